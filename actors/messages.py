@@ -1,0 +1,330 @@
+"""What actors say to each other: commands in the imperative, facts in the past tense, all of them frozen.
+
+Times are integer nanoseconds since the Unix epoch, UTC. `input` is the number of the input in the ordered
+log that caused the message; `decision` is one id that runs from a signal to the trade that it became.
+Money and quantities are exact (`Decimal`) from the fill on; a `float` here is a reading.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from pipeline.events import Reading, Side, Signal
+
+
+class TradingState(StrEnum):
+    """What the bot may do at present."""
+
+    ACTIVE = "ACTIVE"  # enters and exits
+    PAUSED = "PAUSED"  # exits only; survives a restart
+    REDUCING = "REDUCING"  # exits only, working entries cancelled
+    HALTED = "HALTED"  # closed out, entries refused until `resume` (a daily-loss halt: until the next day)
+
+
+class Refusal(StrEnum):
+    """Why a signal is not traded. A closed list: each member is a row in the funnel."""
+
+    HALTED = "HALTED"
+    PAUSED = "PAUSED"
+    REDUCING = "REDUCING"
+    STALE_FEED = "STALE_FEED"
+    POSITION_OPEN = "POSITION_OPEN"
+    COOLDOWN = "COOLDOWN"
+
+
+class ExitReason(StrEnum):
+    """Why a position was closed."""
+
+    TP = "TP"  # profit target
+    SL = "SL"  # stop loss
+    TIME = "TIME"  # held for time_stop_seconds
+    FLAT = "FLAT"  # the market went to sleep
+    HALT = "HALT"  # kill switch: the daily loss limit, or by hand
+    FLATTEN = "FLATTEN"  # asked for: `microbot flatten`, or the end of a session
+
+
+class FeedState(StrEnum):
+    """How the market-data connection is."""
+
+    CONNECTING = "CONNECTING"
+    LIVE = "LIVE"
+    STALE = "STALE"
+    DOWN = "DOWN"
+
+
+class OrderSide(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is OrderSide.BUY else -1
+
+
+# ------------------------------------------------------------------------------------------------ inputs
+
+
+class Command(msgspec.Struct, frozen=True, tag="command", tag_field="type"):
+    """Something a person (or an edge) asks for: pause, resume, reduce, flatten or halt."""
+
+    name: str
+    ts: int = 0
+    source: str = ""  # who asked: "terminal", "dashboard", "shutdown"
+    reason: str = ""
+
+
+class FeedChanged(msgspec.Struct, frozen=True, tag="feed", tag_field="type"):
+    """The feed's state changed; an input of the core, and a fact for everybody else."""
+
+    state: FeedState
+    ts: int = 0
+    reason: str = ""
+
+
+COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
+
+# ------------------------------------------------------------------------- commands between the actors
+
+
+class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="type"):
+    """Send a market order. `id` is a pure function of its cause, so that a retry cannot buy twice."""
+
+    id: str
+    symbol: str
+    side: OrderSide
+    quantity: Decimal
+    decision: str
+    leg: str  # "entry" or "exit"
+    reason: str = ""  # an exit's reason
+
+
+class CancelOrder(msgspec.Struct, frozen=True, tag="cancel_order", tag_field="type"):
+    id: str
+
+
+class ClosePosition(msgspec.Struct, frozen=True, tag="close_position", tag_field="type"):
+    symbol: str
+    reason: ExitReason
+
+
+# -------------------------------------------------------------------------------------- broker reports
+
+
+class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
+    """A fill, or a part of one. `id` is distinct per execution: the same id twice counts once."""
+
+    id: str
+    order: str
+    symbol: str
+    side: OrderSide
+    quantity: Decimal
+    price: Decimal
+    ts: int
+
+
+class OrderRejected(msgspec.Struct, frozen=True, tag="order_rejected", tag_field="type"):
+    order: str
+    symbol: str
+    ts: int
+    reason: str
+
+
+# ------------------------------------------------------------------------------------------------- facts
+
+
+class SignalRaised(msgspec.Struct, frozen=True, tag="signal", tag_field="type"):
+    """A signal and what risk said to it."""
+
+    signal: Signal
+    decision: str  # the decision's id
+    approved: bool
+    reason: Refusal | None
+    input: int
+
+
+class OrderSubmitted(msgspec.Struct, frozen=True, tag="order_submitted", tag_field="type"):
+    order: SubmitOrder
+    ts: int
+    input: int
+
+
+class OrderFilled(msgspec.Struct, frozen=True, tag="order_filled", tag_field="type"):
+    execution: Execution
+    decision: str
+    input: int
+
+
+class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_field="type"):
+    symbol: str
+    side: Side
+    quantity: Decimal
+    entry_price: Decimal
+    entry_ts: int
+    decision: str
+    input: int
+
+
+class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_field="type"):
+    """A finished trade; `pnl` is after `fees`, `pnl_pct` a fraction of the entry's value."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    entry_ts: int
+    entry_price: Decimal
+    exit_ts: int
+    exit_price: Decimal
+    exit_reason: ExitReason
+    pnl: Decimal
+    pnl_pct: float
+    fees: Decimal
+    equity: Decimal  # after this trade
+    decision: str
+    input: int
+
+
+class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="type"):
+    """The trading state changed: by a command, by the loss limit, by a new day."""
+
+    state: TradingState
+    previous: TradingState
+    reason: str
+    ts: int
+    input: int
+
+
+class DayStarted(msgspec.Struct, frozen=True, tag="day_started", tag_field="type"):
+    date: str  # in the settings' timezone
+    equity: Decimal
+    ts: int
+    input: int
+
+
+class ChainFailed(msgspec.Struct, frozen=True, tag="chain_failed", tag_field="type"):
+    """A symbol's strategy raised: its chain is stopped, its position stays guarded by its exits."""
+
+    symbol: str
+    error: str
+    ts: int
+    input: int
+
+
+class BurstBlocked(msgspec.Struct, frozen=True, tag="burst_blocked", tag_field="type"):
+    """A burst ended without a signal, and why."""
+
+    symbol: str
+    side: Side
+    ticks: int
+    reason: str
+    ts: int
+
+
+class EntryLooked(msgspec.Struct, frozen=True, tag="entry_looked", tag_field="type"):
+    """A ready tick and what each condition saw; published at DEBUG only."""
+
+    symbol: str
+    ts: int
+    readings: tuple[Reading, ...]
+
+
+Fact = (
+    SignalRaised
+    | OrderSubmitted
+    | OrderFilled
+    | OrderRejected
+    | PositionOpened
+    | PositionClosed
+    | StateChanged
+    | DayStarted
+    | ChainFailed
+    | BurstBlocked
+    | FeedChanged
+    | EntryLooked
+)
+
+# ----------------------------------------------------------------- what the bot tells the web process
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A tick with the quote in force after it (null while there is none)."""
+
+    ts: int
+    price: float
+    size: float
+    bid: float | None
+    ask: float | None
+
+
+class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type"):
+    """First message on the pipe: who this bot is."""
+
+    session: str
+    strategy: str
+    feed: str
+    venue: str
+    symbols: tuple[str, ...]
+    paper: bool
+    started_ts: int
+    settings: dict[str, dict[str, object]]
+
+
+class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):
+    """The ticks of one symbol since the last such message; `skipped` were left out to keep it small."""
+
+    symbol: str
+    ticks: tuple[Tick, ...]
+    skipped: int = 0
+
+
+class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
+    """The newest readings of a symbol: why it does not trade right now."""
+
+    symbol: str
+    ts: int
+    ready: bool
+    readings: tuple[Reading, ...]
+
+
+class OpenPosition(msgspec.Struct, frozen=True):
+    symbol: str
+    side: Side
+    quantity: float
+    entry_price: float
+    entry_ts: int
+    last_price: float
+    open_profit: float  # at the last price, without fees
+    time_stop_ts: int | None  # when the time stop closes it
+
+
+class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
+    """The summary so far (the names of summary.json), the open positions and the queues' depth."""
+
+    now: int  # venue time
+    state: TradingState
+    state_reason: str
+    summary: dict[str, object]
+    positions: tuple[OpenPosition, ...]
+    refusals: dict[str, int]  # signals refused, by reason
+    queues: dict[str, int]  # depth and drops by name
+    chains: dict[str, str]  # symbol -> "RUNNING" | "FAILED: <error>"
+
+
+ToWeb = (
+    SessionStarted
+    | TicksSeen
+    | GaugesSeen
+    | MetricsSeen
+    | SignalRaised
+    | PositionOpened
+    | PositionClosed
+    | StateChanged
+    | DayStarted
+    | ChainFailed
+    | BurstBlocked
+    | FeedChanged
+)
+"""Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
