@@ -1,0 +1,1 @@
+"""Market events in, signals out: pure functions and operators, without I/O, clocks or threads."""

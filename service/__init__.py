@@ -1,0 +1,1 @@
+"""The composition root: the command line, settings, logging, and the wiring of all the rooms."""

@@ -1,0 +1,1 @@
+"""Brokers: they take orders and answer by reports, never by return values."""

@@ -1,0 +1,1 @@
+"""From what venues and tapes say, in bytes, to events: pure decoders."""

@@ -1,0 +1,55 @@
+"""What an actor is: something that receives one message at a time, and what it may use while it does."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from actors.messages import Fact
+from pipeline.clock import SymbolClock
+
+
+class Actor(Protocol):
+    """Receives messages one at a time, run to completion, and never waits."""
+
+    def receive(self, message: object) -> None: ...
+
+
+class Instrument(Protocol):
+    """What is known of a symbol's market. Prices are floats, times ns; None where nothing was seen yet."""
+
+    symbol: str
+    index: int  # order in which symbols were first seen
+    price: float  # last accepted trade
+    bid: float | None  # quote in force
+    ask: float | None
+    held_at_tick: int  # number of the last tick that found a position open
+    clock: SymbolClock
+
+
+class Context(Protocol):
+    """The core, as its actors see it."""
+
+    input: int  # number of the input being handled
+    ticks: int  # accepted ticks so far
+
+    @property
+    def now(self) -> int:
+        """The largest ts seen so far, in ns."""
+
+    def tell(self, actor: Actor, message: object) -> None:
+        """Put a message into an actor's mailbox; it is delivered before the next input is taken."""
+
+    def publish(self, fact: Fact) -> None:
+        """State a fact to whoever reads facts."""
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The market of a symbol."""
+
+
+class UnknownMessage(TypeError):
+    """An actor was sent what it has no use for: a fault in the wiring, which stops the core."""
+
+    def __init__(self, actor: Actor, message: object) -> None:
+        super().__init__(f"{type(actor).__name__} does not know what to do with a {type(message).__name__}")
+        self.actor = actor
+        self.message = message

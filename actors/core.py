@@ -1,0 +1,252 @@
+"""The deterministic core: one ordered log of inputs, run to completion, one at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from reactivex.internal import noop
+
+from actors.actor import Actor
+from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
+from actors.executor import Executor
+from actors.lane import Lane
+from actors.messages import ChainFailed, Command, Fact, FeedChanged
+from actors.metrics import Metrics
+from actors.positions import Positions
+from actors.risk import Risk, RiskSettings
+from pipeline.clock import RANK_DAY, InputClock
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.strategy import Strategy, StrategySettings
+
+Input = Trade | Quote | Clock | Gap | Refused | Command | FeedChanged
+
+MAX_MESSAGES_PER_INPUT = 10_000
+INFINITY = float("inf")
+
+
+class CoreSettings(msgspec.Struct, frozen=True):
+    """The settings that decisions depend on; with the ordered inputs they determine every one."""
+
+    strategy: StrategySettings = StrategySettings()
+    risk: RiskSettings = RiskSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+
+
+class MailboxOverflow(RuntimeError):
+    """One input set off more messages than any sane program does: two actors are talking in circles."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"one input set off more than {limit} messages between the actors")
+        self.limit = limit
+
+
+class Core:
+    """Takes inputs in order and states facts.
+
+    `run(inputs)` handles each input to the end before the next: its time and the timers that are due, the exits of
+    the symbol's position, the strategy's chain, and every message that these put into the actors' mailboxes. It
+    reads no clock, no socket, no file and no random number, so the same settings and inputs state the same facts.
+
+    `on_fact(fact)` is called for each fact as it happens. `debug` publishes every look at an entry as well.
+    """
+
+    def __init__(
+        self,
+        settings: CoreSettings,
+        strategy: Strategy,
+        on_fact: Callable[[Fact], None] = noop,
+        *,
+        book: str = "paper",
+        debug: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.input = 0
+        self.ticks = 0
+        self.lanes: dict[str, Lane] = {}
+        self.clock = InputClock(self._settle)
+        equity = Decimal(str(settings.risk.starting_equity))
+        self.metrics = Metrics(equity)
+        self.positions = Positions(self, equity, Decimal(str(settings.execution.fee_per_share)))
+        self.executor = Executor(self, self.positions, book, lambda held: self.lanes[held.symbol].guard(held))
+        self.risk = Risk(settings.risk, self, self.positions, self.executor)
+        self.executor.broker = SimulatedBroker(settings.execution, self, self.executor)
+        self.executor.risk = self.risk
+        self.positions.listeners = (self.executor, self.risk)
+        self._strategy = strategy
+        self._on_fact = on_fact
+        self._debug = debug
+        self._mailbox: deque[tuple[Actor, object]] = deque()
+        self._timezone = ZoneInfo(settings.risk.timezone)
+        # The first input that has a time begins the first trading day.
+        self.clock.at(0, lambda: self._begin_day(self.clock.target), RANK_DAY)
+
+    # ----------------------------------------------------------------------------------------- context
+
+    @property
+    def now(self) -> int:
+        return self.clock.now
+
+    def tell(self, actor: Actor, message: object) -> None:
+        self._mailbox.append((actor, message))
+
+    def publish(self, fact: Fact) -> None:
+        self.metrics.see(fact)
+        self._on_fact(fact)
+
+    def instrument(self, symbol: str) -> Lane:
+        return self.lanes[symbol]
+
+    # ------------------------------------------------------------------------------------------ inputs
+
+    def run(self, inputs: Iterable[Input]) -> None:
+        """Handle inputs in order, each to its end."""
+        on_trade = self._on_trade
+        for event in inputs:
+            self.input += 1
+            if event.__class__ is Trade:
+                on_trade(event)
+            else:
+                self._on_other(event)
+
+    def finish(self) -> None:
+        """End every strategy's stream, as at the end of a tape: bursts that still run are counted."""
+        for lane in self.lanes.values():
+            lane.finish()
+        self._settle()
+
+    def _on_trade(self, tick: Trade) -> None:
+        lane = self.lanes.get(tick.symbol)
+        ts = tick.ts
+        if lane is None:
+            lane = self._open_lane(tick.symbol)
+        elif ts < lane.last_ts:
+            self.metrics.late += 1
+            return
+        clock = self.clock
+        if ts > clock.now:
+            if ts >= clock.next_due:
+                clock.advance(ts)
+            else:
+                clock.now = ts
+        lane.last_ts = ts
+        bid = tick.bid
+        if bid is not None:
+            ask = tick.ask
+            if ask is not None and 0 < bid <= ask < INFINITY:
+                lane.bid = bid
+                lane.ask = ask
+        candles = lane.candles
+        if clock.now >= candles.end:
+            candles.roll(tick.symbol)
+        candles.price = lane.price = tick.price
+        self.ticks += 1
+        if lane.guarded:
+            lane.held_at_tick = self.ticks
+            lane.watched.on_next(tick)
+            if self._mailbox:
+                self._settle()
+            if lane.guarded:
+                self.risk.look_at_loss()
+                if self._mailbox:
+                    self._settle()
+        try:
+            lane.ticks.on_next(tick)
+        except Exception as error:  # an author's operator may raise anything; it costs that chain only
+            lane.fail(error)
+        if lane.failure is not None:
+            self._report_failure(lane)
+        if self._mailbox:
+            self._settle()
+
+    def _on_other(self, event: Input) -> None:
+        if isinstance(event, Quote):
+            self._on_quote(event)
+        elif isinstance(event, Clock):
+            self._move_now(event.ts)
+        elif isinstance(event, Refused):
+            self.metrics.rejected[event.reason] += 1
+        elif isinstance(event, Gap):
+            self._move_now(event.ts)
+            for lane in self.lanes.values():
+                if event.symbol is None or event.symbol == lane.symbol:
+                    lane.restart()
+        else:
+            self._move_now(event.ts)
+            self.tell(self.risk, event)
+        if self._mailbox:
+            self._settle()
+
+    def _on_quote(self, quote: Quote) -> None:
+        lane = self.lanes.get(quote.symbol)
+        if lane is None:
+            lane = self._open_lane(quote.symbol)
+        self._move_now(quote.ts)
+        if 0 < quote.bid <= quote.ask < INFINITY:
+            lane.bid = quote.bid
+            lane.ask = quote.ask
+
+    def _open_lane(self, symbol: str) -> Lane:
+        lane = self.lanes[symbol] = Lane(
+            symbol,
+            len(self.lanes),
+            self.clock,
+            self._strategy,
+            self.metrics,
+            self.publish,
+            lambda signal: self.tell(self.risk, signal),
+            lambda exit_signal: self.tell(self.executor, exit_signal),
+            self._debug,
+        )
+        return lane
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def _move_now(self, ts: int) -> None:
+        if ts > self.clock.now:
+            self.clock.advance(ts)
+
+    def _begin_day(self, ts: int) -> None:
+        """Start the trading day that `ts` is in, and set the timer of the next one."""
+        try:
+            day = datetime.fromtimestamp(ts // SECOND, self._timezone).date()
+            midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), self._timezone)
+            due = round(midnight.astimezone(UTC).timestamp()) * SECOND
+        except (OverflowError, ValueError, OSError):
+            return  # beyond the calendar (year 9999) no new day begins
+        self.risk.start_day(day.isoformat(), ts)
+        self.clock.at(due, lambda: self._begin_day(due), RANK_DAY)
+
+    # --------------------------------------------------------------------------------------- mailboxes
+
+    def _settle(self) -> None:
+        """Deliver messages until every mailbox is empty."""
+        mailbox = self._mailbox
+        delivered = 0
+        while mailbox:
+            actor, message = mailbox.popleft()
+            actor.receive(message)
+            delivered += 1
+            if delivered > MAX_MESSAGES_PER_INPUT:
+                raise MailboxOverflow(MAX_MESSAGES_PER_INPUT)
+
+    def _report_failure(self, lane: Lane) -> None:
+        if lane.failure is not None and not lane.failure_reported:
+            lane.failure_reported = True
+            error = f"{type(lane.failure).__name__}: {lane.failure}"
+            self.publish(ChainFailed(lane.symbol, error, self.now, self.input))
+
+    # ----------------------------------------------------------------------------------------- summary
+
+    def summary(self) -> dict[str, object]:
+        """Return the fields of summary.json."""
+        return self.metrics.summary(
+            ticks=self.ticks,
+            ready=sum(lane.ready for lane in self.lanes.values()),
+            halted=self.risk.state == "HALTED",
+            open_positions=len(self.positions.open),
+        )

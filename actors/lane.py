@@ -1,0 +1,155 @@
+"""A symbol's lane through the core: its market, its strategy's subscription, its position's exits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reactivex import abc
+
+from actors.messages import BurstBlocked, EntryLooked, Fact
+from actors.metrics import Metrics
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import BurstEnded, BurstStarted, Frame, Signal, Trade, signal_of
+from pipeline.exits import ExitSignal, Held
+from pipeline.operators.candles import Candles
+from pipeline.operators.lift import Source
+from pipeline.strategy import Market, Strategy
+
+
+class Lane:
+    """All that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
+
+    __slots__ = (
+        "_metrics",
+        "_on_exit",
+        "_on_failure",
+        "_on_signal",
+        "_publish",
+        "_strategy",
+        "_subscription",
+        "ask",
+        "bid",
+        "candles",
+        "clock",
+        "failure",
+        "failure_reported",
+        "frame",
+        "guarded",
+        "held_at_tick",
+        "index",
+        "last_ts",
+        "price",
+        "ready",
+        "symbol",
+        "ticks",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        symbol: str,
+        index: int,
+        clock: InputClock,
+        strategy: Strategy,
+        metrics: Metrics,
+        publish: Callable[[Fact], None],
+        on_signal: Callable[[Signal], None],
+        on_exit: Callable[[ExitSignal], None],
+        debug: bool,
+    ) -> None:
+        self.symbol = symbol
+        self.index = index
+        self.last_ts = 0
+        self.price = 0.0
+        self.bid: float | None = None
+        self.ask: float | None = None
+        self.held_at_tick = 0
+        self.ready = 0  # frames that were ready
+        self.frame: Frame | None = None  # the newest, for gauges
+        self.failure: Exception | None = None
+        self.failure_reported = False
+        self.guarded = False  # a position is open and its exits are subscribed
+        self.ticks: Source[Trade] = Source()  # what the strategy hears
+        self.watched: Source[Trade] = Source()  # what the exits of an open position hear, before the strategy
+        self.clock = SymbolClock(clock, index)
+        self.clock.see_frame = self._see_frame_at_debug if debug else self._see_frame
+        self.clock.see_burst = self._see_burst
+        self.candles = Candles(self.clock)
+        self._strategy = strategy
+        self._metrics = metrics
+        self._publish = publish
+        self._on_signal = on_signal
+        self._on_exit = on_exit
+        self._subscription: abc.DisposableBase | None = None
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        try:
+            signals = self._strategy.entries(self.ticks)
+            self._subscription = signals.subscribe(self._emit, self.fail, scheduler=self.clock)
+        except Exception as error:  # an author's composition may raise anything; it costs that chain only
+            self.fail(error)
+
+    def _emit(self, value: Signal | Frame) -> None:
+        """Take what the strategy says: signals, or frames where the pipe ends without `bursts`."""
+        if value.__class__ is Signal:
+            self._on_signal(value)
+        elif isinstance(value, Frame):
+            self.clock.see_frame(value)
+            if value.passed:
+                self._on_signal(signal_of(value))
+        else:
+            raise TypeError(f"a strategy must give signals (or frames), not a {type(value).__name__}")
+
+    def fail(self, error: Exception) -> None:
+        """Stop the strategy of this symbol; its position, if any, stays guarded by its exits."""
+        self.failure = error
+        if self._subscription is not None:
+            self._subscription.dispose()
+        self.ticks = Source()
+
+    def restart(self) -> None:
+        """End the strategy's stream and subscribe it anew: windows warm up again."""
+        if self.failure is None:
+            self.finish()
+            self._subscribe()
+
+    def finish(self) -> None:
+        """End the strategy's stream: a burst that still runs is counted."""
+        self.ticks.on_completed()
+        if self._subscription is not None:
+            self._subscription.dispose()
+
+    def guard(self, held: Held) -> abc.DisposableBase:
+        """Subscribe the exits of a position; they watch from the next tick on."""
+        self.guarded = True
+        exits = self._strategy.exits(held, Market(self.watched, self.candles, self.clock))
+        return _Guard(self, exits.subscribe(self._on_exit, scheduler=self.clock))
+
+    def _see_frame(self, frame: Frame) -> None:
+        self.frame = frame
+        if frame.ready:
+            self.ready += 1
+
+    def _see_frame_at_debug(self, frame: Frame) -> None:
+        self._see_frame(frame)
+        if frame.ready:
+            self._publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
+
+    def _see_burst(self, event: BurstStarted | BurstEnded) -> None:
+        if isinstance(event, BurstStarted):
+            self._metrics.bursts += 1
+        elif event.blocked is not None:
+            self._publish(BurstBlocked(self.symbol, event.side, event.ticks, event.blocked, self.clock.clock.now))
+
+
+class _Guard(abc.DisposableBase):
+    """The subscription of a position's exits."""
+
+    def __init__(self, lane: Lane, inner: abc.DisposableBase) -> None:
+        self._lane = lane
+        self._inner = inner
+
+    def dispose(self) -> None:
+        self._lane.guarded = False
+        self._inner.dispose()

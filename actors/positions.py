@@ -1,0 +1,144 @@
+"""Positions: a fold of executions, exact to the last digit."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+import msgspec
+
+from actors.actor import Actor, Context, UnknownMessage
+from actors.messages import Execution, ExitReason, OrderFilled, OrderSide, PositionClosed, PositionOpened
+from pipeline.events import Side
+
+ZERO = Decimal(0)
+REMEMBERED_EXECUTIONS = 10_000  # ids kept against a report that is delivered twice
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """An execution of an order of ours, and what that order was for."""
+
+    execution: Execution
+    decision: str
+    reason: str  # why the position is being closed; empty for an entry
+
+
+class Position(msgspec.Struct):
+    """One open position: what went in and what has come out again. Quantities in shares, values in money."""
+
+    symbol: str
+    side: Side
+    entry_ts: int
+    decision: str
+    entered: Decimal = ZERO  # shares bought (or sold short)
+    entry_value: Decimal = ZERO
+    exited: Decimal = ZERO
+    exit_value: Decimal = ZERO
+    fees: Decimal = ZERO
+
+    @property
+    def quantity(self) -> Decimal:
+        """Shares still held."""
+        return self.entered - self.exited
+
+    @property
+    def entry_price(self) -> Decimal:
+        """Average price of the entries."""
+        return self.entry_value / self.entered
+
+    def open_profit(self, price: float) -> float:
+        """Profit of what is still held at `price`, without fees: a reading, not a booking."""
+        return self.side.sign * (price - float(self.entry_price)) * float(self.quantity)
+
+
+class Positions:
+    """The actor that books executions.
+
+    It opens a position with the first execution in a symbol, adds, reduces and closes by those that follow. An
+    execution that comes twice counts once; one larger than the position closes it and opens the rest the other way.
+    """
+
+    def __init__(self, context: Context, starting_equity: Decimal, fee_per_share: Decimal) -> None:
+        self._context = context
+        self._fee = fee_per_share
+        self.equity = starting_equity
+        self.open: dict[str, Position] = {}
+        self.listeners: tuple[Actor, ...] = ()  # who is told of PositionOpened and PositionClosed
+        self._seen: set[str] = set()
+        self._seen_order: deque[str] = deque()
+
+    def receive(self, message: object) -> None:
+        if not isinstance(message, Fill):
+            raise UnknownMessage(self, message)
+        execution = message.execution
+        if execution.id in self._seen:
+            return
+        self._remember(execution.id)
+        self._context.publish(OrderFilled(execution, message.decision, self._context.input))
+        self._book(message, execution.quantity)
+
+    def _book(self, fill: Fill, quantity: Decimal) -> None:
+        execution = fill.execution
+        side = Side.LONG if execution.side is OrderSide.BUY else Side.SHORT
+        position = self.open.get(execution.symbol)
+        if position is None:
+            position = Position(execution.symbol, side, execution.ts, fill.decision)
+            self.open[execution.symbol] = position
+        if side is position.side:
+            position.entered += quantity
+            position.entry_value += quantity * execution.price
+            position.fees += quantity * self._fee
+            self._tell(
+                PositionOpened(
+                    symbol=position.symbol,
+                    side=position.side,
+                    quantity=position.quantity,
+                    entry_price=position.entry_price,
+                    entry_ts=position.entry_ts,
+                    decision=position.decision,
+                    input=self._context.input,
+                )
+            )
+            return
+        closing = min(quantity, position.quantity)
+        position.exited += closing
+        position.exit_value += closing * execution.price
+        position.fees += closing * self._fee
+        if position.quantity == 0:
+            self._close(position, fill)
+        if quantity > closing:
+            self._book(fill, quantity - closing)
+
+    def _close(self, position: Position, fill: Fill) -> None:
+        del self.open[position.symbol]
+        pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
+        self.equity += pnl
+        self._tell(
+            PositionClosed(
+                symbol=position.symbol,
+                side=position.side,
+                quantity=position.entered,
+                entry_ts=position.entry_ts,
+                entry_price=position.entry_price,
+                exit_ts=fill.execution.ts,
+                exit_price=position.exit_value / position.exited,
+                exit_reason=fill.reason or ExitReason.FLATTEN,
+                pnl=pnl,
+                pnl_pct=float(pnl / position.entry_value),
+                fees=position.fees,
+                equity=self.equity,
+                decision=position.decision,
+                input=self._context.input,
+            )
+        )
+
+    def _tell(self, fact: PositionOpened | PositionClosed) -> None:
+        self._context.publish(fact)
+        for listener in self.listeners:
+            self._context.tell(listener, fact)
+
+    def _remember(self, execution_id: str) -> None:
+        self._seen.add(execution_id)
+        self._seen_order.append(execution_id)
+        if len(self._seen_order) > REMEMBERED_EXECUTIONS:
+            self._seen.discard(self._seen_order.popleft())

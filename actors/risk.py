@@ -1,0 +1,233 @@
+"""Risk: may this signal be traded, and may the bot trade at all."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta
+
+from actors.actor import Actor, Context, UnknownMessage
+from actors.messages import (
+    Command,
+    DayStarted,
+    ExitReason,
+    FeedChanged,
+    FeedState,
+    OrderRejected,
+    PositionClosed,
+    PositionOpened,
+    Refusal,
+    SignalRaised,
+    StateChanged,
+    TradingState,
+)
+from actors.positions import Positions
+from pipeline.events import EPSILON, Signal
+
+LOSS_LIMIT = "daily loss limit"
+
+
+class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[risk]: how much may be at stake."""
+
+    max_open_positions: Literal[1] = 1  # per symbol; the only value allowed for now
+    daily_loss_limit: Annotated[float, Meta(ge=-1, lt=0)] = -0.05  # fraction of the day's first equity
+    cooldown_trades_after_loss: Annotated[int, Meta(ge=0)] = 2  # signals of the symbol to skip
+    position_size: Annotated[float, Meta(gt=0)] = 1.0  # shares
+    starting_equity: Annotated[float, Meta(gt=0)] = 10_000.0  # money
+    timezone: str = "America/New_York"  # where the trading day begins at midnight
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"timezone {self.timezone!r} is not known: use a name like America/New_York") from None
+
+
+class Enter(msgspec.Struct, frozen=True):
+    """An approved signal, on its way to the executor."""
+
+    signal: Signal
+    decision: str
+    quantity: Decimal
+
+
+class CloseAll(msgspec.Struct, frozen=True):
+    """Close every position and cancel every working order."""
+
+    reason: ExitReason
+
+
+class CancelEntries(msgspec.Struct, frozen=True):
+    """Cancel the working orders that would open a position."""
+
+
+class Risk:
+    """The actor that approves or refuses signals, and owns the trading state.
+
+    A refusal is a value from `Refusal`, published with its signal. The state is what a person set (ACTIVE,
+    PAUSED, REDUCING, HALTED), overruled by HALTED while the daily-loss halt is on; `resume` lifts the first, only a
+    new trading day the second.
+    """
+
+    def __init__(self, settings: RiskSettings, context: Context, positions: Positions, executor: Actor) -> None:
+        self._settings = settings
+        self._context = context
+        self._positions = positions
+        self._executor = executor
+        self._quantity = Decimal(str(settings.position_size))
+        self._by_hand = TradingState.ACTIVE
+        self._by_hand_reason = ""
+        self._daily_halt = False
+        self._feed = FeedState.LIVE  # a tape is always live; a live feed says what it is
+        self._busy: set[str] = set()  # symbols with a position or a working order
+        self._cooldown: dict[str, int] = {}  # signals still to be skipped, by symbol
+        self.day_start_equity = positions.equity
+        self._loss_floor = 0.0  # equity and open profit at or below this: halt
+        self._decisions = (0, 0)  # last input that raised a signal, and how many it has raised
+
+    # ------------------------------------------------------------------------------------------- state
+
+    @property
+    def state(self) -> TradingState:
+        return TradingState.HALTED if self._daily_halt else self._by_hand
+
+    @property
+    def state_reason(self) -> str:
+        return LOSS_LIMIT if self._daily_halt else self._by_hand_reason
+
+    def receive(self, message: object) -> None:
+        if isinstance(message, Signal):
+            self._on_signal(message)
+        elif isinstance(message, PositionClosed):
+            self._on_closed(message)
+        elif isinstance(message, PositionOpened):
+            self._busy.add(message.symbol)
+        elif isinstance(message, Command):
+            self._on_command(message)
+        elif isinstance(message, FeedChanged):
+            self._feed = message.state
+            self._context.publish(message)
+        elif isinstance(message, OrderRejected):
+            if message.symbol not in self._positions.open:
+                self._busy.discard(message.symbol)
+        else:
+            raise UnknownMessage(self, message)
+
+    # ----------------------------------------------------------------------------------------- signals
+
+    def refusal(self, symbol: str) -> Refusal | None:
+        """Return the first reason not to trade a signal of `symbol` now, or None."""
+        state = self.state
+        if state is TradingState.HALTED:
+            return Refusal.HALTED
+        if state is TradingState.PAUSED:
+            return Refusal.PAUSED
+        if state is TradingState.REDUCING:
+            return Refusal.REDUCING
+        if self._feed is not FeedState.LIVE:
+            return Refusal.STALE_FEED
+        # The tick that closes a position opens none: `held_at_tick` remembers what it found.
+        if symbol in self._busy or self._context.instrument(symbol).held_at_tick == self._context.ticks:
+            return Refusal.POSITION_OPEN
+        if self._cooldown.get(symbol, 0) > 0:
+            return Refusal.COOLDOWN
+        return None
+
+    def _on_signal(self, signal: Signal) -> None:
+        reason = self.refusal(signal.symbol)
+        if reason is Refusal.COOLDOWN:
+            self._cooldown[signal.symbol] -= 1
+        decision = self._next_decision()
+        self._context.publish(SignalRaised(signal, decision, reason is None, reason, self._context.input))
+        if reason is None:
+            self._busy.add(signal.symbol)
+            self._context.tell(self._executor, Enter(signal, decision, self._quantity))
+
+    def _next_decision(self) -> str:
+        """Name a decision by its cause: the input, and its place among the signals of that input."""
+        number = self._context.input
+        nth = self._decisions[1] + 1 if self._decisions[0] == number else 1
+        self._decisions = (number, nth)
+        return f"{number}" if nth == 1 else f"{number}-{nth}"
+
+    # ------------------------------------------------------------------------------------ losses, days
+
+    def _on_closed(self, trade: PositionClosed) -> None:
+        self._busy.discard(trade.symbol)
+        if trade.pnl < -EPSILON:
+            self._cooldown[trade.symbol] = self._settings.cooldown_trades_after_loss
+        self.look_at_loss()
+
+    def look_at_loss(self) -> None:
+        """Halt until the next day if equity and open profit fell to the day's loss limit."""
+        if self._daily_halt:
+            return
+        worth = float(self._positions.equity)
+        for position in self._positions.open.values():
+            worth += position.open_profit(self._context.instrument(position.symbol).price)
+        if worth <= self._loss_floor + EPSILON:
+            previous = self.state
+            self._daily_halt = True
+            self._changed(previous)
+            self._context.tell(self._executor, CloseAll(ExitReason.HALT))
+
+    def start_day(self, date: str, ts: int) -> None:
+        """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
+        previous = self.state
+        self._daily_halt = False
+        self.day_start_equity = self._positions.equity
+        # equity + open profit - start <= limit x start, solved for what is looked at on every tick
+        self._loss_floor = float(self.day_start_equity) * (1 + self._settings.daily_loss_limit)
+        self._context.publish(DayStarted(date, self._positions.equity, ts, self._context.input))
+        if self.state is not previous:
+            self._changed(previous, reason="a new trading day")
+
+    # ---------------------------------------------------------------------------------------- commands
+
+    def _on_command(self, command: Command) -> None:
+        previous = self.state
+        match command.name:
+            case "pause":
+                self._set(TradingState.PAUSED, command)
+            case "resume":
+                self._set(TradingState.ACTIVE, command)
+            case "reduce":
+                self._set(TradingState.REDUCING, command)
+                self._context.tell(self._executor, CancelEntries())
+            case "flatten":
+                self._set(TradingState.PAUSED, command)
+                self._context.tell(self._executor, CloseAll(ExitReason.FLATTEN))
+            case "halt":
+                self._set(TradingState.HALTED, command)
+                self._context.tell(self._executor, CloseAll(ExitReason.HALT))
+            case name:
+                raise UnknownCommand(name)
+        if self.state is not previous:
+            self._changed(previous)
+
+    def _set(self, state: TradingState, command: Command) -> None:
+        # A weaker command does not lift a halt: only `resume` does.
+        if self._by_hand is TradingState.HALTED and command.name in ("pause", "reduce", "flatten"):
+            return
+        self._by_hand = state
+        by = f" by {command.source}" if command.source else ""
+        self._by_hand_reason = "" if state is TradingState.ACTIVE else command.reason or f"{command.name}{by}"
+
+    def _changed(self, previous: TradingState, reason: str = "") -> None:
+        self._context.publish(
+            StateChanged(
+                self.state, previous, reason or self.state_reason, self._context.now, self._context.input
+            )
+        )
+
+
+class UnknownCommand(ValueError):
+    """A command that is none; edges check the name before they send one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no command {name!r}")
+        self.name = name

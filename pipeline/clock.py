@@ -1,0 +1,132 @@
+"""The input-driven scheduler: time moves only when an input brings it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from typing import Any
+
+from reactivex import abc
+from reactivex.disposable import Disposable
+from reactivex.internal import noop
+from reactivex.scheduler.scheduler import Scheduler
+
+from pipeline.events import SECOND, BurstEnded, BurstStarted, Frame
+
+# Timers due at the same instant fire by rank, then in the order in which their symbols were first seen.
+RANK_DAY = 0
+RANK_TIME_STOP = 1
+RANK_CANDLE = 2
+RANK_OTHER = 3
+
+NEVER = 1 << 200  # later than any timestamp
+MAX_TIMERS = 100_000
+
+
+class TooManyTimers(RuntimeError):
+    """More timers are waiting than a sane program would set: somebody sets them without end."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} timers are waiting: an operator sets timers faster than they fire")
+        self.limit = limit
+
+
+class Timer:
+    """One action at one time. `cancel` is final; a cancelled timer is skipped when its time comes."""
+
+    __slots__ = ("action", "due")
+
+    def __init__(self, due: int, action: Callable[[], None]) -> None:
+        self.due = due
+        self.action = action
+
+    def cancel(self) -> None:
+        self.action = noop
+
+
+class InputClock:
+    """The time of the core: `now`, in ns since the epoch, and the timers that wait for it.
+
+    `advance(ts)` fires every timer that is due at or before `ts`, in the order of (due, rank, symbol, sequence),
+    each with `now` at its own due time, and then sets `now` to `ts`; never back. After each timer `settle` is
+    called, so that what it set off is finished before the next one.
+    """
+
+    def __init__(self, settle: Callable[[], None] = noop) -> None:
+        self.now = 0
+        self.target = 0  # where the running `advance` goes
+        self.next_due = NEVER  # when `advance` has to do more than to set `now`
+        self._heap: list[tuple[int, int, int, int, Timer]] = []
+        self._sequence = 0
+        self._settle = settle
+
+    def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER, symbol_index: int = 0) -> Timer:
+        """Call `action` when `now` reaches `due` (ns); one that is past fires at the next `advance`."""
+        if len(self._heap) >= MAX_TIMERS:
+            raise TooManyTimers(MAX_TIMERS)
+        timer = Timer(due, action)
+        self._sequence += 1
+        heappush(self._heap, (due, rank, symbol_index, self._sequence, timer))
+        self.next_due = self._heap[0][0]
+        return timer
+
+    def advance(self, ts: int) -> None:
+        """Move `now` to `ts`, firing on the way what is due."""
+        heap = self._heap
+        self.target = ts
+        while heap and heap[0][0] <= ts:
+            timer = heappop(heap)[4]
+            if timer.action is not noop:
+                if timer.due > self.now:
+                    self.now = timer.due
+                timer.action()
+                self._settle()
+        self.next_due = heap[0][0] if heap else NEVER
+        if ts > self.now:
+            self.now = ts
+
+
+class SymbolClock(Scheduler):
+    """A symbol's view of the clock, and the scheduler that its operators are subscribed with.
+
+    RxPY's own time operators (`ops.debounce`, `ops.delay`, ...) run on it in virtual time. Beyond time, it takes
+    what operators have to say to the outside: `see_frame` and `see_burst` may be replaced by whoever listens.
+    """
+
+    def __init__(self, clock: InputClock, symbol_index: int = 0) -> None:
+        super().__init__()
+        self.clock = clock
+        self.symbol_index = symbol_index
+        self.see_frame: Callable[[Frame], None] = noop
+        self.see_burst: Callable[[BurstStarted | BurstEnded], None] = noop
+
+    def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER) -> Timer:
+        """Call `action` when `now` reaches `due` (ns)."""
+        return self.clock.at(due, action, rank, self.symbol_index)
+
+    @property
+    def now(self) -> datetime:
+        """The time of the core, to the microsecond; `clock.now` has the nanoseconds."""
+        return datetime.fromtimestamp(self.clock.now // 1000 / 1e6, UTC)
+
+    def schedule(self, action: Any, state: Any = None) -> abc.DisposableBase:
+        """Run `action` when the core next takes an input."""
+        return self._schedule_at(self.clock.now, action, state)
+
+    def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> abc.DisposableBase:
+        """Run `action` after `duetime` (seconds, or a timedelta)."""
+        seconds = duetime.total_seconds() if isinstance(duetime, timedelta) else float(duetime)
+        return self._schedule_at(self.clock.now + max(0, round(seconds * SECOND)), action, state)
+
+    def schedule_absolute(self, duetime: Any, action: Any, state: Any = None) -> abc.DisposableBase:
+        """Run `action` at `duetime` (a datetime, or seconds since the epoch)."""
+        seconds = duetime.timestamp() if isinstance(duetime, datetime) else float(duetime)
+        return self._schedule_at(round(seconds * SECOND), action, state)
+
+    def _schedule_at(self, due: int, action: Any, state: Any) -> abc.DisposableBase:
+        timer = self.at(due, lambda: self._invoke(action, state))
+        return Disposable(timer.cancel)
+
+    def _invoke(self, action: Any, state: Any) -> None:
+        self.invoke_action(action, state)

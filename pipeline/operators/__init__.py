@@ -1,0 +1,22 @@
+"""The operators a signal is composed of: `from pipeline import operators as op`."""
+
+from pipeline.operators.bursts import bursts
+from pipeline.operators.candles import candles
+from pipeline.operators.condition import condition, running_condition
+from pipeline.operators.lift import lift
+from pipeline.operators.momentum import momentum
+from pipeline.operators.volatility_guard import volatility_guard
+from pipeline.operators.volume_spike import volume_spike
+from pipeline.operators.window import window
+
+__all__ = [
+    "bursts",
+    "candles",
+    "condition",
+    "lift",
+    "momentum",
+    "running_condition",
+    "volatility_guard",
+    "volume_spike",
+    "window",
+]

@@ -1,0 +1,109 @@
+"""candles: closed candles of whole seconds, also through seconds without trades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from pipeline.clock import RANK_CANDLE, SymbolClock, Timer
+from pipeline.events import SECOND, Candle, Trade
+from pipeline.operators.lift import Callbacks, Scheduler
+
+
+def candles() -> Callable[[Observable[Trade]], Observable[Candle]]:
+    """Close a candle at each whole second of the scheduler's `now`; see `Candles`.
+
+    It must be subscribed with a symbol's clock as the scheduler, as every strategy is.
+    """
+
+    def operator(source: Observable[Trade]) -> Observable[Candle]:
+        def subscribe(observer: abc.ObserverBase[Candle], scheduler: Scheduler = None) -> abc.DisposableBase:
+            if not isinstance(scheduler, SymbolClock):
+                raise TypeError("candles need the core's time: subscribe with a SymbolClock as the scheduler")
+            stream = Candles(scheduler)
+
+            def on_next(tick: Trade) -> None:
+                stream.see(tick)
+                if not stream.observed:  # the first tick starts the first candle
+                    listening.add(stream.subscribe(observer))
+
+            listening = CompositeDisposable()
+            ticks = source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+            listening.add(ticks)
+            return listening
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class Candles(Observable[Candle]):
+    """A symbol's candles, hot: each whole second of `now` from its first tick on has one.
+
+    A candle closes at the next whole second with the last price, whether or not a tick arrived. While nobody
+    subscribes no timer runs, and a tick costs one comparison: whoever pushes ticks calls `see`, or does what it
+    does in line. A subscriber hears of every candle that closes from then on; each knows its predecessor's close.
+    """
+
+    def __init__(self, clock: SymbolClock) -> None:
+        super().__init__()
+        self.end = 0  # ns: when the running candle closes
+        self.price = 0.0  # the last price
+        self._clock = clock
+        self._time = clock.clock
+        self._previous: float | None = None  # the close before the running candle
+        self._symbol = ""
+        self._observers: tuple[Callbacks, ...] = ()
+        self._timer: Timer | None = None
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody waits for candles."""
+        return bool(self._observers)
+
+    def see(self, tick: Trade) -> None:
+        """Take the price of a tick at `now`."""
+        if self._time.now >= self.end:
+            self.roll(tick.symbol)
+        self.price = tick.price
+
+    def roll(self, symbol: str) -> None:
+        """Pass over the candles that closed unseen, all of them at the last price, to the one that runs now."""
+        if self.end:
+            self._previous = self.price
+        self._symbol = symbol
+        self.end = (self._time.now // SECOND + 1) * SECOND
+
+    def subscribe(
+        self,
+        on_next: Any = None,
+        on_error: Any = None,
+        on_completed: Any = None,
+        *,
+        scheduler: Scheduler = None,
+    ) -> abc.DisposableBase:
+        """Subscribe like any Observable: candles that close from now on."""
+        observer = Callbacks.of(on_next, on_error, on_completed)
+        self._observers = (*self._observers, observer)
+        if self._timer is None:
+            if self._time.now >= self.end:
+                self.roll(self._symbol)
+            self._timer = self._clock.at(self.end, self._close, RANK_CANDLE)
+        return Disposable(lambda: self._leave(observer))
+
+    def _leave(self, observer: Callbacks) -> None:
+        self._observers = tuple(o for o in self._observers if o is not observer)
+        if not self._observers and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close(self) -> None:
+        candle = Candle(self._symbol, self.end - SECOND, self.end, self.price, self._previous)
+        self._previous = self.price
+        self.end += SECOND
+        self._timer = self._clock.at(self.end, self._close, RANK_CANDLE)
+        for observer in self._observers:
+            observer.on_next(candle)

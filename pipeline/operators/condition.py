@@ -1,0 +1,114 @@
+"""condition: a named test that a tick must pass to become a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable
+
+from pipeline.events import EPSILON, Condition, Frame
+from pipeline.operators.lift import Operator, Scheduler, Step, lift
+from pipeline.operators.window import Frames, needs_frames
+
+
+def condition(
+    name: str,
+    value: Callable[[Frame], float],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    more_than: float | None = None,
+    reason: str | None = None,
+) -> Operator[Frame, Frame]:
+    """Require of a tick that `value(frame)` is at least, at most or more than a threshold.
+
+    `value` is a pure function of the frame. Exactly one threshold is given; comparisons forgive 1e-9. The reading
+    stands on the frame under `name`; a burst in which it never passed counts as blocked by `reason`
+    (default: NO_ and the name in capitals).
+
+    >>> narrow = condition("spread", lambda f: f.tick.ask - f.tick.bid, at_most=0.02)
+    """
+    threshold, test = _test(name, at_least, at_most, more_than)
+    return given(
+        Condition(
+            name=name,
+            reason=reason or f"NO_{name.upper()}",
+            threshold=threshold,
+            value=value,
+            passed=lambda frame: test(value(frame)),
+        )
+    )
+
+
+def running_condition(
+    name: str,
+    make: Callable[[], Callable[[Frame], float]],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    more_than: float | None = None,
+    reason: str | None = None,
+) -> Operator[Frame, Frame]:
+    """Require a value that has a memory: `make()` is called once a subscription and gives the function of each frame.
+
+    Unlike `condition`, whose value is computed when somebody looks, this one is computed at every tick.
+
+    >>> def average_price():
+    ...     total, n = 0.0, 0
+    ...     def value(frame):
+    ...         nonlocal total, n
+    ...         total, n = total + frame.price, n + 1
+    ...         return frame.price / (total / n) - 1
+    ...     return value
+    >>> above_average = running_condition("above_average", average_price, at_least=0.0)
+    """
+    threshold, test = _test(name, at_least, at_most, more_than)
+    why = reason or f"NO_{name.upper()}"
+
+    def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+        measure = make()
+
+        def on_next(frame: Frame) -> None:
+            value = measure(frame)
+            passed = test(value)
+            emit(frame.given(Condition(name, why, threshold, lambda _: value, lambda _: passed)))
+
+        return Step(on_next)
+
+    return lift(step)
+
+
+def given(requirement: Condition) -> Operator[Frame, Frame]:
+    """Return the operator that adds a condition to every frame."""
+
+    def operator(source: Observable[Any]) -> Observable[Frame]:
+        if isinstance(source, Frames):
+            return source.given(requirement)
+
+        def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+            def on_next(frame: Frame) -> None:
+                needs_frames(requirement.name, frame)
+                emit(frame.given(requirement))
+
+            return Step(on_next)
+
+        return lift(step)(source)
+
+    return operator
+
+
+def _test(
+    name: str, at_least: float | None, at_most: float | None, more_than: float | None
+) -> tuple[float, Callable[[float], bool]]:
+    bounds = [b for b in (at_least, at_most, more_than) if b is not None]
+    if len(bounds) != 1:
+        raise ValueError(f"condition {name!r}: give exactly one of at_least, at_most and more_than")
+    if at_least is not None:
+        floor = at_least - EPSILON
+        return at_least, lambda value: value >= floor
+    if at_most is not None:
+        ceiling = at_most + EPSILON
+        return at_most, lambda value: value <= ceiling
+    strict = bounds[0] + EPSILON
+    return bounds[0], lambda value: value > strict

@@ -1,0 +1,137 @@
+"""How a step function becomes an operator: without locks, without a wrapper around each observer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from reactivex.internal import default_error, noop
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+Operator = Callable[[Observable[In]], Observable[Out]]
+Scheduler = abc.SchedulerBase | None
+
+
+class Callbacks(NamedTuple):
+    """What a subscriber wants to be called with, whichever way it said so."""
+
+    on_next: Callable[[Any], None]
+    on_error: Callable[[Exception], None]
+    on_completed: Callable[[], None]
+
+    @classmethod
+    def of(cls, on_next: Any, on_error: Any, on_completed: Any) -> Callbacks:
+        """Accept an observer or three optional callables, as `Observable.subscribe` does."""
+        if hasattr(on_next, "on_next"):
+            return cls(on_next.on_next, on_next.on_error, on_next.on_completed)
+        return cls(on_next or noop, on_error or default_error, on_completed or noop)
+
+
+class Step(NamedTuple):
+    """One subscription's state: what it does with a value and, if it has something to say, at the end."""
+
+    on_next: Callable[[Any], None]
+    on_completed: Callable[[], None] = noop
+
+
+MakeStep = Callable[[Callable[[Any], None], Scheduler], Step]
+
+
+class Lifted(Observable[Out]):
+    """An operator made of a step.
+
+    RxPY wraps every observer in one that checks whether it is detached; at each operator and tick that is a
+    call more than the work itself often takes. The chain here is synchronous and run to completion, so the
+    step is handed to the source as it is. Subscribed to a plain RxPY operator, it gets RxPY's own wrapping.
+    """
+
+    def __init__(self, source: Observable[Any], make: MakeStep) -> None:
+        super().__init__()
+        self.source = source
+        self.make = make
+
+    def subscribe(
+        self,
+        on_next: Any = None,
+        on_error: Any = None,
+        on_completed: Any = None,
+        *,
+        scheduler: Scheduler = None,
+    ) -> abc.DisposableBase:
+        """Subscribe like any Observable; the state of the operator is born here."""
+        observer = Callbacks.of(on_next, on_error, on_completed)
+        step = self.make(observer.on_next, scheduler)
+        completed = observer.on_completed
+        if step.on_completed is not noop:
+
+            def completed() -> None:
+                step.on_completed()
+                observer.on_completed()
+
+        return self.source.subscribe(step.on_next, observer.on_error, completed, scheduler=scheduler)
+
+
+def lift(make: MakeStep) -> Operator[Any, Any]:
+    """Make an operator from a step.
+
+    `make(emit, scheduler)` is called once a subscription and returns its `Step`, whose `on_next(value)` calls
+    `emit(result)` as often as it has something to say. `scheduler` is the one handed to `subscribe`: time and
+    timers come from nowhere else.
+
+    >>> from reactivex import of
+    >>> def changes(emit, scheduler):
+    ...     last = None
+    ...     def on_next(value):
+    ...         nonlocal last
+    ...         if value != last:
+    ...             last = value
+    ...             emit(value)
+    ...     return Step(on_next)
+    >>> of(1, 1, 2, 2, 1).pipe(lift(changes)).subscribe(print).dispose()
+    1
+    2
+    1
+    """
+    return lambda source: Lifted(source, make)
+
+
+class Source(Observable[Out]):
+    """A hot source without locks: what is pushed into `on_next` goes straight to its observers, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._observers: tuple[Callbacks, ...] = ()
+        self.on_next: Callable[[Any], None] = noop
+
+    def subscribe(
+        self,
+        on_next: Any = None,
+        on_error: Any = None,
+        on_completed: Any = None,
+        *,
+        scheduler: Scheduler = None,
+    ) -> abc.DisposableBase:
+        """Subscribe like any Observable; the observer hears what is pushed from now on."""
+        observer = Callbacks.of(on_next, on_error, on_completed)
+        self._set((*self._observers, observer))
+        return Disposable(lambda: self._set(tuple(o for o in self._observers if o is not observer)))
+
+    def on_completed(self) -> None:
+        """Tell every observer that nothing more comes, and let go of them."""
+        observers = self._observers
+        self._set(())
+        for observer in observers:
+            observer.on_completed()
+
+    def _set(self, observers: tuple[Callbacks, ...]) -> None:
+        self._observers = observers
+        # One observer, by far the most common case, is called without a loop between.
+        self.on_next = observers[0].on_next if len(observers) == 1 else self._to_all if observers else noop
+
+    def _to_all(self, value: Any) -> None:
+        for observer in self._observers:
+            observer.on_next(value)

@@ -1,0 +1,12 @@
+"""volatility_guard: no entries while the market sleeps."""
+
+from __future__ import annotations
+
+from pipeline.events import Frame
+from pipeline.operators.condition import condition
+from pipeline.operators.lift import Operator
+
+
+def volatility_guard(threshold: float) -> Operator[Frame, Frame]:
+    """Require that the window's highest price is at least `threshold` (a fraction) above its lowest."""
+    return condition("volatility_guard", lambda frame: frame.range, at_least=threshold, reason="NO_VOLATILITY")

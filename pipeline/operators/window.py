@@ -1,0 +1,134 @@
+"""window: from ticks to frames, each with the statistics of a sliding time window."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from reactivex import Observable
+
+from pipeline.events import SECOND, Condition, Frame, Trade
+from pipeline.operators.lift import Lifted, Scheduler, Step
+
+_size = attrgetter("size")
+
+# A running sum gathers float noise. It is taken anew after this many ticks left the window, and at once when
+# what left was so much larger than what stays that the noise would be of its order.
+_RESUM_EVERY = 512
+_DWARFED = 1e-6
+
+
+class Frames(Lifted[Frame]):
+    """The frames of a source of ticks; it knows the conditions that stand behind it in the pipe.
+
+    A condition directly behind it adds nothing to the work of a tick: the frame is born with it.
+    """
+
+    def __init__(
+        self, source: Observable[Trade], span: int, min_ticks: int, conditions: tuple[Condition, ...] = ()
+    ) -> None:
+        super().__init__(source, lambda emit, scheduler: Step(_window(span, min_ticks, conditions, emit)))
+        self.span = span
+        self.min_ticks = min_ticks
+        self.conditions = conditions
+
+    def given(self, condition: Condition) -> Frames:
+        """Return the same frames with one more condition to meet."""
+        return Frames(self.source, self.span, self.min_ticks, (*self.conditions, condition))
+
+
+def window(seconds: float = 15.0, min_ticks: int = 3) -> Callable[[Observable[Trade]], Frames]:
+    """Frame every tick with its window: the ticks with ts in (tick.ts - seconds, tick.ts], itself included.
+
+    A frame is `ready` once `seconds` have passed since the window was last empty and it holds `min_ticks`.
+
+    Ticks must come in order of ts. The memory is that of the ticks of one window.
+    """
+    if not seconds > 0:
+        raise ValueError(f"window: seconds must be more than 0, not {seconds}")
+    if min_ticks < 1:
+        raise ValueError(f"window: min_ticks must be 1 or more, not {min_ticks}")
+    return lambda source: Frames(source, round(seconds * SECOND), min_ticks)
+
+
+def _window(
+    span: int, min_ticks: int, conditions: tuple[Condition, ...], emit: Callable[[Frame], None]
+) -> Callable[[Trade], None]:
+    ticks: deque[Trade] = deque()
+    highs: deque[Trade] = deque()  # falling prices: the first is the window's highest
+    lows: deque[Trade] = deque()  # rising prices: the first is the window's lowest
+    volume = notional = 0.0  # sums over `ticks` of size and of price x size
+    warm_from = 0  # since when the window has not been empty
+    oldest_ts = 0
+    left = 0  # ticks that left since the sums were last taken anew
+
+    def on_next(tick: Trade) -> None:
+        nonlocal volume, notional, warm_from, oldest_ts, left
+        ts = tick.ts
+        price = tick.price
+        size = tick.size
+        start = ts - span
+        if ticks and oldest_ts <= start:
+            resum = False
+            while ticks:
+                old = ticks[0]
+                oldest_ts = old.ts
+                if oldest_ts > start:
+                    break
+                ticks.popleft()
+                left += 1
+                gone = old.size
+                volume -= gone
+                notional -= gone * old.price
+                if volume < gone * _DWARFED:
+                    resum = True
+                if highs[0] is old:
+                    highs.popleft()
+                if lows[0] is old:
+                    lows.popleft()
+            if resum or (left >= _RESUM_EVERY and left >= len(ticks)):
+                volume = sum(map(_size, ticks))
+                notional = sum([t.price * t.size for t in ticks])
+                left = 0
+        if not ticks:
+            warm_from = oldest_ts = ts
+            volume = notional = 0.0
+        others_volume = volume
+        others_notional = notional
+        ticks.append(tick)
+        volume += size
+        notional += size * price
+        while highs and highs[-1].price <= price:
+            highs.pop()
+        highs.append(tick)
+        while lows and lows[-1].price >= price:
+            lows.pop()
+        lows.append(tick)
+        count = len(ticks)
+        emit(
+            Frame(
+                tick,
+                price,
+                size,
+                count >= min_ticks and ts - warm_from >= span,
+                count,
+                ticks[0].price,
+                others_volume,
+                others_notional,
+                highs[0].price,
+                lows[0].price,
+                conditions,
+            )
+        )
+
+    return on_next
+
+
+def needs_frames(name: str, value: Any) -> None:
+    """Raise TypeError, saying what to do, unless `value` is a frame."""
+    if not isinstance(value, Frame):
+        raise TypeError(
+            f"{name} works on frames but got a {type(value).__name__}: put op.window(seconds=...) before it in the pipe"
+        )

@@ -1,0 +1,105 @@
+"""JSON Lines: the format of tapes, of recordings and of the mock exchange's feed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from math import isfinite
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from pipeline.events import Clock, Gap, Quote, Refused, Trade
+
+NOT_JSON = "not JSON"
+NOT_AN_OBJECT = "not an object"
+BAD_TRADE = "bad trade"
+
+TapeEvent = Trade | Quote | Clock
+T = TypeVar("T")
+
+
+class JsonLines(Generic[T]):
+    """Decodes lines of JSON to events: whole chunks at a time, and where one resists, line by line.
+
+    `types` are the tagged Structs to decode besides Trade, Quote and Clock. A line that is no JSON object, or a
+    trade with a bad field, becomes `Refused`; unknown types, and quotes and clocks with a bad ts or symbol, are
+    left out.
+    """
+
+    def __init__(self, types: Any = TapeEvent) -> None:
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(types)
+
+    def chunk(self, lines: bytes) -> list[T | Refused]:
+        """Decode whole lines, in order."""
+        try:
+            return self._decoder.decode_lines(lines)  # type: ignore[return-value]  # typed as a list of T
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return [event for line in lines.split(b"\n") if (event := self.line(line)) is not None]
+
+    def line(self, line: bytes) -> T | Refused | None:
+        """Decode one line; None for a blank one and for what is to be ignored."""
+        if not line.strip():
+            return None
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._leniently(line)
+
+    def _leniently(self, line: bytes) -> Any:
+        """Decode what is off the fast path: a bad quote within a trade, an unknown type, garbage."""
+        try:
+            event = json.loads(line, parse_constant=float)
+        except (ValueError, RecursionError):
+            return Refused(NOT_JSON)
+        if not isinstance(event, dict):
+            return Refused(NOT_AN_OBJECT)
+        kind = event.get("type")
+        ts = event.get("ts")
+        symbol = event.get("symbol")
+        timed = type(ts) is int and ts > 0
+        named = isinstance(symbol, str) and symbol != ""
+        if kind == "trade":
+            price, size = _number(event.get("price")), _number(event.get("size"))
+            if not (timed and named and price is not None and price > 0 and size is not None and size >= 0):
+                return Refused(BAD_TRADE)
+            bid, ask = _number(event.get("bid")), _number(event.get("ask"))
+            trade_id = event.get("id")
+            return Trade(
+                symbol, ts, price, size, bid, ask, trade_id if type(trade_id) in (int, str) else None
+            )
+        if kind == "quote" and timed and named:
+            bid, ask = _number(event.get("bid")), _number(event.get("ask"))
+            # A quote without sound sides is not taken, but its time counts: 0 is never a bid.
+            return Quote(symbol, ts, bid or 0.0, ask or 0.0)
+        if kind == "clock" and timed:
+            return Clock(ts)
+        return None
+
+
+def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut a stream of bytes after line ends, so that every chunk holds whole lines only."""
+    rest = b""
+    for chunk in chunks:
+        cut = chunk.rfind(b"\n") + 1
+        if not cut:
+            rest += chunk
+            continue
+        yield rest + chunk[:cut]
+        rest = chunk[cut:]
+    if rest:
+        yield rest
+
+
+def _number(value: object) -> float | None:
+    """Return a JSON number as a finite float; None for anything else (a boolean is no number)."""
+    if type(value) not in (int, float):
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]  # an int or a float, as just seen
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
+__all__ = ["BAD_TRADE", "NOT_AN_OBJECT", "NOT_JSON", "Gap", "JsonLines", "TapeEvent", "whole_lines"]

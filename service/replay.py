@@ -1,0 +1,131 @@
+"""Replay: feed a tape to the core, and write down what it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from actors.core import Core
+from actors.messages import Fact, PositionClosed, SignalRaised
+from service import strategies, tapes
+from service.errors import UserError
+from service.settings import Settings
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class SignalLine(msgspec.Struct, frozen=True):
+    """One line of signals.jsonl."""
+
+    ts: int
+    symbol: str
+    side: str
+    price: float
+    momentum: float
+    volume_ratio: float
+    range: float
+    decision: str
+    reason: str | None
+    id: str
+
+    @classmethod
+    def of(cls, fact: SignalRaised) -> SignalLine:
+        s = fact.signal
+        decision = "APPROVED" if fact.approved else "REJECTED"
+        return cls(
+            s.ts, s.symbol, s.side, s.price, s.momentum, s.volume_ratio, s.range, decision, fact.reason, fact.decision
+        )
+
+
+class TradeLine(msgspec.Struct, frozen=True):
+    """One line of trades.jsonl."""
+
+    symbol: str
+    side: str
+    quantity: float
+    entry_ts: int
+    entry_price: float
+    exit_ts: int
+    exit_price: float
+    exit_reason: str
+    pnl: float
+    pnl_pct: float
+    fees: float
+    id: str
+
+    @classmethod
+    def of(cls, fact: PositionClosed) -> TradeLine:
+        return cls(
+            fact.symbol,
+            fact.side,
+            float(fact.quantity),
+            fact.entry_ts,
+            float(fact.entry_price),
+            fact.exit_ts,
+            float(fact.exit_price),
+            fact.exit_reason,
+            float(fact.pnl),
+            fact.pnl_pct,
+            float(fact.fees),
+            fact.decision,
+        )
+
+
+class Decisions:
+    """Writes signals.jsonl, trades.jsonl and summary.json into a folder, which is made if need be."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._signals = self._open("signals.jsonl")
+            self._trades = self._open("trades.jsonl")
+        except OSError as error:
+            self._stack.close()
+            raise UserError(f"--out {folder} cannot be written: {error.strerror}") from None
+
+    def _open(self, name: str) -> IO[bytes]:
+        return self._stack.enter_context((self._folder / name).open("wb"))
+
+    def see(self, fact: Fact) -> None:
+        """Write a fact down if it is a decision."""
+        if isinstance(fact, SignalRaised):
+            self._signals.write(_encode(SignalLine.of(fact)) + b"\n")
+        elif isinstance(fact, PositionClosed):
+            self._trades.write(_encode(TradeLine.of(fact)) + b"\n")
+
+    def finish(self, summary: dict[str, object]) -> None:
+        """Write the summary and close the files."""
+        self._stack.close()
+        (self._folder / "summary.json").write_bytes(summary_json(summary))
+
+
+def summary_json(summary: dict[str, object]) -> bytes:
+    """Return a summary as indented JSON with a final newline."""
+    return msgspec.json.format(_encode(summary), indent=2) + b"\n"
+
+
+def replay(
+    tape: Path,
+    settings: Settings,
+    strategy: str | None = None,
+    out: Path | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, object]:
+    """Feed a tape to a fresh core and return the summary; with `out`, write the three files there."""
+    loaded = strategies.load(strategy, settings.strategy)
+    tapes.size(tape)  # a missing tape is said before a folder is made
+    decisions = Decisions(out) if out is not None else None
+    core = Core(settings.core, loaded, decisions.see) if decisions is not None else Core(settings.core, loaded)
+    for batch in tapes.read(tape, progress):
+        core.run(batch)
+    core.finish()
+    summary = core.summary()
+    if decisions is not None:
+        decisions.finish(summary)
+    return summary

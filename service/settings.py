@@ -1,0 +1,184 @@
+"""Settings: defaults, beneath a recording's, beneath a TOML file, beneath the environment, beneath --set."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from actors.brokers.simulated import ExecutionSettings
+from actors.core import CoreSettings
+from actors.risk import RiskSettings
+#X from mock_exchange.settings import ExchangeSettings
+from pipeline.strategy import StrategySettings
+from service.errors import UserError
+from web.settings import WebSettings
+
+ENVIRONMENT = "MICROBOT_"
+Layer = dict[str, dict[str, Any]]
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[log]: where and how much is logged."""
+
+    dir: str = "logs"
+    level: str = "INFO"  # of the terminal: DEBUG, INFO, WARNING or ERROR
+    file_level: str = "INFO"  # of microbot.jsonl; DEBUG logs every look at an entry
+    max_bytes: Annotated[int, Meta(ge=10_000)] = 10_000_000  # a log file is rotated at this size
+    keep: Annotated[int, Meta(ge=1)] = 5  # rotated files kept
+
+    def __post_init__(self) -> None:
+        for name in (self.level, self.file_level):
+            if name not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+                raise ValueError(f"{name!r} is no level: use DEBUG, INFO, WARNING or ERROR")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All sections. Each is a Struct that lives beside what it sets."""
+
+    strategy: StrategySettings = StrategySettings()
+    risk: RiskSettings = RiskSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    web: WebSettings = WebSettings()
+    #X exchange: ExchangeSettings = ExchangeSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def core(self) -> CoreSettings:
+        """The sections that decisions depend on."""
+        return CoreSettings(self.strategy, self.risk, self.execution)
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "strategy": StrategySettings,
+    "risk": RiskSettings,
+    "execution": ExecutionSettings,
+    "web": WebSettings,
+    #X "exchange": ExchangeSettings,
+    "log": LogSettings,
+}
+
+
+def load(
+    config: Path | None = None,
+    assignments: Iterable[str] = (),
+    *,
+    recorded: Layer | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Read the settings from all their sources.
+
+    `assignments` are SECTION.KEY=VALUE, with VALUE as TOML or a bare word. Raises UserError, naming the path of
+    what is wrong, for unknown keys, wrong types and values out of range.
+    """
+    merged: Layer = {}
+    layers: list[tuple[str, Layer]] = []
+    if recorded:
+        layers.append(("the recording", recorded))
+    if config is not None:
+        layers.append((str(config), _from_file(config)))
+    layers.append(("the environment", _from_environment(environment)))
+    layers.append(("--set", _from_assignments(assignments)))
+    for origin, layer in layers:
+        _check_names(layer, origin)
+        for section, values in layer.items():
+            merged.setdefault(section, {}).update(values)
+    return Settings(**{name: _convert(name, values) for name, values in merged.items()})
+
+
+def as_layer(settings: CoreSettings) -> Layer:
+    """Return the settings that decisions depend on, as a recording keeps them."""
+    return msgspec.to_builtins(settings)  # type: ignore[no-any-return]
+
+
+def _from_file(path: Path) -> Layer:
+    try:
+        with path.open("rb") as file:
+            return _sections(tomllib.load(file), str(path))
+    except FileNotFoundError:
+        raise UserError(f"there is no settings file {path}") from None
+    except OSError as error:
+        raise UserError(f"the settings file {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"the settings file {path} is not TOML: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> Layer:
+    layer: Layer = {}
+    for name, text in sorted(environment.items()):
+        section, separator, key = name.removeprefix(ENVIRONMENT).lower().partition("__")
+        if name.startswith(ENVIRONMENT) and separator:
+            layer.setdefault(section, {})[key] = _value(text)
+    return layer
+
+
+def _from_assignments(assignments: Iterable[str]) -> Layer:
+    layer: Layer = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        section, dot, key = path.strip().partition(".")
+        if not (equals and dot and section and key):
+            raise UserError(f"--set wants SECTION.KEY=VALUE, such as risk.position_size=2, not {assignment!r}")
+        layer.setdefault(section, {})[key] = _value(text.strip())
+    return layer
+
+
+def _value(text: str) -> Any:
+    """Read a value as TOML; a bare word is a string."""
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return read["value"] if len(read) == 1 else text
+
+
+def _sections(document: dict[str, Any], origin: str) -> Layer:
+    for name, value in document.items():
+        if not isinstance(value, dict):
+            raise UserError(f"{name} in {origin} stands outside of a section: put it under one of {_list(SECTIONS)}")
+    return document
+
+
+def _check_names(layer: Layer, origin: str) -> None:
+    for section, values in layer.items():
+        known = SECTIONS.get(section)
+        if known is None:
+            raise UserError(f"there is no section [{section}] ({origin}){_did_you_mean(section, SECTIONS)}")
+        for key in values:
+            if key not in known.__struct_fields__:
+                names = [f"{section}.{field}" for field in known.__struct_fields__]
+                elsewhere = [f"{s}.{f}" for s, kind in SECTIONS.items() for f in kind.__struct_fields__ if f == key]
+                hint = _did_you_mean(f"{section}.{key}", elsewhere or names)
+                raise UserError(f"there is no setting {section}.{key} ({origin}){hint}")
+
+
+def _convert(section: str, values: dict[str, Any]) -> msgspec.Struct:
+    for key, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{section}.{key} must be a finite number, not {value}")
+    try:
+        return msgspec.convert(values, SECTIONS[section])
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        key = path.rstrip("`").lstrip(".")
+        where = f"{section}.{key}" if key else f"[{section}]"
+        given = f" (it is {values[key]!r})" if key in values else ""
+        raise UserError(f"{where}: {message[0].lower()}{message[1:]}{given}") from None
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or (known if len(known) == 1 else [])
+    return f": did you mean {close[0]}?" if close else f": there are {_list(known)}"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

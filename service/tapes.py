@@ -1,0 +1,130 @@
+"""Tapes as files: JSON Lines (plain or .gz), recordings of sessions, and LOBSTER zips or CSV pairs."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+
+from actors.core import Input
+from actors.messages import Command, FeedChanged
+from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.venues import lobster
+from pipeline.venues.jsonl import JsonLines, whole_lines
+from service.errors import UserError
+from service.settings import Layer
+
+T = TypeVar("T")
+
+CHUNK = 1 << 16  # bytes read at once; about 600 events
+Progress = Callable[[int], None]
+"""Told how many bytes of the file have been read so far."""
+
+
+class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="type"):
+    """The first line of a recording: the effective settings, and what was traded how."""
+
+    settings: Layer
+    strategy: str | None = None  # FILE.py:NAME, where it was not the default
+    version: str = ""
+
+
+_DECODER: JsonLines[Input | SettingsRecorded] = JsonLines(
+    Trade | Quote | Clock | Gap | Refused | Command | FeedChanged | SettingsRecorded
+)
+
+
+def recorded_settings(path: Path) -> SettingsRecorded | None:
+    """Return what the first line of a recording says; None for any other tape."""
+    if _is_lobster(path):
+        return None
+    with _open(path) as file:
+        first = _guarded(path, lambda: file.readline(1 << 20))
+    event = _DECODER.line(first)
+    return event if isinstance(event, SettingsRecorded) else None
+
+
+def read(path: Path, progress: Progress = lambda _: None) -> Iterator[list[Input]]:
+    """Read a tape in batches of events, in their order. Raises UserError if it is none."""
+    return _read_lobster(path, progress) if _is_lobster(path) else _read_lines(path, progress)
+
+
+def size(path: Path) -> int:
+    """Size of the file in bytes, as `progress` counts them. Raises UserError if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        raise UserError(f"there is no tape {path}") from None
+
+
+def _read_lines(path: Path, progress: Progress) -> Iterator[list[Input]]:
+    with ExitStack() as stack:
+        raw = stack.enter_context(_open_raw(path))
+        file: IO[bytes] = stack.enter_context(gzip.open(raw)) if path.suffix == ".gz" else raw  # type: ignore[assignment]
+        chunks = iter(lambda: _guarded(path, lambda: file.read(CHUNK)), b"")
+        for lines in whole_lines(chunks):
+            yield [event for event in _DECODER.chunk(lines) if event.__class__ is not SettingsRecorded]  # type: ignore[misc]
+            progress(raw.tell())
+
+
+def _read_lobster(path: Path, progress: Progress) -> Iterator[list[Input]]:
+    with ExitStack() as stack:
+        if path.suffix == ".zip":
+            try:
+                archive = stack.enter_context(zipfile.ZipFile(path))
+            except (OSError, zipfile.BadZipFile) as error:
+                raise UserError(f"the tape {path} cannot be read: {error}") from None
+            names = archive.namelist()
+
+            def open_member(name: str) -> IO[str]:
+                return io.TextIOWrapper(stack.enter_context(archive.open(name)), "ascii")
+        else:
+            names = [str(p) for p in path.parent.iterdir() if p.name[:12] == path.name[:12]]
+
+            def open_member(name: str) -> IO[str]:
+                return stack.enter_context(open(name, encoding="ascii"))
+
+        pair = {found.kind: (found, name) for name in sorted(names) if (found := lobster.Name.of(name))}
+        if pair.keys() != {"message", "orderbook"}:
+            raise UserError(
+                f"{path} is not a LOBSTER recording: it needs a message and an orderbook CSV, named "
+                "SYMBOL_DATE_startms_endms_(message|orderbook)_LEVELS.csv"
+            )
+        name = pair["message"][0]
+        stream = lobster.events(name, open_member(pair["message"][1]), open_member(pair["orderbook"][1]))
+        while batch := _guarded(path, lambda: list(islice(stream, 1000))):
+            yield list(batch)
+        progress(size(path))
+
+
+def _is_lobster(path: Path) -> bool:
+    return path.suffix == ".zip" or lobster.Name.of(path.name) is not None
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.suffix == ".gz" and path.is_file() else _open_raw(path)  # type: ignore[return-value]
+
+
+def _open_raw(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise UserError(f"there is no tape {path}") from None
+    except OSError as error:
+        raise UserError(f"the tape {path} cannot be read: {error.strerror}") from None
+
+
+def _guarded(path: Path, read: Callable[[], T]) -> T:
+    """Read, saying plainly what is wrong with a damaged file."""
+    try:
+        return read()
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, lobster.BadRecording) as error:
+        raise UserError(f"the tape {path} cannot be read: {error}") from None

@@ -1,0 +1,53 @@
+"""What the terminal shows: progress bars, tables, summaries."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.replay import summary_json
+
+_MONEY = {"total_pnl", "daily_pnl", "equity", "max_drawdown", "current_drawdown"}
+_PERCENT = {"win_rate", "max_drawdown_pct"}
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal's stderr while bytes are worked through; elsewhere, nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
+    """Print a summary: a table for people, JSON for `--json` and for pipes."""
+    if as_json or not sys.stdout.isatty():
+        sys.stdout.write(summary_json(summary).decode())
+        return
+    table = Table(show_header=False, box=None)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for name, value in summary.items():
+        if isinstance(value, dict):
+            table.add_row(name, "  ".join(f"{key} {count}" for key, count in value.items()) or "-")
+        else:
+            table.add_row(name, _shown(name, value))
+    Console().print(table)
+
+
+def _shown(name: str, value: object) -> str:
+    if name in _MONEY:
+        return f"${value:,.2f}"
+    if name in _PERCENT and isinstance(value, float):
+        return f"{value:.2%}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
