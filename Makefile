@@ -1,0 +1,93 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. They need Python 3.11, make, and
+# a package index that pip can reach; the rest, they install.
+
+PYTHON ?= python3
+CHROMIUM ?= /usr/bin/chromium
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The lock file decides every version and hash, and nothing is compiled: a missing wheel is an error at once
+# instead of a missing compiler later.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench format lock clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets.
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed-run ## Start the bot; ARGS="--port 8081 --seed 3" are its options.
+	@exec $(BIN)/microbot run $(ARGS)
+
+test: $(VENV)/installed-test ## Run all checks and all tests; ARGS="-k gate" are options of pytest.
+	@sh .ci/chromium "$(CHROMIUM)"
+	@$(MAKE) --no-print-directory check
+	MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest --cov $(ARGS)
+
+check: $(VENV)/installed-test ## Run what needs no test: lint, format, types, imports.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+
+bench: $(VENV)/installed-run ## Measure; ARGS="--help" lists the options.
+	@exec $(BIN)/python -m bench $(ARGS)
+
+format: $(VENV)/installed-test ## Format the code and mend what ruff can mend by itself.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# ------------------------------------------------------------------------------------------- installation
+
+# It says what is wrong in one sentence even to Python 2, so its syntax is that old.
+OLD_PYTHON := import sys; sys.exit(sys.version_info < (3, 11) and \
+	"microbot needs Python 3.11 or newer, and $(PYTHON) is Python %d.%d: name another one, as in 'make PYTHON=python3.11'." \
+	% sys.version_info[:2])
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "microbot needs Python 3.11 or newer, and there is no $(PYTHON): name one, as in 'make PYTHON=python3.11'." >&2; \
+		exit 1; }
+	@"$(PYTHON)" -c '$(subst ','"'"',$(OLD_PYTHON))'
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) could not make a virtual environment: on Debian, 'apt-get install python3-venv' adds what it lacks." >&2; \
+		exit 1; }
+
+# The stamps are newer than what they depend on for as long as nothing has to be installed.
+# npm fetches the chart library; where there is none, a wheel with Node.js in it does.
+$(VENV)/installed-run: requirements/run.txt requirements/node.txt pyproject.toml hatch_build.py | $(BIN)/python
+	@echo "Installing microbot into $(VENV) ..."
+	@$(INSTALL_LOCKED) -r requirements/run.txt
+	@command -v npm >/dev/null || $(INSTALL_LOCKED) -r requirements/node.txt
+	@$(BIN)/python hatch_build.py
+	@$(INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/installed-test: requirements/test.txt $(VENV)/installed-run
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(INSTALL_LOCKED) -r requirements/test.txt
+	@touch $@
+
+# ------------------------------------------------------------------------------------------------- upkeep
+
+# uv resolves for all systems at once, which pip cannot; it has an environment of its own, since nothing of
+# the project needs it. What is locked stays as it is until ARGS=--upgrade.
+LOCK_VENV := .venv-lock
+LOCK := $(LOCK_VENV)/bin/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
+	--only-binary :all: --custom-compile-command "make lock" $(ARGS)
+
+lock: | $(BIN)/python ## Write the lock files anew after pyproject.toml changed; ARGS=--upgrade moves all versions.
+	@$(BIN)/python -m venv $(LOCK_VENV)
+	@$(LOCK_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: uv==0.13.9
+	$(LOCK) pyproject.toml --group build --output-file requirements/run.txt
+	$(LOCK) pyproject.toml --group build --group dev --constraint requirements/run.txt --output-file requirements/test.txt
+	$(LOCK) --group node --output-file requirements/node.txt
+
+# logs/ and data/ stay: the books of a bot are not a build product.
+clean: ## Remove the environments, caches and build products; logs and data stay.
+	rm -rf $(VENV) $(LOCK_VENV) build dist *.egg-info web/static/vendor
+	rm -rf .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

