@@ -19,18 +19,20 @@ class Instrument(Protocol):
 
     symbol: str
     index: int  # order in which symbols were first seen
-    price: float  # last accepted trade
     bid: float | None  # quote in force
     ask: float | None
-    held_at_tick: int  # number of the last tick that found a position open
+    held_at_input: int  # number of the last tick's input that found a position open
     clock: SymbolClock
+
+    @property
+    def price(self) -> float:
+        """The last accepted trade's; 0 before the first."""
 
 
 class Context(Protocol):
     """The core, as its actors see it."""
 
     input: int  # number of the input being handled
-    ticks: int  # accepted ticks so far
 
     @property
     def now(self) -> int:

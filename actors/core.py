@@ -66,7 +66,7 @@ class Core:
     ) -> None:
         self.settings = settings
         self.input = 0
-        self.ticks = 0
+        self._others = 0  # inputs that are no trades
         self.lanes: dict[str, Lane] = {}
         self.clock = InputClock(self._settle)
         equity = Decimal(str(settings.risk.starting_equity))
@@ -91,6 +91,11 @@ class Core:
     def now(self) -> int:
         return self.clock.now
 
+    @property
+    def ticks(self) -> int:
+        """Trades accepted so far."""
+        return self.input - self._others - self.metrics.late
+
     def tell(self, actor: Actor, message: object) -> None:
         self._mailbox.append((actor, message))
 
@@ -105,63 +110,62 @@ class Core:
 
     def run(self, inputs: Iterable[Input]) -> None:
         """Handle inputs in order, each to its end."""
-        on_trade = self._on_trade
-        for event in inputs:
-            self.input += 1
-            if event.__class__ is Trade:
-                on_trade(event)
-            else:
+        lanes = self.lanes
+        clock = self.clock
+        mailbox = self._mailbox
+        for number, event in enumerate(inputs, self.input + 1):
+            self.input = number
+            if event.__class__ is not Trade:
+                self._others += 1
                 self._on_other(event)
+                continue
+            # A trade, by far the most frequent input: this loop is the tick path, and has no call that it can spare.
+            ts = event.ts
+            lane = lanes.get(event.symbol) or self._open_lane(event.symbol)
+            if ts < lane.last_ts:
+                self.metrics.late += 1
+                continue
+            lane.last_ts = ts
+            if ts > clock.now:
+                if ts >= clock.next_due:
+                    clock.advance(ts)
+                else:
+                    clock.now = ts
+            bid = event.bid
+            if bid is not None:
+                ask = event.ask
+                if ask is not None and 0 < bid <= ask < INFINITY:
+                    lane.bid = bid
+                    lane.ask = ask
+            candles = lane.candles
+            if clock.now >= candles.end:
+                candles.roll(event.symbol)
+            candles.price = event.price
+            if lane.guarded:
+                self._exit(lane, event)
+            try:
+                lane.ticks.on_next(event)
+            except Exception as error:  # an author's operator may raise anything; it costs that chain only
+                lane.fail(error)
+            if mailbox:
+                self._settle()
+
+    def _exit(self, lane: Lane, tick: Trade) -> None:
+        """Show a tick to the exits of the position that was open before it, then look at the loss limit."""
+        lane.held_at_input = self.input
+        lane.watched.on_next(tick)
+        if self._mailbox:
+            self._settle()
+        if lane.guarded:
+            self.risk.look_at_loss()
+            if self._mailbox:
+                self._settle()
 
     def finish(self) -> None:
         """End every strategy's stream, as at the end of a tape: bursts that still run are counted."""
         for lane in self.lanes.values():
             lane.finish()
         self._settle()
-
-    def _on_trade(self, tick: Trade) -> None:
-        lane = self.lanes.get(tick.symbol)
-        ts = tick.ts
-        if lane is None:
-            lane = self._open_lane(tick.symbol)
-        elif ts < lane.last_ts:
-            self.metrics.late += 1
-            return
-        clock = self.clock
-        if ts > clock.now:
-            if ts >= clock.next_due:
-                clock.advance(ts)
-            else:
-                clock.now = ts
-        lane.last_ts = ts
-        bid = tick.bid
-        if bid is not None:
-            ask = tick.ask
-            if ask is not None and 0 < bid <= ask < INFINITY:
-                lane.bid = bid
-                lane.ask = ask
-        candles = lane.candles
-        if clock.now >= candles.end:
-            candles.roll(tick.symbol)
-        candles.price = lane.price = tick.price
-        self.ticks += 1
-        if lane.guarded:
-            lane.held_at_tick = self.ticks
-            lane.watched.on_next(tick)
-            if self._mailbox:
-                self._settle()
-            if lane.guarded:
-                self.risk.look_at_loss()
-                if self._mailbox:
-                    self._settle()
-        try:
-            lane.ticks.on_next(tick)
-        except Exception as error:  # an author's operator may raise anything; it costs that chain only
-            lane.fail(error)
-        if lane.failure is not None:
-            self._report_failure(lane)
-        if self._mailbox:
-            self._settle()
 
     def _on_other(self, event: Input) -> None:
         if isinstance(event, Quote):
@@ -200,6 +204,7 @@ class Core:
             self.publish,
             lambda signal: self.tell(self.risk, signal),
             lambda exit_signal: self.tell(self.executor, exit_signal),
+            self._on_failure,
             self._debug,
         )
         return lane
@@ -234,11 +239,9 @@ class Core:
             if delivered > MAX_MESSAGES_PER_INPUT:
                 raise MailboxOverflow(MAX_MESSAGES_PER_INPUT)
 
-    def _report_failure(self, lane: Lane) -> None:
-        if lane.failure is not None and not lane.failure_reported:
-            lane.failure_reported = True
-            error = f"{type(lane.failure).__name__}: {lane.failure}"
-            self.publish(ChainFailed(lane.symbol, error, self.now, self.input))
+    def _on_failure(self, lane: Lane, failure: Exception) -> None:
+        error = f"{type(failure).__name__}: {failure}"
+        self.publish(ChainFailed(lane.symbol, error, self.now, self.input))
 
     # ----------------------------------------------------------------------------------------- summary
 
@@ -246,7 +249,7 @@ class Core:
         """Return the fields of summary.json."""
         return self.metrics.summary(
             ticks=self.ticks,
-            ready=sum(lane.ready for lane in self.lanes.values()),
+            ready=sum(lane.clock.ready for lane in self.lanes.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
         )

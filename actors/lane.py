@@ -32,14 +32,10 @@ class Lane:
         "candles",
         "clock",
         "failure",
-        "failure_reported",
-        "frame",
         "guarded",
-        "held_at_tick",
+        "held_at_input",
         "index",
         "last_ts",
-        "price",
-        "ready",
         "symbol",
         "ticks",
         "watched",
@@ -55,24 +51,22 @@ class Lane:
         publish: Callable[[Fact], None],
         on_signal: Callable[[Signal], None],
         on_exit: Callable[[ExitSignal], None],
+        on_failure: Callable[[Lane, Exception], None],
         debug: bool,
     ) -> None:
         self.symbol = symbol
         self.index = index
         self.last_ts = 0
-        self.price = 0.0
         self.bid: float | None = None
         self.ask: float | None = None
-        self.held_at_tick = 0
-        self.ready = 0  # frames that were ready
-        self.frame: Frame | None = None  # the newest, for gauges
+        self.held_at_input = 0
         self.failure: Exception | None = None
-        self.failure_reported = False
         self.guarded = False  # a position is open and its exits are subscribed
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.watched: Source[Trade] = Source()  # what the exits of an open position hear, before the strategy
         self.clock = SymbolClock(clock, index)
-        self.clock.see_frame = self._see_frame_at_debug if debug else self._see_frame
+        if debug:
+            self.clock.see_frame = self._see_frame
         self.clock.see_burst = self._see_burst
         self.candles = Candles(self.clock)
         self._strategy = strategy
@@ -80,8 +74,14 @@ class Lane:
         self._publish = publish
         self._on_signal = on_signal
         self._on_exit = on_exit
+        self._on_failure = on_failure
         self._subscription: abc.DisposableBase | None = None
         self._subscribe()
+
+    @property
+    def price(self) -> float:
+        """The last accepted trade's; 0 before the first."""
+        return self.candles.price
 
     def _subscribe(self) -> None:
         try:
@@ -95,7 +95,10 @@ class Lane:
         if value.__class__ is Signal:
             self._on_signal(value)
         elif isinstance(value, Frame):
-            self.clock.see_frame(value)
+            self.clock.frame = value
+            self.clock.ready += value.ready
+            if self.clock.see_frame is not None:
+                self.clock.see_frame(value)
             if value.passed:
                 self._on_signal(signal_of(value))
         else:
@@ -107,6 +110,7 @@ class Lane:
         if self._subscription is not None:
             self._subscription.dispose()
         self.ticks = Source()
+        self._on_failure(self, error)
 
     def restart(self) -> None:
         """End the strategy's stream and subscribe it anew: windows warm up again."""
@@ -127,12 +131,6 @@ class Lane:
         return _Guard(self, exits.subscribe(self._on_exit, scheduler=self.clock))
 
     def _see_frame(self, frame: Frame) -> None:
-        self.frame = frame
-        if frame.ready:
-            self.ready += 1
-
-    def _see_frame_at_debug(self, frame: Frame) -> None:
-        self._see_frame(frame)
         if frame.ready:
             self._publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
 

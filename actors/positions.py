@@ -35,6 +35,8 @@ class Position(msgspec.Struct):
     exited: Decimal = ZERO
     exit_value: Decimal = ZERO
     fees: Decimal = ZERO
+    price_held: float = 0.0  # average entry price, as a reading
+    signed_held: float = 0.0  # shares still held as a reading, negative for a short position
 
     @property
     def quantity(self) -> Decimal:
@@ -48,7 +50,24 @@ class Position(msgspec.Struct):
 
     def open_profit(self, price: float) -> float:
         """Profit of what is still held at `price`, without fees: a reading, not a booking."""
-        return self.side.sign * (price - float(self.entry_price)) * float(self.quantity)
+        return (price - self.price_held) * self.signed_held
+
+    def enter(self, quantity: Decimal, price: Decimal) -> None:
+        """Book an execution that opens or adds."""
+        self.entered += quantity
+        self.entry_value += quantity * price
+        self._read()
+
+    def leave(self, quantity: Decimal, price: Decimal) -> None:
+        """Book an execution that reduces or closes."""
+        self.exited += quantity
+        self.exit_value += quantity * price
+        self._read()
+
+    def _read(self) -> None:
+        # Open profit is looked at on every tick: the exact numbers become readings once a booking, not once a tick.
+        self.price_held = float(self.entry_price)
+        self.signed_held = self.side.sign * float(self.quantity)
 
 
 class Positions:
@@ -62,6 +81,7 @@ class Positions:
         self._context = context
         self._fee = fee_per_share
         self.equity = starting_equity
+        self.equity_reading = float(starting_equity)  # the same, for what is looked at on every tick
         self.open: dict[str, Position] = {}
         self.listeners: tuple[Actor, ...] = ()  # who is told of PositionOpened and PositionClosed
         self._seen: set[str] = set()
@@ -85,8 +105,7 @@ class Positions:
             position = Position(execution.symbol, side, execution.ts, fill.decision)
             self.open[execution.symbol] = position
         if side is position.side:
-            position.entered += quantity
-            position.entry_value += quantity * execution.price
+            position.enter(quantity, execution.price)
             position.fees += quantity * self._fee
             self._tell(
                 PositionOpened(
@@ -101,8 +120,7 @@ class Positions:
             )
             return
         closing = min(quantity, position.quantity)
-        position.exited += closing
-        position.exit_value += closing * execution.price
+        position.leave(closing, execution.price)
         position.fees += closing * self._fee
         if position.quantity == 0:
             self._close(position, fill)
@@ -113,6 +131,7 @@ class Positions:
         del self.open[position.symbol]
         pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
         self.equity += pnl
+        self.equity_reading = float(self.equity)
         self._tell(
             PositionClosed(
                 symbol=position.symbol,

@@ -130,8 +130,8 @@ class Risk:
             return Refusal.REDUCING
         if self._feed is not FeedState.LIVE:
             return Refusal.STALE_FEED
-        # The tick that closes a position opens none: `held_at_tick` remembers what it found.
-        if symbol in self._busy or self._context.instrument(symbol).held_at_tick == self._context.ticks:
+        # The tick that closes a position opens none: `held_at_input` remembers what it found.
+        if symbol in self._busy or self._context.instrument(symbol).held_at_input == self._context.input:
             return Refusal.POSITION_OPEN
         if self._cooldown.get(symbol, 0) > 0:
             return Refusal.COOLDOWN
@@ -166,7 +166,7 @@ class Risk:
         """Halt until the next day if equity and open profit fell to the day's loss limit."""
         if self._daily_halt:
             return
-        worth = float(self._positions.equity)
+        worth = self._positions.equity_reading
         for position in self._positions.open.values():
             worth += position.open_profit(self._context.instrument(position.symbol).price)
         if worth <= self._loss_floor + EPSILON:

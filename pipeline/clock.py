@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
@@ -91,19 +92,28 @@ class SymbolClock(Scheduler):
     """A symbol's view of the clock, and the scheduler that its operators are subscribed with.
 
     RxPY's own time operators (`ops.debounce`, `ops.delay`, ...) run on it in virtual time. Beyond time, it takes
-    what operators have to say to the outside: `see_frame` and `see_burst` may be replaced by whoever listens.
+    what operators have to show but do not pass on: the newest frame, how many were ready, and each burst. Who
+    wants every frame sets `see_frame` before the operators are subscribed; that costs a call a tick.
     """
 
     def __init__(self, clock: InputClock, symbol_index: int = 0) -> None:
         super().__init__()
         self.clock = clock
         self.symbol_index = symbol_index
-        self.see_frame: Callable[[Frame], None] = noop
+        self._trampoline: deque[tuple[Disposable, Any, Any]] = deque()  # actions to run now, the running one first
+        self.frame: Frame | None = None
+        self.ready = 0
+        self.see_frame: Callable[[Frame], None] | None = None
         self.see_burst: Callable[[BurstStarted | BurstEnded], None] = noop
 
     def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER) -> Timer:
         """Call `action` when `now` reaches `due` (ns)."""
         return self.clock.at(due, action, rank, self.symbol_index)
+
+    @classmethod
+    def of(cls, scheduler: abc.SchedulerBase | None) -> SymbolClock:
+        """Return the scheduler if it is a symbol's clock, else one of its own that nobody watches."""
+        return scheduler if isinstance(scheduler, SymbolClock) else cls(InputClock())
 
     @property
     def now(self) -> datetime:
@@ -111,8 +121,21 @@ class SymbolClock(Scheduler):
         return datetime.fromtimestamp(self.clock.now // 1000 / 1e6, UTC)
 
     def schedule(self, action: Any, state: Any = None) -> abc.DisposableBase:
-        """Run `action` when the core next takes an input."""
-        return self._schedule_at(self.clock.now, action, state)
+        """Run `action` now; one that is scheduled by a running action, right after it."""
+        if len(self._trampoline) >= MAX_TIMERS:
+            raise TooManyTimers(MAX_TIMERS)
+        cancelled = Disposable()
+        self._trampoline.append((cancelled, action, state))
+        if len(self._trampoline) == 1:
+            try:
+                while self._trampoline:
+                    disposable, action, state = self._trampoline[0]
+                    if not disposable.is_disposed:
+                        self.invoke_action(action, state)
+                    self._trampoline.popleft()
+            finally:
+                self._trampoline.clear()
+        return cancelled
 
     def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> abc.DisposableBase:
         """Run `action` after `duetime` (seconds, or a timedelta)."""

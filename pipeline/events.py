@@ -149,8 +149,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
     tick: Trade
     price: float
-    size: float
     ready: bool  # the window is warm and holds enough ticks
+    momentum: float  # price over the price of the oldest tick in the window, less one
     count: int  # ticks in the window, this one included
     oldest_price: float
     others_volume: float  # sum of the sizes of the *other* ticks in the window
@@ -168,9 +168,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
         return self.tick.ts
 
     @property
-    def momentum(self) -> float:
-        """Price over the price of the oldest tick in the window, less one."""
-        return self.price / self.oldest_price - 1
+    def size(self) -> float:
+        return self.tick.size
 
     @property
     def range(self) -> float:
@@ -180,7 +179,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     @property
     def volume_ratio(self) -> float:
         """This tick's size over the mean size of the other ticks in the window; 0 if that mean is 0."""
-        return self.size * (self.count - 1) / self.others_volume if self.others_volume > 0 else 0.0
+        return self.tick.size * (self.count - 1) / self.others_volume if self.others_volume > 0 else 0.0
 
     @property
     def window(self) -> Window:
@@ -202,8 +201,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
         for condition in self.conditions:
             if condition.direction is not None:
                 return condition.direction(self)
-        change = self.price - self.oldest_price
-        return (change > 0) - (change < 0)
+        return (self.momentum > 0) - (self.momentum < 0)
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-import reactivex as rx
 from msgspec import Meta
 from reactivex import Observable
 
@@ -72,7 +71,7 @@ def default_exits(s: StrategySettings) -> Exits:
     """Compose the default exits; where two are due at once, the first in the list wins."""
 
     def exits(held: Held, market: Market) -> Observable[ExitSignal]:
-        return rx.merge(
+        return op.merge(
             market.ticks.pipe(profit_target(held, s.profit_target)),
             market.ticks.pipe(stop_loss(held, s.stop_loss)),
             time_stop(held, s.time_stop_seconds, market.clock),

@@ -3,7 +3,7 @@
 from pipeline.operators.bursts import bursts
 from pipeline.operators.candles import candles
 from pipeline.operators.condition import condition, running_condition
-from pipeline.operators.lift import lift
+from pipeline.operators.lift import lift, merge
 from pipeline.operators.momentum import momentum
 from pipeline.operators.volatility_guard import volatility_guard
 from pipeline.operators.volume_spike import volume_spike
@@ -14,6 +14,7 @@ __all__ = [
     "candles",
     "condition",
     "lift",
+    "merge",
     "momentum",
     "running_condition",
     "volatility_guard",

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from reactivex.internal import noop
-
-from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Side, Signal, signal_of
+from pipeline.clock import SymbolClock
+from pipeline.events import EPSILON, BurstEnded, BurstStarted, Condition, Frame, Side, Signal, signal_of
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
 from pipeline.operators.window import needs_frames
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
+
+_LEAST = 5e-324
+"""The smallest positive number: without a momentum condition any move gives a direction."""
 
 
 def bursts() -> Operator[Frame, Signal]:
     """Signal the first tick of each burst at which every condition is met.
 
     A burst is a run of consecutive ticks with the same direction; a change of direction, or the end of the
-    stream, ends it. A scheduler with `see_frame(frame)` and `see_burst(event)` (a lane's is one) is told of every
-    frame and of each `BurstStarted` and `BurstEnded`, which says what stood in the way of a signal: the first
+    stream, ends it. Subscribed with a `SymbolClock`, it shows there the newest frame, how many were ready, and each
+    `BurstStarted` and `BurstEnded`, which says what stood in the way of a signal: the first
     condition in the pipe that no tick of the burst met, else NEVER_TOGETHER.
     """
     return lift(_bursts)
 
 
 def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
-    see_frame: Callable[[Frame], None] = getattr(scheduler, "see_frame", noop)
-    see_burst: Callable[[BurstStarted | BurstEnded], None] = getattr(scheduler, "see_burst", noop)
-    known: Any = None  # the conditions that `direct` and `gates` were made from
-    direct: Callable[[Frame], int] = noop
+    symbol_clock = SymbolClock.of(scheduler)
+    see_frame = symbol_clock.see_frame
+    see_burst = symbol_clock.see_burst
+    known: tuple[Condition, ...] | None = None  # the conditions that the next five were made from
+    up = down = 0.0  # momentum that gives a tick its direction
+    direct: Callable[[Frame], int] | None = None  # what gives it, where that is not momentum
     gates: tuple[tuple[int, Condition], ...] = ()  # each with its bit in `met`
     burst = 0  # direction of the burst that runs, 0 for none
     signalled = False
@@ -38,12 +41,17 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
     symbol = ""
 
     def learn(frame: Frame) -> None:
-        nonlocal known, direct, gates
+        nonlocal known, up, down, direct, gates
         needs_frames("bursts", frame)
-        if known is None or [c.name for c in frame.conditions] != [c.name for c in known]:
-            direct = next((c.direction for c in frame.conditions if c.direction), _sign_of_change)
-        gates = tuple((1 << i, c) for i, c in enumerate(c for c in frame.conditions if c.direction is None))
         known = frame.conditions
+        gates = tuple((1 << i, c) for i, c in enumerate(c for c in known if c.direction is None))
+        directed = next((c for c in known if c.direction is not None), None)
+        if directed is None:
+            up, down, direct = _LEAST, -_LEAST, None
+        elif directed.name == "momentum":
+            up, down, direct = directed.threshold - EPSILON, EPSILON - directed.threshold, None
+        else:
+            direct = directed.direction
 
     def end() -> None:
         blocked = None
@@ -55,8 +63,20 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
         nonlocal burst, signalled, met, count, symbol
         if frame.conditions is not known:
             learn(frame)
-        see_frame(frame)
-        direction = direct(frame) if frame.ready else 0
+        symbol_clock.frame = frame
+        direction = 0
+        if frame.ready:
+            symbol_clock.ready += 1
+            if direct is None:
+                moved = frame.momentum
+                if moved >= up:
+                    direction = 1
+                elif moved <= down:
+                    direction = -1
+            else:
+                direction = direct(frame)
+        if see_frame is not None:
+            see_frame(frame)
         if direction != burst:
             if burst:
                 end()
@@ -87,7 +107,3 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
 
     return Step(on_next, on_completed)
 
-
-def _sign_of_change(frame: Frame) -> int:
-    """Direction where no condition gives one: wherever the price moved within the window."""
-    return (frame.price > frame.oldest_price) - (frame.price < frame.oldest_price)

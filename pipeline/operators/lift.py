@@ -99,6 +99,48 @@ def lift(make: MakeStep) -> Operator[Any, Any]:
     return lambda source: Lifted(source, make)
 
 
+class Merged(Observable[Out]):
+    """What several sources say, as they say it; for synchronous sources, and therefore without locks."""
+
+    def __init__(self, sources: tuple[Observable[Any], ...]) -> None:
+        super().__init__()
+        self._sources = sources
+
+    def subscribe(
+        self,
+        on_next: Any = None,
+        on_error: Any = None,
+        on_completed: Any = None,
+        *,
+        scheduler: Scheduler = None,
+    ) -> abc.DisposableBase:
+        """Subscribe to each source in turn: where two speak at the same instant, the first in the list does first."""
+        observer = Callbacks.of(on_next, on_error, on_completed)
+        running = len(self._sources)
+
+        def completed() -> None:
+            nonlocal running
+            running -= 1
+            if not running:
+                observer.on_completed()
+
+        subscriptions = [
+            source.subscribe(observer.on_next, observer.on_error, completed, scheduler=scheduler)
+            for source in self._sources
+        ]
+
+        def dispose() -> None:
+            for subscription in subscriptions:
+                subscription.dispose()
+
+        return Disposable(dispose)
+
+
+def merge(*sources: Observable[Out]) -> Observable[Out]:
+    """Merge synchronous streams; `rx.merge` does the same for any, at ten times the cost of a subscription."""
+    return Merged(sources)
+
+
 class Source(Observable[Out]):
     """A hot source without locks: what is pushed into `on_next` goes straight to its observers, in order."""
 

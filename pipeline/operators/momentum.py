@@ -17,8 +17,7 @@ def momentum(threshold: float) -> Operator[Frame, Frame]:
     down = -up
 
     def direction(frame: Frame) -> int:
-        moved = frame.price / frame.oldest_price - 1
-        return 1 if moved >= up else -1 if moved <= down else 0
+        return 1 if frame.momentum >= up else -1 if frame.momentum <= down else 0
 
     return given(
         Condition(

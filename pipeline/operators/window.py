@@ -19,6 +19,8 @@ _size = attrgetter("size")
 _RESUM_EVERY = 512
 _DWARFED = 1e-6
 
+_NO_TICK = Trade("", 0, 0.0, 0.0)
+
 
 class Frames(Lifted[Frame]):
     """The frames of a source of ticks; it knows the conditions that stand behind it in the pipe.
@@ -57,47 +59,50 @@ def _window(
     span: int, min_ticks: int, conditions: tuple[Condition, ...], emit: Callable[[Frame], None]
 ) -> Callable[[Trade], None]:
     ticks: deque[Trade] = deque()
+    append, popleft = ticks.append, ticks.popleft
     highs: deque[Trade] = deque()  # falling prices: the first is the window's highest
     lows: deque[Trade] = deque()  # rising prices: the first is the window's lowest
     volume = notional = 0.0  # sums over `ticks` of size and of price x size
     warm_from = 0  # since when the window has not been empty
-    oldest_ts = 0
+    oldest = _NO_TICK  # the window's first, once it has one
     left = 0  # ticks that left since the sums were last taken anew
 
     def on_next(tick: Trade) -> None:
-        nonlocal volume, notional, warm_from, oldest_ts, left
+        nonlocal volume, notional, warm_from, oldest, left
         ts = tick.ts
         price = tick.price
-        size = tick.size
         start = ts - span
-        if ticks and oldest_ts <= start:
+        if oldest.ts <= start and ticks:
             resum = False
-            while ticks:
-                old = ticks[0]
-                oldest_ts = old.ts
-                if oldest_ts > start:
-                    break
-                ticks.popleft()
+            while True:
+                popleft()
                 left += 1
-                gone = old.size
-                volume -= gone
-                notional -= gone * old.price
-                if volume < gone * _DWARFED:
+                size = oldest.size
+                volume -= size
+                notional -= size * oldest.price
+                if volume < size * _DWARFED:
                     resum = True
-                if highs[0] is old:
+                if highs[0] is oldest:
                     highs.popleft()
-                if lows[0] is old:
+                if lows[0] is oldest:
                     lows.popleft()
+                if not ticks:
+                    break
+                oldest = ticks[0]
+                if oldest.ts > start:
+                    break
             if resum or (left >= _RESUM_EVERY and left >= len(ticks)):
                 volume = sum(map(_size, ticks))
                 notional = sum([t.price * t.size for t in ticks])
                 left = 0
         if not ticks:
-            warm_from = oldest_ts = ts
+            oldest = tick
+            warm_from = ts
             volume = notional = 0.0
         others_volume = volume
         others_notional = notional
-        ticks.append(tick)
+        append(tick)
+        size = tick.size
         volume += size
         notional += size * price
         while highs and highs[-1].price <= price:
@@ -107,14 +112,15 @@ def _window(
             lows.pop()
         lows.append(tick)
         count = len(ticks)
+        oldest_price = oldest.price
         emit(
             Frame(
                 tick,
                 price,
-                size,
                 count >= min_ticks and ts - warm_from >= span,
+                price / oldest_price - 1,
                 count,
-                ticks[0].price,
+                oldest_price,
                 others_volume,
                 others_notional,
                 highs[0].price,
