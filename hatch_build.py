@@ -131,9 +131,9 @@ def run_npm(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]
 
 
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the first line of npm's complaint that says something."""
+    """Return the first line of npm's complaint that is a sentence: codes come before it, a trace after it."""
     lines = [line.removeprefix("npm error").strip() for line in result.stderr.splitlines()]
-    telling = [line for line in lines if line and not line.startswith(("code ", "npm warn", "errno "))]
+    telling = [line for line in lines if line and not line.startswith(("code ", "errno ", "syscall ", "npm warn"))]
     return telling[0] if telling else f"it ended with {result.returncode} and no word."
 
 

@@ -116,11 +116,13 @@ def test_an_archive_that_lacks_a_file_is_refused(
 
 
 def test_npm_s_complaint_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    complaint = "npm warn old\nnpm error code ENOTFOUND\nnpm error network request failed\nnpm error a log\n"
+    complaint = (
+        "npm warn old\nnpm error code ENOTFOUND\nnpm error syscall connect\nnpm error request failed\nnpm error a log\n"
+    )
     monkeypatch.setattr(
         hatch_build, "run_npm", lambda arguments, cwd: subprocess.CompletedProcess(arguments, 1, "", complaint)
     )
-    with pytest.raises(hatch_build.ChartLibraryError, match=r"library: network request failed$"):
+    with pytest.raises(hatch_build.ChartLibraryError, match=r"library: request failed$"):
         hatch_build.put_in_place(tmp_path)
 
 
