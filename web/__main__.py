@@ -1,0 +1,221 @@
+"""The web process: `python -m web --host 127.0.0.1 --port 8080`, started by the bot with pipes.
+
+stdin brings the bot's messages, stdout takes the user's commands back (both framed as in `web.pipe`), stderr is for
+people. When stdin ends the bot has gone: the browsers are told, and the process exits with 0. A port that cannot be had
+is exit 2 and one sentence, a pipe out of step exit 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+from aiohttp import web
+
+from web.app import HUB, make_app
+from web.assets import load_assets
+from web.hub import Hub
+from web.pipe import BadMessage, FrameTooLarge, FrameTruncated, FrameWriter, FromWeb, Listening, from_bot
+from web.security import is_loopback
+from web.settings import WebSettings
+
+_new_loop: Callable[[], asyncio.AbstractEventLoop] | None
+try:
+    from uvloop import new_event_loop as _new_loop
+except ImportError:  # Windows has none, and asyncio's own loop will do
+    _new_loop = None
+
+_READ_SIZE = 1 << 16
+_CHUNKS_AHEAD = 8  # reads that may wait for the loop; then the pipe fills, and the bot sees that
+_COMMANDS_AHEAD = 32  # frames that may wait for the bot to read them
+_SHUTDOWN_S = 0.5  # for the browsers to hear that the bot has gone, and for requests under way
+_BAD_MESSAGES_TOLD = 10
+
+
+def say(sentence: str) -> None:
+    """Tell whoever started the bot."""
+    print(f"microbot web: {sentence}", file=sys.stderr, flush=True)
+
+
+class PipeOut:
+    """Writes frames to a file descriptor from a thread, so that a bot that does not read cannot hold up the loop."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._frames: queue.Queue[bytes] = queue.Queue(_COMMANDS_AHEAD)
+        self._writer = FrameWriter()
+        self._broken = False
+        threading.Thread(target=self._write, name="pipe-out", daemon=True).start()
+
+    def send(self, message: FromWeb) -> bool:
+        """Queue a message; False if the bot does not read, or no longer."""
+        if self._broken:
+            return False
+        try:
+            self._frames.put_nowait(self._writer.frame(message))
+        except queue.Full:
+            return False
+        return True
+
+    def _write(self) -> None:
+        while True:
+            frame = memoryview(self._frames.get())
+            try:
+                while frame:
+                    frame = frame[os.write(self._fd, frame) :]
+            except OSError:
+                self._broken = True  # the reader has gone; stdin's end will say so too
+                return
+
+
+class PipeIn:
+    """Reads frames from a file descriptor in a thread and folds them in on the loop.
+
+    A thread, because that works for every kind of pipe on every platform. `ended` is called once, on the loop, with the
+    process's exit code: 0 at the pipe's end, 1 if it is out of step.
+    """
+
+    def __init__(self, fd: int, hub: Hub, ended: Callable[[int], None]) -> None:
+        self._fd = fd
+        self._hub = hub
+        self._ended = ended
+        self._reader = from_bot()
+        self._loop = asyncio.get_running_loop()
+        self._ahead = threading.Semaphore(_CHUNKS_AHEAD)
+        self._bad_messages = 0
+        threading.Thread(target=self._read, name="pipe-in", daemon=True).start()
+
+    def _read(self) -> None:
+        data = b"?"
+        while data:
+            self._ahead.acquire()
+            try:
+                data = os.read(self._fd, _READ_SIZE)
+            except OSError:
+                data = b""
+            try:
+                self._loop.call_soon_threadsafe(self._take, data)
+            except RuntimeError:
+                return  # the loop is closed: the process is on its way out
+
+    def _take(self, data: bytes) -> None:
+        self._ahead.release()
+        try:
+            if data:
+                self._reader.feed(data)
+                self._fold()
+            else:
+                self._reader.close()
+                self._ended(0)
+        except FrameTruncated:
+            self._ended(0)  # the bot was killed in the middle of a word; it has gone all the same
+        except FrameTooLarge as problem:
+            say(f"{problem}; the pipe from the bot is out of step.")
+            self._ended(1)
+
+    def _fold(self) -> None:
+        more = True
+        while more:
+            try:
+                for message in self._reader.messages():
+                    self._hub.tell(message)
+                more = False
+            except BadMessage as problem:
+                self._bad_messages += 1
+                if self._bad_messages <= _BAD_MESSAGES_TOLD:
+                    say(f"skipped {problem}.")
+
+
+def why_not_listening(problem: OSError, settings: WebSettings) -> str:
+    """Say in one sentence why the port cannot be had."""
+    where = f"port {settings.port} on {settings.host}"
+    if problem.errno == errno.EADDRINUSE:
+        return f"{where} is in use already; choose another with --port."
+    if problem.errno == errno.EACCES:
+        return f"{where} is not open to this user; choose one above 1023 with --port."
+    if isinstance(problem, socket.gaierror) or problem.errno == errno.EADDRNOTAVAIL:
+        return f"{settings.host} is no address of this machine; choose another with --host."
+    return f"cannot listen to {where}: {problem.strerror or problem}."
+
+
+async def serve(settings: WebSettings, fd_in: int, fd_out: int) -> int:
+    """Serve the dashboard until the bot has gone or SIGTERM comes; return the exit code."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[int] = loop.create_future()
+
+    def end(code: int) -> None:
+        if not done.done():
+            done.set_result(code)
+
+    pipe_out = PipeOut(fd_out)
+    app = make_app(settings, load_assets(), pipe_out.send, loop.time)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as problem:
+            say(why_not_listening(problem, settings))
+            return 2
+        if not is_loopback(settings.host):
+            say(f"listening on {settings.host}: whoever reaches this machine can see and command the bot.")
+        pipe_out.send(Listening(runner.addresses[0][1]))
+
+        def bot_has_gone(code: int) -> None:
+            app[HUB].bot_stopped("the bot stopped")
+            end(code)
+
+        PipeIn(fd_in, app[HUB], bot_has_gone)
+        with suppress(NotImplementedError):  # not on Windows
+            loop.add_signal_handler(signal.SIGTERM, end, 0)
+        return await done
+    finally:
+        await runner.cleanup()
+
+
+def take_stdout() -> int:
+    """Keep the real stdout for frames and point everything that prints to stderr instead; return its descriptor."""
+    fd = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return fd
+
+
+def read_settings(arguments: Sequence[str]) -> WebSettings:
+    """Read the command line: `--settings` is a JSON object of `WebSettings`, the other flags go before it."""
+    parser = argparse.ArgumentParser("python -m web", description="The dashboard's process; the bot starts it.")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8080)")
+    parser.add_argument("--settings", default="{}", help="a JSON object of settings")
+    given = parser.parse_args(arguments)
+    try:
+        settings = msgspec.json.decode(given.settings, type=dict[str, object])
+        flags = {"host": given.host, "port": given.port}
+        return msgspec.convert(settings | {name: flag for name, flag in flags.items() if flag is not None}, WebSettings)
+    except msgspec.MsgspecError as problem:
+        parser.error(str(problem))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the web process; return its exit code."""
+    settings = read_settings(sys.argv[1:] if arguments is None else arguments)
+    fd_out = take_stdout()
+    if not sys.stdin.isatty():
+        # Ctrl-C reaches the whole group. The bot then closes its session, and this page is to show it until the end.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with asyncio.Runner(loop_factory=_new_loop) as loop_runner:
+        return loop_runner.run(serve(settings, 0, fd_out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The dashboard's web application: routes, who may call them, and what they answer.
+
+GET  /             the page                     GET  /static/...    its files
+GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
+GET  /healthz      200, or 503 without a bot    POST /api/command   202; pause, resume, reduce, flatten, halt
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from aiohttp_sse import sse_response
+from msgspec import Meta
+
+from actors.messages import COMMANDS, Command
+from web.assets import Assets
+from web.hub import Hub, TooManyClients
+from web.security import Door, is_foreign, security_headers
+from web.settings import WebSettings
+
+SETTINGS = web.AppKey("SETTINGS", WebSettings)
+ASSETS = web.AppKey("ASSETS", Assets)
+DOOR = web.AppKey("DOOR", Door)
+HUB = web.AppKey("HUB", Hub)
+
+SendCommand = Callable[[Command], bool]
+"""Passes a command on to the bot; False if the bot does not take any at present."""
+
+SEND_COMMAND: web.AppKey[SendCommand] = web.AppKey("SEND_COMMAND")
+
+_MAX_BODY = 4_096
+_SEND_BUFFER = 128 * 1024
+_encode = msgspec.json.Encoder().encode
+
+
+class CommandRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /api/command`."""
+
+    command: str
+    reason: Annotated[str, Meta(max_length=200)] = ""
+
+
+def make_app(
+    settings: WebSettings, assets: Assets, send_command: SendCommand, clock: Callable[[], float]
+) -> web.Application:
+    """Build the application; `clock` gives monotonic seconds. Feed it with `app[HUB].tell(message)`."""
+    app = web.Application(middlewares=[_door], client_max_size=_MAX_BODY)
+    app[SETTINGS] = settings
+    app[ASSETS] = assets
+    app[DOOR] = Door(settings.host, settings.allowed_hosts)
+    app[HUB] = Hub(settings, clock)
+    app[SEND_COMMAND] = send_command
+    headers = security_headers(assets.style_hashes)
+
+    async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+        response.headers.setdefault("Cache-Control", "no-store")
+
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(_end_streams)
+    app.cleanup_ctx.append(_sending)
+    app.router.add_get("/", _page)
+    app.router.add_get("/static/{name:.+}", _static)
+    app.router.add_get("/events", _events)
+    app.router.add_get("/api/state", _state)
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_post("/api/command", _command)
+    return app
+
+
+async def _sending(app: web.Application) -> AsyncIterator[None]:
+    """Own the task that sends events."""
+    task = asyncio.create_task(app[HUB].run(), name="hub")
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[HUB].close()
+
+
+@web.middleware
+async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in only who calls the dashboard by its own name, and to its data only its own page."""
+    hosts = request.headers.getall("Host", [])
+    if len(hosts) != 1 or not request.app[DOOR].knows(hosts[0]):
+        raise web.HTTPMisdirectedRequest(text="This dashboard does not answer to that host name.\n")
+    is_data = request.method not in ("GET", "HEAD") or request.path == "/events" or request.path.startswith("/api/")
+    if is_data and is_foreign(request.headers, hosts[0]):
+        raise web.HTTPForbidden(text="Only the dashboard's own page may do this.\n")
+    return await handler(request)
+
+
+def _json(data: Any, status: int = 200) -> web.Response:
+    return web.Response(body=_encode(data), status=status, content_type="application/json")
+
+
+def _file(request: web.Request, name: str) -> web.Response:
+    asset = request.app[ASSETS].files.get(name)
+    if asset is None:
+        raise web.HTTPNotFound(text=f"There is no {name} here.\n")
+    headers = {"ETag": f'"{asset.etag}"', "Cache-Control": "no-cache"}
+    if any(tag.value == asset.etag for tag in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=asset.body, content_type=asset.media_type, charset="utf-8", headers=headers)
+
+
+async def _page(request: web.Request) -> web.Response:
+    return _file(request, "index.html")
+
+
+async def _static(request: web.Request) -> web.Response:
+    return _file(request, request.match_info["name"])
+
+
+async def _state(request: web.Request) -> web.Response:
+    return _json(request.app[HUB].model.snapshot())
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    hub = request.app[HUB]
+    age_s = hub.age_s()
+    health = {
+        "ok": hub.model.running,
+        "last_message_age_s": None if age_s is None else round(age_s, 3),
+        "clients": hub.clients,
+        "clients_dropped": hub.dropped,
+    }
+    return _json(health, 200 if hub.model.running else 503)
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    hub, settings = request.app[HUB], request.app[SETTINGS]
+    try:
+        hub.reserve()
+    except TooManyClients as full:
+        raise web.HTTPServiceUnavailable(text=f"{full}.\n", headers={"Retry-After": "5"}) from None
+
+    def abort() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    _bound_send_buffer(request)
+    try:
+        # A ping is written beside what the hub writes, so it must not come while a sending may still be under way.
+        ping_s = max(15.0, 2 * settings.write_timeout_s)
+        async with sse_response(request, send_timeout=settings.write_timeout_s, ping_interval=ping_s) as response:
+            await hub.serve(response, abort)
+    finally:
+        hub.release()
+    return response
+
+
+def _bound_send_buffer(request: web.Request) -> None:
+    """Keep the system from buffering megabytes for a browser that does not read."""
+    connection = request.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+
+async def _command(request: web.Request) -> web.Response:
+    if request.content_type != "application/json":
+        return _refused(415, "Send the command as application/json.")
+    try:
+        wish = msgspec.json.decode(await request.read(), type=CommandRequest)
+    except msgspec.MsgspecError as problem:
+        return _refused(400, f"That is not a command: {problem}.")
+    if wish.command not in COMMANDS:
+        return _refused(400, f"Unknown command {wish.command[:40]!r}: it is one of {', '.join(COMMANDS)}.")
+    if not wish.reason.isprintable():
+        return _refused(400, "The reason must be one line of printable text.")
+    hub = request.app[HUB]
+    # The bot stamps the time when it takes the command in; nothing here knows venue time well enough.
+    if not hub.model.running or not request.app[SEND_COMMAND](Command(wish.command, 0, "dashboard", wish.reason)):
+        return _refused(503, "The bot takes no commands at present.")
+    return _json({"accepted": wish.command}, 202)
+
+
+def _refused(status: int, sentence: str) -> web.Response:
+    return _json({"error": sentence}, status)

@@ -1,0 +1,64 @@
+"""The files of the page: a closed list, read once, so that nothing else can ever be served."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+
+STATIC = Path(__file__).parent / "static"
+
+CHART_LIBRARY = "vendor/lightweight-charts.js"
+"""Put there when the package is built; without it the page says so in the chart's place."""
+
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_OWN_FILES = (
+    "index.html",
+    "dashboard.css",
+    "dashboard.js",
+    "chart.js",
+    "commands.js",
+    "format.js",
+    "panels.js",
+    "store.js",
+    "favicon.svg",
+)
+_INLINE_STYLE = re.compile(rb'createElement\("style"\),[\w.]+\.innerText="([^"\\]*)"')
+
+
+class Asset(msgspec.Struct, frozen=True):
+    """A file's bytes, its media type, and an entity tag that changes with them."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+
+class Assets(msgspec.Struct, frozen=True):
+    """The page's files by their path under `static/`, and the inline styles that the chart library sets."""
+
+    files: dict[str, Asset]
+    style_hashes: tuple[str, ...]
+
+
+def load_assets(directory: Path = STATIC) -> Assets:
+    """Read the page's files. Raises `OSError` if one of our own is missing; the chart library may be."""
+    files = {name: _asset(directory / name) for name in _OWN_FILES}
+    chart = directory / CHART_LIBRARY
+    if chart.is_file():
+        files[CHART_LIBRARY] = _asset(chart)
+    styles = [style for asset in files.values() for style in _INLINE_STYLE.findall(asset.body)]
+    return Assets(files, tuple(_sha256(style) for style in styles))
+
+
+def _asset(path: Path) -> Asset:
+    body = path.read_bytes()
+    return Asset(body, _TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32])
+
+
+def _sha256(text: bytes) -> str:
+    """Return a source expression of a Content-Security-Policy: "sha256-" and the digest in base64."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text).digest()).decode()

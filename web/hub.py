@@ -1,0 +1,196 @@
+"""Fans the read model out to the event streams of any number of browsers.
+
+Each sending is encoded once, and all clients share its bytes. A client never makes another one wait: it has a queue of
+its own, and one whose queue is full, or who lets a single write wait too long, is dropped and counted. Its browser
+reconnects by itself and starts over with a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+from aiohttp_sse import EventSourceResponse
+
+from actors.messages import ToWeb
+from web.read_model import Event, ReadModel
+from web.settings import WebSettings
+
+RETRY_MS = 1_000
+"""Milliseconds after which a browser whose stream broke tries again."""
+
+_SLICE = 32 * 1024
+"""Bytes handed to the transport at a time, so that a snapshot does not wait in a buffer per client as a whole."""
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_events(events: Iterable[Event]) -> bytes:
+    r"""Encode events as the event stream's text, each one's data as JSON on one line.
+
+    >>> encode_events([("feed", {"state": "LIVE"})])
+    b'event: feed\ndata: {"state":"LIVE"}\n\n'
+    """
+    return b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), _encoder.encode(data)) for name, data in events)
+
+
+class TooManyClients(Exception):
+    """Every place for a browser is taken."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} browsers are connected already, which is the limit")
+        self.limit = limit
+
+
+class Client:
+    """One browser's event stream: a bounded queue of sendings, and the task that writes them."""
+
+    def __init__(self, response: EventSourceResponse, abort: Callable[[], None], queue_limit: int) -> None:
+        self._response = response
+        self._abort = abort
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_limit)
+        self.dropped = False
+
+    def offer(self, payload: bytes | None) -> bool:
+        """Queue one sending (None: the last one is said). Returns False if the queue is full."""
+        try:
+            self._queue.put_nowait(payload)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything offered has been taken to be written."""
+        return self._queue.empty()
+
+    def drop(self) -> None:
+        """Cut the connection; there is no point in waiting for a peer that does not read."""
+        self.dropped = True
+        self._abort()
+
+    async def write(self, write_timeout_s: float) -> None:
+        """Write what is offered until the end is said. Raises `TimeoutError` when one sending takes too long."""
+        while (payload := await self._queue.get()) is not None:
+            async with asyncio.timeout(write_timeout_s):
+                if len(payload) <= _SLICE:
+                    await self._response.write(payload)
+                    continue
+                view = memoryview(payload)
+                for start in range(0, len(view), _SLICE):
+                    await self._response.write(view[start : start + _SLICE])
+
+
+class Hub:
+    """Takes the bot's messages and sends what they change to every client, at most `update_hz` times a second."""
+
+    def __init__(self, settings: WebSettings, clock: Callable[[], float]) -> None:
+        self.model = ReadModel(settings.max_symbols, settings.chart_points)
+        self.dropped = 0  # clients cut off because they were too slow
+        self.sendings = 0
+        self._settings = settings
+        self._clock = clock
+        self._last_message: float | None = None
+        self._clients: set[Client] = set()
+        self._joining: list[Client] = []
+        self._places_taken = 0
+        self._changed = asyncio.Event()
+        self._closing = False
+
+    @property
+    def clients(self) -> int:
+        """Browsers that are connected."""
+        return self._places_taken
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was said has been taken to be written."""
+        return not self._changed.is_set() and all(client.idle for client in self._clients)
+
+    def age_s(self) -> float | None:
+        """Seconds since the bot's last message, None before the first."""
+        return None if self._last_message is None else self._clock() - self._last_message
+
+    def tell(self, message: ToWeb) -> None:
+        """Fold one message of the bot in; the clients hear of it with the next sending."""
+        self._last_message = self._clock()
+        self.model.apply(message)
+        self._changed.set()
+
+    def bot_stopped(self, reason: str) -> None:
+        """Tell everybody that the bot has gone."""
+        self.model.bot_stopped(reason)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Send changes for as long as this task lives: at once after a quiet time, else `update_hz` times a second."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            self.flush()
+            await asyncio.sleep(1 / self._settings.update_hz)
+
+    def flush(self) -> None:
+        """Send what has changed since the last time, and its snapshot to each client that has joined since then.
+
+        Joining here, between two sendings, keeps a client's events in step with its snapshot, and a thousand
+        joining at once share one snapshot.
+        """
+        events = self.model.drain()
+        if events and self._clients:
+            self._send(self._clients, encode_events(events))
+        if self._joining:
+            joining, self._joining = self._joining, []
+            snapshot = encode_events([("snapshot", self.model.snapshot())])
+            self._clients.update(joining)
+            self._send(joining, b"retry: %d\n%b" % (RETRY_MS, snapshot))
+            if self._closing:
+                self._say_last(joining)
+
+    def _send(self, clients: Iterable[Client], payload: bytes) -> None:
+        self.sendings += 1
+        for client in clients:
+            if not client.dropped and not client.offer(payload):
+                self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        self.dropped += 1
+        client.drop()
+
+    def reserve(self) -> None:
+        """Take a place for a browser; `serve` gives it back. Raises `TooManyClients`."""
+        if self._places_taken >= self._settings.max_clients:
+            raise TooManyClients(self._settings.max_clients)
+        self._places_taken += 1
+
+    def release(self) -> None:
+        """Give a reserved place back."""
+        self._places_taken -= 1
+
+    async def serve(self, response: EventSourceResponse, abort: Callable[[], None]) -> None:
+        """Serve one client until it leaves, is dropped, or the last event has been said."""
+        client = Client(response, abort, self._settings.client_queue)
+        self._joining.append(client)
+        self._changed.set()
+        try:
+            await client.write(self._settings.write_timeout_s)
+        except TimeoutError:
+            self._drop(client)
+        except ConnectionResetError:
+            pass  # it left, as browsers do
+        finally:
+            self._clients.discard(client)
+            if client in self._joining:
+                self._joining.remove(client)
+
+    def close(self) -> None:
+        """Say what is left to say and end every stream."""
+        self._closing = True
+        self.flush()
+        self._say_last(self._clients)
+
+    def _say_last(self, clients: Iterable[Client]) -> None:
+        for client in clients:
+            if not client.offer(None):
+                self._drop(client)

@@ -1,0 +1,311 @@
+"""The dashboard's read model: a pure fold of the bot's messages into what is shown.
+
+It reads no clock and does no I/O. Whatever happens between two calls of `drain` is coalesced there, and every
+collection is bounded: the oldest entries go first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from actors.messages import (
+    BurstBlocked,
+    ChainFailed,
+    DayStarted,
+    FeedChanged,
+    FeedState,
+    GaugesSeen,
+    MetricsSeen,
+    OpenPosition,
+    PositionClosed,
+    PositionOpened,
+    SessionStarted,
+    SignalRaised,
+    StateChanged,
+    TicksSeen,
+    ToWeb,
+    TradingState,
+)
+from web.shapes import number, plain, signal_data, summary_data, trade_data
+from web.symbol_view import SymbolView
+
+TRADES_SHOWN = 100
+SIGNALS_SHOWN = 100
+BURSTS_SHOWN = 100
+NOTICES_SHOWN = 50
+
+_SECTIONS_SHOWN = ("strategy", "risk", "execution")
+"""The settings that may leave the process: how it trades. Others may hold a venue's keys."""
+
+Event = tuple[str, Any]
+"""A name of the event stream, and its data, ready for JSON."""
+
+
+class ReadModel:
+    """What the dashboard shows, folded from everything that the bot has said."""
+
+    def __init__(self, max_symbols: int = 64, chart_points: int = 3_600) -> None:
+        self._max_symbols = max_symbols
+        self._chart_points = chart_points
+        self._running = True
+        self._folds: dict[type, Callable[[Any], None]] = {
+            SessionStarted: self._session_started,
+            TicksSeen: self._ticks_seen,
+            GaugesSeen: self._gauges_seen,
+            MetricsSeen: self._metrics_seen,
+            SignalRaised: self._signal_raised,
+            PositionOpened: self._position_opened,
+            PositionClosed: self._position_closed,
+            StateChanged: self._state_changed,
+            DayStarted: self._day_started,
+            ChainFailed: self._chain_failed,
+            BurstBlocked: self._burst_blocked,
+            FeedChanged: self._feed_changed,
+        }
+        self._clear()
+
+    def _clear(self) -> None:
+        self._session: SessionStarted | None = None
+        self._now = 0  # venue time, ns: the largest heard of
+        self._symbols: dict[str, SymbolView] = {}
+        self._symbols_ignored: set[str] = set()
+        self._positions: dict[str, OpenPosition] = {}
+        self._trades: deque[PositionClosed] = deque(maxlen=TRADES_SHOWN)
+        self._signals: deque[SignalRaised] = deque(maxlen=SIGNALS_SHOWN)
+        self._bursts: deque[BurstBlocked] = deque(maxlen=BURSTS_SHOWN)
+        self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES_SHOWN)
+        self._summary = summary_data({})
+        self._metrics: MetricsSeen | None = None
+        self._feed = FeedChanged(FeedState.CONNECTING)
+        self._state: dict[str, Any] = {"state": TradingState.ACTIVE.value, "reason": "", "ts": 0}
+        # What has not been told to the event stream yet. Lists are bounded like what they are taken from.
+        self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
+        self._new_gauges: set[str] = set()
+        self._new_signals: deque[SignalRaised] = deque(maxlen=SIGNALS_SHOWN)
+        self._new_bursts: deque[BurstBlocked] = deque(maxlen=BURSTS_SHOWN)
+        self._new_trades: deque[PositionClosed] = deque(maxlen=TRADES_SHOWN)
+        self._new_notices: deque[dict[str, Any]] = deque(maxlen=NOTICES_SHOWN)
+
+    # ------------------------------------------------------------------------------------------ telling
+
+    @property
+    def running(self) -> bool:
+        """Whether the bot is there."""
+        return self._running
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds)."""
+        return {
+            "bot": {"running": self._running},
+            "session": self._session_data(),
+            "now": self._now,
+            "feed": self._feed_data(),
+            "state": self._state,
+            **self._metrics_data(),
+            "funnel": self._summary["funnel"],
+            "blocked": self._summary["blocked"],
+            "symbols": {name: view.snapshot() for name, view in self._symbols.items()},
+            "symbols_ignored": len(self._symbols_ignored),
+            "positions": list(self._positions.values()),
+            "trades": [trade_data(trade) for trade in self._trades],
+            "signals": [signal_data(signal) for signal in self._signals],
+            "bursts": list(self._bursts),
+            "notices": list(self._notices),
+        }
+
+    def drain(self) -> list[Event]:
+        """Return what has changed since the last call as events, coalesced: one of a kind, but one per trade or signal.
+
+        A new session gives one `snapshot` and nothing else.
+        """
+        changed, self._changed = self._changed, set()
+        if "snapshot" in changed:
+            self._forget_untold()
+            return [("snapshot", self.snapshot())]
+        events: list[Event] = []
+        ticks = {name: new for name, view in self._symbols.items() if (new := view.untold_ticks()) is not None}
+        if ticks:
+            events.append(("ticks", {"now": self._now, "symbols": ticks}))
+        if self._new_gauges:
+            events.append(("gauges", {name: self._symbols[name].gauges for name in sorted(self._new_gauges)}))
+        events += [("signal", signal_data(signal)) for signal in self._new_signals]
+        events += [("burst", burst) for burst in self._new_bursts]
+        if "position" in changed:
+            events.append(("position", {"positions": list(self._positions.values())}))
+        events += [("trade", trade_data(trade)) for trade in self._new_trades]
+        marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
+        if marks:
+            events.append(("marks", marks))
+        told = (("metrics", self._metrics_data), ("feed", self._feed_data), ("state", self._state.copy))
+        events += [(name, data()) for name, data in told if name in changed]
+        events += [("notice", notice) for notice in self._new_notices]
+        if "bot" in changed:
+            events.append(("bot", {"running": self._running}))
+        self._forget_untold()
+        return events
+
+    def _forget_untold(self) -> None:
+        for view in self._symbols.values():
+            view.forget_untold()
+        for new in (self._new_signals, self._new_bursts, self._new_trades, self._new_notices):
+            new.clear()
+        self._new_gauges.clear()
+
+    def _session_data(self) -> dict[str, Any] | None:
+        if self._session is None:
+            return None
+        data: dict[str, Any] = msgspec.structs.asdict(self._session)
+        shown = {name: plain(self._session.settings.get(name, {})) for name in _SECTIONS_SHOWN}
+        return data | {"settings": shown}
+
+    def _feed_data(self) -> dict[str, Any]:
+        return {"state": self._feed.state.value, "reason": self._feed.reason, "ts": self._feed.ts}
+
+    def _metrics_data(self) -> dict[str, Any]:
+        seen = self._metrics
+        return {
+            "now": self._now,
+            "metrics": self._summary,
+            "refusals": dict(seen.refusals) if seen else {},
+            "queues": dict(seen.queues) if seen else {},
+            "chains": {name: view.chain for name, view in self._symbols.items()},
+        }
+
+    # ------------------------------------------------------------------------------------------ folding
+
+    def apply(self, message: ToWeb) -> None:
+        """Fold one message in."""
+        self._folds[type(message)](message)
+
+    def bot_stopped(self, reason: str) -> None:
+        """Fold in that the bot has gone: its pipe ended."""
+        self._running = False
+        self._changed.add("bot")
+        self._feed_changed(FeedChanged(FeedState.DOWN, self._now, reason))
+
+    def _moved_to(self, ts: int) -> None:
+        self._now = max(self._now, ts)
+
+    def _view(self, symbol: str) -> SymbolView | None:
+        view = self._symbols.get(symbol)
+        if view is None:
+            if len(self._symbols) >= self._max_symbols:
+                if len(self._symbols_ignored) < self._max_symbols:
+                    self._symbols_ignored.add(symbol)
+                return None
+            view = self._symbols[symbol] = SymbolView(symbol, self._chart_points)
+        return view
+
+    def _notice(self, kind: str, ts: int, text: str) -> None:
+        notice = {"kind": kind, "ts": ts or self._now, "text": text}
+        self._notices.append(notice)
+        self._new_notices.append(notice)
+
+    def _session_started(self, message: SessionStarted) -> None:
+        self._clear()
+        self._session = message
+        self._summary["equity"] = number(message.settings.get("risk", {}).get("starting_equity", 0.0))
+        for symbol in message.symbols:
+            self._view(symbol)
+        self._changed.add("snapshot")
+
+    def _ticks_seen(self, message: TicksSeen) -> None:
+        view = self._view(message.symbol)
+        if view is None:
+            return
+        view.see(message.ticks, message.skipped)
+        last = view.last
+        if last is None or not message.ticks:
+            return
+        self._moved_to(last.ts)
+        position = self._positions.get(message.symbol)
+        if position is not None:
+            profit = position.side.sign * (last.price - position.entry_price) * position.quantity
+            self._positions[message.symbol] = msgspec.structs.replace(
+                position, last_price=last.price, open_profit=profit
+            )
+            self._changed.add("position")
+
+    def _gauges_seen(self, message: GaugesSeen) -> None:
+        view = self._view(message.symbol)
+        if view is not None:
+            view.gauges = message
+            self._new_gauges.add(message.symbol)
+
+    def _metrics_seen(self, message: MetricsSeen) -> None:
+        self._metrics = message
+        self._moved_to(message.now)
+        self._summary = summary_data(message.summary)
+        for symbol, chain in message.chains.items():
+            if (view := self._view(symbol)) is not None:
+                view.chain = chain
+        self._changed.add("metrics")
+        positions = {position.symbol: position for position in message.positions}
+        if positions != self._positions:
+            self._positions = positions
+            self._changed.add("position")
+        if (message.state.value, message.state_reason) != (self._state["state"], self._state["reason"]):
+            self._set_state(message.state, message.state_reason, message.now)
+
+    def _signal_raised(self, message: SignalRaised) -> None:
+        self._signals.append(message)
+        self._new_signals.append(message)
+
+    def _burst_blocked(self, message: BurstBlocked) -> None:
+        self._bursts.append(message)
+        self._new_bursts.append(message)
+
+    def _position_opened(self, message: PositionOpened) -> None:
+        entry = float(message.entry_price)
+        self._positions[message.symbol] = OpenPosition(
+            symbol=message.symbol,
+            side=message.side,
+            quantity=float(message.quantity),
+            entry_price=entry,
+            entry_ts=message.entry_ts,
+            last_price=entry,
+            open_profit=0.0,
+            time_stop_ts=None,  # the next metrics know it
+        )
+        self._changed.add("position")
+        if (view := self._view(message.symbol)) is not None:
+            view.mark_entry(message)
+
+    def _position_closed(self, message: PositionClosed) -> None:
+        if message in self._trades:
+            return  # told again after the web process came back
+        self._trades.append(message)
+        self._new_trades.append(message)
+        if self._positions.pop(message.symbol, None) is not None:
+            self._changed.add("position")
+        if (view := self._view(message.symbol)) is not None:
+            view.mark_exit(message)
+
+    def _set_state(self, state: TradingState, reason: str, ts: int) -> None:
+        self._state = {"state": state.value, "reason": reason, "ts": ts}
+        self._changed.add("state")
+
+    def _state_changed(self, message: StateChanged) -> None:
+        self._set_state(message.state, message.reason, message.ts)
+        because = f": {message.reason}" if message.reason else ""
+        self._notice("state", message.ts, f"{message.previous.value} to {message.state.value}{because}")
+
+    def _feed_changed(self, message: FeedChanged) -> None:
+        self._feed = message
+        self._changed.add("feed")
+        because = f": {message.reason}" if message.reason else ""
+        self._notice("feed", message.ts, f"feed {message.state.value}{because}")
+
+    def _day_started(self, message: DayStarted) -> None:
+        self._notice("day", message.ts, f"trading day {message.date} begins with {message.equity:,.2f}")
+
+    def _chain_failed(self, message: ChainFailed) -> None:
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} failed: {message.error}")
+        view = self._view(message.symbol)
+        if view is not None:
+            view.chain = f"FAILED: {message.error}"
+            self._changed.add("metrics")

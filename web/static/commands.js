@@ -1,0 +1,71 @@
+// The command buttons: what cannot be taken back is confirmed in the page, and every answer is said aloud.
+
+const CONFIRM = {
+  flatten: ["Flatten every position?", "All open positions are closed at once, at the market, and trading is then paused until you resume it.", "Flatten now"],
+  halt: ["Halt trading?", "All open positions are closed at once, at the market, and no entry is made until you resume, across days and restarts.", "Halt now"],
+};
+
+const USELESS = { PAUSED: "pause", ACTIVE: "resume", REDUCING: "reduce", HALTED: "halt" };
+
+export class Commands {
+  constructor(root = document) {
+    this.buttons = [...root.querySelectorAll("[data-command]")];
+    this.dialog = root.getElementById("confirm");
+    this.toast = root.getElementById("toast");
+    for (const button of this.buttons) {
+      button.addEventListener("click", () => this.ask(button.dataset.command));
+    }
+    this.dialog.addEventListener("close", () => {
+      if (this.dialog.returnValue === "yes") this.send(this.pending, root.getElementById("confirm-reason").value.trim());
+    });
+    // Enter in the reason field must not press the first button, which is Cancel.
+    root.getElementById("confirm-reason").addEventListener("keydown", (event) => {
+      if (event.key === "Enter") event.preventDefault();
+    });
+  }
+
+  /** Offer what makes sense in this trading state, and nothing while nobody is there to take it. */
+  offer(state, reachable) {
+    for (const button of this.buttons) {
+      button.disabled = !reachable || USELESS[state] === button.dataset.command;
+    }
+  }
+
+  ask(command) {
+    const words = CONFIRM[command];
+    if (!words) {
+      this.send(command, "");
+      return;
+    }
+    this.pending = command;
+    document.getElementById("confirm-title").textContent = words[0];
+    document.getElementById("confirm-text").textContent = words[1];
+    document.getElementById("confirm-yes").textContent = words[2];
+    document.getElementById("confirm-reason").value = "";
+    this.dialog.returnValue = "";
+    this.dialog.showModal();
+  }
+
+  async send(command, reason) {
+    try {
+      const answer = await fetch("/api/command", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ command, reason }),
+      });
+      const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : { error: await answer.text() };
+      if (answer.ok) this.say(`${command.charAt(0).toUpperCase()}${command.slice(1)}: sent to the bot.`);
+      else this.say(told.error, "bad");
+    } catch {
+      this.say("The command did not reach the dashboard's server.", "bad");
+    }
+  }
+
+  say(text, tone = "") {
+    clearTimeout(this.fading);
+    this.toast.textContent = text;
+    this.toast.dataset.tone = tone;
+    this.toast.hidden = false;
+    this.fading = setTimeout(() => { this.toast.hidden = true; }, tone ? 6000 : 3000);
+  }
+}

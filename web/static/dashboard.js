@@ -1,0 +1,149 @@
+// Connects the event stream to the store, and the store to the page, which is drawn at most once a screen frame.
+
+import { PriceChart } from "./chart.js";
+import { Commands } from "./commands.js";
+import * as format from "./format.js";
+import * as panels from "./panels.js";
+import { EVENTS, Store } from "./store.js";
+
+const RETRY_MS = 2000;
+
+const store = new Store();
+const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
+const commands = new Commands();
+const dirty = new Set();
+let selected = decodeHash();
+let connected = false;
+let heardAt = performance.now();
+let scheduled = false;
+
+function decodeHash() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
+
+function select(name) {
+  selected = name;
+  history.replaceState(null, "", `#${encodeURIComponent(name)}`);
+  mark("everything");
+}
+
+const current = () => store.symbols.get(selected);
+
+// ------------------------------------------------------------------------------------------- drawing
+
+const PARTS = {
+  status: () => {
+    panels.drawStatus(store);
+    commands.offer(store.state.state, connected && store.bot.running);
+    drawBanners();
+  },
+  tabs: () => panels.drawTabs(store, selected, select),
+  price: () => panels.drawPrice(current()),
+  position: () => {
+    panels.drawPosition(store, current());
+    chart.showPosition(store.positions.get(selected));
+  },
+  metrics: () => {
+    panels.drawMetrics(store);
+    panels.drawFunnel(store);
+    panels.drawSession(store);
+    panels.drawTrades(store);
+    drawBanners();
+  },
+  gauges: () => panels.drawGauges(current()),
+  trades: () => panels.drawTrades(store),
+  ticks: () => {
+    panels.drawTicks(current());
+    if (current()) chart.extend(current().history);
+  },
+  marks: () => chart.showMarks(current()?.marks ?? []),
+  looks: () => panels.drawLooks(store),
+  notices: () => panels.drawNotices(store),
+};
+
+function drawBanners() {
+  panels.drawBanners(store, { connected, quietS: (performance.now() - heardAt) / 1000 });
+}
+
+function startOver() {
+  if (!store.symbols.has(selected)) selected = store.symbols.keys().next().value ?? selected;
+  format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
+  const zone = format.timeZoneLabel(store.now);
+  document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
+  document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
+  document.getElementById("chart-aside").textContent = `one point a second, times ${zone}`;
+  document.getElementById("main").setAttribute("aria-label", selected ? `Dashboard of ${selected}` : "Dashboard");
+  if (current()) chart.show(current(), store.positions.get(selected));
+}
+
+function draw() {
+  scheduled = false;
+  if (!selected && store.symbols.size) dirty.add("everything"); // the first symbol has come with a tick
+  const everything = dirty.has("everything");
+  if (everything) startOver();
+  for (const [name, drawPart] of Object.entries(PARTS)) {
+    if (everything || dirty.has(name)) drawPart();
+  }
+  dirty.clear();
+}
+
+/** Note that parts of the page are out of date; a hidden page is not drawn, and all at once when it is seen again. */
+function mark(...parts) {
+  for (const part of parts) dirty.add(part);
+  if (!scheduled) {
+    scheduled = true;
+    requestAnimationFrame(draw);
+  }
+}
+
+function drawTitle() {
+  const symbol = current();
+  const position = store.positions.get(selected);
+  const held = position ? `${position.side} ${format.signedMoney(position.open_profit)}` : "";
+  const price = symbol?.price == null ? "" : `${selected} ${format.price(symbol.price)}`;
+  document.title = [store.bot.running ? "" : "stopped", held, price, "microbot"].filter(Boolean).join(" · ");
+}
+
+// ---------------------------------------------------------------------------------------- the stream
+
+function setConnected(now) {
+  if (now === connected) return;
+  connected = now;
+  mark("status");
+}
+
+function connect() {
+  const stream = new EventSource("/events");
+  for (const event of EVENTS) {
+    stream.addEventListener(event, (message) => {
+      heardAt = performance.now();
+      setConnected(true);
+      mark(...store.apply(event, JSON.parse(message.data)));
+    });
+  }
+  stream.onerror = () => {
+    setConnected(false);
+    // A browser retries a broken stream by itself, but gives up on one that was refused.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  };
+}
+
+document.getElementById("go-live").addEventListener("click", () => chart.goLive());
+document.getElementById("tabs").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const names = [...store.symbols.keys()];
+  select(names[(names.indexOf(selected) + step + names.length) % names.length]);
+  draw();
+  document.querySelector('[role="tab"][aria-selected="true"]')?.focus();
+});
+setInterval(() => {
+  drawTitle();
+  if (connected) drawBanners();
+}, 1000);
+commands.offer("", false);
+connect();

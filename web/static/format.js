@@ -1,0 +1,123 @@
+// How numbers, times and names are written. Times come in nanoseconds; the page shows them in one time zone.
+
+const NANOS_PER_MILLI = 1e6;
+const MINUS = "\u2212";
+
+let zone = "UTC";
+let clock = clockOf(zone, {});
+let clockMillis = clockOf(zone, { fractionalSecondDigits: 3 });
+let calendar = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
+
+function clockOf(timeZone, more) {
+  return new Intl.DateTimeFormat("en-GB", {
+    timeZone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", ...more,
+  });
+}
+
+/** Show times in this zone from now on; a name that no zone has means UTC. */
+export function setTimeZone(name) {
+  try {
+    clock = clockOf(name, {});
+    zone = name;
+  } catch {
+    zone = "UTC";
+    clock = clockOf(zone, {});
+  }
+  clockMillis = clockOf(zone, { fractionalSecondDigits: 3 });
+  calendar = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
+}
+
+/** The zone in which times are shown, with its abbreviation at that moment. */
+export function timeZoneLabel(ns) {
+  const when = new Date(ns ? ns / NANOS_PER_MILLI : Date.now());
+  const parts = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }).formatToParts(when);
+  const short = parts.find((part) => part.type === "timeZoneName")?.value;
+  return short && short !== zone ? `${zone.replace("_", " ")} (${short})` : zone;
+}
+
+export const time = (ns) => clock.format(ns / NANOS_PER_MILLI);
+export const timeMillis = (ns) => clockMillis.format(ns / NANOS_PER_MILLI);
+export const dateOf = (ns) => calendar.format(ns / NANOS_PER_MILLI);
+export const secondsLeft = (untilNs, nowNs) => Math.max(0, (untilNs - nowNs) / 1e9);
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+/** Decimals that a price of this size needs: cents from one upwards, more below. */
+export function priceDecimals(price) {
+  const size = Math.abs(price);
+  if (size >= 1 || size === 0) return [2, 4];
+  return size >= 0.01 ? [4, 6] : [6, 10];
+}
+
+const formats = new Map();
+function fixed(least, most) {
+  const key = `${least},${most}`;
+  if (!formats.has(key)) {
+    formats.set(key, new Intl.NumberFormat("en-US", { minimumFractionDigits: least, maximumFractionDigits: most }));
+  }
+  return formats.get(key);
+}
+
+export const price = (value) => (isNumber(value) ? fixed(...priceDecimals(value)).format(value) : "–");
+
+/** A difference of prices, with the decimals that the prices themselves have. */
+export const priceStep = (value, at) => fixed(...priceDecimals(at)).format(Math.abs(value));
+export const count = (value) => (isNumber(value) ? fixed(0, 0).format(value) : "–");
+export const quantity = (value) => (isNumber(value) ? fixed(0, 6).format(value) : "–");
+
+/** A sum of money: cents, or more decimals where cents would show nothing. */
+export function money(value) {
+  if (!isNumber(value)) return "–";
+  const size = Math.abs(value);
+  const text = size > 0 && size < 0.01 ? fixed(2, 4).format(size) : fixed(2, 2).format(size);
+  return `${value < 0 ? MINUS : ""}$${text}`;
+}
+
+export const signedMoney = (value) => (isNumber(value) && value > 0 ? `+${money(value)}` : money(value));
+export const percent = (fraction, digits = 2) =>
+  isNumber(fraction) ? `${fraction < 0 ? MINUS : ""}${fixed(digits, digits).format(Math.abs(fraction) * 100)} %` : "–";
+export const signedPercent = (fraction) => (isNumber(fraction) && fraction > 0 ? `+${percent(fraction)}` : percent(fraction));
+
+/** A reading of any condition: three significant digits, without an exponent. */
+export function reading(value) {
+  if (!isNumber(value)) return "–";
+  const size = Math.abs(value);
+  const text = size === 0 ? "0" : size >= 1000 ? count(size) : fixed(0, 8).format(Number(size.toPrecision(3)));
+  return (value < 0 ? MINUS : "") + text;
+}
+
+/** "up", "down" or "": the class for a gain or a loss. */
+export const tone = (value) => (value > 0 ? "up" : value < 0 ? "down" : "");
+
+/** A name from code as words: volume_spike becomes "Volume spike". */
+export function words(name) {
+  const text = String(name).replaceAll("_", " ").toLowerCase();
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const REASONS = {
+  NO_VOLUME_SPIKE: "no volume spike",
+  NO_VOLATILITY: "range too small",
+  NEVER_TOGETHER: "never all at once",
+  HALTED: "trading is halted",
+  PAUSED: "trading is paused",
+  REDUCING: "only reducing",
+  STALE_FEED: "feed is stale",
+  POSITION_OPEN: "position open",
+  COOLDOWN: "cooling down",
+};
+
+/** Why a burst gave no signal, or a signal no trade, in words. */
+export const reason = (code) => REASONS[code] ?? words(code).toLowerCase();
+
+const EXITS = {
+  TP: "profit target reached",
+  SL: "stop loss",
+  TIME: "held for the longest time",
+  FLAT: "the market went flat",
+  HALT: "trading was halted",
+  FLATTEN: "closed by command",
+};
+
+/** What an exit reason stands for. */
+export const exitReason = (code) => EXITS[code] ?? words(code).toLowerCase();

@@ -1,0 +1,367 @@
+// Draws the parts of the page from the store. Text goes in as text only, whatever a symbol or a reason contains.
+
+import * as format from "./format.js";
+
+const byId = (id) => document.getElementById(id);
+
+function node(tag, className = "", text = null) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== null) made.textContent = text;
+  return made;
+}
+
+function setText(id, text) {
+  const target = byId(id);
+  if (target.textContent !== text) target.textContent = text;
+  return target;
+}
+
+function setFigure(id, text, tone = "") {
+  const target = setText(id, text);
+  const className = `figure ${tone}`.trim();
+  if (target.className !== className) target.className = className;
+}
+
+/** Make the children of `parent` those of `items`, keeping the nodes of keys that stay. Newest items come first. */
+function reconcile(parent, items, keyOf, make) {
+  const keys = items.map((item) => String(keyOf(item)));
+  const wanted = new Set(keys);
+  const kept = new Map();
+  for (const child of [...parent.children]) {
+    if (wanted.has(child.dataset.key)) kept.set(child.dataset.key, child);
+    else child.remove();
+  }
+  items.forEach((item, i) => {
+    let child = kept.get(keys[i]);
+    if (!child) {
+      child = make(item);
+      child.dataset.key = keys[i];
+    }
+    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null);
+  });
+}
+
+function row(cells, className = "") {
+  const made = node("tr", className);
+  for (const [text, cellClass] of cells) made.append(node("td", cellClass ?? "", text));
+  return made;
+}
+
+const newestFirst = (list) => [...list].reverse();
+
+// ---------------------------------------------------------------------------------------------- header
+
+const FEED_TONES = { LIVE: "good", STALE: "warn", CONNECTING: "wait", DOWN: "bad" };
+const STATE_TONES = { ACTIVE: "good", PAUSED: "warn", REDUCING: "warn", HALTED: "bad" };
+
+export function drawStatus(store) {
+  setText("feed-state", store.feed.state);
+  byId("feed-pill").dataset.tone = FEED_TONES[store.feed.state] ?? "wait";
+  byId("feed-pill").title = store.feed.reason || `Market data: ${store.feed.state}`;
+  setText("trading-state", store.bot.running ? store.state.state || "…" : "STOPPED");
+  byId("state-pill").dataset.tone = store.bot.running ? STATE_TONES[store.state.state] ?? "wait" : "bad";
+  byId("state-pill").title = store.state.reason || "";
+  byId("paper").hidden = !store.session?.paper;
+  byId("real-money").hidden = !store.session || store.session.paper;
+}
+
+const STATES_SAID = {
+  PAUSED: ["warn", "Paused: no new entries, open positions keep their exits."],
+  REDUCING: ["warn", "Reducing: no new entries, open positions are only closed."],
+  HALTED: ["bad", "Halted: positions were closed and no entry is made."],
+};
+
+export function drawBanners(store, { connected, quietS }) {
+  const banners = [];
+  if (!store.bot.running) {
+    banners.push(["bad", "The bot has stopped. This is its last state; the page goes on by itself when the bot is back."]);
+  } else if (!connected) {
+    banners.push(["warn", store.loaded ? "Connection lost. Reconnecting… what you see is not current." : "Connecting…"]);
+  } else if (quietS >= 10) {
+    banners.push(["warn", `No word from the bot for ${Math.floor(quietS)} s.`]);
+  }
+  const said = STATES_SAID[store.state.state];
+  if (said && store.bot.running) banners.push([said[0], store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1]]);
+  if (store.bot.running && store.feed.state === "STALE") banners.push(["warn", "The feed is stale: entries are refused until ticks come again."]);
+  for (const symbol of store.symbols.values()) {
+    if (symbol.chain.startsWith("FAILED")) {
+      banners.push(["bad", `The strategy of ${symbol.name} ${symbol.chain.replace("FAILED", "failed")}. Its position is still guarded by its exits.`]);
+    }
+  }
+  reconcile(byId("banners"), banners, (banner) => banner.join(" "), ([tone, text]) => {
+    const made = node("p", "banner", text);
+    made.dataset.tone = tone;
+    return made;
+  });
+}
+
+export function drawTabs(store, selected, select) {
+  const tabs = byId("tabs");
+  reconcile(tabs, [...store.symbols.values()], (symbol) => symbol.name, (symbol) => {
+    const tab = node("button", "tab");
+    tab.type = "button";
+    tab.role = "tab";
+    tab.setAttribute("aria-controls", "main");
+    tab.append(node("span", "dot"), node("span", "name", symbol.name), node("span", "last"), node("span", "failed", "FAILED"));
+    tab.title = symbol.name;
+    tab.addEventListener("click", () => select(symbol.name));
+    return tab;
+  });
+  for (const tab of tabs.children) {
+    const symbol = store.symbols.get(tab.dataset.key);
+    const position = store.positions.get(symbol.name);
+    const isSelected = symbol.name === selected;
+    tab.setAttribute("aria-selected", String(isSelected));
+    tab.tabIndex = isSelected ? 0 : -1;
+    const [dot, , last, failed] = tab.children;
+    dot.hidden = !position;
+    dot.dataset.tone = position ? format.tone(position.open_profit) : "";
+    dot.title = position ? `${position.side} position open` : "";
+    const text = symbol.price === null ? "" : format.price(symbol.price);
+    if (last.textContent !== text) last.textContent = text;
+    failed.hidden = !symbol.chain.startsWith("FAILED");
+  }
+}
+
+// ----------------------------------------------------------------------------------------------- cards
+
+export function drawPrice(symbol) {
+  if (!symbol || symbol.price === null) {
+    setFigure("price", "–");
+    setText("price-detail", "waiting for a tick…");
+    byId("price-detail").className = "detail";
+    setText("quote", "");
+    return;
+  }
+  const step = symbol.price - symbol.previous;
+  setFigure("price", format.price(symbol.price), format.tone(step));
+  const change = symbol.price - symbol.first;
+  const arrow = change > 0 ? "▲" : change < 0 ? "▼" : "=";
+  const detail = setText("price-detail", `${arrow} ${format.priceStep(change, symbol.price)} (${format.signedPercent(change / symbol.first)})`);
+  detail.className = `detail ${format.tone(change)}`;
+  detail.title = "Change since the session's first tick";
+  const [, , , bid, ask] = symbol.ticks.at(-1)?.tick ?? [];
+  setText("quote", bid == null ? "" : `bid ${format.price(bid)}, ask ${format.price(ask)}`);
+}
+
+export function drawPosition(store, symbol) {
+  const position = symbol ? store.positions.get(symbol.name) : null;
+  const countdown = byId("countdown");
+  if (!position) {
+    const others = [...store.positions.keys()];
+    setFigure("position", "Flat");
+    setText("position-detail", others.length ? `open: ${others.join(", ")}` : "no open position");
+    countdown.hidden = true;
+    return;
+  }
+  setFigure("position", `${position.side} ${format.quantity(position.quantity)}  ${format.signedMoney(position.open_profit)}`, format.tone(position.open_profit));
+  const left = position.time_stop_ts === null ? null : format.secondsLeft(position.time_stop_ts, store.now);
+  setText("position-detail", `at ${format.price(position.entry_price)}${left === null ? "" : `, ${left.toFixed(1)} s left`}`).title =
+    left === null ? "" : "Entry price, and the time until the time stop";
+  countdown.hidden = left === null;
+  if (left !== null) {
+    const whole = (position.time_stop_ts - position.entry_ts) / 1e9;
+    countdown.firstElementChild.style.transform = `scaleX(${Math.min(1, left / (whole || 1)).toFixed(3)})`;
+  }
+}
+
+export function drawMetrics(store) {
+  const told = store.metrics;
+  if (!told) return;
+  setFigure("trades", format.count(told.trades));
+  setText("trades-detail", told.trades ? `${told.wins} won, ${told.losses} lost` : "none yet");
+  setFigure("win-rate", told.trades ? format.percent(told.win_rate, 1) : "–");
+  setText("win-rate-detail", !told.trades ? "no trade yet" : told.consecutive_losses ? `${told.consecutive_losses} lost in a row` : "no losing run");
+  const start = told.equity - told.daily_pnl;
+  setFigure("daily-pnl", format.signedMoney(told.daily_pnl), format.tone(told.daily_pnl));
+  setText("daily-pnl-detail", start > 0 ? `${format.signedPercent(told.daily_pnl / start)} today` : "\u00a0");
+  const base = told.equity - told.total_pnl;
+  setFigure("total-pnl", format.signedMoney(told.total_pnl), format.tone(told.total_pnl));
+  setText("total-pnl-detail", base > 0 ? `${format.signedPercent(told.total_pnl / base)} in all` : "\u00a0");
+  setFigure("drawdown", told.max_drawdown ? format.money(-Math.abs(told.max_drawdown)) : format.money(0));
+  setText("drawdown-detail", `${format.percent(told.max_drawdown_pct)} at worst`);
+  setFigure("equity", format.money(told.equity));
+  setText("equity-detail", `${format.count(told.open_positions)} open position${told.open_positions === 1 ? "" : "s"}`);
+}
+
+// ---------------------------------------------------------------------------------- gauges and funnel
+
+export function drawGauges(symbol) {
+  const gauges = symbol?.gauges;
+  byId("gauges-empty").hidden = Boolean(gauges);
+  byId("gauges").hidden = !gauges;
+  const chip = byId("gauges-chip");
+  chip.hidden = !gauges;
+  if (!gauges) return;
+  const { readings } = gauges;
+  const passed = readings.filter((reading) => reading.passed).length;
+  const text = gauges.ready ? `${passed} of ${readings.length} met` : "warming up";
+  if (chip.textContent !== text) chip.textContent = text;
+  chip.dataset.tone = !gauges.ready ? "warn" : passed === readings.length && passed ? "good" : "";
+  chip.title = gauges.ready ? "Conditions met by the newest tick" : "The window is not full yet, so nothing is traded";
+  reconcile(byId("gauges"), readings, (reading) => reading.name, (reading) => {
+    const gauge = node("div", "gauge");
+    const line = node("div", "gauge-line");
+    const value = node("span", "gauge-value");
+    value.append(node("span"), node("small"));
+    line.append(node("span", "gauge-mark"), node("span", "gauge-name", format.words(reading.name)), value);
+    const bar = node("div", "gauge-bar");
+    bar.setAttribute("role", "meter");
+    bar.setAttribute("aria-label", format.words(reading.name));
+    bar.setAttribute("aria-valuemin", "0");
+    bar.setAttribute("aria-valuemax", "100");
+    bar.append(node("i"), node("b"));
+    gauge.append(line, bar);
+    return gauge;
+  });
+  readings.forEach((reading, i) => drawGauge(byId("gauges").children[i], reading));
+}
+
+/** The threshold stands in the middle of the bar; twice the threshold fills it. */
+function drawGauge(gauge, reading) {
+  const [line, bar] = gauge.children;
+  const [mark, , value] = line.children;
+  const full = 2 * Math.abs(reading.threshold) || Math.max(1, 2 * Math.abs(reading.value));
+  const share = Math.min(1, Math.abs(reading.value ?? 0) / full);
+  gauge.dataset.passed = String(reading.passed);
+  mark.textContent = reading.passed ? "✓" : "·";
+  value.children[0].textContent = format.reading(reading.value);
+  value.children[1].textContent = ` / ${format.reading(reading.threshold)}`;
+  bar.firstElementChild.style.width = `${(share * 100).toFixed(1)}%`;
+  bar.setAttribute("aria-valuenow", (share * 100).toFixed(0));
+  bar.setAttribute("aria-valuetext", `${format.reading(reading.value)}, threshold ${format.reading(reading.threshold)}, ${reading.passed ? "met" : "not met"}`);
+}
+
+const STEPS = [
+  ["ticks", "Ticks", "Accepted ticks"],
+  ["ready", "Ready", "Ticks with a full window"],
+  ["bursts", "Bursts", "Runs of ticks that point the same way"],
+  ["signals", "Signals", "Bursts in which every condition was met at one tick"],
+  ["approved", "Approved", "Signals that the risk check let through"],
+  ["trades", "Trades", "Closed trades"],
+];
+
+export function drawFunnel(store) {
+  if (!store.metrics) return;
+  const { funnel, blocked } = store.metrics;
+  const list = byId("funnel");
+  reconcile(list, STEPS, ([name]) => name, ([, label, meaning]) => {
+    const step = node("li");
+    step.title = meaning;
+    step.append(node("span", "", label), node("b"));
+    return step;
+  });
+  // Steps differ by orders of magnitude, so bars grow with the logarithm of the count.
+  const scale = Math.log1p(funnel.ticks) || 1;
+  STEPS.forEach(([name], i) => {
+    const step = list.children[i];
+    step.lastElementChild.textContent = format.count(funnel[name]);
+    step.style.setProperty("--share", Math.min(1, Math.log1p(funnel[name]) / scale).toFixed(3));
+  });
+  drawReasons("blocked", blocked);
+  drawReasons("refusals", store.refusals);
+}
+
+function drawReasons(id, counts) {
+  const found = Object.entries(counts).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  const items = found.length ? found : [["", 0]];
+  reconcile(byId(id), items, ([code, n]) => `${code} ${n}`, ([code, n]) => {
+    if (!code) return node("li", "none", "none");
+    const item = node("li");
+    item.title = code;
+    item.append(node("span", "", format.reason(code)), node("b", "", format.count(n)));
+    return item;
+  });
+}
+
+/** Why there is no trade yet, in one sentence. */
+export function whyNoTrade(store) {
+  const funnel = store.metrics?.funnel;
+  const most = (counts) => {
+    const [top] = Object.entries(counts ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+    return top ? `, most often: ${format.reason(top[0])}` : "";
+  };
+  const many = (n, what) => `${format.count(n)} ${what}${n === 1 ? "" : "s"}`;
+  if (!funnel?.ticks) return "no trade yet: no tick has come in";
+  if (store.positions.size) return "no closed trade yet: a position is open";
+  if (!funnel.ready) return "no trade yet: the window is still warming up";
+  if (!funnel.bursts) return "no trade yet: no burst, the momentum has not reached its threshold";
+  if (!funnel.signals) return `no trade yet: ${many(funnel.bursts, "burst")} but no signal${most(store.metrics.blocked)}`;
+  if (!funnel.approved) return `no trade yet: ${many(funnel.signals, "signal")}, all refused${most(store.refusals)}`;
+  return "no closed trade yet";
+}
+
+// ---------------------------------------------------------------------------------------------- tables
+
+export function drawTrades(store) {
+  byId("trades-empty").hidden = store.trades.length > 0;
+  if (!store.trades.length) setText("trades-empty", whyNoTrade(store));
+  reconcile(byId("trade-rows"), newestFirst(store.trades), (trade) => `${trade.decision_id} ${trade.exit_ts}`, (trade) => {
+    const made = row([
+      [format.time(trade.exit_ts)], [trade.symbol, "symbol"], [trade.side, "muted"], [format.price(trade.entry_price), "n"],
+      [format.price(trade.exit_price), "n"], [trade.exit_reason, "reason"], [format.signedMoney(trade.pnl), "n pnl"],
+    ], trade.pnl > 0 ? "win" : trade.pnl < 0 ? "loss" : "even");
+    made.title = `${format.exitReason(trade.exit_reason)}; ${format.quantity(trade.quantity)} held for ` +
+      `${((trade.exit_ts - trade.entry_ts) / 1e9).toFixed(1)} s, ${format.signedPercent(trade.pnl_pct)}`;
+    return made;
+  });
+}
+
+export function drawTicks(symbol) {
+  const ticks = symbol?.ticks ?? [];
+  byId("ticks-empty").hidden = ticks.length > 0;
+  setText("ticks-aside", symbol?.seen ? `${symbol.name}, ${format.count(symbol.seen)} seen` : symbol?.name ?? "");
+  const items = ticks.map((entry, i) => ({ ...entry, before: i ? ticks[i - 1].tick[1] : entry.tick[1] }));
+  reconcile(byId("tick-rows"), items.reverse(), (entry) => `${symbol.name} ${entry.key}`, ({ tick, before }) => {
+    const [ts, price, size, bid, ask] = tick;
+    return row([
+      [format.timeMillis(ts), "muted"], [format.price(price), `n ${format.tone(price - before)}`], [format.quantity(size), "n"],
+      [format.price(bid), "n"], [format.price(ask), "n"],
+    ]);
+  });
+}
+
+export function drawLooks(store) {
+  const looks = [
+    ...store.signals.map((signal) => ({ ...signal, key: `s ${signal.decision_id} ${signal.ts}` })),
+    ...store.bursts.map((burst, i) => ({ ...burst, burst: true, key: `b ${burst.symbol} ${burst.ts} ${burst.side}` })),
+  ].sort((a, b) => b.ts - a.ts).slice(0, 100);
+  byId("looks-empty").hidden = looks.length > 0;
+  reconcile(byId("look-rows"), looks, (look) => look.key, (look) => {
+    const made = row([[format.time(look.ts), "muted"], [look.symbol, "symbol"], [look.side, "muted"]]);
+    const outcome = node("td", "wide");
+    if (look.burst) outcome.append(node("span", "why", `burst of ${look.ticks}: ${format.reason(look.reason)}`));
+    else if (look.decision === "APPROVED") outcome.append(node("b", "up", "signal approved"));
+    else outcome.append(node("span", "", "signal refused: "), node("span", "down", format.reason(look.reason)));
+    made.append(outcome);
+    if (look.readings) made.title = look.readings.map((one) => `${format.words(one.name)} ${format.reading(one.value)} / ${format.reading(one.threshold)}`).join(", ");
+    return made;
+  });
+}
+
+// --------------------------------------------------------------------------------------------- session
+
+export function drawSession(store) {
+  const told = store.metrics ?? {};
+  const queues = Object.entries(store.queues).map(([name, n]) => `${name} ${n}`).join(", ");
+  const facts = [
+    ["Session", store.session?.session], ["Strategy", store.session?.strategy], ["Feed", store.session?.feed],
+    ["Venue", store.session?.venue], ["Ticks late", format.count(told.ticks_late)],
+    ["Ticks rejected", format.count(told.ticks_rejected)], ["Queues", queues],
+  ].filter(([, value]) => value);
+  reconcile(byId("session"), facts, (fact) => fact.join(" "), ([name, value]) => {
+    const fact = node("div");
+    fact.append(node("dt", "", name), node("dd", "", String(value)));
+    return fact;
+  });
+}
+
+export function drawNotices(store) {
+  byId("notices-empty").hidden = store.notices.length > 0;
+  reconcile(byId("notices"), newestFirst(store.notices), (notice) => `${notice.ts} ${notice.text}`, (notice) => {
+    const item = node("li");
+    item.append(node("time", "", notice.ts ? format.time(notice.ts) : "–"), node("span", "", notice.text));
+    return item;
+  });
+}

@@ -1,0 +1,167 @@
+// The page's copy of what the bot shows, folded from the event stream. Everything in it is bounded.
+
+const TICKS = 50;
+const POINTS = 3600;
+const LISTED = 100;
+const MARKS = 200;
+const NOTICES = 50;
+
+const lastOf = (list, most) => (list.length > most ? list.slice(list.length - most) : list);
+
+export class Store {
+  constructor() {
+    this.loaded = false;
+    this.now = 0;
+    this.session = null;
+    this.bot = { running: true };
+    this.feed = { state: "CONNECTING", reason: "" };
+    this.state = { state: "", reason: "" };
+    this.metrics = null;
+    this.refusals = {};
+    this.queues = {};
+    this.symbols = new Map();
+    this.positions = new Map();
+    this.trades = [];
+    this.signals = [];
+    this.bursts = [];
+    this.notices = [];
+  }
+
+  /** Fold one event in. Returns the names of the parts of the page that it changes. */
+  apply(event, data) {
+    const changed = this[`on_${event}`]?.(data) ?? [];
+    return changed;
+  }
+
+  symbol(name) {
+    let symbol = this.symbols.get(name);
+    if (!symbol) {
+      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, seen: 0, chain: "RUNNING" };
+      this.symbols.set(name, symbol);
+    }
+    return symbol;
+  }
+
+  on_snapshot(data) {
+    Object.assign(this, new Store(), {
+      loaded: true,
+      now: data.now,
+      session: data.session,
+      bot: data.bot,
+      feed: data.feed,
+      state: data.state,
+      metrics: data.metrics,
+      refusals: data.refusals,
+      queues: data.queues,
+      trades: data.trades,
+      signals: data.signals,
+      bursts: data.bursts,
+      notices: data.notices,
+    });
+    for (const [name, told] of Object.entries(data.symbols)) {
+      const symbol = this.symbol(name);
+      const { ticks } = told;
+      symbol.seen = told.seen;
+      symbol.ticks = ticks.map((tick, i) => ({ key: told.seen - ticks.length + i, tick }));
+      symbol.price = told.price;
+      symbol.previous = ticks.length > 1 ? ticks[ticks.length - 2][1] : told.price;
+      symbol.first = told.first_price;
+      symbol.history = told.history;
+      symbol.marks = told.marks;
+      symbol.gauges = told.gauges;
+      symbol.chain = told.chain;
+    }
+    this.on_position(data);
+    return ["everything"];
+  }
+
+  on_ticks(data) {
+    this.now = Math.max(this.now, data.now);
+    for (const [name, told] of Object.entries(data.symbols)) {
+      const symbol = this.symbol(name);
+      const { ticks } = told;
+      symbol.seen = told.seen;
+      symbol.ticks = lastOf(symbol.ticks.concat(ticks.map((tick, i) => ({ key: told.seen - ticks.length + i, tick }))), TICKS);
+      for (const tick of ticks) {
+        symbol.first ??= tick[1];
+        symbol.previous = symbol.price ?? tick[1];
+        symbol.price = tick[1];
+      }
+      for (const point of told.points) {
+        const last = symbol.history.at(-1);
+        if (last && last[0] === point[0]) symbol.history[symbol.history.length - 1] = point;
+        else if (!last || last[0] < point[0]) symbol.history.push(point);
+      }
+      // Cut in large steps, so that an hour of points is not copied ten times a second.
+      if (symbol.history.length > POINTS * 1.25) symbol.history = lastOf(symbol.history, POINTS);
+    }
+    return ["ticks", "price", "position", "tabs"];
+  }
+
+  on_gauges(data) {
+    for (const [name, gauges] of Object.entries(data)) this.symbol(name).gauges = gauges;
+    return ["gauges"];
+  }
+
+  on_marks(data) {
+    for (const [name, marks] of Object.entries(data)) {
+      const symbol = this.symbol(name);
+      symbol.marks = lastOf(symbol.marks.concat(marks), MARKS);
+    }
+    return ["marks"];
+  }
+
+  on_position(data) {
+    this.positions = new Map(data.positions.map((position) => [position.symbol, position]));
+    return ["position", "tabs"];
+  }
+
+  on_trade(data) {
+    this.trades = lastOf(this.trades.concat(data), LISTED);
+    return ["trades"];
+  }
+
+  on_signal(data) {
+    this.signals = lastOf(this.signals.concat(data), LISTED);
+    return ["looks"];
+  }
+
+  on_burst(data) {
+    this.bursts = lastOf(this.bursts.concat(data), LISTED);
+    return ["looks"];
+  }
+
+  on_metrics(data) {
+    this.now = Math.max(this.now, data.now);
+    this.metrics = data.metrics;
+    this.refusals = data.refusals;
+    this.queues = data.queues;
+    for (const [name, chain] of Object.entries(data.chains)) this.symbol(name).chain = chain;
+    return ["metrics", "position", "tabs"];
+  }
+
+  on_feed(data) {
+    this.feed = data;
+    return ["status"];
+  }
+
+  on_state(data) {
+    this.state = data;
+    return ["status"];
+  }
+
+  on_bot(data) {
+    this.bot = data;
+    return ["status"];
+  }
+
+  on_notice(data) {
+    this.notices = lastOf(this.notices.concat(data), NOTICES);
+    return ["notices"];
+  }
+}
+
+/** The events of the stream, each folded by the `on_` method of its name. */
+export const EVENTS = [
+  "snapshot", "ticks", "gauges", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
+];

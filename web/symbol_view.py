@@ -1,0 +1,132 @@
+"""What the dashboard shows of one symbol: ticks, chart, marks and gauges, each of them bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from actors.messages import GaugesSeen, OrderSide, PositionClosed, PositionOpened, Tick
+from pipeline.events import SECOND, Side
+
+TICKS_SHOWN = 50
+MARKS_SHOWN = 200
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A buy or sell mark on the chart: a position's entry or exit. `ts` in nanoseconds."""
+
+    ts: int
+    price: float
+    side: OrderSide
+    leg: str  # "entry" or "exit"
+    label: str  # LONG or SHORT at an entry, the reason at an exit
+    decision_id: str
+
+
+class SymbolView:
+    """The state of one symbol, and which parts of it have changed since they were last told."""
+
+    def __init__(self, name: str, chart_points: int) -> None:
+        self.name = name
+        self.chain = "RUNNING"
+        self.gauges: GaugesSeen | None = None
+        self.ticks_seen = 0
+        self.ticks_skipped = 0  # seen by the bot, left out of its messages
+        self._first_price: float | None = None
+        self._ticks: deque[Tick] = deque(maxlen=TICKS_SHOWN)
+        self._points: deque[tuple[int, float]] = deque(maxlen=chart_points)  # (Unix second, last price in it)
+        self._marks: deque[Mark] = deque(maxlen=MARKS_SHOWN)
+        self._untold_ticks = 0
+        self._untold_marks = 0
+        self._untold_since: int | None = None  # the first second whose point has changed
+
+    @property
+    def last(self) -> Tick | None:
+        """The newest tick."""
+        return self._ticks[-1] if self._ticks else None
+
+    def see(self, ticks: Iterable[Tick], skipped: int) -> None:
+        """Add ticks in the order in which they happened."""
+        before = self.ticks_seen
+        for tick in ticks:
+            if self._first_price is None:
+                self._first_price = tick.price
+            self._ticks.append(tick)
+            self._extend_chart(tick)
+            self.ticks_seen += 1
+        self._untold_ticks = min(self._untold_ticks + self.ticks_seen - before, TICKS_SHOWN)
+        self.ticks_skipped += skipped
+
+    def _extend_chart(self, tick: Tick) -> None:
+        second = tick.ts // SECOND
+        if self._points and second < self._points[-1][0]:
+            return  # a chart's time only moves forward; the tick is still in the table
+        if self._points and second == self._points[-1][0]:
+            self._points[-1] = (second, tick.price)
+        else:
+            self._points.append((second, tick.price))
+        if self._untold_since is None:
+            self._untold_since = second
+
+    def mark_entry(self, opened: PositionOpened | PositionClosed) -> None:
+        """Mark where a position was entered, once per decision."""
+        if any(mark.decision_id == opened.decision and mark.leg == "entry" for mark in self._marks):
+            return
+        side = OrderSide.BUY if opened.side is Side.LONG else OrderSide.SELL
+        self._mark(Mark(opened.entry_ts, float(opened.entry_price), side, "entry", opened.side.value, opened.decision))
+
+    def mark_exit(self, closed: PositionClosed) -> None:
+        """Mark where a position was closed, and its entry too if that was never told."""
+        self.mark_entry(closed)
+        side = OrderSide.SELL if closed.side is Side.LONG else OrderSide.BUY
+        reason = closed.exit_reason.value
+        self._mark(Mark(closed.exit_ts, float(closed.exit_price), side, "exit", reason, closed.decision))
+
+    def _mark(self, mark: Mark) -> None:
+        self._marks.append(mark)
+        self._untold_marks = min(self._untold_marks + 1, MARKS_SHOWN)
+
+    def untold_marks(self) -> list[Mark]:
+        """Return the marks that are new since they were last told."""
+        return list(self._marks)[-self._untold_marks :] if self._untold_marks else []
+
+    def untold_ticks(self) -> dict[str, Any] | None:
+        """Return the ticks and chart points that are new since they were last told, None if there are none."""
+        if not self._untold_ticks:
+            return None
+        ticks = list(self._ticks)[-self._untold_ticks :]
+        points: list[tuple[int, float]] = []
+        if self._untold_since is not None:
+            for point in reversed(self._points):
+                if point[0] < self._untold_since:
+                    break
+                points.append(point)
+            points.reverse()
+        return {"ticks": ticks, "points": points, "seen": self.ticks_seen, "skipped": self.ticks_skipped}
+
+    def forget_untold(self) -> None:
+        """Count everything as told."""
+        self._untold_ticks = 0
+        self._untold_marks = 0
+        self._untold_since = None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything, ready for JSON: ticks as [ts, price, size, bid, ask], history as [second, price]."""
+        last = self.last
+        return {
+            "price": last.price if last else None,
+            "bid": last.bid if last else None,
+            "ask": last.ask if last else None,
+            "ts": last.ts if last else None,
+            "first_price": self._first_price,
+            "seen": self.ticks_seen,
+            "skipped": self.ticks_skipped,
+            "chain": self.chain,
+            "ticks": list(self._ticks),
+            "history": list(self._points),
+            "marks": list(self._marks),
+            "gauges": self.gauges,
+        }
