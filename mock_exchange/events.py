@@ -1,0 +1,39 @@
+"""The words of the tape and of the wire: what the venue tells its clients about the market.
+
+Times (`ts`) are integer nanoseconds since the Unix epoch, UTC; prices are in the stock's currency, sizes in
+shares. Encoded by msgspec, each is one JSON object with its `type` first.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SECOND = 1_000_000_000
+"""Nanoseconds in a second."""
+
+
+# gc=False: an event holds no containers, so the garbage collector need not know it.
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False, tag="trade", tag_field="type"):
+    """A trade, with the quote that it met."""
+
+    symbol: str
+    ts: int
+    price: float
+    size: int
+    bid: float
+    ask: float
+    id: int  # rises by one from trade to trade of a symbol
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False, tag="quote", tag_field="type"):
+    """The best bid and ask, in force from now on."""
+
+    symbol: str
+    ts: int
+    bid: float
+    ask: float
+
+
+Event = Trade | Quote

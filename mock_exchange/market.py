@@ -1,0 +1,61 @@
+"""A market with a seed: the trades and quotes of several stocks, the same ones every time.
+
+Pure and deterministic: no clock, no I/O. Each stock draws from a random stream of its own, made from the
+seed and its name, so one stock more or less changes no other stock's tape. The seed fixes prices and the
+gaps between events; the start time only shifts them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+
+from mock_exchange.events import SECOND, Event
+from mock_exchange.stock import Stock
+
+
+class Market:
+    """The events of several stocks in one order of time, without end.
+
+    An iterator of events; `due` takes those up to a time. Times rise strictly within a symbol. Two symbols'
+    events of the same nanosecond come in the order in which the symbols were given. Raises ValueError
+    without a symbol, or with one twice.
+    """
+
+    def __init__(self, symbols: Iterable[str], seed: int, start_ns: int) -> None:
+        self.symbols = tuple(symbols)
+        if not self.symbols or len(set(self.symbols)) < len(self.symbols):
+            raise ValueError(f"a market needs one symbol or several different ones, not {list(self.symbols)!r}")
+        stocks = [Stock(symbol, seed, start_ns).events() for symbol in self.symbols]
+        self._events: Iterator[Event] = heapq.merge(*stocks, key=attrgetter("ts"))
+        self._next = next(self._events)
+
+    @property
+    def next_ts(self) -> int:
+        """The time of the next event."""
+        return self._next.ts
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        event = self._next
+        self._next = next(self._events)
+        return event
+
+    def due(self, now_ns: int, limit: int) -> list[Event]:
+        """Take the events up to and including `now_ns`, at most `limit` of them."""
+        events: list[Event] = []
+        while self._next.ts <= now_ns and len(events) < limit:
+            events.append(next(self))
+        return events
+
+
+def tape(symbols: Iterable[str], seed: int, start_ns: int, seconds: float) -> Iterator[Event]:
+    """Yield the events of a market's first `seconds`; each encodes to one line of a tape."""
+    end_ns = start_ns + round(seconds * SECOND)
+    for event in Market(symbols, seed, start_ns):
+        if event.ts >= end_ns:
+            return
+        yield event

@@ -1,0 +1,125 @@
+"""What the venue and one client say to each other, without a socket.
+
+The venue greets, then pushes events; the client may narrow them at any time:
+
+    < {"type":"hello","venue":"mock","ts":1767623400000000000,"rate":10.0,"symbols":["AAPL","MSFT"],"seed":7}
+    < {"type":"quote","symbol":"AAPL","ts":1767623400000012345,"bid":150.0,"ask":150.02}
+    > {"type":"subscribe","symbols":["AAPL"]}
+    < {"type":"subscribed","symbols":["AAPL"]}
+    < {"type":"trade","symbol":"AAPL","ts":1767623400456789012,"price":150.02,"size":100,"bid":150.0,"ask":150.02,...
+
+What the client gets wrong is answered by `{"type":"error","message":"..."}`. A frame holds one message, or
+several events, one a line.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+Line = tuple[str, bytes]
+"""An event as it goes out: its symbol, and its JSON."""
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
+    """The venue's first words. From `ts`, market time runs at `rate` market seconds a real second."""
+
+    venue: str
+    ts: int
+    rate: float
+    symbols: tuple[str, ...]
+    seed: int
+
+
+class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", tag_field="type"):
+    """From here on the client gets these symbols and no others."""
+
+    symbols: tuple[str, ...]
+
+
+class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
+    """The client's message meant nothing, for this reason; nothing changed."""
+
+    message: str
+
+
+class Overflow(StrEnum):
+    """Why a client has to go: more waits for it than it may leave unread."""
+
+    EVENTS = "queue_events"
+    BYTES = "queue_bytes"
+
+
+class Session:
+    """One client's conversation: what it is to get, and what waits to be sent to it.
+
+    The queue is bounded. A client that lets it overflow is not to be waited for: from then on `overflow` says
+    which bound it broke, nothing more is queued, and the connection has to be closed.
+    """
+
+    def __init__(self, symbols: Sequence[str], queue_events: int, queue_bytes: int, frame_events: int) -> None:
+        self.overflow: Overflow | None = None
+        self._symbols = tuple(symbols)  # that the venue has
+        self._wanted = frozenset(symbols)
+        self._queue: deque[tuple[bytes, bool]] = deque()  # a message, and whether it needs a frame of its own
+        self._queued_bytes = 0
+        self._queue_events = queue_events
+        self._queue_bytes = queue_bytes
+        self._frame_events = frame_events
+
+    def greet(self, hello: Hello) -> None:
+        """Queue the first words."""
+        self._put(msgspec.json.encode(hello), alone=True)
+
+    def publish(self, lines: Iterable[Line]) -> None:
+        """Queue those events that the client wants."""
+        for symbol, line in lines:
+            if symbol in self._wanted:
+                self._put(line, alone=False)
+
+    def receive(self, message: str | bytes) -> None:
+        """Take a message from the client and queue the answer to it."""
+        self._put(msgspec.json.encode(self._answer(message)), alone=True)
+
+    def take_frame(self) -> bytes:
+        """Take what the next frame holds: as many events as wait, or one answer; empty if nothing waits."""
+        if not self._queue:
+            return b""
+        message, alone = self._queue.popleft()
+        messages = [message]
+        while not alone and self._queue and not self._queue[0][1] and len(messages) < self._frame_events:
+            messages.append(self._queue.popleft()[0])
+        self._queued_bytes -= sum(map(len, messages))
+        return b"\n".join(messages)
+
+    def _put(self, message: bytes, alone: bool) -> None:
+        if self.overflow:
+            return
+        if len(self._queue) >= self._queue_events:
+            self.overflow = Overflow.EVENTS
+        elif self._queued_bytes + len(message) > self._queue_bytes:
+            self.overflow = Overflow.BYTES
+        else:
+            self._queue.append((message, alone))
+            self._queued_bytes += len(message)
+
+    def _answer(self, message: str | bytes) -> Subscribed | Error:
+        try:
+            request = msgspec.json.decode(message)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return Error("A message must be JSON.")
+        if not isinstance(request, dict):
+            return Error("A message must be a JSON object.")
+        if request.get("type") != "subscribe":
+            return Error('The type of a message must be "subscribe"; this venue takes no other.')
+        symbols = request.get("symbols")
+        if not isinstance(symbols, list) or not symbols or not all(isinstance(symbol, str) for symbol in symbols):
+            return Error('To subscribe, "symbols" must be a list of one or more names, such as ["AAPL"].')
+        unknown = [symbol for symbol in symbols if symbol not in self._symbols]
+        if unknown:
+            return Error(f"The symbol {unknown[0][:20]!r} is not traded here; these are: {', '.join(self._symbols)}.")
+        self._wanted = frozenset(symbols)
+        return Subscribed(tuple(symbol for symbol in self._symbols if symbol in self._wanted))

@@ -1,0 +1,85 @@
+"""What can be set at the mock exchange, and how its words on a command line are read."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,19}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_START = datetime(2200, 1, 1, tzinfo=UTC)  # nanoseconds since the epoch outgrow 64 bits in 2262
+
+MOST_SPEED = 1_000.0
+MOST_SYMBOLS = 500
+
+
+class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of a mock exchange. Raises ValueError, one sentence, for a value out of range."""
+
+    host: str = "127.0.0.1"  # the address to listen on
+    port: int = 8765  # the port to listen on; 0 takes any that is free
+    symbols: tuple[str, ...] = ("AAPL", "MSFT")  # the stocks of the market, in capitals
+    seed: int = 7  # fixes prices and the gaps between events
+    speed: float = 10.0  # market seconds a real second, up to 1,000
+    start_at: int | None = None  # the market's first moment, ns since the epoch; None is when the first client comes
+    most_clients: int = 64  # connections at a time; one more is refused
+    queue_events: int = 20_000  # events that may wait for a client; one more, and the client is dropped
+    queue_bytes: int = 4_194_304  # bytes that may wait for a client; one more, and the client is dropped
+    frame_events: int = 500  # events in one frame at most
+    send_buffer_bytes: int = 262_144  # of the system, for each connection; it hides a slow client from the queue
+    message_bytes: int = 65_536  # the longest message taken from a client; a longer one closes the connection
+    heartbeat_s: float = 20.0  # real seconds between pings; who does not answer within half of that is disconnected
+    most_lag_s: float = 1.0  # real seconds the market may fall behind its clock; then the clock waits for it
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ValueError("host must name an address to listen on, such as 127.0.0.1")
+        if not 0 <= self.port <= 65_535:
+            raise ValueError(f"port must be from 0 to 65535, not {self.port}")
+        if not 0 < self.speed <= MOST_SPEED:
+            raise ValueError(f"speed must be above 0 and at most {MOST_SPEED:g}, not {self.speed:g}")
+        if self.start_at is not None and not 0 < self.start_at < nanoseconds(_LAST_START):
+            raise ValueError(f"start_at must be a time from 1970 to 2199 in nanoseconds, not {self.start_at}")
+        self._check_symbols()
+        for name in ("most_clients", "queue_events", "queue_bytes", "frame_events", "send_buffer_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.message_bytes < 1:  # to aiohttp, 0 means without a bound
+            raise ValueError(f"message_bytes must be at least 1, not {self.message_bytes}")
+        for name in ("heartbeat_s", "most_lag_s"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name):g}")
+
+    def _check_symbols(self) -> None:
+        if not 1 <= len(self.symbols) <= MOST_SYMBOLS:
+            raise ValueError(f"symbols must name 1 to {MOST_SYMBOLS} stocks, not {len(self.symbols)}")
+        for place, symbol in enumerate(self.symbols):
+            if not _SYMBOL.fullmatch(symbol):
+                raise ValueError(f"symbols must be names such as AAPL or BRK.B, in capitals, not {symbol[:40]!r}")
+            if symbol in self.symbols[:place]:
+                raise ValueError(f"symbols must differ, but {symbol} is named twice")
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Return a moment as nanoseconds since the epoch, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def parse_start_at(text: str) -> int | None:
+    """Read a start: `now` (None), or an ISO 8601 time with its offset (ns since the epoch). Raises ValueError."""
+    if text == "now":
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"start-at must be a time such as 2026-01-05T09:30:00-05:00, or now, not {text!r}") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"start-at needs an offset from UTC, as in {text}-05:00 or {text}Z")
+    return nanoseconds(moment)
+
+
+def parse_symbols(text: str) -> tuple[str, ...]:
+    """Read symbols parted by commas; small letters become capitals."""
+    return tuple(symbol.strip().upper() for symbol in text.split(","))
