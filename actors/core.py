@@ -15,7 +15,7 @@ from actors.actor import Actor
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.executor import Executor
 from actors.lane import Lane
-from actors.messages import ChainFailed, Command, Fact, FeedChanged
+from actors.messages import ChainFailed, Command, Execution, Fact, FeedChanged, OrderRejected
 from actors.metrics import Metrics
 from actors.positions import Positions
 from actors.risk import Risk, RiskSettings
@@ -23,7 +23,7 @@ from pipeline.clock import RANK_DAY, InputClock
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import Strategy, StrategySettings
 
-Input = Trade | Quote | Clock | Gap | Refused | Command | FeedChanged
+Input = Trade | Quote | Clock | Gap | Refused | Command | FeedChanged | Execution | OrderRejected
 
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
@@ -52,7 +52,9 @@ class Core:
     the symbol's position, the strategy's chain, and every message that these put into the actors' mailboxes. It
     reads no clock, no socket, no file and no random number, so the same settings and inputs state the same facts.
 
-    `on_fact(fact)` is called for each fact as it happens. `debug` publishes every look at an entry as well.
+    `on_fact(fact)` is called for each fact as it happens. `debug` publishes every look at an entry as well. `broker`
+    takes the orders; without one, they are filled by the simulated broker, in here. The reports of a broker outside
+    come in as inputs.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Core:
         *,
         book: str = "paper",
         debug: bool = False,
+        broker: Actor | None = None,
     ) -> None:
         self.settings = settings
         self.input = 0
@@ -74,7 +77,7 @@ class Core:
         self.positions = Positions(self, equity, Decimal(str(settings.execution.fee_per_share)))
         self.executor = Executor(self, self.positions, book, lambda held: self.lanes[held.symbol].guard(held))
         self.risk = Risk(settings.risk, self, self.positions, self.executor)
-        self.executor.broker = SimulatedBroker(settings.execution, self, self.executor)
+        self.executor.broker = broker or SimulatedBroker(settings.execution, self, self.executor)
         self.executor.risk = self.risk
         self.positions.listeners = (self.executor, self.risk)
         self._strategy = strategy
@@ -179,6 +182,9 @@ class Core:
             for lane in self.lanes.values():
                 if event.symbol is None or event.symbol == lane.symbol:
                     lane.restart()
+        elif isinstance(event, Execution | OrderRejected):
+            self._move_now(event.ts)
+            self.tell(self.executor, event)
         else:
             self._move_now(event.ts)
             self.tell(self.risk, event)

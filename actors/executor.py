@@ -85,9 +85,7 @@ class Executor:
         side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
         self._submit(symbol, side, position.quantity, position.decision, "exit", reason)
 
-    def _submit(
-        self, symbol: str, side: OrderSide, quantity: Decimal, decision: str, leg: str, reason: str
-    ) -> None:
+    def _submit(self, symbol: str, side: OrderSide, quantity: Decimal, decision: str, leg: str, reason: str) -> None:
         cause = f"{self._book}.{decision}.{symbol}.{leg}"
         attempt = self._attempts[cause] = self._attempts.get(cause, 0) + 1
         order = SubmitOrder(f"{cause}.{attempt}", symbol, side, quantity, decision, leg, reason)

@@ -178,7 +178,7 @@ class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_fie
     entry_price: Decimal
     exit_ts: int
     exit_price: Decimal
-    exit_reason: ExitReason
+    exit_reason: str  # an `ExitReason`, or one that an author's own exit gives
     pnl: Decimal
     pnl_pct: float
     fees: Decimal

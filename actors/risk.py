@@ -219,9 +219,7 @@ class Risk:
 
     def _changed(self, previous: TradingState, reason: str = "") -> None:
         self._context.publish(
-            StateChanged(
-                self.state, previous, reason or self.state_reason, self._context.now, self._context.input
-            )
+            StateChanged(self.state, previous, reason or self.state_reason, self._context.now, self._context.input)
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,13 @@ Assignments = Annotated[
 StrategyOption = Annotated[
     str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")
 ]
+DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class OnExit(StrEnum):
+    FLATTEN = "flatten"
+    KEEP = "keep"
 
 
 @app.callback()
@@ -54,8 +61,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Decide on a tape again: the same tape and settings give the same decisions, byte for byte."""
-    from service import replay as replaying
-    from service import settings, tapes, terminal
+    from service import replay as replaying, settings, tapes, terminal
 
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
@@ -63,6 +69,161 @@ def replay(
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress:
         summary = replaying.replay(tape, effective, chosen, out, progress)
     terminal.print_summary(summary, as_json=as_json)
+
+
+@app.command()
+def run(
+    feed: Annotated[
+        str | None,
+        typer.Option("--feed", metavar="URL|tape:FILE", help="Market data; without it the mock exchange is started."),
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Of the dashboard; 0 takes a free one. [8080]")] = None,
+    exchange_port: Annotated[
+        int | None, typer.Option("--exchange-port", help="Of the mock exchange; 0 takes a free one. [8765]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the mock exchange's market. [7]")] = None,
+    speed: Annotated[
+        float | None, typer.Option("--speed", help="Venue seconds a second: of the mock exchange [10], of a tape [1].")
+    ] = None,
+    symbols: Annotated[str | None, typer.Option("--symbols", metavar="A,B", help="What to trade.")] = None,
+    strategy: StrategyOption = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]")] = None,
+    data_dir: DataDir = Path("data"),
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Record the inputs; `replay` reads them.")
+    ] = None,
+    duration: Annotated[float | None, typer.Option("--duration", metavar="SECONDS", help="Stop after so long.")] = None,
+    on_exit: Annotated[OnExit, typer.Option("--on-exit", help="Open positions at the end.")] = OnExit.FLATTEN,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the dashboard in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080."""
+    from service import logs, run as running_bot, settings, terminal
+
+    if duration is not None and not 0 < duration < float("inf"):
+        raise UserError(f"--duration wants a number of seconds above 0, not {duration:g}")
+    if speed is not None and not 0 < speed < float("inf"):
+        raise UserError(f"--speed wants a number above 0, not {speed:g}")
+    wanted = tuple(dict.fromkeys(s.strip() for s in symbols.split(",") if s.strip())) if symbols is not None else ()
+    if symbols is not None and not wanted:
+        raise UserError("--symbols wants names parted by commas, such as AAPL,MSFT")
+    flags = {
+        "web.port": port,
+        "exchange.port": exchange_port,
+        "exchange.seed": seed,
+        "exchange.speed": speed if feed is None else None,
+        "exchange.symbols": list(wanted) if wanted and feed is None else None,
+        "log.dir": str(log_dir) if log_dir is not None else None,
+    }
+    effective = settings.load(config, assignments or (), flags=flags)
+    options = running_bot.RunOptions(
+        feed=feed,
+        speed=speed or 1.0,
+        symbols=wanted,
+        strategy=strategy,
+        record=record,
+        duration_s=duration,
+        flatten_on_exit=on_exit is OnExit.FLATTEN,
+        open_browser=open_browser,
+        data_dir=data_dir,
+    )
+    log_file = logs.configure(effective.log)
+    outcome = running_bot.run(effective, options, terminal.say)
+    terminal.print_outcome(outcome, log_file, as_json=as_json)
+    if outcome.failure:
+        raise typer.Exit(1)
+
+
+@app.command()
+def exchange(
+    port: Annotated[int | None, typer.Option("--port", help="0 takes a free one. [8765]")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="[127.0.0.1]")] = None,
+    symbols: Annotated[str | None, typer.Option("--symbols", metavar="A,B", help="[AAPL,MSFT]")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Fixes prices and gaps. [7]")] = None,
+    speed: Annotated[float | None, typer.Option("--speed", help="Market seconds a second. [10]")] = None,
+    start_at: Annotated[
+        str, typer.Option("--start-at", metavar="T", help="The market's first moment, ISO 8601 with offset.")
+    ] = "now",
+    write_tape: Annotated[
+        Path | None, typer.Option("--write-tape", metavar="FILE", help="Write a tape (.gz) instead of serving.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of that tape.")] = 3600.0,
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Serve a market with a seed on a WebSocket, or write a tape of it."""
+    from mock_exchange.run import run as serve, write_tape as write
+    from mock_exchange.settings import parse_start_at, parse_symbols
+    from service import settings
+
+    try:
+        start = parse_start_at(start_at)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if not 0 < seconds <= 31 * 86_400:
+        raise UserError(f"--seconds wants a number above 0, at most a month, not {seconds:g}")
+    flags = {
+        "exchange.port": port,
+        "exchange.host": host,
+        "exchange.symbols": list(parse_symbols(symbols)) if symbols is not None else None,
+        "exchange.seed": seed,
+        "exchange.speed": speed,
+        "exchange.start_at": start,
+    }
+    effective = settings.load(config, assignments or (), flags=flags).exchange
+    code = write(write_tape, effective, seconds) if write_tape is not None else serve(effective)
+    raise typer.Exit(code)
+
+
+@app.command(name="logs")
+def show_logs(
+    following: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the log grows.")] = False,
+    event: Annotated[
+        str | None, typer.Option("--event", metavar="NAME", help="Only these, such as trade.closed or trade.")
+    ] = None,
+    level: Annotated[str, typer.Option("--level", metavar="LEVEL", help="Only these and graver ones.")] = "DEBUG",
+    log_dir: Annotated[Path, typer.Option("--log-dir", metavar="DIR")] = Path("logs"),
+    as_json: Json = False,
+) -> None:
+    """Show the log, for people."""
+    import msgspec
+
+    from service import logs
+
+    if level.upper() not in logs.LEVELS:
+        raise UserError(f"--level wants one of {', '.join(logs.LEVELS)}, not {level}")
+    try:
+        for line in logs.follow(log_dir / logs.FILE, wait=following):
+            if logs.matches(line, event=event, level=level.upper()):
+                print(msgspec.json.encode(line).decode() if as_json else logs.for_people(line), flush=following)
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise typer.Exit(0) from None
+
+
+def _control(name: str, what: str) -> None:
+    """Add the command line's twin of a command to the bot."""
+
+    @app.command(name=name, help=what)
+    def control(
+        reason: Annotated[str, typer.Option("--reason", help="Shown on the dashboard and in the log.")] = "",
+        data_dir: DataDir = Path("data"),
+    ) -> None:
+        from service import running
+
+        running.send(data_dir, name, reason)
+        print(f"{name}: taken")
+
+
+for _name, _what in {
+    "pause": "Enter no more; exits go on.",
+    "resume": "Enter again, also after a halt by hand.",
+    "reduce": "Enter no more and cancel working entries; exits go on.",
+    "flatten": "Close all positions now, then pause.",
+    "halt": "Close all positions now and enter no more until `resume`.",
+}.items():
+    _control(_name, _what)
 
 
 def main(arguments: list[str] | None = None) -> Any:

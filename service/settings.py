@@ -15,8 +15,11 @@ from msgspec import Meta
 
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import CoreSettings
+from actors.feed import FeedSettings
+from actors.gate import GateSettings
 from actors.risk import RiskSettings
-#X from mock_exchange.settings import ExchangeSettings
+from mock_exchange.settings import ExchangeSettings
+from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings
 from service.errors import UserError
 from web.settings import WebSettings
@@ -47,8 +50,11 @@ class Settings(msgspec.Struct, frozen=True):
     strategy: StrategySettings = StrategySettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    feed: FeedSettings = FeedSettings()
+    gate: GateSettings = GateSettings()
     web: WebSettings = WebSettings()
-    #X exchange: ExchangeSettings = ExchangeSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
     log: LogSettings = LogSettings()
 
     @property
@@ -61,8 +67,11 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "strategy": StrategySettings,
     "risk": RiskSettings,
     "execution": ExecutionSettings,
+    "admission": AdmissionSettings,
+    "feed": FeedSettings,
+    "gate": GateSettings,
     "web": WebSettings,
-    #X "exchange": ExchangeSettings,
+    "exchange": ExchangeSettings,
     "log": LogSettings,
 }
 
@@ -71,12 +80,14 @@ def load(
     config: Path | None = None,
     assignments: Iterable[str] = (),
     *,
+    flags: Mapping[str, Any] | None = None,
     recorded: Layer | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Read the settings from all their sources.
 
-    `assignments` are SECTION.KEY=VALUE, with VALUE as TOML or a bare word. Raises UserError, naming the path of
+    `assignments` are SECTION.KEY=VALUE, with VALUE as TOML or a bare word; `flags` are options of the command line that
+    stand for a setting, by its path, with None where the option was not given. Raises UserError, naming the path of
     what is wrong, for unknown keys, wrong types and values out of range.
     """
     merged: Layer = {}
@@ -87,11 +98,13 @@ def load(
         layers.append((str(config), _from_file(config)))
     layers.append(("the environment", _from_environment(environment)))
     layers.append(("--set", _from_assignments(assignments)))
+    layers.append(("the command line", _from_flags(flags or {})))
     for origin, layer in layers:
         _check_names(layer, origin)
         for section, values in layer.items():
             merged.setdefault(section, {}).update(values)
-    return Settings(**{name: _convert(name, values) for name, values in merged.items()})
+    sections: dict[str, Any] = {name: _convert(name, values) for name, values in merged.items()}
+    return Settings(**sections)
 
 
 def as_layer(settings: CoreSettings) -> Layer:
@@ -128,6 +141,15 @@ def _from_assignments(assignments: Iterable[str]) -> Layer:
         if not (equals and dot and section and key):
             raise UserError(f"--set wants SECTION.KEY=VALUE, such as risk.position_size=2, not {assignment!r}")
         layer.setdefault(section, {})[key] = _value(text.strip())
+    return layer
+
+
+def _from_flags(flags: Mapping[str, Any]) -> Layer:
+    layer: Layer = {}
+    for path, value in flags.items():
+        section, _, key = path.partition(".")
+        if value is not None:
+            layer.setdefault(section, {})[key] = value
     return layer
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, BinaryIO, TypeVar
 
 import msgspec
 
@@ -68,7 +68,7 @@ def size(path: Path) -> int:
 def _read_lines(path: Path, progress: Progress) -> Iterator[list[Input]]:
     with ExitStack() as stack:
         raw = stack.enter_context(_open_raw(path))
-        file: IO[bytes] = stack.enter_context(gzip.open(raw)) if path.suffix == ".gz" else raw  # type: ignore[assignment]
+        file: BinaryIO | gzip.GzipFile = stack.enter_context(gzip.open(raw)) if path.suffix == ".gz" else raw
         chunks = iter(lambda: _guarded(path, lambda: file.read(CHUNK)), b"")
         for lines in whole_lines(chunks):
             yield [event for event in _DECODER.chunk(lines) if event.__class__ is not SettingsRecorded]  # type: ignore[misc]
@@ -109,11 +109,11 @@ def _is_lobster(path: Path) -> bool:
     return path.suffix == ".zip" or lobster.Name.of(path.name) is not None
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix == ".gz" and path.is_file() else _open_raw(path)  # type: ignore[return-value]
+def _open(path: Path) -> BinaryIO | gzip.GzipFile:
+    return gzip.open(path) if path.suffix == ".gz" and path.is_file() else _open_raw(path)
 
 
-def _open_raw(path: Path) -> IO[bytes]:
+def _open_raw(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:

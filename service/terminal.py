@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from service.replay import summary_json
+from service.run import Outcome
 
 _MONEY = {"total_pnl", "daily_pnl", "equity", "max_drawdown", "current_drawdown"}
 _PERCENT = {"win_rate", "max_drawdown_pct"}
@@ -51,3 +53,20 @@ def _shown(name: str, value: object) -> str:
     if name in _PERCENT and isinstance(value, float):
         return f"{value:.2%}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal something that is no log event."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) -> None:
+    """Print how a session ended: its summary, what stays open, and where to read on."""
+    print_summary(outcome.summary, as_json=as_json)
+    if outcome.failure:
+        say(f"microbot: {outcome.failure}")
+    if outcome.open_positions:
+        say(f"still open: {', '.join(outcome.open_positions)}")
+    if outcome.record is not None:
+        say(f"recorded: {outcome.record} (microbot replay {outcome.record})")
+    say(f"log: {log_file} (microbot logs --log-dir {log_file.parent})")

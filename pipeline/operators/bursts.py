@@ -106,4 +106,3 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
             burst = 0
 
     return Step(on_next, on_completed)
-

@@ -9,6 +9,4 @@ from pipeline.operators.lift import Operator
 
 def volume_spike(multiplier: float) -> Operator[Frame, Frame]:
     """Require a size of more than `multiplier` times the mean size of the other ticks in the window."""
-    return condition(
-        "volume_spike", lambda frame: frame.volume_ratio, more_than=multiplier, reason="NO_VOLUME_SPIKE"
-    )
+    return condition("volume_spike", lambda frame: frame.volume_ratio, more_than=multiplier, reason="NO_VOLUME_SPIKE")

@@ -10,7 +10,7 @@ from typing import Any
 from reactivex import Observable
 
 from pipeline.events import SECOND, Condition, Frame, Trade
-from pipeline.operators.lift import Lifted, Scheduler, Step
+from pipeline.operators.lift import Lifted, Step
 
 _size = attrgetter("size")
 

@@ -42,21 +42,22 @@ class JsonLines(Generic[T]):
         if not line.strip():
             return None
         try:
-            return self._decoder.decode(line)
+            event: T = self._decoder.decode(line)
+            return event
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._leniently(line)
 
     def _leniently(self, line: bytes) -> Any:
         """Decode what is off the fast path: a bad quote within a trade, an unknown type, garbage."""
         try:
-            event = json.loads(line, parse_constant=float)
+            event: Any = json.loads(line, parse_constant=float)
         except (ValueError, RecursionError):
             return Refused(NOT_JSON)
         if not isinstance(event, dict):
             return Refused(NOT_AN_OBJECT)
-        kind = event.get("type")
-        ts = event.get("ts")
-        symbol = event.get("symbol")
+        kind: Any = event.get("type")
+        ts: Any = event.get("ts")
+        symbol: Any = event.get("symbol")
         timed = type(ts) is int and ts > 0
         named = isinstance(symbol, str) and symbol != ""
         if kind == "trade":
@@ -65,9 +66,7 @@ class JsonLines(Generic[T]):
                 return Refused(BAD_TRADE)
             bid, ask = _number(event.get("bid")), _number(event.get("ask"))
             trade_id = event.get("id")
-            return Trade(
-                symbol, ts, price, size, bid, ask, trade_id if type(trade_id) in (int, str) else None
-            )
+            return Trade(symbol, ts, price, size, bid, ask, trade_id if type(trade_id) in (int, str) else None)
         if kind == "quote" and timed and named:
             bid, ask = _number(event.get("bid")), _number(event.get("ask"))
             # A quote without sound sides is not taken, but its time counts: 0 is never a bid.

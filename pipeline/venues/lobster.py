@@ -54,7 +54,8 @@ def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterato
     last: tuple[int, int] | None = None
     row = 0
     try:
-        for row, (message, book) in enumerate(zip(csv.reader(messages), csv.reader(books), strict=True), 1):
+        for message, book in zip(csv.reader(messages), csv.reader(books), strict=True):
+            row += 1
             ts = midnight + _nanoseconds(message[0])
             if message[1] in (_VISIBLE, _HIDDEN):
                 yield Trade(name.symbol, ts, int(message[4]) / _UNIT, float(message[3]))
@@ -63,7 +64,7 @@ def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterato
                 last = (bid, ask)
                 yield Quote(name.symbol, ts, bid / _UNIT, ask / _UNIT)
     except (ValueError, IndexError) as error:
-        raise BadRecording(f"row {row + 1} of the {name.symbol} recording cannot be read ({error})") from None
+        raise BadRecording(f"row {row} of the {name.symbol} recording cannot be read ({error})") from None
 
 
 def _nanoseconds(seconds: str) -> int:

@@ -1,0 +1,24 @@
+"""The outbox: stands in the core for a broker outside of it, and collects what is to go there."""
+
+from __future__ import annotations
+
+from actors.actor import UnknownMessage
+from actors.gate import Effect
+from actors.messages import CancelOrder, SubmitOrder
+
+
+class Outbox:
+    """The actor that turns orders into effects; the gate takes them after each input, numbered by it."""
+
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+
+    def receive(self, message: object) -> None:
+        if not isinstance(message, SubmitOrder | CancelOrder):
+            raise UnknownMessage(self, message)
+        self.effects.append(message)
+
+    def take(self) -> list[Effect]:
+        """Return what was collected and start over."""
+        taken, self.effects = self.effects, []
+        return taken

@@ -1,0 +1,304 @@
+"""Feeds: a market-data connection, or a tape being played, as an Observable of inputs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from random import Random
+from typing import Annotated, Any
+
+import msgspec
+from loguru import logger
+from msgspec import Meta
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from actors.messages import FeedChanged, FeedState
+from pipeline.admission import Admission
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.operators.lift import Callbacks
+from pipeline.venue_clock import VenueClock
+from pipeline.venues.simple import Hello, SimpleDecoder, Subscribe
+
+Batch = list[Any]
+"""Inputs of the core, in order."""
+
+_log = logger.bind(logger="microbot.feed")
+
+
+class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[feed]: how patient the bot is with a venue. All of it in real seconds."""
+
+    stale_after_s: Annotated[float, Meta(gt=0)] = 15.0  # without a message: STALE, and a reconnect
+    open_timeout_s: Annotated[float, Meta(gt=0)] = 10.0  # for the handshake
+    first_delay_s: Annotated[float, Meta(gt=0)] = 0.2  # before the first reconnect; then it doubles
+    most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any reconnect
+    max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1 << 20  # a larger frame closes the connection (1009)
+
+
+class BackOff:
+    """Growing, jittered delays: first x 2^n up to the most, times a random 0.5 to 1. `reset` starts over."""
+
+    def __init__(self, first_s: float, most_s: float, random: Random) -> None:
+        self._first = first_s
+        self._most = most_s
+        self._random = random
+        self.failures = 0
+
+    def next(self) -> float:
+        """Return how long to wait, in seconds."""
+        delay = min(self._most, self._first * 2.0 ** min(self.failures, 30))
+        self.failures += 1
+        return delay * (0.5 + self._random.random() / 2)
+
+    def reset(self) -> None:
+        self.failures = 0
+
+
+class FeedFailed(Exception):
+    """The feed cannot go on, and trying again would not help; the sentence says what to do."""
+
+
+class _Feed(Observable[Batch]):
+    """What the feeds share: subscribing starts a task on the running loop, disposing ends it."""
+
+    def __init__(self, clock: VenueClock, admission: Admission, monotonic: Callable[[], int]) -> None:
+        super().__init__()
+        self.clock = clock
+        self.state = FeedState.CONNECTING
+        self._admission = admission
+        self._monotonic = monotonic
+        self._emit: Callable[[Batch], None] = lambda _: None
+        self._task: asyncio.Task[None] | None = None
+
+    def subscribe(
+        self,
+        on_next: Any = None,
+        on_error: Any = None,
+        on_completed: Any = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Start the feed; it has one subscriber at a time."""
+        if self._task is not None and not self._task.done():
+            raise RuntimeError("a feed has one subscriber: it is one connection")
+        observer = Callbacks.of(on_next, on_error, on_completed)
+        self._emit = observer.on_next
+        task = self._task = asyncio.get_running_loop().create_task(self._play(observer), name="feed")
+
+        def dispose() -> None:
+            task.cancel()
+
+        return Disposable(dispose)
+
+    async def _play(self, observer: Callbacks) -> None:
+        try:
+            await self._run()
+        except FeedFailed as error:
+            self._change(FeedState.DOWN, str(error))
+            observer.on_error(error)
+        except Exception as error:  # the core's own failure comes back through emit: it is the subscriber's to judge
+            observer.on_error(error)
+        else:
+            observer.on_completed()
+
+    async def _run(self) -> None:
+        raise NotImplementedError
+
+    def _change(self, state: FeedState, reason: str = "") -> None:
+        if state is not self.state or reason:
+            self.state = state
+            self._emit([FeedChanged(state, self._now(), reason)])
+
+    def _now(self) -> int:
+        return self.clock.now(self._monotonic()) or 0
+
+
+class WebSocketFeed(_Feed):
+    """A venue that pushes events over a WebSocket (`pipeline.venues.simple`).
+
+    It reconnects for ever, with growing delays that only the first *data* message resets, subscribes anew, and tells
+    the core of every change of state and of the gap that a lost connection leaves. What ends it: a refused handshake
+    that no waiting can mend (401, 403, 404), as FeedFailed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: FeedSettings,
+        clock: VenueClock,
+        admission: Admission,
+        monotonic: Callable[[], int],
+        random: Random,
+        symbols: Iterable[str] = (),
+    ) -> None:
+        super().__init__(clock, admission, monotonic)
+        self.url = url
+        self.connects = 0  # connections made
+        self._settings = settings
+        self._symbols = tuple(symbols)
+        self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
+        self._decoder = SimpleDecoder()
+        self._had_data = False  # ever: what comes after a lost connection is a gap only then
+        self._gap = False
+
+    async def _run(self) -> None:
+        self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.url)])
+        while True:
+            reason = await self._connection()
+            self._gap = self._had_data
+            self._change(FeedState.DOWN, reason)
+            delay = self._back_off.next()
+            _log.bind(event="feed.reconnecting", delay_s=round(delay, 3), failures=self._back_off.failures).warning(
+                f"feed lost: {reason}; next try in {delay:.1f} s"
+            )
+            await asyncio.sleep(delay)
+            self._change(FeedState.CONNECTING)
+
+    async def _connection(self) -> str:
+        """Connect and read until the connection is lost; return why."""
+        settings = self._settings
+        try:
+            async with connect(
+                self.url,
+                compression=None,
+                max_size=settings.max_frame_bytes,
+                open_timeout=settings.open_timeout_s,
+                close_timeout=1,
+                ping_interval=20,
+            ) as socket:
+                self.connects += 1
+                _log.bind(event="feed.connected", url=self.url, connects=self.connects).info(f"connected to {self.url}")
+                if self._symbols:
+                    await socket.send(msgspec.json.encode(Subscribe(self._symbols)).decode())
+                return await self._read(socket)
+        except InvalidURI:
+            raise FeedFailed(f"{self.url} is no WebSocket address: it begins with ws:// or wss://") from None
+        except InvalidStatus as error:
+            status = error.response.status_code
+            if status in (401, 403, 404):
+                raise FeedFailed(
+                    f"{self.url} refused the connection with {status}: check the address and keys"
+                ) from None
+            return f"handshake refused with {status}"
+        except (InvalidHandshake, EOFError) as error:
+            return f"handshake failed: {error}"
+        except TimeoutError:
+            return "no answer to the handshake"
+        except OSError as error:
+            return f"no connection: {error.strerror or error}"
+
+    async def _read(self, socket: ClientConnection) -> str:
+        recv = socket.recv
+        loop = asyncio.get_running_loop()
+        watch = _StaleWatch(loop, self._settings.stale_after_s, asyncio.current_task())
+        try:
+            while True:
+                data = await recv(decode=False)
+                watch.heard = True
+                self._take(data)
+        except ConnectionClosed as error:
+            return f"connection closed ({error.rcvd.code if error.rcvd else 'no close frame'})"
+        except asyncio.CancelledError:
+            if not watch.bitten:
+                raise
+            reason = f"no message for {self._settings.stale_after_s:g} s"
+            self._change(FeedState.STALE, reason)
+            return reason
+        finally:
+            watch.stop()
+
+    def _take(self, data: bytes) -> None:
+        """Decode and admit one frame, and hand it on."""
+        events = self._decoder.frame(data)
+        monotonic = self._monotonic()
+        if any(event.__class__ is Hello for event in events):
+            for event in events:
+                if isinstance(event, Hello):
+                    self.clock.declare(event.ts, event.rate, monotonic)
+            events = [event for event in events if event.__class__ is not Hello]
+            if not events:
+                return
+        inputs = self._admission.admit(events, monotonic)  # type: ignore[arg-type]  # hellos are out
+        if self.state is not FeedState.LIVE and inputs:
+            self._back_off.reset()
+            self._had_data = True
+            if self._gap:
+                self._gap = False
+                self._emit([Gap(self._now(), None, "reconnected")])
+            self._change(FeedState.LIVE)
+        if inputs:
+            self._emit(inputs)
+
+
+class _StaleWatch:
+    """Cancels a task that heard nothing for a while; one timer, not one per message."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, task: asyncio.Task[Any] | None) -> None:
+        self.heard = False
+        self.bitten = False
+        self._loop = loop
+        self._after = after_s
+        self._task = task
+        self._timer = loop.call_later(after_s, self._look)
+
+    def _look(self) -> None:
+        if self.heard:
+            self.heard = False
+            self._timer = self._loop.call_later(self._after, self._look)
+        elif self._task is not None:
+            self.bitten = True
+            self._task.cancel()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self.bitten and self._task is not None:
+            self._task.uncancel()
+
+
+class TapeFeed(_Feed):
+    """A tape played at `rate` times its own speed; it completes at the tape's end."""
+
+    def __init__(
+        self,
+        batches: Iterator[Batch],
+        rate: float,
+        clock: VenueClock,
+        admission: Admission,
+        monotonic: Callable[[], int],
+    ) -> None:
+        super().__init__(clock, admission, monotonic)
+        self._batches = batches
+        self._rate = rate
+
+    async def _run(self) -> None:
+        self._emit([FeedChanged(FeedState.CONNECTING, 0, "tape")])
+        start: int | None = None
+        due: Batch = []
+        for batch in self._batches:
+            for event in batch:
+                ts = event.ts if isinstance(event, Trade | Quote | Clock) else 0
+                if ts and start is None:
+                    start = ts
+                    self.clock.declare(ts, self._rate, self._monotonic())
+                    self._change(FeedState.LIVE)
+                if ts and ts > self._now():
+                    self._flush(due)
+                    due = []
+                    await self._until(ts)
+                if isinstance(event, Trade | Quote | Clock | Refused):
+                    due.append(event)
+            self._flush(due)
+            due = []
+            await asyncio.sleep(0)  # a tape behind its time must not keep commands and browsers waiting
+
+    async def _until(self, ts: int) -> None:
+        ahead = ts - self._now()
+        if ahead > 0:
+            await asyncio.sleep(ahead / self._rate / SECOND)
+
+    def _flush(self, events: Batch) -> None:
+        if events:
+            self._emit(self._admission.admit(events, self._monotonic()))

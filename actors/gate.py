@@ -1,0 +1,158 @@
+"""The gate: the only way out. Effects leave once the journal holds what led to them.
+
+It is a thread of its own, so that it can refuse, cancel and report while an operator holds the loop.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from actors.journal import Journal, JournalFull
+from actors.messages import CancelOrder, Fact, SubmitOrder
+
+Effect = SubmitOrder | CancelOrder
+
+
+class Broker(Protocol):
+    """A broker behind the gate: takes an effect, answers by reports, never here."""
+
+    def send(self, effect: Effect) -> None:
+        """Send one effect to the venue. Raises OSError if that failed; the caller looks the order up later."""
+
+
+class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[gate]: the bounds of what is on its way out."""
+
+    queue_batches: Annotated[int, Meta(ge=1)] = 10_000  # inputs whose facts wait for the journal; beyond it: HALT
+    stall_s: Annotated[float, Meta(gt=0)] = 1.0  # real seconds without a sign of life before the loop counts as stuck
+
+
+_DEFAULT = GateSettings()
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one input led to."""
+
+    number: int
+    facts: Sequence[Fact]
+    effects: Sequence[Effect] = ()
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Something that the gate has to report: `kind` is journal, overflow, broker, stall or recovered."""
+
+    kind: str
+    detail: str
+
+
+class Gate:
+    """Journals facts and lets effects out, in the order of their inputs.
+
+    `submit` never blocks. If the journal fails, or so much waits that its queue is full, the gate halts: it refuses
+    entries from then on (cancels and exits still go out, under their deterministic ids) and says so through
+    `on_trouble`, which is called on the gate's thread. The loop calls `beat` as a sign of life; the thread reports
+    when it stops coming.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        broker: Broker | None = None,
+        on_trouble: Callable[[Trouble], None] = lambda _: None,
+        settings: GateSettings = _DEFAULT,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.halted = ""  # why entries are refused; empty while they are not
+        self.durable = 0  # input number up to which the journal is durable
+        self.refused = 0  # entries that were not let out
+        self._journal = journal
+        self._broker = broker
+        self._on_trouble = on_trouble
+        self._settings = settings
+        self._monotonic = monotonic
+        self._queue: queue.Queue[Batch | None] = queue.Queue(settings.queue_batches)
+        self._beat_at = monotonic()
+        self._stalled = False
+        self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def beat(self) -> None:
+        """Say that the loop is alive."""
+        self._beat_at = self._monotonic()
+
+    @property
+    def depth(self) -> int:
+        """Batches waiting."""
+        return self._queue.qsize()
+
+    def submit(self, batch: Batch) -> None:
+        """Hand over what one input led to; returns at once."""
+        try:
+            self._queue.put_nowait(batch)
+        except queue.Full:
+            self._halt("overflow", f"more than {self._settings.queue_batches} inputs wait for the journal")
+
+    def stop(self, timeout_s: float = 3.0) -> bool:
+        """Let out what waits, close the journal and end the thread; False if that took too long."""
+        try:
+            self._queue.put(None, timeout=timeout_s)
+        except queue.Full:
+            return False
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # ------------------------------------------------------------------------------------- the gate's thread
+
+    def _run(self) -> None:
+        while True:
+            try:
+                batch = self._queue.get(timeout=self._settings.stall_s / 4)
+            except queue.Empty:
+                self._watch()
+                continue
+            if batch is None:
+                self._journal.close()
+                return
+            self._let_out(batch)
+            self._watch()
+
+    def _let_out(self, batch: Batch) -> None:
+        try:
+            self._journal.append(batch.number, batch.facts)
+            self.durable = batch.number
+        except (OSError, JournalFull) as error:
+            self._halt("journal", str(error))
+        for effect in batch.effects:
+            if self.halted and isinstance(effect, SubmitOrder) and effect.leg == "entry":
+                self.refused += 1
+                continue
+            if self._broker is None:
+                self._halt("broker", "an order was to leave, but there is no broker behind the gate")
+                continue
+            try:
+                self._broker.send(effect)
+            except OSError as error:
+                self._on_trouble(Trouble("broker", f"{effect.id}: {error}"))
+
+    def _halt(self, kind: str, detail: str) -> None:
+        if not self.halted:
+            self.halted = f"{kind}: {detail}"
+            self._on_trouble(Trouble(kind, detail))
+
+    def _watch(self) -> None:
+        silent = self._monotonic() - self._beat_at
+        if silent > self._settings.stall_s and not self._stalled:
+            self._stalled = True
+            self._on_trouble(Trouble("stall", f"the loop has been stuck for {silent:.1f} s"))
+        elif self._stalled and silent <= self._settings.stall_s:
+            self._stalled = False
+            self._on_trouble(Trouble("recovered", "the loop goes on"))

@@ -1,0 +1,36 @@
+"""The journal port: what must be durable before an effect may leave, and its twin in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from actors.messages import Fact
+
+
+class JournalFull(RuntimeError):
+    """The journal can take no more; entries are halted, since nothing unwritten may be acted on."""
+
+
+class Journal(Protocol):
+    """Keeps facts in the order of their inputs."""
+
+    def append(self, number: int, facts: Sequence[Fact]) -> None:
+        """Make the facts of input `number` durable before returning. Raises OSError or JournalFull if it cannot."""
+
+    def close(self) -> None:
+        """Write what is left and let go."""
+
+
+class MemoryJournal:
+    """Keeps the newest facts in memory: for simulated fills, which need not survive the process."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self.entries: deque[tuple[int, Sequence[Fact]]] = deque(maxlen=limit)
+
+    def append(self, number: int, facts: Sequence[Fact]) -> None:
+        self.entries.append((number, facts))
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,142 @@
+"""Admission: what of a live feed may enter the log. A state machine, pure: time is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.venue_clock import VenueClock
+
+INFINITY = float("inf")
+
+BAD_PRICE = "bad price"
+BAD_SIZE = "bad size"
+DUPLICATE = "duplicate trade id"
+IMPLAUSIBLE_TIME = "implausible time"
+PRICE_COLLAR = "price collar"
+CROSSED_QUOTE = "crossed quote"
+UNKNOWN_SYMBOL = "unknown symbol"
+
+Event = Trade | Quote | Clock | Gap | Refused
+
+
+class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[admission]: what a live feed may say and still be believed."""
+
+    max_skew_s: Annotated[float, Meta(gt=0)] = 60.0  # venue seconds that a timestamp may be off
+    price_collar: Annotated[float, Meta(gt=0)] = 0.1  # fraction a price may differ from the last one
+    collar_trades: Annotated[int, Meta(ge=2)] = 5  # trades in a row that make a far-off price the new level
+    remembered_ids: Annotated[int, Meta(ge=1)] = 10_000  # trade ids kept per symbol
+
+
+class _Symbol:
+    """What admission knows of one symbol."""
+
+    __slots__ = ("ids", "level", "outside", "price")
+
+    def __init__(self) -> None:
+        self.price = 0.0  # last admitted; 0 before the first
+        self.level = 0.0  # price around which trades outside the collar gather
+        self.outside = 0  # how many of them in a row
+        self.ids: dict[int | str, None] = {}  # recent trade ids, oldest first
+
+
+class Admission:
+    """Admits events, or replaces them by `Refused` with a reason from the list above.
+
+    A trade needs a positive finite price and a size of at least 0, a new id, a plausible time, and a price within
+    the collar around the last one. The rule for a new level: `collar_trades` trades in a row outside the collar, all
+    of them within it around the first of these, and the last one is admitted. A crossed or locked quote, or one
+    outside the collar, is refused, or taken off the trade that it came with; time and symbol are looked at likewise.
+    """
+
+    def __init__(self, settings: AdmissionSettings, clock: VenueClock, symbols: Iterable[str] = ()) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._collar = settings.price_collar
+        self._wanted = frozenset(symbols)  # none: whatever comes
+        self._symbols: dict[str, _Symbol] = {}
+
+    def admit(self, events: Iterable[Event], monotonic: int) -> list[Event]:
+        """Return what the core is to be fed, in order. `monotonic` is when the events arrived, in ns."""
+        admitted: list[Event] = []
+        add = admitted.append
+        plausible = self._clock.plausible
+        symbols = self._symbols
+        for event in events:
+            if event.__class__ is Trade:
+                symbol = symbols.get(event.symbol)
+                if symbol is None:
+                    if self._wanted and event.symbol not in self._wanted:
+                        add(Refused(UNKNOWN_SYMBOL))
+                        continue
+                    symbol = symbols[event.symbol] = _Symbol()
+                price = event.price
+                if not 0 < price < INFINITY:
+                    add(Refused(BAD_PRICE))
+                elif not 0 <= event.size < INFINITY:
+                    add(Refused(BAD_SIZE))
+                elif event.id is not None and self._seen(symbol, event.id):
+                    add(Refused(DUPLICATE))
+                elif not plausible(event.ts, monotonic):
+                    add(Refused(IMPLAUSIBLE_TIME))
+                elif not -self._collar <= price / (symbol.price or price) - 1 <= self._collar and not (
+                    self._is_new_level(symbol, price)
+                ):
+                    add(Refused(PRICE_COLLAR))
+                else:
+                    symbol.price = price
+                    symbol.outside = 0
+                    bid = event.bid
+                    if bid is not None and not self._sound(symbol, bid, event.ask):
+                        add(Refused(CROSSED_QUOTE))
+                        event = msgspec.structs.replace(event, bid=None, ask=None)
+                    add(event)
+            elif event.__class__ is Quote:
+                add(self._quote(event, monotonic))
+            elif event.__class__ is Clock and not plausible(event.ts, monotonic):
+                add(Refused(IMPLAUSIBLE_TIME))
+            else:
+                add(event)
+        return admitted
+
+    def _quote(self, quote: Quote, monotonic: int) -> Event:
+        symbol = self._symbols.get(quote.symbol)
+        if symbol is None:
+            if self._wanted and quote.symbol not in self._wanted:
+                return Refused(UNKNOWN_SYMBOL)
+            symbol = self._symbols[quote.symbol] = _Symbol()
+        if not self._clock.plausible(quote.ts, monotonic):
+            return Refused(IMPLAUSIBLE_TIME)
+        if not self._sound(symbol, quote.bid, quote.ask):
+            return Refused(CROSSED_QUOTE)
+        return quote
+
+    def _sound(self, symbol: _Symbol, bid: float, ask: float | None) -> bool:
+        """Whether an order may be priced from a quote: not crossed, not locked, not far from the last price."""
+        if ask is None or not 0 < bid < ask < INFINITY:
+            return False
+        last = symbol.price
+        return not last or (bid <= last * (1 + self._collar) and ask >= last * (1 - self._collar))
+
+    def _is_new_level(self, symbol: _Symbol, price: float) -> bool:
+        """Count a trade outside the collar; True when enough of them in a row agree on a level."""
+        if symbol.outside and abs(price / symbol.level - 1) <= self._collar:
+            symbol.outside += 1
+        else:
+            symbol.level = price
+            symbol.outside = 1
+        return symbol.outside >= self._settings.collar_trades
+
+    def _seen(self, symbol: _Symbol, trade_id: int | str) -> bool:
+        ids = symbol.ids
+        if trade_id in ids:
+            return True
+        ids[trade_id] = None
+        if len(ids) > self._settings.remembered_ids:
+            del ids[next(iter(ids))]
+        return False

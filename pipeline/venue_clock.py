@@ -1,0 +1,75 @@
+"""Venue time: what the venue's clock shows at a moment of ours, learnt so that no single message can move it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pipeline.events import SECOND
+
+_SAMPLES = 31  # offsets whose median is the anchor
+_SAMPLE_EVERY = SECOND // 20  # ns of our time between two of them
+_WITNESSES = 3  # messages in a row that must agree before a far-off time is believed
+
+
+class VenueClock:
+    """venue time = anchor + rate x monotonic.
+
+    `rate` is venue seconds a real second: 1 for real venues, declared by the mock exchange and the tape player. The
+    anchor is the median of the last messages' offsets. A message far from it (more than a second x rate) counts as a
+    witness: only when three in a row agree with each other does the clock follow them, which is how it finds the time
+    of a venue that declares none, and of one whose clock was set. All times in ns.
+    """
+
+    def __init__(self, max_skew_s: float = 60.0, rate: float = 1.0) -> None:
+        self.rate = rate
+        self.jumps = 0  # how often the clock followed a far-off time
+        self._skew = round(max_skew_s * SECOND)
+        self._near = round(SECOND * max(rate, 1.0))
+        self._anchor: int | None = None
+        self._offsets: deque[int] = deque(maxlen=_SAMPLES)
+        self._sampled_at = 0
+        self._witnesses: list[int] = []
+
+    def declare(self, ts: int, rate: float, monotonic: int) -> None:
+        """Take the venue's own word for its time and rate, as a hello gives them."""
+        self.rate = rate
+        self._near = round(SECOND * max(rate, 1.0))
+        self._follow(ts - round(rate * monotonic), monotonic)
+
+    def now(self, monotonic: int) -> int | None:
+        """Return venue time at `monotonic`; None as long as the venue has said nothing."""
+        return None if self._anchor is None else self._anchor + round(self.rate * monotonic)
+
+    def plausible(self, ts: int, monotonic: int) -> bool:
+        """Learn from a message's time, and say whether it may be traded on."""
+        if self._anchor is None:
+            self._follow(ts - round(self.rate * monotonic), monotonic)
+            return True
+        offset = ts - round(self.rate * monotonic)
+        distance = offset - self._anchor
+        if -self._near <= distance <= self._near:
+            if self._witnesses:
+                self._witnesses.clear()
+            if monotonic - self._sampled_at >= _SAMPLE_EVERY:
+                self._sampled_at = monotonic
+                self._offsets.append(offset)
+                self._anchor = sorted(self._offsets)[len(self._offsets) // 2]
+            return True
+        self._hear(offset, monotonic)
+        distance = offset - self._anchor
+        return -self._skew <= distance <= self._skew
+
+    def _hear(self, offset: int, monotonic: int) -> None:
+        if self._witnesses and abs(offset - self._witnesses[-1]) > self._near:
+            self._witnesses.clear()
+        self._witnesses.append(offset)
+        if len(self._witnesses) >= _WITNESSES:
+            self.jumps += 1
+            self._follow(offset, monotonic)
+
+    def _follow(self, offset: int, monotonic: int) -> None:
+        self._anchor = offset
+        self._offsets.clear()
+        self._offsets.append(offset)
+        self._sampled_at = monotonic
+        self._witnesses.clear()

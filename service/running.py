@@ -1,0 +1,104 @@
+"""The bot that runs on a data folder: one at a time, and where the others find it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from service.errors import UserError
+
+_FILE = "running.json"
+_LOCK = "running.lock"
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What running.json says."""
+
+    pid: int
+    dashboard: str  # its address
+
+
+class Claim:
+    """The right to run on a data folder, held until the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def publish(self, dashboard: str) -> None:
+        """Let others find the dashboard."""
+        (self._folder / _FILE).write_bytes(msgspec.json.encode(Running(os.getpid(), dashboard)))
+
+
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[Claim]:
+    """Claim a data folder, which is made if need be. Raises UserError if another bot runs on it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK).open("wb")
+    except OSError as error:
+        raise UserError(f"--data-dir {folder} cannot be written: {error.strerror}") from None
+    with lock:
+        if not _lock(lock.fileno()):
+            raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
+        try:
+            yield Claim(folder)
+        finally:
+            (folder / _FILE).unlink(missing_ok=True)
+
+
+def _lock(fileno: int) -> bool:
+    """Lock an open file for this process; the system frees it at the process's end, whatever ends it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(fileno, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(fileno, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _who(folder: Path) -> str:
+    found = find(folder)
+    return f" (process {found.pid}, {found.dashboard})" if found else ""
+
+
+def find(folder: Path) -> Running | None:
+    """Return the bot that runs on a data folder, if one published itself there."""
+    try:
+        return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def send(folder: Path, command: str, reason: str) -> None:
+    """Give the running bot a command. Raises UserError if there is none, or it does not answer."""
+    bot = find(folder)
+    if bot is None:
+        raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
+    request = urllib.request.Request(  # the address is our own, http://host:port
+        f"{bot.dashboard}/api/command",
+        data=msgspec.json.encode({"command": command, "reason": reason}),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return
+    except urllib.error.HTTPError as error:
+        raise UserError(f"the bot refused {command}: {error.read().decode(errors='replace')[:200]}") from None
+    except OSError as error:
+        raise UserError(f"the bot at {bot.dashboard} does not answer: {error}") from None

@@ -1,0 +1,55 @@
+"""A session: inputs come in here, in one order, on their way to the log, the core and the readers of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.brokers.outbox import Outbox
+from actors.core import Core, Input
+from actors.gate import Batch, Gate
+from actors.messages import Fact
+from service.recording import Recorder
+
+
+class Session:
+    """Feeds the core: every input is recorded first, and what it led to goes through the gate.
+
+    `take` is the tick path. Readers of facts are called after the inputs that stated them, on the same thread, and
+    must not block.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        facts: list[Fact],
+        gate: Gate,
+        recorder: Recorder | None,
+        gather: Callable[[Sequence[Input]], None],
+        readers: Sequence[Callable[[Fact], None]],
+        outbox: Outbox | None = None,
+    ) -> None:
+        self.core = core
+        self._facts = facts  # where the core's facts land
+        self._gate = gate
+        self._recorder = recorder
+        self._gather = gather
+        self._readers = tuple(readers)
+        self._outbox = outbox
+
+    def take(self, inputs: Sequence[Input]) -> None:
+        """Record inputs, run them to their end, and pass on what they led to."""
+        if self._recorder is not None:
+            self._recorder.write(inputs)
+        self.core.run(inputs)
+        self._gather(inputs)
+        if self._facts:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        facts = self._facts.copy()
+        self._facts.clear()
+        effects = self._outbox.take() if self._outbox is not None else ()
+        self._gate.submit(Batch(self.core.input, facts, effects))
+        for read in self._readers:
+            for fact in facts:
+                read(fact)

@@ -1,0 +1,142 @@
+"""Telemetry: what the web process is told, a few times a second, off the tick path."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from actors.core import Core, Input
+from actors.messages import (
+    BurstBlocked,
+    ChainFailed,
+    DayStarted,
+    EntryLooked,
+    Fact,
+    FeedChanged,
+    GaugesSeen,
+    MetricsSeen,
+    OpenPosition,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    PositionClosed,
+    PositionOpened,
+    SessionStarted,
+    SignalRaised,
+    StateChanged,
+    Tick,
+    TicksSeen,
+)
+from pipeline.events import SECOND, Quote, Trade
+
+TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
+_KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
+_KEPT_FACTS = 1_000  # told again to a web process that was restarted
+
+_SHOWN = (
+    SignalRaised,
+    PositionOpened,
+    PositionClosed,
+    StateChanged,
+    DayStarted,
+    ChainFailed,
+    BurstBlocked,
+    FeedChanged,
+)
+_NOT_SHOWN = (OrderSubmitted, OrderFilled, OrderRejected, EntryLooked)
+
+
+class Telemetry:
+    """Gathers inputs and facts, and says what they come to.
+
+    `gather` and `see` are on the tick path and only append; `messages` is called about ten times a second.
+    """
+
+    def __init__(self, core: Core, session: SessionStarted, time_stop_s: float) -> None:
+        self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
+        self._core = core
+        self._session = session
+        self._time_stop = round(time_stop_s * SECOND)
+        self._inputs: deque[Input] = deque(maxlen=_KEPT_INPUTS)
+        self._facts: list[Fact] = []
+        self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
+        self._quotes: dict[str, tuple[float, float]] = {}
+
+    def gather(self, inputs: Sequence[Input]) -> None:
+        """Take what was fed to the core."""
+        self._inputs.extend(inputs)
+
+    def see(self, fact: Fact) -> None:
+        """Take a fact, if it is one that the dashboard shows."""
+        if isinstance(fact, _SHOWN):
+            self._facts.append(fact)
+            if not isinstance(fact, BurstBlocked):
+                self._history.append(fact)
+
+    def history(self) -> list[Any]:
+        """Return what a web process has to know that starts in the middle of a session."""
+        return [self._session, *self._history, *self._gauges(), self._metrics()]
+
+    def messages(self) -> list[Any]:
+        """Return what happened since the last call."""
+        facts, self._facts = self._facts, []
+        return [*self._ticks(), *facts, *self._gauges(), self._metrics()]
+
+    def _ticks(self) -> list[TicksSeen]:
+        inputs, self._inputs = self._inputs, deque(maxlen=_KEPT_INPUTS)
+        ticks: dict[str, list[Tick]] = {}
+        for event in inputs:
+            if isinstance(event, Trade):
+                if event.bid is not None and event.ask is not None:
+                    self._quotes[event.symbol] = (event.bid, event.ask)
+                bid, ask = self._quotes.get(event.symbol, (None, None))
+                ticks.setdefault(event.symbol, []).append(Tick(event.ts, event.price, event.size, bid, ask))
+            elif isinstance(event, Quote):
+                self._quotes[event.symbol] = (event.bid, event.ask)
+        return [
+            TicksSeen(symbol, tuple(seen[-TICKS_SHOWN:]), max(0, len(seen) - TICKS_SHOWN))
+            for symbol, seen in ticks.items()
+        ]
+
+    def _gauges(self) -> list[GaugesSeen]:
+        gauges = []
+        for lane in self._core.lanes.values():
+            frame = lane.clock.frame
+            if frame is not None:
+                gauges.append(GaugesSeen(lane.symbol, frame.ts, frame.ready, frame.readings))
+        return gauges
+
+    def _metrics(self) -> MetricsSeen:
+        core = self._core
+        return MetricsSeen(
+            now=core.now,
+            state=core.risk.state,
+            state_reason=core.risk.state_reason,
+            summary=core.summary(),
+            positions=tuple(self._positions()),
+            refusals={str(reason): count for reason, count in core.metrics.refusals.items()},
+            queues=dict(self.queues),
+            chains={
+                lane.symbol: "RUNNING" if lane.failure is None else f"FAILED: {lane.failure}"
+                for lane in core.lanes.values()
+            },
+        )
+
+    def _positions(self) -> list[OpenPosition]:
+        positions = []
+        for position in self._core.positions.open.values():
+            price = self._core.lanes[position.symbol].price
+            positions.append(
+                OpenPosition(
+                    symbol=position.symbol,
+                    side=position.side,
+                    quantity=float(position.quantity),
+                    entry_price=position.price_held,
+                    entry_ts=position.entry_ts,
+                    last_price=price,
+                    open_profit=position.open_profit(price),
+                    time_stop_ts=position.entry_ts + self._time_stop,
+                )
+            )
+        return positions
