@@ -8,7 +8,7 @@ reconnects by itself and starts over with a snapshot.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 from aiohttp_sse import EventSourceResponse
@@ -60,11 +60,6 @@ class Client:
             return False
         return True
 
-    @property
-    def idle(self) -> bool:
-        """Whether everything offered has been taken to be written."""
-        return self._queue.empty()
-
     def drop(self) -> None:
         """Cut the connection; there is no point in waiting for a peer that does not read."""
         self.dropped = True
@@ -88,7 +83,6 @@ class Hub:
     def __init__(self, settings: WebSettings, clock: Callable[[], float]) -> None:
         self.model = ReadModel(settings.max_symbols, settings.chart_points)
         self.dropped = 0  # clients cut off because they were too slow
-        self.sendings = 0
         self._settings = settings
         self._clock = clock
         self._last_message: float | None = None
@@ -102,11 +96,6 @@ class Hub:
     def clients(self) -> int:
         """Browsers that are connected."""
         return self._places_taken
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything that was said has been taken to be written."""
-        return not self._changed.is_set() and all(client.idle for client in self._clients)
 
     def age_s(self) -> float | None:
         """Seconds since the bot's last message, None before the first."""
@@ -123,13 +112,16 @@ class Hub:
         self.model.bot_stopped(reason)
         self._changed.set()
 
-    async def run(self) -> None:
-        """Send changes for as long as this task lives: at once after a quiet time, else `update_hz` times a second."""
+    async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Send changes for as long as this task lives: at once after a quiet time, else `update_hz` times a second.
+
+        `pause` waits for a number of seconds.
+        """
         while True:
             await self._changed.wait()
             self._changed.clear()
             self.flush()
-            await asyncio.sleep(1 / self._settings.update_hz)
+            await pause(1 / self._settings.update_hz)
 
     def flush(self) -> None:
         """Send what has changed since the last time, and its snapshot to each client that has joined since then.
@@ -149,7 +141,6 @@ class Hub:
                 self._say_last(joining)
 
     def _send(self, clients: Iterable[Client], payload: bytes) -> None:
-        self.sendings += 1
         for client in clients:
             if not client.dropped and not client.offer(payload):
                 self._drop(client)

@@ -59,7 +59,7 @@ def trade_data(trade: PositionClosed) -> dict[str, Any]:
         "entry_price": float(trade.entry_price),
         "exit_ts": trade.exit_ts,
         "exit_price": float(trade.exit_price),
-        "exit_reason": trade.exit_reason.value,
+        "exit_reason": trade.exit_reason,
         "pnl": float(trade.pnl),
         "pnl_pct": trade.pnl_pct,
         "fees": float(trade.fees),

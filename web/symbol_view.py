@@ -82,7 +82,7 @@ class SymbolView:
         """Mark where a position was closed, and its entry too if that was never told."""
         self.mark_entry(closed)
         side = OrderSide.SELL if closed.side is Side.LONG else OrderSide.BUY
-        reason = closed.exit_reason.value
+        reason = closed.exit_reason
         self._mark(Mark(closed.exit_ts, float(closed.exit_price), side, "exit", reason, closed.decision))
 
     def _mark(self, mark: Mark) -> None:

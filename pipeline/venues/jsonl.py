@@ -45,7 +45,8 @@ class JsonLines(Generic[T]):
             event: T = self._decoder.decode(line)
             return event
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._leniently(line)
+            lenient: T | Refused | None = self._leniently(line)
+            return lenient
 
     def _leniently(self, line: bytes) -> Any:
         """Decode what is off the fast path: a bad quote within a trade, an unknown type, garbage."""
