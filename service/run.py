@@ -167,7 +167,7 @@ class _Bot:
         self._gate.start()
         stack.callback(self._gate.stop)
         self._session_started = SessionStarted(
-            session=f"{time.time_ns()}",
+            session=time.strftime("%Y-%m-%d %H:%M:%S"),
             strategy=self._strategy.name,
             feed=feed,
             venue=venue,

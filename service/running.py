@@ -92,7 +92,7 @@ def send(folder: Path, command: str, reason: str) -> None:
         raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
     request = urllib.request.Request(  # the address is our own, http://host:port
         f"{bot.dashboard}/api/command",
-        data=msgspec.json.encode({"command": command, "reason": reason}),
+        data=msgspec.json.encode({"command": command, "reason": reason or f"{command} from the terminal"}),
         headers={"Content-Type": "application/json"},
     )
     try:

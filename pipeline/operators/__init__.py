@@ -3,13 +3,14 @@
 from pipeline.operators.bursts import bursts
 from pipeline.operators.candles import candles
 from pipeline.operators.condition import condition, running_condition
-from pipeline.operators.lift import lift, merge
+from pipeline.operators.lift import Operator, lift, merge
 from pipeline.operators.momentum import momentum
 from pipeline.operators.volatility_guard import volatility_guard
 from pipeline.operators.volume_spike import volume_spike
 from pipeline.operators.window import window
 
 __all__ = [
+    "Operator",
     "bursts",
     "candles",
     "condition",
