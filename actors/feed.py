@@ -12,15 +12,16 @@ from loguru import logger
 from msgspec import Meta
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
+from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.operators.lift import Callbacks
 from pipeline.venue_clock import VenueClock
-from pipeline.venues.simple import Hello, SimpleDecoder, Subscribe
+from pipeline.venues.simple import SimpleDecoder, Subscribe
 
 Batch = list[Any]
 """Inputs of the core, in order."""
@@ -143,11 +144,14 @@ class WebSocketFeed(_Feed):
         self._decoder = SimpleDecoder()
         self._had_data = False  # ever: what comes after a lost connection is a gap only then
         self._gap = False
+        self._fault: Exception | None = None
 
     async def _run(self) -> None:
         self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.url)])
         while True:
             reason = await self._connection()
+            if self._fault is not None:
+                raise self._fault  # of whoever takes our events: it is no connection's, and no reconnect mends it
             self._gap = self._had_data
             self._change(FeedState.DOWN, reason)
             delay = self._back_off.next()
@@ -168,12 +172,14 @@ class WebSocketFeed(_Feed):
                 open_timeout=settings.open_timeout_s,
                 close_timeout=1,
                 ping_interval=20,
-            ) as socket:
+                create_connection=FrameConnection,
+            ) as connection:
+                assert isinstance(connection, FrameConnection)
                 self.connects += 1
                 _log.bind(event="feed.connected", url=self.url, connects=self.connects).info(f"connected to {self.url}")
                 if self._symbols:
-                    await socket.send(msgspec.json.encode(Subscribe(self._symbols)).decode())
-                return await self._read(socket)
+                    await connection.send(msgspec.json.encode(Subscribe(self._symbols)).decode())
+                return await self._read(connection)
         except InvalidURI:
             raise FeedFailed(f"{self.url} is no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
@@ -190,72 +196,64 @@ class WebSocketFeed(_Feed):
         except OSError as error:
             return f"no connection: {error.strerror or error}"
 
-    async def _read(self, socket: ClientConnection) -> str:
-        recv = socket.recv
-        loop = asyncio.get_running_loop()
-        watch = _StaleWatch(loop, self._settings.stale_after_s, asyncio.current_task())
+    async def _read(self, connection: FrameConnection) -> str:
+        """Wait while messages are taken as they come, until the connection is lost; return why."""
+        watch = self._watch = _StaleWatch(asyncio.get_running_loop(), self._settings.stale_after_s, connection)
         try:
-            while True:
-                data = await recv(decode=False)
-                watch.heard = True
-                self._take(data)
-        except ConnectionClosed as error:
-            return f"connection closed ({error.rcvd.code if error.rcvd else 'no close frame'})"
-        except asyncio.CancelledError:
-            if not watch.bitten:
-                raise
+            connection.listen(self._take)
+            await connection.wait_closed()
+        finally:
+            watch.stop()
+            self._fault = connection.fault
+        if watch.bitten:
             reason = f"no message for {self._settings.stale_after_s:g} s"
             self._change(FeedState.STALE, reason)
             return reason
-        finally:
-            watch.stop()
+        return f"connection closed ({connection.close_code})"
 
-    def _take(self, data: bytes) -> None:
-        """Decode and admit one frame, and hand it on."""
-        events = self._decoder.frame(data)
+    def _take(self, messages: list[bytes]) -> None:
+        """Decode and admit messages that came together, and hand them on."""
+        self._watch.heard = True
+        decoder = self._decoder
+        events = decoder.messages(messages)
         monotonic = self._monotonic()
-        if any(event.__class__ is Hello for event in events):
-            for event in events:
-                if isinstance(event, Hello):
-                    self.clock.declare(event.ts, event.rate, monotonic)
-            events = [event for event in events if event.__class__ is not Hello]
-            if not events:
-                return
-        inputs = self._admission.admit(events, monotonic)  # type: ignore[arg-type]  # hellos are out
-        if self.state is not FeedState.LIVE and inputs:
+        if decoder.hello is not None:
+            self.clock.declare(decoder.hello.ts, decoder.hello.rate, monotonic)
+            decoder.hello = None
+        inputs = self._admission.admit(events, monotonic)
+        if not inputs:
+            return
+        if self.state is not FeedState.LIVE:
             self._back_off.reset()
             self._had_data = True
             if self._gap:
                 self._gap = False
                 self._emit([Gap(self._now(), None, "reconnected")])
             self._change(FeedState.LIVE)
-        if inputs:
-            self._emit(inputs)
+        self._emit(inputs)
 
 
 class _StaleWatch:
-    """Cancels a task that heard nothing for a while; one timer, not one per message."""
+    """Drops a connection that was mute for a while; one timer, not one per message."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, task: asyncio.Task[Any] | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, connection: FrameConnection) -> None:
         self.heard = False
         self.bitten = False
         self._loop = loop
         self._after = after_s
-        self._task = task
+        self._connection = connection
         self._timer = loop.call_later(after_s, self._look)
 
     def _look(self) -> None:
         if self.heard:
             self.heard = False
             self._timer = self._loop.call_later(self._after, self._look)
-        elif self._task is not None:
+        else:
             self.bitten = True
-            self._task.cancel()
+            self._connection.transport.abort()
 
     def stop(self) -> None:
         self._timer.cancel()
-        if self.bitten and self._task is not None:
-            self._task.uncancel()
 
 
 class TapeFeed(_Feed):

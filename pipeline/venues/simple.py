@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from pipeline.events import Clock, Quote, Refused, Trade
-from pipeline.venues.jsonl import JsonLines
+from pipeline.venues.jsonl import NOT_JSON, JsonLines
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
@@ -26,29 +26,49 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", tag_field="type"):
     symbols: tuple[str, ...]
 
 
-Message = Trade | Quote | Clock | Hello | Refused
+Message = Trade | Quote | Clock | Refused
 
 
 class SimpleDecoder:
-    """From frames to messages. Arbitrary bytes give messages, never an exception."""
+    """From messages to events. Arbitrary bytes give events, never an exception.
+
+    A hello is not among the events: it stands in `hello` until somebody takes it from there.
+    """
 
     def __init__(self) -> None:
-        self._one = msgspec.json.Decoder(Trade | Quote | Clock | Hello)
-        self._lines: JsonLines[Message] = JsonLines(Trade | Quote | Clock | Hello)
+        self.hello: Hello | None = None
+        self._event = msgspec.json.Decoder(Trade | Quote | Clock)
+        self._hello = msgspec.json.Decoder(Hello)
+        self._lines: JsonLines[Message] = JsonLines()
 
-    def frame(self, data: bytes) -> list[Message]:
-        """Decode one frame."""
+    def messages(self, messages: list[bytes]) -> list[Message]:
+        """Decode messages that came together, in order."""
         try:
-            return [self._one.decode(data)]  # one event a frame is the common case
+            if len(messages) == 1:
+                return [self._event.decode(messages[0])]
+            return self._event_lines(b"\n".join(messages))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return [event for message in messages for event in self.message(message)]
+
+    def message(self, data: bytes) -> list[Message]:
+        """Decode one message: an event, several lines of them, an array of them, or a hello."""
+        try:
+            return [self._event.decode(data)]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
-        if data.lstrip()[:1] == b"[":
-            return self._array(data)
-        return self._lines.chunk(data)
+        try:
+            self.hello = self._hello.decode(data)
+            return []
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        return self._array(data) if data.lstrip()[:1] == b"[" else self._lines.chunk(data)
+
+    def _event_lines(self, lines: bytes) -> list[Message]:
+        return self._event.decode_lines(lines)
 
     def _array(self, data: bytes) -> list[Message]:
         try:
             items = msgspec.json.decode(data, type=list[msgspec.Raw])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return [Refused("not JSON")]
+            return [Refused(NOT_JSON)]
         return [event for item in items if (event := self._lines.line(bytes(item))) is not None]
