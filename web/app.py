@@ -143,7 +143,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
     try:
         hub.reserve()
     except TooManyClients as full:
-        raise web.HTTPServiceUnavailable(text=f"{full}.\n", headers={"Retry-After": "5"}) from None
+        raise web.HTTPServiceUnavailable(text=f"No event stream: {full}.\n", headers={"Retry-After": "5"}) from None
 
     def abort() -> None:
         if request.transport is not None:

@@ -39,7 +39,7 @@ class TooManyClients(Exception):
     """Every place for a browser is taken."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} browsers are connected already, which is the limit")
+        super().__init__(f"each of the {limit} places for browsers is taken")
         self.limit = limit
 
 

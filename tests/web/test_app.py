@@ -1,0 +1,440 @@
+"""The application on a real socket of the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from aiohttp import ClientResponse, ClientSession, web
+from yarl import URL
+
+from actors.messages import Command
+from tests.web.builders import closed, feed, metrics, opened, session, signal, ticks
+from web.app import HUB, make_app
+from web.assets import Asset, Assets
+from web.hub import Hub
+from web.settings import WebSettings
+
+PATIENCE_S = 20
+ASSETS = Assets({"index.html": Asset(b"<p>page", "text/html", "tag1")}, ("sha256-abc=",))
+T = TypeVar("T")
+
+
+class Dashboard(msgspec.Struct):
+    """A served application, a client for it, and the commands that it passed on."""
+
+    url: URL
+    hub: Hub
+    client: ClientSession
+    commands: list[Command]
+    taking: bool = True
+
+    @property
+    def port(self) -> int:
+        assert self.url.port is not None
+        return self.url.port
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        async with self.client.get(self.url / path, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    async def get_status(self, path: str) -> int:
+        async with self.client.get(self.url / path) as answer:
+            return answer.status
+
+    async def post(self, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
+        sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
+        async with self.client.post(self.url / "api/command", data=body, headers=sent) as answer:
+            text = await answer.text()
+            return answer.status, json.loads(text) if text.startswith("{") else {"error": text}
+
+
+@asynccontextmanager
+async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
+    commands: list[Command] = []
+    dashboard: Dashboard
+
+    def send(command: Command) -> bool:
+        if dashboard.taking:
+            commands.append(command)
+        return dashboard.taking
+
+    app = make_app(WebSettings(**settings), ASSETS, send, asyncio.get_running_loop().time)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = URL.build(scheme="http", host="127.0.0.1", port=runner.addresses[0][1])
+        async with ClientSession(read_bufsize=1 << 20) as client:
+            dashboard = Dashboard(url, app[HUB], client, commands)
+            yield dashboard
+    finally:
+        await runner.cleanup()
+
+
+def run(scenario: Callable[[Dashboard], Awaitable[None]], **settings: Any) -> None:
+    async def play() -> None:
+        async with asyncio.timeout(PATIENCE_S), serving(**settings) as dashboard:
+            await scenario(dashboard)
+
+    asyncio.run(play())
+
+
+@asynccontextmanager
+async def listening(dashboard: Dashboard) -> AsyncIterator[Callable[[], Awaitable[tuple[str, Any]]]]:
+    """Connect to the event stream; what is yielded waits for the next event's name and data."""
+    async with dashboard.client.get(dashboard.url / "events") as answer:
+        assert answer.status == 200
+
+        async def next_event() -> tuple[str, Any]:
+            return await read_event(answer)
+
+        yield next_event
+
+
+async def read_event(answer: ClientResponse) -> tuple[str, Any]:
+    name = ""
+    while line := (await answer.content.readline()).decode():
+        key, _, value = line.rstrip("\r\n").partition(": ")
+        if key == "event":
+            name = value
+        elif key == "data":
+            return name, json.loads(value)
+    return "end", None
+
+
+def lazy_client(port: int) -> socket.socket:
+    """Open the event stream and never read from it."""
+    lazy = socket.socket()
+    lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    lazy.connect(("127.0.0.1", port))
+    lazy.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return lazy
+
+
+# ---------------------------------------------------------------------------------------- who may come in
+
+
+@pytest.mark.parametrize("path", ["", "events", "api/state", "healthz", "static/index.html", "nowhere"])
+def test_a_foreign_host_is_misdirected_wherever_it_asks(path: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, _ = await dashboard.get(path, Host="evil.com")
+        assert status == 421
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "[::1]:8080", "desk.lan"])
+def test_every_name_of_this_machine_is_answered(host: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        assert await dashboard.get("", Host=host) == (200, "<p>page")
+
+    run(scenario, allowed_hosts=("desk.lan",))
+
+
+@pytest.mark.parametrize("lines", ["", "Host: localhost\r\nHost: evil.com\r\n"])
+def test_a_request_without_one_host_is_not_answered(lines: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", dashboard.port)
+        writer.write(f"GET /api/state HTTP/1.1\r\n{lines}Connection: close\r\n\r\n".encode())
+        status = (await reader.readline()).split()[1]
+        assert status in (b"400", b"421")
+        writer.close()
+        await writer.wait_closed()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.com"},
+        {"Origin": "null"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+def test_another_pages_command_is_forbidden_and_not_passed_on(headers: dict[str, str]) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, _ = await dashboard.post(b'{"command":"halt"}', **headers)
+        assert (status, dashboard.commands) == (403, [])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("path", ["events", "api/state"])
+def test_another_page_may_not_read_data(path: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        async with dashboard.client.get(dashboard.url / path, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+            assert answer.status == 403
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("path", ["", "api/state", "events", "healthz", "nowhere", "static/nothing.js"])
+def test_every_answer_carries_the_security_headers(path: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        for host in ("localhost", "evil.com"):
+            async with dashboard.client.get(dashboard.url / path, headers={"Host": host}) as answer:
+                policy = answer.headers["Content-Security-Policy"]
+                assert "default-src 'none'" in policy
+                assert "style-src 'self' 'sha256-abc='" in policy
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+    run(scenario)
+
+
+# ---------------------------------------------------------------------------------------------- commands
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "reduce", "flatten", "halt"])
+def test_a_command_is_accepted_and_passed_on(command: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        body = msgspec.json.encode({"command": command, "reason": "because"})
+        origin = f"http://127.0.0.1:{dashboard.port}"
+        assert await dashboard.post(body, Origin=origin, Sec_Fetch_Site="same-origin") == (202, {"accepted": command})
+        assert dashboard.commands == [Command(command, 0, "dashboard", "because")]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"null", b"[]", b"{}", b'"halt"', b"\xff", b'{"command":"buy"}', b'{"command":1}'),
+        *(b'{"command":"halt","now":true}', b'{"command":"halt","reason":5}', b'{"command":"HALT"}'),
+        *(b'{"command":"halt","reason":"two\\nlines"}', b'{"command":"halt","reason":"' + b"x" * 201 + b'"}'),
+    ],
+)
+def test_a_bad_command_is_refused_with_one_sentence(body: bytes) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, answer = await dashboard.post(body)
+        assert (status, dashboard.commands) == (400, [])
+        assert answer["error"].endswith(".")
+        assert "\n" not in answer["error"]
+
+    run(scenario)
+
+
+def test_a_command_that_is_not_json_by_its_type_is_refused() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, _ = await dashboard.post(b'{"command":"halt"}', Content_Type="text/plain")
+        assert (status, dashboard.commands) == (415, [])
+
+    run(scenario)
+
+
+def test_a_huge_command_is_refused() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, _ = await dashboard.post(b'{"command":"halt","reason":"' + b"x" * 10_000 + b'"}')
+        assert (status, dashboard.commands) == (413, [])
+
+    run(scenario)
+
+
+def test_a_command_that_the_bot_does_not_take_is_not_accepted() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.taking = False
+        assert (await dashboard.post(b'{"command":"halt"}'))[0] == 503
+        dashboard.taking = True
+        dashboard.hub.bot_stopped("gone")
+        assert (await dashboard.post(b'{"command":"halt"}'))[0] == 503
+        assert dashboard.commands == []
+
+    run(scenario)
+
+
+# ------------------------------------------------------------------------------------- state and health
+
+
+def test_the_state_is_the_snapshot() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        for message in (session(), ticks(150.0), closed(), metrics(summary={"wins": 1})):
+            dashboard.hub.tell(message)
+        status, text = await dashboard.get("api/state")
+        state = json.loads(text)
+        assert status == 200
+        assert {"metrics", "symbols", "positions", "trades", "feed"} <= set(state)
+        async with listening(dashboard) as next_event:
+            assert await next_event() == ("snapshot", state)
+
+    run(scenario)
+
+
+def test_health_is_good_while_the_bot_is_there_and_503_after() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, text = await dashboard.get("healthz")
+        assert (status, json.loads(text)["last_message_age_s"]) == (200, None)
+        dashboard.hub.tell(feed())
+        status, text = await dashboard.get("healthz")
+        assert status == 200
+        assert json.loads(text)["last_message_age_s"] >= 0
+        dashboard.hub.bot_stopped("gone")
+        status, text = await dashboard.get("healthz")
+        assert (status, json.loads(text)["ok"]) == (503, False)
+
+    run(scenario)
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        async with dashboard.client.get(dashboard.url) as answer:
+            tag = answer.headers["ETag"]
+        async with dashboard.client.get(dashboard.url, headers={"If-None-Match": tag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+
+    run(scenario)
+
+
+def test_only_listed_files_are_served() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        for path in ("static/app.py", "static/..%2Fapp.py", "static/%2Fetc%2Fpasswd"):
+            url = URL(f"http://127.0.0.1:{dashboard.port}/{path}", encoded=True)
+            async with dashboard.client.get(url) as answer:
+                assert answer.status == 404
+
+    run(scenario)
+
+
+# ------------------------------------------------------------------------------------------ event stream
+
+
+def test_a_snapshot_comes_first_and_changes_follow_in_order() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(session())
+        async with listening(dashboard) as next_event:
+            name, data = await next_event()
+            assert (name, list(data["symbols"])) == ("snapshot", ["AAPL"])
+            for message in (ticks(150.0), signal(), opened(), closed(), feed(), metrics()):
+                dashboard.hub.tell(message)
+            names = [(await next_event())[0] for _ in range(8)]
+            assert names == ["ticks", "signal", "position", "trade", "marks", "metrics", "feed", "notice"]
+
+    run(scenario)
+
+
+def test_ticks_that_come_together_are_one_event() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        async with listening(dashboard) as next_event:
+            await next_event()
+            for i in range(200):
+                dashboard.hub.tell(ticks(100.0 + i, first_at=i))
+            name, data = await next_event()
+            assert (name, data["symbols"]["AAPL"]["seen"]) == ("ticks", 200)
+            assert len(data["symbols"]["AAPL"]["ticks"]) == 50
+            assert len(data["symbols"]["AAPL"]["points"]) == 200
+            dashboard.hub.tell(feed())
+            assert (await next_event())[0] == "feed"
+
+    run(scenario)
+
+
+def test_the_sender_pauses_after_each_sending() -> None:
+    async def play() -> None:
+        hub = Hub(WebSettings(update_hz=8), lambda: 0.0)
+        pauses: list[float] = []
+        paused, go_on = asyncio.Event(), asyncio.Event()
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            paused.set()
+            await go_on.wait()
+
+        sender = asyncio.create_task(hub.run(pause))
+        hub.tell(ticks(1.0))
+        await paused.wait()
+        hub.tell(ticks(2.0))  # while it pauses nothing is drained
+        assert [name for name, _ in hub.model.drain()] == ["ticks"]
+        assert pauses == [1 / 8]
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
+
+    asyncio.run(play())
+
+
+def test_a_script_in_a_symbol_stays_data() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        symbol = "<script>alert(1)</script>\r\n\r\nevent: trade"
+        dashboard.hub.tell(ticks(1.0, symbol=symbol))
+        async with listening(dashboard) as next_event:
+            name, data = await next_event()
+            assert (name, list(data["symbols"])) == ("snapshot", [symbol])
+
+    run(scenario)
+
+
+def test_a_client_that_does_not_read_is_dropped_while_another_is_served() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        with lazy_client(dashboard.port):
+            async with listening(dashboard) as next_event:
+                await next_event()
+                while dashboard.hub.dropped == 0:
+                    dashboard.hub.tell(feed(reason="x" * 100_000))
+                    while (await next_event())[0] != "feed":
+                        pass
+                dashboard.hub.tell(ticks(1.0))
+                while (await next_event())[0] != "ticks":
+                    pass
+                assert dashboard.hub.dropped == 1
+                assert dashboard.hub.clients == 1
+
+    run(scenario, client_queue=2, update_hz=60)
+
+
+def test_a_client_whose_writes_take_too_long_is_dropped() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        with lazy_client(dashboard.port):
+            async with listening(dashboard) as next_event:
+                await next_event()
+                while dashboard.hub.dropped == 0:
+                    dashboard.hub.tell(feed(reason="x" * 100_000))
+                    while (await next_event())[0] != "feed":
+                        pass
+                assert json.loads((await dashboard.get("healthz"))[1])["clients_dropped"] == 1
+
+    run(scenario, client_queue=100_000, update_hz=60, write_timeout_s=0.5)
+
+
+def test_a_browser_that_leaves_gives_its_place_back_and_one_too_many_is_told() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        async with listening(dashboard) as next_event:
+            await next_event()
+            status, text = await dashboard.get("events")
+            assert status == 503
+            assert "1 places" in text
+        while (await dashboard.get_status("events")) == 503:
+            pass  # until the server has noticed that it left
+
+    run(scenario, max_clients=1)
+
+
+def test_everybody_hears_the_last_word_and_then_the_stream_ends() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        async with listening(dashboard) as next_event:
+            await next_event()
+            dashboard.hub.bot_stopped("gone")
+            dashboard.hub.close()
+            names = []
+            while (name := (await next_event())[0]) != "end":
+                names.append(name)
+            assert names == ["feed", "notice", "bot"]
+
+    run(scenario)
+
+
+def test_a_new_session_sends_a_new_snapshot() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        async with listening(dashboard) as next_event:
+            await next_event()
+            dashboard.hub.tell(session("TSLA"))
+            name, data = await next_event()
+            assert (name, list(data["symbols"])) == ("snapshot", ["TSLA"])
+
+    run(scenario)

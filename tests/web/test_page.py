@@ -1,0 +1,328 @@
+"""The dashboard in a real browser, on the real web process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from actors.messages import ChainFailed, Command, ExitReason, FeedState, Refusal, TradingState
+from pipeline.events import Reading
+from tests.web.builders import (
+    at,
+    blocked,
+    closed,
+    feed,
+    gauges,
+    held,
+    metrics,
+    opened,
+    session,
+    signal,
+    state,
+    ticks,
+)
+from tests.web.conftest import Browser, Visit, WebProcess
+from web.assets import CHART_LIBRARY, STATIC
+
+pytestmark = pytest.mark.browser
+
+SUMMARY: dict[str, object] = {
+    "trades": 2,
+    "wins": 1,
+    "losses": 1,
+    "win_rate": 0.5,
+    "total_pnl": 0.13,
+    "daily_pnl": 0.13,
+    "equity": 10_000.13,
+    "max_drawdown": 0.1,
+    "max_drawdown_pct": 0.00001,
+    "open_positions": 1,
+    "funnel": {"ticks": 1234, "ready": 1000, "bursts": 9, "signals": 4, "approved": 2, "trades": 2},
+    "blocked": {"NO_VOLUME_SPIKE": 5, "MY_OWN_REASON": 1},
+}
+
+
+def busy_session(bot: WebProcess) -> None:
+    """Let the bot say what it says in a session with a win, a loss and an open position."""
+    bot.tell(
+        session("AAPL", "MSFT"),
+        feed(),
+        ticks(150.0, 150.1, 150.25),
+        gauges("AAPL", Reading("momentum", 0.0007, 0.0005, True), Reading("moon_phase", 0.2, 0.9, False)),
+        signal(),
+        signal(seconds=2, reason=Refusal.COOLDOWN, decision="d2"),
+        blocked(),
+        closed(),
+        closed(pnl="-0.10", reason=ExitReason.SL, seconds=4, decision="d3"),
+        opened(decision="d4", seconds=5),
+        metrics(seconds=6, summary=SUMMARY, positions=(held(),), refusals={"COOLDOWN": 1}),
+    )
+
+
+def clean(visit: Visit, bot: WebProcess) -> bool:
+    """Whether nothing went wrong in the page, and it asked nobody but its own server for anything."""
+    assert visit.errors == []
+    assert [url for url in visit.requests if not url.startswith((bot.url, "data:"))] == []
+    return True
+
+
+async def colour_of(page: Page, selector: str) -> list[int]:
+    """Return red, green and blue of an element's text."""
+    colour: str = await page.eval_on_selector(selector, "element => getComputedStyle(element).color")
+    return [int(part) for part in colour.strip("rgb()").split(",")]
+
+
+def test_the_page_shows_the_session_without_an_error_or_another_host(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.25")
+        await expect(page.locator("#position")).to_contain_text("LONG 1")
+        await expect(page.locator("#position-detail")).to_contain_text("3.0 s left")
+        await expect(page.locator("#win-rate")).to_have_text("50.0 %")
+        await expect(page.locator("#total-pnl")).to_have_text("+$0.13")
+        await expect(page.locator("#feed-state")).to_have_text("LIVE")
+        await expect(page.locator("#trading-state")).to_have_text("ACTIVE")
+        await expect(page.locator("#paper")).to_be_visible()
+        await expect(page.locator("#tick-rows tr")).to_have_count(3)
+        await expect(page.locator("#tick-rows tr").first).to_contain_text("150.26")  # its ask
+        await expect(page.locator("#times")).to_contain_text("America/New York (EST)")
+        await expect(page.locator("#tick-rows td").first).to_have_text("09:30:02.000")
+
+    busy_session(web_process)
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_a_won_trade_is_green_and_a_lost_one_red_with_the_reason(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#trade-rows tr")).to_have_count(2)
+        await expect(page.locator("tr.win")).to_contain_text("TP")
+        await expect(page.locator("tr.win .pnl")).to_have_text("+$0.23")
+        await expect(page.locator("tr.loss")).to_contain_text("SL")
+        await expect(page.locator("tr.loss .pnl")).to_have_text("\u2212$0.10")
+        red, green, _ = await colour_of(page, "tr.win .pnl")
+        assert green > red
+        red, green, _ = await colour_of(page, "tr.loss .pnl")
+        assert red > green
+
+    busy_session(web_process)
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_it_says_why_there_is_no_trade(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#funnel li").nth(2)).to_have_text("Bursts9")
+        await expect(page.locator("#blocked")).to_contain_text("no volume spike5")
+        await expect(page.locator("#blocked")).to_contain_text("my own reason1")
+        await expect(page.locator("#refusals")).to_contain_text("cooling down1")
+        await expect(page.locator("#look-rows")).to_contain_text("signal refused: cooling down")
+        await expect(page.locator(".gauge")).to_have_count(2)
+        await expect(page.locator('.gauge[data-passed="true"]')).to_contain_text("Momentum")
+        await expect(page.get_by_role("meter", name="Moon phase")).to_have_attribute(
+            "aria-valuetext", "0.2, threshold 0.9, not met"
+        )
+
+    busy_session(web_process)
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_a_session_without_ticks_says_what_it_waits_for(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price-detail")).to_have_text("waiting for a tick…")
+        await expect(page.locator("#chart-note")).to_have_text("waiting for the first tick…")
+        await expect(page.locator("#trades-empty")).to_have_text("no trade yet: no tick has come in")
+
+    web_process.tell(session())
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_what_happens_while_one_looks_is_shown(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.get_by_role("tab", name="AAPL")).to_be_visible()
+        web_process.tell(ticks(151.0, 152.5))
+        await expect(page.locator("#price")).to_have_text("152.50")
+        await expect(page).to_have_title("AAPL 152.50 · microbot")
+        await expect(page.locator("#chart-note")).to_be_hidden()
+        web_process.tell(opened())
+        await expect(page.locator("#position")).to_contain_text("LONG 1")
+        web_process.tell(closed())
+        await expect(page.locator("#position")).to_have_text("Flat")
+        await expect(page.locator("tr.win")).to_have_count(1)
+        web_process.tell(state(TradingState.HALTED, "loss limit"), feed(FeedState.STALE))
+        await expect(page.locator("#trading-state")).to_have_text("HALTED")
+        await expect(page.locator("#banners")).to_contain_text("Reason: loss limit")
+        await expect(page.locator("#banners")).to_contain_text("feed is stale")
+        web_process.tell(ChainFailed("AAPL", "ZeroDivisionError", at(9), 1))
+        await expect(page.locator("#banners")).to_contain_text("The strategy of AAPL failed: ZeroDivisionError")
+
+    web_process.tell(session())
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_a_script_in_a_symbol_or_a_reason_is_shown_as_text(browser: Browser, web_process: WebProcess) -> None:
+    hostile = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
+
+    async def scenario(page: Page) -> None:
+        await expect(page.get_by_role("tab")).to_contain_text(hostile)
+        await expect(page.locator("#chart-title")).to_have_text(f"{hostile} price")
+        await expect(page.locator("#banners")).to_contain_text(hostile)
+        await expect(page.locator("#trade-rows td").nth(1)).to_have_text(hostile)
+        assert await page.locator("main script, main img, #tabs script, #banners script").count() == 0
+        assert "owned" not in (await page.title()).replace(hostile, "")
+
+    web_process.tell(
+        session(hostile),
+        ticks(1.0, symbol=hostile),
+        closed(symbol=hostile),
+        gauges(hostile, Reading(hostile, 1.0, 2.0, False)),
+        state(TradingState.PAUSED, hostile),
+    )
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_a_command_is_sent_at_once_unless_it_closes_positions(browser: Browser, web_process: WebProcess) -> None:
+    async def next_command() -> Command:
+        return await asyncio.to_thread(web_process.next_command)
+
+    async def scenario(page: Page) -> None:
+        await page.get_by_role("button", name="Pause").click()
+        assert (await next_command()).name == "pause"
+        await expect(page.locator("#toast")).to_have_text("Pause: sent to the bot.")
+
+        await page.get_by_role("button", name="Flatten").click()
+        await page.get_by_role("button", name="Cancel").click()
+        await expect(page.locator("#confirm")).to_be_hidden()
+
+        await page.get_by_role("button", name="Halt").click()
+        await page.get_by_label("Reason").fill("lunch")
+        await page.get_by_role("button", name="Halt now").click()
+        assert await next_command() == Command("halt", 0, "dashboard", "lunch")  # and no flatten came before it
+
+    web_process.tell(session())
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_the_dialog_can_be_left_with_escape_and_sends_nothing(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await page.get_by_role("button", name="Halt").press("Enter")
+        await expect(page.locator("#confirm")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#confirm")).to_be_hidden()
+        await page.get_by_role("button", name="Reduce").click()
+        assert (await asyncio.to_thread(web_process.next_command)).name == "reduce"
+
+    web_process.tell(session())
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_symbols_are_chosen_by_click_or_arrow_key(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.00")
+        await page.get_by_role("tab", name="MSFT").click()
+        await expect(page.locator("#price")).to_have_text("400.00")
+        await expect(page.locator("#chart-title")).to_have_text("MSFT price")
+        await page.keyboard.press("ArrowLeft")
+        await expect(page.locator("#price")).to_have_text("150.00")
+        await expect(page.get_by_role("tab", name="AAPL")).to_be_focused()
+
+    web_process.tell(session("AAPL", "MSFT"), ticks(150.0), ticks(400.0, symbol="MSFT"))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_when_the_bot_stops_the_page_says_so_and_finds_the_next_one(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.00")
+        assert (await asyncio.to_thread(web_process.end))[0] == 0
+        await expect(page.locator("#banners")).to_contain_text("The bot has stopped")
+        await expect(page.locator("#price")).to_have_text("150.00")
+        await expect(page.get_by_role("button", name="Halt")).to_be_disabled()
+        with WebProcess("--port", str(web_process.port)) as successor:
+            await asyncio.to_thread(successor.listening)
+            successor.tell(session("TSLA"), ticks(250.0, symbol="TSLA"))
+            await expect(page.locator("#price")).to_have_text("250.00")
+            await expect(page.locator("#banners")).to_be_empty()
+            await expect(page.get_by_role("button", name="Halt")).to_be_enabled()
+
+    web_process.tell(session(), ticks(150.0))
+
+    browser.visit(web_process.url, scenario)
+
+
+def test_a_lost_connection_is_said_while_it_lasts(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.00")
+        web_process.process.kill()
+        await expect(page.locator("#banners")).to_contain_text("Connection lost")
+
+    web_process.tell(session(), ticks(150.0))
+
+    browser.visit(web_process.url, scenario)
+
+
+def test_the_chart_is_drawn(browser: Browser, web_process: WebProcess) -> None:
+    assert (STATIC / CHART_LIBRARY).is_file(), "the chart library is missing: `python hatch_build.py` puts it there"
+
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#chart canvas").first).to_be_visible()
+        await expect(page.locator("#chart-note")).to_be_hidden()
+        drawn = await page.eval_on_selector("#chart canvas", COLOURS_OF_CANVAS)
+        assert drawn > 2  # more than a background and a grid
+
+    busy_session(web_process)
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+COLOURS_OF_CANVAS = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
+
+def test_without_the_chart_library_everything_else_works(browser: Browser, web_process: WebProcess) -> None:
+    async def gone(route: Route) -> None:
+        await route.fulfill(status=404, body="")
+
+    async def scenario(page: Page) -> None:
+        await page.route("**/vendor/*", gone)
+        await page.reload()
+        await expect(page.locator("#chart-note")).to_contain_text("The chart is not available")
+        await expect(page.locator("#price")).to_have_text("150.25")
+        await page.get_by_role("tab", name="MSFT").click()
+        await expect(page.locator("#chart-title")).to_have_text("MSFT price")
+        web_process.tell(ticks(1.0, symbol="MSFT"), opened("MSFT"), closed("MSFT"))
+        await expect(page.locator("#price")).to_have_text("1.00")
+
+    busy_session(web_process)
+
+    visit = browser.visit(web_process.url, scenario)
+    assert [error for error in visit.errors if "404" not in error] == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_its_window(browser: Browser, web_process: WebProcess, width: int, scheme: str) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#trade-rows tr")).to_have_count(2)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    busy_session(web_process)
+    context: dict[str, Any] = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+
+    assert clean(browser.visit(web_process.url, scenario, **context), web_process)
+
+
+def test_without_a_browser_the_tests_fail_and_say_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        Browser(tmp_path / "chromium")

@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.messages import ChainFailed, DayStarted, ExitReason, FeedState, Refusal, StateChanged, ToWeb, TradingState
+from pipeline.events import Reading, Side
+from tests.web.builders import (
+    START,
+    at,
+    blocked,
+    closed,
+    feed,
+    gauges,
+    held,
+    metrics,
+    one_of_each,
+    opened,
+    session,
+    signal,
+    state,
+    tick,
+    ticks,
+)
+from web.read_model import NOTICES_SHOWN, SIGNALS_SHOWN, TRADES_SHOWN, ReadModel
+from web.symbol_view import MARKS_SHOWN, TICKS_SHOWN
+
+SUMMARY_NAMES = {
+    *("ticks", "ticks_late", "ticks_rejected", "trades", "wins", "losses", "breakeven", "win_rate", "total_pnl"),
+    *("daily_pnl", "equity", "max_drawdown", "max_drawdown_pct", "current_drawdown", "consecutive_losses", "halted"),
+    *("open_positions", "funnel", "blocked"),
+}
+
+
+def model_of(*messages: ToWeb, max_symbols: int = 64, chart_points: int = 3_600) -> ReadModel:
+    """Return a model that has folded the messages and told of them."""
+    model = ReadModel(max_symbols, chart_points)
+    for message in messages:
+        model.apply(message)
+    model.drain()
+    return model
+
+
+def as_json(value: object) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def snapshot(*messages: ToWeb, **bounds: int) -> Any:
+    return as_json(model_of(*messages, **bounds).snapshot())
+
+
+def told(model: ReadModel) -> dict[str, Any]:
+    """Return what the model tells, the last event of each name."""
+    return dict(as_json(model.drain()))
+
+
+def test_every_kind_of_message_is_folded_and_the_snapshot_is_json() -> None:
+    assert {"metrics", "symbols", "positions", "trades", "feed", "session", "state", "funnel"} <= set(
+        snapshot(*one_of_each())
+    )
+
+
+def test_an_empty_model_has_the_whole_shape_of_the_summary() -> None:
+    told = snapshot()
+
+    assert set(told["metrics"]) == SUMMARY_NAMES
+    assert told["session"] is None
+    assert told["feed"]["state"] == "CONNECTING"
+    assert told["bot"] == {"running": True}
+
+
+def test_the_equity_before_any_metrics_is_the_starting_equity() -> None:
+    assert snapshot(session())["metrics"]["equity"] == 10_000.0
+
+
+def test_a_session_lists_its_symbols_before_their_first_tick() -> None:
+    assert list(snapshot(session("MSFT", "AAPL"))["symbols"]) == ["MSFT", "AAPL"]
+
+
+def test_only_the_settings_of_trading_leave_the_process() -> None:
+    told = snapshot(session("AAPL", risk={"position_size": 2.5}, broker={"secret_key": "hunter2"}))
+
+    assert told["session"]["settings"]["risk"] == {"position_size": 2.5}
+    assert "hunter2" not in str(told)
+
+
+def test_a_new_session_starts_everything_over() -> None:
+    model = model_of(session(), ticks(150.0), opened(), closed(), feed(), metrics(summary={"trades": 1}))
+
+    model.apply(session("TSLA"))
+    events = model.drain()
+
+    assert [name for name, _ in events] == ["snapshot"]
+    data = as_json(events[0][1])
+    assert (list(data["symbols"]), data["trades"], data["metrics"]["trades"]) == (["TSLA"], [], 0)
+    assert model.drain() == []
+
+
+def test_the_last_fifty_ticks_are_kept_with_bid_and_ask() -> None:
+    told = snapshot(ticks(*[100.0 + i for i in range(60)]))["symbols"]["AAPL"]
+
+    assert len(told["ticks"]) == TICKS_SHOWN
+    assert told["ticks"][-1] == [at(59), 159.0, 100.0, 158.99, 159.01]
+    assert (told["price"], told["first_price"], told["seen"]) == (159.0, 100.0, 60)
+
+
+def test_ticks_that_the_bot_left_out_are_counted() -> None:
+    assert snapshot(ticks(1.0, skipped=7), ticks(1.0, skipped=5))["symbols"]["AAPL"]["skipped"] == 12
+
+
+def test_the_chart_has_one_point_a_second_with_the_last_price_in_it() -> None:
+    model = model_of()
+    for seconds, price in ((0.1, 10.0), (0.9, 11.0), (1.2, 12.0), (4.0, 13.0)):
+        model.apply(ticks(price, first_at=seconds))
+
+    second = START // 1_000_000_000
+    assert as_json(model.snapshot())["symbols"]["AAPL"]["history"] == [
+        [second, 11.0],
+        [second + 1, 12.0],
+        [second + 4, 13.0],
+    ]
+
+
+def test_a_chart_never_goes_back_in_time() -> None:
+    told = snapshot(ticks(10.0, first_at=5), ticks(11.0, first_at=1), ticks(12.0, first_at=6))["symbols"]["AAPL"]
+
+    assert [price for _, price in told["history"]] == [10.0, 12.0]
+    assert len(told["ticks"]) == 3
+
+
+def test_the_chart_is_bounded() -> None:
+    assert len(snapshot(ticks(*[1.0] * 30), chart_points=10)["symbols"]["AAPL"]["history"]) == 10
+
+
+def test_symbols_beyond_the_bound_are_counted_and_not_kept() -> None:
+    told = snapshot(*[ticks(1.0, symbol=name) for name in ("A", "B", "C", "D", "C")], max_symbols=2)
+
+    assert list(told["symbols"]) == ["A", "B"]
+    assert told["symbols_ignored"] == 2
+
+
+def test_ticks_are_told_once_and_all_together() -> None:
+    model = model_of(ticks(1.0, 2.0))
+    for price in (3.0, 4.0, 5.0):
+        model.apply(ticks(price, first_at=price))
+    model.apply(ticks(9.0, symbol="MSFT"))
+
+    events = as_json(model.drain())
+    assert [name for name, _ in events] == ["ticks"]
+    data = events[0][1]["symbols"]
+    assert [tick[1] for tick in data["AAPL"]["ticks"]] == [3.0, 4.0, 5.0]
+    assert [price for _, price in data["AAPL"]["points"]] == [3.0, 4.0, 5.0]
+    assert data["AAPL"]["seen"] == 5
+    assert list(data["MSFT"]["ticks"][0]) == [at(0), 9.0, 100.0, 8.99, 9.01]
+    assert model.drain() == []
+
+
+def test_a_point_that_changes_within_its_second_is_told_again() -> None:
+    model = model_of(ticks(1.0, first_at=0.1))
+    model.apply(ticks(2.0, first_at=0.5))
+
+    assert [price for _, price in told(model)["ticks"]["symbols"]["AAPL"]["points"]] == [2.0]
+
+
+def test_what_is_not_fetched_stays_bounded() -> None:
+    model = model_of(session())
+    for i in range(300):
+        model.apply(ticks(float(i + 1), first_at=i))
+        model.apply(signal(seconds=i, decision=str(i)))
+        model.apply(blocked(seconds=i))
+        model.apply(closed(seconds=i + 2, decision=str(i)))
+        model.apply(feed(reason=str(i)))
+
+    events = model.drain()
+    names = [name for name, _ in events]
+    assert names.count("signal") == SIGNALS_SHOWN
+    assert names.count("trade") == TRADES_SHOWN
+    assert names.count("notice") == NOTICES_SHOWN
+    data = as_json(events)
+    assert len(dict(data)["ticks"]["symbols"]["AAPL"]["ticks"]) == TICKS_SHOWN
+    assert len(dict(data)["marks"]["AAPL"]) == MARKS_SHOWN
+    kept = as_json(model.snapshot())
+    assert (len(kept["trades"]), len(kept["signals"]), len(kept["bursts"])) == (TRADES_SHOWN, SIGNALS_SHOWN, 100)
+
+
+def test_a_closed_trade_has_the_names_of_the_replay_and_json_numbers() -> None:
+    trade = snapshot(closed(pnl="-0.10", reason=ExitReason.SL))["trades"][0]
+
+    assert {
+        *("symbol", "side", "quantity", "entry_ts", "entry_price", "exit_ts", "exit_price", "exit_reason", "pnl"),
+        *("pnl_pct", "fees"),
+    } <= set(trade)
+    assert (trade["pnl"], trade["exit_price"], trade["exit_reason"]) == (-0.1, 150.15, "SL")
+    assert (trade["entry_ts"], trade["equity"]) == (at(1), 9_999.9)
+
+
+def test_a_trade_told_twice_counts_once() -> None:
+    model = model_of(closed())
+    model.apply(closed())
+
+    assert model.drain() == []
+    assert len(as_json(model.snapshot())["trades"]) == 1
+
+
+def test_an_entry_opens_a_position_and_an_exit_closes_it() -> None:
+    model = model_of(session())
+
+    model.apply(opened())
+    (position,) = told(model)["position"]["positions"]
+    assert (position["side"], position["quantity"], position["entry_price"]) == ("LONG", 1.0, 150.25)
+
+    model.apply(closed())
+    after = told(model)
+    assert after["position"]["positions"] == []
+    assert after["trade"]["exit_reason"] == "TP"
+
+
+def test_the_open_profit_follows_the_ticks_between_two_metrics() -> None:
+    model = model_of(opened(side=Side.SHORT, price="150.00"))
+    model.apply(ticks(149.0, first_at=2))
+
+    (position,) = told(model)["position"]["positions"]
+    assert (position["last_price"], position["open_profit"]) == (149.0, 1.0)
+
+
+def test_the_metrics_decide_which_positions_are_open() -> None:
+    model = model_of(opened("AAPL"), opened("TSLA"))
+    model.apply(metrics(positions=(held("TSLA"),)))
+
+    (position,) = told(model)["position"]["positions"]
+    assert (position["symbol"], position["time_stop_ts"]) == ("TSLA", at(9))
+
+
+@pytest.mark.parametrize(("side", "kinds"), [(Side.LONG, ["BUY", "SELL"]), (Side.SHORT, ["SELL", "BUY"])])
+def test_a_trade_is_marked_where_it_was_bought_and_sold(side: Side, kinds: list[str]) -> None:
+    model = model_of(session())
+    model.apply(opened(side=side))
+    assert [mark["side"] for mark in told(model)["marks"]["AAPL"]] == kinds[:1]
+    model.apply(closed(side=side))
+    assert [mark["side"] for mark in told(model)["marks"]["AAPL"]] == kinds[1:]
+
+    marks = as_json(model.snapshot())["symbols"]["AAPL"]["marks"]
+    assert [(mark["side"], mark["leg"], mark["label"]) for mark in marks] == [
+        (kinds[0], "entry", side.value),
+        (kinds[1], "exit", "TP"),
+    ]
+
+
+def test_a_trade_told_without_its_entry_is_marked_at_both_ends() -> None:
+    marks = snapshot(closed())["symbols"]["AAPL"]["marks"]
+
+    assert [(mark["leg"], mark["ts"]) for mark in marks] == [("entry", at(1)), ("exit", at(3))]
+
+
+def test_a_refused_signal_shows_its_reason_and_readings() -> None:
+    model = model_of()
+    model.apply(signal(reason=Refusal.COOLDOWN))
+
+    data = told(model)["signal"]
+    assert (data["decision"], data["reason"], data["decision_id"]) == ("REJECTED", "COOLDOWN", "d1")
+    assert data["readings"][0] == {"name": "momentum", "value": 0.0006, "threshold": 0.0005, "passed": True}
+
+
+def test_an_approved_signal_has_no_reason() -> None:
+    (data,) = snapshot(signal())["signals"]
+
+    assert (data["decision"], data["reason"]) == ("APPROVED", None)
+
+
+def test_a_blocked_burst_shows_its_reason() -> None:
+    model = model_of()
+    model.apply(blocked("NEVER_TOGETHER"))
+
+    assert (told(model)["burst"]["reason"], snapshot(blocked())["bursts"][0]["ticks"]) == ("NEVER_TOGETHER", 4)
+
+
+def test_only_the_newest_gauges_of_a_symbol_are_told() -> None:
+    model = model_of()
+    for value in (0.1, 0.2):
+        model.apply(gauges("AAPL", Reading("anything", value, 0.5, False)))
+
+    (reading,) = told(model)["gauges"]["AAPL"]["readings"]
+    assert reading == {"name": "anything", "value": 0.2, "threshold": 0.5, "passed": False}
+
+
+def test_exact_numbers_that_crossed_as_text_are_numbers_again() -> None:
+    summary = {"total_pnl": "1.23", "equity": Decimal("10001.23"), "wins": 3, "funnel": {"ticks": 9}, "note": "1.0"}
+    data = snapshot(metrics(summary=summary))
+
+    assert (data["metrics"]["total_pnl"], data["metrics"]["equity"], data["metrics"]["wins"]) == (1.23, 10_001.23, 3)
+    assert data["metrics"]["note"] == "1.0"
+    assert data["funnel"] == {"ticks": 9, "ready": 0, "bursts": 0, "signals": 0, "approved": 0, "trades": 0}
+
+
+def test_a_number_that_is_none_is_null() -> None:
+    assert snapshot(metrics(summary={"win_rate": float("nan")}))["metrics"]["win_rate"] is None
+
+
+def test_metrics_are_told_with_refusals_and_queues() -> None:
+    model = model_of()
+    model.apply(metrics(refusals={"COOLDOWN": 2}, queues={"journal": 3}, summary={"blocked": {"NO_VOLATILITY": 4}}))
+
+    data = told(model)["metrics"]
+    assert (data["refusals"], data["queues"], data["metrics"]["blocked"]) == (
+        {"COOLDOWN": 2},
+        {"journal": 3},
+        {"NO_VOLATILITY": 4},
+    )
+
+
+def test_a_change_of_the_trading_state_is_told_with_its_reason() -> None:
+    model = model_of()
+    model.apply(state(TradingState.HALTED, "loss limit"))
+
+    data = told(model)
+    assert (data["state"]["state"], data["state"]["reason"]) == ("HALTED", "loss limit")
+    assert data["notice"]["text"] == "ACTIVE to HALTED: loss limit"
+
+
+def test_the_metrics_correct_a_trading_state_that_was_missed() -> None:
+    model = model_of()
+    model.apply(metrics(state=TradingState.PAUSED, state_reason="before the restart"))
+    assert told(model)["state"]["state"] == "PAUSED"
+
+    model.apply(metrics(state=TradingState.PAUSED, state_reason="before the restart"))
+    assert "state" not in told(model)
+
+
+def test_a_failed_chain_is_shown_at_its_symbol() -> None:
+    model = model_of(session())
+    model.apply(ChainFailed("AAPL", "ZeroDivisionError", at(1), 2))
+    assert told(model)["metrics"]["chains"] == {"AAPL": "FAILED: ZeroDivisionError"}
+
+    model.apply(metrics(chains={"AAPL": "RUNNING"}))
+    assert as_json(model.snapshot())["symbols"]["AAPL"]["chain"] == "RUNNING"
+
+
+def test_a_new_day_is_a_notice() -> None:
+    (notice,) = snapshot(DayStarted("2026-01-06", Decimal("10001.5"), at(9), 3))["notices"]
+
+    assert notice == {"kind": "day", "ts": at(9), "text": "trading day 2026-01-06 begins with 10,001.50"}
+
+
+def test_when_the_bot_has_stopped_the_feed_is_down() -> None:
+    model = model_of(session(), feed())
+    model.bot_stopped("the bot stopped")
+
+    data = told(model)
+    assert data["bot"] == {"running": False}
+    assert (data["feed"]["state"], data["feed"]["reason"]) == (FeedState.DOWN.value, "the bot stopped")
+    assert not model.running
+
+
+def test_a_tick_without_a_quote_has_nulls() -> None:
+    lone = tick(0, 5.0)
+    lone = msgspec.structs.replace(lone, bid=None, ask=None)
+    model = model_of()
+    model.apply(msgspec.structs.replace(ticks(1.0), ticks=(lone,)))
+
+    assert as_json(model.snapshot())["symbols"]["AAPL"]["ticks"] == [[at(0), 5.0, 100.0, None, None]]
+
+
+def test_folding_a_state_change_without_a_reason_reads_well() -> None:
+    (notice,) = snapshot(StateChanged(TradingState.ACTIVE, TradingState.PAUSED, "", at(1), 1))["notices"]
+
+    assert notice["text"] == "PAUSED to ACTIVE"
