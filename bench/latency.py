@@ -1,0 +1,68 @@
+"""latency: how old a tick is when the core has decided on it."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from bench.live import Round, play
+from bench.options import Options
+from bench.processes.venue import VenueSpec
+from bench.results import Number, Result, Target, percentile
+
+ABOUT = (
+    "Microseconds from the venue's send() to the end of the core's work on the tick, over a real WebSocket on "
+    "loopback, one event a frame, on a schedule that never waits; beside a client that only decodes. Medians over "
+    "interleaved rounds, of percentiles of one round each."
+)
+PER_SECOND = 1_000.0
+RATE = 10.0  # venue seconds a second, as the mock exchange has it: the window is warm within two seconds
+WARM_UP = (3_000, 100)
+MEASURED = (6_000, 200)
+ROUNDS = (5, 1)
+BROWSERS = (150, 10)
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+
+
+def measure(options: Options) -> Result:
+    """Measure the three in turn."""
+    warm_up, browsers = options.sized(*WARM_UP), options.sized(*BROWSERS)
+    venue = VenueSpec(warm_up + options.sized(*MEASURED), RATE, PER_SECOND / RATE, PER_SECOND)
+    rounds: dict[str, list[Round]] = {"decoder": [], "bot": [], "bot_and_browsers": []}
+    for _ in range(options.sized(*ROUNDS)):
+        rounds["decoder"].append(play(options, "decoder", venue))
+        rounds["bot"].append(play(options, "bot", venue))
+        rounds["bot_and_browsers"].append(play(options, "bot", venue, browsers))
+    us: dict[str, dict[str, float]] = {
+        kind: {
+            name: median(percentile(r.ages[warm_up:], fraction) / 1e3 for r in some)
+            for name, fraction in PERCENTILES.items()
+        }
+        for kind, some in rounds.items()
+    }
+    notes = {
+        "decoder": "only decodes",
+        "bot": "the whole bot",
+        "bot_and_browsers": f"{browsers} event streams beside it",
+    }
+    numbers = [
+        Number(f"latency.{kind}.{name}", value, "us", note=notes[kind])
+        for kind, values in us.items()
+        for name, value in values.items()
+    ]
+    over = us["bot"]["p99"] - us["decoder"]["p99"]
+    times = us["bot_and_browsers"]["p99"] / us["bot"]["p99"]
+    late = median(r.venue_late_us for some in rounds.values() for r in some)
+    heard = median(r.events_heard / browsers / r.seconds for r in rounds["bot_and_browsers"])
+    cpu = median(r.cpu_seconds / r.seconds for r in rounds["bot"])
+    return Result(
+        "latency",
+        ABOUT,
+        [
+            *numbers,
+            Number("latency.p99_over_decoder", over, "us", Target(at_most=150)),
+            Number("latency.p99_with_browsers", times, "x without", Target(at_most=1.2)),
+            Number("latency.bot_cpu", cpu * 100, "% of a core"),
+            Number("latency.browser_events", heard, "/s each", note="events that each browser got"),
+            Number("latency.venue_late_p99", late, "us", note="how late the venue was itself: the machine's noise"),
+        ],
+    )

@@ -1,0 +1,63 @@
+"""One round of live data: a venue, a receiver and, for a bot, browsers, each a process of its own."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
+
+import msgspec
+
+from bench.children import Child
+from bench.options import Options
+from bench.processes.probe import ReceiverSpec
+from bench.processes.venue import VenueSpec
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What one receiver did with what one venue sent."""
+
+    events: int  # that were timed: those after the first that came
+    seconds: float  # until the last was dealt with
+    cpu_seconds: float  # of the receiving process, all its threads, in that time
+    ages: list[int]  # ns from socket to decision, where events were stamped
+    venue_late_us: float = 0.0  # p99 of the schedule's lag: the load's own noise
+    events_heard: int = 0  # by the browsers
+
+    @property
+    def us(self) -> float:
+        """Microseconds an event."""
+        return self.seconds / self.events * 1e6
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of CPU time an event."""
+        return self.cpu_seconds / self.events * 1e6
+
+
+def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -> Round:
+    """Let `receiver` (decoder, feeder or bot) take in what the venue sends, to the last event."""
+    with ExitStack() as stack:
+        exchange = stack.enter_context(Child("venue", msgspec.json.encode(venue).decode()))
+        folder = Path(mkdtemp(dir=options.folder))
+        url = exchange.hear("listening")["url"]
+        spec = ReceiverSpec(url, venue.count, stamped=venue.per_second > 0, folder=str(folder))
+        client = stack.enter_context(Child(receiver, msgspec.json.encode(spec).decode()))
+        dashboard = client.hear("dashboard")["url"] if receiver == "bot" else ""
+        exchange.hear("connected")
+        crowd = None
+        if browsers:
+            crowd = stack.enter_context(Child("browsers", dashboard, str(browsers)))
+            crowd.hear("connected")
+        exchange.say("go")
+        received = client.hear("received", timeout_s=120)
+        sent = exchange.hear("sent")
+        heard = 0
+        if crowd is not None:
+            crowd.say("enough")
+            heard = int(crowd.hear("heard")["events"])
+        if receiver == "bot":
+            client.terminate()
+        exchange.say("enough")
+    received.pop("event")
+    return msgspec.convert({**received, "venue_late_us": sent["late_p99_us"], "events_heard": heard}, Round)

@@ -1,0 +1,177 @@
+"""operators: what each operator and each exit costs a tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+import reactivex as rx
+from reactivex import Observable
+from reactivex.internal import noop
+
+from actors.core import Core, CoreSettings
+from bench import tape
+from bench.options import Options
+from bench.results import Number, Result
+from pipeline import operators as op
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import Side, Trade
+from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
+from pipeline.operators.candles import Candles
+from pipeline.operators.lift import Source
+from pipeline.strategy import Market, Strategy, StrategySettings, default_exits, momentum_burst
+
+ABOUT = (
+    "Microseconds a tick, at 5 ticks a second of tape time, best of interleaved rounds. An operator's own cost is the "
+    "difference that it makes to the pipe before it; an exit's, to a tick of a position without exits."
+)
+TICKS = (100_000, 2_000)
+ROUNDS = (15, 1)
+
+S = StrategySettings()
+NEVER = 1e9  # a fraction that no price moves by: the exit goes on watching
+
+Run = Callable[[list[Trade]], None]
+
+
+def measure(options: Options) -> Result:
+    """Time every run over the same ticks, in turn, and subtract."""
+    ticks = list(islice(tape.trades(7, 5), options.sized(*TICKS)))
+    makers: dict[str, Callable[[], Run]] = {**_pipes(), **_exits(), **_cores()}
+    best = dict.fromkeys(makers, float("inf"))
+    for _ in range(options.sized(*ROUNDS)):
+        for name, make in makers.items():
+            run = make()
+            began = time.perf_counter()
+            run(ticks)
+            best[name] = min(best[name], time.perf_counter() - began)
+    us = {name: seconds / len(ticks) * 1e6 for name, seconds in best.items()}
+    numbers = [
+        Number("operators.window", us["window"] - us["source"], "us/tick"),
+        Number("operators.momentum", us["momentum"] - us["window"], "us/tick", note="after the window"),
+        Number("operators.volume_spike", us["volume_spike"] - us["momentum"], "us/tick"),
+        Number("operators.volatility_guard", us["volatility_guard"] - us["volume_spike"], "us/tick"),
+        Number("operators.bursts", us["bursts"] - us["volatility_guard"], "us/tick"),
+        Number("operators.pipe", us["bursts"] - us["source"], "us/tick", note="the five together"),
+        Number("operators.candles", us["candles"] - us["source"], "us/tick", note="while nobody watches them"),
+    ]
+    numbers += [
+        Number(f"operators.{name}", us[name] - us["held"], "us/tick", note="while a position is held")
+        for name in ("profit_target", "stop_loss", "time_stop", "flat_market", "all_exits")
+    ]
+    numbers += [
+        Number("operators.core_empty", us["core_empty"], "us/tick", note="the core with a strategy that ignores ticks"),
+        Number("operators.core", us["core"], "us/tick", note="the core with everything, trades included"),
+        Number("operators.loop", us["loop"], "us/tick", note="an empty loop over the ticks, part of each core"),
+    ]
+    return Result("operators", ABOUT, numbers)
+
+
+# ----------------------------------------------------------------------------------------------- the entries
+
+
+def _pipes() -> dict[str, Callable[[], Run]]:
+    steps: dict[str, Any] = {
+        "window": op.window(S.window_size, S.min_ticks),
+        "momentum": op.momentum(S.entry_threshold),
+        "volume_spike": op.volume_spike(S.volume_spike_multiplier),
+        "volatility_guard": op.volatility_guard(S.volatility_guard_threshold),
+        "bursts": op.bursts(),
+    }
+    names = list(steps)
+
+    def pipe(length: int) -> Callable[[], Run]:
+        return lambda: _pushed_through(*(steps[name] for name in names[:length]))
+
+    pipes: dict[str, Callable[[], Run]] = {name: pipe(place + 1) for place, name in enumerate(names)}
+    return {"source": lambda: _pushed_through(), **pipes, "candles": lambda: _candles}
+
+
+def _pushed_through(*operators: Any) -> Run:
+    """Return a run that pushes ticks into a pipe of operators."""
+
+    def run(ticks: list[Trade]) -> None:
+        source: Source[Trade] = Source()
+        source.pipe(*operators).subscribe(noop, scheduler=SymbolClock(InputClock()))
+        push = source.on_next
+        for tick in ticks:
+            push(tick)
+
+    return run
+
+
+def _candles(ticks: list[Trade]) -> None:
+    clock = InputClock()
+    candles = Candles(SymbolClock(clock))
+    see = candles.see
+    for tick in ticks:
+        clock.now = tick.ts
+        see(tick)
+
+
+# ------------------------------------------------------------------------------------------------- the exits
+
+
+def _exits() -> dict[str, Callable[[], Run]]:
+    never = StrategySettings(profit_target=NEVER, stop_loss=NEVER, time_stop_seconds=NEVER, flat_seconds=1 << 60)
+    return {
+        "held": lambda: _held(lambda held, watched, candles, clock: []),
+        "profit_target": lambda: _held(lambda h, watched, candles, clock: [watched.pipe(profit_target(h, NEVER))]),
+        "stop_loss": lambda: _held(lambda h, watched, candles, clock: [watched.pipe(stop_loss(h, NEVER))]),
+        "time_stop": lambda: _held(lambda h, watched, candles, clock: [time_stop(h, NEVER, clock)]),
+        "flat_market": lambda: _held(lambda h, watched, candles, clock: [candles.pipe(flat_market(h, 1 << 60, 0.0))]),
+        "all_exits": lambda: _held(
+            lambda h, watched, candles, clock: [default_exits(never)(h, Market(watched, candles, clock))]
+        ),
+    }
+
+
+Compose = Callable[[Held, Source[Trade], Candles, SymbolClock], Iterable[Observable[ExitSignal]]]
+
+
+def _held(compose: Compose) -> Run:
+    """Return a run that shows every tick to the exits of one position, in the core's order of things."""
+
+    def run(ticks: list[Trade]) -> None:
+        clock = InputClock()
+        symbol_clock = SymbolClock(clock)
+        candles = Candles(symbol_clock)
+        watched: Source[Trade] = Source()
+        first = ticks[0]
+        clock.advance(first.ts)
+        candles.see(first)
+        held = Held(first.symbol, Side.LONG, first.price, first.ts)
+        for exits in compose(held, watched, candles, symbol_clock):
+            exits.subscribe(noop, scheduler=symbol_clock)
+        push = watched.on_next
+        for tick in ticks:
+            ts = tick.ts
+            if ts >= clock.next_due:
+                clock.advance(ts)
+            else:
+                clock.now = ts
+            if ts >= candles.end:
+                candles.roll(tick.symbol)
+            candles.price = tick.price
+            push(tick)
+
+    return run
+
+
+# -------------------------------------------------------------------------------------------------- the core
+
+
+def _cores() -> dict[str, Callable[[], Run]]:
+    empty = Strategy("empty", lambda ticks: rx.never(), default_exits(S))
+    return {
+        "core_empty": lambda: Core(CoreSettings(), empty).run,
+        "core": lambda: Core(CoreSettings(), momentum_burst(S)).run,
+        "loop": lambda: _loop,
+    }
+
+
+def _loop(ticks: list[Trade]) -> None:
+    for _ in enumerate(ticks):
+        pass

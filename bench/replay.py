@@ -1,0 +1,95 @@
+"""replay: a tape's file to the files of its decisions, beside the yardstick and as a whole process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from bench import tape
+from bench.children import Child
+from bench.options import Options
+from bench.results import ROOT, Number, Result, Target
+
+ABOUT = (
+    "A tape of JSON Lines to the decisions' files, at 5 and 50 trades a second of tape time; best of interleaved "
+    "rounds. Ratios are medians over the rounds; by CPU time they hardly depend on what else the machine does."
+)
+TICKS = (500_000, 4_000)
+ROUNDS = (5, 1)
+RATES = (5, 50)  # trades a second of tape time
+_COMMAND = "from service.cli import main; main()"
+
+
+class _Run(msgspec.Struct, frozen=True):
+    """One pass over the tape."""
+
+    seconds: float
+    cpu_seconds: float
+    trades: int
+
+
+class _Round(msgspec.Struct, frozen=True):
+    ours: _Run
+    process_s: float
+    yardstick: _Run | None
+
+
+def measure(options: Options) -> Result:
+    """Measure both tapes."""
+    return Result("replay", ABOUT, [number for rate in RATES for number in _measure(options, rate)])
+
+
+def _measure(options: Options, rate: int) -> list[Number]:
+    ticks = options.sized(*TICKS)
+    path = tape.write(options.folder / f"replay-{rate}.jsonl", islice(tape.trades(7, rate), ticks))
+    out = str(options.folder / "out")
+    rounds = []
+    for _ in range(options.sized(*ROUNDS)):
+        yardstick = _run("fused", str(options.fused), str(path)) if options.fused is not None else None
+        rounds.append(_Round(_run("ours", str(path), out), _whole_process(path, out), yardstick))
+    path.unlink()
+    at = f"replay.at_{rate}_a_second"
+    trades = rounds[0].ours.trades
+    yardsticks = [r.yardstick for r in rounds if r.yardstick is not None]
+    differs = "".join({f", {y.trades} by fused: THEY DECIDE DIFFERENTLY" for y in yardsticks if y.trades != trades})
+    numbers = [
+        Number(
+            at,
+            ticks / min(r.ours.seconds for r in rounds),
+            "ticks/s",
+            Target(at_least=350_000),
+            f"{trades} trades{differs}",
+        ),
+        Number(f"{at}.process", ticks / min(r.process_s for r in rounds), "ticks/s", note="the command, start and all"),
+    ]
+    if yardsticks:
+        target = Target(at_least=0.45)
+        ratios = [r.yardstick.seconds / r.ours.seconds for r in rounds if r.yardstick is not None]
+        cpu_ratios = [r.yardstick.cpu_seconds / r.ours.cpu_seconds for r in rounds if r.yardstick is not None]
+        numbers += [
+            Number(f"{at}.fused", ticks / min(y.seconds for y in yardsticks), "ticks/s", note="the yardstick"),
+            Number(f"{at}.ratio", median(ratios), "x fused", target),
+            Number(f"{at}.cpu_ratio", median(cpu_ratios), "x fused", target, "by CPU time"),
+        ]
+    return numbers
+
+
+def _run(*arguments: str) -> _Run:
+    with Child("replayer", *arguments) as child:
+        said: dict[str, Any] = child.hear("replayed")
+    return msgspec.convert(said, _Run)
+
+
+def _whole_process(path: Path, out: str) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", _COMMAND, "replay", str(path), "--out", out], cwd=ROOT, capture_output=True, check=True
+    )
+    return time.perf_counter() - began

@@ -1,0 +1,50 @@
+"""throughput: how many ticks a second a live bot sustains."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from bench.live import Round, play
+from bench.options import Options
+from bench.processes.venue import VenueSpec
+from bench.results import Number, Result, Target
+
+ABOUT = (
+    "The venue pushes a bounded number of ticks (50 a second of its own time) as fast as they are read. Best of "
+    "interleaved rounds; ratios to a client that only decodes are medians over the rounds, also by CPU time."
+)
+COUNT = {1: (300_000, 20_000), 50: (1_000_000, 20_000)}  # by events a frame
+ROUNDS = (5, 1)
+TRADES_A_SECOND = 50.0
+RECEIVERS = {"decoder": "only decodes", "feeder": "feed, admission and core", "bot": "the whole bot"}
+
+
+def measure(options: Options) -> Result:
+    """Measure with one event a frame, and with many."""
+    return Result("throughput", ABOUT, [n for per_frame in COUNT for n in _measure(options, per_frame)])
+
+
+def _measure(options: Options, per_frame: int) -> list[Number]:
+    count = options.sized(*COUNT[per_frame])
+    rate = 1_000.0  # a guess, for the first round only
+    rounds: dict[str, list[Round]] = {receiver: [] for receiver in RECEIVERS}
+    for _ in range(options.sized(*ROUNDS)):
+        for receiver, some in rounds.items():
+            some.append(play(options, receiver, VenueSpec(count, rate, TRADES_A_SECOND, per_frame=per_frame)))
+            # The bot's clock inputs must not run ahead of the ticks: venue time is declared slower than it will be.
+            rate = 1e6 / rounds["decoder"][-1].us / TRADES_A_SECOND / 4
+    name = f"throughput.{per_frame}_a_frame"
+    numbers = [
+        Number(f"{name}.{receiver}", 1e6 / min(r.us for r in some), "ticks/s", note=RECEIVERS[receiver])
+        for receiver, some in rounds.items()
+    ]
+    target = Target(at_least=0.6) if per_frame == 1 else None
+    for receiver in ("feeder", "bot"):
+        pairs = list(zip(rounds["decoder"], rounds[receiver], strict=True))
+        ratio = median(decoder.us / ours.us for decoder, ours in pairs)
+        cpu_ratio = median(decoder.cpu_us / ours.cpu_us for decoder, ours in pairs)
+        numbers += [
+            Number(f"{name}.{receiver}_ratio", ratio, "x decoder", target),
+            Number(f"{name}.{receiver}_cpu_ratio", cpu_ratio, "x decoder", target, "by CPU time"),
+        ]
+    return numbers
