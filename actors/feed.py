@@ -155,8 +155,8 @@ class WebSocketFeed(_Feed):
             self._gap = self._had_data
             self._change(FeedState.DOWN, reason)
             delay = self._back_off.next()
-            _log.bind(event="feed.reconnecting", delay_s=round(delay, 3), failures=self._back_off.failures).warning(
-                f"feed lost: {reason}; next try in {delay:.1f} s"
+            _log.bind(event="feed.reconnecting", delay_s=round(delay, 3), failures=self._back_off.failures).info(
+                f"next try in {delay:.1f} s"
             )
             await asyncio.sleep(delay)
             self._change(FeedState.CONNECTING)

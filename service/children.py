@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,11 +14,10 @@ from loguru import logger
 
 from actors.messages import Command
 from mock_exchange.settings import ExchangeSettings
-from service.errors import UserError
+from pipeline.events import SECOND
 from web.pipe import FrameWriter, Listening, PipeError, from_web
 from web.settings import WebSettings
 
-_START_TIMEOUT_S = 15.0
 _MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
@@ -43,56 +43,53 @@ async def _end(process: asyncio.subprocess.Process, within_s: float = 2.0) -> No
 
 
 class ExchangeProcess:
-    """The mock exchange in a process of its own."""
+    """The mock exchange in a process of its own, on the same port for as long as the bot runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
-        self.url = url
-        self._process = process
+    def __init__(self, settings: ExchangeSettings, venue_now: Callable[[], int]) -> None:
+        self.url = ""  # where it listens; empty as long as it does not
+        self.refused = ""  # why it cannot start at all, in its own words
+        self.listening = asyncio.Event()  # also set when it cannot
+        self._settings = settings
+        self._venue_now = venue_now  # ns: where a restarted market goes on, so that its time never runs back
 
-    @classmethod
-    async def start(cls, settings: ExchangeSettings) -> ExchangeProcess:
-        """Start it and wait until it listens. Raises UserError with its own words if it does not."""
-        arguments = [
-            *("--host", settings.host, "--port", str(settings.port), "--symbols", ",".join(settings.symbols)),
-            *("--seed", str(settings.seed), "--speed", str(settings.speed), "--stop-on-stdin-eof"),
-        ]
+    async def run(self) -> str:
+        """Run the process to its end; return why it ended."""
         process = await _spawn(
-            "mock_exchange", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            "mock_exchange", *self._arguments(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
         assert process.stderr is not None
-        line = b""
-        with contextlib.suppress(TimeoutError):
-            line = await asyncio.wait_for(process.stdout.readline(), _START_TIMEOUT_S)
-        found = [word for word in line.decode().split() if word.startswith("ws://")]
-        if not found:
-            process.kill()
-            said = (await process.stderr.read()).decode().strip().splitlines()
-            raise UserError(said[-1] if said else "the mock exchange did not start")
-        exchange = cls(process, found[0])
-        exchange._drains = [
-            asyncio.create_task(_drain(process.stdout)),
-            asyncio.create_task(_drain(process.stderr, "microbot.exchange")),
+        said: list[str] = []
+        hearing = asyncio.create_task(_hear(process.stderr, "microbot.exchange", said))
+        try:
+            line = (await process.stdout.readline()).decode()
+            self.url = self.url or next((word for word in line.split() if word.startswith("ws://")), "")
+            if not self.url:
+                await asyncio.wait([hearing], timeout=1)
+                self.refused = said[-1].removeprefix("mock exchange: ") if said else "it ended at once"
+            self.listening.set()
+            code = await process.wait()
+        finally:
+            await _end(process)
+            await asyncio.wait([hearing], timeout=1)
+        return f"exit code {code}" + (f": {said[-1]}" if code == 2 and said else "")
+
+    def _arguments(self) -> list[str]:
+        settings = self._settings
+        port = self.url.rpartition(":")[2].strip("/") or str(settings.port)
+        start = self._venue_now() or settings.start_at
+        at = "now" if start is None else datetime.fromtimestamp(start // SECOND, UTC).isoformat()
+        return [
+            *("--host", settings.host, "--port", port, "--symbols", ",".join(settings.symbols), "--start-at", at),
+            *("--seed", str(settings.seed), "--speed", str(settings.speed), "--stop-on-stdin-eof"),
         ]
-        return exchange
-
-    _drains: list[asyncio.Task[None]]
-
-    async def ended(self) -> str:
-        """Wait until it ends by itself; return why."""
-        return f"exit code {await self._process.wait()}"
-
-    async def stop(self) -> None:
-        await _end(self._process)
-        for task in self._drains:
-            task.cancel()
 
 
-async def _drain(stream: asyncio.StreamReader, name: str = "") -> None:
-    """Read a child's output to its end, so that it never waits for us; log it where that helps."""
+async def _hear(stream: asyncio.StreamReader, name: str, said: list[str]) -> None:
+    """Read what a child says on stderr, so that it never waits for us; keep the last line, and log each."""
     while line := await stream.readline():
-        if name:
-            logger.bind(logger=name, event="child.said").debug(line.decode(errors="replace").rstrip())
+        said[:] = [line.decode(errors="replace").rstrip()]
+        logger.bind(logger=name, event="child.said").debug(said[0])
 
 
 class WebProcess:
@@ -125,7 +122,7 @@ class WebProcess:
         assert process.stdout is not None
         assert process.stderr is not None
         said: list[str] = []
-        hearing = asyncio.create_task(self._hear(process.stderr, said))
+        hearing = asyncio.create_task(_hear(process.stderr, "microbot.web", said))
         try:
             await self._read(process)
             code = await process.wait()
@@ -133,10 +130,10 @@ class WebProcess:
             self._process = None
             await _end(process)
             await asyncio.wait([hearing], timeout=1)
-        if code == 2:
+        if code == 2 and not self.port:
             self.refused = said[-1] if said else "the web process cannot listen"
             self.listening.set()
-        return f"exit code {code}" + (f": {said[-1]}" if said else "")
+        return f"exit code {code}" + (f": {said[-1]}" if code == 2 and said else "")
 
     def tell(self, message: Any) -> None:
         """Send one message of `actors.messages.ToWeb`, if the process is there and reads."""
@@ -172,8 +169,3 @@ class WebProcess:
                         self._on_command(message)
             except PipeError as error:
                 logger.bind(logger="microbot.web", event="web.bad_message").warning(str(error))
-
-    async def _hear(self, stream: asyncio.StreamReader, said: list[str]) -> None:
-        while line := await stream.readline():
-            said[:] = [line.decode(errors="replace").rstrip()]
-            logger.bind(logger="microbot.web", event="child.said").debug(said[0])

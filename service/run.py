@@ -140,10 +140,7 @@ class _Bot:
             return f"{path} ({options.speed:g}x)", "tape"
         url = options.feed
         if url is None:
-            exchange = await ExchangeProcess.start(settings.exchange)
-            stack.push_async_callback(exchange.stop)
-            self._start_task(stack, self._watch_exchange(exchange))
-            url = exchange.url
+            url = await self._start_exchange(stack)
         elif not url.startswith(("ws://", "wss://")):
             raise UserError(f"--feed wants ws://..., wss://... or tape:FILE, not {url!r}")
         self._feed = WebSocketFeed(
@@ -190,13 +187,16 @@ class _Bot:
             settings=self._session_started.settings,
         ).info(f"session started: {self._strategy.name} on {feed}")
 
+    async def _start_exchange(self, stack: contextlib.AsyncExitStack) -> str:
+        exchange = ExchangeProcess(self._settings.exchange, self._venue_now)
+        await self._supervise(stack, "exchange", exchange)
+        if exchange.refused:
+            raise UserError(f"the mock exchange cannot start: {exchange.refused}")
+        return exchange.url
+
     async def _start_web(self, stack: contextlib.AsyncExitStack) -> None:
         web = self._web = WebProcess(self._settings.web, self._on_command, self._tell_history)
-        back_off = BackOff(0.2, 5.0, self._random)
-        supervisor = Supervisor(ChildSpec("web", self._run_web), back_off, time.monotonic, self._on_given_up)
-        supervisor.start()
-        stack.push_async_callback(supervisor.stop)
-        await web.listening.wait()
+        await self._supervise(stack, "web", web)
         if web.refused:
             raise UserError(f"the dashboard cannot start: {web.refused}")
         url = f"http://{self._settings.web.host}:{web.port}"
@@ -205,11 +205,22 @@ class _Bot:
         if self._options.open_browser:
             webbrowser.open(url)
 
-    async def _run_web(self) -> str:
-        reason = await self._web.run()
-        if self._web.refused and not self._web.port:
-            await self._stop.wait()  # it never listened, and never will: starting fails with its own words
-        return reason
+    async def _supervise(
+        self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | WebProcess
+    ) -> None:
+        """Start a child under supervision, and wait until it listens or says why it cannot."""
+
+        async def run() -> str:
+            reason = await child.run()
+            if child.refused:
+                await self._stop.wait()  # it never listened, and never will: starting fails with its own words
+            return reason
+
+        back_off = BackOff(0.2, 5.0, self._random)
+        supervisor = Supervisor(ChildSpec(name, run), back_off, time.monotonic, self._on_given_up)
+        supervisor.start()
+        stack.push_async_callback(supervisor.stop)
+        await child.listening.wait()
 
     def _subscribe(self, stack: contextlib.AsyncExitStack) -> None:
         subscription = self._feed.subscribe(self._take, self._on_feed_error, self._on_feed_end)
@@ -304,12 +315,10 @@ class _Bot:
                 self._loop.call_soon_threadsafe(self._on_command, halt)
 
     def _on_given_up(self, child: str, reason: str) -> None:
-        self._say(f"the {child} process could not be kept running ({reason}); trading goes on without it")
-
-    async def _watch_exchange(self, exchange: ExchangeProcess) -> None:
-        reason = await exchange.ended()
-        logger.bind(logger="microbot.service", event="exchange.ended").error(f"the mock exchange ended: {reason}")
-        self._fail(f"the mock exchange ended: {reason}")
+        if child == "exchange":
+            self._fail(f"the mock exchange could not be kept running ({reason})")
+        else:
+            self._say(f"the {child} process could not be kept running ({reason}); trading goes on without it")
 
     def _fail(self, sentence: str, error: BaseException | None = None) -> None:
         if not self._failure and not self._stop.is_set():
