@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from loguru import logger
 from msgspec import Meta
-from reactivex import Observable, abc
+from reactivex import abc
 from reactivex.disposable import Disposable
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
@@ -19,7 +19,7 @@ from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
-from pipeline.operators.lift import Callbacks
+from pipeline.operators.lift import Callbacks, Direct, Scheduler
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.simple import SimpleDecoder, Subscribe
 
@@ -62,7 +62,7 @@ class FeedFailed(Exception):
     """The feed cannot go on, and trying again would not help; the sentence says what to do."""
 
 
-class _Feed(Observable[Batch]):
+class _Feed(Direct[Batch]):
     """What the feeds share: subscribing starts a task on the running loop, disposing ends it."""
 
     def __init__(self, clock: VenueClock, admission: Admission, monotonic: Callable[[], int]) -> None:
@@ -74,18 +74,10 @@ class _Feed(Observable[Batch]):
         self._emit: Callable[[Batch], None] = lambda _: None
         self._task: asyncio.Task[None] | None = None
 
-    def subscribe(
-        self,
-        on_next: Any = None,
-        on_error: Any = None,
-        on_completed: Any = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
+    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Start the feed; it has one subscriber at a time."""
         if self._task is not None and not self._task.done():
             raise RuntimeError("a feed has one subscriber: it is one connection")
-        observer = Callbacks.of(on_next, on_error, on_completed)
         self._emit = observer.on_next
         task = self._task = asyncio.get_running_loop().create_task(self._play(observer), name="feed")
 

@@ -7,7 +7,6 @@ when the position is closed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from reactivex import Observable, abc
@@ -15,7 +14,7 @@ from reactivex.disposable import Disposable
 
 from pipeline.clock import RANK_TIME_STOP, SymbolClock
 from pipeline.events import EPSILON, SECOND, Candle, Side, Trade
-from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, lift
+from pipeline.operators.lift import Callbacks, Direct, Operator, Scheduler, Step, lift
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -91,7 +90,7 @@ def _on_move(held: Held, reason: str, beyond: Callable[[float], bool]) -> Operat
     return lift(make)
 
 
-class _At(Observable[ExitSignal]):
+class _At(Direct[ExitSignal]):
     """One value at one time of the core's clock."""
 
     def __init__(self, due: int, value: ExitSignal, clock: SymbolClock) -> None:
@@ -100,17 +99,6 @@ class _At(Observable[ExitSignal]):
         self._value = value
         self._clock = clock
 
-    def subscribe(
-        self,
-        on_next: Any = None,
-        on_error: Any = None,
-        on_completed: Any = None,
-        *,
-        scheduler: Scheduler = None,
-    ) -> abc.DisposableBase:
-        observer = on_next.on_next if hasattr(on_next, "on_next") else on_next
-        timer = self._clock.at(self._due, lambda: observer(self._value), RANK_TIME_STOP)
+    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
+        timer = self._clock.at(self._due, lambda: observer.on_next(self._value), RANK_TIME_STOP)
         return Disposable(timer.cancel)
-
-
-__all__ = ["ExitSignal", "Held", "Lifted", "flat_market", "profit_target", "stop_loss", "time_stop"]

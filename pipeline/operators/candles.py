@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from pipeline.clock import RANK_CANDLE, SymbolClock, Timer
 from pipeline.events import SECOND, Candle, Trade
-from pipeline.operators.lift import Callbacks, Scheduler
+from pipeline.operators.lift import Callbacks, Direct, Scheduler
 
 
 def candles() -> Callable[[Observable[Trade]], Observable[Candle]]:
@@ -40,7 +39,7 @@ def candles() -> Callable[[Observable[Trade]], Observable[Candle]]:
     return operator
 
 
-class Candles(Observable[Candle]):
+class Candles(Direct[Candle]):
     """A symbol's candles, hot: each whole second of `now` from its first tick on has one.
 
     A candle closes at the next whole second with the last price, whether or not a tick arrived. While nobody
@@ -77,16 +76,8 @@ class Candles(Observable[Candle]):
         self._symbol = symbol
         self.end = (self._time.now // SECOND + 1) * SECOND
 
-    def subscribe(
-        self,
-        on_next: Any = None,
-        on_error: Any = None,
-        on_completed: Any = None,
-        *,
-        scheduler: Scheduler = None,
-    ) -> abc.DisposableBase:
-        """Subscribe like any Observable: candles that close from now on."""
-        observer = Callbacks.of(on_next, on_error, on_completed)
+    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
+        """Let the observer hear of the candles that close from now on."""
         self._observers = (*self._observers, observer)
         if self._timer is None:
             if self._time.now >= self.end:

@@ -31,6 +31,30 @@ class Callbacks(NamedTuple):
         return cls(on_next or noop, on_error or default_error, on_completed or noop)
 
 
+class Direct(Observable[Out]):
+    """An Observable whose observers are called as they are.
+
+    RxPY wraps every observer in one that checks whether it is detached; at each operator and tick that is a call more
+    than the work itself often takes. Streams here are synchronous and run to completion, and need it not. Subscribed
+    by a plain RxPY operator, they get RxPY's own wrapping from that one.
+    """
+
+    def subscribe(
+        self,
+        on_next: Any = None,
+        on_error: Any = None,
+        on_completed: Any = None,
+        *,
+        scheduler: Scheduler = None,
+    ) -> abc.DisposableBase:
+        """Subscribe like any Observable."""
+        return self.attach(Callbacks.of(on_next, on_error, on_completed), scheduler)
+
+    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
+        """Subscribe an observer; the state of a subscription is born here."""
+        raise NotImplementedError
+
+
 class Step(NamedTuple):
     """One subscription's state: what it does with a value and, if it has something to say, at the end."""
 
@@ -41,29 +65,15 @@ class Step(NamedTuple):
 MakeStep = Callable[[Callable[[Any], None], Scheduler], Step]
 
 
-class Lifted(Observable[Out]):
-    """An operator made of a step.
-
-    RxPY wraps every observer in one that checks whether it is detached; at each operator and tick that is a
-    call more than the work itself often takes. The chain here is synchronous and run to completion, so the
-    step is handed to the source as it is. Subscribed to a plain RxPY operator, it gets RxPY's own wrapping.
-    """
+class Lifted(Direct[Out]):
+    """An operator made of a step, which is born with the subscription."""
 
     def __init__(self, source: Observable[Any], make: MakeStep) -> None:
         super().__init__()
         self.source = source
         self.make = make
 
-    def subscribe(
-        self,
-        on_next: Any = None,
-        on_error: Any = None,
-        on_completed: Any = None,
-        *,
-        scheduler: Scheduler = None,
-    ) -> abc.DisposableBase:
-        """Subscribe like any Observable; the state of the operator is born here."""
-        observer = Callbacks.of(on_next, on_error, on_completed)
+    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         step = self.make(observer.on_next, scheduler)
         completed = observer.on_completed
         if step.on_completed is not noop:
@@ -99,23 +109,15 @@ def lift(make: MakeStep) -> Operator[Any, Any]:
     return lambda source: Lifted(source, make)
 
 
-class Merged(Observable[Out]):
+class Merged(Direct[Out]):
     """What several sources say, as they say it; for synchronous sources, and therefore without locks."""
 
     def __init__(self, sources: tuple[Observable[Any], ...]) -> None:
         super().__init__()
         self._sources = sources
 
-    def subscribe(
-        self,
-        on_next: Any = None,
-        on_error: Any = None,
-        on_completed: Any = None,
-        *,
-        scheduler: Scheduler = None,
-    ) -> abc.DisposableBase:
+    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Subscribe to each source in turn: where two speak at the same instant, the first in the list does first."""
-        observer = Callbacks.of(on_next, on_error, on_completed)
         running = len(self._sources)
 
         def completed() -> None:
@@ -141,7 +143,7 @@ def merge(*sources: Observable[Out]) -> Observable[Out]:
     return Merged(sources)
 
 
-class Source(Observable[Out]):
+class Source(Direct[Out]):
     """A hot source without locks: what is pushed into `on_next` goes straight to its observers, in order."""
 
     def __init__(self) -> None:
@@ -149,16 +151,8 @@ class Source(Observable[Out]):
         self._observers: tuple[Callbacks, ...] = ()
         self.on_next: Callable[[Any], None] = noop
 
-    def subscribe(
-        self,
-        on_next: Any = None,
-        on_error: Any = None,
-        on_completed: Any = None,
-        *,
-        scheduler: Scheduler = None,
-    ) -> abc.DisposableBase:
-        """Subscribe like any Observable; the observer hears what is pushed from now on."""
-        observer = Callbacks.of(on_next, on_error, on_completed)
+    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
+        """Let the observer hear what is pushed from now on."""
         self._set((*self._observers, observer))
         return Disposable(lambda: self._set(tuple(o for o in self._observers if o is not observer)))
 
