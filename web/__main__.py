@@ -2,7 +2,7 @@
 
 stdin brings the bot's messages, stdout takes the user's commands back (both framed as in `web.pipe`), stderr is for
 people. When stdin ends the bot has gone: the browsers are told, and the process exits with 0. A port that cannot be had
-is exit 2 and one sentence, a pipe out of step exit 1.
+is exit 2 and one sentence; a pipe out of step, or a fault of our own, is exit 1.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from web.app import HUB, make_app
+from web.app import HUB, SENDER, make_app
 from web.assets import load_assets
 from web.hub import Hub
 from web.pipe import BadMessage, FrameTooLarge, FrameTruncated, FrameWriter, FromWeb, Listening, from_bot
@@ -178,7 +179,13 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int) -> int:
         PipeIn(fd_in, app[HUB], bot_has_gone)
         with suppress(NotImplementedError):  # not on Windows
             loop.add_signal_handler(signal.SIGTERM, end, 0)
-        return await done
+        sender: asyncio.Future[None] = app[SENDER]
+        ends: set[asyncio.Future[Any]] = {done, sender}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if done.done():
+            return done.result()
+        say(f"no events can be sent any more: {sender.exception()!r}.")
+        return 1
     finally:
         await runner.cleanup()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -29,6 +28,8 @@ SETTINGS = web.AppKey("SETTINGS", WebSettings)
 ASSETS = web.AppKey("ASSETS", Assets)
 DOOR = web.AppKey("DOOR", Door)
 HUB = web.AppKey("HUB", Hub)
+SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
+"""The task that sends events. It never ends by itself: if it has failed, nobody hears anything any more."""
 
 SendCommand = Callable[[Command], bool]
 """Passes a command on to the bot; False if the bot does not take any at present."""
@@ -77,11 +78,10 @@ def make_app(
 
 async def _sending(app: web.Application) -> AsyncIterator[None]:
     """Own the task that sends events."""
-    task = asyncio.create_task(app[HUB].run(), name="hub")
+    app[SENDER] = asyncio.create_task(app[HUB].run(), name="hub")
     yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    app[SENDER].cancel()
+    await asyncio.wait([app[SENDER]])
 
 
 async def _end_streams(app: web.Application) -> None:

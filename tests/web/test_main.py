@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import socket
 
@@ -10,8 +12,9 @@ import pytest
 from actors.messages import Command
 from tests.web.builders import blocked, closed, feed, metrics, session, ticks
 from tests.web.conftest import WebProcess
-from web.__main__ import read_settings
-from web.pipe import MAX_FRAME, FrameWriter
+from web.__main__ import read_settings, serve
+from web.hub import Hub
+from web.pipe import MAX_FRAME, FrameWriter, FromWeb, Listening, from_web
 from web.settings import WebSettings
 
 
@@ -40,7 +43,7 @@ def test_a_users_command_comes_out_of_stdout_and_nothing_else_does(web_process: 
 def test_when_the_bot_has_gone_browsers_are_told_and_the_process_exits_with_zero(web_process: WebProcess) -> None:
     web_process.tell(session(), feed())
     with web_process.stream() as stream:
-        stream.until("snapshot")
+        stream.until("snapshot", lambda data: data["session"] is not None)
         web_process.stdin.close()
         events = list(stream.events())
 
@@ -125,3 +128,28 @@ def test_settings_that_are_none_are_refused(given: str, capsys: pytest.CaptureFi
 
     assert refused.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_sender_that_fails_ends_the_process_with_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run(_hub: Hub) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Hub, "run", run)
+    reading, bots_end = os.pipe()
+    webs_end, writing = os.pipe()
+    try:
+        assert asyncio.run(serve(WebSettings(port=0), reading, writing)) == 1
+    finally:
+        os.close(bots_end)  # which also ends the thread that reads
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert isinstance(read_first(webs_end), Listening)
+
+
+def read_first(fd: int) -> FromWeb:
+    """Return the first message that came up a pipe, and close it."""
+    reader = from_web()
+    reader.feed(os.read(fd, 1 << 16))
+    os.close(fd)
+    return next(reader.messages())

@@ -51,7 +51,7 @@ const PARTS = {
     panels.drawMetrics(store);
     panels.drawFunnel(store);
     panels.drawSession(store);
-    panels.drawTrades(store);
+    if (!store.trades.length) panels.drawTrades(store); // the reason why there is none may have changed
     drawBanners();
   },
   gauges: () => panels.drawGauges(current()),
@@ -76,7 +76,7 @@ function startOver() {
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
   document.getElementById("chart-aside").textContent = `one point a second, times ${zone}`;
-  document.getElementById("main").setAttribute("aria-label", selected ? `Dashboard of ${selected}` : "Dashboard");
+  document.getElementById("panel").setAttribute("aria-label", selected ? `Dashboard of ${selected}` : "Dashboard");
   if (current()) chart.show(current(), store.positions.get(selected));
 }
 

@@ -42,9 +42,10 @@ export const secondsLeft = (untilNs, nowNs) => Math.max(0, (untilNs - nowNs) / 1
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** Decimals that a price of this size needs: cents from one upwards, more below. */
+/** Decimals that a price of this size needs, at least and at most: cents from one upwards, more below. */
 export function priceDecimals(price) {
   const size = Math.abs(price);
+  if (size >= 1000) return [2, 2];
   if (size >= 1 || size === 0) return [2, 4];
   return size >= 0.01 ? [4, 6] : [6, 10];
 }
@@ -65,11 +66,12 @@ export const priceStep = (value, at) => fixed(...priceDecimals(at)).format(Math.
 export const count = (value) => (isNumber(value) ? fixed(0, 0).format(value) : "–");
 export const quantity = (value) => (isNumber(value) ? fixed(0, 6).format(value) : "–");
 
-/** A sum of money: cents, or more decimals where cents would show nothing. */
+/** A sum of money: cents, more decimals where cents would show nothing, none where they no longer matter. */
 export function money(value) {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
-  const text = size > 0 && size < 0.01 ? fixed(2, 4).format(size) : fixed(2, 2).format(size);
+  const decimals = size >= 100_000 ? [0, 0] : size > 0 && size < 0.01 ? [2, 4] : [2, 2];
+  const text = fixed(...decimals).format(size);
   return `${value < 0 ? MINUS : ""}$${text}`;
 }
 

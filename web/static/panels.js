@@ -17,9 +17,10 @@ function setText(id, text) {
   return target;
 }
 
-function setFigure(id, text, tone = "") {
+/** Write a card's figure; one that would not fit in large type is written smaller. */
+function setFigure(id, text, tone = "", roomy = 10) {
   const target = setText(id, text);
-  const className = `figure ${tone}`.trim();
+  const className = `figure ${tone} ${text.length > roomy ? "long" : ""}`.trim();
   if (target.className !== className) target.className = className;
 }
 
@@ -79,7 +80,7 @@ export function drawBanners(store, { connected, quietS }) {
   } else if (!connected) {
     banners.push(["warn", store.loaded ? "Connection lost. Reconnecting… what you see is not current." : "Connecting…"]);
   } else if (quietS >= 10) {
-    banners.push(["warn", `No word from the bot for ${Math.floor(quietS)} s.`]);
+    banners.push(["warn", `No word from the bot for more than ${Math.floor(quietS / 10) * 10} s.`]);
   }
   const said = STATES_SAID[store.state.state];
   if (said && store.bot.running) banners.push([said[0], store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1]]);
@@ -102,7 +103,7 @@ export function drawTabs(store, selected, select) {
     const tab = node("button", "tab");
     tab.type = "button";
     tab.role = "tab";
-    tab.setAttribute("aria-controls", "main");
+    tab.setAttribute("aria-controls", "panel");
     tab.append(node("span", "dot"), node("span", "name", symbol.name), node("span", "last"), node("span", "failed", "FAILED"));
     tab.title = symbol.name;
     tab.addEventListener("click", () => select(symbol.name));
@@ -155,7 +156,7 @@ export function drawPosition(store, symbol) {
     countdown.hidden = true;
     return;
   }
-  setFigure("position", `${position.side} ${format.quantity(position.quantity)}  ${format.signedMoney(position.open_profit)}`, format.tone(position.open_profit));
+  setFigure("position", `${position.side} ${format.quantity(position.quantity)}  ${format.signedMoney(position.open_profit)}`, format.tone(position.open_profit), 17);
   const left = position.time_stop_ts === null ? null : format.secondsLeft(position.time_stop_ts, store.now);
   setText("position-detail", `at ${format.price(position.entry_price)}${left === null ? "" : `, ${left.toFixed(1)} s left`}`).title =
     left === null ? "" : "Entry price, and the time until the time stop";
@@ -170,7 +171,7 @@ export function drawMetrics(store) {
   const told = store.metrics;
   if (!told) return;
   setFigure("trades", format.count(told.trades));
-  setText("trades-detail", told.trades ? `${told.wins} won, ${told.losses} lost` : "none yet");
+  setText("trades-detail", told.trades ? `${format.count(told.wins)} won, ${format.count(told.losses)} lost` : "none yet");
   setFigure("win-rate", told.trades ? format.percent(told.win_rate, 1) : "–");
   setText("win-rate-detail", !told.trades ? "no trade yet" : told.consecutive_losses ? `${told.consecutive_losses} lost in a row` : "no losing run");
   const start = told.equity - told.daily_pnl;
@@ -311,7 +312,7 @@ export function drawTrades(store) {
 export function drawTicks(symbol) {
   const ticks = symbol?.ticks ?? [];
   byId("ticks-empty").hidden = ticks.length > 0;
-  setText("ticks-aside", symbol?.seen ? `${symbol.name}, ${format.count(symbol.seen)} seen` : symbol?.name ?? "");
+  setText("ticks-aside", symbol?.seen ? `${symbol.name}, ${format.count(symbol.seen + symbol.skipped)} seen` : symbol?.name ?? "");
   const items = ticks.map((entry, i) => ({ ...entry, before: i ? ticks[i - 1].tick[1] : entry.tick[1] }));
   reconcile(byId("tick-rows"), items.reverse(), (entry) => `${symbol.name} ${entry.key}`, ({ tick, before }) => {
     const [ts, price, size, bid, ask] = tick;

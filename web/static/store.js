@@ -29,14 +29,13 @@ export class Store {
 
   /** Fold one event in. Returns the names of the parts of the page that it changes. */
   apply(event, data) {
-    const changed = this[`on_${event}`]?.(data) ?? [];
-    return changed;
+    return this[`on_${event}`](data);
   }
 
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, seen: 0, chain: "RUNNING" };
+      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, seen: 0, skipped: 0, chain: "RUNNING" };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -62,6 +61,7 @@ export class Store {
       const symbol = this.symbol(name);
       const { ticks } = told;
       symbol.seen = told.seen;
+      symbol.skipped = told.skipped;
       symbol.ticks = ticks.map((tick, i) => ({ key: told.seen - ticks.length + i, tick }));
       symbol.price = told.price;
       symbol.previous = ticks.length > 1 ? ticks[ticks.length - 2][1] : told.price;
@@ -81,6 +81,7 @@ export class Store {
       const symbol = this.symbol(name);
       const { ticks } = told;
       symbol.seen = told.seen;
+      symbol.skipped = told.skipped;
       symbol.ticks = lastOf(symbol.ticks.concat(ticks.map((tick, i) => ({ key: told.seen - ticks.length + i, tick }))), TICKS);
       for (const tick of ticks) {
         symbol.first ??= tick[1];
