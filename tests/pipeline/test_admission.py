@@ -1,0 +1,401 @@
+"""What may enter the log: every reason to refuse, the rule of the new level, and what no feed can bring about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from pipeline.admission import (
+    BAD_PRICE,
+    BAD_SIZE,
+    CROSSED_QUOTE,
+    DUPLICATE,
+    IMPLAUSIBLE_TIME,
+    PRICE_COLLAR,
+    UNKNOWN_SYMBOL,
+    Admission,
+    AdmissionSettings,
+    Event,
+)
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.venue_clock import VenueClock
+from tests.support.market import START
+
+HOUR = 3600 * SECOND
+NAN, INFINITY = math.nan, math.inf
+
+
+def an_admission(symbols: Iterable[str] = (), **changes: float) -> Admission:
+    """Return an admission whose venue has said that it is START now; our own clock stands still at 0."""
+    clock = VenueClock()
+    clock.declare(START, 1.0, 0)
+    return Admission(AdmissionSettings(**changes), clock, symbols)  # type: ignore[arg-type]  # some are integers
+
+
+def tick(
+    price: float = 100.0,
+    size: float = 10.0,
+    *,
+    bid: float | None = None,
+    ask: float | None = None,
+    id: int | str | None = None,
+    symbol: str = "A",
+    ts: int = START,
+) -> Trade:
+    return Trade(symbol, ts, price, size, bid, ask, id)
+
+
+def verdicts(admission: Admission, *events: Event, monotonic: int = 0) -> list[str]:
+    """Say of each event that came out whether it was admitted, or why it was refused."""
+    return [e.reason if isinstance(e, Refused) else "admitted" for e in admission.admit(events, monotonic)]
+
+
+# ---------------------------------------------------------------------------------------------- trades by themselves
+
+
+def test_a_sound_trade_enters_as_it_is() -> None:
+    trade = tick(bid=99.99, ask=100.01, id=1)
+    assert an_admission().admit([trade], 0) == [trade]
+
+
+@pytest.mark.parametrize("price", [0.0, -100.0, NAN, INFINITY, -INFINITY])
+def test_a_price_that_is_none_is_refused(price: float) -> None:
+    assert verdicts(an_admission(), tick(price), tick()) == [BAD_PRICE, "admitted"]
+
+
+@pytest.mark.parametrize("size", [-1.0, NAN, INFINITY, -INFINITY])
+def test_a_size_that_is_none_is_refused(size: float) -> None:
+    assert verdicts(an_admission(), tick(size=size), tick()) == [BAD_SIZE, "admitted"]
+
+
+def test_a_size_of_zero_is_one() -> None:
+    assert verdicts(an_admission(), tick(size=0.0)) == ["admitted"]
+
+
+def test_a_huge_price_is_refused_by_the_collar_and_not_by_an_overflow() -> None:
+    assert verdicts(an_admission(), tick(), tick(1e308), tick(5e-324)) == ["admitted", PRICE_COLLAR, PRICE_COLLAR]
+
+
+# ------------------------------------------------------------------------------------------------------- duplicates
+
+
+def test_a_trade_id_enters_once() -> None:
+    assert verdicts(an_admission(), tick(id=1), tick(id=1), tick(id=2)) == ["admitted", DUPLICATE, "admitted"]
+
+
+def test_what_is_sent_again_after_a_reconnect_is_refused_and_what_is_new_enters() -> None:
+    admission = an_admission()
+    verdicts(admission, *(tick(id=n) for n in range(10)))
+    again = [tick(id=n) for n in range(5, 12)]
+    assert verdicts(admission, *again) == [DUPLICATE] * 5 + ["admitted"] * 2
+
+
+def test_ids_are_those_of_a_symbol() -> None:
+    assert verdicts(an_admission(), tick(id="x"), tick(id="x", symbol="B")) == ["admitted", "admitted"]
+
+
+def test_trades_without_an_id_are_never_duplicates() -> None:
+    assert verdicts(an_admission(), tick(), tick()) == ["admitted", "admitted"]
+
+
+def test_the_oldest_ids_are_forgotten_first() -> None:
+    admission = an_admission(remembered_ids=3)
+    verdicts(admission, *(tick(id=n) for n in range(4)))
+    assert verdicts(admission, tick(id=1), tick(id=3), tick(id=0)) == [DUPLICATE, DUPLICATE, "admitted"]
+
+
+# ------------------------------------------------------------------------------------------------------------- time
+
+
+@pytest.mark.parametrize("off", [-HOUR, HOUR])
+def test_a_trade_a_quote_or_a_clock_an_hour_off_is_refused_and_leaves_time_alone(off: int) -> None:
+    for event in (tick(ts=START + off), Quote("A", START + off, 99.0, 101.0), Clock(START + off)):
+        assert verdicts(an_admission(), tick(), event, tick()) == ["admitted", IMPLAUSIBLE_TIME, "admitted"]
+
+
+@pytest.mark.parametrize("off", [-HOUR, HOUR])
+def test_three_that_agree_on_another_hour_are_followed_whatever_they_are(off: int) -> None:
+    ts = START + off
+    events = (tick(ts=ts), Quote("A", ts, 99.0, 101.0), Clock(ts), tick(ts=ts), tick())
+    found = verdicts(an_admission(), *events)
+    assert found == [IMPLAUSIBLE_TIME, IMPLAUSIBLE_TIME, "admitted", "admitted", IMPLAUSIBLE_TIME]
+
+
+def test_a_trade_of_an_implausible_time_moves_no_price_level() -> None:
+    admission = an_admission()
+    assert verdicts(admission, tick(100), tick(105, ts=START + HOUR), tick(112)) == [
+        "admitted",
+        IMPLAUSIBLE_TIME,
+        PRICE_COLLAR,
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------ price collar
+
+
+@pytest.mark.parametrize("price", [111.0, 89.0, 1000.0, 1.0])
+def test_a_single_price_outside_the_collar_is_refused(price: float) -> None:
+    assert verdicts(an_admission(), tick(), tick(price), tick(101)) == ["admitted", PRICE_COLLAR, "admitted"]
+
+
+@pytest.mark.parametrize(("inside", "outside"), [(125.0, 125.01), (75.0, 74.99)])
+def test_a_price_exactly_at_the_collar_is_inside(inside: float, outside: float) -> None:
+    assert verdicts(an_admission(price_collar=0.25), tick(), tick(inside)) == ["admitted", "admitted"]
+    assert verdicts(an_admission(price_collar=0.25), tick(), tick(outside)) == ["admitted", PRICE_COLLAR]
+
+
+def test_the_collar_is_around_the_last_admitted_price() -> None:
+    assert verdicts(an_admission(), tick(100), tick(109), tick(118), tick(99)) == ["admitted"] * 3 + [PRICE_COLLAR]
+
+
+def test_the_first_price_of_a_symbol_has_no_collar() -> None:
+    assert verdicts(an_admission(), tick(100), tick(5000, symbol="B")) == ["admitted", "admitted"]
+
+
+def test_the_fifth_trade_in_a_row_at_a_far_off_level_is_admitted_and_those_after_it() -> None:
+    admission = an_admission()
+    assert verdicts(admission, tick(), *[tick(150)] * 6) == ["admitted"] + [PRICE_COLLAR] * 4 + ["admitted"] * 2
+    assert verdicts(admission, tick(100)) == [PRICE_COLLAR]
+
+
+@pytest.mark.parametrize("trades", [2, 3, 7])
+def test_how_many_make_a_level_is_a_setting(trades: int) -> None:
+    found = verdicts(an_admission(collar_trades=trades), tick(), *[tick(150)] * trades)
+    assert found == ["admitted"] + [PRICE_COLLAR] * (trades - 1) + ["admitted"]
+
+
+def test_a_trade_inside_the_collar_makes_those_outside_of_it_start_over() -> None:
+    prices = [150] * 4 + [101] + [150] * 4
+    found = verdicts(an_admission(), tick(), *(tick(p) for p in prices))
+    assert found == ["admitted"] + [PRICE_COLLAR] * 4 + ["admitted"] + [PRICE_COLLAR] * 4
+
+
+def test_far_off_trades_that_do_not_agree_make_no_level() -> None:
+    found = verdicts(an_admission(), tick(), *(tick(p) for p in (150, 200, 150, 200, 150, 200, 150, 200)))
+    assert found == ["admitted"] + [PRICE_COLLAR] * 8
+
+
+def test_the_level_is_the_first_of_the_far_off_trades_and_not_the_one_before() -> None:
+    crawling = (150, 160, 170, 180, 190, 200)  # each within a tenth of the one before, soon not of the first
+    assert verdicts(an_admission(), tick(), *(tick(p) for p in crawling)) == ["admitted"] + [PRICE_COLLAR] * 6
+
+
+def test_a_trade_exactly_at_the_bound_of_the_level_counts_for_it_and_one_beyond_starts_a_level_of_its_own() -> None:
+    at_bound = [tick(200), tick(250), tick(150), tick(200), tick(250)]
+    assert verdicts(an_admission(price_collar=0.25), tick(), *at_bound) == ["admitted"] + [PRICE_COLLAR] * 4 + [
+        "admitted"
+    ]
+    beyond = [tick(200), tick(250.01), tick(250), tick(250), tick(250), tick(250)]
+    found = verdicts(an_admission(price_collar=0.25), tick(), *beyond)
+    assert found == ["admitted"] + [PRICE_COLLAR] * 5 + ["admitted"]
+
+
+def test_what_is_refused_for_another_reason_neither_counts_for_a_level_nor_against_it() -> None:
+    events = [tick(150, id=1), tick(150, id=1), tick(-1), tick(150, ts=START + HOUR), *[tick(150)] * 4]
+    found = verdicts(an_admission(), tick(), *events)
+    assert found == [
+        "admitted",
+        PRICE_COLLAR,
+        DUPLICATE,
+        BAD_PRICE,
+        IMPLAUSIBLE_TIME,
+        *[PRICE_COLLAR] * 3,
+        "admitted",
+    ]
+
+
+def test_symbols_have_levels_of_their_own() -> None:
+    events: list[Event] = [tick(symbol="A"), tick(symbol="B")]
+    for _ in range(4):
+        events += [tick(150, symbol="A"), tick(150, symbol="B")]
+    assert verdicts(an_admission(), *events) == ["admitted"] * 2 + [PRICE_COLLAR] * 8
+    assert verdicts(an_admission(), *events, tick(150, symbol="A")) == ["admitted"] * 2 + [PRICE_COLLAR] * 8 + [
+        "admitted"
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------ quotes
+
+UNSOUND = [
+    (101.0, 99.0),  # crossed
+    (100.0, 100.0),  # locked
+    (0.0, 100.0),
+    (-1.0, 100.0),
+    (100.0, INFINITY),
+    (NAN, 100.0),
+    (100.0, NAN),
+    (111.0, 112.0),  # beyond the collar, above and below
+    (88.0, 89.0),
+]
+
+
+@pytest.mark.parametrize(("bid", "ask"), UNSOUND)
+def test_no_order_is_priced_from_an_unsound_quote(bid: float, ask: float) -> None:
+    assert verdicts(an_admission(), tick(), Quote("A", START, bid, ask)) == ["admitted", CROSSED_QUOTE]
+
+
+@pytest.mark.parametrize(("bid", "ask"), [*UNSOUND, (99.0, None)])
+def test_an_unsound_quote_is_taken_off_the_trade_that_it_came_with(bid: float, ask: float | None) -> None:
+    admitted = an_admission().admit([tick(), tick(100, 5, bid=bid, ask=ask, id=7)], 0)
+    assert admitted == [tick(), Refused(CROSSED_QUOTE), tick(100, 5, id=7)]
+
+
+def test_a_trade_with_half_a_quote_keeps_no_part_of_it() -> None:
+    (admitted,) = an_admission().admit([tick(ask=101.0)], 0)
+    assert isinstance(admitted, Trade)
+    assert admitted.bid is None
+
+
+def test_a_quote_around_the_last_price_enters_as_it_is() -> None:
+    quote = Quote("A", START, 99.99, 100.01)
+    assert an_admission().admit([tick(), quote], 0) == [tick(), quote]
+
+
+def test_the_quote_on_a_trade_is_looked_at_around_the_price_of_that_trade() -> None:
+    trade = tick(109, bid=115.0, ask=115.1)  # too far from 100, near enough to 109
+    assert an_admission().admit([tick(), trade], 0) == [tick(), trade]
+
+
+def test_a_quote_before_the_first_trade_has_only_its_own_sides_to_be_judged_by() -> None:
+    assert verdicts(an_admission(), Quote("A", START, 5.0, 6.0), Quote("A", START, 6.0, 5.0)) == [
+        "admitted",
+        CROSSED_QUOTE,
+    ]
+
+
+def test_a_quote_moves_no_price_level() -> None:
+    assert verdicts(an_admission(), tick(100), Quote("A", START, 108.0, 109.0), tick(112)) == [
+        "admitted",
+        "admitted",
+        PRICE_COLLAR,
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------- symbols
+
+
+def test_only_the_wanted_symbols_enter() -> None:
+    events: list[Event] = [
+        tick(symbol="A"),
+        tick(symbol="B"),
+        Quote("C", START, 1.0, 2.0),
+        Quote("A", START, 99.0, 101.0),
+        Clock(START),
+    ]
+    found = verdicts(an_admission(["A"]), *events)
+    assert found == ["admitted", UNKNOWN_SYMBOL, UNKNOWN_SYMBOL, "admitted", "admitted"]
+
+
+def test_without_a_wish_every_symbol_enters() -> None:
+    assert verdicts(an_admission(), tick(symbol="A"), Quote("B", START, 1.0, 2.0)) == ["admitted", "admitted"]
+
+
+def test_a_symbol_that_is_not_wanted_has_no_say_in_the_time() -> None:
+    admission = an_admission(["A"])
+    verdicts(admission, *[tick(symbol="B", ts=START + HOUR)] * 5)
+    assert verdicts(admission, tick()) == ["admitted"]
+
+
+# -------------------------------------------------------------------------------------------------- all that may come
+
+
+def test_what_the_decoder_refused_and_gaps_pass_in_their_place() -> None:
+    events: list[Event] = [tick(), Refused("not JSON"), Gap(START), tick(101)]
+    assert an_admission().admit(events, 0) == events
+
+
+MOMENTS = st.sampled_from([0, 0, 0, 0, 1, SECOND // 2, -SECOND // 2, 30 * SECOND, 61 * SECOND, HOUR, -HOUR])
+NUMBERS = st.one_of(
+    st.sampled_from([100.0, 100.0, 101.0, 99.0, 110.0, 90.0, 111.0, 150.0, 150.0, 155.0, 1e308, 5e-324, 0.0, -1.0]),
+    st.floats(),
+)
+SYMBOLS = st.sampled_from("ABC")
+
+
+@st.composite
+def an_event(draw: st.DrawFn) -> Event:
+    kind = draw(st.sampled_from("tttttqcrg"))
+    ts = START + draw(MOMENTS)
+    match kind:
+        case "t":
+            ids = st.one_of(st.none(), st.integers(0, 9), st.sampled_from(["x", "y"]))
+            sides = st.one_of(st.none(), NUMBERS)
+            return Trade(draw(SYMBOLS), ts, draw(NUMBERS), draw(NUMBERS), draw(sides), draw(sides), draw(ids))
+        case "q":
+            return Quote(draw(SYMBOLS), ts, draw(NUMBERS), draw(NUMBERS))
+        case "c":
+            return Clock(ts)
+        case "r":
+            return Refused("not JSON")
+        case _:
+            return Gap(ts)
+
+
+def without_quote(event: Event) -> Event:
+    """Return what is left of a trade whose quote was taken off."""
+    return msgspec.structs.replace(event, bid=None, ask=None) if isinstance(event, Trade) else event
+
+
+BATCHES = st.lists(st.lists(an_event(), max_size=10), max_size=8)
+
+
+@settings(max_examples=100)
+@given(BATCHES, st.sampled_from([(), ("A",), ("A", "B")]), st.sampled_from([2, 5]))
+def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
+    batches: list[list[Event]], wanted: tuple[str, ...], collar_trades: int
+) -> None:
+    admission = an_admission(wanted, collar_trades=collar_trades)
+    came: list[Event] = []  # so far, and looked at
+    last: dict[str, float] = {}
+    ids: set[tuple[str, int | str]] = set()
+    for number, batch in enumerate(batches):
+        coming = iter(batch)
+        for event in admission.admit(batch, number * SECOND // 10):
+            if isinstance(event, Refused):
+                continue
+            # What enters came, and after what entered before it: the search goes on from there.
+            for e in coming:
+                came.append(e)
+                if e is event or without_quote(e) == event:
+                    break
+            else:
+                pytest.fail(f"{event} did not come, or not in this order")
+            if isinstance(event, Trade | Quote) and event.bid is not None:
+                assert event.ask is not None
+                assert 0 < event.bid < event.ask < INFINITY
+            if isinstance(event, Trade | Quote):
+                assert not wanted or event.symbol in wanted
+            if isinstance(event, Trade):
+                assert 0 < event.price < INFINITY
+                assert 0 <= event.size < INFINITY
+                assert event.id is None or (event.symbol, event.id) not in ids
+                ids |= {(event.symbol, event.id)} if event.id is not None else set()
+                if not -0.1 <= event.price / last.setdefault(event.symbol, event.price) - 1 <= 0.1:
+                    trades = [e for e in came if isinstance(e, Trade) and e.symbol == event.symbol]
+                    # Two prices within a tenth of a level are within 0.23 of each other.
+                    assert sum(abs(t.price / event.price - 1) <= 0.23 for t in trades) >= collar_trades
+                last[event.symbol] = event.price
+
+
+@settings(max_examples=50)
+@given(BATCHES)
+def test_every_event_comes_out_again_or_is_refused_by_a_reason(batches: list[list[Event]]) -> None:
+    admission = an_admission()
+    for number, batch in enumerate(batches):
+        out = admission.admit(batch, number * SECOND)
+        taken_off = len(out) - len(batch)  # a quote that was taken off a trade is counted beside it
+        assert 0 <= taken_off <= sum(isinstance(e, Trade) and e.bid is not None for e in batch)
+        assert all(not isinstance(e, Refused) or e.reason for e in out)
+
+
+@settings(max_examples=50)
+@given(BATCHES, st.lists(an_event(), min_size=1, max_size=8))
+def test_what_enters_depends_on_nothing_that_comes_later(batches: list[list[Event]], later: list[Event]) -> None:
+    one, other = an_admission(), an_admission()
+    prefix = [one.admit(batch, n) for n, batch in enumerate(batches)]
+    whole = [other.admit(batch, n) for n, batch in enumerate([*batches, later])]
+    assert repr(whole[: len(prefix)]) == repr(prefix)
