@@ -78,7 +78,7 @@ class Gate:
         self._settings = settings
         self._monotonic = monotonic
         self._queue: queue.Queue[Batch | None] = queue.Queue(settings.queue_batches)
-        self._beat_at = monotonic()
+        self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
         self._stalled = False
         self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
 
@@ -149,6 +149,8 @@ class Gate:
             self._on_trouble(Trouble(kind, detail))
 
     def _watch(self) -> None:
+        if self._beat_at is None:
+            return
         silent = self._monotonic() - self._beat_at
         if silent > self._settings.stall_s and not self._stalled:
             self._stalled = True

@@ -28,7 +28,7 @@ from actors.supervisor import ChildSpec, Supervisor
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
-from service import logs, running, strategies, tapes
+from service import fact_log, running, strategies, tapes
 from service.children import ExchangeProcess, WebProcess
 from service.errors import UserError
 from service.recording import Recorder
@@ -174,7 +174,6 @@ class _Bot:
             settings=msgspec.to_builtins(settings.core),
         )
         self._telemetry = Telemetry(core, self._session_started, settings.strategy.time_stop_seconds)
-        fact_log = logs.FactLog()
         self._session = Session(
             core, facts, self._gate, recorder, self._telemetry.gather, (fact_log.see, self._telemetry.see)
         )

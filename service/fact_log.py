@@ -1,0 +1,161 @@
+"""Facts as log events: which logger, event and level a fact has, and what it says to people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from loguru import logger
+
+from actors.messages import (
+    BurstBlocked,
+    ChainFailed,
+    DayStarted,
+    EntryLooked,
+    Fact,
+    FeedChanged,
+    FeedState,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    PositionClosed,
+    PositionOpened,
+    SignalRaised,
+    StateChanged,
+    TradingState,
+)
+from pipeline.events import Reading
+
+# `ts` is the line's own time in the log; what a fact calls so is venue time, and has a name of its own there.
+_RENAMED = {"ts": "venue_ts", "exit_reason": "reason", "id": "order"}
+
+
+class Line(NamedTuple):
+    """One log event."""
+
+    logger: str
+    event: str
+    level: str
+    message: str
+    fields: dict[str, Any]
+
+
+def see(fact: Fact) -> None:
+    """Log one fact."""
+    for line in lines(fact):
+        logger.bind(logger=line.logger, event=line.event, **line.fields).log(line.level, "{}", line.message)
+
+
+def lines(fact: Fact) -> Iterator[Line]:
+    """Return the log events of a fact: one, or one a reading."""
+    yield from _LINES[type(fact)](fact)
+
+
+def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
+    """Return a fact's fields, flat, without those that are told otherwise."""
+    values = {name: getattr(fact, name) for name in fact.__struct_fields__ if name not in without}
+    return {_RENAMED.get(name, name): value for name, value in values.items()}
+
+
+def _signal(fact: SignalRaised) -> Iterator[Line]:
+    signal = fact.signal
+    fields = _fields(signal, "readings") | _fields(fact, "signal", "approved")
+    fields["readings"] = {reading.name: reading.value for reading in signal.readings}
+    verdict = "approved" if fact.approved else f"refused: {fact.reason}"
+    event = "signal.approved" if fact.approved else "signal.refused"
+    said = f"SIGNAL {signal.side} {signal.symbol} @ ${signal.price:.2f} {verdict}"
+    yield Line("microbot.risk", event, "INFO", said, fields)
+
+
+def _submitted(fact: OrderSubmitted) -> Iterator[Line]:
+    order = fact.order
+    fields = _fields(order) | _fields(fact, "order")
+    said = f"ORDER {order.side} {order.quantity} {order.symbol} ({order.leg})"
+    yield Line("microbot.executor", "order.submitted", "DEBUG", said, fields)
+
+
+def _filled(fact: OrderFilled) -> Iterator[Line]:
+    execution = fact.execution
+    fields = _fields(execution, "id") | {"execution": execution.id} | _fields(fact, "execution")
+    said = f"FILL {execution.side} {execution.quantity} {execution.symbol} @ ${execution.price:.2f}"
+    yield Line("microbot.executor", "order.filled", "DEBUG", said, fields)
+
+
+def _order_rejected(fact: OrderRejected) -> Iterator[Line]:
+    said = f"ORDER of {fact.symbol} rejected: {fact.reason}"
+    yield Line("microbot.executor", "order.rejected", "WARNING", said, _fields(fact))
+
+
+def _opened(fact: PositionOpened) -> Iterator[Line]:
+    said = f"OPEN {fact.side} {fact.symbol} @ ${fact.entry_price:.2f}"
+    yield Line("microbot.executor", "position.opened", "INFO", said, _fields(fact))
+
+
+def _closed(fact: PositionClosed) -> Iterator[Line]:
+    said = (
+        f"CLOSE {fact.side} {fact.symbol} @ ${fact.exit_price:.2f} ({fact.exit_reason}) "
+        f"| PnL: {_money(float(fact.pnl))} ({fact.pnl_pct:.2%})"
+    )
+    yield Line("microbot.executor", "trade.closed", "INFO", said, _fields(fact))
+
+
+def _state(fact: StateChanged) -> Iterator[Line]:
+    level = "WARNING" if fact.state is TradingState.HALTED else "INFO"
+    said = f"STATE {fact.previous} -> {fact.state}" + (f": {fact.reason}" if fact.reason else "")
+    yield Line("microbot.risk", "state.changed", level, said, _fields(fact))
+
+
+def _day(fact: DayStarted) -> Iterator[Line]:
+    yield Line(
+        "microbot.risk", "day.started", "INFO", f"DAY {fact.date} starts with ${fact.equity:,.2f}", _fields(fact)
+    )
+
+
+def _failed(fact: ChainFailed) -> Iterator[Line]:
+    said = f"the strategy of {fact.symbol} FAILED and trades no more: {fact.error}"
+    yield Line("microbot.core", "chain.failed", "ERROR", said, _fields(fact))
+
+
+def _blocked(fact: BurstBlocked) -> Iterator[Line]:
+    said = f"BURST {fact.side} {fact.symbol} of {fact.ticks} ticks gave no signal: {fact.reason}"
+    yield Line("microbot.pipeline", "burst.blocked", "DEBUG", said, _fields(fact))
+
+
+def _feed(fact: FeedChanged) -> Iterator[Line]:
+    level = "WARNING" if fact.state in (FeedState.DOWN, FeedState.STALE) else "INFO"
+    said = f"FEED {fact.state}" + (f": {fact.reason}" if fact.reason else "")
+    yield Line("microbot.feed", "feed.changed", level, said, _fields(fact))
+
+
+def _looked(fact: EntryLooked) -> Iterator[Line]:
+    for reading in fact.readings:
+        fields = _fields(fact, "readings") | _fields(reading)
+        yield Line("microbot.pipeline", "entry.looked", "DEBUG", _reading(reading), fields)
+
+
+def _reading(reading: Reading) -> str:
+    if reading.name == "volume_spike":
+        return f"Volume spike: {reading.value:.1f}x avg (threshold: {reading.threshold:g}x)"
+    name = reading.name.replace("_", " ").capitalize()
+    return f"{name}: {reading.value:.4f} (threshold: {reading.threshold:g})"
+
+
+def _money(amount: float) -> str:
+    return f"-${-amount:.2f}" if amount < 0 else f"${amount:.2f}"
+
+
+_LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
+    SignalRaised: _signal,
+    OrderSubmitted: _submitted,
+    OrderFilled: _filled,
+    OrderRejected: _order_rejected,
+    PositionOpened: _opened,
+    PositionClosed: _closed,
+    StateChanged: _state,
+    DayStarted: _day,
+    ChainFailed: _failed,
+    BurstBlocked: _blocked,
+    FeedChanged: _feed,
+    EntryLooked: _looked,
+}
