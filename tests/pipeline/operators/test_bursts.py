@@ -1,0 +1,287 @@
+"""bursts: runs of ticks with one direction, at most one signal each, and why there was none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+from reactivex import Observable, operators as ops
+
+from pipeline import operators as op
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import BurstEnded, BurstStarted, Frame, Side, Signal, Trade
+from tests.support.frames import frame
+from tests.support.market import at, trade
+from tests.support.streams import (
+    Pipe,
+    Tap,
+    assert_marbles,
+    assert_no_look_ahead,
+    assert_two_subscriptions_are_independent,
+    chain,
+    outputs,
+    then,
+)
+from tests.support.ticks import ticks
+
+
+def conditions(source: Observable[Any]) -> Observable[Any]:
+    """The gates of the default strategy, on frames that a test made."""
+    return source.pipe(op.momentum(0.0005), op.volume_spike(1.5), op.volatility_guard(0.001), op.bursts())
+
+
+def whole(source: Observable[Any]) -> Observable[Any]:
+    return op.window(2.0, 2)(source).pipe(
+        op.momentum(0.0005), op.volume_spike(1.5), op.volatility_guard(0.001), op.bursts()
+    )
+
+
+def look(direction: int, *, spike: bool = False, wide: bool = False, seconds: float = 0, ready: bool = True) -> Frame:
+    """A frame that points up (1), down (-1) or nowhere (0), with or without the spike and the range."""
+    return frame(
+        seconds,
+        momentum=0.001 * direction,
+        size=20.0 if spike else 10.0,
+        high=100.1 if wide else 100.0,
+        ready=ready,
+    )
+
+
+class Watched:
+    """Bursts with a symbol's clock that shows what they do not pass on."""
+
+    def __init__(self, pipe: Pipe = conditions) -> None:
+        self.clock = SymbolClock(InputClock())
+        self.bursts: list[BurstStarted | BurstEnded] = []
+        self.clock.see_burst = self.bursts.append
+        self.tap = Tap(pipe, self.clock)
+
+    def push(self, *frames: Frame) -> Watched:
+        self.tap.push(*frames)
+        return self
+
+    @property
+    def blocked(self) -> list[str | None]:
+        return [burst.blocked for burst in self.bursts if isinstance(burst, BurstEnded)]
+
+
+# ----------------------------------------------------------------------------------------------- signals
+
+
+def test_the_first_tick_that_meets_every_condition_gives_the_signal() -> None:
+    first, second = look(1, spike=True, wide=True, seconds=1), look(1, spike=True, wide=True, seconds=2)
+    [signal] = outputs(conditions, [look(1), first, second])
+    assert (signal.ts, signal.side) == (at(1), Side.LONG)
+
+
+def test_a_signal_carries_what_its_tick_read() -> None:
+    [signal] = outputs(conditions, [look(-1, spike=True, wide=True, seconds=3)])
+    assert isinstance(signal, Signal)
+    assert (signal.symbol, signal.ts, signal.side, signal.price) == ("A", at(3), Side.SHORT, 100.0)
+    assert (signal.momentum, signal.volume_ratio, signal.range) == (-0.001, 2.0, 100.1 / 100 - 1)
+    assert [reading.name for reading in signal.readings] == ["momentum", "volume_spike", "volatility_guard"]
+
+
+def test_a_burst_gives_at_most_one_signal() -> None:
+    assert len(outputs(conditions, [look(1, spike=True, wide=True)] * 10)) == 1
+
+
+def test_conditions_must_be_met_by_one_tick_together() -> None:
+    assert outputs(conditions, [look(1, spike=True), look(1, wide=True)]) == []
+
+
+def test_the_signal_may_come_late_in_the_burst() -> None:
+    values = [look(1), look(1, spike=True), look(1, wide=True), look(1, spike=True, wide=True, seconds=9)]
+    assert [signal.ts for signal in outputs(conditions, values)] == [at(9)]
+
+
+@pytest.mark.parametrize("between", [look(0), look(-1), look(1, ready=False)])
+def test_a_change_of_direction_ends_the_burst_and_the_next_may_signal_again(between: Frame) -> None:
+    strong = look(1, spike=True, wide=True)
+    assert len(outputs(conditions, [strong, strong, between, strong, strong])) == 2
+
+
+def test_a_turn_from_long_to_short_is_a_new_burst() -> None:
+    values = [look(1, spike=True, wide=True), look(-1, spike=True, wide=True)]
+    assert [signal.side for signal in outputs(conditions, values)] == [Side.LONG, Side.SHORT]
+
+
+def test_a_tick_that_is_not_ready_signals_nothing() -> None:
+    assert outputs(conditions, [look(1, spike=True, wide=True, ready=False)]) == []
+
+
+def test_without_a_momentum_condition_a_tick_points_wherever_the_price_moved() -> None:
+    values = [frame(momentum=1e-12), frame(momentum=0.0), frame(momentum=-1e-12), frame(momentum=-0.5)]
+    assert [signal.side for signal in outputs(op.bursts(), values)] == [Side.LONG, Side.SHORT]
+
+
+def test_exactly_the_threshold_points_with_float_noise_forgiven() -> None:
+    values = [frame(momentum=0.0005 - 5e-10), frame(momentum=0), frame(momentum=-0.0005 + 5e-10)]
+    pipe: Pipe = lambda s: s.pipe(op.momentum(0.0005), op.bursts())  # noqa: E731
+    assert [signal.side for signal in outputs(pipe, values)] == [Side.LONG, Side.SHORT]
+    assert outputs(pipe, [frame(momentum=0.0005 - 2e-9), frame(momentum=-0.0005 + 2e-9)]) == []
+
+
+@pytest.mark.xfail(strict=True, reason="asks the tick for its conditions before it looks whether it is a frame")
+def test_bursts_without_a_window_say_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"bursts works on frames but got a Trade: put op\.window\(seconds=\.\.\.\)"):
+        outputs(op.bursts(), [trade(0)])
+
+
+# ------------------------------------------------------------------------------------------- why not
+
+
+@pytest.mark.parametrize(
+    ("looks", "reason"),
+    [
+        ([look(1)], "NO_VOLUME_SPIKE"),
+        ([look(1), look(1, wide=True)], "NO_VOLUME_SPIKE"),
+        ([look(1), look(1, spike=True)], "NO_VOLATILITY"),
+        ([look(1, wide=True), look(1, spike=True)], "NEVER_TOGETHER"),
+        ([look(1, spike=True), look(1, wide=True)], "NEVER_TOGETHER"),
+        ([look(1, spike=True, wide=True)], None),
+        ([look(1), look(1, spike=True, wide=True), look(1)], None),
+    ],
+)
+def test_a_burst_that_ends_says_what_stood_in_the_way(looks: list[Frame], reason: str | None) -> None:
+    watched = Watched().push(*looks)
+    assert watched.blocked == []
+    assert watched.push(look(0)).blocked == [reason]
+
+
+def test_each_burst_has_a_reason_of_its_own() -> None:
+    watched = Watched().push(look(1, spike=True), look(0), look(1), look(-1), look(0))
+    assert watched.blocked == ["NO_VOLATILITY", "NO_VOLUME_SPIKE", "NO_VOLUME_SPIKE"]
+
+
+def test_a_condition_of_one_s_own_gives_the_reason_by_its_name() -> None:
+    def pipe(source: Observable[Any]) -> Observable[Any]:
+        return source.pipe(op.momentum(0.0005), op.condition("narrow", lambda f: f.high, at_most=50), op.bursts())
+
+    assert Watched(pipe).push(look(1), look(0)).blocked == ["NO_NARROW"]
+
+
+def test_a_condition_of_one_s_own_may_name_its_reason() -> None:
+    def pipe(source: Observable[Any]) -> Observable[Any]:
+        own = op.condition("narrow", lambda f: f.high, at_most=50, reason="TOO_WIDE")
+        return source.pipe(op.momentum(0.0005), own, op.bursts())
+
+    assert Watched(pipe).push(look(1), look(0)).blocked == ["TOO_WIDE"]
+
+
+def test_a_running_condition_gates_a_burst_like_any_other() -> None:
+    def pipe(source: Observable[Any]) -> Observable[Any]:
+        return source.pipe(op.momentum(0.0005), op.running_condition("third", _counter, at_least=3), op.bursts())
+
+    watched = Watched(pipe).push(look(1), look(1), look(0), look(1))
+    assert watched.blocked == ["NO_THIRD"]
+    assert len(watched.tap.values) == 1
+
+
+def _counter() -> Any:
+    seen = 0
+
+    def value(_: Frame) -> float:
+        nonlocal seen
+        seen += 1
+        return seen
+
+    return value
+
+
+def test_the_first_condition_in_the_pipe_that_was_never_met_gives_the_reason() -> None:
+    def pipe(source: Observable[Any]) -> Observable[Any]:
+        return source.pipe(op.momentum(0.0005), op.volatility_guard(0.001), op.volume_spike(1.5), op.bursts())
+
+    assert Watched(pipe).push(look(1), look(0)).blocked == ["NO_VOLATILITY"]
+
+
+def test_the_end_of_the_stream_ends_a_burst_that_runs() -> None:
+    watched = Watched().push(look(1))
+    watched.tap.complete()
+    assert watched.blocked == ["NO_VOLUME_SPIKE"]
+    assert watched.tap.completions == 1
+
+
+def test_the_end_of_the_stream_counts_a_burst_once() -> None:
+    watched = Watched().push(look(1), look(0))
+    watched.tap.complete()
+    assert watched.blocked == ["NO_VOLUME_SPIKE"]
+
+
+def test_a_burst_says_when_it_began_and_how_many_ticks_it_had() -> None:
+    watched = Watched().push(look(0), look(-1, seconds=1), look(-1, seconds=2), look(-1, seconds=3), look(0))
+    assert watched.bursts == [
+        BurstStarted("A", at(1), Side.SHORT),
+        BurstEnded("A", Side.SHORT, 3, "NO_VOLUME_SPIKE"),
+    ]
+
+
+def test_the_clock_shows_the_newest_frame_and_how_many_were_ready() -> None:
+    newest = look(0, seconds=9)
+    watched = Watched().push(look(0, ready=False), look(1), newest)
+    assert watched.clock.ready == 2
+    assert watched.clock.frame is not None
+    assert watched.clock.frame.ts == newest.ts
+
+
+def test_who_asked_sees_every_frame() -> None:
+    clock = SymbolClock(InputClock())
+    seen: list[Frame] = []
+    clock.see_frame = seen.append
+    Tap(conditions, clock).push(look(0), look(1), look(1, ready=False))
+    assert len(seen) == 3
+
+
+# ------------------------------------------------------------------------------------------ in a pipe
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [ops.filter(lambda _: True), ops.do_action(lambda _: None), ops.map(lambda value: value)],
+    ids=["filter", "do_action", "map"],
+)
+@pytest.mark.parametrize("place", range(5))
+def test_a_plain_operator_in_between_works_and_changes_nothing(plain: Any, place: int) -> None:
+    parts: list[Any] = [
+        op.window(2.0, 2),
+        op.momentum(0.0005),
+        op.volume_spike(1.5),
+        op.volatility_guard(0.001),
+        op.bursts(),
+    ]
+    values = [trade(n * 0.5, 100 + n % 5 / 10, 1 + n * 7 % 5) for n in range(60)]
+    expected = Watched(chain(*parts))
+    found = Watched(chain(*parts[:place], plain, *parts[place:]))
+    expected.tap.push(*values)
+    found.tap.push(*values)
+    assert len(expected.tap.values) > 3
+    assert found.tap.values == expected.tap.values
+    assert found.bursts == expected.bursts
+    assert found.clock.ready == expected.clock.ready
+
+
+def test_a_signal_comes_at_the_time_of_its_tick() -> None:
+    strong = look(1, spike=True, wide=True)
+    assert_marbles(
+        then(conditions, lambda signal: str(signal.side)),
+        hears="-a-b-b-a-c-|",
+        says="---L-----S-|",
+        heard={"a": look(1), "b": strong, "c": look(-1, spike=True, wide=True)},
+        said={"L": "LONG", "S": "SHORT"},
+    )
+
+
+def test_an_error_of_the_source_goes_through() -> None:
+    assert_marbles(conditions, "-a-#", "---#", {"a": look(1)}, {}, error=RuntimeError("the feed broke"))
+
+
+def test_two_subscriptions_are_independent() -> None:
+    values = [trade(n * 0.25, 100 + n % 5 / 10, 1 + n % 3) for n in range(40)]
+    assert_two_subscriptions_are_independent(whole, values, key=lambda signal: signal)
+
+
+@given(ticks(), st.integers(0, 60))
+def test_a_prefix_of_the_ticks_gives_a_prefix_of_the_signals(values: list[Trade], cut: int) -> None:
+    assert_no_look_ahead(whole, values, cut, key=lambda signal: signal)

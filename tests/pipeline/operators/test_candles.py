@@ -1,0 +1,238 @@
+"""candles: whole seconds of the core's time, also those in which nothing happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from pipeline import operators as op
+from pipeline.clock import NEVER, InputClock, SymbolClock
+from pipeline.events import SECOND, Candle, Trade
+from pipeline.operators.candles import Candles
+from pipeline.operators.lift import Source
+from tests.support.market import at, trade
+from tests.support.ticks import ticks
+
+
+class Exchange:
+    """Ticks pushed at their times into `op.candles()`, and the candles that come out."""
+
+    def __init__(self) -> None:
+        self.time = InputClock()
+        self.clock = SymbolClock(self.time)
+        self.source: Source[Trade] = Source()
+        self.pipe = op.candles()(self.source)
+        self.candles: list[Candle] = []
+
+    def listen(self) -> Exchange:
+        self.pipe.subscribe(self.candles.append, scheduler=self.clock)
+        return self
+
+    def tick(self, seconds: float, price: float) -> Exchange:
+        self.time.advance(at(seconds))
+        self.source.on_next(trade(seconds, price))
+        return self
+
+    def wait(self, seconds: float) -> Exchange:
+        self.time.advance(at(seconds))
+        return self
+
+    @property
+    def closes(self) -> list[tuple[float | None, float]]:
+        return [(candle.previous_close, candle.close) for candle in self.candles]
+
+
+def hot(seconds: float = 0.0) -> tuple[InputClock, Candles]:
+    """The candles of a symbol as its lane keeps them."""
+    time = InputClock()
+    time.advance(at(seconds))
+    return time, Candles(SymbolClock(time))
+
+
+def see(time: InputClock, candles: Candles, seconds: float, price: float) -> None:
+    time.advance(at(seconds))
+    candles.see(trade(seconds, price))
+
+
+# ------------------------------------------------------------------------------------------ as an operator
+
+
+def test_a_candle_closes_at_the_next_whole_second_with_the_last_price() -> None:
+    exchange = Exchange().listen().tick(0.2, 100).tick(0.9, 101)
+    assert exchange.candles == []
+    exchange.wait(1.0)
+    assert exchange.candles == [Candle("A", at(0), at(1), 101.0, None)]
+
+
+def test_a_candle_closes_before_the_tick_of_its_last_moment_is_seen() -> None:
+    assert Exchange().listen().tick(0.2, 100).tick(1.0, 101).closes == [(None, 100.0)]
+
+
+def test_a_second_without_trades_has_a_candle_too() -> None:
+    exchange = Exchange().listen().tick(0.2, 100).wait(3.5)
+    assert exchange.closes == [(None, 100.0), (100.0, 100.0), (100.0, 100.0)]
+    assert [candle.start for candle in exchange.candles] == [at(0), at(1), at(2)]
+
+
+def test_each_candle_knows_the_close_before_it() -> None:
+    exchange = Exchange().listen().tick(0, 100).tick(1, 101).tick(2.5, 102).wait(3)
+    assert exchange.closes == [(None, 100.0), (100.0, 101.0), (101.0, 102.0)]
+
+
+def test_a_tick_on_a_whole_second_opens_the_candle_of_that_second() -> None:
+    exchange = Exchange().listen().tick(5, 100).wait(6)
+    assert [(candle.start, candle.end) for candle in exchange.candles] == [(at(5), at(6))]
+
+
+def test_no_candle_closes_before_the_first_tick() -> None:
+    assert Exchange().listen().wait(10).candles == []
+
+
+def test_the_end_of_the_ticks_is_passed_on() -> None:
+    exchange = Exchange()
+    ended: list[bool] = []
+    exchange.pipe.subscribe(on_completed=lambda: ended.append(True), scheduler=exchange.clock)
+    exchange.source.on_completed()
+    assert ended == [True]
+
+
+def test_a_disposed_subscription_stops_its_timer() -> None:
+    exchange = Exchange()
+    subscription = exchange.pipe.subscribe(exchange.candles.append, scheduler=exchange.clock)
+    exchange.tick(0, 100)
+    subscription.dispose()
+    assert exchange.wait(5).candles == []
+
+
+def test_two_subscriptions_are_independent() -> None:
+    """One that comes later starts with a first candle of its own."""
+    exchange = Exchange().listen().tick(0, 100).tick(1, 101)
+    late: list[Candle] = []
+    exchange.pipe.subscribe(late.append, scheduler=exchange.clock)
+    exchange.tick(2, 102).wait(3)
+    assert exchange.closes == [(None, 100.0), (100.0, 101.0), (101.0, 102.0)]
+    assert [(candle.previous_close, candle.close) for candle in late] == [(None, 102.0)]
+
+
+def test_candles_need_the_time_of_the_core() -> None:
+    source: Source[Trade] = Source()
+    heard: list[Any] = []
+    with pytest.raises(TypeError, match="subscribe with a SymbolClock"):
+        op.candles()(source).subscribe(heard.append)
+
+
+@given(ticks(), st.integers(0, 60))
+def test_a_prefix_of_the_ticks_gives_a_prefix_of_the_candles(values: list[Trade], cut: int) -> None:
+    def run(some: list[Trade]) -> list[Candle]:
+        exchange = Exchange().listen()
+        for tick in some:
+            exchange.time.advance(tick.ts)
+            exchange.source.on_next(tick)
+        return exchange.candles
+
+    part, all_of_it = run(values[:cut]), run(values)
+    assert part == all_of_it[: len(part)]
+
+
+@given(ticks())
+def test_candles_follow_each_other_without_a_hole(values: list[Trade]) -> None:
+    exchange = Exchange().listen()
+    for tick in values:
+        exchange.time.advance(tick.ts)
+        exchange.source.on_next(tick)
+    assert [candle.previous_close for candle in exchange.candles[:1]] in ([], [None])
+    assert all(candle.end - candle.start == SECOND and candle.start % SECOND == 0 for candle in exchange.candles)
+    for before, after in zip(exchange.candles, exchange.candles[1:], strict=False):
+        assert (after.start, after.previous_close) == (before.end, before.close)
+
+
+# ------------------------------------------------------------------------------------- as a lane keeps them
+
+
+def test_while_nobody_listens_no_timer_runs() -> None:
+    time, candles = hot()
+    for second in range(5):
+        see(time, candles, second, 100)
+    assert not candles.observed
+    assert time.next_due == NEVER
+
+
+def test_whoever_comes_in_the_middle_hears_the_candle_that_runs_with_its_predecessor() -> None:
+    time, candles = hot()
+    see(time, candles, 0.5, 100)
+    see(time, candles, 1.5, 101)
+    see(time, candles, 2.2, 102)
+    heard: list[Candle] = []
+    candles.subscribe(heard.append)
+    time.advance(at(3))
+    assert heard == [Candle("A", at(2), at(3), 102.0, 101.0)]
+
+
+def test_whoever_comes_after_a_quiet_time_hears_a_candle_whose_predecessor_was_quiet() -> None:
+    time, candles = hot()
+    see(time, candles, 0.5, 100)
+    see(time, candles, 7.5, 101)
+    heard: list[Candle] = []
+    candles.subscribe(heard.append)
+    time.advance(at(8))
+    assert heard == [Candle("A", at(7), at(8), 101.0, 100.0)]
+
+
+def test_whoever_comes_in_a_quiet_second_hears_a_candle_at_the_last_price() -> None:
+    """No tick came since the candle of second 0, and time went on: second 5 is the one that runs."""
+    time, candles = hot()
+    see(time, candles, 0.5, 100)
+    time.advance(at(5.5))
+    heard: list[Candle] = []
+    candles.subscribe(heard.append)
+    time.advance(at(6))
+    assert heard == [Candle("A", at(5), at(6), 100.0, 100.0)]
+
+
+def test_whoever_comes_in_the_first_candle_hears_it_without_a_predecessor() -> None:
+    time, candles = hot()
+    see(time, candles, 0.5, 100)
+    heard: list[Candle] = []
+    candles.subscribe(heard.append)
+    time.advance(at(1))
+    assert [candle.previous_close for candle in heard] == [None]
+
+
+def test_whoever_leaves_and_comes_back_misses_only_what_closed_between() -> None:
+    time, candles = hot()
+    see(time, candles, 0, 100)
+    heard: list[Candle] = []
+    leaving = candles.subscribe(heard.append)
+    time.advance(at(1))
+    leaving.dispose()
+    assert not candles.observed
+    see(time, candles, 2.5, 102)
+    candles.subscribe(heard.append)
+    see(time, candles, 3.5, 103)
+    assert [(candle.start, candle.previous_close, candle.close) for candle in heard] == [
+        (at(0), None, 100.0),
+        (at(2), 100.0, 102.0),
+    ]
+
+
+def test_several_listeners_hear_the_same_candles_from_one_timer() -> None:
+    time, candles = hot()
+    see(time, candles, 0, 100)
+    first: list[Candle] = []
+    second: list[Candle] = []
+    leaving = candles.subscribe(first.append)
+    candles.subscribe(second.append)
+    time.advance(at(1))
+    leaving.dispose()
+    time.advance(at(2))
+    assert (len(first), len(second)) == (1, 2)
+
+
+def test_the_price_is_the_last_tick_s() -> None:
+    time, candles = hot()
+    assert candles.price == 0
+    see(time, candles, 0, 100)
+    see(time, candles, 0.5, 99)
+    assert candles.price == 99

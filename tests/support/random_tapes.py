@@ -1,0 +1,124 @@
+"""Tapes made by chance: few symbols, prices and sizes, so that bursts, trades, ties and halts are frequent."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from hypothesis import strategies as st
+
+from actors.brokers.simulated import ExecutionSettings
+from actors.core import CoreSettings, Input
+from actors.risk import RiskSettings
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.strategy import StrategySettings
+from tests.support.market import START
+
+SYMBOLS = ("A", "B", "C")
+SIZES = (0.0, 0.5, 1.0, 1.0, 1.0, 2.0, 10.0)
+STEPS = (0, 1, *(SECOND // 10,) * 4, *(SECOND // 4,) * 6, *(SECOND // 2,) * 4, SECOND, SECOND, 3 * SECOND)
+LATE_EVENING = START + 14 * 3600 * SECOND + 1790 * SECOND  # ten seconds before midnight in New York
+
+QUICK = StrategySettings(
+    window_size=2.0,
+    entry_threshold=0.0005,
+    volume_spike_multiplier=1.0,
+    volatility_guard_threshold=0.0005,
+    min_ticks=2,
+    profit_target=0.001,
+    stop_loss=0.001,
+    time_stop_seconds=2.5,
+    flat_seconds=2,
+    flat_threshold=0.0005,
+)
+"""A strategy that finds something in a dozen ticks."""
+
+
+def core_settings() -> st.SearchStrategy[CoreSettings]:
+    """Draw settings around the quick ones, with every loss limit from none to tight."""
+    return st.builds(
+        CoreSettings,
+        st.builds(
+            StrategySettings,
+            window_size=st.sampled_from([1.0, 2.0, 2.5]),
+            entry_threshold=st.sampled_from([0.0005, 0.001]),
+            volume_spike_multiplier=st.sampled_from([0.0, 1.0, 2.0]),
+            volatility_guard_threshold=st.sampled_from([0.0, 0.0005, 0.0015]),
+            min_ticks=st.integers(1, 4),
+            profit_target=st.sampled_from([0.0005, 0.001, 0.01]),
+            stop_loss=st.sampled_from([0.0005, 0.001, 0.01]),
+            time_stop_seconds=st.sampled_from([1.0, 2.5, 100.0]),
+            flat_seconds=st.integers(1, 3),
+            flat_threshold=st.sampled_from([0.0, 0.0005]),
+        ),
+        st.builds(
+            RiskSettings,
+            daily_loss_limit=st.sampled_from([-0.05, -0.0005, -0.0002]),
+            cooldown_trades_after_loss=st.integers(0, 2),
+            position_size=st.sampled_from([1.0, 0.5, 2.0]),
+            starting_equity=st.sampled_from([200.0, 1000.0]),
+            timezone=st.sampled_from(["America/New_York", "UTC", "Asia/Tokyo"]),
+        ),
+        st.builds(
+            ExecutionSettings,
+            fill=st.sampled_from(["quote", "last"]),
+            slippage_bps=st.sampled_from([0.0, 2.0]),
+            fee_per_share=st.sampled_from([0.0, 0.01]),
+        ),
+    )
+
+
+def tapes(*, symbols: tuple[str, ...] = SYMBOLS, most: int = 400) -> st.SearchStrategy[list[Input]]:
+    """Draw a tape of trades, quotes and clocks, with late and refused trades and gaps among them.
+
+    A tape is a seed and a length: dense in decisions, and a failing one still shrinks to its shortest beginning.
+    """
+    return st.builds(
+        lambda seed, length: list(_events(random.Random(seed), symbols, length)),
+        st.integers(0, 2**32),
+        st.integers(30, most),
+    )
+
+
+def _events(chance: random.Random, symbols: tuple[str, ...], length: int) -> Iterator[Input]:
+    ts = chance.choice([START, LATE_EVENING])
+    steps = dict.fromkeys(symbols, 0)
+    for _ in range(length):
+        ts += chance.choice(STEPS)
+        symbol = chance.choice(symbols)
+        steps[symbol] = max(-8, min(8, steps[symbol] + chance.choice([-2, -1, -1, 0, 1, 1, 2])))
+        price = round(100 + 0.05 * steps[symbol], 2)
+        half = chance.choice([0.0, 0.02, 0.05, -0.01])
+        before = ts - chance.choice([0, 0, 0, 0, 0, 0, SECOND])
+        match chance.choice("tttttttttttttttttttttttqqqcrg"):
+            case "t" if chance.random() < 0.5:
+                yield Trade(symbol, before, price, chance.choice(SIZES))
+            case "t":
+                yield Trade(symbol, before, price, chance.choice(SIZES), price - half, price + half)
+            case "q":
+                yield Quote(symbol, before, price - half, price + half)
+            case "c":
+                yield Clock(ts)
+            case "r":
+                yield Refused("bad trade")
+            case _ if chance.random() < 0.3:
+                yield Gap(ts, chance.choice([None, symbol]), "chance")
+
+
+def seeded_tape(seed: int, ticks: int = 3000) -> Iterator[Input]:
+    """Yield a tape that drifts in bursts, the same one for a seed: a fallback where no recorded one is at hand."""
+    chance = random.Random(seed)
+    ts = START
+    price = dict.fromkeys(SYMBOLS, 100.0)
+    drift = dict.fromkeys(SYMBOLS, 0.0)
+    for _ in range(ticks):
+        ts += round(chance.expovariate(4.0) * SECOND)
+        symbol = chance.choice(SYMBOLS)
+        if chance.random() < 0.05:
+            drift[symbol] = chance.choice([-0.03, -0.01, 0.0, 0.0, 0.0, 0.01, 0.03])
+        price[symbol] = round(price[symbol] + drift[symbol] + chance.choice([-0.01, 0.0, 0.01]), 2)
+        size = round(chance.paretovariate(1.5) * (30 if drift[symbol] else 10))
+        yield Trade(symbol, ts, price[symbol], size, round(price[symbol] - 0.01, 2), round(price[symbol] + 0.01, 2))
+        if chance.random() < 0.02:
+            ts += 12 * SECOND
+            yield Clock(ts)
