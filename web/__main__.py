@@ -179,7 +179,7 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int) -> int:
         PipeIn(fd_in, app[HUB], bot_has_gone)
         with suppress(NotImplementedError):  # not on Windows
             loop.add_signal_handler(signal.SIGTERM, end, 0)
-        sender: asyncio.Future[None] = app[SENDER]
+        sender = app[SENDER]
         ends: set[asyncio.Future[Any]] = {done, sender}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if done.done():
