@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from loguru import logger
@@ -129,6 +130,7 @@ class WebSocketFeed(_Feed):
     ) -> None:
         super().__init__(clock, admission, monotonic)
         self.url = url
+        self.name = _without_secrets(url)
         self.connects = 0  # connections made
         self._settings = settings
         self._symbols = tuple(symbols)
@@ -139,7 +141,7 @@ class WebSocketFeed(_Feed):
         self._fault: Exception | None = None
 
     async def _run(self) -> None:
-        self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.url)])
+        self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.name)])
         while True:
             reason = await self._connection()
             if self._fault is not None:
@@ -168,17 +170,19 @@ class WebSocketFeed(_Feed):
             ) as connection:
                 assert isinstance(connection, FrameConnection)
                 self.connects += 1
-                _log.bind(event="feed.connected", url=self.url, connects=self.connects).info(f"connected to {self.url}")
+                _log.bind(event="feed.connected", url=self.name, connects=self.connects).info(
+                    f"connected to {self.name}"
+                )
                 if self._symbols:
                     await connection.send(msgspec.json.encode(Subscribe(self._symbols)).decode())
                 return await self._read(connection)
         except InvalidURI:
-            raise FeedFailed(f"{self.url} is no WebSocket address: it begins with ws:// or wss://") from None
+            raise FeedFailed(f"{self.name} is no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
             status = error.response.status_code
             if status in (401, 403, 404):
                 raise FeedFailed(
-                    f"{self.url} refused the connection with {status}: check the address and keys"
+                    f"{self.name} refused the connection with {status}: check the address and keys"
                 ) from None
             return f"handshake refused with {status}"
         except (InvalidHandshake, EOFError) as error:
@@ -223,6 +227,12 @@ class WebSocketFeed(_Feed):
                 self._emit([Gap(self._now(), None, "reconnected")])
             self._change(FeedState.LIVE)
         self._emit(inputs)
+
+
+def _without_secrets(url: str) -> str:
+    """Return an address as it may be shown and logged: without a user's name, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
 class _StaleWatch:

@@ -146,7 +146,7 @@ class _Bot:
         self._feed = WebSocketFeed(
             url, settings.feed, self._clock, self._admission, monotonic, self._random, options.symbols
         )
-        return url, "mock exchange" if options.feed is None else "feed"
+        return self._feed.name, "mock exchange" if options.feed is None else "feed"
 
     def _start_recorder(self, stack: contextlib.AsyncExitStack) -> Recorder | None:
         if self._options.record is None:

@@ -19,8 +19,8 @@ BELOW_SERVICE = ("pipeline", "actors", "mock_exchange", "web")
 # banned here, they may use a monotonic clock and wait on real things.
 EDGES = {
     "actors/feed.py": "anchors venue time to the monotonic clock, and notices a socket that is open but mute",
+    "actors/frames.py": "is the socket: it hands over what was read from it",
     "actors/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
-    "actors/journal.py": "writes to disk on a thread of its own",
     "actors/supervisor.py": "waits between restarts of an edge, in real seconds",
     "mock_exchange/server.py": "paces the market's events in real time",
 }
