@@ -27,13 +27,15 @@ class Trade(msgspec.Struct, frozen=True, gc=False, tag="trade", tag_field="type"
     id: int  # rises by one from trade to trade of a symbol
 
 
-class Quote(msgspec.Struct, frozen=True, gc=False, tag="quote", tag_field="type"):
-    """The best bid and ask, in force from now on."""
+class Quote(msgspec.Struct, frozen=True, gc=False, tag="quote", tag_field="type", omit_defaults=True):
+    """The best bid and ask, in force from now on, and the shares that wait at them."""
 
     symbol: str
     ts: int
     bid: float
     ask: float
+    bid_size: int | None = None  # None: not told
+    ask_size: int | None = None
 
 
 Event = Trade | Quote

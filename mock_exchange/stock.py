@@ -278,7 +278,7 @@ class Stock:
         return Trade(self._symbol, self._ts(), cents / 100, size, self._bid / 100, self._ask / 100, self._id)
 
     def _quote(self) -> Quote:
-        return Quote(self._symbol, self._ts(), self._bid / 100, self._ask / 100)
+        return Quote(self._symbol, self._ts(), self._bid / 100, self._ask / 100, self._bid_size, self._ask_size)
 
     def _ts(self) -> int:
         """Return the time of one more event; what one arrival causes comes microseconds apart."""

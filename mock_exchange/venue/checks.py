@@ -1,0 +1,115 @@
+"""What an order must be by itself, before anybody's money is looked at."""
+
+from __future__ import annotations
+
+from mock_exchange.venue.money import CENT, DOLLAR
+from mock_exchange.venue.orders import Kind, OrderClass, OrderRequest, Reason, Refusal, Side, TimeInForce
+
+MOST_SHARES = 1_000_000_000
+MOST_PRICE = 10_000_000 * DOLLAR
+MOST_ID_LENGTH = 128
+
+_NEEDS = {
+    Kind.MARKET: (),
+    Kind.LIMIT: ("limit",),
+    Kind.STOP: ("stop",),
+    Kind.STOP_LIMIT: ("limit", "stop"),
+    Kind.TRAILING_STOP: (),
+}
+_WIRE_NAMES = {"limit": "limit_price", "stop": "stop_price"}
+
+
+def flaw(request: OrderRequest, last: int) -> Refusal | None:
+    """Return what is wrong with a request, or None; `last` is where the stock is traded."""
+    message = _shape(request) or _prices(request) or _complex(request, last)
+    return Refusal(Reason.BAD_VALUE, message) if message else None
+
+
+def sub_penny(price: int) -> bool:
+    """Tell whether a price is finer than allowed: a cent from one dollar on, a hundredth of that below."""
+    return price >= DOLLAR and price % CENT != 0
+
+
+def _shape(request: OrderRequest) -> str | None:
+    if not 0 < request.qty <= MOST_SHARES:
+        return "qty must be > 0" if request.qty <= 0 else f"qty must be <= {MOST_SHARES}"
+    if request.client_order_id is not None and len(request.client_order_id) > MOST_ID_LENGTH:
+        return f"client_order_id must be no more than {MOST_ID_LENGTH} characters"
+    for name in ("limit", "stop"):
+        given, needed = getattr(request, name) is not None, name in _NEEDS[request.kind]
+        if needed and not given:
+            return f"{request.kind} orders require {_WIRE_NAMES[name]}"
+        if given and not needed:
+            return f"{request.kind} orders must not have {_WIRE_NAMES[name]}"
+    trails = (request.trail is not None) + (request.trail_bp is not None)
+    if request.kind is Kind.TRAILING_STOP and trails != 1:
+        return "trailing_stop orders require one of trail_price and trail_percent"
+    if request.kind is not Kind.TRAILING_STOP and trails:
+        return f"{request.kind} orders must not have trail_price or trail_percent"
+    at_once = request.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if at_once and request.kind not in (Kind.MARKET, Kind.LIMIT):
+        return f"{request.time_in_force} is for market and limit orders"
+    if request.extended_hours and (request.kind is not Kind.LIMIT or at_once):
+        return "extended hours order must be DAY or GTC limit orders"
+    return None
+
+
+def _prices(request: OrderRequest) -> str | None:
+    prices = {
+        "limit_price": request.limit,
+        "stop_price": request.stop,
+        "trail_price": request.trail,
+        "take_profit.limit_price": request.target,
+        "stop_loss.stop_price": request.stop_loss,
+        "stop_loss.limit_price": request.stop_loss_limit,
+    }
+    for name, price in prices.items():
+        if price is None:
+            continue
+        if not 0 < price <= MOST_PRICE:
+            return f"{name} must be > 0" if price <= 0 else f"{name} must be <= {MOST_PRICE // DOLLAR}"
+        if sub_penny(price):
+            return f"invalid {name} {price / DOLLAR:g}. sub-penny increment does not fulfill minimum pricing criteria"
+    if request.trail_bp is not None and not 0 < request.trail_bp < 10_000:
+        return "trail_percent must be > 0 and < 100"
+    return None
+
+
+def _complex(request: OrderRequest, last: int) -> str | None:
+    legs = (request.target is not None) + (request.stop_loss is not None)
+    if request.order_class is OrderClass.SIMPLE:
+        return "take_profit and stop_loss need an order_class" if legs else None
+    if request.stop_loss is None and request.stop_loss_limit is not None:
+        return "stop_loss.stop_price is required"
+    if request.time_in_force not in (TimeInForce.DAY, TimeInForce.GTC):
+        return "complex orders are only valid for time_in_force day and gtc"
+    if request.extended_hours:
+        return "complex orders do not support extended_hours"
+    if request.order_class is OrderClass.OTO and legs != 1:
+        return "oto orders require either take_profit or stop_loss"
+    if request.order_class is OrderClass.BRACKET and legs != 2:
+        return "bracket orders require take_profit.limit_price and stop_loss.stop_price"
+    if request.order_class is OrderClass.OCO and (legs != 2 or request.kind is not Kind.LIMIT):
+        return "oco orders must be limit orders and require take_profit.limit_price and stop_loss.stop_price"
+    return _leg_prices(request, last)
+
+
+def _leg_prices(request: OrderRequest, last: int) -> str | None:
+    """The target lies beyond the entry's price and the stop before it, by a cent at least."""
+    base = request.limit or request.stop or last
+    if request.order_class is OrderClass.OCO:
+        base = last
+    sign, more, less = (1, ">=", "<=") if _opening(request) is Side.BUY else (-1, "<=", ">=")
+    target, stop = request.target, request.stop_loss
+    if target is not None and request.order_class is not OrderClass.OCO and sign * (target - base) < CENT:
+        return f"take_profit.limit_price must be {more} base_price {'+' if sign > 0 else '-'} 0.01"
+    if stop is not None and sign * (base - stop) < CENT:
+        return f"stop_loss.stop_price must be {less} base_price {'-' if sign > 0 else '+'} 0.01"
+    if target is not None and stop is not None and sign * (target - stop) <= 0:
+        return f"take_profit.limit_price must be {more[0]} stop_loss.stop_price"
+    return None
+
+
+def _opening(request: OrderRequest) -> Side:
+    """Return the side of the position that the legs close."""
+    return request.side.other if request.order_class is OrderClass.OCO else request.side

@@ -1,0 +1,25 @@
+"""Ids that look random and are not: the same venue gives the same ones again."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+
+class Ids:
+    """Makes UUIDs of a name: the venue's seed and start, say, so that two sessions never share one."""
+
+    def __init__(self, name: str) -> None:
+        self._hash = hashlib.blake2b(name.encode(), digest_size=16)
+        self._count = 0
+
+    def next(self) -> str:
+        """Return one more id."""
+        self._count += 1
+        return self.of(f"#{self._count}")
+
+    def of(self, what: str) -> str:
+        """Return the id of something that has a name itself."""
+        digest = self._hash.copy()
+        digest.update(what.encode())
+        return str(uuid.UUID(bytes=digest.digest(), version=4))

@@ -1,0 +1,211 @@
+"""Orders: what is asked for, what becomes of it, and why not.
+
+Prices are in points, sizes in whole shares, times in nanoseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Side(StrEnum):
+    """Which way the shares go."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def other(self) -> Side:
+        """The side that closes what this one opened."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class Kind(StrEnum):
+    """When an order may be filled, and at which price."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+
+
+class TimeInForce(StrEnum):
+    """How long an order stays."""
+
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class OrderClass(StrEnum):
+    """Whether an order stands alone."""
+
+    SIMPLE = "simple"
+    BRACKET = "bracket"  # an entry; once it is done, a profit target and a stop, of which one cancels the other
+    OCO = "oco"  # the two without the entry: the target is the order itself, the stop its leg
+    OTO = "oto"  # an entry and one of the two
+
+
+class Status(StrEnum):
+    """Where an order is in its life."""
+
+    PENDING_NEW = "pending_new"  # taken, not yet in the book
+    HELD = "held"  # a leg that waits for its entry
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    REJECTED = "rejected"
+
+
+class Change(StrEnum):
+    """What happens to an order, by the name under which it is reported."""
+
+    NEW = "new"
+    PARTIAL_FILL = "partial_fill"
+    FILL = "fill"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    REJECTED = "rejected"
+
+
+_ENDS = {
+    Change.CANCELED: Status.CANCELED,
+    Change.EXPIRED: Status.EXPIRED,
+    Change.REPLACED: Status.REPLACED,
+}
+_FILLS = {Change.PARTIAL_FILL: Status.PARTIALLY_FILLED, Change.FILL: Status.FILLED}
+
+TRANSITIONS: dict[Status, dict[Change, Status]] = {
+    Status.PENDING_NEW: {Change.NEW: Status.NEW, Change.REJECTED: Status.REJECTED},
+    Status.HELD: {Change.NEW: Status.NEW, **_ENDS},
+    Status.NEW: {**_FILLS, **_ENDS},
+    Status.PARTIALLY_FILLED: {**_FILLS, **_ENDS},
+    Status.FILLED: {},
+    Status.CANCELED: {},
+    Status.EXPIRED: {},
+    Status.REPLACED: {},
+    Status.REJECTED: {},
+}
+"""What may happen to an order, and what it is then. What is not listed cannot happen."""
+
+WORKING = frozenset({Status.PENDING_NEW, Status.NEW, Status.PARTIALLY_FILLED})
+"""In the book, or about to be."""
+
+OPEN = WORKING | {Status.HELD}
+"""Something may still happen to it."""
+
+
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks for."""
+
+    symbol: str
+    side: Side
+    qty: int
+    kind: Kind = Kind.MARKET
+    time_in_force: TimeInForce = TimeInForce.DAY
+    limit: int | None = None
+    stop: int | None = None
+    trail: int | None = None  # points between the best price and the stop
+    trail_bp: int | None = None  # the same in hundredths of a percent
+    order_class: OrderClass = OrderClass.SIMPLE
+    target: int | None = None  # limit of the take-profit leg
+    stop_loss: int | None = None  # stop of the stop-loss leg
+    stop_loss_limit: int | None = None
+    client_order_id: str | None = None
+    extended_hours: bool = False
+
+
+class Replacement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client wants changed at an order; what is None stays."""
+
+    qty: int | None = None
+    time_in_force: TimeInForce | None = None
+    limit: int | None = None
+    stop: int | None = None
+    trail: int | None = None  # points, or hundredths of a percent if the order trails by percent
+    client_order_id: str | None = None
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order at one moment of its life; what happens to it makes another value of it."""
+
+    id: str
+    client_order_id: str
+    account: str
+    symbol: str
+    side: Side
+    kind: Kind
+    time_in_force: TimeInForce
+    qty: int
+    created_ns: int
+    updated_ns: int
+    number: int  # of the venue's orders; who came first has the lower one
+    order_class: OrderClass = OrderClass.SIMPLE
+    status: Status = Status.PENDING_NEW
+    limit: int | None = None
+    stop: int | None = None
+    trail: int | None = None
+    trail_bp: int | None = None
+    best: int | None = None  # the price from which a trailing stop hangs: the best since it was placed
+    triggered: bool = False  # a stop that was reached: from then on a market or limit order
+    filled: int = 0  # shares
+    paid: int = 0  # points, for all filled shares together
+    extended_hours: bool = False
+    legs: tuple[str, ...] = ()  # ids
+    parent: str | None = None  # id of the order whose leg this is
+    replaces: str | None = None
+    replaced_by: str | None = None
+    ended_ns: int = 0  # when it was filled, canceled, expired, replaced or rejected
+    reserve: int = 0  # points of buying power that a share still to be filled needs; none to close a position
+    holds: bool = False  # whether shares of the position are set aside for it
+
+    @property
+    def left(self) -> int:
+        """Shares still to be filled."""
+        return self.qty - self.filled
+
+
+class Update(msgspec.Struct, frozen=True, kw_only=True):
+    """Something happened to an order: the order as it then was, and its execution if there was one."""
+
+    change: Change
+    order: Order
+    legs: tuple[Order, ...]  # as they were at that moment
+    ts: int
+    execution_id: str
+    price: int | None = None
+    qty: int | None = None
+    position_qty: int | None = None  # of the account in that symbol, after it
+
+
+class Reason(StrEnum):
+    """Why something is refused."""
+
+    BAD_REQUEST = "bad_request"
+    BAD_VALUE = "bad_value"
+    DUPLICATE_CLIENT_ORDER_ID = "duplicate_client_order_id"
+    UNAUTHORIZED = "unauthorized"
+    INSUFFICIENT_BUYING_POWER = "insufficient_buying_power"
+    INSUFFICIENT_SHARES = "insufficient_shares"
+    NOT_FRACTIONABLE = "not_fractionable"
+    POSITION_NOT_FOUND = "position_not_found"
+    ORDER_NOT_FOUND = "order_not_found"
+    ASSET_NOT_FOUND = "asset_not_found"
+    NOT_OPEN = "not_open"
+    TOO_MANY_ORDERS = "too_many_orders"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """No, and why."""
+
+    reason: Reason
+    message: str
+    details: dict[str, str] = {}

@@ -1,0 +1,606 @@
+"""Orders against a displayed market, without a socket and without a clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from mock_exchange.events import SECOND, Quote, Trade
+from mock_exchange.venue.ids import Ids
+from mock_exchange.venue.matching import Matching
+from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.orders import (
+    OPEN,
+    TRANSITIONS,
+    Change,
+    Kind,
+    Order,
+    OrderClass,
+    OrderRequest,
+    Reason,
+    Refusal,
+    Replacement,
+    Side,
+    Status,
+    TimeInForce,
+    Update,
+)
+from mock_exchange.venue.registry import ImpossibleChange, Registry
+
+START = 1_767_623_400 * SECOND
+CASH = 100_000 * DOLLAR
+
+
+class Floor:
+    """A venue with one stock and short words for what happens there."""
+
+    def __init__(self, cash: int = CASH) -> None:
+        self.ts = START
+        self.venue = Matching(["AAPL"], ["ann", "bob"], cash, Ids("test"), START)
+        self.updates: list[Update] = []
+        self.quote(100.00, 100.02)
+
+    def quote(self, bid: float, ask: float, bid_size: int = 1_000, ask_size: int = 1_000) -> None:
+        self.ts += SECOND
+        self.venue.apply(Quote("AAPL", self.ts, bid, ask, bid_size, ask_size))
+        self.updates += self.venue.orders.take_updates()
+
+    def trade(self, price: float, size: int = 1) -> None:
+        self.ts += SECOND
+        self.venue.apply(Trade("AAPL", self.ts, price, size, price, price, 1))
+        self.updates += self.venue.orders.take_updates()
+
+    def ask_for(self, side: Side, qty: int, account: str = "ann", **words: Any) -> Order | Refusal:
+        for name in ("limit", "stop", "trail", "target", "stop_loss", "stop_loss_limit"):
+            if name in words:
+                words[name] = round(words[name] * DOLLAR)
+        if "kind" not in words and "limit" in words:
+            words["kind"] = Kind.LIMIT
+        request = OrderRequest(symbol="AAPL", side=side, qty=qty, **words)
+        answer = self.venue.submit(account, request, self.ts)
+        self.updates += self.venue.orders.take_updates()
+        return answer
+
+    def buy(self, qty: int, account: str = "ann", **words: Any) -> Order:
+        order = self.ask_for(Side.BUY, qty, account, **words)
+        assert isinstance(order, Order), order
+        return order
+
+    def sell(self, qty: int, account: str = "ann", **words: Any) -> Order:
+        order = self.ask_for(Side.SELL, qty, account, **words)
+        assert isinstance(order, Order), order
+        return order
+
+    def refused(self, side: Side, qty: int, **words: Any) -> Refusal:
+        refusal = self.ask_for(side, qty, **words)
+        assert isinstance(refusal, Refusal), refusal
+        return refusal
+
+    def now(self, order: Order) -> Order:
+        return self.venue.orders[order.id]
+
+    def legs(self, order: Order) -> list[Order]:
+        return list(self.venue.orders.legs(self.now(order)))
+
+    def cancel(self, order: Order) -> Order | Refusal:
+        answer = self.venue.cancel(order.account, order.id, self.ts)
+        self.updates += self.venue.orders.take_updates()
+        return answer
+
+    def replace(self, order: Order, **words: Any) -> Order | Refusal:
+        answer = self.venue.replace(order.account, order.id, Replacement(**words), self.ts)
+        self.updates += self.venue.orders.take_updates()
+        return answer
+
+    def fills(self, account: str = "ann") -> list[tuple[str, int | None, float]]:
+        return [
+            (update.order.side.value, update.qty, (update.price or 0) / DOLLAR)
+            for update in self.updates
+            if update.price is not None and update.order.account == account
+        ]
+
+    def changes(self, order: Order) -> list[str]:
+        return [update.change.value for update in self.updates if update.order.id == order.id]
+
+
+# -- kinds of orders -------------------------------------------------------------------------------------------------
+
+
+def test_a_market_order_is_filled_at_the_other_side_of_the_quote() -> None:
+    floor = Floor()
+    order = floor.buy(10)
+    assert order.status is Status.PENDING_NEW
+    assert floor.changes(order) == ["new", "fill"]
+    assert floor.fills() == [("buy", 10, 100.02)]
+    floor.sell(10)
+    assert floor.fills()[-1] == ("sell", 10, 100.0)
+
+
+def test_a_large_order_takes_what_is_displayed_once_and_waits_for_the_next_quote() -> None:
+    floor = Floor()
+    floor.quote(100.00, 100.02, ask_size=300)
+    order = floor.buy(700)
+    assert floor.now(order).status is Status.PARTIALLY_FILLED
+    floor.trade(100.01)
+    assert floor.now(order).filled == 300
+    floor.quote(100.00, 100.05, ask_size=300)
+    floor.quote(100.00, 100.04, ask_size=300)
+    assert floor.fills() == [("buy", 300, 100.02), ("buy", 300, 100.05), ("buy", 100, 100.04)]
+    assert floor.changes(order) == ["new", "partial_fill", "partial_fill", "fill"]
+
+
+def test_what_others_take_at_the_quote_is_displayed_no_more() -> None:
+    floor = Floor()
+    floor.quote(100.00, 100.02, ask_size=300)
+    floor.trade(100.02, size=250)
+    floor.buy(100)
+    assert floor.fills() == [("buy", 50, 100.02)]
+
+
+def test_a_limit_order_waits_for_its_price_and_gets_a_better_one_if_there_is_one() -> None:
+    floor = Floor()
+    order = floor.buy(10, limit=99.99)
+    assert floor.changes(order) == ["new"]
+    floor.quote(99.96, 99.98)
+    assert floor.fills() == [("buy", 10, 99.98)]
+
+
+def test_a_stop_is_reached_by_a_trade_and_filled_like_a_market_order() -> None:
+    floor = Floor()
+    floor.buy(10)
+    stop = floor.sell(10, kind=Kind.STOP, stop=99.50)
+    floor.quote(99.40, 99.42)
+    assert floor.now(stop).filled == 0
+    floor.trade(99.45)
+    assert floor.fills()[-1] == ("sell", 10, 99.40)
+
+
+def test_a_stop_limit_that_is_reached_still_waits_for_its_limit() -> None:
+    floor = Floor()
+    order = floor.buy(10, kind=Kind.STOP_LIMIT, stop=100.50, limit=100.55)
+    floor.trade(100.50)
+    assert floor.fills() == [("buy", 10, 100.02)]
+    late = floor.buy(10, kind=Kind.STOP_LIMIT, stop=101.00, limit=101.05)
+    floor.quote(101.10, 101.12)
+    floor.trade(101.11)
+    assert floor.now(late).status is Status.NEW
+    floor.quote(101.00, 101.04)
+    assert floor.now(late).status is Status.FILLED
+    assert floor.now(order).status is Status.FILLED
+
+
+def test_a_trailing_stop_follows_the_best_price_and_never_goes_back() -> None:
+    floor = Floor()
+    floor.trade(100.00)
+    floor.buy(10)
+    trailing = floor.sell(10, kind=Kind.TRAILING_STOP, trail=0.50)
+    floor.trade(101.00)
+    floor.trade(100.60)
+    assert (floor.now(trailing).best, floor.now(trailing).stop) == (101 * DOLLAR, 1_005_000)
+    floor.trade(100.50)
+    assert floor.now(trailing).status is Status.FILLED
+
+
+def test_a_trailing_stop_may_trail_by_percent() -> None:
+    floor = Floor()
+    floor.trade(100.00)
+    trailing = floor.buy(10, kind=Kind.TRAILING_STOP, trail_bp=100)
+    floor.trade(90.00)
+    assert floor.now(trailing).stop == 909_000
+    floor.trade(90.90)
+    assert floor.now(trailing).status is Status.FILLED
+
+
+# -- how long --------------------------------------------------------------------------------------------------------
+
+
+def test_immediate_or_cancel_takes_what_is_there_and_cancels_the_rest() -> None:
+    floor = Floor()
+    floor.quote(100.00, 100.02, ask_size=300)
+    order = floor.buy(500, time_in_force=TimeInForce.IOC)
+    assert floor.changes(order) == ["new", "partial_fill", "canceled"]
+    assert floor.now(order).filled == 300
+
+
+@pytest.mark.parametrize(("qty", "changes"), [(300, ["new", "fill"]), (301, ["new", "canceled"])])
+def test_fill_or_kill_takes_all_or_nothing(qty: int, changes: list[str]) -> None:
+    floor = Floor()
+    floor.quote(100.00, 100.02, ask_size=300)
+    assert floor.changes(floor.buy(qty, time_in_force=TimeInForce.FOK)) == changes
+
+
+def test_a_day_order_expires_at_the_end_of_the_day_and_one_without_end_stays() -> None:
+    floor = Floor()
+    day, stays = floor.buy(10, limit=99.0), floor.buy(10, limit=99.0, time_in_force=TimeInForce.GTC)
+    floor.ts = floor.venue.day_end - SECOND
+    floor.quote(100.00, 100.02)
+    assert floor.now(day).status is Status.EXPIRED
+    assert floor.now(stays).status is Status.NEW
+
+
+def test_the_equity_at_the_day_s_end_sets_the_margin_of_the_next_day() -> None:
+    floor = Floor()
+    floor.buy(1_000)
+    floor.trade(10.00)
+    floor.ts = floor.venue.day_end - SECOND
+    floor.quote(9.99, 10.00)
+    assert floor.venue.accounts["ann"].last_equity == CASH - 1_000 * 900_200
+    assert floor.venue.accounts["ann"].multiplier == 2
+
+
+# -- priority --------------------------------------------------------------------------------------------------------
+
+
+def test_who_pays_more_comes_first_then_who_came_first() -> None:
+    floor = Floor()
+    low = floor.buy(100, limit=99.90)
+    high = floor.buy(100, "bob", limit=99.95)
+    second = floor.buy(100, limit=99.95)
+    floor.quote(99.88, 99.90, ask_size=250)
+    assert [floor.now(order).filled for order in (high, second, low)] == [100, 100, 50]
+
+
+# -- orders of several parts -----------------------------------------------------------------------------------------
+
+
+def a_bracket(floor: Floor, qty: int = 10, **words: Any) -> Order:
+    return floor.buy(qty, order_class=OrderClass.BRACKET, target=101.0, stop_loss=99.0, **words)
+
+
+def test_the_legs_of_a_bracket_wait_for_the_entry() -> None:
+    floor = Floor()
+    entry = a_bracket(floor, limit=99.90)
+    assert [leg.status for leg in floor.legs(entry)] == [Status.HELD, Status.HELD]
+    floor.quote(99.88, 99.90)
+    assert [leg.status for leg in floor.legs(entry)] == [Status.NEW, Status.NEW]
+
+
+def test_the_target_that_is_filled_cancels_the_stop() -> None:
+    floor = Floor()
+    entry = a_bracket(floor)
+    floor.quote(101.01, 101.03)
+    target, stop = floor.legs(entry)
+    assert (target.status, stop.status) == (Status.FILLED, Status.CANCELED)
+    assert floor.fills() == [("buy", 10, 100.02), ("sell", 10, 101.01)]
+
+
+def test_the_stop_that_is_filled_cancels_the_target() -> None:
+    floor = Floor()
+    entry = a_bracket(floor)
+    floor.quote(98.90, 98.92)
+    floor.trade(98.91)
+    target, stop = floor.legs(entry)
+    assert (target.status, stop.status) == (Status.CANCELED, Status.FILLED)
+    assert floor.venue.accounts["ann"].positions == {}
+
+
+def test_a_leg_that_is_partly_filled_leaves_the_other_as_much() -> None:
+    floor = Floor()
+    entry = a_bracket(floor, 100)
+    floor.quote(101.00, 101.02, bid_size=30)
+    target, stop = floor.legs(entry)
+    assert (target.filled, stop.left) == (30, 70)
+
+
+def test_an_entry_canceled_while_partly_filled_leaves_legs_for_what_was_filled() -> None:
+    floor = Floor()
+    floor.quote(100.00, 100.02, ask_size=30)
+    entry = a_bracket(floor, 100)
+    floor.cancel(entry)
+    assert [(leg.status, leg.qty) for leg in floor.legs(entry)] == [(Status.NEW, 30), (Status.NEW, 30)]
+
+
+def test_an_entry_canceled_before_it_was_filled_takes_its_legs_along() -> None:
+    floor = Floor()
+    entry = a_bracket(floor, limit=99.90)
+    floor.cancel(entry)
+    assert [leg.status for leg in floor.legs(entry)] == [Status.CANCELED, Status.CANCELED]
+
+
+def test_a_leg_that_is_canceled_takes_the_other_along() -> None:
+    floor = Floor()
+    target, stop = floor.legs(a_bracket(floor))
+    floor.cancel(target)
+    assert floor.now(stop).status is Status.CANCELED
+
+
+def test_one_cancels_the_other_closes_a_position_once() -> None:
+    floor = Floor()
+    floor.buy(10)
+    oco = floor.sell(10, limit=101.0, order_class=OrderClass.OCO, target=101.0, stop_loss=99.0)
+    (stop,) = floor.legs(oco)
+    assert (floor.now(oco).status, stop.status) == (Status.NEW, Status.NEW)
+    floor.trade(98.99)
+    assert (floor.now(oco).status, floor.now(stop).status) == (Status.CANCELED, Status.FILLED)
+
+
+def test_one_triggers_the_other() -> None:
+    floor = Floor()
+    (stop,) = floor.legs(floor.buy(10, order_class=OrderClass.OTO, stop_loss=99.0))
+    assert stop.status is Status.NEW
+    assert floor.refused(Side.SELL, 1).reason is Reason.INSUFFICIENT_SHARES  # the stop holds them
+
+
+# -- replacing and canceling -----------------------------------------------------------------------------------------
+
+
+def test_a_replaced_order_is_a_new_one_for_what_is_left_and_goes_to_the_end_of_the_queue() -> None:
+    floor = Floor()
+    first = floor.buy(100, limit=99.90)
+    second = floor.buy(100, limit=99.90)
+    floor.quote(99.88, 99.90, ask_size=40)
+    new = floor.replace(first, time_in_force=TimeInForce.GTC)
+    assert isinstance(new, Order)
+    assert (new.qty, new.replaces, floor.now(first).replaced_by) == (60, first.id, new.id)
+    assert floor.changes(first) == ["new", "partial_fill", "replaced"]
+    floor.quote(99.88, 99.90, ask_size=100)
+    assert (floor.now(second).filled, floor.now(new).filled) == (100, 0)
+
+
+def test_a_leg_can_be_moved_and_keeps_its_relatives() -> None:
+    floor = Floor()
+    entry = a_bracket(floor)
+    target, stop = floor.legs(entry)
+    moved = floor.replace(stop, stop=995_000)
+    assert isinstance(moved, Order)
+    floor.trade(99.50)
+    assert floor.now(moved).status is Status.FILLED
+    assert floor.now(target).status is Status.CANCELED
+
+
+def test_what_has_ended_can_be_neither_canceled_nor_replaced() -> None:
+    floor = Floor()
+    order = floor.buy(10)
+    for refusal in (floor.cancel(order), floor.replace(order, limit=DOLLAR)):
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason is Reason.NOT_OPEN
+        assert refusal.message == 'order is already in "filled" state'
+
+
+def test_another_account_s_order_is_not_found() -> None:
+    floor = Floor()
+    order = floor.buy(10, limit=99.0)
+    refusal = floor.venue.cancel("bob", order.id, floor.ts)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.ORDER_NOT_FOUND
+
+
+def test_a_rejected_order_is_taken_first() -> None:
+    floor = Floor()
+    order = floor.venue.submit("ann", OrderRequest(symbol="AAPL", side=Side.BUY, qty=1), floor.ts, reject=True)
+    assert isinstance(order, Order)
+    assert [update.change for update in floor.venue.orders.take_updates()] == [Change.REJECTED]
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"qty": 0}, "qty must be > 0"),
+        ({"kind": Kind.LIMIT}, "limit orders require limit_price"),
+        ({"kind": Kind.STOP}, "stop orders require stop_price"),
+        ({"kind": Kind.MARKET, "limit": 100.0}, "market orders must not have limit_price"),
+        ({"kind": Kind.TRAILING_STOP}, "trailing_stop orders require one of trail_price and trail_percent"),
+        ({"limit": 100.005}, "sub-penny increment"),
+        ({"limit": -1.0}, "limit_price must be > 0"),
+        ({"kind": Kind.STOP, "stop": 1.0, "time_in_force": TimeInForce.IOC}, "ioc is for market and limit orders"),
+        ({"extended_hours": True}, "extended hours order must be DAY or GTC limit orders"),
+        ({"target": 101.0}, "take_profit and stop_loss need an order_class"),
+        ({"order_class": OrderClass.BRACKET, "target": 101.0}, "bracket orders require"),
+        ({"order_class": OrderClass.OTO}, "oto orders require either"),
+        ({"order_class": OrderClass.BRACKET, "target": 99.0, "stop_loss": 98.0}, "take_profit.limit_price must be >="),
+        ({"order_class": OrderClass.BRACKET, "target": 102.0, "stop_loss": 101.0}, "stop_loss.stop_price must be <="),
+        ({"client_order_id": "x" * 129}, "client_order_id must be no more than 128 characters"),
+    ],
+)
+def test_a_malformed_order_is_refused_with_a_reason(words: dict[str, Any], message: str) -> None:
+    refusal = Floor().refused(Side.BUY, **({"qty": 1} | words))
+    assert refusal.reason is Reason.BAD_VALUE
+    assert message in refusal.message
+
+
+def test_below_a_dollar_prices_are_finer() -> None:
+    floor = Floor()
+    assert floor.now(floor.buy(1, limit=0.1234)).limit == 1_234
+
+
+def test_a_client_order_id_is_taken_once() -> None:
+    floor = Floor()
+    floor.buy(1, client_order_id="mine")
+    assert floor.refused(Side.BUY, 1, client_order_id="mine").reason is Reason.DUPLICATE_CLIENT_ORDER_ID
+    floor.buy(1, "bob", client_order_id="mine")
+
+
+def test_a_position_cannot_be_sold_twice_nor_turned_over() -> None:
+    floor = Floor()
+    floor.buy(10)
+    floor.sell(6, limit=105.0)
+    refusal = floor.refused(Side.SELL, 5)
+    assert refusal.message == "insufficient qty available for order (requested: 5, available: 4)"
+    assert refusal.details == {"available": "4", "existing_qty": "10", "held_for_orders": "6", "symbol": "AAPL"}
+    floor.sell(4)
+
+
+def test_four_times_the_equity_buys_and_not_a_cent_more() -> None:
+    floor = Floor()
+    floor.buy(3_999, limit=100.00, time_in_force=TimeInForce.GTC)
+    refusal = floor.refused(Side.BUY, 2, limit=99.99)
+    assert refusal.reason is Reason.INSUFFICIENT_BUYING_POWER
+    assert refusal.details == {"buying_power": "100", "cost_basis": "199.98"}
+    floor.buy(1, limit=100.00)
+
+
+def test_a_canceled_order_gives_its_buying_power_back() -> None:
+    floor = Floor()
+    floor.cancel(floor.buy(4_000, limit=100.00))
+    floor.buy(4_000, limit=100.00)
+
+
+def test_a_small_account_neither_borrows_nor_sells_short() -> None:
+    floor = Floor(cash=1_999 * DOLLAR)
+    assert floor.refused(Side.BUY, 20, limit=100.0).reason is Reason.INSUFFICIENT_BUYING_POWER
+    assert floor.refused(Side.SELL, 1).message == "account is not allowed to short"
+    floor.buy(19, limit=100.0)
+
+
+# -- the books -------------------------------------------------------------------------------------------------------
+
+
+def test_a_short_sale_earns_when_the_price_falls() -> None:
+    floor = Floor()
+    floor.sell(10)
+    assert floor.venue.accounts["ann"].qty("AAPL") == -10
+    floor.quote(98.98, 99.00)
+    closing = floor.venue.close("ann", "AAPL", None, floor.ts)
+    assert isinstance(closing, Order)
+    account = floor.venue.accounts["ann"]
+    assert (account.positions, account.cash, account.realized) == ({}, CASH + 10 * DOLLAR, 10 * DOLLAR)
+
+
+def test_there_is_nothing_to_close_without_a_position() -> None:
+    floor = Floor()
+    refusal = floor.venue.close("ann", "AAPL", None, floor.ts)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.POSITION_NOT_FOUND
+
+
+def test_what_the_table_does_not_list_cannot_happen() -> None:
+    floor = Floor()
+    order = floor.now(floor.buy(10))
+    with pytest.raises(ImpossibleChange, match="is filled, it cannot be canceled"):
+        floor.venue.orders.change(order, Change.CANCELED, floor.ts)
+
+
+def test_the_oldest_ended_orders_are_forgotten() -> None:
+    floor = Floor()
+    floor.venue.orders = Registry(floor.venue.accounts, Ids("small"), most_ended=3)
+    orders = [floor.buy(1, client_order_id=f"{number}") for number in range(5)]
+    assert isinstance(floor.venue.orders.find("ann", orders[0].id), Refusal)
+    assert floor.now(orders[4]).filled == 1
+    floor.buy(1, client_order_id="0")
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("quote"), st.integers(9_000, 11_000), st.integers(0, 5), st.integers(0, 60)),
+    st.tuples(st.just("trade"), st.integers(9_000, 11_000), st.integers(1, 50)),
+    st.tuples(
+        st.just("order"),
+        st.sampled_from(["ann", "bob"]),
+        st.sampled_from(list(Side)),
+        st.integers(1, 90),
+        st.sampled_from(list(Kind)),
+        st.sampled_from(list(TimeInForce)),
+        st.integers(9_000, 11_000),
+        st.sampled_from(list(OrderClass)),
+    ),
+    st.tuples(st.just("cancel"), st.integers(0, 30)),
+    st.tuples(st.just("replace"), st.integers(0, 30), st.integers(9_000, 11_000)),
+    st.tuples(st.just("close"), st.sampled_from(["ann", "bob"])),
+    st.tuples(st.just("day")),
+)
+
+
+def play(floor: Floor, step: tuple[Any, ...], seen: list[Order]) -> None:
+    """Do one of the steps; whatever is refused does nothing."""
+    match step:
+        case ("quote", cents, spread, size):
+            floor.quote(cents / 100, (cents + spread) / 100, size, size)
+        case ("trade", cents, size):
+            floor.trade(cents / 100, size)
+        case ("order", account, side, qty, kind, time_in_force, cents, order_class):
+            price = cents / 100
+            sign = 1 if (side is Side.BUY) is (order_class is not OrderClass.OCO) else -1
+            words: dict[str, Any] = {"kind": kind, "time_in_force": time_in_force, "order_class": order_class}
+            if kind in (Kind.LIMIT, Kind.STOP_LIMIT):
+                words["limit"] = price
+            if kind in (Kind.STOP, Kind.STOP_LIMIT):
+                words["stop"] = price
+            if kind is Kind.TRAILING_STOP:
+                words["trail"] = 0.5
+            if order_class is not OrderClass.SIMPLE:
+                words["stop_loss"] = price - sign
+            if order_class in (OrderClass.BRACKET, OrderClass.OCO):
+                words["target"] = price + sign
+            answer = floor.ask_for(side, qty, account, **words)
+            if isinstance(answer, Order):
+                seen += [answer, *floor.legs(answer)]
+        case ("cancel", place) if place < len(seen):
+            floor.cancel(seen[place])
+        case ("replace", place, cents) if place < len(seen):
+            limited = seen[place].limit is not None
+            changed = floor.replace(seen[place], **{"limit" if limited else "stop": cents * 100})
+            if isinstance(changed, Order):
+                seen.append(changed)
+        case ("close", account):
+            floor.venue.close(account, "AAPL", None, floor.ts)
+            floor.updates += floor.venue.orders.take_updates()
+        case ("day",):
+            floor.ts = floor.venue.day_end
+            floor.venue.roll(floor.ts)
+            floor.updates += floor.venue.orders.take_updates()
+
+
+def check(floor: Floor) -> None:
+    """Nothing is lost, nothing appears, and what is set aside is what working orders need."""
+    for name, account in floor.venue.accounts.items():
+        fills = [it for it in floor.updates if it.price is not None and it.order.account == name]
+        signed = [((it.qty or 0) if it.order.side is Side.BUY else -(it.qty or 0), it.price or 0) for it in fills]
+        assert account.qty("AAPL") == sum(qty for qty, _ in signed)
+        assert account.cash == CASH - sum(qty * price for qty, price in signed)
+        cost = sum(position.cost for position in account.positions.values())
+        assert account.cash + cost == CASH + account.realized
+        assert account.qty("AAPL") * cost >= 0
+        open_orders = floor.venue.orders.open_orders(name)
+        working = [order for order in open_orders if order.status is not Status.HELD]
+        assert account.reserved == sum(order.reserve * order.left for order in working)
+        assert account.held.get("AAPL", 0) == sum(order.left for order in working if order.holds)
+        for order in floor.venue.orders.every(name, newest_first=False):
+            executed = [it for it in fills if it.order.id == order.id]
+            assert order.filled == sum(it.qty or 0 for it in executed) <= order.qty
+            assert order.paid == sum((it.qty or 0) * (it.price or 0) for it in executed)
+            assert (order.status in OPEN) == (order in open_orders)
+            if order.limit is not None:
+                sign = 1 if order.side is Side.BUY else -1
+                assert all(sign * (it.price or 0) <= sign * order.limit for it in executed)
+
+
+@settings(max_examples=150)
+@given(st.lists(STEPS, max_size=40))
+def test_quantity_and_cash_are_conserved_whatever_happens(steps: list[tuple[Any, ...]]) -> None:
+    floor = Floor()
+    seen: list[Order] = []
+    for step in steps:
+        play(floor, step, seen)
+        check(floor)
+
+
+@settings(max_examples=50)
+@given(st.lists(STEPS, max_size=40))
+def test_updates_follow_the_table_and_the_same_steps_give_the_same_updates(steps: list[tuple[Any, ...]]) -> None:
+    floors = [Floor(), Floor()]
+    for floor in floors:
+        seen: list[Order] = []
+        for step in steps:
+            play(floor, step, seen)
+    assert floors[0].updates == floors[1].updates
+    statuses: dict[str, Status] = {}
+    for update in floors[0].updates:
+        before = statuses.get(update.order.id, Status.HELD if update.order.parent else Status.PENDING_NEW)
+        assert TRANSITIONS[before][update.change] is update.order.status
+        statuses[update.order.id] = update.order.status
+    executions = [update.execution_id for update in floors[0].updates]
+    assert len(executions) == len(set(executions))
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 500), st.lists(st.integers(1, 200), min_size=1, max_size=8))
+def test_no_more_is_filled_than_was_displayed(displayed: int, wanted: list[int]) -> None:
+    floor = Floor()
+    floor.quote(100.00, 100.02, ask_size=displayed)
+    for place, qty in enumerate(wanted):
+        floor.buy(qty, ("ann", "bob")[place % 2])
+    assert sum(qty or 0 for name in ("ann", "bob") for _, qty, _ in floor.fills(name)) == min(displayed, sum(wanted))
