@@ -1,0 +1,624 @@
+"""Feeds: one connection at a time, back after every loss, and nothing but sound events out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+from websockets.asyncio.server import ServerConnection
+
+from actors.feed import BackOff, Batch, FeedFailed, FeedSettings, TapeFeed
+from actors.messages import FeedChanged, FeedState, Refusal
+from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, UNKNOWN_SYMBOL, Admission, AdmissionSettings
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.strategy import StrategySettings
+from pipeline.venue_clock import VenueClock
+from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
+from tests.support.live import (
+    HASTY,
+    Heard,
+    a_venue,
+    events_logged,
+    feeds_ended,
+    hello,
+    listening_to,
+    print_of,
+    says,
+    stay,
+)
+from tests.support.market import START, trade
+from tests.support.sessions import Session
+
+CONNECTING, LIVE, STALE, DOWN = FeedState.CONNECTING, FeedState.LIVE, FeedState.STALE, FeedState.DOWN
+
+
+def refused(heard: Heard) -> list[str]:
+    return [event.reason for event in heard.of(Refused)]
+
+
+# -------------------------------------------------------------------------------------------------------- back-off
+
+
+@given(st.floats(0.001, 1.0), st.floats(1.0, 60.0), st.integers(0, 2**32), st.integers(1, 100))
+def test_delays_double_up_to_the_most_and_are_shortened_by_chance_to_no_less_than_half(
+    first: float, most: float, seed: int, failures: int
+) -> None:
+    back_off = BackOff(first, most, Random(seed))
+    for failure in range(failures):
+        whole = min(most, first * 2**failure)
+        assert whole / 2 <= back_off.next() <= whole
+    assert back_off.failures == failures
+
+
+def test_the_same_chance_gives_the_same_delays_and_another_gives_others() -> None:
+    def delays(seed: int) -> list[float]:
+        back_off = BackOff(1.0, 60.0, Random(seed))
+        return [back_off.next() for _ in range(8)]
+
+    assert delays(1) == delays(1)
+    assert delays(1) != delays(2)
+
+
+def test_after_a_reset_delays_start_over() -> None:
+    back_off = BackOff(1.0, 60.0, Random(1))
+    for _ in range(9):
+        back_off.next()
+    back_off.reset()
+    assert back_off.next() <= 1.0
+
+
+# ------------------------------------------------------------------------------------------------- one connection
+
+
+def test_a_feed_says_that_it_connects_and_with_the_first_tick_that_it_is_live() -> None:
+    async def scenario() -> None:
+        async with a_venue(says(hello(), print_of(1), print_of(2))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: listener.heard.ids == [1, 2])
+            assert listener.heard.states == [CONNECTING, LIVE]
+            assert listener.heard.inputs[-3:-1] == [
+                FeedChanged(LIVE, listener.heard.of(FeedChanged)[1].ts),
+                print_of(1),
+            ]
+            assert listener.feed.connects == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_hello_alone_makes_no_feed_live() -> None:
+    async def scenario() -> None:
+        async with a_venue(says(hello(rate=5.0))) as venue, listening_to(venue.url) as listener:
+            async with asyncio.timeout(20):
+                while listener.feed.clock.rate != 5.0:  # noqa: ASYNC110  # the clock has nobody to tell
+                    await asyncio.sleep(0.001)
+            assert listener.heard.states == [CONNECTING]
+
+    asyncio.run(scenario())
+
+
+def test_a_hello_sets_venue_time_and_its_rate() -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(hello(START, 1000.0), print_of(1))) as venue,
+            listening_to(venue.url, settings=HASTY) as listener,
+        ):
+            await listener.heard.until(lambda: bool(listener.heard.ids))
+            now = listener.feed.clock.now(time.monotonic_ns())
+            assert now is not None
+            assert now >= START
+            assert listener.feed.clock.rate == 1000.0
+            assert listener.heard.of(FeedChanged)[-1].ts >= START
+
+    asyncio.run(scenario())
+
+
+def test_the_wanted_symbols_are_asked_for_and_no_others_enter() -> None:
+    async def scenario() -> None:
+        script = says(hello(), print_of(1, symbol="A"), print_of(2, symbol="X"), print_of(3, symbol="B"))
+        async with a_venue(script) as venue, listening_to(venue.url, "A", "B") as listener:
+            await venue.until(lambda: bool(venue.said and venue.said[0]))
+            await listener.heard.until(lambda: listener.heard.ids == [1, 3])
+            assert [json.loads(word) for word in venue.said[0]] == [{"type": "subscribe", "symbols": ["A", "B"]}]
+            assert refused(listener.heard) == [UNKNOWN_SYMBOL]
+
+    asyncio.run(scenario())
+
+
+def test_without_a_wish_nothing_is_asked_for() -> None:
+    async def scenario() -> None:
+        async with a_venue(says(print_of(1))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.ids))
+            assert venue.said == [[]]
+
+    asyncio.run(scenario())
+
+
+def test_frames_of_one_event_of_lines_of_an_array_and_of_bytes_are_all_read() -> None:
+    one, two, three, four, five, six = (msgspec.json.encode(print_of(number)) for number in range(1, 7))
+
+    async def scenario() -> None:
+        frames = (
+            one.decode(),
+            (two + b"\n" + three + b"\n").decode(),
+            (b"[" + four + b"," + five + b"]").decode(),
+            six,
+        )
+        async with a_venue(says(*frames)) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: len(listener.heard.ids) == 6)
+            assert listener.heard.ids == [1, 2, 3, 4, 5, 6]
+
+    asyncio.run(scenario())
+
+
+def test_a_message_in_fragments_is_one_message() -> None:
+    async def scenario() -> None:
+        async def in_parts(connection: ServerConnection) -> None:
+            text = msgspec.json.encode(print_of(1)).decode()
+            await connection.send([text[:10], text[10:30], text[30:]])
+            await connection.send(msgspec.json.encode(print_of(2)).decode())
+            await stay(connection)
+
+        async with a_venue(in_parts) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: len(listener.heard.ids) == 2)
+            assert listener.heard.ids == [1, 2]
+
+    asyncio.run(scenario())
+
+
+def test_a_feed_has_one_subscriber() -> None:
+    async def scenario() -> None:
+        async with a_venue(stay) as venue, listening_to(venue.url) as listener:
+            with pytest.raises(RuntimeError, match="one subscriber"):
+                listener.feed.subscribe(Heard())
+
+    asyncio.run(scenario())
+
+
+def test_a_feed_that_is_disposed_of_closes_its_connection() -> None:
+    async def scenario() -> None:
+        async with a_venue(stay) as venue, listening_to(venue.url) as listener:
+            await venue.until(lambda: bool(venue.connections))
+            listener.subscription.dispose()
+            await asyncio.wait_for(venue.connections[0].wait_closed(), 20)
+            await feeds_ended()
+            assert not listener.heard.errors
+            assert not listener.heard.ended
+            assert venue.asked == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_the_subscriber_raises_ends_the_feed_and_is_handed_back_to_it() -> None:
+    def fail(batch: Batch) -> None:
+        if any(isinstance(event, Trade) for event in batch):
+            raise ZeroDivisionError("the core failed")
+
+    async def scenario() -> None:
+        async with a_venue(says(print_of(1))) as venue, listening_to(venue.url, take=fail) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.errors))
+            assert isinstance(listener.heard.errors[0], ZeroDivisionError)
+            await feeds_ended()
+            assert venue.asked == 1
+
+    asyncio.run(scenario())
+
+
+# --------------------------------------------------------------------------------------------- lost connections
+
+
+def test_ten_drops_are_ten_reconnects_and_every_first_tick_counts_once() -> None:
+    async def scenario() -> None:
+        # Each connection repeats the last two trades of the one before, as venues do.
+        scripts = [says(*(print_of(3 * n + k) for k in range(-2, 3)), then=None) for n in range(10)]
+        async with (
+            a_venue(*scripts, says(print_of(30), print_of(31)), asks=True) as venue,
+            listening_to(venue.url, "A") as listener,
+        ):
+            heard = listener.heard
+            await heard.until(lambda: 31 in heard.ids)
+            assert listener.feed.connects == 11
+            assert venue.asked == 11
+            assert [[json.loads(word)["type"] for word in said] for said in venue.said] == [["subscribe"]] * 11
+            assert heard.ids == list(range(-2, 32))
+            assert refused(heard) == [DUPLICATE] * 18
+            assert heard.states == [CONNECTING, LIVE, *[DOWN, CONNECTING, LIVE] * 10]
+            assert len(heard.of(Gap)) == 10
+
+    asyncio.run(scenario())
+
+
+def test_the_gap_of_a_reconnect_stands_before_what_comes_after_it() -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(print_of(1), then=None), says(print_of(2), print_of(3))) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            heard = listener.heard
+            await heard.until(lambda: heard.ids == [1, 2, 3])
+            kinds = [type(event) for event in heard.inputs]
+            assert kinds == [FeedChanged] * 2 + [Trade] + [FeedChanged] * 2 + [Gap, FeedChanged, Trade, Trade]
+            (gap,) = heard.of(Gap)
+            assert gap.symbol is None
+            assert gap.ts >= print_of(1).ts
+
+    asyncio.run(scenario())
+
+
+def test_there_is_no_gap_before_the_first_data() -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(then=None), says(hello(), then=None), says(print_of(1), print_of(2))) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            await listener.heard.until(lambda: listener.heard.ids == [1, 2])
+            assert not listener.heard.of(Gap)
+            assert listener.feed.connects == 3
+
+    asyncio.run(scenario())
+
+
+def test_delays_grow_until_the_first_data_comes_and_only_that_resets_them() -> None:
+    settings = FeedSettings(first_delay_s=0.004, most_delay_s=0.02)
+
+    async def scenario() -> None:
+        greeting = says(hello(), then=None)  # a greeting is no data
+        scripts = [greeting] * 5 + [says(print_of(1), then=None)] + [greeting] * 3 + [says(print_of(2))]
+        with events_logged() as events:
+            async with a_venue(*scripts) as venue, listening_to(venue.url, settings=settings, seed=3) as listener:
+                await listener.heard.until(lambda: 2 in listener.heard.ids)
+        waits = [event for event in events if event.get("event") == "feed.reconnecting"]
+        assert [wait["failures"] for wait in waits] == [1, 2, 3, 4, 5, 1, 2, 3, 4]
+        chance = Random(3)
+        for wait in waits:
+            delay = min(0.02, 0.004 * 2 ** (wait["failures"] - 1)) * (0.5 + chance.random() / 2)
+            assert wait["delay_s"] == pytest.approx(delay, abs=0.0006)  # it is logged in whole milliseconds
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_venue_that_is_busy_is_tried_again(status: int) -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(print_of(1)), statuses=(status,) * 3) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            await listener.heard.until(lambda: listener.heard.ids == [1])
+            assert venue.asked == 4
+            assert listener.feed.connects == 1
+            assert listener.heard.states == [CONNECTING, *[DOWN, CONNECTING] * 3, LIVE]
+            assert str(status) in listener.heard.of(FeedChanged)[1].reason
+            assert not listener.heard.of(Gap)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_venue_that_refuses_us_is_asked_once_and_the_operator_is_told(status: int) -> None:
+    async def scenario() -> None:
+        async with a_venue(stay, statuses=(status,) * 9) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.errors))
+            await feeds_ended()
+            (error,) = listener.heard.errors
+            assert isinstance(error, FeedFailed)
+            assert str(status) in str(error)
+            assert venue.url in str(error)
+            assert listener.heard.inputs[-1].state is DOWN
+            assert listener.heard.inputs[-1].reason == str(error)
+            assert venue.asked == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1", "ws://"])
+def test_an_address_that_is_none_ends_the_feed_with_a_sentence(url: str) -> None:
+    async def scenario() -> None:
+        async with listening_to(url) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.errors))
+            assert isinstance(listener.heard.errors[0], FeedFailed)
+            assert url in str(listener.heard.errors[0])
+
+    asyncio.run(scenario())
+
+
+def test_a_venue_that_is_not_there_is_waited_for() -> None:
+    async def scenario() -> None:
+        async with a_venue(stay) as venue:
+            url = venue.url
+        async with listening_to(url) as listener:
+            await listener.heard.until(lambda: len(listener.heard.states) >= 6)
+            assert listener.heard.states[:6] == [CONNECTING, DOWN] * 3
+            assert not listener.heard.errors
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_does_not_speak_http_is_tried_again() -> None:
+    async def scenario() -> None:
+        calls = 0
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal calls
+            calls += 1
+            writer.write(b"\x00\x01 SSH-2.0 hello\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        async with server, listening_to(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}") as listener:
+            await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 2)
+            assert calls >= 2
+            assert not listener.heard.errors
+
+    asyncio.run(scenario())
+
+
+def test_a_handshake_that_is_not_answered_is_given_up() -> None:
+    async def scenario() -> None:
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(mute, "127.0.0.1", 0)
+        impatient = msgspec.structs.replace(HASTY, open_timeout_s=0.02)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, listening_to(url, settings=impatient) as listener:
+            await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 2)
+            assert not listener.heard.errors
+
+    asyncio.run(scenario())
+
+
+# ------------------------------------------------------------------------------------------------------ mute sockets
+
+
+def test_a_socket_that_is_open_but_mute_is_stale_and_then_left() -> None:
+    impatient = msgspec.structs.replace(HASTY, stale_after_s=0.05)
+
+    async def scenario() -> None:
+        async with (
+            a_venue(says(print_of(1)), says(print_of(2), print_of(3))) as venue,
+            listening_to(venue.url, settings=impatient) as listener,
+        ):
+            heard = listener.heard
+            await heard.until(lambda: 3 in heard.ids)
+            assert heard.states[:6] == [CONNECTING, LIVE, STALE, DOWN, CONNECTING, LIVE]
+            assert heard.ids == [1, 2, 3]
+
+    asyncio.run(scenario())
+
+
+def test_while_a_feed_is_stale_entries_are_refused_and_exits_fire_on_the_clock() -> None:
+    impatient = msgspec.structs.replace(HASTY, stale_after_s=0.05, first_delay_s=30.0, most_delay_s=30.0)
+    patient_exits = StrategySettings(profit_target=1, stop_loss=0.5, time_stop_seconds=8, flat_seconds=1000)
+
+    async def scenario() -> None:
+        bot = Session(strategy=patient_exits)
+        enter = Trade("A", START, 100.0, 10.0, None, None, "LONG")
+        async with (
+            a_venue(says(hello(), enter)) as venue,
+            listening_to(venue.url, settings=impatient, take=lambda batch: bot.core.run(batch)) as listener,
+        ):
+            await listener.heard.until(lambda: STALE in listener.heard.states)
+            assert len(bot.core.positions.open) == 1
+            bot.feed(trade(1, says="LONG", symbol="B"))
+            assert bot.verdicts == [None, Refusal.STALE_FEED]
+            bot.feed(Clock(START + 60 * SECOND))
+            assert bot.exits == ["TIME"]
+
+    asyncio.run(scenario())
+
+
+# ------------------------------------------------------------------------------------------------- malformed frames
+
+GOOD = json.dumps({"type": "trade", "symbol": "A", "ts": START, "price": 100.0, "size": 1.0})
+
+
+def changed(**fields: Any) -> str:
+    return json.dumps(json.loads(GOOD) | fields)
+
+
+MALFORMED: dict[str, tuple[str | bytes, list[str]]] = {
+    "truncated": (GOOD[:-9], [NOT_JSON]),
+    "not JSON": ("nonsense", [NOT_JSON]),
+    "bad UTF-8 in a binary frame": (b'{"type":"trade","symbol":"\xff\xfe"}', [NOT_JSON]),
+    "binary": (bytes(range(128, 256)), [NOT_JSON]),
+    "empty": ("", []),
+    "empty and binary": (b"", []),
+    "null": ("null", [NOT_AN_OBJECT]),
+    "a number": ("17", [NOT_AN_OBJECT]),
+    "10,000 levels deep": ("[" * 10_000 + "]" * 10_000, [NOT_JSON]),
+    "10,000 levels deep and cut": ("[" * 10_000, [NOT_JSON]),
+    "a price as a string": (changed(price="100"), [BAD_TRADE]),
+    "a price of NaN": (changed(price=float("nan")), [BAD_TRADE]),
+    "a price without end": (changed(price=float("inf")), [BAD_TRADE]),
+    "a price of 0": (changed(price=0), [BAD_TRADE]),
+    "a negative price": (changed(price=-1), [BAD_TRADE]),
+    "a size of NaN": (changed(size=float("nan")), [BAD_TRADE]),
+    "a negative size": (changed(size=-1), [BAD_TRADE]),
+    "a price of 1e308": (changed(price=1e308), ["price collar"]),
+    "a time as a float": (changed(ts=START + 0.5), [BAD_TRADE]),
+    "an hour ahead": (changed(ts=START + 3600 * SECOND), [IMPLAUSIBLE_TIME]),
+    "an hour behind": (changed(ts=START - 3600 * SECOND), [IMPLAUSIBLE_TIME]),
+    "no symbol": (changed(symbol=""), [BAD_TRADE]),
+    "a type that nobody knows": ('{"type":"status","message":"x"}', []),
+    "no type": ('{"message":"x"}', []),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_frame_is_dropped_and_counted_and_the_next_tick_is_processed(name: str) -> None:
+    frame, reasons = MALFORMED[name]
+
+    async def scenario() -> None:
+        async with (
+            a_venue(says(hello(), print_of(1), frame, print_of(2))) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            heard = listener.heard
+            await heard.until(lambda: 2 in heard.ids)
+            assert heard.ids == [1, 2]
+            assert refused(heard) == reasons
+            assert heard.states == [CONNECTING, LIVE]
+            assert listener.feed.connects == 1
+
+    asyncio.run(scenario())
+
+
+def test_text_that_is_no_utf_8_is_dropped_or_costs_the_connection_and_no_more() -> None:
+    async def scenario() -> None:
+        async def bad_text(connection: ServerConnection) -> None:
+            await connection.send(b'{"type":"trade","symbol":"\xff"}', text=True)
+            await connection.send(msgspec.json.encode(print_of(1)), text=True)
+            await stay(connection)
+
+        async with a_venue(bad_text, says(print_of(1))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: 1 in listener.heard.ids)
+            assert not listener.heard.errors
+
+    asyncio.run(scenario())
+
+
+def test_a_frame_of_two_mebibytes_closes_the_connection_and_the_feed_comes_back() -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(print_of(1), "x" * (2 << 20)), says(print_of(2))) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            await listener.heard.until(lambda: listener.heard.ids == [1, 2])
+            assert venue.connections[0].close_code == 1009
+            assert listener.feed.connects == 2
+            assert not refused(listener.heard)
+
+    asyncio.run(scenario())
+
+
+def test_a_message_of_two_mebibytes_in_fragments_is_refused_too() -> None:
+    async def scenario() -> None:
+        async def in_parts(connection: ServerConnection) -> None:
+            await connection.send(["x" * (1 << 19)] * 4)
+            await stay(connection)
+
+        async with a_venue(in_parts, says(print_of(1))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: listener.heard.ids == [1])
+            assert venue.connections[0].close_code == 1009
+
+    asyncio.run(scenario())
+
+
+def test_a_thousand_trades_at_once_all_arrive_in_order() -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(hello(), *(print_of(number) for number in range(1000)))) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            await listener.heard.until(lambda: 999 in listener.heard.ids)
+            assert listener.heard.ids == list(range(1000))
+
+    asyncio.run(scenario())
+
+
+# ------------------------------------------------------------------------------------------------------------- tapes
+
+
+def a_tape_feed(batches: Iterator[Batch], *symbols: str, rate: float = 1000.0) -> tuple[TapeFeed, Heard]:
+    clock = VenueClock()
+    admission = Admission(AdmissionSettings(), clock, symbols)
+    return TapeFeed(batches, rate, clock, admission, time.monotonic_ns), Heard()
+
+
+def play(batches: list[Batch], *symbols: str, rate: float = 1000.0) -> Heard:
+    """Play a tape to its end, and return what was heard."""
+
+    async def scenario() -> Heard:
+        feed, heard = a_tape_feed(iter(batches), *symbols, rate=rate)
+        feed.subscribe(heard)
+        await heard.until(lambda: heard.ended or bool(heard.errors))
+        return heard
+
+    return asyncio.run(scenario())
+
+
+def test_a_tape_is_played_to_its_end_in_its_order() -> None:
+    batches: list[Batch] = [
+        [print_of(1), Quote("A", START + 1, 99.0, 101.0)],
+        [],
+        [Clock(START + SECOND), print_of(2000)],
+    ]
+    heard = play(batches)
+    assert heard.ended
+    assert [event for event in heard.inputs if not isinstance(event, FeedChanged)] == [e for b in batches for e in b]
+    assert heard.states == [CONNECTING, LIVE]
+
+
+def test_a_tape_passes_admission() -> None:
+    heard = play([[print_of(1), print_of(1), print_of(2, symbol="X"), Refused(NOT_JSON), print_of(3)]], "A")
+    assert heard.ids == [1, 3]
+    assert refused(heard) == [DUPLICATE, UNKNOWN_SYMBOL, NOT_JSON]
+
+
+def test_what_is_recorded_of_a_session_beside_the_market_is_not_played() -> None:
+    heard = play([[print_of(1), Gap(START + 1), FeedChanged(DOWN, START + 2), print_of(2)]])
+    assert heard.ids == [1, 2]
+    assert not heard.of(Gap)
+    assert heard.states == [CONNECTING, LIVE]
+
+
+def test_an_empty_tape_ends_at_once() -> None:
+    assert play([]).ended
+    assert play([[]]).states == [CONNECTING]
+
+
+def test_nothing_of_a_tape_is_heard_before_its_time() -> None:
+    async def scenario() -> None:
+        feed, heard = a_tape_feed(iter([[print_of(1), print_of(2, ts=START + 3600 * SECOND)]]), rate=1.0)
+        subscription = feed.subscribe(heard)
+        await heard.until(lambda: heard.ids == [1])
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert heard.ids == [1]
+        subscription.dispose()
+        await feeds_ended()
+        assert not heard.ended
+
+    asyncio.run(scenario())
+
+
+def test_a_tape_that_cannot_be_read_on_says_so_to_its_subscriber() -> None:
+    def torn() -> Iterator[Batch]:
+        yield [print_of(1)]
+        raise EOFError("the tape is torn")
+
+    async def scenario() -> None:
+        feed, heard = a_tape_feed(torn())
+        feed.subscribe(heard)
+        await heard.until(lambda: bool(heard.errors))
+        assert isinstance(heard.errors[0], EOFError)
+        assert heard.ids == [1]
+
+    asyncio.run(scenario())
+
+
+def test_a_tape_behind_its_time_lets_others_have_their_turn() -> None:
+    async def scenario() -> None:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        feed, heard = a_tape_feed(iter([[print_of(number)] for number in range(100)]), rate=1e9)
+        task = asyncio.create_task(other())
+        feed.subscribe(heard)
+        await heard.until(lambda: heard.ended)
+        task.cancel()
+        assert turns >= 100
+
+    asyncio.run(scenario())

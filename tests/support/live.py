@@ -1,0 +1,258 @@
+"""A venue that does as a test tells it, a feed that listens to it, and loguru put back as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from random import Random
+from typing import Any, TypeVar
+
+import msgspec
+from loguru import logger
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from actors.feed import Batch, FeedSettings, WebSocketFeed
+from actors.messages import FeedChanged, FeedState
+from pipeline.admission import Admission, AdmissionSettings
+from pipeline.events import SECOND, Trade
+from pipeline.venue_clock import VenueClock
+from tests.support.market import START
+
+PATIENCE_S = 20
+"""Real seconds after which something that has to happen is given up; nothing waits that long when all is well."""
+
+HASTY = FeedSettings(first_delay_s=0.002, most_delay_s=0.01)
+"""A feed that reconnects at once, as far as a test is concerned."""
+
+TRUSTING = AdmissionSettings()
+"""What a live feed may say by default."""
+
+F = TypeVar("F")
+
+Script = Callable[[ServerConnection], Awaitable[None]]
+"""What the venue does with one connection; when it returns, the connection is closed."""
+
+
+# ------------------------------------------------------------------------------------------------------- the venue
+
+
+class Venue:
+    """A WebSocket server on loopback. Each connection is served by the next script, the last one serving all others.
+
+    The first handshakes are refused with `statuses`. One that `asks` says nothing before its client has subscribed.
+    """
+
+    def __init__(self, *scripts: Script, statuses: tuple[int, ...] = (), asks: bool = False) -> None:
+        self.url = ""
+        self.asked = 0  # handshakes, refused ones among them
+        self.connections: list[ServerConnection] = []
+        self.said: list[list[str]] = []  # what each client said
+        self._scripts = scripts
+        self._statuses = list(statuses)
+        self._asks = asks
+        self._news = asyncio.Event()
+
+    async def handshake(self, connection: ServerConnection, _: Request) -> Response | None:
+        self.asked += 1
+        self._news.set()
+        return connection.respond(self._statuses.pop(0), "no\n") if self._statuses else None
+
+    async def serve(self, connection: ServerConnection) -> None:
+        place = len(self.connections)
+        self.connections.append(connection)
+        said: list[str] = []
+        self.said.append(said)
+        hearing = asyncio.create_task(self._hear(connection, said))
+        try:
+            if self._asks:
+                await self.until(lambda: bool(said))
+            with contextlib.suppress(ConnectionClosed):
+                await self._scripts[min(place, len(self._scripts) - 1)](connection)
+        finally:
+            await connection.close()
+            await asyncio.wait([hearing])
+            self._news.set()
+
+    async def _hear(self, connection: ServerConnection, said: list[str]) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for message in connection:
+                said.append(str(message))
+                self._news.set()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of the venue."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():
+                self._news.clear()
+                await self._news.wait()
+
+
+@contextlib.asynccontextmanager
+async def a_venue(*scripts: Script, statuses: tuple[int, ...] = (), asks: bool = False) -> AsyncIterator[Venue]:
+    """Open a venue on a port that the system gives."""
+    venue = Venue(*scripts, statuses=statuses, asks=asks)
+    options: dict[str, Any] = {"compression": None, "close_timeout": 1, "process_request": venue.handshake}
+    async with serve(venue.serve, "127.0.0.1", 0, **options) as server:
+        venue.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield venue
+
+
+async def stay(connection: ServerConnection) -> None:
+    """Keep a connection open and say nothing."""
+    await connection.wait_closed()
+
+
+def says(*frames: str | bytes | msgspec.Struct, then: Script | None = stay) -> Script:
+    """Send some frames, then go on as another script does; without one, drop the connection."""
+
+    async def script(connection: ServerConnection) -> None:
+        for frame in frames:
+            await connection.send(frame if isinstance(frame, str | bytes) else msgspec.json.encode(frame).decode())
+        if then is None:
+            drop(connection)
+        else:
+            await then(connection)
+
+    return script
+
+
+def drop(connection: ServerConnection) -> None:
+    """Lose a connection as a network does: no closing handshake, but what was sent before arrives."""
+    connection.transport.close()
+
+
+def hello(ts: int = START, rate: float = 1.0) -> str:
+    return json.dumps({"type": "hello", "venue": "test", "ts": ts, "rate": rate})
+
+
+def print_of(number: int, *, symbol: str = "A", price: float = 100.0, ts: int = 0) -> Trade:
+    """Print a trade whose id is its number; times rise with the numbers."""
+    return Trade(symbol, ts or START + number * SECOND // 1000, price, 10.0, None, None, number)
+
+
+# -------------------------------------------------------------------------------------------------------- the feed
+
+
+class Heard:
+    """Everything that a feed told its subscriber, and a way to wait for it."""
+
+    def __init__(self, take: Callable[[Batch], None] = lambda _: None) -> None:
+        self.batches: list[Batch] = []
+        self.inputs: list[Any] = []
+        self.errors: list[Exception] = []
+        self.ended = False
+        self._take = take
+        self._news = asyncio.Event()
+
+    def on_next(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.inputs += batch
+        self._news.set()
+        self._take(batch)
+
+    def on_error(self, error: Exception) -> None:
+        self.errors.append(error)
+        self._news.set()
+
+    def on_completed(self) -> None:
+        self.ended = True
+        self._news.set()
+
+    def of(self, kind: type[F]) -> list[F]:
+        return [event for event in self.inputs if isinstance(event, kind)]
+
+    @property
+    def ids(self) -> list[int | str | None]:
+        """The ids of the trades, in order."""
+        return [trade.id for trade in self.of(Trade)]
+
+    @property
+    def states(self) -> list[FeedState]:
+        return [change.state for change in self.of(FeedChanged)]
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of what was heard."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():
+                self._news.clear()
+                await self._news.wait()
+
+
+class Listener:
+    """A feed, its clock, and what it says."""
+
+    def __init__(self, feed: WebSocketFeed, heard: Heard) -> None:
+        self.feed = feed
+        self.heard = heard
+        self.subscription = feed.subscribe(heard)
+
+
+@contextlib.asynccontextmanager
+async def listening_to(
+    url: str,
+    *symbols: str,
+    settings: FeedSettings = HASTY,
+    admission: AdmissionSettings = TRUSTING,
+    seed: int = 1,
+    take: Callable[[Batch], None] = lambda _: None,
+) -> AsyncIterator[Listener]:
+    """Subscribe to a feed of `url` for as long as the context lasts."""
+    clock = VenueClock(admission.max_skew_s)
+    admitting = Admission(admission, clock, symbols)
+    feed = WebSocketFeed(url, settings, clock, admitting, time.monotonic_ns, Random(seed), symbols)
+    listener = Listener(feed, Heard(take))
+    try:
+        yield listener
+    finally:
+        listener.subscription.dispose()
+        await feeds_ended()
+
+
+async def feeds_ended() -> None:
+    """Wait until no feed runs on this loop."""
+    if tasks := [task for task in asyncio.all_tasks() if task.get_name() == "feed"]:
+        await asyncio.wait(tasks, timeout=PATIENCE_S)
+
+
+# ------------------------------------------------------------------------------------------------------------ logs
+
+
+@contextlib.contextmanager
+def events_logged() -> Iterator[list[dict[str, Any]]]:
+    """Collect the fields of what is logged meanwhile; how it reads is nobody's business."""
+    events: list[dict[str, Any]] = []
+
+    def take(message: Any) -> None:
+        events.append({"level": message.record["level"].name, **message.record["extra"]})
+
+    sink = logger.add(take, level="DEBUG", format="{message}")
+    try:
+        yield events
+    finally:
+        logger.remove(sink)
+
+
+@contextlib.contextmanager
+def loguru_restored() -> Iterator[None]:
+    """Put loguru, and `logging`, which it takes over, back to where a test found them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []  # whoever takes logging over would close them
+    try:
+        yield
+    finally:
+        logger.remove()
+        logger.add(_to_stderr, level="DEBUG")
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def _to_stderr(message: str) -> None:
+    sys.stderr.write(message)  # looked up anew each time: a test may have put another in its place
