@@ -15,6 +15,7 @@ from actors.actor import Actor
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.executor import Executor
 from actors.lane import Lane
+from actors.limits import Costs, Limits, LimitSettings
 from actors.messages import ChainFailed, Command, Execution, Fact, FeedChanged, OrderRejected
 from actors.metrics import Metrics
 from actors.positions import Positions
@@ -35,6 +36,18 @@ class CoreSettings(msgspec.Struct, frozen=True):
     strategy: StrategySettings = StrategySettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @property
+    def costs(self) -> Costs:
+        """What a trade costs, and what it is to bring."""
+        execution = self.execution
+        return Costs(
+            target=self.strategy.profit_target,
+            slippage=execution.slippage_bps / 10_000,
+            fee_per_share=execution.fee_per_share,
+            at_quote=execution.fill == "quote",
+        )
 
 
 class MailboxOverflow(RuntimeError):
@@ -76,7 +89,8 @@ class Core:
         self.metrics = Metrics(equity)
         self.positions = Positions(self, equity, Decimal(str(settings.execution.fee_per_share)))
         self.executor = Executor(self, self.positions, book, lambda held: self.lanes[held.symbol].guard(held))
-        self.risk = Risk(settings.risk, self, self.positions, self.executor)
+        limits = Limits(settings.limits, settings.costs)
+        self.risk = Risk(settings.risk, self, self.positions, self.executor, limits)
         self.executor.broker = broker or SimulatedBroker(settings.execution, self, self.executor)
         self.executor.risk = self.risk
         self.positions.listeners = (self.executor, self.risk)

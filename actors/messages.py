@@ -33,6 +33,12 @@ class Refusal(StrEnum):
     STALE_FEED = "STALE_FEED"
     POSITION_OPEN = "POSITION_OPEN"
     COOLDOWN = "COOLDOWN"
+    MAX_QUANTITY = "MAX_QUANTITY"
+    MAX_NOTIONAL = "MAX_NOTIONAL"
+    SPREAD = "SPREAD"
+    COST = "COST"
+    REPEATED = "REPEATED"
+    RATE_LIMIT = "RATE_LIMIT"
 
 
 class ExitReason(StrEnum):

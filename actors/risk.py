@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Actor, Context, UnknownMessage
+from actors.limits import Limits
 from actors.messages import (
     Command,
     DayStarted,
@@ -73,8 +74,11 @@ class Risk:
     new trading day the second.
     """
 
-    def __init__(self, settings: RiskSettings, context: Context, positions: Positions, executor: Actor) -> None:
+    def __init__(
+        self, settings: RiskSettings, context: Context, positions: Positions, executor: Actor, limits: Limits
+    ) -> None:
         self._settings = settings
+        self._limits = limits
         self._context = context
         self._positions = positions
         self._executor = executor
@@ -138,13 +142,17 @@ class Risk:
         return None
 
     def _on_signal(self, signal: Signal) -> None:
-        reason = self.refusal(signal.symbol)
+        instrument = self._context.instrument(signal.symbol)
+        reason = self.refusal(signal.symbol) or self._limits.refusal(
+            instrument, signal.side, self._quantity, self._context.now
+        )
         if reason is Refusal.COOLDOWN:
             self._cooldown[signal.symbol] -= 1
         decision = self._next_decision()
         self._context.publish(SignalRaised(signal, decision, reason is None, reason, self._context.input))
         if reason is None:
             self._busy.add(signal.symbol)
+            self._limits.entered(signal.symbol, signal.side, self._quantity, self._context.now)
             self._context.tell(self._executor, Enter(signal, decision, self._quantity))
 
     def _next_decision(self) -> str:

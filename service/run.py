@@ -30,6 +30,7 @@ from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
 from service import fact_log, running, strategies, tapes
 from service.children import ExchangeProcess, WebProcess
+from service.cost_guard import CostGuard
 from service.errors import UserError
 from service.recording import Recorder
 from service.session import Session
@@ -263,6 +264,7 @@ class _Bot:
                 self._take([Clock(now)])
 
     async def _drive_telemetry(self, recorder: Recorder | None) -> None:
+        cost_guard = CostGuard(self._session.core)
         while True:
             await asyncio.sleep(_TELEMETRY_S)
             self._gate.beat()
@@ -273,6 +275,7 @@ class _Bot:
             }
             for message in self._telemetry.messages():
                 self._web.tell(message)
+            cost_guard.look()
             if recorder is not None:
                 recorder.flush()
                 if recorder.failed and not self._failure_told:

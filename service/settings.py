@@ -17,6 +17,7 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.core import CoreSettings
 from actors.feed import FeedSettings
 from actors.gate import GateSettings
+from actors.limits import LimitSettings
 from actors.risk import RiskSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
     strategy: StrategySettings = StrategySettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    limits: LimitSettings = LimitSettings()
     admission: AdmissionSettings = AdmissionSettings()
     feed: FeedSettings = FeedSettings()
     gate: GateSettings = GateSettings()
@@ -60,13 +62,14 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def core(self) -> CoreSettings:
         """The sections that decisions depend on."""
-        return CoreSettings(self.strategy, self.risk, self.execution)
+        return CoreSettings(self.strategy, self.risk, self.execution, self.limits)
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "strategy": StrategySettings,
     "risk": RiskSettings,
     "execution": ExecutionSettings,
+    "limits": LimitSettings,
     "admission": AdmissionSettings,
     "feed": FeedSettings,
     "gate": GateSettings,

@@ -1,0 +1,91 @@
+"""Limits: what an order may cost and how often one may be sent, whatever the strategy wishes."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from actors.actor import Instrument
+from actors.messages import Refusal
+from pipeline.events import EPSILON, SECOND, Side
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[limits]: checked before every entry, after the strategy's own rules. None: not checked."""
+
+    max_quantity: Positive | None = None  # shares in one order
+    max_notional: Positive | None = None  # money in one order
+    max_spread: Positive | None = None  # fraction of the middle of the quote
+    orders_per_second: Annotated[int, Meta(ge=1)] | None = None  # entries, all symbols together
+    repeat_seconds: Positive | None = None  # before the same symbol, side and quantity may be entered again
+    cost_guard: Literal["off", "warn", "refuse"] = "warn"  # when the round trip costs more than the target brings
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """What trading costs, and what it is to bring, as fractions of the price unless said otherwise."""
+
+    target: float  # the profit target
+    slippage: float  # at entry and again at exit
+    fee_per_share: float  # money, at entry and again at exit
+    at_quote: bool  # fills pay the spread
+
+    def round_trip(self, market: Instrument) -> float:
+        """Return what entering and leaving costs: spread + 2 x slippage + 2 x fee / price."""
+        fees = 2 * self.fee_per_share / market.price if market.price > 0 else 0.0
+        return (spread(market) if self.at_quote else 0.0) + 2 * self.slippage + fees
+
+    def too_dear(self, market: Instrument) -> bool:
+        """Whether the round trip costs more than the target brings."""
+        return self.round_trip(market) > self.target + EPSILON
+
+
+def spread(market: Instrument) -> float:
+    """Return ask less bid as a fraction of their middle; 0 without a quote."""
+    if market.bid is None or market.ask is None:
+        return 0.0
+    return (market.ask - market.bid) / ((market.ask + market.bid) / 2)
+
+
+class Limits:
+    """Refuses entries that break a limit, by name. Time is handed in; nothing is remembered of what was refused."""
+
+    def __init__(self, settings: LimitSettings, costs: Costs) -> None:
+        self._settings = settings
+        self._costs = costs
+        self._entries: deque[int] = deque()  # times of the entries of the last second, ns
+        self._last: dict[tuple[str, Side, Decimal], int] = {}  # when each was last entered, ns
+
+    def refusal(self, market: Instrument, side: Side, quantity: Decimal, now: int) -> Refusal | None:
+        """Return the first limit that an entry would break, or None."""
+        s = self._settings
+        if s.max_quantity is not None and quantity > s.max_quantity + EPSILON:
+            return Refusal.MAX_QUANTITY
+        if s.max_notional is not None and float(quantity) * market.price > s.max_notional + EPSILON:
+            return Refusal.MAX_NOTIONAL
+        if s.max_spread is not None and spread(market) > s.max_spread + EPSILON:
+            return Refusal.SPREAD
+        if s.cost_guard == "refuse" and self._costs.too_dear(market):
+            return Refusal.COST
+        if s.repeat_seconds is not None:
+            last = self._last.get((market.symbol, side, quantity))
+            if last is not None and now - last < s.repeat_seconds * SECOND:
+                return Refusal.REPEATED
+        if s.orders_per_second is not None:
+            while self._entries and now - self._entries[0] >= SECOND:
+                self._entries.popleft()
+            if len(self._entries) >= s.orders_per_second:
+                return Refusal.RATE_LIMIT
+        return None
+
+    def entered(self, symbol: str, side: Side, quantity: Decimal, now: int) -> None:
+        """Remember an entry that was approved."""
+        if self._settings.orders_per_second is not None:
+            self._entries.append(now)
+        if self._settings.repeat_seconds is not None:
+            self._last[symbol, side, quantity] = now

@@ -1,0 +1,118 @@
+"""Each limit refuses by name what breaks it, and nothing else."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from actors.core import Core, CoreSettings
+from actors.limits import Costs, Limits, LimitSettings, spread
+from actors.messages import Fact, Refusal, SignalRaised
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import SECOND, Side, Signal, Trade
+from pipeline.operators.lift import lift
+from pipeline.strategy import Strategy, StrategySettings, default_exits
+
+NOW = 1_767_623_400 * SECOND
+FREE = Costs(target=0.0015, slippage=0.0, fee_per_share=0.0, at_quote=True)
+
+
+class Quoted:
+    """An instrument with a price and a quote."""
+
+    symbol = "AAPL"
+    index = 0
+    held_at_input = 0
+
+    def __init__(self, price: float = 100.0, bid: float | None = 99.99, ask: float | None = 100.01) -> None:
+        self.price = price
+        self.bid = bid
+        self.ask = ask
+        self.clock = SymbolClock(InputClock())
+
+
+def refusal(
+    settings: LimitSettings, market: Quoted | None = None, quantity: str = "10", costs: Costs = FREE
+) -> Refusal | None:
+    return Limits(settings, costs).refusal(market or Quoted(), Side.LONG, Decimal(quantity), NOW)
+
+
+def test_without_limits_nothing_is_refused() -> None:
+    assert refusal(LimitSettings(cost_guard="off"), Quoted(bid=1.0, ask=1000.0), "1000000") is None
+
+
+@pytest.mark.parametrize(("quantity", "expected"), [("10", None), ("10.1", Refusal.MAX_QUANTITY)])
+def test_an_oversized_order_is_refused(quantity: str, expected: Refusal | None) -> None:
+    assert refusal(LimitSettings(max_quantity=10), quantity=quantity) is expected
+
+
+@pytest.mark.parametrize(("quantity", "expected"), [("10", None), ("11", Refusal.MAX_NOTIONAL)])
+def test_an_order_of_too_much_money_is_refused(quantity: str, expected: Refusal | None) -> None:
+    assert refusal(LimitSettings(max_notional=1000), quantity=quantity) is expected
+
+
+@pytest.mark.parametrize(("ask", "expected"), [(100.1, None), (100.3, Refusal.SPREAD)])
+def test_a_wide_spread_is_refused(ask: float, expected: Refusal | None) -> None:
+    assert refusal(LimitSettings(max_spread=0.002), Quoted(bid=100.0, ask=ask)) is expected
+
+
+def test_there_is_no_spread_without_a_quote() -> None:
+    assert spread(Quoted(bid=None, ask=None)) == 0.0
+
+
+@pytest.mark.parametrize(("guard", "expected"), [("off", None), ("warn", None), ("refuse", Refusal.COST)])
+def test_only_a_refusing_cost_guard_refuses_what_cannot_pay_for_itself(guard: str, expected: Refusal | None) -> None:
+    settings = LimitSettings(cost_guard=guard)  # type: ignore[arg-type]  # a parameter's str is no Literal
+    assert refusal(settings, Quoted(bid=99.9, ask=100.1)) is expected
+
+
+def test_a_round_trip_costs_spread_slippage_and_fees_twice() -> None:
+    costs = Costs(target=0.0015, slippage=0.0001, fee_per_share=0.005, at_quote=True)
+    assert costs.round_trip(Quoted(bid=99.95, ask=100.05)) == pytest.approx(0.001 + 0.0002 + 0.0001)
+
+
+def test_at_last_prices_the_spread_costs_nothing() -> None:
+    assert Costs(0.0015, 0.0, 0.0, at_quote=False).round_trip(Quoted(bid=90.0, ask=110.0)) == 0.0
+
+
+def test_entries_beyond_the_rate_are_refused_until_a_second_has_passed() -> None:
+    limits = Limits(LimitSettings(orders_per_second=2), FREE)
+    for _ in range(2):
+        assert limits.refusal(Quoted(), Side.LONG, Decimal(1), NOW) is None
+        limits.entered("AAPL", Side.LONG, Decimal(1), NOW)
+    assert limits.refusal(Quoted(), Side.LONG, Decimal(1), NOW + SECOND - 1) is Refusal.RATE_LIMIT
+    assert limits.refusal(Quoted(), Side.LONG, Decimal(1), NOW + SECOND) is None
+
+
+def test_an_identical_entry_is_refused_until_its_time_has_passed_but_another_is_not() -> None:
+    limits = Limits(LimitSettings(repeat_seconds=5), FREE)
+    limits.entered("AAPL", Side.LONG, Decimal(1), NOW)
+    assert limits.refusal(Quoted(), Side.LONG, Decimal(1), NOW + 5 * SECOND - 1) is Refusal.REPEATED
+    assert limits.refusal(Quoted(), Side.LONG, Decimal(1), NOW + 5 * SECOND) is None
+    assert limits.refusal(Quoted(), Side.SHORT, Decimal(1), NOW) is None
+    assert limits.refusal(Quoted(), Side.LONG, Decimal(2), NOW) is None
+
+
+def test_a_runaway_strategy_is_throttled_by_name() -> None:
+    """A strategy that signals at every tick and loses its position at once never gets beyond the rate."""
+
+    def every_tick(ticks: object) -> object:
+        def make(emit: object, scheduler: object) -> object:
+            from pipeline.operators.lift import Step
+
+            def on_next(tick: Trade) -> None:
+                emit(Signal(tick.symbol, tick.ts, Side.LONG, tick.price, 0.0, 0.0, 0.0))  # type: ignore[operator]
+
+            return Step(on_next)
+
+        return lift(make)(ticks)  # type: ignore[arg-type]
+
+    exits = default_exits(StrategySettings(time_stop_seconds=0.0001))
+    facts: list[Fact] = []
+    settings = CoreSettings(limits=LimitSettings(orders_per_second=5))
+    core = Core(settings, Strategy("runaway", every_tick, exits), facts.append)  # type: ignore[arg-type]
+    core.run(Trade("AAPL", NOW + n * SECOND // 1000, 100.0, 1.0) for n in range(1000))
+    raised = [fact for fact in facts if isinstance(fact, SignalRaised)]
+    assert sum(fact.approved for fact in raised) == 5
+    assert sum(fact.reason is Refusal.RATE_LIMIT for fact in raised) > 900
