@@ -1,0 +1,365 @@
+"""The gate: what leaves, in which order, and what stops when the journal or the broker does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+
+from actors.gate import Batch, Effect, Gate, GateSettings, Trouble
+from actors.journal import JournalFull, MemoryJournal
+from actors.messages import CancelOrder, DayStarted, Fact, OrderSide, SubmitOrder
+from tests.support.live import PATIENCE_S
+
+QUICK = GateSettings(stall_s=0.02)
+CALM = GateSettings(stall_s=1000.0)
+
+
+def fact(number: int) -> DayStarted:
+    return DayStarted(f"day {number}", Decimal(1), number, number)
+
+
+def entry(name: str) -> SubmitOrder:
+    return SubmitOrder(name, "A", OrderSide.BUY, Decimal(1), "1", "entry")
+
+
+def exit_of(name: str) -> SubmitOrder:
+    return SubmitOrder(name, "A", OrderSide.SELL, Decimal(1), "1", "exit", "TP")
+
+
+class Journal:
+    """A journal that writes what happens into a list, waits while it is held, and fails when told to."""
+
+    def __init__(self, log: list[str], fails: Callable[[int], Exception | None] = lambda _: None) -> None:
+        self.closed = False
+        self.free = threading.Event()
+        self.free.set()
+        self.reached = threading.Event()  # an append began
+        self._log = log
+        self._fails = fails
+
+    def append(self, number: int, facts: Sequence[Fact]) -> None:
+        self.reached.set()
+        assert self.free.wait(PATIENCE_S)
+        error = self._fails(number)
+        if error is not None:
+            raise error
+        self._log.append(f"journal {number}: {len(facts)}")
+
+    def close(self) -> None:
+        self.closed = True
+        self._log.append("closed")
+
+
+class Broker:
+    """A broker that writes what it is sent into the same list, and refuses connections when told to."""
+
+    def __init__(self, log: list[str], fails: Sequence[str] = ()) -> None:
+        self._log = log
+        self._fails = fails
+
+    def send(self, effect: Effect) -> None:
+        if effect.id in self._fails:
+            raise ConnectionResetError("the venue hung up")
+        self._log.append(f"sent {effect.id}")
+
+
+class Told:
+    """What the gate reported, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.troubles: list[Trouble] = []
+        self.threads: list[str] = []
+        self._news = threading.Condition()
+
+    def __call__(self, trouble: Trouble) -> None:
+        with self._news:
+            self.troubles.append(trouble)
+            self.threads.append(threading.current_thread().name)
+            self._news.notify_all()
+
+    @property
+    def kinds(self) -> list[str]:
+        return [trouble.kind for trouble in self.troubles]
+
+    def wait_for(self, *kinds: str) -> None:
+        with self._news:
+            assert self._news.wait_for(lambda: self.kinds == list(kinds), PATIENCE_S), self.kinds
+
+
+class Bench:
+    """A gate with everything around it."""
+
+    def __init__(
+        self,
+        settings: GateSettings = CALM,
+        *,
+        fails: Callable[[int], Exception | None] = lambda _: None,
+        broker: bool = True,
+        broker_fails: Sequence[str] = (),
+    ) -> None:
+        self.log: list[str] = []
+        self.told = Told()
+        self.now = 0.0
+        self.journal = Journal(self.log, fails)
+        away = Broker(self.log, broker_fails) if broker else None
+        self.gate = Gate(self.journal, away, self.told, settings, lambda: self.now)
+
+    def submit(self, number: int, *effects: Effect, facts: int = 1) -> None:
+        self.gate.submit(Batch(number, [fact(number)] * facts, effects))
+
+    def hold(self) -> None:
+        """Let the journal's next append wait, and be in it."""
+        self.journal.free.clear()
+        self.journal.reached.clear()
+        self.submit(0)
+        assert self.journal.reached.wait(PATIENCE_S)
+
+    def finish(self) -> list[str]:
+        """Stop the gate, and return what happened."""
+        self.journal.free.set()
+        assert self.gate.stop(PATIENCE_S)
+        return self.log
+
+
+@contextmanager
+def a_gate(
+    settings: GateSettings = CALM,
+    *,
+    fails: Callable[[int], Exception | None] = lambda _: None,
+    broker: bool = True,
+    broker_fails: Sequence[str] = (),
+) -> Iterator[Bench]:
+    bench = Bench(settings, fails=fails, broker=broker, broker_fails=broker_fails)
+    bench.gate.start()
+    try:
+        yield bench
+    finally:
+        bench.finish()
+
+
+def disk_full(number: int) -> OSError:
+    return OSError(28, "No space left on device")
+
+
+# --------------------------------------------------------------------------------------------------------- the way
+
+
+def test_an_effect_leaves_after_the_facts_that_led_to_it_are_in_the_journal_and_in_order() -> None:
+    with a_gate() as bench:
+        bench.submit(1, facts=2)
+        bench.submit(2, entry("a"), CancelOrder("b"))
+        bench.submit(5, exit_of("c"))
+        assert bench.finish() == [
+            *("journal 1: 2", "journal 2: 1", "sent a", "sent b", "journal 5: 1", "sent c", "closed"),
+        ]
+
+
+def test_nothing_leaves_while_the_journal_is_at_work() -> None:
+    with a_gate() as bench:
+        bench.hold()
+        bench.submit(1, entry("a"))
+        assert bench.log == []
+        assert bench.gate.durable == 0
+        bench.finish()
+        assert bench.log[-2:] == ["sent a", "closed"]
+
+
+def test_the_durable_number_is_that_of_the_last_input_in_the_journal() -> None:
+    with a_gate() as bench:
+        bench.submit(3)
+        bench.submit(7)
+        bench.finish()
+        assert bench.gate.durable == 7
+
+
+def test_to_submit_never_waits_and_what_waits_can_be_counted() -> None:
+    with a_gate() as bench:
+        bench.hold()
+        for number in range(1, 100):
+            bench.submit(number)
+        assert bench.gate.depth == 99
+        bench.finish()
+        assert bench.gate.depth == 0
+
+
+def test_stopping_lets_out_what_waits_closes_the_journal_and_ends_the_thread() -> None:
+    with a_gate() as bench:
+        bench.hold()
+        for number in range(1, 50):
+            bench.submit(number, exit_of(f"{number}"))
+        log = bench.finish()
+        assert [line for line in log if line.startswith("sent")] == [f"sent {number}" for number in range(1, 50)]
+        assert bench.journal.closed
+        assert not any(thread.name == "gate" and thread.is_alive() for thread in threading.enumerate())
+
+
+def test_a_gate_that_cannot_stop_in_time_says_so() -> None:
+    with a_gate() as bench:
+        bench.hold()
+        assert not bench.gate.stop(0.01)
+
+
+def test_a_full_gate_that_cannot_stop_in_time_says_so() -> None:
+    with a_gate(GateSettings(queue_batches=1, stall_s=1000.0)) as bench:
+        bench.hold()
+        bench.submit(1)
+        assert not bench.gate.stop(0.01)
+
+
+def test_a_gate_stops_twice() -> None:
+    with a_gate() as bench:
+        assert bench.gate.stop()
+        assert bench.gate.stop()
+
+
+# ------------------------------------------------------------------------------------------------- a journal that fails
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), JournalFull("no more")], ids=repr)
+def test_when_the_journal_fails_entries_are_refused_and_exits_and_cancels_still_go_out(error: Exception) -> None:
+    with a_gate(fails=lambda number: error) as bench:
+        bench.submit(1, entry("a"), exit_of("b"), CancelOrder("c"))
+        bench.submit(2, entry("d"), exit_of("e"))
+        assert bench.finish() == ["sent b", "sent c", "sent e", "closed"]
+        assert bench.gate.refused == 2
+        assert bench.gate.durable == 0
+        assert bench.gate.halted.startswith("journal: ")
+        assert bench.told.kinds == ["journal"]
+        assert bench.told.threads == ["gate"]
+
+
+def test_a_journal_that_works_again_lifts_no_halt() -> None:
+    with a_gate(fails=lambda number: disk_full(number) if number == 1 else None) as bench:
+        bench.submit(1)
+        bench.submit(2, entry("a"), exit_of("b"))
+        assert bench.finish() == ["journal 2: 1", "sent b", "closed"]
+        assert bench.gate.refused == 1
+
+
+def test_what_left_before_the_journal_failed_is_not_touched() -> None:
+    with a_gate(fails=lambda number: disk_full(number) if number > 1 else None) as bench:
+        bench.submit(1, entry("a"))
+        bench.submit(2, entry("b"))
+        assert bench.finish() == ["journal 1: 1", "sent a", "closed"]
+        assert bench.gate.durable == 1
+
+
+def test_too_much_that_waits_halts_the_gate() -> None:
+    with a_gate(GateSettings(queue_batches=3, stall_s=1000.0)) as bench:
+        bench.hold()
+        for number in range(1, 4):
+            bench.submit(number, entry(f"{number}"), exit_of(f"x{number}"))
+        assert bench.gate.halted == ""
+        bench.submit(4)
+        assert bench.gate.halted.startswith("overflow: ")
+        assert bench.told.kinds == ["overflow"]
+        log = bench.finish()
+        assert [line for line in log if line.startswith("sent")] == ["sent x1", "sent x2", "sent x3"]
+        assert bench.gate.refused == 3
+
+
+def test_a_halt_is_told_once() -> None:
+    with a_gate(GateSettings(queue_batches=1, stall_s=1000.0), fails=disk_full) as bench:
+        bench.hold()
+        for number in range(1, 9):
+            bench.submit(number)
+        bench.finish()
+        assert bench.told.kinds == ["overflow"]
+
+
+# -------------------------------------------------------------------------------------------------------- the broker
+
+
+def test_a_broker_that_cannot_be_reached_is_reported_and_stops_nothing_else() -> None:
+    with a_gate(broker_fails=["a"]) as bench:
+        bench.submit(1, entry("a"), entry("b"))
+        assert bench.finish() == ["journal 1: 1", "sent b", "closed"]
+        assert bench.told.kinds == ["broker"]
+        assert "a" in bench.told.troubles[0].detail
+        assert "hung up" in bench.told.troubles[0].detail
+        assert bench.gate.halted == ""
+
+
+def test_an_order_without_a_broker_halts_the_gate() -> None:
+    with a_gate(broker=False) as bench:
+        bench.submit(1, entry("a"))
+        bench.submit(2, entry("b"))
+        bench.finish()
+        assert bench.told.kinds == ["broker"]
+        assert bench.gate.halted.startswith("broker: ")
+        assert bench.gate.refused == 1
+
+
+# ---------------------------------------------------------------------------------------------------- signs of life
+
+
+def test_a_loop_that_gives_no_sign_of_life_is_reported_once_and_its_return_too() -> None:
+    with a_gate(QUICK) as bench:
+        bench.gate.beat()
+        bench.now = 5.0
+        bench.told.wait_for("stall")
+        assert "5.0 s" in bench.told.troubles[0].detail
+        bench.submit(1)
+        bench.gate.beat()
+        bench.told.wait_for("stall", "recovered")
+        bench.now = 10.0
+        bench.told.wait_for("stall", "recovered", "stall")
+        assert bench.gate.halted == ""
+
+
+def test_a_stall_is_seen_also_while_there_is_much_to_do() -> None:
+    with a_gate(GateSettings(stall_s=10.0)) as bench:
+        bench.gate.beat()
+        bench.now = 11.0
+        bench.submit(1)
+        bench.told.wait_for("stall")
+
+
+def test_a_loop_exactly_as_silent_as_it_may_be_is_not_reported() -> None:
+    with a_gate(GateSettings(stall_s=10.0)) as bench:
+        bench.gate.beat()
+        bench.now = 10.0
+        bench.submit(1)
+        bench.finish()
+        assert bench.told.kinds == []
+
+
+def test_a_loop_that_has_not_begun_to_beat_is_not_missed() -> None:
+    with a_gate(GateSettings(stall_s=10.0)) as bench:
+        bench.now = 1000.0
+        bench.submit(1)
+        bench.finish()
+        assert bench.told.kinds == []
+
+
+def test_a_loop_that_beats_is_not_reported() -> None:
+    with a_gate(GateSettings(stall_s=10.0)) as bench:
+        bench.gate.beat()
+        for number in range(1, 20):
+            bench.now += 9.0
+            bench.gate.beat()
+            bench.submit(number)
+        bench.finish()
+        assert bench.told.kinds == []
+
+
+def test_exits_go_out_while_the_loop_is_stuck() -> None:
+    with a_gate(QUICK) as bench:
+        bench.gate.beat()
+        bench.submit(1, exit_of("a"))
+        bench.now = 5.0
+        bench.told.wait_for("stall")
+        assert bench.finish() == ["journal 1: 1", "sent a", "closed"]
+
+
+def test_a_gate_works_with_a_journal_in_memory() -> None:
+    journal = MemoryJournal()
+    gate = Gate(journal)
+    gate.start()
+    gate.submit(Batch(1, [fact(1)]))
+    assert gate.stop(PATIENCE_S)
+    assert list(journal.entries) == [(1, [fact(1)])]
