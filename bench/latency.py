@@ -26,7 +26,7 @@ PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 def measure(options: Options) -> Result:
     """Measure the three in turn."""
     warm_up, browsers = options.sized(*WARM_UP), options.sized(*BROWSERS)
-    venue = VenueSpec(warm_up + options.sized(*MEASURED), RATE, PER_SECOND / RATE, PER_SECOND)
+    venue = VenueSpec(warm_up + options.sized(*MEASURED), RATE, PER_SECOND)
     rounds: dict[str, list[Round]] = {"decoder": [], "bot": [], "bot_and_browsers": []}
     for _ in range(options.sized(*ROUNDS)):
         rounds["decoder"].append(play(options, "decoder", venue))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from statistics import median
 
+from bench import tape
 from bench.live import Round, play
 from bench.options import Options
-from bench.processes.venue import VenueSpec
+from bench.processes.venue import VenueSpec, write_frames
 from bench.results import Number, Result, Target
 
 ABOUT = (
     "The venue pushes a bounded number of ticks (50 a second of its own time) as fast as they are read. Best of "
     "interleaved rounds; ratios to a client that only decodes are medians over the rounds, also by CPU time."
 )
-COUNT = {1: (300_000, 20_000), 50: (1_000_000, 20_000)}  # by events a frame
+COUNT = {1: (200_000, 20_000), 50: (500_000, 20_000)}  # by events a frame
 ROUNDS = (5, 1)
 TRADES_A_SECOND = 50.0
 RECEIVERS = {"decoder": "only decodes", "feeder": "feed, admission and core", "bot": "the whole bot"}
@@ -26,11 +28,13 @@ def measure(options: Options) -> Result:
 
 def _measure(options: Options, per_frame: int) -> list[Number]:
     count = options.sized(*COUNT[per_frame])
+    frames = options.folder / f"frames-of-{per_frame}"
+    write_frames(frames, islice(tape.trades(7, TRADES_A_SECOND), count), per_frame)
     rate = 1_000.0  # a guess, for the first round only
     rounds: dict[str, list[Round]] = {receiver: [] for receiver in RECEIVERS}
     for _ in range(options.sized(*ROUNDS)):
         for receiver, some in rounds.items():
-            some.append(play(options, receiver, VenueSpec(count, rate, TRADES_A_SECOND, per_frame=per_frame)))
+            some.append(play(options, receiver, VenueSpec(count, rate, pushed=str(frames))))
             # The bot's clock inputs must not run ahead of the ticks: venue time is declared slower than it will be.
             rate = 1e6 / rounds["decoder"][-1].us / TRADES_A_SECOND / 4
     name = f"throughput.{per_frame}_a_frame"

@@ -1,7 +1,7 @@
 """A venue with one client: waits for it, waits for `go`, then sends a bounded number of events and counts.
 
-With `per_second` it keeps to a schedule that does not wait for the client (open loop), one event a frame; each trade's
-id is the monotonic time, in ns, at which it was sent. Without, it pushes as fast as the client reads, and ids count.
+By schedule it does not wait for the client (open loop), and sends one event a frame; each trade's id is the monotonic
+time, in ns, at which it was sent. Or it pushes a file of frames, made with `write_frames`, as fast as the client reads.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 from websockets.http11 import Request
@@ -22,7 +23,6 @@ from bench.results import percentile
 from pipeline.events import SECOND, Trade
 
 PATIENCE_S = 60.0
-_WIRE_BYTES = 1 << 16  # handed to the system at once when there is no schedule
 
 
 class VenueSpec(msgspec.Struct, frozen=True):
@@ -30,9 +30,8 @@ class VenueSpec(msgspec.Struct, frozen=True):
 
     count: int  # events
     rate: float  # venue seconds a real second
-    trades_a_second: float  # of venue time
-    per_second: float = 0.0  # of real time; 0 pushes
-    per_frame: int = 1  # events, when it pushes
+    per_second: float = 0.0  # events in a real second, by schedule
+    pushed: str = ""  # a file of frames, to push instead
 
 
 def frame(payload: bytes) -> bytes:
@@ -61,35 +60,20 @@ def hello(rate: float) -> bytes:
     return frame(msgspec.json.encode({"type": "hello", "ts": tape.START, "rate": rate, "venue": "bench"}))
 
 
-def push(connection: socket.socket, wires: Iterable[bytes]) -> None:
-    """Send everything as fast as the client takes it."""
-    for wire in wires:
-        connection.sendall(wire)
-
-
-def wires(spec: VenueSpec) -> Iterator[bytes]:
-    """Yield all frames, many at once."""
-    encode, lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
-    events = islice(_numbered(tape.trades(7, spec.trades_a_second)), spec.count)
-    held = bytearray()
-    while some := list(islice(events, spec.per_frame)):
-        held += frame(encode(some[0]) if len(some) == 1 else lines(some))
-        if len(held) >= _WIRE_BYTES:
-            yield bytes(held)
-            held.clear()
-    yield bytes(held)
-
-
-def _numbered(trades: Iterable[Trade]) -> Iterator[Trade]:
-    for number, trade in enumerate(trades, 1):
-        yield msgspec.structs.replace(trade, id=number)
+def write_frames(path: Path, trades: Iterable[Trade], per_frame: int) -> None:
+    """Write trades as frames, as they go over the wire, with ids that count."""
+    encoder = msgspec.json.Encoder()
+    numbered = (msgspec.structs.replace(trade, id=number) for number, trade in enumerate(trades, 1))
+    with path.open("wb") as file:
+        while some := list(islice(numbered, per_frame)):
+            file.write(frame(encoder.encode(some[0]) if len(some) == 1 else encoder.encode_lines(some)))
 
 
 def keep_to_schedule(connection: socket.socket, spec: VenueSpec) -> list[int]:
     """Send each event when it is due, whatever the client does; return by how much each was late, in ns."""
     prices = [
         b'"price":%.2f,"size":%d,"bid":%.2f,"ask":%.2f,"id":' % (t.price, t.size, t.price - 0.01, t.price + 0.01)
-        for t in islice(tape.trades(7, spec.trades_a_second), spec.count)
+        for t in islice(tape.trades(7, spec.per_second / spec.rate), spec.count)
     ]
     clock, send = time.monotonic_ns, connection.sendall
     every = SECOND / spec.per_second
@@ -110,7 +94,7 @@ def keep_to_schedule(connection: socket.socket, spec: VenueSpec) -> list[int]:
 
 def main(arguments: str) -> None:
     spec = msgspec.json.decode(arguments, type=VenueSpec)
-    prepared = [] if spec.per_second else list(wires(spec))
+    pushed = Path(spec.pushed).read_bytes() if spec.pushed else b""
     with socket.create_server(("127.0.0.1", 0)) as server:
         tell("listening", url=f"ws://127.0.0.1:{server.getsockname()[1]}")
         server.settimeout(PATIENCE_S)
@@ -123,10 +107,10 @@ def main(arguments: str) -> None:
             sys.stdin.readline()
             connection.sendall(hello(spec.rate))
             late = [0]
-            if spec.per_second:
-                late = keep_to_schedule(connection, spec)
+            if spec.pushed:
+                connection.sendall(pushed)
             else:
-                push(connection, prepared)
+                late = keep_to_schedule(connection, spec)
             tell("sent", late_p99_us=percentile(late, 0.99) / 1e3)
             sys.stdin.readline()  # the connection stays open until everything has been looked at
 
