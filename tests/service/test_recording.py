@@ -1,0 +1,196 @@
+"""Recordings: what was fed, as a tape that replays it."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
+
+from actors.brokers.simulated import ExecutionSettings
+from actors.core import Core, CoreSettings, Input
+from actors.messages import COMMANDS, Command, Fact, FeedChanged, FeedState
+from actors.risk import RiskSettings
+from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.strategy import StrategySettings, momentum_burst
+from service import replay, settings, tapes
+from service.errors import UserError
+from service.recording import Recorder
+from tests.support.market import START, at
+from tests.support.random_tapes import core_settings, seeded_tape, tapes as random_tapes
+
+NAMES = pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+
+EVERYTHING: list[Input] = [
+    FeedChanged(FeedState.CONNECTING, 0, "ws://127.0.0.1:1"),
+    FeedChanged(FeedState.LIVE, START),
+    Trade("A", at(1), 100.1, 10.0),
+    Trade("B", at(1), 1 / 3, 0.1 + 0.2, 0.1, 0.3, "x-1"),
+    Trade('"\\\n{x} ü 字', at(2), 1e-300, 1e300, None, None, 7),
+    Quote("A", at(2), 100.0, 100.2),
+    Clock(at(3)),
+    Gap(at(4), None, "reconnected"),
+    Gap(at(5), "A", "overload"),
+    Refused("price collar"),
+    *(Command(name, at(6), "dashboard", 'said "so"') for name in COMMANDS),
+    Command("halt", 0, "gate"),
+    FeedChanged(FeedState.STALE, at(7), "no message for 15 s"),
+    FeedChanged(FeedState.DOWN, at(8), "connection closed (1006)"),
+]
+
+
+def read(path: Path) -> list[Input]:
+    return [event for batch in tapes.read(path) for event in batch]
+
+
+@NAMES
+def test_every_kind_of_input_comes_back_as_it_was_fed(name: str, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / name, CoreSettings(), None)
+    for event in EVERYTHING:
+        recorder.write([event])
+    recorder.close()
+    assert read(tmp_path / name) == EVERYTHING
+    assert not recorder.failed
+
+
+@NAMES
+def test_the_effective_settings_and_the_strategy_come_first(name: str, tmp_path: Path) -> None:
+    core = CoreSettings(
+        StrategySettings(window_size=7.5, min_ticks=4),
+        RiskSettings(timezone="Asia/Tokyo", position_size=2.5),
+        ExecutionSettings(fill="last", slippage_bps=1.5),
+    )
+    recorder = Recorder(tmp_path / name, core, "mine.py:strategy")
+    recorder.write([Clock(START)])
+    recorder.close()
+    recorded = tapes.recorded_settings(tmp_path / name)
+    assert recorded is not None
+    assert recorded.strategy == "mine.py:strategy"
+    assert recorded.version
+    assert settings.load(recorded=recorded.settings, environment={}).core == core
+
+
+@NAMES
+def test_a_session_in_which_nothing_happened_is_a_recording_too(name: str, tmp_path: Path) -> None:
+    Recorder(tmp_path / name, CoreSettings(), None).close()
+    assert tapes.recorded_settings(tmp_path / name) is not None
+    assert read(tmp_path / name) == []
+
+
+@NAMES
+def test_what_was_flushed_can_be_read_although_the_session_goes_on(name: str, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / name, CoreSettings(), None)
+    recorder.write(EVERYTHING[:5])
+    recorder.flush()
+    recorder.write(EVERYTHING[5:])
+    path = tmp_path / name
+    with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
+        found = [file.readline() for _ in range(6)]
+    assert msgspec.json.decode(found[0])["type"] == "settings"
+    assert [msgspec.json.decode(line) for line in found[1:]] == [msgspec.to_builtins(e) for e in EVERYTHING[:5]]
+    recorder.close()
+    assert read(path) == EVERYTHING
+
+
+def test_a_recording_is_one_object_a_line_with_its_type_first(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), None)
+    recorder.write([Trade("A", at(1), 100.0, 10.0), Command("pause", at(2), "terminal")])
+    recorder.close()
+    first, *others = (tmp_path / "r.jsonl").read_text("utf-8").splitlines()
+    assert first.startswith('{"type":"settings","settings":{"strategy":{')
+    assert others == [
+        f'{{"type":"trade","symbol":"A","ts":{at(1)},"price":100.0,"size":10.0,"bid":null,"ask":null,"id":null}}',
+        f'{{"type":"command","name":"pause","ts":{at(2)},"source":"terminal","reason":""}}',
+    ]
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    Recorder(tmp_path / "a" / "b" / "r.jsonl", CoreSettings(), None).close()
+    assert (tmp_path / "a" / "b" / "r.jsonl").is_file()
+
+
+def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "r.jsonl"):
+        with pytest.raises(UserError, match="--record"):
+            Recorder(path, CoreSettings(), None)
+
+
+class Full:
+    """A file on a disk that is full."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def write(self, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self) -> None:
+        self._inner.flush()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_trading(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), None)
+    recorder.write(EVERYTHING[:5])
+    recorder.flush()
+    recorder._file = Full(recorder._file)  # type: ignore[assignment]
+    recorder.write(EVERYTHING[5:8])
+    recorder.flush()
+    assert "No space left" in recorder.failed
+    assert "r.jsonl" in recorder.failed
+    failed = recorder.failed
+    recorder.write(EVERYTHING[8:])
+    recorder.flush()
+    recorder.close()
+    assert recorder.failed == failed
+    assert read(tmp_path / "r.jsonl") == EVERYTHING[:5]
+
+
+def test_a_recording_that_stopped_keeps_nothing_in_memory(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), None)
+    recorder._file = Full(recorder._file)  # type: ignore[assignment]
+    for _ in range(3):
+        recorder.write(EVERYTHING)
+        recorder.flush()
+    assert recorder._waiting == []
+    recorder.close()
+
+
+def facts_and_summary(core_settings: CoreSettings, events: list[Input]) -> tuple[list[bytes], dict[str, object]]:
+    facts: list[Fact] = []
+    core = Core(core_settings, momentum_burst(core_settings.strategy), facts.append)
+    core.run(events)
+    core.finish()
+    return [msgspec.json.encode(fact) for fact in facts], core.summary()
+
+
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(core_settings(), random_tapes(), st.sampled_from(["r.jsonl", "r.jsonl.gz"]), st.data())
+def test_whatever_was_fed_a_replay_of_the_recording_states_the_same_facts(
+    tmp_path: Path, core: CoreSettings, events: list[Input], name: str, data: st.DataObject
+) -> None:
+    for command in data.draw(st.lists(st.sampled_from(COMMANDS), max_size=3)):
+        events.insert(data.draw(st.integers(0, len(events))), Command(command, 0, "test"))
+    recorder = Recorder(tmp_path / name, core, None)
+    recorder.write(events)
+    recorder.close()
+    assert facts_and_summary(core, read(tmp_path / name)) == facts_and_summary(core, events)
+
+
+def test_a_replay_writes_the_same_files_every_time(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "r.jsonl.gz", CoreSettings(), None)
+    recorder.write(list(seeded_tape(3, ticks=2000)))
+    recorder.close()
+    for out in ("one", "two"):
+        replay.replay(tmp_path / "r.jsonl.gz", settings.load(environment={}), None, tmp_path / out)
+    for name in ("signals.jsonl", "trades.jsonl", "summary.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert (tmp_path / "one" / "signals.jsonl").read_bytes()
