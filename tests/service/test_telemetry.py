@@ -1,0 +1,230 @@
+"""Telemetry: what the web process is told, bounded and off the tick path."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import pytest
+
+from actors.core import Input
+from actors.messages import (
+    BurstBlocked,
+    Command,
+    FeedChanged,
+    FeedState,
+    GaugesSeen,
+    MetricsSeen,
+    PositionClosed,
+    PositionOpened,
+    SessionStarted,
+    SignalRaised,
+    StateChanged,
+    Tick,
+    TicksSeen,
+    TradingState,
+)
+from pipeline.events import Side
+from pipeline.strategy import StrategySettings, momentum_burst
+from service.telemetry import TICKS_SHOWN, Telemetry
+from tests.support.market import START, at, clock, quote, trade
+from tests.support.random_tapes import seeded_tape
+from tests.support.sessions import Session
+from web.pipe import FrameWriter, from_bot
+
+STARTED = SessionStarted("1", "test", "ws://127.0.0.1:1", "test", ("A",), True, START, {})
+M = TypeVar("M")
+
+
+class Bot:
+    """A core with its telemetry, fed by a test."""
+
+    def __init__(self, **options: Any) -> None:
+        self.session = Session(**options)
+        self.telemetry = Telemetry(self.session.core, STARTED, 8.0)
+        self._told = 0
+
+    def feed(self, *inputs: Input) -> Bot:
+        self.session.feed(*inputs)
+        self.telemetry.gather(inputs)
+        facts, self._told = self.session.facts[self._told :], len(self.session.facts)
+        for fact in facts:
+            self.telemetry.see(fact)
+        return self
+
+    def told(self, kind: type[M]) -> list[M]:
+        """Return the messages of one kind since the last call, and forget the others."""
+        return [message for message in self.telemetry.messages() if isinstance(message, kind)]
+
+    @property
+    def metrics(self) -> MetricsSeen:
+        (metrics,) = self.told(MetricsSeen)
+        return metrics
+
+
+def test_ticks_are_told_once_by_symbol_and_in_order() -> None:
+    bot = Bot().feed(trade(0), trade(1, 101.0), trade(1, 50.0, symbol="B"), trade(2, 102.0))
+    assert bot.told(TicksSeen) == [
+        TicksSeen("A", tuple(Tick(at(s), 100.0 + s, 10.0, None, None) for s in range(3))),
+        TicksSeen("B", (Tick(at(1), 50.0, 10.0, None, None),)),
+    ]
+    assert bot.told(TicksSeen) == []
+
+
+def test_a_tick_carries_the_quote_in_force_whether_it_came_with_it_or_before() -> None:
+    bot = Bot().feed(
+        trade(0),
+        trade(1, bid=99.0, ask=101.0),
+        trade(2),
+        quote(3, 99.5, 100.5),
+        trade(4),
+        trade(4, symbol="B"),
+    )
+    (a, b) = bot.told(TicksSeen)
+    assert [(tick.bid, tick.ask) for tick in a.ticks] == [(None, None), (99.0, 101.0), (99.0, 101.0), (99.5, 100.5)]
+    assert [(tick.bid, tick.ask) for tick in b.ticks] == [(None, None)]
+    (later,) = bot.feed(trade(5)).told(TicksSeen)
+    assert (later.ticks[0].bid, later.ticks[0].ask) == (99.5, 100.5)
+
+
+def test_more_ticks_than_are_shown_are_skipped_and_counted_and_the_last_are_kept() -> None:
+    bot = Bot().feed(*(trade(n / 100, 100 + n / 100) for n in range(TICKS_SHOWN + 7)), trade(9, symbol="B"))
+    a, b = bot.told(TicksSeen)
+    assert len(a.ticks) == TICKS_SHOWN
+    assert a.skipped == 7
+    assert a.ticks[-1].price == 100 + (TICKS_SHOWN + 6) / 100
+    assert b.skipped == 0
+
+
+def test_exactly_as_many_ticks_as_are_shown_skip_none() -> None:
+    (seen,) = Bot().feed(*(trade(n / 100) for n in range(TICKS_SHOWN))).told(TicksSeen)
+    assert (len(seen.ticks), seen.skipped) == (TICKS_SHOWN, 0)
+
+
+def test_a_burst_of_fifty_thousand_ticks_stays_small_and_its_last_price_is_right() -> None:
+    bot = Bot()
+    burst: list[Input] = [trade(n / 1000, 100 + n % 7 / 100) for n in range(50_000)]
+    for start in range(0, len(burst), 500):
+        bot.feed(*burst[start : start + 500])
+    assert len(bot.telemetry._inputs) <= 20_000
+    (seen,) = bot.told(TicksSeen)
+    assert len(seen.ticks) == TICKS_SHOWN
+    assert seen.ticks[-1].ts == at(49.999)
+    assert bot.session.core.ticks == 50_000
+
+
+def test_what_the_dashboard_shows_is_told_and_what_it_does_not_is_left_out() -> None:
+    bot = Bot().feed(trade(0, says="LONG"), Command("halt", at(1)), FeedChanged(FeedState.DOWN, at(2), "gone"))
+    messages = bot.telemetry.messages()
+    kinds = {type(message).__name__ for message in messages}
+    assert kinds == {
+        *("TicksSeen", "DayStarted", "SignalRaised", "PositionOpened", "StateChanged", "PositionClosed"),
+        *("FeedChanged", "MetricsSeen"),
+    }
+
+
+def test_facts_are_told_in_their_order_after_the_ticks_and_before_the_metrics() -> None:
+    bot = Bot().feed(trade(0, says="LONG"), Command("pause", at(1)), Command("flatten", at(2)))
+    kinds = [type(message) for message in bot.telemetry.messages()]
+    assert kinds[0] is TicksSeen
+    assert kinds[-1] is MetricsSeen
+    facts = [kind for kind in kinds if kind in (SignalRaised, PositionOpened, StateChanged, PositionClosed)]
+    assert facts == [SignalRaised, PositionOpened, StateChanged, PositionClosed]
+    assert bot.told(SignalRaised) == []
+
+
+def test_gauges_are_the_newest_readings_of_every_symbol() -> None:
+    settings = StrategySettings(window_size=2.0, min_ticks=2)
+    bot = Bot(entries=momentum_burst(settings).entries)
+    bot.feed(*(trade(second, 100 + second) for second in range(6)), trade(6, 50.0, symbol="B"))
+    a, b = bot.told(GaugesSeen)
+    assert (a.symbol, a.ts, a.ready) == ("A", at(5), True)
+    assert [reading.name for reading in a.readings] == ["momentum", "volume_spike", "volatility_guard"]
+    assert (b.symbol, b.ready) == ("B", False)
+
+
+def test_a_symbol_without_a_tick_has_no_gauges() -> None:
+    assert Bot().feed(quote(0, 99.0, 101.0)).told(GaugesSeen) == []
+
+
+def test_metrics_are_those_of_the_summary_with_state_and_refusals() -> None:
+    bot = Bot().feed(trade(0), Command("pause", at(1), "dashboard", "lunch"), trade(2, says="LONG"))
+    metrics = bot.metrics
+    assert metrics.summary == bot.session.summary
+    assert metrics.now == at(2)
+    assert (metrics.state, metrics.state_reason) == (TradingState.PAUSED, "lunch")
+    assert metrics.refusals == {"PAUSED": 1}
+    assert metrics.chains == {"A": "RUNNING"}
+    assert metrics.positions == ()
+
+
+def test_an_open_position_is_shown_at_the_last_price_with_its_deadline() -> None:
+    bot = Bot().feed(trade(0, 100.0, says="SHORT"), trade(1, 99.5))
+    (position,) = bot.metrics.positions
+    assert (position.symbol, position.side, position.quantity) == ("A", Side.SHORT, 1.0)
+    assert (position.entry_price, position.entry_ts, position.last_price) == (100.0, at(0), 99.5)
+    assert position.open_profit == pytest.approx(0.5)
+    assert position.time_stop_ts == at(8)
+
+
+def test_a_failed_chain_is_shown_with_its_error() -> None:
+    def broken(ticks: Any) -> Any:
+        raise RuntimeError("a typo")
+
+    metrics = Bot(entries=broken).feed(trade(0)).metrics
+    assert metrics.chains["A"].startswith("FAILED")
+    assert "a typo" in metrics.chains["A"]
+
+
+def test_the_depths_of_queues_are_told_as_their_owners_wrote_them() -> None:
+    bot = Bot()
+    bot.telemetry.queues = {"gate": 3, "web_dropped": 7}
+    first = bot.metrics
+    bot.telemetry.queues["gate"] = 4
+    assert first.queues == {"gate": 3, "web_dropped": 7}
+    assert bot.metrics.queues["gate"] == 4
+
+
+def test_a_restarted_web_process_is_told_the_session_and_what_happened_in_it() -> None:
+    bot = Bot().feed(trade(0, says="LONG"), Command("flatten", at(1)))
+    bot.telemetry.messages()
+    history = bot.telemetry.history()
+    assert history[0] == STARTED
+    kinds = [type(message) for message in history]
+    assert [kind for kind in kinds if kind in (SignalRaised, PositionOpened, PositionClosed, StateChanged)] == [
+        *(SignalRaised, PositionOpened, StateChanged, PositionClosed),
+    ]
+    assert kinds[-1] is MetricsSeen
+    assert [type(message) for message in bot.telemetry.history()] == kinds
+
+
+def test_history_is_bounded_and_the_newest_of_it_is_kept() -> None:
+    bot = Bot()
+    for second in range(1500):
+        bot.feed(Command("pause" if second % 2 else "resume", at(second)))
+    changes = [message for message in bot.telemetry.history() if isinstance(message, StateChanged)]
+    assert 900 <= len(changes) <= 1000
+    assert changes[-1].ts == at(1499)
+
+
+def test_bursts_that_gave_no_signal_are_told_but_are_no_history() -> None:
+    settings = StrategySettings(window_size=2.0, min_ticks=2, volume_spike_multiplier=1000.0)
+    bot = Bot(entries=momentum_burst(settings).entries)
+    bot.feed(*(trade(second, 100 + second) for second in range(6)), trade(7, 90.0), clock(60))
+    assert bot.told(BurstBlocked)
+    assert not [message for message in bot.telemetry.history() if isinstance(message, BurstBlocked)]
+
+
+def test_everything_that_is_told_goes_through_the_pipe_and_comes_out_equal() -> None:
+    settings = StrategySettings(window_size=2.0, min_ticks=2, entry_threshold=0.0001, volume_spike_multiplier=0.5)
+    bot = Bot(entries=momentum_burst(settings).entries)
+    writer, reader = FrameWriter(), from_bot()
+    told: list[Any] = []
+    for event in seeded_tape(1, ticks=600):
+        bot.feed(event)
+        if bot.session.core.input % 50 == 0:
+            told += bot.telemetry.messages()
+    told += bot.telemetry.history()
+    assert {PositionClosed, SignalRaised, GaugesSeen} <= {type(message) for message in told}
+    for message in told:
+        reader.feed(writer.frame(message))
+    assert [type(message) for message in reader.messages()] == [type(message) for message in told]
