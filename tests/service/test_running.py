@@ -1,0 +1,181 @@
+"""One bot at a time on a data folder, and the commands that find it there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import running
+from service.errors import UserError
+from tests.support.live import PATIENCE_S
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxy the machine uses, these tests are about this machine."""
+    monkeypatch.setenv("no_proxy", "*")
+
+
+# ----------------------------------------------------------------------------------------------------- the claim
+
+
+def test_a_folder_is_made_and_claimed_and_free_again_afterwards(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "data"
+    for _ in range(2):
+        with running.claim(folder) as claimed:
+            claimed.publish("http://127.0.0.1:1")
+            assert running.find(folder) == running.Running(os.getpid(), "http://127.0.0.1:1")
+        assert running.find(folder) is None
+
+
+def test_a_second_claim_is_refused_and_says_who_is_there(tmp_path: Path) -> None:
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        with pytest.raises(UserError, match="another bot runs on") as refused, running.claim(tmp_path):
+            pass
+        assert str(os.getpid()) in str(refused.value)
+        assert "http://127.0.0.1:1" in str(refused.value)
+        assert running.find(tmp_path) is not None  # it took nothing from the first
+
+
+def test_a_second_claim_is_refused_also_before_the_first_one_has_published(tmp_path: Path) -> None:
+    with (
+        running.claim(tmp_path),
+        pytest.raises(UserError, match="another bot runs on"),
+        running.claim(tmp_path),
+    ):
+        pass
+
+
+def test_a_claim_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from service import running\n"
+        "with running.claim(Path(sys.argv[1])) as claimed:\n"
+        "    claimed.publish('http://127.0.0.1:1'); print('claimed', flush=True); sys.stdin.read()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        assert process.stdout.readline() == b"claimed\n"
+        with pytest.raises(UserError, match=str(process.pid)), running.claim(tmp_path):
+            pass
+        process.kill()
+        process.wait(PATIENCE_S)
+    assert running.find(tmp_path) is not None  # nobody was left to take it away
+    with running.claim(tmp_path):
+        pass
+
+
+def test_what_went_wrong_inside_does_not_keep_the_folder_claimed(tmp_path: Path) -> None:
+    with contextlib.suppress(ZeroDivisionError), running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        raise ZeroDivisionError
+    assert running.find(tmp_path) is None
+    with running.claim(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="--data-dir"), running.claim(tmp_path / "file"):
+        pass
+    with pytest.raises(UserError, match="--data-dir"), running.claim(tmp_path / "file" / "data"):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid":"x","dashboard":1}', b"\xff\xfe"], ids=repr)
+def test_a_damaged_file_is_no_bot(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "running.json").write_bytes(content)
+    assert running.find(tmp_path) is None
+
+
+# --------------------------------------------------------------------------------------------------- the commands
+
+
+class Dashboard(HTTPServer):
+    """Stands for a bot's dashboard: it remembers the commands, and answers as it is told."""
+
+    def __init__(self, status: int, answer: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Commands)
+        self.status = status
+        self.answer = answer
+        self.taken: list[tuple[str, str | None, dict[str, Any]]] = []
+
+
+class _Commands(BaseHTTPRequestHandler):
+    server: Dashboard
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.taken.append((self.path, self.headers["Content-Type"], json.loads(body)))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.end_headers()
+        self.wfile.write(self.server.answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def a_dashboard(folder: Path, status: int = 202, answer: bytes = b"{}") -> Iterator[Dashboard]:
+    with Dashboard(status, answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            with running.claim(folder) as claimed:
+                claimed.publish(f"http://127.0.0.1:{server.server_port}")
+                yield server
+        finally:
+            server.shutdown()
+            thread.join(PATIENCE_S)
+
+
+def test_a_command_goes_to_the_dashboard_of_the_bot_with_its_reason(tmp_path: Path) -> None:
+    with a_dashboard(tmp_path) as dashboard:
+        running.send(tmp_path, "pause", "lunch")
+        assert dashboard.taken == [("/api/command", "application/json", {"command": "pause", "reason": "lunch"})]
+
+
+def test_a_command_without_a_reason_says_where_it_came_from(tmp_path: Path) -> None:
+    with a_dashboard(tmp_path) as dashboard:
+        running.send(tmp_path, "halt", "")
+        assert "terminal" in dashboard.taken[0][2]["reason"]
+
+
+def test_what_the_bot_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
+    with (
+        a_dashboard(tmp_path, 503, b'{"error":"The bot takes no commands at present."}'),
+        pytest.raises(UserError, match="takes no commands"),
+    ):
+        running.send(tmp_path, "pause", "")
+
+
+def test_without_a_bot_a_command_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no bot runs on"):
+        running.send(tmp_path, "pause", "")
+    with pytest.raises(UserError, match="no bot runs on"):
+        running.send(tmp_path / "nowhere", "pause", "")
+
+
+def test_a_bot_that_was_killed_does_not_answer_and_that_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{port}"}}')
+    with pytest.raises(UserError, match="does not answer"):
+        running.send(tmp_path, "pause", "")
