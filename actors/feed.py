@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from msgspec import Meta
 from reactivex import abc
 from reactivex.disposable import Disposable
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
@@ -22,7 +23,8 @@ from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.operators.lift import Callbacks, Direct, Scheduler
 from pipeline.venue_clock import VenueClock
-from pipeline.venues.simple import SimpleDecoder, Subscribe
+from pipeline.venues.dialect import Dialect, Turn
+from pipeline.venues.simple import SimpleDialect
 
 Batch = list[Any]
 """Inputs of the core, in order."""
@@ -111,11 +113,11 @@ class _Feed(Direct[Batch]):
 
 
 class WebSocketFeed(_Feed):
-    """A venue that pushes events over a WebSocket (`pipeline.venues.simple`).
+    """A venue on a WebSocket, in its dialect (by default the simple push of `pipeline.venues.simple`).
 
     It reconnects for ever, with growing delays that only the first *data* message resets, subscribes anew, and tells
-    the core of every change of state and of the gap that a lost connection leaves. What ends it: a refused handshake
-    that no waiting can mend (401, 403, 404), as FeedFailed.
+    the core of every change of state and of the gap that a lost connection leaves. What ends it, as FeedFailed: a
+    refusal that no waiting can mend, of the handshake (401, 403, 404) or in the venue's dialect.
     """
 
     def __init__(
@@ -127,15 +129,16 @@ class WebSocketFeed(_Feed):
         monotonic: Callable[[], int],
         random: Random,
         symbols: Iterable[str] = (),
+        dialect: Callable[[], Dialect] | None = None,
     ) -> None:
         super().__init__(clock, admission, monotonic)
         self.url = url
         self.name = _without_secrets(url)
         self.connects = 0  # connections made
         self._settings = settings
-        self._symbols = tuple(symbols)
+        wanted = tuple(symbols)
+        self._new_dialect = dialect or (lambda: SimpleDialect(wanted))
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
-        self._decoder = SimpleDecoder()
         self._had_data = False  # ever: what comes after a lost connection is a gap only then
         self._gap = False
         self._fault: Exception | None = None
@@ -173,9 +176,7 @@ class WebSocketFeed(_Feed):
                 _log.bind(event="feed.connected", url=self.name, connects=self.connects).info(
                     f"connected to {self.name}"
                 )
-                if self._symbols:
-                    await connection.send(msgspec.json.encode(Subscribe(self._symbols)).decode())
-                return await self._read(connection)
+                return await self._talk(connection)
         except InvalidURI:
             raise FeedFailed(f"{self.name} is no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
@@ -192,15 +193,24 @@ class WebSocketFeed(_Feed):
         except OSError as error:
             return f"no connection: {error.strerror or error}"
 
-    async def _read(self, connection: FrameConnection) -> str:
-        """Wait while messages are taken as they come, until the connection is lost; return why."""
+    async def _talk(self, connection: FrameConnection) -> str:
+        """Talk the venue's dialect, taking messages as they come, until the connection is lost; return why."""
+        self._connection_now = connection
+        self._dialect = self._new_dialect()
+        self._verdict = Turn()
         watch = self._watch = _StaleWatch(asyncio.get_running_loop(), self._settings.stale_after_s, connection)
         try:
+            for message in self._dialect.opened().send:
+                await connection.send(message)
             connection.listen(self._take)
             await connection.wait_closed()
         finally:
             watch.stop()
             self._fault = connection.fault
+        if self._verdict.failed:
+            raise FeedFailed(f"{self.name}: {self._verdict.failed}")
+        if self._verdict.lost:
+            return self._verdict.lost
         if watch.bitten:
             reason = f"no message for {self._settings.stale_after_s:g} s"
             self._change(FeedState.STALE, reason)
@@ -210,13 +220,16 @@ class WebSocketFeed(_Feed):
     def _take(self, messages: list[bytes]) -> None:
         """Decode and admit messages that came together, and hand them on."""
         self._watch.heard = True
-        decoder = self._decoder
-        events = decoder.messages(messages)
+        turn = self._dialect.received(messages)
         monotonic = self._monotonic()
-        if decoder.hello is not None:
-            self.clock.declare(decoder.hello.ts, decoder.hello.rate, monotonic)
-            decoder.hello = None
-        inputs = self._admission.admit(events, monotonic)
+        if turn.hello is not None:
+            self.clock.declare(turn.hello.ts, turn.hello.rate, monotonic)
+        if turn.send:
+            self._answering = asyncio.get_running_loop().create_task(self._answer(turn.send))
+        if turn.lost or turn.failed:
+            self._verdict = turn
+            self._connection_now.transport.abort()
+        inputs = self._admission.admit(turn.events, monotonic)
         if not inputs:
             return
         if self.state is not FeedState.LIVE:
@@ -227,6 +240,11 @@ class WebSocketFeed(_Feed):
                 self._emit([Gap(self._now(), None, "reconnected")])
             self._change(FeedState.LIVE)
         self._emit(inputs)
+
+    async def _answer(self, messages: Iterable[str]) -> None:
+        with contextlib.suppress(ConnectionClosed):  # whoever waits for the connection's end hears of it
+            for message in messages:
+                await self._connection_now.send(message)
 
 
 def _without_secrets(url: str) -> str:

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from bench.processes.loop import new_event_loop
 from bench.processes.probe import Probe, ReceiverSpec
 from pipeline.events import Clock, Quote, Trade
-from pipeline.venues.simple import Hello
+from pipeline.venues.dialect import Hello
 
 
 async def receive(spec: ReceiverSpec) -> None:

@@ -5,19 +5,13 @@ A frame holds one event, or several as JSON Lines or as a JSON array. A `hello` 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from pipeline.events import Clock, Quote, Refused, Trade
+from pipeline.venues.dialect import Event, Hello, Turn
 from pipeline.venues.jsonl import NOT_JSON, JsonLines
-
-
-class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
-    """The venue's first word: its time (ns), and how many of its seconds pass in a real one."""
-
-    ts: int
-    rate: float = 1.0
-    venue: str = ""
-    symbols: tuple[str, ...] = ()
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", tag_field="type"):
@@ -27,6 +21,25 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", tag_field="type"):
 
 
 Message = Trade | Quote | Clock | Refused
+
+
+class SimpleDialect:
+    """Narrows the symbols, if there are some to narrow to, and takes what is pushed."""
+
+    def __init__(self, symbols: Iterable[str] = ()) -> None:
+        self._symbols = tuple(symbols)
+        self._decoder = SimpleDecoder()
+
+    def opened(self) -> Turn:
+        """Subscribe."""
+        return Turn(send=(msgspec.json.encode(Subscribe(self._symbols)).decode(),) if self._symbols else ())
+
+    def received(self, messages: list[bytes]) -> Turn:
+        """Decode."""
+        decoder = self._decoder
+        events: list[Event] = decoder.messages(messages)  # type: ignore[assignment]  # a list of some of them
+        hello, decoder.hello = decoder.hello, None
+        return Turn(events, hello=hello)
 
 
 class SimpleDecoder:
