@@ -114,9 +114,9 @@ def seeded_tape(seed: int, ticks: int = 3000) -> Iterator[Input]:
     for _ in range(ticks):
         ts += round(chance.expovariate(4.0) * SECOND)
         symbol = chance.choice(SYMBOLS)
-        if chance.random() < 0.05:
-            drift[symbol] = chance.choice([-0.03, -0.01, 0.0, 0.0, 0.0, 0.01, 0.03])
-        price[symbol] = round(price[symbol] + drift[symbol] + chance.choice([-0.01, 0.0, 0.01]), 2)
+        if chance.random() < 0.08:
+            drift[symbol] = chance.choice([-0.04, -0.01, 0.0, 0.0, 0.01, 0.04, -2 * drift[symbol]])
+        price[symbol] = round(price[symbol] + drift[symbol] + chance.choice([-0.02, -0.01, 0.0, 0.01, 0.02]), 2)
         size = round(chance.paretovariate(1.5) * (30 if drift[symbol] else 10))
         yield Trade(symbol, ts, price[symbol], size, round(price[symbol] - 0.01, 2), round(price[symbol] + 0.01, 2))
         if chance.random() < 0.02:
