@@ -14,11 +14,11 @@ several events, one a line.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 
 import msgspec
+
+from mock_exchange.outbox import Bounds, Outbox, Overflow as Overflow
 
 Line = tuple[str, bytes]
 """An event as it goes out: its symbol, and its JSON."""
@@ -46,65 +46,27 @@ class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
     message: str
 
 
-class Overflow(StrEnum):
-    """Why a client has to go: more waits for it than it may leave unread."""
-
-    EVENTS = "queue_events"
-    BYTES = "queue_bytes"
-
-
-class Session:
-    """One client's conversation: what it is to get, and what waits to be sent to it.
-
-    The queue is bounded. A client that lets it overflow is not to be waited for: from then on `overflow` says
-    which bound it broke, nothing more is queued, and the connection has to be closed.
-    """
+class Session(Outbox):
+    """One client's conversation: what it is to get, and what waits to be sent to it."""
 
     def __init__(self, symbols: Sequence[str], queue_events: int, queue_bytes: int, frame_events: int) -> None:
-        self.overflow: Overflow | None = None
+        super().__init__(Bounds(queue_events, queue_bytes, frame_events), b"\n".join)
         self._symbols = tuple(symbols)  # that the venue has
         self._wanted = frozenset(symbols)
-        self._queue: deque[tuple[bytes, bool]] = deque()  # a message, and whether it needs a frame of its own
-        self._queued_bytes = 0
-        self._queue_events = queue_events
-        self._queue_bytes = queue_bytes
-        self._frame_events = frame_events
 
     def greet(self, hello: Hello) -> None:
         """Queue the first words."""
-        self._put(msgspec.json.encode(hello), alone=True)
+        self.put(msgspec.json.encode(hello), alone=True)
 
     def publish(self, lines: Iterable[Line]) -> None:
         """Queue those events that the client wants."""
         for symbol, line in lines:
             if symbol in self._wanted:
-                self._put(line, alone=False)
+                self.put(line, alone=False)
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""
-        self._put(msgspec.json.encode(self._answer(message)), alone=True)
-
-    def take_frame(self) -> bytes:
-        """Take what the next frame holds: as many events as wait, or one answer; empty if nothing waits."""
-        if not self._queue:
-            return b""
-        message, alone = self._queue.popleft()
-        messages = [message]
-        while not alone and self._queue and not self._queue[0][1] and len(messages) < self._frame_events:
-            messages.append(self._queue.popleft()[0])
-        self._queued_bytes -= sum(map(len, messages))
-        return b"\n".join(messages)
-
-    def _put(self, message: bytes, alone: bool) -> None:
-        if self.overflow:
-            return
-        if len(self._queue) >= self._queue_events:
-            self.overflow = Overflow.EVENTS
-        elif self._queued_bytes + len(message) > self._queue_bytes:
-            self.overflow = Overflow.BYTES
-        else:
-            self._queue.append((message, alone))
-            self._queued_bytes += len(message)
+        self.put(msgspec.json.encode(self._answer(message)), alone=True)
 
     def _answer(self, message: str | bytes) -> Subscribed | Error:
         try:

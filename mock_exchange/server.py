@@ -8,18 +8,31 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
 
-import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
+from mock_exchange.alpaca.data import DataSession, Line
+from mock_exchange.alpaca.keys import Keys
+from mock_exchange.alpaca.rest import UNAUTHORIZED, Request, respond
+from mock_exchange.alpaca.ticks import Codec
+from mock_exchange.alpaca.updates import TradingSession
+from mock_exchange.floor import Floor
+from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
 from mock_exchange.live import LiveMarket
 from mock_exchange.market import Market
+from mock_exchange.outbox import Bounds, Outbox
 from mock_exchange.protocol import Hello, Session
-from mock_exchange.settings import ExchangeSettings
+from mock_exchange.settings import FEEDS, ExchangeSettings
+from mock_exchange.tick import Tick
+from mock_exchange.venue.money import DOLLAR
 
 EVENTS_A_TURN = 500
 """Events published before the loop's other work has its turn."""
+
+TURN_S = 0.001
+"""Real seconds between two turns of the market at least."""
 
 CLOSE_S = 0.5
 """Real seconds that clients have for the closing handshake when the exchange stops."""
@@ -32,20 +45,39 @@ class CannotListen(Exception):
     """The address could not be listened on; the text is one sentence for people."""
 
 
+class _Conversation(NamedTuple):
+    """What a route says to a client and what it tells it, once the handshake is done."""
+
+    outbox: Outbox
+    greet: Callable[[], None]
+    publish: Callable[[Tick], None]
+
+
 class _Client:
     """One connection."""
 
-    def __init__(self, ws: web.WebSocketResponse, session: Session, transport: asyncio.Transport, name: str) -> None:
+    def __init__(self, ws: web.WebSocketResponse, request: web.Request, said: _Conversation, name: str) -> None:
         self.ws = ws
-        self.session = session
-        self.transport = transport
+        self.request = request
+        self.outbox = said.outbox
+        self.publish = said.publish
         self.name = name  # for logs: the peer's address
-        self.wake = asyncio.Event()  # something waits in the session
+        self.wake = asyncio.Event()  # something waits in the outbox
         self.sender: asyncio.Task[None] | None = None
+
+    def write(self, frames: bytes) -> None:
+        """Hand frames to the system: it keeps what the client does not read yet."""
+        if self.request.transport is not None and not self.ws.closed:
+            self.request.transport.write(frames)
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
 
 
 class Exchange:
-    """A mock exchange: its market and its clients.
+    """A mock exchange: its market, its venue and its clients.
 
     The market opens when the first client has connected, so that the seed fixes what that client sees; from
     then on it runs whether or not anybody listens. The wall clock, which a market that starts now asks once,
@@ -57,12 +89,18 @@ class Exchange:
         self.url = ""  # where clients connect, once it listens
         self.published = 0  # events
         self.dropped = 0  # clients that did not read
+        self.keys = Keys(settings.keys)
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._clients: set[_Client] = set()
-        self._market: LiveMarket | None = None  # none before the first client
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._open: tuple[LiveMarket, Floor] | None = None  # not before the first client
         self._opened = asyncio.Event()
-        self._encode = msgspec.json.Encoder().encode
+        self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
+        self._lines = {
+            feed: Line(feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
+            for feed in FEEDS
+        }
 
     # -- the market --------------------------------------------------------------------------------------------
 
@@ -70,24 +108,14 @@ class Exchange:
         """Publish every event when it is due, for ever."""
         await self._opened.wait()
         while True:
-            monotonic_ns = self._monotonic_ns()
-            market = self._open_market(monotonic_ns)
-            self._advance(market, monotonic_ns)
-            await asyncio.sleep(market.seconds_to_next(self._monotonic_ns()))
+            self._advance()
+            # Events closer together than this share a turn: waking every client costs more than an event.
+            await asyncio.sleep(max(TURN_S, self._seconds_to_next()))
 
-    def _open_market(self, monotonic_ns: int) -> LiveMarket:
-        """Return the market, which opens at the first call."""
-        if self._market is None:
-            settings = self.settings
-            start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
-            market = Market(settings.symbols, settings.seed, start_ns)
-            self._market = LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns)
-            self._opened.set()
-            logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
-        return self._market
-
-    def _advance(self, market: LiveMarket, monotonic_ns: int) -> None:
-        """Publish what is due, or a part of it."""
+    def _advance(self) -> tuple[Floor, int]:
+        """Publish what is due, or a part of it; return the venue and its time. The first call opens the market."""
+        monotonic_ns = self._monotonic_ns()
+        market, floor = self._open or self._open_market(monotonic_ns)
         slipped_s = market.slipped_s
         events = market.take_due(monotonic_ns, EVENTS_A_TURN)
         if market.slipped_s > slipped_s:
@@ -96,22 +124,92 @@ class Exchange:
             )
         if events:
             self.published += len(events)
-            lines = [(event.symbol, self._encode(event)) for event in events]
-            for client in list(self._clients):
-                client.session.publish(lines)
-                self._wake(client)
+            self._publish(Tick(floor.advance(events), floor.take_updates()))
+        return floor, market.now(monotonic_ns)
 
-    def _hello(self) -> Hello:
-        """Make the greeting; what was due before it goes to those who are there already."""
-        monotonic_ns = self._monotonic_ns()
-        market = self._open_market(monotonic_ns)
-        self._advance(market, monotonic_ns)
+    def _seconds_to_next(self) -> float:
+        """Return the real seconds until the next event is due."""
+        return self._open[0].seconds_to_next(self._monotonic_ns()) if self._open else 0.0
+
+    def _open_market(self, monotonic_ns: int) -> tuple[LiveMarket, Floor]:
         settings = self.settings
-        return Hello("mock", market.now(monotonic_ns), settings.speed, settings.symbols, settings.seed)
+        start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
+        market = Market(settings.symbols, settings.seed, start_ns)
+        self._open = (
+            LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
+            Floor(
+                settings.symbols,
+                self.keys.accounts,
+                cash=settings.cash * DOLLAR,
+                seed=settings.seed,
+                start_ns=start_ns,
+                history_events=settings.history_events,
+            ),
+        )
+        self._opened.set()
+        logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
+        return self._open
 
-    # -- clients -----------------------------------------------------------------------------------------------
+    def _publish(self, tick: Tick) -> None:
+        for client in list(self._clients):
+            client.publish(tick)
+            self._wake(client)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    # -- conversations -----------------------------------------------------------------------------------------
+
+    async def push(self, request: web.Request) -> web.StreamResponse:
+        """Serve the simple push."""
+        settings = self.settings
+        session = Session(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
+
+        def greet() -> None:
+            # What was due before the greeting goes to those who are there already.
+            _, now = self._advance()
+            session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
+
+        return await self._serve(request, _Conversation(session, greet, lambda tick: session.publish(tick.lines)))
+
+    async def feed(self, request: web.Request) -> web.StreamResponse:
+        """Serve the market-data stream."""
+        line = self._lines[request.path.rpartition("/")[2]]
+        codec = Codec.MSGPACK if request.content_type == "application/msgpack" else Codec.JSON
+        session = DataSession(self.keys, line, codec, len(self.settings.symbols), self._bounds)
+
+        def publish(tick: Tick) -> None:
+            if session.listens:
+                session.publish(tick.data(codec))
+
+        account = self.keys.account_of(request.headers)
+        return await self._serve(request, _Conversation(session, lambda: session.greet(account), publish))
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Serve the trading stream."""
+        session = TradingSession(self.keys, self._bounds)
+        account = self.keys.account_of(request.headers)
+        conversation = _Conversation(
+            session, lambda: session.greet(account), lambda tick: session.publish(tick.reports)
+        )
+        return await self._serve(request, conversation)
+
+    async def rest(self, request: web.Request) -> web.StreamResponse:
+        """Answer a REST call."""
+        asked = Request(request.method, request.path, request.query, await request.read())
+        if self.keys.account_of(request.headers) is None:
+            response = UNAUTHORIZED  # a stranger does not open the market
+        else:
+            floor, now = self._advance()
+            while len(floor.matching.prices) < len(floor.symbols):  # it opened just now: no stock is without a quote
+                await asyncio.sleep(self._seconds_to_next())
+                floor, now = self._advance()
+            response = respond(floor, self.keys, request.headers, asked, now)
+            if updates := floor.take_updates():
+                self._publish(Tick((), updates))
+        content_type = "application/json" if response.body else None
+        return web.Response(status=response.status, body=response.body or None, content_type=content_type)
+
+    # -- connections -------------------------------------------------------------------------------------------
+
+    async def _serve(self, request: web.Request, said: _Conversation) -> web.StreamResponse:
         """Serve one client for as long as it stays."""
         settings = self.settings
         ws = web.WebSocketResponse(
@@ -129,25 +227,26 @@ class Exchange:
         if transport is None:
             return ws  # it left during the handshake
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
-        session = Session(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
-        client = _Client(ws, session, transport, _address(transport.get_extra_info("peername")))
-        await self._converse(client)
+        await self._converse(_Client(ws, request, said, _address(transport.get_extra_info("peername"))), said.greet)
         return ws
 
-    async def _converse(self, client: _Client) -> None:
-        client.session.greet(self._hello())
-        client.wake.set()
+    async def _converse(self, client: _Client, greet: Callable[[], None]) -> None:
+        greet()
         self._clients.add(client)
         client.sender = asyncio.create_task(self._send(client), name=f"send to {client.name}")
+        timeout = asyncio.get_running_loop().call_later(self.settings.auth_timeout_s, self._expire, client)
         logger.bind(event="exchange.client_connected", client=client.name, clients=len(self._clients)).info(
             "a client connected"
         )
         try:
+            self._admit(client)
             async for message in client.ws:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    client.session.receive(message.data)
-                    self._wake(client)
+                    client.outbox.receive(message.data)
+                    self._admit(client)
         finally:
+            timeout.cancel()
+            client.outbox.leave()
             self._clients.discard(client)
             client.sender.cancel()
             await asyncio.wait([client.sender])
@@ -155,29 +254,44 @@ class Exchange:
                 "a client left"
             )
 
+    def _admit(self, client: _Client) -> None:
+        """Let the client's words have their effect."""
+        if client.outbox.admitted and self._open is None:
+            self._advance()
+        self._wake(client)
+
+    def _expire(self, client: _Client) -> None:
+        client.outbox.expire()
+        self._wake(client)
+
     async def _send(self, client: _Client) -> None:
-        """Send what waits, frame by frame. Only this waits for the client to read."""
+        """Send what waits, many frames at a time. Only this waits for the client to read."""
         with contextlib.suppress(ConnectionError):  # it left: the reading side ends the conversation
-            while True:
+            while not client.outbox.closing:
                 await client.wake.wait()
                 client.wake.clear()
-                while frame := client.session.take_frame():
-                    await client.ws.send_frame(frame, WSMsgType.TEXT)
+                while frames := _take_frames(client.outbox):
+                    client.write(frames)
+                    await client.request.writer.drain()
+            await client.ws.close()
 
     def _wake(self, client: _Client) -> None:
         """Have the client's queue sent, or drop the client if the queue ran over."""
         client.wake.set()
-        if client.session.overflow and client in self._clients:
+        if client.outbox.overflow and client in self._clients:
             self._clients.discard(client)
             self.dropped += 1
-            # No closing handshake: what could be sent of it would wait behind all that the client did not read.
-            client.transport.abort()
-            logger.bind(event="exchange.client_dropped", client=client.name, reason=client.session.overflow).warning(
+            farewell = asyncio.create_task(_dismiss(client), name=f"dismiss {client.name}")
+            self._farewells.add(farewell)
+            farewell.add_done_callback(self._farewells.discard)
+            logger.bind(event="exchange.client_dropped", client=client.name, reason=client.outbox.overflow).warning(
                 "a client that does not read was dropped"
             )
 
     async def close_clients(self) -> None:
         """Say goodbye to everybody, and cut off who does not answer in time."""
+        if self._farewells:
+            await asyncio.wait(self._farewells)
         clients = list(self._clients)
         goodbyes = [asyncio.create_task(client.ws.close(code=WSCloseCode.GOING_AWAY)) for client in clients]
         if goodbyes:
@@ -185,7 +299,29 @@ class Exchange:
             for task in late:
                 task.cancel()
         for client in clients:
-            client.transport.abort()
+            client.abort()
+
+
+def _take_frames(outbox: Outbox) -> bytes:
+    """Take what waits, as frames, up to about CHUNK_BYTES."""
+    kind = BINARY if outbox.binary else TEXT
+    frames, size = [], 0
+    while size < CHUNK_BYTES and (payload := outbox.take_frame()):
+        frames.append(framed(payload, kind))
+        size += len(payload)
+    return b"".join(frames)
+
+
+async def _dismiss(client: _Client) -> None:
+    """Tell a client that does not read why it has to go, if it can be told, and cut it off."""
+    if client.sender is not None:
+        client.sender.cancel()
+    if client.outbox.farewell:
+        client.write(framed(client.outbox.farewell, BINARY if client.outbox.binary else TEXT))
+        # Behind all that it did not read, the closing handshake may never come.
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            await asyncio.wait_for(client.ws.close(), CLOSE_S)
+    client.abort()
 
 
 EXCHANGE = web.AppKey("exchange", Exchange)
@@ -193,7 +329,7 @@ PACING = web.AppKey("pacing", asyncio.Task[None])
 
 
 def application(exchange: Exchange) -> web.Application:
-    """Make the web application: further protocols add their routes here, before the one that takes any path."""
+    """Make the web application: Alpaca's protocols on their paths, the simple push on every other."""
 
     async def pacing(app: web.Application) -> AsyncIterator[None]:
         app[PACING] = asyncio.create_task(exchange.pace(), name="pace the market")
@@ -204,11 +340,14 @@ def application(exchange: Exchange) -> web.Application:
     async def say_goodbye(_: web.Application) -> None:
         await exchange.close_clients()
 
-    app = web.Application()
+    app = web.Application(client_max_size=exchange.settings.message_bytes)
     app[EXCHANGE] = exchange
     app.cleanup_ctx.append(pacing)
     app.on_shutdown.append(say_goodbye)
-    app.router.add_get("/{path:.*}", exchange.handle)
+    app.router.add_get("/v2/{feed:iex|sip}", exchange.feed)
+    app.router.add_get("/stream{slash:/?}", exchange.stream)
+    app.router.add_route("*", "/v2/{call:.*}", exchange.rest)
+    app.router.add_get("/{path:.*}", exchange.push)
     return app
 
 

@@ -8,8 +8,19 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,19}")
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,128}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_START = datetime(2200, 1, 1, tzinfo=UTC)  # nanoseconds since the epoch outgrow 64 bits in 2262
+
+DEFAULT_KEY = "MOCK-KEY:MOCK-SECRET"
+"""The pair that opens the account of a mock exchange, unless others are set."""
+
+_AT_LEAST_ONE = (
+    *("most_clients", "queue_events", "queue_bytes", "frame_events", "send_buffer_bytes"),
+    *("cash", "feed_connections", "feed_channels", "history_events"),
+)
+
+FEEDS = ("iex", "sip")
 
 MOST_SPEED = 1_000.0
 MOST_SYMBOLS = 500
@@ -32,6 +43,13 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     message_bytes: int = 65_536  # the longest message taken from a client; a longer one closes the connection
     heartbeat_s: float = 20.0  # real seconds between pings; who does not answer within half of that is disconnected
     most_lag_s: float = 1.0  # real seconds the market may fall behind its clock; then the clock waits for it
+    keys: tuple[str, ...] = (DEFAULT_KEY,)  # KEY:SECRET of each account of Alpaca's protocols
+    cash: int = 100_000  # dollars that each account begins with
+    feeds: tuple[str, ...] = ("iex", "sip")  # of the market-data stream that the accounts' plan covers
+    feed_connections: int = 1  # to one feed by one account; one more is refused (406)
+    feed_channels: int = 30  # subscriptions to trades and quotes by one connection; more are refused (405)
+    auth_timeout_s: float = 10.0  # real seconds that a client of the market-data stream has to authenticate (404)
+    history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -43,14 +61,24 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         if self.start_at is not None and not 0 < self.start_at < nanoseconds(_LAST_START):
             raise ValueError(f"start_at must be a time from 1970 to 2199 in nanoseconds, not {self.start_at}")
         self._check_symbols()
-        for name in ("most_clients", "queue_events", "queue_bytes", "frame_events", "send_buffer_bytes"):
+        self._check_keys()
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.message_bytes < 1:  # to aiohttp, 0 means without a bound
             raise ValueError(f"message_bytes must be at least 1, not {self.message_bytes}")
-        for name in ("heartbeat_s", "most_lag_s"):
+        for name in ("heartbeat_s", "most_lag_s", "auth_timeout_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name):g}")
+
+    def _check_keys(self) -> None:
+        for place, pair in enumerate(self.keys):
+            if not _KEY.fullmatch(pair):
+                raise ValueError("keys must be pairs such as KEY:SECRET, of letters, digits and -_")
+            if pair.split(":")[0] in [other.split(":")[0] for other in self.keys[:place]]:
+                raise ValueError(f"keys must differ, but {pair.split(':')[0]} is named twice")
+        if unknown := [feed for feed in self.feeds if feed not in FEEDS]:
+            raise ValueError(f"feeds must be among {', '.join(FEEDS)}, not {unknown[0][:20]!r}")
 
     def _check_symbols(self) -> None:
         if not 1 <= len(self.symbols) <= MOST_SYMBOLS:

@@ -105,7 +105,7 @@ class Floor:
         return [update.change.value for update in self.updates if update.order.id == order.id]
 
 
-# -- kinds of orders -------------------------------------------------------------------------------------------------
+# -- kinds of orders --------------------------------------------------------------------------------------------------
 
 
 def test_a_market_order_is_filled_at_the_other_side_of_the_quote() -> None:
@@ -193,7 +193,7 @@ def test_a_trailing_stop_may_trail_by_percent() -> None:
     assert floor.now(trailing).status is Status.FILLED
 
 
-# -- how long --------------------------------------------------------------------------------------------------------
+# -- how long ---------------------------------------------------------------------------------------------------------
 
 
 def test_immediate_or_cancel_takes_what_is_there_and_cancels_the_rest() -> None:
@@ -230,7 +230,7 @@ def test_the_equity_at_the_day_s_end_sets_the_margin_of_the_next_day() -> None:
     assert floor.venue.accounts["ann"].multiplier == 2
 
 
-# -- priority --------------------------------------------------------------------------------------------------------
+# -- priority ---------------------------------------------------------------------------------------------------------
 
 
 def test_who_pays_more_comes_first_then_who_came_first() -> None:
@@ -242,7 +242,7 @@ def test_who_pays_more_comes_first_then_who_came_first() -> None:
     assert [floor.now(order).filled for order in (high, second, low)] == [100, 100, 50]
 
 
-# -- orders of several parts -----------------------------------------------------------------------------------------
+# -- orders of several parts ------------------------------------------------------------------------------------------
 
 
 def a_bracket(floor: Floor, qty: int = 10, **words: Any) -> Order:
@@ -323,7 +323,7 @@ def test_one_triggers_the_other() -> None:
     assert floor.refused(Side.SELL, 1).reason is Reason.INSUFFICIENT_SHARES  # the stop holds them
 
 
-# -- replacing and canceling -----------------------------------------------------------------------------------------
+# -- replacing and canceling ------------------------------------------------------------------------------------------
 
 
 def test_a_replaced_order_is_a_new_one_for_what_is_left_and_goes_to_the_end_of_the_queue() -> None:
@@ -374,7 +374,7 @@ def test_a_rejected_order_is_taken_first() -> None:
     assert [update.change for update in floor.venue.orders.take_updates()] == [Change.REJECTED]
 
 
-# -- refusals --------------------------------------------------------------------------------------------------------
+# -- refusals ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_a_small_account_neither_borrows_nor_sells_short() -> None:
     floor.buy(19, limit=100.0)
 
 
-# -- the books -------------------------------------------------------------------------------------------------------
+# -- the books --------------------------------------------------------------------------------------------------------
 
 
 def test_a_short_sale_earns_when_the_price_falls() -> None:

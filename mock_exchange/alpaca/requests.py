@@ -1,0 +1,166 @@
+"""What clients ask for, read from JSON: orders and their replacements. What cannot be read is refused by name."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+from mock_exchange.venue.money import DOLLAR, exact
+from mock_exchange.venue.orders import (
+    Kind,
+    OrderClass,
+    OrderRequest,
+    Reason,
+    Refusal,
+    Replacement,
+    Side,
+    TimeInForce,
+)
+
+Json = dict[str, Any]
+E = TypeVar("E", bound=StrEnum)
+
+
+class Unreadable(Exception):
+    """The request says something that means nothing; `refusal` says what."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.refusal = Refusal(reason, message)
+
+
+def json_object(body: bytes) -> Json:
+    """Read a body that must be a JSON object. Raises Unreadable."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Unreadable(Reason.BAD_REQUEST, "request body format is invalid")
+    return value
+
+
+def order_request(body: Json) -> OrderRequest:
+    """Read an order. Raises Unreadable."""
+    order_class = _word(body, "order_class", OrderClass, OrderClass.SIMPLE)
+    target = _price(_inner(body, "take_profit"), "limit_price", "take_profit.")
+    limit = _price(body, "limit_price")
+    return OrderRequest(
+        symbol=_text(body, "symbol", required=True) or "",
+        side=_word(body, "side", Side),
+        qty=_shares(body),
+        kind=_word(body, "type", Kind),
+        time_in_force=_word(body, "time_in_force", TimeInForce, TimeInForce.DAY),
+        limit=target if order_class is OrderClass.OCO and limit is None else limit,
+        stop=_price(body, "stop_price"),
+        trail=_price(body, "trail_price"),
+        trail_bp=_percent(body, "trail_percent"),
+        order_class=order_class,
+        target=target,
+        stop_loss=_price(_inner(body, "stop_loss"), "stop_price", "stop_loss."),
+        stop_loss_limit=_price(_inner(body, "stop_loss"), "limit_price", "stop_loss."),
+        client_order_id=_text(body, "client_order_id") or None,
+        extended_hours=_flag(body, "extended_hours"),
+    )
+
+
+def replacement(body: Json, trails_by_percent: bool) -> Replacement:
+    """Read what is to be changed at an order. Raises Unreadable."""
+    wanted = Replacement(
+        qty=_shares(body) if body.get("qty") is not None else None,
+        time_in_force=_word(body, "time_in_force", TimeInForce) if body.get("time_in_force") is not None else None,
+        limit=_price(body, "limit_price"),
+        stop=_price(body, "stop_price"),
+        trail=_percent(body, "trail") if trails_by_percent else _price(body, "trail"),
+        client_order_id=_text(body, "client_order_id") or None,
+    )
+    if wanted == Replacement():
+        raise Unreadable(
+            Reason.BAD_VALUE, "at least one of qty, time_in_force, limit_price, stop_price, trail is needed"
+        )
+    return wanted
+
+
+def whole_shares(value: Any, symbol: str) -> int:
+    """Read a number of shares. Raises Unreadable."""
+    number = _number(value, "qty")
+    if number != number.to_integral_value():
+        raise Unreadable(Reason.NOT_FRACTIONABLE, f'asset "{symbol}" is not fractionable')
+    return int(number)
+
+
+def _shares(body: Json) -> int:
+    symbol = str(body.get("symbol") or "")[:20]
+    if body.get("notional") is not None:
+        raise Unreadable(Reason.NOT_FRACTIONABLE, f'asset "{symbol}" is not fractionable')
+    if body.get("qty") is None:
+        raise Unreadable(Reason.BAD_VALUE, "qty or notional is required")
+    return whole_shares(body["qty"], symbol)
+
+
+def _number(value: Any, name: str) -> Decimal:
+    number = exact(str(value)) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+    if number is None:
+        raise Unreadable(Reason.BAD_VALUE, f"{name} must be a number")
+    return number
+
+
+def _price(body: Json, name: str, prefix: str = "") -> int | None:
+    """Read a price in points; one that is finer than a point is finer than any that is allowed."""
+    value = body.get(name)
+    if value is None:
+        return None
+    price = _number(value, prefix + name) * DOLLAR
+    if price != price.to_integral_value():
+        message = f"invalid {prefix}{name} {value}. sub-penny increment does not fulfill minimum pricing criteria"
+        raise Unreadable(Reason.BAD_VALUE, message)
+    return int(price)
+
+
+def _percent(body: Json, name: str) -> int | None:
+    """Read a percentage in hundredths of a percent."""
+    value = body.get(name)
+    if value is None:
+        return None
+    hundredths = _number(value, name) * 100
+    if hundredths != hundredths.to_integral_value():
+        raise Unreadable(Reason.BAD_VALUE, f"{name} must have no more than two decimals")
+    return int(hundredths)
+
+
+def _word(body: Json, name: str, words: type[E], default: E | None = None) -> E:
+    value = body.get(name)
+    if value in (None, "") and default is not None:
+        return default
+    if not isinstance(value, str) or value not in list(words):
+        problem = "is required" if value in (None, "") else "is invalid"
+        raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}")
+    return words(value)
+
+
+def _text(body: Json, name: str, *, required: bool = False) -> str | None:
+    value = body.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or (required and not value):
+        raise Unreadable(Reason.BAD_VALUE, f"{name} is required" if value is None else f"{name} must be text")
+    return value
+
+
+def _inner(body: Json, name: str) -> Json:
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Unreadable(Reason.BAD_VALUE, f"{name} must be an object")
+    return value
+
+
+def _flag(body: Json, name: str) -> bool:
+    value = body.get(name)
+    if value not in (None, True, False):
+        raise Unreadable(Reason.BAD_VALUE, f"{name} must be true or false")
+    return bool(value)

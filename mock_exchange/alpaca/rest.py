@@ -1,0 +1,253 @@
+"""The REST calls: a request and the time in, an answer out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from mock_exchange.alpaca import words
+from mock_exchange.alpaca.keys import Keys
+from mock_exchange.alpaca.listing import listed
+from mock_exchange.alpaca.requests import Unreadable, json_object, order_request, replacement, whole_shares
+from mock_exchange.alpaca.stocks import stocks
+from mock_exchange.floor import Floor
+from mock_exchange.venue.money import exact
+from mock_exchange.venue.orders import Order, Reason, Refusal
+
+CODES = {
+    Reason.BAD_REQUEST: (400, 40010000),
+    Reason.DUPLICATE_CLIENT_ORDER_ID: (422, 40010001),
+    Reason.UNAUTHORIZED: (401, None),
+    Reason.INSUFFICIENT_BUYING_POWER: (403, 40310000),
+    Reason.INSUFFICIENT_SHARES: (403, 40310000),
+    Reason.NOT_FRACTIONABLE: (403, 40310000),
+    Reason.POSITION_NOT_FOUND: (404, 40410000),
+    Reason.ORDER_NOT_FOUND: (404, 40410000),
+    Reason.ASSET_NOT_FOUND: (404, 40410000),
+    Reason.BAD_VALUE: (422, 42210000),
+    Reason.NOT_OPEN: (422, 42210000),
+    Reason.TOO_MANY_ORDERS: (429, 42910000),
+}
+"""The HTTP status and Alpaca's code of each reason."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a client sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes = b""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What it gets: a status, and JSON or nothing."""
+
+    status: int
+    body: bytes = b""
+
+
+Call = Callable[["Visit"], Response]
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One request of a client whose account is known, at a time of the market."""
+
+    floor: Floor
+    account: str
+    request: Request
+    now: int
+    name: str = ""  # the order, position or stock that the path names
+    reject: bool = False  # take orders and reject them afterwards
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """Answer with JSON."""
+    return Response(status, msgspec.json.encode(value))
+
+
+def refuse(refusal: Refusal) -> Response:
+    """Answer with a refusal."""
+    status, code = CODES[refusal.reason]
+    body: dict[str, Any] = {} if code is None else {"code": code}
+    return answer({**body, "message": refusal.message, **refusal.details}, status)
+
+
+UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized"))
+
+
+def respond(
+    floor: Floor, keys: Keys, headers: Mapping[str, str], request: Request, now: int, *, reject: bool = False
+) -> Response:
+    """Answer a request."""
+    account = keys.account_of(headers)
+    if account is None:
+        return UNAUTHORIZED
+    for method, pattern, call in _CALLS:
+        found = pattern.fullmatch(request.path) if method == request.method else None
+        if found is not None:
+            try:
+                return call(Visit(floor, account, request, now, found.groupdict().get("name", ""), reject))
+            except Unreadable as error:
+                return refuse(error.refusal)
+    known = any(pattern.fullmatch(request.path) for _, pattern, _ in _CALLS)
+    return answer({"message": "method not allowed"}, 405) if known else answer({"message": "endpoint not found."}, 404)
+
+
+# -- orders ------------------------------------------------------------------------------------------------------------
+
+
+def _written(visit: Visit, order: Order) -> words.Json:
+    return words.order(order, visit.floor.matching.orders.legs(order))
+
+
+def _order_or_refusal(visit: Visit, order: Order | Refusal) -> Response:
+    return refuse(order) if isinstance(order, Refusal) else answer(_written(visit, order))
+
+
+def _submit(visit: Visit) -> Response:
+    wanted = order_request(json_object(visit.request.body))
+    order = visit.floor.matching.submit(visit.account, wanted, visit.now, reject=visit.reject)
+    return _order_or_refusal(visit, order)
+
+
+def _list_orders(visit: Visit) -> Response:
+    orders = visit.floor.matching.orders
+    chosen, nested = listed(orders, visit.account, visit.request.query)
+    return answer([words.order(order, orders.legs(order) if nested else ()) for order in chosen])
+
+
+def _get_order(visit: Visit) -> Response:
+    return _order_or_refusal(visit, visit.floor.matching.orders.find(visit.account, visit.name))
+
+
+def _get_order_by_client_id(visit: Visit) -> Response:
+    client_order_id = visit.request.query.get("client_order_id", "")
+    return _order_or_refusal(visit, visit.floor.matching.orders.find_by_client_id(visit.account, client_order_id))
+
+
+def _replace(visit: Visit) -> Response:
+    old = visit.floor.matching.orders.find(visit.account, visit.name)
+    if isinstance(old, Refusal):
+        return refuse(old)
+    wanted = replacement(json_object(visit.request.body), old.trail_bp is not None)
+    return _order_or_refusal(visit, visit.floor.matching.replace(visit.account, visit.name, wanted, visit.now))
+
+
+def _cancel(visit: Visit) -> Response:
+    order = visit.floor.matching.cancel(visit.account, visit.name, visit.now)
+    return refuse(order) if isinstance(order, Refusal) else Response(204)
+
+
+def _cancel_all(visit: Visit) -> Response:
+    canceled = []
+    for order in visit.floor.matching.orders.open_orders(visit.account):
+        # One that went with another is canceled too: nobody needs to know whose turn it was.
+        result = visit.floor.matching.cancel(visit.account, order.id, visit.now)
+        gone = isinstance(result, Order) or result.reason is Reason.NOT_OPEN
+        canceled.append({"id": order.id, "status": 200 if gone else 500})
+    return answer(canceled, 207)
+
+
+# -- positions ---------------------------------------------------------------------------------------------------------
+
+
+def _position(visit: Visit, symbol: str) -> words.Json:
+    account, prices = visit.floor.matching.accounts[visit.account], visit.floor.matching.prices
+    return words.position(symbol, account.positions[symbol], prices[symbol], account.available(symbol))
+
+
+def _list_positions(visit: Visit) -> Response:
+    positions = visit.floor.matching.accounts[visit.account].positions
+    return answer([_position(visit, symbol) for symbol in sorted(positions)])
+
+
+def _get_position(visit: Visit) -> Response:
+    symbol = _symbol(visit)
+    if not visit.floor.matching.accounts[visit.account].qty(symbol):
+        return refuse(Refusal(Reason.POSITION_NOT_FOUND, "position does not exist"))
+    return answer(_position(visit, symbol))
+
+
+def _close(visit: Visit) -> Response:
+    symbol, query = _symbol(visit), visit.request.query
+    held = abs(visit.floor.matching.accounts[visit.account].qty(symbol))
+    qty = whole_shares(query["qty"], symbol) if "qty" in query else None
+    if "percentage" in query and held:
+        percentage = exact(query["percentage"])
+        if percentage is None or not 0 < percentage <= 100:
+            raise Unreadable(Reason.BAD_VALUE, "percentage must be > 0 and <= 100")
+        qty = whole_shares(str(held * percentage / 100), symbol)
+    return _order_or_refusal(visit, visit.floor.matching.close(visit.account, symbol, qty, visit.now))
+
+
+def _close_all(visit: Visit) -> Response:
+    matching = visit.floor.matching
+    if visit.request.query.get("cancel_orders", "").lower() == "true":
+        _cancel_all(visit)
+    results = []
+    for symbol in sorted(matching.accounts[visit.account].positions):
+        response = _order_or_refusal(visit, matching.close(visit.account, symbol, None, visit.now))
+        results.append({"symbol": symbol, "status": response.status, "body": msgspec.Raw(response.body)})
+    return answer(results, 207)
+
+
+def _symbol(visit: Visit) -> str:
+    """Return the symbol that the path names, by itself or by its asset's id."""
+    by_id = {words.asset_id(symbol): symbol for symbol in visit.floor.symbols}
+    return by_id.get(visit.name, visit.name.upper())
+
+
+# -- the rest --------------------------------------------------------------------------------------------------------
+
+
+def _account(visit: Visit) -> Response:
+    matching = visit.floor.matching
+    identity = visit.floor.ids.of(f"account/{visit.account}")
+    return answer(words.account(matching.accounts[visit.account], matching.prices, identity, visit.floor.start_ns))
+
+
+def _clock(visit: Visit) -> Response:
+    return answer(words.clock(visit.now, visit.floor.matching.day_end))
+
+
+def _asset(visit: Visit) -> Response:
+    symbol = _symbol(visit)
+    if symbol not in visit.floor.symbols:
+        return refuse(Refusal(Reason.ASSET_NOT_FOUND, f"asset not found for {visit.name[:64]}"))
+    return answer(words.asset(symbol))
+
+
+def _assets(visit: Visit) -> Response:
+    return answer([words.asset(symbol) for symbol in visit.floor.symbols])
+
+
+def _stocks(visit: Visit) -> Response:
+    return answer(stocks(visit.floor.history, visit.name, visit.request.query, visit.now))
+
+
+_CALLS: list[tuple[str, re.Pattern[str], Call]] = [
+    (method, re.compile(path.replace("{}", r"(?P<name>[^/]+)")), call)
+    for method, path, call in (
+        ("POST", "/v2/orders", _submit),
+        ("GET", "/v2/orders", _list_orders),
+        ("DELETE", "/v2/orders", _cancel_all),
+        ("GET", "/v2/orders:by_client_order_id", _get_order_by_client_id),
+        ("GET", "/v2/orders/{}", _get_order),
+        ("PATCH", "/v2/orders/{}", _replace),
+        ("DELETE", "/v2/orders/{}", _cancel),
+        ("GET", "/v2/positions", _list_positions),
+        ("DELETE", "/v2/positions", _close_all),
+        ("GET", "/v2/positions/{}", _get_position),
+        ("DELETE", "/v2/positions/{}", _close),
+        ("GET", "/v2/account", _account),
+        ("GET", "/v2/clock", _clock),
+        ("GET", "/v2/assets", _assets),
+        ("GET", "/v2/assets/{}", _asset),
+        ("GET", "/v2/stocks/(?P<name>.+)", _stocks),
+    )
+]
+"""Every call: its method, its path, and who answers it. The most frequent come first."""

@@ -1,0 +1,100 @@
+"""Trades, quotes and bars as Alpaca writes them, in JSON or msgpack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from mock_exchange.alpaca.stamps import SECOND, stamp
+from mock_exchange.events import Event, Quote, Trade
+from mock_exchange.history import Bar
+
+ROUND_LOT = 100
+EXCHANGE = "V"
+TAPE = "C"
+
+Json = dict[str, Any]
+
+
+class Codec(Enum):
+    """How the messages of the market-data stream are encoded."""
+
+    JSON = "json"
+    MSGPACK = "msgpack"
+
+    def encode(self, message: Any) -> bytes:
+        """Encode a message."""
+        return msgspec.json.encode(message) if self is Codec.JSON else msgspec.msgpack.encode(message)
+
+    def decode(self, message: bytes | str) -> Any:
+        """Decode a message. Raises msgspec.DecodeError, UnicodeError, RecursionError or TypeError."""
+        if self is Codec.JSON:
+            return msgspec.json.decode(message)
+        return msgspec.msgpack.decode(message.encode() if isinstance(message, str) else message)
+
+    def time(self, ts: int) -> Any:
+        """Return a time as this codec writes it: text, or msgpack's own kind of time."""
+        return stamp(ts) if self is Codec.JSON else _timestamp(ts)
+
+    def array(self, encoded: list[bytes]) -> bytes:
+        """Join encoded messages to one that is an array of them."""
+        if self is Codec.JSON:
+            return b"[" + b",".join(encoded) + b"]"
+        count = len(encoded)
+        head = bytes([0x90 | count]) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+        return head + b"".join(encoded)
+
+
+def _timestamp(ts: int) -> msgspec.msgpack.Ext:
+    """Return msgpack's timestamp of 64 bits: 30 of nanoseconds, 34 of seconds."""
+    seconds, rest = divmod(ts, SECOND)
+    return msgspec.msgpack.Ext(-1, (rest << 34 | seconds).to_bytes(8, "big"))
+
+
+def trade(it: Trade, time: Callable[[int], Any]) -> Json:
+    """Write a trade."""
+    conditions = ["@"] if it.size >= ROUND_LOT else ["@", "I"]
+    return {"i": it.id, "x": EXCHANGE, "p": it.price, "s": it.size, "t": time(it.ts), "c": conditions, "z": TAPE}
+
+
+def quote(it: Quote, time: Callable[[int], Any]) -> Json:
+    """Write a quote; sizes are in shares."""
+    return {
+        "bx": EXCHANGE,
+        "bp": it.bid,
+        "bs": it.bid_size or 0,
+        "ax": EXCHANGE,
+        "ap": it.ask,
+        "as": it.ask_size or 0,
+        "t": time(it.ts),
+        "c": ["R"],
+        "z": TAPE,
+    }
+
+
+def bar(it: Bar, time: Callable[[int], Any]) -> Json:
+    """Write a bar."""
+    return {
+        "o": it.open,
+        "h": it.high,
+        "l": it.low,
+        "c": it.close,
+        "v": it.volume,
+        "n": it.trades,
+        "vw": it.vwap,
+        "t": time(it.ts),
+    }
+
+
+def streamed(it: Event | Bar, codec: Codec) -> bytes:
+    """Encode a message of the market-data stream."""
+    if isinstance(it, Trade):
+        kind, words = "t", trade(it, codec.time)
+    elif isinstance(it, Quote):
+        kind, words = "q", quote(it, codec.time)
+    else:
+        kind, words = "b", bar(it, codec.time)
+    return codec.encode({"T": kind, "S": it.symbol, **words})

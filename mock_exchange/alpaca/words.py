@@ -1,0 +1,191 @@
+"""Orders, positions and accounts as Alpaca writes them: JSON objects in which money is text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock_exchange.alpaca.stamps import new_york, stamp
+from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
+from mock_exchange.venue.ids import Ids
+from mock_exchange.venue.money import DOLLAR, average, share_of, text
+from mock_exchange.venue.orders import Order, Status, Update
+
+ASSETS = Ids("assets of the mock exchange")
+
+Json = dict[str, Any]
+
+
+def asset_id(symbol: str) -> str:
+    """Return a stock's id, the same at every venue."""
+    return ASSETS.of(symbol)
+
+
+def asset(symbol: str) -> Json:
+    """Write a stock."""
+    return {
+        "id": asset_id(symbol),
+        "class": "us_equity",
+        "exchange": "NASDAQ",
+        "symbol": symbol,
+        "name": f"{symbol} of the mock exchange",
+        "status": "active",
+        "tradable": True,
+        "marginable": True,
+        "maintenance_margin_requirement": 30,
+        "shortable": True,
+        "easy_to_borrow": True,
+        "fractionable": False,
+        "attributes": [],
+    }
+
+
+_ENDED_AT = {
+    Status.FILLED: "filled_at",
+    Status.CANCELED: "canceled_at",
+    Status.EXPIRED: "expired_at",
+    Status.REPLACED: "replaced_at",
+    Status.REJECTED: "failed_at",
+}
+
+
+def order(it: Order, legs: tuple[Order, ...] = ()) -> Json:
+    """Write an order, with its legs if they are given."""
+    created = stamp(it.created_ns)
+    written = {
+        "id": it.id,
+        "client_order_id": it.client_order_id,
+        "created_at": created,
+        "updated_at": stamp(it.updated_ns),
+        "submitted_at": created,
+        "filled_at": None,
+        "expired_at": None,
+        "canceled_at": None,
+        "failed_at": None,
+        "replaced_at": None,
+        "replaced_by": it.replaced_by,
+        "replaces": it.replaces,
+        "asset_id": asset_id(it.symbol),
+        "symbol": it.symbol,
+        "asset_class": "us_equity",
+        "notional": None,
+        "qty": str(it.qty),
+        "filled_qty": str(it.filled),
+        "filled_avg_price": average(it.paid, it.filled) if it.filled else None,
+        "order_class": it.order_class.value,
+        "order_type": it.kind.value,
+        "type": it.kind.value,
+        "side": it.side.value,
+        "position_intent": f"{it.side.value}_to_{'close' if it.holds or it.parent else 'open'}",
+        "time_in_force": it.time_in_force.value,
+        "limit_price": _price(it.limit),
+        "stop_price": _price(it.stop),
+        "status": it.status.value,
+        "extended_hours": it.extended_hours,
+        "legs": [order(leg) for leg in legs] or None,
+        "trail_percent": None if it.trail_bp is None else text(it.trail_bp * DOLLAR // 100),
+        "trail_price": _price(it.trail),
+        "hwm": _price(it.best),
+    }
+    if it.ended_ns:
+        written[_ENDED_AT[it.status]] = stamp(it.ended_ns)
+    return written
+
+
+def _price(points: int | None) -> str | None:
+    return None if points is None else text(points)
+
+
+def update(it: Update) -> Json:
+    """Write what happened to an order."""
+    written = {
+        "event": it.change.value,
+        "execution_id": it.execution_id,
+        "order": order(it.order, it.legs),
+        "timestamp": stamp(it.ts),
+    }
+    if it.price is not None:
+        written |= {"price": text(it.price), "qty": str(it.qty), "position_qty": str(it.position_qty)}
+    return written
+
+
+def position(symbol: str, it: Position, price: int, available: int) -> Json:
+    """Write a position at a price."""
+    value = it.qty * price
+    profit = value - it.cost
+    return {
+        "asset_id": asset_id(symbol),
+        "symbol": symbol,
+        "exchange": "NASDAQ",
+        "asset_class": "us_equity",
+        "asset_marginable": True,
+        "qty": str(it.qty),
+        "qty_available": str(available if it.qty > 0 else -available),
+        "side": "long" if it.qty > 0 else "short",
+        "avg_entry_price": average(it.cost, it.qty),
+        "market_value": text(value),
+        "cost_basis": text(it.cost),
+        "unrealized_pl": text(profit),
+        "unrealized_plpc": _ratio(profit, abs(it.cost)),
+        "unrealized_intraday_pl": text(profit),
+        "unrealized_intraday_plpc": _ratio(profit, abs(it.cost)),
+        "current_price": text(price),
+        "lastday_price": text(price),
+        "change_today": "0",
+    }
+
+
+def _ratio(part: int, whole: int) -> str:
+    """Write a fraction to four decimals."""
+    return text(share_of(DOLLAR, part, whole)) if whole else "0"
+
+
+def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) -> Json:
+    """Write an account at these prices."""
+    long = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty > 0)
+    short = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty < 0)
+    equity, power = it.equity(prices), it.buying_power(prices)
+    margin = share_of(long - short, 1, it.multiplier)
+    return {
+        "id": identity,
+        "account_number": "PA" + identity.replace("-", "")[:10].upper(),
+        "status": "ACTIVE",
+        "crypto_status": "INACTIVE",
+        "currency": "USD",
+        "cash": text(it.cash),
+        "portfolio_value": text(equity),
+        "equity": text(equity),
+        "last_equity": text(it.last_equity),
+        "long_market_value": text(long),
+        "short_market_value": text(short),
+        "position_market_value": text(long - short),
+        "initial_margin": text(margin),
+        "maintenance_margin": text(share_of(long - short, 30, 100)),
+        "last_maintenance_margin": "0",
+        "sma": text(it.last_equity),
+        "buying_power": text(power),
+        "regt_buying_power": text(max(0, min(2, it.multiplier) * equity - (long - short) - it.reserved)),
+        "daytrading_buying_power": text(power if it.multiplier == 4 else 0),
+        "non_marginable_buying_power": text(max(0, it.cash + 2 * short - it.reserved)),
+        "options_buying_power": "0",
+        "accrued_fees": "0",
+        "multiplier": str(it.multiplier),
+        "pattern_day_trader": False,
+        "daytrade_count": 0,
+        "trading_blocked": False,
+        "transfers_blocked": False,
+        "account_blocked": False,
+        "trade_suspended_by_user": False,
+        "shorting_enabled": equity >= MARGIN_EQUITY,
+        "created_at": stamp(opened_ns),
+        "balance_asof": stamp(opened_ns)[:10],
+    }
+
+
+def clock(now: int, day_end: int) -> Json:
+    """Write the venue's clock. It never closes: its next day begins when this one ends."""
+    return {
+        "timestamp": new_york(now),
+        "is_open": True,
+        "next_open": new_york(day_end),
+        "next_close": new_york(day_end),
+    }

@@ -1,0 +1,128 @@
+"""What the market has done since it opened: its trades and quotes, and bars made of the trades.
+
+Bounded: of each stock the oldest are forgotten, a quarter of what is kept at a time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from mock_exchange.events import SECOND, Event, Quote, Trade
+
+MINUTE = 60 * SECOND
+
+
+class Bar(msgspec.Struct, gc=False):
+    """The trades of one stock in a span of time that begins at `ts`."""
+
+    symbol: str
+    ts: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    trades: int
+    turnover: float  # sum of price x size
+
+    @property
+    def vwap(self) -> float:
+        """The average price of a share."""
+        return round(self.turnover / self.volume, 6) if self.volume else self.close
+
+    def add(self, price: float, size: int) -> None:
+        """Take in one more trade."""
+        self.high, self.low, self.close = max(self.high, price), min(self.low, price), price
+        self.volume += size
+        self.trades += 1
+        self.turnover += price * size
+
+
+T = TypeVar("T", Trade, Quote, Bar)
+
+
+class Series(Generic[T]):
+    """The latest of one kind of one stock, by their times, which rise strictly."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._items: list[T] = []
+
+    def add(self, item: T) -> None:
+        """Append the latest."""
+        self._items.append(item)
+        if len(self._items) > self._most + self._most // 4:
+            del self._items[: -self._most]
+
+    @property
+    def latest(self) -> T | None:
+        """The latest one, if there is any."""
+        return self._items[-1] if self._items else None
+
+    def between(self, start: int, end: int, limit: int, *, newest_first: bool) -> list[T]:
+        """Return those from `start` to `end`, both included, at most `limit` of them."""
+        first = bisect_left(self._items, start, key=_TS)
+        last = bisect_right(self._items, end, key=_TS)
+        if newest_first:
+            return self._items[max(first, last - limit) : last][::-1]
+        return self._items[first : min(last, first + limit)]
+
+
+_TS: Any = attrgetter("ts")
+
+
+class History:
+    """Trades, quotes and one-minute bars of all stocks."""
+
+    def __init__(self, symbols: Iterable[str], most_events: int) -> None:
+        symbols = tuple(symbols)
+        most = max(1, most_events // (2 * len(symbols)))
+        self.trades: dict[str, Series[Trade]] = {symbol: Series(most) for symbol in symbols}
+        self.quotes: dict[str, Series[Quote]] = {symbol: Series(most) for symbol in symbols}
+        self.bars: dict[str, Series[Bar]] = {symbol: Series(most) for symbol in symbols}
+        self._forming: dict[str, Bar] = {}
+        self._minute = 0
+
+    def add(self, event: Event) -> list[Bar]:
+        """Take note of an event; return the bars of the minute that it has shown to be over."""
+        minute = event.ts - event.ts % MINUTE
+        done = self._complete() if minute > self._minute else []
+        self._minute = minute
+        if isinstance(event, Quote):
+            self.quotes[event.symbol].add(event)
+            return done
+        self.trades[event.symbol].add(event)
+        bar = self._forming.get(event.symbol)
+        if bar is None:
+            bar = Bar(event.symbol, minute, event.price, event.price, event.price, event.price, 0, 0, 0.0)
+            self._forming[event.symbol] = bar
+        bar.add(event.price, event.size)
+        return done
+
+    def _complete(self) -> list[Bar]:
+        done = sorted(self._forming.values(), key=attrgetter("symbol"))
+        self._forming = {}
+        for bar in done:
+            self.bars[bar.symbol].add(bar)
+        return done
+
+
+def joined(bars: Iterable[Bar], span: int) -> list[Bar]:
+    """Make longer bars of one-minute bars; `span` is in nanoseconds."""
+    longer: list[Bar] = []
+    for bar in bars:
+        start = bar.ts - bar.ts % span
+        if not longer or longer[-1].ts != start:
+            longer.append(msgspec.structs.replace(bar, ts=start))
+            continue
+        last = longer[-1]
+        last.high, last.low, last.close = max(last.high, bar.high), min(last.low, bar.low), bar.close
+        last.volume += bar.volume
+        last.trades += bar.trades
+        last.turnover += bar.turnover
+    return longer

@@ -1,0 +1,46 @@
+"""What there is to tell the clients after a moment, encoded once for all of them and only if somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+
+from mock_exchange.alpaca.data import Message
+from mock_exchange.alpaca.ticks import Codec, streamed
+from mock_exchange.alpaca.updates import Report, report
+from mock_exchange.events import Event, Quote, Trade
+from mock_exchange.history import Bar
+from mock_exchange.protocol import Line
+from mock_exchange.venue.orders import Update
+
+_encode = msgspec.json.Encoder().encode
+
+
+_CHANNELS = {Trade: "trades", Quote: "quotes", Bar: "bars"}
+
+
+class Tick:
+    """What the market did, and updates of orders that this, or a client, caused."""
+
+    def __init__(self, told: Sequence[Event | Bar], updates: Sequence[Update]) -> None:
+        self._told = told
+        self._updates = updates
+        self._data: dict[Codec, list[Message]] = {}
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """For clients of the simple push, which know no bars."""
+        return [(it.symbol, _encode(it)) for it in self._told if not isinstance(it, Bar)]
+
+    def data(self, codec: Codec) -> list[Message]:
+        """For clients of the market-data stream."""
+        if codec not in self._data:
+            self._data[codec] = [(_CHANNELS[type(it)], it.symbol, streamed(it, codec)) for it in self._told]
+        return self._data[codec]
+
+    @cached_property
+    def reports(self) -> list[Report]:
+        """For clients of the trading stream."""
+        return [report(update) for update in self._updates]

@@ -1,0 +1,228 @@
+"""The market-data stream's conversation, without a socket."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from mock_exchange.alpaca.data import DataSession, Line
+from mock_exchange.alpaca.keys import Keys
+from mock_exchange.alpaca.ticks import Codec
+from mock_exchange.events import SECOND, Event, Quote, Trade
+from mock_exchange.history import Bar
+from mock_exchange.outbox import Bounds, Overflow
+from mock_exchange.tick import Tick
+
+START = 1_767_623_400 * SECOND
+KEYS = Keys(["ANN:1"])
+TRADE = Trade("AAPL", START + 500_000_007, 126.55, 1, 126.54, 126.55, 96_921)
+QUOTE = Quote("AAPL", START, 87.66, 87.68, 100, 400)
+BAR = Bar("AAPL", START, 388.0, 389.0, 387.0, 388.5, 100, 2, 38_850.0)
+CONNECTED = {"T": "success", "msg": "connected"}
+AUTHENTICATED = {"T": "success", "msg": "authenticated"}
+
+
+class Talk:
+    """A client with one session, and what it hears."""
+
+    def __init__(self, codec: Codec = Codec.JSON, *, line: Line | None = None, bounds: Bounds | None = None) -> None:
+        self.line = line or Line("iex", 1, 30, covered=True)
+        self.session = DataSession(KEYS, self.line, codec, 2, bounds or Bounds(1_000, 1_000_000, 3))
+
+    def hear(self) -> list[Any]:
+        """Return what waits: each frame is an array."""
+        heard: list[Any] = []
+        while frame := self.session.take_frame():
+            messages = self.session.codec.decode(frame)
+            assert isinstance(messages, list)
+            heard += messages
+        return heard
+
+    def say(self, **message: Any) -> list[Any]:
+        """Say something and return the answer."""
+        self.session.receive(self.session.codec.encode(message))
+        return self.hear()
+
+    def open(self) -> Talk:
+        """Authenticate."""
+        self.session.greet(None)
+        self.say(action="auth", key="ANN", secret="1")
+        return self
+
+    def tell(self, *told: Event | Bar) -> list[Any]:
+        """Let something happen in the market and return what the client gets of it."""
+        self.session.publish(Tick(told, ()).data(self.session.codec))
+        return self.hear()
+
+
+def code(answer: list[Any]) -> int:
+    (error,) = answer
+    assert error["T"] == "error"
+    assert isinstance(error["msg"], str)
+    number = error["code"]
+    assert isinstance(number, int)
+    return number
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
+    talk = Talk(codec)
+    talk.session.greet(None)
+    assert talk.hear() == [CONNECTED]
+    before = talk.session.admitted
+    assert talk.say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
+    assert (before, talk.session.admitted) == (False, True)
+    assert talk.say(action="subscribe", trades=["AAPL"], quotes=["AAPL"], bars=["*"]) == [
+        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": ["*"]}
+    ]
+
+
+def test_headers_of_the_handshake_authenticate_too() -> None:
+    talk = Talk()
+    talk.session.greet("ANN")
+    assert talk.hear() == [CONNECTED, AUTHENTICATED]
+
+
+def test_the_list_of_subscriptions_is_always_whole() -> None:
+    talk = Talk().open()
+    talk.say(action="subscribe", trades=["AAPL", "MSFT"])
+    assert talk.say(action="subscribe", quotes=["MSFT"], statuses=["*"]) == [
+        {"T": "subscription", "trades": ["AAPL", "MSFT"], "quotes": ["MSFT"], "bars": [], "statuses": ["*"]}
+    ]
+    assert talk.say(action="unsubscribe", trades=["AAPL"], quotes=["AAPL"]) == [
+        {"T": "subscription", "trades": ["MSFT"], "quotes": ["MSFT"], "bars": [], "statuses": ["*"]}
+    ]
+
+
+def test_in_json_a_time_is_text_to_the_nanosecond() -> None:
+    talk = Talk().open()
+    talk.say(action="subscribe", trades=["*"], quotes=["*"], bars=["*"])
+    trade, quote, bar = talk.tell(TRADE, QUOTE, BAR)
+    assert trade == {"T": "t", "S": "AAPL", "i": 96_921, "x": "V", "p": 126.55, "s": 1} | {
+        "t": "2026-01-05T14:30:00.500000007Z",
+        "c": ["@", "I"],
+        "z": "C",
+    }
+    assert {
+        "T": "q",
+        "bp": 87.66,
+        "bs": 100,
+        "ap": 87.68,
+        "as": 400,
+        "t": "2026-01-05T14:30:00Z",
+    }.items() <= quote.items()
+    assert {"T": "b", "o": 388.0, "v": 100, "n": 2, "vw": 388.5}.items() <= bar.items()
+
+
+def test_in_msgpack_a_time_is_a_timestamp() -> None:
+    talk = Talk(Codec.MSGPACK).open()
+    talk.say(action="subscribe", trades=["AAPL"])
+    (trade,) = talk.tell(TRADE)
+    assert talk.session.binary
+    assert trade["t"] == datetime(2026, 1, 5, 14, 30, 0, 500_000, tzinfo=UTC)
+
+
+def test_only_what_was_subscribed_to_comes() -> None:
+    talk = Talk().open()
+    before = talk.session.listens
+    talk.say(action="subscribe", trades=["MSFT"], quotes=["AAPL"])
+    assert (before, talk.session.listens) == (False, True)
+    assert [it["T"] for it in talk.tell(TRADE, QUOTE, BAR)] == ["q"]
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_events_share_a_frame_up_to_a_number(codec: Codec) -> None:
+    talk = Talk(codec, bounds=Bounds(1_000, 1_000_000, 20)).open()
+    talk.say(action="subscribe", trades=["AAPL"])
+    talk.session.publish(Tick([TRADE] * 45, ()).data(codec))
+    sizes = [len(codec.decode(frame)) for frame in iter(talk.session.take_frame, b"")]
+    assert sizes == [20, 20, 5]
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message", [b"", b"null", b"[]", b"5", b"\xff", b'{"action":"dance"}', b"{", b"[" * 60_000])
+def test_what_is_no_request_is_invalid_syntax(message: bytes) -> None:
+    talk = Talk().open()
+    talk.session.receive(message)
+    assert code(talk.hear()) == 400
+    assert not talk.session.closing
+
+
+@pytest.mark.parametrize("words", [{}, {"trades": "AAPL"}, {"trades": [5]}])
+def test_a_subscription_without_symbols_is_invalid_syntax(words: dict[str, Any]) -> None:
+    assert code(Talk().open().say(action="subscribe", **words)) == 400
+
+
+@pytest.mark.parametrize("action", ["subscribe", "unsubscribe"])
+def test_nobody_subscribes_before_authenticating(action: str) -> None:
+    assert code(Talk().say(action=action, trades=["AAPL"])) == 401
+
+
+@pytest.mark.parametrize("pair", [{"key": "ANN", "secret": "2"}, {"key": "BOB", "secret": "1"}, {"key": 5}, {}])
+def test_a_wrong_key_is_refused_and_the_connection_closed(pair: dict[str, Any]) -> None:
+    talk = Talk()
+    assert code(talk.say(action="auth", **pair)) == 402
+    assert talk.session.closing
+
+
+def test_nobody_authenticates_twice() -> None:
+    assert code(Talk().open().say(action="auth", key="ANN", secret="1")) == 403
+
+
+def test_who_does_not_authenticate_in_time_is_sent_away() -> None:
+    talk = Talk()
+    talk.session.expire()
+    assert code(talk.hear()) == 404
+    assert talk.session.closing
+    late = Talk().open()
+    late.session.expire()
+    assert late.hear() == []
+
+
+def test_more_symbols_than_the_plan_has_change_nothing() -> None:
+    talk = Talk(line=Line("iex", 1, 3, covered=True)).open()
+    talk.say(action="subscribe", trades=["AAPL", "MSFT"], bars=["A", "B", "C", "D"])
+    assert code(talk.say(action="subscribe", quotes=["AAPL", "MSFT"])) == 405
+    assert code(talk.say(action="subscribe", trades=["*"])) == 405
+    (listed,) = talk.say(action="subscribe", quotes=["AAPL"])
+    assert (listed["trades"], listed["quotes"]) == (["AAPL", "MSFT"], ["AAPL"])
+
+
+def test_one_connection_more_than_the_plan_has_is_refused_until_one_is_given_back() -> None:
+    first = Talk().open()
+    second = Talk(line=first.line)
+    assert code(second.say(action="auth", key="ANN", secret="1")) == 406
+    assert second.session.closing
+    second.session.leave()
+    first.session.leave()
+    assert Talk(line=first.line).say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
+
+
+def test_a_feed_that_the_plan_does_not_cover_is_refused() -> None:
+    talk = Talk(line=Line("sip", 1, 30, covered=False))
+    assert code(talk.say(action="auth", key="ANN", secret="1")) == 409
+
+
+def test_a_channel_of_another_feed_is_refused() -> None:
+    assert code(Talk().open().say(action="subscribe", news=["*"])) == 410
+
+
+def test_a_client_that_does_not_read_overflows_and_has_a_farewell() -> None:
+    talk = Talk(bounds=Bounds(10, 100_000, 1)).open()
+    talk.say(action="subscribe", trades=["AAPL"])
+    talk.session.publish(Tick([TRADE] * 20, ()).data(Codec.JSON))
+    assert talk.session.overflow is Overflow.EVENTS
+    assert code(msgspec.json.decode(talk.session.farewell)) == 407
+
+
+@given(st.sampled_from(list(Codec)), st.text() | st.binary())
+def test_any_message_at_all_gets_one_answer(codec: Codec, message: str | bytes) -> None:
+    talk = Talk(codec).open()
+    talk.session.receive(message)
+    assert len(talk.hear()) == 1
