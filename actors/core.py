@@ -22,7 +22,7 @@ from actors.positions import Positions
 from actors.risk import Risk, RiskSettings
 from pipeline.clock import RANK_DAY, InputClock
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
-from pipeline.strategy import Strategy, StrategySettings
+from pipeline.strategy import Strategy, StrategySettings, default_exits
 
 Input = Trade | Quote | Clock | Gap | Refused | Command | FeedChanged | Execution | OrderRejected
 
@@ -95,6 +95,7 @@ class Core:
         self.executor.risk = self.risk
         self.positions.listeners = (self.executor, self.risk)
         self._strategy = strategy
+        self._fallback = default_exits(settings.strategy)
         self._on_fact = on_fact
         self._debug = debug
         self._mailbox: deque[tuple[Actor, object]] = deque()
@@ -220,6 +221,7 @@ class Core:
             len(self.lanes),
             self.clock,
             self._strategy,
+            self._fallback,
             self.metrics,
             self.publish,
             lambda signal: self.tell(self.risk, signal),

@@ -28,11 +28,15 @@ Guard = Callable[[Held], abc.DisposableBase]
 """Subscribes the exits of a position; what it returns is disposed of when the position is closed."""
 
 
+REMEMBERED_ORDERS = 10_000  # finished ones, for reports that come late
+
+
 class WorkingOrder(msgspec.Struct):
     """An order that the broker has not finished with."""
 
     order: SubmitOrder
     filled: Decimal = Decimal(0)
+    executions: set[str] = msgspec.field(default_factory=set)  # ids of those counted in `filled`
 
 
 class Executor:
@@ -48,7 +52,8 @@ class Executor:
         self._book = book
         self._guard = guard
         self._guards: dict[str, abc.DisposableBase] = {}
-        self._attempts: dict[str, int] = {}  # orders per position leg, so that a second attempt has an id of its own
+        self._attempts: dict[str, int] = {}  # orders by cause, so that a second attempt has an id of its own
+        self._finished: dict[str, SubmitOrder] = {}  # oldest first: a report may come after the order was done with
         self.working: dict[str, WorkingOrder] = {}
         self.broker: Actor | None = None
         self.risk: Actor | None = None
@@ -64,13 +69,13 @@ class Executor:
         elif isinstance(message, PositionOpened):
             self._on_opened(message)
         elif isinstance(message, PositionClosed):
-            self._release(message.symbol)
+            self._dispose(message.symbol)
         elif isinstance(message, CloseAll):
-            self._cancel(lambda order: True)
+            self._cancel_entries()
             for symbol in sorted(self._positions.open, key=lambda s: self._context.instrument(s).index):
                 self._exit(symbol, message.reason)
         elif isinstance(message, CancelEntries):
-            self._cancel(lambda order: order.leg == "entry")
+            self._cancel_entries()
         elif isinstance(message, OrderRejected):
             self._on_rejected(message)
         else:
@@ -88,15 +93,29 @@ class Executor:
     def _submit(self, symbol: str, side: OrderSide, quantity: Decimal, decision: str, leg: str, reason: str) -> None:
         cause = f"{self._book}.{decision}.{symbol}.{leg}"
         attempt = self._attempts[cause] = self._attempts.get(cause, 0) + 1
+        if len(self._attempts) > REMEMBERED_ORDERS:
+            del self._attempts[next(iter(self._attempts))]
         order = SubmitOrder(f"{cause}.{attempt}", symbol, side, quantity, decision, leg, reason)
         self.working[order.id] = WorkingOrder(order)
         self._context.publish(OrderSubmitted(order, self._context.now, self._context.input))
         self._context.tell(self._broker(), order)
 
-    def _cancel(self, which: Callable[[SubmitOrder], bool]) -> None:
+    def _cancel_entries(self) -> None:
+        """Cancel what would open a position; an exit under way is what closing needs."""
         for working in self.working.values():
-            if which(working.order):
+            if working.order.leg == "entry":
                 self._context.tell(self._broker(), CancelOrder(working.order.id))
+
+    def is_working(self, symbol: str) -> bool:
+        """Whether an order of `symbol` is still on its way."""
+        return any(working.order.symbol == symbol for working in self.working.values())
+
+    def _finish(self, order_id: str) -> None:
+        working = self.working.pop(order_id, None)
+        if working is not None:
+            self._finished[order_id] = working.order
+            if len(self._finished) > REMEMBERED_ORDERS:
+                del self._finished[next(iter(self._finished))]
 
     def _broker(self) -> Actor:
         if self.broker is None:
@@ -107,16 +126,21 @@ class Executor:
 
     def _on_execution(self, execution: Execution) -> None:
         working = self.working.get(execution.order)
-        if working is None:
-            return  # a report of an order that is finished: its executions were booked
-        working.filled += execution.quantity
-        order = working.order
-        if working.filled >= order.quantity:
-            del self.working[order.id]
+        if working is not None:
+            order = working.order
+            if execution.id not in working.executions:
+                working.executions.add(execution.id)
+                working.filled += execution.quantity
+            if working.filled >= order.quantity:
+                self._finish(order.id)
+        elif execution.order in self._finished:
+            order = self._finished[execution.order]  # late, or twice: positions count each execution once
+        else:
+            return  # of an order that is none of ours
         self._context.tell(self._positions, Fill(execution, order.decision, order.reason))
 
     def _on_rejected(self, report: OrderRejected) -> None:
-        self.working.pop(report.order, None)
+        self._finish(report.order)
         self._context.publish(report)
         if self.risk is not None:
             self._context.tell(self.risk, report)
@@ -128,10 +152,6 @@ class Executor:
         self._dispose(position.symbol)
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
         self._guards[position.symbol] = self._guard(held)
-
-    def _release(self, symbol: str) -> None:
-        self._dispose(symbol)
-        self._attempts = {cause: n for cause, n in self._attempts.items() if f".{symbol}." not in cause}
 
     def _dispose(self, symbol: str) -> None:
         guard = self._guards.pop(symbol, None)

@@ -12,14 +12,15 @@ from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import BurstEnded, BurstStarted, Frame, Signal, Trade, signal_of
 from pipeline.exits import ExitSignal, Held
 from pipeline.operators.candles import Candles
-from pipeline.operators.lift import Source
-from pipeline.strategy import Market, Strategy
+from pipeline.operators.lift import Callbacks, Source
+from pipeline.strategy import Exits, Market, Strategy
 
 
 class Lane:
     """All that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
 
     __slots__ = (
+        "_fallback",
         "_metrics",
         "_on_exit",
         "_on_failure",
@@ -47,6 +48,7 @@ class Lane:
         index: int,
         clock: InputClock,
         strategy: Strategy,
+        fallback: Exits,
         metrics: Metrics,
         publish: Callable[[Fact], None],
         on_signal: Callable[[Signal], None],
@@ -63,13 +65,15 @@ class Lane:
         self.failure: Exception | None = None
         self.guarded = False  # a position is open and its exits are subscribed
         self.ticks: Source[Trade] = Source()  # what the strategy hears
-        self.watched: Source[Trade] = Source()  # what the exits of an open position hear, before the strategy
+        self.watched = _Watched(self.fail)  # what the exits of an open position hear, before the strategy
         self.clock = SymbolClock(clock, index)
+        self.clock.on_fault = self.fail
         if debug:
             self.clock.see_frame = self._see_frame
         self.clock.see_burst = self._see_burst
         self.candles = Candles(self.clock)
         self._strategy = strategy
+        self._fallback = fallback  # exits for a position whose own cannot even be subscribed
         self._metrics = metrics
         self._publish = publish
         self._on_signal = on_signal
@@ -105,7 +109,9 @@ class Lane:
             raise TypeError(f"a strategy must give signals (or frames), not a {type(value).__name__}")
 
     def fail(self, error: Exception) -> None:
-        """Stop the strategy of this symbol; its position, if any, stays guarded by its exits."""
+        """Stop the strategy of this symbol; its position, if any, stays guarded by the exits that work."""
+        if self.failure is not None:
+            return
         self.failure = error
         if self._subscription is not None:
             self._subscription.dispose()
@@ -116,19 +122,25 @@ class Lane:
         """End the strategy's stream and subscribe it anew: windows warm up again."""
         if self.failure is None:
             self.finish()
+        if self.failure is None:
             self._subscribe()
 
     def finish(self) -> None:
         """End the strategy's stream: a burst that still runs is counted."""
-        self.ticks.on_completed()
+        self.clock.guarded(self.ticks.on_completed)
         if self._subscription is not None:
             self._subscription.dispose()
 
     def guard(self, held: Held) -> abc.DisposableBase:
         """Subscribe the exits of a position; they watch from the next tick on."""
         self.guarded = True
-        exits = self._strategy.exits(held, Market(self.watched, self.candles, self.clock))
-        return _Guard(self, exits.subscribe(self._on_exit, scheduler=self.clock))
+        market = Market(self.watched, self.candles, self.clock)
+        try:
+            exits = self._strategy.exits(held, market).subscribe(self._on_exit, self.fail, scheduler=self.clock)
+        except Exception as error:  # an author's exits may raise anything: a position is never left without any
+            self.fail(error)
+            exits = self._fallback(held, market).subscribe(self._on_exit, scheduler=self.clock)
+        return _Guard(self, exits)
 
     def _see_frame(self, frame: Frame) -> None:
         if frame.ready:
@@ -139,6 +151,25 @@ class Lane:
             self._metrics.bursts += 1
         elif event.blocked is not None:
             self._publish(BurstBlocked(self.symbol, event.side, event.ticks, event.blocked, self.clock.clock.now))
+
+
+class _Watched(Source[Trade]):
+    """A source whose observers are independent: one that raises is told of, and the others hear the tick as well."""
+
+    def __init__(self, on_fault: Callable[[Exception], None]) -> None:
+        super().__init__()
+        self._on_fault = on_fault
+        self.on_next = self._to_all
+
+    def _set(self, observers: tuple[Callbacks, ...]) -> None:
+        self._observers = observers
+
+    def _to_all(self, value: Trade) -> None:
+        for observer in self._observers:
+            try:
+                observer.on_next(value)
+            except Exception as fault:  # an exit of an author's own; the others still guard the position
+                self._on_fault(fault)
 
 
 class _Guard(abc.DisposableBase):

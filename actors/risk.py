@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -66,6 +66,12 @@ class CancelEntries(msgspec.Struct, frozen=True):
     """Cancel the working orders that would open a position."""
 
 
+class Orders(Actor, Protocol):
+    """The executor, as risk knows it."""
+
+    def is_working(self, symbol: str) -> bool: ...
+
+
 class Risk:
     """The actor that approves or refuses signals, and owns the trading state.
 
@@ -75,7 +81,7 @@ class Risk:
     """
 
     def __init__(
-        self, settings: RiskSettings, context: Context, positions: Positions, executor: Actor, limits: Limits
+        self, settings: RiskSettings, context: Context, positions: Positions, executor: Orders, limits: Limits
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -116,8 +122,7 @@ class Risk:
             self._feed = message.state
             self._context.publish(message)
         elif isinstance(message, OrderRejected):
-            if message.symbol not in self._positions.open:
-                self._busy.discard(message.symbol)
+            self._free(message.symbol)
         else:
             raise UnknownMessage(self, message)
 
@@ -165,10 +170,15 @@ class Risk:
     # ------------------------------------------------------------------------------------ losses, days
 
     def _on_closed(self, trade: PositionClosed) -> None:
-        self._busy.discard(trade.symbol)
+        self._free(trade.symbol)
         if trade.pnl < -EPSILON:
             self._cooldown[trade.symbol] = self._settings.cooldown_trades_after_loss
         self.look_at_loss()
+
+    def _free(self, symbol: str) -> None:
+        """Let a symbol be traded again once it has neither a position nor a working order."""
+        if symbol not in self._positions.open and not self._executor.is_working(symbol):
+            self._busy.discard(symbol)
 
     def look_at_loss(self) -> None:
         """Halt until the next day if equity and open profit fell to the day's loss limit."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.internal import noop
-from reactivex.scheduler.scheduler import Scheduler
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from pipeline.events import SECOND, BurstEnded, BurstStarted, Frame
 
@@ -65,12 +65,18 @@ class InputClock:
     def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER, symbol_index: int = 0) -> Timer:
         """Call `action` when `now` reaches `due` (ns); one that is past fires at the next `advance`."""
         if len(self._heap) >= MAX_TIMERS:
-            raise TooManyTimers(MAX_TIMERS)
+            self._forget_cancelled()
         timer = Timer(due, action)
         self._sequence += 1
         heappush(self._heap, (due, rank, symbol_index, self._sequence, timer))
         self.next_due = self._heap[0][0]
         return timer
+
+    def _forget_cancelled(self) -> None:
+        self._heap[:] = [entry for entry in self._heap if entry[4].action is not noop]
+        heapify(self._heap)
+        if len(self._heap) >= MAX_TIMERS:
+            raise TooManyTimers(MAX_TIMERS)
 
     def advance(self, ts: int) -> None:
         """Move `now` to `ts`, firing on the way what is due."""
@@ -88,12 +94,13 @@ class InputClock:
             self.now = ts
 
 
-class SymbolClock(Scheduler):
+class SymbolClock(PeriodicScheduler):
     """A symbol's view of the clock, and the scheduler that its operators are subscribed with.
 
     RxPY's own time operators (`ops.debounce`, `ops.delay`, ...) run on it in virtual time. Beyond time, it takes
     what operators have to show but do not pass on: the newest frame, how many were ready, and each burst. Who
-    wants every frame sets `see_frame` before the operators are subscribed; that costs a call a tick.
+    wants every frame sets `see_frame` before the operators are subscribed; that costs a call a tick. `on_fault`
+    hears of what its timers raise.
     """
 
     def __init__(self, clock: InputClock, symbol_index: int = 0) -> None:
@@ -105,10 +112,20 @@ class SymbolClock(Scheduler):
         self.ready = 0
         self.see_frame: Callable[[Frame], None] | None = None
         self.see_burst: Callable[[BurstStarted | BurstEnded], None] = noop
+        self.on_fault: Callable[[Exception], None] | None = None
 
     def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER) -> Timer:
-        """Call `action` when `now` reaches `due` (ns)."""
-        return self.clock.at(due, action, rank, self.symbol_index)
+        """Call `action` when `now` reaches `due` (ns). What it raises goes to `on_fault`, if somebody set that."""
+        return self.clock.at(due, lambda: self.guarded(action), rank, self.symbol_index)
+
+    def guarded(self, action: Callable[[], None]) -> None:
+        """Run what an author may have written: a fault of it is told, and stops nobody else."""
+        try:
+            action()
+        except Exception as fault:
+            if self.on_fault is None:
+                raise
+            self.on_fault(fault)
 
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> SymbolClock:

@@ -42,7 +42,6 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
 
     def learn(frame: Frame) -> None:
         nonlocal known, up, down, direct, gates
-        needs_frames("bursts", frame)
         known = frame.conditions
         gates = tuple((1 << i, c) for i, c in enumerate(c for c in known if c.direction is None))
         directed = next((c for c in known if c.direction is not None), None)
@@ -61,8 +60,12 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
 
     def on_next(frame: Frame) -> None:
         nonlocal burst, signalled, met, count, symbol
-        if frame.conditions is not known:
-            learn(frame)
+        try:
+            if frame.conditions is not known:
+                learn(frame)
+        except AttributeError:
+            needs_frames("bursts", frame)
+            raise
         symbol_clock.frame = frame
         direction = 0
         if frame.ready:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -97,4 +98,4 @@ class Candles(Direct[Candle]):
         self.end += SECOND
         self._timer = self._clock.at(self.end, self._close, RANK_CANDLE)
         for observer in self._observers:
-            observer.on_next(candle)
+            self._clock.guarded(partial(observer.on_next, candle))

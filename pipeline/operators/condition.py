@@ -70,6 +70,7 @@ def running_condition(
         measure = make()
 
         def on_next(frame: Frame) -> None:
+            needs_frames(name, frame)
             value = measure(frame)
             passed = test(value)
             emit(frame.given(Condition(name, why, threshold, lambda _: value, lambda _: passed)))

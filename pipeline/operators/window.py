@@ -14,10 +14,10 @@ from pipeline.operators.lift import Lifted, Step
 
 _size = attrgetter("size")
 
-# A running sum gathers float noise. It is taken anew after this many ticks left the window, and at once when
-# what left was so much larger than what stays that the noise would be of its order.
+# A running sum gathers float noise, of the order of the largest value that it had. It is taken anew after this
+# many ticks left the window, and at once when it has thinned out to this share of that largest value.
 _RESUM_EVERY = 512
-_DWARFED = 1e-6
+_THINNED = 1e-3
 
 _NO_TICK = Trade("", 0, 0.0, 0.0)
 
@@ -62,26 +62,24 @@ def _window(
     append, popleft = ticks.append, ticks.popleft
     highs: deque[Trade] = deque()  # falling prices: the first is the window's highest
     lows: deque[Trade] = deque()  # rising prices: the first is the window's lowest
+    most = 0.0  # the largest volume since the sums were last taken anew
     volume = notional = 0.0  # sums over `ticks` of size and of price x size
     warm_from = 0  # since when the window has not been empty
     oldest = _NO_TICK  # the window's first, once it has one
     left = 0  # ticks that left since the sums were last taken anew
 
     def on_next(tick: Trade) -> None:
-        nonlocal volume, notional, warm_from, oldest, left
+        nonlocal volume, most, notional, warm_from, oldest, left
         ts = tick.ts
         price = tick.price
         start = ts - span
         if oldest.ts <= start and ticks:
-            resum = False
             while True:
                 popleft()
                 left += 1
                 size = oldest.size
                 volume -= size
                 notional -= size * oldest.price
-                if volume < size * _DWARFED:
-                    resum = True
                 if highs[0] is oldest:
                     highs.popleft()
                 if lows[0] is oldest:
@@ -91,19 +89,21 @@ def _window(
                 oldest = ticks[0]
                 if oldest.ts > start:
                     break
-            if resum or (left >= _RESUM_EVERY and left >= len(ticks)):
-                volume = sum(map(_size, ticks))
+            if volume < most * _THINNED or (left >= _RESUM_EVERY and left >= len(ticks)):
+                volume = most = sum(map(_size, ticks))
                 notional = sum([t.price * t.size for t in ticks])
                 left = 0
         if not ticks:
             oldest = tick
             warm_from = ts
-            volume = notional = 0.0
+            volume = most = notional = 0.0
         others_volume = volume
         others_notional = notional
         append(tick)
         size = tick.size
         volume += size
+        if volume > most:
+            most = volume
         notional += size * price
         while highs and highs[-1].price <= price:
             highs.pop()

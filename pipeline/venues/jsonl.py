@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any, Generic, TypeVar
@@ -14,6 +15,8 @@ from pipeline.events import Clock, Gap, Quote, Refused, Trade
 NOT_JSON = "not JSON"
 NOT_AN_OBJECT = "not an object"
 BAD_TRADE = "bad trade"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character: it is no text, and cannot be written down again
 
 TapeEvent = Trade | Quote | Clock
 T = TypeVar("T")
@@ -32,10 +35,27 @@ class JsonLines(Generic[T]):
 
     def chunk(self, lines: bytes) -> list[T | Refused]:
         """Decode whole lines, in order."""
-        try:
-            return self._decoder.decode_lines(lines)  # type: ignore[return-value]  # typed as a list of T
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        if b"\r" in lines:
+            lines = lines.replace(b"\r\n", b"\n")
+        events = self.at_once(lines)
+        if events is None:
             return [event for line in lines.split(b"\n") if (event := self.line(line)) is not None]
+        return events
+
+    def at_once(self, lines: bytes) -> list[T | Refused] | None:
+        """Decode lines that are an event each; None if one of them is anything else.
+
+        The decoder reads one value after another, wherever the lines end. That each line is a value follows from each
+        beginning with { and ending with }, and from there being as many values as lines.
+        """
+        try:
+            events: list[T | Refused] = self._decoder.decode_lines(lines)  # type: ignore[assignment]  # a list of T
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        inner = len(events) - 1
+        if lines[:1] == b"{" and lines.count(b"\n{") == inner and lines.count(b"}\n") == inner + (lines[-1:] == b"\n"):
+            return events if lines.count(b"\n") == inner + (lines[-1:] == b"\n") else None
+        return None if lines.strip() else []
 
     def line(self, line: bytes) -> T | Refused | None:
         """Decode one line; None for a blank one and for what is to be ignored."""
@@ -60,7 +80,7 @@ class JsonLines(Generic[T]):
         ts: Any = event.get("ts")
         symbol: Any = event.get("symbol")
         timed = type(ts) is int and ts > 0
-        named = isinstance(symbol, str) and symbol != ""
+        named = isinstance(symbol, str) and symbol != "" and not _SURROGATE.search(symbol)
         if kind == "trade":
             price, size = _number(event.get("price")), _number(event.get("size"))
             if not (timed and named and price is not None and price > 0 and size is not None and size >= 0):

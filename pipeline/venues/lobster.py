@@ -9,13 +9,15 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from pipeline.events import SECOND, Quote, Trade
+from pipeline.events import SECOND, Quote, Refused, Trade
+from pipeline.venues.jsonl import BAD_TRADE
 
 _NAME = re.compile(
     r"(?P<symbol>[^_/\\]+)_(?P<date>\d{4}-\d{2}-\d{2})_\d+_\d+_(?P<kind>message|orderbook)_(?P<levels>\d+)\.csv$"
 )
 _VISIBLE, _HIDDEN = "4", "5"  # executions
 _EMPTY = 9_999_999_999  # price of an empty side, either sign
+_INFINITY = float("inf")
 _UNIT = 10_000  # prices are integers of 1/10,000
 
 
@@ -42,11 +44,13 @@ class Name(NamedTuple):
             return None
 
 
-def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterator[Trade | Quote]:
+def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterator[Trade | Quote | Refused]:
     """Turn the rows of the two files into trades and quotes, in the order of the rows.
 
     A row of type 4 or 5 is a trade; then, if the best bid or ask differ from the last quote given and both sides
     are there with 0 < bid <= ask, a quote. Times are seconds after midnight New York, parsed exactly.
+
+    A trade without a positive price or a size becomes `Refused`, as on any tape.
 
     Raises BadRecording where a row cannot be read.
     """
@@ -58,12 +62,13 @@ def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterato
             row += 1
             ts = midnight + _nanoseconds(message[0])
             if message[1] in (_VISIBLE, _HIDDEN):
-                yield Trade(name.symbol, ts, int(message[4]) / _UNIT, float(message[3]))
+                price, size = int(message[4]) / _UNIT, float(message[3])
+                yield Trade(name.symbol, ts, price, size) if price > 0 and 0 <= size < _INFINITY else Refused(BAD_TRADE)
             ask, bid = int(book[0]), int(book[2])
             if (bid, ask) != last and 0 < bid <= ask < _EMPTY:
                 last = (bid, ask)
                 yield Quote(name.symbol, ts, bid / _UNIT, ask / _UNIT)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, csv.Error) as error:
         raise BadRecording(f"row {row} of the {name.symbol} recording cannot be read ({error})") from None
 
 

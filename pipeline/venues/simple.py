@@ -59,9 +59,12 @@ class SimpleDecoder:
         try:
             if len(messages) == 1:
                 return [self._event.decode(messages[0])]
-            return self._event_lines(b"\n".join(messages))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.message(messages[0])
+        events = self._lines.at_once(b"\n".join(messages))
+        if events is None:
             return [event for message in messages for event in self.message(message)]
+        return events
 
     def message(self, data: bytes) -> list[Message]:
         """Decode one message: an event, several lines of them, an array of them, or a hello."""
@@ -75,9 +78,6 @@ class SimpleDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         return self._array(data) if data.lstrip()[:1] == b"[" else self._lines.chunk(data)
-
-    def _event_lines(self, lines: bytes) -> list[Message]:
-        return self._event.decode_lines(lines)
 
     def _array(self, data: bytes) -> list[Message]:
         try:
