@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from itertools import zip_longest
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -58,8 +59,10 @@ def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterato
     last: tuple[int, int] | None = None
     row = 0
     try:
-        for message, book in zip(csv.reader(messages), csv.reader(books), strict=True):
+        for message, book in zip_longest(csv.reader(messages), csv.reader(books), fillvalue=()):
             row += 1
+            if not (message and book):
+                raise ValueError("it has no counterpart in the other file")
             ts = midnight + _nanoseconds(message[0])
             if message[1] in (_VISIBLE, _HIDDEN):
                 price, size = int(message[4]) / _UNIT, float(message[3])
