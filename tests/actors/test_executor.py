@@ -250,7 +250,6 @@ def test_a_report_that_comes_twice_counts_once() -> None:
     assert desk.held == {"A": Decimal(6)}
 
 
-@pytest.mark.xfail(strict=True, reason="a repeated report counts towards the order, which then seems filled")
 def test_a_partial_report_that_comes_twice_does_not_finish_the_order() -> None:
     desk = Desk()
     desk.session.feed(trade(0, says="LONG"))
@@ -258,7 +257,6 @@ def test_a_partial_report_that_comes_twice_does_not_finish_the_order() -> None:
     assert desk.held == {"A": Decimal(10)}
 
 
-@pytest.mark.xfail(strict=True, reason="a report of an order that is finished is dropped, also one that is new")
 def test_an_execution_beyond_the_order_is_booked_also_when_it_comes_by_itself() -> None:
     desk = Desk()
     desk.session.feed(trade(0, says="LONG"))
@@ -266,7 +264,6 @@ def test_an_execution_beyond_the_order_is_booked_also_when_it_comes_by_itself() 
     assert desk.held == {"A": Decimal(13)}
 
 
-@pytest.mark.xfail(strict=True, reason="attempts are forgotten at the close, while the decision lives on in the rest")
 def test_order_ids_stay_unique_when_an_exit_was_filled_twice_over() -> None:
     """It closes the position and opens the rest the other way, which needs an exit order of its own."""
     desk = Desk().enter(0).tick(1, 90).fill(1, "15", price="90")
@@ -276,7 +273,6 @@ def test_order_ids_stay_unique_when_an_exit_was_filled_twice_over() -> None:
     assert len(ids) == len(set(ids)) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="attempts of BRK.B are forgotten when B closes: .B. is found in the cause")
 def test_order_ids_stay_unique_when_one_symbol_ends_like_another() -> None:
     desk = Desk().enter(0, "BRK.B").enter(0, "B")
     desk.tick(1, 90, "BRK.B").reject(1)
@@ -302,7 +298,6 @@ def test_a_close_while_the_exit_is_under_way_waits_for_it() -> None:
     assert len(desk.orders) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="the exit under way is cancelled, and no other takes its place")
 @pytest.mark.parametrize("name", ["flatten", "halt"])
 def test_closing_everything_does_not_cancel_the_exit_that_is_under_way(name: str) -> None:
     """Or, where it does, another takes its place: else the position stays."""
@@ -320,7 +315,6 @@ def test_reduce_cancels_entries_and_no_exit() -> None:
     assert [cancel.id for cancel in desk.broker.of(CancelOrder)] == [entry.id]
 
 
-@pytest.mark.xfail(strict=True, reason="the close of the part makes the symbol free, though its entry still works")
 def test_an_entry_that_still_works_refuses_signals_after_its_first_part_was_closed() -> None:
     desk = Desk()
     desk.session.feed(trade(0, says="LONG"))

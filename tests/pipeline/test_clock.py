@@ -238,7 +238,6 @@ def test_timers_that_fired_make_room_for_others(monkeypatch: pytest.MonkeyPatch)
         clock.advance(due)
 
 
-@pytest.mark.xfail(strict=True, reason="a cancelled timer keeps its place until its time comes")
 def test_timers_that_were_cancelled_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each tick of a debounced stream cancels a timer and sets one: at most one of them is waiting."""
     monkeypatch.setattr(clocks, "MAX_TIMERS", 3)
@@ -394,7 +393,6 @@ def test_delay_runs_in_the_time_of_the_inputs() -> None:
     assert heard[2:] == [("c", at(5.0))]
 
 
-@pytest.mark.xfail(strict=True, reason="the symbol's clock is no PeriodicScheduler, as periodic operators ask for")
 def test_sample_runs_in_the_time_of_the_inputs() -> None:
     scheduler = symbol_clock()
     source: Source[str] = Source()

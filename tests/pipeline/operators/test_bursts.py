@@ -123,7 +123,6 @@ def test_exactly_the_threshold_points_with_float_noise_forgiven() -> None:
     assert outputs(pipe, [frame(momentum=0.0005 - 2e-9), frame(momentum=-0.0005 + 2e-9)]) == []
 
 
-@pytest.mark.xfail(strict=True, reason="asks the tick for its conditions before it looks whether it is a frame")
 def test_bursts_without_a_window_say_what_to_do() -> None:
     with pytest.raises(TypeError, match=r"bursts works on frames but got a Trade: put op\.window\(seconds=\.\.\.\)"):
         outputs(op.bursts(), [trade(0)])

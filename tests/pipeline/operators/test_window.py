@@ -100,7 +100,6 @@ def test_a_block_that_left_leaves_no_trace(block: float) -> None:
     assert last.volume_ratio == pytest.approx(1.0, rel=1e-10)
 
 
-@pytest.mark.xfail(strict=True, reason="noise of a block stays in the sums when the window thins out after it left")
 def test_blocks_that_left_leave_less_noise_than_thresholds_forgive() -> None:
     """Now and then a block of a million times the other sizes, as in crypto: 1.5 times the mean must stay just that."""
     chance = random.Random(10)
