@@ -1,16 +1,22 @@
-"""A venue that does as a test tells it, a feed that listens to it, and loguru put back as it was."""
+"""What the tests of the live path share: a venue to command, a feed, logs, and the whole bot as a process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import logging
+import os
+import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from loguru import logger
@@ -256,3 +262,170 @@ def loguru_restored() -> Iterator[None]:
 
 def _to_stderr(message: str) -> None:
     sys.stderr.write(message)  # looked up anew each time: a test may have put another in its place
+
+
+# ------------------------------------------------------------------------------------------------- the whole command
+
+ROOT = Path(__file__).resolve().parents[2]
+MICROBOT = Path(sys.executable).with_name("microbot")
+
+
+def environment() -> dict[str, str]:
+    """Return an environment without settings of this machine's bot or ways around this machine."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROBOT_")}
+    return kept | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
+
+
+def microbot(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of the bot to its end."""
+    command = [str(MICROBOT), *map(str, arguments)]
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    return subprocess.run(command, cwd=cwd, env=environment(), timeout=PATIENCE_S, check=False, **options)
+
+
+class Bot:
+    """`microbot run` as a person starts it, in a folder of its own, with whatever ports are free."""
+
+    def __init__(self, folder: Path, *options: object) -> None:
+        self.folder = folder
+        command = [str(MICROBOT), "run", "--port", "0", "--exchange-port", "0", *map(str, options)]
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said: list[str] = []  # on stderr
+        self._news = threading.Condition()
+        self._hearing = threading.Thread(target=self._hear)
+        self._hearing.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        children = self.children.values() if self.process.poll() is None else ()
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+        for pid in children:
+            wait_until(lambda pid=pid: not alive(pid))  # type: ignore[misc]  # mypy does not know such a default
+        self._hearing.join(PATIENCE_S)
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def _hear(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.said.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self.said.append("")  # it ended: whoever still waits for a line need not
+            self._news.notify_all()
+
+    def line(self, beginning: str) -> str:
+        """Wait for a line on stderr that begins so, and return the rest of it."""
+
+        def found() -> list[str]:
+            return [line.removeprefix(beginning) for line in self.said if line.startswith(beginning)]
+
+        with self._news:
+            assert self._news.wait_for(lambda: found() or not self._hearing.is_alive(), PATIENCE_S), self.said
+            assert found(), self.said
+            return found()[0]
+
+    @property
+    def dashboard(self) -> str:
+        """Where the dashboard is, once the bot has said so."""
+        return self.line("dashboard: ")
+
+    @property
+    def port(self) -> int:
+        return int(self.dashboard.rpartition(":")[2])
+
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Ask the dashboard."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        status, state = self.get("/api/state")
+        assert status == 200
+        return state
+
+    def until(self, true: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Ask for the state until something is true of it, and return it."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            with contextlib.suppress(OSError, http.client.HTTPException):  # the web process is on its way back
+                found[:] = [self.state]
+            return bool(found and true(found[0]))
+
+        wait_until(look)
+        return found[0]
+
+    @property
+    def children(self) -> dict[str, int]:
+        """Process ids of the other two processes, by module."""
+        return {words[words.index("-m") + 1]: pid for pid, words in _children(self.process.pid) if "-m" in words}
+
+    def command(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return microbot(name, "--data-dir", self.folder / "data", *options, cwd=self.folder)
+
+    def stop(self, number: int = signal.SIGTERM) -> dict[str, Any]:
+        """Ask it to stop, and return the summary that it prints."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> dict[str, Any]:
+        """Wait for an orderly end, and return the summary that it prints."""
+        assert self.process.stdout is not None
+        assert self.process.wait(PATIENCE_S) == 0, self.said
+        summary = json.loads(self.process.stdout.read())
+        assert isinstance(summary, dict)
+        self._hearing.join(PATIENCE_S)
+        return summary
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Ask again and again, where nobody tells."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody asked about does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, PermissionError):
+        return False
+    except OSError:  # a system without /proc
+        return True
+
+
+def _children(parent: int) -> list[tuple[int, list[str]]]:
+    """Return the ids and words of a process's children; `ps` knows them where there is no /proc."""
+    if Path("/proc/self/stat").exists():
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                    found.append((int(folder.name), (folder / "cmdline").read_text().split("\0")))
+        return found
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listing.stdout.splitlines()]
+    return [(int(row[0]), row[2].split()) for row in rows if len(row) == 3 and int(row[1]) == parent]

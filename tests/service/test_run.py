@@ -1,0 +1,399 @@
+"""`microbot run`, as a process: what it shows, what it takes, how it ends, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.core import Core, Input
+from actors.journal import MemoryJournal
+from actors.messages import Fact
+from mock_exchange.market import tape
+from service import cli, logs, run
+from service.recording import Recorder
+from service.settings import load
+from tests.support.live import Bot, a_venue, alive, loguru_restored, microbot, stay, wait_until
+from tests.support.market import START
+
+EAGER = (
+    *("strategy.window_size=3", "strategy.entry_threshold=0.0001", "strategy.volume_spike_multiplier=0.5"),
+    *("strategy.volatility_guard_threshold=0.00005", "risk.cooldown_trades_after_loss=0"),
+)
+"""Settings that enter within a second or two of the market that a seed makes."""
+
+PATIENT = (
+    *("strategy.profit_target=0.5", "strategy.stop_loss=0.5"),
+    *("strategy.time_stop_seconds=100000", "strategy.flat_seconds=100000"),
+)
+"""Settings that leave nothing again by themselves."""
+
+
+def with_settings(*assignments: str) -> list[str]:
+    return [word for assignment in assignments for word in ("--set", assignment)]
+
+
+FAST = ("--seed", "7", "--speed", "50", *with_settings(*EAGER))
+
+METRICS = {
+    *("ticks", "ticks_late", "ticks_rejected", "trades", "wins", "losses", "breakeven", "win_rate", "total_pnl"),
+    *("daily_pnl", "equity", "max_drawdown", "max_drawdown_pct", "current_drawdown", "consecutive_losses", "halted"),
+    "open_positions",
+}
+"""What summary.json and the dashboard both name."""
+
+
+@pytest.fixture(scope="module")
+def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
+    """One bot for all the tests that leave it running."""
+    with Bot(tmp_path_factory.mktemp("bot"), *FAST) as bot:
+        bot.until(lambda state: state["metrics"]["ticks"] > 0)
+        yield bot
+
+
+# --------------------------------------------------------------------------------------------------- while it runs
+
+
+def test_the_dashboard_is_there_healthy_and_its_ticks_grow(bot: Bot) -> None:
+    assert bot.dashboard.startswith("http://127.0.0.1:")
+    assert bot.get("/healthz")[0] == 200
+    before = bot.state["metrics"]["ticks"]
+    state = bot.until(lambda state: state["metrics"]["ticks"] > before)
+    assert set(state["metrics"]) >= METRICS
+    assert set(state["symbols"]) == {"AAPL", "MSFT"}
+    assert state["feed"]["state"] == "LIVE"
+    assert state["session"]["strategy"] == "momentum_burst"
+
+
+def test_a_loop_that_only_starts_is_not_called_stuck(bot: Bot) -> None:
+    log = (bot.folder / "logs" / "microbot.jsonl").read_bytes()
+    assert b'"gate.stall"' not in log
+
+
+def test_commands_act_on_it_and_the_last_one_lifts_them_all(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    for command, state in (
+        ("pause", "PAUSED"),
+        ("resume", "ACTIVE"),
+        ("reduce", "REDUCING"),
+        ("flatten", "PAUSED"),
+        ("halt", "HALTED"),
+        ("resume", "ACTIVE"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([command, "--data-dir", str(bot.folder / "data"), "--reason", f"to see {command}"])
+        assert ended.value.code == 0
+        found = bot.until(lambda found, state=state: found["state"]["state"] == state)  # type: ignore[misc]
+        if state != "ACTIVE":
+            assert found["state"]["reason"] == f"to see {command}"
+
+
+def test_a_second_bot_on_the_same_folder_is_refused(bot: Bot) -> None:
+    second = microbot("run", "--port", "0", "--exchange-port", "0", "--data-dir", bot.folder / "data", cwd=bot.folder)
+    assert second.returncode == 2
+    assert said(second.stderr) == 1
+    assert str(bot.process.pid) in second.stderr
+    assert bot.dashboard in second.stderr
+    assert bot.get("/healthz")[0] == 200
+
+
+def said(stderr: str) -> int:
+    """Count the sentences that are no log events."""
+    assert "Traceback" not in stderr
+    return sum(bool(line) and not line.startswith("[") for line in stderr.splitlines())
+
+
+def test_a_killed_web_process_comes_back_at_the_same_place_and_knows_the_trades(bot: Bot) -> None:
+    before = bot.until(lambda state: state["trades"])
+    port, ticks, old = bot.port, before["metrics"]["ticks"], bot.children["web"]
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: bot.children.get("web", old) != old)
+    after = bot.until(lambda state: state["metrics"]["ticks"] > ticks)
+    assert bot.port == port
+    assert [trade for trade in before["trades"][-5:] if trade not in after["trades"]] == []
+    assert bot.process.poll() is None
+
+
+# --------------------------------------------------------------------------------------------------------- its ends
+
+
+def test_asked_to_stop_it_closes_what_is_open_sums_up_and_leaves_nothing_running(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST, *with_settings(*PATIENT), "--symbols", "AAPL") as bot:
+        state = bot.until(lambda state: state["positions"])
+        assert set(state["symbols"]) == {"AAPL"}
+        children = bot.children
+        assert set(children) == {"web", "mock_exchange"}
+        summary = bot.stop(signal.SIGTERM)
+        assert set(summary) >= METRICS
+        assert summary["open_positions"] == 0
+        assert summary["trades"] >= 1
+        wait_until(lambda: not any(alive(pid) for pid in children.values()))
+        assert not (tmp_path / "data" / "running.json").exists()
+        closed = log_of(tmp_path, "trade.closed")
+        assert closed[-1]["reason"] == "FLATTEN"
+        assert len(closed) == summary["trades"]
+
+
+def test_interrupted_and_told_to_keep_it_says_what_stays_open(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST, *with_settings(*PATIENT), "--on-exit", "keep") as bot:
+        bot.until(lambda state: state["positions"])
+        summary = bot.stop(signal.SIGINT)
+        assert summary["open_positions"] >= 1
+        symbols = bot.line("still open: ").split(", ")
+        assert len(symbols) == summary["open_positions"]
+        assert set(symbols) <= {"AAPL", "MSFT"}
+        assert not log_of(tmp_path, "trade.closed")
+
+
+def test_killed_it_takes_the_other_two_processes_with_it(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST) as bot:
+        bot.until(lambda state: state["metrics"]["ticks"])
+        children = bot.children
+        assert set(children) == {"web", "mock_exchange"}
+        bot.process.kill()
+        bot.process.wait()
+        wait_until(lambda: not any(alive(pid) for pid in children.values()))
+        done = bot.command("pause")
+        assert done.returncode == 2
+        assert said(done.stderr) == 1
+
+
+def test_after_its_duration_it_ends_by_itself(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST, "--duration", "0.3") as bot:
+        assert bot.ended()["ticks"] >= 0
+
+
+def log_of(folder: Path, event: str) -> list[dict[str, Any]]:
+    """Return the lines of the log that are of one event."""
+    lines = (folder / "logs" / "microbot.jsonl").read_bytes().splitlines()
+    return [
+        line for line in (msgspec.json.decode(line, type=dict[str, Any]) for line in lines) if line["event"] == event
+    ]
+
+
+# -------------------------------------------------------------------------------------------------- tapes and feeds
+
+
+LATE = "admission.max_skew_s=100000"
+"""A busy machine plays a fast tape late, and every second of ours is a thousand of the tape's."""
+
+
+def write_tape(path: Path, seconds: float) -> int:
+    """Write the market with a seed as a tape; return its trades."""
+    lines = [msgspec.json.encode(event) for event in tape(("AAPL", "MSFT"), 7, START, seconds)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return sum(b'"trade"' in line for line in lines)
+
+
+def test_a_tape_ends_the_session_by_itself_and_its_recording_replays_to_the_same(tmp_path: Path) -> None:
+    trades = write_tape(tmp_path / "tape.jsonl", 300)
+    feed = ("--feed", "tape:tape.jsonl", "--speed", "1000", *with_settings(*EAGER, LATE))
+    with Bot(tmp_path, *feed, "--record", "r.jsonl.gz") as bot:
+        summary = bot.ended()
+    assert summary["ticks"] == trades
+    assert summary["trades"] >= 3
+    replayed = microbot("replay", "r.jsonl.gz", "--out", "out", cwd=tmp_path)
+    assert replayed.returncode == 0, replayed.stderr
+    assert msgspec.json.decode(replayed.stdout) == summary
+    closed = log_of(tmp_path, "trade.closed")
+    again = [msgspec.json.decode(line) for line in (tmp_path / "out" / "trades.jsonl").read_bytes().splitlines()]
+    assert [(t["id"], t["pnl"], t["exit_ts"]) for t in again] == [
+        (t["decision"], t["pnl"], t["exit_ts"]) for t in closed
+    ]
+
+
+def test_a_venue_that_refuses_us_ends_the_session_with_one_sentence(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_venue(stay, statuses=(403,) * 20) as venue:
+            command = ("run", "--feed", venue.url, "--port", "0")
+            done = await asyncio.to_thread(microbot, *command, cwd=tmp_path)
+            assert done.returncode == 1
+            assert sum(line.startswith("microbot: ") for line in done.stderr.splitlines()) == 1
+            assert "403" in done.stderr
+            assert "Traceback" not in done.stderr
+            assert venue.asked == 1
+
+    asyncio.run(scenario())
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--feed", "http://127.0.0.1:1"),
+        ("--feed", "127.0.0.1:1"),
+        ("--feed", "tape:nowhere.jsonl"),
+        ("--feed", "tape:."),
+        ("--feed", "tape:torn.jsonl.gz"),
+        ("--speed", "0"),
+        ("--speed", "-1"),
+        ("--speed", "nan"),
+        ("--speed", "inf"),
+        ("--speed", "5000"),
+        ("--duration", "0"),
+        ("--duration", "-5"),
+        ("--duration", "nan"),
+        ("--symbols", ""),
+        ("--symbols", " , "),
+        ("--symbols", "a_b"),
+        ("--port", "99999"),
+        ("--exchange-port", "-1"),
+        ("--seed", "1", "--set", "risk.position_sice=2"),
+        ("--config", "nowhere.toml"),
+        ("--strategy", "nowhere.py:strategy"),
+        ("--record", "."),
+        ("--data-dir", "torn.jsonl.gz"),
+        ("--log-dir", "torn.jsonl.gz"),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
+    (tmp_path / "torn.jsonl.gz").write_bytes(b"\x1f\x8b\x08nonsense")
+    assert refusal(capsys, "--port", "0", "--exchange-port", "0", *arguments).startswith("microbot: ")
+
+
+def test_a_dashboard_port_in_use_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        sentence = refusal(capsys, "--port", port)
+    assert port in sentence
+    assert "dashboard" in sentence
+    assert not (tmp_path / "data" / "running.json").exists()
+
+
+def test_an_exchange_port_in_use_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        sentence = refusal(capsys, "--port", "0", "--exchange-port", port)
+    assert port in sentence
+    assert "exchange" in sentence
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run the command in this process until it ends with exit code 2, and return the one sentence that it says."""
+    with loguru_restored(), pytest.raises(SystemExit) as ended:
+        cli.main(["run", *arguments])
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said(printed.err) == 1
+    return next(line for line in printed.err.splitlines() if line and not line.startswith("["))
+
+
+class Unneeded:
+    """An exchange that says that it listens, where nobody will connect."""
+
+    def __init__(self, *_: object) -> None:
+        self.url = "ws://127.0.0.1:9"
+        self.refused = ""
+        self.listening = asyncio.Event()
+
+    async def run(self) -> str:
+        self.listening.set()
+        await asyncio.Event().wait()
+        return ""
+
+
+@pytest.mark.parametrize("arguments", [("--speed", "abc"), ("--on-exit", "sell"), ("--duration", ""), ("--nonsense",)])
+def test_an_option_that_cannot_be_read_is_exit_code_2(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", *arguments])
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------- what fails on the inside
+
+
+def run_a_tape(folder: Path, record: Path | None = None) -> run.Outcome:
+    """Play a tape through the command's own wiring, in this process."""
+    write_tape(folder / "tape.jsonl", 60)
+    assignments = ["web.port=0", f"log.dir='{folder / 'logs'}'", LATE, *EAGER]
+    feed = f"tape:{folder / 'tape.jsonl'}"
+    options = run.RunOptions(feed=feed, speed=100.0, record=record, data_dir=folder / "data")
+    with loguru_restored():
+        settings = load(assignments=assignments, environment={})
+        logs.configure(settings.log)
+        return run.run(settings, options, lambda sentence: None)
+
+
+def test_a_core_that_fails_ends_the_session_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(Core):
+        def run(self, inputs: Any) -> None:
+            super().run(inputs)
+            if self.ticks > 5:
+                raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(run, "Core", Failing)
+    outcome = run_a_tape(tmp_path)
+    assert outcome.failure == "the core failed: ZeroDivisionError: a fault of ours"
+    assert not (tmp_path / "data" / "running.json").exists()
+
+
+def test_a_journal_that_fails_halts_the_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(MemoryJournal):
+        def append(self, number: int, facts: Sequence[Fact]) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run, "MemoryJournal", Full)
+    outcome = run_a_tape(tmp_path)
+    assert outcome.failure == ""
+    assert outcome.summary["halted"] is True
+    assert outcome.summary["open_positions"] == 0
+
+
+def test_the_feeds_inputs_the_clocks_and_the_commands_all_pass_one_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[str] = set()
+    fed: list[str] = []
+
+    class Watched(Core):
+        def run(self, inputs: Any) -> None:
+            events: list[Input] = list(inputs)
+            threads.add(threading.current_thread().name)
+            fed.extend(type(event).__name__ for event in events)
+            super().run(events)
+
+    monkeypatch.setattr(run, "Core", Watched)
+    outcome = run_a_tape(tmp_path)
+    assert outcome.failure == ""
+    assert threads == {threading.current_thread().name}
+    assert {"FeedChanged", "Trade", "Quote", "Clock"} <= set(fed)
+
+
+def test_a_recording_that_stops_is_told_once_and_does_not_stop_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopping(Recorder):
+        def flush(self) -> None:
+            self.failed = "the disk is full"
+
+    monkeypatch.setattr(run, "Recorder", Stopping)
+    outcome = run_a_tape(tmp_path, tmp_path / "r.jsonl")
+    assert outcome.failure == ""
+    assert outcome.summary["ticks"]
+    assert [line["message"] for line in log_of(tmp_path, "recording.stopped")] == ["the disk is full"]
