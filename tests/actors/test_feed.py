@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, UNKNOWN_SYMBOL, Admi
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings
 from pipeline.venue_clock import VenueClock
+from pipeline.venues.dialect import Turn
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from tests.support.live import (
     HASTY,
@@ -72,6 +74,17 @@ def test_after_a_reset_delays_start_over() -> None:
         back_off.next()
     back_off.reset()
     assert back_off.next() <= 1.0
+
+
+def test_a_venue_that_refuses_us_for_a_minute_is_asked_at_most_twelve_times() -> None:
+    class Unlucky(Random):
+        def random(self) -> float:
+            return 0.0
+
+    defaults = FeedSettings()
+    back_off = BackOff(defaults.first_delay_s, defaults.most_delay_s, Unlucky())
+    asked_at = list(itertools.accumulate((back_off.next() for _ in range(30)), initial=0.0))
+    assert sum(at < 60 for at in asked_at) <= 12
 
 
 # ------------------------------------------------------------------------------------------------- one connection
@@ -205,6 +218,109 @@ def test_what_the_subscriber_raises_ends_the_feed_and_is_handed_back_to_it() -> 
             assert isinstance(listener.heard.errors[0], ZeroDivisionError)
             await feeds_ended()
             assert venue.asked == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_is_secret_in_an_address_is_shown_nowhere() -> None:
+    async def scenario() -> None:
+        with events_logged() as events:
+            async with a_venue(says(print_of(1), then=None)) as venue:
+                secret = venue.url.replace("ws://", "ws://me:s3cret@") + "/feed?token=s3cret"
+                async with listening_to(secret) as listener:
+                    await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 2)
+            assert "s3cret" not in repr(listener.heard.inputs)
+            assert "s3cret" not in repr(events)
+            assert "/feed" in listener.heard.inputs[0].reason
+
+    asyncio.run(scenario())
+
+
+# ---------------------------------------------------------------------------------------------- a venue's dialect
+
+
+class Shy:
+    """A dialect of one word a message: it greets, answers a question, and knows two ways to be refused."""
+
+    def opened(self) -> Turn:
+        return Turn(send=("hello", "my name is bot"))
+
+    def received(self, messages: list[bytes]) -> Turn:
+        turn = Turn()
+        for message in messages:
+            match message:
+                case b"who?":
+                    turn = msgspec.structs.replace(turn, send=(*turn.send, "bot", "really"))
+                case b"later":
+                    turn = msgspec.structs.replace(turn, lost="too many connections")
+                case b"never":
+                    turn = msgspec.structs.replace(turn, failed="the key is wrong: set another")
+                case number:
+                    turn = msgspec.structs.replace(turn, events=[*turn.events, print_of(int(number))])
+        return turn
+
+
+def test_a_dialect_says_what_it_has_to_first_and_answers_what_it_is_asked() -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says("1", "who?", "2"), asks=True) as venue,
+            listening_to(venue.url, dialect=Shy) as listener,
+        ):
+            await venue.until(lambda: len(venue.said[0]) == 4)
+            assert venue.said[0] == ["hello", "my name is bot", "bot", "really"]
+            await listener.heard.until(lambda: 1 in listener.heard.ids)
+
+    asyncio.run(scenario())
+
+
+def test_a_refusal_in_band_is_tried_again_with_growing_delays_until_data_comes() -> None:
+    async def scenario() -> None:
+        refusals = [says("later")] * 4
+        with events_logged() as events:
+            async with (
+                a_venue(*refusals, says("1", "later"), says("2")) as venue,
+                listening_to(venue.url, dialect=Shy) as listener,
+            ):
+                await listener.heard.until(lambda: 2 in listener.heard.ids)
+                assert listener.feed.connects == 6
+                reasons = [change.reason for change in listener.heard.of(FeedChanged) if change.state is DOWN]
+                assert reasons == ["too many connections"] * 5
+        waits = [event["failures"] for event in events if event.get("event") == "feed.reconnecting"]
+        assert waits in ([1, 2, 3, 4, 5], [1, 2, 3, 4, 1])  # both words of the fifth may come together
+
+    asyncio.run(scenario())
+
+
+def test_a_refusal_that_waiting_does_not_mend_ends_the_feed_with_its_sentence() -> None:
+    async def scenario() -> None:
+        async with a_venue(says("never")) as venue, listening_to(venue.url, dialect=Shy) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.errors))
+            await feeds_ended()
+            (error,) = listener.heard.errors
+            assert isinstance(error, FeedFailed)
+            assert "the key is wrong" in str(error)
+            assert listener.heard.inputs[-1].state is DOWN
+            assert venue.asked == 1
+
+    asyncio.run(scenario())
+
+
+def test_every_connection_begins_its_dialect_anew() -> None:
+    made = 0
+
+    def shy() -> Shy:
+        nonlocal made
+        made += 1
+        return Shy()
+
+    async def scenario() -> None:
+        async with (
+            a_venue(says("1", then=None), says("2", then=None), says("3"), asks=True) as venue,
+            listening_to(venue.url, dialect=shy) as listener,
+        ):
+            await listener.heard.until(lambda: 3 in listener.heard.ids)
+            assert made == 3
+            assert [said[:1] for said in venue.said] == [["hello"]] * 3
 
     asyncio.run(scenario())
 

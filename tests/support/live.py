@@ -29,6 +29,7 @@ from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Trade
 from pipeline.venue_clock import VenueClock
+from pipeline.venues.dialect import Dialect
 from tests.support.market import START
 
 PATIENCE_S = 20
@@ -208,11 +209,12 @@ async def listening_to(
     admission: AdmissionSettings = TRUSTING,
     seed: int = 1,
     take: Callable[[Batch], None] = lambda _: None,
+    dialect: Callable[[], Dialect] | None = None,
 ) -> AsyncIterator[Listener]:
     """Subscribe to a feed of `url` for as long as the context lasts."""
     clock = VenueClock(admission.max_skew_s)
     admitting = Admission(admission, clock, symbols)
-    feed = WebSocketFeed(url, settings, clock, admitting, time.monotonic_ns, Random(seed), symbols)
+    feed = WebSocketFeed(url, settings, clock, admitting, time.monotonic_ns, Random(seed), symbols, dialect)
     listener = Listener(feed, Heard(take))
     try:
         yield listener
