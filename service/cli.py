@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from service.errors import UserError
+from service.venues import Venue
 
 app = typer.Typer(
     name="microbot",
@@ -37,16 +38,21 @@ class OnExit(StrEnum):
     KEEP = "keep"
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("microbot"))
+        raise typer.Exit
+
+
 @app.callback()
 def microbot(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Trade short momentum bursts on live ticks, on paper."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        print(version_of("microbot"))
-        raise typer.Exit
 
 
 @app.command()
@@ -76,6 +82,12 @@ def run(
     feed: Annotated[
         str | None,
         typer.Option("--feed", metavar="URL|tape:FILE", help="Market data; without it the mock exchange is started."),
+    ] = None,
+    venue: Annotated[
+        Venue | None, typer.Option("--venue", help="A venue's own data instead; fills are simulated all the same.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address: a rehearsal.")
     ] = None,
     port: Annotated[int | None, typer.Option("--port", help="Of the dashboard; 0 takes a free one. [8080]")] = None,
     exchange_port: Annotated[
@@ -118,8 +130,14 @@ def run(
         "log.dir": str(log_dir) if log_dir is not None else None,
     }
     effective = settings.load(config, assignments or (), flags=flags)
+    if venue is not None and feed is not None:
+        raise UserError("--venue and --feed exclude each other: choose one")
+    if url is not None and venue is None:
+        raise UserError("--url goes with --venue: name the venue that is spoken there")
     options = running_bot.RunOptions(
         feed=feed,
+        venue=venue,
+        url=url,
         speed=speed or 1.0,
         symbols=wanted,
         strategy=strategy,

@@ -28,7 +28,8 @@ from actors.supervisor import ChildSpec, Supervisor
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
-from service import fact_log, running, strategies, tapes
+from pipeline.venues.dialect import Dialect
+from service import fact_log, running, strategies, tapes, venues
 from service.children import ExchangeProcess, WebProcess
 from service.cost_guard import CostGuard
 from service.errors import UserError
@@ -48,6 +49,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     """What the command line says beyond the settings."""
 
     feed: str | None = None  # ws://..., wss://... or tape:FILE; None starts the mock exchange
+    venue: venues.Venue | None = None  # a venue's own feed, instead of `feed`
+    url: str | None = None  # in place of the venue's own address
     speed: float = 1.0  # of a tape
     symbols: tuple[str, ...] = ()  # none: whatever the feed brings
     strategy: str | None = None  # FILE.py:NAME
@@ -140,14 +143,17 @@ class _Bot:
             )
             return f"{path} ({options.speed:g}x)", "tape"
         url = options.feed
-        if url is None:
+        dialect: Callable[[], Dialect] | None = None
+        if options.venue is not None:
+            url, dialect = venues.connection(options.venue, options.url, options.symbols, os.environ)
+        elif url is None:
             url = await self._start_exchange(stack)
         elif not url.startswith(("ws://", "wss://")):
             raise UserError(f"--feed wants ws://..., wss://... or tape:FILE, not {url!r}")
         self._feed = WebSocketFeed(
-            url, settings.feed, self._clock, self._admission, monotonic, self._random, options.symbols
+            url, settings.feed, self._clock, self._admission, monotonic, self._random, options.symbols, dialect
         )
-        return self._feed.name, "mock exchange" if options.feed is None else "feed"
+        return self._feed.name, options.venue or ("mock exchange" if options.feed is None else "feed")
 
     def _start_recorder(self, stack: contextlib.AsyncExitStack) -> Recorder | None:
         if self._options.record is None:

@@ -1,0 +1,65 @@
+"""Venues: where each is, what it is spoken to in, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from pipeline.venues import binance, coinbase
+from pipeline.venues.alpaca import AlpacaDialect
+from pipeline.venues.binance import BinanceDialect
+from pipeline.venues.coinbase import CoinbaseDialect
+from pipeline.venues.dialect import Dialect
+from service.errors import UserError
+
+ALPACA_URL = "wss://stream.data.alpaca.markets"
+KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"  # names of variables, not what they hold
+
+
+class Venue(StrEnum):
+    """Venues whose data the bot can trade on; fills are simulated with all of them."""
+
+    ALPACA = "alpaca"
+    BINANCE = "binance"
+    COINBASE = "coinbase"
+
+
+class Connection(NamedTuple):
+    """Where to connect, and a new dialect for each connection."""
+
+    url: str
+    dialect: Callable[[], Dialect]
+
+
+def connection(venue: Venue, url: str | None, symbols: tuple[str, ...], environment: Mapping[str, str]) -> Connection:
+    """Return how to get a venue's market data.
+
+    `url` replaces the venue's own address (http and ws mean the same); keys come from the environment only. Raises
+    UserError for what is missing.
+    """
+    if not symbols:
+        raise UserError(f"--venue {venue} needs --symbols, such as {_EXAMPLES[venue]}")
+    base = _websocket(url) if url is not None else None
+    match venue:
+        case Venue.ALPACA:
+            key, secret = environment.get(KEY, ""), environment.get(SECRET, "")
+            if not (key and secret):
+                raise UserError(f"--venue alpaca needs its keys in the environment: set {KEY} and {SECRET}")
+            return Connection(f"{base or ALPACA_URL}/v2/iex", lambda: AlpacaDialect(key, secret, symbols))
+        case Venue.BINANCE:
+            return Connection(BinanceDialect.url(symbols, base or binance.URL), BinanceDialect)
+        case Venue.COINBASE:
+            return Connection(base or coinbase.URL, lambda: CoinbaseDialect(symbols))
+
+
+_EXAMPLES = {Venue.ALPACA: "AAPL,MSFT", Venue.BINANCE: "BTCUSDT", Venue.COINBASE: "BTC-USD"}
+
+
+def _websocket(url: str) -> str:
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    if scheme not in ("ws", "wss") or not parts.netloc:
+        raise UserError(f"--url wants an address such as http://127.0.0.1:8765, not {url!r}")
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))

@@ -1,0 +1,94 @@
+"""Alpaca's stream: the handshake as a state machine, the frames as they are documented."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from pipeline.events import Quote, Refused, Trade
+from pipeline.venues.alpaca import EMPTY_QUOTE, AlpacaDialect, State
+
+TIME = "2024-03-28T16:59:00.114612043Z"
+TS = 1_711_645_140_114_612_043
+
+
+def frame(*items: dict[str, object]) -> list[bytes]:
+    return [msgspec.json.encode(items)]
+
+
+def streaming() -> AlpacaDialect:
+    dialect = AlpacaDialect("K", "S", ["AAPL"])
+    dialect.received(frame({"T": "success", "msg": "connected"}))
+    dialect.received(frame({"T": "success", "msg": "authenticated"}))
+    dialect.received(frame({"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": []}))
+    return dialect
+
+
+def said(messages: tuple[str, ...]) -> list[dict[str, object]]:
+    return [msgspec.json.decode(message) for message in messages]
+
+
+def test_the_venue_speaks_first() -> None:
+    assert AlpacaDialect("K", "S", ["AAPL"]).opened().send == ()
+
+
+def test_keys_are_sent_when_connected_and_the_symbols_when_authenticated() -> None:
+    dialect = AlpacaDialect("K", "S", ["AAPL", "MSFT"])
+    keys = dialect.received(frame({"T": "success", "msg": "connected"}))
+    assert said(keys.send) == [{"action": "auth", "key": "K", "secret": "S"}]
+    wish = dialect.received(frame({"T": "success", "msg": "authenticated"}))
+    assert said(wish.send) == [{"action": "subscribe", "trades": ["AAPL", "MSFT"], "quotes": ["AAPL", "MSFT"]}]
+
+
+def test_a_subscription_that_holds_the_symbols_starts_the_stream() -> None:
+    assert streaming().state is State.STREAMING
+
+
+def test_a_symbol_that_was_not_subscribed_ends_it_in_one_sentence() -> None:
+    dialect = AlpacaDialect("K", "S", ["AAPL", "MSFT"])
+    turn = dialect.received(frame({"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL", "MSFT"]}))
+    assert "MSFT" in turn.failed
+
+
+@pytest.mark.parametrize("code", [404, 406, 407, 500])
+def test_an_error_that_passes_is_a_lost_connection(code: int) -> None:
+    turn = streaming().received(frame({"T": "error", "code": code, "msg": "no"}))
+    assert turn.lost == f"no ({code})"
+    assert not turn.failed
+
+
+@pytest.mark.parametrize("code", [401, 402, 405, 409, 410])
+def test_an_error_that_stays_ends_it(code: int) -> None:
+    turn = streaming().received(frame({"T": "error", "code": code, "msg": "no"}))
+    assert str(code) in turn.failed
+    assert not turn.lost
+
+
+def test_trades_and_quotes_keep_their_nanoseconds() -> None:
+    trade = {"T": "t", "S": "AAPL", "i": 4617, "x": "V", "p": 171.24, "s": 100, "c": ["@"], "z": "C", "t": TIME}
+    quote = {"T": "q", "S": "AAPL", "bx": "V", "bp": 171.22, "bs": 2, "ax": "V", "ap": 171.24, "as": 1, "t": TIME}
+    assert streaming().received(frame(trade, quote)).events == [
+        Trade("AAPL", TS, 171.24, 100.0, None, None, "V4617"),
+        Quote("AAPL", TS, 171.22, 171.24),
+    ]
+
+
+@pytest.mark.parametrize("side", ["bs", "as"])
+def test_a_quote_with_an_empty_side_is_refused(side: str) -> None:
+    quote = {"T": "q", "S": "AAPL", "bp": 171.22, "bs": 2, "ap": 171.24, "as": 1, "t": TIME, side: 0}
+    assert streaming().received(frame(quote)).events == [Refused(EMPTY_QUOTE)]
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    (event,) = streaming().received(frame({"T": "t", "S": "AAPL", "p": 1.0, "s": 1, "t": "yesterday"})).events
+    assert isinstance(event, Refused)
+
+
+def test_other_messages_are_left_out() -> None:
+    assert streaming().received(frame({"T": "b", "S": "AAPL"}, {"T": "s", "S": "AAPL"})).events == []
+
+
+@given(st.lists(st.binary(max_size=60), max_size=4))
+def test_arbitrary_bytes_are_refused_and_never_raise(messages: list[bytes]) -> None:
+    assert all(isinstance(event, Refused) for event in AlpacaDialect("K", "S", ["A"]).received(messages).events)

@@ -1,0 +1,62 @@
+"""Coinbase's messages; missing trades are noticed by their ids."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given, strategies as st
+
+from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.venues.coinbase import CoinbaseDialect
+
+TIME = "2021-04-17T16:43:37.089723Z"
+TS = 1_618_677_817_089_723_000
+
+
+def match(trade_id: int, kind: str = "match") -> bytes:
+    return msgspec.json.encode(
+        {"type": kind, "trade_id": trade_id, "side": "sell", "size": "985", "price": "0.00001305"}
+        | {"product_id": "SKL-BTC", "sequence": 177100030, "time": TIME}
+    )
+
+
+def trade(trade_id: int) -> Trade:
+    return Trade("SKL-BTC", TS, 0.00001305, 985.0, None, None, trade_id)
+
+
+def test_it_subscribes_at_once() -> None:
+    (wish,) = CoinbaseDialect(["BTC-USD"]).opened().send
+    assert msgspec.json.decode(wish) == {
+        "type": "subscribe",
+        "product_ids": ["BTC-USD"],
+        "channels": ["matches", "ticker", "heartbeat"],
+    }
+
+
+def test_a_match_is_a_trade() -> None:
+    assert CoinbaseDialect([]).received([match(280232)]).events == [trade(280232)]
+
+
+def test_the_last_match_is_history_and_never_traded_on() -> None:
+    assert CoinbaseDialect([]).received([match(1, "last_match")]).events == []
+
+
+def test_missing_trades_are_a_gap() -> None:
+    events = CoinbaseDialect([]).received([match(1, "last_match"), match(2), match(5)]).events
+    assert events == [trade(2), Gap(TS, "SKL-BTC", "2 trades are missing"), trade(5)]
+
+
+def test_a_ticker_is_a_quote_and_a_heartbeat_the_time() -> None:
+    ticker = {"type": "ticker", "product_id": "BTC-USD", "best_bid": "1.5", "best_ask": "1.6", "time": TIME}
+    heartbeat = {"type": "heartbeat", "product_id": "BTC-USD", "sequence": 90, "last_trade_id": 20, "time": TIME}
+    events = CoinbaseDialect([]).received([msgspec.json.encode(ticker), msgspec.json.encode(heartbeat)]).events
+    assert events == [Quote("BTC-USD", TS, 1.5, 1.6), Clock(TS)]
+
+
+def test_an_error_ends_it_in_one_sentence() -> None:
+    error = {"type": "error", "message": "Failed to subscribe", "reason": "NOPE-USD is not a valid product"}
+    assert "NOPE-USD" in CoinbaseDialect([]).received([msgspec.json.encode(error)]).failed
+
+
+@given(st.lists(st.binary(max_size=60), max_size=4))
+def test_arbitrary_bytes_never_raise(messages: list[bytes]) -> None:
+    assert all(isinstance(event, Refused) for event in CoinbaseDialect([]).received(messages).events)
