@@ -266,9 +266,9 @@ def test_a_dialect_says_what_it_has_to_first_and_answers_what_it_is_asked() -> N
             a_venue(says("1", "who?", "2"), asks=True) as venue,
             listening_to(venue.url, dialect=Shy) as listener,
         ):
+            await listener.heard.until(lambda: listener.heard.ids == [1, 2])
             await venue.until(lambda: len(venue.said[0]) == 4)
             assert venue.said[0] == ["hello", "my name is bot", "bot", "really"]
-            await listener.heard.until(lambda: 1 in listener.heard.ids)
 
     asyncio.run(scenario())
 
