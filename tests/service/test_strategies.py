@@ -1,0 +1,117 @@
+"""strategies: loading what a user wrote, and saying in one sentence what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.core import Core, CoreSettings
+from pipeline.strategy import Strategy, StrategySettings
+from service import strategies
+from service.errors import UserError
+from tests.support.market import trade
+
+SETTINGS = StrategySettings()
+
+GOOD = '''
+"""A strategy as its author writes it."""
+from pipeline import operators as op
+from pipeline.strategy import Strategy, StrategySettings, default_exits
+
+LIMIT = 5
+
+def strategy(ticks):
+    return ticks.pipe(op.window(seconds=1, min_ticks=1), op.momentum(0.0005), op.bursts())
+
+def other(ticks):
+    return ticks.pipe(op.window(seconds=1, min_ticks=1), op.bursts())
+
+whole = Strategy("my own", other, default_exits(StrategySettings()))
+'''
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(GOOD)
+    return path
+
+
+def load(reference: str) -> Strategy:
+    return strategies.load(reference, SETTINGS)
+
+
+def test_without_a_reference_it_is_the_default_strategy() -> None:
+    assert strategies.load(None, SETTINGS).name == "momentum_burst"
+
+
+def test_a_function_is_named_by_its_file_and_name(file: Path) -> None:
+    assert load(f"{file}:other").name == "mine:other"
+
+
+def test_the_name_may_be_left_out(file: Path) -> None:
+    assert load(str(file)).name == "mine:strategy"
+
+
+def test_a_whole_strategy_is_taken_as_it_is(file: Path) -> None:
+    assert load(f"{file}:whole").name == "my own"
+
+
+def test_what_was_loaded_trades_with_the_default_exits_of_the_settings(file: Path) -> None:
+    settings = StrategySettings(time_stop_seconds=2.0)
+    core = Core(CoreSettings(settings), strategies.load(f"{file}:strategy", settings))
+    core.run([trade(0), trade(0.5), trade(1, 101), trade(9, 101)])
+    assert core.summary()["trades"] == 1
+
+
+def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
+    loaded = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "mine.py"
+        path.write_text(f"{GOOD}\nwhole = Strategy({folder!r}, other, default_exits(StrategySettings()))\n")
+        loaded.append(load(f"{path}:whole").name)
+    assert loaded == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reference", "sentence"),
+    [
+        (None, "mine.py:strategy", r"^--strategy wants FILE\.py:NAME, and there is no file .*mine\.py$"),
+        ("", "mine.py:strategy", r"mine\.py has no strategy; it has no functions$"),
+        ("def a(t): ...\ndef b(t): ...\n", "mine.py:c", r"mine\.py has no c; it has a, b$"),
+        ("limit = 5\n", "mine.py:limit", r"mine\.py:limit is a int: it must be a function of ticks, or a Strategy$"),
+        ("def broken(:\n", "mine.py:broken", r"the strategy .*mine\.py cannot be loaded: SyntaxError: [^\n]+$"),
+        ("import nowhere_at_all\n", "mine.py:x", r"cannot be loaded: ModuleNotFoundError: No module named 'nowhere"),
+        ("1 / 0\n", "mine.py:x", r"cannot be loaded: ZeroDivisionError: division by zero$"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    content: str | None, reference: str, sentence: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "mine.py").write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        load(str(tmp_path / reference))
+
+
+def test_a_file_that_is_no_python_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    with pytest.raises(UserError, match=r"^--strategy wants a Python file \(FILE\.py:NAME\), not .*notes\.txt$"):
+        load(f"{path}:strategy")
+
+
+def test_a_folder_is_no_strategy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no file"):
+        load(f"{tmp_path}:strategy")
+
+
+@pytest.mark.xfail(strict=True, raises=SystemExit, reason="only what is an Exception is caught")
+def test_a_file_that_ends_the_program_is_said_in_one_sentence(tmp_path: Path) -> None:
+    """As a script does that parses its own command line."""
+    path = tmp_path / "script.py"
+    path.write_text("raise SystemExit(3)\n")
+    with pytest.raises(UserError, match="cannot be loaded: SystemExit"):
+        load(f"{path}:strategy")
