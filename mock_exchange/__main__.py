@@ -10,8 +10,11 @@ from typing import NoReturn
 
 from loguru import logger
 
+from mock_exchange.faults import describe, parse_lines
 from mock_exchange.run import run, write_tape
 from mock_exchange.settings import ExchangeSettings, parse_start_at, parse_symbols
+
+LIST = "list"
 
 MOST_SECONDS = 31 * 86_400.0
 """The longest tape: a month."""
@@ -28,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the market or write a tape of it, as the command line says; return the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.faults == LIST:
+        print(describe())
+        return 0
     try:
         settings = ExchangeSettings(
             host=options.host,
@@ -36,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             speed=options.speed,
             start_at=parse_start_at(options.start_at),
+            keys=tuple(options.key) if options.key else ExchangeSettings().keys,
+            faults=(*_faults_of(options.faults), *options.fault),
         )
+    except OSError as error:
+        parser.error(f"cannot read {options.faults}: {(error.strerror or str(error)).lower()}")
     except ValueError as error:
         parser.error(str(error))
     if options.write_tape is not None:
@@ -48,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(settings, stop_on_stdin_eof=options.stop_on_stdin_eof)
 
 
+def _faults_of(file: str | None) -> tuple[str, ...]:
+    """Read the faults that a file names. Raises OSError or ValueError."""
+    return parse_lines(Path(file).read_text(encoding="utf-8")) if file is not None else ()
+
+
 def _parser() -> argparse.ArgumentParser:
     default = ExchangeSettings()
     parser = _Parser(prog="mock_exchange", description="A market with a seed, on a WebSocket.", allow_abbrev=False)
@@ -57,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=default.seed, help="fixes prices and gaps (%(default)s)")
     parser.add_argument("--speed", type=float, default=default.speed, help="market s a real s (%(default)s)")
     parser.add_argument("--start-at", default="now", help="the market's first moment, ISO 8601 with offset (now)")
+    parser.add_argument(
+        "--key", action="append", default=[], metavar="KEY:SECRET", help=f"a pair of keys, often ({default.keys[0]})"
+    )
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="NAME[:PARAMETER]", help="what goes wrong; may be given often"
+    )
+    parser.add_argument("--faults", metavar="list|FILE", help="name all faults, or turn on those in a file, one a line")
     parser.add_argument("--stop-on-stdin-eof", action="store_true", help="stop when standard input ends")
     parser.add_argument("--write-tape", type=Path, metavar="FILE", help="write a tape (.gz too) instead of serving")
     parser.add_argument("--seconds", type=float, default=3_600.0, help="length of that tape (%(default)s)")

@@ -45,7 +45,7 @@ class Outbox:
     @property
     def admitted(self) -> bool:
         """Whether the client may have what it came for: the market opens for the first one who may."""
-        return True
+        return not self.closing
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""

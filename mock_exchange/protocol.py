@@ -58,6 +58,11 @@ class Session(Outbox):
         """Queue the first words."""
         self.put(msgspec.json.encode(hello), alone=True)
 
+    def turn_away(self, message: str) -> None:
+        """Say why the client is not wanted, as the last words."""
+        self.put(msgspec.json.encode(Error(message)), alone=True)
+        self.closing = True
+
     def publish(self, lines: Iterable[Line]) -> None:
         """Queue those events that the client wants."""
         for symbol, line in lines:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
 from mock_exchange.alpaca.data import DataSession, Line
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.rest import UNAUTHORIZED, Request, respond
+from mock_exchange.alpaca.rest import UNAUTHORIZED, Conduct, Request, Response, answer, respond
 from mock_exchange.alpaca.ticks import Codec
 from mock_exchange.alpaca.updates import TradingSession
+from mock_exchange.distortion import Distortion, Told, reported
+from mock_exchange.events import SECOND
+from mock_exchange.faults import CATALOGUE, Faults
 from mock_exchange.floor import Floor
 from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
+from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Hindrance, Words
 from mock_exchange.live import LiveMarket
 from mock_exchange.market import Market
 from mock_exchange.outbox import Bounds, Outbox
@@ -27,6 +33,7 @@ from mock_exchange.protocol import Hello, Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
 from mock_exchange.tick import Tick
 from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.orders import Update
 
 EVENTS_A_TURN = 500
 """Events published before the loop's other work has its turn."""
@@ -41,6 +48,12 @@ CLOSE_S = 0.5
 _UPGRADE = {"Upgrade": "websocket"}
 
 
+class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The faults that are to be on, and no others."""
+
+    faults: tuple[str, ...]
+
+
 class CannotListen(Exception):
     """The address could not be listened on; the text is one sentence for people."""
 
@@ -51,16 +64,20 @@ class _Conversation(NamedTuple):
     outbox: Outbox
     greet: Callable[[], None]
     publish: Callable[[Tick], None]
+    words: Words
 
 
 class _Client:
     """One connection."""
 
-    def __init__(self, ws: web.WebSocketResponse, request: web.Request, said: _Conversation, name: str) -> None:
+    def __init__(
+        self, ws: web.WebSocketResponse, request: web.Request, said: _Conversation, hindrance: Hindrance, name: str
+    ) -> None:
         self.ws = ws
         self.request = request
         self.outbox = said.outbox
         self.publish = said.publish
+        self.hindrance = hindrance
         self.name = name  # for logs: the peer's address
         self.wake = asyncio.Event()  # something waits in the outbox
         self.sender: asyncio.Task[None] | None = None
@@ -89,7 +106,11 @@ class Exchange:
         self.url = ""  # where clients connect, once it listens
         self.published = 0  # events
         self.dropped = 0  # clients that did not read
-        self.keys = Keys(settings.keys)
+        self.faults = Faults(settings.seed, settings.faults)
+        self._keys = Keys(settings.keys)
+        self._distortion = Distortion(self.faults)
+        self._planted = False  # the orders of nobody, if they are asked for
+        self._connections = 0  # so far
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._clients: set[_Client] = set()
@@ -124,7 +145,9 @@ class Exchange:
             )
         if events:
             self.published += len(events)
-            self._publish(Tick(floor.advance(events), floor.take_updates()))
+            floor.matching.most_displayed = self.faults.status("slow_fills")
+            told = self._distortion(floor.advance(events))
+            self._publish(told, floor.take_updates())
         return floor, market.now(monotonic_ns)
 
     def _seconds_to_next(self) -> float:
@@ -139,7 +162,7 @@ class Exchange:
             LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
             Floor(
                 settings.symbols,
-                self.keys.accounts,
+                self._keys.accounts,
                 cash=settings.cash * DOLLAR,
                 seed=settings.seed,
                 start_ns=start_ns,
@@ -150,7 +173,8 @@ class Exchange:
         logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
         return self._open
 
-    def _publish(self, tick: Tick) -> None:
+    def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
+        tick = Tick(told, reported(updates, self.faults))
         for client in list(self._clients):
             client.publish(tick)
             self._wake(client)
@@ -163,49 +187,110 @@ class Exchange:
         session = Session(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
 
         def greet() -> None:
+            if "refuse" in self.faults or "wrong_key" in self.faults:
+                session.turn_away("You are not wanted here.")
+                return
             # What was due before the greeting goes to those who are there already.
             _, now = self._advance()
             session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
 
-        return await self._serve(request, _Conversation(session, greet, lambda tick: session.publish(tick.lines)))
+        return await self._serve(request, _Conversation(session, greet, lambda tick: session.publish(tick.lines), PUSH))
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """Serve the market-data stream."""
         line = self._lines[request.path.rpartition("/")[2]]
         codec = Codec.MSGPACK if request.content_type == "application/msgpack" else Codec.JSON
         session = DataSession(self.keys, line, codec, len(self.settings.symbols), self._bounds)
+        session.refuse = self.faults.status("refuse")
+        words = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
 
         def publish(tick: Tick) -> None:
             if session.listens:
                 session.publish(tick.data(codec))
 
         account = self.keys.account_of(request.headers)
-        return await self._serve(request, _Conversation(session, lambda: session.greet(account), publish))
+        return await self._serve(request, _Conversation(session, lambda: session.greet(account), publish, words))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve the trading stream."""
         session = TradingSession(self.keys, self._bounds)
         account = self.keys.account_of(request.headers)
         conversation = _Conversation(
-            session, lambda: session.greet(account), lambda tick: session.publish(tick.reports)
+            session, lambda: session.greet(account), lambda tick: session.publish(tick.reports), UPDATES
         )
         return await self._serve(request, conversation)
 
     async def rest(self, request: web.Request) -> web.StreamResponse:
         """Answer a REST call."""
         asked = Request(request.method, request.path, request.query, await request.read())
-        if self.keys.account_of(request.headers) is None:
+        delay_s = self.faults.delay_s("latency")
+        if (status := self.faults.status("rest")) is not None:
+            response = answer({"message": "the venue is out of order"}, status)
+        elif self.keys.account_of(request.headers) is None:
             response = UNAUTHORIZED  # a stranger does not open the market
         else:
-            floor, now = self._advance()
-            while len(floor.matching.prices) < len(floor.symbols):  # it opened just now: no stock is without a quote
-                await asyncio.sleep(self._seconds_to_next())
-                floor, now = self._advance()
-            response = respond(floor, self.keys, request.headers, asked, now)
-            if updates := floor.take_updates():
-                self._publish(Tick((), updates))
+            floor, now = await self._ready()
+            response = self._answer(floor, asked, request.headers, now)
+            if asked.method == "POST":
+                delay_s += (self.faults.value("early_fills") or 0.0) / 1_000
+        if delay_s:
+            await asyncio.sleep(delay_s)
         content_type = "application/json" if response.body else None
         return web.Response(status=response.status, body=response.body or None, content_type=content_type)
+
+    async def _ready(self) -> tuple[Floor, int]:
+        """Return the venue and its time, once no stock is without a quote: it may have opened just now."""
+        floor, now = self._advance()
+        while len(floor.matching.prices) < len(floor.symbols):
+            await asyncio.sleep(self._seconds_to_next())
+            floor, now = self._advance()
+        shares = self.faults.status("foreign_orders")
+        if shares is not None and not self._planted:
+            self._planted = True
+            floor.plant(shares, now)
+            self._publish((), floor.take_updates())
+        return floor, now
+
+    def _answer(self, floor: Floor, asked: Request, headers: Mapping[str, str], now: int) -> Response:
+        """Do what is asked and tell whom it concerns."""
+        ordering = (asked.method, asked.path) == ("POST", "/v2/orders")
+        conduct = Conduct(
+            reject=ordering and self.faults.strikes("rejects"),
+            cancel_delay_ns=int((self.faults.value("late_cancels") or 0.0) * SECOND),
+        )
+        response = respond(floor, self.keys, headers, asked, now, conduct)
+        if updates := floor.take_updates():
+            self._publish((), updates)
+        if ordering and self.faults.strikes("lost_answers"):
+            return answer({"message": "gateway timeout"}, 504)
+        return response
+
+    # -- faults ------------------------------------------------------------------------------------------------
+
+    @property
+    def keys(self) -> Keys:
+        """The pairs that are right."""
+        return Keys(()) if "wrong_key" in self.faults else self._keys
+
+    async def control(self, request: web.Request) -> web.StreamResponse:
+        """Tell which faults are on, or turn on exactly those that are named. Only this machine may."""
+        if not _is_here(request.remote):
+            return _json({"message": "only from the exchange's own machine"}, 403)
+        if request.method == "POST":
+            # A browser asks before it sends JSON to another site, and gets no leave here.
+            if request.content_type != "application/json":
+                return _json({"message": "send JSON, with its content type"}, 415)
+            try:
+                specs = msgspec.json.decode(await request.read(), type=Switches).faults
+                self.faults.switch(specs)
+            except (msgspec.MsgspecError, ValueError) as error:
+                return _json({"message": str(error)}, 422)
+            logger.bind(event="exchange.faults", faults=self.faults.active).info("faults were switched")
+            self._planted = False
+            if "foreign_orders" in self.faults:
+                await self._ready()
+        known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
+        return _json({"faults": self.faults.active, "known": known})
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -220,6 +305,8 @@ class Exchange:
         )
         if not ws.can_prepare(request):
             return web.Response(status=426, headers=_UPGRADE, text=f"Connect a WebSocket to {self.url}.\n")
+        if (status := self.faults.status("handshake")) is not None:
+            return web.Response(status=status, text="It does not open.\n")
         if len(self._clients) >= settings.most_clients:
             return web.Response(status=503, text=f"There are {settings.most_clients} clients already.\n")
         await ws.prepare(request)
@@ -227,7 +314,10 @@ class Exchange:
         if transport is None:
             return ws  # it left during the handshake
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
-        await self._converse(_Client(ws, request, said, _address(transport.get_extra_info("peername"))), said.greet)
+        self._connections += 1
+        hindrance = Hindrance(self.faults, self._connections, said.words)
+        name = _address(transport.get_extra_info("peername"))
+        await self._converse(_Client(ws, request, said, hindrance, name), said.greet)
         return ws
 
     async def _converse(self, client: _Client, greet: Callable[[], None]) -> None:
@@ -267,12 +357,16 @@ class Exchange:
     async def _send(self, client: _Client) -> None:
         """Send what waits, many frames at a time. Only this waits for the client to read."""
         with contextlib.suppress(ConnectionError):  # it left: the reading side ends the conversation
-            while not client.outbox.closing:
+            while True:
+                while frames := _take_frames(client):
+                    client.write(b"".join(frames))
+                    await client.request.writer.drain()
+                if client.hindrance.cut:
+                    client.abort()
+                if client.outbox.closing:
+                    break
                 await client.wake.wait()
                 client.wake.clear()
-                while frames := _take_frames(client.outbox):
-                    client.write(frames)
-                    await client.request.writer.drain()
             await client.ws.close()
 
     def _wake(self, client: _Client) -> None:
@@ -302,14 +396,15 @@ class Exchange:
             client.abort()
 
 
-def _take_frames(outbox: Outbox) -> bytes:
-    """Take what waits, as frames, up to about CHUNK_BYTES."""
-    kind = BINARY if outbox.binary else TEXT
-    frames, size = [], 0
-    while size < CHUNK_BYTES and (payload := outbox.take_frame()):
-        frames.append(framed(payload, kind))
+def _take_frames(client: _Client) -> list[bytes]:
+    """Take what waits, as frames, up to about CHUNK_BYTES; what is hindered may be other than what waited."""
+    kind = BINARY if client.outbox.binary else TEXT
+    frames: list[bytes] = []
+    size = 0
+    while size < CHUNK_BYTES and (payload := client.outbox.take_frame()):
+        frames += [framed(*frame) for frame in client.hindrance.passed(payload, kind)]
         size += len(payload)
-    return b"".join(frames)
+    return frames
 
 
 async def _dismiss(client: _Client) -> None:
@@ -346,6 +441,8 @@ def application(exchange: Exchange) -> web.Application:
     app.on_shutdown.append(say_goodbye)
     app.router.add_get("/v2/{feed:iex|sip}", exchange.feed)
     app.router.add_get("/stream{slash:/?}", exchange.stream)
+    app.router.add_get("/control/faults", exchange.control)
+    app.router.add_post("/control/faults", exchange.control)
     app.router.add_route("*", "/v2/{call:.*}", exchange.rest)
     app.router.add_get("/{path:.*}", exchange.push)
     return app
@@ -378,6 +475,19 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "the port is in use"
     return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
+def _is_here(remote: str | None) -> bool:
+    """Tell whether a peer's address is of this machine."""
+    if remote is None:
+        return False
+    address = ipaddress.ip_address(remote.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")
 
 
 def _address(name: tuple[str, int] | tuple[str, int, int, int] | None) -> str:

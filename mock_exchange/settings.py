@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from mock_exchange.faults import parse as parse_fault
+
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,19}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,128}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +52,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     feed_channels: int = 30  # subscriptions to trades and quotes by one connection; more are refused (405)
     auth_timeout_s: float = 10.0  # real seconds that a client of the market-data stream has to authenticate (404)
     history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together
+    faults: tuple[str, ...] = ()  # what goes wrong from the start, as NAME or NAME:PARAMETER
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -62,6 +65,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise ValueError(f"start_at must be a time from 1970 to 2199 in nanoseconds, not {self.start_at}")
         self._check_symbols()
         self._check_keys()
+        for fault in self.faults:
+            parse_fault(fault)
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

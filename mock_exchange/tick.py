@@ -8,8 +8,9 @@ from functools import cached_property
 import msgspec
 
 from mock_exchange.alpaca.data import Message
-from mock_exchange.alpaca.ticks import Codec, streamed
+from mock_exchange.alpaca.ticks import Codec, careless, streamed
 from mock_exchange.alpaca.updates import Report, report
+from mock_exchange.distortion import Spoilt, Told
 from mock_exchange.events import Event, Quote, Trade
 from mock_exchange.history import Bar
 from mock_exchange.protocol import Line
@@ -18,13 +19,19 @@ from mock_exchange.venue.orders import Update
 _encode = msgspec.json.Encoder().encode
 
 
-_CHANNELS = {Trade: "trades", Quote: "quotes", Bar: "bars"}
+def _line(it: Event | Spoilt) -> bytes:
+    if isinstance(it, Spoilt):
+        return _encode({**msgspec.to_builtins(it.trade), "price": careless(it.price)})
+    return _encode(it)
+
+
+_CHANNELS = {Trade: "trades", Spoilt: "trades", Quote: "quotes", Bar: "bars"}
 
 
 class Tick:
     """What the market did, and updates of orders that this, or a client, caused."""
 
-    def __init__(self, told: Sequence[Event | Bar], updates: Sequence[Update]) -> None:
+    def __init__(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
         self._told = told
         self._updates = updates
         self._data: dict[Codec, list[Message]] = {}
@@ -32,7 +39,7 @@ class Tick:
     @cached_property
     def lines(self) -> list[Line]:
         """For clients of the simple push, which know no bars."""
-        return [(it.symbol, _encode(it)) for it in self._told if not isinstance(it, Bar)]
+        return [(it.symbol, _line(it)) for it in self._told if not isinstance(it, Bar)]
 
     def data(self, codec: Codec) -> list[Message]:
         """For clients of the market-data stream."""

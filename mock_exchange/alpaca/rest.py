@@ -15,7 +15,7 @@ from mock_exchange.alpaca.requests import Unreadable, json_object, order_request
 from mock_exchange.alpaca.stocks import stocks
 from mock_exchange.floor import Floor
 from mock_exchange.venue.money import exact
-from mock_exchange.venue.orders import Order, Reason, Refusal
+from mock_exchange.venue.orders import OPEN, Order, Reason, Refusal
 
 CODES = {
     Reason.BAD_REQUEST: (400, 40010000),
@@ -50,6 +50,15 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes = b""
 
 
+class Conduct(msgspec.Struct, frozen=True):
+    """How the venue treats a request, if not as it should."""
+
+    reject: bool = False  # take orders, and reject them afterwards
+    cancel_delay_ns: int = 0  # say that orders are canceled, but cancel them so much later
+
+
+GOOD_CONDUCT = Conduct()
+
 Call = Callable[["Visit"], Response]
 
 
@@ -60,8 +69,8 @@ class Visit(msgspec.Struct, frozen=True):
     account: str
     request: Request
     now: int
-    name: str = ""  # the order, position or stock that the path names
-    reject: bool = False  # take orders and reject them afterwards
+    name: str  # the order, position or stock that the path names
+    conduct: Conduct
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -80,7 +89,7 @@ UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized"))
 
 
 def respond(
-    floor: Floor, keys: Keys, headers: Mapping[str, str], request: Request, now: int, *, reject: bool = False
+    floor: Floor, keys: Keys, headers: Mapping[str, str], request: Request, now: int, conduct: Conduct = GOOD_CONDUCT
 ) -> Response:
     """Answer a request."""
     account = keys.account_of(headers)
@@ -90,7 +99,7 @@ def respond(
         found = pattern.fullmatch(request.path) if method == request.method else None
         if found is not None:
             try:
-                return call(Visit(floor, account, request, now, found.groupdict().get("name", ""), reject))
+                return call(Visit(floor, account, request, now, found.groupdict().get("name", ""), conduct))
             except Unreadable as error:
                 return refuse(error.refusal)
     known = any(pattern.fullmatch(request.path) for _, pattern, _ in _CALLS)
@@ -110,7 +119,7 @@ def _order_or_refusal(visit: Visit, order: Order | Refusal) -> Response:
 
 def _submit(visit: Visit) -> Response:
     wanted = order_request(json_object(visit.request.body))
-    order = visit.floor.matching.submit(visit.account, wanted, visit.now, reject=visit.reject)
+    order = visit.floor.matching.submit(visit.account, wanted, visit.now, reject=visit.conduct.reject)
     return _order_or_refusal(visit, order)
 
 
@@ -138,6 +147,11 @@ def _replace(visit: Visit) -> Response:
 
 
 def _cancel(visit: Visit) -> Response:
+    if visit.conduct.cancel_delay_ns:
+        order = visit.floor.matching.orders.find(visit.account, visit.name)
+        if isinstance(order, Order) and order.status in OPEN:
+            visit.floor.cancel_later(visit.account, visit.name, visit.now + visit.conduct.cancel_delay_ns)
+            return Response(204)
     order = visit.floor.matching.cancel(visit.account, visit.name, visit.now)
     return refuse(order) if isinstance(order, Refusal) else Response(204)
 

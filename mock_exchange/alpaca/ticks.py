@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from mock_exchange.alpaca.stamps import SECOND, stamp
+from mock_exchange.distortion import Spoilt
 from mock_exchange.events import Event, Quote, Trade
 from mock_exchange.history import Bar
 
@@ -89,8 +91,18 @@ def bar(it: Bar, time: Callable[[int], Any]) -> Json:
     }
 
 
-def streamed(it: Event | Bar, codec: Codec) -> bytes:
+def careless(price: float | str) -> Any:
+    """Return a price as careless encoders put it into JSON, which has neither NaN nor Infinity."""
+    if isinstance(price, str) or math.isfinite(price):
+        return price
+    return msgspec.Raw(b"NaN" if math.isnan(price) else b"Infinity")
+
+
+def streamed(it: Event | Bar | Spoilt, codec: Codec) -> bytes:
     """Encode a message of the market-data stream."""
+    if isinstance(it, Spoilt):
+        price = careless(it.price) if codec is Codec.JSON else it.price
+        return codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
     if isinstance(it, Trade):
         kind, words = "t", trade(it, codec.time)
     elif isinstance(it, Quote):

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from mock_exchange.__main__ import main
 from mock_exchange.events import SECOND, Event
+from mock_exchange.faults import describe
 from mock_exchange.market import tape
 from mock_exchange.run import run, write_tape
 from mock_exchange.settings import ExchangeSettings
@@ -132,3 +134,35 @@ def test_a_tape_that_cannot_be_written_is_told_in_one_sentence(
     path = tmp_path / "missing" / "tape.jsonl"
     assert write_tape(path, ExchangeSettings(), 1) == 2
     assert capsys.readouterr().err == f"mock exchange: cannot write {path}: no such file or directory\n"
+
+
+def test_all_faults_are_named_on_demand(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--faults", "list"]) == 0
+    assert capsys.readouterr().out == describe() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--fault", "drp"], "there is no fault 'drp'; did you mean drop?"),
+        (["--faults", "missing.txt"], "cannot read missing.txt: no such file or directory"),
+        (["--key", "nocolon"], "keys must be pairs such as KEY:SECRET"),
+        (["--key", "A:1", "--key", "A:2"], "keys must differ, but A is named twice"),
+    ],
+)
+def test_bad_faults_and_keys_end_it_with_one_sentence(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"mock exchange: {sentence}")
+
+
+def test_faults_come_from_a_file_and_from_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "faults.txt"
+    file.write_text("# a bad day\nlatency:5\n")
+    with a_process("--faults", str(file), "--fault", "gaps:0.1", "--key", "ANN:1") as (_, line):
+        url = line.split()[4].replace("ws://", "http://")
+        with urllib.request.urlopen(f"{url}/control/faults", timeout=PATIENCE_S) as response:
+            assert msgspec.json.decode(response.read())["faults"] == ["latency:5", "gaps:0.1"]

@@ -1,0 +1,109 @@
+"""What goes wrong with market data between the market and its clients. The market itself, and orders, see the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from mock_exchange.events import SECOND, Event, Quote, Trade
+from mock_exchange.faults import Faults
+from mock_exchange.history import Bar
+from mock_exchange.venue.orders import Update
+
+HOUR = 3_600 * SECOND
+
+IMPOSSIBLE: tuple[float | str, ...] = (math.nan, math.inf, 0.0, -1.0, 1e308, "126.55 dollars")
+
+
+class Spoilt(msgspec.Struct, frozen=True, gc=False):
+    """A trade that is told with a price that cannot be."""
+
+    trade: Trade
+    price: float | str
+
+    @property
+    def symbol(self) -> str:
+        """The trade's symbol."""
+        return self.trade.symbol
+
+
+Told = Event | Bar | Spoilt
+"""What clients are told."""
+
+
+def reported(updates: Sequence[Update], faults: Faults) -> list[Update]:
+    """Return what is reported of what happened to orders: fills may be lost or doubled."""
+    told: list[Update] = []
+    for update in updates:
+        if update.price is not None and faults.strikes("lost_fills"):
+            continue
+        told.append(update)
+        if update.price is not None and faults.strikes("double_fills"):
+            told.append(update)
+    return told
+
+
+class Distortion:
+    """Turns what happened into what is told, as the switches want it."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._kept: Told | None = None  # it is told after the next one
+        self._waiting: list[Told] = []  # for a burst
+
+    def __call__(self, happened: Sequence[Event | Bar]) -> list[Told]:
+        """Return what is told now; what is kept back is told later."""
+        if not self._faults and self._kept is None and not self._waiting:
+            return list(happened)
+        told: list[Told] = []
+        for it in happened:
+            told += self._in_order(it) if isinstance(it, Bar) else self._one(it)
+        size = self._faults.status("burst")
+        if size is None and not self._waiting:
+            return told
+        self._waiting += told
+        if size is not None and len(self._waiting) < size:
+            return []
+        burst, self._waiting = self._waiting, []
+        return burst
+
+    def _one(self, event: Event) -> list[Told]:
+        strikes = self._faults.strikes
+        if strikes("gaps"):
+            return []
+        told = self._changed(event)
+        if self._kept is None and strikes("reorder"):
+            self._kept = told
+            return []
+        return self._in_order(told) * (2 if strikes("duplicates") else 1)
+
+    def _in_order(self, it: Told) -> list[Told]:
+        """Tell this, and what has waited for it."""
+        kept, self._kept = self._kept, None
+        return [it] if kept is None else [it, kept]
+
+    def _changed(self, event: Event) -> Told:
+        strikes = self._faults.strikes
+        if strikes("late_times"):
+            event = replace(event, ts=event.ts - HOUR)
+        if strikes("future_times"):
+            event = replace(event, ts=event.ts + HOUR)
+        if isinstance(event, Quote):
+            return self._crossed(event) if strikes("crossed") else event
+        if strikes("spikes"):
+            return replace(event, price=round(event.price * 10, 2))
+        if strikes("bad_prices"):
+            return Spoilt(event, IMPOSSIBLE[self._faults.pick("bad_prices", len(IMPOSSIBLE))])
+        return event
+
+    def _crossed(self, quote: Quote) -> Quote:
+        match self._faults.pick("crossed", 3):
+            case 0:
+                return replace(quote, bid=quote.ask, ask=quote.bid)
+            case 1:
+                return replace(quote, bid=quote.ask)
+            case _:
+                return replace(quote, bid_size=0, ask_size=0)
