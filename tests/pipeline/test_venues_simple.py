@@ -13,7 +13,8 @@ from hypothesis import given, strategies as st
 
 from pipeline.events import Clock, Quote, Refused, Trade
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
-from pipeline.venues.simple import Hello, SimpleDecoder, Subscribe
+from pipeline.venues.dialect import Hello
+from pipeline.venues.simple import SimpleDecoder, Subscribe
 from tests.support.market import START
 
 TRADE = Trade("A", START, 100.5, 10.0, 100.4, 100.6, 7)
