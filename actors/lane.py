@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reactivex import abc
+from reactivex import Observable, abc
 
 from actors.messages import BurstBlocked, EntryLooked, Fact
 from actors.metrics import Metrics
@@ -133,14 +133,14 @@ class Lane:
 
     def guard(self, held: Held) -> abc.DisposableBase:
         """Subscribe the exits of a position; they watch from the next tick on."""
-        self.guarded = True
         market = Market(self.watched, self.candles, self.clock)
-        try:
-            exits = self._strategy.exits(held, market).subscribe(self._on_exit, self.fail, scheduler=self.clock)
-        except Exception as error:  # an author's exits may raise anything: a position is never left without any
-            self.fail(error)
-            exits = self._fallback(held, market).subscribe(self._on_exit, scheduler=self.clock)
-        return _Guard(self, exits)
+        return _Guard(self, lambda: self._strategy.exits(held, market), lambda: self._fallback(held, market))
+
+    def leave(self, wish: ExitSignal) -> None:
+        """Take what an exit says."""
+        if not isinstance(wish, ExitSignal):
+            raise TypeError(f"an exit must give an ExitSignal, not a {type(wish).__name__}")
+        self._on_exit(wish)
 
     def _see_frame(self, frame: Frame) -> None:
         if frame.ready:
@@ -173,12 +173,29 @@ class _Watched(Source[Trade]):
 
 
 class _Guard(abc.DisposableBase):
-    """The subscription of a position's exits."""
+    """The subscription of a position's exits. Should they fail as a whole, the default ones take their place."""
 
-    def __init__(self, lane: Lane, inner: abc.DisposableBase) -> None:
+    def __init__(
+        self, lane: Lane, own: Callable[[], Observable[ExitSignal]], default: Callable[[], Observable[ExitSignal]]
+    ) -> None:
         self._lane = lane
-        self._inner = inner
+        self._default = default
+        self._inner: abc.DisposableBase | None = None
+        lane.guarded = True
+        try:
+            subscription = own().subscribe(lane.leave, self._replace, scheduler=lane.clock)
+        except Exception as error:  # an author's exits may raise anything: a position is never left without any
+            self._replace(error)
+        else:
+            if self._inner is None:
+                self._inner = subscription
+
+    def _replace(self, error: Exception) -> None:
+        self._lane.fail(error)
+        if self._lane.guarded:
+            self._inner = self._default().subscribe(self._lane.leave, scheduler=self._lane.clock)
 
     def dispose(self) -> None:
         self._lane.guarded = False
-        self._inner.dispose()
+        if self._inner is not None:
+            self._inner.dispose()

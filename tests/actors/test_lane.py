@@ -11,7 +11,6 @@ import reactivex
 from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
 
-from actors.actor import UnknownMessage
 from actors.core import Core, CoreSettings
 from actors.messages import BurstBlocked, ChainFailed, EntryLooked, Fact, SignalRaised
 from pipeline import operators as op
@@ -236,7 +235,6 @@ def test_an_exit_of_one_s_own_that_raises_leaves_the_other_exits_and_symbols_alo
     assert session.verdicts == [None, None]
 
 
-@pytest.mark.xfail(strict=True, reason="rx.merge ends with the first error, and nothing takes the place of the exits")
 def test_exits_that_end_with_an_error_leave_the_position_with_the_default_ones() -> None:
     """`rx.merge` does so where one of its sources fails."""
     session = Session(exits=with_own(failing_map, reactivex.merge)).feed(trade(0, says="LONG"), trade(1), trade(2, 102))
@@ -250,7 +248,6 @@ def test_exits_that_cannot_be_composed_leave_the_position_with_the_default_ones(
     assert session.exits == ["TP"]
 
 
-@pytest.mark.xfail(strict=True, raises=UnknownMessage, reason="what an exit says is handed to the executor unseen")
 def test_an_exit_that_says_something_else_stops_its_own_chain_only() -> None:
     session = Session(exits=with_own(lambda held, market: market.ticks))
     session.feed(trade(0, says="LONG"), trade(1), trade(2, 102), trade(3, symbol="B", says="LONG"))
