@@ -155,6 +155,13 @@ def test_a_hello_is_taken_at_its_word_and_forgets_what_messages_said() -> None:
     assert not told.clock.plausible(START, told.monotonic)
 
 
+@pytest.mark.parametrize("off", [-9 * SECOND // 10, 9 * SECOND // 10])
+def test_one_message_that_is_near_but_off_is_outvoted(off: int) -> None:
+    told = Told()
+    assert told.hear(off)
+    assert told.error == 0
+
+
 def test_the_clock_follows_a_drift_that_stays_near() -> None:
     told = Told()
     for _ in range(40):
