@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.events import Clock, Quote, Refused, Trade
-from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from pipeline.venues.dialect import Hello
+from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from pipeline.venues.simple import SimpleDecoder, Subscribe
 from tests.support.market import START
 
