@@ -73,11 +73,13 @@ class Hindrance:
         self._drop, self._mute = "drop" + suffix, "mute" + suffix
         self._sent = 0  # frames
 
+    @property
+    def active(self) -> bool:
+        """Whether anything may be in the way."""
+        return bool(self._faults)
+
     def passed(self, payload: bytes, kind: int) -> Sequence[tuple[bytes, int]]:
         """Return the frames that go out instead of this one, each with its kind."""
-        if not self._faults:
-            self._sent += 1
-            return ((payload, kind),)
         drop, mute = self._faults.value(self._drop), self._faults.value(self._mute)
         if drop is not None and self._sent >= drop:
             self.cut = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 
@@ -12,6 +12,10 @@ class Overflow(StrEnum):
 
     EVENTS = "queue_events"
     BYTES = "queue_bytes"
+
+
+class Alone(bytes):
+    """A message that shares its frame with no other."""
 
 
 class Bounds:
@@ -39,13 +43,18 @@ class Outbox:
         self.closing = False
         self._bounds = bounds
         self._join = join  # makes a frame of events
-        self._queue: deque[tuple[bytes, bool]] = deque()  # a message, and whether it is a frame by itself
+        self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
 
     @property
     def admitted(self) -> bool:
         """Whether the client may have what it came for: the market opens for the first one who may."""
         return not self.closing
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to do: to send, or to end."""
+        return bool(self._queue or self.overflow or self.closing)
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""
@@ -59,27 +68,55 @@ class Outbox:
 
     def take_frame(self) -> bytes:
         """Take what the next frame holds: as many events as wait, or one answer; empty if nothing waits."""
-        if not self._queue:
-            return b""
-        message, alone = self._queue.popleft()
-        self._queued_bytes -= len(message)
-        if alone:
-            return message
-        messages, most = [message], self._bounds.frame_events
-        while len(messages) < most and self._queue and not self._queue[0][1]:
-            message = self._queue.popleft()[0]
-            self._queued_bytes -= len(message)
-            messages.append(message)
-        return self._join(messages)
+        frames = self.take_frames(1)
+        return frames[0] if frames else b""
 
-    def put(self, message: bytes, *, alone: bool) -> None:
-        """Queue an event, or a message that is a frame of its own."""
+    def take_frames(self, size: int) -> list[bytes]:
+        """Take what the next frames hold, together about `size` bytes."""
+        queue, most = self._queue, self._bounds.frame_events
+        frames: list[bytes] = []
+        taken = 0
+        while queue and taken < size:
+            message = queue.popleft()
+            taken += len(message)
+            if most > 1 and type(message) is not Alone:
+                messages = [message]
+                while len(messages) < most and queue and type(queue[0]) is not Alone:
+                    message = queue.popleft()
+                    taken += len(message)
+                    messages.append(message)
+                message = self._join(messages)
+            elif type(message) is not Alone:
+                message = self._join([message])
+            frames.append(message)
+        self._queued_bytes -= taken
+        return frames
+
+    def put(self, message: bytes) -> None:
+        """Queue an event, or a message that is a frame of its own if it is Alone."""
+        self.put_all([message])
+
+    def put_all(self, messages: Sequence[bytes]) -> None:
+        """Queue messages, as far as the bounds let them."""
         if self.overflow or self.closing:
             return
-        if len(self._queue) >= self._bounds.queue_events:
-            self.overflow = Overflow.EVENTS
-        elif self._queued_bytes + len(message) > self._bounds.queue_bytes:
-            self.overflow = Overflow.BYTES
+        room = self._bounds.queue_events - len(self._queue)
+        size = sum(map(len, messages))
+        if len(messages) <= room and self._queued_bytes + size <= self._bounds.queue_bytes:
+            self._queue.extend(messages)
+            self._queued_bytes += size
         else:
-            self._queue.append((message, alone))
+            self._fill_up(messages, room)
+
+    def _fill_up(self, messages: Sequence[bytes], room: int) -> None:
+        """Queue as many of too many messages as fit, and note which bound the next one breaks."""
+        for message in messages:
+            if room == 0:
+                self.overflow = Overflow.EVENTS
+                return
+            if self._queued_bytes + len(message) > self._bounds.queue_bytes:
+                self.overflow = Overflow.BYTES
+                return
+            room -= 1
+            self._queue.append(message)
             self._queued_bytes += len(message)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from mock_exchange.outbox import Bounds, Outbox, Overflow as Overflow
+from mock_exchange.outbox import Alone, Bounds, Outbox, Overflow as Overflow
 
 Line = tuple[str, bytes]
 """An event as it goes out: its symbol, and its JSON."""
@@ -56,22 +56,21 @@ class Session(Outbox):
 
     def greet(self, hello: Hello) -> None:
         """Queue the first words."""
-        self.put(msgspec.json.encode(hello), alone=True)
+        self.put(Alone(msgspec.json.encode(hello)))
 
     def turn_away(self, message: str) -> None:
         """Say why the client is not wanted, as the last words."""
-        self.put(msgspec.json.encode(Error(message)), alone=True)
+        self.put(Alone(msgspec.json.encode(Error(message))))
         self.closing = True
 
     def publish(self, lines: Iterable[Line]) -> None:
         """Queue those events that the client wants."""
-        for symbol, line in lines:
-            if symbol in self._wanted:
-                self.put(line, alone=False)
+        wanted = self._wanted
+        self.put_all([line for symbol, line in lines if symbol in wanted])
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""
-        self.put(msgspec.json.encode(self._answer(message)), alone=True)
+        self.put(Alone(msgspec.json.encode(self._answer(message))))
 
     def _answer(self, message: str | bytes) -> Subscribed | Error:
         try:

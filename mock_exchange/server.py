@@ -9,6 +9,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,7 +36,7 @@ from mock_exchange.tick import Tick
 from mock_exchange.venue.money import DOLLAR
 from mock_exchange.venue.orders import Update
 
-EVENTS_A_TURN = 500
+EVENTS_A_TURN = 25
 """Events published before the loop's other work has its turn."""
 
 TURN_S = 0.001
@@ -77,6 +78,7 @@ class _Client:
         self.request = request
         self.outbox = said.outbox
         self.publish = said.publish
+        self.hears_updates = said.words is UPDATES
         self.hindrance = hindrance
         self.name = name  # for logs: the peer's address
         self.wake = asyncio.Event()  # something waits in the outbox
@@ -130,8 +132,9 @@ class Exchange:
         await self._opened.wait()
         while True:
             self._advance()
+            seconds = self._seconds_to_next()
             # Events closer together than this share a turn: waking every client costs more than an event.
-            await asyncio.sleep(max(TURN_S, self._seconds_to_next()))
+            await asyncio.sleep(max(TURN_S, seconds) if seconds else 0)
 
     def _advance(self) -> tuple[Floor, int]:
         """Publish what is due, or a part of it; return the venue and its time. The first call opens the market."""
@@ -149,6 +152,13 @@ class Exchange:
             told = self._distortion(floor.advance(events))
             self._publish(told, floor.take_updates())
         return floor, market.now(monotonic_ns)
+
+    def _now(self) -> tuple[Floor, int]:
+        """Return the venue and its time. The first call opens the market."""
+        if self._open is None:
+            return self._advance()
+        market, floor = self._open
+        return floor, market.now(self._monotonic_ns())
 
     def _seconds_to_next(self) -> float:
         """Return the real seconds until the next event is due."""
@@ -176,8 +186,11 @@ class Exchange:
     def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
         tick = Tick(told, reported(updates, self.faults))
         for client in list(self._clients):
+            if not (told or client.hears_updates):
+                continue  # after an order that is most of them
             client.publish(tick)
-            self._wake(client)
+            if client.outbox.waits:
+                self._wake(client)
 
     # -- conversations -----------------------------------------------------------------------------------------
 
@@ -240,7 +253,7 @@ class Exchange:
 
     async def _ready(self) -> tuple[Floor, int]:
         """Return the venue and its time, once no stock is without a quote: it may have opened just now."""
-        floor, now = self._advance()
+        floor, now = self._now()
         while len(floor.matching.prices) < len(floor.symbols):
             await asyncio.sleep(self._seconds_to_next())
             floor, now = self._advance()
@@ -359,7 +372,7 @@ class Exchange:
         with contextlib.suppress(ConnectionError):  # it left: the reading side ends the conversation
             while True:
                 while frames := _take_frames(client):
-                    client.write(b"".join(frames))
+                    client.write(frames)
                     await client.request.writer.drain()
                 if client.hindrance.cut:
                     client.abort()
@@ -396,15 +409,14 @@ class Exchange:
             client.abort()
 
 
-def _take_frames(client: _Client) -> list[bytes]:
+def _take_frames(client: _Client) -> bytes:
     """Take what waits, as frames, up to about CHUNK_BYTES; what is hindered may be other than what waited."""
     kind = BINARY if client.outbox.binary else TEXT
-    frames: list[bytes] = []
-    size = 0
-    while size < CHUNK_BYTES and (payload := client.outbox.take_frame()):
-        frames += [framed(*frame) for frame in client.hindrance.passed(payload, kind)]
-        size += len(payload)
-    return frames
+    payloads = client.outbox.take_frames(CHUNK_BYTES)
+    if not client.hindrance.active:
+        return framed(payloads, kind)
+    passed = chain.from_iterable(client.hindrance.passed(payload, kind) for payload in payloads)
+    return b"".join(framed([payload], kind) for payload, kind in passed)
 
 
 async def _dismiss(client: _Client) -> None:
@@ -412,7 +424,7 @@ async def _dismiss(client: _Client) -> None:
     if client.sender is not None:
         client.sender.cancel()
     if client.outbox.farewell:
-        client.write(framed(client.outbox.farewell, BINARY if client.outbox.binary else TEXT))
+        client.write(framed([client.outbox.farewell], BINARY if client.outbox.binary else TEXT))
         # Behind all that it did not read, the closing handshake may never come.
         with contextlib.suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(client.ws.close(), CLOSE_S)

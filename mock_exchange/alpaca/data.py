@@ -9,7 +9,7 @@ import msgspec
 
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.outbox import Bounds, Outbox
+from mock_exchange.outbox import Alone, Bounds, Outbox
 
 ERRORS = {
     400: "invalid syntax",
@@ -106,14 +106,10 @@ class DataSession(Outbox):
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Queue those messages that the client subscribed to."""
-        for channel, symbol, encoded in messages:
-            if self.wants(channel, symbol):
-                self.put(encoded, alone=False)
-
-    def wants(self, channel: str, symbol: str) -> bool:
-        """Tell whether the client subscribed to a channel of a symbol."""
-        wanted = self._wanted[channel]
-        return symbol in wanted or EVERY in wanted
+        wanted = self._wanted
+        self.put_all(
+            [encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]]
+        )
 
     @property
     def listens(self) -> bool:
@@ -201,7 +197,7 @@ class DataSession(Outbox):
             self.closing = True
 
     def _say(self, message: dict[str, Any]) -> None:
-        self.put(self._encoded(message), alone=True)
+        self.put(Alone(self._encoded(message)))
 
     def _encoded(self, message: dict[str, Any]) -> bytes:
         return self.codec.array([self.codec.encode(message)])

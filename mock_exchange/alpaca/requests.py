@@ -135,10 +135,11 @@ def _word(body: Json, name: str, words: type[E], default: E | None = None) -> E:
     value = body.get(name)
     if value in (None, "") and default is not None:
         return default
-    if not isinstance(value, str) or value not in list(words):
+    try:
+        return words(str(value))
+    except ValueError:
         problem = "is required" if value in (None, "") else "is invalid"
-        raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}")
-    return words(value)
+        raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}") from None
 
 
 def _text(body: Json, name: str, *, required: bool = False) -> str | None:

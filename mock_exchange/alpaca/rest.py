@@ -109,7 +109,7 @@ def respond(
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
-def _written(visit: Visit, order: Order) -> words.Json:
+def _written(visit: Visit, order: Order) -> words.WrittenOrder:
     return words.order(order, visit.floor.matching.orders.legs(order))
 
 

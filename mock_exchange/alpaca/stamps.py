@@ -14,6 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?)?")
 
 
+@lru_cache(maxsize=1_024)
 def stamp(ts: int) -> str:
     """Write nanoseconds since the epoch as RFC 3339 in UTC, without zeros at the end.
 

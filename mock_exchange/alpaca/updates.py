@@ -9,7 +9,7 @@ import msgspec
 
 from mock_exchange.alpaca import words
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.outbox import Bounds, Outbox
+from mock_exchange.outbox import Alone, Bounds, Outbox
 from mock_exchange.venue.orders import Update
 
 STREAMS = ("trade_updates",)
@@ -21,7 +21,7 @@ Report = tuple[str, bytes]
 def report(update: Update) -> Report:
     """Encode an update for the stream."""
     message = {"stream": "trade_updates", "data": words.update(update)}
-    return update.order.account, msgspec.json.encode(message)
+    return update.order.account, Alone(msgspec.json.encode(message))
 
 
 class TradingSession(Outbox):
@@ -47,9 +47,7 @@ class TradingSession(Outbox):
     def publish(self, reports: Iterable[Report]) -> None:
         """Queue what is about the client's own orders, if it listens; each is a frame of its own."""
         if self._streams:
-            for account, encoded in reports:
-                if account == self.account:
-                    self.put(encoded, alone=True)
+            self.put_all([encoded for account, encoded in reports if account == self.account])
 
     def receive(self, message: str | bytes) -> None:
         """Take a message and queue the answer to it."""
@@ -79,4 +77,4 @@ class TradingSession(Outbox):
         self._say("authorization", {"status": status, "action": "authenticate" if action != "auth" else action})
 
     def _say(self, stream: str, data: dict[str, Any]) -> None:
-        self.put(msgspec.json.encode({"stream": stream, "data": data}), alone=True)
+        self.put(Alone(msgspec.json.encode({"stream": stream, "data": data})))

