@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pipeline.events import Reading, Side, Signal
 
@@ -74,10 +76,13 @@ class OrderSide(StrEnum):
 # ------------------------------------------------------------------------------------------------ inputs
 
 
-class Command(msgspec.Struct, frozen=True, tag="command", tag_field="type"):
-    """Something a person (or an edge) asks for: pause, resume, reduce, flatten or halt."""
+COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 
-    name: str
+
+class Command(msgspec.Struct, frozen=True, tag="command", tag_field="type"):
+    """Something a person (or an edge) asks for; what is decoded has a name from `COMMANDS`."""
+
+    name: Annotated[str, Meta(pattern=f"^({'|'.join(COMMANDS)})$")]
     ts: int = 0
     source: str = ""  # who asked: "terminal", "dashboard", "shutdown"
     reason: str = ""
@@ -90,8 +95,6 @@ class FeedChanged(msgspec.Struct, frozen=True, tag="feed", tag_field="type"):
     ts: int = 0
     reason: str = ""
 
-
-COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 
 # ------------------------------------------------------------------------- commands between the actors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -100,9 +101,16 @@ class Decisions:
             self._trades.write(_encode(TradeLine.of(fact)) + b"\n")
 
     def finish(self, summary: dict[str, object]) -> None:
-        """Write the summary and close the files."""
+        """Write the summary."""
+        try:
+            self.close()
+            (self._folder / "summary.json").write_bytes(summary_json(summary))
+        except OSError as error:
+            raise UserError(f"--out {self._folder} cannot be written: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Close the files."""
         self._stack.close()
-        (self._folder / "summary.json").write_bytes(summary_json(summary))
 
 
 def summary_json(summary: dict[str, object]) -> bytes:
@@ -120,12 +128,16 @@ def replay(
     """Feed a tape to a fresh core and return the summary; with `out`, write the three files there."""
     loaded = strategies.load(strategy, settings.strategy)
     tapes.size(tape)  # a missing tape is said before a folder is made
-    decisions = Decisions(out) if out is not None else None
-    core = Core(settings.core, loaded, decisions.see) if decisions is not None else Core(settings.core, loaded)
+    if out is None:
+        return _decide(tape, Core(settings.core, loaded), progress)
+    with contextlib.closing(Decisions(out)) as decisions:
+        summary = _decide(tape, Core(settings.core, loaded, decisions.see), progress)
+        decisions.finish(summary)
+    return summary
+
+
+def _decide(tape: Path, core: Core, progress: Callable[[int], None]) -> dict[str, object]:
     for batch in tapes.read(tape, progress):
         core.run(batch)
     core.finish()
-    summary = core.summary()
-    if decisions is not None:
-        decisions.finish(summary)
-    return summary
+    return core.summary()

@@ -18,7 +18,7 @@ from actors.core import Input
 from actors.messages import Command, FeedChanged
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
 from pipeline.venues import lobster
-from pipeline.venues.jsonl import JsonLines, whole_lines
+from pipeline.venues.jsonl import JsonLines
 from service.errors import UserError
 from service.settings import Layer
 
@@ -37,9 +37,8 @@ class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="t
     version: str = ""
 
 
-_DECODER: JsonLines[Input | SettingsRecorded] = JsonLines(
-    Trade | Quote | Clock | Gap | Refused | Command | FeedChanged | SettingsRecorded
-)
+_EVENTS: JsonLines[Input] = JsonLines(Trade | Quote | Clock | Gap | Refused | Command | FeedChanged)
+_SETTINGS = msgspec.json.Decoder(SettingsRecorded)
 
 
 def recorded_settings(path: Path) -> SettingsRecorded | None:
@@ -48,8 +47,10 @@ def recorded_settings(path: Path) -> SettingsRecorded | None:
         return None
     with _open(path) as file:
         first = _guarded(path, lambda: file.readline(1 << 20))
-    event = _DECODER.line(first)
-    return event if isinstance(event, SettingsRecorded) else None
+    try:
+        return _SETTINGS.decode(first)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def read(path: Path, progress: Progress = lambda _: None) -> Iterator[list[Input]]:
@@ -68,10 +69,11 @@ def size(path: Path) -> int:
 def _read_lines(path: Path, progress: Progress) -> Iterator[list[Input]]:
     with ExitStack() as stack:
         raw = stack.enter_context(_open_raw(path))
-        file: BinaryIO | gzip.GzipFile = stack.enter_context(gzip.open(raw)) if path.suffix == ".gz" else raw
-        chunks = iter(lambda: _guarded(path, lambda: file.read(CHUNK)), b"")
-        for lines in whole_lines(chunks):
-            yield [event for event in _DECODER.chunk(lines) if event.__class__ is not SettingsRecorded]  # type: ignore[misc]
+        file: BinaryIO = raw
+        if path.suffix == ".gz":
+            file = stack.enter_context(io.BufferedReader(stack.enter_context(gzip.open(raw)), CHUNK))
+        while lines := _guarded(path, lambda: file.readlines(CHUNK)):
+            yield _EVENTS.lines(lines)
             progress(raw.tell())
 
 
@@ -87,7 +89,8 @@ def _read_lobster(path: Path, progress: Progress) -> Iterator[list[Input]]:
             def open_member(name: str) -> IO[str]:
                 return io.TextIOWrapper(stack.enter_context(archive.open(name)), "ascii")
         else:
-            names = [str(p) for p in path.parent.iterdir() if p.name[:12] == path.name[:12]]
+            halves = {path.name.replace("_message_", "_orderbook_"), path.name.replace("_orderbook_", "_message_")}
+            names = [str(p) for half in halves if (p := path.with_name(half)).is_file()]
 
             def open_member(name: str) -> IO[str]:
                 return stack.enter_context(open(name, encoding="ascii"))
@@ -99,7 +102,8 @@ def _read_lobster(path: Path, progress: Progress) -> Iterator[list[Input]]:
                 "SYMBOL_DATE_startms_endms_(message|orderbook)_LEVELS.csv"
             )
         name = pair["message"][0]
-        stream = lobster.events(name, open_member(pair["message"][1]), open_member(pair["orderbook"][1]))
+        halves_open = _guarded(path, lambda: [open_member(pair[kind][1]) for kind in ("message", "orderbook")])
+        stream = lobster.events(name, *halves_open)
         while batch := _guarded(path, lambda: list(islice(stream, 1000))):
             yield list(batch)
         progress(size(path))
@@ -123,8 +127,8 @@ def _open_raw(path: Path) -> BinaryIO:
 
 
 def _guarded(path: Path, read: Callable[[], T]) -> T:
-    """Read, saying plainly what is wrong with a damaged file."""
+    """Read, saying plainly what is wrong with a damaged file (zipfile says RuntimeError of one with a password)."""
     try:
         return read()
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, lobster.BadRecording) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError) as error:
         raise UserError(f"the tape {path} cannot be read: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class JsonLines(Generic[T]):
-    """Decodes lines of JSON to events: whole chunks at a time, and where one resists, line by line.
+    """Decodes lines of JSON to events: many at a time, and where one resists, one by one.
 
     `types` are the tagged Structs to decode besides Trade, Quote and Clock. A line that is no JSON object, or a
     trade with a bad field, becomes `Refused`; unknown types, and quotes and clocks with a bad ts or symbol, are
@@ -33,29 +33,16 @@ class JsonLines(Generic[T]):
     def __init__(self, types: Any = TapeEvent) -> None:
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(types)
 
-    def chunk(self, lines: bytes) -> list[T | Refused]:
-        """Decode whole lines, in order."""
-        if b"\r" in lines:
-            lines = lines.replace(b"\r\n", b"\n")
-        events = self.at_once(lines)
-        if events is None:
-            return [event for line in lines.split(b"\n") if (event := self.line(line)) is not None]
-        return events
+    def chunk(self, text: bytes) -> list[T | Refused]:
+        """Decode a text of whole lines, in order."""
+        return self.lines(text.split(b"\n"))
 
-    def at_once(self, lines: bytes) -> list[T | Refused] | None:
-        """Decode lines that are an event each; None if one of them is anything else.
-
-        The decoder reads one value after another, wherever the lines end. That each line is a value follows from each
-        beginning with { and ending with }, and from there being as many values as lines.
-        """
+    def lines(self, lines: Sequence[bytes]) -> list[T | Refused]:
+        """Decode lines, with or without their ends, in order."""
         try:
-            events: list[T | Refused] = self._decoder.decode_lines(lines)  # type: ignore[assignment]  # a list of T
+            return list(map(self._decoder.decode, lines))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        inner = len(events) - 1
-        if lines[:1] == b"{" and lines.count(b"\n{") == inner and lines.count(b"}\n") == inner + (lines[-1:] == b"\n"):
-            return events if lines.count(b"\n") == inner + (lines[-1:] == b"\n") else None
-        return None if lines.strip() else []
+            return [event for line in lines if (event := self.line(line)) is not None]
 
     def line(self, line: bytes) -> T | Refused | None:
         """Decode one line; None for a blank one and for what is to be ignored."""
@@ -97,20 +84,6 @@ class JsonLines(Generic[T]):
         return None
 
 
-def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut a stream of bytes after line ends, so that every chunk holds whole lines only."""
-    rest = b""
-    for chunk in chunks:
-        cut = chunk.rfind(b"\n") + 1
-        if not cut:
-            rest += chunk
-            continue
-        yield rest + chunk[:cut]
-        rest = chunk[cut:]
-    if rest:
-        yield rest
-
-
 def _number(value: object) -> float | None:
     """Return a JSON number as a finite float; None for anything else (a boolean is no number)."""
     if type(value) not in (int, float):
@@ -122,4 +95,4 @@ def _number(value: object) -> float | None:
     return number if isfinite(number) else None
 
 
-__all__ = ["BAD_TRADE", "NOT_AN_OBJECT", "NOT_JSON", "Gap", "JsonLines", "TapeEvent", "whole_lines"]
+__all__ = ["BAD_TRADE", "NOT_AN_OBJECT", "NOT_JSON", "Gap", "JsonLines", "TapeEvent"]

@@ -57,14 +57,9 @@ class SimpleDecoder:
     def messages(self, messages: list[bytes]) -> list[Message]:
         """Decode messages that came together, in order."""
         try:
-            if len(messages) == 1:
-                return [self._event.decode(messages[0])]
+            return list(map(self._event.decode, messages))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self.message(messages[0])
-        events = self._lines.at_once(b"\n".join(messages))
-        if events is None:
             return [event for message in messages for event in self.message(message)]
-        return events
 
     def message(self, data: bytes) -> list[Message]:
         """Decode one message: an event, several lines of them, an array of them, or a hello."""

@@ -187,7 +187,6 @@ def test_commands_on_a_tape_are_obeyed(tmp_path: Path) -> None:
     assert found["summary"]["refusals"] == {"PAUSED": 5}
 
 
-@pytest.mark.xfail(strict=True, reason="a command that is none is a fault of the core, not a line to be ignored")
 def test_a_command_on_a_tape_that_is_none_ends_in_no_traceback(tmp_path: Path) -> None:
     path = tmp_path / "odd.jsonl"
     path.write_bytes(b'{"type":"command","name":"explode","ts":5}\n' + DAY.tape.read_bytes())
@@ -243,7 +242,6 @@ def test_a_folder_where_a_file_should_be_is_said_in_one_sentence(tmp_path: Path)
         replaying.replay(DAY.tape, Settings(), out=tmp_path)
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="the summary is written outside of what looks for such errors")
 def test_a_folder_where_the_summary_should_be_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "summary.json").mkdir()
     with pytest.raises(UserError, match="cannot be written: "):
@@ -281,7 +279,6 @@ def test_a_tape_that_breaks_off_writes_no_summary(cut: Path, tmp_path: Path, ope
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="only a replay that comes to its end closes what it writes to")
 def test_a_tape_that_breaks_off_leaves_no_file_open(cut: Path, tmp_path: Path, opened: list[IO[bytes]]) -> None:
     with pytest.raises(UserError):
         replaying.replay(cut, Settings(), out=tmp_path / "out")

@@ -196,7 +196,6 @@ def test_either_file_of_a_pair_stands_for_both(tmp_path: Path) -> None:
     assert_is_the_recording(events(message.with_name(message.name.replace("message", "orderbook"))))
 
 
-@pytest.mark.xfail(strict=True, reason="files that begin with the same twelve letters are taken for one recording")
 @pytest.mark.parametrize("other", [{"day": "2012-06-22"}, {"day": "2012-06-20"}])
 def test_a_recording_of_another_day_beside_it_is_another_recording(other: dict[str, str], tmp_path: Path) -> None:
     lobster_pair(tmp_path, price="2000000", **other)
@@ -242,7 +241,6 @@ def test_a_recording_that_is_not_ascii_is_said_in_one_sentence(tmp_path: Path) -
         events(message)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="zipfile raises what is not looked for")
 def test_a_zip_with_a_password_is_said_in_one_sentence(tmp_path: Path) -> None:
     path = lobster_zip(tmp_path)
     data = bytearray(path.read_bytes())

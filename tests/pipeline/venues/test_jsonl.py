@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
-from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON, JsonLines, whole_lines
+from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON, JsonLines
 
 TRADE = b'{"type":"trade","symbol":"A","ts":5,"price":150.01,"size":100,"bid":150.0,"ask":150.02}'
 QUOTE = b'{"type":"quote","symbol":"A","ts":6,"bid":150.0,"ask":150.02}'
@@ -368,21 +367,3 @@ def test_more_types_can_be_decoded_where_they_are_asked_for() -> None:
 
 
 # -------------------------------------------------------------------------------------------- whole lines
-
-
-@given(st.binary(max_size=60).map(lambda data: data.replace(b"\x01", b"\n")), st.lists(st.integers(0, 60), max_size=6))
-def test_however_a_stream_is_cut_the_same_lines_come_out(data: bytes, cuts: list[int]) -> None:
-    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[start:end] for start, end in pairwise(edges)]
-    chunks = list(whole_lines(pieces))
-    assert b"".join(chunks) == data
-    assert all(chunk.endswith(b"\n") for chunk in chunks[:-1])
-
-
-def test_a_line_over_several_pieces_comes_whole() -> None:
-    assert list(whole_lines([b"ab", b"cd", b"e\nf", b"g"])) == [b"abcde\n", b"fg"]
-
-
-def test_nothing_comes_of_nothing() -> None:
-    assert list(whole_lines([])) == []
-    assert list(whole_lines([b"", b""])) == []
