@@ -84,9 +84,15 @@ class _Client:
         self.wake = asyncio.Event()  # something waits in the outbox
         self.sender: asyncio.Task[None] | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether the system has taken all that was sent before."""
+        transport = self.request.transport
+        return transport is not None and transport.get_write_buffer_size() == 0
+
     def write(self, frames: bytes) -> None:
         """Hand frames to the system: it keeps what the client does not read yet."""
-        if self.request.transport is not None and not self.ws.closed:
+        if frames and self.request.transport is not None and not self.ws.closed:
             self.request.transport.write(frames)
 
     def abort(self) -> None:
@@ -384,7 +390,10 @@ class Exchange:
 
     def _wake(self, client: _Client) -> None:
         """Have the client's queue sent, or drop the client if the queue ran over."""
-        client.wake.set()
+        if client.idle:
+            client.write(_take_frames(client))  # at once, which spares a task's turn
+        if client.outbox.waits or client.hindrance.cut:
+            client.wake.set()
         if client.outbox.overflow and client in self._clients:
             self._clients.discard(client)
             self.dropped += 1
