@@ -50,6 +50,11 @@ class CoreSettings(msgspec.Struct, frozen=True):
         )
 
 
+def described(failure: Exception) -> str:
+    """Return a failure in a few words."""
+    return f"{type(failure).__name__}: {failure}"
+
+
 class MailboxOverflow(RuntimeError):
     """One input set off more messages than any sane program does: two actors are talking in circles."""
 
@@ -262,8 +267,7 @@ class Core:
                 raise MailboxOverflow(MAX_MESSAGES_PER_INPUT)
 
     def _on_failure(self, lane: Lane, failure: Exception) -> None:
-        error = f"{type(failure).__name__}: {failure}"
-        self.publish(ChainFailed(lane.symbol, error, self.now, self.input))
+        self.publish(ChainFailed(lane.symbol, described(failure), self.now, self.input))
 
     # ----------------------------------------------------------------------------------------- summary
 
@@ -274,4 +278,4 @@ class Core:
             ready=sum(lane.clock.ready for lane in self.lanes.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
-        )
+        ) | {"failed": {lane.symbol: described(lane.failure) for lane in self.lanes.values() if lane.failure}}

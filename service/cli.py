@@ -75,6 +75,7 @@ def replay(
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress:
         summary = replaying.replay(tape, effective, chosen, out, progress)
     terminal.print_summary(summary, as_json=as_json)
+    terminal.say_failures(summary)
 
 
 @app.command()

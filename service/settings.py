@@ -179,9 +179,11 @@ def _check_names(layer: Layer, origin: str) -> None:
             raise UserError(f"there is no section [{section}] ({origin}){_did_you_mean(section, SECTIONS)}")
         for key in values:
             if key not in known.__struct_fields__:
-                names = [f"{section}.{field}" for field in known.__struct_fields__]
-                elsewhere = [f"{s}.{f}" for s, kind in SECTIONS.items() for f in kind.__struct_fields__ if f == key]
-                hint = _did_you_mean(f"{section}.{key}", elsewhere or names)
+                elsewhere = [s for s, kind in SECTIONS.items() if key in kind.__struct_fields__]
+                if elsewhere:
+                    hint = f": did you mean {elsewhere[0]}.{key}?"
+                else:
+                    hint = _did_you_mean(key, known.__struct_fields__, f"{section}.")
                 raise UserError(f"there is no setting {section}.{key} ({origin}){hint}")
 
 
@@ -199,10 +201,12 @@ def _convert(section: str, values: dict[str, Any]) -> msgspec.Struct:
         raise UserError(f"{where}: {message[0].lower()}{message[1:]}{given}") from None
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or (known if len(known) == 1 else [])
-    return f": did you mean {close[0]}?" if close else f": there are {_list(known)}"
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if close:
+        return f": did you mean {prefix}{close[0]}?"
+    return f": there are {_list(f'{prefix}{each}' for each in known)}"
 
 
 def _list(names: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     sys.modules[specification.name] = module
     try:
         specification.loader.exec_module(module)
-    except Exception as error:  # whatever the file raises is the author's to see, in one sentence
+    except (Exception, SystemExit) as error:  # whatever the file raises is the author's to see, in one sentence
         raise UserError(f"the strategy {file} cannot be loaded: {type(error).__name__}: {error}") from error
     made = getattr(module, name, None)
     if made is None:

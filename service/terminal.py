@@ -60,9 +60,18 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
+def say_failures(summary: dict[str, object]) -> None:
+    """Say which symbols' strategies failed, and why."""
+    failed = summary["failed"]
+    assert isinstance(failed, dict)
+    for symbol, failure in failed.items():
+        say(f"the strategy of {symbol} FAILED and traded no more: {failure}")
+
+
 def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) -> None:
     """Print how a session ended: its summary, what stays open, and where to read on."""
     print_summary(outcome.summary, as_json=as_json)
+    say_failures(outcome.summary)
     if outcome.failure:
         say(f"microbot: {outcome.failure}")
     if outcome.open_positions:

@@ -169,7 +169,6 @@ def test_a_section_like_no_other_is_refused_with_all_there_are() -> None:
     assert complaint("qqqqqq.x=1").startswith("there is no section [qqqqqq] (--set): there are strategy, risk, ")
 
 
-@pytest.mark.xfail(strict=True, reason="the section that both names begin with makes any two of them look alike")
 def test_a_key_like_no_other_is_refused_with_all_there_are() -> None:
     sentence = complaint("execution.qqqqqq=1")
     assert sentence.startswith("there is no setting execution.qqqqqq (--set): there are ")

@@ -108,7 +108,6 @@ def test_a_folder_is_no_strategy(tmp_path: Path) -> None:
         load(f"{tmp_path}:strategy")
 
 
-@pytest.mark.xfail(strict=True, raises=SystemExit, reason="only what is an Exception is caught")
 def test_a_file_that_ends_the_program_is_said_in_one_sentence(tmp_path: Path) -> None:
     """As a script does that parses its own command line."""
     path = tmp_path / "script.py"
