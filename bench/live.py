@@ -24,15 +24,17 @@ class Round(msgspec.Struct, frozen=True):
     venue_late_us: float = 0.0  # p99 of the schedule's lag: the load's own noise
     events_heard: int = 0  # by the browsers
 
+    # A quick round may come in one go, and be over before a clock has moved: its numbers mean nothing, and are some.
+
     @property
     def us(self) -> float:
         """Microseconds an event."""
-        return self.seconds / self.events * 1e6
+        return max(1e-6, self.seconds) / max(1, self.events) * 1e6
 
     @property
     def cpu_us(self) -> float:
         """Microseconds of CPU time an event."""
-        return self.cpu_seconds / self.events * 1e6
+        return max(1e-6, self.cpu_seconds) / max(1, self.events) * 1e6
 
 
 def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -> Round:

@@ -23,6 +23,7 @@ from bench.results import percentile
 from pipeline.events import SECOND, Trade
 
 PATIENCE_S = 60.0
+_GREETED_S = 0.2  # for the client to be all ears: what comes before that, it gets in one go
 
 
 class VenueSpec(msgspec.Struct, frozen=True):
@@ -106,6 +107,7 @@ def main(arguments: str) -> None:
             tell("connected")
             sys.stdin.readline()
             connection.sendall(hello(spec.rate))
+            time.sleep(_GREETED_S)
             late = [0]
             if spec.pushed:
                 connection.sendall(pushed)

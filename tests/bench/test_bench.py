@@ -33,7 +33,8 @@ KEYS = {
     ],
     "latency": [
         *(f"{who}.{p}" for who in ("decoder", "bot", "bot_and_browsers") for p in ("p50", "p99", "p99.9")),
-        *("p99_over_decoder", "p99_with_browsers", "bot_cpu", "browser_events", "venue_late_p99"),
+        *(f"{what}{suffix}" for suffix in ("", ".quietest") for what in ("p99_over_decoder", "p99_with_browsers")),
+        *("bot_cpu", "browser_events", "venue_late_p99"),
     ],
 }
 
