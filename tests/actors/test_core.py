@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from actors import core as cores
 from actors.core import Core, CoreSettings, Input, MailboxOverflow
@@ -32,11 +32,14 @@ from tests.support.market import START, at, clock, quote, trade
 from tests.support.random_tapes import core_settings, tapes
 from tests.support.sessions import RestingBroker, Session, encoded
 
+some = settings(max_examples=40)
+"""Each of many properties over the whole core is tried on fewer tapes than the one against the model."""
 
-def facts_of(settings: CoreSettings, tape: list[Input]) -> list[Fact]:
+
+def facts_of(chosen: CoreSettings, tape: list[Input]) -> list[Fact]:
     """Run a core over a tape, without ending it, and return what it stated."""
     facts: list[Fact] = []
-    Core(settings, momentum_burst(settings.strategy), facts.append).run(tape)
+    Core(chosen, momentum_burst(chosen.strategy), facts.append).run(tape)
     return facts
 
 
@@ -44,36 +47,40 @@ def facts_of(settings: CoreSettings, tape: list[Input]) -> list[Fact]:
 
 
 @given(core_settings(), tapes())
-def test_the_core_decides_what_the_model_decides(settings: CoreSettings, tape: list[Input]) -> None:
-    expected = decided_by_model(settings, tape)
-    assert differences(expected, decided_by_core(settings, momentum_burst(settings.strategy), tape)) == []
+def test_the_core_decides_what_the_model_decides(chosen: CoreSettings, tape: list[Input]) -> None:
+    expected = decided_by_model(chosen, tape)
+    assert differences(expected, decided_by_core(chosen, momentum_burst(chosen.strategy), tape)) == []
 
 
+@some
 @given(core_settings(), tapes())
-def test_the_same_inputs_state_the_same_facts_byte_for_byte(settings: CoreSettings, tape: list[Input]) -> None:
-    assert encoded(facts_of(settings, tape)) == encoded(facts_of(settings, tape))
+def test_the_same_inputs_state_the_same_facts_byte_for_byte(chosen: CoreSettings, tape: list[Input]) -> None:
+    assert encoded(facts_of(chosen, tape)) == encoded(facts_of(chosen, tape))
 
 
+@some
 @given(core_settings(), tapes(), st.integers(0, 400))
-def test_a_prefix_of_the_tape_gives_a_prefix_of_the_facts(settings: CoreSettings, tape: list[Input], cut: int) -> None:
-    whole, part = facts_of(settings, tape), facts_of(settings, tape[:cut])
+def test_a_prefix_of_the_tape_gives_a_prefix_of_the_facts(chosen: CoreSettings, tape: list[Input], cut: int) -> None:
+    whole, part = facts_of(chosen, tape), facts_of(chosen, tape[:cut])
     assert encoded(part) == encoded(whole)[: len(part)]
 
 
+@some
 @given(core_settings(), tapes(), st.lists(st.integers(0, 400), max_size=4))
-def test_how_inputs_are_batched_changes_nothing(settings: CoreSettings, tape: list[Input], cuts: list[int]) -> None:
+def test_how_inputs_are_batched_changes_nothing(chosen: CoreSettings, tape: list[Input], cuts: list[int]) -> None:
     facts: list[Fact] = []
-    core = Core(settings, momentum_burst(settings.strategy), facts.append)
+    core = Core(chosen, momentum_burst(chosen.strategy), facts.append)
     edges = [0, *sorted(min(cut, len(tape)) for cut in cuts), len(tape)]
     for start, end in pairwise(edges):
         core.run(tape[start:end])
-    assert encoded(facts) == encoded(facts_of(settings, tape))
+    assert encoded(facts) == encoded(facts_of(chosen, tape))
 
 
+@some
 @given(core_settings(), tapes())
-def test_a_symbol_never_has_two_positions(settings: CoreSettings, tape: list[Input]) -> None:
+def test_a_symbol_never_has_two_positions(chosen: CoreSettings, tape: list[Input]) -> None:
     open_now: set[str] = set()
-    for fact in facts_of(settings, tape):
+    for fact in facts_of(chosen, tape):
         if isinstance(fact, PositionOpened):
             assert fact.symbol not in open_now
             open_now.add(fact.symbol)
@@ -81,12 +88,13 @@ def test_a_symbol_never_has_two_positions(settings: CoreSettings, tape: list[Inp
             open_now.remove(fact.symbol)
 
 
+@some
 @given(core_settings(), tapes())
-def test_no_order_goes_out_without_an_approval(settings: CoreSettings, tape: list[Input]) -> None:
+def test_no_order_goes_out_without_an_approval(chosen: CoreSettings, tape: list[Input]) -> None:
     """And none of them twice: each leg of an approved decision has one order."""
     approved: set[str] = set()
     legs: set[tuple[str, str]] = set()
-    for fact in facts_of(settings, tape):
+    for fact in facts_of(chosen, tape):
         if isinstance(fact, SignalRaised) and fact.approved:
             approved.add(fact.decision)
         elif isinstance(fact, OrderSubmitted):
@@ -95,34 +103,38 @@ def test_no_order_goes_out_without_an_approval(settings: CoreSettings, tape: lis
             legs.add((fact.order.decision, fact.order.leg))
 
 
+@some
 @given(core_settings(), tapes())
-def test_equity_is_the_start_plus_every_trade(settings: CoreSettings, tape: list[Input]) -> None:
-    equity = Decimal(str(settings.risk.starting_equity))
-    for fact in facts_of(settings, tape):
+def test_equity_is_the_start_plus_every_trade(chosen: CoreSettings, tape: list[Input]) -> None:
+    equity = Decimal(str(chosen.risk.starting_equity))
+    for fact in facts_of(chosen, tape):
         if isinstance(fact, PositionClosed):
             equity += fact.pnl
             assert fact.equity == equity
 
 
+@some
 @given(core_settings(), tapes())
-def test_every_order_is_filled_once_and_every_id_is_its_own(settings: CoreSettings, tape: list[Input]) -> None:
-    facts = facts_of(settings, tape)
+def test_every_order_is_filled_once_and_every_id_is_its_own(chosen: CoreSettings, tape: list[Input]) -> None:
+    facts = facts_of(chosen, tape)
     orders = [fact.order.id for fact in facts if isinstance(fact, OrderSubmitted)]
     fills = [fact.execution.order for fact in facts if isinstance(fact, OrderFilled)]
     assert orders == fills
     assert len(set(orders)) == len(orders)
 
 
+@some
 @given(core_settings(), tapes())
-def test_facts_are_numbered_by_inputs_that_never_go_back(settings: CoreSettings, tape: list[Input]) -> None:
-    numbers = [fact.input for fact in facts_of(settings, tape) if isinstance(fact, SignalRaised | PositionClosed)]
+def test_facts_are_numbered_by_inputs_that_never_go_back(chosen: CoreSettings, tape: list[Input]) -> None:
+    numbers = [fact.input for fact in facts_of(chosen, tape) if isinstance(fact, SignalRaised | PositionClosed)]
     assert numbers == sorted(numbers)
     assert all(1 <= number <= len(tape) for number in numbers)
 
 
+@some
 @given(core_settings(), tapes())
-def test_the_summary_counts_every_input_that_is_a_trade(settings: CoreSettings, tape: list[Input]) -> None:
-    session = decided_by_core(settings, momentum_burst(settings.strategy), tape)["summary"]
+def test_the_summary_counts_every_input_that_is_a_trade(chosen: CoreSettings, tape: list[Input]) -> None:
+    session = decided_by_core(chosen, momentum_burst(chosen.strategy), tape)["summary"]
     assert session["ticks"] + session["ticks_late"] == sum(isinstance(event, Trade) for event in tape)
     assert session["ticks_rejected"] == sum(isinstance(event, Refused) for event in tape)
 
