@@ -8,36 +8,21 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
-from mock_exchange.alpaca.data import DataSession, Line
-from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.rest import UNAUTHORIZED, Conduct, Request, Response, answer, respond
-from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.alpaca.updates import TradingSession
-from mock_exchange.distortion import Distortion, Told, reported
-from mock_exchange.events import SECOND
-from mock_exchange.faults import CATALOGUE, Faults
-from mock_exchange.floor import Floor
+from mock_exchange.alpaca.rest import Request
+from mock_exchange.faults import CATALOGUE
 from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
-from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Hindrance, Words
-from mock_exchange.live import LiveMarket
-from mock_exchange.market import Market
-from mock_exchange.outbox import Bounds, Outbox
-from mock_exchange.protocol import Hello, Session
-from mock_exchange.settings import FEEDS, ExchangeSettings
+from mock_exchange.hindrance import UPDATES, Hindrance
+from mock_exchange.house import Conversation, House
+from mock_exchange.settings import ExchangeSettings
 from mock_exchange.tick import Tick
-from mock_exchange.venue.money import DOLLAR
-from mock_exchange.venue.orders import Update
-
-EVENTS_A_TURN = 25
-"""Events published before the loop's other work has its turn."""
 
 TURN_S = 0.001
 """Real seconds between two turns of the market at least."""
@@ -59,20 +44,11 @@ class CannotListen(Exception):
     """The address could not be listened on; the text is one sentence for people."""
 
 
-class _Conversation(NamedTuple):
-    """What a route says to a client and what it tells it, once the handshake is done."""
-
-    outbox: Outbox
-    greet: Callable[[], None]
-    publish: Callable[[Tick], None]
-    words: Words
-
-
 class _Client:
     """One connection."""
 
     def __init__(
-        self, ws: web.WebSocketResponse, request: web.Request, said: _Conversation, hindrance: Hindrance, name: str
+        self, ws: web.WebSocketResponse, request: web.Request, said: Conversation, hindrance: Hindrance, name: str
     ) -> None:
         self.ws = ws
         self.request = request
@@ -102,7 +78,7 @@ class _Client:
 
 
 class Exchange:
-    """A mock exchange: its market, its venue and its clients.
+    """A mock exchange on its port: the house, and the clients that it talks to.
 
     The market opens when the first client has connected, so that the seed fixes what that client sees; from
     then on it runs whether or not anybody listens. The wall clock, which a market that starts now asks once,
@@ -112,24 +88,17 @@ class Exchange:
     def __init__(self, settings: ExchangeSettings, wall_ns: Callable[[], int], monotonic_ns: Callable[[], int]) -> None:
         self.settings = settings
         self.url = ""  # where clients connect, once it listens
-        self.published = 0  # events
         self.dropped = 0  # clients that did not read
-        self.faults = Faults(settings.seed, settings.faults)
-        self._keys = Keys(settings.keys)
-        self._distortion = Distortion(self.faults)
-        self._planted = False  # the orders of nobody, if they are asked for
+        self.house = House(settings, wall_ns, monotonic_ns, self._tell)
         self._connections = 0  # so far
-        self._wall_ns = wall_ns
-        self._monotonic_ns = monotonic_ns
         self._clients: set[_Client] = set()
         self._farewells: set[asyncio.Task[None]] = set()
-        self._open: tuple[LiveMarket, Floor] | None = None  # not before the first client
         self._opened = asyncio.Event()
-        self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
-        self._lines = {
-            feed: Line(feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
-            for feed in FEEDS
-        }
+
+    @property
+    def published(self) -> int:
+        """How many events the market has had."""
+        return self.house.published
 
     # -- the market --------------------------------------------------------------------------------------------
 
@@ -137,159 +106,52 @@ class Exchange:
         """Publish every event when it is due, for ever."""
         await self._opened.wait()
         while True:
-            self._advance()
-            seconds = self._seconds_to_next()
+            self.house.advance()
+            seconds = self.house.seconds_to_next()
             # Events closer together than this share a turn: waking every client costs more than an event.
             await asyncio.sleep(max(TURN_S, seconds) if seconds else 0)
 
-    def _advance(self) -> tuple[Floor, int]:
-        """Publish what is due, or a part of it; return the venue and its time. The first call opens the market."""
-        monotonic_ns = self._monotonic_ns()
-        market, floor = self._open or self._open_market(monotonic_ns)
-        slipped_s = market.slipped_s
-        events = market.take_due(monotonic_ns, EVENTS_A_TURN)
-        if market.slipped_s > slipped_s:
-            logger.bind(event="exchange.clock_slipped", lost_s=market.slipped_s - slipped_s).warning(
-                "the market fell behind its clock, which waits for it"
-            )
-        if events:
-            self.published += len(events)
-            floor.matching.most_displayed = self.faults.status("slow_fills")
-            told = self._distortion(floor.advance(events))
-            self._publish(told, floor.take_updates())
-        return floor, market.now(monotonic_ns)
-
-    def _now(self) -> tuple[Floor, int]:
-        """Return the venue and its time. The first call opens the market."""
-        if self._open is None:
-            return self._advance()
-        market, floor = self._open
-        return floor, market.now(self._monotonic_ns())
-
-    def _seconds_to_next(self) -> float:
-        """Return the real seconds until the next event is due."""
-        return self._open[0].seconds_to_next(self._monotonic_ns()) if self._open else 0.0
-
-    def _open_market(self, monotonic_ns: int) -> tuple[LiveMarket, Floor]:
-        settings = self.settings
-        start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
-        market = Market(settings.symbols, settings.seed, start_ns)
-        self._open = (
-            LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
-            Floor(
-                settings.symbols,
-                self._keys.accounts,
-                cash=settings.cash * DOLLAR,
-                seed=settings.seed,
-                start_ns=start_ns,
-                history_events=settings.history_events,
-            ),
-        )
-        self._opened.set()
-        logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
-        return self._open
-
-    def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
-        tick = Tick(told, reported(updates, self.faults))
+    def _tell(self, tick: Tick) -> None:
+        """Tell the clients what there is to tell."""
         for client in list(self._clients):
-            if not (told or client.hears_updates):
+            if tick.only_updates and not client.hears_updates:
                 continue  # after an order that is most of them
             client.publish(tick)
             if client.outbox.waits:
                 self._wake(client)
 
-    # -- conversations -----------------------------------------------------------------------------------------
+    # -- routes ------------------------------------------------------------------------------------------------
 
     async def push(self, request: web.Request) -> web.StreamResponse:
         """Serve the simple push."""
-        settings = self.settings
-        session = Session(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
-
-        def greet() -> None:
-            if "refuse" in self.faults or "wrong_key" in self.faults:
-                session.turn_away("You are not wanted here.")
-                return
-            # What was due before the greeting goes to those who are there already.
-            _, now = self._advance()
-            session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
-
-        return await self._serve(request, _Conversation(session, greet, lambda tick: session.publish(tick.lines), PUSH))
+        return await self._serve(request, self.house.push())
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """Serve the market-data stream."""
-        line = self._lines[request.path.rpartition("/")[2]]
-        codec = Codec.MSGPACK if request.content_type == "application/msgpack" else Codec.JSON
-        session = DataSession(self.keys, line, codec, len(self.settings.symbols), self._bounds)
-        session.refuse = self.faults.status("refuse")
-        words = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
-
-        def publish(tick: Tick) -> None:
-            if session.listens:
-                session.publish(tick.data(codec))
-
-        account = self.keys.account_of(request.headers)
-        return await self._serve(request, _Conversation(session, lambda: session.greet(account), publish, words))
+        name = request.path.rpartition("/")[2]
+        return await self._serve(request, self.house.feed(name, request.content_type, request.headers))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve the trading stream."""
-        session = TradingSession(self.keys, self._bounds)
-        account = self.keys.account_of(request.headers)
-        conversation = _Conversation(
-            session, lambda: session.greet(account), lambda tick: session.publish(tick.reports), UPDATES
-        )
-        return await self._serve(request, conversation)
+        return await self._serve(request, self.house.stream(request.headers))
 
     async def rest(self, request: web.Request) -> web.StreamResponse:
         """Answer a REST call."""
         asked = Request(request.method, request.path, request.query, await request.read())
-        delay_s = self.faults.delay_s("latency")
-        if (status := self.faults.status("rest")) is not None:
-            response = answer({"message": "the venue is out of order"}, status)
-        elif self.keys.account_of(request.headers) is None:
-            response = UNAUTHORIZED  # a stranger does not open the market
-        else:
-            floor, now = await self._ready()
-            response = self._answer(floor, asked, request.headers, now)
-            if asked.method == "POST":
-                delay_s += (self.faults.value("early_fills") or 0.0) / 1_000
+        if self.house.knows(request.headers):
+            await self._quoted()
+        response, delay_s = self.house.rest(asked, request.headers)
         if delay_s:
             await asyncio.sleep(delay_s)
         content_type = "application/json" if response.body else None
         return web.Response(status=response.status, body=response.body or None, content_type=content_type)
 
-    async def _ready(self) -> tuple[Floor, int]:
-        """Return the venue and its time, once no stock is without a quote: it may have opened just now."""
-        floor, now = self._now()
-        while len(floor.matching.prices) < len(floor.symbols):
-            await asyncio.sleep(self._seconds_to_next())
-            floor, now = self._advance()
-        shares = self.faults.status("foreign_orders")
-        if shares is not None and not self._planted:
-            self._planted = True
-            floor.plant(shares, now)
-            self._publish((), floor.take_updates())
-        return floor, now
-
-    def _answer(self, floor: Floor, asked: Request, headers: Mapping[str, str], now: int) -> Response:
-        """Do what is asked and tell whom it concerns."""
-        ordering = (asked.method, asked.path) == ("POST", "/v2/orders")
-        conduct = Conduct(
-            reject=ordering and self.faults.strikes("rejects"),
-            cancel_delay_ns=int((self.faults.value("late_cancels") or 0.0) * SECOND),
-        )
-        response = respond(floor, self.keys, headers, asked, now, conduct)
-        if updates := floor.take_updates():
-            self._publish((), updates)
-        if ordering and self.faults.strikes("lost_answers"):
-            return answer({"message": "gateway timeout"}, 504)
-        return response
-
-    # -- faults ------------------------------------------------------------------------------------------------
-
-    @property
-    def keys(self) -> Keys:
-        """The pairs that are right."""
-        return Keys(()) if "wrong_key" in self.faults else self._keys
+    async def _quoted(self) -> None:
+        """Wait until no stock is without a quote: the market may open just now."""
+        self._see_it_open()
+        while not self.house.is_quoted():
+            await asyncio.sleep(self.house.seconds_to_next())
+            self.house.advance()
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """Tell which faults are on, or turn on exactly those that are named. Only this machine may."""
@@ -300,20 +162,15 @@ class Exchange:
             if request.content_type != "application/json":
                 return _json({"message": "send JSON, with its content type"}, 415)
             try:
-                specs = msgspec.json.decode(await request.read(), type=Switches).faults
-                self.faults.switch(specs)
+                self.house.switch(msgspec.json.decode(await request.read(), type=Switches).faults)
             except (msgspec.MsgspecError, ValueError) as error:
                 return _json({"message": str(error)}, 422)
-            logger.bind(event="exchange.faults", faults=self.faults.active).info("faults were switched")
-            self._planted = False
-            if "foreign_orders" in self.faults:
-                await self._ready()
         known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
-        return _json({"faults": self.faults.active, "known": known})
+        return _json({"faults": self.house.faults.active, "known": known})
 
     # -- connections -------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: web.Request, said: _Conversation) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, said: Conversation) -> web.StreamResponse:
         """Serve one client for as long as it stays."""
         settings = self.settings
         ws = web.WebSocketResponse(
@@ -324,7 +181,7 @@ class Exchange:
         )
         if not ws.can_prepare(request):
             return web.Response(status=426, headers=_UPGRADE, text=f"Connect a WebSocket to {self.url}.\n")
-        if (status := self.faults.status("handshake")) is not None:
+        if (status := self.house.faults.status("handshake")) is not None:
             return web.Response(status=status, text="It does not open.\n")
         if len(self._clients) >= settings.most_clients:
             return web.Response(status=503, text=f"There are {settings.most_clients} clients already.\n")
@@ -334,7 +191,7 @@ class Exchange:
             return ws  # it left during the handshake
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
         self._connections += 1
-        hindrance = Hindrance(self.faults, self._connections, said.words)
+        hindrance = Hindrance(self.house.faults, self._connections, said.words)
         name = _address(transport.get_extra_info("peername"))
         await self._converse(_Client(ws, request, said, hindrance, name), said.greet)
         return ws
@@ -365,9 +222,15 @@ class Exchange:
 
     def _admit(self, client: _Client) -> None:
         """Let the client's words have their effect."""
-        if client.outbox.admitted and self._open is None:
-            self._advance()
+        if client.outbox.admitted:
+            self._see_it_open()
         self._wake(client)
+
+    def _see_it_open(self) -> None:
+        """Open the market, if it is not open yet, and have it go on by itself."""
+        if not self._opened.is_set():
+            self.house.advance()
+            self._opened.set()
 
     def _expire(self, client: _Client) -> None:
         client.outbox.expire()

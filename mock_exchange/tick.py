@@ -32,6 +32,7 @@ class Tick:
     """What the market did, and updates of orders that this, or a client, caused."""
 
     def __init__(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
+        self.only_updates = not told
         self._told = told
         self._updates = updates
         self._data: dict[Codec, list[Message]] = {}

@@ -1,0 +1,219 @@
+"""The venue as a whole, without a socket: its market, its books, its faults, and whom it talks to in which protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from loguru import logger
+
+from mock_exchange.alpaca.data import DataSession, Line
+from mock_exchange.alpaca.keys import Keys
+from mock_exchange.alpaca.rest import UNAUTHORIZED, Conduct, Request, Response, answer, respond
+from mock_exchange.alpaca.ticks import Codec
+from mock_exchange.alpaca.updates import TradingSession
+from mock_exchange.distortion import Distortion, Told, reported
+from mock_exchange.events import SECOND
+from mock_exchange.faults import Faults
+from mock_exchange.floor import Floor
+from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Words
+from mock_exchange.live import LiveMarket
+from mock_exchange.market import Market
+from mock_exchange.outbox import Bounds, Outbox
+from mock_exchange.protocol import Hello, Session
+from mock_exchange.settings import FEEDS, ExchangeSettings
+from mock_exchange.tick import Tick
+from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.orders import Update
+
+EVENTS_A_TURN = 25
+"""Events published before others have their turn."""
+
+
+class Conversation(NamedTuple):
+    """What is said to a client, and what it is told, once the handshake is done."""
+
+    outbox: Outbox
+    greet: Callable[[], None]
+    publish: Callable[[Tick], None]
+    words: Words
+
+
+class House:
+    """Everything but the connections. What there is to tell goes to `tell`, at once.
+
+    The market opens at the first call that needs it. The clocks tell nanoseconds.
+    """
+
+    def __init__(
+        self,
+        settings: ExchangeSettings,
+        wall_ns: Callable[[], int],
+        monotonic_ns: Callable[[], int],
+        tell: Callable[[Tick], None],
+    ) -> None:
+        self.faults = Faults(settings.seed, settings.faults)
+        self.published = 0  # events
+        self._settings = settings
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        self._tell = tell
+        self._keys = Keys(settings.keys)
+        self._nobody = Keys(())
+        self._distortion = Distortion(self.faults)
+        self._planted = False  # the orders of nobody, if they are asked for
+        self._open: tuple[LiveMarket, Floor] | None = None
+        self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
+        self._lines = {
+            feed: Line(feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
+            for feed in FEEDS
+        }
+
+    # -- the market --------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the market goes already."""
+        return self._open is not None
+
+    def advance(self) -> int:
+        """Tell what is due, or a part of it; return the market's time. The first call opens the market."""
+        monotonic_ns = self._monotonic_ns()
+        market, floor = self._open or self._open_market(monotonic_ns)
+        slipped_s = market.slipped_s
+        events = market.take_due(monotonic_ns, EVENTS_A_TURN)
+        if market.slipped_s > slipped_s:
+            logger.bind(event="exchange.clock_slipped", lost_s=market.slipped_s - slipped_s).warning(
+                "the market fell behind its clock, which waits for it"
+            )
+        if events:
+            self.published += len(events)
+            floor.matching.most_displayed = self.faults.status("slow_fills")
+            told = self._distortion(floor.advance(events))
+            self._publish(told, floor.take_updates())
+        return market.now(monotonic_ns)
+
+    def seconds_to_next(self) -> float:
+        """Return the real seconds until the next event is due."""
+        return self._open[0].seconds_to_next(self._monotonic_ns()) if self._open else 0.0
+
+    def is_quoted(self) -> bool:
+        """Tell whether every stock has a quote."""
+        return self._open is not None and len(self._open[1].matching.prices) == len(self._settings.symbols)
+
+    def _open_market(self, monotonic_ns: int) -> tuple[LiveMarket, Floor]:
+        settings = self._settings
+        start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
+        market = Market(settings.symbols, settings.seed, start_ns)
+        self._open = (
+            LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
+            Floor(
+                settings.symbols,
+                self._keys.accounts,
+                cash=settings.cash * DOLLAR,
+                seed=settings.seed,
+                start_ns=start_ns,
+                history_events=settings.history_events,
+            ),
+        )
+        logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
+        return self._open
+
+    def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
+        self._tell(Tick(told, reported(updates, self.faults)))
+
+    # -- conversations -----------------------------------------------------------------------------------------
+
+    def push(self) -> Conversation:
+        """Begin to talk to a client of the simple push."""
+        settings = self._settings
+        session = Session(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
+
+        def greet() -> None:
+            if "refuse" in self.faults or "wrong_key" in self.faults:
+                session.turn_away("You are not wanted here.")
+                return
+            # What was due before the greeting goes to those who are there already.
+            now = self.advance()
+            session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
+
+        return Conversation(session, greet, lambda tick: session.publish(tick.lines), PUSH)
+
+    def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Conversation:
+        """Begin to talk to a client of a feed of the market-data stream."""
+        codec = Codec.MSGPACK if content_type == "application/msgpack" else Codec.JSON
+        session = DataSession(self._right, self._lines[name], codec, len(self._settings.symbols), self._bounds)
+        session.refuse = self.faults.status("refuse")
+
+        def publish(tick: Tick) -> None:
+            if session.listens:
+                session.publish(tick.data(codec))
+
+        account = self._right.account_of(headers)
+        words = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
+        return Conversation(session, lambda: session.greet(account), publish, words)
+
+    def stream(self, headers: Mapping[str, str]) -> Conversation:
+        """Begin to talk to a client of the trading stream."""
+        session = TradingSession(self._right, self._bounds)
+        account = self._right.account_of(headers)
+        return Conversation(
+            session, lambda: session.greet(account), lambda tick: session.publish(tick.reports), UPDATES
+        )
+
+    # -- calls -------------------------------------------------------------------------------------------------
+
+    @property
+    def _right(self) -> Keys:
+        """The pairs that are right now."""
+        return self._nobody if "wrong_key" in self.faults else self._keys
+
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether a request is of somebody with an account; a stranger does not open the market."""
+        return self._right.account_of(headers) is not None
+
+    def rest(self, asked: Request, headers: Mapping[str, str]) -> tuple[Response, float]:
+        """Do what is asked and tell whom it concerns; return the answer, and the real seconds until it is to go out.
+
+        For those whom it knows, the market has to be quoted.
+        """
+        delay_s = self.faults.delay_s("latency")
+        if (status := self.faults.status("rest")) is not None:
+            return answer({"message": "the venue is out of order"}, status), delay_s
+        if not self.knows(headers) or self._open is None:
+            return UNAUTHORIZED, delay_s
+        market, floor = self._open
+        now = market.now(self._monotonic_ns())
+        self._plant(floor, now)
+        ordering = (asked.method, asked.path) == ("POST", "/v2/orders")
+        conduct = Conduct(
+            reject=ordering and self.faults.strikes("rejects"),
+            cancel_delay_ns=int((self.faults.value("late_cancels") or 0.0) * SECOND),
+        )
+        response = respond(floor, self._right, headers, asked, now, conduct)
+        if updates := floor.take_updates():
+            self._publish((), updates)
+        if not ordering:
+            return response, delay_s
+        if self.faults.strikes("lost_answers"):
+            response = answer({"message": "gateway timeout"}, 504)
+        return response, delay_s + (self.faults.value("early_fills") or 0.0) / 1_000
+
+    # -- faults ------------------------------------------------------------------------------------------------
+
+    def switch(self, specs: Iterable[str]) -> None:
+        """Turn on exactly these faults. Raises ValueError, and changes nothing, for what is none."""
+        self.faults.switch(specs)
+        self._planted = False
+        if self._open is not None and self.is_quoted():
+            market, floor = self._open
+            self._plant(floor, market.now(self._monotonic_ns()))
+        logger.bind(event="exchange.faults", faults=self.faults.active).info("faults were switched")
+
+    def _plant(self, floor: Floor, now: int) -> None:
+        """Put the orders of nobody into the accounts, once, if they are asked for."""
+        shares = self.faults.status("foreign_orders")
+        if shares is not None and not self._planted:
+            self._planted = True
+            floor.plant(shares, now)
+            self._publish((), floor.take_updates())
