@@ -168,19 +168,19 @@ class House:
         """The pairs that are right now."""
         return self._nobody if "wrong_key" in self.faults else self._keys
 
-    def knows(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether a request is of somebody with an account; a stranger does not open the market."""
-        return self._right.account_of(headers) is not None
+    def account_of(self, headers: Mapping[str, str]) -> str | None:
+        """Return the account that a request's headers open; a stranger, who has none, does not open the market."""
+        return self._right.account_of(headers)
 
-    def rest(self, asked: Request, headers: Mapping[str, str]) -> tuple[Response, float]:
+    def rest(self, asked: Request, account: str | None) -> tuple[Response, float]:
         """Do what is asked and tell whom it concerns; return the answer, and the real seconds until it is to go out.
 
-        For those whom it knows, the market has to be quoted.
+        For those with an account, the market has to be quoted.
         """
         delay_s = self.faults.delay_s("latency")
         if (status := self.faults.status("rest")) is not None:
             return answer({"message": "the venue is out of order"}, status), delay_s
-        if not self.knows(headers) or self._open is None:
+        if account is None or self._open is None:
             return UNAUTHORIZED, delay_s
         market, floor = self._open
         now = market.now(self._monotonic_ns())
@@ -190,7 +190,7 @@ class House:
             reject=ordering and self.faults.strikes("rejects"),
             cancel_delay_ns=int((self.faults.value("late_cancels") or 0.0) * SECOND),
         )
-        response = respond(floor, self._right, headers, asked, now, conduct)
+        response = respond(floor, account, asked, now, conduct)
         if updates := floor.take_updates():
             self._publish((), updates)
         if not ordering:

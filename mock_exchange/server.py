@@ -138,9 +138,10 @@ class Exchange:
     async def rest(self, request: web.Request) -> web.StreamResponse:
         """Answer a REST call."""
         asked = Request(request.method, request.path, request.query, await request.read())
-        if self.house.knows(request.headers):
+        account = self.house.account_of(request.headers)
+        if account is not None:
             await self._quoted()
-        response, delay_s = self.house.rest(asked, request.headers)
+        response, delay_s = self.house.rest(asked, account)
         if delay_s:
             await asyncio.sleep(delay_s)
         content_type = "application/json" if response.body else None

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from mock_exchange.alpaca import words
-from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.listing import listed
 from mock_exchange.alpaca.requests import Unreadable, json_object, order_request, replacement, whole_shares
 from mock_exchange.alpaca.stocks import stocks
@@ -88,11 +87,8 @@ def refuse(refusal: Refusal) -> Response:
 UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized"))
 
 
-def respond(
-    floor: Floor, keys: Keys, headers: Mapping[str, str], request: Request, now: int, conduct: Conduct = GOOD_CONDUCT
-) -> Response:
-    """Answer a request."""
-    account = keys.account_of(headers)
+def respond(floor: Floor, account: str | None, request: Request, now: int, conduct: Conduct = GOOD_CONDUCT) -> Response:
+    """Answer a request of an account; None is somebody without one."""
     if account is None:
         return UNAUTHORIZED
     for method, pattern, call in _CALLS:

@@ -190,7 +190,8 @@ class Matching:
         reserve, holds = claim
         taken = self._order(account, request, now, reserve=reserve, holds=holds)
         legs = self._legs(taken, request)
-        taken = replace(taken, legs=tuple(leg.id for leg in legs))
+        if legs:
+            taken = replace(taken, legs=tuple(leg.id for leg in legs))
         for order in (taken, *legs):
             self.orders.store(None, order)
         if reject:
@@ -314,6 +315,8 @@ class Matching:
         )
 
     def _legs(self, parent: Order, request: OrderRequest) -> list[Order]:
+        if request.order_class is OrderClass.SIMPLE:
+            return []
         side = parent.side if request.order_class is OrderClass.OCO else parent.side.other
         asked: list[tuple[Kind, int | None, int | None]] = []
         if request.target is not None and request.order_class is not OrderClass.OCO:

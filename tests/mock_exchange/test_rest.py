@@ -42,7 +42,7 @@ class Desk:
 
     def ask(self, method: str, path: str, account: str = "ANN", body: Any = None, **query: str) -> Response:
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body) if body is not None else b""
-        return respond(self.floor, self.keys, HEADERS[account], Request(method, path, query, raw), self.now)
+        return respond(self.floor, self.keys.account_of(HEADERS[account]), Request(method, path, query, raw), self.now)
 
     def get(self, path: str, **query: str) -> Any:
         return read(self.ask("GET", path, **query))
