@@ -242,6 +242,18 @@ def test_exits_that_end_with_an_error_leave_the_position_with_the_default_ones()
     assert session.exits == ["TP"]
 
 
+STAYS = pytest.mark.xfail(strict=True, reason="op.merge goes on after an error, and nobody ends it")
+
+
+@pytest.mark.parametrize("merge", [pytest.param(op.merge, marks=STAYS), reactivex.merge], ids=["op.merge", "rx.merge"])
+def test_exits_that_failed_fall_silent_with_their_position(merge: Any) -> None:
+    """None of them waits for candles or a time stop when the position is gone."""
+    session = Session(exits=with_own(failing_map, merge)).feed(trade(0, says="LONG"), trade(1), trade(2, 102))
+    lane = session.core.lanes["A"]
+    assert (session.exits, lane.guarded, lane.candles.observed) == (["TP"], False, False)
+    assert lane.watched._observers == ()
+
+
 def test_exits_that_cannot_be_composed_leave_the_position_with_the_default_ones() -> None:
     session = Session(exits=raising).feed(trade(0, says="LONG"), trade(1, 102))
     assert [fact.symbol for fact in session.of(ChainFailed)] == ["A"]

@@ -217,6 +217,24 @@ def test_whoever_leaves_and_comes_back_misses_only_what_closed_between() -> None
     ]
 
 
+def test_when_the_last_listener_leaves_the_timer_stops() -> None:
+    time, candles = hot()
+    see(time, candles, 0, 100)
+    candles.subscribe(print).dispose()
+    time.advance(at(5))
+    assert time.next_due == NEVER
+
+
+def test_a_tick_on_a_whole_second_belongs_to_the_candle_that_begins_there_also_unheard() -> None:
+    time, candles = hot()
+    see(time, candles, 0.5, 100)
+    see(time, candles, 1.0, 101)
+    heard: list[Candle] = []
+    candles.subscribe(heard.append)
+    time.advance(at(2))
+    assert heard == [Candle("A", at(1), at(2), 101.0, 100.0)]
+
+
 def test_several_listeners_hear_the_same_candles_from_one_timer() -> None:
     time, candles = hot()
     see(time, candles, 0, 100)
