@@ -92,6 +92,8 @@ class Exchange:
         self.house = House(settings, wall_ns, monotonic_ns, self._tell)
         self._connections = 0  # so far
         self._clients: set[_Client] = set()
+        self._hearing: set[_Client] = set()  # those for whom something waits
+        self._flushing = False  # it is about to be sent
         self._farewells: set[asyncio.Task[None]] = set()
         self._opened = asyncio.Event()
 
@@ -118,7 +120,18 @@ class Exchange:
                 continue  # after an order that is most of them
             client.publish(tick)
             if client.outbox.waits:
-                self._wake(client)
+                self._hearing.add(client)
+        if self._hearing and not self._flushing:
+            # What else is told in this turn of the loop, such as the fills of other orders, goes out with it.
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Send what was told in this turn of the loop."""
+        self._flushing = False
+        hearing, self._hearing = self._hearing, set()
+        for client in hearing:
+            self._wake(client)
 
     # -- routes ------------------------------------------------------------------------------------------------
 
