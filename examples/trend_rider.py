@@ -1,6 +1,6 @@
 """A condition with a memory, and exits of your own: ride the trend, and leave when it gives back half.
 
-    microbot run --strategy examples/trend_rider.py:strategy
+microbot run --strategy examples/trend_rider.py:strategy
 """
 
 from __future__ import annotations

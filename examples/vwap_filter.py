@@ -1,6 +1,6 @@
 """A condition of your own: do not chase a price that has run away from the window's average.
 
-    microbot run --strategy examples/vwap_filter.py:strategy
+microbot run --strategy examples/vwap_filter.py:strategy
 """
 
 from __future__ import annotations

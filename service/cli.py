@@ -169,13 +169,23 @@ def exchange(
         Path | None, typer.Option("--write-tape", metavar="FILE", help="Write a tape (.gz) instead of serving.")
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", help="Length of that tape.")] = 3600.0,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="KEY:SECRET", help="An account; may be given several times.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME[:PARAM]", help="What goes wrong; several times.")
+    ] = None,
+    faults: Annotated[
+        str | None, typer.Option("--faults", metavar="list|FILE", help="Name all faults, or turn on those in a file.")
+    ] = None,
     config: Config = None,
     assignments: Assignments = None,
 ) -> None:
-    """Serve a market with a seed on a WebSocket, or write a tape of it."""
+    """Serve a market with a seed: a simple push feed, and Alpaca's protocols with orders that are matched."""
+    from mock_exchange.faults import describe, parse_lines
     from mock_exchange.run import run as serve, write_tape as write
     from mock_exchange.settings import parse_start_at, parse_symbols
-    from service import settings
+    from service import logs, settings
 
     try:
         start = parse_start_at(start_at)
@@ -183,7 +193,17 @@ def exchange(
         raise UserError(str(error)) from None
     if not 0 < seconds <= 31 * 86_400:
         raise UserError(f"--seconds wants a number above 0, at most a month, not {seconds:g}")
+    if faults == "list":
+        print(describe())
+        raise typer.Exit
+    try:
+        from_file = parse_lines(Path(faults).read_text()) if faults is not None else ()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--faults {faults} cannot be read: {error}") from None
+    wrong = [*from_file, *(fault or ())]
     flags = {
+        "exchange.keys": key,
+        "exchange.faults": wrong or None,
         "exchange.port": port,
         "exchange.host": host,
         "exchange.symbols": list(parse_symbols(symbols)) if symbols is not None else None,
@@ -192,6 +212,7 @@ def exchange(
         "exchange.start_at": start,
     }
     effective = settings.load(config, assignments or (), flags=flags).exchange
+    logs.on_terminal()
     code = write(write_tape, effective, seconds) if write_tape is not None else serve(effective)
     raise typer.Exit(code)
 

@@ -49,6 +49,12 @@ def configure(settings: LogSettings, *, terminal: Any = None) -> Path:
     return path
 
 
+def on_terminal() -> None:
+    """Send logs to the terminal alone, from INFO on."""
+    logger.remove()
+    logger.add(sys.stderr, level="INFO", format=_terminal_line, diagnose=False)
+
+
 def _name(record: Any) -> str:
     return str(record["extra"].get("logger", "microbot"))
 
