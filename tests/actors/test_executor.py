@@ -257,6 +257,11 @@ def test_a_partial_report_that_comes_twice_does_not_finish_the_order() -> None:
     assert desk.held == {"A": Decimal(10)}
 
 
+def test_a_partial_exit_that_is_reported_twice_makes_no_room_for_a_second_exit() -> None:
+    desk = Desk().enter(0).tick(1, 90).fill(1, "6", price="90", id="same").fill(1, "6", price="90", id="same")
+    assert len(desk.tick(2, 85).orders) == 2
+
+
 def test_an_execution_beyond_the_order_is_booked_also_when_it_comes_by_itself() -> None:
     desk = Desk()
     desk.session.feed(trade(0, says="LONG"))

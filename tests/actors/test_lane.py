@@ -160,6 +160,17 @@ def test_a_composition_that_raises_stops_its_symbol() -> None:
     assert session.summary["ticks"] == 2
 
 
+def test_a_composition_that_raises_hears_no_tick_of_what_it_had_begun() -> None:
+    heard: list[Trade] = []
+
+    def entries(ticks: Observable[Trade]) -> Any:
+        ticks.subscribe(heard.append)
+        raise Mistake
+
+    Session(entries=entries).feed(trade(0), trade(1))
+    assert heard == []
+
+
 def test_a_strategy_that_is_no_stream_stops_its_symbol() -> None:
     [failed] = Session(entries=lambda ticks: 5).feed(trade(0)).of(ChainFailed)  # type: ignore[arg-type,return-value]
     assert "AttributeError" in failed.error
