@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from pipeline.admission import (
     BAD_PRICE,
@@ -341,10 +341,11 @@ def without_quote(event: Event) -> Event:
 
 
 BATCHES = st.lists(st.lists(an_event(), max_size=10), max_size=8)
+SLOW = [HealthCheck.too_slow]  # batches of batches take their time to draw, on a busy machine too long
 COLLAR = 0.1 + 1e-6  # the bound itself is not what this is about
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=SLOW)
 @given(BATCHES, st.sampled_from([(), ("A",), ("A", "B")]), st.sampled_from([2, 5]))
 def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
     batches: list[list[Event]], wanted: tuple[str, ...], collar_trades: int
@@ -377,7 +378,7 @@ def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
                 last[event.symbol] = event.price
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=SLOW)
 @given(BATCHES)
 def test_every_event_comes_out_again_or_is_refused_by_a_reason(batches: list[list[Event]]) -> None:
     admission = an_admission()
@@ -388,7 +389,7 @@ def test_every_event_comes_out_again_or_is_refused_by_a_reason(batches: list[lis
         assert all(not isinstance(e, Refused) or e.reason for e in out)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=SLOW)
 @given(BATCHES, st.lists(an_event(), min_size=1, max_size=8))
 def test_what_enters_depends_on_nothing_that_comes_later(batches: list[list[Event]], later: list[Event]) -> None:
     one, other = an_admission(), an_admission()

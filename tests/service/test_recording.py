@@ -172,7 +172,7 @@ def facts_and_summary(core_settings: CoreSettings, events: list[Input]) -> tuple
     return [msgspec.json.encode(fact) for fact in facts], core.summary()
 
 
-@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(core_settings(), random_tapes(), st.sampled_from(["r.jsonl", "r.jsonl.gz"]), st.data())
 def test_whatever_was_fed_a_replay_of_the_recording_states_the_same_facts(
     tmp_path: Path, core: CoreSettings, events: list[Input], name: str, data: st.DataObject
