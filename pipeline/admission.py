@@ -60,13 +60,15 @@ class Admission:
         self._collar = settings.price_collar
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
+        self._earliest, self._latest = 1, 0  # times that are beyond doubt in the batch at hand
 
     def admit(self, events: Iterable[Event], monotonic: int) -> list[Event]:
         """Return what the core is to be fed, in order. `monotonic` is when the events arrived, in ns."""
         admitted: list[Event] = []
         add = admitted.append
-        plausible = self._clock.plausible
         symbols = self._symbols
+        collar = self._collar
+        self._earliest, self._latest = self._clock.beyond_doubt(monotonic)
         for event in events:
             if event.__class__ is Trade:
                 symbol = symbols.get(event.symbol)
@@ -82,9 +84,9 @@ class Admission:
                     add(Refused(BAD_SIZE))
                 elif event.id is not None and self._seen(symbol, event.id):
                     add(Refused(DUPLICATE))
-                elif not plausible(event.ts, monotonic):
+                elif not (self._earliest <= event.ts <= self._latest or self._plausible(event.ts, monotonic)):
                     add(Refused(IMPLAUSIBLE_TIME))
-                elif not -self._collar <= price / (symbol.price or price) - 1 <= self._collar and not (
+                elif not -collar <= price / (symbol.price or price) - 1 <= collar and not (
                     self._is_new_level(symbol, price)
                 ):
                     add(Refused(PRICE_COLLAR))
@@ -98,7 +100,7 @@ class Admission:
                     add(event)
             elif event.__class__ is Quote:
                 add(self._quote(event, monotonic))
-            elif event.__class__ is Clock and not plausible(event.ts, monotonic):
+            elif event.__class__ is Clock and not self._plausible(event.ts, monotonic):
                 add(Refused(IMPLAUSIBLE_TIME))
             else:
                 add(event)
@@ -110,11 +112,17 @@ class Admission:
             if self._wanted and quote.symbol not in self._wanted:
                 return Refused(UNKNOWN_SYMBOL)
             symbol = self._symbols[quote.symbol] = _Symbol()
-        if not self._clock.plausible(quote.ts, monotonic):
+        if not (self._earliest <= quote.ts <= self._latest or self._plausible(quote.ts, monotonic)):
             return Refused(IMPLAUSIBLE_TIME)
         if not self._sound(symbol, quote.bid, quote.ask):
             return Refused(CROSSED_QUOTE)
         return quote
+
+    def _plausible(self, ts: int, monotonic: int) -> bool:
+        """Ask the clock, which learns by it: what is beyond doubt may change."""
+        plausible = self._clock.plausible(ts, monotonic)
+        self._earliest, self._latest = self._clock.beyond_doubt(monotonic)
+        return plausible
 
     def _sound(self, symbol: _Symbol, bid: float, ask: float | None) -> bool:
         """Whether an order may be priced from a quote: not crossed, not locked, not far from the last price."""

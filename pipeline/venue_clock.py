@@ -40,6 +40,13 @@ class VenueClock:
         """Return venue time at `monotonic`; None as long as the venue has said nothing."""
         return None if self._anchor is None else self._anchor + round(self.rate * monotonic)
 
+    def beyond_doubt(self, monotonic: int) -> tuple[int, int]:
+        """Return the first and last ts that `plausible` would let pass now without learning anything from it."""
+        if self._anchor is None or self._witnesses or monotonic - self._sampled_at >= _SAMPLE_EVERY:
+            return (1, 0)
+        now = self._anchor + round(self.rate * monotonic)
+        return (now - self._near, now + self._near)
+
     def plausible(self, ts: int, monotonic: int) -> bool:
         """Learn from a message's time, and say whether it may be traded on."""
         if self._anchor is None:
