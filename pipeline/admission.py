@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -36,13 +37,14 @@ class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class _Symbol:
     """What admission knows of one symbol."""
 
-    __slots__ = ("ids", "level", "outside", "price")
+    __slots__ = ("id_order", "ids", "level", "outside", "price")
 
     def __init__(self) -> None:
         self.price = 0.0  # last admitted; 0 before the first
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
-        self.ids: dict[int | str, None] = {}  # recent trade ids, oldest first
+        self.ids: set[int | str] = set()  # recent trade ids ...
+        self.id_order: deque[int | str] = deque()  # ... oldest first
 
 
 class Admission:
@@ -58,6 +60,7 @@ class Admission:
         self._settings = settings
         self._clock = clock
         self._collar = settings.price_collar
+        self._remembered = settings.remembered_ids
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
         self._earliest, self._latest = 1, 0  # times that are beyond doubt in the batch at hand
@@ -144,7 +147,10 @@ class Admission:
         ids = symbol.ids
         if trade_id in ids:
             return True
-        ids[trade_id] = None
-        if len(ids) > self._settings.remembered_ids:
-            del ids[next(iter(ids))]
+        ids.add(trade_id)
+        # Not a dict that loses its first key each time: it leaves a hole there, and is searched past all the holes.
+        order = symbol.id_order
+        order.append(trade_id)
+        if len(order) > self._remembered:
+            ids.discard(order.popleft())
         return False
