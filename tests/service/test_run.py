@@ -69,7 +69,6 @@ def test_the_dashboard_is_there_healthy_and_its_ticks_grow(bot: Bot) -> None:
     state = bot.until(lambda state: state["metrics"]["ticks"] > before)
     assert set(state["metrics"]) >= METRICS
     assert set(state["symbols"]) == {"AAPL", "MSFT"}
-    assert state["feed"]["state"] == "LIVE"
     assert state["session"]["strategy"] == "momentum_burst"
 
 
@@ -129,6 +128,7 @@ def test_asked_to_stop_it_closes_what_is_open_sums_up_and_leaves_nothing_running
     with Bot(tmp_path, *FAST, *with_settings(*PATIENT), "--symbols", "AAPL") as bot:
         state = bot.until(lambda state: state["positions"])
         assert set(state["symbols"]) == {"AAPL"}
+        assert state["feed"]["state"] == "LIVE"
         children = bot.children
         assert set(children) == {"web", "mock_exchange"}
         summary = bot.stop(signal.SIGTERM)
@@ -397,3 +397,46 @@ def test_a_recording_that_stops_is_told_once_and_does_not_stop_the_session(
     assert outcome.failure == ""
     assert outcome.summary["ticks"]
     assert [line["message"] for line in log_of(tmp_path, "recording.stopped")] == ["the disk is full"]
+
+
+# -------------------------------------------------------------------------------------------- what sessions fell over
+
+
+@pytest.mark.parametrize("on_exit", ["flatten", "keep"])
+def test_the_recording_of_a_busy_session_replays_to_the_summary_that_it_printed(on_exit: str, tmp_path: Path) -> None:
+    busy = ("--speed", "1000", *with_settings(*EAGER, LATE), "--on-exit", on_exit, "--record", "r.jsonl")
+    with Bot(tmp_path, *busy) as bot:
+        bot.until(lambda state: state["metrics"]["trades"] >= 3)
+        summary = bot.stop()
+    replayed = microbot("replay", "r.jsonl", cwd=tmp_path)
+    assert msgspec.json.decode(replayed.stdout) == summary
+
+
+def test_a_killed_exchange_comes_back_and_its_ticks_with_it(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST) as bot:
+        before = bot.until(lambda state: state["metrics"]["ticks"] > 20)["metrics"]
+        old = bot.children["mock_exchange"]
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: bot.children.get("mock_exchange", old) != old)
+        after = bot.until(lambda state: state["metrics"]["ticks"] > before["ticks"] + 20)["metrics"]
+        assert after["ticks_rejected"] == before["ticks_rejected"]
+
+
+def test_a_web_process_that_never_listens_is_given_up_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Mute(Unneeded):
+        async def run(self) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
+    monkeypatch.setattr(run, "WebProcess", Mute)
+    monkeypatch.setattr(run, "_START_S", 0.01)
+    assert "dashboard" in refusal(capsys, "--port", "0")
+
+
+def test_the_address_of_a_dashboard_on_ipv6_has_brackets(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST, *with_settings("web.host='::1'")) as bot:
+        assert bot.dashboard.startswith("http://[::1]:")
