@@ -233,6 +233,13 @@ def test_a_symbol_is_first_seen_with_its_first_trade_or_quote() -> None:
     assert [(lane.symbol, lane.index) for lane in session.core.lanes.values()] == [("C", 0), ("A", 1), ("B", 2)]
 
 
+def test_a_tick_on_a_whole_second_closes_the_candle_before_it_also_where_nobody_listens() -> None:
+    """The candle of second 1 rises from 100 to 101, so the first flat one is that of second 2."""
+    strategy = StrategySettings(flat_seconds=1, profit_target=1, stop_loss=1, time_stop_seconds=1000)
+    session = Session(strategy=strategy).feed(trade(0.5, 100), trade(1, 101, says="LONG"), clock(9))
+    assert [(t.exit_reason, t.exit_ts) for t in session.trades] == [("FLAT", at(3))]
+
+
 # ------------------------------------------------------------------------------------------------ quotes
 
 
