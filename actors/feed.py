@@ -30,6 +30,7 @@ Batch = list[Any]
 """Inputs of the core, in order."""
 
 _log = logger.bind(logger="microbot.feed")
+_HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
 
 
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +86,7 @@ class _Feed(Direct[Batch]):
         task = self._task = asyncio.get_running_loop().create_task(self._play(observer), name="feed")
 
         def dispose() -> None:
+            self._emit = lambda _: None  # a connection says goodbye, and may still bring something until it is closed
             task.cancel()
 
         return Disposable(dispose)
@@ -170,6 +172,7 @@ class WebSocketFeed(_Feed):
                 close_timeout=1,
                 ping_interval=20,
                 create_connection=FrameConnection,
+                proxy=None if urlsplit(self.url).hostname in _HERE else True,
             ) as connection:
                 assert isinstance(connection, FrameConnection)
                 self.connects += 1
@@ -177,7 +180,7 @@ class WebSocketFeed(_Feed):
                     f"connected to {self.name}"
                 )
                 return await self._talk(connection)
-        except InvalidURI:
+        except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
             raise FeedFailed(f"{self.name} is no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
             status = error.response.status_code
@@ -186,6 +189,8 @@ class WebSocketFeed(_Feed):
                     f"{self.name} refused the connection with {status}: check the address and keys"
                 ) from None
             return f"handshake refused with {status}"
+        except ConnectionClosed as error:
+            return f"connection closed ({error.rcvd.code if error.rcvd else 1006})"
         except (InvalidHandshake, EOFError) as error:
             return f"handshake failed: {error}"
         except TimeoutError:
@@ -232,7 +237,7 @@ class WebSocketFeed(_Feed):
         inputs = self._admission.admit(turn.events, monotonic)
         if not inputs:
             return
-        if self.state is not FeedState.LIVE:
+        if self.state is not FeedState.LIVE and any(event.__class__ is not Refused for event in inputs):
             self._back_off.reset()
             self._had_data = True
             if self._gap:
@@ -249,7 +254,10 @@ class WebSocketFeed(_Feed):
 
 def _without_secrets(url: str) -> str:
     """Return an address as it may be shown and logged: without a user's name, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the address"  # it is none; what is secret in it cannot be told apart
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 

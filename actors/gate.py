@@ -8,13 +8,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
 
-from actors.journal import Journal, JournalFull
+from actors.journal import Journal
 from actors.messages import CancelOrder, Fact, SubmitOrder
 
 Effect = SubmitOrder | CancelOrder
@@ -80,6 +81,7 @@ class Gate:
         self._queue: queue.Queue[Batch | None] = queue.Queue(settings.queue_batches)
         self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
         self._stalled = False
+        self._spilled: deque[Effect] = deque()  # exits and cancels of batches that found the queue full
         self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
 
     def start(self) -> None:
@@ -99,6 +101,7 @@ class Gate:
         try:
             self._queue.put_nowait(batch)
         except queue.Full:
+            self._spilled.extend(e for e in batch.effects if not _is_entry(e))
             self._halt("overflow", f"more than {self._settings.queue_batches} inputs wait for the journal")
 
     def stop(self, timeout_s: float = 3.0) -> bool:
@@ -120,24 +123,36 @@ class Gate:
                 self._watch()
                 continue
             if batch is None:
+                self._send_spilled()
                 self._journal.close()
                 return
-            self._let_out(batch)
+            try:
+                self._let_out(batch)
+            except Exception as error:  # whatever it is, a gate that dies silently is worse
+                self._halt("gate", f"{type(error).__name__}: {error}")
+            self._send_spilled()
             self._watch()
+
+    def _send_spilled(self) -> None:
+        while self._spilled:
+            self._send(self._spilled.popleft())
 
     def _let_out(self, batch: Batch) -> None:
         try:
             self._journal.append(batch.number, batch.facts)
-            self.durable = batch.number
-        except (OSError, JournalFull) as error:
+            if not self.halted:  # what is after a gap in the journal is not durable
+                self.durable = batch.number
+        except Exception as error:
             self._halt("journal", str(error))
         for effect in batch.effects:
-            if self.halted and isinstance(effect, SubmitOrder) and effect.leg == "entry":
-                self.refused += 1
-                continue
-            if self._broker is None:
-                self._halt("broker", "an order was to leave, but there is no broker behind the gate")
-                continue
+            self._send(effect)
+
+    def _send(self, effect: Effect) -> None:
+        if self.halted and _is_entry(effect):
+            self.refused += 1
+        elif self._broker is None:
+            self._halt("broker", "an order was to leave, but there is no broker behind the gate")
+        else:
             try:
                 self._broker.send(effect)
             except OSError as error:
@@ -158,3 +173,7 @@ class Gate:
         elif self._stalled and silent <= self._settings.stall_s:
             self._stalled = False
             self._on_trouble(Trouble("recovered", "the loop goes on"))
+
+
+def _is_entry(effect: Effect) -> bool:
+    return isinstance(effect, SubmitOrder) and effect.leg == "entry"

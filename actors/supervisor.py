@@ -58,7 +58,10 @@ class Supervisor:
         spec = self._spec
         log = logger.bind(logger="microbot.supervisor", child=spec.id)
         while True:
-            reason = await spec.run()
+            try:
+                reason = await spec.run()
+            except Exception as error:  # a fault of the edge is an end of it like any other
+                reason = f"{type(error).__name__}: {error}"
             now = self._monotonic()
             self._ended.append(now)
             if len(self._ended) > spec.restarts and now - self._ended[0] <= spec.within_s:

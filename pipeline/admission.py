@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.events import EPSILON, Clock, Gap, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
 
 INFINITY = float("inf")
@@ -43,8 +43,8 @@ class _Symbol:
         self.price = 0.0  # last admitted; 0 before the first
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
-        self.ids: set[int | str] = set()  # recent trade ids ...
-        self.id_order: deque[int | str] = deque()  # ... oldest first
+        self.ids: set[tuple[int | str, int]] = set()  # recent trade ids, each with its time, since ids begin anew ...
+        self.id_order: deque[tuple[int | str, int]] = deque()  # ... oldest first
 
 
 class Admission:
@@ -59,7 +59,7 @@ class Admission:
     def __init__(self, settings: AdmissionSettings, clock: VenueClock, symbols: Iterable[str] = ()) -> None:
         self._settings = settings
         self._clock = clock
-        self._collar = settings.price_collar
+        self._collar = settings.price_collar + EPSILON
         self._remembered = settings.remembered_ids
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
@@ -85,7 +85,7 @@ class Admission:
                     add(Refused(BAD_PRICE))
                 elif not 0 <= event.size < INFINITY:
                     add(Refused(BAD_SIZE))
-                elif event.id is not None and self._seen(symbol, event.id):
+                elif event.id is not None and self._seen(symbol, (event.id, event.ts)):
                     add(Refused(DUPLICATE))
                 elif not (self._earliest <= event.ts <= self._latest or self._plausible(event.ts, monotonic)):
                     add(Refused(IMPLAUSIBLE_TIME))
@@ -132,7 +132,7 @@ class Admission:
         if ask is None or not 0 < bid < ask < INFINITY:
             return False
         last = symbol.price
-        return not last or (bid <= last * (1 + self._collar) and ask >= last * (1 - self._collar))
+        return not last or last * (1 - self._collar) <= bid < ask <= last * (1 + self._collar)
 
     def _is_new_level(self, symbol: _Symbol, price: float) -> bool:
         """Count a trade outside the collar; True when enough of them in a row agree on a level."""
@@ -143,7 +143,7 @@ class Admission:
             symbol.outside = 1
         return symbol.outside >= self._settings.collar_trades
 
-    def _seen(self, symbol: _Symbol, trade_id: int | str) -> bool:
+    def _seen(self, symbol: _Symbol, trade_id: tuple[int | str, int]) -> bool:
         ids = symbol.ids
         if trade_id in ids:
             return True

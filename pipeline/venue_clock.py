@@ -8,6 +8,7 @@ from pipeline.events import SECOND
 
 _SAMPLES = 31  # offsets whose median is the anchor
 _SAMPLE_EVERY = SECOND // 20  # ns of our time between two of them
+_LATEST = 1 << 62  # ns: the year 2116
 _WITNESSES = 3  # messages in a row that must agree before a far-off time is believed
 
 
@@ -49,6 +50,8 @@ class VenueClock:
 
     def plausible(self, ts: int, monotonic: int) -> bool:
         """Learn from a message's time, and say whether it may be traded on."""
+        if not 0 < ts < _LATEST:
+            return False
         if self._anchor is None:
             self._follow(ts - round(self.rate * monotonic), monotonic)
             return True

@@ -61,7 +61,7 @@ def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
 def _signal(fact: SignalRaised) -> Iterator[Line]:
     signal = fact.signal
     fields = _fields(signal, "readings") | _fields(fact, "signal", "approved")
-    fields["readings"] = {reading.name: reading.value for reading in signal.readings}
+    fields |= {f"reading_{reading.name}": reading.value for reading in signal.readings}
     verdict = "approved" if fact.approved else f"refused: {fact.reason}"
     event = "signal.approved" if fact.approved else "signal.refused"
     said = f"SIGNAL {signal.side} {signal.symbol} @ ${signal.price:.2f} {verdict}"

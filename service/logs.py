@@ -99,13 +99,14 @@ def follow(path: Path, *, wait: bool, sleep: Callable[[float], None] = time.slee
         sleep(0.2)
     file = path.open("rb")
     held = b""
+    rotated = False
     try:
         while True:
             held += file.readline()
             if held.endswith(b"\n"):
                 try:
                     line = msgspec.json.decode(held, type=dict[str, Any])
-                except msgspec.DecodeError:
+                except (msgspec.DecodeError, UnicodeDecodeError):
                     line = {}  # a line cut short by a crash
                 held = b""
                 if line:
@@ -113,11 +114,15 @@ def follow(path: Path, *, wait: bool, sleep: Callable[[float], None] = time.slee
             elif not wait:
                 return
             else:
-                sleep(0.2)
-                if _rotated(path, file.fileno()):
+                if not rotated:
+                    sleep(0.2)
+                if rotated:  # and read to its end since
                     file.close()
                     file = path.open("rb")
                     held = b""
+                    rotated = False
+                else:
+                    rotated = _rotated(path, file.fileno())
     finally:
         file.close()
 

@@ -50,8 +50,8 @@ class Recorder:
         try:
             self._file.write(self._encode(waiting))
             self._file.flush()
-        except OSError as error:
-            self.failed = f"the recording {self._path} stopped: {error.strerror}"
+        except (OSError, OverflowError, ValueError) as error:
+            self.failed = f"the recording {self._path} stopped: {getattr(error, 'strerror', None) or error}"
 
     def close(self) -> None:
         """Write what waits and close the file."""

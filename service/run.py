@@ -42,6 +42,7 @@ TAPE = "tape:"
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
 _TELEMETRY_S = 0.1  # real seconds
+_START_S = 15.0  # real seconds that another process may take until it listens
 _STOP_S = 5.0  # real seconds that an orderly stop may take
 
 
@@ -205,7 +206,8 @@ class _Bot:
         await self._supervise(stack, "web", web)
         if web.refused:
             raise UserError(f"the dashboard cannot start: {web.refused}")
-        url = f"http://{self._settings.web.host}:{web.port}"
+        host = self._settings.web.host
+        url = f"http://{f'[{host}]' if ':' in host else host}:{web.port}"
         self._claimed.publish(url)
         self._say(f"dashboard: {url}")
         if self._options.open_browser:
@@ -226,7 +228,10 @@ class _Bot:
         supervisor = Supervisor(ChildSpec(name, run), back_off, time.monotonic, self._on_given_up)
         supervisor.start()
         stack.push_async_callback(supervisor.stop)
-        await child.listening.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.listening.wait(), _START_S)
+        if not child.listening.is_set():
+            child.refused = "it did not start"
 
     def _subscribe(self, stack: contextlib.AsyncExitStack) -> None:
         subscription = self._feed.subscribe(self._take, self._on_feed_error, self._on_feed_end)
@@ -245,7 +250,10 @@ class _Bot:
     # ----------------------------------------------------------------------------------------------- the inputs
 
     def _take(self, inputs: list[Input]) -> None:
-        self._session.take(inputs)
+        if not self._ended:  # what still comes while the parts are taken down is of no session
+            self._session.take(inputs)
+
+    _ended = False
 
     def _venue_now(self) -> int:
         return self._clock.now(time.monotonic_ns()) or 0
@@ -343,6 +351,7 @@ class _Bot:
         core = self._session.core
         if self._options.flatten_on_exit and core.positions.open and not self._failure.startswith("the core failed"):
             self._take([Command("flatten", self._venue_now(), "shutdown")])
+        self._ended = True
         core.finish()
         for message in self._telemetry.messages():
             self._web.tell(message)

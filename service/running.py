@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import sys
 import urllib.error
@@ -16,6 +17,7 @@ from service.errors import UserError
 
 _FILE = "running.json"
 _LOCK = "running.lock"
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy is on the way to ourselves
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ def claim(folder: Path) -> Iterator[Claim]:
     with lock:
         if not _lock(lock.fileno()):
             raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
+        (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
         try:
             yield Claim(folder)
         finally:
@@ -81,7 +84,7 @@ def find(folder: Path) -> Running | None:
     """Return the bot that runs on a data folder, if one published itself there."""
     try:
         return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
@@ -96,9 +99,9 @@ def send(folder: Path, command: str, reason: str) -> None:
         headers={"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=5):
+        with _OPENER.open(request, timeout=5):
             return
     except urllib.error.HTTPError as error:
         raise UserError(f"the bot refused {command}: {error.read().decode(errors='replace')[:200]}") from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise UserError(f"the bot at {bot.dashboard} does not answer: {error}") from None

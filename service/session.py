@@ -40,10 +40,12 @@ class Session:
         """Record inputs, run them to their end, and pass on what they led to."""
         if self._recorder is not None:
             self._recorder.write(inputs)
-        self.core.run(inputs)
-        self._gather(inputs)
-        if self._facts:
-            self._pass_on()
+        try:
+            self.core.run(inputs)
+        finally:  # also what was stated before a fault is told
+            self._gather(inputs)
+            if self._facts or (self._outbox is not None and self._outbox.effects):
+                self._pass_on()
 
     def _pass_on(self) -> None:
         facts = self._facts.copy()

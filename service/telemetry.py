@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,10 +62,16 @@ class Telemetry:
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
         self._quotes: dict[str, tuple[float, float]] = {}
+        self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
 
     def gather(self, inputs: Sequence[Input]) -> None:
         """Take what was fed to the core."""
-        self._inputs.extend(inputs)
+        kept = self._inputs
+        for _ in range(min(len(kept), len(kept) + len(inputs) - _KEPT_INPUTS)):
+            oldest = kept.popleft()
+            if isinstance(oldest, Trade):
+                self._skipped[oldest.symbol] += 1
+        kept.extend(inputs)
 
     def see(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""
@@ -85,6 +91,7 @@ class Telemetry:
 
     def _ticks(self) -> list[TicksSeen]:
         inputs, self._inputs = self._inputs, deque(maxlen=_KEPT_INPUTS)
+        skipped, self._skipped = self._skipped, Counter()
         ticks: dict[str, list[Tick]] = {}
         for event in inputs:
             if isinstance(event, Trade):
@@ -95,7 +102,7 @@ class Telemetry:
             elif isinstance(event, Quote):
                 self._quotes[event.symbol] = (event.bid, event.ask)
         return [
-            TicksSeen(symbol, tuple(seen[-TICKS_SHOWN:]), max(0, len(seen) - TICKS_SHOWN))
+            TicksSeen(symbol, tuple(seen[-TICKS_SHOWN:]), max(0, len(seen) - TICKS_SHOWN) + skipped[symbol])
             for symbol, seen in ticks.items()
         ]
 

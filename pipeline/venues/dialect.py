@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 
@@ -20,8 +21,8 @@ Event = Trade | Quote | Clock | Gap | Refused
 class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
     """A venue's word on its time (ns), and on how many of its seconds pass in a real one."""
 
-    ts: int
-    rate: float = 1.0
+    ts: Annotated[int, Meta(gt=0, lt=1 << 62)]
+    rate: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
     venue: str = ""
     symbols: tuple[str, ...] = ()
 

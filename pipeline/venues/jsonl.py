@@ -75,7 +75,8 @@ class JsonLines(Generic[T]):
                 return Refused(BAD_TRADE)
             bid, ask = _number(event.get("bid")), _number(event.get("ask"))
             trade_id = event.get("id")
-            return Trade(symbol, ts, price, size, bid, ask, trade_id if type(trade_id) in (int, str) else None)
+            sound = type(trade_id) is int or (isinstance(trade_id, str) and not _SURROGATE.search(trade_id))
+            return Trade(symbol, ts, price, size, bid, ask, trade_id if sound else None)
         if kind == "quote" and timed and named:
             bid, ask = _number(event.get("bid")), _number(event.get("ask"))
             # A quote without sound sides is not taken, but its time counts: 0 is never a bid.

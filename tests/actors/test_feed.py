@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from websockets.asyncio.server import ServerConnection
+from websockets.utils import accept_key
 
 from actors.feed import BackOff, Batch, FeedFailed, FeedSettings, TapeFeed
 from actors.messages import FeedChanged, FeedState, Refusal
@@ -736,5 +737,84 @@ def test_a_tape_behind_its_time_lets_others_have_their_turn() -> None:
         await heard.until(lambda: heard.ended)
         task.cancel()
         assert turns >= 100
+
+    asyncio.run(scenario())
+
+
+# ---------------------------------------------------------------------------------------------- what feeds fell over
+
+
+def test_a_venue_that_closes_at_once_is_tried_again_although_we_subscribe() -> None:
+    async def scenario() -> None:
+        async def shut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            key = next(line for line in head.decode().splitlines() if line.lower().startswith("sec-websocket-key"))
+            accept = accept_key(key.partition(": ")[2])
+            upgrade = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            # The goodbye comes with the handshake: when the client wants to speak, the connection is closing.
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade.encode() + b"\x88\x02\x03\xe8")
+            writer.close()
+
+        server = await asyncio.start_server(shut, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, listening_to(url, "A") as listener:
+            await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 3 or bool(listener.heard.errors))
+            assert not listener.heard.errors
+
+    asyncio.run(scenario())
+
+
+def test_garbage_is_no_data() -> None:
+    async def scenario() -> None:
+        garbage = [says("garbage", then=None)] * 4
+        with events_logged() as events:
+            async with a_venue(*garbage, says(print_of(1))) as venue, listening_to(venue.url) as listener:
+                await listener.heard.until(lambda: listener.heard.ids == [1])
+                assert listener.heard.states.count(LIVE) == 1
+                assert refused(listener.heard) == [NOT_JSON] * 4
+                assert not listener.heard.of(Gap)
+        waits = [event["failures"] for event in events if event.get("event") == "feed.reconnecting"]
+        assert waits == [1, 2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_heard_of_a_feed_that_was_disposed_of() -> None:
+    async def scenario() -> None:
+        async def chatter(connection: ServerConnection) -> None:
+            for number in itertools.count():
+                await connection.send(msgspec.json.encode(print_of(number)).decode())
+                await asyncio.sleep(0)
+
+        async with a_venue(chatter) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: len(listener.heard.ids) > 3)
+            listener.subscription.dispose()
+            heard = len(listener.heard.inputs)
+            await feeds_ended()
+            assert len(listener.heard.inputs) == heard
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:99999", "ws://127.0.0.1:abc", "ws://a..b", "ws://[::1"])
+def test_an_address_with_a_port_or_a_host_that_is_none_ends_the_feed_with_a_sentence(url: str) -> None:
+    async def scenario() -> None:
+        async with listening_to(url) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.errors))
+            assert isinstance(listener.heard.errors[0], FeedFailed)
+
+    asyncio.run(scenario())
+
+
+def test_a_venue_on_this_machine_is_reached_past_every_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def scenario() -> None:
+        async with a_venue(says(print_of(1))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.ids) or DOWN in listener.heard.states)
+            assert listener.heard.ids == [1]
 
     asyncio.run(scenario())

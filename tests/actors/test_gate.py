@@ -363,3 +363,30 @@ def test_a_gate_works_with_a_journal_in_memory() -> None:
     gate.submit(Batch(1, [fact(1)]))
     assert gate.stop(PATIENCE_S)
     assert list(journal.entries) == [(1, [fact(1)])]
+
+
+# ---------------------------------------------------------------------------------------------- what gates fell over
+
+
+def test_exits_and_cancels_of_the_batch_that_finds_the_queue_full_still_go_out() -> None:
+    with a_gate(GateSettings(queue_batches=1, stall_s=1000.0)) as bench:
+        bench.hold()
+        bench.submit(1)
+        bench.submit(2, entry("a"), exit_of("b"), CancelOrder("c"))
+        assert [line for line in bench.finish() if line.startswith("sent")] == ["sent b", "sent c"]
+
+
+def test_the_durable_number_never_passes_an_input_that_the_journal_does_not_hold() -> None:
+    with a_gate(fails=lambda number: disk_full(number) if number == 2 else None) as bench:
+        for number in (1, 2, 3):
+            bench.submit(number)
+        bench.finish()
+        assert bench.gate.durable == 1
+
+
+def test_an_unforeseen_error_halts_the_gate_and_exits_still_go_out() -> None:
+    with a_gate(fails=lambda number: ValueError("I/O operation on closed file")) as bench:
+        bench.submit(1, entry("a"))
+        bench.submit(2, exit_of("b"))
+        assert bench.finish() == ["sent b", "closed"]
+        assert bench.told.kinds == ["journal"]

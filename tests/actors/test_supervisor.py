@@ -148,3 +148,16 @@ def test_every_restart_and_the_giving_up_is_logged_with_its_reason() -> None:
         ("child.restarted", "web", "end 2"),
         ("child.given_up", "web", "end 3"),
     ]
+
+
+def test_a_child_that_raises_is_restarted_like_one_that_ends() -> None:
+    class Raising(Child):
+        async def run(self) -> str:
+            if self.runs < 2:
+                self.runs += 1
+                raise OSError(24, "Too many open files")
+            return await super().run()
+
+    child = Raising(ends=0)
+    supervisor = run(child, within(5, 60.0))
+    assert supervisor.restarted == 2

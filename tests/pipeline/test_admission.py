@@ -352,7 +352,7 @@ def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
 ) -> None:
     admission = an_admission(wanted, collar_trades=collar_trades)
     last: dict[str, float] = {}
-    ids: set[tuple[str, int | str]] = set()
+    ids: set[tuple[str, int | str, int]] = set()
     for number, batch in enumerate(batches):
         coming = iter(batch)
         for event in admission.admit(batch, number * SECOND // 10):
@@ -368,8 +368,8 @@ def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
             if isinstance(event, Trade):
                 assert 0 < event.price < INFINITY
                 assert 0 <= event.size < INFINITY
-                assert event.id is None or (event.symbol, event.id) not in ids
-                ids |= {(event.symbol, event.id)} if event.id is not None else set()
+                assert event.id is None or (event.symbol, event.id, event.ts) not in ids
+                ids |= {(event.symbol, event.id, event.ts)} if event.id is not None else set()
                 if not -COLLAR <= event.price / last.setdefault(event.symbol, event.price) - 1 <= COLLAR:
                     came = [e for b in batches[: number + 1] for e in b]
                     trades = [e for e in came if isinstance(e, Trade) and e.symbol == event.symbol]
@@ -396,3 +396,24 @@ def test_what_enters_depends_on_nothing_that_comes_later(batches: list[list[Even
     prefix = [one.admit(batch, n) for n, batch in enumerate(batches)]
     whole = [other.admit(batch, n) for n, batch in enumerate([*batches, later])]
     assert repr(whole[: len(prefix)]) == repr(prefix)
+
+
+@pytest.mark.parametrize("price", [110.0, 90.0])
+def test_float_noise_does_not_put_a_price_at_the_bound_outside(price: float) -> None:
+    assert verdicts(an_admission(), tick(), tick(price)) == ["admitted", "admitted"]
+    assert verdicts(an_admission(), tick(), tick(2 * 100.0), *[tick(2 * price)] * 4)[-1] == "admitted"
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(0.01, 199_999.99), (99.99, 200.0), (1.0, 100.01)])
+def test_no_order_is_priced_from_a_stub_quote(bid: float, ask: float) -> None:
+    assert verdicts(an_admission(), tick(), Quote("A", START, bid, ask)) == ["admitted", CROSSED_QUOTE]
+
+
+def test_ids_that_begin_anew_later_are_no_duplicates() -> None:
+    assert verdicts(an_admission(), tick(id=1), tick(id=1, ts=START + SECOND)) == ["admitted", "admitted"]
+
+
+@pytest.mark.parametrize("ts", [1 << 63, 10**30])
+def test_a_time_beyond_every_calendar_is_implausible_also_as_the_first_word(ts: int) -> None:
+    admission = Admission(AdmissionSettings(), VenueClock())
+    assert verdicts(admission, tick(ts=ts), tick()) == [IMPLAUSIBLE_TIME, "admitted"]

@@ -207,3 +207,28 @@ def test_events_come_out_as_they_went_in_however_they_are_put_into_frames(
         as_array = data.draw(st.booleans())
         frames.append(b"[" + lines(chunk).replace(b"\n", b",") + b"]" if as_array else lines(chunk))
     assert decoded(*frames) == events
+
+
+@pytest.mark.parametrize(
+    "fields", [b'"ts":0', b'"ts":-5', b'"ts":5,"rate":0', b'"ts":5,"rate":-1', b'"ts":5,"rate":1e308']
+)
+def test_a_hello_of_an_impossible_time_or_rate_is_none(fields: bytes) -> None:
+    decoder = SimpleDecoder()
+    assert decoder.messages([b'{"type":"hello",' + fields + b"}"]) == []
+    assert decoder.hello is None
+
+
+def test_words_that_could_not_be_written_down_again_are_left_out() -> None:
+    torn = json.dumps("\ud800")
+    for event in decoded(wire(id=json.loads(torn)), wire(symbol=json.loads(torn))):
+        msgspec.json.encode(event)
+
+
+@pytest.mark.parametrize("deep", [b'{"a":' * 10_000 + b"1" + b"}" * 10_000, b'{"type":"trade","x":' + b"[" * 10_000])
+def test_depth_inside_an_object_is_refused_too(deep: bytes) -> None:
+    assert decoded(wire(), deep, wire()) == [*decoded(wire()), Refused(NOT_JSON), *decoded(wire())]
+
+
+def test_two_halves_of_a_trade_in_two_frames_are_no_trade() -> None:
+    one, two = b'{"type":"trade","symbol":"A","ts":1,', b'"price":1,"size":1}'
+    assert decoded(one, two) == [Refused(NOT_JSON)] * 2

@@ -479,3 +479,24 @@ def test_a_line_of_the_file_looks_to_people_as_it_did_on_the_terminal(tmp_path: 
     fact_log.see(opened())
     (shown,) = [logs.for_people(found) for found in logs.follow(found.path, wait=False)]
     assert re.sub(r"^\[[\d :-]+\]", "[time]", shown) == found.said[0]
+
+
+def test_what_was_written_just_before_a_rotation_is_not_lost(log: Log) -> None:
+    def at_once() -> None:
+        log.append(line(3))()
+        log.rotate()
+        log.append(line(4))()
+
+    assert log.then(at_once, log.append(line(5))).followed == [1, 2, 3, 4, 5]
+
+
+def test_a_line_cut_inside_a_character_is_left_out(log: Log) -> None:
+    log.append(b'{"ts":1,"message":"caf\xc3' + line(3) + line(4))()
+    assert [found["n"] for found in logs.follow(log.path, wait=False)] == [1, 2, 4]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_line_of_a_fact_is_flat(event: str, tmp_path: Path) -> None:
+    found = Logs(tmp_path, file_level="DEBUG")
+    fact_log.see(EVENTS[event])
+    assert not [name for name, value in found.lines[0].items() if isinstance(value, dict | list)]

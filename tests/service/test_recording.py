@@ -194,3 +194,11 @@ def test_a_replay_writes_the_same_files_every_time(tmp_path: Path) -> None:
     for name in ("signals.jsonl", "trades.jsonl", "summary.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert (tmp_path / "one" / "signals.jsonl").read_bytes()
+
+
+def test_what_cannot_be_written_down_ends_the_recording_and_not_the_trading(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), None)
+    recorder.write([Trade("\ud800", START, 1.0, 1.0)])
+    recorder.flush()
+    assert recorder.failed
+    recorder.close()

@@ -179,3 +179,36 @@ def test_a_bot_that_was_killed_does_not_answer_and_that_is_said(tmp_path: Path) 
     (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{port}"}}')
     with pytest.raises(UserError, match="does not answer"):
         running.send(tmp_path, "pause", "")
+
+
+def test_commands_reach_this_machine_past_every_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with a_dashboard(tmp_path) as dashboard:
+        running.send(tmp_path, "pause", "")
+        assert dashboard.taken
+
+
+def test_a_new_claim_forgets_a_bot_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "running.json").write_text('{"pid":1,"dashboard":"http://127.0.0.1:1"}')
+    with running.claim(tmp_path):
+        assert running.find(tmp_path) is None
+
+
+def test_somebody_else_on_the_port_of_a_killed_bot_is_no_bot(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(PATIENCE_S)
+
+        def talk() -> None:
+            caller, _ = other.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(b"SSH-2.0-other\r\n")
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{other.getsockname()[1]}"}}')
+        with pytest.raises(UserError, match="does not answer"):
+            running.send(tmp_path, "pause", "")
+        thread.join(PATIENCE_S)

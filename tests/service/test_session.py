@@ -21,6 +21,7 @@ from actors.feed import FeedSettings, WebSocketFeed
 from actors.gate import Batch, Gate
 from actors.journal import MemoryJournal
 from actors.messages import (
+    CancelOrder,
     Command,
     Fact,
     FeedChanged,
@@ -337,3 +338,20 @@ def test_a_recorded_live_session_decides_the_same_when_it_is_replayed(name: str,
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line, type=dict[str, Any]) for line in path.read_bytes().splitlines()]
+
+
+def test_a_cancel_that_states_no_fact_leaves_at_once_all_the_same() -> None:
+    session, witness = a_session(Outbox())
+    session.take([trade(1, says="LONG")])
+    session.take([Command("pause", at(2))])
+    session.take([Command("flatten", at(3))])  # paused already: nothing changes but the order is to be cancelled
+    assert [type(effect) for effect in witness.of("gate")[-1].effects] == [CancelOrder]
+
+
+def test_what_was_stated_before_the_core_failed_is_told() -> None:
+    session, witness = a_session()
+    nonsense: Any = None
+    with pytest.raises(AttributeError):
+        session.take([trade(0, says="LONG"), nonsense])
+    assert any(isinstance(fact, SignalRaised) for fact in witness.of("read"))
+    assert any(isinstance(fact, SignalRaised) for batch in witness.of("gate") for fact in batch.facts)

@@ -228,3 +228,13 @@ def test_everything_that_is_told_goes_through_the_pipe_and_comes_out_equal() -> 
     for message in told:
         reader.feed(writer.frame(message))
     assert [type(message) for message in reader.messages()] == [type(message) for message in told]
+
+
+def test_ticks_that_were_not_even_kept_are_counted_among_the_skipped() -> None:
+    bot = Bot()
+    for start in range(0, 30_000, 500):
+        bot.feed(*(trade(n / 1000) for n in range(start, start + 500)))
+    (seen,) = bot.told(TicksSeen)
+    assert len(seen.ticks) + seen.skipped == 30_000
+    (later,) = bot.feed(trade(60)).told(TicksSeen)
+    assert later.skipped == 0
