@@ -119,6 +119,15 @@ class Merged(Direct[Out]):
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Subscribe to each source in turn: where two speak at the same instant, the first in the list does first."""
         running = len(self._sources)
+        subscriptions: list[abc.DisposableBase] = []
+
+        def dispose() -> None:
+            for subscription in subscriptions:
+                subscription.dispose()
+
+        def failed(error: Exception) -> None:
+            dispose()  # the first error ends them all
+            observer.on_error(error)
 
         def completed() -> None:
             nonlocal running
@@ -126,15 +135,9 @@ class Merged(Direct[Out]):
             if not running:
                 observer.on_completed()
 
-        subscriptions = [
-            source.subscribe(observer.on_next, observer.on_error, completed, scheduler=scheduler)
-            for source in self._sources
-        ]
-
-        def dispose() -> None:
-            for subscription in subscriptions:
-                subscription.dispose()
-
+        for source in self._sources:
+            # One by one: a source may fail at once, and then those before it must be known.
+            subscriptions += [source.subscribe(observer.on_next, failed, completed, scheduler=scheduler)]
         return Disposable(dispose)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -249,3 +250,13 @@ def test_no_position_is_empty_or_negative(values: list[tuple[Any, ...]]) -> None
     book, _ = fold(values, "0")
     assert all(position.quantity > 0 for position in book.positions.open.values())
     assert all(fact.quantity > 0 for fact in book.of(PositionOpened) + book.of(PositionClosed))
+
+
+@pytest.mark.xfail(strict=True, reason="sums and products are cut to the 28 digits of the default decimal context")
+def test_money_is_exact_also_with_as_many_digits_as_a_price_and_a_size_can_have() -> None:
+    """A price has up to 15 digits, and a size such as a third of a share up to 17."""
+    book = (
+        Book().fill(BUY, "0.3333333333333333", "33.3344444444444").fill(SELL, "0.3333333333333333", "33.9988666666667")
+    )
+    pnl = Fraction("0.3333333333333333") * (Fraction("33.9988666666667") - Fraction("33.3344444444444"))
+    assert Fraction(book.positions.equity) == 10_000 + pnl
