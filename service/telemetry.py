@@ -33,6 +33,7 @@ from pipeline.events import SECOND, Quote, Trade
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
+_KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
 
 _SHOWN = (
     SignalRaised,
@@ -61,6 +62,8 @@ class Telemetry:
         self._inputs: deque[Input] = deque(maxlen=_KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
+        self._signals: deque[SignalRaised] = deque(maxlen=_KEPT_SIGNALS)
+        self._feed: FeedChanged | None = None  # the newest; it may be as old as the session
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
 
@@ -77,12 +80,17 @@ class Telemetry:
         """Take a fact, if it is one that the dashboard shows."""
         if isinstance(fact, _SHOWN):
             self._facts.append(fact)
-            if not isinstance(fact, BurstBlocked):
+            if isinstance(fact, SignalRaised):
+                self._signals.append(fact)
+            elif isinstance(fact, FeedChanged):
+                self._feed = fact
+            elif not isinstance(fact, BurstBlocked):
                 self._history.append(fact)
 
     def history(self) -> list[Any]:
         """Return what a web process has to know that starts in the middle of a session."""
-        return [self._session, *self._history, *self._gauges(), self._metrics()]
+        feed = [] if self._feed is None else [self._feed]
+        return [self._session, *self._signals, *self._history, *feed, *self._gauges(), self._metrics()]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""

@@ -238,3 +238,12 @@ def test_ticks_that_were_not_even_kept_are_counted_among_the_skipped() -> None:
     assert len(seen.ticks) + seen.skipped == 30_000
     (later,) = bot.feed(trade(60)).told(TicksSeen)
     assert later.skipped == 0
+
+
+def test_a_restarted_web_process_knows_the_feed_and_the_trades_however_many_signals_came_since() -> None:
+    bot = Bot().feed(FeedChanged(FeedState.LIVE, START), trade(0, says="LONG"), Command("flatten", at(1)))
+    bot.feed(*(trade(2 + second, says="LONG") for second in range(1500)))
+    history = bot.telemetry.history()
+    assert [message for message in history if isinstance(message, FeedChanged)] == [FeedChanged(FeedState.LIVE, START)]
+    assert [message for message in history if isinstance(message, PositionClosed)] == bot.session.trades
+    assert [message for message in history if isinstance(message, SignalRaised)][-1].signal.ts == at(1501)
