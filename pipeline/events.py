@@ -205,8 +205,19 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def readings(self) -> tuple[Reading, ...]:
-        """What each condition saw, in the order of the pipe."""
-        return tuple(Reading(c.name, c.value(self), c.threshold, c.passed(self)) for c in self.conditions)
+        """What each condition saw, in the order of the pipe.
+
+        It is looked at for show, also where the chain never asks: a condition that raises is left out, and costs nobody
+        anything. Where the chain does ask, it raises there, and fails that chain.
+        """
+        readings = []
+        for condition in self.conditions:
+            try:
+                reading = Reading(condition.name, condition.value(self), condition.threshold, condition.passed(self))
+            except Exception:  # an author's function may raise anything
+                continue
+            readings.append(reading)
+        return tuple(readings)
 
     @property
     def passed(self) -> bool:

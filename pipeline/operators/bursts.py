@@ -43,8 +43,8 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
     def learn(frame: Frame) -> None:
         nonlocal known, up, down, direct, gates
         known = frame.conditions
-        gates = tuple((1 << i, c) for i, c in enumerate(c for c in known if c.direction is None))
         directed = next((c for c in known if c.direction is not None), None)
+        gates = tuple((1 << i, c) for i, c in enumerate(c for c in known if c is not directed))
         if directed is None:
             up, down, direct = _LEAST, -_LEAST, None
         elif directed.name == "momentum":

@@ -116,7 +116,6 @@ def test_without_a_momentum_condition_a_tick_points_wherever_the_price_moved() -
     assert [signal.side for signal in outputs(op.bursts(), values)] == [Side.LONG, Side.SHORT]
 
 
-@pytest.mark.xfail(strict=True, reason="every condition that could give a direction is left out of those to be met")
 def test_a_second_momentum_condition_must_be_met_as_well() -> None:
     pipe: Pipe = lambda s: s.pipe(op.momentum(0.0005), op.momentum(0.5), op.bursts())  # noqa: E731
     assert [frame.passed for frame in outputs(chain(op.momentum(0.0005), op.momentum(0.5)), [look(1)])] == [False]
