@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from actors import executor as executors
 from actors.actor import UnknownMessage
 from actors.executor import Executor
 from actors.messages import (
@@ -383,3 +384,13 @@ def test_facts_of_a_trade_come_in_the_order_of_their_causes() -> None:
         "PositionClosed",
     ]
     assert isinstance(session.facts[-1], PositionClosed)
+
+
+def test_the_memory_of_orders_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "REMEMBERED_ORDERS", 3)
+    session = Session(risk=RiskSettings(cooldown_trades_after_loss=0))
+    for n in range(20):
+        session.feed(trade(n, says="LONG"), trade(n + 0.5, 102))
+    executor = session.core.executor
+    assert len(session.trades) == 20
+    assert (len(executor._finished), len(executor._attempts), len(executor.working)) == (3, 3, 0)

@@ -263,8 +263,13 @@ def test_exits_that_failed_fall_silent_with_their_position(merge: Any) -> None:
     assert lane.watched._observers == ()
 
 
-def test_exits_that_cannot_be_composed_leave_the_position_with_the_default_ones() -> None:
-    session = Session(exits=raising).feed(trade(0, says="LONG"), trade(1, 102))
+def throwing(held: Any, market: Any) -> Any:
+    return reactivex.throw(Mistake("at once"))
+
+
+@pytest.mark.parametrize("exits", [raising, throwing])
+def test_exits_that_cannot_be_composed_leave_the_position_with_the_default_ones(exits: Any) -> None:
+    session = Session(exits=exits).feed(trade(0, says="LONG"), trade(1, 102))
     assert [fact.symbol for fact in session.of(ChainFailed)] == ["A"]
     assert session.exits == ["TP"]
 

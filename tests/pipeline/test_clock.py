@@ -357,6 +357,21 @@ def test_actions_that_set_each_other_off_without_end_are_a_fault(monkeypatch: py
         symbol_clock().schedule(twice)
 
 
+def test_what_a_timer_raises_goes_to_whoever_asked_and_else_to_the_caller() -> None:
+    def failing() -> None:
+        raise RuntimeError("an author's mistake")
+
+    scheduler = symbol_clock()
+    scheduler.at(at(1), failing)
+    with pytest.raises(RuntimeError, match="an author's mistake"):
+        scheduler.clock.advance(at(1))
+    faults: list[Exception] = []
+    scheduler.on_fault = faults.append
+    scheduler.at(at(2), failing)
+    scheduler.clock.advance(at(2))
+    assert [str(fault) for fault in faults] == ["an author's mistake"]
+
+
 def test_another_scheduler_is_replaced_by_a_clock_that_nobody_watches() -> None:
     scheduler = symbol_clock()
     assert SymbolClock.of(scheduler) is scheduler

@@ -84,6 +84,11 @@ def test_a_frame_passes_with_a_direction_and_every_condition_met() -> None:
     assert not frame(momentum=0.0).given(always("a")).passed
 
 
+def test_a_reading_that_cannot_be_computed_is_left_out() -> None:
+    broken = Condition("broken", "NO_BROKEN", 1.0, lambda f: 1 / 0, lambda f: True)
+    assert [reading.name for reading in frame().given(broken).given(always("a")).readings] == ["a"]
+
+
 def test_a_condition_makes_a_new_frame_and_leaves_the_old_one() -> None:
     bare = frame()
     with_one = bare.given(always("a", passed=False))

@@ -10,7 +10,8 @@ from reactivex import Observable, operators as ops
 
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
-from pipeline.events import BurstEnded, BurstStarted, Frame, Side, Signal, Trade
+from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Side, Signal, Trade
+from pipeline.operators.condition import given as given_condition
 from tests.support.frames import frame
 from tests.support.market import at, trade
 from tests.support.streams import (
@@ -120,6 +121,23 @@ def test_a_second_momentum_condition_must_be_met_as_well() -> None:
     pipe: Pipe = lambda s: s.pipe(op.momentum(0.0005), op.momentum(0.5), op.bursts())  # noqa: E731
     assert [frame.passed for frame in outputs(chain(op.momentum(0.0005), op.momentum(0.5)), [look(1)])] == [False]
     assert outputs(pipe, [look(1)]) == []
+
+
+def test_a_condition_of_one_s_own_may_give_the_direction() -> None:
+    """Against the move, for one: whoever bets on a return."""
+    against = Condition(
+        name="against",
+        reason="NO_MOVE",
+        threshold=0.0,
+        value=lambda f: f.momentum,
+        passed=lambda f: f.momentum != 0,
+        direction=lambda f: (f.momentum < 0) - (f.momentum > 0),
+    )
+    values = [look(1), look(0), look(-1)]
+    assert [signal.side for signal in outputs(chain(given_condition(against), op.bursts()), values)] == [
+        Side.SHORT,
+        Side.LONG,
+    ]
 
 
 def test_exactly_the_threshold_points_with_float_noise_forgiven() -> None:
