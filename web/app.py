@@ -154,7 +154,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
         # A ping is written beside what the hub writes, so it must not come while a sending may still be under way.
         ping_s = max(15.0, 2 * settings.write_timeout_s)
         async with sse_response(request, send_timeout=settings.write_timeout_s, ping_interval=ping_s) as response:
-            await hub.serve(response, abort)
+            await hub.serve(response, request.transport, abort)
     finally:
         hub.release()
     return response
