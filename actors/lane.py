@@ -140,6 +140,8 @@ class Lane:
         """Take what an exit says."""
         if not isinstance(wish, ExitSignal):
             raise TypeError(f"an exit must give an ExitSignal, not a {type(wish).__name__}")
+        if wish.symbol != self.symbol:
+            raise ValueError(f"an exit of {self.symbol} must leave {self.symbol}, not {wish.symbol}")
         self._on_exit(wish)
 
     def _see_frame(self, frame: Frame) -> None:

@@ -281,7 +281,6 @@ def test_an_exit_that_says_something_else_stops_its_own_chain_only() -> None:
     assert session.exits == ["TP"]
 
 
-@pytest.mark.xfail(strict=True, reason="an exit names the symbol to leave, and nobody looks whether it is its own")
 def test_an_exit_cannot_close_another_symbol_s_position() -> None:
     def stray(held: Any, market: Any) -> Any:
         return market.ticks.pipe(pushing(lambda tick: ExitSignal("B", "MINE")))
