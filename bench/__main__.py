@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench import latency, memory, operators, replay, symbols, throughput
 from bench.options import Options
-from bench.results import ROOT, Machine, Number, Report, Result, shown
+from bench.results import ROOT, Machine, Number, Report, Result, cpu_times, shown
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "replay": replay.measure,
@@ -46,14 +46,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = Options(Path(folder), fused if fused.is_file() else None, given.quick)
         for name in given.only or BENCHMARKS:
             console.print(f"measuring {name} ...", style="dim")
-            began = time.perf_counter()
-            result = BENCHMARKS[name](options)
-            results.append(msgspec.structs.replace(result, seconds=round(time.perf_counter() - began, 1)))
-            console.print(_table(results[-1]))
+            result = _timed(name, options)
+            results.append(result)
+            console.print(_table(result))
             console.print(result.about + "\n", style="dim", highlight=False)
     Report(machine, given.quick, results).write(given.json)
     console.print(f"written: {given.json}", highlight=False)
     return 0
+
+
+def _timed(name: str, options: Options) -> Result:
+    """Run one benchmark, and note what it took and what the machine did not give it."""
+    began = time.perf_counter()
+    stolen, total = cpu_times()
+    result = BENCHMARKS[name](options)
+    stolen_now, total_now = cpu_times()
+    return msgspec.structs.replace(
+        result,
+        seconds=round(time.perf_counter() - began, 1),
+        stolen=round((stolen_now - stolen) / max(1, total_now - total), 3),
+    )
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -77,7 +89,8 @@ def _describe(machine: Machine) -> str:
 
 
 def _table(result: Result) -> Table:
-    table = Table(title=f"{result.name} ({result.seconds:g} s)", title_justify="left", show_edge=False)
+    stolen = f", {result.stolen:.1%} of the CPUs stolen by the host" if result.stolen else ""
+    table = Table(title=f"{result.name} ({result.seconds:g} s{stolen})", title_justify="left", show_edge=False)
     table.add_column("what")
     table.add_column("measured", justify="right")
     table.add_column("unit", style="dim")
