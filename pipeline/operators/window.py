@@ -64,12 +64,13 @@ def _window(
     lows: deque[Trade] = deque()  # rising prices: the first is the window's lowest
     most = 0.0  # the largest volume since the sums were last taken anew
     volume = notional = 0.0  # sums over `ticks` of size and of price x size
+    newest = 0.0  # the last tick's price
     warm_from = 0  # since when the window has not been empty
     oldest = _NO_TICK  # the window's first, once it has one
     left = 0  # ticks that left since the sums were last taken anew
 
     def on_next(tick: Trade) -> None:
-        nonlocal volume, most, notional, warm_from, oldest, left
+        nonlocal volume, most, notional, newest, warm_from, oldest, left
         ts = tick.ts
         price = tick.price
         start = ts - span
@@ -99,18 +100,25 @@ def _window(
             volume = most = notional = 0.0
         others_volume = volume
         others_notional = notional
-        append(tick)
         size = tick.size
         volume += size
         if volume > most:
             most = volume
         notional += size * price
-        while highs and highs[-1].price <= price:
-            highs.pop()
-        highs.append(tick)
-        while lows and lows[-1].price >= price:
-            lows.pop()
-        lows.append(tick)
+        # The newest tick is the last of both, so that the next one can shorten only one of them.
+        if price == newest and ticks:
+            highs[-1] = lows[-1] = tick
+        else:
+            if price > newest:
+                while highs and highs[-1].price <= price:
+                    highs.pop()
+            else:
+                while lows and lows[-1].price >= price:
+                    lows.pop()
+            highs.append(tick)
+            lows.append(tick)
+        newest = price
+        append(tick)
         count = len(ticks)
         oldest_price = oldest.price
         emit(
