@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from operator import ge, le, lt
 from typing import Any
 
 from reactivex import Observable
@@ -102,14 +104,12 @@ def given(requirement: Condition) -> Operator[Frame, Frame]:
 def _test(
     name: str, at_least: float | None, at_most: float | None, more_than: float | None
 ) -> tuple[float, Callable[[float], bool]]:
+    # The bound comes first: partial(le, 2)(value) is 2 <= value, without a call of Python's own.
     bounds = [b for b in (at_least, at_most, more_than) if b is not None]
     if len(bounds) != 1:
         raise ValueError(f"condition {name!r}: give exactly one of at_least, at_most and more_than")
     if at_least is not None:
-        floor = at_least - EPSILON
-        return at_least, lambda value: value >= floor
+        return at_least, partial(le, at_least - EPSILON)
     if at_most is not None:
-        ceiling = at_most + EPSILON
-        return at_most, lambda value: value <= ceiling
-    strict = bounds[0] + EPSILON
-    return bounds[0], lambda value: value > strict
+        return at_most, partial(ge, at_most + EPSILON)
+    return bounds[0], partial(lt, bounds[0] + EPSILON)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from pipeline.events import Frame
 from pipeline.operators.condition import condition
 from pipeline.operators.lift import Operator
@@ -9,4 +11,4 @@ from pipeline.operators.lift import Operator
 
 def volatility_guard(threshold: float) -> Operator[Frame, Frame]:
     """Require that the window's highest price is at least `threshold` (a fraction) above its lowest."""
-    return condition("volatility_guard", lambda frame: frame.range, at_least=threshold, reason="NO_VOLATILITY")
+    return condition("volatility_guard", attrgetter("range"), at_least=threshold, reason="NO_VOLATILITY")

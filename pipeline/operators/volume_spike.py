@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from pipeline.events import Frame
 from pipeline.operators.condition import condition
 from pipeline.operators.lift import Operator
@@ -9,4 +11,4 @@ from pipeline.operators.lift import Operator
 
 def volume_spike(multiplier: float) -> Operator[Frame, Frame]:
     """Require a size of more than `multiplier` times the mean size of the other ticks in the window."""
-    return condition("volume_spike", lambda frame: frame.volume_ratio, more_than=multiplier, reason="NO_VOLUME_SPIKE")
+    return condition("volume_spike", attrgetter("volume_ratio"), more_than=multiplier, reason="NO_VOLUME_SPIKE")
