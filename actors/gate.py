@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Meta
 
 from actors.journal import Journal
-from actors.messages import CancelOrder, Fact, SubmitOrder
+from actors.messages import CancelOrder, Fact, LookUpOrder, SubmitOrder
 
-Effect = SubmitOrder | CancelOrder
+Effect = SubmitOrder | CancelOrder | LookUpOrder
 
 
 class Broker(Protocol):

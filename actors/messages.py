@@ -100,18 +100,31 @@ class FeedChanged(msgspec.Struct, frozen=True, tag="feed", tag_field="type"):
 
 
 class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="type"):
-    """Send a market order. `id` is a pure function of its cause, so that a retry cannot buy twice."""
+    """Send an order: at market, unless it has a limit or a stop price (money, never both).
+
+    `id` is a pure function of its cause, so that a retry cannot buy twice. Without `rests`, the venue drops what is
+    left of the order at the end of the day; with it, the order stays until it is canceled.
+    """
 
     id: str
     symbol: str
     side: OrderSide
     quantity: Decimal
     decision: str
-    leg: str  # "entry" or "exit"
+    leg: str  # "entry", "exit", or "stop": the protective stop that rests at the venue
     reason: str = ""  # an exit's reason
+    limit: Decimal | None = None  # never buy above it, never sell below it
+    stop: Decimal | None = None  # sleeps until the price gets there, then trades at market
+    rests: bool = False
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag="cancel_order", tag_field="type"):
+    id: str
+
+
+class LookUpOrder(msgspec.Struct, frozen=True, tag="look_up_order", tag_field="type"):
+    """Ask the venue what it knows of an order: what was said of it does not suffice."""
+
     id: str
 
 

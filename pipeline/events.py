@@ -91,6 +91,24 @@ class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused", tag_field="t
     reason: str
 
 
+class TradingStatus(msgspec.Struct, frozen=True, gc=False, tag="trading_status", tag_field="type"):
+    """The venue stopped or resumed trading in a symbol."""
+
+    ts: int
+    symbol: str
+    halted: bool
+    reason: str = ""
+
+
+class PriceBand(msgspec.Struct, frozen=True, gc=False, tag="price_band", tag_field="type"):
+    """The prices between which a symbol may trade from now on (limit up, limit down)."""
+
+    ts: int
+    symbol: str
+    low: float
+    high: float
+
+
 class Candle(msgspec.Struct, frozen=True, gc=False):
     """One closed candle of whole seconds; a candle without trades closes at the last price."""
 

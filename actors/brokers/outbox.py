@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.actor import UnknownMessage
 from actors.gate import Effect
-from actors.messages import CancelOrder, SubmitOrder
+from actors.messages import CancelOrder, LookUpOrder, SubmitOrder
 
 
 class Outbox:
@@ -14,7 +14,7 @@ class Outbox:
         self.effects: list[Effect] = []
 
     def receive(self, message: object) -> None:
-        if not isinstance(message, SubmitOrder | CancelOrder):
+        if not isinstance(message, SubmitOrder | CancelOrder | LookUpOrder):
             raise UnknownMessage(self, message)
         self.effects.append(message)
 
