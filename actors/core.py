@@ -18,16 +18,19 @@ from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
 from actors.messages import ChainFailed, Command, Execution, Fact, FeedChanged, OrderRejected
 from actors.metrics import Metrics
+from actors.orders import CancelRefused, OrderMissing, OrderReport, Report, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk, RiskSettings
 from pipeline.clock import RANK_DAY, InputClock
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 
-Input = Trade | Quote | Clock | Gap | Refused | Command | FeedChanged | Execution | OrderRejected
+Input = Trade | Quote | Clock | Gap | Refused | Command | FeedChanged | Execution | OrderRejected | Report
 
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
+
+_OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused
 
 
 class CoreSettings(msgspec.Struct, frozen=True):
@@ -122,6 +125,9 @@ class Core:
     def tell(self, actor: Actor, message: object) -> None:
         self._mailbox.append((actor, message))
 
+    def wake(self, actor: Actor, message: object, after_s: float) -> None:
+        self.clock.at(self.clock.now + round(after_s * SECOND), lambda: self.tell(actor, message))
+
     def publish(self, fact: Fact) -> None:
         self.metrics.see(fact)
         self._on_fact(fact)
@@ -202,7 +208,7 @@ class Core:
             for lane in self.lanes.values():
                 if event.symbol is None or event.symbol == lane.symbol:
                     lane.restart()
-        elif isinstance(event, Execution | OrderRejected):
+        elif isinstance(event, _OrderNews):
             self._move_now(event.ts)
             self.tell(self.executor, event)
         else:

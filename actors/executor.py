@@ -1,4 +1,4 @@
-"""Executor: turns approved signals and wishes to exit into orders, and guards what was filled."""
+"""Executor: turns approved signals and wishes to exit into orders, sees them through, and guards what was filled."""
 
 from __future__ import annotations
 
@@ -9,141 +9,402 @@ import msgspec
 from reactivex import abc
 
 from actors.actor import Actor, Context, UnknownMessage
+from actors.blotter import REMEMBERED_ORDERS, Blotter, Order
 from actors.messages import (
     CancelOrder,
     Execution,
+    ExitReason,
+    LookUpOrder,
+    OrderChanged,
     OrderRejected,
     OrderSide,
+    OrderStatus,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
     SubmitOrder,
 )
-from actors.positions import Fill, Positions
-from actors.risk import CancelEntries, CloseAll, Enter
-from pipeline.events import Side
+from actors.orders import OVER, CancelRefused, OrderEvent, OrderMissing, OrderReport, SubmitUnanswered
+from actors.positions import Fill, Position, Positions
+from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
+from actors.risk import CancelEntries, CloseAll, Enter, Mismatch, OrderOver
+from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
 
 Guard = Callable[[Held], abc.DisposableBase]
 """Subscribes the exits of a position; what it returns is disposed of when the position is closed."""
 
+AT_ONCE = frozenset((ExitReason.SL, ExitReason.HALT, ExitReason.FLATTEN, ExitReason.NO_STOP, ExitReason.CLOSE))
+"""Reasons for which an exit does not wait for a better price than the market's."""
 
-REMEMBERED_ORDERS = 10_000  # finished ones, for reports that come late
+_CANCELABLE = frozenset((OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED))
+
+STOP_TRIES = 3  # a position for which the venue refuses so many protective stops is closed
+_MOST_RETRY_S = 30.0
 
 
-class WorkingOrder(msgspec.Struct):
-    """An order that the broker has not finished with."""
+class Due(msgspec.Struct, frozen=True):
+    """A time-out: an order was in the same state (`changes`) for that long."""
 
-    order: SubmitOrder
-    filled: Decimal = Decimal(0)
-    executions: set[str] = msgspec.field(default_factory=set)  # ids of those counted in `filled`
+    kind: str  # "answer", "entry", "reprice", "cancel" or "look up"
+    order: str
+    changes: int
+
+
+class Pursue(msgspec.Struct, frozen=True):
+    """Look at what a symbol's position needs."""
+
+    symbol: str
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """The time of waiting after a refusal is over: try again."""
+
+    symbol: str
+
+
+class Wish(msgspec.Struct):
+    """A position is to be closed: why, and how often that was tried."""
+
+    reason: str
+    tries: int = 0
+    at_once: bool = False
 
 
 class Executor:
-    """The actor that owns the working orders.
+    """The actor that owns the orders.
 
-    A position has at most one exit order at a time. Order ids are made of their cause, so the same input can
-    never buy twice.
+    What a position needs follows from what is: a wish to exit takes the entry and the protective stop back first,
+    then sends one exit order at a time, for what is still held; without a wish, a stop rests for exactly what is
+    held. That is looked at anew after every report and time-out, so no order of news can lead astray. Order ids
+    are made of their cause: the same input can never buy twice.
+
+    `style` says how orders are priced and how long they may take. Without one the broker fills at once: orders go
+    out at market, nothing rests, and there is nothing to wait for.
     """
 
-    def __init__(self, context: Context, positions: Positions, book: str, guard: Guard) -> None:
+    def __init__(
+        self, context: Context, positions: Positions, book: str, guard: Guard, style: OrderSettings | None = None
+    ) -> None:
         self._context = context
         self._positions = positions
         self._book = book
         self._guard = guard
+        self._style = style
         self._guards: dict[str, abc.DisposableBase] = {}
         self._attempts: dict[str, int] = {}  # orders by cause, so that a second attempt has an id of its own
-        self._finished: dict[str, SubmitOrder] = {}  # oldest first: a report may come after the order was done with
-        self.working: dict[str, WorkingOrder] = {}
+        self._wishes: dict[str, Wish] = {}
+        self._refused: dict[str, int] = {}  # orders of a position that the venue refused in a row, by symbol
+        self.blotter = Blotter()
         self.broker: Actor | None = None
         self.risk: Actor | None = None
 
     def receive(self, message: object) -> None:
-        if isinstance(message, Execution):
-            self._on_execution(message)
-        elif isinstance(message, ExitSignal):
-            self._exit(message.symbol, message.reason)
-        elif isinstance(message, Enter):
-            side = OrderSide.BUY if message.signal.side is Side.LONG else OrderSide.SELL
-            self._submit(message.signal.symbol, side, message.quantity, message.decision, "entry", "")
-        elif isinstance(message, PositionOpened):
-            self._on_opened(message)
-        elif isinstance(message, PositionClosed):
-            self._dispose(message.symbol)
-        elif isinstance(message, CloseAll):
-            self._cancel_entries()
-            for symbol in sorted(self._positions.open, key=lambda s: self._context.instrument(s).index):
-                self._exit(symbol, message.reason)
-        elif isinstance(message, CancelEntries):
-            self._cancel_entries()
-        elif isinstance(message, OrderRejected):
-            self._on_rejected(message)
-        else:
-            raise UnknownMessage(self, message)
+        match message:
+            case Execution():
+                self._on_execution(message)
+            case ExitSignal():
+                self._wish(message.symbol, message.reason)
+            case Enter():
+                self._enter(message)
+            case PositionOpened():
+                self._on_opened(message)
+            case PositionClosed():
+                self._on_closed(message)
+            case OrderReport():
+                self._on_report(message)
+            case Pursue():
+                self._pursue(message.symbol)
+            case Due():
+                self._on_due(message)
+            case Retry():
+                self._refused[message.symbol] = abs(self._refused.get(message.symbol, 0))
+                self._pursue(message.symbol)
+            case CloseAll():
+                self._close_all(message)
+            case CancelEntries():
+                self._cancel_entries()
+            case OrderRejected():
+                self._on_rejected(message)
+            case SubmitUnanswered() | CancelRefused():
+                self._on_unanswered(message)
+            case OrderMissing():
+                self._on_missing(message)
+            case _:
+                raise UnknownMessage(self, message)
+
+    def is_working(self, symbol: str) -> bool:
+        """Whether an order of `symbol` is still on its way."""
+        return any(entry.order.symbol == symbol for entry in self.blotter.working.values())
+
+    # ---------------------------------------------------------------------------------------- wishes
+
+    def _enter(self, message: Enter) -> None:
+        side = OrderSide.BUY if message.signal.side is Side.LONG else OrderSide.SELL
+        symbol = message.signal.symbol
+        limit = entry_limit(self._style, self._context.instrument(symbol), side) if self._style else None
+        entry = self._submit(symbol, side, message.quantity, message.decision, "entry", limit=limit)
+        if self._style is not None:
+            self._expect(entry, "entry", self._style.entry_timeout_s)
+
+    def _wish(self, symbol: str, reason: str) -> None:
+        if symbol not in self._positions.open:
+            return
+        wish = self._wishes.get(symbol)
+        if wish is None:
+            wish = self._wishes[symbol] = Wish(reason)
+        if reason in AT_ONCE:
+            self._hasten(symbol, wish, reason)
+        self._pursue(symbol)
+
+    def _hasten(self, symbol: str, wish: Wish, reason: str) -> None:
+        """Leave at market now, whatever was waited for."""
+        wish.at_once = True
+        self._refused.pop(symbol, None)
+        exits = [entry for entry in self.blotter.of(symbol) if entry.order.leg == "exit"]
+        if not exits:
+            wish.reason = reason
+        for entry in exits:
+            if entry.order.limit is not None:
+                self._cancel(entry)
+
+    def _close_all(self, message: CloseAll) -> None:
+        self._cancel_entries()
+        for symbol in sorted(self._positions.open, key=lambda s: self._context.instrument(s).index):
+            self._wish(symbol, message.reason)
+
+    def _cancel_entries(self) -> None:
+        """Cancel what would open a position; an exit under way is what closing needs."""
+        for entry in list(self.blotter.working.values()):
+            if entry.order.leg == "entry":
+                self._cancel(entry)
+
+    # --------------------------------------------------------------------------------- what a position needs
+
+    def _pursue(self, symbol: str) -> None:
+        """Do the next thing that the position of `symbol` needs, if it is not being done already."""
+        position = self._positions.open.get(symbol)
+        working = self.blotter.of(symbol)
+        if position is None:
+            self._wishes.pop(symbol, None)
+            self._refused.pop(symbol, None)
+            for entry in working:
+                if entry.order.leg != "entry":
+                    self._cancel(entry)  # there is nothing left for it to close
+        elif (wish := self._wishes.get(symbol)) is not None:
+            exits = [entry for entry in working if entry.order.leg == "exit"]
+            others = [entry for entry in working if entry.order.leg != "exit"]
+            for entry in others:
+                self._cancel(entry)
+            if not exits and not others and not self._waits(symbol):
+                self._leave(position, wish)
+        elif self._style is not None and not self._waits(symbol):
+            self._protect(position, working, self._style)
+
+    def _leave(self, position: Position, wish: Wish) -> None:
+        """Send one exit order for what is held: at a price first, at market if that did not help or may not wait."""
+        side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
+        style = self._style
+        limit = None
+        if style is not None and not wish.at_once and wish.tries <= style.reprices:
+            limit = exit_limit(style, self._context.instrument(position.symbol), side)
+        wish.tries += 1
+        entry = self._submit(
+            position.symbol, side, position.quantity, position.decision, "exit", wish.reason, limit=limit
+        )
+        if style is not None and limit is not None:
+            self._expect(entry, "reprice", style.reprice_s)
+
+    def _protect(self, position: Position, working: list[Order], style: OrderSettings) -> None:
+        """Keep one stop at the venue, for exactly what is held."""
+        if any(entry.order.leg != "stop" for entry in working):
+            return  # the entry is not done: the stop comes when it is, so that no two orders cross each other
+        if not working:
+            side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
+            price = protective_stop(style, position.entry_price, side)
+            self._submit(
+                position.symbol, side, position.quantity, position.decision, "stop", ExitReason.STOP, stop=price
+            )
+        for entry in working:
+            if entry.open != position.quantity:
+                self._cancel(entry)
+
+    def _waits(self, symbol: str) -> bool:
+        """Whether a time of waiting after a refusal is not over."""
+        return self._refused.get(symbol, 0) < 0
 
     # ------------------------------------------------------------------------------------------ orders
 
-    def _exit(self, symbol: str, reason: str) -> None:
-        position = self._positions.open.get(symbol)
-        if position is None or any(w.order.symbol == symbol and w.order.leg == "exit" for w in self.working.values()):
-            return
-        side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
-        self._submit(symbol, side, position.quantity, position.decision, "exit", reason)
-
-    def _submit(self, symbol: str, side: OrderSide, quantity: Decimal, decision: str, leg: str, reason: str) -> None:
+    def _submit(
+        self,
+        symbol: str,
+        side: OrderSide,
+        quantity: Decimal,
+        decision: str,
+        leg: str,
+        reason: str = "",
+        *,
+        limit: Decimal | None = None,
+        stop: Decimal | None = None,
+    ) -> Order:
         cause = f"{self._book}.{decision}.{symbol}.{leg}"
         attempt = self._attempts[cause] = self._attempts.get(cause, 0) + 1
         if len(self._attempts) > REMEMBERED_ORDERS:
             del self._attempts[next(iter(self._attempts))]
-        order = SubmitOrder(f"{cause}.{attempt}", symbol, side, quantity, decision, leg, reason)
-        self.working[order.id] = WorkingOrder(order)
+        order = SubmitOrder(
+            f"{cause}.{attempt}", symbol, side, quantity, decision, leg, reason, limit, stop, rests=stop is not None
+        )
+        entry = self.blotter.add(order)
         self._context.publish(OrderSubmitted(order, self._context.now, self._context.input))
         self._context.tell(self._broker(), order)
+        if self._style is not None:
+            self._expect(entry, "answer", self._style.answer_timeout_s)
+        return entry
 
-    def _cancel_entries(self) -> None:
-        """Cancel what would open a position; an exit under way is what closing needs."""
-        for working in self.working.values():
-            if working.order.leg == "entry":
-                self._context.tell(self._broker(), CancelOrder(working.order.id))
+    def _cancel(self, entry: Order) -> None:
+        """Take an order back; one that the venue did not cancel, not sooner than after a while again."""
+        entry.unwanted = True
+        if entry.status not in _CANCELABLE:
+            return
+        now = self._context.now
+        if now < entry.cancel_at:
+            self._expect(entry, "cancel", (entry.cancel_at - now) / SECOND)
+            return
+        self._change(entry, OrderEvent.CANCEL)
+        self._context.tell(self._broker(), CancelOrder(entry.id))
+        if self._style is not None:
+            entry.cancel_at = now + round(self._style.look_up_s * SECOND)
+            self._expect(entry, "answer", self._style.answer_timeout_s)
 
-    def is_working(self, symbol: str) -> bool:
-        """Whether an order of `symbol` is still on its way."""
-        return any(working.order.symbol == symbol for working in self.working.values())
-
-    def _finish(self, order_id: str) -> None:
-        working = self.working.pop(order_id, None)
-        if working is not None:
-            self._finished[order_id] = working.order
-            if len(self._finished) > REMEMBERED_ORDERS:
-                del self._finished[next(iter(self._finished))]
+    def _expect(self, entry: Order, kind: str, within_s: float) -> None:
+        """Be told if the order is still in the same state after so many seconds."""
+        self._context.wake(self, Due(kind, entry.id, entry.changes), within_s)
 
     def _broker(self) -> Actor:
         if self.broker is None:
             raise RuntimeError("the executor was wired without a broker")
         return self.broker
 
+    # --------------------------------------------------------------------------------------- time-outs
+
+    def _on_due(self, due: Due) -> None:
+        entry = self.blotter.working.get(due.order)
+        if entry is None:
+            return
+        if due.kind in ("entry", "reprice"):
+            self._cancel(entry)  # whatever became of it since: it had its time
+        elif entry.changes != due.changes:
+            return
+        elif due.kind == "cancel":
+            self._cancel(entry)
+        elif due.kind == "answer" and entry.status in (OrderStatus.SUBMITTED, OrderStatus.CANCEL_PENDING):
+            self._lose(entry, "no answer")
+        elif due.kind == "look up" and entry.status is OrderStatus.UNKNOWN:
+            self._look_up(entry)
+
+    def _lose(self, entry: Order, reason: str) -> None:
+        """The order's state is unknown: ask, and send nothing in its place until there is an answer."""
+        if entry.status not in OVER and entry.status is not OrderStatus.UNKNOWN:
+            entry.lost_at = self._context.now
+            self._change(entry, OrderEvent.LOSE, reason)
+            self._look_up(entry)
+
+    def _look_up(self, entry: Order) -> None:
+        self._context.tell(self._broker(), LookUpOrder(entry.id))
+        if self._style is not None:
+            self._expect(entry, "look up", self._style.look_up_s)
+
     # ----------------------------------------------------------------------------------------- reports
 
     def _on_execution(self, execution: Execution) -> None:
-        working = self.working.get(execution.order)
-        if working is not None:
-            order = working.order
-            if execution.id not in working.executions:
-                working.executions.add(execution.id)
-                working.filled += execution.quantity
-            if working.filled >= order.quantity:
-                self._finish(order.id)
-        elif execution.order in self._finished:
-            order = self._finished[execution.order]  # late, or twice: positions count each execution once
-        else:
+        entry = self.blotter.execute(execution)
+        if entry is None:
             return  # of an order that is none of ours
+        order = entry.order
         self._context.tell(self._positions, Fill(execution, order.decision, order.reason))
 
+    def _on_report(self, report: OrderReport) -> None:
+        entry = self.blotter.get(report.order)
+        if entry is None:
+            self._tell_risk(Mismatch((f"order {report.order or report.venue_id} of {report.symbol} is not ours",)))
+            return
+        before, filled = entry.status, entry.filled
+        execution = self.blotter.execution(entry, report)
+        if execution is not None:
+            self._on_execution(execution)
+        self.blotter.see(entry, report)
+        if entry.status is not before or entry.filled != filled:
+            self._publish(entry, before, report.reason)
+            if entry.status in OVER and before not in OVER:
+                self._over(entry, report.reason)
+        if entry.unwanted or before in OVER:
+            self._cancel(entry)  # also one that turned up after it was given up
+        self._context.tell(self, Pursue(report.symbol))
+
     def _on_rejected(self, report: OrderRejected) -> None:
-        self._finish(report.order)
-        self._context.publish(report)
+        entry = self.blotter.get(report.order)
+        if entry is None or entry.status in OVER:
+            return
+        self.blotter.move(entry, OrderEvent.REJECT)
+        self._over(entry, report.reason)
+
+    def _on_unanswered(self, report: SubmitUnanswered | CancelRefused) -> None:
+        entry = self.blotter.working.get(report.order)
+        if entry is not None:
+            self._lose(entry, report.reason)
+
+    def _on_missing(self, report: OrderMissing) -> None:
+        """Believe that an order is not there once it was missing for long enough: a submit may be slow."""
+        entry = self.blotter.working.get(report.order)
+        if entry is None or entry.status is not OrderStatus.UNKNOWN or self._style is None:
+            return
+        if self._context.now - entry.lost_at >= self._style.missing_s * SECOND:
+            self._change(entry, OrderEvent.REJECT, "the venue never got it")
+
+    def _change(self, entry: Order, event: OrderEvent, reason: str = "") -> None:
+        before = entry.status
+        if self.blotter.move(entry, event) and entry.status is not before:
+            self._publish(entry, before, reason)
+            if entry.status in OVER:
+                self._over(entry, reason)
+
+    def _publish(self, entry: Order, before: OrderStatus, reason: str) -> None:
+        now, number = self._context.now, self._context.input
+        order = entry.order
+        self._context.publish(
+            OrderChanged(
+                order.id, order.symbol, entry.status, before, entry.filled, now, number, entry.venue_id, reason
+            )
+        )
+
+    def _over(self, entry: Order, reason: str) -> None:
+        """An order came to its end: let risk know, and see what its position needs now."""
+        symbol = entry.order.symbol
+        if entry.status is OrderStatus.REJECTED:
+            self._context.publish(OrderRejected(entry.id, symbol, self._context.now, reason))
+            if entry.order.leg != "entry":
+                self._on_refused(entry)
+        else:
+            self._refused.pop(symbol, None)
+        self._tell_risk(OrderOver(symbol))
+        self._context.tell(self, Pursue(symbol))
+
+    def _on_refused(self, entry: Order) -> None:
+        """What a position needs was refused: try again, later each time, and without a stop close it."""
+        symbol = entry.order.symbol
+        refusals = abs(self._refused.get(symbol, 0)) + 1
+        self._refused[symbol] = -refusals  # negative: the time of waiting is not over
+        first_s = self._style.retry_s if self._style is not None else 1.0
+        self._context.wake(self, Retry(symbol), min(first_s * 2 ** (refusals - 1), _MOST_RETRY_S))
+        wish = self._wishes.get(symbol)
+        if wish is not None:
+            wish.at_once = True
+        elif refusals >= STOP_TRIES:
+            self._wish(symbol, ExitReason.NO_STOP)
+
+    def _tell_risk(self, message: object) -> None:
         if self.risk is not None:
-            self._context.tell(self.risk, report)
+            self._context.tell(self.risk, message)
 
     # ------------------------------------------------------------------------------------------ guards
 
@@ -152,6 +413,12 @@ class Executor:
         self._dispose(position.symbol)
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
         self._guards[position.symbol] = self._guard(held)
+        if self._style is not None:
+            self._pursue(position.symbol)
+
+    def _on_closed(self, position: PositionClosed) -> None:
+        self._dispose(position.symbol)
+        self._pursue(position.symbol)
 
     def _dispose(self, symbol: str) -> None:
         guard = self._guards.pop(symbol, None)

@@ -8,7 +8,7 @@ Money and quantities are exact (`Decimal`) from the fill on; a `float` here is a
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import Annotated
 
 import msgspec
@@ -41,6 +41,17 @@ class Refusal(StrEnum):
     COST = "COST"
     REPEATED = "REPEATED"
     RATE_LIMIT = "RATE_LIMIT"
+    BROKER_DOWN = "BROKER_DOWN"
+    BROKER_BLOCKED = "BROKER_BLOCKED"
+    BUYING_POWER = "BUYING_POWER"
+    DAY_TRADES = "DAY_TRADES"
+    NOT_TRADABLE = "NOT_TRADABLE"
+    NOT_SHORTABLE = "NOT_SHORTABLE"
+    FRACTIONAL = "FRACTIONAL"
+    TRADING_HALT = "TRADING_HALT"
+    PRICE_BAND = "PRICE_BAND"
+    PRICE_COLLAR = "PRICE_COLLAR"
+    MARKET_CLOSED = "MARKET_CLOSED"
 
 
 class ExitReason(StrEnum):
@@ -52,6 +63,9 @@ class ExitReason(StrEnum):
     FLAT = "FLAT"  # the market went to sleep
     HALT = "HALT"  # kill switch: the daily loss limit, or by hand
     FLATTEN = "FLATTEN"  # asked for: `microbot flatten`, or the end of a session
+    STOP = "STOP"  # the protective stop at the venue was reached
+    NO_STOP = "NO_STOP"  # the venue would not take a protective stop
+    CLOSE = "CLOSE"  # the market is about to close
 
 
 class FeedState(StrEnum):
@@ -71,6 +85,21 @@ class OrderSide(StrEnum):
     def sign(self) -> int:
         """+1 for a buy, -1 for a sell."""
         return 1 if self is OrderSide.BUY else -1
+
+
+class OrderStatus(StrEnum):
+    """Where an order is in its life."""
+
+    CREATED = auto()  # decided, and not yet on its way
+    SUBMITTED = auto()  # on its way; the venue has not answered
+    ACCEPTED = auto()
+    PARTIALLY_FILLED = auto()
+    FILLED = auto()
+    CANCEL_PENDING = auto()  # a cancel is on its way; fills may still come
+    CANCELED = auto()
+    REJECTED = auto()
+    EXPIRED = auto()
+    UNKNOWN = auto()  # the venue's answer was lost: it is looked up, and never sent again
 
 
 # ------------------------------------------------------------------------------------------------ inputs
@@ -180,6 +209,20 @@ class OrderFilled(msgspec.Struct, frozen=True, tag="order_filled", tag_field="ty
     input: int
 
 
+class OrderChanged(msgspec.Struct, frozen=True, tag="order_changed", tag_field="type"):
+    """The venue's news of an order moved it to another state, or filled some of it."""
+
+    order: str
+    symbol: str
+    status: OrderStatus
+    previous: OrderStatus
+    filled: Decimal  # shares, so far
+    ts: int
+    input: int
+    venue_id: str = ""
+    reason: str = ""
+
+
 class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_field="type"):
     symbol: str
     side: Side
@@ -188,6 +231,7 @@ class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_fie
     entry_ts: int
     decision: str
     input: int
+    adopted: bool = False  # it was found in the account at the start
 
 
 class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_field="type"):
@@ -258,6 +302,7 @@ Fact = (
     | OrderSubmitted
     | OrderFilled
     | OrderRejected
+    | OrderChanged
     | PositionOpened
     | PositionClosed
     | StateChanged

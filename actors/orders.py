@@ -11,22 +11,7 @@ from enum import StrEnum, auto
 
 import msgspec
 
-from actors.messages import FeedState, OrderSide
-
-
-class OrderStatus(StrEnum):
-    """Where an order is in its life."""
-
-    CREATED = auto()  # decided, and not yet on its way
-    SUBMITTED = auto()  # on its way; the venue has not answered
-    ACCEPTED = auto()
-    PARTIALLY_FILLED = auto()
-    FILLED = auto()
-    CANCEL_PENDING = auto()  # a cancel is on its way; fills may still come
-    CANCELED = auto()
-    REJECTED = auto()
-    EXPIRED = auto()
-    UNKNOWN = auto()  # the venue's answer was lost: it is looked up, and never sent again
+from actors.messages import FeedState, OrderSide, OrderStatus as OrderStatus
 
 
 class OrderEvent(StrEnum):

@@ -17,7 +17,6 @@ from actors.messages import (
     ExitReason,
     FeedChanged,
     FeedState,
-    OrderRejected,
     PositionClosed,
     PositionOpened,
     Refusal,
@@ -64,6 +63,18 @@ class CloseAll(msgspec.Struct, frozen=True):
 
 class CancelEntries(msgspec.Struct, frozen=True):
     """Cancel the working orders that would open a position."""
+
+
+class OrderOver(msgspec.Struct, frozen=True):
+    """An order of the symbol came to its end."""
+
+    symbol: str
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """The account and the book do not agree, each difference in a few words: halt, and touch nothing."""
+
+    differences: tuple[str, ...]
 
 
 class Orders(Actor, Protocol):
@@ -121,8 +132,10 @@ class Risk:
         elif isinstance(message, FeedChanged):
             self._feed = message.state
             self._context.publish(message)
-        elif isinstance(message, OrderRejected):
+        elif isinstance(message, OrderOver):
             self._free(message.symbol)
+        elif isinstance(message, Mismatch):
+            self._on_mismatch(message)
         else:
             raise UnknownMessage(self, message)
 
@@ -226,6 +239,17 @@ class Risk:
                 raise UnknownCommand(name)
         if self.state is not previous:
             self._changed(previous)
+
+    def _on_mismatch(self, mismatch: Mismatch) -> None:
+        """Halt without closing anything: what is in the account may be somebody else's."""
+        reason = "the account and the book differ: " + "; ".join(mismatch.differences)
+        if self._by_hand is TradingState.HALTED and self._by_hand_reason == reason:
+            return
+        previous = self.state
+        self._by_hand = TradingState.HALTED
+        self._by_hand_reason = reason
+        self._context.tell(self._executor, CancelEntries())
+        self._changed(previous, reason)
 
     def _set(self, state: TradingState, command: Command) -> None:
         # A weaker command does not lift a halt: only `resume` does.

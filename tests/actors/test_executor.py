@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors import executor as executors
+from actors import blotter as blotters, executor as executors
 from actors.actor import UnknownMessage
 from actors.executor import Executor
 from actors.messages import (
@@ -17,12 +17,14 @@ from actors.messages import (
     OrderFilled,
     OrderRejected,
     OrderSide,
+    OrderStatus,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
     Refusal,
     SubmitOrder,
 )
+from actors.orders import OrderReport
 from actors.positions import Positions
 from actors.risk import Enter, RiskSettings
 from pipeline.events import Side, Signal
@@ -70,6 +72,14 @@ class Desk:
         shares = of.quantity if quantity is None else Decimal(quantity)
         report = Execution(id or f"e{self._executions}", of.id, of.symbol, of.side, shares, Decimal(price), at(seconds))
         self.session.feed(report)
+        return self
+
+    def report(self, seconds: float, status: OrderStatus, filled: str = "0", average: str = "100") -> Desk:
+        """Report what the venue knows of the last order."""
+        of = self.last
+        shares = Decimal(filled)
+        price = Decimal(average) if shares else None
+        self.session.feed(OrderReport(of.id, of.symbol, of.side, status, of.quantity, shares, price, at(seconds)))
         return self
 
     def reject(self, seconds: float) -> Desk:
@@ -183,7 +193,7 @@ def test_a_rejected_order_is_a_fact() -> None:
 
 def test_flatten_after_a_rejected_exit_tries_once_more() -> None:
     desk = Desk().enter(0).tick(1, 90).reject(1)
-    desk.session.feed(Command("flatten", at(2)))
+    desk.session.feed(Command("flatten", at(1.5)))
     assert (desk.last.leg, desk.last.reason) == ("exit", "FLATTEN")
 
 
@@ -242,7 +252,10 @@ def test_a_partial_exit_keeps_the_position_and_its_order() -> None:
 def test_an_exit_closes_what_is_held_and_not_what_was_asked_for() -> None:
     desk = Desk()
     desk.session.feed(trade(0, says="LONG"))
+    entry = desk.last
     desk.fill(0.1, "4").tick(1, 90)
+    assert desk.last is entry  # what is left of the entry is taken back first
+    desk.report(1.1, OrderStatus.CANCELED, filled="4")
     assert (desk.last.leg, desk.last.quantity) == ("exit", Decimal(4))
 
 
@@ -321,14 +334,17 @@ def test_reduce_cancels_entries_and_no_exit() -> None:
     assert [cancel.id for cancel in desk.broker.of(CancelOrder)] == [entry.id]
 
 
-def test_an_entry_that_still_works_refuses_signals_after_its_first_part_was_closed() -> None:
+def test_an_entry_that_is_being_taken_back_refuses_signals_until_its_position_is_closed() -> None:
     desk = Desk()
     desk.session.feed(trade(0, says="LONG"))
     entry = desk.last
-    desk.fill(0.1, "4").tick(1, 90).fill(1, price="90")
-    assert entry.id in desk.session.core.executor.working
+    desk.fill(0.1, "4").tick(1, 90)
+    assert entry.id in desk.session.core.executor.blotter.working
     desk.session.feed(trade(2, says="LONG"))
     assert desk.session.verdicts[-1] is Refusal.POSITION_OPEN
+    desk.report(2.1, OrderStatus.CANCELED, filled="4").fill(2.2, price="90")
+    desk.session.feed(trade(3, says="LONG"))
+    assert desk.session.verdicts[-1] is None
 
 
 # ------------------------------------------------------------------------------------------------- guards
@@ -388,9 +404,10 @@ def test_facts_of_a_trade_come_in_the_order_of_their_causes() -> None:
 
 def test_the_memory_of_orders_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "REMEMBERED_ORDERS", 3)
+    monkeypatch.setattr(blotters, "REMEMBERED_ORDERS", 3)
     session = Session(risk=RiskSettings(cooldown_trades_after_loss=0))
     for n in range(20):
         session.feed(trade(n, says="LONG"), trade(n + 0.5, 102))
     executor = session.core.executor
     assert len(session.trades) == 20
-    assert (len(executor._finished), len(executor._attempts), len(executor.working)) == (3, 3, 0)
+    assert (len(executor.blotter._over), len(executor._attempts), len(executor.blotter.working)) == (3, 3, 0)

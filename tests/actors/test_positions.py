@@ -35,6 +35,9 @@ class Book:
     def tell(self, actor: object, message: object) -> None:
         self.told.append((actor, message))
 
+    def wake(self, actor: object, message: object, after_s: float) -> None:
+        raise AssertionError("positions wait for nothing")
+
     def instrument(self, symbol: str) -> Any:
         raise AssertionError("positions need no market")
 

@@ -346,9 +346,12 @@ def test_a_strong_command_closes_also_what_was_kept_by_a_weak_one(name: str) -> 
 def test_flatten_closes_also_while_halted() -> None:
     """A position may come back after a halt: an execution that was under way."""
     broker = RestingBroker()
-    session = Session(broker=broker).feed(trade(0, says="LONG"), command("halt", 1), command("flatten", 2))
+    session = Session(broker=broker).feed(trade(0, says="LONG"), command("halt", 1))
+    [entry] = broker.of(SubmitOrder)
+    session.feed(Execution("late", entry.id, "A", entry.side, entry.quantity, Decimal(100), at(2)))
+    session.feed(command("flatten", 3))
     assert session.core.risk.state is TradingState.HALTED
-    assert len(broker.of(CancelOrder)) == 2
+    assert [order.leg for order in broker.of(SubmitOrder)] == ["entry", "exit"]
 
 
 @pytest.mark.parametrize(("name", "cancels"), [("pause", 0), ("resume", 0), ("reduce", 1), ("flatten", 1), ("halt", 1)])
