@@ -41,8 +41,8 @@ class Context(Protocol):
     def tell(self, actor: Actor, message: object) -> None:
         """Put a message into an actor's mailbox; it is delivered before the next input is taken."""
 
-    def wake(self, actor: Actor, message: object, after_s: float) -> None:
-        """Put a message into an actor's mailbox after so many seconds of the core's time."""
+    def wake(self, actor: Actor, message: object, at: int) -> None:
+        """Put a message into an actor's mailbox when `now` reaches `at` (ns)."""
 
     def publish(self, fact: Fact) -> None:
         """State a fact to whoever reads facts."""

@@ -16,16 +16,33 @@ from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.executor import Executor
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
-from actors.messages import ChainFailed, Command, Execution, Fact, FeedChanged, OrderRejected
+from actors.messages import ChainFailed, Command, Execution, Fact, FeedChanged, MarketHours, OrderRejected
 from actors.metrics import Metrics
-from actors.orders import CancelRefused, OrderMissing, OrderReport, Report, SubmitUnanswered
+from actors.orders import AccountReport, CancelRefused, OrderMissing, OrderReport, Report, SubmitUnanswered
 from actors.positions import Positions
+from actors.pricing import OrderSettings
+from actors.reconciler import Reconciler
 from actors.risk import Risk, RiskSettings
+from actors.venue_facts import VenueFacts
 from pipeline.clock import RANK_DAY, InputClock
-from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 
-Input = Trade | Quote | Clock | Gap | Refused | Command | FeedChanged | Execution | OrderRejected | Report
+Input = (
+    Trade
+    | Quote
+    | Clock
+    | Gap
+    | Refused
+    | TradingStatus
+    | PriceBand
+    | Command
+    | FeedChanged
+    | MarketHours
+    | Execution
+    | OrderRejected
+    | Report
+)
 
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
@@ -75,7 +92,8 @@ class Core:
 
     `on_fact(fact)` is called for each fact as it happens. `debug` publishes every look at an entry as well. `broker`
     takes the orders; without one, they are filled by the simulated broker, in here. The reports of a broker outside
-    come in as inputs.
+    come in as inputs; `style` says how orders are priced and timed there, and `book` ("mb-<bot>-<session>") is what
+    their ids begin with.
     """
 
     def __init__(
@@ -87,6 +105,7 @@ class Core:
         book: str = "paper",
         debug: bool = False,
         broker: Actor | None = None,
+        style: OrderSettings | None = None,
     ) -> None:
         self.settings = settings
         self.input = 0
@@ -96,9 +115,19 @@ class Core:
         equity = Decimal(str(settings.risk.starting_equity))
         self.metrics = Metrics(equity)
         self.positions = Positions(self, equity, Decimal(str(settings.execution.fee_per_share)))
-        self.executor = Executor(self, self.positions, book, lambda held: self.lanes[held.symbol].guard(held))
+        self.executor = Executor(
+            self, self.positions, book, lambda held: self.instrument(held.symbol).guard(held), style
+        )
         limits = Limits(settings.limits, settings.costs)
-        self.risk = Risk(settings.risk, self, self.positions, self.executor, limits)
+        facts = VenueFacts(with_broker=style is not None)
+        self.risk = Risk(settings.risk, self, self.positions, self.executor, limits, facts)
+        self.reconciler: Reconciler | None = None
+        if style is not None:
+            self.reconciler = Reconciler(
+                self, self.positions, self.executor.blotter, style, book.rpartition("-")[0] + "-"
+            )
+            self.reconciler.executor = self.executor
+            self.reconciler.risk = self.risk
         self.executor.broker = broker or SimulatedBroker(settings.execution, self, self.executor)
         self.executor.risk = self.risk
         self.positions.listeners = (self.executor, self.risk)
@@ -125,15 +154,15 @@ class Core:
     def tell(self, actor: Actor, message: object) -> None:
         self._mailbox.append((actor, message))
 
-    def wake(self, actor: Actor, message: object, after_s: float) -> None:
-        self.clock.at(self.clock.now + round(after_s * SECOND), lambda: self.tell(actor, message))
+    def wake(self, actor: Actor, message: object, at: int) -> None:
+        self.clock.at(at, lambda: self.tell(actor, message))
 
     def publish(self, fact: Fact) -> None:
         self.metrics.see(fact)
         self._on_fact(fact)
 
     def instrument(self, symbol: str) -> Lane:
-        return self.lanes[symbol]
+        return self.lanes.get(symbol) or self._open_lane(symbol)
 
     # ------------------------------------------------------------------------------------------ inputs
 
@@ -211,6 +240,10 @@ class Core:
         elif isinstance(event, _OrderNews):
             self._move_now(event.ts)
             self.tell(self.executor, event)
+        elif isinstance(event, AccountReport):
+            self._move_now(event.ts)
+            if self.reconciler is not None:  # without a broker's account there is nothing to compare
+                self.tell(self.reconciler, event)
         else:
             self._move_now(event.ts)
             self.tell(self.risk, event)

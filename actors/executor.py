@@ -27,6 +27,7 @@ from actors.messages import (
 from actors.orders import OVER, CancelRefused, OrderEvent, OrderMissing, OrderReport, SubmitUnanswered
 from actors.positions import Fill, Position, Positions
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
+from actors.reconciler import AdoptOrder, LookAfter
 from actors.risk import CancelEntries, CloseAll, Enter, Mismatch, OrderOver
 from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
@@ -120,6 +121,10 @@ class Executor:
             case Retry():
                 self._refused[message.symbol] = abs(self._refused.get(message.symbol, 0))
                 self._pursue(message.symbol)
+            case LookAfter():
+                self._context.tell(self._broker(), LookUpOrder(message.order))
+            case AdoptOrder():
+                self._adopt(message)
             case CloseAll():
                 self._close_all(message)
             case CancelEntries():
@@ -278,7 +283,8 @@ class Executor:
 
     def _expect(self, entry: Order, kind: str, within_s: float) -> None:
         """Be told if the order is still in the same state after so many seconds."""
-        self._context.wake(self, Due(kind, entry.id, entry.changes), within_s)
+        due = self._context.now + round(within_s * SECOND)
+        self._context.wake(self, Due(kind, entry.id, entry.changes), due)
 
     def _broker(self) -> Actor:
         if self.broker is None:
@@ -395,7 +401,8 @@ class Executor:
         refusals = abs(self._refused.get(symbol, 0)) + 1
         self._refused[symbol] = -refusals  # negative: the time of waiting is not over
         first_s = self._style.retry_s if self._style is not None else 1.0
-        self._context.wake(self, Retry(symbol), min(first_s * 2 ** (refusals - 1), _MOST_RETRY_S))
+        wait_s = min(first_s * 2 ** (refusals - 1), _MOST_RETRY_S)
+        self._context.wake(self, Retry(symbol), self._context.now + round(wait_s * SECOND))
         wish = self._wishes.get(symbol)
         if wish is not None:
             wish.at_once = True
@@ -405,6 +412,16 @@ class Executor:
     def _tell_risk(self, message: object) -> None:
         if self.risk is not None:
             self._context.tell(self.risk, message)
+
+    def _adopt(self, found: AdoptOrder) -> None:
+        """Take over an order that an earlier run left at the venue."""
+        entry = self.blotter.add(found.order, found.report.status)
+        entry.venue_id = found.report.venue_id
+        entry.filled = found.report.filled
+        entry.value = found.report.filled * (found.report.average or 0)
+        if not found.keep:
+            self._cancel(entry)
+        self._context.tell(self, Pursue(found.order.symbol))
 
     # ------------------------------------------------------------------------------------------ guards
 

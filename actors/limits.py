@@ -24,6 +24,8 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_spread: Positive | None = None  # fraction of the middle of the quote
     orders_per_second: Annotated[int, Meta(ge=1)] | None = None  # entries, all symbols together
     repeat_seconds: Positive | None = None  # before the same symbol, side and quantity may be entered again
+    price_collar: Positive | None = None  # fraction that the quote to trade at may be off the last price
+    flatten_before_close_s: Annotated[float, Meta(ge=0)] = 120.0  # where market hours are known: closed by then
     cost_guard: Literal["off", "warn", "refuse"] = "warn"  # when the round trip costs more than the target brings
 
 
@@ -52,24 +54,32 @@ def spread(market: Instrument) -> float:
     return (market.ask - market.bid) / ((market.ask + market.bid) / 2)
 
 
+def _off(market: Instrument, side: Side) -> float:
+    """Return how far the quote to trade at is off the last price, as a fraction of it; 0 without a quote."""
+    quote = market.ask if side is Side.LONG else market.bid
+    return abs(quote / market.price - 1) if quote is not None and market.price > 0 else 0.0
+
+
 class Limits:
     """Refuses entries that break a limit, by name. Time is handed in; nothing is remembered of what was refused."""
 
     def __init__(self, settings: LimitSettings, costs: Costs) -> None:
-        self._settings = settings
+        self.settings = settings
         self._costs = costs
         self._entries: deque[int] = deque()  # times of the entries of the last second, ns
         self._last: dict[tuple[str, Side, Decimal], int] = {}  # when each was last entered, ns
 
     def refusal(self, market: Instrument, side: Side, quantity: Decimal, now: int) -> Refusal | None:
         """Return the first limit that an entry would break, or None."""
-        s = self._settings
+        s = self.settings
         if s.max_quantity is not None and quantity > s.max_quantity + EPSILON:
             return Refusal.MAX_QUANTITY
         if s.max_notional is not None and float(quantity) * market.price > s.max_notional + EPSILON:
             return Refusal.MAX_NOTIONAL
         if s.max_spread is not None and spread(market) > s.max_spread + EPSILON:
             return Refusal.SPREAD
+        if s.price_collar is not None and _off(market, side) > s.price_collar + EPSILON:
+            return Refusal.PRICE_COLLAR
         if s.cost_guard == "refuse" and self._costs.too_dear(market):
             return Refusal.COST
         if s.repeat_seconds is not None:
@@ -85,7 +95,7 @@ class Limits:
 
     def entered(self, symbol: str, side: Side, quantity: Decimal, now: int) -> None:
         """Remember an entry that was approved."""
-        if self._settings.orders_per_second is not None:
+        if self.settings.orders_per_second is not None:
             self._entries.append(now)
-        if self._settings.repeat_seconds is not None:
+        if self.settings.repeat_seconds is not None:
             self._last[symbol, side, quantity] = now

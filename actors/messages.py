@@ -125,6 +125,21 @@ class FeedChanged(msgspec.Struct, frozen=True, tag="feed", tag_field="type"):
     reason: str = ""
 
 
+class BrokerChanged(msgspec.Struct, frozen=True, tag="broker", tag_field="type"):
+    """How the line to the broker is: LIVE while orders can be sent and its reports are heard of at once."""
+
+    state: FeedState
+    ts: int
+    reason: str = ""
+
+
+class MarketHours(msgspec.Struct, frozen=True, tag="market_hours", tag_field="type"):
+    """When the market is open: for each session its open and its close (ns), in order. Outside of them it is closed."""
+
+    sessions: tuple[tuple[int, int], ...]
+    ts: int = 0
+
+
 # ------------------------------------------------------------------------- commands between the actors
 
 
@@ -253,6 +268,16 @@ class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_fie
     input: int
 
 
+class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field="type"):
+    """The broker's account was seen for the first time: from here on equity is counted from `equity`, at cost."""
+
+    number: str
+    cash: Decimal
+    equity: Decimal  # cash and what the open positions cost
+    ts: int
+    input: int
+
+
 class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="type"):
     """The trading state changed: by a command, by the loss limit, by a new day."""
 
@@ -305,6 +330,8 @@ Fact = (
     | OrderChanged
     | PositionOpened
     | PositionClosed
+    | AccountOpened
+    | BrokerChanged
     | StateChanged
     | DayStarted
     | ChainFailed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
-from actors.messages import BurstBlocked, DayStarted, Fact, PositionClosed, SignalRaised
+from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, SignalRaised
 from pipeline.events import EPSILON
 
 BLOCKED = ("NO_VOLUME_SPIKE", "NO_VOLATILITY", "NEVER_TOGETHER")
@@ -46,6 +46,8 @@ class Metrics:
             self.blocked[fact.reason] += 1
         elif isinstance(fact, DayStarted):
             self.day_start_equity = fact.equity
+        elif isinstance(fact, AccountOpened):
+            self.equity = self.day_start_equity = self.high = fact.equity
 
     def _see_trade(self, trade: PositionClosed) -> None:
         self.trades += 1

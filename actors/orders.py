@@ -11,7 +11,7 @@ from enum import StrEnum, auto
 
 import msgspec
 
-from actors.messages import FeedState, OrderSide, OrderStatus as OrderStatus
+from actors.messages import BrokerChanged as BrokerChanged, OrderSide, OrderStatus as OrderStatus
 
 
 class OrderEvent(StrEnum):
@@ -106,14 +106,6 @@ class CancelRefused(msgspec.Struct, frozen=True, tag="cancel_refused", tag_field
     order: str
     ts: int
     reason: str
-
-
-class BrokerChanged(msgspec.Struct, frozen=True, tag="broker", tag_field="type"):
-    """How the line to the broker is: LIVE while orders can be sent and its reports are heard of at once."""
-
-    state: FeedState
-    ts: int
-    reason: str = ""
 
 
 class HeldAtVenue(msgspec.Struct, frozen=True):

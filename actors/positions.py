@@ -23,6 +23,17 @@ class Fill(msgspec.Struct, frozen=True):
     reason: str  # why the position is being closed; empty for an entry
 
 
+class Adopt(msgspec.Struct, frozen=True):
+    """Take over a position that an earlier run left in the account."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    entry_price: Decimal
+    entry_ts: int
+    decision: str
+
+
 class Position(msgspec.Struct):
     """One open position: what went in and what has come out again. Quantities in shares, values in money."""
 
@@ -87,7 +98,15 @@ class Positions:
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
 
+    def rebase(self, equity: Decimal) -> None:
+        """Count equity from here."""
+        self.equity = equity
+        self.equity_reading = float(equity)
+
     def receive(self, message: object) -> None:
+        if isinstance(message, Adopt):
+            self._adopt(message)
+            return
         if not isinstance(message, Fill):
             raise UnknownMessage(self, message)
         execution = message.execution
@@ -96,6 +115,26 @@ class Positions:
         self._remember(execution.id)
         self._context.publish(OrderFilled(execution, message.decision, self._context.input))
         self._book(message, execution.quantity)
+
+    def _adopt(self, found: Adopt) -> None:
+        position = Position(found.symbol, found.side, found.entry_ts, found.decision)
+        position.enter(found.quantity, found.entry_price)
+        self.open[found.symbol] = position
+        self._say_open(position, adopted=True)
+
+    def _say_open(self, position: Position, *, adopted: bool = False) -> None:
+        self._tell(
+            PositionOpened(
+                symbol=position.symbol,
+                side=position.side,
+                quantity=position.quantity,
+                entry_price=position.entry_price,
+                entry_ts=position.entry_ts,
+                decision=position.decision,
+                input=self._context.input,
+                adopted=adopted,
+            )
+        )
 
     def _book(self, fill: Fill, quantity: Decimal) -> None:
         execution = fill.execution
@@ -107,17 +146,7 @@ class Positions:
         if side is position.side:
             position.enter(quantity, execution.price)
             position.fees += quantity * self._fee
-            self._tell(
-                PositionOpened(
-                    symbol=position.symbol,
-                    side=position.side,
-                    quantity=position.quantity,
-                    entry_price=position.entry_price,
-                    entry_ts=position.entry_ts,
-                    decision=position.decision,
-                    input=self._context.input,
-                )
-            )
+            self._say_open(position)
             return
         closing = min(quantity, position.quantity)
         position.leave(closing, execution.price)

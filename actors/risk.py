@@ -12,11 +12,13 @@ from msgspec import Meta
 from actors.actor import Actor, Context, UnknownMessage
 from actors.limits import Limits
 from actors.messages import (
+    AccountOpened,
     Command,
     DayStarted,
     ExitReason,
     FeedChanged,
     FeedState,
+    MarketHours,
     PositionClosed,
     PositionOpened,
     Refusal,
@@ -24,8 +26,10 @@ from actors.messages import (
     StateChanged,
     TradingState,
 )
+from actors.orders import BrokerChanged
 from actors.positions import Positions
-from pipeline.events import EPSILON, Signal
+from actors.venue_facts import Told, VenueFacts
+from pipeline.events import EPSILON, SECOND, Signal
 
 LOSS_LIMIT = "daily loss limit"
 
@@ -65,6 +69,10 @@ class CancelEntries(msgspec.Struct, frozen=True):
     """Cancel the working orders that would open a position."""
 
 
+class _Close(msgspec.Struct, frozen=True):
+    """The market is about to close."""
+
+
 class OrderOver(msgspec.Struct, frozen=True):
     """An order of the symbol came to its end."""
 
@@ -92,10 +100,18 @@ class Risk:
     """
 
     def __init__(
-        self, settings: RiskSettings, context: Context, positions: Positions, executor: Orders, limits: Limits
+        self,
+        settings: RiskSettings,
+        context: Context,
+        positions: Positions,
+        executor: Orders,
+        limits: Limits,
+        facts: VenueFacts,
     ) -> None:
         self._settings = settings
         self._limits = limits
+        self._facts = facts
+        self._cutoff = round(limits.settings.flatten_before_close_s * SECOND)
         self._context = context
         self._positions = positions
         self._executor = executor
@@ -136,6 +152,17 @@ class Risk:
             self._free(message.symbol)
         elif isinstance(message, Mismatch):
             self._on_mismatch(message)
+        elif isinstance(message, AccountOpened):
+            self._positions.rebase(message.equity)
+            self._count_losses()
+        elif isinstance(message, Told):
+            self._facts.see(message)
+            if isinstance(message, MarketHours):
+                self._await_close()
+            elif isinstance(message, BrokerChanged):
+                self._context.publish(message)
+        elif isinstance(message, _Close):
+            self._on_close()
         else:
             raise UnknownMessage(self, message)
 
@@ -161,8 +188,11 @@ class Risk:
 
     def _on_signal(self, signal: Signal) -> None:
         instrument = self._context.instrument(signal.symbol)
-        reason = self.refusal(signal.symbol) or self._limits.refusal(
-            instrument, signal.side, self._quantity, self._context.now
+        now = self._context.now
+        reason = (
+            self.refusal(signal.symbol)
+            or self._facts.refusal(instrument, signal.side, self._quantity, now, self._cutoff)
+            or self._limits.refusal(instrument, signal.side, self._quantity, now)
         )
         if reason is Refusal.COOLDOWN:
             self._cooldown[signal.symbol] -= 1
@@ -206,16 +236,32 @@ class Risk:
             self._changed(previous)
             self._context.tell(self._executor, CloseAll(ExitReason.HALT))
 
+    def _count_losses(self) -> None:
+        """Count the day's losses from the equity of now."""
+        self.day_start_equity = self._positions.equity
+        # equity + open profit - start <= limit x start, solved for what is looked at on every tick
+        self._loss_floor = float(self.day_start_equity) * (1 + self._settings.daily_loss_limit)
+
     def start_day(self, date: str, ts: int) -> None:
         """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
         previous = self.state
         self._daily_halt = False
-        self.day_start_equity = self._positions.equity
-        # equity + open profit - start <= limit x start, solved for what is looked at on every tick
-        self._loss_floor = float(self.day_start_equity) * (1 + self._settings.daily_loss_limit)
+        self._count_losses()
         self._context.publish(DayStarted(date, self._positions.equity, ts, self._context.input))
         if self.state is not previous:
             self._changed(previous, reason="a new trading day")
+
+    # ----------------------------------------------------------------------------------- the market's hours
+
+    def _await_close(self) -> None:
+        """Be told when the positions are to be closed before the market closes next."""
+        close = self._facts.next_close(self._context.now + self._cutoff)
+        if close is not None:
+            self._context.wake(self, _Close(), close - self._cutoff)
+
+    def _on_close(self) -> None:
+        self._context.tell(self._executor, CloseAll(ExitReason.CLOSE))
+        self._await_close()
 
     # ---------------------------------------------------------------------------------------- commands
 

@@ -9,6 +9,8 @@ import msgspec
 from loguru import logger
 
 from actors.messages import (
+    AccountOpened,
+    BrokerChanged,
     BurstBlocked,
     ChainFailed,
     DayStarted,
@@ -16,8 +18,10 @@ from actors.messages import (
     Fact,
     FeedChanged,
     FeedState,
+    OrderChanged,
     OrderFilled,
     OrderRejected,
+    OrderStatus,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
@@ -87,8 +91,27 @@ def _order_rejected(fact: OrderRejected) -> Iterator[Line]:
     yield Line("microbot.executor", "order.rejected", "WARNING", said, _fields(fact))
 
 
+def _order_changed(fact: OrderChanged) -> Iterator[Line]:
+    said = f"ORDER {fact.order} {fact.previous} -> {fact.status}, filled {fact.filled}"
+    level = "WARNING" if fact.status is OrderStatus.UNKNOWN else "DEBUG"
+    yield Line(
+        "microbot.executor", "order.changed", level, said + (f": {fact.reason}" if fact.reason else ""), _fields(fact)
+    )
+
+
+def _account(fact: AccountOpened) -> Iterator[Line]:
+    said = f"ACCOUNT {fact.number} holds ${fact.cash:,.2f} in cash, ${fact.equity:,.2f} in all"
+    yield Line("microbot.risk", "account.opened", "INFO", said, _fields(fact))
+
+
+def _broker(fact: BrokerChanged) -> Iterator[Line]:
+    level = "INFO" if fact.state is FeedState.LIVE else "WARNING"
+    said = f"BROKER {fact.state}" + (f": {fact.reason}" if fact.reason else "")
+    yield Line("microbot.risk", "broker.changed", level, said, _fields(fact))
+
+
 def _opened(fact: PositionOpened) -> Iterator[Line]:
-    said = f"OPEN {fact.side} {fact.symbol} @ ${fact.entry_price:.2f}"
+    said = f"{'RESUME' if fact.adopted else 'OPEN'} {fact.side} {fact.symbol} @ ${fact.entry_price:.2f}"
     yield Line("microbot.executor", "position.opened", "INFO", said, _fields(fact))
 
 
@@ -150,6 +173,9 @@ _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
     OrderSubmitted: _submitted,
     OrderFilled: _filled,
     OrderRejected: _order_rejected,
+    OrderChanged: _order_changed,
+    AccountOpened: _account,
+    BrokerChanged: _broker,
     PositionOpened: _opened,
     PositionClosed: _closed,
     StateChanged: _state,

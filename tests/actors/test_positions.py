@@ -35,7 +35,7 @@ class Book:
     def tell(self, actor: object, message: object) -> None:
         self.told.append((actor, message))
 
-    def wake(self, actor: object, message: object, after_s: float) -> None:
+    def wake(self, actor: object, message: object, at: int) -> None:
         raise AssertionError("positions wait for nothing")
 
     def instrument(self, symbol: str) -> Any:

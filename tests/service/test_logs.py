@@ -15,6 +15,8 @@ import pytest
 from loguru import logger
 
 from actors.messages import (
+    AccountOpened,
+    BrokerChanged,
     BurstBlocked,
     ChainFailed,
     Command,
@@ -24,9 +26,11 @@ from actors.messages import (
     Fact,
     FeedChanged,
     FeedState,
+    OrderChanged,
     OrderFilled,
     OrderRejected,
     OrderSide,
+    OrderStatus,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
@@ -192,6 +196,11 @@ EVENTS: dict[str, Fact] = {
     "day.started": DayStarted("2026-01-05", Decimal(10_000), START, 1),
     "chain.failed": ChainFailed("A", "a typo", START, 1),
     "burst.blocked": BurstBlocked("A", Side.LONG, 3, "NO_VOLUME_SPIKE", START),
+    "order.changed": OrderChanged(
+        "o1", "A", OrderStatus.FILLED, OrderStatus.SUBMITTED, Decimal(1), START, 4, "venue-1"
+    ),
+    "account.opened": AccountOpened("PA1", Decimal(900), Decimal(1000), START, 1),
+    "broker.changed": BrokerChanged(FeedState.DOWN, START, "gone"),
     "feed.changed": FeedChanged(FeedState.LIVE, START, "here"),
     "entry.looked": EntryLooked("A", START, (Reading("momentum", 0.0006, 0.0005, True),)),
 }

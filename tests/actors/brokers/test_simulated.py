@@ -40,7 +40,7 @@ class Market:
     def receive(self, message: object) -> None:
         raise AssertionError("a report is told, and never handed over directly")
 
-    def wake(self, actor: object, message: object, after_s: float) -> None:
+    def wake(self, actor: object, message: object, at: int) -> None:
         raise AssertionError("the broker fills at once")
 
     def publish(self, fact: object) -> None:

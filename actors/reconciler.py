@@ -1,0 +1,188 @@
+"""Reconciler: adopts at the start what is ours, compares the account with the book, halts on what is nobody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from actors.actor import Actor, Context, UnknownMessage
+from actors.blotter import Blotter
+from actors.messages import AccountOpened, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import AccountReport, OrderReport
+from actors.positions import Adopt, Positions
+from actors.pricing import OrderSettings
+from actors.risk import Mismatch
+from pipeline.events import SECOND, Side
+
+ZERO = Decimal(0)
+
+
+class OrderName(NamedTuple):
+    """What an id of ours is made of: book.decision.symbol.leg.attempt."""
+
+    book: str
+    decision: str
+    symbol: str
+    leg: str
+    attempt: str
+
+    @classmethod
+    def of(cls, order_id: str) -> OrderName | None:
+        """Take an id apart; None if it is not made like ours (a symbol may have a dot in it)."""
+        head, _, tail = order_id.partition(".")
+        decision, _, tail = tail.partition(".")
+        symbol, _, tail = tail.rpartition(".")
+        symbol, _, leg = symbol.rpartition(".")
+        if not (head and decision and symbol and tail.isdecimal() and leg in ("entry", "exit", "stop")):
+            return None
+        return cls(head, decision, symbol, leg, tail)
+
+
+class AdoptOrder(msgspec.Struct, frozen=True):
+    """An order of an earlier run that is still open: keep it if its position needs it, else take it back."""
+
+    order: SubmitOrder
+    report: OrderReport
+    keep: bool
+
+
+class LookAfter(msgspec.Struct, frozen=True):
+    """An order that should be open at the venue is not among the open ones: ask what became of it."""
+
+    order: str
+
+
+class Reconciler:
+    """The actor that hears of the account.
+
+    The first report adopts: a position is ours if the orders with our ids add up to it. Every report is compared
+    with the book; a difference that lasts is a mismatch, and so is an order or a position that is nobody's.
+    """
+
+    def __init__(
+        self, context: Context, positions: Positions, blotter: Blotter, style: OrderSettings, ours: str
+    ) -> None:
+        self._context = context
+        self._positions = positions
+        self._blotter = blotter
+        self._style = style
+        self._ours = ours  # what every book of ours begins with
+        self._suspects: dict[str, tuple[Decimal, Decimal, int]] = {}  # by symbol: book, account, since when
+        self._seen = False
+        self.executor: Actor | None = None
+        self.risk: Actor | None = None
+
+    def receive(self, message: object) -> None:
+        if not isinstance(message, AccountReport):
+            raise UnknownMessage(self, message)
+        differences = []
+        if not self._seen:
+            self._seen = True
+            differences += self._open(message)
+        differences += self._orders(message.orders)
+        differences += self._quantities(message)
+        assert self.risk is not None
+        self._context.tell(self.risk, message)
+        if differences:
+            self._context.tell(self.risk, Mismatch(tuple(differences)))
+
+    # --------------------------------------------------------------------------------------- the start
+
+    def _open(self, report: AccountReport) -> list[str]:
+        """Take over what is in the account at the start."""
+        invested = sum((p.quantity * p.average for p in report.positions), ZERO)
+        opened = AccountOpened(report.number, report.cash, report.cash + invested, report.ts, self._context.input)
+        self._context.publish(opened)
+        assert self.risk is not None
+        self._context.tell(self.risk, opened)
+        known = {order.order: order for order in (*report.history, *report.orders)}
+        named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
+        differences: list[str] = []
+        adopted: dict[str, Decimal] = {}
+        for held in report.positions:
+            filled = sum((order.side.sign * order.filled for name, order in named if name.symbol == held.symbol), ZERO)
+            entries = [
+                (order.ts, name) for name, order in named if name[2:4] == (held.symbol, "entry") and order.filled
+            ]
+            if filled != held.quantity or not entries:
+                differences.append(f"a position of {held.quantity:f} {held.symbol} is not explained by orders of ours")
+                continue
+            ts, name = max(entries)
+            side = Side.LONG if held.quantity > 0 else Side.SHORT
+            decision = f"{name.book.removeprefix(self._ours)}-{name.decision}"
+            adopted[held.symbol] = held.quantity
+            self._context.tell(
+                self._positions, Adopt(held.symbol, side, abs(held.quantity), held.average, ts or report.ts, decision)
+            )
+        for order in report.orders:
+            self._adopt_order(order, adopted)
+        return differences
+
+    def _adopt_order(self, order: OrderReport, adopted: dict[str, Decimal]) -> None:
+        name = self._name(order)
+        if name is None or self._blotter.get(order.order) is not None:
+            return
+        held = adopted.get(order.symbol, ZERO)
+        keep = name.leg == "stop" and held + order.side.sign * (order.quantity - order.filled) == 0 and held != 0
+        decision = f"{name.book.removeprefix(self._ours)}-{name.decision}"
+        submitted = SubmitOrder(
+            order.order,
+            order.symbol,
+            order.side,
+            order.quantity,
+            decision,
+            name.leg,
+            "STOP" if name.leg == "stop" else "FLATTEN" if name.leg == "exit" else "",
+            stop=order.stop,
+            rests=name.leg == "stop",
+        )
+        assert self.executor is not None
+        self._context.tell(self.executor, AdoptOrder(submitted, order, keep))
+
+    def _name(self, order: OrderReport) -> OrderName | None:
+        return OrderName.of(order.order) if order.order.startswith(self._ours) else None
+
+    # ------------------------------------------------------------------------------------ every report
+
+    def _orders(self, reports: Iterable[OrderReport]) -> list[str]:
+        """Hand the executor what is said of its orders; return those that are nobody's."""
+        assert self.executor is not None
+        open_at_venue = set()
+        strange = []
+        for report in reports:
+            open_at_venue.add(report.order)
+            if self._blotter.get(report.order) is not None:
+                self._context.tell(self.executor, report)
+            elif self._name(report) is None:
+                side = "buy" if report.side is OrderSide.BUY else "sell"
+                strange.append(
+                    f"an order to {side} {report.quantity:f} {report.symbol} is not ours ({report.venue_id})"
+                )
+        for entry in self._blotter.working.values():
+            if entry.status in _AT_VENUE and entry.id not in open_at_venue:
+                self._context.tell(self.executor, LookAfter(entry.id))
+        return strange
+
+    def _quantities(self, report: AccountReport) -> list[str]:
+        """Compare the positions; a difference counts once it has stayed the same for a while."""
+        account = {held.symbol: held.quantity for held in report.positions}
+        book = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
+        differences = []
+        suspects: dict[str, tuple[Decimal, Decimal, int]] = {}
+        for symbol in sorted({*account, *book}):
+            ours, theirs = book.get(symbol, ZERO), account.get(symbol, ZERO)
+            if ours == theirs:
+                continue
+            before = self._suspects.get(symbol)
+            since = before[2] if before is not None and before[:2] == (ours, theirs) else self._context.now
+            suspects[symbol] = (ours, theirs, since)
+            if self._context.now - since >= self._style.missing_s * SECOND:
+                differences.append(f"{symbol}: the account holds {theirs:f}, the book {ours:f}")
+        self._suspects = suspects
+        return differences
+
+
+_AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))

@@ -1,0 +1,88 @@
+"""Venue facts: what the broker, the venue and its calendar allow right now."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from decimal import Decimal
+
+from actors.actor import Instrument
+from actors.messages import FeedState, MarketHours, Refusal
+from actors.orders import AccountReport, AssetReport, BrokerChanged
+from pipeline.events import EPSILON, PriceBand, Side, TradingStatus
+
+DAY_TRADES = 3
+"""Day trades in five business days that a margin account below 25,000 may make (FINRA rule 4210)."""
+
+Told = BrokerChanged | AccountReport | AssetReport | TradingStatus | PriceBand | MarketHours
+
+
+class VenueFacts:
+    """Remembers the newest of each fact, and refuses entries that they rule out, by name."""
+
+    def __init__(self, *, with_broker: bool) -> None:
+        self.broker = FeedState.CONNECTING if with_broker else FeedState.LIVE
+        self._with_broker = with_broker
+        self._account: AccountReport | None = None
+        self._assets: dict[str, AssetReport] = {}
+        self._halted: set[str] = set()
+        self._bands: dict[str, PriceBand] = {}
+        self._opens: tuple[int, ...] = ()  # ns, in order
+        self._closes: tuple[int, ...] = ()
+
+    def see(self, fact: Told) -> None:
+        """Remember a fact."""
+        match fact:
+            case BrokerChanged():
+                self.broker = fact.state
+            case AccountReport():
+                self._account = fact
+            case AssetReport():
+                self._assets[fact.symbol] = fact
+            case TradingStatus():
+                (self._halted.add if fact.halted else self._halted.discard)(fact.symbol)
+            case PriceBand():
+                self._bands[fact.symbol] = fact
+            case MarketHours():
+                self._opens = tuple(opens for opens, _ in fact.sessions)
+                self._closes = tuple(closes for _, closes in fact.sessions)
+
+    def close_of(self, now: int) -> int | None:
+        """Return when the session that runs closes (ns), None while none does."""
+        index = bisect_right(self._opens, now) - 1
+        return self._closes[index] if index >= 0 and now < self._closes[index] else None
+
+    def next_close(self, now: int) -> int | None:
+        """Return the first close after `now` (ns), None if none is known."""
+        return next((close for close in self._closes if close > now), None)
+
+    def refusal(self, market: Instrument, side: Side, quantity: Decimal, now: int, cutoff: int) -> Refusal | None:
+        """Return the first fact that rules an entry out, or None. `cutoff` is in ns before the close."""
+        if self._opens:
+            close = self.close_of(now)
+            if close is None or now >= close - cutoff:
+                return Refusal.MARKET_CLOSED
+        if market.symbol in self._halted:
+            return Refusal.TRADING_HALT
+        band = self._bands.get(market.symbol)
+        if band is not None and not band.low - EPSILON <= market.price <= band.high + EPSILON:
+            return Refusal.PRICE_BAND
+        return self._brokers_refusal(market, side, quantity) if self._with_broker else None
+
+    def _brokers_refusal(self, market: Instrument, side: Side, quantity: Decimal) -> Refusal | None:
+        account = self._account
+        if self.broker is not FeedState.LIVE or account is None:
+            return Refusal.BROKER_DOWN
+        if account.blocked:
+            return Refusal.BROKER_BLOCKED
+        asset = self._assets.get(market.symbol)
+        if asset is not None and not asset.tradable:
+            return Refusal.NOT_TRADABLE
+        if side is Side.SHORT and not (account.shorting and (asset is None or asset.shortable)):
+            return Refusal.NOT_SHORTABLE
+        if quantity != quantity.to_integral_value():
+            return Refusal.FRACTIONAL  # no stop can rest for a part of a share
+        if account.day_trades_limited and account.day_trades >= DAY_TRADES:
+            return Refusal.DAY_TRADES
+        if float(quantity) * market.price > float(account.buying_power) + EPSILON:
+            return Refusal.BUYING_POWER
+        return None
