@@ -59,9 +59,11 @@ class Blotter:
         self.working: dict[str, Order] = {}
         self._over: dict[str, Order] = {}  # oldest first
 
-    def add(self, order: SubmitOrder, status: OrderStatus = OrderStatus.SUBMITTED) -> Order:
-        """Take in an order that is sent now, or one that was found at the venue."""
-        entry = self.working[order.id] = Order(order, status)
+    def add(self, order: SubmitOrder, status: OrderStatus | None = None) -> Order:
+        """Take in an order that is sent now, or one that was found at the venue in some status."""
+        entry = self.working[order.id] = Order(order, status or OrderStatus.CREATED)
+        if status is None:
+            self.move(entry, OrderEvent.SUBMIT)
         return entry
 
     def get(self, order_id: str) -> Order | None:

@@ -11,7 +11,9 @@ from reactivex import Observable, abc
 from actors.actor import Actor
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings, Input
+from actors.limits import LimitSettings
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
+from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline import operators as op
 from pipeline.events import Side, Signal, Trade
@@ -22,6 +24,7 @@ F = TypeVar("F")
 
 RISK = RiskSettings()
 EXECUTION = ExecutionSettings()
+LIMITS = LimitSettings()
 PATIENT = StrategySettings(profit_target=0.01, stop_loss=0.01, time_stop_seconds=1000, flat_seconds=1000)
 """Exits that leave a position alone unless the price moves by a percent."""
 
@@ -50,15 +53,20 @@ class Session:
         strategy: StrategySettings = PATIENT,
         risk: RiskSettings = RISK,
         execution: ExecutionSettings = EXECUTION,
+        limits: LimitSettings = LIMITS,
         broker: Actor | None = None,
+        style: OrderSettings | None = None,
+        book: str = "paper",
         debug: bool = False,
     ) -> None:
         self.facts: list[Fact] = []
         self.core = Core(
-            CoreSettings(strategy, risk, execution),
+            CoreSettings(strategy, risk, execution, limits),
             Strategy("test", entries, exits or default_exits(strategy)),
             self.facts.append,
             broker=broker,
+            style=style,
+            book=book,
             debug=debug,
         )
 

@@ -1,0 +1,477 @@
+"""The order path with a broker outside: limits, time-outs, protective stops, and what is lost on the way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from actors.messages import (
+    CancelOrder,
+    Command,
+    FeedState,
+    LookUpOrder,
+    OrderChanged,
+    OrderRejected,
+    OrderSide,
+    OrderSubmitted,
+    Refusal,
+    SubmitOrder,
+    TradingState,
+)
+from actors.orders import (
+    AccountReport,
+    BrokerChanged,
+    CancelRefused,
+    HeldAtVenue,
+    OrderMissing,
+    OrderReport,
+    OrderStatus,
+    SubmitUnanswered,
+)
+from actors.pricing import OrderSettings
+from actors.risk import RiskSettings
+from tests.support.market import at, clock, quote, trade
+from tests.support.sessions import RestingBroker, Session
+
+S = OrderStatus
+D = Decimal
+STYLE = OrderSettings()
+BOOK = "mb-bot-s1"
+TEN = RiskSettings(position_size=10.0, cooldown_trades_after_loss=0)
+
+
+def account(
+    seconds: float,
+    *positions: HeldAtVenue,
+    orders: tuple[OrderReport, ...] = (),
+    history: tuple[OrderReport, ...] = (),
+) -> AccountReport:
+    money = D(100_000)
+    return AccountReport(at(seconds), "PA1", money, money, money, positions, orders, history)
+
+
+class Desk:
+    """A session at a broker whose answers the test gives; the account was seen and nothing is in it."""
+
+    def __init__(self, *, style: OrderSettings = STYLE, opened: bool = True) -> None:
+        self.broker = RestingBroker()
+        self.session = Session(risk=TEN, broker=self.broker, style=style, book=BOOK)
+        self.session.feed(quote(0, 99.99, 100.01), trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)))
+        if opened:
+            self.session.feed(account(0))
+
+    @property
+    def orders(self) -> list[SubmitOrder]:
+        return self.broker.of(SubmitOrder)
+
+    @property
+    def last(self) -> SubmitOrder:
+        return self.orders[-1]
+
+    @property
+    def legs(self) -> list[str]:
+        return [order.leg for order in self.orders]
+
+    @property
+    def canceled(self) -> list[str]:
+        return [cancel.id for cancel in self.broker.of(CancelOrder)]
+
+    @property
+    def looked_up(self) -> list[str]:
+        return [question.id for question in self.broker.of(LookUpOrder)]
+
+    @property
+    def held(self) -> dict[str, Decimal]:
+        positions = self.session.core.positions.open
+        return {symbol: p.side.sign * p.quantity for symbol, p in positions.items()}
+
+    def say(
+        self, seconds: float, status: OrderStatus, filled: str = "0", average: str = "100", *, of: str = ""
+    ) -> Desk:
+        """Report on an order: the last one, or the last of a leg."""
+        order = [o for o in self.orders if not of or o.leg == of][-1]
+        price = D(average) if D(filled) else None
+        self.session.feed(
+            OrderReport(order.id, order.symbol, order.side, status, order.quantity, D(filled), price, at(seconds), "v")
+        )
+        return self
+
+    def enter(self, seconds: float = 1, side: str = "LONG") -> Desk:
+        """Signal, fill the whole entry, and let the venue take the stop."""
+        self.session.feed(trade(seconds, 100, says=side))
+        return self.say(seconds, S.FILLED, "10").say(seconds, S.ACCEPTED)
+
+    def tick(self, seconds: float, price: float) -> Desk:
+        self.session.feed(trade(seconds, price))
+        return self
+
+    def pass_time(self, seconds: float) -> Desk:
+        self.session.feed(clock(seconds))
+        return self
+
+
+# ---------------------------------------------------------------------------------------------------- entries
+
+
+@pytest.mark.parametrize(("side", "limit"), [("LONG", "100.12"), ("SHORT", "99.89")])
+def test_an_entry_never_costs_more_than_a_little_beyond_the_quote(side: str, limit: str) -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says=side))
+    assert (desk.last.leg, desk.last.limit, desk.last.stop, desk.last.rests) == ("entry", D(limit), None, False)
+    assert desk.last.id == f"{BOOK}.5.A.entry.1"
+
+
+def test_an_entry_that_is_not_filled_in_time_is_taken_back() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1, S.ACCEPTED).pass_time(3.9)
+    assert desk.canceled == []
+    desk.pass_time(4)
+    assert desk.canceled == [desk.last.id]
+    desk.say(4, S.CANCELED)
+    assert desk.legs == ["entry"]
+    desk.session.feed(trade(5, 100, says="LONG"))
+    assert desk.legs == ["entry", "entry"]
+
+
+def test_a_partly_filled_entry_has_exits_at_once_and_a_stop_when_it_is_over() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1, S.PARTIALLY_FILLED, "4")
+    assert desk.held == {"A": D(4)}
+    assert desk.legs == ["entry"]  # a stop beside it would cross it
+    desk.pass_time(4).say(4, S.CANCELED, "4")
+    assert desk.legs == ["entry", "stop"]
+    assert desk.last.quantity == 4
+    desk.tick(5, 98.5)
+    assert desk.canceled == [desk.orders[0].id, desk.last.id]
+    desk.say(5, S.CANCELED)
+    assert (desk.last.leg, desk.last.quantity, desk.last.reason) == ("exit", D(4), "SL")
+
+
+def test_a_rejected_entry_leaves_the_symbol_free() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1, S.REJECTED)
+    assert len(desk.session.of(OrderRejected)) == 1
+    desk.session.feed(trade(2, 100, says="LONG"))
+    assert desk.session.verdicts == [None, None]
+
+
+# ---------------------------------------------------------------------------------------------- protective stops
+
+
+@pytest.mark.parametrize(
+    ("side", "stop", "closing"), [("LONG", "99.50", OrderSide.SELL), ("SHORT", "100.50", OrderSide.BUY)]
+)
+def test_a_filled_entry_leaves_a_stop_at_the_venue(side: str, stop: str, closing: OrderSide) -> None:
+    desk = Desk().enter(side=side)
+    assert desk.legs == ["entry", "stop"]
+    assert (desk.last.side, desk.last.quantity, desk.last.stop, desk.last.rests) == (closing, D(10), D(stop), True)
+
+
+def test_a_stop_that_was_reached_closes_the_position_and_its_loss_is_booked() -> None:
+    desk = Desk().enter().say(2, S.FILLED, "10", "99.4")
+    assert desk.held == {}
+    [closed] = desk.session.trades
+    assert (closed.exit_reason, closed.pnl) == ("STOP", D(-6))
+
+
+def test_an_exit_takes_the_stop_back_first_and_waits_for_that() -> None:
+    desk = Desk().enter().tick(2, 101.5)
+    assert desk.legs == ["entry", "stop"]
+    assert desk.canceled == [desk.last.id]
+    desk.say(2.1, S.CANCELED)
+    assert desk.legs == ["entry", "stop", "exit"]
+    assert (desk.last.reason, desk.last.quantity) == ("TP", D(10))
+
+
+def test_a_stop_that_fills_while_it_is_taken_back_leaves_nothing_to_exit() -> None:
+    desk = Desk().enter().tick(2, 98.5).say(2.1, S.FILLED, "10", "99.4")
+    assert desk.legs == ["entry", "stop"]
+    assert desk.session.exits == ["STOP"]
+
+
+def test_a_stop_that_was_partly_reached_stays_for_the_rest() -> None:
+    desk = Desk().enter().say(2, S.PARTIALLY_FILLED, "3", "99.4")
+    assert desk.held == {"A": D(7)}
+    assert desk.canceled == []
+
+
+def test_a_stop_that_is_gone_is_set_again() -> None:
+    """Somebody canceled it by hand, or it expired."""
+    desk = Desk().enter().say(2, S.CANCELED)
+    assert desk.legs == ["entry", "stop", "stop"]
+    assert desk.last.id.endswith(".stop.2")
+
+
+def test_a_stop_that_is_refused_is_tried_again_and_then_the_position_is_closed() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1, S.FILLED, "10").say(1, S.REJECTED)
+    assert desk.legs == ["entry", "stop"]
+    desk.pass_time(2).say(2, S.REJECTED)
+    assert desk.legs == ["entry", "stop", "stop"]
+    desk.pass_time(4).say(4, S.REJECTED)
+    assert desk.legs == ["entry", "stop", "stop", "stop", "exit"]
+    assert (desk.last.reason, desk.last.limit) == ("NO_STOP", None)
+
+
+# ------------------------------------------------------------------------------------------------------- exits
+
+
+def test_an_exit_is_priced_anew_and_at_last_sent_at_market() -> None:
+    desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED)
+    limits = [desk.last.limit]
+    for n in range(3):
+        began = 2 + n
+        desk.say(began, S.ACCEPTED).session.feed(quote(began + 0.5, 101.4 - n, 101.6 - n))
+        desk.pass_time(began + 1).say(began + 1, S.CANCELED)
+        limits.append(desk.last.limit)
+    assert limits == [D("99.97"), D("101.37"), D("100.37"), None]
+    desk.say(6, S.FILLED, "10", "100")
+    assert desk.held == {}
+    assert desk.session.exits == ["TP"]
+
+
+def test_what_is_left_after_a_partial_exit_is_sent_anew() -> None:
+    desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED).say(2.5, S.PARTIALLY_FILLED, "4", "101.5")
+    desk.pass_time(3).say(3, S.CANCELED, "4", "101.5")
+    assert (desk.last.leg, desk.last.quantity) == ("exit", D(6))
+
+
+def test_a_stop_loss_does_not_wait_for_a_price() -> None:
+    desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED)
+    assert (desk.last.reason, desk.last.limit) == ("SL", None)
+
+
+def test_flatten_hastens_an_exit_that_waits_for_a_price() -> None:
+    desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED).say(2, S.ACCEPTED)
+    waiting = desk.last
+    desk.session.feed(Command("flatten", at(2.2)))
+    assert desk.canceled[-1] == waiting.id
+    desk.say(2.3, S.CANCELED)
+    assert (desk.last.leg, desk.last.limit) == ("exit", None)
+
+
+def test_a_rejected_exit_is_sent_again_later_each_time() -> None:
+    desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED).say(2, S.REJECTED)
+    times = []
+    for quarter in range(9, 100):
+        before = len(desk.orders)
+        desk.pass_time(quarter / 4)
+        if len(desk.orders) > before:
+            times.append(quarter / 4)
+            desk.say(quarter / 4, S.REJECTED)
+    assert times == [3, 5, 9, 17]
+    assert desk.held == {"A": D(10)}
+
+
+def test_there_is_never_more_than_one_exit_at_a_time() -> None:
+    desk = Desk().enter().tick(2, 98.5).tick(2.1, 98).say(2.2, S.CANCELED).tick(2.3, 97).tick(2.4, 96)
+    desk.session.feed(Command("flatten", at(2.5)), Command("halt", at(2.6)))
+    assert desk.legs == ["entry", "stop", "exit"]
+
+
+# ------------------------------------------------------------------------------------------- what gets lost
+
+
+def test_an_unanswered_submit_is_looked_up_and_never_sent_again() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.session.feed(SubmitUnanswered(desk.last.id, at(2), "504"))
+    assert desk.looked_up == [desk.last.id]
+    desk.session.feed(trade(2.5, 100, says="LONG"))
+    assert desk.session.verdicts[-1] is Refusal.POSITION_OPEN
+    desk.say(3, S.FILLED, "10")
+    assert desk.held == {"A": D(10)}
+    assert desk.legs == ["entry", "stop"]
+
+
+def test_silence_is_an_unanswered_submit_too() -> None:
+    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.pass_time(5.9)
+    assert desk.looked_up == []
+    desk.pass_time(6)
+    assert desk.looked_up == [desk.last.id]
+    statuses = [fact.status for fact in desk.session.of(OrderChanged)]
+    assert statuses == [S.UNKNOWN]
+
+
+def test_an_order_that_nobody_knows_for_long_was_never_placed() -> None:
+    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.session.feed(SubmitUnanswered(desk.last.id, at(1), "cut"))
+    for second in range(1, 11):
+        desk.pass_time(second)
+        desk.session.feed(OrderMissing(desk.last.id, at(second)))
+        assert desk.session.core.executor.is_working("A")
+    desk.pass_time(11).session.feed(OrderMissing(desk.last.id, at(11)))
+    assert not desk.session.core.executor.is_working("A")
+    assert [fact.reason for fact in desk.session.of(OrderRejected)] == ["the venue never got it"]
+    assert len(desk.looked_up) == 6  # at once, and every two seconds
+
+
+def test_an_order_that_turns_up_after_all_is_taken_back() -> None:
+    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.session.feed(SubmitUnanswered(desk.last.id, at(1), "cut"))
+    desk.session.feed(OrderMissing(desk.last.id, at(12)))
+    desk.say(13, S.ACCEPTED)
+    assert desk.canceled == [desk.last.id]
+    desk.say(13.1, S.PARTIALLY_FILLED, "2").say(13.2, S.CANCELED, "2")
+    assert desk.held == {"A": D(2)}
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(2))
+
+
+def test_a_cancel_that_is_refused_is_looked_up_and_repeated_after_a_while() -> None:
+    desk = Desk().enter().tick(2, 98.5)
+    stop = desk.last
+    desk.session.feed(CancelRefused(stop.id, at(2.1), "pending"))
+    assert desk.looked_up == [stop.id]
+    desk.say(2.2, S.ACCEPTED)
+    assert desk.canceled == [stop.id]
+    desk.pass_time(4)
+    assert desk.canceled == [stop.id, stop.id]
+
+
+def test_a_cancel_without_an_answer_is_looked_up() -> None:
+    desk = Desk().enter().tick(2, 98.5).pass_time(7)
+    assert desk.looked_up == [desk.last.id]
+    desk.say(7.5, S.CANCELED)
+    assert desk.legs == ["entry", "stop", "exit"]
+
+
+def test_news_that_comes_twice_counts_once() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    for _ in range(3):
+        desk.say(1, S.FILLED, "10", of="entry")
+    assert desk.held == {"A": D(10)}
+    assert desk.legs == ["entry", "stop"]
+
+
+# ------------------------------------------------------------------------------------------------- the account
+
+
+def test_nothing_is_entered_before_the_account_was_seen() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(trade(1, 100, says="LONG"))
+    assert desk.session.verdicts == [Refusal.BROKER_DOWN]
+
+
+@pytest.mark.parametrize("state", [FeedState.DOWN, FeedState.CONNECTING])
+def test_nothing_is_entered_while_the_broker_cannot_be_heard(state: FeedState) -> None:
+    desk = Desk()
+    desk.session.feed(BrokerChanged(state, at(1)), trade(1, 100, says="LONG"))
+    assert desk.session.verdicts == [Refusal.BROKER_DOWN]
+
+
+def test_an_order_that_is_not_ours_halts_and_is_listed() -> None:
+    desk = Desk()
+    foreign = OrderReport("x", "B", OrderSide.BUY, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    desk.session.feed(account(1, orders=(foreign,)))
+    assert desk.session.core.risk.state is TradingState.HALTED
+    assert "v9" in desk.session.core.risk.state_reason
+    assert desk.canceled == []
+
+
+def test_a_position_that_is_not_ours_halts_at_the_start_and_is_left_alone() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("B", D(7), D(50))))
+    assert desk.session.core.risk.state is TradingState.HALTED
+    assert "7 B" in desk.session.core.risk.state_reason
+    assert desk.orders == []
+
+
+def test_a_difference_that_lasts_halts_and_one_that_passes_does_not() -> None:
+    desk = Desk().enter()
+    stop = OrderReport(desk.last.id, "A", desk.last.side, S.ACCEPTED, D(10), D(0), None, at(1), "v")
+    desk.session.feed(account(2, orders=(stop,)))
+    desk.session.feed(account(7, HeldAtVenue("A", D(10), D(100)), orders=(stop,)))
+    desk.session.feed(account(13, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    desk.session.feed(account(22, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    assert desk.session.states == []
+    desk.session.feed(account(23, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    assert desk.session.states == ["HALTED"]
+    assert "the account holds 9, the book 10" in desk.session.core.risk.state_reason
+    assert desk.held == {"A": D(10)}
+    assert desk.canceled == []
+
+
+def test_an_order_that_is_no_longer_open_is_looked_up() -> None:
+    """The stream was down while it was filled."""
+    desk = Desk().enter()
+    desk.session.feed(account(5))
+    assert desk.looked_up == [desk.last.id]
+    desk.say(5.1, S.FILLED, "10", "99.4")
+    assert desk.session.exits == ["STOP"]
+
+
+def old(
+    leg: str, filled: str, *, status: OrderStatus = S.FILLED, seconds: float = -5, side: OrderSide = OrderSide.BUY
+) -> OrderReport:
+    average = D(100) if D(filled) else None
+    return OrderReport(f"mb-bot-s0.77.A.{leg}.1", "A", side, status, D(10), D(filled), average, at(seconds), f"v{leg}")
+
+
+def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
+    stop = old("stop", "0", status=S.ACCEPTED, side=OrderSide.SELL)
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(stop,), history=(old("entry", "10"),)))
+    assert desk.held == {"A": D(10)}
+    assert desk.orders == []
+    position = desk.session.core.positions.open["A"]
+    assert (position.entry_ts, position.decision) == (at(-5), "s0-77")
+    desk.tick(2, 98.5)
+    assert desk.canceled == [stop.order]
+    desk.session.feed(old("stop", "0", status=S.CANCELED, side=OrderSide.SELL, seconds=2))
+    assert (desk.last.leg, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
+
+
+def test_a_restart_sets_a_stop_where_there_is_none() -> None:
+    """The last run was killed between the fill of its entry and its stop."""
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
+
+
+def test_a_restart_takes_back_an_entry_that_still_works() -> None:
+    desk = Desk(opened=False)
+    entry = old("entry", "4", status=S.PARTIALLY_FILLED)
+    desk.session.feed(account(1, HeldAtVenue("A", D(4), D(100)), orders=(entry,), history=(entry,)))
+    assert desk.canceled == [entry.order]
+    assert desk.held == {"A": D(4)}
+    desk.session.feed(old("entry", "6", status=S.CANCELED, seconds=2))
+    assert desk.held == {"A": D(6)}
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+
+
+def test_a_position_that_ran_out_of_time_while_nobody_watched_is_closed_at_once() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10", seconds=-2000),)))
+    desk.pass_time(1.1)
+    assert desk.session.core.executor.is_working("A")
+    desk.say(1.2, S.ACCEPTED, of="stop").say(1.3, S.CANCELED, of="stop")
+    assert (desk.last.leg, desk.last.reason) == ("exit", "TIME")
+
+
+def test_the_equity_is_the_accounts() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    assert desk.session.core.positions.equity == D(101_000)
+    assert desk.session.summary["equity"] == 101_000
+    assert desk.session.core.risk.day_start_equity == D(101_000)
+
+
+# --------------------------------------------------------------------------------------------------- replays
+
+
+def test_the_same_inputs_with_reports_give_the_same_orders() -> None:
+    def run() -> list[SubmitOrder]:
+        desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED).say(3, S.FILLED, "10", "101.4").enter(5, "SHORT")
+        return [fact.order for fact in desk.session.of(OrderSubmitted)]
+
+    assert run() == run()
