@@ -72,8 +72,11 @@ def replay(
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
     chosen = strategy or (recorded.strategy if recorded else None)
+    told: list[str] = []  # once the progress bar is gone
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress:
-        summary = replaying.replay(tape, effective, chosen, out, progress)
+        summary = replaying.replay(tape, effective, chosen, out, progress, told.append)
+    for sentence in told:
+        terminal.say(sentence)
     terminal.print_summary(summary, as_json=as_json)
     terminal.say_failures(summary)
 

@@ -20,7 +20,8 @@ class Recorder:
     """Writes the effective settings first, then every input, before it is fed to the core.
 
     It is JSON Lines, compressed if the name ends in .gz. Lines wait in memory for `flush`, which is called a few times
-    a second: off the tick path, and soon enough for whoever reads along.
+    a second: off the tick path, and soon enough for whoever reads along. What was flushed is with the system, also of
+    a compressed one, so that a bot that is killed loses no more than what waits.
     """
 
     def __init__(self, path: Path, settings: CoreSettings, strategy: str | None) -> None:

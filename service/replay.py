@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -123,21 +122,22 @@ def replay(
     settings: Settings,
     strategy: str | None = None,
     out: Path | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: tapes.Progress = lambda _: None,
+    say: tapes.Say = lambda _: None,
 ) -> dict[str, object]:
     """Feed a tape to a fresh core and return the summary; with `out`, write the three files there."""
     loaded = strategies.load(strategy, settings.strategy)
     tapes.size(tape)  # a missing tape is said before a folder is made
     if out is None:
-        return _decide(tape, Core(settings.core, loaded), progress)
+        return _decide(tape, Core(settings.core, loaded), progress, say)
     with contextlib.closing(Decisions(out)) as decisions:
-        summary = _decide(tape, Core(settings.core, loaded, decisions.see), progress)
+        summary = _decide(tape, Core(settings.core, loaded, decisions.see), progress, say)
         decisions.finish(summary)
     return summary
 
 
-def _decide(tape: Path, core: Core, progress: Callable[[int], None]) -> dict[str, object]:
-    for batch in tapes.read(tape, progress):
+def _decide(tape: Path, core: Core, progress: tapes.Progress, say: tapes.Say) -> dict[str, object]:
+    for batch in tapes.read(tape, progress, say):
         core.run(batch)
     core.finish()
     return core.summary()

@@ -137,7 +137,8 @@ class _Bot:
         if options.feed is not None and options.feed.startswith(TAPE):
             path = Path(options.feed.removeprefix(TAPE))
             tapes.size(path)
-            batches = tapes.read(path)
+            warn = logger.bind(logger="microbot.feed", event="tape.cut").warning
+            batches = tapes.read(path, say=warn)
             first = next(batches, [])  # a tape that cannot be read is said at once, not in the middle of a session
             self._feed: WebSocketFeed | TapeFeed = TapeFeed(
                 _chain(first, batches), options.speed, self._clock, self._admission, monotonic

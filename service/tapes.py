@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO, TypeVar
+from typing import IO, Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ T = TypeVar("T")
 CHUNK = 1 << 16  # bytes read at once; about 600 events
 Progress = Callable[[int], None]
 """Told how many bytes of the file have been read so far."""
+Say = Callable[[str], None]
+"""Told, in one sentence, what a person has to know of a tape that is read all the same."""
 
 
 class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="type"):
@@ -45,17 +47,24 @@ def recorded_settings(path: Path) -> SettingsRecorded | None:
     """Return what the first line of a recording says; None for any other tape."""
     if _is_lobster(path):
         return None
-    with _open(path) as file:
-        first = _guarded(path, lambda: file.readline(1 << 20))
+    with ExitStack() as stack:
+        file, _ = _inflated(stack, path, _open_raw(path))
+        return _settings(_guarded(path, lambda: file.readline(1 << 20)))
+
+
+def _settings(line: bytes) -> SettingsRecorded | None:
     try:
-        return _SETTINGS.decode(first)
+        return _SETTINGS.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def read(path: Path, progress: Progress = lambda _: None) -> Iterator[list[Input]]:
-    """Read a tape in batches of events, in their order. Raises UserError if it is none."""
-    return _read_lobster(path, progress) if _is_lobster(path) else _read_lines(path, progress)
+def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: None) -> Iterator[list[Input]]:
+    """Read a tape in batches of events, in their order. Raises UserError if it is none.
+
+    One that breaks off, as the recording of a bot that was killed, is read up to its last whole line, and said to.
+    """
+    return _read_lobster(path, progress) if _is_lobster(path) else _read_lines(path, progress, say)
 
 
 def size(path: Path) -> int:
@@ -66,15 +75,53 @@ def size(path: Path) -> int:
         raise UserError(f"there is no tape {path}") from None
 
 
-def _read_lines(path: Path, progress: Progress) -> Iterator[list[Input]]:
+def _read_lines(path: Path, progress: Progress, say: Say) -> Iterator[list[Input]]:
     with ExitStack() as stack:
-        raw = stack.enter_context(_open_raw(path))
-        file: BinaryIO = raw
-        if path.suffix == ".gz":
-            file = stack.enter_context(io.BufferedReader(stack.enter_context(gzip.open(raw)), CHUNK))
+        raw = _open_raw(path)
+        file, inflated = _inflated(stack, path, raw)
+        recording: bool | None = None
+        torn = False
         while lines := _guarded(path, lambda: file.readlines(CHUNK)):
+            if recording is None:
+                recording = _settings(lines[0]) is not None
+            if not lines[-1].endswith(b"\n") and (recording or (inflated is not None and inflated.cut)):
+                # It is the last one. A recorder ends every line: what cannot be read here was being written.
+                torn = isinstance(_EVENTS.line(lines[-1]), Refused)
+                lines = lines[:-1] if torn else lines
             yield _EVENTS.lines(lines)
             progress(raw.tell())
+        if torn or (inflated is not None and inflated.cut):
+            say(f"the tape {path} ends in mid-stream, as after a kill: it is read up to its last whole line")
+
+
+class _Inflated(io.RawIOBase):
+    """What a gzip stream holds. One that breaks off ends there, and is `cut`; any other damage raises."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__()
+        self.cut = False
+        self._stream = gzip.GzipFile(fileobj=raw)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._stream.read1(len(buffer))  # `read` would lose what it has when it finds the end missing
+        except EOFError:
+            self.cut = True
+            return 0
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _inflated(stack: ExitStack, path: Path, raw: BinaryIO) -> tuple[BinaryIO, _Inflated | None]:
+    """Return a file to read lines from, and what inflates it if it is compressed; the stack closes them."""
+    stack.enter_context(raw)
+    if path.suffix != ".gz":
+        return raw, None
+    inflated = _Inflated(raw)
+    return stack.enter_context(io.BufferedReader(inflated, CHUNK)), inflated
 
 
 def _read_lobster(path: Path, progress: Progress) -> Iterator[list[Input]]:
@@ -111,10 +158,6 @@ def _read_lobster(path: Path, progress: Progress) -> Iterator[list[Input]]:
 
 def _is_lobster(path: Path) -> bool:
     return path.suffix == ".zip" or lobster.Name.of(path.name) is not None
-
-
-def _open(path: Path) -> BinaryIO | gzip.GzipFile:
-    return gzip.open(path) if path.suffix == ".gz" and path.is_file() else _open_raw(path)
 
 
 def _open_raw(path: Path) -> BinaryIO:

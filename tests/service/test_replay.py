@@ -265,21 +265,21 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[IO[bytes]]]:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Path:
-    """A compressed tape that breaks off."""
-    path = tmp_path / "cut.jsonl.gz"
-    path.write_bytes(gzip.compress(tape([trade(0), clock(1)]) * 5000)[:-200])
+def damaged(tmp_path: Path) -> Path:
+    """A compressed tape whose checksum is wrong, which shows at its very end."""
+    path = tmp_path / "damaged.jsonl.gz"
+    path.write_bytes(gzip.compress(tape([trade(0), clock(1)]) * 5000)[:-8] + bytes(8))
     return path
 
 
-def test_a_tape_that_breaks_off_writes_no_summary(cut: Path, tmp_path: Path, opened: list[IO[bytes]]) -> None:
-    with pytest.raises(UserError, match=r"the tape .*cut\.jsonl\.gz cannot be read: "):
-        replaying.replay(cut, Settings(), out=tmp_path / "out")
+def test_a_damaged_tape_writes_no_summary(damaged: Path, tmp_path: Path, opened: list[IO[bytes]]) -> None:
+    with pytest.raises(UserError, match=r"the tape .*damaged\.jsonl\.gz cannot be read: "):
+        replaying.replay(damaged, Settings(), out=tmp_path / "out")
     assert len(opened) == 2
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
-def test_a_tape_that_breaks_off_leaves_no_file_open(cut: Path, tmp_path: Path, opened: list[IO[bytes]]) -> None:
+def test_a_damaged_tape_leaves_no_file_open(damaged: Path, tmp_path: Path, opened: list[IO[bytes]]) -> None:
     with pytest.raises(UserError):
-        replaying.replay(cut, Settings(), out=tmp_path / "out")
+        replaying.replay(damaged, Settings(), out=tmp_path / "out")
     assert [file.closed for file in opened] == [True, True]

@@ -402,6 +402,22 @@ def test_a_recording_that_stops_is_told_once_and_does_not_stop_the_session(
 # -------------------------------------------------------------------------------------------- what sessions fell over
 
 
+@pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+def test_the_recording_of_a_bot_that_was_killed_replays_up_to_its_last_whole_line(name: str, tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST, "--record", name) as bot:
+        seen = bot.until(lambda state: state["metrics"]["ticks"] > 20)["metrics"]["ticks"]
+        bot.until(lambda state: state["metrics"]["ticks"] > seen)  # what was seen before is written by now
+        bot.process.kill()
+        bot.process.wait()
+    replayed = microbot("replay", name, cwd=tmp_path)
+    assert replayed.returncode == 0, replayed.stderr
+    summary = msgspec.json.decode(replayed.stdout)
+    assert summary["ticks"] >= seen
+    assert summary["ticks_rejected"] == 0
+    if name.endswith(".gz"):
+        assert f"{name} ends in mid-stream" in replayed.stderr
+
+
 @pytest.mark.parametrize("on_exit", ["flatten", "keep"])
 def test_the_recording_of_a_busy_session_replays_to_the_summary_that_it_printed(on_exit: str, tmp_path: Path) -> None:
     busy = ("--speed", "1000", *with_settings(*EAGER, LATE), "--on-exit", on_exit, "--record", "r.jsonl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,6 +118,59 @@ def test_progress_is_told_in_bytes_of_the_file(compressed: bool, tmp_path: Path)
     assert told == sorted(told)
     assert len(told) > 3
     assert told[-1] == tapes.size(path)
+
+
+# --------------------------------------------------------------------------------- recordings that break off
+
+
+def read_and_told(path: Path) -> tuple[list[Input], list[str]]:
+    told: list[str] = []
+    return [event for batch in tapes.read(path, say=told.append) for event in batch], told
+
+
+@given(st.data())
+def test_a_compressed_tape_that_breaks_off_is_read_up_to_its_last_whole_line(data: st.DataObject) -> None:
+    whole = [trade(n, 100 + n % 7) for n in range(300)]
+    compressed = gzip.compress(tape(whole))
+    length = data.draw(st.integers(2, len(compressed) - 1))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "tape.jsonl.gz"
+        path.write_bytes(compressed[:length])
+        found, told = read_and_told(path)
+    assert found == whole[: len(found)]
+    assert len(told) == 1
+    assert "tape.jsonl.gz ends in mid-stream" in told[0]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, 400])
+@pytest.mark.parametrize("name", ["session.jsonl", "session.jsonl.gz"])
+def test_a_recording_cut_short_has_what_was_written_whole(name: str, cut: int, tmp_path: Path) -> None:
+    path = tmp_path / name
+    data = SETTINGS + tape(EVENTS * 3)
+    whole = data[: len(data) - cut]
+    if name.endswith(".gz"):
+        flushed = zlib.compressobj(1, zlib.DEFLATED, 31)
+        path.write_bytes(flushed.compress(whole) + flushed.flush(zlib.Z_SYNC_FLUSH))
+    else:
+        path.write_bytes(whole)
+    found, told = read_and_told(path)
+    lines = whole.count(b"\n") - 1 + (cut == 1)  # a line that lacks nothing but its end is whole
+    assert found == (EVENTS * 3)[:lines]
+    assert len(told) == (name.endswith(".gz") or cut > 1)
+
+
+def test_a_last_line_of_any_other_tape_is_refused_if_it_is_torn(tmp_path: Path) -> None:
+    path = tmp_path / "tape.jsonl"
+    path.write_bytes(tape(EVENTS)[:-20])
+    assert read_and_told(path) == ([*EVENTS[:-1], Refused("not JSON")], [])
+
+
+def test_the_settings_of_a_recording_that_breaks_off_are_read_if_they_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl.gz"
+    for length, found in ((len(SETTINGS), True), (len(SETTINGS) - 9, False), (0, False)):
+        flushed = zlib.compressobj(1, zlib.DEFLATED, 31)
+        path.write_bytes(flushed.compress(SETTINGS[:length]) + flushed.flush(zlib.Z_SYNC_FLUSH))
+        assert (tapes.recorded_settings(path) is not None) is found
 
 
 # -------------------------------------------------------------------------------------------- recordings
@@ -288,8 +342,8 @@ COMPRESSED = gzip.compress(tape([trade(n, 100 + n % 7) for n in range(2000)]), m
 
 @pytest.mark.parametrize(
     "data",
-    [b"not compressed", COMPRESSED[:5], COMPRESSED[:-9], COMPRESSED[:3000] + b"\xff" * 40 + COMPRESSED[3040:]],
-    ids=["no gzip", "only a header", "cut", "damaged"],
+    [b"not compressed", COMPRESSED[:3000] + b"\xff" * 40 + COMPRESSED[3040:], COMPRESSED[:-8] + b"\0" * 8],
+    ids=["no gzip", "damaged", "a wrong checksum"],
 )
 def test_a_damaged_compressed_tape_is_said_in_one_sentence(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl.gz"
