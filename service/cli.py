@@ -215,6 +215,8 @@ def exchange(
         "exchange.start_at": start,
     }
     effective = settings.load(config, assignments or (), flags=flags).exchange
+    if write_tape is not None and write_tape.is_file():
+        raise UserError(f"--write-tape {write_tape} is there already: choose another name, or remove it")
     logs.on_terminal()
     code = write(write_tape, effective, seconds) if write_tape is not None else serve(effective)
     raise typer.Exit(code)

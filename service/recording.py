@@ -26,18 +26,25 @@ class Recorder:
 
     def __init__(self, path: Path, settings: CoreSettings, strategy: str | None) -> None:
         self.failed = ""  # why the recording stopped, if it did
+        self.written = 0  # inputs that are in the file for certain
+        self.lost = 0  # inputs that came after that
         self._path = path
         self._encode = msgspec.json.Encoder().encode_lines
+        first = SettingsRecorded(as_layer(settings), strategy, version("microbot"))
+        self._waiting: list[Input] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            raw = path.open("wb")
+            self._raw = create(path, "--record")
         except OSError as error:
             raise UserError(f"--record {path} cannot be written: {error.strerror}") from None
-        self._raw = raw
-        self._file: IO[bytes] = gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) if path.suffix == ".gz" else raw  # type: ignore[assignment]
-        self._waiting: list[Input | SettingsRecorded] = [
-            SettingsRecorded(as_layer(settings), strategy, version("microbot"))
-        ]
+        self._file: IO[bytes] = self._raw
+        if path.suffix == ".gz":
+            self._file = gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1)  # type: ignore[assignment]
+        try:
+            self._put([first])
+        except OSError as error:
+            self.discard()
+            raise UserError(f"--record {path} cannot be written: {error.strerror}") from None
 
     def write(self, inputs: Sequence[Input]) -> None:
         """Take inputs that are about to be fed."""
@@ -46,19 +53,44 @@ class Recorder:
     def flush(self) -> None:
         """Write down what waits. A full disk ends the recording, not the trading; `failed` says so."""
         waiting, self._waiting = self._waiting, []
-        if self.failed or not waiting:
-            return
-        try:
-            self._file.write(self._encode(waiting))
-            self._file.flush()
-        except (OSError, OverflowError, ValueError) as error:
-            self.failed = f"the recording {self._path} stopped: {getattr(error, 'strerror', None) or error}"
+        if waiting and not self.failed:
+            try:
+                self._put(waiting)
+            except (OSError, OverflowError, ValueError) as error:
+                why = getattr(error, "strerror", None) or error
+                self.failed = f"the recording {self._path} stopped after {self.written:,} inputs: {why}"
+            else:
+                self.written += len(waiting)
+                return
+        self.lost += len(waiting)
+
+    def _put(self, lines: Sequence[Input | SettingsRecorded]) -> None:
+        self._file.write(self._encode(lines))
+        self._file.flush()
 
     def close(self) -> None:
         """Write what waits and close the file."""
+        if self._raw.closed:
+            return
         self.flush()
-        try:
-            self._file.close()
-            self._raw.close()
-        except OSError as error:
-            self.failed = self.failed or f"the recording {self._path} was cut short: {error.strerror}"
+        for file in (self._file, self._raw):
+            try:
+                file.close()
+            except OSError as error:
+                self.failed = self.failed or f"the recording {self._path} was cut short: {error.strerror}"
+
+    def discard(self) -> None:
+        """Close and remove the file: the session that it was to record did not even start."""
+        self.close()
+        if self._path.is_file():
+            self._path.unlink()
+
+
+def create(path: Path, option: str) -> IO[bytes]:
+    """Open a new file to write; a device or a pipe may be there. Raises UserError for a file that is, and OSError."""
+    try:
+        return path.open("xb")
+    except FileExistsError:
+        if path.is_file():
+            raise UserError(f"{option} {path} is there already: choose another name, or remove it") from None
+        return path.open("wb")

@@ -68,6 +68,7 @@ class Outcome(msgspec.Struct, frozen=True):
     summary: dict[str, object]
     open_positions: tuple[str, ...]  # symbols left open
     record: Path | None
+    record_failure: str = ""  # why the recording is not whole
     failure: str = ""  # of the core, or of a feed that cannot go on; empty after an orderly stop
 
 
@@ -112,8 +113,8 @@ class _Bot:
             with contextlib.suppress(NotImplementedError):  # not on Windows
                 self._loop.add_signal_handler(number, self._on_signal, number)
         async with contextlib.AsyncExitStack() as stack:
-            feed_name, venue = await self._start_feed(stack)
             recorder = self._start_recorder(stack)
+            feed_name, venue = await self._start_feed(stack)
             self._start_core(stack, recorder, feed_name, venue)
             await self._start_web(stack)
             self._subscribe(stack)
@@ -161,7 +162,14 @@ class _Bot:
         if self._options.record is None:
             return None
         recorder = Recorder(self._options.record, self._settings.core, self._options.strategy)
-        stack.callback(recorder.close)
+
+        def close(kind: type[BaseException] | None, *_: object) -> None:
+            if kind is UserError:  # found while we start: there is nothing to replay, and the name stays free
+                recorder.discard()
+            else:
+                recorder.close()
+
+        stack.push(close)
         return recorder
 
     def _start_core(self, stack: contextlib.AsyncExitStack, recorder: Recorder | None, feed: str, venue: str) -> None:
@@ -360,7 +368,12 @@ class _Bot:
         logger.bind(logger="microbot.service", event="session.ended", summary=summary, failure=self._failure).info(
             "session ended"
         )
-        return Outcome(summary, tuple(core.positions.open), self._options.record, self._failure)
+        cut_short = ""
+        if recorder is not None:
+            recorder.close()
+            if recorder.failed:
+                cut_short = f"{recorder.failed} ({recorder.lost:,} inputs are not in it)"
+        return Outcome(summary, tuple(core.positions.open), self._options.record, cut_short, self._failure)
 
 
 def _chain(first: list[Input], rest: Any) -> Any:

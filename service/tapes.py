@@ -91,6 +91,8 @@ def _read_lines(path: Path, progress: Progress, say: Say) -> Iterator[list[Input
             yield _EVENTS.lines(lines)
             progress(raw.tell())
         if torn or (inflated is not None and inflated.cut):
+            if recording is None:
+                raise UserError(f"the tape {path} cannot be read: it breaks off before its first line")
             say(f"the tape {path} ends in mid-stream, as after a kill: it is read up to its last whole line")
 
 

@@ -76,6 +76,8 @@ def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) ->
         say(f"microbot: {outcome.failure}")
     if outcome.open_positions:
         say(f"still open: {', '.join(outcome.open_positions)}")
-    if outcome.record is not None:
+    if outcome.record_failure:
+        say(f"microbot: {outcome.record_failure}")
+    elif outcome.record is not None:
         say(f"recorded: {outcome.record} (microbot replay {outcome.record})")
     say(f"log: {log_file} (microbot logs --log-dir {log_file.parent})")

@@ -250,6 +250,13 @@ def test_a_bad_setting_in_a_recording_is_one_line(run: Run, tmp_path: Path) -> N
     assert_one_line(run("replay", recording), "risk.size", "the recording")
 
 
+def test_a_tape_is_never_written_over_a_file_that_is_there(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text("an earlier one")
+    outcome = run("exchange", "--write-tape", tmp_path / "t.jsonl", "--seconds", "1")
+    assert_one_line(outcome, "--write-tape", "t.jsonl is there already: choose another name, or remove it")
+    assert (tmp_path / "t.jsonl").read_text() == "an earlier one"
+
+
 def test_a_bad_strategy_is_one_line(run: Run, tmp_path: Path) -> None:
     assert_one_line(run("replay", DAY, "--strategy", "nowhere.py:go"), "there is no file nowhere.py")
     (tmp_path / "mine.py").write_text("def broken(:\n")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,55 @@ def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
             Recorder(path, CoreSettings(), None)
 
 
+@NAMES
+def test_a_file_that_is_there_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"an earlier session")
+    with pytest.raises(UserError, match=rf"^--record .*{name} is there already: choose another name, or remove it$"):
+        Recorder(tmp_path / name, CoreSettings(), None)
+    assert (tmp_path / name).read_bytes() == b"an earlier session"
+
+
+@NAMES
+def test_a_disk_that_is_full_from_the_start_is_said_at_once(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(UserError, match="cannot be written: No space left on device"):
+        Recorder(tmp_path / name, CoreSettings(), None)
+
+
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as a disk does that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@NAMES
+def test_what_fits_on_a_full_disk_is_counted_and_replays_and_so_is_what_is_lost(name: str, tmp_path: Path) -> None:
+    events = list(seeded_tape(3, ticks=4000))
+    with room_for(20_000):
+        recorder = Recorder(tmp_path / name, CoreSettings(), None)
+        for start in range(0, len(events), 100):
+            recorder.write(events[start : start + 100])
+            recorder.flush()
+        recorder.close()
+    assert "File too large" in recorder.failed
+    assert f"stopped after {recorder.written:,} inputs" in recorder.failed
+    assert recorder.written > 0
+    assert recorder.written + recorder.lost == len(events)
+    found = read(tmp_path / name)
+    assert found == events[: len(found)]
+    assert recorder.written <= len(found) < recorder.written + 100
+
+
+def test_a_recording_that_is_discarded_leaves_nothing(tmp_path: Path) -> None:
+    Recorder(tmp_path / "r.jsonl", CoreSettings(), None).discard()
+    assert not (tmp_path / "r.jsonl").exists()
+
+
 class Full:
     """A file on a disk that is full."""
 
@@ -183,6 +235,7 @@ def test_whatever_was_fed_a_replay_of_the_recording_states_the_same_facts(
     recorder.write(events)
     recorder.close()
     assert facts_and_summary(core, read(tmp_path / name)) == facts_and_summary(core, events)
+    (tmp_path / name).unlink()  # the next example has the same name
 
 
 def test_a_replay_writes_the_same_files_every_time(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from actors.core import Core, Input
 from actors.journal import MemoryJournal
 from actors.messages import Fact
 from mock_exchange.market import tape
-from service import cli, logs, run
+from service import cli, logs, run, terminal
 from service.recording import Recorder
 from service.settings import load
 from tests.support.live import Bot, a_venue, alive, loguru_restored, microbot, stay, wait_until
@@ -252,6 +252,7 @@ def test_a_venue_that_refuses_us_ends_the_session_with_one_sentence(tmp_path: Pa
         ("--config", "nowhere.toml"),
         ("--strategy", "nowhere.py:strategy"),
         ("--record", "."),
+        ("--record", "torn.jsonl.gz"),
         ("--data-dir", "torn.jsonl.gz"),
         ("--log-dir", "torn.jsonl.gz"),
     ],
@@ -391,12 +392,34 @@ def test_a_recording_that_stops_is_told_once_and_does_not_stop_the_session(
     class Stopping(Recorder):
         def flush(self) -> None:
             self.failed = "the disk is full"
+            self.lost = 1234
 
     monkeypatch.setattr(run, "Recorder", Stopping)
     outcome = run_a_tape(tmp_path, tmp_path / "r.jsonl")
     assert outcome.failure == ""
+    assert outcome.record_failure == "the disk is full (1,234 inputs are not in it)"
     assert outcome.summary["ticks"]
     assert [line["message"] for line in log_of(tmp_path, "recording.stopped")] == ["the disk is full"]
+
+
+def test_the_last_words_of_a_session_name_what_a_full_disk_kept_from_the_recording(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def last_words(failure: str) -> str:
+        terminal.print_outcome(run.Outcome({"failed": {}}, (), Path("r.jsonl"), failure), tmp_path / "log")
+        return capsys.readouterr().err
+
+    assert "recorded: r.jsonl" in last_words("")
+    assert "recorded:" not in last_words("the recording stopped")
+    assert "microbot: the recording stopped\n" in last_words("the recording stopped")
+
+
+def test_a_session_that_does_not_start_leaves_no_recording_in_the_way_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "nowhere.jsonl" in refusal(capsys, "--feed", "tape:nowhere.jsonl", "--record", "r.jsonl")
+    assert not (tmp_path / "r.jsonl").exists()
 
 
 # -------------------------------------------------------------------------------------------- what sessions fell over
