@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
+from actors.refusals import Refusals
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.operators.lift import Callbacks, Direct, Scheduler
@@ -74,6 +75,7 @@ class _Feed(Direct[Batch]):
         self.clock = clock
         self.state = FeedState.CONNECTING
         self._admission = admission
+        self._refusals = Refusals()
         self._monotonic = monotonic
         self._emit: Callable[[Batch], None] = lambda _: None
         self._task: asyncio.Task[None] | None = None
@@ -234,7 +236,14 @@ class WebSocketFeed(_Feed):
         if turn.lost or turn.failed:
             self._verdict = turn
             self._connection_now.transport.abort()
+        if turn.said:
+            for said in turn.said:
+                self._refusals.complaint(self.name, said)
+        if turn.unread:
+            self._refusals.unread(turn.unread)
         inputs = self._admission.admit(turn.events, monotonic)
+        if inputs != turn.events:  # the very same objects, nearly always: a comparison that costs next to nothing
+            self._refusals.compare(turn.events, inputs)
         if not inputs:
             return
         if self.state is not FeedState.LIVE and any(event.__class__ is not Refused for event in inputs):
@@ -327,4 +336,7 @@ class TapeFeed(_Feed):
 
     def _flush(self, events: Batch) -> None:
         if events:
-            self._emit(self._admission.admit(events, self._monotonic()))
+            inputs = self._admission.admit(events, self._monotonic())
+            if inputs != events:
+                self._refusals.compare(events, inputs)
+            self._emit(inputs)

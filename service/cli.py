@@ -11,6 +11,7 @@ import typer
 
 from service.errors import UserError
 from service.venues import Venue
+from service.visible import visible, visible_json
 
 app = typer.Typer(
     name="microbot",
@@ -242,7 +243,8 @@ def show_logs(
     try:
         for line in logs.follow(log_dir / logs.FILE, wait=following):
             if logs.matches(line, event=event, level=level.upper()):
-                print(msgspec.json.encode(line).decode() if as_json else logs.for_people(line), flush=following)
+                shown = visible_json(msgspec.json.encode(line).decode()) if as_json else logs.for_people(line)
+                print(shown, flush=following)
     except (KeyboardInterrupt, BrokenPipeError):
         raise typer.Exit(0) from None
 
@@ -276,5 +278,5 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         return app(args=arguments)
     except UserError as error:
-        print(f"microbot: {error}", file=sys.stderr)
+        print(f"microbot: {visible(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from loguru import logger
 
 from service.errors import UserError
 from service.settings import LogSettings
+from service.visible import visible
 
 FILE = "microbot.jsonl"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -60,8 +62,15 @@ def _name(record: Any) -> str:
 
 
 def _terminal_line(record: Any) -> str:
-    record["extra"]["_name"] = _name(record)
-    return "[{time:HH:mm:ss.SSS}] - {extra[_name]} - <level>{level}</level> - {message}\n{exception}"
+    extra = record["extra"]
+    extra["_name"] = visible(_name(record))
+    extra["_message"] = visible(record["message"])
+    extra["_exception"] = ""
+    if record["exception"] is not None:
+        told = "".join(traceback.format_exception(*record["exception"])).split("\n")
+        # Indented, so that nothing in it can be taken for another line of the log.
+        extra["_exception"] = "\n".join(f"  {visible(line)}" for line in told if line) + "\n"
+    return "[{time:HH:mm:ss.SSS}] - {extra[_name]} - <level>{level}</level> - {extra[_message]}\n{extra[_exception]}"
 
 
 def _json_line(record: Any) -> str:
@@ -148,4 +157,4 @@ def matches(line: dict[str, Any], *, event: str | None, level: str) -> bool:
 def for_people(line: dict[str, Any]) -> str:
     """Return a line of the log as the terminal shows it."""
     at = datetime.fromtimestamp(line.get("ts", 0) / 1e9, UTC).astimezone()
-    return f"[{at:%Y-%m-%d %H:%M:%S}] - {line.get('logger')} - {line.get('level')} - {line.get('message')}"
+    return visible(f"[{at:%Y-%m-%d %H:%M:%S}] - {line.get('logger')} - {line.get('level')} - {line.get('message')}")

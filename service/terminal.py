@@ -10,9 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from service.replay import summary_json
 from service.run import Outcome
+from service.visible import visible, visible_json
 
 _MONEY = {"total_pnl", "daily_pnl", "equity", "max_drawdown", "current_drawdown"}
 _PERCENT = {"win_rate", "max_drawdown_pct"}
@@ -25,7 +27,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
@@ -34,14 +36,14 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
     """Print a summary: a table for people, JSON for `--json` and for pipes."""
     if as_json or not sys.stdout.isatty():
-        sys.stdout.write(summary_json(summary).decode())
+        sys.stdout.write(visible_json(summary_json(summary).decode()))
         return
     table = Table(show_header=False, box=None)
     table.add_column(style="dim")
     table.add_column(justify="right")
     for name, value in summary.items():
         if isinstance(value, dict):
-            table.add_row(name, "  ".join(f"{key} {count}" for key, count in value.items()) or "-")
+            table.add_row(name, Text(visible("  ".join(f"{key} {count}" for key, count in value.items()) or "-")))
         else:
             table.add_row(name, _shown(name, value))
     Console().print(table)
@@ -57,7 +59,7 @@ def _shown(name: str, value: object) -> str:
 
 def say(sentence: str) -> None:
     """Tell the person at the terminal something that is no log event."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(visible(sentence), file=sys.stderr, flush=True)
 
 
 def say_failures(summary: dict[str, object]) -> None:

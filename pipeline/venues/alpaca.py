@@ -11,7 +11,7 @@ from enum import Enum, auto
 import msgspec
 
 from pipeline.events import Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Turn, nanoseconds
+from pipeline.venues.dialect import Event, Turn, Unread, nanoseconds
 from pipeline.venues.jsonl import BAD_TRADE, NOT_JSON
 
 EMPTY_QUOTE = "empty quote"
@@ -59,6 +59,7 @@ class AlpacaDialect:
         self._key = key
         self._secret = secret
         self._symbols = tuple(symbols) or ("*",)
+        self._unread: list[Unread] = []  # of the messages at hand
         self._decode = msgspec.json.Decoder(list[Message]).decode
 
     def opened(self) -> Turn:
@@ -69,11 +70,12 @@ class AlpacaDialect:
         """Take part in the handshake; after it, decode."""
         events: list[Event] = []
         send: list[str] = []
+        unread = self._unread = []
         for data in messages:
             try:
                 items = self._decode(data)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                events.append(Refused(NOT_JSON))
+                events.append(self._refuse(NOT_JSON, "", data))
                 continue
             for item in items:
                 if item.T == "t":
@@ -86,7 +88,7 @@ class AlpacaDialect:
                     return self._error(item, events)
                 elif item.T == "subscription" and (missing := self._missing(item)):
                     return Turn(events, failed=f"the venue did not subscribe {missing}: check the symbols and the plan")
-        return Turn(events, tuple(send))
+        return Turn(events, tuple(send), unread=unread)
 
     def _success(self, said: str) -> list[str]:
         if said == "connected" and self.state is State.CONNECTING:
@@ -113,19 +115,23 @@ class AlpacaDialect:
     def _trade(self, item: Message) -> Event:
         ts = nanoseconds(item.t)
         if ts is None:
-            return Refused(BAD_TIME)
+            return self._refuse(BAD_TIME, item.S, item)
         if not item.S or item.s < 0:
-            return Refused(BAD_TRADE)
+            return self._refuse(BAD_TRADE, item.S, item)
         trade_id = f"{item.x}{item.i}" if item.i is not None else None
         return Trade(item.S, ts, item.p, item.s, None, None, trade_id)
 
     def _quote(self, item: Message) -> Event:
         ts = nanoseconds(item.t)
         if ts is None or not item.S:
-            return Refused(BAD_TIME)
+            return self._refuse(BAD_TIME, item.S, item)
         if not (item.bs > 0 and item.as_ > 0):
-            return Refused(EMPTY_QUOTE)
+            return self._refuse(EMPTY_QUOTE, item.S, item)
         return Quote(item.S, ts, item.bp, item.ap)
+
+    def _refuse(self, reason: str, symbol: str, what: bytes | Message) -> Refused:
+        self._unread.append((reason, symbol, what))
+        return Refused(reason)
 
 
 def _say(message: dict[str, object]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pipeline.events import Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Turn, number
+from pipeline.venues.dialect import Event, Turn, Unread, number
 from pipeline.venues.jsonl import NOT_JSON
 
 _MS = 1_000_000  # ns
@@ -41,6 +41,7 @@ class BinanceDialect:
 
     def __init__(self) -> None:
         self._ts = 0
+        self._unread: list[Unread] = []  # of the messages at hand
         self._wrapped = msgspec.json.Decoder(Frame).decode
         self._raw = msgspec.json.Decoder(Payload).decode
 
@@ -56,12 +57,14 @@ class BinanceDialect:
 
     def received(self, messages: list[bytes]) -> Turn:
         """Decode; other streams' frames and answers are left out."""
-        return Turn([event for data in messages if (event := self._event(data)) is not None])
+        unread = self._unread = []
+        return Turn([event for data in messages if (event := self._event(data)) is not None], unread=unread)
 
     def _event(self, data: bytes) -> Event | None:
         try:
             payload = self._wrapped(data).data or self._raw(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self._unread.append((NOT_JSON, "", data))
             return Refused(NOT_JSON)
         if payload.e == "trade" and payload.s:
             self._ts = payload.T * _MS

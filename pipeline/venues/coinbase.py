@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Turn, nanoseconds, number
+from pipeline.venues.dialect import Event, Turn, Unread, nanoseconds, number
 from pipeline.venues.jsonl import NOT_JSON
 
 URL = "wss://ws-feed.exchange.coinbase.com"
@@ -50,11 +50,13 @@ class CoinbaseDialect:
     def received(self, messages: list[bytes]) -> Turn:
         """Decode; subscriptions and unknown types are left out."""
         events: list[Event] = []
+        unread: list[Unread] = []
         for data in messages:
             try:
                 item = self._decode(data)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 events.append(Refused(NOT_JSON))
+                unread.append((NOT_JSON, "", data))
                 continue
             if item.type == "error":
                 return Turn(events, failed=f"the venue refused: {item.message} {item.reason}".rstrip())
@@ -69,7 +71,7 @@ class CoinbaseDialect:
                 events.append(Quote(item.product_id, ts, number(item.best_bid), number(item.best_ask)))
             elif item.type == "heartbeat":
                 events.append(Clock(ts))
-        return Turn(events)
+        return Turn(events, unread=unread)
 
     def _match(self, item: Message, ts: int) -> list[Event]:
         last = self._last.get(item.product_id)

@@ -6,6 +6,7 @@ into events; handshakes are state machines in it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Protocol
@@ -27,6 +28,10 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
     symbols: tuple[str, ...] = ()
 
 
+Unread = tuple[str, str, bytes | msgspec.Struct]
+"""Why something could not be read, its symbol if that is known, and what it was: an example for people."""
+
+
 class Turn(msgspec.Struct, frozen=True):
     """What a dialect makes of messages that came together."""
 
@@ -35,6 +40,8 @@ class Turn(msgspec.Struct, frozen=True):
     hello: Hello | None = None
     lost: str = ""  # why the connection is of no use: hang up, wait, and try again
     failed: str = ""  # why trying again would not help; one sentence that says what to do
+    unread: Sequence[Unread] = ()  # what each `Refused` among the events stands for
+    said: Sequence[str] = ()  # what the venue calls an error, and goes on all the same
 
 
 class Dialect(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
@@ -27,11 +27,12 @@ class JsonLines(Generic[T]):
 
     `types` are the tagged Structs to decode besides Trade, Quote and Clock. A line that is no JSON object, or a
     trade with a bad field, becomes `Refused`; unknown types, and quotes and clocks with a bad ts or symbol, are
-    left out.
+    left out. `on_refused` is told the reason and the line.
     """
 
-    def __init__(self, types: Any = TapeEvent) -> None:
+    def __init__(self, types: Any = TapeEvent, on_refused: Callable[[str, bytes], None] = lambda *_: None) -> None:
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(types)
+        self._on_refused = on_refused
 
     def chunk(self, text: bytes) -> list[T | Refused]:
         """Decode a text of whole lines, in order."""
@@ -54,6 +55,8 @@ class JsonLines(Generic[T]):
             return event
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             lenient: T | Refused | None = self._leniently(line)
+            if isinstance(lenient, Refused):
+                self._on_refused(lenient.reason, line)
             return lenient
 
     def _leniently(self, line: bytes) -> Any:

@@ -1,6 +1,7 @@
 """The simple push feed: a tape's events as WebSocket text frames, which the mock exchange speaks.
 
-A frame holds one event, or several as JSON Lines or as a JSON array. A `hello` says the venue's time and rate.
+A frame holds one event, or several as JSON Lines or as a JSON array. A `hello` says the venue's time and rate, an
+`error` what it thinks of something that was said to it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pipeline.events import Clock, Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Hello, Turn
+from pipeline.venues.dialect import Event, Hello, Turn, Unread
 from pipeline.venues.jsonl import NOT_JSON, JsonLines
 
 
@@ -18,6 +19,12 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", tag_field="type"):
     """What a client says to narrow the symbols it gets."""
 
     symbols: tuple[str, ...]
+
+
+class Complaint(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
+    """What the venue could not do for its client."""
+
+    message: str
 
 
 Message = Trade | Quote | Clock | Refused
@@ -39,20 +46,26 @@ class SimpleDialect:
         decoder = self._decoder
         events: list[Event] = decoder.messages(messages)  # type: ignore[assignment]  # a list of some of them
         hello, decoder.hello = decoder.hello, None
-        return Turn(events, hello=hello)
+        unread, said = decoder.unread, decoder.said
+        if unread or said:
+            decoder.unread, decoder.said = [], []
+        return Turn(events, hello=hello, unread=unread, said=said)
 
 
 class SimpleDecoder:
     """From messages to events. Arbitrary bytes give events, never an exception.
 
-    A hello is not among the events: it stands in `hello` until somebody takes it from there.
+    A hello is not among the events: it stands in `hello` until somebody takes it from there. So do what was `unread`,
+    and what the venue `said` was an error.
     """
 
     def __init__(self) -> None:
         self.hello: Hello | None = None
+        self.unread: list[Unread] = []
+        self.said: list[str] = []
         self._event = msgspec.json.Decoder(Trade | Quote | Clock)
-        self._hello = msgspec.json.Decoder(Hello)
-        self._lines: JsonLines[Message] = JsonLines()
+        self._other = msgspec.json.Decoder(Hello | Complaint)
+        self._lines: JsonLines[Message] = JsonLines(on_refused=self._refuse)
 
     def messages(self, messages: list[bytes]) -> list[Message]:
         """Decode messages that came together, in order."""
@@ -68,15 +81,22 @@ class SimpleDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         try:
-            self.hello = self._hello.decode(data)
-            return []
+            other = self._other.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
-        return self._array(data) if data.lstrip()[:1] == b"[" else self._lines.chunk(data)
+            return self._array(data) if data.lstrip()[:1] == b"[" else self._lines.chunk(data)
+        if isinstance(other, Hello):
+            self.hello = other
+        else:
+            self.said.append(other.message)
+        return []
+
+    def _refuse(self, reason: str, data: bytes) -> None:
+        self.unread.append((reason, "", data))
 
     def _array(self, data: bytes) -> list[Message]:
         try:
             items = msgspec.json.decode(data, type=list[msgspec.Raw])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._refuse(NOT_JSON, data)
             return [Refused(NOT_JSON)]
         return [event for item in items if (event := self._lines.line(bytes(item))) is not None]

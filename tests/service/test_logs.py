@@ -304,7 +304,50 @@ def test_an_exception_with_braces_and_tags_is_logged_with_its_traceback(word: st
     assert line["exception"] == repr(ValueError(word))
     assert found.said[0] == f"[time] - microbot.service - CRITICAL - the core failed: {word}"
     assert "Traceback" in found.said[1]
-    assert f"ValueError: {word}" in found.said
+    assert f"  ValueError: {word}" in found.said
+
+
+CONTROLS = {
+    "\x1b[2J\x1b]0;owned\x07": r"\x1b[2J\x1b]0;owned\x07",
+    "A\n[09:31:07.123] - microbot.risk - INFO - all is well": r"A\n[09:31:07.123] - microbot.risk - INFO - all is well",
+    "A\r\x08\x7f": r"A\r\x08\x7f",
+    "\x9b31m\u202e\u2028": r"\x9b31m\u202e\u2028",
+}
+
+
+@pytest.mark.parametrize("word", CONTROLS)
+def test_what_moves_a_cursor_is_escaped_on_the_terminal_and_kept_in_the_file(word: str, tmp_path: Path) -> None:
+    found = Logs(tmp_path)
+    fact_log.see(opened(symbol=word))
+    fact_log.see(FeedChanged(FeedState.DOWN, START, word))
+    assert found.said[0] == f"[time] - microbot.executor - INFO - OPEN LONG {CONTROLS[word]} @ $150.25"
+    assert len(found.terminal.getvalue().split("\n")) == 3
+    assert "".join(found.terminal.getvalue().split("\n")).isprintable()
+    assert found.lines[0]["symbol"] == word
+    shown = [logs.for_people(line) for line in logs.follow(found.path, wait=False)]
+    assert all(line.isprintable() for line in shown)
+    assert CONTROLS[word] in shown[0]
+
+
+@pytest.mark.parametrize("word", CONTROLS)
+def test_what_moves_a_cursor_is_escaped_in_a_traceback_too_which_looks_like_no_line_of_the_log(
+    word: str, tmp_path: Path
+) -> None:
+    found = Logs(tmp_path)
+    try:
+        raise ValueError(word)
+    except ValueError as error:
+        logger.opt(exception=error).error("it failed")
+    first, *others = found.terminal.getvalue().removesuffix("\n").split("\n")
+    assert first.endswith("it failed")
+    assert all(line.startswith("  ") and line.isprintable() for line in others)
+
+
+def test_a_very_long_name_loses_its_middle_on_the_terminal(tmp_path: Path) -> None:
+    found = Logs(tmp_path)
+    fact_log.see(opened(symbol="A" * 100_000))
+    assert len(found.said[0]) < 1_200
+    assert found.said[0].endswith("AAA @ $150.25")
 
 
 def test_fields_that_json_does_not_know_are_written_as_words(tmp_path: Path) -> None:

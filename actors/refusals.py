@@ -1,0 +1,83 @@
+"""Refusals explained: why the feed's input was not taken, with an example, a few times and not each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from loguru import logger
+
+from pipeline.admission import CROSSED_QUOTE, IMPLAUSIBLE_TIME, PRICE_COLLAR, UNKNOWN_SYMBOL
+from pipeline.events import Refused, Trade
+from pipeline.venues.dialect import Event, Unread
+
+_KINDS = 200  # reasons and symbols that are counted apart; all further ones are counted together
+_LONGEST = 300  # characters of an example, and of what a venue says
+
+_log = logger.bind(logger="microbot.feed")
+
+_RULES = {
+    IMPLAUSIBLE_TIME: ", see admission.max_skew_s",
+    PRICE_COLLAR: ", see admission.price_collar",
+    UNKNOWN_SYMBOL: ", see --symbols",
+}
+
+
+class Tally:
+    """Counts, and says which counts are worth a word: the 1st, 10th, 100th, 1000th ... of a kind."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def count(self, reason: str, subject: str) -> int:
+        """Count one; return how many there were if that is worth a word, else 0."""
+        kind = (reason, subject[:_LONGEST])
+        if kind not in self._counts and len(self._counts) >= _KINDS:
+            kind = ("", "")
+        count = self._counts[kind] = self._counts.get(kind, 0) + 1
+        while count % 10 == 0:
+            count //= 10
+        return self._counts[kind] if count == 1 else 0
+
+
+class Refusals:
+    """Logs what was refused and what the venue complains of. Called only where there is something of the kind."""
+
+    def __init__(self) -> None:
+        self._refused = Tally()
+        self._said = Tally()
+
+    def unread(self, refused: Iterable[Unread]) -> None:
+        """Take what the dialect could not read."""
+        for reason, symbol, example in refused:
+            self._refuse(reason, symbol, example)
+
+    def compare(self, asked: Iterable[Event], admitted: Sequence[Event]) -> None:
+        """Take what was given to admission, and what came out of it."""
+        answers = iter(admitted)
+        for event in asked:
+            answer = next(answers, event)
+            if answer is event or not isinstance(answer, Refused):
+                continue
+            self._refuse(answer.reason, getattr(event, "symbol", None) or "", event)
+            if answer.reason == CROSSED_QUOTE and isinstance(event, Trade):
+                next(answers, None)  # the trade itself, without its quote
+
+    def complaint(self, name: str, said: str) -> None:
+        """Take what a venue calls an error."""
+        if count := self._said.count("", said):
+            bound = _log.bind(event="feed.error", said=said[:_LONGEST], count=count)
+            bound.warning(f"{name} says{_times(count)}: {said[:_LONGEST]}")
+
+    def _refuse(self, reason: str, symbol: str, example: bytes | msgspec.Struct) -> None:
+        count = self._refused.count(reason, symbol)
+        if not count:
+            return
+        data = example if isinstance(example, bytes) else msgspec.json.encode(example)
+        text = data[: _LONGEST * 4].decode(errors="backslashreplace")[:_LONGEST]
+        bound = _log.bind(event="feed.refused", reason=reason, symbol=symbol, count=count, example=text)
+        bound.info(f"refused{_times(count)} ({reason}{_RULES.get(reason, '')}): {text}")
+
+
+def _times(count: int) -> str:
+    return "" if count == 1 else f" for the {count:,}th time"
