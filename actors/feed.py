@@ -222,6 +222,8 @@ class WebSocketFeed(_Feed):
             reason = f"no message for {self._settings.stale_after_s:g} s"
             self._change(FeedState.STALE, reason)
             return reason
+        if connection.too_large:
+            return f"a message was larger than feed.max_frame_bytes, which is {self._settings.max_frame_bytes:,}"
         return f"connection closed ({connection.close_code})"
 
     def _take(self, messages: list[bytes]) -> None:

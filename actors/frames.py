@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 
@@ -31,6 +32,11 @@ class FrameConnection(ClientConnection):
         self._fragments: list[bytes] = []  # of the message that is being received in parts
         self._held = bytearray()  # the beginning of a frame
         self._needed = 0  # bytes of it that there must be before another look is worth it
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the connection ended because of a message above `max_size`."""
+        return isinstance(self.protocol.parser_exc, PayloadTooBig)
 
     def listen(self, on_messages: OnMessages) -> None:
         """Hand messages over from now on, and at once those that came with the handshake."""

@@ -611,6 +611,8 @@ def test_a_frame_of_two_mebibytes_closes_the_connection_and_the_feed_comes_back(
             assert venue.connections[0].close_code == 1009
             assert listener.feed.connects == 2
             assert not refused(listener.heard)
+            (down,) = [change.reason for change in listener.heard.of(FeedChanged) if change.state is DOWN]
+            assert down == "a message was larger than feed.max_frame_bytes, which is 1,048,576"
 
     asyncio.run(scenario())
 
@@ -624,6 +626,7 @@ def test_a_message_of_two_mebibytes_in_fragments_is_refused_too() -> None:
         async with a_venue(in_parts, says(print_of(1))) as venue, listening_to(venue.url) as listener:
             await listener.heard.until(lambda: listener.heard.ids == [1])
             assert venue.connections[0].close_code == 1009
+            assert "feed.max_frame_bytes" in listener.heard.of(FeedChanged)[1].reason
 
     asyncio.run(scenario())
 
