@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 
-from pipeline.strategy import Strategy, StrategySettings, default_exits, momentum_burst
+from reactivex import Observable
+
+from pipeline.operators.lift import Source
+from pipeline.strategy import Entries, Strategy, StrategySettings, default_exits, momentum_burst
 from service.errors import UserError
 
 
 def load(reference: str | None, settings: StrategySettings) -> Strategy:
     """Return the default strategy, or the one that FILE.py:NAME names.
 
-    NAME is a function from ticks to signals (it gets the default exits), or a `Strategy`. Raises UserError with the
-    place of the fault if the file cannot be loaded.
+    NAME is a function from ticks to signals (it gets the default exits), or a `Strategy`. It is built once for trial,
+    so that what is wrong with it is found now and not at the first tick. Raises UserError with the place of the fault
+    if the file cannot be loaded or the strategy cannot be built.
     """
     if reference is None:
         return momentum_burst(settings)
@@ -37,8 +42,32 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     if made is None:
         functions = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise UserError(f"{file} has no {name}; it has {', '.join(functions) or 'no functions'}")
+    place = f"{file}:{name}"
     if isinstance(made, Strategy):
+        _try_out(made.entries, place)
         return made
     if not callable(made):
-        raise UserError(f"{reference} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
+        raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
+    _try_out(made, place)
     return Strategy(f"{path.stem}:{name}", made, default_exits(settings))
+
+
+def _try_out(entries: Entries, place: str) -> None:
+    """Build what a symbol's lane will build when its first tick comes. Raises UserError if that fails."""
+    try:
+        inspect.signature(entries).bind(None)
+    except TypeError as error:
+        raise UserError(f"{place} must take one parameter, the ticks, but {error}") from None
+    except ValueError:
+        pass  # a callable without a signature: calling it will tell
+    try:
+        signals: object = entries(Source())
+    except (Exception, SystemExit) as error:  # whatever it raises is the author's to see, in one sentence
+        raise UserError(f"the strategy {place} cannot be built: {type(error).__name__}: {error}") from error
+    if isinstance(signals, Observable):
+        return
+    if signals is None:
+        raise UserError(f"the strategy {place} returns nothing: is there a `return` before ticks.pipe(...)?")
+    if inspect.iscoroutine(signals):
+        signals.close()
+    raise UserError(f"the strategy {place} must return what ticks.pipe(...) gives, not a {type(signals).__name__}")

@@ -160,6 +160,12 @@ def never(ticks):
 
 def strategy(ticks):
     raise ValueError("not yet written")
+
+def fail(tick):
+    raise ValueError("not thought of")
+
+def failing(ticks):
+    return ticks.pipe(ops.map(fail))
 """
 
 
@@ -189,10 +195,17 @@ def test_a_recording_names_its_strategy_and_the_command_line_another(run: Run, t
 
 def test_a_strategy_that_fails_is_said(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(STRATEGY)
-    outcome = run("replay", DAY, "--strategy", f"{tmp_path / 'mine.py'}:strategy")
+    outcome = run("replay", DAY, "--strategy", f"{tmp_path / 'mine.py'}:failing")
     assert outcome.code == 0
-    assert "not yet written" in outcome.err
+    assert "not thought of" in outcome.err
     assert json.loads(outcome.out)["trades"] == 0
+
+
+def test_a_strategy_that_cannot_even_be_built_is_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(STRATEGY)
+    outcome = run("replay", DAY, "--strategy", f"{tmp_path / 'mine.py'}:strategy", "--out", tmp_path / "out")
+    assert_one_line(outcome, "mine.py:strategy cannot be built: ValueError: not yet written")
+    assert not (tmp_path / "out").exists()
 
 
 # ---------------------------------------------------------------------------------------- what goes wrong

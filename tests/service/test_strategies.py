@@ -85,6 +85,23 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
         ("def broken(:\n", "mine.py:broken", r"the strategy .*mine\.py cannot be loaded: SyntaxError: [^\n]+$"),
         ("import nowhere_at_all\n", "mine.py:x", r"cannot be loaded: ModuleNotFoundError: No module named 'nowhere"),
         ("1 / 0\n", "mine.py:x", r"cannot be loaded: ZeroDivisionError: division by zero$"),
+        ("def s(ticks): ticks.pipe()\n", "mine.py:s", r"mine\.py:s returns nothing: is there a `return` [^\n]+$"),
+        (
+            "def s(ticks): return 5\n",
+            "mine.py:s",
+            r"mine\.py:s must return what ticks\.pipe\(\.\.\.\) gives, not a int$",
+        ),
+        ("def s(ticks): return s\n", "mine.py:s", r"mine\.py:s must return .+, not a function$"),
+        ("async def s(ticks): return ticks\n", "mine.py:s", r"mine\.py:s must return .+, not a coroutine$"),
+        ("def s(): ...\n", "mine.py:s", r"mine\.py:s must take one parameter, the ticks, but too many positional"),
+        ("def s(t, n): ...\n", "mine.py:s", r"mine\.py:s must take one parameter, the ticks, but missing a req.+'n'$"),
+        ("def s(t): return t.pope()\n", "mine.py:s", r"mine\.py:s cannot be built: AttributeError: [^\n]+$"),
+        ("def s(t): raise SystemExit(3)\n", "mine.py:s", r"mine\.py:s cannot be built: SystemExit: 3$"),
+        (
+            "from pipeline.strategy import Strategy\ns = Strategy('x', lambda t: None, lambda h, m: None)\n",
+            "mine.py:s",
+            r"mine\.py:s returns nothing",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(
@@ -101,6 +118,13 @@ def test_a_file_that_is_no_python_is_said(tmp_path: Path) -> None:
     path.write_text("hello")
     with pytest.raises(UserError, match=r"^--strategy wants a Python file \(FILE\.py:NAME\), not .*notes\.txt$"):
         load(f"{path}:strategy")
+
+
+@pytest.mark.parametrize("written", ["def s(ticks, n=3)", "def s(*ticks)", "def s(ticks, *, n=3)"])
+def test_further_parameters_with_values_of_their_own_are_taken(written: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(f"from pipeline import operators as op\n{written}:\n    return op.bursts()(ticks)\n")
+    assert load(f"{path}:s").name == "mine:s"
 
 
 def test_a_folder_is_no_strategy(tmp_path: Path) -> None:
