@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -16,7 +16,7 @@ from service.visible import visible, visible_json
 app = typer.Typer(
     name="microbot",
     help="Trade short momentum bursts on live ticks, on paper.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -49,11 +49,15 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def microbot(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Trade short momentum bursts on live ticks, on paper."""
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -273,10 +277,24 @@ for _name, _what in {
     _control(_name, _what)
 
 
-def main(arguments: list[str] | None = None) -> Any:
+_Misused: Any = typer.BadParameter.__mro__[2]  # the base of all that is wrong with a command line
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; bad input is one sentence and exit code 2."""
     try:
-        return app(args=arguments)
+        code = app(args=arguments, prog_name="microbot", standalone_mode=False)
     except UserError as error:
-        print(f"microbot: {visible(str(error))}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _refuse(str(error))
+    except _Misused as error:
+        said = error.format_message().rstrip(".")
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "microbot"
+        _refuse(f"{said[:1].lower()}{said[1:]}; see {command} --help")
+    except typer.Abort:
+        raise SystemExit(130) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"microbot: {visible(sentence)}", file=sys.stderr)
+    raise SystemExit(2) from None

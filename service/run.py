@@ -153,6 +153,8 @@ class _Bot:
             url = await self._start_exchange(stack)
         elif not url.startswith(("ws://", "wss://")):
             raise UserError(f"--feed wants ws://..., wss://... or tape:FILE, not {url!r}")
+        else:
+            venues.check_address("--feed", url, url, "ws://127.0.0.1:8765")
         self._feed = WebSocketFeed(
             url, settings.feed, self._clock, self._admission, monotonic, self._random, options.symbols, dialect
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import msgspec.inspect
 from msgspec import Meta
 
 from actors.brokers.simulated import ExecutionSettings
@@ -26,6 +28,7 @@ from service.errors import UserError
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
+_NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # of the tests and the benchmarks
 Layer = dict[str, dict[str, Any]]
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -130,10 +133,22 @@ def _from_file(path: Path) -> Layer:
 def _from_environment(environment: Mapping[str, str]) -> Layer:
     layer: Layer = {}
     for name, text in sorted(environment.items()):
+        if not name.startswith(ENVIRONMENT) or name in _NO_SETTINGS:
+            continue
         section, separator, key = name.removeprefix(ENVIRONMENT).lower().partition("__")
-        if name.startswith(ENVIRONMENT) and separator:
-            layer.setdefault(section, {})[key] = _value(text)
+        if not separator:
+            raise UserError(f"there is no setting {name} (the environment){_meant_in_the_environment(section)}")
+        layer.setdefault(section, {})[key] = _value(text)
     return layer
+
+
+def _meant_in_the_environment(name: str) -> str:
+    """Guess what a variable without a section was to be: with the key alone, or with one underscore too few."""
+    known = {key: f"{section}__{key}" for section, kind in SECTIONS.items() for key in kind.__struct_fields__}
+    full = known.get(name) or next(iter(difflib.get_close_matches(name, known.values(), n=1, cutoff=0.7)), "")
+    if full:
+        return f": did you mean {ENVIRONMENT}{full.upper()}?"
+    return f": a variable names section and key, such as {ENVIRONMENT}RISK__POSITION_SIZE"
 
 
 def _from_assignments(assignments: Iterable[str]) -> Layer:
@@ -195,10 +210,48 @@ def _convert(section: str, values: dict[str, Any]) -> msgspec.Struct:
         return msgspec.convert(values, SECTIONS[section])
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        key = path.rstrip("`").lstrip(".")
-        where = f"{section}.{key}" if key else f"[{section}]"
-        given = f" (it is {values[key]!r})" if key in values else ""
-        raise UserError(f"{where}: {message[0].lower()}{message[1:]}{given}") from None
+        raise UserError(_sentence(section, path.rstrip("`").lstrip("."), message, values)) from None
+
+
+_EXPECTED = re.compile(
+    r"Expected `(?P<type>\w+)(?: \| null)?`(?P<length> of length)?(?: (?P<how>[<>]=?) (?P<bound>\S+))?"
+)
+_TYPES = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+_BOUNDS = {"<": "below", "<=": "of at most", ">": "above", ">=": "of at least"}
+
+
+def _sentence(section: str, path: str, message: str, values: Mapping[str, Any]) -> str:
+    """Say what msgspec found wrong with a value as one would say it oneself."""
+    if not path:
+        return f"[{section}]: {message}"  # of the section as a whole, in its own words
+    name, _, place = path.partition("[")
+    given = values[name]
+    if place:
+        given = given[int(place.partition("]")[0])]
+    must = message[0].lower() + message[1:]
+    if message.startswith("Invalid enum value"):
+        must = f"must be {_choices(SECTIONS[section], name)}"
+    elif (found := _EXPECTED.match(message)) is not None and found["type"] in _TYPES:
+        must = f"must be {_TYPES[found['type']]}"
+        if found["how"] is not None:
+            bound = float(found["bound"]) + 0.0  # not the zero that has a sign
+            what = "with a length " if found["length"] else ""
+            must += f" {what}{_BOUNDS[found['how']]} {bound:,.15g}"
+    return f"{section}.{path} {must}, not {given!r}"
+
+
+def _choices(kind: type[msgspec.Struct], name: str) -> str:
+    """Return the values that a field may have."""
+    field = next(f for f in msgspec.inspect.type_info(kind).fields if f.name == name)  # type: ignore[attr-defined]
+    choices = [repr(value) for value in getattr(field.type, "values", ())]
+    return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
 
 
 def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:

@@ -7,6 +7,9 @@ from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
+
 from pipeline.venues import binance, coinbase
 from pipeline.venues.alpaca import AlpacaDialect
 from pipeline.venues.binance import BinanceDialect
@@ -58,8 +61,23 @@ _EXAMPLES = {Venue.ALPACA: "AAPL,MSFT", Venue.BINANCE: "BTCUSDT", Venue.COINBASE
 
 
 def _websocket(url: str) -> str:
-    parts = urlsplit(url)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("ws", "wss") or not parts.netloc:
-        raise UserError(f"--url wants an address such as http://127.0.0.1:8765, not {url!r}")
+    scheme, colon, rest = url.partition(":")
+    scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
+    check_address("--url", f"{scheme}{colon}{rest}", url, "http://127.0.0.1:8765")
+    parts = urlsplit(f"{scheme}{colon}{rest}")
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def check_address(option: str, url: str, given: str, example: str) -> None:
+    """Raise UserError if a WebSocket address is none: a port out of range, a host that cannot be one."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        parse_uri(url)
+        sound = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except (InvalidURI, ValueError):
+        sound = False
+    if not sound:
+        raise UserError(
+            f"{option} wants an address such as {example}, with a port from 1 to 65535 if it names one, not {given!r}"
+        )

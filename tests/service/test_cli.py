@@ -241,8 +241,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -
     ("assignment", "words"),
     [
         ("risk.positionsize=2", "did you mean risk.position_size?"),
-        ("risk.position_size=two", "risk.position_size: expected `float`"),
-        ("risk.position_size=-2", "risk.position_size: "),
+        ("risk.position_size=two", "risk.position_size must be a number, not 'two'"),
+        ("risk.position_size=-2", "risk.position_size must be a number above 0"),
         ("risk.position_size=nan", "risk.position_size must be a finite number"),
         ("risk.position_size", "--set wants SECTION.KEY=VALUE"),
     ],
@@ -276,12 +276,26 @@ def test_a_bad_strategy_is_one_line(run: Run, tmp_path: Path) -> None:
     assert_one_line(run("replay", DAY, "--strategy", f"{tmp_path / 'mine.py'}:go"), "cannot be loaded: SyntaxError")
 
 
-@pytest.mark.parametrize("arguments", [["replay"], ["replay", DAY, "--surprise"], ["surprise"]])
-def test_a_command_line_that_is_none_exits_with_2_and_no_traceback(run: Run, arguments: list[object]) -> None:
-    outcome = run(*arguments)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["replay"], "missing argument 'TAPE'; see microbot replay --help"),
+        (["replay", DAY, "--surprise"], "no such option: --surprise"),
+        (["surprise"], "no such command 'surprise'; see microbot --help"),
+        (["--surprise"], "no such option: --surprise"),
+        (["run", "--port"], "option '--port' requires an argument"),
+        (["run", "--port", "x"], "invalid value for '--port'"),
+        (["run", "--on-exit", "sell"], "invalid value for '--on-exit'"),
+    ],
+)
+def test_a_command_line_that_is_none_is_one_line(run: Run, arguments: list[object], words: str) -> None:
+    assert_one_line(run(*arguments), words)
+
+
+def test_without_a_command_the_help_is_shown(run: Run) -> None:
+    outcome = run()
     assert outcome.code == 2
-    assert "Traceback" not in outcome.err
-    assert "Usage: " in outcome.err
+    assert "replay" in outcome.err
 
 
 def test_help_names_the_commands(run: Run) -> None:

@@ -136,7 +136,13 @@ def test_the_environment_names_section_and_key_with_two_underscores_between(name
 
 
 def test_other_names_of_the_environment_are_none_of_ours() -> None:
-    environment = {"MICROBOT_SHARED": "/x", "PATH": "/bin", "OTHER__RISK__X": "1", "RISK__POSITION_SIZE": "9"}
+    environment = {
+        "MICROBOT_SHARED": "/x",
+        "MICROBOT_CHROMIUM": "/y",
+        "PATH": "/bin",
+        "OTHER__RISK__X": "1",
+        "RISK__POSITION_SIZE": "9",
+    }
     assert load(environment=environment) == Settings()
 
 
@@ -205,7 +211,10 @@ def test_every_source_is_named_where_its_name_is_unknown(tmp_path: Path) -> None
     ],
 )
 def test_a_wrong_type_is_refused_with_its_path(assignment: str, path: str) -> None:
-    assert complaint(assignment).startswith(f"{path}: expected ")
+    sentence = complaint(assignment)
+    assert sentence.startswith(f"{path} must be ")
+    assert ", not " in sentence
+    assert "`" not in sentence
 
 
 @pytest.mark.parametrize(
@@ -229,8 +238,42 @@ def test_a_wrong_type_is_refused_with_its_path(assignment: str, path: str) -> No
 )
 def test_a_value_out_of_range_is_refused_with_its_path_and_what_it_is(assignment: str, path: str) -> None:
     sentence = complaint(assignment)
-    assert sentence.startswith(f"{path}: ")
-    assert "(it is " in sentence
+    assert sentence.startswith(f"{path} must be ")
+    assert ", not " in sentence
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("execution.fill=middle", "execution.fill must be 'last' or 'quote', not 'middle'"),
+        ("limits.cost_guard=loud", "limits.cost_guard must be 'off', 'refuse' or 'warn', not 'loud'"),
+        ("risk.max_open_positions=2", "risk.max_open_positions must be 1, not 2"),
+        ("risk.daily_loss_limit=0", "risk.daily_loss_limit must be a number below 0, not 0"),
+        ("risk.daily_loss_limit=-3", "risk.daily_loss_limit must be a number of at least -1, not -3"),
+        ("strategy.window_size=1e9", "strategy.window_size must be a number of at most 86,400, not 1000000000.0"),
+        ("limits.max_spread=0", "limits.max_spread must be a number above 0, not 0"),
+        ("web.port=70000", "web.port must be a whole number of at most 65,535, not 70000"),
+        ("web.host=", "web.host must be a text with a length of at least 1, not ''"),
+        ("limits.orders_per_second=x", "limits.orders_per_second must be a whole number, not 'x'"),
+        ("exchange.symbols=[1]", "exchange.symbols[0] must be a text, not 1"),
+    ],
+)
+def test_a_value_is_refused_with_what_it_may_be(assignment: str, sentence: str) -> None:
+    assert complaint(assignment) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("MICROBOT_POSITION_SIZE", "did you mean MICROBOT_RISK__POSITION_SIZE?"),
+        ("MICROBOT_RISK_POSITION_SIZE", "did you mean MICROBOT_RISK__POSITION_SIZE?"),
+        ("MICROBOT_LOG_LEVEL", "did you mean MICROBOT_LOG__LEVEL?"),
+        ("MICROBOT_FOO", "a variable names section and key, such as MICROBOT_RISK__POSITION_SIZE"),
+        ("MICROBOT_", "a variable names section and key, such as MICROBOT_RISK__POSITION_SIZE"),
+    ],
+)
+def test_a_variable_without_a_section_is_refused_with_a_guess(name: str, hint: str) -> None:
+    assert complaint(environment={name: "1"}) == f"there is no setting {name} (the environment): {hint}"
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "+inf"])
