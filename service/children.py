@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,7 +13,6 @@ from loguru import logger
 
 from actors.messages import Command
 from mock_exchange.settings import ExchangeSettings
-from pipeline.events import SECOND
 from web.pipe import FrameWriter, Listening, PipeError, from_web
 from web.settings import WebSettings
 
@@ -55,7 +53,9 @@ class ExchangeProcess:
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         process = await _spawn(
-            "mock_exchange", *self._arguments(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *("service.exchange", msgspec.json.encode(self._current()).decode()),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
         assert process.stderr is not None
@@ -74,15 +74,10 @@ class ExchangeProcess:
             await asyncio.wait([hearing], timeout=1)
         return f"exit code {code}" + (f": {said[-1]}" if code == 2 and said else "")
 
-    def _arguments(self) -> list[str]:
-        settings = self._settings
-        port = self.url.rpartition(":")[2].strip("/") or str(settings.port)
-        start = self._venue_now() or settings.start_at
-        at = "now" if start is None else datetime.fromtimestamp(start // SECOND, UTC).isoformat()
-        return [
-            *("--host", settings.host, "--port", port, "--symbols", ",".join(settings.symbols), "--start-at", at),
-            *("--seed", str(settings.seed), "--speed", str(settings.speed), "--stop-on-stdin-eof"),
-        ]
+    def _current(self) -> ExchangeSettings:
+        """Return the settings with the port that it has, and the moment that its market has come to."""
+        port = int(self.url.rpartition(":")[2].strip("/") or self._settings.port)
+        return msgspec.structs.replace(self._settings, port=port, start_at=self._venue_now() or self._settings.start_at)
 
 
 async def _hear(stream: asyncio.StreamReader, name: str, said: list[str]) -> None:

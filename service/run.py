@@ -43,7 +43,6 @@ CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
 _TELEMETRY_S = 0.1  # real seconds
 _START_S = 15.0  # real seconds that another process may take until it listens
-_STOP_S = 5.0  # real seconds that an orderly stop may take
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -89,6 +88,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+class _Stopped(Exception):
+    """Asked to stop while still starting."""
+
+
 class _Bot:
     """One session's parts, and the tasks that drive them."""
 
@@ -112,6 +115,12 @@ class _Bot:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # not on Windows
                 self._loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            return await self._run()
+        except _Stopped:  # before any input: the summary is that of a core that has heard nothing
+            return Outcome(Core(self._settings.core, self._strategy).summary(), (), None, failure=self._failure)
+
+    async def _run(self) -> Outcome:
         async with contextlib.AsyncExitStack() as stack:
             recorder = self._start_recorder(stack)
             feed_name, venue = await self._start_feed(stack)
@@ -166,7 +175,7 @@ class _Bot:
         recorder = Recorder(self._options.record, self._settings.core, self._options.strategy)
 
         def close(kind: type[BaseException] | None, *_: object) -> None:
-            if kind is UserError:  # found while we start: there is nothing to replay, and the name stays free
+            if kind in (UserError, _Stopped):  # while we start: there is nothing to replay, and the name stays free
                 recorder.discard()
             else:
                 recorder.close()
@@ -227,7 +236,7 @@ class _Bot:
     async def _supervise(
         self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | WebProcess
     ) -> None:
-        """Start a child under supervision, and wait until it listens or says why it cannot."""
+        """Start a child under supervision, and wait until it listens, says why it cannot, or we are to stop."""
 
         async def run() -> str:
             reason = await child.run()
@@ -239,8 +248,12 @@ class _Bot:
         supervisor = Supervisor(ChildSpec(name, run), back_off, time.monotonic, self._on_given_up)
         supervisor.start()
         stack.push_async_callback(supervisor.stop)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(child.listening.wait(), _START_S)
+        waits = [self._loop.create_task(event.wait()) for event in (child.listening, self._stop)]
+        await asyncio.wait(waits, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if self._stop.is_set():
+            raise _Stopped
         if not child.listening.is_set():
             child.refused = "it did not start"
 

@@ -59,6 +59,10 @@ class Spawned:
         """Return the settings that a web process was given."""
         return msgspec.json.decode(self.arguments[place][-1], type=WebSettings)
 
+    def exchange(self, place: int) -> ExchangeSettings:
+        """Return the settings that an exchange was given."""
+        return msgspec.json.decode(self.arguments[place][-1], type=ExchangeSettings)
+
 
 @pytest.fixture
 def spawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Spawned]:
@@ -284,22 +288,15 @@ async def an_exchange(exchange: ExchangeProcess) -> AsyncIterator[asyncio.Task[s
 def test_the_exchange_is_started_with_its_settings_and_found_by_its_first_line(spawn: Callable[..., Spawned]) -> None:
     async def scenario() -> None:
         spawned = spawn("print('mock exchange: listening on ws://127.0.0.1:8765 (A)', flush=True); read()")
-        exchange = ExchangeProcess(ExchangeSettings(port=0, symbols=("A", "B"), seed=3, speed=20.0), lambda: 0)
+        settings = ExchangeSettings(
+            port=0, symbols=("A", "B"), speed=20.0, start_at=START, keys=("K:S",), faults=("mute:100",), most_clients=3
+        )
+        exchange = ExchangeProcess(settings, lambda: 0)
         async with an_exchange(exchange):
             assert exchange.url == "ws://127.0.0.1:8765"
             assert not exchange.refused
-        module, *arguments = spawned.arguments[0]
-        given = dict(zip(arguments[:-1:2], arguments[1::2], strict=False))
-        assert module == "mock_exchange"
-        assert arguments[-1] == "--stop-on-stdin-eof"
-        assert given["--host"] == "127.0.0.1"
-        assert (given["--port"], given["--symbols"], given["--seed"], float(given["--speed"])) == (
-            "0",
-            "A,B",
-            "3",
-            20.0,
-        )
-        assert given["--start-at"] == "now"
+        assert spawned.exchange(0) == settings
+        assert spawned.arguments[0][0] == "service.exchange"
 
     asyncio.run(scenario())
 
@@ -315,9 +312,8 @@ def test_a_restarted_exchange_listens_where_the_first_did_and_goes_on_where_its_
             await exchange.run()
             now = START + 90 * SECOND
             await exchange.run()
-        second = spawned.arguments[1]
-        assert second[second.index("--port") + 1] == "8765"
-        assert second[second.index("--start-at") + 1] == "2026-01-05T14:31:30+00:00"
+        assert (spawned.exchange(0).port, spawned.exchange(0).start_at) == (0, None)
+        assert (spawned.exchange(1).port, spawned.exchange(1).start_at) == (8765, now)
 
     asyncio.run(scenario())
 

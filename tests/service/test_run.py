@@ -130,7 +130,7 @@ def test_asked_to_stop_it_closes_what_is_open_sums_up_and_leaves_nothing_running
         assert set(state["symbols"]) == {"AAPL"}
         assert state["feed"]["state"] == "LIVE"
         children = bot.children
-        assert set(children) == {"web", "mock_exchange"}
+        assert set(children) == {"web", "service.exchange"}
         summary = bot.stop(signal.SIGTERM)
         assert set(summary) >= METRICS
         assert summary["open_positions"] == 0
@@ -157,7 +157,7 @@ def test_killed_it_takes_the_other_two_processes_with_it(tmp_path: Path) -> None
     with Bot(tmp_path, *FAST) as bot:
         bot.until(lambda state: state["metrics"]["ticks"])
         children = bot.children
-        assert set(children) == {"web", "mock_exchange"}
+        assert set(children) == {"web", "service.exchange"}
         bot.process.kill()
         bot.process.wait()
         wait_until(lambda: not any(alive(pid) for pid in children.values()))
@@ -462,9 +462,9 @@ def test_the_recording_of_a_busy_session_replays_to_the_summary_that_it_printed(
 def test_a_killed_exchange_comes_back_and_its_ticks_with_it(tmp_path: Path) -> None:
     with Bot(tmp_path, *FAST) as bot:
         before = bot.until(lambda state: state["metrics"]["ticks"] > 20)["metrics"]
-        old = bot.children["mock_exchange"]
+        old = bot.children["service.exchange"]
         os.kill(old, signal.SIGKILL)
-        wait_until(lambda: bot.children.get("mock_exchange", old) != old)
+        wait_until(lambda: bot.children.get("service.exchange", old) != old)
         after = bot.until(lambda state: state["metrics"]["ticks"] > before["ticks"] + 20)["metrics"]
         assert after["ticks_rejected"] == before["ticks_rejected"]
 
@@ -482,6 +482,37 @@ def test_a_web_process_that_never_listens_is_given_up_in_a_sentence(
     monkeypatch.setattr(run, "WebProcess", Mute)
     monkeypatch.setattr(run, "_START_S", 0.01)
     assert "dashboard" in refusal(capsys, "--port", "0")
+
+
+class Slow(Unneeded):
+    """A process that takes for ever to start, and whose bot is asked to stop meanwhile."""
+
+    ended = 0
+
+    async def run(self) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            type(self).ended += 1
+        return ""
+
+
+@pytest.mark.parametrize("child", ["ExchangeProcess", "WebProcess"])
+def test_asked_to_stop_while_another_process_still_starts_it_does_not_wait_for_it(
+    child: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = Slow.ended
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
+    monkeypatch.setattr(run, child, Slow)
+    with loguru_restored(), pytest.raises(SystemExit) as code:
+        cli.main(["run", "--port", "0", "--json", "--record", "r.jsonl"])
+    assert code.value.code == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["ticks"] == 0
+    assert Slow.ended == ended + 1
+    assert not (tmp_path / "r.jsonl").exists()
+    assert not (tmp_path / "data" / "running.json").exists()
 
 
 def test_the_address_of_a_dashboard_on_ipv6_has_brackets(tmp_path: Path) -> None:
