@@ -15,8 +15,7 @@ from typing import IO, Any, BinaryIO, TypeVar
 import msgspec
 
 from actors.core import Input
-from actors.messages import Command, FeedChanged
-from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.events import Refused
 from pipeline.venues import lobster
 from pipeline.venues.jsonl import JsonLines
 from service.errors import UserError
@@ -39,7 +38,7 @@ class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="t
     version: str = ""
 
 
-_EVENTS: JsonLines[Input] = JsonLines(Trade | Quote | Clock | Gap | Refused | Command | FeedChanged)
+_EVENTS: JsonLines[Input] = JsonLines(Input)  # whatever may be fed is recorded, and comes back
 _SETTINGS = msgspec.json.Decoder(SettingsRecorded)
 
 

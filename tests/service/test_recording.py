@@ -8,6 +8,7 @@ import gzip
 import os
 import resource
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings as hypothesis_settings, stra
 
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings, Input
-from actors.messages import COMMANDS, Command, Fact, FeedChanged, FeedState
+from actors.messages import COMMANDS, Command, Execution, Fact, FeedChanged, FeedState, OrderRejected, OrderSide
 from actors.risk import RiskSettings
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst
@@ -44,6 +45,8 @@ EVERYTHING: list[Input] = [
     Command("halt", 0, "gate"),
     FeedChanged(FeedState.STALE, at(7), "no message for 15 s"),
     FeedChanged(FeedState.DOWN, at(8), "connection closed (1006)"),
+    Execution("e/1", "o-1", "A", OrderSide.SELL, Decimal("0.10"), Decimal("123456789.123456789"), at(9)),
+    OrderRejected("o-2", "A", at(9), "insufficient buying power"),
 ]
 
 
@@ -59,6 +62,10 @@ def test_every_kind_of_input_comes_back_as_it_was_fed(name: str, tmp_path: Path)
     recorder.close()
     assert read(tmp_path / name) == EVERYTHING
     assert not recorder.failed
+
+
+def test_no_kind_of_input_is_missing_above() -> None:
+    assert {type(event) for event in EVERYTHING} == set(Input.__args__)
 
 
 @NAMES
