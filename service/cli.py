@@ -76,7 +76,10 @@ def replay(
 
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
-    chosen = strategy or (recorded.strategy if recorded else None)
+    chosen = strategy
+    if recorded is not None and recorded.strategy is not None and strategy is None:
+        chosen = recorded.strategy
+        terminal.say(f"running the strategy that the recording names: {chosen} (--strategy takes another)")
     told: list[str] = []  # once the progress bar is gone
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress:
         summary = replaying.replay(tape, effective, chosen, out, progress, told.append)
@@ -100,7 +103,8 @@ def run(
     ] = None,
     port: Annotated[int | None, typer.Option("--port", help="Of the dashboard; 0 takes a free one. [8080]")] = None,
     exchange_port: Annotated[
-        int | None, typer.Option("--exchange-port", help="Of the mock exchange; 0 takes a free one. [8765]")
+        int | None,
+        typer.Option("--exchange-port", help="Of the mock exchange it starts; 0 takes a free one. [8765]"),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the mock exchange's market. [7]")] = None,
     speed: Annotated[
@@ -115,8 +119,12 @@ def run(
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Record the inputs; `replay` reads them.")
     ] = None,
-    duration: Annotated[float | None, typer.Option("--duration", metavar="SECONDS", help="Stop after so long.")] = None,
-    on_exit: Annotated[OnExit, typer.Option("--on-exit", help="Open positions at the end.")] = OnExit.FLATTEN,
+    duration: Annotated[
+        float | None, typer.Option("--duration", metavar="SECONDS", help="Stop by itself after so many real seconds.")
+    ] = None,
+    on_exit: Annotated[
+        OnExit, typer.Option("--on-exit", help="What becomes of open positions at the end: closed, or left open.")
+    ] = OnExit.FLATTEN,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the dashboard in a browser.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -231,13 +239,18 @@ def exchange(
 def show_logs(
     following: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the log grows.")] = False,
     event: Annotated[
-        str | None, typer.Option("--event", metavar="NAME", help="Only these, such as trade.closed or trade.")
+        str | None,
+        typer.Option(
+            "--event",
+            metavar="NAME",
+            help="Only this (trade.closed), or with a dot at the end (trade.) all of a kind.",
+        ),
     ] = None,
     level: Annotated[str, typer.Option("--level", metavar="LEVEL", help="Only these and graver ones.")] = "DEBUG",
     log_dir: Annotated[Path, typer.Option("--log-dir", metavar="DIR")] = Path("logs"),
     as_json: Json = False,
 ) -> None:
-    """Show the log, for people."""
+    """Show the log, for people: [day time] - logger - level - message, in your own time."""
     import msgspec
 
     from service import logs

@@ -118,7 +118,7 @@ def _opened(fact: PositionOpened) -> Iterator[Line]:
 def _closed(fact: PositionClosed) -> Iterator[Line]:
     said = (
         f"CLOSE {fact.side} {fact.symbol} @ ${fact.exit_price:.2f} ({fact.exit_reason}) "
-        f"| PnL: {_money(float(fact.pnl))} ({fact.pnl_pct:.2%})"
+        f"| PnL: {_money(float(fact.pnl))} ({fact.pnl_pct:z.2%})"
     )
     yield Line("microbot.executor", "trade.closed", "INFO", said, _fields(fact))
 
@@ -165,7 +165,8 @@ def _reading(reading: Reading) -> str:
 
 
 def _money(amount: float) -> str:
-    return f"-${-amount:.2f}" if amount < 0 else f"${amount:.2f}"
+    figure = f"{amount:z.2f}"  # without a sign before nothing
+    return f"-${figure[1:]}" if figure.startswith("-") else f"${figure}"
 
 
 _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {

@@ -93,7 +93,7 @@ class _Intercept(logging.Handler):
     """Passes what libraries log through `logging` on to loguru."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = record.levelname if record.levelname in LEVELS else "WARNING"
+        level = record.levelname if record.levelname in (*LEVELS, "CRITICAL") else "WARNING"
         logger.bind(logger=record.name, event="library").opt(exception=record.exc_info).log(level, record.getMessage())
 
 
@@ -147,14 +147,16 @@ def _rotated(path: Path, fileno: int) -> bool:
 
 
 def matches(line: dict[str, Any], *, event: str | None, level: str) -> bool:
-    """Whether a line is of an event (`trade.closed`, or a prefix such as `trade`) and of a level or above."""
-    if event is not None and line.get("event") != event and not str(line.get("event")).startswith(f"{event}."):
-        return False
+    """Whether a line is of an event (`trade.closed`, or all of a kind: `trade.`, `trade`) and of a level or above."""
+    if event is not None:
+        name = str(line.get("event"))
+        if name != event and not name.startswith(f"{event.removesuffix('.')}."):
+            return False
     found = str(line.get("level"))
     return found not in LEVELS or LEVELS.index(found) >= LEVELS.index(level)
 
 
 def for_people(line: dict[str, Any]) -> str:
-    """Return a line of the log as the terminal shows it."""
+    """Return a line of the log as the terminal shows it, with its day: [day time] - logger - level - message."""
     at = datetime.fromtimestamp(line.get("ts", 0) / 1e9, UTC).astimezone()
     return visible(f"[{at:%Y-%m-%d %H:%M:%S}] - {line.get('logger')} - {line.get('level')} - {line.get('message')}")

@@ -51,7 +51,8 @@ def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
 
 def _shown(name: str, value: object) -> str:
     if name in _MONEY:
-        return f"${value:,.2f}"
+        figure = f"{value:z,.2f}"  # without a sign before nothing
+        return f"-${figure[1:]}" if figure.startswith("-") else f"${figure}"
     if name in _PERCENT and isinstance(value, float):
         return f"{value:.2%}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

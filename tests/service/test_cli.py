@@ -188,9 +188,14 @@ def test_a_recording_names_its_strategy_and_the_command_line_another(run: Run, t
     recording = tmp_path / "session.jsonl"
     first = {"type": "settings", "settings": {}, "strategy": f"{tmp_path / 'mine.py'}:never"}
     recording.write_bytes(json.dumps(first).encode() + b"\n" + DAY.read_bytes())
-    assert json.loads(run("replay", recording).out)["trades"] == 0
+    outcome = run("replay", recording)
+    assert json.loads(outcome.out)["trades"] == 0
+    assert outcome.err.count("\n") == 1
+    assert "mine.py:never (--strategy takes another)" in outcome.err
     (tmp_path / "other.py").write_text(OTHER)
-    assert json.loads(run("replay", recording, "--strategy", tmp_path / "other.py").out)["funnel"]["signals"] > 0
+    outcome = run("replay", recording, "--strategy", tmp_path / "other.py")
+    assert json.loads(outcome.out)["funnel"]["signals"] > 0
+    assert outcome.err == ""
 
 
 def test_a_strategy_that_fails_is_said(run: Run, tmp_path: Path) -> None:

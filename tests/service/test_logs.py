@@ -122,6 +122,8 @@ def test_an_entry_and_an_exit_look_as_documented(tmp_path: Path) -> None:
     [
         ("-0.12", -0.0008, "-$0.12 (-0.08%)"),
         ("0", 0.0, "$0.00 (0.00%)"),
+        ("-0.01", -0.00001, "-$0.01 (0.00%)"),
+        ("-0.001", -0.0000001, "$0.00 (0.00%)"),
         ("-1234.5", -0.5, "-$1234.50 (-50.00%)"),
         ("99999.994", 1.5, "$99999.99 (150.00%)"),
     ],
@@ -370,8 +372,12 @@ def test_what_libraries_log_arrives_from_warning_on(tmp_path: Path) -> None:
     library = logging.getLogger("websockets.client")
     library.info("not this")
     library.warning("{x} of <red> %s", "that")
-    assert [(line["logger"], line["event"], line["message"]) for line in found.lines] == [
-        ("websockets.client", "library", "{x} of <red> that")
+    library.critical("the end")
+    library.log(logging.WARNING + 1, "a level of its own")
+    assert [(line["logger"], line["event"], line["level"], line["message"]) for line in found.lines] == [
+        ("websockets.client", "library", "WARNING", "{x} of <red> that"),
+        ("websockets.client", "library", "CRITICAL", "the end"),
+        ("websockets.client", "library", "WARNING", "a level of its own"),
     ]
 
 
@@ -511,6 +517,9 @@ def test_while_the_new_file_is_not_there_yet_following_waits(log: Log) -> None:
         (None, "DEBUG", True),
         ("trade.closed", "DEBUG", True),
         ("trade", "DEBUG", True),
+        ("trade.", "DEBUG", True),
+        ("trade.closed.", "DEBUG", False),
+        (".", "DEBUG", False),
         ("trade.close", "DEBUG", False),
         ("tra", "DEBUG", False),
         ("signal", "DEBUG", False),

@@ -53,6 +53,16 @@ def test_a_summary_names_a_failed_symbol_without_obeying_it(
         assert "[red]" in said.replace("\n", "")
 
 
+def test_money_in_a_summary_has_its_sign_before_the_dollar_and_none_before_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Screen()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", screen)
+        terminal.print_summary({"total_pnl": -1234.5, "daily_pnl": -0.001, "equity": 8765.5})
+    assert [line.split()[-1] for line in screen.getvalue().splitlines()] == ["-$1,234.50", "$0.00", "$8,765.50"]
+
+
 def test_a_log_is_printed_as_json_without_obeying_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = {"ts": 1, "level": "INFO", "message": "\x1b[2J\x9b2J\u202e"}
     (tmp_path / "microbot.jsonl").write_text(json.dumps(line) + "\n")
