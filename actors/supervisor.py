@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from loguru import logger
 
-from actors.feed import BackOff
+from actors.feeds.backoff import BackOff
 
 
 class ChildSpec(msgspec.Struct, frozen=True):

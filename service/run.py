@@ -20,7 +20,10 @@ import msgspec
 from loguru import logger
 
 from actors.core import Core, Input
-from actors.feed import BackOff, FeedFailed, TapeFeed, WebSocketFeed
+from actors.feeds.backoff import BackOff
+from actors.feeds.feed import FeedFailed
+from actors.feeds.tape import TapeFeed
+from actors.feeds.websocket import WebSocketFeed
 from actors.gate import Gate, Trouble
 from actors.journal import MemoryJournal
 from actors.messages import COMMANDS, Command, Fact, SessionStarted

@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import CoreSettings
-from actors.feed import FeedSettings
+from actors.feeds.websocket import FeedSettings
 from actors.gate import GateSettings
 from actors.limits import LimitSettings
 from actors.risk import RiskSettings

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.core import Core, CoreSettings
-from actors.feed import FeedSettings, WebSocketFeed
+from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from bench.processes.loop import new_event_loop
 from bench.processes.probe import Probe, ReceiverSpec
 from pipeline.admission import Admission, AdmissionSettings

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from actors.feed import BackOff
+from actors.feeds.backoff import BackOff
 from actors.supervisor import ChildSpec, Supervisor
 from tests.support.live import PATIENCE_S, events_logged
 

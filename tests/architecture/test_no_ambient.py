@@ -18,7 +18,10 @@ BELOW_SERVICE = ("pipeline", "actors", "mock_exchange", "web")
 # Edges measure how long something took: a duration may end a connection, never move a decision. Of what is
 # banned here, they may use a monotonic clock and wait on real things.
 EDGES = {
-    "actors/feed.py": "anchors venue time to the monotonic clock, and notices a socket that is open but mute",
+    "actors/feeds/feed.py": "is the task that a feed runs in, which a subscription starts and ends",
+    "actors/feeds/stale.py": "notices a socket that is open but mute, which takes real seconds",
+    "actors/feeds/tape.py": "waits until the moment at which a tape's next event is due",
+    "actors/feeds/websocket.py": "is the connection to a venue, and waits between two of them",
     "actors/frames.py": "is the socket: it hands over what was read from it",
     "actors/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
     "actors/supervisor.py": "waits between restarts of an edge, in real seconds",

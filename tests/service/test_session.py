@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection
 
 from actors.brokers.outbox import Outbox
 from actors.core import Core, CoreSettings, Input
-from actors.feed import FeedSettings, WebSocketFeed
+from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from actors.gate import Batch, Gate
 from actors.journal import MemoryJournal
 from actors.messages import (

@@ -24,7 +24,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from actors.feed import Batch, FeedSettings, WebSocketFeed
+from actors.feeds.feed import Batch
+from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Trade

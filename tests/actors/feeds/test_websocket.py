@@ -1,4 +1,4 @@
-"""Feeds: one connection at a time, back after every loss, and nothing but sound events out of it."""
+"""A venue on a WebSocket: one connection at a time, back after every loss, and nothing but sound events out of it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
 from websockets.asyncio.server import ServerConnection
 from websockets.utils import accept_key
 
-from actors.feed import BackOff, Batch, FeedFailed, FeedSettings, TapeFeed
+from actors.feeds.feed import Batch, FeedFailed
+from actors.feeds.websocket import FeedSettings
 from actors.messages import FeedChanged, FeedState, Refusal
-from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, UNKNOWN_SYMBOL, Admission, AdmissionSettings
-from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, UNKNOWN_SYMBOL
+from pipeline.events import SECOND, Clock, Gap, Refused, Trade
 from pipeline.strategy import StrategySettings
-from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Turn
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from tests.support.live import (
@@ -44,48 +42,6 @@ CONNECTING, LIVE, STALE, DOWN = FeedState.CONNECTING, FeedState.LIVE, FeedState.
 
 def refused(heard: Heard) -> list[str]:
     return [event.reason for event in heard.of(Refused)]
-
-
-# -------------------------------------------------------------------------------------------------------- back-off
-
-
-@given(st.floats(0.001, 1.0), st.floats(1.0, 60.0), st.integers(0, 2**32), st.integers(1, 100))
-def test_delays_double_up_to_the_most_and_are_shortened_by_chance_to_no_less_than_half(
-    first: float, most: float, seed: int, failures: int
-) -> None:
-    back_off = BackOff(first, most, Random(seed))
-    for failure in range(failures):
-        whole = min(most, first * 2**failure)
-        assert whole / 2 <= back_off.next() <= whole
-    assert back_off.failures == failures
-
-
-def test_the_same_chance_gives_the_same_delays_and_another_gives_others() -> None:
-    def delays(seed: int) -> list[float]:
-        back_off = BackOff(1.0, 60.0, Random(seed))
-        return [back_off.next() for _ in range(8)]
-
-    assert delays(1) == delays(1)
-    assert delays(1) != delays(2)
-
-
-def test_after_a_reset_delays_start_over() -> None:
-    back_off = BackOff(1.0, 60.0, Random(1))
-    for _ in range(9):
-        back_off.next()
-    back_off.reset()
-    assert back_off.next() <= 1.0
-
-
-def test_a_venue_that_refuses_us_for_a_minute_is_asked_at_most_twelve_times() -> None:
-    class Unlucky(Random):
-        def random(self) -> float:
-            return 0.0
-
-    defaults = FeedSettings()
-    back_off = BackOff(defaults.first_delay_s, defaults.most_delay_s, Unlucky())
-    asked_at = list(itertools.accumulate((back_off.next() for _ in range(30)), initial=0.0))
-    assert sum(at < 60 for at in asked_at) <= 12
 
 
 # ------------------------------------------------------------------------------------------------- one connection
@@ -639,107 +595,6 @@ def test_a_thousand_trades_at_once_all_arrive_in_order() -> None:
         ):
             await listener.heard.until(lambda: 999 in listener.heard.ids)
             assert listener.heard.ids == list(range(1000))
-
-    asyncio.run(scenario())
-
-
-# ------------------------------------------------------------------------------------------------------------- tapes
-
-
-def a_tape_feed(batches: Iterator[Batch], *symbols: str, rate: float = 1000.0) -> tuple[TapeFeed, Heard]:
-    clock = VenueClock()
-    admission = Admission(AdmissionSettings(), clock, symbols)
-    return TapeFeed(batches, rate, clock, admission, time.monotonic_ns), Heard()
-
-
-def play(batches: list[Batch], *symbols: str, rate: float = 1000.0) -> Heard:
-    """Play a tape to its end, and return what was heard."""
-
-    async def scenario() -> Heard:
-        feed, heard = a_tape_feed(iter(batches), *symbols, rate=rate)
-        feed.subscribe(heard)
-        await heard.until(lambda: heard.ended or bool(heard.errors))
-        return heard
-
-    return asyncio.run(scenario())
-
-
-def test_a_tape_is_played_to_its_end_in_its_order() -> None:
-    batches: list[Batch] = [
-        [print_of(1), Quote("A", START + 1, 99.0, 101.0)],
-        [],
-        [Clock(START + SECOND), print_of(2000)],
-    ]
-    heard = play(batches)
-    assert heard.ended
-    assert [event for event in heard.inputs if not isinstance(event, FeedChanged)] == [e for b in batches for e in b]
-    assert heard.states == [CONNECTING, LIVE]
-
-
-def test_a_tape_passes_admission() -> None:
-    heard = play([[print_of(1), print_of(1), print_of(2, symbol="X"), Refused(NOT_JSON), print_of(3)]], "A")
-    assert heard.ids == [1, 3]
-    assert refused(heard) == [DUPLICATE, UNKNOWN_SYMBOL, NOT_JSON]
-
-
-def test_what_is_recorded_of_a_session_beside_the_market_is_not_played() -> None:
-    heard = play([[print_of(1), Gap(START + 1), FeedChanged(DOWN, START + 2), print_of(2)]])
-    assert heard.ids == [1, 2]
-    assert not heard.of(Gap)
-    assert heard.states == [CONNECTING, LIVE]
-
-
-def test_an_empty_tape_ends_at_once() -> None:
-    assert play([]).ended
-    assert play([[]]).states == [CONNECTING]
-
-
-def test_nothing_of_a_tape_is_heard_before_its_time() -> None:
-    async def scenario() -> None:
-        feed, heard = a_tape_feed(iter([[print_of(1), print_of(2, ts=START + 3600 * SECOND)]]), rate=1.0)
-        subscription = feed.subscribe(heard)
-        await heard.until(lambda: heard.ids == [1])
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert heard.ids == [1]
-        subscription.dispose()
-        await feeds_ended()
-        assert not heard.ended
-
-    asyncio.run(scenario())
-
-
-def test_a_tape_that_cannot_be_read_on_says_so_to_its_subscriber() -> None:
-    def torn() -> Iterator[Batch]:
-        yield [print_of(1)]
-        raise EOFError("the tape is torn")
-
-    async def scenario() -> None:
-        feed, heard = a_tape_feed(torn())
-        feed.subscribe(heard)
-        await heard.until(lambda: bool(heard.errors))
-        assert isinstance(heard.errors[0], EOFError)
-        assert heard.ids == [1]
-
-    asyncio.run(scenario())
-
-
-def test_a_tape_behind_its_time_lets_others_have_their_turn() -> None:
-    async def scenario() -> None:
-        turns = 0
-
-        async def other() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
-        feed, heard = a_tape_feed(iter([[print_of(number)] for number in range(100)]), rate=1e9)
-        task = asyncio.create_task(other())
-        feed.subscribe(heard)
-        await heard.until(lambda: heard.ended)
-        task.cancel()
-        assert turns >= 100
 
     asyncio.run(scenario())
 

@@ -1,34 +1,30 @@
-"""Feeds: a market-data connection, or a tape being played, as an Observable of inputs."""
+"""A venue on a WebSocket: one connection at a time, back after every loss."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from random import Random
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from loguru import logger
 from msgspec import Meta
-from reactivex import abc
-from reactivex.disposable import Disposable
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+from actors.feeds.backoff import BackOff
+from actors.feeds.feed import Feed, FeedFailed
+from actors.feeds.stale import StaleWatch
 from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
-from actors.refusals import Refusals
 from pipeline.admission import Admission
-from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
-from pipeline.operators.lift import Callbacks, Direct, Scheduler
+from pipeline.events import Gap, Refused
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect, Turn
 from pipeline.venues.simple import SimpleDialect
-
-Batch = list[Any]
-"""Inputs of the core, in order."""
 
 _log = logger.bind(logger="microbot.feed")
 _HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
@@ -44,79 +40,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1 << 20  # a larger frame closes the connection (1009)
 
 
-class BackOff:
-    """Growing, jittered delays: first x 2^n up to the most, times a random 0.5 to 1. `reset` starts over."""
-
-    def __init__(self, first_s: float, most_s: float, random: Random) -> None:
-        self._first = first_s
-        self._most = most_s
-        self._random = random
-        self.failures = 0
-
-    def next(self) -> float:
-        """Return how long to wait, in seconds."""
-        delay = min(self._most, self._first * 2.0 ** min(self.failures, 30))
-        self.failures += 1
-        return delay * (0.5 + self._random.random() / 2)
-
-    def reset(self) -> None:
-        self.failures = 0
-
-
-class FeedFailed(Exception):
-    """The feed cannot go on, and trying again would not help; the sentence says what to do."""
-
-
-class _Feed(Direct[Batch]):
-    """What the feeds share: subscribing starts a task on the running loop, disposing ends it."""
-
-    def __init__(self, clock: VenueClock, admission: Admission, monotonic: Callable[[], int]) -> None:
-        super().__init__()
-        self.clock = clock
-        self.state = FeedState.CONNECTING
-        self._admission = admission
-        self._refusals = Refusals()
-        self._monotonic = monotonic
-        self._emit: Callable[[Batch], None] = lambda _: None
-        self._task: asyncio.Task[None] | None = None
-
-    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        """Start the feed; it has one subscriber at a time."""
-        if self._task is not None and not self._task.done():
-            raise RuntimeError("a feed has one subscriber: it is one connection")
-        self._emit = observer.on_next
-        task = self._task = asyncio.get_running_loop().create_task(self._play(observer), name="feed")
-
-        def dispose() -> None:
-            self._emit = lambda _: None  # a connection says goodbye, and may still bring something until it is closed
-            task.cancel()
-
-        return Disposable(dispose)
-
-    async def _play(self, observer: Callbacks) -> None:
-        try:
-            await self._run()
-        except FeedFailed as error:
-            self._change(FeedState.DOWN, str(error))
-            observer.on_error(error)
-        except Exception as error:  # the core's own failure comes back through emit: it is the subscriber's to judge
-            observer.on_error(error)
-        else:
-            observer.on_completed()
-
-    async def _run(self) -> None:
-        raise NotImplementedError
-
-    def _change(self, state: FeedState, reason: str = "") -> None:
-        if state is not self.state or reason:
-            self.state = state
-            self._emit([FeedChanged(state, self._now(), reason)])
-
-    def _now(self) -> int:
-        return self.clock.now(self._monotonic()) or 0
-
-
-class WebSocketFeed(_Feed):
+class WebSocketFeed(Feed):
     """A venue on a WebSocket, in its dialect (by default the simple push of `pipeline.venues.simple`).
 
     It reconnects for ever, with growing delays that only the first *data* message resets, subscribes anew, and tells
@@ -205,7 +129,7 @@ class WebSocketFeed(_Feed):
         self._connection_now = connection
         self._dialect = self._new_dialect()
         self._verdict = Turn()
-        watch = self._watch = _StaleWatch(asyncio.get_running_loop(), self._settings.stale_after_s, connection)
+        watch = self._watch = StaleWatch(asyncio.get_running_loop(), self._settings.stale_after_s, connection)
         try:
             for message in self._dialect.opened().send:
                 await connection.send(message)
@@ -238,14 +162,11 @@ class WebSocketFeed(_Feed):
         if turn.lost or turn.failed:
             self._verdict = turn
             self._connection_now.transport.abort()
-        if turn.said:
-            for said in turn.said:
-                self._refusals.complaint(self.name, said)
         if turn.unread:
             self._refusals.unread(turn.unread)
-        inputs = self._admission.admit(turn.events, monotonic)
-        if inputs != turn.events:  # the very same objects, nearly always: a comparison that costs next to nothing
-            self._refusals.compare(turn.events, inputs)
+        for said in turn.said:
+            self._refusals.complaint(self.name, said)
+        inputs = self._admit(turn.events, monotonic)
         if not inputs:
             return
         if self.state is not FeedState.LIVE and any(event.__class__ is not Refused for event in inputs):
@@ -270,75 +191,3 @@ def _without_secrets(url: str) -> str:
     except ValueError:
         return "the address"  # it is none; what is secret in it cannot be told apart
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
-
-
-class _StaleWatch:
-    """Drops a connection that was mute for a while; one timer, not one per message."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, connection: FrameConnection) -> None:
-        self.heard = False
-        self.bitten = False
-        self._loop = loop
-        self._after = after_s
-        self._connection = connection
-        self._timer = loop.call_later(after_s, self._look)
-
-    def _look(self) -> None:
-        if self.heard:
-            self.heard = False
-            self._timer = self._loop.call_later(self._after, self._look)
-        else:
-            self.bitten = True
-            self._connection.transport.abort()
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-
-class TapeFeed(_Feed):
-    """A tape played at `rate` times its own speed; it completes at the tape's end."""
-
-    def __init__(
-        self,
-        batches: Iterator[Batch],
-        rate: float,
-        clock: VenueClock,
-        admission: Admission,
-        monotonic: Callable[[], int],
-    ) -> None:
-        super().__init__(clock, admission, monotonic)
-        self._batches = batches
-        self._rate = rate
-
-    async def _run(self) -> None:
-        self._emit([FeedChanged(FeedState.CONNECTING, 0, "tape")])
-        start: int | None = None
-        due: Batch = []
-        for batch in self._batches:
-            for event in batch:
-                ts = event.ts if isinstance(event, Trade | Quote | Clock) else 0
-                if ts and start is None:
-                    start = ts
-                    self.clock.declare(ts, self._rate, self._monotonic())
-                    self._change(FeedState.LIVE)
-                if ts and ts > self._now():
-                    self._flush(due)
-                    due = []
-                    await self._until(ts)
-                if isinstance(event, Trade | Quote | Clock | Refused):
-                    due.append(event)
-            self._flush(due)
-            due = []
-            await asyncio.sleep(0)  # a tape behind its time must not keep commands and browsers waiting
-
-    async def _until(self, ts: int) -> None:
-        ahead = ts - self._now()
-        if ahead > 0:
-            await asyncio.sleep(ahead / self._rate / SECOND)
-
-    def _flush(self, events: Batch) -> None:
-        if events:
-            inputs = self._admission.admit(events, self._monotonic())
-            if inputs != events:
-                self._refusals.compare(events, inputs)
-            self._emit(inputs)

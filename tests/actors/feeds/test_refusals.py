@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.refusals import Tally
+from actors.feeds.refusals import Tally
 from pipeline.admission import CROSSED_QUOTE, PRICE_COLLAR, UNKNOWN_SYMBOL
 from pipeline.events import Trade
 from pipeline.venues.alpaca import AlpacaDialect
