@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from decimal import Decimal
+from decimal import Context as DecimalContext, Decimal, localcontext
 
 import msgspec
 
@@ -12,6 +12,8 @@ from actors.messages import Execution, ExitReason, OrderFilled, OrderSide, Posit
 from pipeline.events import Side
 
 ZERO = Decimal(0)
+EXACT = DecimalContext(prec=60)  # sums and products of prices of 15 digits, sizes of 17, and an equity above them
+AVERAGES = DecimalContext(prec=28)  # a quotient may have no end
 REMEMBERED_EXECUTIONS = 10_000  # ids kept against a report that is delivered twice
 
 
@@ -57,7 +59,7 @@ class Position(msgspec.Struct):
     @property
     def entry_price(self) -> Decimal:
         """Average price of the entries."""
-        return self.entry_value / self.entered
+        return AVERAGES.divide(self.entry_value, self.entered)
 
     def open_profit(self, price: float) -> float:
         """Profit of what is still held at `price`, without fees: a reading, not a booking."""
@@ -113,8 +115,9 @@ class Positions:
         if execution.id in self._seen:
             return
         self._remember(execution.id)
-        self._context.publish(OrderFilled(execution, message.decision, self._context.input))
-        self._book(message, execution.quantity)
+        with localcontext(EXACT):
+            self._context.publish(OrderFilled(execution, message.decision, self._context.input))
+            self._book(message, execution.quantity)
 
     def _adopt(self, found: Adopt) -> None:
         position = Position(found.symbol, found.side, found.entry_ts, found.decision)
@@ -169,7 +172,7 @@ class Positions:
                 entry_ts=position.entry_ts,
                 entry_price=position.entry_price,
                 exit_ts=fill.execution.ts,
-                exit_price=position.exit_value / position.exited,
+                exit_price=AVERAGES.divide(position.exit_value, position.exited),
                 exit_reason=fill.reason or ExitReason.FLATTEN,
                 pnl=pnl,
                 pnl_pct=float(pnl / position.entry_value),

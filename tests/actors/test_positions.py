@@ -255,7 +255,6 @@ def test_no_position_is_empty_or_negative(values: list[tuple[Any, ...]]) -> None
     assert all(fact.quantity > 0 for fact in book.of(PositionOpened) + book.of(PositionClosed))
 
 
-@pytest.mark.xfail(strict=True, reason="sums and products are cut to the 28 digits of the default decimal context")
 def test_money_is_exact_also_with_as_many_digits_as_a_price_and_a_size_can_have() -> None:
     """A price has up to 15 digits, and a size such as a third of a share up to 17."""
     book = (
