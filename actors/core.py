@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -46,6 +46,7 @@ Input = (
 
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
+LAST_DAY = date.max - timedelta(days=1)  # the last one whose end the calendar knows
 
 _OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused
 
@@ -282,15 +283,34 @@ class Core:
             self.clock.advance(ts)
 
     def _begin_day(self, ts: int) -> None:
-        """Start the trading day that `ts` is in, and set the timer of the next one."""
-        try:
-            day = datetime.fromtimestamp(ts // SECOND, self._timezone).date()
-            midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), self._timezone)
-            due = round(midnight.astimezone(UTC).timestamp()) * SECOND
-        except (OverflowError, ValueError, OSError):
+        """Start the trading day that `ts` is in, and set the timer of the midnight after it."""
+        day = self._date(ts)
+        if day is None:
             return  # beyond the calendar (year 9999) no new day begins
         self.risk.start_day(day.isoformat(), ts)
-        self.clock.at(due, lambda: self._begin_day(due), RANK_DAY)
+        midnight = self._midnight(day + timedelta(days=1))
+        self.clock.at(midnight, lambda: self._pass_midnight(midnight), RANK_DAY)
+
+    def _pass_midnight(self, midnight: int) -> None:
+        """Begin the next day on which anything happens; the days before it pass without notice, however many."""
+        day = self._date(min(self.clock.target, self.clock.earliest)) or LAST_DAY
+        first = self._midnight(day)
+        if first > midnight:
+            self.clock.at(first, lambda: self._begin_day(first), RANK_DAY)
+        else:
+            self._begin_day(midnight)
+
+    def _date(self, ts: int) -> date | None:
+        """Return the date of `ts` where the settings say; None after the calendar's last."""
+        try:
+            day = datetime.fromtimestamp(ts // SECOND, self._timezone).date()
+        except (OverflowError, ValueError, OSError):
+            return None
+        return day if day <= LAST_DAY else None
+
+    def _midnight(self, day: date) -> int:
+        """Return when a day begins where the settings say."""
+        return round(datetime.combine(day, time.min, self._timezone).astimezone(UTC).timestamp()) * SECOND
 
     # --------------------------------------------------------------------------------------- mailboxes
 

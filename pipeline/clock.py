@@ -78,6 +78,14 @@ class InputClock:
         if len(self._heap) >= MAX_TIMERS:
             raise TooManyTimers(MAX_TIMERS)
 
+    @property
+    def earliest(self) -> int:
+        """When the next of the timers that still wait is due; NEVER without one."""
+        heap = self._heap
+        while heap and heap[0][4].action is noop:
+            heappop(heap)
+        return heap[0][0] if heap else NEVER
+
     def advance(self, ts: int) -> None:
         """Move `now` to `ts`, firing on the way what is due."""
         heap = self._heap

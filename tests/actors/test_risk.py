@@ -27,6 +27,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.risk import RiskSettings, UnknownCommand
+from pipeline.events import Clock
 from pipeline.strategy import StrategySettings, momentum_burst
 from tests.support.market import at, clock, quote, trade
 from tests.support.sessions import PATIENT, RestingBroker, Session
@@ -601,7 +602,7 @@ def test_a_day_begins_at_midnight_where_the_settings_say() -> None:
 
 @pytest.mark.parametrize(("zone", "hours"), [("UTC", 9.5), ("Asia/Tokyo", 0.5), ("America/Los_Angeles", 17.5)])
 def test_midnight_is_that_of_the_timezone(zone: str, hours: float) -> None:
-    session = Session(risk=RiskSettings(timezone=zone)).feed(trade(0), clock(40 * HOUR))
+    session = Session(risk=RiskSettings(timezone=zone)).feed(trade(0), clock((hours + 23) * HOUR))
     assert days(session)[1][1] == at(hours * HOUR)
 
 
@@ -632,9 +633,33 @@ def test_a_time_stop_due_at_midnight_belongs_to_the_new_day() -> None:
     assert session.core.risk.day_start_equity == 1000
 
 
-def test_every_day_passed_over_begins() -> None:
+def test_of_the_days_passed_over_only_the_last_begins_and_at_its_midnight() -> None:
+    """No timer and no event enters the others, so nothing can tell whether they began."""
     session = Session().feed(trade(0), clock(MIDNIGHT + 48 * HOUR + 1))
-    assert [date for date, _ in days(session)] == ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"]
+    assert days(session) == [("2026-01-05", at(0)), ("2026-01-08", at(MIDNIGHT + 48 * HOUR))]
+
+
+def test_a_day_that_a_timer_enters_begins_also_when_the_next_event_comes_days_later() -> None:
+    strategy = msgspec.structs.replace(PATIENT, time_stop_seconds=20.0)
+    session = Session(strategy=strategy, risk=tight()).feed(trade(MIDNIGHT - 10, says="LONG"))
+    session.feed(quote(MIDNIGHT - 9, 98.9, 99), clock(MIDNIGHT + 96 * HOUR))
+    assert session.trades[0].exit_ts == at(MIDNIGHT + 10)
+    assert [date for date, _ in days(session)] == ["2026-01-05", "2026-01-06", "2026-01-10"]
+    assert session.states == ["HALTED", "ACTIVE"]  # of the day before, which ends at the last of these midnights
+    assert days(session)[-1][1] == session.of(StateChanged)[-1].ts
+
+
+def test_a_timer_that_was_cancelled_enters_no_day() -> None:
+    strategy = msgspec.structs.replace(PATIENT, time_stop_seconds=24 * HOUR, profit_target=0.5)
+    session = Session(strategy=strategy).feed(trade(0, says="LONG"), trade(1, 200), clock(MIDNIGHT + 96 * HOUR))
+    assert session.trades[0].exit_reason == "TP"
+    assert [date for date, _ in days(session)] == ["2026-01-05", "2026-01-10"]
+
+
+@pytest.mark.parametrize("ts", [10**30, 253_402_200_000 * 10**9])
+def test_a_time_at_the_end_of_the_calendar_begins_no_day_after_another(ts: int) -> None:
+    session = Session().feed(trade(0), Clock(ts), Clock(ts + 1), trade(1), Clock(2 * ts))
+    assert [date for date, _ in days(session)] == ["2026-01-05", "9999-12-30"]
 
 
 @pytest.mark.parametrize(
@@ -643,7 +668,7 @@ def test_every_day_passed_over_begins() -> None:
 )
 def test_a_day_is_as_long_as_the_timezone_makes_it(noon_utc: int, hours: int) -> None:
     start = noon_utc - at(0) / 1e9
-    session = Session().feed(clock(start), clock(start + 48 * HOUR))
+    session = Session().feed(clock(start), clock(start + 24 * HOUR), clock(start + 48 * HOUR))
     first, second = (ts for _, ts in days(session)[1:3])
     assert second - first == round(hours * HOUR) * 1_000_000_000
 
