@@ -9,16 +9,17 @@ from pipeline.events import SECOND
 _SAMPLES = 31  # offsets whose median is the anchor
 _SAMPLE_EVERY = SECOND // 20  # ns of our time between two of them
 _LATEST = 1 << 62  # ns: the year 2116
-_WITNESSES = 3  # messages in a row that must agree before a far-off time is believed
+_WITNESSES = 3  # messages in a row that must agree before a far-off time is believed; what came together is one
 
 
 class VenueClock:
     """venue time = anchor + rate x monotonic.
 
     `rate` is venue seconds a real second: 1 for real venues, declared by the mock exchange and the tape player. The
-    anchor is the median of the last messages' offsets. A message far from it (more than a second x rate) counts as a
-    witness: only when three in a row agree with each other does the clock follow them, which is how it finds the time
-    of a venue that declares none, and of one whose clock was set. All times in ns.
+    anchor is the median of the last messages' offsets. A message far from it (more than a second x rate), and each as
+    long as there is none, counts as a witness: only when three in a row, which did not arrive together, agree with each
+    other does the clock follow them. That is how it finds the time of a venue that declares none, and of one whose
+    clock was set. A first message near the time that was expected is believed alone. All times in ns.
     """
 
     def __init__(self, max_skew_s: float = 60.0, rate: float = 1.0) -> None:
@@ -30,6 +31,12 @@ class VenueClock:
         self._offsets: deque[int] = deque(maxlen=_SAMPLES)
         self._sampled_at = 0
         self._witnesses: list[int] = []
+        self._heard_at = 0  # when the last of them spoke
+        self._expected: int | None = None  # what the anchor of a venue in real time should be
+
+    def expect(self, ts: int, monotonic: int) -> None:
+        """Take the time of our own clock as what a venue in real time will say; it moves nothing by itself."""
+        self._expected = ts - monotonic
 
     def declare(self, ts: int, rate: float, monotonic: int) -> None:
         """Take the venue's own word for its time and rate, as a hello gives them."""
@@ -52,10 +59,13 @@ class VenueClock:
         """Learn from a message's time, and say whether it may be traded on."""
         if not 0 < ts < _LATEST:
             return False
-        if self._anchor is None:
-            self._follow(ts - round(self.rate * monotonic), monotonic)
-            return True
         offset = ts - round(self.rate * monotonic)
+        if self._anchor is None:
+            if self._expected is not None and abs(offset - self._expected) <= self._skew:
+                self._follow(offset, monotonic)
+            else:
+                self._hear(offset, monotonic, self._skew)
+            return self._anchor is not None
         distance = offset - self._anchor
         if -self._near <= distance <= self._near:
             if self._witnesses:
@@ -65,16 +75,21 @@ class VenueClock:
                 self._offsets.append(offset)
                 self._anchor = sorted(self._offsets)[len(self._offsets) // 2]
             return True
-        self._hear(offset, monotonic)
-        distance = offset - self._anchor
-        return -self._skew <= distance <= self._skew
+        # Refused for good or not: time that runs at a rate nobody declared must not stay beyond the skew for ever.
+        self._hear(offset, monotonic, self._near if abs(distance) <= self._skew else self._skew)
+        return abs(offset - self._anchor) <= self._skew
 
-    def _hear(self, offset: int, monotonic: int) -> None:
-        if self._witnesses and abs(offset - self._witnesses[-1]) > self._near:
-            self._witnesses.clear()
+    def _hear(self, offset: int, monotonic: int, apart: int) -> None:
+        """Hear a witness; it agrees with the one before if they are no further apart than that, or than near."""
+        if self._witnesses:
+            if abs(offset - self._witnesses[-1]) > max(apart, self._near):
+                self._witnesses.clear()
+            elif monotonic - self._heard_at < _SAMPLE_EVERY:
+                return
         self._witnesses.append(offset)
+        self._heard_at = monotonic
         if len(self._witnesses) >= _WITNESSES:
-            self.jumps += 1
+            self.jumps += self._anchor is not None
             self._follow(offset, monotonic)
 
     def _follow(self, offset: int, monotonic: int) -> None:

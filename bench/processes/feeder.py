@@ -26,6 +26,7 @@ async def receive(spec: ReceiverSpec) -> None:
     """Feed a core until the parent ends this process."""
     probe = Probe(spec)
     clock = VenueClock(ANY_TIME)
+    clock.expect(time.time_ns(), time.monotonic_ns())
     admission = Admission(AdmissionSettings(max_skew_s=ANY_TIME), clock)
     feed = WebSocketFeed(spec.url, FeedSettings(), clock, admission, time.monotonic_ns, Random(0))
     core = Core(CoreSettings(), momentum_burst(StrategySettings()))

@@ -120,9 +120,24 @@ def test_a_trade_a_quote_or_a_clock_an_hour_off_is_refused_and_leaves_time_alone
 @pytest.mark.parametrize("off", [-HOUR, HOUR])
 def test_three_that_agree_on_another_hour_are_followed_whatever_they_are(off: int) -> None:
     ts = START + off
-    events = (tick(ts=ts), Quote("A", ts, 99.0, 101.0), Clock(ts), tick(ts=ts), tick())
-    found = verdicts(an_admission(), *events)
+    events: list[Event] = [tick(ts=ts), Quote("A", ts, 99.0, 101.0), Clock(ts), tick(ts=ts), tick()]
+    admission = an_admission()
+    found = [verdicts(admission, event, monotonic=n * SECOND // 10)[0] for n, event in enumerate(events)]
     assert found == [IMPLAUSIBLE_TIME, IMPLAUSIBLE_TIME, "admitted", "admitted", IMPLAUSIBLE_TIME]
+
+
+@pytest.mark.parametrize("off", [-HOUR, HOUR])
+def test_however_many_of_one_frame_agree_on_another_hour_they_are_one_witness(off: int) -> None:
+    ts = START + off
+    events: list[Event] = [tick(ts=ts), Quote("A", ts, 99.0, 101.0), Clock(ts), *[tick(ts=ts)] * 7]
+    assert verdicts(an_admission(), *events, tick()) == [IMPLAUSIBLE_TIME] * 10 + ["admitted"]
+
+
+def test_the_first_word_of_a_venue_that_declared_no_time_is_not_traded_on() -> None:
+    admission = Admission(AdmissionSettings(), VenueClock())
+    assert verdicts(admission, tick(ts=START + HOUR), tick(ts=START + HOUR)) == [IMPLAUSIBLE_TIME] * 2
+    found = [verdicts(admission, tick(), monotonic=n * SECOND // 10)[0] for n in range(4)]
+    assert found == [IMPLAUSIBLE_TIME, IMPLAUSIBLE_TIME, "admitted", "admitted"]
 
 
 def test_a_trade_of_an_implausible_time_moves_no_price_level() -> None:
@@ -415,5 +430,7 @@ def test_ids_that_begin_anew_later_are_no_duplicates() -> None:
 
 @pytest.mark.parametrize("ts", [1 << 63, 10**30])
 def test_a_time_beyond_every_calendar_is_implausible_also_as_the_first_word(ts: int) -> None:
-    admission = Admission(AdmissionSettings(), VenueClock())
+    clock = VenueClock()
+    clock.expect(START, 0)
+    admission = Admission(AdmissionSettings(), clock)
     assert verdicts(admission, tick(ts=ts), tick()) == [IMPLAUSIBLE_TIME, "admitted"]

@@ -23,8 +23,8 @@ class Told:
         self.monotonic = 5 * SECOND
         self.began = self.monotonic
         self.rate = rate
-        for _ in range(messages):
-            assert self.hear(0)
+        for number in range(messages):
+            assert self.hear(0) == (number >= 2)  # the first two are no more than witnesses
 
     @property
     def true(self) -> int:
@@ -59,6 +59,66 @@ def test_a_venue_that_declares_no_time_is_believed_by_its_messages() -> None:
     told = Told()
     assert told.error == 0
     assert told.clock.now(told.monotonic + HOUR) == told.true + HOUR
+
+
+def test_the_first_message_is_not_believed_alone() -> None:
+    clock = VenueClock()
+    assert [clock.plausible(START + HOUR, SECOND), clock.now(SECOND)] == [False, None]
+    assert [clock.plausible(START + n * TICK, SECOND + n * TICK) for n in (1, 2, 3)] == [False, False, True]
+    assert clock.now(SECOND) == START
+    assert clock.jumps == 0
+
+
+@pytest.mark.parametrize("wait", [0, SECOND // 20 - 1])
+def test_what_arrives_together_is_one_witness_of_the_first_time(wait: int) -> None:
+    clock = VenueClock()
+    assert not any(clock.plausible(START + HOUR, SECOND + n * wait // 9) for n in range(10))
+    assert clock.now(2 * SECOND) is None
+
+
+@pytest.mark.parametrize("wait", [0, SECOND // 20 - 1])
+def test_what_arrives_together_is_one_witness_of_another_time(wait: int) -> None:
+    told = Told()
+    assert not any(told.hear(HOUR, wait=(n > 0) * wait // 9) for n in range(10))
+    assert (told.error, told.clock.jumps) == (0, 0)
+    assert [told.hear(HOUR, wait=SECOND // 20) for _ in range(2)] == [False, True]
+
+
+def test_a_time_that_runs_at_a_rate_nobody_declared_is_found_and_found_again() -> None:
+    """Ten seconds of the venue's pass in one of ours, and it is heard five times in that."""
+    clock = VenueClock()
+    heard = [clock.plausible(START + 10 * n * SECOND // 5, n * SECOND // 5) for n in range(200)]
+    assert heard.count(True) > 150
+
+
+def test_the_time_that_was_expected_moves_nothing_by_itself() -> None:
+    clock = VenueClock()
+    clock.expect(START, SECOND)
+    assert clock.now(SECOND) is None
+
+
+@pytest.mark.parametrize("off", [-60 * SECOND, 0, 60 * SECOND])
+def test_a_first_message_near_the_time_that_was_expected_is_believed_alone(off: int) -> None:
+    clock = VenueClock()
+    clock.expect(START, SECOND)
+    assert clock.plausible(START + 5 * SECOND + off, 6 * SECOND)
+    assert clock.now(6 * SECOND) == START + 5 * SECOND + off
+
+
+@pytest.mark.parametrize("off", [-HOUR, 61 * SECOND, 1 << 61])
+def test_a_first_message_far_from_the_time_that_was_expected_is_refused_and_the_next_is_heard(off: int) -> None:
+    clock = VenueClock()
+    clock.expect(START, SECOND)
+    assert not clock.plausible(START + off, SECOND)
+    assert clock.plausible(START, SECOND)
+    assert clock.now(SECOND) == START
+
+
+def test_a_venue_is_found_also_where_our_own_clock_is_wrong() -> None:
+    clock = VenueClock()
+    clock.expect(START - HOUR, 0)
+    assert [clock.plausible(START + n * TICK, n * TICK) for n in range(3)] == [False, False, True]
+    assert clock.now(0) == START
 
 
 def test_punctual_messages_are_plausible_at_every_rate() -> None:

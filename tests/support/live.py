@@ -214,6 +214,7 @@ async def listening_to(
 ) -> AsyncIterator[Listener]:
     """Subscribe to a feed of `url` for as long as the context lasts."""
     clock = VenueClock(admission.max_skew_s)
+    clock.expect(START, time.monotonic_ns())
     admitting = Admission(admission, clock, symbols)
     feed = WebSocketFeed(url, settings, clock, admitting, time.monotonic_ns, Random(seed), symbols, dialect)
     listener = Listener(feed, Heard(take))
