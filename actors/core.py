@@ -25,7 +25,7 @@ from actors.reconciler import Reconciler
 from actors.risk import Risk, RiskSettings
 from actors.venue_facts import VenueFacts
 from pipeline.clock import RANK_DAY, InputClock
-from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 
 Input = (
@@ -237,6 +237,8 @@ class Core:
             self._move_now(event.ts)
             for lane in self.lanes.values():
                 if event.symbol is None or event.symbol == lane.symbol:
+                    if event.reason == NEW_LEVEL:
+                        lane.bid = lane.ask = None
                     lane.restart()
         elif isinstance(event, _OrderNews):
             self._move_now(event.ts)

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pipeline.events import EPSILON, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import EPSILON, NEW_LEVEL, Clock, Gap, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
 
 INFINITY = float("inf")
@@ -52,14 +52,15 @@ class Admission:
 
     A trade needs a positive finite price and a size of at least 0, a new id, a plausible time, and a price within
     the collar around the last one. The rule for a new level: `collar_trades` trades in a row outside the collar, all
-    of them within it around the first of these, and the last one is admitted. A crossed or locked quote, or one
-    outside the collar, is refused, or taken off the trade that it came with; time and symbol are looked at likewise.
+    of them within it around the first of these, and the last one is admitted, after a `Gap`: a move from the old level
+    to the new one is none that could have been traded. A crossed or locked quote, or one outside the collar, is
+    refused, or taken off the trade that it came with; time and symbol are looked at likewise.
     """
 
     def __init__(self, settings: AdmissionSettings, clock: VenueClock, symbols: Iterable[str] = ()) -> None:
-        self._settings = settings
         self._clock = clock
         self._collar = settings.price_collar + EPSILON
+        self._level_trades = settings.collar_trades
         self._remembered = settings.remembered_ids
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
@@ -95,7 +96,10 @@ class Admission:
                     add(Refused(PRICE_COLLAR))
                 else:
                     symbol.price = price
-                    symbol.outside = 0
+                    if symbol.outside:
+                        if symbol.outside >= self._level_trades:
+                            add(Gap(event.ts, event.symbol, NEW_LEVEL))
+                        symbol.outside = 0
                     bid = event.bid
                     if bid is not None and not self._sound(symbol, bid, event.ask):
                         add(Refused(CROSSED_QUOTE))
@@ -141,7 +145,7 @@ class Admission:
         else:
             symbol.level = price
             symbol.outside = 1
-        return symbol.outside >= self._settings.collar_trades
+        return symbol.outside >= self._level_trades
 
     def _seen(self, symbol: _Symbol, trade_id: tuple[int | str, int]) -> bool:
         ids = symbol.ids

@@ -19,6 +19,9 @@ SECOND = 1_000_000_000
 EPSILON = 1e-9
 """Every threshold forgives this much float noise: exactly 0.05 % *is* a move of 0.05 %."""
 
+NEW_LEVEL = "new level"
+"""The reason of a gap between two price levels: the quote of the old one is dropped as well."""
+
 Timestamp = Annotated[int, Meta(gt=0)]
 Symbol = Annotated[str, Meta(min_length=1)]
 Price = Annotated[float, Meta(gt=0)]

@@ -25,8 +25,10 @@ from actors.messages import (
     SignalRaised,
 )
 from actors.risk import RiskSettings
-from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.admission import Admission, AdmissionSettings
+from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst
+from pipeline.venue_clock import VenueClock
 from tests.support.decisions import decided_by_core, decided_by_model, differences
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.random_tapes import core_settings, tapes
@@ -289,6 +291,28 @@ def test_a_bad_quote_with_a_trade_keeps_the_earlier_one_and_takes_the_trade(
     session = Session().feed(quote(0, 1, 2), trade(5, 105, bid=bid, ask=ask))
     lane = session.core.lanes["A"]
     assert (lane.bid, lane.ask, lane.price) == (1, 2, 105)
+
+
+def test_at_a_new_level_nothing_is_filled_at_a_quote_of_the_old_one() -> None:
+    level = Gap(at(2), "A", NEW_LEVEL)
+    other = quote(1, 5, 6, symbol="B")
+    session = Session().feed(trade(0, bid=100, ask=100, says="LONG"), other, level, trade(2, 150))
+    assert [(t.exit_reason, float(t.exit_price)) for t in session.trades] == [("TP", 150.0)]
+    assert [(lane.bid, lane.ask) for lane in session.core.lanes.values()] == [(None, None), (5, 6)]
+
+
+def test_the_way_to_a_new_level_is_no_momentum() -> None:
+    eager = StrategySettings(
+        window_size=1.0, min_ticks=1, volume_spike_multiplier=0.0, volatility_guard_threshold=0.0, profit_target=1.0
+    )
+    clock = VenueClock()
+    clock.declare(START, 1.0, 0)
+    admission = Admission(AdmissionSettings(), clock)
+    tape = [trade(n / 2, 100.0) for n in range(6)] + [trade(3 + n / 10, 150.0) for n in range(12)]
+    session = Session(entries=momentum_burst(eager).entries, strategy=eager)
+    session.feed(*admission.admit(tape, 3 * SECOND))
+    assert session.summary["ticks"] == 6 + 8
+    assert session.of(SignalRaised) == []
 
 
 # -------------------------------------------------------------------------------------------- the mailboxes

@@ -21,7 +21,7 @@ from pipeline.admission import (
     AdmissionSettings,
     Event,
 )
-from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
 from tests.support.market import START
 
@@ -50,8 +50,8 @@ def tick(
 
 
 def verdicts(admission: Admission, *events: Event, monotonic: int = 0) -> list[str]:
-    """Say of each event that came out whether it was admitted, or why it was refused."""
-    return [e.reason if isinstance(e, Refused) else "admitted" for e in admission.admit(events, monotonic)]
+    """Say of each event that came out whether it was admitted, or why it was refused, or of a gap what it is."""
+    return [e.reason if isinstance(e, Refused | Gap) else "admitted" for e in admission.admit(events, monotonic)]
 
 
 # ---------------------------------------------------------------------------------------------- trades by themselves
@@ -173,14 +173,26 @@ def test_the_first_price_of_a_symbol_has_no_collar() -> None:
 
 def test_the_fifth_trade_in_a_row_at_a_far_off_level_is_admitted_and_those_after_it() -> None:
     admission = an_admission()
-    assert verdicts(admission, tick(), *[tick(150)] * 6) == ["admitted"] + [PRICE_COLLAR] * 4 + ["admitted"] * 2
+    found = verdicts(admission, tick(), *[tick(150)] * 6)
+    assert found == ["admitted"] + [PRICE_COLLAR] * 4 + [NEW_LEVEL] + ["admitted"] * 2
     assert verdicts(admission, tick(100)) == [PRICE_COLLAR]
 
 
 @pytest.mark.parametrize("trades", [2, 3, 7])
 def test_how_many_make_a_level_is_a_setting(trades: int) -> None:
     found = verdicts(an_admission(collar_trades=trades), tick(), *[tick(150)] * trades)
-    assert found == ["admitted"] + [PRICE_COLLAR] * (trades - 1) + ["admitted"]
+    assert found == ["admitted"] + [PRICE_COLLAR] * (trades - 1) + [NEW_LEVEL, "admitted"]
+
+
+def test_a_new_level_opens_with_a_gap_of_its_symbol_at_its_time() -> None:
+    opening = tick(150, ts=START + 1, bid=149.9, ask=150.1)
+    admitted = an_admission().admit([tick(), *[tick(150)] * 4, opening, tick(150)], 0)
+    assert admitted[-3:] == [Gap(START + 1, "A", NEW_LEVEL), opening, tick(150)]
+
+
+def test_trades_outside_the_collar_that_made_no_level_leave_no_gap() -> None:
+    found = verdicts(an_admission(), tick(), *[tick(150)] * 4, tick(101), tick(102))
+    assert found == ["admitted"] + [PRICE_COLLAR] * 4 + ["admitted"] * 2
 
 
 def test_a_trade_inside_the_collar_makes_those_outside_of_it_start_over() -> None:
@@ -201,12 +213,11 @@ def test_the_level_is_the_first_of_the_far_off_trades_and_not_the_one_before() -
 
 def test_a_trade_exactly_at_the_bound_of_the_level_counts_for_it_and_one_beyond_starts_a_level_of_its_own() -> None:
     at_bound = [tick(200), tick(250), tick(150), tick(200), tick(250)]
-    assert verdicts(an_admission(price_collar=0.25), tick(), *at_bound) == ["admitted"] + [PRICE_COLLAR] * 4 + [
-        "admitted"
-    ]
+    found = verdicts(an_admission(price_collar=0.25), tick(), *at_bound)
+    assert found == ["admitted"] + [PRICE_COLLAR] * 4 + [NEW_LEVEL, "admitted"]
     beyond = [tick(200), tick(250.01), tick(250), tick(250), tick(250), tick(250)]
     found = verdicts(an_admission(price_collar=0.25), tick(), *beyond)
-    assert found == ["admitted"] + [PRICE_COLLAR] * 5 + ["admitted"]
+    assert found == ["admitted"] + [PRICE_COLLAR] * 5 + [NEW_LEVEL, "admitted"]
 
 
 def test_what_is_refused_for_another_reason_neither_counts_for_a_level_nor_against_it() -> None:
@@ -219,6 +230,7 @@ def test_what_is_refused_for_another_reason_neither_counts_for_a_level_nor_again
         BAD_PRICE,
         IMPLAUSIBLE_TIME,
         *[PRICE_COLLAR] * 3,
+        NEW_LEVEL,
         "admitted",
     ]
 
@@ -228,9 +240,8 @@ def test_symbols_have_levels_of_their_own() -> None:
     for _ in range(4):
         events += [tick(150, symbol="A"), tick(150, symbol="B")]
     assert verdicts(an_admission(), *events) == ["admitted"] * 2 + [PRICE_COLLAR] * 8
-    assert verdicts(an_admission(), *events, tick(150, symbol="A")) == ["admitted"] * 2 + [PRICE_COLLAR] * 8 + [
-        "admitted"
-    ]
+    found = verdicts(an_admission(), *events, tick(150, symbol="A"))
+    assert found == ["admitted"] * 2 + [PRICE_COLLAR] * 8 + [NEW_LEVEL, "admitted"]
 
 
 # ------------------------------------------------------------------------------------------------------------ quotes
@@ -371,7 +382,7 @@ def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
     for number, batch in enumerate(batches):
         coming = iter(batch)
         for event in admission.admit(batch, number * SECOND // 10):
-            if isinstance(event, Refused):
+            if isinstance(event, Refused) or (isinstance(event, Gap) and event.reason == NEW_LEVEL):
                 continue
             # What enters came, and after what entered before it: the search goes on from there.
             assert any(e is event or without_quote(e) == event for e in coming), f"{event} did not come, or not then"
@@ -399,7 +410,8 @@ def test_every_event_comes_out_again_or_is_refused_by_a_reason(batches: list[lis
     admission = an_admission()
     for number, batch in enumerate(batches):
         out = admission.admit(batch, number * SECOND)
-        taken_off = len(out) - len(batch)  # a quote that was taken off a trade is counted beside it
+        levels = sum(isinstance(e, Gap) and e.reason == NEW_LEVEL for e in out)
+        taken_off = len(out) - len(batch) - levels  # a quote that was taken off a trade is counted beside it
         assert 0 <= taken_off <= sum(isinstance(e, Trade) and e.bid is not None for e in batch)
         assert all(not isinstance(e, Refused) or e.reason for e in out)
 

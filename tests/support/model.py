@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from actors.core import CoreSettings, Input
-from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.events import NEW_LEVEL, Clock, Gap, Quote, Refused, Trade
 
 NANO = 1_000_000_000
 NOISE = 1e-9
@@ -255,6 +255,8 @@ class Model:
             if gap.symbol in (None, market.name):
                 self.end_burst(market)
                 market.ticks, market.first_in_window = [], 0
+                if gap.reason == NEW_LEVEL:
+                    market.quote = None
 
     # ---------------------------------------------------------------------------------------- decisions
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import CoreSettings, Input
 from actors.risk import RiskSettings
-from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings
 from tests.support.market import START
 
@@ -102,7 +102,7 @@ def _events(chance: random.Random, symbols: tuple[str, ...], length: int) -> Ite
             case "r":
                 yield Refused("bad trade")
             case _ if chance.random() < 0.3:
-                yield Gap(ts, chance.choice([None, symbol]), "chance")
+                yield Gap(ts, chance.choice([None, symbol]), chance.choice(["chance", NEW_LEVEL]))
 
 
 def seeded_tape(seed: int, ticks: int = 3000) -> Iterator[Input]:
