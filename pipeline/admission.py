@@ -20,7 +20,8 @@ DUPLICATE = "duplicate trade id"
 IMPLAUSIBLE_TIME = "implausible time"
 PRICE_COLLAR = "price collar"
 CROSSED_QUOTE = "crossed quote"
-UNKNOWN_SYMBOL = "unknown symbol"
+NOT_SUBSCRIBED = "not subscribed"
+TOO_MANY_SYMBOLS = "too many symbols"
 
 Event = Trade | Quote | Clock | Gap | Refused
 
@@ -32,6 +33,7 @@ class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     price_collar: Annotated[float, Meta(gt=0)] = 0.1  # fraction a price may differ from the last one
     collar_trades: Annotated[int, Meta(ge=2)] = 5  # trades in a row that make a far-off price the new level
     remembered_ids: Annotated[int, Meta(ge=1)] = 10_000  # trade ids kept per symbol
+    max_symbols: Annotated[int, Meta(ge=1)] = 1_000  # of a feed that was asked for none in particular
 
 
 class _Symbol:
@@ -55,6 +57,7 @@ class Admission:
     of them within it around the first of these, and the last one is admitted, after a `Gap`: a move from the old level
     to the new one is none that could have been traded. A crossed or locked quote, or one outside the collar, is
     refused, or taken off the trade that it came with; time and symbol are looked at likewise.
+    Where no symbols are wanted in particular, the first `max_symbols` that come are.
     """
 
     def __init__(self, settings: AdmissionSettings, clock: VenueClock, symbols: Iterable[str] = ()) -> None:
@@ -62,6 +65,7 @@ class Admission:
         self._collar = settings.price_collar + EPSILON
         self._level_trades = settings.collar_trades
         self._remembered = settings.remembered_ids
+        self._max_symbols = settings.max_symbols
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
         self._earliest, self._latest = 1, 0  # times that are beyond doubt in the batch at hand
@@ -77,8 +81,8 @@ class Admission:
             if event.__class__ is Trade:
                 symbol = symbols.get(event.symbol)
                 if symbol is None:
-                    if self._wanted and event.symbol not in self._wanted:
-                        add(Refused(UNKNOWN_SYMBOL))
+                    if refusal := self._stranger(event.symbol):
+                        add(refusal)
                         continue
                     symbol = symbols[event.symbol] = _Symbol()
                 price = event.price
@@ -116,14 +120,20 @@ class Admission:
     def _quote(self, quote: Quote, monotonic: int) -> Event:
         symbol = self._symbols.get(quote.symbol)
         if symbol is None:
-            if self._wanted and quote.symbol not in self._wanted:
-                return Refused(UNKNOWN_SYMBOL)
+            if refusal := self._stranger(quote.symbol):
+                return refusal
             symbol = self._symbols[quote.symbol] = _Symbol()
         if not (self._earliest <= quote.ts <= self._latest or self._plausible(quote.ts, monotonic)):
             return Refused(IMPLAUSIBLE_TIME)
         if not self._sound(symbol, quote.bid, quote.ask):
             return Refused(CROSSED_QUOTE)
         return quote
+
+    def _stranger(self, symbol: str) -> Refused | None:
+        """Refuse a new symbol that nobody asked for, or that is one too many."""
+        if self._wanted:
+            return None if symbol in self._wanted else Refused(NOT_SUBSCRIBED)
+        return None if len(self._symbols) < self._max_symbols else Refused(TOO_MANY_SYMBOLS)
 
     def _plausible(self, ts: int, monotonic: int) -> bool:
         """Ask the clock, which learns by it: what is beyond doubt may change."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from loguru import logger
 
-from pipeline.admission import CROSSED_QUOTE, IMPLAUSIBLE_TIME, PRICE_COLLAR, UNKNOWN_SYMBOL
+from pipeline.admission import CROSSED_QUOTE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED, PRICE_COLLAR, TOO_MANY_SYMBOLS
 from pipeline.events import Refused, Trade
 from pipeline.venues.dialect import Event, Unread
 
@@ -19,7 +19,8 @@ _log = logger.bind(logger="microbot.feed")
 _RULES = {
     IMPLAUSIBLE_TIME: ", see admission.max_skew_s",
     PRICE_COLLAR: ", see admission.price_collar",
-    UNKNOWN_SYMBOL: ", see --symbols",
+    NOT_SUBSCRIBED: ", see --symbols",
+    TOO_MANY_SYMBOLS: ", see admission.max_symbols",
 }
 
 

@@ -39,7 +39,7 @@ class CoinbaseDialect:
 
     def __init__(self, symbols: Iterable[str]) -> None:
         self._symbols = tuple(symbols)
-        self._last: dict[str, int] = {}  # trade id, by product
+        self._last: dict[str, int | None] = dict.fromkeys(self._symbols)  # trade id, by product that was asked for
         self._decode = msgspec.json.Decoder(Message).decode
 
     def opened(self) -> Turn:
@@ -66,7 +66,7 @@ class CoinbaseDialect:
             if item.type == "match":
                 events += self._match(item, ts)
             elif item.type == "last_match":
-                self._last[item.product_id] = item.trade_id
+                self._count(item)
             elif item.type == "ticker" and item.best_bid:
                 events.append(Quote(item.product_id, ts, number(item.best_bid), number(item.best_ask)))
             elif item.type == "heartbeat":
@@ -74,9 +74,15 @@ class CoinbaseDialect:
         return Turn(events, unread=unread)
 
     def _match(self, item: Message, ts: int) -> list[Event]:
-        last = self._last.get(item.product_id)
-        self._last[item.product_id] = item.trade_id
+        last = self._count(item)
         trade = Trade(item.product_id, ts, number(item.price), number(item.size), None, None, item.trade_id)
         if last is not None and item.trade_id > last + 1:
             return [Gap(ts, item.product_id, f"{item.trade_id - last - 1} trades are missing"), trade]
         return [trade]
+
+    def _count(self, item: Message) -> int | None:
+        """Remember a trade's id; return that of the trade before it."""
+        last = self._last.get(item.product_id)
+        if item.product_id in self._last:
+            self._last[item.product_id] = item.trade_id
+        return last

@@ -15,8 +15,9 @@ from pipeline.admission import (
     CROSSED_QUOTE,
     DUPLICATE,
     IMPLAUSIBLE_TIME,
+    NOT_SUBSCRIBED,
     PRICE_COLLAR,
-    UNKNOWN_SYMBOL,
+    TOO_MANY_SYMBOLS,
     Admission,
     AdmissionSettings,
     Event,
@@ -313,11 +314,35 @@ def test_only_the_wanted_symbols_enter() -> None:
         Clock(START),
     ]
     found = verdicts(an_admission(["A"]), *events)
-    assert found == ["admitted", UNKNOWN_SYMBOL, UNKNOWN_SYMBOL, "admitted", "admitted"]
+    assert found == ["admitted", NOT_SUBSCRIBED, NOT_SUBSCRIBED, "admitted", "admitted"]
 
 
 def test_without_a_wish_every_symbol_enters() -> None:
     assert verdicts(an_admission(), tick(symbol="A"), Quote("B", START, 1.0, 2.0)) == ["admitted", "admitted"]
+
+
+def test_without_a_wish_the_first_symbols_enter_and_no_more_than_the_settings_say() -> None:
+    admission = an_admission(max_symbols=2)
+    events: list[Event] = [tick(symbol="A"), Quote("B", START, 1.0, 2.0), tick(symbol="C"), Quote("D", START, 1.0, 2.0)]
+    assert verdicts(admission, *events) == ["admitted", "admitted", TOO_MANY_SYMBOLS, TOO_MANY_SYMBOLS]
+    assert verdicts(admission, tick(symbol="A"), tick(symbol="B")) == ["admitted", "admitted"]
+    assert len(admission._symbols) == 2
+
+
+def test_the_symbols_that_were_asked_for_enter_however_many_they_are() -> None:
+    events = [tick(symbol=symbol) for symbol in "ABC"]
+    assert verdicts(an_admission("ABC", max_symbols=2), *events) == ["admitted"] * 3
+
+
+def test_a_feed_that_names_symbols_without_end_is_refused_all_but_the_first_thousand() -> None:
+    found = verdicts(an_admission(), *(tick(symbol=f"S{number}") for number in range(1500)))
+    assert found == ["admitted"] * 1000 + [TOO_MANY_SYMBOLS] * 500
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5])
+def test_a_number_of_symbols_that_is_none_is_refused(most: float) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"max_symbols": most}, AdmissionSettings)
 
 
 def test_a_symbol_that_is_not_wanted_has_no_say_in_the_time() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from actors.feeds.refusals import Tally
-from pipeline.admission import CROSSED_QUOTE, PRICE_COLLAR, UNKNOWN_SYMBOL
+from pipeline.admission import CROSSED_QUOTE, NOT_SUBSCRIBED, PRICE_COLLAR
 from pipeline.events import Trade
 from pipeline.venues.alpaca import AlpacaDialect
 from pipeline.venues.jsonl import BAD_TRADE, NOT_JSON
@@ -47,7 +47,7 @@ def test_the_first_refusal_of_a_reason_and_symbol_is_told_with_an_example() -> N
 def test_later_ones_are_told_when_they_are_ten_a_hundred_and_a_thousand() -> None:
     unknown = "\n".join(f'{{"type":"trade","symbol":"X","ts":{START},"price":1,"size":1}}' for _ in range(1234))
     events = logged(unknown, until=1, symbols=("A",))
-    assert refusals(events) == [(UNKNOWN_SYMBOL, "X", count) for count in (1, 10, 100, 1000)]
+    assert refusals(events) == [(NOT_SUBSCRIBED, "X", count) for count in (1, 10, 100, 1000)]
 
 
 def test_a_trade_that_loses_its_quote_is_explained_and_so_is_what_comes_after_it() -> None:

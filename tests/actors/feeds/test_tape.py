@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from actors.feeds.feed import Batch
 from actors.feeds.tape import TapeFeed
 from actors.messages import FeedChanged, FeedState
-from pipeline.admission import DUPLICATE, UNKNOWN_SYMBOL, Admission, AdmissionSettings
+from pipeline.admission import DUPLICATE, NOT_SUBSCRIBED, Admission, AdmissionSettings
 from pipeline.events import SECOND, Clock, Gap, Quote, Refused
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.jsonl import NOT_JSON
@@ -56,7 +56,7 @@ def test_a_tape_is_played_to_its_end_in_its_order() -> None:
 def test_a_tape_passes_admission() -> None:
     heard = play([[print_of(1), print_of(1), print_of(2, symbol="X"), Refused(NOT_JSON), print_of(3)]], "A")
     assert heard.ids == [1, 3]
-    assert refused(heard) == [DUPLICATE, UNKNOWN_SYMBOL, NOT_JSON]
+    assert refused(heard) == [DUPLICATE, NOT_SUBSCRIBED, NOT_JSON]
 
 
 def test_what_is_recorded_of_a_session_beside_the_market_is_not_played() -> None:

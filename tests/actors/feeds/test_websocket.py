@@ -17,7 +17,7 @@ from websockets.utils import accept_key
 from actors.feeds.feed import Batch, FeedFailed
 from actors.feeds.websocket import FeedSettings
 from actors.messages import FeedChanged, FeedState, Refusal
-from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, UNKNOWN_SYMBOL
+from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED
 from pipeline.events import SECOND, Clock, Gap, Refused, Trade
 from pipeline.strategy import StrategySettings
 from pipeline.venues.dialect import Turn
@@ -95,7 +95,7 @@ def test_the_wanted_symbols_are_asked_for_and_no_others_enter() -> None:
             await venue.until(lambda: bool(venue.said and venue.said[0]))
             await listener.heard.until(lambda: listener.heard.ids == [1, 3])
             assert [json.loads(word) for word in venue.said[0]] == [{"type": "subscribe", "symbols": ["A", "B"]}]
-            assert refused(listener.heard) == [UNKNOWN_SYMBOL]
+            assert refused(listener.heard) == [NOT_SUBSCRIBED]
 
     asyncio.run(scenario())
 

@@ -41,8 +41,15 @@ def test_the_last_match_is_history_and_never_traded_on() -> None:
 
 
 def test_missing_trades_are_a_gap() -> None:
-    events = CoinbaseDialect([]).received([match(1, "last_match"), match(2), match(5)]).events
+    events = CoinbaseDialect(["SKL-BTC"]).received([match(1, "last_match"), match(2), match(5)]).events
     assert events == [trade(2), Gap(TS, "SKL-BTC", "2 trades are missing"), trade(5)]
+
+
+def test_of_products_that_were_not_asked_for_nothing_is_remembered() -> None:
+    dialect = CoinbaseDialect(["BTC-USD"])
+    events = dialect.received([match(1, "last_match"), match(2), match(5)]).events
+    assert events == [trade(2), trade(5)]
+    assert list(dialect._last) == ["BTC-USD"]
 
 
 def test_a_ticker_is_a_quote_and_a_heartbeat_the_time() -> None:
