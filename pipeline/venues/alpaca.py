@@ -11,11 +11,17 @@ from enum import Enum, auto
 import msgspec
 
 from pipeline.events import Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Turn, Unread, nanoseconds
+from pipeline.venues.dialect import (
+    BAD_TIME,
+    EMPTY_FRAME,
+    EMPTY_QUOTE,
+    UNKNOWN_TYPE,
+    Event,
+    Turn,
+    Unread,
+    nanoseconds,
+)
 from pipeline.venues.jsonl import BAD_TRADE, NOT_JSON
-
-EMPTY_QUOTE = "empty quote"
-BAD_TIME = "bad time"
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -47,6 +53,9 @@ class State(Enum):
     STREAMING = auto()
 
 
+# Bars, updated and of a day, statuses, price bands, corrections, cancels, imbalances: of no use to us.
+_OTHERS = frozenset(("b", "u", "d", "s", "l", "c", "x", "i"))
+
 # Errors that another connection a little later may not meet: time-out, connection limit, slow client, internal.
 _PASSING = frozenset((404, 406, 407, 500))
 
@@ -77,6 +86,8 @@ class AlpacaDialect:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 events.append(self._refuse(NOT_JSON, "", data))
                 continue
+            if not items:
+                events.append(self._refuse(EMPTY_FRAME, "", data))
             for item in items:
                 if item.T == "t":
                     events.append(self._trade(item))
@@ -86,8 +97,12 @@ class AlpacaDialect:
                     send += self._success(item.msg)
                 elif item.T == "error":
                     return self._error(item, events)
-                elif item.T == "subscription" and (missing := self._missing(item)):
-                    return Turn(events, failed=f"the venue did not subscribe {missing}: check the symbols and the plan")
+                elif item.T == "subscription":
+                    if missing := self._missing(item):
+                        sentence = f"the venue did not subscribe {missing}: check the symbols and the plan"
+                        return Turn(events, failed=sentence)
+                elif item.T not in _OTHERS:
+                    events.append(self._refuse(UNKNOWN_TYPE, item.S, item))
         return Turn(events, tuple(send), unread=unread)
 
     def _success(self, said: str) -> list[str]:

@@ -10,15 +10,22 @@ from collections.abc import Iterable
 import msgspec
 
 from pipeline.events import Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Turn, Unread, number
+from pipeline.venues.dialect import UNKNOWN_TYPE, Event, Turn, Unread, number
 from pipeline.venues.jsonl import NOT_JSON
 
 _MS = 1_000_000  # ns
 URL = "wss://stream.binance.com:9443"
 
+# Other streams of a symbol, and the notice before the venue hangs up.
+_OTHERS = frozenset(("aggTrade", "avgPrice", "depthUpdate", "kline", "serverShutdown"))
+_OTHERS |= {"24hrMiniTicker", "24hrTicker", "1hTicker", "4hTicker", "1dTicker"}
+
 
 class Payload(msgspec.Struct, frozen=True, gc=False):
-    """A trade has `e` and a time `T` in ms; a bookTicker has neither. Numbers are strings."""
+    """A trade has `e` and a time `T` in ms; a bookTicker has neither. Numbers are strings.
+
+    Only an answer has `id`; only a picture of the book, which we did not ask for, has `lastUpdateId`.
+    """
 
     s: str = ""
     e: str = ""
@@ -28,6 +35,8 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     T: int = 0
     b: str | list[object] | int = ""
     a: str | list[object] | int = ""
+    id: str | int | msgspec.UnsetType | None = msgspec.UNSET
+    lastUpdateId: int = 0
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +65,7 @@ class BinanceDialect:
         return Turn()
 
     def received(self, messages: list[bytes]) -> Turn:
-        """Decode; other streams' frames and answers are left out."""
+        """Decode; other streams' frames, answers, and quotes before the first trade are left out."""
         unread = self._unread = []
         return Turn([event for data in messages if (event := self._event(data)) is not None], unread=unread)
 
@@ -64,11 +73,15 @@ class BinanceDialect:
         try:
             payload = self._wrapped(data).data or self._raw(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self._unread.append((NOT_JSON, "", data))
-            return Refused(NOT_JSON)
+            return self._refuse(NOT_JSON, data)
         if payload.e == "trade" and payload.s:
             self._ts = payload.T * _MS
             return Trade(payload.s, self._ts, number(payload.p), number(payload.q), None, None, payload.t)
-        if not payload.e and payload.s and isinstance(payload.b, str) and isinstance(payload.a, str) and self._ts:
-            return Quote(payload.s, self._ts, number(payload.b), number(payload.a))
-        return None
+        if not payload.e and payload.s and isinstance(payload.b, str) and isinstance(payload.a, str):
+            return Quote(payload.s, self._ts, number(payload.b), number(payload.a)) if self._ts else None
+        known = payload.e in _OTHERS or payload.id is not msgspec.UNSET or payload.lastUpdateId
+        return None if known else self._refuse(UNKNOWN_TYPE, data)
+
+    def _refuse(self, reason: str, data: bytes) -> Refused:
+        self._unread.append((reason, "", data))
+        return Refused(reason)

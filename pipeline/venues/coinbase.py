@@ -10,10 +10,15 @@ from collections.abc import Iterable
 import msgspec
 
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Turn, Unread, nanoseconds, number
+from pipeline.venues.dialect import BAD_TIME, UNKNOWN_TYPE, Event, Turn, Unread, nanoseconds, number
 from pipeline.venues.jsonl import NOT_JSON
 
 URL = "wss://ws-feed.exchange.coinbase.com"
+
+_OURS = frozenset(("match", "ticker", "heartbeat"))
+# The answer to our wish, and what other channels say.
+_OTHERS = frozenset(("subscriptions", "status", "ticker_batch", "auction", "rfq_match", "balance", "snapshot"))
+_OTHERS |= {"l2update", "received", "open", "done", "change", "activate"}
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +45,7 @@ class CoinbaseDialect:
     def __init__(self, symbols: Iterable[str]) -> None:
         self._symbols = tuple(symbols)
         self._last: dict[str, int | None] = dict.fromkeys(self._symbols)  # trade id, by product that was asked for
+        self._unread: list[Unread] = []  # of the messages at hand
         self._decode = msgspec.json.Decoder(Message).decode
 
     def opened(self) -> Turn:
@@ -48,30 +54,38 @@ class CoinbaseDialect:
         return Turn(send=(msgspec.json.encode(wish).decode(),))
 
     def received(self, messages: list[bytes]) -> Turn:
-        """Decode; subscriptions and unknown types are left out."""
+        """Decode; other channels' messages are left out."""
         events: list[Event] = []
-        unread: list[Unread] = []
+        unread = self._unread = []
         for data in messages:
             try:
                 item = self._decode(data)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                events.append(Refused(NOT_JSON))
-                unread.append((NOT_JSON, "", data))
+                events.append(self._refuse(NOT_JSON, "", data))
                 continue
             if item.type == "error":
                 return Turn(events, failed=f"the venue refused: {item.message} {item.reason}".rstrip())
-            ts = nanoseconds(item.time)
-            if ts is None:
-                continue
-            if item.type == "match":
-                events += self._match(item, ts)
-            elif item.type == "last_match":
+            if item.type == "last_match":
                 self._count(item)
-            elif item.type == "ticker" and item.best_bid:
-                events.append(Quote(item.product_id, ts, number(item.best_bid), number(item.best_ask)))
-            elif item.type == "heartbeat":
-                events.append(Clock(ts))
+            elif item.type in _OURS:
+                events += self._events(item)
+            elif item.type not in _OTHERS:
+                events.append(self._refuse(UNKNOWN_TYPE, item.product_id, data))
         return Turn(events, unread=unread)
+
+    def _events(self, item: Message) -> list[Event]:
+        ts = nanoseconds(item.time)
+        if ts is None:
+            return [self._refuse(BAD_TIME, item.product_id, item)]
+        if item.type == "match":
+            return self._match(item, ts)
+        if item.type == "heartbeat":
+            return [Clock(ts)]
+        return [Quote(item.product_id, ts, number(item.best_bid), number(item.best_ask))] if item.best_bid else []
+
+    def _refuse(self, reason: str, symbol: str, what: bytes | Message) -> Refused:
+        self._unread.append((reason, symbol, what))
+        return Refused(reason)
 
     def _match(self, item: Message, ts: int) -> list[Event]:
         last = self._count(item)

@@ -18,6 +18,11 @@ from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 
 Event = Trade | Quote | Clock | Gap | Refused
 
+EMPTY_FRAME = "empty frame"
+EMPTY_QUOTE = "empty quote"
+BAD_TIME = "bad time"
+UNKNOWN_TYPE = "unknown type"
+
 
 class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
     """A venue's word on its time (ns), and on how many of its seconds pass in a real one."""
@@ -51,7 +56,10 @@ class Dialect(Protocol):
         """Return what to say first."""
 
     def received(self, messages: list[bytes]) -> Turn:
-        """Return what to make of messages, in order. Arbitrary bytes never raise."""
+        """Return what to make of messages, in order. Arbitrary bytes never raise.
+
+        What the venue documents and we have no use for is left out; what it does not is refused, and so counted.
+        """
 
 
 def nanoseconds(time: str) -> int | None:

@@ -86,6 +86,10 @@ class JsonLines(Generic[T]):
             return Quote(symbol, ts, bid or 0.0, ask or 0.0)
         if kind == "clock" and timed:
             return Clock(ts)
+        return self._useless(kind)
+
+    def _useless(self, kind: object) -> Refused | None:
+        """Say what becomes of an object that is no event, by its type: on a tape, nothing."""
         return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pipeline.events import Clock, Quote, Refused, Trade
-from pipeline.venues.dialect import Event, Hello, Turn, Unread
+from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Event, Hello, Turn, Unread
 from pipeline.venues.jsonl import NOT_JSON, JsonLines
 
 
@@ -28,6 +28,16 @@ class Complaint(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
 
 
 Message = Trade | Quote | Clock | Refused
+
+# An answer, and what has no sound time or symbol: on a tape too, such quotes and clocks are ignored.
+_KNOWN = ("subscribed", "error", "hello", "quote", "clock")
+
+
+class _PushedLines(JsonLines[Message]):
+    """A tape's lines as a venue pushes them: a type that nobody knows is refused, where a tape's is left out."""
+
+    def _useless(self, kind: object) -> Refused | None:
+        return None if kind in _KNOWN else Refused(UNKNOWN_TYPE)
 
 
 class SimpleDialect:
@@ -53,7 +63,7 @@ class SimpleDialect:
 
 
 class SimpleDecoder:
-    """From messages to events. Arbitrary bytes give events, never an exception.
+    """From messages to events. Arbitrary bytes give events, never an exception; an empty message is refused.
 
     A hello is not among the events: it stands in `hello` until somebody takes it from there. So do what was `unread`,
     and what the venue `said` was an error.
@@ -65,7 +75,7 @@ class SimpleDecoder:
         self.said: list[str] = []
         self._event = msgspec.json.Decoder(Trade | Quote | Clock)
         self._other = msgspec.json.Decoder(Hello | Complaint)
-        self._lines: JsonLines[Message] = JsonLines(on_refused=self._refuse)
+        self._lines = _PushedLines(on_refused=self._note)
 
     def messages(self, messages: list[bytes]) -> list[Message]:
         """Decode messages that came together, in order."""
@@ -83,20 +93,31 @@ class SimpleDecoder:
         try:
             other = self._other.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._array(data) if data.lstrip()[:1] == b"[" else self._lines.chunk(data)
+            return self._several(data)
         if isinstance(other, Hello):
             self.hello = other
         else:
             self.said.append(other.message)
         return []
 
-    def _refuse(self, reason: str, data: bytes) -> None:
+    def _several(self, data: bytes) -> list[Message]:
+        start = data.lstrip()[:1]
+        if not start:
+            return [self._refuse(EMPTY_FRAME, data)]
+        return self._array(data) if start == b"[" else self._lines.chunk(data)
+
+    def _refuse(self, reason: str, data: bytes) -> Refused:
+        self._note(reason, data)
+        return Refused(reason)
+
+    def _note(self, reason: str, data: bytes) -> None:
         self.unread.append((reason, "", data))
 
     def _array(self, data: bytes) -> list[Message]:
         try:
             items = msgspec.json.decode(data, type=list[msgspec.Raw])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._refuse(NOT_JSON, data)
-            return [Refused(NOT_JSON)]
+            return [self._refuse(NOT_JSON, data)]
+        if not items:
+            return [self._refuse(EMPTY_FRAME, data)]
         return [event for item in items if (event := self._lines.line(bytes(item))) is not None]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.events import Clock, Quote, Refused, Trade
-from pipeline.venues.dialect import Hello
+from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Hello
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from pipeline.venues.simple import SimpleDecoder, Subscribe
 from tests.support.market import START
@@ -48,7 +48,6 @@ def test_a_frame_of_lines_is_their_events_in_order(end: bytes) -> None:
 
 def test_a_frame_of_an_array_is_its_events_in_order() -> None:
     assert decoded(b" [" + lines([TRADE, QUOTE]).replace(b"\n", b" , ") + b"] ") == [TRADE, QUOTE]
-    assert decoded(b"[]") == []
 
 
 def test_frames_that_came_together_are_their_events_in_order() -> None:
@@ -130,17 +129,24 @@ def test_a_frame_that_holds_no_event_is_counted_once(frame: bytes, reason: str) 
 
 
 @pytest.mark.parametrize("frame", [b"", b" ", b"\n\n", b"[]", b" [ ] "], ids=lambda value: repr(value)[:32])
-def test_an_empty_frame_is_nothing(frame: bytes) -> None:
-    assert decoded(frame) == []
-    assert decoded(frame, wire(), frame) == decoded(wire())
+def test_an_empty_frame_is_counted(frame: bytes) -> None:
+    assert decoded(frame) == [Refused(EMPTY_FRAME)]
+    assert decoded(frame, wire(), frame) == [Refused(EMPTY_FRAME), *decoded(wire()), Refused(EMPTY_FRAME)]
 
 
 @pytest.mark.parametrize(
     "frame",
-    [b'{"type":"subscribed","symbols":["A"]}', b'{"type":"error","message":"no"}', b'{"type":7}', b"{}", b'{"a":[1]}'],
+    [b'{"type":"status","message":"no"}', b'{"type":7}', b'{"type":["trade"]}', b"{}", b'{"a":[1]}'],
     ids=lambda value: repr(value)[:32],
 )
-def test_a_message_of_a_type_that_nobody_knows_is_no_event(frame: bytes) -> None:
+def test_a_message_of_a_type_that_nobody_knows_is_counted(frame: bytes) -> None:
+    assert decoded(frame) == [Refused(UNKNOWN_TYPE)]
+    assert decoded(wire() + b"\n" + frame) == [*decoded(wire()), Refused(UNKNOWN_TYPE)]
+    assert decoded(b"[" + frame + b"," + wire() + b"]") == [Refused(UNKNOWN_TYPE), *decoded(wire())]
+
+
+@pytest.mark.parametrize("frame", [b'{"type":"subscribed","symbols":["A"]}', b'{"type":"error","message":"no"}'])
+def test_an_answer_to_a_client_is_no_event(frame: bytes) -> None:
     assert decoded(frame) == []
     assert decoded(wire(), frame, wire()) == decoded(wire()) * 2
 
@@ -148,7 +154,7 @@ def test_a_message_of_a_type_that_nobody_knows_is_no_event(frame: bytes) -> None
 @pytest.mark.parametrize("kind", ["command", "feed", "gap", "refused", "execution", "settings"])
 def test_a_venue_cannot_say_what_only_the_bot_may(kind: str) -> None:
     word = {"type": kind, "name": "halt", "state": "LIVE", "ts": START, "reason": "x", "settings": {}}
-    assert decoded(json.dumps(word).encode()) == []
+    assert decoded(json.dumps(word).encode()) == [Refused(UNKNOWN_TYPE)]
 
 
 def test_a_quote_or_clock_without_a_time_is_no_event_and_a_quote_without_sides_counts_as_time_only() -> None:

@@ -11,9 +11,13 @@ from hypothesis import given, strategies as st
 
 from actors.feeds.refusals import Tally
 from pipeline.admission import CROSSED_QUOTE, NOT_SUBSCRIBED, PRICE_COLLAR
-from pipeline.events import Trade
+from pipeline.events import Refused, Trade
 from pipeline.venues.alpaca import AlpacaDialect
+from pipeline.venues.binance import BinanceDialect
+from pipeline.venues.coinbase import CoinbaseDialect
+from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Dialect
 from pipeline.venues.jsonl import BAD_TRADE, NOT_JSON
+from pipeline.venues.simple import SimpleDialect
 from tests.support.live import a_venue, events_logged, hello, listening_to, print_of, says
 from tests.support.market import START
 
@@ -63,6 +67,24 @@ def test_what_cannot_be_read_is_shown_as_it_came() -> None:
     told = {event["reason"]: event["example"] for event in events if event["event"] == "feed.refused"}
     assert told[NOT_JSON] == "nonsense \x1b[2J"
     assert told[BAD_TRADE] == '{"type":"trade","symbol":"A"}'
+
+
+def test_what_nobody_knows_and_what_is_empty_is_shown_as_it_came() -> None:
+    events = logged('{"type":"status"}', "", until=1)
+    assert [(event["reason"], event["example"]) for event in events] == [
+        (UNKNOWN_TYPE, '{"type":"status"}'),
+        (EMPTY_FRAME, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "dialect", [AlpacaDialect("key", "secret", ["A"]), BinanceDialect(), CoinbaseDialect(["A"]), SimpleDialect()]
+)
+def test_every_refusal_of_a_dialect_has_its_example(dialect: Dialect) -> None:
+    frames = [b"nonsense", b"[]", b"{}", b'{"type":"x"}', b'[{"T":"z"}]', b'{"type":"match"}', b'[{"T":"t"}]', b""]
+    turn = dialect.received(frames)
+    assert [reason for reason, _, _ in turn.unread] == [e.reason for e in turn.events if isinstance(e, Refused)]
+    assert len(turn.unread) > 2
 
 
 def test_an_example_is_short() -> None:

@@ -20,7 +20,7 @@ from actors.messages import FeedChanged, FeedState, Refusal
 from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED
 from pipeline.events import SECOND, Clock, Gap, Refused, Trade
 from pipeline.strategy import StrategySettings
-from pipeline.venues.dialect import Turn
+from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Turn
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from tests.support.live import (
     HASTY,
@@ -501,8 +501,8 @@ MALFORMED: dict[str, tuple[str | bytes, list[str]]] = {
     "not JSON": ("nonsense", [NOT_JSON]),
     "bad UTF-8 in a binary frame": (b'{"type":"trade","symbol":"\xff\xfe"}', [NOT_JSON]),
     "binary": (bytes(range(128, 256)), [NOT_JSON]),
-    "empty": ("", []),
-    "empty and binary": (b"", []),
+    "empty": ("", [EMPTY_FRAME]),
+    "empty and binary": (b"", [EMPTY_FRAME]),
     "null": ("null", [NOT_AN_OBJECT]),
     "a number": ("17", [NOT_AN_OBJECT]),
     "10,000 levels deep": ("[" * 10_000 + "]" * 10_000, [NOT_JSON]),
@@ -519,8 +519,8 @@ MALFORMED: dict[str, tuple[str | bytes, list[str]]] = {
     "an hour ahead": (changed(ts=START + 3600 * SECOND), [IMPLAUSIBLE_TIME]),
     "an hour behind": (changed(ts=START - 3600 * SECOND), [IMPLAUSIBLE_TIME]),
     "no symbol": (changed(symbol=""), [BAD_TRADE]),
-    "a type that nobody knows": ('{"type":"status","message":"x"}', []),
-    "no type": ('{"message":"x"}', []),
+    "a type that nobody knows": ('{"type":"status","message":"x"}', [UNKNOWN_TYPE]),
+    "no type": ('{"message":"x"}', [UNKNOWN_TYPE]),
 }
 
 

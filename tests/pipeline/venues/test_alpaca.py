@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.events import Quote, Refused, Trade
-from pipeline.venues.alpaca import EMPTY_QUOTE, AlpacaDialect, State
+from pipeline.venues.alpaca import AlpacaDialect, State
+from pipeline.venues.dialect import EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE
 
 TIME = "2024-03-28T16:59:00.114612043Z"
 TS = 1_711_645_140_114_612_043
@@ -86,7 +87,17 @@ def test_a_time_that_is_none_is_refused() -> None:
 
 
 def test_other_messages_are_left_out() -> None:
-    assert streaming().received(frame({"T": "b", "S": "AAPL"}, {"T": "s", "S": "AAPL"})).events == []
+    for kind in ("b", "u", "d", "s", "l", "c", "x", "i", "success"):
+        assert streaming().received(frame({"T": kind, "S": "AAPL"})).events == []
+
+
+@pytest.mark.parametrize("kind", ["", "z", "trade"])
+def test_a_message_of_a_type_that_nobody_knows_is_counted(kind: str) -> None:
+    assert streaming().received(frame({"T": kind, "S": "AAPL"})).events == [Refused(UNKNOWN_TYPE)]
+
+
+def test_a_frame_without_messages_is_counted() -> None:
+    assert streaming().received(frame()).events == [Refused(EMPTY_FRAME)]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=4))

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from pipeline.events import Quote, Refused, Trade
 from pipeline.venues.binance import BinanceDialect
+from pipeline.venues.dialect import UNKNOWN_TYPE
 from tests.support.shared import SHARED
 
 TRADE = (
@@ -39,7 +40,15 @@ def test_a_quote_before_the_first_trade_has_no_time_and_is_left_out() -> None:
 
 def test_other_streams_and_answers_are_left_out() -> None:
     depth = b'{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":2,"b":[["1","2"]],"a":[]}'
-    assert BinanceDialect().received([TRADE, depth, b'{"result":null,"id":1}']).events[1:] == []
+    book = b'{"lastUpdateId":7,"bids":[["1","2"]],"asks":[]}'
+    assert BinanceDialect().received([TRADE, depth, book, b'{"result":null,"id":1}']).events[1:] == []
+
+
+@pytest.mark.parametrize("wrap", [bytes, wrapped])
+@pytest.mark.parametrize("payload", [b"{}", b'{"e":"news","s":"BTCUSDT"}', b'{"u":5}', b'{"a":[1]}'])
+def test_what_is_neither_of_a_stream_nor_an_answer_is_counted(payload: bytes, wrap: object) -> None:
+    frame = wrap(payload)  # type: ignore[operator]  # one of the two functions above
+    assert BinanceDialect().received([frame]).events == [Refused(UNKNOWN_TYPE)]
 
 
 def test_the_address_names_both_streams_of_each_symbol_in_small_letters() -> None:
@@ -61,7 +70,9 @@ def test_recorded_frames_give_every_trade_once_and_in_order() -> None:
             frames = [line.split(b" ", 1)[1] for line in file]
     else:
         frames = [wrapped(TRADE), wrapped(TICKER), wrapped(TRADE.replace(b"12345", b"12346"))]
-    trades = [event for event in BinanceDialect().received(frames).events if isinstance(event, Trade)]
+    events = BinanceDialect().received(frames).events
+    assert not [event for event in events if isinstance(event, Refused)]
+    trades = [event for event in events if isinstance(event, Trade)]
     ids = [trade.id for trade in trades]
     assert len(trades) == sum(b'"e":"trade"' in frame for frame in frames) > 0
     assert ids == list(range(ids[0], ids[0] + len(ids)))  # type: ignore[operator,arg-type]  # Binance's ids are integers

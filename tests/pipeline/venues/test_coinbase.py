@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
 from pipeline.venues.coinbase import CoinbaseDialect
+from pipeline.venues.dialect import BAD_TIME, UNKNOWN_TYPE
 
 TIME = "2021-04-17T16:43:37.089723Z"
 TS = 1_618_677_817_089_723_000
@@ -57,6 +59,21 @@ def test_a_ticker_is_a_quote_and_a_heartbeat_the_time() -> None:
     heartbeat = {"type": "heartbeat", "product_id": "BTC-USD", "sequence": 90, "last_trade_id": 20, "time": TIME}
     events = CoinbaseDialect([]).received([msgspec.json.encode(ticker), msgspec.json.encode(heartbeat)]).events
     assert events == [Quote("BTC-USD", TS, 1.5, 1.6), Clock(TS)]
+
+
+@pytest.mark.parametrize("kind", ["subscriptions", "status", "l2update", "received", "last_match"])
+def test_the_messages_of_other_channels_are_left_out(kind: str) -> None:
+    assert CoinbaseDialect([]).received([msgspec.json.encode({"type": kind})]).events == []
+
+
+def test_a_message_of_a_type_that_nobody_knows_is_counted() -> None:
+    assert CoinbaseDialect([]).received([b'{"type":"news"}']).events == [Refused(UNKNOWN_TYPE)]
+
+
+@pytest.mark.parametrize("kind", ["match", "ticker", "heartbeat"])
+def test_what_has_no_time_is_counted(kind: str) -> None:
+    message = msgspec.json.encode({"type": kind, "product_id": "BTC-USD", "best_bid": "1", "time": "yesterday"})
+    assert CoinbaseDialect([]).received([message]).events == [Refused(BAD_TIME)]
 
 
 def test_an_error_ends_it_in_one_sentence() -> None:
