@@ -100,7 +100,9 @@ class Model:
         return self
 
     def market(self, symbol: str) -> Market:
-        return self.markets.setdefault(symbol, Market(symbol))
+        if symbol not in self.markets:
+            self.markets[symbol] = Market(symbol)
+        return self.markets[symbol]
 
     # -------------------------------------------------------------------------------------------- time
 
@@ -201,18 +203,16 @@ class Model:
             enough = self.s.entry_threshold - NOISE
             direction = (momentum >= enough) - (momentum <= -enough)
         self.set_direction(market, direction)
-        if not direction:
+        burst = market.burst
+        if not direction or (burst is not None and burst.signalled):
             return None
         prices = [t.price for t in window]
         spread = max(prices) / min(prices) - 1
-        others = math.fsum(t.size for t in window[:-1])
+        others = math.fsum([t.size for t in window[:-1]])
         ratio = tick.size / (others / (len(window) - 1)) if others > 0 else 0.0
         spike = "volume_spike" in self.without or ratio > self.s.volume_spike_multiplier + NOISE
         wide = "volatility_guard" in self.without or spread >= self.s.volatility_guard_threshold - NOISE
-        burst = market.burst
         if burst is not None:
-            if burst.signalled:
-                return None
             burst.spike |= spike
             burst.wide |= wide
             burst.signalled = spike and wide
