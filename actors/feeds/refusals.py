@@ -8,7 +8,7 @@ import msgspec
 from loguru import logger
 
 from pipeline.admission import CROSSED_QUOTE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED, PRICE_COLLAR, TOO_MANY_SYMBOLS
-from pipeline.events import Refused, Trade
+from pipeline.events import Gap, Refused, Trade
 from pipeline.venues.dialect import Event, Unread
 
 _KINDS = 200  # reasons and symbols that are counted apart; all further ones are counted together
@@ -58,6 +58,8 @@ class Refusals:
         answers = iter(admitted)
         for event in asked:
             answer = next(answers, event)
+            if isinstance(answer, Gap) and answer is not event:
+                answer = next(answers, event)  # the trade, or what became of its quote, behind the gap of a new level
             if answer is event or not isinstance(answer, Refused):
                 continue
             self._refuse(answer.reason, getattr(event, "symbol", None) or "", event)

@@ -6,12 +6,13 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
 from actors.feeds.refusals import Tally
-from pipeline.admission import CROSSED_QUOTE, NOT_SUBSCRIBED, PRICE_COLLAR
-from pipeline.events import Refused, Trade
+from pipeline.admission import CROSSED_QUOTE, DUPLICATE, NOT_SUBSCRIBED, PRICE_COLLAR
+from pipeline.events import SECOND, Refused, Trade
 from pipeline.venues.alpaca import AlpacaDialect
 from pipeline.venues.binance import BinanceDialect
 from pipeline.venues.coinbase import CoinbaseDialect
@@ -59,6 +60,15 @@ def test_a_trade_that_loses_its_quote_is_explained_and_so_is_what_comes_after_it
     events = logged(print_of(1), crossed, print_of(3, price=500.0), until=4)
     assert refusals(events) == [(CROSSED_QUOTE, "A", 1), (PRICE_COLLAR, "A", 1)]
     assert [json.loads(event["example"])["id"] for event in events] == [2, 3]
+
+
+def test_what_comes_after_the_gap_of_a_new_level_is_explained() -> None:
+    first, *level = [print_of(n, symbol="B", price=500.0 if n > 1 else 100.0) for n in range(1, 6)]
+    opening = Trade("B", START + SECOND // 100, 500.0, 1.0, 501.0, 499.0, 6)
+    batch = "\n".join(msgspec.json.encode(event).decode() for event in (first, *level, opening, *level))
+    events = logged(batch, until=7)
+    assert refusals(events) == [(PRICE_COLLAR, "B", 1), (CROSSED_QUOTE, "B", 1), (DUPLICATE, "B", 1)]
+    assert [json.loads(event["example"])["id"] for event in events] == [2, 6, 2]
 
 
 def test_what_cannot_be_read_is_shown_as_it_came() -> None:
