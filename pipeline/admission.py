@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pipeline.events import EPSILON, NEW_LEVEL, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import EPSILON, NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venue_clock import VenueClock
 
 INFINITY = float("inf")
@@ -23,7 +23,7 @@ CROSSED_QUOTE = "crossed quote"
 NOT_SUBSCRIBED = "not subscribed"
 TOO_MANY_SYMBOLS = "too many symbols"
 
-Event = Trade | Quote | Clock | Gap | Refused
+Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
 
 
 class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +57,7 @@ class Admission:
     of them within it around the first of these, and the last one is admitted, after a `Gap`: a move from the old level
     to the new one is none that could have been traded. A crossed or locked quote, or one outside the collar, is
     refused, or taken off the trade that it came with; time and symbol are looked at likewise.
+    A trading status or a price band needs a symbol that is wanted, and is dated to now if its time is implausible.
     Where no symbols are wanted in particular, the first `max_symbols` that come are.
     """
 
@@ -64,6 +65,7 @@ class Admission:
         self._clock = clock
         self._collar = settings.price_collar + EPSILON
         self._level_trades = settings.collar_trades
+        self._skew = settings.max_skew_s * SECOND
         self._remembered = settings.remembered_ids
         self._max_symbols = settings.max_symbols
         self._wanted = frozenset(symbols)  # none: whatever comes
@@ -111,6 +113,8 @@ class Admission:
                     add(event)
             elif event.__class__ is Quote:
                 add(self._quote(event, monotonic))
+            elif isinstance(event, TradingStatus | PriceBand):
+                add(self._notice(event, monotonic))
             elif event.__class__ is Clock and not self._plausible(event.ts, monotonic):
                 add(Refused(IMPLAUSIBLE_TIME))
             else:
@@ -134,6 +138,17 @@ class Admission:
         if self._wanted:
             return None if symbol in self._wanted else Refused(NOT_SUBSCRIBED)
         return None if len(self._symbols) < self._max_symbols else Refused(TOO_MANY_SYMBOLS)
+
+    def _notice(self, notice: TradingStatus | PriceBand, monotonic: int) -> Event:
+        if notice.symbol not in self._symbols and (refusal := self._stranger(notice.symbol)):
+            return refusal
+        if isinstance(notice, PriceBand) and not 0 < notice.low < notice.high < INFINITY:
+            return Refused(BAD_PRICE)
+        now = self._clock.now(monotonic)
+        if now is None:
+            return notice if self._plausible(notice.ts, monotonic) else Refused(IMPLAUSIBLE_TIME)
+        # It tells what holds now, however long ago it began, and so is no witness of what time it is.
+        return notice if abs(notice.ts - now) <= self._skew else msgspec.structs.replace(notice, ts=now)
 
     def _plausible(self, ts: int, monotonic: int) -> bool:
         """Ask the clock, which learns by it: what is beyond doubt may change."""

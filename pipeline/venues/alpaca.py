@@ -1,4 +1,4 @@
-"""Alpaca's market data stream, as JSON: its handshake, and its trades and quotes.
+"""Alpaca's market data stream, as JSON: its handshake, its trades and quotes, halts and price bands.
 
 Source: docs.alpaca.markets, real-time stock data.
 """
@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 import msgspec
 
-from pipeline.events import Quote, Refused, Trade
+from pipeline.events import PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venues.dialect import (
     BAD_TIME,
     EMPTY_FRAME,
@@ -38,6 +38,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     bs: float = 0.0
     ap: float = 0.0
     as_: float = msgspec.field(default=0.0, name="as")
+    u: float = 0.0  # limit up, limit down: the upper band, and the lower one
+    d: float = 0.0
+    sc: str = ""  # trading status: its code, in words, and why, in words
+    sm: str = ""
+    rm: str = ""
     msg: str = ""  # success and error
     code: int = 0
     trades: tuple[str, ...] = ()  # subscription
@@ -53,15 +58,26 @@ class State(Enum):
     STREAMING = auto()
 
 
-# Bars, updated and of a day, statuses, price bands, corrections, cancels, imbalances: of no use to us.
-_OTHERS = frozenset(("b", "u", "d", "s", "l", "c", "x", "i"))
+# Bars, updated and of a day, corrections, cancels, imbalances: of no use to us.
+_OTHERS = frozenset(("b", "u", "d", "c", "x", "i"))
 
 # Errors that another connection a little later may not meet: time-out, connection limit, slow client, internal.
 _PASSING = frozenset((404, 406, 407, 500))
 
+# Errors that may deny the wish for statuses and bands: bad syntax, too many symbols, not in the plan, not of this feed.
+_DENIALS = frozenset((400, 405, 409, 410))
+
+# Status codes of the consolidated tapes: A and B have figures, C and O letters. While quoting resumes (Q) there is no
+# trading yet. The others (imbalances, indications, short sale restrictions) neither stop nor resume it.
+_HALTED = {"2": True, "H": True, "P": True, "Q": True, "3": False, "T": False}
+
 
 class AlpacaDialect:
-    """Authenticates, subscribes to trades and quotes, and verifies that it got them."""
+    """Authenticates, subscribes to trades and quotes, and verifies that it got them.
+
+    Trading statuses and price bands are asked for once it has, in a message of their own: not every feed and plan has
+    them, and a refusal of that message leaves the subscription as it was.
+    """
 
     def __init__(self, key: str, secret: str, symbols: Iterable[str]) -> None:
         self.state = State.CONNECTING
@@ -69,6 +85,8 @@ class AlpacaDialect:
         self._secret = secret
         self._symbols = tuple(symbols) or ("*",)
         self._unread: list[Unread] = []  # of the messages at hand
+        self._wished = False  # for statuses and bands, which may be denied
+        self._answered = False  # that wish
         self._decode = msgspec.json.Decoder(list[Message]).decode
 
     def opened(self) -> Turn:
@@ -96,11 +114,19 @@ class AlpacaDialect:
                 elif item.T == "success":
                     send += self._success(item.msg)
                 elif item.T == "error":
+                    if self._wished and not self._answered and item.code in _DENIALS:
+                        self._answered = True
+                        continue
                     return self._error(item, events)
+                elif item.T == "s":
+                    events += self._status(item)
+                elif item.T == "l":
+                    events.append(self._band(item))
                 elif item.T == "subscription":
                     if missing := self._missing(item):
                         sentence = f"the venue did not subscribe {missing}: check the symbols and the plan"
                         return Turn(events, failed=sentence)
+                    send += self._wish()
                 elif item.T not in _OTHERS:
                     events.append(self._refuse(UNKNOWN_TYPE, item.S, item))
         return Turn(events, tuple(send), unread=unread)
@@ -118,6 +144,13 @@ class AlpacaDialect:
         self.state = State.STREAMING
         missing = [s for s in self._symbols if s not in item.trades or s not in item.quotes]
         return ", ".join(missing)
+
+    def _wish(self) -> list[str]:
+        if self._wished:
+            self._answered = True
+            return []
+        self._wished = True
+        return [_say({"action": "subscribe", "statuses": self._symbols, "lulds": self._symbols})]
 
     def _error(self, item: Message, events: list[Event]) -> Turn:
         said = f"{item.msg} ({item.code})"
@@ -143,6 +176,21 @@ class AlpacaDialect:
         if not (item.bs > 0 and item.as_ > 0):
             return self._refuse(EMPTY_QUOTE, item.S, item)
         return Quote(item.S, ts, item.bp, item.ap)
+
+    def _status(self, item: Message) -> list[Event]:
+        halted = _HALTED.get(item.sc)
+        if halted is None:
+            return []
+        ts = nanoseconds(item.t)
+        if ts is None or not item.S:
+            return [self._refuse(BAD_TIME, item.S, item)]
+        return [TradingStatus(ts, item.S, halted, ": ".join(filter(None, (item.sm, item.rm))))]
+
+    def _band(self, item: Message) -> Event:
+        ts = nanoseconds(item.t)
+        if ts is None or not item.S:
+            return self._refuse(BAD_TIME, item.S, item)
+        return PriceBand(ts, item.S, item.d, item.u)
 
     def _refuse(self, reason: str, symbol: str, what: bytes | Message) -> Refused:
         self._unread.append((reason, symbol, what))

@@ -14,9 +14,9 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
-from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 
-Event = Trade | Quote | Clock | Gap | Refused
+Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
 
 EMPTY_FRAME = "empty frame"
 EMPTY_QUOTE = "empty quote"

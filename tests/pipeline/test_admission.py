@@ -22,7 +22,7 @@ from pipeline.admission import (
     AdmissionSettings,
     Event,
 )
-from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venue_clock import VenueClock
 from tests.support.market import START
 
@@ -471,3 +471,39 @@ def test_a_time_beyond_every_calendar_is_implausible_also_as_the_first_word(ts: 
     clock.expect(START, 0)
     admission = Admission(AdmissionSettings(), clock)
     assert verdicts(admission, tick(ts=ts), tick()) == [IMPLAUSIBLE_TIME, "admitted"]
+
+
+# ------------------------------------------------------------------------------------- trading statuses and price bands
+
+
+def test_a_halt_and_a_price_band_enter_as_they_are() -> None:
+    notices = [TradingStatus(START, "A", True, "Trading Halt"), PriceBand(START, "A", 95.0, 105.0)]
+    assert an_admission(["A"]).admit(notices, 0) == notices
+
+
+def test_a_notice_of_a_symbol_that_is_not_wanted_is_refused() -> None:
+    notices = TradingStatus(START, "B", True), PriceBand(START, "B", 95.0, 105.0)
+    assert verdicts(an_admission(["A"]), *notices) == [NOT_SUBSCRIBED, NOT_SUBSCRIBED]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 105.0), (105.0, 95.0), (95.0, INFINITY), (NAN, 105.0), (95.0, NAN)])
+def test_a_band_that_is_none_is_refused(low: float, high: float) -> None:
+    assert verdicts(an_admission(), PriceBand(START, "A", low, high)) == [BAD_PRICE]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_halt_of_an_implausible_time_holds_from_now_on_and_does_not_move_the_clock(hours: int) -> None:
+    admission = an_admission()
+    far = TradingStatus(START + hours * HOUR, "A", True)
+    assert admission.admit([far] * 5, 0) == [TradingStatus(START, "A", True)] * 5
+    assert verdicts(admission, tick()) == ["admitted"]
+
+
+def test_a_halt_that_is_the_first_thing_heard_is_taken_at_its_word() -> None:
+    clock = VenueClock()
+    clock.expect(START, 0)
+    admission = Admission(AdmissionSettings(), clock)
+    assert verdicts(admission, TradingStatus(0, "A", True), TradingStatus(START, "A", True)) == [
+        IMPLAUSIBLE_TIME,
+        "admitted",
+    ]

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from pipeline.events import Quote, Refused, Trade
+from pipeline.events import PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venues.alpaca import AlpacaDialect, State
 from pipeline.venues.dialect import EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE
 
@@ -18,11 +18,22 @@ def frame(*items: dict[str, object]) -> list[bytes]:
     return [msgspec.json.encode(items)]
 
 
-def streaming() -> AlpacaDialect:
+GRANTED: dict[str, object] = {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": []}
+
+
+def wishing() -> AlpacaDialect:
+    """Return a dialect that has its trades and quotes, and has asked for more."""
     dialect = AlpacaDialect("K", "S", ["AAPL"])
     dialect.received(frame({"T": "success", "msg": "connected"}))
     dialect.received(frame({"T": "success", "msg": "authenticated"}))
-    dialect.received(frame({"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": []}))
+    dialect.received(frame(GRANTED))
+    return dialect
+
+
+def streaming() -> AlpacaDialect:
+    """Return a dialect that has all that it asked for."""
+    dialect = wishing()
+    dialect.received(frame(GRANTED | {"statuses": ["AAPL"], "lulds": ["AAPL"]}))
     return dialect
 
 
@@ -87,7 +98,7 @@ def test_a_time_that_is_none_is_refused() -> None:
 
 
 def test_other_messages_are_left_out() -> None:
-    for kind in ("b", "u", "d", "s", "l", "c", "x", "i", "success"):
+    for kind in ("b", "u", "d", "c", "x", "i", "success"):
         assert streaming().received(frame({"T": kind, "S": "AAPL"})).events == []
 
 
@@ -98,6 +109,57 @@ def test_a_message_of_a_type_that_nobody_knows_is_counted(kind: str) -> None:
 
 def test_a_frame_without_messages_is_counted() -> None:
     assert streaming().received(frame()).events == [Refused(EMPTY_FRAME)]
+
+
+# ------------------------------------------------------------------------------------------------------ halts and bands
+
+
+def test_halts_and_bands_are_asked_for_when_the_subscription_holds() -> None:
+    dialect = AlpacaDialect("K", "S", ["AAPL"])
+    dialect.received(frame({"T": "success", "msg": "authenticated"}))
+    assert said(dialect.received(frame(GRANTED)).send) == [
+        {"action": "subscribe", "statuses": ["AAPL"], "lulds": ["AAPL"]}
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"statuses": ["AAPL"], "lulds": ["AAPL"]}])
+def test_they_are_asked_for_once_whether_they_were_granted_or_not(more: dict[str, object]) -> None:
+    turn = wishing().received(frame(GRANTED | more))
+    assert (turn.send, turn.failed, turn.lost) == ((), "", "")
+
+
+@pytest.mark.parametrize("code", [400, 405, 409, 410])
+def test_a_venue_that_denies_them_goes_on_with_trades_and_quotes(code: int) -> None:
+    dialect = wishing()
+    trade = {"T": "t", "S": "AAPL", "i": 1, "x": "V", "p": 1.5, "s": 1, "t": TIME}
+    turn = dialect.received(frame({"T": "error", "code": code, "msg": "no"}, trade))
+    assert (turn.failed, turn.lost) == ("", "")
+    assert turn.events == [Trade("AAPL", TS, 1.5, 1.0, None, None, "V1")]
+    assert dialect.received(frame({"T": "error", "code": code, "msg": "no"})).failed
+
+
+@pytest.mark.parametrize(
+    ("code", "halted"), [("2", True), ("H", True), ("P", True), ("Q", True), ("3", False), ("T", False)]
+)
+def test_a_status_says_whether_a_symbol_trades(code: str, halted: bool) -> None:
+    status = {"T": "s", "S": "AAPL", "sc": code, "sm": "Trading Halt", "rc": "T12", "rm": "News", "t": TIME, "z": "C"}
+    assert wishing().received(frame(status)).events == [TradingStatus(TS, "AAPL", halted, "Trading Halt: News")]
+
+
+def test_a_status_that_neither_stops_nor_resumes_trading_is_left_out() -> None:
+    status = {"T": "s", "S": "AAPL", "sc": "E", "sm": "Short Sale Restriction", "t": TIME, "z": "A"}
+    assert wishing().received(frame(status)).events == []
+
+
+def test_a_band_has_a_lower_and_an_upper_price() -> None:
+    band = {"T": "l", "S": "AAPL", "u": 3.24, "d": 2.65, "i": "B", "t": TIME, "z": "C"}
+    assert wishing().received(frame(band)).events == [PriceBand(TS, "AAPL", 2.65, 3.24)]
+
+
+@pytest.mark.parametrize("message", [{"T": "s", "S": "AAPL", "sc": "H"}, {"T": "l", "S": "AAPL", "u": 3.0, "d": 2.0}])
+def test_a_halt_or_a_band_without_a_time_is_refused(message: dict[str, object]) -> None:
+    (event,) = wishing().received(frame(message)).events
+    assert isinstance(event, Refused)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=4))
