@@ -18,6 +18,9 @@ BELOW_SERVICE = ("pipeline", "actors", "mock_exchange", "web")
 # Edges measure how long something took: a duration may end a connection, never move a decision. Of what is
 # banned here, they may use a monotonic clock and wait on real things.
 EDGES = {
+    "actors/brokers/alpaca/broker.py": "is a thread with a loop of its own: orders go out while the bot's is stuck",
+    "actors/brokers/alpaca/rest.py": "sends requests, and waits no longer than a real time for each",
+    "actors/brokers/alpaca/stream.py": "is a connection to the venue: reconnects, and notices when it is mute",
     "actors/feeds/feed.py": "is the task that a feed runs in, which a subscription starts and ends",
     "actors/feeds/stale.py": "notices a socket that is open but mute, which takes real seconds",
     "actors/feeds/tape.py": "waits until the moment at which a tape's next event is due",

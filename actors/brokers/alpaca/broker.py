@@ -1,0 +1,644 @@
+"""Alpaca behind the gate: a thread that sends what it is given, once, and reports what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from random import Random
+from typing import NoReturn
+from urllib.parse import quote
+
+from actors.brokers.alpaca import words
+from actors.brokers.alpaca.rest import Answer, NotSent, Rest, Unanswered
+from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
+from actors.brokers.alpaca.stream import Listener, TradingStream
+from actors.feeds.backoff import BackOff
+from actors.gate import Effect
+from actors.messages import CancelOrder, FeedState, SubmitOrder
+from actors.orders import (
+    OVER,
+    AccountReport,
+    AssetReport,
+    BrokerChanged,
+    CancelRefused,
+    HeldAtVenue,
+    OrderMissing,
+    OrderReport,
+    Report,
+    SubmitUnanswered,
+)
+
+MOST_IN_FLIGHT = 1_000
+"""Effects whose fate is not told yet; one more is refused."""
+
+MOST_REMEMBERED = 10_000
+"""Orders whose ids at the venue are remembered; those of older ones are asked for."""
+
+REPETITIONS = 3
+"""How often what was refused for its frequency, and a question without an answer, is sent again."""
+
+READINGS = 4
+"""How often the account is read anew because something happened meanwhile."""
+
+PAGE = 500
+"""Orders that the venue lists at a time."""
+
+MOST_PAGES = 10
+
+_COUNTED = (
+    "requests",  # sent by REST
+    "failures",  # of those: no answer, or one that the venue is in no state to give
+    "unanswered",  # submits whose fate the venue did not tell
+    "throttled",  # answers that we ask too often
+    "duplicates",  # orders that were known already
+    "lookups_failed",  # questions given up
+    "polls_failed",  # looks at the account that came to nothing
+    "reconnects",  # of the trading stream
+    "unreadable",  # frames and bodies that were dropped
+    "unknown_statuses",  # words for a status that are not documented
+    "foreign",  # updates of orders that are not ours
+    "faults",  # of this program's own
+)
+
+
+class _Failed(Exception):
+    """A question got no answer that says anything."""
+
+    def __init__(self, reason: str, *, keys: bool = False) -> None:
+        super().__init__(reason)
+        self.keys = keys  # they were refused: asking again would not help
+
+
+class _Watch:
+    """An order whose news the trading stream owes us."""
+
+    __slots__ = ("filled", "owed_since")
+
+    def __init__(self, filled: Decimal) -> None:
+        self.filled = filled  # shares that it has told of
+        self.owed_since: float | None = None  # when REST told more than it
+
+
+class AlpacaBroker:
+    """Sends orders, cancels and questions to Alpaca from a thread of its own, and reports what it hears.
+
+    It works while the bot's loop is stuck. `on_report` is called on the broker's thread. What the core decides is not
+    decided here: an effect is tried once (again only where the venue has certainly not taken it), within
+    `request_timeout_s`, and its fate is told as it is, also where it is not known. `now` gives venue time in ns, for
+    reports that carry none. Of an order that is not ours, only the account's next report tells, and it comes soon.
+    """
+
+    def __init__(
+        self,
+        address: AlpacaAddress,
+        key: str,
+        secret: str,
+        settings: BrokerSettings,
+        symbols: Iterable[str],
+        on_report: Callable[[list[Report]], None],
+        now: Callable[[], int],
+        random: Random,
+        is_ours: Callable[[str], bool] = lambda client_order_id: True,
+    ) -> None:
+        for name, word in (("APCA_API_KEY_ID", key), ("APCA_API_SECRET_KEY", secret)):
+            if not word or not word.isascii() or not word.isprintable() or " " in word:
+                raise ValueError(f"{name} is empty or holds characters that no key has: copy it from the venue again")
+        self._settings = settings
+        self._on_report = on_report
+        self._now = now
+        self._random = random
+        self._is_ours = is_ours
+        self._counts = Counter(dict.fromkeys(_COUNTED, 0))
+
+        def new_rest() -> Rest:
+            return Rest(address.rest_url, key, secret, settings.request_timeout_s, self._counts)
+
+        self._new_rest = new_rest
+        listener = Listener(self._on_listening, self._on_update, self._poll_soon, self._on_lost)
+        self._stream = TradingStream(address.stream_url, key, secret, settings, random, self._counts, listener)
+
+        # Of both threads: each number is written by one of them only.
+        self._handed = 0  # effects that the gate handed over
+        self._done = 0  # of those, the ones whose fate is told
+        self._closed = True  # nothing more is taken
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop
+
+        self._stopping = asyncio.Event()
+        self._grace_s = 0.0  # for what runs, once we stop
+        self._fault = ""  # of our own, which ended the thread
+        self._rest: Rest
+        self._running: set[asyncio.Task[None]] = set()
+        self._placing: dict[str, asyncio.Task[None]] = {}  # submits that run, by order
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # of submits, by symbol
+        self._questions = asyncio.Semaphore(4)  # so that orders never wait behind them
+        self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
+        self._watched: OrderedDict[str, _Watch] = OrderedDict()  # by order
+        self._news = 0  # things that happened to orders, as far as we know
+
+        self._state = FeedState.CONNECTING
+        self._reason = ""
+        self._connection = 0  # number of the connection that listens; 0 while none does
+        self._connections = 0
+        self._wake = asyncio.Event()  # the next poll's time is to be looked at again
+        self._poll_at_once = False
+        self._poll_early = False
+        self._failed_polls = 0  # in a row
+        self._keys_refused = False
+        self._had_history = False
+        # Open orders with what is filled of them, and the news until then, at the last reading.
+        self._last_read: tuple[frozenset[tuple[str, Decimal]], int] | None = None
+        self._last_account: tuple[float, tuple[HeldAtVenue, ...], words.AccountBody] | None = None
+        self._assets = set(symbols)  # symbols seen
+        self._assets_left = sorted(self._assets)  # of those, the ones whose asset is not reported yet
+
+    # ------------------------------------------------------------------------------------- from other threads
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What happened so far, by name, and how many effects are on their way."""
+        return {**self._counts, "in_flight": self._handed - self._done}
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._closed = False
+        self._thread.start()
+
+    def send(self, effect: Effect) -> None:
+        """Hand over an effect; returns at once. Raises OSError if it is not taken."""
+        if self._closed or self._thread is None or not self._thread.is_alive():
+            raise OSError("the broker's thread is not running")
+        if self._handed - self._done >= MOST_IN_FLIGHT:
+            raise OSError(f"more than {MOST_IN_FLIGHT} orders and questions are on their way")
+        self._handed += 1
+        try:
+            self._loop.call_soon_threadsafe(self._take, effect)
+        except RuntimeError:  # the loop was closed a moment ago
+            raise OSError("the broker's thread is not running") from None
+
+    def stop(self, timeout_s: float) -> bool:
+        """Let running requests end, for most of that time, and end the thread; False if that took too long."""
+        self._closed = True
+        if self._thread is None:
+            return True
+        with contextlib.suppress(RuntimeError):  # it ended by itself
+            self._loop.call_soon_threadsafe(self._begin_to_stop, timeout_s * 0.6)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # ------------------------------------------------------------------------------------------- the broker's thread
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        self._rest = self._new_rest()
+        self._emit(BrokerChanged(self._state, self._now()))
+        background: list[asyncio.Task[None]] = [
+            asyncio.create_task(self._stream.run(), name="trading stream"),
+            asyncio.create_task(self._poll(), name="account"),
+        ]
+        for task in background:
+            task.add_done_callback(self._judge)
+        try:
+            await self._stopping.wait()
+            if self._running and not self._fault:
+                await asyncio.wait(self._running, timeout=self._grace_s)
+        finally:
+            left = [*background, *self._running]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            await self._rest.close()
+            await asyncio.sleep(0)  # the loop closes connections one turn after it is told to
+        if self._fault:
+            self._change(FeedState.DOWN, f"the broker's thread ended by a fault: {self._fault}")
+
+    def _begin_to_stop(self, grace_s: float) -> None:
+        self._grace_s = grace_s
+        self._stopping.set()
+
+    def _judge(self, task: asyncio.Task[None]) -> None:
+        """End the thread if nobody hears its reports, or the stream or the account is given up: `send` says so then."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._counts["faults"] += 1
+            self._fault = type(error).__name__
+            self._closed = True
+            self._stopping.set()
+
+    def _take(self, effect: Effect) -> None:
+        task = self._loop.create_task(self._do(effect), name=f"{type(effect).__name__} {effect.id}")
+        self._running.add(task)
+        if isinstance(effect, SubmitOrder):
+            self._placing[effect.id] = task
+        task.add_done_callback(lambda task: self._finish(effect, task))
+
+    def _finish(self, effect: Effect, task: asyncio.Task[None]) -> None:
+        self._done += 1
+        self._running.discard(task)
+        if self._placing.get(effect.id) is task:
+            del self._placing[effect.id]
+        self._judge(task)
+
+    async def _do(self, effect: Effect) -> None:
+        try:
+            if isinstance(effect, SubmitOrder):
+                await self._submit(effect)
+            elif isinstance(effect, CancelOrder):
+                await self._cancel(effect)
+            else:
+                await self._look_up(effect.id)
+        except asyncio.CancelledError:
+            self._emit_unknown(effect, "the broker was stopped")
+            raise
+        except Exception as error:  # whatever it is: the core has to hear of this order, and others have to go out
+            self._counts["faults"] += 1
+            self._emit_unknown(effect, f"a fault of the broker: {type(error).__name__}")
+
+    def _emit(self, *reports: Report) -> None:
+        self._on_report(list(reports))
+
+    def _emit_unknown(self, effect: Effect, reason: str) -> None:
+        if isinstance(effect, SubmitOrder):
+            self._emit(self._unanswered(effect, reason))
+        elif isinstance(effect, CancelOrder):
+            self._emit(CancelRefused(effect.id, self._now(), reason))
+        else:
+            self._counts["lookups_failed"] += 1
+
+    def _change(self, state: FeedState, reason: str = "") -> None:
+        """Report a change of state. What else goes wrong while the line is down is no news, unless it is the keys."""
+        down = state is self._state is FeedState.DOWN
+        if (state, reason) == (self._state, self._reason) or (down and reason != REFUSED_KEYS):
+            return
+        self._state, self._reason = state, reason
+        self._emit(BrokerChanged(state, self._now(), reason))
+
+    def _refuse_keys(self) -> None:
+        self._keys_refused = True
+        self._change(FeedState.DOWN, REFUSED_KEYS)
+
+    def _back_off(self) -> BackOff:
+        return BackOff(self._settings.first_delay_s, self._settings.most_delay_s, self._random)
+
+    # ---------------------------------------------------------------------------------------------- effects
+
+    async def _submit(self, order: SubmitOrder) -> None:
+        if order.symbol not in self._assets:
+            self._assets.add(order.symbol)
+            self._assets_left.append(order.symbol)
+            self._poll_soon()
+        async with self._turns[order.symbol]:  # in the order in which they were decided
+            self._news += 1
+            if self._connection:
+                self._watch(order.id, Decimal(0))
+            report = await self._place(order)
+            self._news += 1
+            self._emit(report)
+
+    async def _place(self, order: SubmitOrder) -> Report:
+        try:
+            answer = await self._call("POST", "/v2/orders", words.submission(order))
+        except NotSent as error:
+            return self._rejected(order, f"could not reach the venue: {error}")
+        except Unanswered as error:
+            return self._unanswered(order, str(error))
+        status = answer.status
+        if 200 <= status < 300:
+            try:
+                report = self._report(words.decode(answer.body, words.OrderBody))
+            except words.Unreadable:
+                return self._unanswered(order, "the venue's answer cannot be read")
+            if report.order != order.id:
+                return self._unanswered(order, "the venue answered with another order")
+            self._learn(report)
+            return report
+        refusal = words.refusal(answer.body, status)
+        if words.is_duplicate(status, refusal):
+            return await self._known_already(order, refusal.message)
+        if status == 429:
+            return self._rejected(order, "too many requests")
+        if words.is_about_keys(status, refusal):
+            self._refuse_keys()
+            return self._rejected(order, REFUSED_KEYS)
+        if status >= 500 or status < 400 or status == 408:
+            return self._unanswered(order, f"the venue answered {status}")
+        return self._rejected(order, refusal.message)
+
+    async def _known_already(self, order: SubmitOrder, message: str) -> Report:
+        """Find the order that has this id already: most likely it is this one, and the answer was lost."""
+        self._counts["duplicates"] += 1
+        try:
+            found = await self._find(order.id)
+        except _Failed as error:
+            return self._unanswered(order, f"{message}, and {error}")
+        return found or self._unanswered(order, f"{message}, and the venue does not find it")
+
+    def _rejected(self, order: SubmitOrder, reason: str) -> OrderReport:
+        self._watched.pop(order.id, None)
+        return words.rejection(order, self._now(), reason)
+
+    def _unanswered(self, order: SubmitOrder, reason: str) -> SubmitUnanswered:
+        self._counts["unanswered"] += 1
+        return SubmitUnanswered(order.id, self._now(), reason)
+
+    async def _cancel(self, order: CancelOrder) -> None:
+        await self._placed(order.id)
+        venue_id = self._venue_ids.get(order.id)
+        try:
+            if venue_id is None:
+                found = await self._find(order.id)
+                if found is None:
+                    raise _Failed("the venue knows no such order")
+                self._emit(found)
+                if found.status in OVER:
+                    return
+                venue_id = found.venue_id
+            self._news += 1
+            answer = await self._call("DELETE", f"/v2/orders/{quote(venue_id, safe='')}")
+            if not 200 <= answer.status < 300:
+                refusal = words.refusal(answer.body, answer.status)
+                if words.is_about_keys(answer.status, refusal):
+                    self._refuse_keys()
+                raise _Failed(refusal.message)
+        except (NotSent, Unanswered, _Failed) as error:
+            self._emit(CancelRefused(order.id, self._now(), str(error)))
+            return
+        if not self._connection:  # nobody tells of its end
+            await self._look_up(order.id)
+
+    async def _look_up(self, order: str) -> None:
+        await self._placed(order)
+        back_off = self._back_off()
+        for repetition in range(REPETITIONS + 1):
+            if repetition:
+                await asyncio.sleep(back_off.next())
+            try:
+                found = await self._find(order)
+            except _Failed as error:
+                if error.keys:
+                    break
+                continue
+            self._emit(found or OrderMissing(order, self._now()))
+            return
+        self._counts["lookups_failed"] += 1
+
+    async def _placed(self, order: str) -> None:
+        """Wait for the running submit of an order: until it is answered, the venue may not know it."""
+        if (task := self._placing.get(order)) is not None:
+            await asyncio.wait([task])
+
+    async def _call(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        """Ask for something to be done; again if that was refused for asking too often, and so was not done."""
+        back_off = self._back_off()
+        answer = await self._rest.call(method, path, body=body)
+        for _ in range(REPETITIONS):
+            if answer.status != 429:
+                break
+            self._counts["throttled"] += 1
+            await asyncio.sleep(back_off.next())
+            answer = await self._rest.call(method, path, body=body)
+        return answer
+
+    async def _find(self, order: str) -> OrderReport | None:
+        """Ask for an order by our id; None if the venue does not know it. Raises _Failed."""
+        async with self._questions:
+            answer = await self._ask("/v2/orders:by_client_order_id", {"client_order_id": order}, missing=True)
+        if answer is None:
+            return None
+        try:
+            report = self._report(words.decode(answer, words.OrderBody))
+        except words.Unreadable as error:
+            self._counts["unreadable"] += 1
+            raise _Failed(str(error)) from None
+        self._learn(report)
+        return report
+
+    async def _ask(self, path: str, query: Mapping[str, str] | None = None, *, missing: bool = False) -> bytes | None:
+        """Ask a question, once. What is missing is None, if that is an answer. Raises _Failed."""
+        try:
+            answer = await self._rest.call("GET", path, query)
+        except (NotSent, Unanswered) as error:
+            raise _Failed(str(error)) from None
+        if answer.status == 200:
+            return answer.body
+        refusal = words.refusal(answer.body, answer.status)
+        if missing and words.is_missing(answer.status, refusal):
+            return None
+        if answer.status == 429:
+            self._counts["throttled"] += 1
+        if answer.status in (401, 403):
+            self._refuse_keys()
+            raise _Failed(REFUSED_KEYS, keys=True)
+        raise _Failed(refusal.message)
+
+    # -------------------------------------------------------------------------------------- what is known of orders
+
+    def _report(self, body: words.OrderBody, at: str | None = None) -> OrderReport:
+        if not words.is_known(body.status):
+            self._counts["unknown_statuses"] += 1
+        return words.order_report(body, self._now(), at)
+
+    def _learn(self, report: OrderReport) -> None:
+        """Take note of what REST told of an order: its id at the venue, and whether the stream owes news of it."""
+        self._remember(report)
+        watch = self._watched.get(report.order)
+        if watch is None or watch.owed_since is not None:
+            return
+        if report.filled > watch.filled or report.status in OVER:
+            watch.owed_since = self._loop.time()
+
+    def _remember(self, report: OrderReport) -> None:
+        if self._is_ours(report.order):
+            self._venue_ids[report.order] = report.venue_id
+            self._venue_ids.move_to_end(report.order)
+            if len(self._venue_ids) > MOST_REMEMBERED:
+                self._venue_ids.popitem(last=False)
+
+    def _watch(self, order: str, filled: Decimal) -> None:
+        self._watched.setdefault(order, _Watch(filled))
+        if len(self._watched) > MOST_REMEMBERED:
+            self._watched.popitem(last=False)
+
+    # ----------------------------------------------------------------------------------------- the trading stream
+
+    def _on_listening(self) -> None:
+        self._connections += 1
+        self._connection = self._connections
+        self._poll_at_once = True  # what happened before, nobody told
+        self._wake.set()
+
+    def _on_update(self, update: words.Update) -> None:
+        self._news += 1
+        try:
+            report = self._report(update.order, update.timestamp)
+        except words.Unreadable:
+            self._counts["unreadable"] += 1
+            self._poll_soon()
+            return
+        if not self._is_ours(report.order):
+            self._counts["foreign"] += 1
+            self._poll_soon()
+            return
+        self._remember(report)
+        if report.status in OVER:
+            self._watched.pop(report.order, None)
+        elif (watch := self._watched.get(report.order)) is not None and report.filled > watch.filled:
+            watch.filled = report.filled
+            watch.owed_since = None
+        if update.event == "order_cancel_rejected":
+            self._emit(report, CancelRefused(report.order, report.ts, "the venue rejected the cancel"))
+        else:
+            self._emit(report)
+
+    def _on_lost(self, reason: str) -> None:
+        self._connection = 0
+        self._watched.clear()
+        self._wake.set()
+        self._change(FeedState.DOWN, reason)
+
+    # --------------------------------------------------------------------------------------------------- the account
+
+    def _poll_soon(self) -> None:
+        """Look at the account before it is time: something happened that nobody told clearly."""
+        self._poll_early = True
+        self._wake.set()
+
+    async def _poll(self) -> NoReturn:
+        """Look at the account again and again."""
+        while True:
+            began = self._loop.time()
+            self._poll_at_once = self._poll_early = False
+            await self._look()
+            self._drop_mute_stream()
+            await self._pause(began)
+
+    async def _pause(self, began: float) -> None:
+        settings = self._settings
+        while not self._poll_at_once:
+            if self._keys_refused:
+                interval = settings.refused_delay_s
+            elif self._failed_polls:
+                interval = settings.poll_s
+            else:
+                interval = settings.poll_s if self._connection and not self._poll_early else settings.down_poll_s
+            left = began + interval - self._loop.time()
+            if left <= 0:
+                return
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
+
+    async def _look(self) -> None:
+        connection = self._connection
+        try:
+            await self._report_assets()
+            report = await self._account()
+        except (_Failed, words.Unreadable) as error:
+            self._counts["polls_failed"] += 1
+            self._failed_polls += 1
+            if self._failed_polls > 1:  # once may be chance
+                self._change(FeedState.DOWN, f"the venue does not tell of the account: {error}")
+            return
+        self._failed_polls = 0
+        self._keys_refused = False
+        self._had_history = True
+        self._emit(report)
+        if connection and connection == self._connection:
+            self._change(FeedState.LIVE)
+
+    async def _account(self) -> AccountReport:
+        """Read the account so that its parts fit together.
+
+        Each part is read at a time of its own, and a fill between two of them would look like a position from nowhere.
+        So positions are read first, then the open orders, until these are the same, and filled as far, as at the
+        reading before: then nothing that rested was filled in between. A market order of ours could come and go
+        unseen, but not unnoticed: its submit and its updates are news, and there must be none since that reading. If it
+        never gets quiet, the last reading is told; whoever compares it with orders under way has to wait for those.
+        """
+        for _ in range(READINGS):
+            ts = self._now()
+            positions = tuple(map(words.held, await self._all("/v2/positions", words.PositionBody)))
+            orders = await self._open_orders()
+            now_open = frozenset((order.venue_id, order.filled) for order in orders)
+            quiet = (now_open, self._news) == self._last_read
+            self._last_read = now_open, self._news
+            if quiet:
+                break
+        for order in orders:
+            if quiet and self._connection and self._is_ours(order.order):
+                self._watch(order.order, order.filled)
+            self._learn(order)
+        body = await self._account_body(positions)
+        history = () if self._had_history else await self._history()
+        return words.account_report(body, ts, positions, orders, history)
+
+    async def _account_body(self, positions: tuple[HeldAtVenue, ...]) -> words.AccountBody:
+        """Read the account itself; not as often as the rest, since the venue counts our requests."""
+        at = self._loop.time()
+        if self._last_account is not None:
+            then, held, body = self._last_account
+            if held == positions and at - then < self._settings.poll_s * 0.9:
+                return body
+        answer = await self._ask("/v2/account")
+        body = words.decode(answer or b"", words.AccountBody)
+        self._last_account = at, positions, body
+        return body
+
+    async def _open_orders(self) -> tuple[OrderReport, ...]:
+        """Read all open orders, the newest first, page by page. What is submitted meanwhile shifts no page."""
+        found: dict[str, words.OrderBody] = {}
+        query = {"status": "open", "limit": str(PAGE), "direction": "desc"}
+        for _ in range(MOST_PAGES):
+            page = await self._all("/v2/orders", words.OrderBody, query)
+            known = len(found)
+            found.update((body.id, body) for body in page)
+            if len(page) < PAGE:
+                return tuple(map(self._report, found.values()))
+            oldest = words.nanoseconds(page[-1].submitted_at)
+            if oldest is None or len(found) == known:
+                break
+            query["until"] = words.rfc3339(oldest + 1)  # it excludes what it names: several may be as old
+        raise words.Unreadable(f"more than {MOST_PAGES * PAGE} open orders")
+
+    async def _history(self) -> tuple[OrderReport, ...]:
+        """Read the newest orders that are over; what cannot be read of them is left out."""
+        reports = []
+        for body in await self._all("/v2/orders", words.OrderBody, {"status": "all", "limit": str(PAGE)}):
+            try:
+                report = self._report(body)
+            except words.Unreadable:
+                self._counts["unreadable"] += 1
+                continue
+            self._remember(report)
+            if report.status in OVER:
+                reports.append(report)
+        return tuple(reports)
+
+    async def _all(self, path: str, kind: type[words.T], query: Mapping[str, str] | None = None) -> list[words.T]:
+        return words.decode_all(await self._ask(path, query) or b"", kind)
+
+    async def _report_assets(self) -> None:
+        while self._assets_left:
+            symbol = self._assets_left[0]
+            answer = await self._ask(f"/v2/assets/{quote(symbol, safe='')}", missing=True)
+            if answer is None:
+                report = AssetReport(symbol, self._now(), tradable=False, shortable=False)
+            else:
+                report = words.asset_report(words.decode(answer, words.AssetBody), self._now())
+            self._assets_left.remove(symbol)
+            self._emit(report)
+
+    def _drop_mute_stream(self) -> None:
+        """Make a new connection if this one answers pings, but has not told for long what REST told."""
+        late = self._loop.time() - self._settings.stale_s
+        if any(watch.owed_since is not None and watch.owed_since <= late for watch in self._watched.values()):
+            self._stream.drop("the trading stream does not tell what happens to orders")

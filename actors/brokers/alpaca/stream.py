@@ -1,0 +1,177 @@
+"""Alpaca's trading stream: connects, authenticates, listens, and does it again for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple, NoReturn
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from actors.brokers.alpaca import words
+from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
+from actors.feeds.backoff import BackOff
+
+MOST_BYTES = 1 << 20
+"""Of a frame; a larger one closes the connection (1009)."""
+
+CLOSE_S = 0.2
+"""Real seconds for the closing handshake: nothing that is still to come is worth waiting for."""
+
+_MUTE = "the trading stream did not answer"
+
+# At DEBUG, websockets logs what it sends, and the first message holds the secret.
+_QUIET = logging.getLogger("microbot.brokers.websockets")
+_QUIET.setLevel(logging.INFO)
+
+_HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
+
+
+class Listener(NamedTuple):
+    """Whom the stream talks to, on its own loop."""
+
+    listening: Callable[[], None]  # from now on, what happens is told
+    update: Callable[[words.Update], None]
+    unreadable: Callable[[], None]  # a frame was dropped: it may have told of a fill
+    lost: Callable[[str], None]  # the connection, or the attempt to make one, and why
+
+
+class Lost(Exception):
+    """The connection is of no use any more, and why."""
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.refused = refused  # the keys: trying again soon would not help
+
+
+class TradingStream:
+    """One connection at a time, made again after growing, jittered delays that only `listening` resets.
+
+    Refused keys are tried again slowly, since somebody may put them right at the venue. A socket that is open but mute
+    is noticed by pings that nobody answers; one whose venue answers pings and tells nothing is for the owner to notice,
+    who then calls `drop`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        settings: BrokerSettings,
+        random: Random,
+        counts: Counter[str],
+        listener: Listener,
+    ) -> None:
+        self._url = url
+        self._authentication = words.authentication(key, secret)
+        self._settings = settings
+        self._counts = counts
+        self._listener = listener
+        self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
+        self._connection: ClientConnection | None = None
+        self._dropped = ""  # why the owner wants another connection
+
+    def drop(self, reason: str) -> None:
+        """Cut the connection, if there is one; the next one follows."""
+        if self._connection is not None:
+            self._dropped = reason
+            self._connection.transport.abort()
+
+    async def run(self) -> NoReturn:
+        """Connect and listen, for ever."""
+        while True:
+            try:
+                await self._connect()
+            except Lost as lost:
+                reason, refused = self._dropped or lost.reason, lost.refused
+            self._listener.lost(reason)
+            await asyncio.sleep(self._settings.refused_delay_s if refused else self._back_off.next())
+            self._counts["reconnects"] += 1
+
+    async def _connect(self) -> NoReturn:
+        """Connect and listen until the connection is lost. Raises Lost."""
+        self._dropped = ""
+        connection = self._connection = await self._open()
+        try:
+            async with connection:
+                await self._listen(connection)
+        except ConnectionClosed as error:
+            raise Lost(f"the trading stream was closed ({error.rcvd.code if error.rcvd else 1006})") from None
+        finally:
+            connection.transport.abort()  # a goodbye that was cut short leaves it open
+            self._connection = None
+
+    async def _open(self) -> ClientConnection:
+        try:
+            return await connect(
+                self._url,
+                compression=None,
+                max_size=MOST_BYTES,
+                open_timeout=self._settings.request_timeout_s,
+                close_timeout=CLOSE_S,
+                ping_interval=self._settings.stale_s / 2,
+                ping_timeout=self._settings.stale_s / 2,
+                logger=_QUIET,
+                proxy=None if urlsplit(self._url).hostname in _HERE else True,
+            )
+        except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
+            raise Lost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
+        except InvalidStatus as error:
+            status = error.response.status_code
+            if status in (401, 403):
+                raise Lost(REFUSED_KEYS, refused=True) from None
+            raise Lost(f"the trading stream refused the handshake with {status}") from None
+        except (InvalidHandshake, EOFError):
+            raise Lost("the trading stream failed in the handshake") from None
+        except TimeoutError:
+            raise Lost(_MUTE) from None
+        except OSError as error:
+            raise Lost(f"no connection to the trading stream: {error.strerror or type(error).__name__}") from None
+
+    async def _listen(self, connection: ClientConnection) -> NoReturn:
+        await connection.send(self._authentication)
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                while not await self._greeted(connection):
+                    pass
+        except TimeoutError:
+            raise Lost(_MUTE) from None
+        self._back_off.reset()
+        self._listener.listening()
+        while True:
+            message = self._read(await connection.recv())
+            if isinstance(message, words.Update):
+                self._listener.update(message)
+            elif isinstance(message, words.Authorization | words.Listening):
+                self._answer(message)
+
+    async def _greeted(self, connection: ClientConnection) -> bool:
+        """Take one message of the handshake; return whether it was the last."""
+        message = self._read(await connection.recv())
+        if isinstance(message, words.Authorization | words.Listening) and self._answer(message):
+            await connection.send(words.LISTEN)
+        return isinstance(message, words.Listening)
+
+    def _answer(self, message: words.Authorization | words.Listening) -> bool:
+        """Take an answer of the venue's; return whether we may listen. Raises Lost if we may not."""
+        if isinstance(message, words.Authorization):
+            if message.status != "authorized":
+                raise Lost(REFUSED_KEYS, refused=True)
+            return True
+        if words.UPDATES not in message.streams:
+            raise Lost("the trading stream does not tell of orders")
+        return False
+
+    def _read(self, payload: str | bytes) -> words.Authorization | words.Listening | words.Update | None:
+        with contextlib.suppress(words.Unreadable):
+            return words.frame(payload)
+        self._counts["unreadable"] += 1
+        self._listener.unreadable()
+        return None

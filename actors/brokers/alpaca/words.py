@@ -1,0 +1,388 @@
+"""What is said to Alpaca and what it answers: bodies and frames to reports and back, without a socket.
+
+Source: docs.alpaca.markets, trading API (orders, account, positions, assets) and its trade updates stream. Money and
+quantities come as text and stay exact. What Alpaca may add or leave out one day must not cost a report: of each body
+only what a report needs is read.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+from actors.messages import OrderSide, SubmitOrder
+from actors.orders import AccountReport, AssetReport, HeldAtVenue, OrderReport, OrderStatus
+from pipeline.events import SECOND
+
+UPDATES = "trade_updates"
+"""The stream of the trading connection that tells of orders."""
+
+DAY_TRADE_EQUITY = Decimal(25_000)
+"""Dollars; a margin account with less is refused its fourth day trade in five business days."""
+
+DUPLICATE_CODE = 40010001
+MISSING_CODE = 40410000
+
+_MOST_DIGITS = 30  # before or after the point; no amount of money has more, and arithmetic stays exact and quick
+_MOST_SHOWN = 300  # characters of a venue's message
+
+T = TypeVar("T")
+
+
+class Unreadable(ValueError):
+    """A body or a frame that says nothing that can be relied on."""
+
+
+# ------------------------------------------------------------------------------------------------------- what it says
+
+
+class OrderBody(msgspec.Struct, frozen=True, gc=False):
+    """An order, as the venue tells of it."""
+
+    id: str
+    symbol: str = ""
+    client_order_id: str = ""
+    side: str = ""
+    status: str = ""
+    qty: Decimal | None = None  # None for an order by value
+    filled_qty: Decimal | None = None
+    filled_avg_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: str = ""
+    submitted_at: str | None = None
+    updated_at: str | None = None
+    filled_at: str | None = None
+    canceled_at: str | None = None
+    expired_at: str | None = None
+    failed_at: str | None = None
+    replaced_at: str | None = None
+    replaced_by: str | None = None
+
+    @property
+    def our_id(self) -> str:
+        """The id that its maker gave it; the venue's, if none did."""
+        return self.client_order_id or self.id
+
+
+class AccountBody(msgspec.Struct, frozen=True, gc=False):
+    """The account, without what it holds."""
+
+    account_number: str
+    cash: Decimal
+    equity: Decimal
+    buying_power: Decimal
+    last_equity: Decimal | None = None  # at the last close
+    trading_blocked: bool = False
+    account_blocked: bool = False
+    trade_suspended_by_user: bool = False
+    shorting_enabled: bool = True
+    daytrade_count: int = 0
+    pattern_day_trader: bool = False
+
+
+class PositionBody(msgspec.Struct, frozen=True, gc=False):
+    """A position in the account."""
+
+    symbol: str
+    qty: Decimal
+    avg_entry_price: Decimal
+    side: str = ""
+
+
+class AssetBody(msgspec.Struct, frozen=True, gc=False):
+    """A symbol, and what may be done with it."""
+
+    symbol: str
+    tradable: bool = False
+    shortable: bool = False
+    fractionable: bool = False
+
+
+class ErrorBody(msgspec.Struct, frozen=True, gc=False):
+    """Why a request was refused."""
+
+    message: str = ""
+    code: int | None = None
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """Any message of the trading stream."""
+
+    stream: str
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Authorization(msgspec.Struct, frozen=True, gc=False):
+    """The answer to keys, or to the wish to listen without them."""
+
+    status: str
+
+
+class Listening(msgspec.Struct, frozen=True, gc=False):
+    """The answer to the wish to listen: what is listened to from now on."""
+
+    streams: tuple[str, ...] = ()
+
+
+class Update(msgspec.Struct, frozen=True, gc=False):
+    """What happened to an order. The price and quantity beside the order are left out: the order says it clearly."""
+
+    event: str
+    order: OrderBody
+    timestamp: str | None = None
+
+
+def decode(body: bytes | str, kind: type[T]) -> T:
+    """Decode JSON. Raises Unreadable."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
+        raise Unreadable(f"no {kind.__name__}: {type(error).__name__}") from None
+
+
+def decode_all(body: bytes, kind: type[T]) -> list[T]:
+    """Decode a JSON array of one kind. Raises Unreadable."""
+    try:
+        return msgspec.json.decode(body, type=list[kind])  # type: ignore[valid-type]  # a type made at run time
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
+        raise Unreadable(f"no array of {kind.__name__}: {type(error).__name__}") from None
+
+
+def frame(payload: bytes | str) -> Authorization | Listening | Update | None:
+    """Read a frame of the trading stream; None for a stream that is not ours. Raises Unreadable."""
+    message = decode(payload, Frame)
+    if message.stream == "authorization":
+        return decode(bytes(message.data), Authorization)
+    if message.stream == "listening":
+        return decode(bytes(message.data), Listening)
+    if message.stream == UPDATES:
+        return decode(bytes(message.data), Update)
+    return None
+
+
+def refusal(body: bytes, status: int) -> ErrorBody:
+    """Read why a request was refused; a body that says nothing is told by its status."""
+    try:
+        error = decode(body, ErrorBody)
+    except Unreadable:
+        error = ErrorBody()
+    return ErrorBody((error.message or f"the venue answered {status}")[:_MOST_SHOWN], error.code)
+
+
+def is_about_keys(status: int, error: ErrorBody) -> bool:
+    """Whether a request was refused for its keys; other refusals of the kind 403 have a code."""
+    return status == 401 or (status == 403 and error.code is None and "forbidden" in error.message.lower())
+
+
+def is_duplicate(status: int, error: ErrorBody) -> bool:
+    """Whether an order was refused since its id is known: it, or one before it, was taken."""
+    return status == 422 and (error.code == DUPLICATE_CODE or "client_order_id" in error.message)
+
+
+def is_missing(status: int, error: ErrorBody) -> bool:
+    """Whether a 404 is about the order, and not about the address."""
+    return status == 404 and (error.code == MISSING_CODE or "order" in error.message.lower())
+
+
+# ---------------------------------------------------------------------------------------------------------- to reports
+
+_STATUSES = {
+    "new": OrderStatus.ACCEPTED,
+    "accepted": OrderStatus.ACCEPTED,
+    "pending_new": OrderStatus.ACCEPTED,
+    "accepted_for_bidding": OrderStatus.ACCEPTED,
+    "pending_review": OrderStatus.ACCEPTED,
+    "held": OrderStatus.ACCEPTED,
+    "stopped": OrderStatus.ACCEPTED,  # a trade is guaranteed, and has not happened yet
+    "suspended": OrderStatus.ACCEPTED,  # not to be traded at present
+    "pending_replace": OrderStatus.ACCEPTED,
+    "partially_filled": OrderStatus.PARTIALLY_FILLED,
+    "filled": OrderStatus.FILLED,
+    "pending_cancel": OrderStatus.CANCEL_PENDING,
+    "canceled": OrderStatus.CANCELED,
+    "replaced": OrderStatus.CANCELED,  # what goes on is another order, under another id
+    "expired": OrderStatus.EXPIRED,
+    "rejected": OrderStatus.REJECTED,
+}
+
+# No more trades today. For an order of the day that is its end; one that stays trades on tomorrow.
+_DONE_TODAY = ("done_for_day", "calculated")
+
+
+def is_known(status: str) -> bool:
+    """Whether the venue's word for a status is among those that it documents."""
+    return status in _STATUSES or status in _DONE_TODAY
+
+
+def order_status(word: str, time_in_force: str, quantity: Decimal, filled: Decimal) -> OrderStatus:
+    """Return the status that a word of the venue's stands for; one that is not known, as of an order that works."""
+    if word in _DONE_TODAY and time_in_force != "gtc" and not 0 < quantity <= filled:
+        return OrderStatus.EXPIRED
+    status = _STATUSES.get(word, OrderStatus.ACCEPTED)
+    if status is OrderStatus.ACCEPTED and filled > 0:
+        return OrderStatus.FILLED if 0 < quantity <= filled else OrderStatus.PARTIALLY_FILLED
+    return status
+
+
+def order_report(body: OrderBody, now: int, at: str | None = None) -> OrderReport:
+    """Report an order. `at` is when it was told, for one that carries no time. Raises Unreadable."""
+    filled = _number(body.filled_qty)
+    quantity = _number(body.qty) or filled
+    average = _number(body.filled_avg_price) if filled else None
+    if filled < 0 or quantity < 0 or (average is not None and average <= 0):
+        raise Unreadable("an order with a quantity or a price that cannot be")
+    times = (body.updated_at, body.filled_at, body.canceled_at, body.expired_at, body.failed_at, body.replaced_at)
+    status = order_status(body.status, body.time_in_force, quantity, filled)
+    return OrderReport(
+        order=body.our_id,
+        symbol=body.symbol,
+        side=OrderSide.SELL if body.side.startswith("sell") else OrderSide.BUY,
+        status=status,
+        quantity=quantity,
+        filled=filled,
+        average=average,
+        ts=max((ts for ts in map(nanoseconds, times) if ts), default=0) or nanoseconds(at) or now,
+        venue_id=body.id,
+        reason=_reason(body, status),
+        stop=None if body.stop_price is None else _number(body.stop_price),
+    )
+
+
+def _reason(body: OrderBody, status: OrderStatus) -> str:
+    if status is OrderStatus.REJECTED:
+        return "the venue took the order and rejected it"
+    return f"replaced by {body.replaced_by or 'another order'}" if body.status == "replaced" else ""
+
+
+def held(body: PositionBody) -> HeldAtVenue:
+    """Report a position, negative if it is short, however its quantity is written. Raises Unreadable."""
+    quantity = _number(body.qty)
+    return HeldAtVenue(body.symbol, -abs(quantity) if body.side == "short" else quantity, _number(body.avg_entry_price))
+
+
+def account_report(
+    body: AccountBody,
+    ts: int,
+    positions: tuple[HeldAtVenue, ...],
+    orders: tuple[OrderReport, ...],
+    history: tuple[OrderReport, ...] = (),
+) -> AccountReport:
+    """Report the account. Raises Unreadable."""
+    equity = _number(body.equity)
+    return AccountReport(
+        ts=ts,
+        number=body.account_number,
+        cash=_number(body.cash),
+        equity=equity,
+        buying_power=_number(body.buying_power),
+        positions=positions,
+        orders=orders,
+        history=history,
+        blocked=_blocked(body),
+        shorting=body.shorting_enabled,
+        day_trades=body.daytrade_count,
+        # The venue looks at the last close; what is below the limit only since then is below it at the next.
+        day_trades_limited=min(equity, equity if body.last_equity is None else _number(body.last_equity))
+        < DAY_TRADE_EQUITY,
+    )
+
+
+def _blocked(body: AccountBody) -> str:
+    if body.account_blocked:
+        return "the account is blocked"
+    if body.trading_blocked:
+        return "the account may not trade"
+    return "trading is suspended in the account's own settings" if body.trade_suspended_by_user else ""
+
+
+def asset_report(body: AssetBody, ts: int) -> AssetReport:
+    """Report what may be done with a symbol."""
+    return AssetReport(body.symbol, ts, body.tradable, body.shortable, body.fractionable)
+
+
+def _number(value: Decimal | None) -> Decimal:
+    if value is None:
+        return Decimal(0)
+    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
+        raise Unreadable("a number that is none")
+    return value
+
+
+# ------------------------------------------------------------------------------------------------------ from our words
+
+
+def submission(order: SubmitOrder) -> bytes:
+    """Write an order as the venue takes it."""
+    wanted = {
+        "symbol": order.symbol,
+        "qty": plain(order.quantity),
+        "side": order.side.lower(),
+        "type": "market",
+        "time_in_force": "gtc" if order.rests else "day",
+        "client_order_id": order.id,
+    }
+    if order.limit is not None:
+        wanted |= {"type": "limit", "limit_price": plain(order.limit)}
+    elif order.stop is not None:
+        wanted |= {"type": "stop", "stop_price": plain(order.stop)}
+    return msgspec.json.encode(wanted)
+
+
+def rejection(order: SubmitOrder, ts: int, reason: str) -> OrderReport:
+    """Report that an order was not taken."""
+    return OrderReport(
+        order.id, order.symbol, order.side, OrderStatus.REJECTED, order.quantity, Decimal(0), None, ts, reason=reason
+    )
+
+
+def plain(number: Decimal) -> str:
+    """Write a number without an exponent.
+
+    >>> plain(Decimal("1E+2")), plain(Decimal("150.10"))
+    ('100', '150.10')
+    """
+    return format(number, "f")
+
+
+def authentication(key: str, secret: str) -> str:
+    """Write the message that opens the trading stream."""
+    return msgspec.json.encode({"action": "authenticate", "data": {"key_id": key, "secret_key": secret}}).decode()
+
+
+LISTEN = msgspec.json.encode({"action": "listen", "data": {"streams": [UPDATES]}}).decode()
+
+
+# --------------------------------------------------------------------------------------------------------------- times
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def nanoseconds(time: str | None) -> int | None:
+    """Return an RFC 3339 time, with its offset and up to nine fractional digits, as ns; None if it is none.
+
+    >>> nanoseconds("2026-01-02T10:04:05.1-05:00")
+    1767366245100000000
+    """
+    found = _TIME.fullmatch(time) if time else None
+    if found is None:
+        return None
+    seconds, fraction, offset = found.groups()
+    try:
+        whole = int(datetime.fromisoformat(seconds + ("+00:00" if offset in "Zz" else offset)).timestamp())
+    except (ValueError, OverflowError):
+        return None
+    return whole * SECOND + int((fraction or "").ljust(9, "0")) if whole > 0 else None
+
+
+def rfc3339(ts: int) -> str:
+    """Write a time in ns as the venue reads it, in UTC.
+
+    >>> rfc3339(1767366245100000001)
+    '2026-01-02T15:04:05.100000001Z'
+    """
+    seconds, fraction = divmod(ts, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09}Z"

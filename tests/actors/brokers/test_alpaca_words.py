@@ -1,0 +1,287 @@
+"""Alpaca's bodies and frames: what a report is made of, and what is refused before it becomes one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from actors.brokers.alpaca import words
+from actors.brokers.alpaca.words import Authorization, ErrorBody, Listening, OrderBody, Unreadable, Update
+from actors.messages import OrderSide
+from actors.orders import HeldAtVenue, OrderReport, OrderStatus
+from tests.support.alpaca import ACCOUNT, body, order
+
+NOW = 7
+AT = 1_767_366_245_500_000_000  # of what `body` writes
+
+
+def report_of(**fields: Any) -> OrderReport:
+    return words.order_report(words.decode(msgspec.json.encode(body(**fields)), OrderBody), NOW)
+
+
+def account_of(**fields: Any) -> Any:
+    return words.account_report(words.decode(msgspec.json.encode(ACCOUNT | fields), words.AccountBody), NOW, (), (), ())
+
+
+# ------------------------------------------------------------------------------------------------------------ orders
+
+
+def test_an_order_is_reported_exactly() -> None:
+    report = report_of(
+        status="partially_filled", side="sell", filled_qty="2", filled_avg_price="150.015", stop_price="149.5"
+    )
+    assert report == OrderReport(
+        order="one",
+        symbol="AAPL",
+        side=OrderSide.SELL,
+        status=OrderStatus.PARTIALLY_FILLED,
+        quantity=Decimal(5),
+        filled=Decimal(2),
+        average=Decimal("150.015"),
+        ts=AT,
+        venue_id="v-one",
+        stop=Decimal("149.5"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        *((word, OrderStatus.ACCEPTED) for word in ("new", "accepted", "pending_new", "accepted_for_bidding", "held")),
+        *((word, OrderStatus.ACCEPTED) for word in ("stopped", "suspended", "pending_replace", "pending_review")),
+        ("pending_cancel", OrderStatus.CANCEL_PENDING),
+        ("canceled", OrderStatus.CANCELED),
+        ("replaced", OrderStatus.CANCELED),
+        ("expired", OrderStatus.EXPIRED),
+        ("done_for_day", OrderStatus.EXPIRED),
+        ("calculated", OrderStatus.EXPIRED),
+        ("rejected", OrderStatus.REJECTED),
+    ],
+)
+def test_each_documented_status_has_its_place(word: str, status: OrderStatus) -> None:
+    assert words.is_known(word)
+    assert report_of(status=word).status is status
+
+
+@pytest.mark.parametrize("word", ["new", "accepted", "stopped", "sunshine"])
+@pytest.mark.parametrize(("filled", "status"), [("2", "partially_filled"), ("5", "filled")])
+def test_an_order_that_works_and_has_fills_is_filled_so_far(word: str, filled: str, status: str) -> None:
+    report = report_of(status=word, filled_qty=filled, filled_avg_price="150")
+    assert report.status == status
+
+
+def test_a_status_that_is_not_documented_counts_as_working() -> None:
+    assert not words.is_known("sunshine")
+    assert report_of(status="sunshine").status is OrderStatus.ACCEPTED
+
+
+@pytest.mark.parametrize("word", ["done_for_day", "calculated"])
+def test_an_order_that_stays_outlives_the_day(word: str) -> None:
+    assert report_of(status=word, time_in_force="gtc").status is OrderStatus.ACCEPTED
+    assert report_of(status=word, filled_qty="5", filled_avg_price="1").status is OrderStatus.FILLED
+
+
+def test_a_canceled_order_keeps_what_was_filled_of_it() -> None:
+    report = report_of(status="canceled", filled_qty="2", filled_avg_price="150")
+    assert (report.status, report.filled) == (OrderStatus.CANCELED, Decimal(2))
+
+
+def test_a_replaced_order_names_the_other() -> None:
+    assert "v-two" in report_of(status="replaced", replaced_by="v-two").reason
+
+
+def test_a_rejected_order_has_a_reason() -> None:
+    assert report_of(status="rejected").reason
+
+
+def test_the_time_is_the_newest_that_the_venue_gives() -> None:
+    assert report_of(filled_at="2026-01-02T10:04:06-05:00").ts == AT + 500_000_000
+    untimed = words.decode(msgspec.json.encode(body(updated_at=None)), OrderBody)
+    assert words.order_report(untimed, NOW, "2026-01-02T15:04:05.5Z").ts == AT
+    assert words.order_report(untimed, NOW).ts == NOW
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"filled_qty": "2"},
+        {"filled_qty": "2", "filled_avg_price": "0"},
+        {"filled_qty": "-2", "filled_avg_price": "1"},
+        {"qty": "NaN"},
+        {"qty": "-5"},
+        {"qty": "1e999999"},
+        {"filled_qty": "Infinity", "filled_avg_price": "1"},
+        {"stop_price": "sNaN"},
+    ],
+)
+def test_an_order_of_numbers_that_cannot_be_is_unreadable(fields: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        report_of(**fields)
+
+
+def test_an_order_by_value_has_the_quantity_that_was_filled() -> None:
+    report = report_of(qty=None, filled_qty="0.5", filled_avg_price="150")
+    assert (report.quantity, report.filled) == (Decimal("0.5"), Decimal("0.5"))
+
+
+# ------------------------------------------------------------------------------------------- account, positions, assets
+
+
+def test_an_account_is_reported_exactly() -> None:
+    report = account_of(cash="100.10", daytrade_count=2, shorting_enabled=False)
+    assert (report.number, report.cash, report.day_trades) == ("PA1", Decimal("100.10"), 2)
+    assert not report.shorting
+    assert not report.blocked
+
+
+@pytest.mark.parametrize("flag", ["trading_blocked", "account_blocked", "trade_suspended_by_user"])
+def test_a_blocked_account_says_why(flag: str) -> None:
+    assert account_of(**{flag: True}).blocked
+
+
+@pytest.mark.parametrize(
+    ("equity", "last", "limited"),
+    [("24999.99", None, True), ("25000", None, False), ("25000", "24999", True), ("24000", "26000", True)],
+)
+def test_day_trades_are_limited_below_25_000_dollars(equity: str, last: str | None, limited: bool) -> None:
+    assert account_of(equity=equity, last_equity=last).day_trades_limited is limited
+
+
+@pytest.mark.parametrize("quantity", ["5", "-5"])
+def test_a_short_position_is_negative_however_it_is_written(quantity: str) -> None:
+    written = {"symbol": "AAPL", "qty": quantity, "avg_entry_price": "150.5", "side": "short"}
+    position = words.held(words.decode(msgspec.json.encode(written), words.PositionBody))
+    assert position == HeldAtVenue("AAPL", Decimal(-5), Decimal("150.5"))
+
+
+# ------------------------------------------------------------------------------------------------------ our own words
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ({}, {"type": "market"}),
+        ({"limit": "150.10"}, {"type": "limit", "limit_price": "150.10"}),
+        ({"stop": "149"}, {"type": "stop", "stop_price": "149"}),
+    ],
+)
+def test_an_order_is_written_as_the_venue_takes_it(kind: dict[str, str], more: dict[str, str]) -> None:
+    wanted = {"symbol": "AAPL", "qty": "5", "side": "buy", "time_in_force": "day", "client_order_id": "one"}
+    assert msgspec.json.decode(words.submission(order(**kind))) == wanted | more  # type: ignore[arg-type]
+
+
+def test_an_order_that_rests_is_good_till_canceled() -> None:
+    assert msgspec.json.decode(words.submission(order(rests=True)))["time_in_force"] == "gtc"
+
+
+def test_numbers_are_written_without_an_exponent() -> None:
+    assert [words.plain(Decimal(text)) for text in ("1E+2", "0.10", "1E-7")] == ["100", "0.10", "0.0000001"]
+
+
+# ------------------------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "duplicate"),
+    [
+        (422, ErrorBody("client_order_id must be unique", None), True),
+        (422, ErrorBody("no", 40010001), True),
+        (422, ErrorBody("qty must be > 0", 42210000), False),
+        (403, ErrorBody("client_order_id must be unique", None), False),
+    ],
+)
+def test_a_duplicate_is_told_by_its_code_or_its_words(status: int, error: ErrorBody, duplicate: bool) -> None:
+    assert words.is_duplicate(status, error) is duplicate
+
+
+@pytest.mark.parametrize(
+    ("error", "missing"),
+    [
+        (ErrorBody("order not found for one", None), True),
+        (ErrorBody("no", 40410000), True),
+        (ErrorBody("endpoint not found.", None), False),
+    ],
+)
+def test_a_wrong_address_is_no_missing_order(error: ErrorBody, missing: bool) -> None:
+    assert words.is_missing(404, error) is missing
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "keys"),
+    [
+        (401, ErrorBody("unauthorized"), True),
+        (403, ErrorBody("forbidden."), True),
+        (403, ErrorBody("insufficient buying power", 40310000), False),
+    ],
+)
+def test_refused_keys_are_told_from_a_refused_order(status: int, error: ErrorBody, keys: bool) -> None:
+    assert words.is_about_keys(status, error) is keys
+
+
+def test_a_refusal_without_words_is_told_by_its_status() -> None:
+    assert words.refusal(b"<html>", 502).message == "the venue answered 502"
+    assert len(words.refusal(msgspec.json.encode({"message": "x" * 9_999}), 422).message) == 300
+
+
+# --------------------------------------------------------------------------------------------------- frames and times
+
+
+def test_frames_of_the_handshake_are_told_apart() -> None:
+    assert words.frame('{"stream":"authorization","data":{"status":"authorized"}}') == Authorization("authorized")
+    assert words.frame(b'{"stream":"listening","data":{"streams":["trade_updates"]}}') == Listening(("trade_updates",))
+    assert words.frame(b'{"stream":"weather","data":{"sun":1}}') is None
+
+
+def test_an_update_is_its_order_and_leaves_out_the_price_beside_it() -> None:
+    filled = body(status="filled", filled_qty="5", filled_avg_price="150.5")
+    update = {"event": "fill", "price": "151", "qty": "1", "order": filled, "timestamp": "2026-01-02T15:04:05.5Z"}
+    message = words.frame(msgspec.json.encode({"stream": "trade_updates", "data": update}))
+    assert isinstance(message, Update)
+    assert words.order_report(message.order, NOW).average == Decimal("150.5")
+
+
+@given(st.binary(max_size=80))
+def test_arbitrary_bytes_are_unreadable_or_a_frame(payload: bytes) -> None:
+    try:
+        words.frame(payload)
+    except Unreadable:
+        return
+
+
+@pytest.mark.parametrize("payload", [b"", b"null", b"[" * 10_000, b"\xff\xfe", b'{"stream":"trade_updates","data":{}}'])
+def test_frames_that_say_nothing_are_unreadable(payload: bytes) -> None:
+    with pytest.raises(Unreadable):
+        words.frame(payload)
+
+
+@pytest.mark.parametrize(
+    ("time", "ts"),
+    [
+        ("2026-01-02T15:04:05.5Z", AT),
+        ("2026-01-02T10:04:05.5-05:00", AT),
+        ("2026-01-02T15:04:05.500000001Z", AT + 1),
+        ("2026-01-02T15:04:05", None),
+        ("2026-13-02T15:04:05Z", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_times_keep_their_nanoseconds(time: str | None, ts: int | None) -> None:
+    assert words.nanoseconds(time) == ts
+
+
+@given(st.integers(min_value=1_000_000_000, max_value=1 << 61))
+def test_a_time_that_is_written_is_read_again(ts: int) -> None:
+    assert words.nanoseconds(words.rfc3339(ts)) == ts
+
+
+@given(st.text(max_size=40))
+def test_arbitrary_text_is_a_time_or_none(text: str) -> None:
+    found = words.nanoseconds(text)
+    assert found is None or found > 0
