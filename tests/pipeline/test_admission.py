@@ -477,7 +477,7 @@ def test_a_time_beyond_every_calendar_is_implausible_also_as_the_first_word(ts: 
 
 
 def test_a_halt_and_a_price_band_enter_as_they_are() -> None:
-    notices = [TradingStatus(START, "A", True, "Trading Halt"), PriceBand(START, "A", 95.0, 105.0)]
+    notices: list[Event] = [TradingStatus(START, "A", True, "Trading Halt"), PriceBand(START, "A", 95.0, 105.0)]
     assert an_admission(["A"]).admit(notices, 0) == notices
 
 

@@ -200,6 +200,7 @@ class ScriptedVenue:
             "GET /v2/assets/AAPL": [says(200, {"symbol": "AAPL", "tradable": True})],
         }
         self.frames: list[str | bytes] = []  # sent after `listening`
+        self.hangs_up = False  # once these are sent
 
     async def waits(self, _: web.Request) -> web.StreamResponse:
         """Answer when the test has seen enough."""
@@ -226,8 +227,9 @@ class ScriptedVenue:
         await ws.send_str('{"stream":"listening","data":{"streams":["trade_updates"]}}')
         for frame in self.frames:
             await (ws.send_bytes(frame) if isinstance(frame, bytes) else ws.send_str(frame))
-        async for _ in ws:
-            pass
+        if not self.hangs_up:
+            async for _ in ws:
+                pass
         return ws
 
 

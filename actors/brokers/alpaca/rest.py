@@ -16,7 +16,6 @@ from aiohttp import (
     DummyCookieJar,
     TCPConnector,
 )
-from yarl import URL
 
 MOST_BYTES = 8 << 20
 """Of an answer; 500 orders come to less than one mebibyte."""
@@ -84,11 +83,10 @@ class Rest:
         return answer
 
     async def _call(self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None) -> Answer:
-        url = URL(self._url + path, encoded=True)  # a symbol's slash is written as it is to be read
-        if query:
-            url = url.with_query(query)
         headers = None if body is None else _BODY
-        async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+        async with self._session.request(
+            method, self._url + path, params=query, data=body, headers=headers, allow_redirects=False
+        ) as response:
             received = bytearray()
             async for chunk in response.content.iter_any():
                 received += chunk

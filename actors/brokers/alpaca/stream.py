@@ -52,8 +52,9 @@ class Lost(Exception):
 
 
 class TradingStream:
-    """One connection at a time, made again after growing, jittered delays that only `listening` resets.
+    """One connection at a time, made again after growing, jittered delays.
 
+    Only a connection that lasted `stale_s` resets them: one that is cut again and again has each time listened, too.
     Refused keys are tried again slowly, since somebody may put them right at the venue. A socket that is open but mute
     is noticed by pings that nobody answers; one whose venue answers pings and tells nothing is for the owner to notice,
     who then calls `drop`.
@@ -76,6 +77,7 @@ class TradingStream:
         self._listener = listener
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
         self._connection: ClientConnection | None = None
+        self._listening_since: float | None = None
         self._dropped = ""  # why the owner wants another connection
 
     def drop(self, reason: str) -> None:
@@ -91,6 +93,9 @@ class TradingStream:
                 await self._connect()
             except Lost as lost:
                 reason, refused = self._dropped or lost.reason, lost.refused
+            since, self._listening_since = self._listening_since, None
+            if since is not None and asyncio.get_running_loop().time() - since >= self._settings.stale_s:
+                self._back_off.reset()
             self._listener.lost(reason)
             await asyncio.sleep(self._settings.refused_delay_s if refused else self._back_off.next())
             self._counts["reconnects"] += 1
@@ -143,7 +148,7 @@ class TradingStream:
                     pass
         except TimeoutError:
             raise Lost(_MUTE) from None
-        self._back_off.reset()
+        self._listening_since = asyncio.get_running_loop().time()
         self._listener.listening()
         while True:
             message = self._read(await connection.recv())

@@ -41,12 +41,12 @@ class Unreadable(ValueError):
 
 
 class OrderBody(msgspec.Struct, frozen=True, gc=False):
-    """An order, as the venue tells of it."""
+    """An order, as the venue tells of it. One of several legs, which we never place, has no symbol or side itself."""
 
     id: str
-    symbol: str = ""
-    client_order_id: str = ""
-    side: str = ""
+    symbol: str | None = None
+    client_order_id: str | None = None
+    side: str | None = None
     status: str = ""
     qty: Decimal | None = None  # None for an order by value
     filled_qty: Decimal | None = None
@@ -80,8 +80,7 @@ class AccountBody(msgspec.Struct, frozen=True, gc=False):
     account_blocked: bool = False
     trade_suspended_by_user: bool = False
     shorting_enabled: bool = True
-    daytrade_count: int = 0
-    pattern_day_trader: bool = False
+    daytrade_count: int | None = None
 
 
 class PositionBody(msgspec.Struct, frozen=True, gc=False):
@@ -239,8 +238,8 @@ def order_report(body: OrderBody, now: int, at: str | None = None) -> OrderRepor
     status = order_status(body.status, body.time_in_force, quantity, filled)
     return OrderReport(
         order=body.our_id,
-        symbol=body.symbol,
-        side=OrderSide.SELL if body.side.startswith("sell") else OrderSide.BUY,
+        symbol=body.symbol or "",
+        side=OrderSide.SELL if (body.side or "").startswith("sell") else OrderSide.BUY,
         status=status,
         quantity=quantity,
         filled=filled,
@@ -284,7 +283,7 @@ def account_report(
         history=history,
         blocked=_blocked(body),
         shorting=body.shorting_enabled,
-        day_trades=body.daytrade_count,
+        day_trades=body.daytrade_count or 0,
         # The venue looks at the last close; what is below the limit only since then is below it at the next.
         day_trades_limited=min(equity, equity if body.last_equity is None else _number(body.last_equity))
         < DAY_TRADE_EQUITY,

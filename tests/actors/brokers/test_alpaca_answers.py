@@ -241,6 +241,28 @@ async def test_a_question_waits_for_the_submit_that_runs() -> None:
         await reported.until(lambda: reported.statuses() == [OrderStatus.ACCEPTED])
 
 
+@on_a_loop
+async def test_ids_and_symbols_may_hold_any_character() -> None:
+    symbol, id = "BTC/USD", "entry 1&2+%/ä"
+    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+        asked: list[str] = []
+
+        async def found(request: web.Request) -> web.StreamResponse:
+            asked.append(request.query["client_order_id"])
+            return await says(200, body(id))(request)
+
+        async def asset(request: web.Request) -> web.StreamResponse:
+            asked.append(request.raw_path)
+            return await says(200, {"symbol": symbol, "tradable": True})(request)
+
+        venue.script |= {POST: [says(504, {})], FIND: [found], f"GET /v2/assets/{symbol}": [asset]}
+        broker.send(order(id, symbol=symbol))
+        broker.send(LookUpOrder(id))
+        await reported.until(lambda: reported.statuses(id))
+        await reported.until(lambda: len(asked) == 2)
+        assert sorted(asked) == ["/v2/assets/BTC%2FUSD", id]
+
+
 # ---------------------------------------------------------------------------------------------------------- the account
 
 
@@ -377,6 +399,17 @@ async def test_an_update_whose_order_cannot_be_read_is_counted_and_the_account_l
             assert broker.counts["unreadable"] == 1
             assert broker.counts["unknown_statuses"] == 1
             await reported.another_account()
+
+
+@on_a_loop
+async def test_a_connection_that_is_cut_again_and_again_waits_longer_each_time() -> None:
+    async with a_scripted_venue() as venue:
+        venue.hangs_up = True
+        async with a_broker(venue.url) as (broker, reported):
+            await reported.until(lambda: broker.counts["reconnects"] > 4)
+            assert broker._stream._back_off.failures > 4
+            venue.hangs_up = False
+            await reported.live()
 
 
 @contextlib.asynccontextmanager

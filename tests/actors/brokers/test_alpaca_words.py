@@ -123,6 +123,25 @@ def test_an_order_of_numbers_that_cannot_be_is_unreadable(fields: dict[str, Any]
         report_of(**fields)
 
 
+@given(
+    st.fixed_dictionaries(
+        {name: st.none() | st.decimals().map(str) for name in ("qty", "filled_qty", "filled_avg_price", "stop_price")}
+    )
+)
+def test_arbitrary_numbers_are_unreadable_or_of_an_order_that_can_be(fields: dict[str, Any]) -> None:
+    try:
+        report = report_of(**fields)
+    except Unreadable:
+        return
+    assert report.filled >= 0
+    assert (report.average is None) == (report.filled == 0)
+    assert report.average is None or report.average > 0
+
+
+def test_an_order_of_several_legs_is_readable() -> None:
+    assert report_of(symbol=None, side=None, client_order_id=None).order == "v-one"
+
+
 def test_an_order_by_value_has_the_quantity_that_was_filled() -> None:
     report = report_of(qty=None, filled_qty="0.5", filled_avg_price="150")
     assert (report.quantity, report.filled) == (Decimal("0.5"), Decimal("0.5"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
@@ -14,7 +16,7 @@ TIME = "2024-03-28T16:59:00.114612043Z"
 TS = 1_711_645_140_114_612_043
 
 
-def frame(*items: dict[str, object]) -> list[bytes]:
+def frame(*items: Mapping[str, object]) -> list[bytes]:
     return [msgspec.json.encode(items)]
 
 
