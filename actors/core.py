@@ -58,6 +58,7 @@ class CoreSettings(msgspec.Struct, frozen=True):
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
     limits: LimitSettings = LimitSettings()
+    orders: OrderSettings = OrderSettings()
 
     @property
     def costs(self) -> Costs:

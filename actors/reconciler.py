@@ -78,12 +78,10 @@ class Reconciler:
     def receive(self, message: object) -> None:
         if not isinstance(message, AccountReport):
             raise UnknownMessage(self, message)
-        differences = []
         if not self._seen:
             self._seen = True
-            differences += self._open(message)
-        differences += self._orders(message.orders)
-        differences += self._quantities(message)
+            self._open(message)
+        differences = self._quantities(message) + self._orders(message.orders)
         assert self.risk is not None
         self._context.tell(self.risk, message)
         if differences:
@@ -91,7 +89,7 @@ class Reconciler:
 
     # --------------------------------------------------------------------------------------- the start
 
-    def _open(self, report: AccountReport) -> list[str]:
+    def _open(self, report: AccountReport) -> None:
         """Take over what is in the account at the start."""
         invested = sum((p.quantity * p.average for p in report.positions), ZERO)
         opened = AccountOpened(report.number, report.cash, report.cash + invested, report.ts, self._context.input)
@@ -100,7 +98,6 @@ class Reconciler:
         self._context.tell(self.risk, opened)
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
-        differences: list[str] = []
         adopted: dict[str, Decimal] = {}
         for held in report.positions:
             filled = sum((order.side.sign * order.filled for name, order in named if name.symbol == held.symbol), ZERO)
@@ -108,7 +105,7 @@ class Reconciler:
                 (order.ts, name) for name, order in named if name[2:4] == (held.symbol, "entry") and order.filled
             ]
             if filled != held.quantity or not entries:
-                differences.append(f"a position of {held.quantity:f} {held.symbol} is not explained by orders of ours")
+                self._suspects[held.symbol] = (ZERO, held.quantity, 0)  # there is no order that could explain it yet
                 continue
             ts, name = max(entries)
             side = Side.LONG if held.quantity > 0 else Side.SHORT
@@ -119,7 +116,6 @@ class Reconciler:
             )
         for order in report.orders:
             self._adopt_order(order, adopted)
-        return differences
 
     def _adopt_order(self, order: OrderReport, adopted: dict[str, Decimal]) -> None:
         name = self._name(order)

@@ -96,11 +96,15 @@ def run(
         typer.Option("--feed", metavar="URL|tape:FILE", help="Market data; without it the mock exchange is started."),
     ] = None,
     venue: Annotated[
-        Venue | None, typer.Option("--venue", help="A venue's own data instead; fills are simulated all the same.")
+        Venue | None, typer.Option("--venue", help="A venue instead: alpaca with its paper orders; others: data only.")
     ] = None,
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address: a rehearsal.")
     ] = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearse", help="Start a mock exchange and trade there as at the venue: no account needed."),
+    ] = False,
     port: Annotated[int | None, typer.Option("--port", help="Of the dashboard; 0 takes a free one. [8080]")] = None,
     exchange_port: Annotated[
         int | None,
@@ -108,7 +112,8 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the mock exchange's market. [7]")] = None,
     speed: Annotated[
-        float | None, typer.Option("--speed", help="Venue seconds a second: of the mock exchange [10], of a tape [1].")
+        float | None,
+        typer.Option("--speed", help="Venue seconds a second: of the mock exchange [10], of a tape or --url [1]."),
     ] = None,
     symbols: Annotated[str | None, typer.Option("--symbols", metavar="A,B", help="What to trade.")] = None,
     strategy: StrategyOption = None,
@@ -123,13 +128,21 @@ def run(
         float | None, typer.Option("--duration", metavar="SECONDS", help="Stop by itself after so many real seconds.")
     ] = None,
     on_exit: Annotated[
-        OnExit, typer.Option("--on-exit", help="What becomes of open positions at the end: closed, or left open.")
-    ] = OnExit.FLATTEN,
+        OnExit | None,
+        typer.Option(
+            "--on-exit",
+            help="What becomes of open positions at the end. [flatten; at a broker it asks, or keeps them]",
+        ),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="At --venue alpaca: trade real money; asks for the account's number.")
+    ] = False,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the dashboard in a browser.")] = False,
     as_json: Json = False,
 ) -> None:
     """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080."""
     from service import logs, run as running_bot, settings, terminal
+    from service.options import RunOptions
 
     if duration is not None and not 0 < duration < float("inf"):
         raise UserError(f"--duration wants a number of seconds above 0, not {duration:g}")
@@ -151,16 +164,31 @@ def run(
         raise UserError("--venue and --feed exclude each other: choose one")
     if url is not None and venue is None:
         raise UserError("--url goes with --venue: name the venue that is spoken there")
-    options = running_bot.RunOptions(
+    if rehearse and (venue is not Venue.ALPACA or url is not None):
+        raise UserError("--rehearse goes with --venue alpaca, and without --url")
+    account = ""
+    if live:
+        if venue is not Venue.ALPACA or url is not None or rehearse:
+            raise UserError("--live goes with --venue alpaca alone: everything else is on paper anyway")
+        if not terminal.can_ask():
+            raise UserError("--live asks for the number of the account: start it on a terminal")
+        account = terminal.ask("REAL MONEY. Type the number of the account to trade in: ").strip()
+        if not account:
+            raise UserError("--live needs the number of the account: nothing was started")
+    options = RunOptions(
         feed=feed,
         venue=venue,
         url=url,
+        rehearse=rehearse,
         speed=speed or 1.0,
         symbols=wanted,
         strategy=strategy,
         record=record,
         duration_s=duration,
-        flatten_on_exit=on_exit is OnExit.FLATTEN,
+        on_exit=str(on_exit) if on_exit is not None else None,
+        ask=terminal.ask if terminal.can_ask() else None,
+        live=live,
+        account=account,
         open_browser=open_browser,
         data_dir=data_dir,
     )

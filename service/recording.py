@@ -24,13 +24,13 @@ class Recorder:
     a compressed one, so that a bot that is killed loses no more than what waits.
     """
 
-    def __init__(self, path: Path, settings: CoreSettings, strategy: str | None) -> None:
+    def __init__(self, path: Path, settings: CoreSettings, strategy: str | None, book: str = "") -> None:
         self.failed = ""  # why the recording stopped, if it did
         self.written = 0  # inputs that are in the file for certain
         self.lost = 0  # inputs that came after that
         self._path = path
         self._encode = msgspec.json.Encoder().encode_lines
-        first = SettingsRecorded(as_layer(settings), strategy, version("microbot"))
+        first = SettingsRecorded(as_layer(settings), strategy, version("microbot"), book)
         self._waiting: list[Input] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

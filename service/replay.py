@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 import msgspec
+from reactivex.internal import noop
 
 from actors.core import Core
 from actors.messages import Fact, PositionClosed, SignalRaised
+from pipeline.strategy import Strategy
 from service import strategies, tapes
 from service.errors import UserError
 from service.settings import Settings
@@ -129,15 +132,33 @@ def replay(
     loaded = strategies.load(strategy, settings.strategy)
     tapes.size(tape)  # a missing tape is said before a folder is made
     if out is None:
-        return _decide(tape, Core(settings.core, loaded), progress, say)
+        return _decide(tape, settings, loaded, noop, progress, say)
     with contextlib.closing(Decisions(out)) as decisions:
-        summary = _decide(tape, Core(settings.core, loaded, decisions.see), progress, say)
+        summary = _decide(tape, settings, loaded, decisions.see, progress, say)
         decisions.finish(summary)
     return summary
 
 
-def _decide(tape: Path, core: Core, progress: tapes.Progress, say: tapes.Say) -> dict[str, object]:
+def _decide(
+    tape: Path,
+    settings: Settings,
+    strategy: Strategy,
+    see: Callable[[Fact], None],
+    progress: tapes.Progress,
+    say: tapes.Say,
+) -> dict[str, object]:
+    recorded = tapes.recorded_settings(tape)
+    if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
+        core = Core(settings.core, strategy, see, book=recorded.book, broker=Nowhere(), style=settings.orders)
+    else:
+        core = Core(settings.core, strategy, see)
     for batch in tapes.read(tape, progress, say):
         core.run(batch)
     core.finish()
     return core.summary()
+
+
+class Nowhere:
+    """The broker of a replay: it takes every order, and sends none."""
+
+    def receive(self, message: object) -> None: ...

@@ -10,9 +10,8 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -20,58 +19,33 @@ import msgspec
 from loguru import logger
 
 from actors.core import Core, Input
-from actors.feeds.backoff import BackOff
 from actors.feeds.feed import FeedFailed
-from actors.feeds.tape import TapeFeed
-from actors.feeds.websocket import WebSocketFeed
 from actors.gate import Gate, Trouble
 from actors.journal import MemoryJournal
-from actors.messages import COMMANDS, Command, Fact, SessionStarted
-from actors.supervisor import ChildSpec, Supervisor
+from actors.messages import COMMANDS, AccountOpened, Command, Fact, SessionStarted
+from actors.orders import Report
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
-from pipeline.venues.dialect import Dialect
-from service import fact_log, running, strategies, tapes, venues
+from service import fact_log, running, strategies, venues
+from service.brokerage import Brokerage, address_of, at_broker, at_rest, still_open
 from service.children import ExchangeProcess, WebProcess
 from service.cost_guard import CostGuard
 from service.errors import UserError
+from service.hours import market_hours
+from service.options import Outcome, RunOptions
+from service.processes import Processes, Stopped
 from service.recording import Recorder
 from service.session import Session
 from service.settings import Settings
+from service.sources import Source, source_of
 from service.telemetry import Telemetry
 
-TAPE = "tape:"
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
 _TELEMETRY_S = 0.1  # real seconds
-_START_S = 15.0  # real seconds that another process may take until it listens
-
-
-class RunOptions(msgspec.Struct, frozen=True):
-    """What the command line says beyond the settings."""
-
-    feed: str | None = None  # ws://..., wss://... or tape:FILE; None starts the mock exchange
-    venue: venues.Venue | None = None  # a venue's own feed, instead of `feed`
-    url: str | None = None  # in place of the venue's own address
-    speed: float = 1.0  # of a tape
-    symbols: tuple[str, ...] = ()  # none: whatever the feed brings
-    strategy: str | None = None  # FILE.py:NAME
-    record: Path | None = None
-    duration_s: float | None = None
-    flatten_on_exit: bool = True
-    open_browser: bool = False
-    data_dir: Path = Path("data")
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How a session ended."""
-
-    summary: dict[str, object]
-    open_positions: tuple[str, ...]  # symbols left open
-    record: Path | None
-    record_failure: str = ""  # why the recording is not whole
-    failure: str = ""  # of the core, or of a feed that cannot go on; empty after an orderly stop
+_LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
+_BROKER_STOP_S = 1.5  # real seconds that requests on their way have
 
 
 def run(settings: Settings, options: RunOptions, say: Callable[[str], None]) -> Outcome:
@@ -91,10 +65,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-class _Stopped(Exception):
-    """Asked to stop while still starting."""
-
-
 class _Bot:
     """One session's parts, and the tasks that drive them."""
 
@@ -107,29 +77,41 @@ class _Bot:
         self._claimed = claimed
         self._failure = ""
         self._strategy = strategies.load(options.strategy, settings.strategy)
-        self._clock = VenueClock(settings.admission.max_skew_s)
+        # A rehearsal's venue cannot declare its rate: the venue that it plays has none.
+        rate = settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
+        self._clock = VenueClock(settings.admission.max_skew_s, rate)
+        if options.venue is not None:  # a real venue keeps the time that we keep
+            self._clock.expect(time.time_ns(), time.monotonic_ns())
         self._admission = Admission(settings.admission, self._clock, options.symbols)
+        self._brokerage: Brokerage | None = None
+        self._environment: Mapping[str, str] = os.environ
         self._random = Random(os.urandom(16))  # jitter of reconnects only: it decides nothing
 
     async def run(self) -> Outcome:
         """Start everything in order, wait, and stop it in reverse."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        self._is_done = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # not on Windows
                 self._loop.add_signal_handler(number, self._on_signal, number)
         try:
             return await self._run()
-        except _Stopped:  # before any input: the summary is that of a core that has heard nothing
+        except Stopped:  # before any input: the summary is that of a core that has heard nothing
             return Outcome(Core(self._settings.core, self._strategy).summary(), (), None, failure=self._failure)
 
     async def _run(self) -> Outcome:
         async with contextlib.AsyncExitStack() as stack:
+            self._processes = Processes(stack, self._stop, self._random, self._on_given_up)
+            if self._options.rehearse:
+                await self._prepare_rehearsal()
+            self._prepare_broker()
             recorder = self._start_recorder(stack)
-            feed_name, venue = await self._start_feed(stack)
-            self._start_core(stack, recorder, feed_name, venue)
-            await self._start_web(stack)
+            source = await self._start_feed()
+            self._start_core(stack, recorder, source)
+            await self._start_web()
             self._subscribe(stack)
+            self._start_broker()
             for task in (self._drive_clock(), self._drive_telemetry(recorder)):
                 self._start_task(stack, task)
             if self._options.duration_s is not None:
@@ -143,42 +125,24 @@ class _Bot:
 
     # ------------------------------------------------------------------------------------------------ starting
 
-    async def _start_feed(self, stack: contextlib.AsyncExitStack) -> tuple[str, str]:
-        """Make the feed; return its name and the venue's."""
-        options, settings = self._options, self._settings
-        monotonic = time.monotonic_ns
-        if options.feed is not None and options.feed.startswith(TAPE):
-            path = Path(options.feed.removeprefix(TAPE))
-            tapes.size(path)
-            warn = logger.bind(logger="microbot.feed", event="tape.cut").warning
-            batches = tapes.read(path, say=warn)
-            first = next(batches, [])  # a tape that cannot be read is said at once, not in the middle of a session
-            self._feed: WebSocketFeed | TapeFeed = TapeFeed(
-                _chain(first, batches), options.speed, self._clock, self._admission, monotonic
-            )
-            return f"{path} ({options.speed:g}x)", "tape"
-        url = options.feed
-        dialect: Callable[[], Dialect] | None = None
-        if options.venue is not None:
-            url, dialect = venues.connection(options.venue, options.url, options.symbols, os.environ)
-        elif url is None:
-            url = await self._start_exchange(stack)
-        elif not url.startswith(("ws://", "wss://")):
-            raise UserError(f"--feed wants ws://..., wss://... or tape:FILE, not {url!r}")
-        else:
-            venues.check_address("--feed", url, url, "ws://127.0.0.1:8765")
-        self._feed = WebSocketFeed(
-            url, settings.feed, self._clock, self._admission, monotonic, self._random, options.symbols, dialect
+    async def _start_feed(self) -> Source:
+        """Make the feed, with an exchange to feed it if there is no other."""
+        options = self._options
+        url = await self._start_exchange() if options.feed is None and options.venue is None else options.feed
+        source = source_of(
+            self._settings.feed, options, url, self._environment, self._clock, self._admission, self._random
         )
-        return self._feed.name, options.venue or ("mock exchange" if options.feed is None else "feed")
+        self._feed = source.feed
+        return source
 
     def _start_recorder(self, stack: contextlib.AsyncExitStack) -> Recorder | None:
         if self._options.record is None:
             return None
-        recorder = Recorder(self._options.record, self._settings.core, self._options.strategy)
+        book = self._brokerage.book if self._brokerage is not None else ""
+        recorder = Recorder(self._options.record, self._settings.core, self._options.strategy, book)
 
         def close(kind: type[BaseException] | None, *_: object) -> None:
-            if kind in (UserError, _Stopped):  # while we start: there is nothing to replay, and the name stays free
+            if kind in (UserError, Stopped):  # while we start: there is nothing to replay, and the name stays free
                 recorder.discard()
             else:
                 recorder.close()
@@ -186,47 +150,101 @@ class _Bot:
         stack.push(close)
         return recorder
 
-    def _start_core(self, stack: contextlib.AsyncExitStack, recorder: Recorder | None, feed: str, venue: str) -> None:
+    def _start_core(self, stack: contextlib.AsyncExitStack, recorder: Recorder | None, source: Source) -> None:
         settings = self._settings
         facts: list[Fact] = []
         debug = "DEBUG" in (settings.log.level, settings.log.file_level)
-        core = Core(settings.core, self._strategy, facts.append, debug=debug)
-        self._gate = Gate(MemoryJournal(), None, self._on_trouble, settings.gate)
+        brokerage = self._brokerage
+        if brokerage is None:
+            core = Core(settings.core, self._strategy, facts.append, debug=debug)
+        else:
+            core = Core(
+                settings.core,
+                self._strategy,
+                facts.append,
+                book=brokerage.book,
+                debug=debug,
+                broker=brokerage.outbox,
+                style=settings.orders,
+            )
+        broker = brokerage.broker if brokerage is not None else None
+        if broker is not None:
+            stack.callback(broker.stop, _BROKER_STOP_S)  # after the gate, which may still let something out
+        self._gate = Gate(MemoryJournal(), broker, self._on_trouble, settings.gate)
         self._gate.start()
         stack.callback(self._gate.stop)
         self._session_started = SessionStarted(
             session=time.strftime("%Y-%m-%d %H:%M:%S"),
             strategy=self._strategy.name,
-            feed=feed,
-            venue=venue,
+            feed=source.name,
+            venue=source.venue,
             symbols=self._options.symbols or (settings.exchange.symbols if self._options.feed is None else ()),
-            paper=True,
+            paper=not self._options.live,
             started_ts=time.time_ns(),
             settings=msgspec.to_builtins(settings.core),
         )
         self._telemetry = Telemetry(core, self._session_started, settings.strategy.time_stop_seconds)
         self._session = Session(
-            core, facts, self._gate, recorder, self._telemetry.gather, (fact_log.see, self._telemetry.see)
+            core,
+            facts,
+            self._gate,
+            recorder,
+            self._telemetry.gather,
+            (fact_log.see, self._telemetry.see, self._see),
+            brokerage.outbox if brokerage is not None else None,
         )
         logger.bind(
             logger="microbot.service",
             event="session.started",
             version=version("microbot"),
             strategy=self._strategy.name,
-            feed=feed,
+            feed=source.name,
             settings=self._session_started.settings,
-        ).info(f"session started: {self._strategy.name} on {feed}")
+        ).info(f"session started: {self._strategy.name} on {source.name}")
 
-    async def _start_exchange(self, stack: contextlib.AsyncExitStack) -> str:
+    async def _prepare_rehearsal(self) -> None:
+        """Start a mock exchange, and trade there as if it were the venue, with its keys."""
+        url = (await self._start_exchange()).replace("ws:", "http:", 1)
+        key, _, secret = self._settings.exchange.keys[0].partition(":")
+        self._environment = {venues.KEY: key, venues.SECRET: secret}
+        symbols = self._options.symbols or self._settings.exchange.symbols
+        self._options = msgspec.structs.replace(self._options, url=url, symbols=symbols)
+
+    def _prepare_broker(self) -> None:
+        """Make the broker, if there is to be a real one; it is started last, when its reports can be heard."""
+        options = self._options
+        if options.venue is not venues.Venue.ALPACA:
+            return
+        self._settings = at_broker(self._settings)
+        self._brokerage = Brokerage(
+            address_of(options.url, live=options.live),
+            self._environment,
+            self._settings.broker,
+            options.symbols,
+            options.data_dir,
+            self._on_reports,
+            self._venue_now,
+            self._random,
+        )
+
+    def _start_broker(self) -> None:
+        if self._brokerage is None:
+            return
+        calendar = self._settings.hours.wanted(real=self._options.url is None)
+        if calendar is not None:
+            self._take([market_hours(calendar, time.time_ns())])
+        self._brokerage.broker.start()
+
+    async def _start_exchange(self) -> str:
         exchange = ExchangeProcess(self._settings.exchange, self._venue_now)
-        await self._supervise(stack, "exchange", exchange)
+        await self._processes.start("exchange", exchange)
         if exchange.refused:
             raise UserError(f"the mock exchange cannot start: {exchange.refused}")
         return exchange.url
 
-    async def _start_web(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_web(self) -> None:
         web = self._web = WebProcess(self._settings.web, self._on_command, self._tell_history)
-        await self._supervise(stack, "web", web)
+        await self._processes.start("web", web)
         if web.refused:
             raise UserError(f"the dashboard cannot start: {web.refused}")
         host = self._settings.web.host
@@ -235,30 +253,6 @@ class _Bot:
         self._say(f"dashboard: {url}")
         if self._options.open_browser:
             webbrowser.open(url)
-
-    async def _supervise(
-        self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | WebProcess
-    ) -> None:
-        """Start a child under supervision, and wait until it listens, says why it cannot, or we are to stop."""
-
-        async def run() -> str:
-            reason = await child.run()
-            if child.refused:
-                await self._stop.wait()  # it never listened, and never will: starting fails with its own words
-            return reason
-
-        back_off = BackOff(0.2, 5.0, self._random)
-        supervisor = Supervisor(ChildSpec(name, run), back_off, time.monotonic, self._on_given_up)
-        supervisor.start()
-        stack.push_async_callback(supervisor.stop)
-        waits = [self._loop.create_task(event.wait()) for event in (child.listening, self._stop)]
-        await asyncio.wait(waits, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        if self._stop.is_set():
-            raise _Stopped
-        if not child.listening.is_set():
-            child.refused = "it did not start"
 
     def _subscribe(self, stack: contextlib.AsyncExitStack) -> None:
         subscription = self._feed.subscribe(self._take, self._on_feed_error, self._on_feed_end)
@@ -276,11 +270,14 @@ class _Bot:
 
     # ----------------------------------------------------------------------------------------------- the inputs
 
-    def _take(self, inputs: list[Input]) -> None:
+    def _take(self, inputs: Sequence[Input]) -> None:
         if not self._ended:  # what still comes while the parts are taken down is of no session
             self._session.take(inputs)
+            if self._done is not None and self._done():
+                self._is_done.set()
 
     _ended = False
+    _done: Callable[[], bool] | None = None  # what is waited for at the end
 
     def _venue_now(self) -> int:
         return self._clock.now(time.monotonic_ns()) or 0
@@ -295,6 +292,16 @@ class _Bot:
             f"COMMAND {command.name}"
         )
         self._take([msgspec.structs.replace(command, ts=self._venue_now(), source=command.source or "dashboard")])
+
+    def _on_reports(self, reports: list[Report]) -> None:
+        """Hear the broker, on its thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the next start reads the account anew
+            self._loop.call_soon_threadsafe(self._take, reports)
+
+    def _see(self, fact: Fact) -> None:
+        """Look at the account that was found: real money is only traded in the one that was meant."""
+        if isinstance(fact, AccountOpened) and self._options.live and fact.number != self._options.account:
+            self._fail(f"the keys are of the account {fact.number}, not of {self._options.account}: nothing is traded")
 
     async def _drive_clock(self) -> None:
         """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
@@ -314,6 +321,10 @@ class _Bot:
                 "web_bytes": self._web.waiting,
                 "web_dropped": self._web.dropped,
             }
+            if self._brokerage is not None:
+                self._telemetry.queues |= {
+                    f"broker_{name}": count for name, count in self._brokerage.broker.counts.items() if count
+                }
             for message in self._telemetry.messages():
                 self._web.tell(message)
             cost_guard.look()
@@ -376,8 +387,11 @@ class _Bot:
     async def _end(self, recorder: Recorder | None) -> Outcome:
         """Flatten or keep, tell the dashboard the last of it, and sum up."""
         core = self._session.core
-        if self._options.flatten_on_exit and core.positions.open and not self._failure.startswith("the core failed"):
-            self._take([Command("flatten", self._venue_now(), "shutdown")])
+        if not self._failure.startswith("the core failed"):
+            if self._brokerage is not None:
+                await self._leave_broker(core)
+            elif self._options.on_exit != "keep" and core.positions.open:
+                self._take([Command("flatten", self._venue_now(), "shutdown")])
         self._ended = True
         core.finish()
         for message in self._telemetry.messages():
@@ -391,9 +405,19 @@ class _Bot:
             recorder.close()
             if recorder.failed:
                 cut_short = f"{recorder.failed} ({recorder.lost:,} inputs are not in it)"
-        return Outcome(summary, tuple(core.positions.open), self._options.record, cut_short, self._failure)
+        left = still_open(core) if self._brokerage is not None else tuple(core.positions.open)
+        return Outcome(summary, left, self._options.record, cut_short, self._failure)
 
-
-def _chain(first: list[Input], rest: Any) -> Any:
-    yield first
-    yield from rest
+    async def _leave_broker(self, core: Core) -> None:
+        """Take working orders back, close the positions if that is wanted, and wait a while for the venue to do it."""
+        wish = self._options.on_exit
+        if wish is None and core.positions.open and self._options.ask is not None:
+            question = f"{'; '.join(still_open(core))}: flatten or keep? [keep] "
+            answer = await asyncio.to_thread(self._options.ask, question)
+            wish = "flatten" if answer.strip().lower() in ("f", "flatten") else "keep"
+        flatten = wish == "flatten"
+        self._take([Command("flatten" if flatten else "reduce", self._venue_now(), "shutdown")])
+        self._done = lambda: at_rest(core) and not (flatten and core.positions.open)
+        if not self._done():
+            with contextlib.suppress(TimeoutError):  # what is not done by then is told
+                await asyncio.wait_for(self._is_done.wait(), _LEAVE_S)

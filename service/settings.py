@@ -15,16 +15,19 @@ import msgspec
 import msgspec.inspect
 from msgspec import Meta
 
+from actors.brokers.alpaca.settings import BrokerSettings
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import CoreSettings
 from actors.feeds.websocket import FeedSettings
 from actors.gate import GateSettings
 from actors.limits import LimitSettings
+from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings
 from service.errors import UserError
+from service.hours import HoursSettings
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
@@ -55,9 +58,12 @@ class Settings(msgspec.Struct, frozen=True):
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
     limits: LimitSettings = LimitSettings()
+    orders: OrderSettings = OrderSettings()
     admission: AdmissionSettings = AdmissionSettings()
     feed: FeedSettings = FeedSettings()
     gate: GateSettings = GateSettings()
+    broker: BrokerSettings = BrokerSettings()
+    hours: HoursSettings = HoursSettings()
     web: WebSettings = WebSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     log: LogSettings = LogSettings()
@@ -65,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def core(self) -> CoreSettings:
         """The sections that decisions depend on."""
-        return CoreSettings(self.strategy, self.risk, self.execution, self.limits)
+        return CoreSettings(self.strategy, self.risk, self.execution, self.limits, self.orders)
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -73,9 +79,12 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "risk": RiskSettings,
     "execution": ExecutionSettings,
     "limits": LimitSettings,
+    "orders": OrderSettings,
     "admission": AdmissionSettings,
     "feed": FeedSettings,
     "gate": GateSettings,
+    "broker": BrokerSettings,
+    "hours": HoursSettings,
     "web": WebSettings,
     "exchange": ExchangeSettings,
     "log": LogSettings,

@@ -36,6 +36,7 @@ class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="t
     settings: Layer
     strategy: str | None = None  # FILE.py:NAME, where it was not the default
     version: str = ""
+    book: str = ""  # what order ids begin with at a broker outside; empty where fills were simulated
 
 
 _EVENTS: JsonLines[Input] = JsonLines(Input)  # whatever may be fed is recorded, and comes back

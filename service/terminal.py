@@ -12,8 +12,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
+from service.options import Outcome
 from service.replay import summary_json
-from service.run import Outcome
 from service.visible import visible, visible_json
 
 _MONEY = {"total_pnl", "daily_pnl", "equity", "max_drawdown", "current_drawdown"}
@@ -56,6 +56,17 @@ def _shown(name: str, value: object) -> str:
     if name in _PERCENT and isinstance(value, float):
         return f"{value:.2%}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def can_ask() -> bool:
+    """Whether a person sits at the terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> str:
+    """Put a question to the person at the terminal; an empty answer where there is none."""
+    print(visible(question), end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()
 
 
 def say(sentence: str) -> None:

@@ -13,6 +13,7 @@ from bench.children import tell
 from bench.processes.feeder import ANY_TIME
 from bench.processes.probe import Probe, ReceiverSpec
 from service import logs, run as service_run, settings
+from service.options import RunOptions
 
 
 def main(arguments: str) -> None:
@@ -35,7 +36,7 @@ def main(arguments: str) -> None:
 
     service_run.Core = ProbedCore  # type: ignore[attr-defined]  # it has no seam for a core that is watched
     logs.configure(effective.log)
-    service_run.run(effective, service_run.RunOptions(feed=spec.url, data_dir=folder / "data"), say)
+    service_run.run(effective, RunOptions(feed=spec.url, data_dir=folder / "data"), say)
 
 
 if __name__ == "__main__":

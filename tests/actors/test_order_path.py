@@ -382,8 +382,10 @@ def test_a_position_that_is_not_ours_halts_at_the_start_and_is_left_alone() -> N
     desk = Desk(opened=False)
     desk.session.feed(account(1, HeldAtVenue("B", D(7), D(50))))
     assert desk.session.core.risk.state is TradingState.HALTED
-    assert "7 B" in desk.session.core.risk.state_reason
+    assert "B: the account holds 7, the book 0" in desk.session.core.risk.state_reason
     assert desk.orders == []
+    desk.session.feed(account(2, HeldAtVenue("B", D(7), D(50))), account(30, HeldAtVenue("B", D(7), D(50))))
+    assert desk.session.states == ["HALTED"]  # said once
 
 
 def test_a_difference_that_lasts_halts_and_one_that_passes_does_not() -> None:

@@ -18,7 +18,8 @@ from actors.core import Core, Input
 from actors.journal import MemoryJournal
 from actors.messages import Fact
 from mock_exchange.market import tape
-from service import cli, logs, run, terminal
+from service import cli, logs, processes, run, terminal
+from service.options import Outcome, RunOptions
 from service.recording import Recorder
 from service.settings import load
 from tests.support.live import Bot, a_venue, alive, loguru_restored, microbot, stay, wait_until
@@ -337,12 +338,12 @@ def test_an_option_that_cannot_be_read_is_exit_code_2(
 # ------------------------------------------------------------------------------------------- what fails on the inside
 
 
-def run_a_tape(folder: Path, record: Path | None = None) -> run.Outcome:
+def run_a_tape(folder: Path, record: Path | None = None) -> Outcome:
     """Play a tape through the command's own wiring, in this process."""
     write_tape(folder / "tape.jsonl", 60)
     assignments = ["web.port=0", f"log.dir='{folder / 'logs'}'", LATE, *EAGER]
     feed = f"tape:{folder / 'tape.jsonl'}"
-    options = run.RunOptions(feed=feed, speed=100.0, record=record, data_dir=folder / "data")
+    options = RunOptions(feed=feed, speed=100.0, record=record, data_dir=folder / "data")
     with loguru_restored():
         settings = load(assignments=assignments, environment={})
         logs.configure(settings.log)
@@ -414,7 +415,7 @@ def test_the_last_words_of_a_session_name_what_a_full_disk_kept_from_the_recordi
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def last_words(failure: str) -> str:
-        terminal.print_outcome(run.Outcome({"failed": {}}, (), Path("r.jsonl"), failure), tmp_path / "log")
+        terminal.print_outcome(Outcome({"failed": {}}, (), Path("r.jsonl"), failure), tmp_path / "log")
         return capsys.readouterr().err
 
     assert "recorded: r.jsonl" in last_words("")
@@ -480,7 +481,7 @@ def test_a_web_process_that_never_listens_is_given_up_in_a_sentence(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
     monkeypatch.setattr(run, "WebProcess", Mute)
-    monkeypatch.setattr(run, "_START_S", 0.01)
+    monkeypatch.setattr(processes, "_START_S", 0.01)
     assert "dashboard" in refusal(capsys, "--port", "0")
 
 

@@ -402,9 +402,9 @@ class Bot:
         return summary
 
 
-def wait_until(true: Callable[[], bool]) -> None:
+def wait_until(true: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
     """Ask again and again, where nobody tells."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)

@@ -88,8 +88,9 @@ class AlpacaBroker:
 
     It works while the bot's loop is stuck. `on_report` is called on the broker's thread. What the core decides is not
     decided here: an effect is tried once (again only where the venue has certainly not taken it), within
-    `request_timeout_s`, and its fate is told as it is, also where it is not known. `now` gives venue time in ns, for
-    reports that carry none. Of an order that is not ours, only the account's next report tells, and it comes soon.
+    `request_timeout_s`, and its fate is told as it is, also where it is not known. `now` gives venue time in ns (0
+    as long as it is not known), for reports that carry none. Of an order that is not ours, only the account's next
+    report tells, and it comes soon.
     """
 
     def __init__(
@@ -565,7 +566,7 @@ class AlpacaBroker:
         never gets quiet, the last reading is told; whoever compares it with orders under way has to wait for those.
         """
         for _ in range(READINGS):
-            ts = self._now()
+            ts = self._now() or await self._venue_time()
             positions = tuple(map(words.held, await self._all("/v2/positions", words.PositionBody)))
             orders = await self._open_orders()
             now_open = frozenset((order.venue_id, order.filled) for order in orders)
@@ -580,6 +581,10 @@ class AlpacaBroker:
         body = await self._account_body(positions)
         history = () if self._had_history else await self._history()
         return words.account_report(body, ts, positions, orders, history)
+
+    async def _venue_time(self) -> int:
+        """Ask for the time, while the market data has not told it: what is adopted at the start is timed from here."""
+        return words.decode(await self._ask("/v2/clock") or b"", words.ClockBody).ts
 
     async def _account_body(self, positions: tuple[HeldAtVenue, ...]) -> words.AccountBody:
         """Read the account itself; not as often as the rest, since the venue counts our requests."""

@@ -101,6 +101,20 @@ class AssetBody(msgspec.Struct, frozen=True, gc=False):
     fractionable: bool = False
 
 
+class ClockBody(msgspec.Struct, frozen=True, gc=False):
+    """What time it is at the venue."""
+
+    timestamp: str
+
+    @property
+    def ts(self) -> int:
+        """The same in ns. Raises Unreadable."""
+        ts = nanoseconds(self.timestamp)
+        if ts is None:
+            raise Unreadable("a clock without a time")
+        return ts
+
+
 class ErrorBody(msgspec.Struct, frozen=True, gc=False):
     """Why a request was refused."""
 

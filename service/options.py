@@ -1,0 +1,40 @@
+"""What a session is started with, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from service.venues import Venue
+
+
+class RunOptions(msgspec.Struct, frozen=True):
+    """What the command line says beyond the settings."""
+
+    feed: str | None = None  # ws://..., wss://... or tape:FILE; None starts the mock exchange
+    venue: Venue | None = None  # a venue's own feed, instead of `feed`
+    url: str | None = None  # in place of the venue's own address
+    rehearse: bool = False  # start a mock exchange, and use it in the venue's place
+    speed: float = 1.0  # of a tape
+    symbols: tuple[str, ...] = ()  # none: whatever the feed brings
+    strategy: str | None = None  # FILE.py:NAME
+    record: Path | None = None
+    duration_s: float | None = None
+    on_exit: str | None = None  # "flatten" or "keep"; None: flatten what is simulated, ask or keep at a broker
+    ask: Callable[[str], str] | None = None  # puts a question to the person at the terminal, if there is one
+    live: bool = False  # real money
+    account: str = ""  # the number of the account that real money is in, as it was typed
+    open_browser: bool = False
+    data_dir: Path = Path("data")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a session ended."""
+
+    summary: dict[str, object]
+    open_positions: tuple[str, ...]  # symbols left open
+    record: Path | None
+    record_failure: str = ""  # why the recording is not whole
+    failure: str = ""  # of the core, or of a feed that cannot go on; empty after an orderly stop

@@ -1,0 +1,100 @@
+"""The mock exchange as a process of its own, and what its account says over REST."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+from typing import Any, Self
+
+from tests.support.live import PATIENCE_S, ROOT, environment, wait_until
+
+KEY, SECRET = "MOCK-KEY", "MOCK-SECRET"
+KEYS = {"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET}
+
+
+class ExchangeServer:
+    """`python -m mock_exchange` on a free port, until the block ends."""
+
+    def __init__(self, *options: object) -> None:
+        command = [sys.executable, "-m", "mock_exchange", "--port", "0", "--stop-on-stdin-eof", *map(str, options)]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        self.port = int(next(word for word in line.split() if word.startswith("ws://")).rstrip("/").rpartition(":")[2])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._drains = [
+            threading.Thread(target=pipe.read, daemon=True)
+            for pipe in (self.process.stdout, self.process.stderr)
+            if pipe is not None
+        ]
+        for drain in self._drains:
+            drain.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(PATIENCE_S)
+        finally:
+            self.process.kill()
+            for drain in self._drains:
+                drain.join(PATIENCE_S)
+            for pipe in (self.process.stdout, self.process.stderr):
+                assert pipe is not None
+                pipe.close()
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Make a REST call with the default account's keys, and return what was answered."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        headers = {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET, "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            assert answer.status < 300, (method, path, answer.status, text)
+            return json.loads(text) if text else None
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        return self.call("GET", path)
+
+    @property
+    def positions(self) -> dict[str, str]:
+        """Shares held, by symbol, negative for a short position."""
+        return {p["symbol"]: p["qty"] for p in self.get("/v2/positions")}
+
+    @property
+    def open_orders(self) -> list[dict[str, Any]]:
+        orders: list[dict[str, Any]] = self.get("/v2/orders?status=open&limit=500")
+        return orders
+
+    @property
+    def orders(self) -> list[dict[str, Any]]:
+        """Every order of the account, oldest first."""
+        found: dict[str, dict[str, Any]] = {}
+        until = ""
+        while page := self.get(f"/v2/orders?status=all&limit=500&direction=desc{until}"):
+            new = [order for order in page if order["id"] not in found]
+            if not new:
+                break
+            found |= {order["id"]: order for order in new}
+            until = f"&until={new[-1]['submitted_at']}"
+        return sorted(found.values(), key=lambda order: order["submitted_at"])
+
+    def until_flat(self) -> None:
+        wait_until(lambda: not self.positions)
