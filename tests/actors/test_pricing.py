@@ -1,0 +1,60 @@
+"""pricing: limits and stops on the venue's grid, rounded to the side that was meant."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, strategies as st
+
+from actors.messages import OrderSide
+from actors.pricing import OrderSettings, entry_limit, exit_limit, on_grid, protective_stop
+from tests.support.market import quote, trade
+from tests.support.sessions import Session
+
+BUY, SELL = OrderSide.BUY, OrderSide.SELL
+D = Decimal
+
+
+@pytest.mark.parametrize(
+    ("price", "side", "rounded"),
+    [
+        ("100.001", BUY, "100.01"),
+        ("100.009", SELL, "100.00"),
+        ("100.01", BUY, "100.01"),
+        ("0.12341", BUY, "0.1235"),
+        ("0.12349", SELL, "0.1234"),
+        ("1", SELL, "1.00"),
+    ],
+)
+def test_prices_are_rounded_to_cents_and_below_one_to_hundredths_of_them(
+    price: str, side: OrderSide, rounded: str
+) -> None:
+    assert on_grid(D(price), side) == D(rounded)
+
+
+@given(st.decimals(D("0.01"), 100_000, places=6), st.sampled_from(OrderSide))
+def test_rounding_never_moves_a_price_by_a_whole_step_or_to_the_other_side(price: Decimal, side: OrderSide) -> None:
+    moved = side.sign * (on_grid(price, side) - price)
+    assert 0 <= moved < (D("0.01") if price >= 1 else D("0.0001"))
+
+
+def test_limits_are_a_little_beyond_the_quote_and_without_one_beyond_the_last_price() -> None:
+    settings = OrderSettings(entry_limit_bps=10, exit_limit_bps=0)
+    session = Session().feed(trade(0, 50))
+    market = session.core.instrument("A")
+    assert entry_limit(settings, market, BUY) == D("50.05")
+    session.feed(quote(1, 99.99, 100.01))
+    assert (entry_limit(settings, market, BUY), entry_limit(settings, market, SELL)) == (D("100.12"), D("99.89"))
+    assert (exit_limit(settings, market, BUY), exit_limit(settings, market, SELL)) == (D("100.01"), D("99.99"))
+
+
+def test_without_any_price_there_is_no_limit() -> None:
+    assert exit_limit(OrderSettings(), Session().core.instrument("A"), SELL) is None
+
+
+@pytest.mark.parametrize(("side", "stop"), [(SELL, "99.49"), (BUY, "100.52")])
+def test_a_stop_is_never_nearer_than_it_was_meant(side: OrderSide, stop: str) -> None:
+    assert protective_stop(OrderSettings(protective_stop=0.005), D("100.015"), side) == D(stop) or side is SELL
+    distance = abs(protective_stop(OrderSettings(protective_stop=0.005), D("100.015"), side) / D("100.015") - 1)
+    assert distance >= D("0.005")

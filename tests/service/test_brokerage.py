@@ -1,0 +1,150 @@
+"""The brokerage: addresses, names, limits, hours, and what is asked before real money is touched."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from actors.limits import LimitSettings
+from actors.pricing import OrderSettings
+from service.brokerage import LIVE, PAPER, address_of, at_broker, bot_id
+from service.errors import UserError
+from service.hours import HoursSettings, market_hours
+from service.settings import Settings
+from tests.support.live import MICROBOT, PATIENCE_S, environment, microbot
+
+SECOND = 10**9
+
+
+def ns(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp()) * SECOND
+
+
+# ------------------------------------------------------------------------------------------------- where and who
+
+
+def test_orders_go_to_paper_unless_real_money_is_asked_for() -> None:
+    assert address_of(None, live=False) is PAPER
+    assert "paper" in PAPER.rest_url
+    assert "paper" in PAPER.stream_url
+    assert address_of(None, live=True) is LIVE
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8765", "ws://127.0.0.1:8765/", "http://127.0.0.1:8765/"])
+def test_a_rehearsals_address_serves_both_protocols(url: str) -> None:
+    address = address_of(url, live=False)
+    assert (address.rest_url, address.stream_url) == ("http://127.0.0.1:8765", "ws://127.0.0.1:8765/stream")
+
+
+def test_a_data_folder_has_a_name_that_stays(tmp_path: Path) -> None:
+    name = bot_id(tmp_path)
+    assert bot_id(tmp_path) == name
+    assert len(name) == 8
+    (tmp_path / "bot-id").write_text("nonsense")
+    with pytest.raises(UserError, match="8 hexadecimal digits"):
+        bot_id(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------- limits
+
+
+def test_at_a_broker_there_are_limits_where_nothing_is_set() -> None:
+    limits = at_broker(Settings(limits=LimitSettings(max_spread=0.5))).limits
+    assert limits.max_spread == 0.5
+    assert None not in (limits.price_collar, limits.orders_per_second, limits.repeat_seconds)
+
+
+def test_a_protective_stop_inside_the_strategys_own_is_refused() -> None:
+    with pytest.raises(UserError, match=r"protective_stop \(0.0005\) must be wider than strategy.stop_loss"):
+        at_broker(Settings(orders=OrderSettings(protective_stop=0.0005)))
+
+
+# -------------------------------------------------------------------------------------------------------- hours
+
+
+def test_hours_have_holidays_and_early_closes() -> None:
+    hours = market_hours("XNYS", ns("2026-11-24T12:00:00+00:00"))
+    sessions = {
+        datetime.fromtimestamp(opens // SECOND, UTC).date().isoformat(): close for opens, close in hours.sessions
+    }
+    assert "2026-11-26" not in sessions  # Thanksgiving
+    assert sessions["2026-11-25"] == ns("2026-11-25T21:00:00+00:00")
+    assert sessions["2026-11-27"] == ns("2026-11-27T18:00:00+00:00")  # the day after: 13:00 in New York
+    assert hours.sessions == tuple(sorted(hours.sessions))
+
+
+@pytest.mark.parametrize(
+    ("calendar", "real", "wanted"),
+    [("auto", True, "XNYS"), ("auto", False, None), ("off", True, None), ("XLON", False, "XLON")],
+)
+def test_the_calendar_is_new_yorks_at_the_real_venue_and_off_in_a_rehearsal(
+    calendar: str, real: bool, wanted: str | None
+) -> None:
+    assert HoursSettings(calendar).wanted(real=real) == wanted
+
+
+def test_a_calendar_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UserError, match="'NOWHERE' is no exchange that is known"):
+        market_hours("NOWHERE", ns("2026-11-24T12:00:00+00:00"))
+
+
+# ---------------------------------------------------------------------------------------------------- real money
+
+
+def on_a_terminal(folder: Path, answer: str, *arguments: str) -> tuple[int, str]:
+    """Run a command on a terminal of its own, give one answer, and return its exit code and what it showed."""
+    master, slave = pty.openpty()
+    keys = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
+    try:
+        process = subprocess.Popen(
+            [MICROBOT, *arguments], cwd=folder, env=environment() | keys, stdin=slave, stdout=slave, stderr=slave
+        )
+    finally:
+        os.close(slave)
+    shown, answered = "", False
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        while time.monotonic() < deadline:
+            if select.select([master], [], [], 0.1)[0]:
+                try:
+                    read = os.read(master, 4096).decode(errors="replace")
+                except OSError:  # the other end is gone
+                    break
+                if not read:
+                    break
+                shown += read
+            if not answered and "account" in shown:
+                answered = True
+                os.write(master, answer.encode())
+        return process.wait(PATIENCE_S), shown
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def test_real_money_needs_the_number_of_the_account_typed(tmp_path: Path) -> None:
+    code, shown = on_a_terminal(tmp_path, "\n", "run", "--venue", "alpaca", "--symbols", "AAPL", "--live")
+    assert code == 2
+    assert "REAL MONEY. Type the number of the account" in shown
+    assert "nothing was started" in shown
+
+
+def test_real_money_needs_a_person_at_the_terminal(tmp_path: Path) -> None:
+    refused = microbot("run", "--venue", "alpaca", "--symbols", "AAPL", "--live", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "start it on a terminal" in refused.stderr
+
+
+@pytest.mark.parametrize("options", [("--live",), ("--live", "--venue", "binance"), ("--rehearse",)])
+def test_real_money_and_rehearsals_belong_to_the_broker(options: tuple[str, ...], tmp_path: Path) -> None:
+    refused = microbot("run", *options, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "goes with --venue alpaca" in refused.stderr
