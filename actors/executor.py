@@ -94,7 +94,7 @@ class Executor:
         self._style = style
         self._guards: dict[str, abc.DisposableBase] = {}
         self._attempts: dict[str, int] = {}  # orders by cause, so that a second attempt has an id of its own
-        self._wishes: dict[str, Wish] = {}
+        self.wishes: dict[str, Wish] = {}
         self._refused: dict[str, int] = {}  # orders of a position that the venue refused in a row, by symbol
         self.blotter = Blotter()
         self.broker: Actor | None = None
@@ -155,9 +155,9 @@ class Executor:
     def _wish(self, symbol: str, reason: str) -> None:
         if symbol not in self._positions.open:
             return
-        wish = self._wishes.get(symbol)
+        wish = self.wishes.get(symbol)
         if wish is None:
-            wish = self._wishes[symbol] = Wish(reason)
+            wish = self.wishes[symbol] = Wish(reason)
         if reason in AT_ONCE:
             self._hasten(symbol, wish, reason)
         self._pursue(symbol)
@@ -191,12 +191,12 @@ class Executor:
         position = self._positions.open.get(symbol)
         working = self.blotter.of(symbol)
         if position is None:
-            self._wishes.pop(symbol, None)
+            self.wishes.pop(symbol, None)
             self._refused.pop(symbol, None)
             for entry in working:
                 if entry.order.leg != "entry":
                     self._cancel(entry)  # there is nothing left for it to close
-        elif (wish := self._wishes.get(symbol)) is not None:
+        elif (wish := self.wishes.get(symbol)) is not None:
             exits = [entry for entry in working if entry.order.leg == "exit"]
             others = [entry for entry in working if entry.order.leg != "exit"]
             for entry in others:
@@ -403,7 +403,7 @@ class Executor:
         first_s = self._style.retry_s if self._style is not None else 1.0
         wait_s = min(first_s * 2 ** (refusals - 1), _MOST_RETRY_S)
         self._context.wake(self, Retry(symbol), self._context.now + round(wait_s * SECOND))
-        wish = self._wishes.get(symbol)
+        wish = self.wishes.get(symbol)
         if wish is not None:
             wish.at_once = True
         elif refusals >= STOP_TRIES:
