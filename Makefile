@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run rehearse test check bench format lock clean
+.PHONY: help run rehearse sim test check bench format lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -35,6 +35,9 @@ check: $(VENV)/installed-test ## Run what needs no test: lint, format, types, im
 
 rehearse: $(VENV)/installed-run ## Trade at a mock exchange that speaks Alpaca, orders and all; ARGS="--seed 3 --record FILE".
 	@exec $(BIN)/microbot run --venue alpaca --rehearse $(ARGS)
+
+sim: $(VENV)/installed-run ## Simulate five minutes with faults: SEED=7; ARGS="--seeds 100" runs as many.
+	@exec $(BIN)/python -m simulation --seed $(or $(SEED),1) $(ARGS)
 
 bench: $(VENV)/installed-run ## Measure; ARGS="--help" lists the options.
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -28,7 +28,7 @@ from actors.orders import OVER, CancelRefused, OrderEvent, OrderMissing, OrderRe
 from actors.positions import Fill, Position, Positions
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
 from actors.reconciler import AdoptOrder, LookAfter
-from actors.risk import CancelEntries, CloseAll, Enter, Mismatch, OrderOver
+from actors.risk import CancelEntries, CloseAll, Enter, OrderOver
 from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
 
@@ -332,8 +332,7 @@ class Executor:
     def _on_report(self, report: OrderReport) -> None:
         entry = self.blotter.get(report.order)
         if entry is None:
-            self._tell_risk(Mismatch((f"order {report.order or report.venue_id} of {report.symbol} is not ours",)))
-            return
+            return  # of an earlier run, or nobody's: the account's next report tells, and the reconciler judges
         before, filled = entry.status, entry.filled
         execution = self.blotter.execution(entry, report)
         if execution is not None:
@@ -414,7 +413,9 @@ class Executor:
             self._context.tell(self.risk, message)
 
     def _adopt(self, found: AdoptOrder) -> None:
-        """Take over an order that an earlier run left at the venue."""
+        """Take over an order that an earlier run left at the venue; once, however often it is found."""
+        if self.blotter.get(found.order.id) is not None:
+            return
         entry = self.blotter.add(found.order, found.report.status)
         entry.venue_id = found.report.venue_id
         entry.filled = found.report.filled

@@ -152,7 +152,9 @@ class Reconciler:
             open_at_venue.add(report.order)
             if self._blotter.get(report.order) is not None:
                 self._context.tell(self.executor, report)
-            elif self._name(report) is None:
+            elif self._name(report) is not None:
+                self._adopt_order(report, {})  # of an earlier run, and late: it is taken back
+            else:
                 side = "buy" if report.side is OrderSide.BUY else "sell"
                 strange.append(
                     f"an order to {side} {report.quantity:f} {report.symbol} is not ours ({report.venue_id})"

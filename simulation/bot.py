@@ -36,10 +36,10 @@ class Bot:
         self._faults = faults
         self._random = random
         self._outbox = Outbox()
-        strategy = momentum_burst(settings.strategy)
+        self.strategy = momentum_burst(settings.strategy)
         self.core = Core(
             settings,
-            strategy,
+            self.strategy,
             lambda fact: self.audit.see(fact),
             book=self.book,
             broker=self._outbox,

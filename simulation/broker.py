@@ -85,6 +85,8 @@ class Broker:
 
     def send(self, effect: Effect) -> None:
         """Do what the gate lets out."""
+        if self._random.random() < self._faults.deaf:
+            return
         if isinstance(effect, SubmitOrder):
             self._placing[effect.id] = []
             self._call("POST", "/v2/orders", words.submission(effect), lambda answer: self._submitted(effect, answer))

@@ -433,6 +433,16 @@ def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
     assert (desk.last.leg, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
 
 
+def test_an_order_of_an_earlier_run_that_turns_up_late_is_taken_back() -> None:
+    late = old("entry", "0", status=S.ACCEPTED)
+    desk = Desk()
+    desk.session.feed(late)  # its news alone say nothing: the account's next report does
+    assert desk.canceled == []
+    desk.session.feed(account(3, orders=(late,)), account(4, orders=(late,)))
+    assert desk.canceled == [late.order]
+    assert desk.session.states == []
+
+
 def test_a_restart_sets_a_stop_where_there_is_none() -> None:
     """The last run was killed between the fill of its entry and its stop."""
     desk = Desk(opened=False)
