@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +20,12 @@ from service.brokerage import LIVE, PAPER, address_of, at_broker, bot_id
 from service.errors import UserError
 from service.hours import HoursSettings, market_hours
 from service.settings import Settings
+from tests.service.test_broker import EAGER, HASTY, PATIENT
+from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import MICROBOT, PATIENCE_S, environment, microbot
 
 SECOND = 10**9
+WRONG_KEYS = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
 
 
 def ns(text: str) -> int:
@@ -98,31 +103,44 @@ def test_a_calendar_that_nobody_knows_is_refused() -> None:
 # ---------------------------------------------------------------------------------------------------- real money
 
 
-def on_a_terminal(folder: Path, answer: str, *arguments: str) -> tuple[int, str]:
-    """Run a command on a terminal of its own, give one answer, and return its exit code and what it showed."""
+def on_a_terminal(
+    folder: Path,
+    arguments: tuple[object, ...],
+    asked: str,
+    answer: str,
+    keys: dict[str, str] = WRONG_KEYS,
+    ready: Callable[[], bool] = lambda: True,
+) -> tuple[int, str]:
+    """Run a command on a terminal of its own, and answer its question; return its exit code and what it showed.
+
+    Once it is `ready`, it is interrupted as by Ctrl-C, if it does not ask by itself.
+    """
     master, slave = pty.openpty()
-    keys = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
+    command = [str(MICROBOT), *map(str, arguments)]
     try:
         process = subprocess.Popen(
-            [MICROBOT, *arguments], cwd=folder, env=environment() | keys, stdin=slave, stdout=slave, stderr=slave
+            command, cwd=folder, env=environment() | keys, stdin=slave, stdout=slave, stderr=slave
         )
     finally:
         os.close(slave)
-    shown, answered = "", False
+    shown, answered, interrupted = "", False, False
     deadline = time.monotonic() + PATIENCE_S
     try:
         while time.monotonic() < deadline:
-            if select.select([master], [], [], 0.1)[0]:
+            if select.select([master], [], [], 0.05)[0]:
                 try:
-                    read = os.read(master, 4096).decode(errors="replace")
+                    read = os.read(master, 65_536).decode(errors="replace")
                 except OSError:  # the other end is gone
                     break
                 if not read:
                     break
                 shown += read
-            if not answered and "account" in shown:
+            if not answered and asked in shown:
                 answered = True
                 os.write(master, answer.encode())
+            elif not answered and not interrupted and "dashboard:" in shown and ready():
+                interrupted = True
+                process.send_signal(signal.SIGINT)
         return process.wait(PATIENCE_S), shown
     finally:
         process.kill()
@@ -131,7 +149,8 @@ def on_a_terminal(folder: Path, answer: str, *arguments: str) -> tuple[int, str]
 
 
 def test_real_money_needs_the_number_of_the_account_typed(tmp_path: Path) -> None:
-    code, shown = on_a_terminal(tmp_path, "\n", "run", "--venue", "alpaca", "--symbols", "AAPL", "--live")
+    command = ("run", "--venue", "alpaca", "--symbols", "AAPL", "--live")
+    code, shown = on_a_terminal(tmp_path, command, "account", "\n")
     assert code == 2
     assert "REAL MONEY. Type the number of the account" in shown
     assert "nothing was started" in shown
@@ -148,3 +167,24 @@ def test_real_money_and_rehearsals_belong_to_the_broker(options: tuple[str, ...]
     refused = microbot("run", *options, cwd=tmp_path)
     assert refused.returncode == 2
     assert "goes with --venue alpaca" in refused.stderr
+
+
+# -------------------------------------------------------------------------------------------------- what is kept
+
+
+@pytest.mark.parametrize(("answer", "left"), [("flatten\n", 0), ("\n", 2)])
+def test_on_a_terminal_it_asks_what_becomes_of_open_positions(answer: str, left: int, tmp_path: Path) -> None:
+    with ExchangeServer("--speed", 20) as exchange:
+        where = ("--venue", "alpaca", "--url", exchange.url, "--speed", 20, "--symbols", "AAPL,MSFT", "--port", 0)
+        code, shown = on_a_terminal(
+            tmp_path,
+            ("run", *where, *HASTY, *EAGER, *PATIENT),
+            "flatten or keep?",
+            answer,
+            KEYS,
+            ready=lambda: len(exchange.open_orders) == 2 and len(exchange.positions) == 2,
+        )
+        assert code == 0
+        assert len(exchange.positions) == left
+        assert len(exchange.open_orders) == left
+    assert shown.count("its stop rests at") == 2 + left  # in the question, and in the summary of what stays open
