@@ -12,8 +12,9 @@ import msgspec
 from reactivex.internal import noop
 
 from actors.actor import Actor
+from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
-from actors.executor import Executor
+from actors.executor import Executor, Pursue
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
 from actors.messages import ChainFailed, Command, Execution, Fact, FeedChanged, MarketHours, OrderRejected
@@ -42,6 +43,7 @@ Input = (
     | Execution
     | OrderRejected
     | Report
+    | Book
 )
 
 MAX_MESSAGES_PER_INPUT = 10_000
@@ -133,6 +135,7 @@ class Core:
         self.executor.broker = broker or SimulatedBroker(settings.execution, self, self.executor)
         self.executor.risk = self.risk
         self.positions.listeners = (self.executor, self.risk)
+        self._name = book
         self._strategy = strategy
         self._fallback = default_exits(settings.strategy)
         self._on_fact = on_fact
@@ -213,6 +216,8 @@ class Core:
     def _exit(self, lane: Lane, tick: Trade) -> None:
         """Show a tick to the exits of the position that was open before it, then look at the loss limit."""
         lane.held_at_input = self.input
+        if self.executor.priceless:
+            self.tell(self.executor, Pursue(lane.symbol))
         lane.watched.on_next(tick)
         if self._mailbox:
             self._settle()
@@ -220,6 +225,35 @@ class Core:
             self.risk.look_at_loss()
             if self._mailbox:
                 self._settle()
+
+    def book(self) -> Book:
+        """Return what the bot owns and remembers now."""
+        date, state, reason, daily_halt, cooldown = self.risk.written()
+        return Book(
+            self.now,
+            self.metrics.tally,
+            date,
+            state,
+            reason,
+            daily_halt,
+            cooldown,
+            self.positions.held(),
+            self.executor.open_orders(),
+            self._name,
+            self.metrics.account,
+        )
+
+    def _restore(self, book: Book) -> None:
+        """Take a book up again; its positions are guarded from here on, and what ran out meanwhile is due at once."""
+        # Without timers: the day that the next input is in may be the book's own.
+        self.clock.now = max(self.clock.now, book.ts)
+        self.metrics.restore(book.tally)
+        self.metrics.account = book.account
+        self.positions.restore(book)
+        self.risk.restore(book)
+        self.executor.restore(book.orders)
+        if self.reconciler is not None:
+            self.reconciler.restore(book.account)
 
     def finish(self) -> None:
         """End every strategy's stream, as at the end of a tape: bursts that still run are counted."""
@@ -241,6 +275,8 @@ class Core:
                     if event.reason == NEW_LEVEL:
                         lane.bid = lane.ask = None
                     lane.restart()
+        elif isinstance(event, Book):
+            self._restore(event)
         elif isinstance(event, _OrderNews):
             self._move_now(event.ts)
             self.tell(self.executor, event)
@@ -262,6 +298,8 @@ class Core:
         if 0 < quote.bid <= quote.ask < INFINITY:
             lane.bid = quote.bid
             lane.ask = quote.ask
+            if self.executor.priceless:
+                self.tell(self.executor, Pursue(quote.symbol))
 
     def _open_lane(self, symbol: str) -> Lane:
         lane = self.lanes[symbol] = Lane(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import msgspec
@@ -10,6 +10,7 @@ from reactivex import abc
 
 from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import REMEMBERED_ORDERS, Blotter, Order
+from actors.book import OpenOrder
 from actors.messages import (
     CancelOrder,
     Execution,
@@ -97,6 +98,7 @@ class Executor:
         self.wishes: dict[str, Wish] = {}
         self._refused: dict[str, int] = {}  # orders of a position that the venue refused in a row, by symbol
         self.blotter = Blotter()
+        self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
         self.broker: Actor | None = None
         self.risk: Actor | None = None
 
@@ -137,6 +139,22 @@ class Executor:
                 self._on_missing(message)
             case _:
                 raise UnknownMessage(self, message)
+
+    def open_orders(self) -> tuple[OpenOrder, ...]:
+        """Return the orders that work, to be written down."""
+        working = self.blotter.working.values()
+        return tuple(OpenOrder(e.order, e.status, e.filled, e.value, e.venue_id, e.unwanted) for e in working)
+
+    def restore(self, orders: Iterable[OpenOrder]) -> None:
+        """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
+
+        Orders at a simulated broker ended with the process.
+        """
+        for found in orders if self._style is not None else ():
+            entry = self.blotter.add(found.order, found.status)
+            entry.filled, entry.value = found.filled, found.value
+            entry.venue_id, entry.unwanted = found.venue_id, found.unwanted
+            self._lose(entry, "the bot was restarted")
 
     def is_working(self, symbol: str) -> bool:
         """Whether an order of `symbol` is still on its way."""
@@ -192,6 +210,7 @@ class Executor:
         working = self.blotter.of(symbol)
         if position is None:
             self.wishes.pop(symbol, None)
+            self.priceless.discard(symbol)
             self._refused.pop(symbol, None)
             for entry in working:
                 if entry.order.leg != "entry":
@@ -208,11 +227,16 @@ class Executor:
 
     def _leave(self, position: Position, wish: Wish) -> None:
         """Send one exit order for what is held: at a price first, at market if that did not help or may not wait."""
+        market = self._context.instrument(position.symbol)
+        if market.bid is None and not market.price > 0:
+            self.priceless.add(position.symbol)  # after a restart: the first price is waited for
+            return
+        self.priceless.discard(position.symbol)
         side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
         style = self._style
         limit = None
         if style is not None and not wish.at_once and wish.tries <= style.reprices:
-            limit = exit_limit(style, self._context.instrument(position.symbol), side)
+            limit = exit_limit(style, market, side)
         wish.tries += 1
         entry = self._submit(
             position.symbol, side, position.quantity, position.decision, "exit", wish.reason, limit=limit

@@ -276,6 +276,7 @@ class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field
     equity: Decimal  # cash and what the open positions cost
     ts: int
     input: int
+    resumed: bool = False  # the book is of this account already: its day and its losses go on
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="type"):

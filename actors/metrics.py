@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
+from actors.book import Tally
 from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, SignalRaised
 from pipeline.events import EPSILON
 
@@ -15,6 +16,7 @@ class Metrics:
     """The account's and the funnel's counts. Money is exact inside and a float in the summary."""
 
     def __init__(self, starting_equity: Decimal) -> None:
+        self.account = ""  # the broker's number for it
         self.late = 0
         self.rejected: Counter[str] = Counter()  # by reason
         self.refusals: Counter[str] = Counter()  # signals refused, by reason
@@ -47,7 +49,10 @@ class Metrics:
         elif isinstance(fact, DayStarted):
             self.day_start_equity = fact.equity
         elif isinstance(fact, AccountOpened):
-            self.equity = self.day_start_equity = self.high = fact.equity
+            self.account = fact.number
+            self.equity = fact.equity
+            if not fact.resumed:
+                self.day_start_equity = self.high = fact.equity
 
     def _see_trade(self, trade: PositionClosed) -> None:
         self.trades += 1
@@ -63,6 +68,27 @@ class Metrics:
         drawdown = self.high - self.equity
         self.max_drawdown = max(self.max_drawdown, drawdown)
         self.max_drawdown_pct = max(self.max_drawdown_pct, float(drawdown / self.high))
+
+    @property
+    def tally(self) -> Tally:
+        """The figures that go on from session to session."""
+        return Tally(
+            self.equity,
+            self.day_start_equity,
+            self.high,
+            self.max_drawdown,
+            self.max_drawdown_pct,
+            self.consecutive_losses,
+        )
+
+    def restore(self, tally: Tally) -> None:
+        """Go on from the figures of an earlier session."""
+        self.equity = tally.equity
+        self.day_start_equity = tally.day_start_equity
+        self.high = tally.high
+        self.max_drawdown = tally.max_drawdown
+        self.max_drawdown_pct = tally.max_drawdown_pct
+        self.consecutive_losses = tally.consecutive_losses
 
     def summary(self, *, ticks: int, ready: int, halted: bool, open_positions: int) -> dict[str, object]:
         """Return the fields of summary.json, in its order; what the core counts itself is handed in."""

@@ -8,6 +8,7 @@ from decimal import Context as DecimalContext, Decimal, localcontext
 import msgspec
 
 from actors.actor import Actor, Context, UnknownMessage
+from actors.book import Book, HeldPosition
 from actors.messages import Execution, ExitReason, OrderFilled, OrderSide, PositionClosed, PositionOpened
 from pipeline.events import Side
 
@@ -15,6 +16,11 @@ ZERO = Decimal(0)
 EXACT = DecimalContext(prec=60)  # sums and products of prices of 15 digits, sizes of 17, and an equity above them
 AVERAGES = DecimalContext(prec=28)  # a quotient may have no end
 REMEMBERED_EXECUTIONS = 10_000  # ids kept against a report that is delivered twice
+
+
+def of_session(book: str, decision: str) -> str:
+    """Return how a decision of an earlier session is called in later ones, whose inputs are counted anew."""
+    return f"{book.rpartition('-')[2]}-{decision}" if decision.replace("-", "").isdigit() else decision
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -118,6 +124,26 @@ class Positions:
         with localcontext(EXACT):
             self._context.publish(OrderFilled(execution, message.decision, self._context.input))
             self._book(message, execution.quantity)
+
+    def held(self) -> tuple[HeldPosition, ...]:
+        """Return the open positions, to be written down."""
+        return tuple(
+            HeldPosition(
+                p.symbol, p.side, p.entry_ts, p.decision, p.entered, p.entry_value, p.exited, p.exit_value, p.fees
+            )
+            for p in self.open.values()
+        )
+
+    def restore(self, book: Book) -> None:
+        """Go on with the positions of an earlier session."""
+        self.rebase(book.tally.equity)
+        for h in book.positions:
+            position = Position(h.symbol, h.side, h.entry_ts, of_session(book.name, h.decision))
+            position.exited, position.exit_value, position.fees = h.exited, h.exit_value, h.fees
+            position.enter(h.entered, h.entry_value / h.entered)
+            position.entry_value = h.entry_value  # to the last digit
+            self.open[h.symbol] = position
+            self._say_open(position, adopted=True)
 
     def _adopt(self, found: Adopt) -> None:
         position = Position(found.symbol, found.side, found.entry_ts, found.decision)

@@ -12,7 +12,7 @@ from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import Blotter
 from actors.messages import AccountOpened, OrderSide, OrderStatus, SubmitOrder
 from actors.orders import AccountReport, OrderReport
-from actors.positions import Adopt, Positions
+from actors.positions import Adopt, Positions, of_session
 from actors.pricing import OrderSettings
 from actors.risk import Mismatch
 from pipeline.events import SECOND, Side
@@ -72,34 +72,49 @@ class Reconciler:
         self._ours = ours  # what every book of ours begins with
         self._suspects: dict[str, tuple[Decimal, Decimal, int]] = {}  # by symbol: book, account, since when
         self._seen = False
+        self._account = ""  # the number of the account that the book is of
         self.executor: Actor | None = None
         self.risk: Actor | None = None
 
     def receive(self, message: object) -> None:
         if not isinstance(message, AccountReport):
             raise UnknownMessage(self, message)
+        assert self.risk is not None
+        if self._account and message.number != self._account:
+            reason = f"the book is of the account {self._account}, the keys are of {message.number}"
+            self._context.tell(self.risk, Mismatch((reason,)))
+            return
         if not self._seen:
             self._seen = True
             self._open(message)
         differences = self._quantities(message) + self._orders(message.orders)
-        assert self.risk is not None
         self._context.tell(self.risk, message)
         if differences:
             self._context.tell(self.risk, Mismatch(tuple(differences)))
+
+    def restore(self, account: str) -> None:
+        """Know whose account the book is of."""
+        self._account = account
 
     # --------------------------------------------------------------------------------------- the start
 
     def _open(self, report: AccountReport) -> None:
         """Take over what is in the account at the start."""
         invested = sum((p.quantity * p.average for p in report.positions), ZERO)
-        opened = AccountOpened(report.number, report.cash, report.cash + invested, report.ts, self._context.input)
+        resumed = self._account == report.number
+        equity = report.cash + invested
+        opened = AccountOpened(report.number, report.cash, equity, report.ts, self._context.input, resumed)
         self._context.publish(opened)
         assert self.risk is not None
         self._context.tell(self.risk, opened)
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
         adopted: dict[str, Decimal] = {}
+        # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
+        in_book = {*self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
         for held in report.positions:
+            if held.symbol in in_book:
+                continue
             filled = sum((order.side.sign * order.filled for name, order in named if name.symbol == held.symbol), ZERO)
             entries = [
                 (order.ts, name) for name, order in named if name[2:4] == (held.symbol, "entry") and order.filled
@@ -109,7 +124,7 @@ class Reconciler:
                 continue
             ts, name = max(entries)
             side = Side.LONG if held.quantity > 0 else Side.SHORT
-            decision = f"{name.book.removeprefix(self._ours)}-{name.decision}"
+            decision = of_session(name.book, name.decision)
             adopted[held.symbol] = held.quantity
             self._context.tell(
                 self._positions, Adopt(held.symbol, side, abs(held.quantity), held.average, ts or report.ts, decision)
@@ -123,7 +138,7 @@ class Reconciler:
             return
         held = adopted.get(order.symbol, ZERO)
         keep = name.leg == "stop" and held + order.side.sign * (order.quantity - order.filled) == 0 and held != 0
-        decision = f"{name.book.removeprefix(self._ours)}-{name.decision}"
+        decision = of_session(name.book, name.decision)
         submitted = SubmitOrder(
             order.order,
             order.symbol,

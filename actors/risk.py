@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Actor, Context, UnknownMessage
+from actors.book import Book
 from actors.limits import Limits
 from actors.messages import (
     AccountOpened,
@@ -124,6 +125,7 @@ class Risk:
         self._cooldown: dict[str, int] = {}  # signals still to be skipped, by symbol
         self.day_start_equity = positions.equity
         self._loss_floor = 0.0  # equity and open profit at or below this: halt
+        self._date = ""  # of the trading day
         self._decisions = (0, 0)  # last input that raised a signal, and how many it has raised
 
     # ------------------------------------------------------------------------------------------- state
@@ -131,6 +133,11 @@ class Risk:
     @property
     def state(self) -> TradingState:
         return TradingState.HALTED if self._daily_halt else self._by_hand
+
+    def written(self) -> tuple[str, TradingState, str, bool, dict[str, int]]:
+        """Return what is to be written down: date, state by hand and its reason, daily halt, cooldown."""
+        cooldown = {symbol: left for symbol, left in self._cooldown.items() if left > 0}
+        return self._date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
 
     @property
     def state_reason(self) -> str:
@@ -154,7 +161,8 @@ class Risk:
             self._on_mismatch(message)
         elif isinstance(message, AccountOpened):
             self._positions.rebase(message.equity)
-            self._count_losses()
+            if not message.resumed:
+                self._count_losses()
         elif isinstance(message, Told):
             self._facts.see(message)
             if isinstance(message, MarketHours):
@@ -229,21 +237,44 @@ class Risk:
             return
         worth = self._positions.equity_reading
         for position in self._positions.open.values():
-            worth += position.open_profit(self._context.instrument(position.symbol).price)
+            # After a restart there may be no price yet: then there is neither profit nor loss.
+            price = self._context.instrument(position.symbol).price
+            worth += position.open_profit(price) if price > 0 else 0.0
         if worth <= self._loss_floor + EPSILON:
             previous = self.state
             self._daily_halt = True
             self._changed(previous)
             self._context.tell(self._executor, CloseAll(ExitReason.HALT))
 
+    def restore(self, book: Book) -> None:
+        """Go on where an earlier session ended: its state, its day, its cooldown."""
+        previous = self.state
+        self._by_hand = book.state
+        self._by_hand_reason = book.reason
+        self._daily_halt = book.daily_halt
+        self._cooldown = dict(book.cooldown)
+        self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
+        self._date = book.date
+        self._count_losses()
+        if book.date:
+            self._count_losses_from(book.tally.day_start_equity)
+        if self.state is not previous:
+            self._changed(previous, reason=self.state_reason or "as before")
+
     def _count_losses(self) -> None:
         """Count the day's losses from the equity of now."""
-        self.day_start_equity = self._positions.equity
+        self._count_losses_from(self._positions.equity)
+
+    def _count_losses_from(self, equity: Decimal) -> None:
+        self.day_start_equity = equity
         # equity + open profit - start <= limit x start, solved for what is looked at on every tick
         self._loss_floor = float(self.day_start_equity) * (1 + self._settings.daily_loss_limit)
 
     def start_day(self, date: str, ts: int) -> None:
         """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
+        if date == self._date:
+            return  # it goes on from an earlier session
+        self._date = date
         previous = self.state
         self._daily_halt = False
         self._count_losses()

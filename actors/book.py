@@ -1,0 +1,66 @@
+"""The book: what the bot owns and remembers, as one value that is written down and taken up again.
+
+It is the first input of a session that goes on where another ended, so that its recording replays by itself.
+Money and quantities are exact; times are ns since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from actors.messages import OrderStatus, SubmitOrder, TradingState
+from pipeline.events import Side
+
+
+class HeldPosition(msgspec.Struct, frozen=True):
+    """An open position: what went in, and what has come out again."""
+
+    symbol: str
+    side: Side
+    entry_ts: int
+    decision: str
+    entered: Decimal  # shares
+    entry_value: Decimal
+    exited: Decimal
+    exit_value: Decimal
+    fees: Decimal
+
+
+class OpenOrder(msgspec.Struct, frozen=True):
+    """An order that the broker had not finished with."""
+
+    order: SubmitOrder
+    status: OrderStatus
+    filled: Decimal
+    value: Decimal
+    venue_id: str
+    unwanted: bool
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """The account's figures that go on from session to session."""
+
+    equity: Decimal
+    day_start_equity: Decimal
+    high: Decimal
+    max_drawdown: Decimal
+    max_drawdown_pct: float
+    consecutive_losses: int
+
+
+class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
+    """The book at `ts`."""
+
+    ts: int
+    tally: Tally
+    date: str  # of the trading day, in the settings' timezone; empty before the first
+    state: TradingState  # as it was set by hand
+    reason: str
+    daily_halt: bool
+    cooldown: dict[str, int]  # signals still to be skipped, by symbol
+    positions: tuple[HeldPosition, ...]
+    orders: tuple[OpenOrder, ...]
+    name: str  # what the session's order ids begin with
+    account: str = ""  # the broker's number for it; empty where fills are simulated

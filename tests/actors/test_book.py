@@ -1,0 +1,167 @@
+"""The book: written down at any moment and taken up again, it decides as if nothing had happened."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from actors.book import Book
+from actors.messages import FeedState, LookUpOrder, PositionOpened, Refusal, SubmitOrder, TradingState
+from actors.orders import AccountReport, BrokerChanged, HeldAtVenue, OrderReport, OrderStatus
+from actors.pricing import OrderSettings
+from actors.risk import RiskSettings
+from pipeline.strategy import StrategySettings
+from tests.support.market import at, clock, quote, trade
+from tests.support.sessions import RestingBroker, Session
+
+D = Decimal
+TIMED = StrategySettings(profit_target=0.01, stop_loss=0.01, time_stop_seconds=8, flat_seconds=1000)
+
+
+def written(session: Session) -> Book:
+    """Write the book down and read it back, as a file would."""
+    return msgspec.json.decode(msgspec.json.encode(session.core.book()), type=Book)
+
+
+def resumed(session: Session, **options: object) -> Session:
+    """Let a new session go on from the book of another."""
+    return Session(**options).feed(written(session))  # type: ignore[arg-type]
+
+
+def test_a_book_that_is_taken_up_is_the_same_book() -> None:
+    risk = RiskSettings(position_size=10.0)
+    session = Session(risk=risk).feed(trade(0, 100, says="LONG"), trade(1, 98), trade(2, 100, says="SHORT"))
+    session.feed(trade(3, 100, symbol="B", says="LONG"), trade(4, 100.5, symbol="B"))
+    before = session.core.book()
+    assert before.positions
+    assert before.cooldown == {"A": 1}
+    after = resumed(session, risk=risk).core.book()
+    positions = tuple(msgspec.structs.replace(p, decision=f"paper-{p.decision}") for p in before.positions)
+    assert after == msgspec.structs.replace(before, positions=positions)
+
+
+def test_a_position_keeps_its_deadline() -> None:
+    session = Session(strategy=TIMED).feed(trade(0, 100, says="LONG"))
+    later = resumed(session, strategy=TIMED).feed(trade(5, 100), clock(7.9))
+    assert later.core.positions.open
+    later.feed(clock(8))
+    assert later.exits == ["TIME"]
+    assert later.trades[0].entry_ts == at(0)
+
+
+def test_a_deadline_that_passed_meanwhile_exits_at_the_first_price_and_never_at_a_remembered_one() -> None:
+    session = Session(strategy=TIMED).feed(trade(0, 100, says="LONG"))
+    later = resumed(session, strategy=TIMED).feed(clock(100))
+    assert later.core.positions.open  # there is no price yet
+    later.feed(quote(101, 95.0, 95.1), clock(110))
+    assert [(t.exit_reason, t.exit_price) for t in later.trades] == [("TIME", D("95.0"))]
+
+
+def test_a_position_without_a_price_is_no_loss() -> None:
+    session = Session().feed(trade(0, 100, says="LONG"), trade(0, 50, symbol="B", says="LONG"))
+    later = resumed(session).feed(trade(1, 100), trade(2, 100), trade(3, 100))
+    assert later.states == []
+    assert len(later.core.positions.open) == 2
+
+
+@pytest.mark.parametrize(("price", "reason"), [(102.0, "TP"), (98.0, "SL")])
+def test_a_position_is_guarded_at_its_old_entry_price(price: float, reason: str) -> None:
+    session = Session().feed(trade(0, 100, says="LONG"))
+    assert resumed(session).feed(trade(50, price)).exits == [reason]
+
+
+def test_a_position_in_the_book_stands_in_the_way_of_another() -> None:
+    session = Session().feed(trade(0, 100, says="LONG"))
+    assert resumed(session).feed(trade(1, 100, says="LONG")).verdicts == [Refusal.POSITION_OPEN]
+
+
+@pytest.mark.parametrize("command", ["pause", "reduce", "halt"])
+def test_a_state_set_by_hand_survives(command: str) -> None:
+    from actors.messages import Command
+
+    session = Session().feed(trade(0, 100), Command(command, at(1)))
+    later = resumed(session)
+    assert later.core.risk.state is session.core.risk.state
+    assert later.core.risk.state_reason == session.core.risk.state_reason
+    assert later.feed(trade(2, 100, says="LONG")).verdicts[0] is not None
+    assert later.feed(Command("resume", at(3))).core.risk.state is TradingState.ACTIVE
+
+
+def test_the_days_losses_and_its_halt_go_on_until_the_next_day() -> None:
+    risk = RiskSettings(position_size=100.0, daily_loss_limit=-0.01, cooldown_trades_after_loss=0)
+    session = Session(risk=risk).feed(trade(0, 100, says="LONG"), trade(1, 98.5))
+    assert session.core.risk.state is TradingState.HALTED
+    later = resumed(session, risk=risk).feed(trade(10, 100, says="LONG"))
+    assert later.verdicts == [Refusal.HALTED]
+    assert later.summary["daily_pnl"] == session.summary["daily_pnl"]
+    later.feed(trade(24 * 3600, 100, says="LONG"))
+    assert later.verdicts == [Refusal.HALTED, None]
+
+
+def test_cooldown_goes_on() -> None:
+    session = Session().feed(trade(0, 100, says="LONG"), trade(1, 98), trade(2, 100, says="LONG"))
+    later = resumed(session).feed(trade(3, 100, says="LONG"), trade(4, 100, says="LONG"))
+    assert later.verdicts == [Refusal.COOLDOWN, None]
+
+
+def test_drawdown_and_the_losing_run_go_on() -> None:
+    session = Session().feed(trade(0, 100, says="LONG"), trade(1, 98))
+    later = resumed(session)
+    for name in ("equity", "max_drawdown", "current_drawdown", "consecutive_losses"):
+        assert later.summary[name] == session.summary[name]
+    assert later.summary["trades"] == 0  # of this session
+
+
+def test_decisions_of_an_earlier_session_have_names_of_their_own_and_keep_them() -> None:
+    first = Session(book="mb-x-s1").feed(trade(0, 100, says="LONG"))
+    second = resumed(first, book="mb-x-s2")
+    third = resumed(second, book="mb-x-s3")
+    assert [fact.decision for fact in second.of(PositionOpened)] == ["s1-1"]
+    assert [fact.decision for fact in third.of(PositionOpened)] == ["s1-1"]
+
+
+# ------------------------------------------------------------------------------------------------- at a broker
+
+
+def at_broker(*, book: str = "mb-bot-s1") -> Session:
+    return Session(risk=RiskSettings(position_size=10.0), broker=RestingBroker(), style=OrderSettings(), book=book)
+
+
+def account(
+    seconds: float, *positions: HeldAtVenue, orders: tuple[OrderReport, ...] = (), number: str = "PA1"
+) -> AccountReport:
+    money = D(100_000)
+    return AccountReport(at(seconds), number, money, money, money, positions, orders)
+
+
+def sent(session: Session) -> list[SubmitOrder]:
+    broker = session.core.executor.broker
+    assert isinstance(broker, RestingBroker)
+    return broker.of(SubmitOrder)
+
+
+def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+    [entry] = sent(session)
+    later = at_broker(book="mb-bot-s2").feed(written(session))
+    broker = later.core.executor.broker
+    assert isinstance(broker, RestingBroker)
+    assert [question.id for question in broker.of(LookUpOrder)] == [entry.id]
+    later.feed(BrokerChanged(FeedState.LIVE, at(5)), account(5, HeldAtVenue("A", D(10), D(100))))
+    assert later.core.risk.state is TradingState.ACTIVE  # the look-up is under way: no mismatch, and nothing adopted
+    later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(2), "v"))
+    assert {s: p.quantity for s, p in later.core.positions.open.items()} == {"A": D(10)}
+    assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.4.A.stop.1")]
+
+
+def test_the_day_goes_on_at_the_same_account_and_another_account_halts() -> None:
+    session = at_broker().feed(trade(0, 100), account(0))
+    later = at_broker().feed(written(session), account(5))
+    assert later.core.risk.day_start_equity == session.core.risk.day_start_equity
+    assert later.states == []
+    other = at_broker().feed(written(session), account(5, number="PA2"))
+    assert other.states == ["HALTED"]
+    assert "the keys are of PA2" in other.core.risk.state_reason
