@@ -201,7 +201,7 @@ class ReadModel:
         return view
 
     def _notice(self, kind: str, ts: int, text: str) -> None:
-        notice = {"kind": kind, "ts": ts or self._now, "text": text}
+        notice = {"kind": kind, "ts": ts, "text": text}  # ts 0: before the first tick
         self._notices.append(notice)
         self._new_notices.append(notice)
 
@@ -233,7 +233,7 @@ class ReadModel:
     def _gauges_seen(self, message: GaugesSeen) -> None:
         view = self._view(message.symbol)
         if view is not None:
-            view.gauges = message
+            view.see_gauges(message)
             self._new_gauges.add(message.symbol)
 
     def _metrics_seen(self, message: MetricsSeen) -> None:

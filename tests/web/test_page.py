@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from actors.messages import ChainFailed, Command, ExitReason, FeedState, Refusal, TradingState
+from actors.messages import ChainFailed, Command, ExitReason, FeedChanged, FeedState, Refusal, TradingState
 from pipeline.events import Reading
 from tests.web.builders import (
     at,
@@ -123,10 +123,42 @@ def test_it_says_why_there_is_no_trade(browser: Browser, web_process: WebProcess
         await expect(page.locator(".gauge")).to_have_count(2)
         await expect(page.locator('.gauge[data-passed="true"]')).to_contain_text("Momentum")
         await expect(page.get_by_role("meter", name="Moon phase")).to_have_attribute(
-            "aria-valuetext", "0.2, threshold 0.9, not met"
+            "aria-valuetext", "0.2, wanted at least 0.9, not met"
         )
 
     busy_session(web_process)
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_a_gauge_says_whether_its_value_must_reach_its_threshold_or_must_not_exceed_it(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        gauge = page.locator(".gauge")
+        await expect(gauge.nth(0)).to_contain_text("0.7 at least 0.5")
+        await expect(gauge.nth(1)).to_contain_text("0.7 at most 0.9")
+        await expect(gauge.nth(2)).to_contain_text("0.7 at most 0.5")
+        fill = "element => getComputedStyle(element.querySelector('.gauge-bar')).backgroundImage"
+        assert await gauge.nth(0).evaluate(fill) != await gauge.nth(1).evaluate(fill)
+        too_much = "element => getComputedStyle(element.querySelector('.gauge-bar i')).backgroundColor"
+        assert await gauge.nth(1).evaluate(too_much) != await gauge.nth(2).evaluate(too_much)
+
+    readings = (Reading("floor", 0.7, 0.5, True), Reading("ceiling", 0.7, 0.9, True), Reading("above", 0.7, 0.5, False))
+    web_process.tell(session(), gauges("AAPL", *readings))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_what_happened_before_the_first_tick_has_no_time_of_a_later_one(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#notices li")).to_have_text(
+            ["09:30:00feed LIVE", "before the first tickfeed CONNECTING"]
+        )
+
+    web_process.tell(session(), ticks(150.0), FeedChanged(FeedState.CONNECTING), feed())
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 

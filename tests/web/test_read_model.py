@@ -6,7 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.messages import ChainFailed, DayStarted, ExitReason, FeedState, Refusal, StateChanged, ToWeb, TradingState
+from actors.messages import (
+    ChainFailed,
+    DayStarted,
+    ExitReason,
+    FeedChanged,
+    FeedState,
+    Refusal,
+    StateChanged,
+    ToWeb,
+    TradingState,
+)
 from pipeline.events import Reading, Side
 from tests.web.builders import (
     START,
@@ -277,13 +287,40 @@ def test_a_blocked_burst_shows_its_reason() -> None:
     assert (told(model)["burst"]["reason"], snapshot(blocked())["bursts"][0]["ticks"]) == ("NEVER_TOGETHER", 4)
 
 
+AT_LEAST, AT_MOST = False, True
+
+
+@pytest.mark.parametrize(
+    ("readings", "kind"),
+    [
+        ([(0.6, 0.5, True)], AT_LEAST),
+        ([(0.4, 0.5, False)], AT_LEAST),
+        ([(0.4, 0.5, True)], AT_MOST),
+        ([(0.6, 0.5, False)], AT_MOST),
+        ([(-0.6, 0.5, True)], AT_LEAST),  # a momentum that is large enough, downwards
+        ([(-0.2, 0.5, True)], AT_MOST),
+        ([(0.5, 0.5, True)], AT_LEAST),  # it does not show yet
+        ([(float("nan"), 0.5, False)], AT_LEAST),
+        ([(0.4, 0.5, True), (0.5, 0.5, True)], AT_MOST),  # it showed before
+        ([(0.6, 0.5, False), (-0.6, 0.5, True)], AT_MOST),
+    ],
+)
+def test_a_gauge_says_which_side_of_its_threshold_is_wanted(
+    readings: list[tuple[float, float, bool]], kind: bool
+) -> None:
+    model = ReadModel()
+    for reading in readings:
+        model.apply(gauges("AAPL", Reading("anything", *reading)))
+    assert model.snapshot()["symbols"]["AAPL"]["gauges"]["readings"][0]["at_most"] is kind
+
+
 def test_only_the_newest_gauges_of_a_symbol_are_told() -> None:
     model = model_of()
     for value in (0.1, 0.2):
         model.apply(gauges("AAPL", Reading("anything", value, 0.5, False)))
 
     (reading,) = told(model)["gauges"]["AAPL"]["readings"]
-    assert reading == {"name": "anything", "value": 0.2, "threshold": 0.5, "passed": False}
+    assert reading == {"name": "anything", "value": 0.2, "threshold": 0.5, "passed": False, "at_most": False}
 
 
 def test_exact_numbers_that_crossed_as_text_are_numbers_again() -> None:
@@ -336,6 +373,10 @@ def test_a_failed_chain_is_shown_at_its_symbol() -> None:
 
     model.apply(metrics(chains={"AAPL": "RUNNING"}))
     assert as_json(model.snapshot())["symbols"]["AAPL"]["chain"] == "RUNNING"
+
+
+def test_what_has_no_time_is_not_given_that_of_a_later_tick() -> None:
+    assert [notice["ts"] for notice in snapshot(ticks(1.0), FeedChanged(FeedState.CONNECTING))["notices"]] == [0]
 
 
 def test_a_new_day_is_a_notice() -> None:

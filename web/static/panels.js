@@ -219,19 +219,24 @@ export function drawGauges(symbol) {
   readings.forEach((reading, i) => drawGauge(byId("gauges").children[i], reading));
 }
 
-/** The threshold stands in the middle of the bar; twice the threshold fills it. */
+/**
+ * The threshold stands in the middle of the bar; twice the threshold fills it. The tinted half is where the condition is
+ * met: right of the threshold, or left of it if the value must not exceed it.
+ */
 function drawGauge(gauge, reading) {
   const [line, bar] = gauge.children;
   const [mark, , value] = line.children;
   const full = 2 * Math.abs(reading.threshold) || Math.max(1, 2 * Math.abs(reading.value));
   const share = Math.min(1, Math.abs(reading.value ?? 0) / full);
+  const bound = reading.at_most ? "at most" : "at least";
   gauge.dataset.passed = String(reading.passed);
-  mark.textContent = reading.passed ? "✓" : "·";
+  gauge.dataset.bound = bound;
+  mark.textContent = reading.passed ? "✓" : reading.at_most ? "×" : "·";
   value.children[0].textContent = format.reading(reading.value);
-  value.children[1].textContent = ` / ${format.reading(reading.threshold)}`;
+  value.children[1].textContent = ` ${bound} ${format.reading(reading.threshold)}`;
   bar.firstElementChild.style.width = `${(share * 100).toFixed(1)}%`;
   bar.setAttribute("aria-valuenow", (share * 100).toFixed(0));
-  bar.setAttribute("aria-valuetext", `${format.reading(reading.value)}, threshold ${format.reading(reading.threshold)}, ${reading.passed ? "met" : "not met"}`);
+  bar.setAttribute("aria-valuetext", `${format.reading(reading.value)}, wanted ${bound} ${format.reading(reading.threshold)}, ${reading.passed ? "met" : "not met"}`);
 }
 
 const STEPS = [
@@ -362,7 +367,7 @@ export function drawNotices(store) {
   byId("notices-empty").hidden = store.notices.length > 0;
   reconcile(byId("notices"), newestFirst(store.notices), (notice) => `${notice.ts} ${notice.text}`, (notice) => {
     const item = node("li");
-    item.append(node("time", "", notice.ts ? format.time(notice.ts) : "–"), node("span", "", notice.text));
+    item.append(node("time", "", notice.ts ? format.time(notice.ts) : "before the first tick"), node("span", "", notice.text));
     return item;
   });
 }
