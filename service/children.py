@@ -13,7 +13,8 @@ from loguru import logger
 
 from actors.messages import Command
 from mock_exchange.settings import ExchangeSettings
-from web.pipe import FrameWriter, Listening, PipeError, from_web
+from service.commands import Effect
+from web.pipe import Answered, FrameTooLarge, FrameWriter, Listening, PipeError, from_web
 from web.settings import WebSettings
 
 _MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
@@ -93,7 +94,7 @@ class WebProcess:
     def __init__(
         self,
         settings: WebSettings,
-        on_command: Callable[[Command], None],
+        on_command: Callable[[Command], Effect],
         on_start: Callable[[WebProcess], None],
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
@@ -131,7 +132,7 @@ class WebProcess:
         return f"exit code {code}" + (f": {said[-1]}" if code == 2 and said else "")
 
     def tell(self, message: Any) -> None:
-        """Send one message of `actors.messages.ToWeb`, if the process is there and reads."""
+        """Send one message of `web.pipe.FromBot`, if the process is there and reads."""
         if self._process is None or self._process.stdin is None:
             return
         transport = self._process.stdin.transport
@@ -154,13 +155,21 @@ class WebProcess:
         while data := await process.stdout.read(65_536):
             reader.feed(data)
             try:
-                for message in reader.messages():
+                for message in reader.messages(_tell_bad_message):
                     if isinstance(message, Listening):
                         self.port = message.port
                         self._process = process
                         self._on_start(self)
                         self.listening.set()
                     else:
-                        self._on_command(message)
-            except PipeError as error:
-                logger.bind(logger="microbot.web", event="web.bad_message").warning(str(error))
+                        done = self._on_command(message.command)
+                        self.tell(Answered(message.ticket, done.changed, done.sentence))
+            except FrameTooLarge as error:
+                _tell_bad_message(error)
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()  # nothing that it says can be read any more: another one takes its place
+                return
+
+
+def _tell_bad_message(error: PipeError) -> None:
+    logger.bind(logger="microbot.web", event="web.bad_message").warning(str(error))

@@ -304,8 +304,7 @@ def _control(name: str, what: str) -> None:
     ) -> None:
         from service import running
 
-        running.send(data_dir, name, reason)
-        print(f"{name}: taken")
+        print(f"{name}: {running.send(data_dir, name, reason)}")
 
 
 for _name, _what in {

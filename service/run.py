@@ -27,7 +27,7 @@ from actors.orders import Report
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
-from service import fact_log, running, strategies, venues
+from service import commands, fact_log, running, strategies, venues
 from service.brokerage import Brokerage, address_of, at_broker, at_rest, still_open
 from service.children import ExchangeProcess, WebProcess
 from service.cost_guard import CostGuard
@@ -183,7 +183,13 @@ class _Bot:
             started_ts=time.time_ns(),
             settings=msgspec.to_builtins(settings.core),
         )
-        self._telemetry = Telemetry(core, self._session_started, settings.strategy.time_stop_seconds)
+        self._telemetry = Telemetry(
+            core,
+            self._session_started,
+            settings.strategy.time_stop_seconds,
+            chart_points=settings.web.chart_points,
+            max_symbols=settings.web.max_symbols,
+        )
         self._session = Session(
             core,
             facts,
@@ -282,16 +288,19 @@ class _Bot:
     def _venue_now(self) -> int:
         return self._clock.now(time.monotonic_ns()) or 0
 
-    def _on_command(self, command: Command) -> None:
+    def _on_command(self, command: Command) -> commands.Effect:
         if command.name not in COMMANDS:
-            logger.bind(logger="microbot.service", event="command.unknown", name=command.name).warning(
-                f"there is no command {command.name!r}"
-            )
-            return
+            unknown = f"there is no command {command.name!r}"
+            logger.bind(logger="microbot.service", event="command.unknown", name=command.name).warning(unknown)
+            return commands.Effect(False, unknown)
         logger.bind(logger="microbot.service", event="command.taken", command=command.name, source=command.source).info(
             f"COMMAND {command.name}"
         )
+        if self._ended:
+            return commands.Effect(False, "the bot is stopping, and takes no more commands")
+        before = commands.standing(self._session.core)
         self._take([msgspec.structs.replace(command, ts=self._venue_now(), source=command.source or "dashboard")])
+        return commands.effect(command.name, before, commands.standing(self._session.core))
 
     def _on_reports(self, reports: list[Report]) -> None:
         """Hear the broker, on its thread."""

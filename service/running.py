@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -17,6 +18,8 @@ from service.errors import UserError
 
 _FILE = "running.json"
 _LOCK = "running.lock"
+_ANSWER_S = 5.0  # for the bot to answer a command
+_MOST_BYTES = 10_000  # of an answer
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy is on the way to ourselves
 
 
@@ -88,8 +91,18 @@ def find(folder: Path) -> Running | None:
         return None
 
 
-def send(folder: Path, command: str, reason: str) -> None:
-    """Give the running bot a command. Raises UserError if there is none, or it does not answer."""
+class _Said(msgspec.Struct, frozen=True):
+    """What a dashboard says to a command."""
+
+    answer: str = ""
+    error: str = ""
+
+
+def send(folder: Path, command: str, reason: str) -> str:
+    """Give the running bot a command; return what it did, in words.
+
+    Raises UserError if there is no bot, or it refuses the command or does not answer.
+    """
     bot = find(folder)
     if bot is None:
         raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
@@ -99,9 +112,31 @@ def send(folder: Path, command: str, reason: str) -> None:
         headers={"Content-Type": "application/json"},
     )
     try:
-        with _OPENER.open(request, timeout=5):
-            return
+        with _OPENER.open(request, timeout=_ANSWER_S) as response:
+            said, known = _said(response), response.status == 200
     except urllib.error.HTTPError as error:
-        raise UserError(f"the bot refused {command}: {error.read().decode(errors='replace')[:200]}") from None
+        raise UserError(f"the bot refused {command}: {_said(error).error or error.reason}") from None
     except (OSError, http.client.HTTPException) as error:
-        raise UserError(f"the bot at {bot.dashboard} does not answer: {error}") from None
+        raise UserError(_silence(bot.dashboard, error)) from None
+    if not known:
+        raise UserError(f"{command}: {said.answer}")
+    return said.answer
+
+
+def _said(response: IO[bytes]) -> _Said:
+    try:
+        return msgspec.json.decode(response.read(_MOST_BYTES), type=_Said)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Said()
+
+
+def _silence(dashboard: str, error: Exception) -> str:
+    """Say why nobody answers at an address."""
+    problem = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(problem, ConnectionRefusedError):
+        return f"nothing is listening at {dashboard}: is the bot running? `microbot run` starts one"
+    if isinstance(problem, TimeoutError):
+        return f"the bot at {dashboard} does not answer within {_ANSWER_S:g} s: is it stuck, or stopped?"
+    if isinstance(problem, http.client.HTTPException):
+        return f"the bot at {dashboard} does not answer: something else is listening there"
+    return f"the bot at {dashboard} does not answer: {getattr(problem, 'strerror', None) or problem}"

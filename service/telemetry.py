@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from actors.core import Core, Input
@@ -29,6 +30,7 @@ from actors.messages import (
     TicksSeen,
 )
 from pipeline.events import SECOND, Quote, Trade
+from service.recall import Recall
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
@@ -54,7 +56,15 @@ class Telemetry:
     `gather` and `see` are on the tick path and only append; `messages` is called about ten times a second.
     """
 
-    def __init__(self, core: Core, session: SessionStarted, time_stop_s: float) -> None:
+    def __init__(
+        self,
+        core: Core,
+        session: SessionStarted,
+        time_stop_s: float,
+        *,
+        chart_points: int = 3_600,
+        max_symbols: int = 64,
+    ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
         self._core = core
         self._session = session
@@ -64,6 +74,9 @@ class Telemetry:
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
         self._signals: deque[SignalRaised] = deque(maxlen=_KEPT_SIGNALS)
         self._feed: FeedChanged | None = None  # the newest; it may be as old as the session
+        self._chart_points = chart_points
+        self._max_symbols = max_symbols
+        self._recalls: dict[str, Recall] = {}  # by symbol
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
 
@@ -90,7 +103,10 @@ class Telemetry:
     def history(self) -> list[Any]:
         """Return what a web process has to know that starts in the middle of a session."""
         feed = [] if self._feed is None else [self._feed]
-        return [self._session, *self._signals, *self._history, *feed, *self._gauges(), self._metrics()]
+        recalled = chain.from_iterable(recall.messages() for recall in self._recalls.values())
+        # What is told here is not told once more with the next messages.
+        self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
+        return [self._session, *recalled, *self._signals, *self._history, *feed, *self._gauges(), self._metrics()]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
@@ -109,10 +125,20 @@ class Telemetry:
                 ticks.setdefault(event.symbol, []).append(Tick(event.ts, event.price, event.size, bid, ask))
             elif isinstance(event, Quote):
                 self._quotes[event.symbol] = (event.bid, event.ask)
+        for symbol, seen in ticks.items():
+            if (recall := self._recall(symbol, seen[0].price)) is not None:
+                recall.see(seen, skipped[symbol])
         return [
             TicksSeen(symbol, tuple(seen[-TICKS_SHOWN:]), max(0, len(seen) - TICKS_SHOWN) + skipped[symbol])
             for symbol, seen in ticks.items()
         ]
+
+    def _recall(self, symbol: str, first_price: float) -> Recall | None:
+        """Return what is kept of a symbol; None if it is one of more than can be shown."""
+        recall = self._recalls.get(symbol)
+        if recall is None and len(self._recalls) < self._max_symbols:
+            recall = self._recalls[symbol] = Recall(symbol, first_price, self._chart_points, TICKS_SHOWN)
+        return recall
 
     def _gauges(self) -> list[GaugesSeen]:
         gauges = []

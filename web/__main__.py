@@ -114,7 +114,8 @@ class PipeIn:
         try:
             if data:
                 self._reader.feed(data)
-                self._fold()
+                for message in self._reader.messages(self._skipped):
+                    self._hub.tell(message)
             else:
                 self._reader.close()
                 self._ended(0)
@@ -124,17 +125,10 @@ class PipeIn:
             say(f"{problem}; the pipe from the bot is out of step.")
             self._ended(1)
 
-    def _fold(self) -> None:
-        more = True
-        while more:
-            try:
-                for message in self._reader.messages():
-                    self._hub.tell(message)
-                more = False
-            except BadMessage as problem:
-                self._bad_messages += 1
-                if self._bad_messages <= _BAD_MESSAGES_TOLD:
-                    say(f"skipped {problem}.")
+    def _skipped(self, problem: BadMessage) -> None:
+        self._bad_messages += 1
+        if self._bad_messages <= _BAD_MESSAGES_TOLD:
+            say(f"skipped {problem}.")
 
 
 def why_not_listening(problem: OSError, settings: WebSettings) -> str:

@@ -2,7 +2,7 @@
 
 GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
-GET  /healthz      200, or 503 without a bot    POST /api/command   202; pause, resume, reduce, flatten, halt
+GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from msgspec import Meta
 from actors.messages import COMMANDS, Command
 from web.assets import Assets
 from web.hub import Hub, TooManyClients
+from web.pipe import Asked
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
 
@@ -31,7 +32,7 @@ HUB = web.AppKey("HUB", Hub)
 SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
 """The task that sends events. It never ends by itself: if it has failed, nobody hears anything any more."""
 
-SendCommand = Callable[[Command], bool]
+SendCommand = Callable[[Asked], bool]
 """Passes a command on to the bot; False if the bot does not take any at present."""
 
 SEND_COMMAND: web.AppKey[SendCommand] = web.AppKey("SEND_COMMAND")
@@ -180,9 +181,17 @@ async def _command(request: web.Request) -> web.Response:
         return _refused(400, "The reason must be one line of printable text.")
     hub = request.app[HUB]
     # The bot stamps the time when it takes the command in; nothing here knows venue time well enough.
-    if not hub.model.running or not request.app[SEND_COMMAND](Command(wish.command, 0, "dashboard", wish.reason)):
-        return _refused(503, "The bot takes no commands at present.")
-    return _json({"accepted": wish.command}, 202)
+    command = Command(wish.command, 0, "dashboard", wish.reason)
+    with hub.answers.awaited() as (ticket, answer):
+        if not hub.model.running or not request.app[SEND_COMMAND](Asked(ticket, command)):
+            return _refused(503, "The bot takes no commands at present.")
+        try:
+            async with asyncio.timeout(request.app[SETTINGS].answer_timeout_s):
+                answered = await answer
+        except TimeoutError:
+            said = "sent, but the bot has not answered yet: it may still carry it out"
+            return _json({"command": wish.command, "changed": None, "answer": said}, 202)
+    return _json({"command": wish.command, "changed": answered.changed, "answer": answered.sentence})
 
 
 def _refused(status: int, sentence: str) -> web.Response:

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 from aiohttp_sse import EventSourceResponse
 
-from actors.messages import ToWeb
+from web.answers import Answers
+from web.pipe import Answered, FromBot
 from web.read_model import Event, ReadModel
 from web.settings import WebSettings
 
@@ -107,6 +108,7 @@ class Hub:
 
     def __init__(self, settings: WebSettings, clock: Callable[[], float]) -> None:
         self.model = ReadModel(settings.max_symbols, settings.chart_points)
+        self.answers = Answers()  # to commands under way
         self.dropped = 0  # clients cut off because they were too slow
         self._settings = settings
         self._clock = clock
@@ -126,9 +128,12 @@ class Hub:
         """Seconds since the bot's last message, None before the first."""
         return None if self._last_message is None else self._clock() - self._last_message
 
-    def tell(self, message: ToWeb) -> None:
+    def tell(self, message: FromBot) -> None:
         """Fold one message of the bot in; the clients hear of it with the next sending."""
         self._last_message = self._clock()
+        if isinstance(message, Answered):
+            self.answers.take(message)
+            return
         self.model.apply(message)
         self._changed.set()
 

@@ -6,17 +6,17 @@ A frame is a four-byte big-endian length and then one msgpack message of that le
     |   length of the message, bytes    |  message (msgpack)     |
     +--------+--------+--------+--------+----------------- ... --+
 
-Down the pipe (the web process's stdin) go `actors.messages.ToWeb`, up (its stdout) `FromWeb`.
+Down the pipe (the web process's stdin) go `FromBot`, up (its stdout) `FromWeb`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from actors.messages import Command, ToWeb
+from actors.messages import Command, Tick, ToWeb
 
 MAX_FRAME = 1 << 20
 """Largest message, bytes: a length beyond it is taken for a pipe out of step, not for an order to allocate."""
@@ -32,8 +32,36 @@ class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
     port: int
 
 
-FromWeb = Listening | Command
+class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
+    """A user gives a command; the bot answers it under its ticket."""
+
+    ticket: int
+    command: Command
+
+
+class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
+    """What became of a command: whether it changed anything, and what, in words."""
+
+    ticket: int
+    changed: bool
+    sentence: str
+
+
+class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="type"):
+    """What was shown of a symbol before this web process started; long histories come as several of these."""
+
+    symbol: str
+    seen: int  # ticks so far
+    first_price: float
+    points: tuple[tuple[int, float], ...]  # the last price of each second: a Unix second, a price
+    ticks: tuple[Tick, ...]  # the newest
+
+
+FromWeb = Listening | Asked
 """Everything that goes up the pipe to the bot."""
+
+FromBot = ToWeb | SymbolRecalled | Answered
+"""Everything that goes down the pipe to the web process."""
 
 
 class PipeError(Exception):
@@ -106,11 +134,11 @@ class FrameReader(Generic[M]):
         """Take bytes as they came from the pipe."""
         self._held += data
 
-    def messages(self) -> Iterator[M]:
+    def messages(self, skipped: Callable[[BadMessage], None] | None = None) -> Iterator[M]:
         """Yield the messages that are complete.
 
-        Raises `BadMessage` for a frame that holds none; it is skipped, so iterate again for those behind it. Raises
-        `FrameTooLarge` for a length over the limit, and goes on raising it.
+        A frame that holds none is skipped: `skipped` is told of it. Without `skipped`, `BadMessage` is raised; iterate
+        again for the messages behind it. Raises `FrameTooLarge` for a length over the limit, and goes on raising it.
         """
         start = 0
         try:
@@ -119,7 +147,11 @@ class FrameReader(Generic[M]):
                 try:
                     message = self._decoder.decode(payload)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
-                    raise BadMessage(payload, str(problem)) from None
+                    bad = BadMessage(payload, str(problem))
+                    if skipped is None:
+                        raise bad from None
+                    skipped(bad)
+                    continue
                 yield message
         finally:
             del self._held[:start]  # also when the caller stops half-way or a message is bad
@@ -139,9 +171,9 @@ class FrameReader(Generic[M]):
         return bytes(self._held[start + _HEADER : end]) if len(self._held) >= end else None
 
 
-def from_bot() -> FrameReader[ToWeb]:
+def from_bot() -> FrameReader[FromBot]:
     """Return a reader for the web process's end of the pipe."""
-    return FrameReader(ToWeb)
+    return FrameReader(FromBot)
 
 
 def from_web() -> FrameReader[FromWeb]:

@@ -30,6 +30,7 @@ from actors.messages import (
     ToWeb,
     TradingState,
 )
+from web.pipe import SymbolRecalled
 from web.shapes import number, plain, signal_data, summary_data, trade_data
 from web.symbol_view import SymbolView
 
@@ -54,6 +55,7 @@ class ReadModel:
         self._running = True
         self._folds: dict[type, Callable[[Any], None]] = {
             SessionStarted: self._session_started,
+            SymbolRecalled: self._symbol_recalled,
             TicksSeen: self._ticks_seen,
             GaugesSeen: self._gauges_seen,
             MetricsSeen: self._metrics_seen,
@@ -177,7 +179,7 @@ class ReadModel:
 
     # ------------------------------------------------------------------------------------------ folding
 
-    def apply(self, message: ToWeb) -> None:
+    def apply(self, message: ToWeb | SymbolRecalled) -> None:
         """Fold one message in."""
         self._folds[type(message)](message)
 
@@ -211,6 +213,15 @@ class ReadModel:
         self._summary["equity"] = number(message.settings.get("risk", {}).get("starting_equity", 0.0))
         for symbol in message.symbols:
             self._view(symbol)
+        self._changed.add("snapshot")
+
+    def _symbol_recalled(self, message: SymbolRecalled) -> None:
+        view = self._view(message.symbol)
+        if view is None:
+            return
+        view.recall(message)
+        if view.last is not None:
+            self._moved_to(view.last.ts)
         self._changed.add("snapshot")
 
     def _ticks_seen(self, message: TicksSeen) -> None:

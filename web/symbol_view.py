@@ -10,6 +10,7 @@ import msgspec
 
 from actors.messages import GaugesSeen, OrderSide, PositionClosed, PositionOpened, Tick
 from pipeline.events import EPSILON, SECOND, Reading, Side
+from web.pipe import SymbolRecalled
 
 TICKS_SHOWN = 50
 MARKS_SHOWN = 200
@@ -71,6 +72,13 @@ class SymbolView:
             self._points.append((second, tick.price))
         if self._untold_since is None:
             self._untold_since = second
+
+    def recall(self, message: SymbolRecalled) -> None:
+        """Take in what was shown before this process started."""
+        self._first_price = message.first_price
+        self._points.extend(message.points)
+        self._ticks.extend(message.ticks)
+        self.ticks_seen = message.seen
 
     def see_gauges(self, message: GaugesSeen) -> None:
         """Replace the gauges; each says whether its value must be at most its threshold, or at least that."""

@@ -20,9 +20,10 @@ from mock_exchange.settings import ExchangeSettings
 from pipeline.events import SECOND
 from service import children
 from service.children import ExchangeProcess, WebProcess
+from service.commands import Effect
 from tests.support.live import PATIENCE_S
 from tests.support.market import START
-from web.pipe import FrameWriter, Listening, from_bot
+from web.pipe import MAX_FRAME, Answered, Asked, FrameWriter, Listening, from_bot
 from web.settings import WebSettings
 
 DAY = DayStarted("2026-01-05", Decimal(1), START, 1)
@@ -80,8 +81,12 @@ class Web:
     def __init__(self, settings: WebSettings) -> None:
         self.commands: list[Command] = []
         self.starts = 0
-        self.process = WebProcess(settings, self.commands.append, self._on_start)
+        self.process = WebProcess(settings, self._on_command, self._on_start)
         self.news = asyncio.Event()
+
+    def _on_command(self, command: Command) -> Effect:
+        self.commands.append(command)
+        return Effect(True, f"{command.name} it is")
 
     def _on_start(self, process: WebProcess) -> None:
         assert process is self.process
@@ -131,7 +136,8 @@ def test_a_web_process_that_listens_is_told_what_it_has_to_know(spawn: Callable[
 def test_commands_come_up_the_pipe_however_the_bytes_are_cut(spawn: Callable[..., Spawned]) -> None:
     wishes = [Command("pause", 0, "dashboard", "lunch"), Command("resume", 0, "dashboard")]
     one_by_one = (
-        f"data = {frame(Listening(1), *wishes)}\nfor byte in data: say(bytes([byte])); time.sleep(0.0005)\nread()"
+        f"data = {frame(Listening(1), *map(Asked, range(2), wishes))}\n"
+        "for byte in data: say(bytes([byte])); time.sleep(0.0005)\nread()"
     )
 
     async def scenario() -> None:
@@ -146,7 +152,9 @@ def test_commands_come_up_the_pipe_however_the_bytes_are_cut(spawn: Callable[...
 
 def test_a_bad_message_costs_only_itself(spawn: Callable[..., Spawned]) -> None:
     bad = (3).to_bytes(4, "big") + b"\xc1\xc1\xc1"
-    script = f"say({frame(Listening(1))}); say({bad!r}); time.sleep(0.02); say({frame(Command('halt'))}); read()"
+    script = (
+        f"say({frame(Listening(1))}); say({bad!r}); time.sleep(0.02); say({frame(Asked(1, Command('halt')))}); read()"
+    )
 
     async def scenario() -> None:
         spawn(script)
@@ -157,6 +165,47 @@ def test_a_bad_message_costs_only_itself(spawn: Callable[..., Spawned]) -> None:
             assert not task.done()
 
     asyncio.run(scenario())
+
+
+def test_a_bad_message_does_not_keep_back_those_that_came_with_it(spawn: Callable[..., Spawned]) -> None:
+    bad = (3).to_bytes(4, "big") + b"\xc1\xc1\xc1"
+    script = f"say({frame(Listening(1))} + {bad!r} + {frame(Asked(1, Command('halt')))}); read()"
+
+    async def scenario() -> None:
+        spawn(script)
+        async with running(WebSettings()) as (web, _), asyncio.timeout(PATIENCE_S):
+            while not web.commands:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            assert web.commands == [Command("halt")]
+
+    asyncio.run(scenario())
+
+
+def test_a_process_whose_pipe_is_out_of_step_is_ended(spawn: Callable[..., Spawned]) -> None:
+    async def scenario() -> None:
+        spawn(f"say({frame(Listening(1))} + {(MAX_FRAME + 1).to_bytes(4, 'big')!r}); time.sleep(60)")
+        async with running(WebSettings()) as (_, task), asyncio.timeout(PATIENCE_S):
+            assert await task == "exit code -15"
+
+    asyncio.run(scenario())
+
+
+def test_a_command_is_answered_under_its_ticket(spawn: Callable[..., Spawned], tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    script = (
+        f"say({frame(Listening(1), Asked(7, Command('halt')))}); data = read(); open({str(kept)!r}, 'wb').write(data)"
+    )
+
+    async def scenario() -> None:
+        spawn(script)
+        async with running(WebSettings()) as (web, _), asyncio.timeout(PATIENCE_S):
+            while not web.commands:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scenario())
+    reader = from_bot()
+    reader.feed(kept.read_bytes())
+    assert list(reader.messages()) == [DAY, Answered(7, True, "halt it is")]
 
 
 def test_what_is_told_reaches_the_process_in_order_and_whole(spawn: Callable[..., Spawned], tmp_path: Path) -> None:

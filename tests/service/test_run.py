@@ -96,6 +96,22 @@ def test_commands_act_on_it_and_the_last_one_lifts_them_all(bot: Bot, monkeypatc
             assert found["state"]["reason"] == f"to see {command}"
 
 
+def test_a_command_that_changes_nothing_is_not_said_to_have_done_something(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    for command in ("halt", "pause", "resume", "resume"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--data-dir", str(bot.folder / "data")])
+    halted, *others = capsys.readouterr().out.splitlines()
+    assert halted.endswith("trading is HALTED now")
+    assert others == [
+        "pause: trading stays HALTED: only `resume` lifts that",
+        "resume: trading is ACTIVE now",
+        "resume: trading was ACTIVE already",
+    ]
+
+
 def test_a_second_bot_on_the_same_folder_is_refused(bot: Bot) -> None:
     second = microbot("run", "--port", "0", "--exchange-port", "0", "--data-dir", bot.folder / "data", cwd=bot.folder)
     assert second.returncode == 2
@@ -119,6 +135,10 @@ def test_a_killed_web_process_comes_back_at_the_same_place_and_knows_the_trades(
     after = bot.until(lambda state: state["metrics"]["ticks"] > ticks)
     assert bot.port == port
     assert [trade for trade in before["trades"][-5:] if trade not in after["trades"]] == []
+    for symbol, shown in before["symbols"].items():
+        # All but the newest second, which was not over yet.
+        assert [point for point in shown["history"][:-1] if point not in after["symbols"][symbol]["history"]] == []
+        assert after["symbols"][symbol]["seen"] >= shown["seen"]
     assert bot.process.poll() is None
 
 

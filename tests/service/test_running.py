@@ -107,6 +107,9 @@ def test_a_damaged_file_is_no_bot(content: bytes, tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------- the commands
 
 
+PAUSED = b'{"changed":true,"answer":"trading is PAUSED now"}'
+
+
 class Dashboard(HTTPServer):
     """Stands for a bot's dashboard: it remembers the commands, and answers as it is told."""
 
@@ -133,7 +136,7 @@ class _Commands(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def a_dashboard(folder: Path, status: int = 202, answer: bytes = b"{}") -> Iterator[Dashboard]:
+def a_dashboard(folder: Path, status: int = 200, answer: bytes = PAUSED) -> Iterator[Dashboard]:
     with Dashboard(status, answer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -148,7 +151,7 @@ def a_dashboard(folder: Path, status: int = 202, answer: bytes = b"{}") -> Itera
 
 def test_a_command_goes_to_the_dashboard_of_the_bot_with_its_reason(tmp_path: Path) -> None:
     with a_dashboard(tmp_path) as dashboard:
-        running.send(tmp_path, "pause", "lunch")
+        assert running.send(tmp_path, "pause", "lunch") == "trading is PAUSED now"
         assert dashboard.taken == [("/api/command", "application/json", {"command": "pause", "reason": "lunch"})]
 
 
@@ -161,8 +164,21 @@ def test_a_command_without_a_reason_says_where_it_came_from(tmp_path: Path) -> N
 def test_what_the_bot_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
     with (
         a_dashboard(tmp_path, 503, b'{"error":"The bot takes no commands at present."}'),
-        pytest.raises(UserError, match="takes no commands"),
+        pytest.raises(UserError, match=r"^the bot refused pause: The bot takes no commands at present\.$"),
     ):
+        running.send(tmp_path, "pause", "")
+
+
+def test_a_command_of_which_nobody_knows_what_it_did_is_no_success(tmp_path: Path) -> None:
+    with (
+        a_dashboard(tmp_path, 202, b'{"changed":null,"answer":"sent, but the bot has not answered yet"}'),
+        pytest.raises(UserError, match=r"^pause: sent, but the bot has not answered yet$"),
+    ):
+        running.send(tmp_path, "pause", "")
+
+
+def test_a_refusal_in_no_words_of_ours_is_told_all_the_same(tmp_path: Path) -> None:
+    with a_dashboard(tmp_path, 500, b"<html>"), pytest.raises(UserError, match=r"^the bot refused pause: Internal"):
         running.send(tmp_path, "pause", "")
 
 
@@ -173,12 +189,22 @@ def test_without_a_bot_a_command_says_so(tmp_path: Path) -> None:
         running.send(tmp_path / "nowhere", "pause", "")
 
 
-def test_a_bot_that_was_killed_does_not_answer_and_that_is_said(tmp_path: Path) -> None:
+def test_a_bot_that_was_killed_is_said_not_to_be_there(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{port}"}}')
-    with pytest.raises(UserError, match="does not answer"):
+    with pytest.raises(UserError) as refused:
         running.send(tmp_path, "pause", "")
+    said = f"nothing is listening at http://127.0.0.1:{port}: is the bot running? `microbot run` starts one"
+    assert str(refused.value) == said
+
+
+def test_a_bot_that_is_stuck_is_said_to_be_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_ANSWER_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{silent.getsockname()[1]}"}}')
+        with pytest.raises(UserError, match=r"does not answer within 0\.01 s"):
+            running.send(tmp_path, "pause", "")
 
 
 def test_commands_reach_this_machine_past_every_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +235,6 @@ def test_somebody_else_on_the_port_of_a_killed_bot_is_no_bot(tmp_path: Path) -> 
         thread = threading.Thread(target=talk)
         thread.start()
         (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{other.getsockname()[1]}"}}')
-        with pytest.raises(UserError, match="does not answer"):
+        with pytest.raises(UserError, match="does not answer: something else is listening there"):
             running.send(tmp_path, "pause", "")
         thread.join(PATIENCE_S)

@@ -23,13 +23,14 @@ from actors.messages import (
     TicksSeen,
     TradingState,
 )
-from pipeline.events import Side
+from pipeline.events import SECOND, Side
 from pipeline.strategy import StrategySettings, momentum_burst
 from service.telemetry import TICKS_SHOWN, Telemetry
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import Session
-from web.pipe import FrameWriter, from_bot
+from web.pipe import Answered, FrameWriter, SymbolRecalled, from_bot
+from web.read_model import ReadModel
 
 STARTED = SessionStarted("1", "test", "ws://127.0.0.1:1", "test", ("A",), True, START, {})
 M = TypeVar("M")
@@ -38,9 +39,9 @@ M = TypeVar("M")
 class Bot:
     """A core with its telemetry, fed by a test."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, chart_points: int = 3_600, max_symbols: int = 64, **options: Any) -> None:
         self.session = Session(**options)
-        self.telemetry = Telemetry(self.session.core, STARTED, 8.0)
+        self.telemetry = Telemetry(self.session.core, STARTED, 8.0, chart_points=chart_points, max_symbols=max_symbols)
         self._told = 0
 
     def feed(self, *inputs: Input) -> Bot:
@@ -195,6 +196,62 @@ def test_a_restarted_web_process_is_told_the_session_and_what_happened_in_it() -
     ]
     assert kinds[-1] is MetricsSeen
     assert [type(message) for message in bot.telemetry.history()] == kinds
+
+
+def recalled(bot: Bot) -> ReadModel:
+    """Return what a web process shows that was started just now and told the history."""
+    model, reader, writer = ReadModel(), from_bot(), FrameWriter()
+    reader.feed(b"".join(writer.frame(message) for message in bot.telemetry.history()))
+    for message in reader.messages():
+        assert not isinstance(message, Answered)
+        model.apply(message)
+    return model
+
+
+def test_a_restarted_web_process_shows_the_chart_and_the_ticks_of_before() -> None:
+    bot, model = Bot(), ReadModel()
+    model.apply(STARTED)
+    for second in range(200):
+        bot.feed(*(trade(second + part / 4, 100 + second + part / 4) for part in range(4)))
+        for message in bot.telemetry.messages():
+            model.apply(message)
+    bot.feed(trade(200, 1.0))  # of this one it is told with the next messages
+    before, after = model.snapshot()["symbols"]["A"], recalled(bot).snapshot()["symbols"]["A"]
+    for name in ("price", "bid", "ask", "ts", "first_price", "seen", "ticks", "history"):
+        assert after[name] == before[name], name
+    assert (len(after["history"]), len(after["ticks"])) == (200, TICKS_SHOWN)
+
+
+def test_a_restarted_web_process_shows_each_trade_and_signal_once() -> None:
+    bot = Bot().feed(trade(0, says="LONG"), Command("flatten", at(1)))
+    model = recalled(bot)  # before the facts were told
+    for message in bot.telemetry.messages():
+        model.apply(message)
+    shown = model.snapshot()
+    assert [len(shown[name]) for name in ("trades", "signals")] == [1, 1]
+    assert [mark.leg for mark in shown["symbols"]["A"]["marks"]] == ["entry", "exit"]
+    assert [notice["kind"] for notice in shown["notices"]] == ["day", "state"]
+
+
+def test_what_is_kept_of_the_market_is_bounded() -> None:
+    bot = Bot(chart_points=5, max_symbols=1)
+    for second in range(20):
+        bot.feed(trade(second), trade(second, symbol="B"))
+        bot.telemetry.messages()
+    (kept,) = [message for message in bot.telemetry.history() if isinstance(message, SymbolRecalled)]
+    assert (kept.symbol, kept.seen, len(kept.ticks)) == ("A", 20, 20)
+    assert [second for second, _ in kept.points] == [at(second) // SECOND for second in range(15, 20)]
+
+
+def test_a_long_chart_crosses_the_pipe_in_several_frames() -> None:
+    bot = Bot(chart_points=100_000)
+    for start in range(0, 75_000, 15_000):
+        bot.telemetry.gather([trade(second) for second in range(start, start + 15_000)])
+        bot.telemetry.messages()
+    kept = [message for message in bot.telemetry.history() if isinstance(message, SymbolRecalled)]
+    assert len(kept) > 1
+    assert sum(len(message.points) for message in kept) == 75_000
+    assert [len(message.ticks) for message in kept] == [0] * (len(kept) - 1) + [TICKS_SHOWN]
 
 
 def test_history_is_bounded_and_the_newest_of_it_is_kept() -> None:

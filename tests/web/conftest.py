@@ -18,8 +18,8 @@ import msgspec
 import pytest
 from playwright.async_api import Browser as Chromium, Page, async_playwright
 
-from actors.messages import Command, ToWeb
-from web.pipe import FrameWriter, FromWeb, Listening, from_web
+from actors.messages import Command
+from web.pipe import Answered, Asked, FrameWriter, FromBot, FromWeb, Listening, from_web
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path(os.environ.get("MICROBOT_CHROMIUM", "/usr/bin/chromium"))
@@ -75,7 +75,7 @@ class WebProcess:
         self.port = first.port
         return self
 
-    def tell(self, *messages: ToWeb) -> None:
+    def tell(self, *messages: FromBot) -> None:
         self.write(b"".join(self._writer.frame(message) for message in messages))
 
     def write(self, data: bytes) -> None:
@@ -92,10 +92,12 @@ class WebProcess:
             self._read.extend(self._reader.messages())
         return self._read.pop(0)
 
-    def next_command(self) -> Command:
+    def next_command(self, answer: str = "done") -> Command:
+        """Wait for a command, and answer it."""
         message = self.next_message()
-        assert isinstance(message, Command)
-        return message
+        assert isinstance(message, Asked)
+        self.tell(Answered(message.ticket, True, answer))
+        return message.command
 
     def end(self) -> tuple[int, str]:
         """Let stdin end, as when the bot has gone; return the exit code and what stderr says."""

@@ -19,6 +19,7 @@ from tests.web.builders import closed, feed, metrics, opened, session, signal, t
 from web.app import HUB, make_app
 from web.assets import Asset, Assets
 from web.hub import Hub
+from web.pipe import Answered, Asked
 from web.settings import WebSettings
 
 PATIENCE_S = 20
@@ -34,6 +35,8 @@ class Dashboard(msgspec.Struct):
     client: ClientSession
     commands: list[Command]
     taking: bool = True
+    answering: bool = True
+    asked: asyncio.Queue[Asked] = msgspec.field(default_factory=asyncio.Queue)
 
     @property
     def port(self) -> int:
@@ -60,9 +63,12 @@ async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
     commands: list[Command] = []
     dashboard: Dashboard
 
-    def send(command: Command) -> bool:
+    def send(asked: Asked) -> bool:
         if dashboard.taking:
-            commands.append(command)
+            commands.append(asked.command)
+            dashboard.asked.put_nowait(asked)
+            if dashboard.answering:
+                dashboard.hub.tell(Answered(asked.ticket, asked.command.name != "pause", "trading is as it is"))
         return dashboard.taking
 
     app = make_app(WebSettings(**settings), ASSETS, send, asyncio.get_running_loop().time)
@@ -195,11 +201,12 @@ def test_every_answer_carries_the_security_headers(path: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "reduce", "flatten", "halt"])
-def test_a_command_is_accepted_and_passed_on(command: str) -> None:
+def test_a_command_is_passed_on_and_answered_with_what_it_did(command: str) -> None:
     async def scenario(dashboard: Dashboard) -> None:
         body = msgspec.json.encode({"command": command, "reason": "because"})
         origin = f"http://127.0.0.1:{dashboard.port}"
-        assert await dashboard.post(body, Origin=origin, Sec_Fetch_Site="same-origin") == (202, {"accepted": command})
+        told = {"command": command, "changed": command != "pause", "answer": "trading is as it is"}
+        assert await dashboard.post(body, Origin=origin, Sec_Fetch_Site="same-origin") == (200, told)
         assert dashboard.commands == [Command(command, 0, "dashboard", "because")]
 
     run(scenario)
@@ -235,6 +242,32 @@ def test_a_huge_command_is_refused() -> None:
     async def scenario(dashboard: Dashboard) -> None:
         status, _ = await dashboard.post(b'{"command":"halt","reason":"' + b"x" * 10_000 + b'"}')
         assert (status, dashboard.commands) == (413, [])
+
+    run(scenario)
+
+
+def test_a_command_that_the_bot_does_not_answer_in_time_may_have_been_carried_out() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.answering = False
+        status, told = await dashboard.post(b'{"command":"halt"}')
+        assert (status, told["changed"]) == (202, None)
+        assert "has not answered yet" in told["answer"]
+        assert dashboard.commands == [Command("halt", 0, "dashboard")]
+        dashboard.hub.tell(Answered(1, True, "too late"))  # nobody waits for it any more
+        dashboard.answering = True
+        assert (await dashboard.post(b'{"command":"halt"}'))[0] == 200
+
+    run(scenario, answer_timeout_s=0.01)
+
+
+def test_answers_go_to_who_asked_in_whatever_order_they_come() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.answering = False
+        names = ("pause", "resume")
+        asking = [asyncio.create_task(dashboard.post(msgspec.json.encode({"command": name}))) for name in names]
+        for asked in reversed([await dashboard.asked.get() for _ in names]):
+            dashboard.hub.tell(Answered(asked.ticket, True, f"this was {asked.command.name}"))
+        assert [(await task)[1]["answer"] for task in asking] == ["this was pause", "this was resume"]
 
     run(scenario)
 

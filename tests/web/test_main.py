@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,11 +34,13 @@ def test_what_the_bot_says_can_be_read_as_state(web_process: WebProcess) -> None
     assert state["feed"]["state"] == "LIVE"
 
 
-def test_a_users_command_comes_out_of_stdout_and_nothing_else_does(web_process: WebProcess) -> None:
-    answer = web_process.post("/api/command", {"command": "halt", "reason": "lunch"}, Origin=web_process.url)
+def test_a_users_command_comes_out_of_stdout_and_its_answer_in_at_stdin(web_process: WebProcess) -> None:
+    with ThreadPoolExecutor(1) as browser:
+        wish = {"command": "halt", "reason": "lunch"}
+        answer = browser.submit(web_process.post, "/api/command", wish, Origin=web_process.url)
+        assert web_process.next_command("trading is HALTED now") == Command("halt", 0, "dashboard", "lunch")
 
-    assert answer == (202, {"accepted": "halt"})
-    assert web_process.next_command() == Command("halt", 0, "dashboard", "lunch")
+        assert answer.result() == (200, {"command": "halt", "changed": True, "answer": "trading is HALTED now"})
 
 
 def test_when_the_bot_has_gone_browsers_are_told_and_the_process_exits_with_zero(web_process: WebProcess) -> None:

@@ -222,12 +222,12 @@ def test_a_script_in_a_symbol_or_a_reason_is_shown_as_text(browser: Browser, web
 
 def test_a_command_is_sent_at_once_unless_it_closes_positions(browser: Browser, web_process: WebProcess) -> None:
     async def next_command() -> Command:
-        return await asyncio.to_thread(web_process.next_command)
+        return await asyncio.to_thread(web_process.next_command, "trading stays HALTED")
 
     async def scenario(page: Page) -> None:
         await page.get_by_role("button", name="Pause").click()
         assert (await next_command()).name == "pause"
-        await expect(page.locator("#toast")).to_have_text("Pause: sent to the bot.")
+        await expect(page.locator("#toast")).to_have_text("Pause: trading stays HALTED.")
 
         await page.get_by_role("button", name="Flatten").click()
         await page.get_by_role("button", name="Cancel").click()

@@ -8,11 +8,13 @@ from actors.messages import Command, ToWeb
 from tests.web.builders import one_of_each, session, ticks
 from web.pipe import (
     MAX_FRAME,
+    Asked,
     BadMessage,
     FrameReader,
     FrameTooLarge,
     FrameTruncated,
     FrameWriter,
+    FromBot,
     FromWeb,
     Listening,
     PipeError,
@@ -25,7 +27,7 @@ def framed(payload: bytes) -> bytes:
     return len(payload).to_bytes(4, "big") + payload
 
 
-def read_all(reader: FrameReader[ToWeb], data: bytes) -> list[ToWeb]:
+def read_all(reader: FrameReader[FromBot], data: bytes) -> list[FromBot]:
     reader.feed(data)
     return list(reader.messages())
 
@@ -37,7 +39,7 @@ def test_every_kind_of_message_crosses_the_pipe_unchanged() -> None:
 
 
 def test_what_the_web_process_says_crosses_the_pipe_unchanged() -> None:
-    said: list[FromWeb] = [Listening(8080), Command("halt", 0, "dashboard", "lunch")]
+    said: list[FromWeb] = [Listening(8080), Asked(1, Command("halt", 0, "dashboard", "lunch"))]
     reader, writer = from_web(), FrameWriter()
 
     reader.feed(b"".join(writer.frame(message) for message in said))
@@ -83,7 +85,7 @@ def test_a_frame_of_anything_else_is_a_bad_message(value: object) -> None:
 def test_a_bad_message_is_skipped_and_its_neighbours_are_read() -> None:
     reader, writer = from_bot(), FrameWriter()
     reader.feed(writer.frame(ticks(1.0)) + framed(b"\xc1") + writer.frame(ticks(2.0)))
-    got: list[ToWeb] = []
+    got: list[FromBot] = []
 
     with pytest.raises(BadMessage) as caught:
         got.extend(reader.messages())
@@ -91,6 +93,14 @@ def test_a_bad_message_is_skipped_and_its_neighbours_are_read() -> None:
     got.extend(reader.messages())
 
     assert got == [ticks(1.0), ticks(2.0)]
+
+
+def test_bad_messages_are_told_of_and_cost_no_other_one() -> None:
+    reader, writer, skipped = from_bot(), FrameWriter(), list[BadMessage]()
+    reader.feed(framed(b"\xc1") + writer.frame(ticks(1.0)) + framed(b"\xc1") + framed(b"") + writer.frame(ticks(2.0)))
+
+    assert list(reader.messages(skipped.append)) == [ticks(1.0), ticks(2.0)]
+    assert [bad.payload for bad in skipped] == [b"\xc1", b"\xc1", b""]
 
 
 def test_messages_before_a_bad_one_are_given_out_first() -> None:

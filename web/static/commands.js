@@ -54,7 +54,7 @@ export class Commands {
         body: JSON.stringify({ command, reason }),
       });
       const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : { error: await answer.text() };
-      if (answer.ok) this.say(`${command.charAt(0).toUpperCase()}${command.slice(1)}: sent to the bot.`);
+      if (answer.ok) this.say(`${command.charAt(0).toUpperCase()}${command.slice(1)}: ${told.answer}.`, told.changed ? "" : "note");
       else this.say(told.error, "bad");
     } catch {
       this.say("The command did not reach the dashboard's server.", "bad");

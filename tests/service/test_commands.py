@@ -1,0 +1,62 @@
+"""What a command is answered: what it did, and nothing that it did not do."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.messages import Command
+from actors.risk import RiskSettings
+from service.commands import Effect, effect, standing
+from tests.support.market import at, trade
+from tests.support.sessions import Session
+
+
+def done(session: Session, command: str) -> Effect:
+    before = standing(session.core)
+    session.feed(Command(command, at(5)))
+    return effect(command, before, standing(session.core))
+
+
+@pytest.mark.parametrize(
+    ("given", "command", "changed", "sentence"),
+    [
+        ((), "pause", True, "trading is PAUSED now"),
+        ((), "resume", False, "trading was ACTIVE already"),
+        (("pause",), "pause", False, "trading was PAUSED already"),
+        (("pause",), "resume", True, "trading is ACTIVE now"),
+        (("halt",), "pause", False, "trading stays HALTED: only `resume` lifts that"),
+        (("halt",), "reduce", False, "trading stays HALTED: only `resume` lifts that"),
+        (("halt",), "flatten", False, "trading stays HALTED: only `resume` lifts that"),
+        (("halt",), "halt", False, "trading was HALTED already"),
+        (("halt",), "resume", True, "trading is ACTIVE now"),
+    ],
+)
+def test_a_command_is_answered_with_what_it_did(
+    given: tuple[str, ...], command: str, changed: bool, sentence: str
+) -> None:
+    session = Session().feed(trade(0), *(Command(name, at(1)) for name in given))
+    assert done(session, command) == (changed, sentence)
+
+
+def test_positions_that_a_command_closed_are_counted() -> None:
+    two = (trade(0, says="LONG"), trade(1, symbol="B", says="SHORT"))
+    assert done(Session().feed(*two), "halt").sentence == "2 positions closed, trading is HALTED now"
+    one_paused = Session().feed(two[0], Command("pause", at(1)))
+    assert done(one_paused, "flatten") == (True, "1 position closed, trading was PAUSED already")
+    assert done(Session().feed(*two), "pause").sentence == "trading is PAUSED now"
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (
+            "resume",
+            "trading stays HALTED by the daily loss limit until the next trading day: `resume` does not lift that",
+        ),
+        ("pause", "trading stays HALTED by the daily loss limit until the next trading day, and then until `resume`"),
+    ],
+)
+def test_no_command_lifts_the_halt_of_the_loss_limit(command: str, sentence: str) -> None:
+    session = Session(risk=RiskSettings(daily_loss_limit=-0.0001))
+    session.feed(trade(0, says="LONG"), trade(1, 90.0))
+    assert done(session, command) == (False, sentence)

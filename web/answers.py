@@ -1,0 +1,35 @@
+"""Who waits for the bot's answer to a command."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from web.pipe import Answered
+
+
+class Answers:
+    """The commands that are under way, by their tickets: as many as requests wait for one."""
+
+    def __init__(self) -> None:
+        self._tickets = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Answered]] = {}
+
+    @contextmanager
+    def awaited(self) -> Iterator[tuple[int, asyncio.Future[Answered]]]:
+        """Hand out a ticket, and what its answer will be the result of, for as long as somebody waits."""
+        ticket = next(self._tickets)
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting[ticket] = answer
+        try:
+            yield ticket, answer
+        finally:
+            del self._waiting[ticket]
+
+    def take(self, answered: Answered) -> None:
+        """Give an answer to who waits for it, if somebody still does."""
+        answer = self._waiting.get(answered.ticket)
+        if answer is not None and not answer.done():
+            answer.set_result(answered)
