@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             speed=options.speed,
             start_at=parse_start_at(options.start_at),
             keys=tuple(options.key) if options.key else ExchangeSettings().keys,
+            halts=tuple(options.halt),
             faults=(*_faults_of(options.faults), *options.fault),
         )
     except OSError as error:
@@ -77,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--fault", action="append", default=[], metavar="NAME[:PARAMETER]", help="what goes wrong; may be given often"
+    )
+    parser.add_argument(
+        "--halt",
+        action="append",
+        default=[],
+        metavar="SYMBOL[@S[+S]]",
+        help="after S market s, for S; may be given often",
     )
     parser.add_argument("--faults", metavar="list|FILE", help="name all faults, or turn on those in a file, one a line")
     parser.add_argument("--stop-on-stdin-eof", action="store_true", help="stop when standard input ends")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import Faults
-from mock_exchange.history import Bar
+from mock_exchange.floor import Happened
 from mock_exchange.venue.orders import Update
 
 HOUR = 3_600 * SECOND
@@ -30,7 +30,7 @@ class Spoilt(msgspec.Struct, frozen=True, gc=False):
         return self.trade.symbol
 
 
-Told = Event | Bar | Spoilt
+Told = Happened | Spoilt
 """What clients are told."""
 
 
@@ -54,13 +54,13 @@ class Distortion:
         self._kept: Told | None = None  # it is told after the next one
         self._waiting: list[Told] = []  # for a burst
 
-    def __call__(self, happened: Sequence[Event | Bar]) -> list[Told]:
+    def __call__(self, happened: Sequence[Happened]) -> list[Told]:
         """Return what is told now; what is kept back is told later."""
         if not self._faults and self._kept is None and not self._waiting:
             return list(happened)
         told: list[Told] = []
         for it in happened:
-            told += self._in_order(it) if isinstance(it, Bar) else self._one(it)
+            told += self._one(it) if isinstance(it, Event) else self._in_order(it)
         size = self._faults.status("burst")
         if size is None and not self._waiting:
             return told

@@ -5,12 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from mock_exchange.events import Event
+from mock_exchange.bands import Bands, Indicator, PriceBand
+from mock_exchange.events import Event, Trade
+from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
+
+Happened = Event | Bar | TradingStatus | PriceBand
+"""What the market does, and what is made of it."""
 
 
 class Floor:
@@ -25,24 +30,62 @@ class Floor:
         seed: int,
         start_ns: int,
         history_events: int,
+        halts: Iterable[str] = (),
     ) -> None:
         self.symbols = symbols
         self.start_ns = start_ns
         self.ids = Ids(f"{seed}/{start_ns}")
         self.matching = Matching(symbols, accounts, cash, self.ids, start_ns)
         self.history = History(symbols, history_events)
+        self._halts = Halts(halts, start_ns)
+        self._bands = Bands()
         self._cancels: list[tuple[int, str, str]] = []  # due at a time: of an account, an order
 
-    def advance(self, events: Iterable[Event]) -> list[Event | Bar]:
-        """Let the market's events happen; return them, each bar before the event that showed it to be complete."""
-        told: list[Event | Bar] = []
+    @property
+    def halted(self) -> list[str]:
+        """The stocks that are halted."""
+        return sorted(self._halts.halted)
+
+    def advance(self, events: Iterable[Event]) -> list[Happened]:
+        """Let the market's events happen; return them, each bar before the event that showed it to be complete.
+
+        Of a halted stock nothing happens, but for its first price: without one nobody could trade the others.
+        """
+        told: list[Happened] = []
+        halted, prices = self._halts.halted, self.matching.prices
         for event in events:
-            told += self.history.add(event)
-            told.append(event)
+            if changed := self._halts.due(event.ts):
+                told += self._switched(changed)
             while self._cancels and self._cancels[0][0] <= event.ts:
                 due, account, order_id = heapq.heappop(self._cancels)
                 self.matching.cancel(account, order_id, due)
+            if event.symbol in halted:
+                if event.symbol not in prices:
+                    self.matching.apply(event)
+                    self.matching.halt(event.symbol)
+                self.matching.roll(event.ts)
+                continue
+            told += self.history.add(event)
+            told.append(event)
+            if isinstance(event, Trade) and (band := self._bands.add(event.symbol, event.price, event.ts)) is not None:
+                told.append(band)
             self.matching.apply(event)
+        return told
+
+    def halt(self, symbols: Iterable[str], now: int) -> list[Happened]:
+        """Halt exactly these stocks and resume all others; return what there is to tell."""
+        return self._switched(self._halts.switch(symbols, now))
+
+    def _switched(self, changed: Iterable[TradingStatus]) -> list[Happened]:
+        """Let halts and resumptions have their effect on orders and bands."""
+        told: list[Happened] = []
+        for status in changed:
+            told.append(status)
+            if status.halted:
+                self.matching.halt(status.symbol)
+            indicator = Indicator.SUSPENDED if status.halted else Indicator.REOPENING
+            if (band := self._bands.tell(status.symbol, status.ts, indicator)) is not None:
+                told.append(band)
         return told
 
     def cancel_later(self, account: str, order_id: str, due: int) -> None:

@@ -114,6 +114,7 @@ class House:
                 seed=settings.seed,
                 start_ns=start_ns,
                 history_events=settings.history_events,
+                halts=settings.halts,
             ),
         )
         logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
@@ -209,6 +210,29 @@ class House:
             market, floor = self._open
             self._plant(floor, market.now(self._monotonic_ns()))
         logger.bind(event="exchange.faults", faults=self.faults.active).info("faults were switched")
+
+    def halt(self, symbols: Sequence[str]) -> None:
+        """Halt exactly these stocks. Raises ValueError, and changes nothing, for one that is not traded here.
+
+        It opens the market, which has to be there to be halted.
+        """
+        unknown = [symbol for symbol in symbols if symbol not in self._settings.symbols]
+        if unknown:
+            raise ValueError(f"{unknown[0][:20]!r} is not traded here; these are: {', '.join(self._settings.symbols)}")
+        now = self.advance()
+        floor = self._floor
+        self._publish(floor.halt(symbols, now), floor.take_updates())
+        logger.bind(event="exchange.halts", halted=floor.halted).info("trading was halted or resumed")
+
+    @property
+    def halted(self) -> list[str]:
+        """The stocks that are halted now."""
+        return self._floor.halted if self._open is not None else []
+
+    @property
+    def _floor(self) -> Floor:
+        assert self._open is not None
+        return self._open[1]
 
     def _plant(self, floor: Floor, now: int) -> None:
         """Put the orders of nobody into the accounts, once, if they are asked for."""

@@ -34,6 +34,12 @@ CLOSE_S = 0.5
 _UPGRADE = {"Upgrade": "websocket"}
 
 
+class Halted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The stocks that are to be halted, and no others."""
+
+    symbols: tuple[str, ...]
+
+
 class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The faults that are to be on, and no others."""
 
@@ -169,6 +175,27 @@ class Exchange:
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """Tell which faults are on, or turn on exactly those that are named. Only this machine may."""
+        if (refused := await self._controlled(request, self._switch)) is not None:
+            return refused
+        known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
+        return _json({"faults": self.house.faults.active, "known": known})
+
+    async def control_halts(self, request: web.Request) -> web.StreamResponse:
+        """Tell which stocks are halted, or halt exactly those that are named. Only this machine may."""
+        if (refused := await self._controlled(request, self._halt)) is not None:
+            return refused
+        return _json({"halted": self.house.halted})
+
+    def _switch(self, body: bytes) -> None:
+        self.house.switch(msgspec.json.decode(body, type=Switches).faults)
+
+    def _halt(self, body: bytes) -> None:
+        wanted = msgspec.json.decode(body, type=Halted).symbols
+        self.house.halt(wanted)
+        self._opened.set()
+
+    async def _controlled(self, request: web.Request, change: Callable[[bytes], None]) -> web.Response | None:
+        """Let somebody on this machine change something, if that is wanted; return why it is refused."""
         if not _is_here(request.remote):
             return _json({"message": "only from the exchange's own machine"}, 403)
         if request.method == "POST":
@@ -176,11 +203,10 @@ class Exchange:
             if request.content_type != "application/json":
                 return _json({"message": "send JSON, with its content type"}, 415)
             try:
-                self.house.switch(msgspec.json.decode(await request.read(), type=Switches).faults)
+                change(await request.read())
             except (msgspec.MsgspecError, ValueError) as error:
                 return _json({"message": str(error)}, 422)
-        known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
-        return _json({"faults": self.house.faults.active, "known": known})
+        return None
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -341,6 +367,8 @@ def application(exchange: Exchange) -> web.Application:
     app.router.add_get("/stream{slash:/?}", exchange.stream)
     app.router.add_get("/control/faults", exchange.control)
     app.router.add_post("/control/faults", exchange.control)
+    app.router.add_get("/control/halts", exchange.control_halts)
+    app.router.add_post("/control/halts", exchange.control_halts)
     app.router.add_route("*", "/v2/{call:.*}", exchange.rest)
     app.router.add_get("/{path:.*}", exchange.push)
     return app

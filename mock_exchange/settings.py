@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from mock_exchange.faults import parse as parse_fault
+from mock_exchange.halts import parse as parse_halt
 
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,19}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,128}")
@@ -52,6 +53,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     feed_channels: int = 30  # subscriptions to trades and quotes by one connection; more are refused (405)
     auth_timeout_s: float = 10.0  # real seconds that a client of the market-data stream has to authenticate (404)
     history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together
+    halts: tuple[str, ...] = ()  # trading halts to come: SYMBOL, SYMBOL@SECONDS or SYMBOL@SECONDS+SECONDS (market s)
     faults: tuple[str, ...] = ()  # what goes wrong from the start, as NAME or NAME:PARAMETER
 
     def __post_init__(self) -> None:
@@ -67,6 +69,9 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         self._check_keys()
         for fault in self.faults:
             parse_fault(fault)
+        for plan in map(parse_halt, self.halts):
+            if plan.symbol not in self.symbols:
+                raise ValueError(f"halts must be of the symbols {', '.join(self.symbols)}, not {plan.symbol[:20]!r}")
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -10,13 +10,16 @@ import msgspec
 from mock_exchange.alpaca.data import Message
 from mock_exchange.alpaca.ticks import Codec, careless, streamed
 from mock_exchange.alpaca.updates import Report, report
+from mock_exchange.bands import PriceBand
 from mock_exchange.distortion import Spoilt, Told
 from mock_exchange.events import Event, Quote, Trade
+from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 from mock_exchange.protocol import Line
 from mock_exchange.venue.orders import Update
 
 _encode = msgspec.json.Encoder().encode
+_PUSHED = (Trade, Quote, Spoilt)
 
 
 def _line(it: Event | Spoilt) -> bytes:
@@ -25,7 +28,14 @@ def _line(it: Event | Spoilt) -> bytes:
     return _encode(it)
 
 
-_CHANNELS = {Trade: "trades", Spoilt: "trades", Quote: "quotes", Bar: "bars"}
+_CHANNELS = {
+    Trade: "trades",
+    Spoilt: "trades",
+    Quote: "quotes",
+    Bar: "bars",
+    TradingStatus: "statuses",
+    PriceBand: "lulds",
+}
 
 
 class Tick:
@@ -39,8 +49,8 @@ class Tick:
 
     @cached_property
     def lines(self) -> list[Line]:
-        """For clients of the simple push, which know no bars."""
-        return [(it.symbol, _line(it)) for it in self._told if not isinstance(it, Bar)]
+        """For clients of the simple push, which know trades and quotes only."""
+        return [(it.symbol, _line(it)) for it in self._told if isinstance(it, _PUSHED)]
 
     def data(self, codec: Codec) -> list[Message]:
         """For clients of the market-data stream."""

@@ -31,7 +31,7 @@ LAST_WORDS = frozenset({402, 404, 406, 407, 408, 409})
 """After these the connection is closed."""
 
 CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
-"""What can be subscribed to. Only the first three ever say something."""
+"""What can be subscribed to. Updated and daily bars never say anything."""
 
 COUNTED = ("trades", "quotes")
 """The channels whose symbols the plan limits."""

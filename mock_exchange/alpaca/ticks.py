@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from mock_exchange.alpaca.stamps import SECOND, stamp
-from mock_exchange.distortion import Spoilt
-from mock_exchange.events import Event, Quote, Trade
+from mock_exchange.bands import PriceBand
+from mock_exchange.distortion import Spoilt, Told
+from mock_exchange.events import Quote, Trade
+from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 
 ROUND_LOT = 100
@@ -91,6 +93,18 @@ def bar(it: Bar, time: Callable[[int], Any]) -> Json:
     }
 
 
+def status(it: TradingStatus, time: Callable[[int], Any]) -> Json:
+    """Write a halt or a resumption, in the words of the tape of NASDAQ's stocks."""
+    code, said = ("H", "Trading Halt") if it.halted else ("T", "Trading Resumption")
+    why, reason = ("T12", "Additional Information Requested") if it.halted else ("T3", "News and Resumption Times")
+    return {"sc": code, "sm": said, "rc": why, "rm": reason, "t": time(it.ts), "z": TAPE}
+
+
+def band(it: PriceBand, time: Callable[[int], Any]) -> Json:
+    """Write the limits up and down."""
+    return {"u": it.up, "d": it.down, "i": it.indicator, "t": time(it.ts), "z": TAPE}
+
+
 def careless(price: float | str) -> Any:
     """Return a price as careless encoders put it into JSON, which has neither NaN nor Infinity."""
     if isinstance(price, str) or math.isfinite(price):
@@ -98,7 +112,7 @@ def careless(price: float | str) -> Any:
     return msgspec.Raw(b"NaN" if math.isnan(price) else b"Infinity")
 
 
-def streamed(it: Event | Bar | Spoilt, codec: Codec) -> bytes:
+def streamed(it: Told, codec: Codec) -> bytes:
     """Encode a message of the market-data stream."""
     if isinstance(it, Spoilt):
         price = careless(it.price) if codec is Codec.JSON else it.price
@@ -107,6 +121,10 @@ def streamed(it: Event | Bar | Spoilt, codec: Codec) -> bytes:
         kind, words = "t", trade(it, codec.time)
     elif isinstance(it, Quote):
         kind, words = "q", quote(it, codec.time)
-    else:
+    elif isinstance(it, Bar):
         kind, words = "b", bar(it, codec.time)
+    elif isinstance(it, TradingStatus):
+        kind, words = "s", status(it, codec.time)
+    else:
+        kind, words = "l", band(it, codec.time)
     return codec.encode({"T": kind, "S": it.symbol, **words})

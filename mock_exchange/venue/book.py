@@ -60,6 +60,10 @@ class Book:
         if not self.last:
             self.last = (bid + ask) // 2
 
+    def withdraw(self) -> None:
+        """Display nothing any more, until the next quote."""
+        self.shares = {Side.BUY: 0, Side.SELL: 0}
+
     def note_trade(self, price: int, shares: int) -> None:
         """Take note of a trade between others; what it took at the quote is displayed no more."""
         self.last = price

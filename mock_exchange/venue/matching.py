@@ -92,6 +92,10 @@ class Matching:
         if not book.empty():
             self._match(book, event.ts)
 
+    def halt(self, symbol: str) -> None:
+        """Fill no order of a stock until its next quote: nothing is displayed that could."""
+        self._books[symbol].withdraw()
+
     def roll(self, now: int) -> None:
         """End the day if it is over: day orders expire, and equity is noted for the next day's margin."""
         if now < self._day_end:

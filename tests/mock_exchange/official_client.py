@@ -11,6 +11,7 @@ import json
 import queue
 import sys
 import threading
+import urllib.request
 from typing import Any
 
 from alpaca.common.exceptions import APIError
@@ -49,7 +50,9 @@ class Client:
         self.data: Any = StockDataStream(key, secret, url_override=f"{ws}/v2/iex")
         self.stream: Any = TradingStream(key, secret, url_override=f"{ws}/stream")
         self.ticks: dict[str, queue.Queue[Any]] = {kind: queue.Queue() for kind in ("trades", "quotes", "bars")}
+        self.statuses: queue.Queue[Any] = queue.Queue()
         self.arrived: queue.Queue[Any] = queue.Queue()
+        self.url = http
         self.updates: list[Any] = []
 
     def start(self) -> None:
@@ -64,6 +67,7 @@ class Client:
         self.data.subscribe_trades(into(self.ticks["trades"]), "AAPL")
         self.data.subscribe_quotes(into(self.ticks["quotes"]), "AAPL", "MSFT")
         self.data.subscribe_bars(into(self.ticks["bars"]), "*")
+        self.data.subscribe_trading_statuses(into(self.statuses), "*")
         self.stream.subscribe_trade_updates(into(self.arrived))
         for part in (self.data, self.stream):
             threading.Thread(target=part.run, daemon=True).start()
@@ -171,6 +175,25 @@ def trade(client: Client) -> dict[str, Any]:
     }
 
 
+def through_a_halt(client: Client) -> dict[str, Any]:
+    """Order a stock while it is halted, which the control call of the exchange brings about."""
+
+    def halt(*symbols: str) -> Any:
+        body = json.dumps({"symbols": symbols}).encode()
+        request = urllib.request.Request(f"{client.url}/control/halts", body, {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=PATIENCE_S).close()
+        return client.statuses.get(timeout=PATIENCE_S)
+
+    halted = halt("MSFT")
+    order = client.trading.submit_order(MarketOrderRequest(symbol="MSFT", qty=1, **BUY))
+    client.wait_for(order.id, "new")
+    waiting = client.trading.get_order_by_id(order.id).status
+    resumed = halt()
+    client.wait_for(order.id, "fill")
+    codes = [[status.symbol, status.status_code, status.status_message] for status in (halted, resumed)]
+    return {"statuses": codes, "waiting": str(waiting.value)}
+
+
 def look_back(client: Client) -> dict[str, Any]:
     """Read the session's history."""
     both = ["AAPL", "MSFT"]
@@ -194,7 +217,7 @@ def main() -> None:
     """Do everything and print what came of it."""
     client = Client(*sys.argv[1:4])
     client.start()
-    seen = trade(client) | look_back(client)
+    seen = trade(client) | look_back(client) | through_a_halt(client)
     client.stop()
     print(json.dumps(seen))
 

@@ -12,7 +12,10 @@ from hypothesis import given, strategies as st
 from mock_exchange.alpaca.data import DataSession, Line
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.events import SECOND, Event, Quote, Trade
+from mock_exchange.bands import Indicator, PriceBand
+from mock_exchange.distortion import Told
+from mock_exchange.events import SECOND, Quote, Trade
+from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 from mock_exchange.outbox import Bounds, Overflow
 from mock_exchange.tick import Tick
@@ -22,6 +25,7 @@ KEYS = Keys(["ANN:1"])
 TRADE = Trade("AAPL", START + 500_000_007, 126.55, 1, 126.54, 126.55, 96_921)
 QUOTE = Quote("AAPL", START, 87.66, 87.68, 100, 400)
 BAR = Bar("AAPL", START, 388.0, 389.0, 387.0, 388.5, 100, 2, 38_850.0)
+START_STAMP = {Codec.JSON: "2026-01-05T14:30:00Z", Codec.MSGPACK: datetime(2026, 1, 5, 14, 30, tzinfo=UTC)}
 CONNECTED = {"T": "success", "msg": "connected"}
 AUTHENTICATED = {"T": "success", "msg": "authenticated"}
 
@@ -53,7 +57,7 @@ class Talk:
         self.say(action="auth", key="ANN", secret="1")
         return self
 
-    def tell(self, *told: Event | Bar) -> list[Any]:
+    def tell(self, *told: Told) -> list[Any]:
         """Let something happen in the market and return what the client gets of it."""
         self.session.publish(Tick(told, ()).data(self.session.codec))
         return self.hear()
@@ -226,3 +230,31 @@ def test_any_message_at_all_gets_one_answer(codec: Codec, message: str | bytes) 
     talk = Talk(codec).open()
     talk.session.receive(message)
     assert len(talk.hear()) == 1
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_halts_and_bands_are_told_to_who_subscribed_to_them(codec: Codec) -> None:
+    talk = Talk(codec).open()
+    talk.say(action="subscribe", statuses=["AAPL"], lulds=["*"])
+    band = PriceBand("MSFT", START, 95.0, 105.0, Indicator.UPDATE)
+    halt, resumption = TradingStatus("AAPL", START, True), TradingStatus("AAPL", START, False)
+    stranger = TradingStatus("MSFT", START, True)
+    halted, resumed, bands = talk.tell(halt, TRADE, resumption, stranger, band)
+    times = [message.pop("t") for message in (halted, resumed, bands)]
+    assert times == [START_STAMP[codec]] * 3
+    assert halted == {
+        "T": "s",
+        "S": "AAPL",
+        "sc": "H",
+        "sm": "Trading Halt",
+        "rc": "T12",
+        "rm": "Additional Information Requested",
+        "z": "C",
+    }
+    assert (resumed["S"], resumed["sc"], resumed["sm"]) == ("AAPL", "T", "Trading Resumption")
+    assert bands == {"T": "l", "S": "MSFT", "u": 105.0, "d": 95.0, "i": "B", "z": "C"}
+
+
+def test_the_simple_push_knows_neither_halts_nor_bands() -> None:
+    told = (TradingStatus("AAPL", START, True), PriceBand("AAPL", START, 95.0, 105.0, Indicator.UPDATE), TRADE)
+    assert [symbol for symbol, _ in Tick(told, ()).lines] == ["AAPL"]

@@ -108,3 +108,8 @@ def test_its_cash_is_what_its_fills_come_to(seen: Any) -> None:
     ]
     assert len(fills) == 4
     assert Decimal(seen["cash"]) == 100_000 - sum(sign * amount for sign, amount in fills)
+
+
+def test_it_hears_of_a_halt_and_its_order_waits_for_the_end_of_it(seen: Any) -> None:
+    assert seen["statuses"] == [["MSFT", "H", "Trading Halt"], ["MSFT", "T", "Trading Resumption"]]
+    assert seen["waiting"] == "new"

@@ -400,3 +400,46 @@ def test_orders_of_nobody_appear_once() -> None:
             assert [it["qty"] for it in orders] == ["3"]
 
     asyncio.run(scenario())
+
+
+# -- halts -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stock_is_halted_and_resumed_from_this_machine_and_both_are_told() -> None:
+    async def scenario() -> None:
+        async with a_venue() as venue, connect(f"{venue.url}/v2/iex", additional_headers=KEYS) as ws:
+            await control(ws)
+            await control(ws)
+            await say(ws, action="subscribe", statuses=["*"], lulds=["AAPL"])
+            seen = await heard(ws, "l")
+            assert seen["d"] < seen["u"]
+            assert await venue.ask("POST", "/control/halts", {"symbols": ["AAPL"]}) == (200, {"halted": ["AAPL"]})
+            halted = await heard(ws, "s")
+            assert (halted["S"], halted["sc"]) == ("AAPL", "H")
+            status, order = await venue.ask("POST", "/v2/orders", BUY)
+            assert (status, order["status"]) == (200, "pending_new")
+            assert await venue.ask("POST", "/control/halts", {"symbols": []}) == (200, {"halted": []})
+            resumed = await heard(ws, "s")
+            assert (resumed["S"], resumed["sc"]) == ("AAPL", "T")
+
+    asyncio.run(scenario())
+
+
+async def heard(ws: ClientConnection, kind: str) -> Any:
+    """Return the next message of a kind on a feed in JSON."""
+    while True:
+        for message in msgspec.json.decode(await ws.recv()):
+            if message["T"] == kind:
+                return message
+
+
+@pytest.mark.parametrize("body", [{"symbols": ["TSLA"]}, {"symbols": "AAPL"}, {"stocks": []}, None])
+def test_what_cannot_be_halted_is_refused_and_changes_nothing(body: Any) -> None:
+    async def scenario() -> None:
+        async with a_venue() as venue:
+            status, answer = await venue.ask("POST", "/control/halts", body)
+            assert status == (415 if body is None else 422)
+            assert answer["message"]
+            assert await venue.ask("GET", "/control/halts") == (200, {"halted": []})
+
+    asyncio.run(scenario())

@@ -1,0 +1,78 @@
+"""Trading halts: when a stock is not traded, as a plan made beforehand and as somebody wants it now.
+
+A plan is written SYMBOL, SYMBOL@SECONDS or SYMBOL@SECONDS+SECONDS: after so many market seconds (at once, if it does
+not say), and for so many (until somebody resumes it). While a stock is halted the market says nothing of it, and
+what happened meanwhile is seen in its first price afterwards.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from mock_exchange.events import SECOND
+
+_PLAN = re.compile(r"([^@]+)(?:@([0-9]{1,7}(?:\.[0-9]{1,9})?)(?:\+([0-9]{1,7}(?:\.[0-9]{1,9})?))?)?")
+
+
+class TradingStatus(msgspec.Struct, frozen=True, gc=False):
+    """A stock is halted, or traded again."""
+
+    symbol: str
+    ts: int
+    halted: bool
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A halt to come; times in market seconds since the market opened."""
+
+    symbol: str
+    after_s: float = 0.0
+    for_s: float | None = None  # None: until somebody resumes it
+
+
+def parse(text: str) -> Plan:
+    """Read a plan. Raises ValueError, one sentence."""
+    found = _PLAN.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"a halt is written SYMBOL, SYMBOL@SECONDS or SYMBOL@SECONDS+SECONDS, not {text[:40]!r}")
+    symbol, after, lasting = found.groups()
+    return Plan(symbol, float(after or 0), float(lasting) if lasting else None)
+
+
+class Halts:
+    """Which stocks are halted, and which will be."""
+
+    def __init__(self, plans: Iterable[str], start_ns: int) -> None:
+        self.halted: set[str] = set()
+        self._due: list[tuple[int, int, str, bool]] = []  # when, in which order, whom, and how
+        for plan in map(parse, plans):
+            begins = start_ns + round(plan.after_s * SECOND)
+            self._plan(begins, plan.symbol, halted=True)
+            if plan.for_s is not None:
+                self._plan(begins + round(plan.for_s * SECOND), plan.symbol, halted=False)
+
+    def _plan(self, ts: int, symbol: str, *, halted: bool) -> None:
+        heapq.heappush(self._due, (ts, len(self._due), symbol, halted))
+
+    def due(self, now: int) -> list[TradingStatus]:
+        """Let what was planned up to now have its effect; return what changed."""
+        changed: list[TradingStatus] = []
+        while self._due and self._due[0][0] <= now:
+            ts, _, symbol, halted = heapq.heappop(self._due)
+            if halted != (symbol in self.halted):
+                changed.append(self._switch(symbol, ts, halted=halted))
+        return changed
+
+    def switch(self, symbols: Iterable[str], now: int) -> list[TradingStatus]:
+        """Halt exactly these, and resume all others; return what changed. What is planned comes all the same."""
+        wanted = set(symbols)
+        changed = [self._switch(symbol, now, halted=False) for symbol in sorted(self.halted - wanted)]
+        return changed + [self._switch(symbol, now, halted=True) for symbol in sorted(wanted - self.halted)]
+
+    def _switch(self, symbol: str, ts: int, *, halted: bool) -> TradingStatus:
+        (self.halted.add if halted else self.halted.discard)(symbol)
+        return TradingStatus(symbol, ts, halted)
