@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from itertools import islice
 
 from mock_exchange.alpaca.requests import Unreadable
@@ -60,6 +61,17 @@ def moment(query: Mapping[str, str], name: str, default: int) -> int:
     if ts is None:
         raise Unreadable(Reason.BAD_VALUE, f"invalid {name}: it must be a date or RFC 3339")
     return ts
+
+
+def day(query: Mapping[str, str], name: str, default: date) -> date:
+    """Read a date, or the date of a time. Raises Unreadable."""
+    text = query.get(name)
+    if not text:
+        return default
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        raise Unreadable(Reason.BAD_VALUE, f"invalid {name}: it must be a date such as 2026-01-05") from None
 
 
 def _one_of(query: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from mock_exchange.alpaca import words
-from mock_exchange.alpaca.listing import listed
+from mock_exchange.alpaca.listing import day, listed
 from mock_exchange.alpaca.requests import Unreadable, json_object, order_request, replacement, whole_shares
 from mock_exchange.alpaca.stocks import stocks
 from mock_exchange.floor import Floor
@@ -22,6 +23,7 @@ CODES = {
     Reason.UNAUTHORIZED: (401, None),
     Reason.INSUFFICIENT_BUYING_POWER: (403, 40310000),
     Reason.INSUFFICIENT_SHARES: (403, 40310000),
+    Reason.WASH_TRADE: (403, 40310000),
     Reason.NOT_FRACTIONABLE: (403, 40310000),
     Reason.POSITION_NOT_FOUND: (404, 40410000),
     Reason.ORDER_NOT_FOUND: (404, 40410000),
@@ -57,6 +59,9 @@ class Conduct(msgspec.Struct, frozen=True):
 
 
 GOOD_CONDUCT = Conduct()
+
+MOST_DAYS = 4_000
+"""Of the calendar in one answer."""
 
 Call = Callable[["Visit"], Response]
 
@@ -224,6 +229,14 @@ def _clock(visit: Visit) -> Response:
     return answer(words.clock(visit.now, visit.floor.matching.day_end))
 
 
+def _calendar(visit: Visit) -> Response:
+    opened = words.day_of(visit.floor.start_ns)
+    start, end = day(visit.request.query, "start", opened), day(visit.request.query, "end", opened + timedelta(365))
+    if (end - start).days >= MOST_DAYS:
+        raise Unreadable(Reason.BAD_VALUE, f"start and end must be less than {MOST_DAYS} days apart")
+    return answer([words.calendar_day(start + timedelta(days)) for days in range((end - start).days + 1)])
+
+
 def _asset(visit: Visit) -> Response:
     symbol = _symbol(visit)
     if symbol not in visit.floor.symbols:
@@ -255,6 +268,7 @@ _CALLS: list[tuple[str, re.Pattern[str], Call]] = [
         ("DELETE", "/v2/positions/{}", _close),
         ("GET", "/v2/account", _account),
         ("GET", "/v2/clock", _clock),
+        ("GET", "/v2/calendar", _calendar),
         ("GET", "/v2/assets", _assets),
         ("GET", "/v2/assets/{}", _asset),
         ("GET", "/v2/stocks/(?P<name>.+)", _stocks),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 
 from mock_exchange.alpaca.stamps import new_york, stamp
 from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
+from mock_exchange.venue.day import day_end
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, share_of, text
 from mock_exchange.venue.orders import Kind, Order, OrderClass, Side, Status, TimeInForce, Update
@@ -218,6 +220,19 @@ def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) 
         "created_at": stamp(opened_ns),
         "balance_asof": stamp(opened_ns)[:10],
     }
+
+
+def day_of(ts: int) -> date:
+    """Return the date of the venue's day that holds a moment."""
+    return date.fromisoformat(new_york(day_end(ts))[:10])
+
+
+def calendar_day(day: date) -> Json:
+    """Write a day of the venue, of which there is one for each date: it lasts from 16:00 on the date before to 16:00.
+
+    Its opening is written as the first minute of the date itself, since Alpaca's calendar knows no other.
+    """
+    return {"date": day.isoformat(), "open": "00:00", "close": "16:00", "session_open": "1600", "session_close": "1600"}
 
 
 def clock(now: int, day_end: int) -> Json:

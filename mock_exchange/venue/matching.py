@@ -9,6 +9,8 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
 - A stop is reached by a trade after it was placed, and is a market (or limit) order from then on.
 - A leg of a bracket or OTO order goes into the book when its entry is filled; if the entry ends partly filled,
   for that part. Of two legs, what one fills the other has no more; if one is canceled, so is the other.
+- A simple order that could meet another one of its account, whatever the market does, is refused: one side is
+  without a limit, or the limits reach each other.
 - An order that closes a position needs the shares, not held for another order; it cannot turn the position
   over. Any other needs buying power: its limit, stop or quote times its shares, 3% more if it sells short.
 - A replaced order is a new one, last in its queue, for what the old one had left, or the quantity given.
@@ -183,7 +185,11 @@ class Matching:
             return Refusal(Reason.BAD_VALUE, f'asset "{request.symbol[:MOST_SHOWN]}" not found')
         if not book.last:
             return Refusal(Reason.BAD_VALUE, f'asset "{request.symbol}" has no quote yet')
-        refusal = flaw(request, book.last) or self.orders.taken(account, request.client_order_id)
+        refusal = (
+            flaw(request, book.last)
+            or self.orders.taken(account, request.client_order_id)
+            or self._wash_trade(request, account)
+        )
         if refusal:
             return refusal
         if self.orders.count_open(account) >= MOST_OPEN:
@@ -230,6 +236,8 @@ class Matching:
         book = self._books[old.symbol]
         request = _replacing(old, wanted)
         refusal = flaw(request, book.last) or self.orders.taken(account, wanted.client_order_id)
+        if refusal is None and old.order_class is OrderClass.SIMPLE:
+            refusal = self._wash_trade(request, account)
         if refusal:
             return refusal
         claim = (old.reserve, old.holds) if old.parent else self._claim(request, account, book, old)
@@ -257,6 +265,21 @@ class Matching:
         return self.submit(account, OrderRequest(symbol=symbol, side=side, qty=abs(held) if qty is None else qty), now)
 
     # -- how -----------------------------------------------------------------------------------------------------
+
+    def _wash_trade(self, request: OrderRequest, account: str) -> Refusal | None:
+        """Refuse an order that may be filled against one of its own account; complex orders see to that themselves."""
+        if request.order_class is not OrderClass.SIMPLE:
+            return None
+        sign = 1 if request.side is Side.BUY else -1
+        for other in self.orders.working(account, request.symbol, request.side.other):
+            if request.limit is None or other.limit is None or sign * (request.limit - other.limit) >= 0:
+                kind = "market/stop" if other.limit is None else "limit"
+                return Refusal(
+                    Reason.WASH_TRADE,
+                    "potential wash trade detected. use complex orders",
+                    {"existing_order_id": other.id, "reject_reason": f"opposite side {kind} order exists"},
+                )
+        return None
 
     def _claim(
         self, request: OrderRequest, name: str, book: Book, released: Order | None = None

@@ -201,6 +201,7 @@ class Reason(StrEnum):
     UNAUTHORIZED = "unauthorized"
     INSUFFICIENT_BUYING_POWER = "insufficient_buying_power"
     INSUFFICIENT_SHARES = "insufficient_shares"
+    WASH_TRADE = "wash_trade"
     NOT_FRACTIONABLE = "not_fractionable"
     POSITION_NOT_FOUND = "position_not_found"
     ORDER_NOT_FOUND = "order_not_found"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mock_exchange.venue.account import Account
 from mock_exchange.venue.ids import Ids
-from mock_exchange.venue.orders import OPEN, TRANSITIONS, WORKING, Change, Order, Reason, Refusal, Update
+from mock_exchange.venue.orders import OPEN, TRANSITIONS, WORKING, Change, Order, Reason, Refusal, Side, Update
 
 MOST_ENDED = 100_000
 """Ended orders that the venue remembers, of all accounts."""
@@ -38,6 +38,7 @@ class Registry:
         self._orders: dict[str, Order] = {}  # by id, in the order in which they came
         self._by_client_id: dict[tuple[str, str], str] = {}
         self._open: dict[str, dict[str, None]] = {name: {} for name in accounts}
+        self._working: dict[tuple[str, str, Side], dict[str, None]] = {}  # by account, symbol and side
         self._ended: deque[str] = deque()
         self._updates: list[Update] = []
 
@@ -70,6 +71,10 @@ class Registry:
     def open_orders(self, account: str) -> list[Order]:
         """Return an account's open orders, the oldest first."""
         return sorted((self._orders[order_id] for order_id in self._open[account]), key=lambda order: order.number)
+
+    def working(self, account: str, symbol: str, side: Side) -> Iterator[Order]:
+        """Yield an account's orders of one side of a stock that are in the book."""
+        return (self._orders[order_id] for order_id in self._working.get((account, symbol, side), ()))
 
     def count_open(self, account: str) -> int:
         """Return how many open orders an account has."""
@@ -129,6 +134,11 @@ class Registry:
         self._orders[new.id] = new
         if old is None:
             self._by_client_id[new.account, new.client_order_id] = new.id
+        working = self._working.setdefault((new.account, new.symbol, new.side), {})
+        if new.status in WORKING:
+            working[new.id] = None
+        else:
+            working.pop(new.id, None)
         if new.status in OPEN:
             self._open[new.account][new.id] = None
         elif old is None or old.status in OPEN:

@@ -121,6 +121,7 @@ def trade(client: Client) -> dict[str, Any]:
     client.wait_for(replaced.id, "canceled")
     stop = trading.submit_order(StopOrderRequest(symbol="AAPL", qty=3, stop_price=10, **SELL))
     trailing = trading.submit_order(TrailingStopOrderRequest(symbol="AAPL", qty=2, trail_percent=50, **SELL))
+    wash = refusal(trading.submit_order, MarketOrderRequest(symbol="AAPL", qty=1, **BUY))
     oversold = refusal(trading.close_position, "AAPL")
     bracket = trading.submit_order(
         MarketOrderRequest(
@@ -161,6 +162,7 @@ def trade(client: Client) -> dict[str, Any]:
             refusal(trading.get_open_position, "AAPL"),
             refusal(trading.cancel_order_by_id, market.id),
             refusal(trading.get_asset, "NOPE"),
+            wash,
         ],
         "legs": [[str(leg.type.value), str(leg.status.value)] for leg in read.legs],
         "positions": positions,
@@ -171,6 +173,8 @@ def trade(client: Client) -> dict[str, Any]:
         "cash": trading.get_account().cash,
         "by_client_id": str(trading.get_order_by_client_id("first").id),
         "is_open": trading.get_clock().is_open,
+        "next_close": str(trading.get_clock().next_close.replace(tzinfo=None)),
+        "closes": [str(day.close) for day in trading.get_calendar()[:2]],
         "trailing_type": trailing.type is OrderType.TRAILING_STOP,
     }
 

@@ -604,3 +604,64 @@ def test_no_more_is_filled_than_was_displayed(displayed: int, wanted: list[int])
     for place, qty in enumerate(wanted):
         floor.buy(qty, ("ann", "bob")[place % 2])
     assert sum(qty or 0 for name in ("ann", "bob") for _, qty, _ in floor.fills(name)) == min(displayed, sum(wanted))
+
+
+# -- wash trades ------------------------------------------------------------------------------------------------------
+
+BUY_FAR, SELL_FAR = {"limit": 90.0}, {"limit": 110.0}
+
+
+@pytest.mark.parametrize(
+    ("resting", "wanted", "reason"),
+    [
+        (SELL_FAR, {}, "limit"),
+        (SELL_FAR, {"limit": 110.0}, "limit"),
+        (SELL_FAR, {"limit": 111.0}, "limit"),
+        (SELL_FAR, {"limit": 109.99}, None),
+        (SELL_FAR, {"kind": Kind.STOP, "stop": 105.0}, "limit"),
+        (SELL_FAR, {"kind": Kind.STOP_LIMIT, "stop": 105.0, "limit": 106.0}, None),
+        ({"kind": Kind.STOP, "stop": 90.0}, {"limit": 50.0}, "market/stop"),
+        ({"kind": Kind.TRAILING_STOP, "trail": 20.0}, {"limit": 50.0}, "market/stop"),
+        ({"kind": Kind.STOP_LIMIT, "stop": 90.0, "limit": 89.0}, {"limit": 50.0}, None),
+    ],
+)
+def test_a_buy_that_could_meet_a_sale_of_its_account_is_refused(
+    resting: dict[str, Any], wanted: dict[str, Any], reason: str | None
+) -> None:
+    floor = Floor()
+    other = floor.sell(5, **resting)
+    answer = floor.ask_for(Side.BUY, 5, **wanted)
+    if reason is None:
+        assert isinstance(answer, Order)
+    else:
+        details = {"existing_order_id": other.id, "reject_reason": f"opposite side {reason} order exists"}
+        assert answer == Refusal(Reason.WASH_TRADE, "potential wash trade detected. use complex orders", details)
+    assert isinstance(floor.ask_for(Side.BUY, 5, "bob", **wanted), Order)  # of another account it is none
+
+
+def test_a_sale_that_could_meet_a_buy_of_its_account_is_refused_until_that_has_ended() -> None:
+    floor = Floor()
+    other = floor.buy(5, limit=90.0)
+    assert floor.refused(Side.SELL, 5).reason is Reason.WASH_TRADE
+    assert floor.refused(Side.SELL, 5, limit=90.0).reason is Reason.WASH_TRADE
+    kept = floor.sell(5, limit=90.01)
+    assert floor.now(kept).status is Status.FILLED
+    floor.cancel(other)
+    floor.sell(5)
+
+
+def test_complex_orders_are_not_taken_for_wash_trades_but_their_legs_stand_in_the_way_of_others() -> None:
+    floor = Floor()
+    floor.buy(5, limit=90.0)
+    floor.buy(5, order_class=OrderClass.BRACKET, target=110.0, stop_loss=95.0)
+    assert floor.refused(Side.BUY, 1).reason is Reason.WASH_TRADE
+
+
+def test_a_replacement_is_no_way_around_it() -> None:
+    floor = Floor()
+    floor.sell(5, limit=110.0)
+    bid = floor.buy(5, limit=90.0)
+    refusal = floor.replace(bid, limit=110 * DOLLAR)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.WASH_TRADE
+    assert isinstance(floor.replace(bid, limit=91 * DOLLAR), Order)

@@ -84,6 +84,7 @@ def test_it_is_refused_with_the_codes_that_it_knows(seen: Any) -> None:
         [404, 40410000],
         [422, 42210000],
         [404, 40410000],
+        [403, 40310000],
     ]
 
 
@@ -96,6 +97,7 @@ def test_it_reads_orders_positions_and_account_and_closes_out(seen: Any) -> None
     assert seen["left"] == []
     assert seen["by_client_id"] == ids["market"]
     assert seen["is_open"]
+    assert seen["next_close"] in seen["closes"]
     assert seen["trailing_type"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.rest import Request, Response, respond
+from mock_exchange.alpaca.rest import Conduct, Request, Response, respond
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.floor import Floor
 
@@ -397,3 +397,56 @@ WORDS: list[Any] = ["AAPL", "buy", "sell", "limit", "stop", "day", "bracket", "1
 def test_any_order_at_all_is_taken_or_refused(words: dict[str, Any]) -> None:
     body = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"} | words
     assert Desk().ask("POST", "/v2/orders", body=body).status in (200, 403, 422)
+
+
+@pytest.mark.parametrize("end", ["fill", "cancel", "reject"])
+def test_a_clients_id_stays_taken_when_its_order_has_ended(end: str) -> None:
+    desk = Desk()
+    words: dict[str, Any] = {"client_order_id": "mine"}
+    if end == "cancel":
+        words |= {"type": "limit", "limit_price": "1"}
+    body = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"} | words
+    conduct = Conduct(reject=end == "reject")
+    order = read(
+        respond(desk.floor, "ANN", Request("POST", "/v2/orders", {}, msgspec.json.encode(body)), desk.now, conduct)
+    )
+    if end == "cancel":
+        assert desk.ask("DELETE", f"/v2/orders/{order['id']}").status == 204
+    status = {"fill": "filled", "cancel": "canceled", "reject": "rejected"}[end]
+    assert desk.get("/v2/orders:by_client_order_id", client_order_id="mine")["status"] == status
+    assert desk.refused(client_order_id="mine") == (
+        422,
+        {"code": 40010001, "message": "client_order_id must be unique"},
+    )
+
+
+def test_a_wash_trade_is_refused_with_the_order_that_stands_in_its_way() -> None:
+    desk = Desk()
+    order = desk.order(type="limit", limit_price="50")
+    assert desk.refused(side="sell") == (
+        403,
+        {
+            "code": 40310000,
+            "message": "potential wash trade detected. use complex orders",
+            "existing_order_id": order["id"],
+            "reject_reason": "opposite side limit order exists",
+        },
+    )
+
+
+def test_the_calendar_has_every_date_and_agrees_with_the_clock() -> None:
+    desk = Desk()
+    days = desk.get("/v2/calendar", start="2026-01-02", end="2026-01-05")
+    assert [day["date"] for day in days] == ["2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05"]
+    close = desk.get("/v2/clock")["next_close"]
+    assert close.startswith(f"{days[-1]['date']}T{days[-1]['close']}")
+    year = desk.get("/v2/calendar")
+    assert (year[0]["date"], len(year)) == ("2026-01-05", 366)
+    assert desk.get("/v2/calendar", start="2026-01-06", end="2026-01-05") == []
+
+
+@pytest.mark.parametrize(
+    "query", [{"start": "soon"}, {"end": "2026-13-01"}, {"start": "1970-01-01", "end": "2029-12-31"}]
+)
+def test_a_calendar_that_is_none_is_refused(query: dict[str, str]) -> None:
+    assert read(Desk().ask("GET", "/v2/calendar", **query), 422)["code"] == 42210000
