@@ -16,6 +16,7 @@ from mock_exchange.distortion import Distortion, Told, reported
 from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
 from mock_exchange.floor import Floor
+from mock_exchange.frames import BINARY, TEXT, framed
 from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Words
 from mock_exchange.live import LiveMarket
 from mock_exchange.market import Market
@@ -37,6 +38,7 @@ class Conversation(NamedTuple):
     greet: Callable[[], None]
     publish: Callable[[Tick], None]
     words: Words
+    at_once: Callable[[Tick], bytes] | None = None  # the frames for who is up to date; None: they have to be queued
 
 
 class House:
@@ -138,7 +140,10 @@ class House:
             now = self.advance()
             session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
 
-        return Conversation(session, greet, lambda tick: session.publish(tick.lines), PUSH)
+        def at_once(tick: Tick) -> bytes:
+            return tick.framed(session.interest, lambda: framed(session.frames_of(session.chosen(tick.lines)), TEXT))
+
+        return Conversation(session, greet, lambda tick: session.publish(tick.lines), PUSH, at_once)
 
     def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Conversation:
         """Begin to talk to a client of a feed of the market-data stream."""
@@ -150,9 +155,17 @@ class House:
             if session.listens:
                 session.publish(tick.data(codec))
 
+        kind = BINARY if session.binary else TEXT
+
+        def at_once(tick: Tick) -> bytes:
+            if not session.listens:
+                return b""
+            chosen = lambda: framed(session.frames_of(session.chosen(tick.data(codec))), kind)  # noqa: E731
+            return tick.framed((codec, session.interest), chosen)
+
         account = self._right.account_of(headers)
         words = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
-        return Conversation(session, lambda: session.greet(account), publish, words)
+        return Conversation(session, lambda: session.greet(account), publish, words, at_once)
 
     def stream(self, headers: Mapping[str, str]) -> Conversation:
         """Begin to talk to a client of the trading stream."""

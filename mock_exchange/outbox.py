@@ -52,6 +52,11 @@ class Outbox:
         return not self.closing
 
     @property
+    def up_to_date(self) -> bool:
+        """Whether nothing waits, so that what comes may go out at once."""
+        return not (self._queue or self.overflow or self.closing)
+
+    @property
     def waits(self) -> bool:
         """Whether there is something to do: to send, or to end."""
         return bool(self._queue or self.overflow or self.closing)
@@ -91,6 +96,11 @@ class Outbox:
             frames.append(message)
         self._queued_bytes -= taken
         return frames
+
+    def frames_of(self, messages: Sequence[bytes]) -> list[bytes]:
+        """Return what the frames of messages hold that need not wait: each as many as one may."""
+        most, join = self._bounds.frame_events, self._join
+        return [join(list(messages[start : start + most])) for start in range(0, len(messages), most)]
 
     def put(self, message: bytes) -> None:
         """Queue an event, or a message that is a frame of its own if it is Alone."""

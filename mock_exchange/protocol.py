@@ -52,7 +52,7 @@ class Session(Outbox):
     def __init__(self, symbols: Sequence[str], queue_events: int, queue_bytes: int, frame_events: int) -> None:
         super().__init__(Bounds(queue_events, queue_bytes, frame_events), b"\n".join)
         self._symbols = tuple(symbols)  # that the venue has
-        self._wanted = frozenset(symbols)
+        self.interest = frozenset(symbols)  # what the client wants: who wants the same gets the same
 
     def greet(self, hello: Hello) -> None:
         """Queue the first words."""
@@ -63,10 +63,14 @@ class Session(Outbox):
         self.put(Alone(msgspec.json.encode(Error(message))))
         self.closing = True
 
+    def chosen(self, lines: Iterable[Line]) -> list[bytes]:
+        """Return those events that the client wants."""
+        wanted = self.interest
+        return [line for symbol, line in lines if symbol in wanted]
+
     def publish(self, lines: Iterable[Line]) -> None:
         """Queue those events that the client wants."""
-        wanted = self._wanted
-        self.put_all([line for symbol, line in lines if symbol in wanted])
+        self.put_all(self.chosen(lines))
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""
@@ -87,5 +91,5 @@ class Session(Outbox):
         unknown = [symbol for symbol in symbols if symbol not in self._symbols]
         if unknown:
             return Error(f"The symbol {unknown[0][:20]!r} is not traded here; these are: {', '.join(self._symbols)}.")
-        self._wanted = frozenset(symbols)
-        return Subscribed(tuple(symbol for symbol in self._symbols if symbol in self._wanted))
+        self.interest = frozenset(symbols)
+        return Subscribed(tuple(symbol for symbol in self._symbols if symbol in self.interest))

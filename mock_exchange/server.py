@@ -8,7 +8,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -16,7 +16,8 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
-from mock_exchange.alpaca.rest import Request
+from mock_exchange.alpaca.rest import Request, Response
+from mock_exchange.door import Desk, Door
 from mock_exchange.faults import CATALOGUE
 from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
 from mock_exchange.hindrance import UPDATES, Hindrance
@@ -60,6 +61,7 @@ class _Client:
         self.request = request
         self.outbox = said.outbox
         self.publish = said.publish
+        self.at_once = said.at_once
         self.hears_updates = said.words is UPDATES
         self.hindrance = hindrance
         self.name = name  # for logs: the peer's address
@@ -121,9 +123,13 @@ class Exchange:
 
     def _tell(self, tick: Tick) -> None:
         """Tell the clients what there is to tell."""
+        clear = not self.house.faults
         for client in list(self._clients):
             if tick.only_updates and not client.hears_updates:
                 continue  # after an order that is most of them
+            if clear and client.at_once is not None and client.outbox.up_to_date and client.idle:
+                client.write(client.at_once(tick))
+                continue
             client.publish(tick)
             if client.outbox.waits:
                 self._hearing.add(client)
@@ -159,14 +165,19 @@ class Exchange:
         asked = Request(request.method, request.path, request.query, await request.read())
         account = self.house.account_of(request.headers)
         if account is not None:
-            await self._quoted()
+            await self.quoted()
         response, delay_s = self.house.rest(asked, account)
         if delay_s:
             await asyncio.sleep(delay_s)
         content_type = "application/json" if response.body else None
         return web.Response(status=response.status, body=response.body or None, content_type=content_type)
 
-    async def _quoted(self) -> None:
+    def respond(self, asked: Request, headers: Mapping[str, str]) -> tuple[Response, float] | None:
+        """Answer a REST call, and say after how many real seconds; None if the market has to be quoted first."""
+        account = self.house.account_of(headers)
+        return None if account is not None and not self.house.is_quoted() else self.house.rest(asked, account)
+
+    async def quoted(self) -> None:
         """Wait until no stock is without a quote: the market may open just now."""
         self._see_it_open()
         while not self.house.is_quoted():
@@ -383,15 +394,24 @@ async def listening(exchange: Exchange) -> AsyncIterator[asyncio.Task[None]]:
     app = application(exchange)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
     await runner.setup()
+    assert runner.server is not None
+    desk = Desk(exchange.respond, exchange.quoted, exchange.settings.message_bytes, runner.server)
+    doors: set[Door] = set()
+    server: asyncio.Server | None = None
     try:
         settings = exchange.settings
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: Door(desk, doors), settings.host, settings.port)
         except OSError as error:
             raise CannotListen(f"cannot listen on {settings.host}:{settings.port}: {_reason(error)}") from error
-        exchange.url = f"ws://{_address(runner.addresses[0])}"
+        exchange.url = f"ws://{_address(server.sockets[0].getsockname())}"
         yield app[PACING]
     finally:
+        if server is not None:
+            server.close()
+        for door in list(doors):
+            door.close()
         await runner.cleanup()
 
 

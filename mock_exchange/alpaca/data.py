@@ -81,6 +81,7 @@ class DataSession(Outbox):
         self._line = line
         self._all_symbols = symbols  # how many symbols "*" stands for
         self._wanted: dict[str, dict[str, None]] = {channel: {} for channel in CHANNELS}
+        self.interest = _interest(self._wanted)
 
     def greet(self, account: str | None) -> None:
         """Say the first words; headers of the handshake may have opened an account already."""
@@ -104,17 +105,21 @@ class DataSession(Outbox):
             self._line.give_back(self.account)
             self.account = None
 
+    def chosen(self, messages: Iterable[Message]) -> list[bytes]:
+        """Return those messages that the client subscribed to."""
+        wanted = self._wanted
+        return [
+            encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]
+        ]
+
     def publish(self, messages: Iterable[Message]) -> None:
         """Queue those messages that the client subscribed to."""
-        wanted = self._wanted
-        self.put_all(
-            [encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]]
-        )
+        self.put_all(self.chosen(messages))
 
     @property
     def listens(self) -> bool:
         """Whether the client subscribed to anything."""
-        return any(self._wanted.values())
+        return any(self.interest)
 
     # -- the client's words --------------------------------------------------------------------------------------
 
@@ -188,6 +193,7 @@ class DataSession(Outbox):
     # -- the venue's -----------------------------------------------------------------------------------------------
 
     def _list(self) -> None:
+        self.interest = _interest(self._wanted)
         lists = {name: list(self._wanted[name]) for name in CHANNELS if name in ECHOED or self._wanted[name]}
         self._say({"T": "subscription", **lists})
 
@@ -201,6 +207,11 @@ class DataSession(Outbox):
 
     def _encoded(self, message: dict[str, Any]) -> bytes:
         return self.codec.array([self.codec.encode(message)])
+
+
+def _interest(wanted: dict[str, dict[str, None]]) -> tuple[frozenset[str], ...]:
+    """Return what a client wants, as a value: who wants the same gets the same."""
+    return tuple(frozenset(wanted[channel]) for channel in CHANNELS)
 
 
 def _named(request: dict[str, Any]) -> dict[str, list[str]] | int:

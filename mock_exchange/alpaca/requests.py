@@ -24,6 +24,14 @@ Json = dict[str, Any]
 E = TypeVar("E", bound=StrEnum)
 
 
+_PLAIN = frozenset({"symbol", "side", "qty", "type", "time_in_force", "client_order_id"})
+"""What most orders name, and then no more of it has to be read."""
+
+_WORDS: dict[type[StrEnum], dict[str, StrEnum]] = {
+    words: {str(word): word for word in words} for words in (Side, Kind, TimeInForce, OrderClass)
+}
+
+
 class Unreadable(Exception):
     """The request says something that means nothing; `refusal` says what."""
 
@@ -45,6 +53,15 @@ def json_object(body: bytes) -> Json:
 
 def order_request(body: Json) -> OrderRequest:
     """Read an order. Raises Unreadable."""
+    if body.keys() <= _PLAIN:
+        return OrderRequest(
+            symbol=_text(body, "symbol", required=True) or "",
+            side=_word(body, "side", Side),
+            qty=_shares(body),
+            kind=_word(body, "type", Kind),
+            time_in_force=_word(body, "time_in_force", TimeInForce, TimeInForce.DAY),
+            client_order_id=_text(body, "client_order_id") or None,
+        )
     order_class = _word(body, "order_class", OrderClass, OrderClass.SIMPLE)
     target = _price(_inner(body, "take_profit"), "limit_price", "take_profit.")
     limit = _price(body, "limit_price")
@@ -135,11 +152,12 @@ def _word(body: Json, name: str, words: type[E], default: E | None = None) -> E:
     value = body.get(name)
     if value in (None, "") and default is not None:
         return default
-    try:
-        return words(str(value))
-    except ValueError:
+    word = _WORDS[words].get(value) if isinstance(value, str) else None
+    if word is None:
         problem = "is required" if value in (None, "") else "is invalid"
-        raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}") from None
+        raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}")
+    assert isinstance(word, words)
+    return word
 
 
 def _text(body: Json, name: str, *, required: bool = False) -> str | None:

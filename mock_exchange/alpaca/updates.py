@@ -14,14 +14,15 @@ from mock_exchange.venue.orders import Update
 
 STREAMS = ("trade_updates",)
 
+_encode = msgspec.json.Encoder().encode
+
 Report = tuple[str, bytes]
 """An update as it goes out: the account whose order it is about, and its JSON."""
 
 
 def report(update: Update) -> Report:
     """Encode an update for the stream."""
-    message = {"stream": "trade_updates", "data": words.update(update)}
-    return update.order.account, Alone(msgspec.json.encode(message))
+    return update.order.account, Alone(_encode({"stream": "trade_updates", "data": words.update(update)}))
 
 
 class TradingSession(Outbox):

@@ -13,7 +13,7 @@ from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
 from mock_exchange.venue.day import day_end
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, share_of, text
-from mock_exchange.venue.orders import Kind, Order, OrderClass, Side, Status, TimeInForce, Update
+from mock_exchange.venue.orders import Change, Kind, Order, OrderClass, Side, Status, TimeInForce, Update
 
 ASSETS = Ids("assets of the mock exchange")
 
@@ -136,17 +136,24 @@ def _price(points: int | None) -> str | None:
     return None if points is None else text(points)
 
 
-def update(it: Update) -> Json:
+class WrittenUpdate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Something that happened to an order, on the wire."""
+
+    event: Change
+    execution_id: str
+    order: WrittenOrder
+    timestamp: str
+    price: str | None = None
+    qty: str | None = None
+    position_qty: str | None = None
+
+
+def update(it: Update) -> WrittenUpdate:
     """Write what happened to an order."""
-    written = {
-        "event": it.change,
-        "execution_id": it.execution_id,
-        "order": order(it.order, it.legs),
-        "timestamp": stamp(it.ts),
-    }
-    if it.price is not None:
-        written |= {"price": text(it.price), "qty": str(it.qty), "position_qty": str(it.position_qty)}
-    return written
+    happened = it.change, it.execution_id, order(it.order, it.legs), stamp(it.ts)
+    if it.price is None:
+        return WrittenUpdate(*happened)
+    return WrittenUpdate(*happened, text(it.price), str(it.qty), str(it.position_qty))
 
 
 def position(symbol: str, it: Position, price: int, available: int) -> Json:

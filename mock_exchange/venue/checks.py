@@ -21,8 +21,19 @@ _WIRE_NAMES = {"limit": "limit_price", "stop": "stop_price"}
 
 def flaw(request: OrderRequest, last: int) -> Refusal | None:
     """Return what is wrong with a request, or None; `last` is where the stock is traded."""
-    message = _shape(request) or _prices(request) or _complex(request, last)
+    message = _shape(request)
+    if message is None and not _is_plain(request):
+        message = _prices(request) or _complex(request, last)
     return Refusal(Reason.BAD_VALUE, message) if message else None
+
+
+def _is_plain(request: OrderRequest) -> bool:
+    """Tell whether a request names no price and has no relatives, as most market orders."""
+    return (
+        request.order_class is OrderClass.SIMPLE
+        and request.limit is request.stop is request.trail is request.trail_bp is None
+        and request.target is request.stop_loss is request.stop_loss_limit is None
+    )
 
 
 def sub_penny(price: int) -> bool:
@@ -35,8 +46,8 @@ def _shape(request: OrderRequest) -> str | None:
         return "qty must be > 0" if request.qty <= 0 else f"qty must be <= {MOST_SHARES}"
     if request.client_order_id is not None and len(request.client_order_id) > MOST_ID_LENGTH:
         return f"client_order_id must be no more than {MOST_ID_LENGTH} characters"
-    for name in ("limit", "stop"):
-        given, needed = getattr(request, name) is not None, name in _NEEDS[request.kind]
+    for name, price in (("limit", request.limit), ("stop", request.stop)):
+        given, needed = price is not None, name in _NEEDS[request.kind]
         if needed and not given:
             return f"{request.kind} orders require {_WIRE_NAMES[name]}"
         if given and not needed:

@@ -10,7 +10,13 @@ from enum import StrEnum
 import msgspec
 
 
-class Side(StrEnum):
+class Word(StrEnum):
+    """A name from a closed list. They are looked up all the time, and an Enum's own hash is a call into Python."""
+
+    __hash__ = str.__hash__
+
+
+class Side(Word):
     """Which way the shares go."""
 
     BUY = "buy"
@@ -25,7 +31,7 @@ class Side(StrEnum):
 SIDES = (Side.BUY, Side.SELL)
 
 
-class Kind(StrEnum):
+class Kind(Word):
     """When an order may be filled, and at which price."""
 
     MARKET = "market"
@@ -35,7 +41,7 @@ class Kind(StrEnum):
     TRAILING_STOP = "trailing_stop"
 
 
-class TimeInForce(StrEnum):
+class TimeInForce(Word):
     """How long an order stays."""
 
     DAY = "day"
@@ -44,7 +50,7 @@ class TimeInForce(StrEnum):
     FOK = "fok"
 
 
-class OrderClass(StrEnum):
+class OrderClass(Word):
     """Whether an order stands alone."""
 
     SIMPLE = "simple"
@@ -53,7 +59,7 @@ class OrderClass(StrEnum):
     OTO = "oto"  # an entry and one of the two
 
 
-class Status(StrEnum):
+class Status(Word):
     """Where an order is in its life."""
 
     PENDING_NEW = "pending_new"  # taken, not yet in the book
@@ -67,7 +73,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-class Change(StrEnum):
+class Change(Word):
     """What happens to an order, by the name under which it is reported."""
 
     NEW = "new"
@@ -192,7 +198,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     position_qty: int | None = None  # of the account in that symbol, after it
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """Why something is refused."""
 
     BAD_REQUEST = "bad_request"

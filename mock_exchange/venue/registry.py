@@ -66,7 +66,7 @@ class Registry:
 
     def legs(self, order: Order) -> tuple[Order, ...]:
         """Return the legs of an order as they are now, if they are still remembered."""
-        return tuple(self._orders[leg] for leg in order.legs if leg in self._orders)
+        return tuple(self._orders[leg] for leg in order.legs if leg in self._orders) if order.legs else ()
 
     def open_orders(self, account: str) -> list[Order]:
         """Return an account's open orders, the oldest first."""
@@ -134,11 +134,13 @@ class Registry:
         self._orders[new.id] = new
         if old is None:
             self._by_client_id[new.account, new.client_order_id] = new.id
-        working = self._working.setdefault((new.account, new.symbol, new.side), {})
-        if new.status in WORKING:
-            working[new.id] = None
-        else:
-            working.pop(new.id, None)
+        works = new.status in WORKING
+        if works != (old is not None and old.status in WORKING):
+            working = self._working.setdefault((new.account, new.symbol, new.side), {})
+            if works:
+                working[new.id] = None
+            else:
+                del working[new.id]
         if new.status in OPEN:
             self._open[new.account][new.id] = None
         elif old is None or old.status in OPEN:

@@ -28,6 +28,7 @@ EDGES = {
     "actors/frames.py": "is the socket: it hands over what was read from it",
     "actors/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
     "actors/supervisor.py": "waits between restarts of an edge, in real seconds",
+    "mock_exchange/door.py": "answers calls on a socket, some of them after a while",
     "mock_exchange/server.py": "paces the market's events in real time",
 }
 

@@ -180,3 +180,15 @@ def test_after_an_overflow_nothing_is_queued_any_more() -> None:
     session.publish([AAPL])
     session.receive("nonsense")
     assert frames(session) == []
+
+
+@given(st.lists(st.sampled_from([AAPL, MSFT]), max_size=20), st.integers(1, 7))
+def test_what_goes_out_at_once_comes_in_the_frames_in_which_it_would_have_waited(
+    lines: list[tuple[str, bytes]], frame_events: int
+) -> None:
+    session = a_session(frame_events=frame_events)
+    assert session.up_to_date
+    at_once = session.frames_of(session.chosen(lines))
+    session.publish(lines)
+    assert session.up_to_date is not bool(lines)
+    assert frames(session) == at_once
