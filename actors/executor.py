@@ -97,6 +97,7 @@ class Executor:
         self._attempts: dict[str, int] = {}  # orders by cause, so that a second attempt has an id of its own
         self.wishes: dict[str, Wish] = {}
         self._refused: dict[str, int] = {}  # orders of a position that the venue refused in a row, by symbol
+        self._closing: dict[str, str] = {}  # symbols whose working entry is to be closed if it fills after all: why
         self.blotter = Blotter()
         self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
         self.broker: Actor | None = None
@@ -192,6 +193,9 @@ class Executor:
                 self._cancel(entry)
 
     def _close_all(self, message: CloseAll) -> None:
+        for entry in self.blotter.working.values():
+            if entry.order.leg == "entry":
+                self._closing[entry.order.symbol] = message.reason  # also what it may fill yet
         self._cancel_entries()
         for symbol in sorted(self._positions.open, key=lambda s: self._context.instrument(s).index):
             self._wish(symbol, message.reason)
@@ -211,6 +215,8 @@ class Executor:
         if position is None:
             self.wishes.pop(symbol, None)
             self.priceless.discard(symbol)
+            if not any(entry.order.leg == "entry" for entry in working):
+                self._closing.pop(symbol, None)
             self._refused.pop(symbol, None)
             for entry in working:
                 if entry.order.leg != "entry":
@@ -409,6 +415,8 @@ class Executor:
     def _over(self, entry: Order, reason: str) -> None:
         """An order came to its end: let risk know, and see what its position needs now."""
         symbol = entry.order.symbol
+        if entry.order.leg == "entry" and entry.status is not OrderStatus.FILLED:
+            self._closing.pop(symbol, None)
         if entry.status is OrderStatus.REJECTED:
             self._context.publish(OrderRejected(entry.id, symbol, self._context.now, reason))
             if entry.order.leg != "entry":
@@ -455,7 +463,9 @@ class Executor:
         self._dispose(position.symbol)
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
         self._guards[position.symbol] = self._guard(held)
-        if self._style is not None:
+        if (reason := self._closing.get(position.symbol)) is not None:
+            self._wish(position.symbol, reason)
+        elif self._style is not None:
             self._pursue(position.symbol)
 
     def _on_closed(self, position: PositionClosed) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
+from actors.book import Book
 from actors.journal import Journal
 from actors.messages import CancelOrder, Fact, LookUpOrder, SubmitOrder
 
@@ -44,6 +45,7 @@ class Batch(msgspec.Struct, frozen=True):
     number: int
     facts: Sequence[Fact]
     effects: Sequence[Effect] = ()
+    book: Book | None = None  # after it, if it changed
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -139,7 +141,7 @@ class Gate:
 
     def _let_out(self, batch: Batch) -> None:
         try:
-            self._journal.append(batch.number, batch.facts)
+            self._journal.append(batch.number, batch.facts, batch.book)
             if not self.halted:  # what is after a gap in the journal is not durable
                 self.durable = batch.number
         except Exception as error:

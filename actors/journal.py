@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+from actors.book import Book
 from actors.messages import Fact
 
 
@@ -16,8 +17,11 @@ class JournalFull(RuntimeError):
 class Journal(Protocol):
     """Keeps facts in the order of their inputs."""
 
-    def append(self, number: int, facts: Sequence[Fact]) -> None:
-        """Make the facts of input `number` durable before returning. Raises OSError or JournalFull if it cannot."""
+    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+        """Make the facts of input `number`, and the book after it, durable before returning.
+
+        Raises OSError or JournalFull if it cannot.
+        """
 
     def close(self) -> None:
         """Write what is left and let go."""
@@ -29,7 +33,7 @@ class MemoryJournal:
     def __init__(self, limit: int = 10_000) -> None:
         self.entries: deque[tuple[int, Sequence[Fact]]] = deque(maxlen=limit)
 
-    def append(self, number: int, facts: Sequence[Fact]) -> None:
+    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
         self.entries.append((number, facts))
 
     def close(self) -> None:

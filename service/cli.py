@@ -121,6 +121,9 @@ def run(
     assignments: Assignments = None,
     log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]")] = None,
     data_dir: DataDir = Path("data"),
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin a new book; the old one's history stays in the journal.")
+    ] = False,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Record the inputs; `replay` reads them.")
     ] = None,
@@ -191,12 +194,44 @@ def run(
         account=account,
         open_browser=open_browser,
         data_dir=data_dir,
+        fresh=fresh,
     )
     log_file = logs.configure(effective.log)
     outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
     if outcome.failure:
         raise typer.Exit(1)
+
+
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="ISO 8601; venue time.")]
+Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
+
+
+@app.command()
+def trades(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+    """List the finished trades of every run, from the journal; also while the bot runs."""
+    _list("trades", data_dir, since, as_json, as_csv)
+
+
+@app.command()
+def signals(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+    """List the signals and what risk said to each, from the journal."""
+    _list("signals", data_dir, since, as_json, as_csv)
+
+
+@app.command()
+def orders(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+    """List what became of each order, from the journal."""
+    _list("orders", data_dir, since, as_json, as_csv)
+
+
+def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool) -> None:
+    from service import history
+
+    if as_json and as_csv:
+        raise UserError("--json and --csv exclude each other: choose one")
+    found = history.rows(data_dir / history.JOURNAL, what, history.since(since))
+    history.show(found, what, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

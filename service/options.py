@@ -28,6 +28,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     account: str = ""  # the number of the account that real money is in, as it was typed
     open_browser: bool = False
     data_dir: Path = Path("data")
+    fresh: bool = False  # begin a new book, and keep the old one's history
 
 
 class Outcome(msgspec.Struct, frozen=True):

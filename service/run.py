@@ -18,32 +18,36 @@ from typing import Any
 import msgspec
 from loguru import logger
 
+from actors.book import Book
 from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.gate import Gate, Trouble
-from actors.journal import MemoryJournal
+from actors.journal import Journal, MemoryJournal
 from actors.messages import COMMANDS, AccountOpened, Command, Fact, SessionStarted
 from actors.orders import Report
+from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal
 from pipeline.admission import Admission
-from pipeline.events import Clock
+from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
 from service import commands, fact_log, running, strategies, venues
 from service.brokerage import Brokerage, address_of, at_broker, at_rest, still_open
 from service.children import ExchangeProcess, WebProcess
 from service.cost_guard import CostGuard
 from service.errors import UserError
+from service.history import JOURNAL
 from service.hours import market_hours
 from service.options import Outcome, RunOptions
 from service.processes import Processes, Stopped
 from service.recording import Recorder
 from service.session import Session
 from service.settings import Settings
-from service.sources import Source, source_of
+from service.sources import TAPE, Source, source_of
 from service.telemetry import Telemetry
 
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
 _TELEMETRY_S = 0.1  # real seconds
+_OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
 _LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
 _BROKER_STOP_S = 1.5  # real seconds that requests on their way have
 
@@ -106,6 +110,7 @@ class _Bot:
             if self._options.rehearse:
                 await self._prepare_rehearsal()
             self._prepare_broker()
+            self._journal = self._open_journal(stack)
             recorder = self._start_recorder(stack)
             source = await self._start_feed()
             self._start_core(stack, recorder, source)
@@ -170,7 +175,8 @@ class _Bot:
         broker = brokerage.broker if brokerage is not None else None
         if broker is not None:
             stack.callback(broker.stop, _BROKER_STOP_S)  # after the gate, which may still let something out
-        self._gate = Gate(MemoryJournal(), broker, self._on_trouble, settings.gate)
+        self._begin_run(source)
+        self._gate = Gate(self._journal, broker, self._on_trouble, settings.gate)
         self._gate.start()
         stack.callback(self._gate.stop)
         self._session_started = SessionStarted(
@@ -216,6 +222,53 @@ class _Bot:
         symbols = self._options.symbols or self._settings.exchange.symbols
         self._options = msgspec.structs.replace(self._options, url=url, symbols=symbols)
 
+    def _open_journal(self, stack: contextlib.AsyncExitStack) -> Journal:
+        """Open the journal, and find the book to go on with. A tape's time is another: it has neither."""
+        options = self._options
+        if options.feed is not None and options.feed.startswith(TAPE):
+            return MemoryJournal()
+        at_a_broker = self._brokerage is not None
+        name = f"alpaca {options.url or ('live' if options.live else 'paper')}" if at_a_broker else "simulated"
+        try:
+            journal = SqliteJournal(options.data_dir / JOURNAL, name, durable=at_a_broker)
+            stack.callback(journal.close)
+            if not options.fresh and not options.rehearse:
+                self._book = journal.last_book()
+        except JournalUnusable as error:
+            raise UserError(str(error)) from None
+        return journal
+
+    def _begin_run(self, source: Source) -> None:
+        """Note in the journal what this session is."""
+        if isinstance(self._journal, SqliteJournal):
+            run = Run(
+                time.time_ns(),
+                version("microbot"),
+                self._options.strategy or self._strategy.name,
+                source.venue,
+                not self._options.live,
+                self._brokerage.book if self._brokerage is not None else "paper",
+                msgspec.to_builtins(self._settings.core),
+            )
+            self._journal.begin(run)
+
+    def _resume(self, inputs: Sequence[Input]) -> None:
+        """Go on with the book of the last session, as soon as the venue has told the time."""
+        now = max((getattr(event, "ts", 0) for event in inputs), default=0)
+        book = self._book
+        if book is None or not now:
+            return
+        self._book = None
+        if now < book.ts - _OLDER_NS:
+            self._say(
+                "the venue's time is before that of the last session's book: a new one is begun "
+                "(the old one's history stays in the journal)"
+            )
+            return
+        if book.positions:
+            self._say(f"resumed: {', '.join(position.symbol for position in book.positions)}")
+        self._session.take([book])
+
     def _prepare_broker(self) -> None:
         """Make the broker, if there is to be a real one; it is started last, when its reports can be heard."""
         options = self._options
@@ -242,7 +295,7 @@ class _Bot:
         self._brokerage.broker.start()
 
     async def _start_exchange(self) -> str:
-        exchange = ExchangeProcess(self._settings.exchange, self._venue_now)
+        exchange = ExchangeProcess(self._settings.exchange, self._market_now)
         await self._processes.start("exchange", exchange)
         if exchange.refused:
             raise UserError(f"the mock exchange cannot start: {exchange.refused}")
@@ -278,15 +331,25 @@ class _Bot:
 
     def _take(self, inputs: Sequence[Input]) -> None:
         if not self._ended:  # what still comes while the parts are taken down is of no session
+            if self._book is not None:
+                self._resume(inputs)
             self._session.take(inputs)
             if self._done is not None and self._done():
                 self._is_done.set()
 
+    _book: Book | None = None  # of the last session, until it is taken up
     _ended = False
     _done: Callable[[], bool] | None = None  # what is waited for at the end
 
     def _venue_now(self) -> int:
         return self._clock.now(time.monotonic_ns()) or 0
+
+    def _market_now(self) -> int:
+        """Where a market that is started goes on: its time never runs back, neither that of the last session."""
+        now = self._venue_now()
+        if not now and self._settings.exchange.start_at is None and self._book is not None:
+            now = max(self._book.ts, time.time_ns())
+        return now
 
     def _on_command(self, command: Command) -> commands.Effect:
         if command.name not in COMMANDS:

@@ -7,8 +7,34 @@ from collections.abc import Callable, Sequence
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Batch, Gate
-from actors.messages import Fact
+from actors.messages import (
+    AccountOpened,
+    DayStarted,
+    Fact,
+    OrderChanged,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    PositionClosed,
+    PositionOpened,
+    SignalRaised,
+    StateChanged,
+)
 from service.recording import Recorder
+
+_CHANGES = (
+    SignalRaised,
+    OrderSubmitted,
+    OrderFilled,
+    OrderRejected,
+    OrderChanged,
+    PositionOpened,
+    PositionClosed,
+    AccountOpened,
+    StateChanged,
+    DayStarted,
+)
+"""Facts after which the book is another one."""
 
 
 class Session:
@@ -51,7 +77,8 @@ class Session:
         facts = self._facts.copy()
         self._facts.clear()
         effects = self._outbox.take() if self._outbox is not None else ()
-        self._gate.submit(Batch(self.core.input, facts, effects))
+        changed = any(isinstance(fact, _CHANGES) for fact in facts)
+        self._gate.submit(Batch(self.core.input, facts, effects, self.core.book() if changed else None))
         for read in self._readers:
             for fact in facts:
                 read(fact)

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from actors.book import Book
 from actors.gate import Batch, Effect, Gate, GateSettings, Trouble
 from actors.journal import JournalFull, MemoryJournal
 from actors.messages import CancelOrder, DayStarted, Fact, OrderSide, SubmitOrder
@@ -41,7 +42,7 @@ class Journal:
         self._log = log
         self._fails = fails
 
-    def append(self, number: int, facts: Sequence[Fact]) -> None:
+    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
         self.reached.set()
         assert self.free.wait(PATIENCE_S)
         error = self._fails(number)

@@ -255,6 +255,19 @@ def test_flatten_hastens_an_exit_that_waits_for_a_price() -> None:
     assert (desk.last.leg, desk.last.limit) == ("exit", None)
 
 
+@pytest.mark.parametrize("command", ["flatten", "halt"])
+def test_an_entry_that_fills_after_everything_was_to_be_closed_is_closed_too(command: str) -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"), Command(command, at(1.1)))
+    desk.say(1.2, S.PARTIALLY_FILLED, "4").say(1.3, S.CANCELED, "4")
+    assert (desk.last.leg, desk.last.quantity, desk.last.limit) == ("exit", D(4), None)
+    desk.say(1.4, S.FILLED, "4")
+    desk.session.feed(Command("resume", at(2)))
+    desk.enter(3)
+    assert desk.held == {"A": D(10)}  # what was to be closed is closed: this one is another
+    assert desk.last.leg == "stop"
+
+
 def test_a_rejected_exit_is_sent_again_later_each_time() -> None:
     desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED).say(2, S.REJECTED)
     times = []

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from actors.actor import UnknownMessage
+from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.core import Input
 from actors.gate import Batch, Effect, Gate, GateSettings
@@ -59,7 +60,7 @@ class Journal:
         self.free = threading.Event()
         self.free.set()
 
-    def append(self, number: int, facts: Sequence[Fact]) -> None:
+    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
         assert self.free.wait(PATIENCE_S)
         self.numbers.append(number)
 

@@ -27,6 +27,7 @@ EDGES = {
     "actors/feeds/websocket.py": "is the connection to a venue, and waits between two of them",
     "actors/frames.py": "is the socket: it hands over what was read from it",
     "actors/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
+    "actors/sqlite_journal.py": "writes the journal to a disk",
     "actors/supervisor.py": "waits between restarts of an edge, in real seconds",
     "mock_exchange/door.py": "answers calls on a socket, some of them after a while",
     "mock_exchange/server.py": "paces the market's events in real time",

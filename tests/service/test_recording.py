@@ -74,6 +74,8 @@ def sample(kind: inspect.Type) -> Any:
             return sample(next(each for each in types if not isinstance(each, inspect.NoneType)))
         case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
             return (sample(item),)
+        case inspect.DictType(key_type=key, value_type=value):
+            return {sample(key): sample(value)}
         case inspect.TupleType(item_types=items):
             return tuple(sample(item) for item in items)
         case inspect.EnumType(cls=members):

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.book import Book
 from actors.core import Core, Input
 from actors.journal import MemoryJournal
 from actors.messages import Fact
@@ -385,7 +386,7 @@ def test_a_core_that_fails_ends_the_session_with_its_error(tmp_path: Path, monke
 
 def test_a_journal_that_fails_halts_the_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(MemoryJournal):
-        def append(self, number: int, facts: Sequence[Fact]) -> None:
+        def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(run, "MemoryJournal", Full)

@@ -1,0 +1,156 @@
+"""The journal on disk: one SQLite file that holds the facts of every run, and the book as it is now."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.book import Book
+from actors.messages import BurstBlocked, EntryLooked, Fact, FeedChanged
+
+_SCRIPTS = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY, started_ts INTEGER NOT NULL, version TEXT NOT NULL, strategy TEXT NOT NULL,
+        venue TEXT NOT NULL, paper INTEGER NOT NULL, name TEXT NOT NULL, settings TEXT NOT NULL
+    );
+    CREATE TABLE facts (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs, input INTEGER NOT NULL, kind TEXT NOT NULL,
+        ts INTEGER NOT NULL, symbol TEXT, decision TEXT, body TEXT NOT NULL
+    );
+    CREATE INDEX facts_by_kind ON facts (kind, ts);
+    CREATE TABLE books (name TEXT PRIMARY KEY, run INTEGER NOT NULL, input INTEGER NOT NULL, body TEXT NOT NULL);
+    """,
+)
+"""What takes the file from one version to the next; its version is their number."""
+
+_LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged)  # many, and in the log and the recording for who wants them
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One session, as the journal knows it."""
+
+    started_ts: int  # wall clock, ns
+    version: str
+    strategy: str
+    venue: str
+    paper: bool
+    name: str  # what its order ids begin with
+    settings: dict[str, Any]
+
+
+class JournalUnusable(Exception):
+    """The file cannot be used as a journal; one sentence that says what to do."""
+
+
+class SqliteJournal:
+    """Keeps facts, and the newest book, in a file; what `append` has returned from survives `kill -9`.
+
+    `book` names the book that this session goes on with: one file may hold several, of several venues. `durable`
+    waits for the disk at every append, so that it survives a power cut as well: with a real broker it has to. One
+    connection, used by one thread at a time.
+    """
+
+    def __init__(self, path: Path, book: str, *, durable: bool) -> None:
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            _migrate(self._connection, path)
+        except sqlite3.Error as error:
+            raise JournalUnusable(f"the journal {path} cannot be used ({error}): move it away, or restore it") from None
+        self._run = 0
+        self._book = book
+
+    def begin(self, run: Run) -> None:
+        """Note the session to which what follows belongs."""
+        values = (*msgspec.structs.astuple(run)[:-1], _encode(run.settings).decode())
+        found = self._connection.execute(
+            "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        self._run = found.lastrowid or 0
+
+    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+        """Make the facts of input `number`, and the book after it, durable. Raises OSError if that fails."""
+        rows = [self._row(number, fact) for fact in facts if not isinstance(fact, _LEFT_OUT)]
+        if not rows and book is None:
+            return
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            self._connection.executemany(
+                "INSERT INTO facts (run, input, kind, ts, symbol, decision, body) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            if book is not None:
+                values = (self._book, self._run, number, _encode(book).decode())
+                execute("REPLACE INTO books VALUES (?, ?, ?, ?)", values)
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise OSError(f"the journal cannot be written: {error}") from None
+
+    def _row(self, number: int, fact: Fact) -> tuple[object, ...]:
+        body = _encode(fact)
+        fields = msgspec.json.decode(body, type=dict[str, Any])
+        nested = (fields.get(name) for name in ("signal", "order", "execution"))
+        inner = next((found for found in nested if isinstance(found, dict)), {})
+        ts = fields.get("ts", fields.get("exit_ts", fields.get("entry_ts", inner.get("ts", 0))))
+        symbol = fields.get("symbol", inner.get("symbol"))
+        decision = fields.get("decision", inner.get("decision"))
+        return self._run, number, str(fields["type"]), ts, symbol, decision, body.decode()
+
+    def last_book(self) -> Book | None:
+        """Return the book as it was written last, None without one. Raises JournalUnusable if it cannot be read."""
+        row = self._connection.execute("SELECT body FROM books WHERE name = ?", (self._book,)).fetchone()
+        if row is None:
+            return None
+        try:
+            return msgspec.json.decode(row[0], type=Book)
+        except msgspec.MsgspecError as error:
+            raise JournalUnusable(f"the journal's book cannot be read ({error}): start with --fresh") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str, Any]]:
+    """Read facts of some kinds from a time (ns) on, oldest first, also while a bot writes.
+
+    Raises JournalUnusable.
+    """
+    if not path.is_file():
+        raise JournalUnusable(f"there is no journal {path}: `microbot run` writes one")
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            _check_version(connection, path)
+            marks = ", ".join("?" * len(kinds))
+            query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
+            for run, body in connection.execute(query, (*kinds, since)):
+                yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
+    except sqlite3.Error as error:
+        raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(_SCRIPTS):
+        raise JournalUnusable(
+            f"the journal {path} was written by a newer microbot (version {version}, this one knows {len(_SCRIPTS)}): "
+            "update microbot, or use another --data-dir"
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    for number, script in enumerate(_SCRIPTS[_check_version(connection, path) :], _check_version(connection, path) + 1):
+        connection.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")

@@ -1,0 +1,112 @@
+"""History: what the journal holds of trades, signals and orders, for people and for other programs."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from actors.sqlite_journal import JournalUnusable, read
+from service.errors import UserError
+from service.visible import visible
+
+JOURNAL = "microbot.db"
+"""The journal's name in the data folder."""
+
+Row = dict[str, Any]
+
+_KINDS = {
+    "trades": ("position_closed",),
+    "signals": ("signal",),
+    "orders": ("order_submitted", "order_changed", "order_filled", "order_rejected"),
+}
+_COLUMNS = {
+    "trades": (
+        *("run", "decision", "symbol", "side", "quantity", "entry_ts", "entry_price", "exit_ts", "exit_price"),
+        *("exit_reason", "pnl", "pnl_pct", "fees", "equity"),
+    ),
+    "signals": ("run", "decision", "ts", "symbol", "side", "price", "momentum", "volume_ratio", "range", "verdict"),
+    "orders": ("run", "ts", "order", "symbol", "side", "quantity", "leg", "status", "filled", "price", "reason"),
+}
+_TIMES = ("ts", "entry_ts", "exit_ts")
+
+
+def since(text: str | None) -> int:
+    """Read a time, ISO 8601 (a local one without an offset), as ns. Raises UserError."""
+    if text is None:
+        return 0
+    try:
+        return round(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1e9)
+    except ValueError:
+        raise UserError(f"--since wants a time such as 2026-01-05 or 2026-01-05T09:30, not {text!r}") from None
+
+
+def rows(path: Path, what: str, from_ts: int = 0) -> Iterator[Row]:
+    """Read rows of "trades", "signals" or "orders", oldest first. Raises UserError if there is no journal."""
+    try:
+        for fact in read(path, _KINDS[what], from_ts):
+            flat = _flat(fact)
+            yield {name: flat.get(name) for name in _COLUMNS[what]}
+    except JournalUnusable as error:
+        raise UserError(str(error)) from None
+
+
+def _flat(fact: Row) -> Row:
+    kind = fact["type"]
+    if kind == "signal":
+        verdict = "approved" if fact["approved"] else fact["reason"]
+        return {**fact["signal"], "run": fact["run"], "decision": fact["decision"], "verdict": verdict}
+    if kind == "order_submitted":
+        return {
+            **fact["order"],
+            "order": fact["order"]["id"],
+            "run": fact["run"],
+            "ts": fact["ts"],
+            "status": "submitted",
+        }
+    if kind == "order_filled":
+        execution = fact["execution"]
+        return {**execution, "run": fact["run"], "filled": execution["quantity"], "quantity": None, "status": "fill"}
+    if kind == "order_rejected":
+        return {**fact, "status": "rejected"}
+    return fact
+
+
+def show(found: Iterator[Row], what: str, *, as_json: bool, as_csv: bool) -> None:
+    """Write rows to stdout: a table for people, JSON Lines or CSV for programs."""
+    if as_csv:
+        writer = csv.DictWriter(sys.stdout, _COLUMNS[what])
+        writer.writeheader()
+        writer.writerows(found)
+    elif as_json or not sys.stdout.isatty():
+        for row in found:
+            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+    else:
+        _print_table(list(found), what)
+
+
+def _print_table(found: list[Row], what: str) -> None:
+    if not found:
+        print(f"no {what} yet")
+        return
+    table = Table(box=None)
+    for name in _COLUMNS[what]:
+        table.add_column(name.removesuffix("_ts").replace("_", " "), no_wrap=name in _TIMES)
+    for row in found:
+        table.add_row(*(visible(_shown(name, row[name])) for name in _COLUMNS[what]))
+    Console().print(table)
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name in _TIMES:
+        return datetime.fromtimestamp(value / 1e9).astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
