@@ -44,6 +44,9 @@ class Context(Protocol):
     def wake(self, actor: Actor, message: object, at: int) -> None:
         """Put a message into an actor's mailbox when `now` reaches `at` (ns)."""
 
+    def listen(self, symbol: str, actor: Actor | None) -> None:
+        """Let an actor hear of each accepted trade of a symbol from the next one on, first of all; None ends that."""
+
     def publish(self, fact: Fact) -> None:
         """State a fact to whoever reads facts."""
 

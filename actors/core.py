@@ -92,7 +92,8 @@ class Core:
 
     `run(inputs)` handles each input to the end before the next: its time and the timers that are due, the exits of
     the symbol's position, the strategy's chain, and every message that these put into the actors' mailboxes. It
-    reads no clock, no socket, no file and no random number, so the same settings and inputs state the same facts.
+    reads no clock, no socket, no file and no random number that is not made of the settings' seed, so the same
+    settings and inputs state the same facts.
 
     `on_fact(fact)` is called for each fact as it happens. `debug` publishes every look at an entry as well. `broker`
     takes the orders; without one, they are filled by the simulated broker, in here. The reports of a broker outside
@@ -132,7 +133,8 @@ class Core:
             )
             self.reconciler.executor = self.executor
             self.reconciler.risk = self.risk
-        self.executor.broker = broker or SimulatedBroker(settings.execution, self, self.executor)
+        self._simulated = SimulatedBroker(settings.execution, self, self.executor) if broker is None else None
+        self.executor.broker = broker or self._simulated
         self.executor.risk = self.risk
         self.positions.listeners = (self.executor, self.risk)
         self._name = book
@@ -162,9 +164,17 @@ class Core:
     def wake(self, actor: Actor, message: object, at: int) -> None:
         self.clock.at(at, lambda: self.tell(actor, message))
 
+    def listen(self, symbol: str, actor: Actor | None) -> None:
+        self.instrument(symbol).listen(actor)
+
     def publish(self, fact: Fact) -> None:
         self.metrics.see(fact)
         self._on_fact(fact)
+
+    @property
+    def orders_over_by(self) -> int:
+        """When the last order that waits in the simulation is over, in ns; 0 without one."""
+        return self._simulated.over_by if self._simulated is not None else 0
 
     def instrument(self, symbol: str) -> Lane:
         return self.lanes.get(symbol) or self._open_lane(symbol)
@@ -204,8 +214,8 @@ class Core:
             if clock.now >= candles.end:
                 candles.roll(event.symbol)
             candles.price = event.price
-            if lane.guarded:
-                self._exit(lane, event)
+            if lane.heeded:
+                self._heed(lane, event)
             try:
                 lane.ticks.on_next(event)
             except Exception as error:  # an author's operator may raise anything; it costs that chain only
@@ -213,14 +223,23 @@ class Core:
             if mailbox:
                 self._settle()
 
-    def _exit(self, lane: Lane, tick: Trade) -> None:
-        """Show a tick to the exits of the position that was open before it, then look at the loss limit."""
-        lane.held_at_input = self.input
-        if self.executor.priceless:
-            self.tell(self.executor, Pursue(lane.symbol))
-        lane.watched.on_next(tick)
-        if self._mailbox:
+    def _heed(self, lane: Lane, tick: Trade) -> None:
+        """Show a tick to the order that waits for it, and to the exits of the position that was open before it.
+
+        Then look at the loss limit.
+        """
+        guarded = lane.guarded
+        if guarded:
+            lane.held_at_input = self.input
+        if lane.listener is not None:
+            self.tell(lane.listener, tick)
             self._settle()
+        if guarded and lane.guarded:
+            if self.executor.priceless:
+                self.tell(self.executor, Pursue(lane.symbol))
+            lane.watched.on_next(tick)
+            if self._mailbox:
+                self._settle()
         if lane.guarded:
             self.risk.look_at_loss()
             if self._mailbox:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from reactivex import Observable, abc
 
+from actors.actor import Actor
 from actors.messages import BurstBlocked, EntryLooked, Fact
 from actors.metrics import Metrics
 from pipeline.clock import InputClock, SymbolClock
@@ -34,9 +35,11 @@ class Lane:
         "clock",
         "failure",
         "guarded",
+        "heeded",
         "held_at_input",
         "index",
         "last_ts",
+        "listener",
         "symbol",
         "ticks",
         "watched",
@@ -64,6 +67,8 @@ class Lane:
         self.held_at_input = 0
         self.failure: Exception | None = None
         self.guarded = False  # a position is open and its exits are subscribed
+        self.listener: Actor | None = None  # hears of each trade before the exits do
+        self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.watched = _Watched(self.fail)  # what the exits of an open position hear, before the strategy
         self.clock = SymbolClock(clock, index)
@@ -136,6 +141,11 @@ class Lane:
         market = Market(self.watched, self.candles, self.clock)
         return _Guard(self, lambda: self._strategy.exits(held, market), lambda: self._fallback(held, market))
 
+    def listen(self, actor: Actor | None) -> None:
+        """Let an actor hear of each trade from the next one on; None ends that."""
+        self.listener = actor
+        self.heeded = self.guarded or actor is not None
+
     def leave(self, wish: ExitSignal) -> None:
         """Take what an exit says."""
         if not isinstance(wish, ExitSignal):
@@ -183,7 +193,7 @@ class _Guard(abc.DisposableBase):
         self._lane = lane
         self._default = default
         self._inner: abc.DisposableBase | None = None
-        lane.guarded = True
+        lane.guarded = lane.heeded = True
         try:
             subscription = own().subscribe(lane.leave, self._replace, scheduler=lane.clock)
         except Exception as error:  # an author's exits may raise anything: a position is never left without any
@@ -199,5 +209,6 @@ class _Guard(abc.DisposableBase):
 
     def dispose(self) -> None:
         self._lane.guarded = False
+        self._lane.heeded = self._lane.listener is not None
         if self._inner is not None:
             self._inner.dispose()

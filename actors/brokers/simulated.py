@@ -1,58 +1,234 @@
-"""The simulated broker: fills at once, inside the core, and answers by reports like any other broker."""
+"""The simulated broker: fills inside the core, and answers by reports like any other broker."""
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_EVEN, Context as DecimalContext, Decimal
+from random import Random
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from actors.actor import Actor, Context, UnknownMessage
-from actors.messages import CancelOrder, Execution, OrderRejected, OrderSide, SubmitOrder
+from actors.messages import CancelOrder, Execution, OrderRejected, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import OrderReport
+from pipeline.events import SECOND, Trade
 
 _PRICE = DecimalContext(prec=15, rounding=ROUND_HALF_EVEN)
 """A fill's price is exact from here on: the float that was quoted, times the slippage, to 15 digits, half-even."""
 
+ZERO = Decimal(0)
+_MILLISECOND = SECOND // 1000
+_DIGITS = 6  # of a random slippage in basis points: beyond them, two machines' logarithms need not agree
+_MOST = Decimal("0.99")  # fraction of the price that chance and impact may cost: a sale never pays for being made
+_PARTS = 1_000_000  # of a share that is ordered in fractions
+
+Milliseconds = Annotated[float, Meta(ge=0, le=60_000)]
+Points = Annotated[float, Meta(ge=0, lt=10_000)]
+
 
 class ExecutionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[execution]: what a simulated fill costs."""
+    """[execution]: what a simulated fill costs, how long it takes, and how much of it there is. Times are the venue's.
+
+    With `liquidity = "displayed"`, an order is filled as others trade: by at most `participation` of the volume that
+    was traded in the symbol since it arrived, in whole shares (an order for a fraction: in millionths). Whatever of an
+    entry is not filled within `patience_s` is canceled; the rest of an exit then goes at market, for `impact_bps` more.
+    """
 
     fill: Literal["quote", "last"] = "quote"  # buy at the ask and sell at the bid, or at the last price
-    slippage_bps: Annotated[float, Meta(ge=0, lt=10_000)] = 0.0  # basis points against us, at entry and exit
+    slippage_bps: Points = 0.0  # basis points against us, at entry and exit; their mean, if they are random
     fee_per_share: Annotated[float, Meta(ge=0)] = 0.0  # money a share, at entry and exit
+    slippage_model: Literal["fixed", "random"] = "fixed"  # random: half-normal, anew for each fill
+    latency_ms: Milliseconds = 0.0  # between an order and its fill
+    latency_jitter_ms: Milliseconds = 0.0  # mean of what comes on top of it, exponential, anew for each order
+    liquidity: Literal["unlimited", "displayed"] = "unlimited"
+    participation: Annotated[float, Meta(gt=0, le=1)] = 0.1  # fraction of the volume
+    patience_s: Annotated[float, Meta(gt=0, le=86_400)] = 3.0
+    impact_bps: Points = 5.0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 7  # with an order's id, it fixes all that is random about it
+
+
+class _Arrive(msgspec.Struct, frozen=True):
+    """An order has reached the market."""
+
+    order: str
+
+
+class _LosePatience(msgspec.Struct, frozen=True):
+    """An order has waited long enough for others to trade."""
+
+    order: str
+
+
+class _Waiting(msgspec.Struct, eq=False):
+    """An order that is on its way, or waits for others to trade."""
+
+    order: SubmitOrder
+    random: Random  # of this order alone: leaving one out changes no other
+    over_by: int  # ns: filled, canceled or rejected by then
+    arrived: bool = False
+    volume: Decimal = ZERO  # shares traded since it arrived, ours apart
+    filled: Decimal = ZERO
+    value: Decimal = ZERO  # money paid or got for them
+    fills: int = 0
 
 
 class SimulatedBroker:
-    """The actor that fills market orders whole and at once.
+    """The actor that fills market orders: whole and at once, unless the settings model how real ones fare.
 
-    A buy fills at the ask, a sell at the bid in force; with no quote yet, or `fill = "last"`, at the last price;
-    slippage moves each of them against us.
+    A buy fills at the ask, a sell at the bid in force at the fill; with no quote yet, or `fill = "last"`, at the last
+    price; slippage moves each of them against us. A cancel is heard at once, also where an order takes its time.
     """
 
     def __init__(self, settings: ExecutionSettings, context: Context, executor: Actor) -> None:
+        self._settings = settings
         self._context = context
         self._executor = executor
         self._at_quote = settings.fill == "quote"
         slippage = Decimal(str(settings.slippage_bps)) / 10_000
         self._factor = {OrderSide.BUY: 1 + slippage, OrderSide.SELL: 1 - slippage}
+        self._chance = settings.slippage_model == "random" and settings.slippage_bps > 0
+        self._limited = settings.liquidity == "displayed"
+        self._at_once = not (self._chance or self._limited or settings.latency_ms or settings.latency_jitter_ms)
+        self._participation = Decimal(str(settings.participation))
+        self._waiting: dict[str, _Waiting] = {}  # by order, oldest first
+
+    @property
+    def over_by(self) -> int:
+        """When the last of the orders that wait is over, in ns; 0 without one."""
+        return max((waiting.over_by for waiting in self._waiting.values()), default=0)
 
     def receive(self, message: object) -> None:
-        if isinstance(message, SubmitOrder):
-            self._fill(message)
-        elif not isinstance(message, CancelOrder):  # nothing ever rests here, so there is nothing to cancel
-            raise UnknownMessage(self, message)
+        match message:
+            case SubmitOrder() if self._at_once:
+                self._fill(message, message.quantity, 1, self._factor[message.side])
+            case SubmitOrder():
+                self._take(message)
+            case Trade():
+                self._on_trade(message)
+            case _Arrive(order):
+                self._on_arrival(order)
+            case _LosePatience(order):
+                self._on_patience_lost(order)
+            case CancelOrder(order):
+                self._cancel(order)
+            case _:
+                raise UnknownMessage(self, message)
 
-    def _fill(self, order: SubmitOrder) -> None:
+    def _fill(self, order: SubmitOrder, quantity: Decimal, number: int, factor: Decimal) -> Decimal | None:
+        """Fill some of an order now, and return the price; None if there was none, and it was rejected."""
         instrument = self._context.instrument(order.symbol)
         quote = (instrument.ask if order.side is OrderSide.BUY else instrument.bid) if self._at_quote else None
         price = instrument.price if quote is None else quote
         if not price > 0:
             report = OrderRejected(order.id, order.symbol, self._context.now, "no price seen yet")
             self._context.tell(self._executor, report)
-            return
-        exact = _PRICE.multiply(Decimal(repr(price)), self._factor[order.side])
+            return None
+        exact = _PRICE.multiply(Decimal(repr(price)), factor)
         self._context.tell(
             self._executor,
-            Execution(f"{order.id}/1", order.id, order.symbol, order.side, order.quantity, exact, self._context.now),
+            Execution(f"{order.id}/{number}", order.id, order.symbol, order.side, quantity, exact, self._context.now),
         )
+        return exact
+
+    # ------------------------------------------------------------------------------------ orders that wait
+
+    def _take(self, order: SubmitOrder) -> None:
+        """Send an order on its way."""
+        s = self._settings
+        random = Random(f"{s.seed}:{order.id}")
+        jitter = random.expovariate(1.0) * s.latency_jitter_ms  # drawn in any case, so that what follows is the same
+        arrives = self._context.now + round((s.latency_ms + jitter) * _MILLISECOND)
+        patience = round(s.patience_s * SECOND) if self._limited else 0
+        self._waiting[order.id] = _Waiting(order, random, arrives + patience)
+        if arrives > self._context.now:
+            self._context.wake(self, _Arrive(order.id), arrives)
+        else:
+            self._on_arrival(order.id)
+
+    def _on_arrival(self, order_id: str) -> None:
+        waiting = self._waiting.get(order_id)
+        if waiting is None:
+            return  # canceled on its way
+        if not self._limited:
+            self._fill_some(waiting, waiting.order.quantity)
+            return
+        waiting.arrived = True
+        self._context.listen(waiting.order.symbol, self)
+        self._context.wake(self, _LosePatience(order_id), waiting.over_by)
+
+    def _on_trade(self, trade: Trade) -> None:
+        """Fill what others' trade brings; that of the tick at which an order arrives was over before."""
+        for waiting in [each for each in self._waiting.values() if each.order.symbol == trade.symbol and each.arrived]:
+            order = waiting.order
+            waiting.volume += Decimal(repr(trade.size))
+            share = min(self._participation * waiting.volume, order.quantity)
+            if share < order.quantity:
+                parts = 1 if order.quantity == order.quantity.to_integral_value() else _PARTS
+                share = Decimal(int(share * parts)) / parts
+            if share > waiting.filled:
+                self._fill_some(waiting, share - waiting.filled)
+
+    def _on_patience_lost(self, order_id: str) -> None:
+        waiting = self._waiting.get(order_id)
+        if waiting is None:
+            return
+        if waiting.order.leg == "entry":
+            self._cancel(order_id, "not filled in time")
+        else:
+            extra = Decimal(str(self._settings.impact_bps)) / 10_000
+            self._fill_some(waiting, waiting.order.quantity - waiting.filled, extra)
+
+    def _cancel(self, order_id: str, reason: str = "") -> None:
+        waiting = self._waiting.get(order_id)
+        if waiting is None:
+            return  # filled, or never heard of
+        self._end(waiting)
+        order = waiting.order
+        average = _PRICE.divide(waiting.value, waiting.filled) if waiting.filled else None
+        self._context.tell(
+            self._executor,
+            OrderReport(
+                order.id,
+                order.symbol,
+                order.side,
+                OrderStatus.CANCELED,
+                order.quantity,
+                waiting.filled,
+                average,
+                self._context.now,
+                reason=reason,
+            ),
+        )
+
+    def _fill_some(self, waiting: _Waiting, quantity: Decimal, extra: Decimal = ZERO) -> None:
+        """Fill some of an order that waited; `extra` is a further fraction of the price against us."""
+        order = waiting.order
+        waiting.fills += 1
+        price = self._fill(order, quantity, waiting.fills, self._factor_of(waiting, extra))
+        if price is None:
+            self._end(waiting)
+            return
+        waiting.filled += quantity
+        waiting.value += quantity * price
+        if waiting.filled == order.quantity:
+            self._end(waiting)
+
+    def _factor_of(self, waiting: _Waiting, extra: Decimal) -> Decimal:
+        """Return what a fill's price is multiplied by. A half-normal of mean m is |N(0, m sqrt(pi/2))|."""
+        side = waiting.order.side
+        if not self._chance and not extra:
+            return self._factor[side]
+        points = Decimal(str(self._settings.slippage_bps))
+        if self._chance:
+            deviation = self._settings.slippage_bps * math.sqrt(math.pi / 2)
+            points = Decimal(str(round(abs(waiting.random.gauss(0.0, deviation)), _DIGITS)))
+        return 1 + side.sign * min(points / 10_000 + extra, _MOST)
+
+    def _end(self, waiting: _Waiting) -> None:
+        """Forget an order, and listen to its symbol no more if it was the last one there."""
+        del self._waiting[waiting.order.id]
+        symbol = waiting.order.symbol
+        if waiting.arrived and not any(each.order.symbol == symbol and each.arrived for each in self._waiting.values()):
+            self._context.listen(symbol, None)

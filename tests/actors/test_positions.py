@@ -38,6 +38,9 @@ class Book:
     def wake(self, actor: object, message: object, at: int) -> None:
         raise AssertionError("positions wait for nothing")
 
+    def listen(self, symbol: str, actor: object) -> None:
+        raise AssertionError("positions need no market")
+
     def instrument(self, symbol: str) -> Any:
         raise AssertionError("positions need no market")
 

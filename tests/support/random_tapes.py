@@ -68,6 +68,23 @@ def core_settings() -> st.SearchStrategy[CoreSettings]:
     )
 
 
+def lifelike() -> st.SearchStrategy[ExecutionSettings]:
+    """Draw executions that take time, slip by chance, and wait for others to trade."""
+    return st.builds(
+        ExecutionSettings,
+        fill=st.sampled_from(["quote", "last"]),
+        slippage_bps=st.sampled_from([0.0, 2.0, 9_000.0]),
+        slippage_model=st.sampled_from(["fixed", "random"]),
+        latency_ms=st.sampled_from([0.0, 50.0, 1_500.0]),
+        latency_jitter_ms=st.sampled_from([0.0, 20.0, 1_000.0]),
+        liquidity=st.sampled_from(["unlimited", "displayed"]),
+        participation=st.sampled_from([0.01, 0.1, 1.0]),
+        patience_s=st.sampled_from([0.5, 3.0]),
+        impact_bps=st.sampled_from([0.0, 5.0]),
+        seed=st.integers(0, 3),
+    )
+
+
 def tapes(*, symbols: tuple[str, ...] = SYMBOLS, most: int = 400) -> st.SearchStrategy[list[Input]]:
     """Draw a tape of trades, quotes and clocks, with late and refused trades and gaps among them.
 

@@ -43,6 +43,9 @@ class Market:
     def wake(self, actor: object, message: object, at: int) -> None:
         raise AssertionError("the broker fills at once")
 
+    def listen(self, symbol: str, actor: object) -> None:
+        raise AssertionError("the broker waits for no trades")
+
     def publish(self, fact: object) -> None:
         raise AssertionError("the broker states no facts")
 
@@ -168,7 +171,11 @@ def test_the_time_of_a_fill_is_now_and_not_that_of_a_late_tick() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"fill": "middle"}, {"slippage_bps": -1}, {"slippage_bps": 10_000}, {"fee_per_share": -0.1}, {"surprise": 1}],
+    [
+        *({"fill": "middle"}, {"slippage_bps": -1}, {"slippage_bps": 10_000}, {"fee_per_share": -0.1}, {"surprise": 1}),
+        *({"slippage_model": "none"}, {"latency_ms": -1}, {"latency_jitter_ms": 60_001}, {"liquidity": "endless"}),
+        *({"participation": 0}, {"participation": 1.1}, {"patience_s": 0}, {"impact_bps": -1}, {"seed": -1}),
+    ],
 )
 def test_values_out_of_range_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
@@ -176,4 +183,7 @@ def test_values_out_of_range_are_refused(values: dict[str, Any]) -> None:
 
 
 def test_the_defaults_are_those_of_the_strategy() -> None:
-    assert msgspec.to_builtins(ExecutionSettings()) == {"fill": "quote", "slippage_bps": 0.0, "fee_per_share": 0.0}
+    found = ExecutionSettings()
+    assert (found.fill, found.slippage_bps, found.fee_per_share) == ("quote", 0.0, 0.0)
+    assert (found.slippage_model, found.latency_ms, found.latency_jitter_ms) == ("fixed", 0.0, 0.0)
+    assert found.liquidity == "unlimited"
