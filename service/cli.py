@@ -162,7 +162,8 @@ def run(
         "exchange.symbols": list(wanted) if wanted and feed is None else None,
         "log.dir": str(log_dir) if log_dir is not None else None,
     }
-    effective = settings.load(config, assignments or (), flags=flags)
+    costs = settings.LIVE_COSTS if venue is not Venue.ALPACA else None  # there, fills are not simulated
+    effective = settings.load(config, assignments or (), flags=flags, defaults=costs)
     if venue is not None and feed is not None:
         raise UserError("--venue and --feed exclude each other: choose one")
     if url is not None and venue is None:

@@ -462,8 +462,10 @@ class _Bot:
         if not self._failure.startswith("the core failed"):
             if self._brokerage is not None:
                 await self._leave_broker(core)
-            elif self._options.on_exit != "keep" and core.positions.open:
+            elif self._options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
                 self._take([Command("flatten", self._venue_now(), "shutdown")])
+                while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
+                    self._take([Clock(due)])
         self._ended = True
         core.finish()
         for message in self._telemetry.messages():

@@ -1,4 +1,4 @@
-"""Settings: defaults, beneath a recording's, beneath a TOML file, beneath the environment, beneath --set."""
+"""Settings: defaults, beneath a recording's or a command's own, beneath a TOML file, the environment, and --set."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ ENVIRONMENT = "MICROBOT_"
 _NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # of the tests and the benchmarks
 Layer = dict[str, dict[str, Any]]
 T = TypeVar("T", bound=msgspec.Struct)
+
+LIVE_COSTS: Layer = {
+    "execution": {
+        "latency_ms": 50.0,
+        "latency_jitter_ms": 20.0,
+        "slippage_model": "random",
+        "slippage_bps": 0.5,
+    }
+}
+"""What `microbot run` takes a simulated fill to cost unless it is told: about what a retail broker's costs."""
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,16 +107,20 @@ def load(
     *,
     flags: Mapping[str, Any] | None = None,
     recorded: Layer | None = None,
+    defaults: Layer | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Read the settings from all their sources.
 
     `assignments` are SECTION.KEY=VALUE, with VALUE as TOML or a bare word; `flags` are options of the command line that
-    stand for a setting, by its path, with None where the option was not given. Raises UserError, naming the path of
-    what is wrong, for unknown keys, wrong types and values out of range.
+    stand for a setting, by its path, with None where the option was not given; `defaults` are a command's own, beneath
+    all others. Raises UserError, naming the path of what is wrong, for unknown keys, wrong types and values out of
+    range.
     """
     merged: Layer = {}
     layers: list[tuple[str, Layer]] = []
+    if defaults:
+        layers.append(("the command's defaults", defaults))
     if recorded:
         layers.append(("the recording", recorded))
     if config is not None:

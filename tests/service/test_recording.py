@@ -27,7 +27,7 @@ from service import replay, settings, tapes
 from service.errors import UserError
 from service.recording import Recorder
 from tests.support.market import START, at
-from tests.support.random_tapes import core_settings, seeded_tape, tapes as random_tapes
+from tests.support.random_tapes import core_settings, lifelike, seeded_tape, tapes as random_tapes
 
 NAMES = pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
 
@@ -270,6 +270,7 @@ def facts_and_summary(core_settings: CoreSettings, events: list[Input]) -> tuple
 def test_whatever_was_fed_a_replay_of_the_recording_states_the_same_facts(
     tmp_path: Path, core: CoreSettings, events: list[Input], name: str, data: st.DataObject
 ) -> None:
+    core = msgspec.structs.replace(core, execution=data.draw(lifelike()))
     for command in data.draw(st.lists(st.sampled_from(COMMANDS), max_size=3)):
         events.insert(data.draw(st.integers(0, len(events))), Command(command, 0, "test"))
     recorder = Recorder(tmp_path / name, core, None)

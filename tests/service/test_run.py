@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from actors.book import Book
+from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, Input
 from actors.journal import MemoryJournal
 from actors.messages import Fact
@@ -22,7 +23,7 @@ from mock_exchange.market import tape
 from service import cli, logs, processes, run, terminal
 from service.options import Outcome, RunOptions
 from service.recording import Recorder
-from service.settings import load
+from service.settings import LIVE_COSTS, Settings, load
 from tests.support.live import Bot, a_venue, alive, loguru_restored, microbot, stay, wait_until
 from tests.support.market import START
 
@@ -45,6 +46,8 @@ def with_settings(*assignments: str) -> list[str]:
 
 FAST = ("--seed", "7", "--speed", "50", *with_settings(*EAGER))
 
+LIVE = load(defaults=LIVE_COSTS, environment={}).execution
+
 METRICS = {
     *("ticks", "ticks_late", "ticks_rejected", "trades", "wins", "losses", "breakeven", "win_rate", "total_pnl"),
     *("daily_pnl", "equity", "max_drawdown", "max_drawdown_pct", "current_drawdown", "consecutive_losses", "halted"),
@@ -59,6 +62,39 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     with Bot(tmp_path_factory.mktemp("bot"), *FAST) as bot:
         bot.until(lambda state: state["metrics"]["ticks"] > 0)
         yield bot
+
+
+# ----------------------------------------------------------------------------------------------- what a fill costs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "execution"),
+    [
+        ((), LIVE),
+        (("--feed", "tape:t.jsonl"), LIVE),
+        (("--venue", "binance", "--symbols", "BTCUSDT"), LIVE),
+        (("--venue", "alpaca", "--rehearse"), ExecutionSettings()),
+        (("--set", "execution.slippage_bps=0"), msgspec.structs.replace(LIVE, slippage_bps=0.0)),
+        (("--config", "settings.toml"), msgspec.structs.replace(LIVE, latency_ms=5.0)),
+    ],
+    ids=["exchange", "tape", "venue", "broker", "--set", "--config"],
+)
+def test_fills_are_simulated_with_costs_unless_it_is_told_otherwise(
+    arguments: tuple[str, ...], execution: ExecutionSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings.toml").write_text("[execution]\nlatency_ms = 5\n")
+    found: list[Settings] = []
+
+    def take(settings: Settings, *_: object) -> Outcome:
+        found.append(settings)
+        return Outcome({"failed": {}}, (), None)
+
+    monkeypatch.setattr(run, "run", take)
+    with loguru_restored(), pytest.raises(SystemExit) as ended:
+        cli.main(["run", *arguments])
+    assert ended.value.code == 0
+    assert [settings.execution for settings in found] == [execution]
 
 
 # --------------------------------------------------------------------------------------------------- while it runs
@@ -162,6 +198,19 @@ def test_asked_to_stop_it_closes_what_is_open_sums_up_and_leaves_nothing_running
         closed = log_of(tmp_path, "trade.closed")
         assert closed[-1]["reason"] == "FLATTEN"
         assert len(closed) == summary["trades"]
+
+
+def test_an_order_that_takes_its_time_is_not_waited_for_at_the_end(tmp_path: Path) -> None:
+    """The recording's last word is the time at which it was filled, so that a replay ends as it did."""
+    slow = ("execution.liquidity=displayed", "execution.participation=1", "execution.patience_s=3600")
+    large = ("risk.position_size=60000", "risk.starting_equity=1e9")
+    options = (*FAST, *with_settings(*PATIENT, *slow, *large), "--symbols", "AAPL", "--record", "r.jsonl")
+    with Bot(tmp_path, *options) as bot:
+        bot.until(lambda state: state["positions"])
+        summary = bot.stop()
+    assert summary["open_positions"] == 0
+    replayed = microbot("replay", "r.jsonl", cwd=tmp_path)
+    assert msgspec.json.decode(replayed.stdout) == summary
 
 
 def test_interrupted_and_told_to_keep_it_says_what_stays_open(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from actors.brokers.outbox import Outbox
+from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings, Input
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from actors.gate import Batch, Gate
@@ -26,12 +27,14 @@ from actors.messages import (
     Fact,
     FeedChanged,
     FeedState,
+    OrderFilled,
     PositionClosed,
     Refusal,
     SessionStarted,
     SignalRaised,
     SubmitOrder,
 )
+from actors.risk import RiskSettings
 from mock_exchange.events import Event
 from mock_exchange.market import tape
 from pipeline.admission import DUPLICATE, Admission, AdmissionSettings
@@ -155,6 +158,21 @@ LIVELY = CoreSettings(
 )
 """A strategy that finds a trade every few seconds of the market, so that a few minutes of it are enough."""
 
+LIFELIKE = msgspec.structs.replace(
+    LIVELY,
+    risk=RiskSettings(position_size=20, cooldown_trades_after_loss=0),
+    execution=ExecutionSettings(
+        slippage_bps=0.5,
+        slippage_model="random",
+        latency_ms=50,
+        latency_jitter_ms=20,
+        liquidity="displayed",
+        participation=0.05,
+        patience_s=1,
+    ),
+)
+"""The same, with fills that take time, slip, and come in parts."""
+
 RATE = 100.0
 SYMBOLS = ("AAPL", "MSFT")
 
@@ -237,17 +255,17 @@ class Live(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def a_live_session(url: str, recorder: Recorder) -> AsyncIterator[Live]:
+async def a_live_session(url: str, recorder: Recorder, settings: CoreSettings) -> AsyncIterator[Live]:
     clock = VenueClock(3_600)  # a busy machine may be late by seconds, and each is many of the venue's
     admission = Admission(AdmissionSettings(), clock, SYMBOLS)
     patience = FeedSettings(first_delay_s=0.01)
     feed = WebSocketFeed(url, patience, clock, admission, time.monotonic_ns, Random(1), SYMBOLS)
     landing: list[Fact] = []
-    strategy = momentum_burst(LIVELY.strategy)
-    core = Core(LIVELY, strategy, landing.append)
+    strategy = momentum_burst(settings.strategy)
+    core = Core(settings, strategy, landing.append)
     gate = Gate(MemoryJournal())
     started = SessionStarted("1", strategy.name, url, "test", SYMBOLS, True, START, {})
-    telemetry = Telemetry(core, started, LIVELY.strategy.time_stop_seconds)
+    telemetry = Telemetry(core, started, settings.strategy.time_stop_seconds)
     stated: list[Fact] = []
     inputs: list[Input] = []
     news = asyncio.Event()
@@ -280,11 +298,11 @@ async def a_live_session(url: str, recorder: Recorder) -> AsyncIterator[Live]:
         assert gate.stop(PATIENCE_S)
 
 
-async def play_a_session(recording: Path) -> tuple[list[Fact], list[Input], dict[str, object]]:
+async def play_a_session(recording: Path, settings: CoreSettings) -> tuple[list[Fact], list[Input], dict[str, object]]:
     """Trade for a while, with a pause, a lost connection and a gap; return what was stated, fed, and the summary."""
     player = Player()
-    recorder = Recorder(recording, LIVELY, None)
-    async with a_venue(player, asks=True) as venue, a_live_session(venue.url, recorder) as live:
+    recorder = Recorder(recording, settings, None)
+    async with a_venue(player, asks=True) as venue, a_live_session(venue.url, recorder, settings) as live:
         await live.until(lambda: len(live.of(PositionClosed)) >= 1)
         live.command("pause")
         await live.until(lambda: live.refusals(Refusal.PAUSED) >= 1)
@@ -305,10 +323,16 @@ async def play_a_session(recording: Path) -> tuple[list[Fact], list[Input], dict
     return facts, inputs, summary
 
 
-@pytest.mark.parametrize("name", ["session.jsonl", "session.jsonl.gz"])
-def test_a_recorded_live_session_decides_the_same_when_it_is_replayed(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "core"),
+    [("session.jsonl", LIVELY), ("session.jsonl.gz", LIVELY), ("lifelike.jsonl", LIFELIKE)],
+    ids=["plain", "compressed", "lifelike"],
+)
+def test_a_recorded_live_session_decides_the_same_when_it_is_replayed(
+    name: str, core: CoreSettings, tmp_path: Path
+) -> None:
     recording = tmp_path / name
-    facts, inputs, summary = asyncio.run(play_a_session(recording))
+    facts, inputs, summary = asyncio.run(play_a_session(recording, core))
 
     # What must have happened in it.
     signals = [SignalLine.of(fact) for fact in facts if isinstance(fact, SignalRaised)]
@@ -329,11 +353,17 @@ def test_a_recorded_live_session_decides_the_same_when_it_is_replayed(name: str,
     recorded = tapes.recorded_settings(recording)
     assert recorded is not None
     effective = settings.load(recorded=recorded.settings, environment={})
-    assert effective.core == LIVELY
+    assert effective.core == core
     again = replay.replay(recording, effective, recorded.strategy, tmp_path / "out")
     assert again == summary
     assert lines(tmp_path / "out" / "signals.jsonl") == [msgspec.to_builtins(signal) for signal in signals]
     assert lines(tmp_path / "out" / "trades.jsonl") == [msgspec.to_builtins(trade) for trade in trades]
+
+    # What was filled in parts was, and the seed decides what is left to chance.
+    fills = [fact.execution.order for fact in facts if isinstance(fact, OrderFilled)]
+    assert (len(fills) > len(set(fills))) is (core is LIFELIKE)
+    other = settings.load(None, ["execution.seed=8"], recorded=recorded.settings, environment={})
+    assert (replay.replay(recording, other, recorded.strategy) == summary) is (core is not LIFELIKE)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -58,20 +58,29 @@ def test_each_source_overrules_the_one_beneath(tmp_path: Path) -> None:
     assert found.web.port == 5555
 
 
-SOURCES = ["recorded", "config", "environment", "assignments", "flags"]
+SOURCES = ["defaults", "recorded", "config", "environment", "assignments", "flags"]
 
 
 @pytest.mark.parametrize("above", range(len(SOURCES)))
 def test_of_all_sources_that_name_a_setting_the_uppermost_counts(above: int, tmp_path: Path) -> None:
     every: dict[str, Any] = {
-        "recorded": {"risk": {"position_size": 1.0}},
-        "config": file(tmp_path, "[risk]\nposition_size = 2\n"),
-        "environment": {"MICROBOT_RISK__POSITION_SIZE": "3"},
-        "assignments": ["risk.position_size=4"],
-        "flags": {"risk.position_size": 5},
+        "defaults": {"risk": {"position_size": 1.0}},
+        "recorded": {"risk": {"position_size": 2.0}},
+        "config": file(tmp_path, "[risk]\nposition_size = 3\n"),
+        "environment": {"MICROBOT_RISK__POSITION_SIZE": "4"},
+        "assignments": ["risk.position_size=5"],
+        "flags": {"risk.position_size": 6},
     }
     named = {name: every[name] for name in SOURCES[: above + 1]}
     assert load(**{"environment": {}} | named).risk.position_size == above + 1
+
+
+def test_what_runs_live_is_simulated_with_costs_and_what_is_recorded_of_it_keeps_them() -> None:
+    live = load(defaults=settings.LIVE_COSTS, environment={}).core
+    assert live.costs.slippage > 0
+    assert live.execution.latency_ms > 0
+    assert load(recorded=as_layer(live), environment={}).core == live
+    assert Settings().core.costs.slippage == 0
 
 
 def test_the_last_of_several_assignments_counts() -> None:
