@@ -123,7 +123,7 @@ class Core:
         self.executor = Executor(
             self, self.positions, book, lambda held: self.instrument(held.symbol).guard(held), style
         )
-        limits = Limits(settings.limits, settings.costs)
+        limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
         facts = VenueFacts(with_broker=style is not None)
         self.risk = Risk(settings.risk, self, self.positions, self.executor, limits, facts)
         self.reconciler: Reconciler | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -26,7 +26,6 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat_seconds: Positive | None = None  # before the same symbol, side and quantity may be entered again
     price_collar: Positive | None = None  # fraction that the quote to trade at may be off the last price
     flatten_before_close_s: Annotated[float, Meta(ge=0)] = 120.0  # where market hours are known: closed by then
-    cost_guard: Literal["off", "warn", "refuse"] = "warn"  # when the round trip costs more than the target brings
 
 
 class Costs(msgspec.Struct, frozen=True):
@@ -63,8 +62,9 @@ def _off(market: Instrument, side: Side) -> float:
 class Limits:
     """Refuses entries that break a limit, by name. Time is handed in; nothing is remembered of what was refused."""
 
-    def __init__(self, settings: LimitSettings, costs: Costs) -> None:
+    def __init__(self, settings: LimitSettings, costs: Costs, *, refuse_dear: bool = False) -> None:
         self.settings = settings
+        self._refuse_dear = refuse_dear  # what costs more than it is to bring
         self._costs = costs
         self._entries: deque[int] = deque()  # times of the entries of the last second, ns
         self._last: dict[tuple[str, Side, Decimal], int] = {}  # when each was last entered, ns
@@ -80,7 +80,7 @@ class Limits:
             return Refusal.SPREAD
         if s.price_collar is not None and _off(market, side) > s.price_collar + EPSILON:
             return Refusal.PRICE_COLLAR
-        if s.cost_guard == "refuse" and self._costs.too_dear(market):
+        if self._refuse_dear and self._costs.too_dear(market):
             return Refusal.COST
         if s.repeat_seconds is not None:
             last = self._last.get((market.symbol, side, quantity))

@@ -17,7 +17,7 @@ class CostGuard:
 
     def look(self) -> None:
         """Warn of what has changed since the last look."""
-        if self._core.settings.limits.cost_guard == "off":
+        if self._core.settings.risk.cost_guard == "off":
             return
         for lane in self._core.lanes.values():
             dear = self._costs.too_dear(lane)
@@ -29,7 +29,7 @@ class CostGuard:
         target = self._costs.target
         bound = logger.bind(logger="microbot.risk", symbol=symbol, round_trip=cost, target=target)
         if dear:
-            refused = ", so its entries are refused" if self._core.settings.limits.cost_guard == "refuse" else ""
+            refused = ", so its entries are refused" if self._core.settings.risk.cost_guard == "refuse" else ""
             bound.bind(event="cost.too_dear").warning(
                 f"COST {symbol}: a round trip costs {cost:.3%}, more than the target of {target:.3%} brings{refused}"
             )

@@ -9,10 +9,13 @@ import pytest
 from actors.core import Core, CoreSettings
 from actors.limits import Costs, Limits, LimitSettings, spread
 from actors.messages import Fact, Refusal, SignalRaised
+from actors.risk import RiskSettings
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import SECOND, Side, Signal, Trade
 from pipeline.operators.lift import lift
 from pipeline.strategy import Strategy, StrategySettings, default_exits
+from tests.support.market import quote, trade
+from tests.support.sessions import Session
 
 NOW = 1_767_623_400 * SECOND
 FREE = Costs(target=0.0015, slippage=0.0, fee_per_share=0.0, at_quote=True)
@@ -39,7 +42,7 @@ def refusal(
 
 
 def test_without_limits_nothing_is_refused() -> None:
-    assert refusal(LimitSettings(cost_guard="off"), Quoted(bid=1.0, ask=1000.0), "1000000") is None
+    assert refusal(LimitSettings(), Quoted(bid=1.0, ask=1000.0), "1000000") is None
 
 
 @pytest.mark.parametrize(("quantity", "expected"), [("10", None), ("10.1", Refusal.MAX_QUANTITY)])
@@ -63,8 +66,10 @@ def test_there_is_no_spread_without_a_quote() -> None:
 
 @pytest.mark.parametrize(("guard", "expected"), [("off", None), ("warn", None), ("refuse", Refusal.COST)])
 def test_only_a_refusing_cost_guard_refuses_what_cannot_pay_for_itself(guard: str, expected: Refusal | None) -> None:
-    settings = LimitSettings(cost_guard=guard)  # type: ignore[arg-type]  # a parameter's str is no Literal
-    assert refusal(settings, Quoted(bid=99.9, ask=100.1)) is expected
+    risk = RiskSettings(cost_guard=guard)  # type: ignore[arg-type]  # a parameter's str is no Literal
+    session = Session(strategy=StrategySettings(profit_target=0.0015), risk=risk)
+    session.feed(quote(0, 99.9, 100.1), trade(1, 100, says="LONG"))
+    assert session.verdicts == [expected]
 
 
 def test_a_round_trip_costs_spread_slippage_and_fees_twice() -> None:

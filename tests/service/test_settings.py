@@ -255,7 +255,7 @@ def test_a_value_out_of_range_is_refused_with_its_path_and_what_it_is(assignment
     ("assignment", "sentence"),
     [
         ("execution.fill=middle", "execution.fill must be 'last' or 'quote', not 'middle'"),
-        ("limits.cost_guard=loud", "limits.cost_guard must be 'off', 'refuse' or 'warn', not 'loud'"),
+        ("risk.cost_guard=loud", "risk.cost_guard must be 'off', 'refuse' or 'warn', not 'loud'"),
         ("risk.max_open_positions=2", "risk.max_open_positions must be 1, not 2"),
         ("risk.daily_loss_limit=0", "risk.daily_loss_limit must be a number below 0, not 0"),
         ("risk.daily_loss_limit=-3", "risk.daily_loss_limit must be a number of at least -1, not -3"),
