@@ -421,5 +421,8 @@ ToWeb = (
     | ChainFailed
     | BurstBlocked
     | FeedChanged
+    | AccountOpened
+    | BrokerChanged
+    | OrderRejected
 )
 """Everything that goes down the pipe to the web process, one msgpack message a frame of it."""

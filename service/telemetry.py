@@ -9,6 +9,8 @@ from typing import Any
 
 from actors.core import Core, Input
 from actors.messages import (
+    AccountOpened,
+    BrokerChanged,
     BurstBlocked,
     ChainFailed,
     DayStarted,
@@ -18,6 +20,7 @@ from actors.messages import (
     GaugesSeen,
     MetricsSeen,
     OpenPosition,
+    OrderChanged,
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
@@ -46,8 +49,11 @@ _SHOWN = (
     ChainFailed,
     BurstBlocked,
     FeedChanged,
+    AccountOpened,
+    BrokerChanged,
+    OrderRejected,
 )
-_NOT_SHOWN = (OrderSubmitted, OrderFilled, OrderRejected, EntryLooked)
+_NOT_SHOWN = (OrderSubmitted, OrderFilled, OrderChanged, EntryLooked)
 
 
 class Telemetry:

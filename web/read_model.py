@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from actors.messages import (
+    AccountOpened,
+    BrokerChanged,
     BurstBlocked,
     ChainFailed,
     DayStarted,
@@ -21,6 +23,7 @@ from actors.messages import (
     GaugesSeen,
     MetricsSeen,
     OpenPosition,
+    OrderRejected,
     PositionClosed,
     PositionOpened,
     SessionStarted,
@@ -67,6 +70,9 @@ class ReadModel:
             ChainFailed: self._chain_failed,
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,
+            AccountOpened: self._account_opened,
+            BrokerChanged: self._broker_changed,
+            OrderRejected: self._order_rejected,
         }
         self._clear()
 
@@ -310,6 +316,16 @@ class ReadModel:
         self._changed.add("feed")
         because = f": {message.reason}" if message.reason else ""
         self._notice("feed", message.ts, f"feed {message.state.value}{because}")
+
+    def _account_opened(self, message: AccountOpened) -> None:
+        self._notice("broker", message.ts, f"account {message.number} holds {message.cash:,.2f} in cash")
+
+    def _broker_changed(self, message: BrokerChanged) -> None:
+        because = f": {message.reason}" if message.reason else ""
+        self._notice("broker", message.ts, f"broker {message.state.value}{because}")
+
+    def _order_rejected(self, message: OrderRejected) -> None:
+        self._notice("order", message.ts, f"an order of {message.symbol} was rejected: {message.reason}")
 
     def _day_started(self, message: DayStarted) -> None:
         self._notice("day", message.ts, f"trading day {message.date} begins with {message.equity:,.2f}")

@@ -7,11 +7,14 @@ import msgspec
 import pytest
 
 from actors.messages import (
+    AccountOpened,
+    BrokerChanged,
     ChainFailed,
     DayStarted,
     ExitReason,
     FeedChanged,
     FeedState,
+    OrderRejected,
     Refusal,
     StateChanged,
     ToWeb,
@@ -377,6 +380,19 @@ def test_a_failed_chain_is_shown_at_its_symbol() -> None:
 
 def test_what_has_no_time_is_not_given_that_of_a_later_tick() -> None:
     assert [notice["ts"] for notice in snapshot(ticks(1.0), FeedChanged(FeedState.CONNECTING))["notices"]] == [0]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (BrokerChanged(FeedState.DOWN, at(9), "cut"), "broker DOWN: cut"),
+        (AccountOpened("PA1", Decimal(900), Decimal(1000), at(9), 1), "account PA1 holds 900.00 in cash"),
+        (OrderRejected("o1", "AAPL", at(9), "no"), "an order of AAPL was rejected: no"),
+    ],
+)
+def test_news_of_the_broker_is_a_notice(message: ToWeb, text: str) -> None:
+    (notice,) = snapshot(message)["notices"]
+    assert (notice["ts"], notice["text"]) == (at(9), text)
 
 
 def test_a_new_day_is_a_notice() -> None:

@@ -107,6 +107,14 @@ const REASONS = {
   STALE_FEED: "feed is stale",
   POSITION_OPEN: "position open",
   COOLDOWN: "cooling down",
+  BROKER_DOWN: "broker cannot be heard",
+  BROKER_BLOCKED: "account is blocked",
+  COST: "costs more than it can bring",
+  FRACTIONAL: "parts of a share",
+  PRICE_COLLAR: "quote is far off the last price",
+  RATE_LIMIT: "too many orders",
+  REPEATED: "the same again too soon",
+  SPREAD: "spread too wide",
 };
 
 /** Why a burst gave no signal, or a signal no trade, in words. */
@@ -119,6 +127,9 @@ const EXITS = {
   FLAT: "the market went flat",
   HALT: "trading was halted",
   FLATTEN: "closed by command",
+  STOP: "protective stop reached",
+  NO_STOP: "no stop could be set",
+  CLOSE: "the market was about to close",
 };
 
 /** What an exit reason stands for. */
