@@ -7,35 +7,14 @@ import json
 import signal
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from actors.messages import OrderChanged, OrderStatus, OrderSubmitted, PositionClosed, SignalRaised
 from actors.reconciler import OrderName
-from service import replay, settings, tapes
+from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Replayed, at
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import Bot, microbot, wait_until
-
-HASTY = (
-    *("--set", "broker.poll_s=0.3", "--set", "broker.down_poll_s=0.1", "--set", "broker.request_timeout_s=1"),
-    *("--set", "broker.first_delay_s=0.05", "--set", "broker.most_delay_s=0.5"),
-    *("--set", "feed.first_delay_s=0.05", "--set", "feed.most_delay_s=0.5"),
-)
-"""A broker that is asked often: a test has no time to lose."""
-
-EAGER = (
-    *("--set", "strategy.entry_threshold=0.0001", "--set", "strategy.volume_spike_multiplier=0.5"),
-    *("--set", "strategy.volatility_guard_threshold=0.0001", "--set", "risk.cooldown_trades_after_loss=0"),
-    *("--set", "strategy.window_size=5", "--set", "risk.position_size=3"),
-)
-"""A strategy that trades all the time."""
-
-PATIENT = (
-    *("--set", "strategy.profit_target=0.5", "--set", "strategy.stop_loss=0.4", "--set", "orders.protective_stop=0.45"),
-    *("--set", "strategy.time_stop_seconds=100000", "--set", "strategy.flat_seconds=100000"),
-)
-"""A strategy that never leaves."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,53 +23,11 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def at(exchange: ExchangeServer, folder: Path, speed: float, *options: object) -> Bot:
-    """Start the bot at an exchange."""
-    where = ("--venue", "alpaca", "--url", exchange.url, "--speed", speed, "--symbols", "AAPL,MSFT")
-    return Bot(folder, *where, *HASTY, *options)
-
-
-class Replayed:
-    """What a recorded session decided, replayed."""
-
-    def __init__(self, path: Path) -> None:
-        from actors.core import Core
-        from actors.messages import Fact
-        from service import strategies
-
-        recorded = tapes.recorded_settings(path)
-        assert recorded is not None
-        assert recorded.book
-        effective = settings.load(environment={}, recorded=recorded.settings)
-        self.facts: list[Fact] = []
-        core = Core(
-            effective.core,
-            strategies.load(None, effective.strategy),
-            self.facts.append,
-            book=recorded.book,
-            broker=replay.Nowhere(),
-            style=effective.orders,
-        )
-        for batch in tapes.read(path):
-            core.run(batch)
-        core.finish()
-        self.core = core
-
-    def of(self, kind: Any) -> list[Any]:
-        return [fact for fact in self.facts if isinstance(fact, kind)]
-
-
 FAULTS = (
     *("--fault", "lost_answers:0.15", "--fault", "lost_fills:0.15", "--fault", "double_fills:0.3"),
     *("--fault", "early_fills:30", "--fault", "latency:20", "--fault", "rejects:0.1", "--fault", "slow_fills:1"),
     *("--fault", "drop_updates:40", "--fault", "drop:2000", "--fault", "duplicates:0.05", "--fault", "gaps:0.02"),
 )
-ORDERS_IN_A_HURRY = (
-    *("--set", "orders.answer_timeout_s=40", "--set", "orders.look_up_s=8", "--set", "orders.missing_s=60"),
-    *("--set", "orders.entry_timeout_s=20", "--set", "orders.reprice_s=8", "--set", "orders.retry_s=4"),
-)
-"""Forty venue seconds pass in a real one, and answers take as long as ever."""
-
 NAMES = {
     "filled": OrderStatus.FILLED,
     "canceled": OrderStatus.CANCELED,

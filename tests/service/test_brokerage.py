@@ -20,7 +20,7 @@ from service.brokerage import LIVE, PAPER, address_of, at_broker, bot_id
 from service.errors import UserError
 from service.hours import HoursSettings, market_hours
 from service.settings import Settings
-from tests.service.test_broker import EAGER, HASTY, PATIENT
+from tests.support.bots import EAGER, HASTY, PATIENT
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import MICROBOT, PATIENCE_S, environment, microbot
 

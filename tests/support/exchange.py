@@ -15,47 +15,11 @@ KEY, SECRET = "MOCK-KEY", "MOCK-SECRET"
 KEYS = {"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET}
 
 
-class ExchangeServer:
-    """`python -m mock_exchange` on a free port, until the block ends."""
+class Account:
+    """The default account of a mock exchange on this machine, as REST tells of it, and the exchange's switches."""
 
-    def __init__(self, *options: object) -> None:
-        command = [sys.executable, "-m", "mock_exchange", "--port", "0", "--stop-on-stdin-eof", *map(str, options)]
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        self.port = int(next(word for word in line.split() if word.startswith("ws://")).rstrip("/").rpartition(":")[2])
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._drains = [
-            threading.Thread(target=pipe.read, daemon=True)
-            for pipe in (self.process.stdout, self.process.stderr)
-            if pipe is not None
-        ]
-        for drain in self._drains:
-            drain.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            self.process.wait(PATIENCE_S)
-        finally:
-            self.process.kill()
-            for drain in self._drains:
-                drain.join(PATIENCE_S)
-            for pipe in (self.process.stdout, self.process.stderr):
-                assert pipe is not None
-                pipe.close()
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Make a REST call with the default account's keys, and return what was answered."""
@@ -96,5 +60,54 @@ class ExchangeServer:
             until = f"&until={new[-1]['submitted_at']}"
         return sorted(found.values(), key=lambda order: order["submitted_at"])
 
+    def strike(self, *faults: str) -> None:
+        """Turn on exactly these faults, and all others off."""
+        self.call("POST", "/control/faults", {"faults": faults})
+
     def until_flat(self) -> None:
         wait_until(lambda: not self.positions)
+
+
+class ExchangeServer(Account):
+    """`python -m mock_exchange` on a free port, until the block ends."""
+
+    def __init__(self, *options: object) -> None:
+        command = [sys.executable, "-m", "mock_exchange", "--port", "0", "--stop-on-stdin-eof", *map(str, options)]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        super().__init__(
+            int(next(word for word in line.split() if word.startswith("ws://")).rstrip("/").rpartition(":")[2])
+        )
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._drains = [
+            threading.Thread(target=pipe.read, daemon=True)
+            for pipe in (self.process.stdout, self.process.stderr)
+            if pipe is not None
+        ]
+        for drain in self._drains:
+            drain.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(PATIENCE_S)
+        finally:
+            self.process.kill()
+            for drain in self._drains:
+                drain.join(PATIENCE_S)
+            for pipe in (self.process.stdout, self.process.stderr):
+                assert pipe is not None
+                pipe.close()
