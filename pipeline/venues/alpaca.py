@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.events import PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venues.dialect import (
+    BAD_MESSAGE,
     BAD_TIME,
     EMPTY_FRAME,
     EMPTY_QUOTE,
@@ -47,6 +48,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     code: int = 0
     trades: tuple[str, ...] = ()  # subscription
     quotes: tuple[str, ...] = ()
+
+
+_MESSAGE = msgspec.json.Decoder(Message)
+_PARTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class State(Enum):
@@ -102,10 +107,10 @@ class AlpacaDialect:
             try:
                 items = self._decode(data)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                events.append(self._refuse(NOT_JSON, "", data))
-                continue
-            if not items:
-                events.append(self._refuse(EMPTY_FRAME, "", data))
+                items = self._one_by_one(data, events)
+            else:
+                if not items:
+                    events.append(self._refuse(EMPTY_FRAME, "", data))
             for item in items:
                 if item.T == "t":
                     events.append(self._trade(item))
@@ -130,6 +135,21 @@ class AlpacaDialect:
                 elif item.T not in _OTHERS:
                     events.append(self._refuse(UNKNOWN_TYPE, item.S, item))
         return Turn(events, tuple(send), unread=unread)
+
+    def _one_by_one(self, data: bytes, events: list[Event]) -> list[Message]:
+        """Decode a frame that does not decode as a whole: one bad message costs no other symbol its ticks."""
+        try:
+            parts = _PARTS.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            events.append(self._refuse(NOT_JSON, "", data))
+            return []
+        items = []
+        for part in parts:
+            try:
+                items.append(_MESSAGE.decode(part))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                events.append(self._refuse(BAD_MESSAGE, "", bytes(part)))
+        return items
 
     def _success(self, said: str) -> list[str]:
         if said == "connected" and self.state is State.CONNECTING:

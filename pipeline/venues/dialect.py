@@ -21,6 +21,7 @@ Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
 EMPTY_FRAME = "empty frame"
 EMPTY_QUOTE = "empty quote"
 BAD_TIME = "bad time"
+BAD_MESSAGE = "bad message"
 UNKNOWN_TYPE = "unknown type"
 
 

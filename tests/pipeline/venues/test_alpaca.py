@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from pipeline.events import PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venues.alpaca import AlpacaDialect, State
-from pipeline.venues.dialect import EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE
+from pipeline.venues.dialect import BAD_MESSAGE, EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE
 
 TIME = "2024-03-28T16:59:00.114612043Z"
 TS = 1_711_645_140_114_612_043
@@ -102,6 +102,14 @@ def test_a_time_that_is_none_is_refused() -> None:
 def test_other_messages_are_left_out() -> None:
     for kind in ("b", "u", "d", "c", "x", "i", "success"):
         assert streaming().received(frame({"T": kind, "S": "AAPL"})).events == []
+
+
+@pytest.mark.parametrize("bad", [{"p": "1.5 dollars"}, {"s": []}, {"S": 5}, {"t": 7}, {"T": None}])
+def test_a_message_of_wrong_types_costs_no_other_of_its_frame(bad: dict[str, object]) -> None:
+    trade = {"T": "t", "S": "AAPL", "i": 1, "x": "V", "p": 1.5, "s": 1, "t": TIME}
+    turn = streaming().received(frame(trade | bad, trade))
+    assert turn.events == [Refused(BAD_MESSAGE), Trade("AAPL", TS, 1.5, 1.0, None, None, "V1")]
+    assert [(reason, example) for reason, _, example in turn.unread] == [(BAD_MESSAGE, frame(trade | bad)[0][1:-1])]
 
 
 @pytest.mark.parametrize("kind", ["", "z", "trade"])
