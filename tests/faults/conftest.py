@@ -116,3 +116,10 @@ def books_agree(exchange: ExchangeServer, session: Replayed) -> None:
     assert set(entries) <= approved
     profit = sum((fact.pnl for fact in session.of(PositionClosed)), Decimal(0))
     assert Decimal(exchange.get("/v2/account")["cash"]) - 100_000 == profit.quantize(Decimal("0.01"))
+
+
+def guarded(exchange: ExchangeServer) -> bool:
+    """Whether both symbols are held, and a stop rests for each."""
+    stops = {(order["symbol"], order["qty"]) for order in exchange.open_orders if order["type"] == "stop"}
+    held = {(symbol, quantity.lstrip("-")) for symbol, quantity in exchange.positions.items()}
+    return len(held) == 2 and stops == held

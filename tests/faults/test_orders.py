@@ -10,7 +10,7 @@ import pytest
 
 from actors.messages import OrderChanged, OrderSubmitted
 from actors.reconciler import OrderName
-from tests.faults.conftest import books_agree
+from tests.faults.conftest import books_agree, guarded
 from tests.faults.repeater import repeating
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Log, Replayed, at
 from tests.support.exchange import ExchangeServer
@@ -27,13 +27,6 @@ def entered(exchange: ExchangeServer) -> dict[str, list[dict[str, Any]]]:
         if name is not None and name.leg == "entry":
             found.setdefault(name.symbol, []).append(order)
     return found
-
-
-def guarded(exchange: ExchangeServer) -> bool:
-    """Whether both symbols are held, and a stop rests for each."""
-    stops = {(order["symbol"], order["qty"]) for order in exchange.open_orders if order["type"] == "stop"}
-    held = {(symbol, quantity.lstrip("-")) for symbol, quantity in exchange.positions.items()}
-    return len(held) == 2 and stops == held
 
 
 def settled(bot: Bot, exchange: ExchangeServer, folder: Path) -> Replayed:

@@ -57,7 +57,7 @@ class Replayed:
         self.facts: list[Fact] = []
         core = Core(
             effective.core,
-            strategies.load(None, effective.strategy),
+            strategies.load(recorded.strategy and str(path.parent / recorded.strategy), effective.strategy),
             self.facts.append,
             book=recorded.book,
             broker=replay.Nowhere(),
