@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run rehearse sim test check bench format lock clean
+.PHONY: help run rehearse sim test soak check bench format lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -26,6 +26,9 @@ test: $(VENV)/installed-test ## Run all checks and all tests; ARGS="-k gate" are
 	@sh .ci/chromium "$(CHROMIUM)"
 	@$(MAKE) --no-print-directory check
 	MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest --cov $(ARGS)
+
+soak: $(VENV)/installed-test ## Let faults last for minutes, in real time: about six of them; ARGS="-k minute" chooses.
+	$(BIN)/python -m pytest tests/faults/soak.py -p no:randomly -s -v $(ARGS)
 
 check: $(VENV)/installed-test ## Run what needs no test: lint, format, types, imports.
 	$(BIN)/ruff check

@@ -14,10 +14,10 @@ from mock_exchange.events import Trade as Print
 from mock_exchange.market import tape
 from pipeline.admission import IMPLAUSIBLE_TIME
 from pipeline.events import SECOND
-from tests.faults.conftest import guarded
 from tests.support import live
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Log, Replayed, at
 from tests.support.exchange import ExchangeServer
+from tests.support.faults import guarded
 from tests.support.live import Bot, microbot, wait_until
 from tests.support.market import START
 
@@ -81,7 +81,7 @@ def test_a_venue_that_falls_silent_is_stale_its_entries_refused_its_exits_on_tim
 # -------------------------------------------------------------------------------------------------------------- keys
 
 
-@pytest.mark.parametrize("fault", ["wrong_key", "handshake:401", "handshake:403"])
+@pytest.mark.parametrize("fault", ["wrong_key", "handshake:403"])
 def test_keys_that_are_refused_end_it_with_one_sentence_and_no_order(fault: str, tmp_path: Path) -> None:
     with ExchangeServer("--speed", SPEED, "--fault", fault) as exchange:
         where = ("--venue", "alpaca", "--url", exchange.url, "--symbols", "AAPL,MSFT", "--port", "0")
@@ -262,21 +262,24 @@ def test_an_oversized_order_is_refused_by_name_and_never_sent(limit: str, reason
 
 
 def test_an_order_and_a_position_that_appear_in_mid_session_halt_it_are_listed_and_left_alone(tmp_path: Path) -> None:
-    options = (*EAGER, *PATIENT, *ORDERS_IN_A_HURRY, "--set", "orders.missing_s=10")
+    """The stranger deals in AAPL; the bot holds MSFT, and keeps guarding that."""
+    options = (*EAGER, *PATIENT, *ORDERS_IN_A_HURRY, "--symbols", "MSFT", "--set", "orders.missing_s=10")
     with ExchangeServer("--speed", SPEED) as exchange, at(exchange, tmp_path, SPEED, *options) as bot:
-        wait_until(lambda: guarded(exchange))
-        bot.until(lambda state: len(state["positions"]) == 2)
+        wait_until(lambda: guarded(exchange, "MSFT"))
+        bot.until(lambda state: state["positions"])
         ours = {order["id"] for order in exchange.orders}
+        held = exchange.positions
         exchange.strike("foreign_orders:7")
-        state = bot.until(lambda state: "AAPL: the account holds" in state["state"]["reason"])
+        state = bot.until(lambda state: "AAPL: the account holds 7, the book 0" in state["state"]["reason"])
         assert state["state"]["state"] == "HALTED"
         (stranger,) = [order for order in exchange.open_orders if order["id"] not in ours]
         assert f"is not ours ({stranger['id']})" in state["state"]["reason"]
         assert Log(bot).of("state.changed", state="HALTED")
+        assert exchange.positions == held | {"AAPL": "7"}
+        assert {order["id"] for order in exchange.open_orders} <= ours | {stranger["id"]}  # the stop is where it was
         bot.command("flatten")  # closes what is ours
         bot.until(lambda state: not state["positions"])
         wait_until(lambda: exchange.positions == {"AAPL": "7"})
-        assert [order["id"] for order in exchange.open_orders] == [stranger["id"]]
         assert bot.state["state"]["state"] == "HALTED"
         bot.stop()
         assert exchange.positions == {"AAPL": "7"}

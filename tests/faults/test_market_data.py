@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 
 import msgspec
@@ -29,7 +28,7 @@ from pipeline.strategy import StrategySettings, momentum_burst
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import EMPTY_QUOTE, UNKNOWN_TYPE
 from pipeline.venues.jsonl import NOT_JSON
-from tests.faults.conftest import Struck
+from tests.support.faults import Struck, resident_bytes
 from tests.support.live import wait_until
 from tests.support.market import START
 from tests.support.sessions import Session
@@ -122,15 +121,6 @@ def test_frames_of_two_mebibytes_cost_a_connection_each_and_no_memory(struck: St
 
 
 FRAME = 2 << 20
-
-
-def resident_bytes(pid: int) -> int:
-    """Return how much memory a process has; 0 where there is no telling."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
 
 
 # ------------------------------------------------------------------------------------------------- what the feed says

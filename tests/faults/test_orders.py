@@ -10,11 +10,11 @@ import pytest
 
 from actors.messages import OrderChanged, OrderSubmitted
 from actors.reconciler import OrderName
-from tests.faults.conftest import books_agree, guarded
-from tests.faults.repeater import repeating
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Log, Replayed, at
 from tests.support.exchange import ExchangeServer
+from tests.support.faults import books_agree, guarded
 from tests.support.live import Bot, wait_until
+from tests.support.repeater import repeating
 
 SPEED = 20
 
