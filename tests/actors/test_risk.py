@@ -725,6 +725,7 @@ def test_the_defaults_are_those_of_the_strategy() -> None:
         "position_size": 1.0,
         "starting_equity": 10_000.0,
         "timezone": "America/New_York",
+        "cost_guard": "warn",
     }
 
 

@@ -45,7 +45,8 @@ def test_a_killed_bot_goes_on_with_its_positions(tmp_path: Path) -> None:
 
 def test_a_deadline_that_passed_while_nobody_watched_is_kept(tmp_path: Path) -> None:
     killed_with_a_position(tmp_path)
-    with Bot(tmp_path, "--set", "strategy.entry_threshold=0.5") as bot:  # with its time stop of 8 seconds
+    wide = ("--set", "strategy.profit_target=0.5", "--set", "strategy.stop_loss=0.4")
+    with Bot(tmp_path, *wide, "--set", "strategy.entry_threshold=0.5") as bot:  # with its time stop of 8 seconds
         bot.until(lambda state: state["metrics"]["trades"] == 2)
         bot.stop()
     found = microbot("trades", cwd=tmp_path)

@@ -164,19 +164,26 @@ def said(stderr: str) -> int:
     return sum(bool(line) and not line.startswith("[") for line in stderr.splitlines())
 
 
-def test_a_killed_web_process_comes_back_at_the_same_place_and_knows_the_trades(bot: Bot) -> None:
-    before = bot.until(lambda state: state["trades"])
-    port, ticks, old = bot.port, before["metrics"]["ticks"], bot.children["web"]
-    os.kill(old, signal.SIGKILL)
-    wait_until(lambda: bot.children.get("web", old) != old)
-    after = bot.until(lambda state: state["metrics"]["ticks"] > ticks)
-    assert bot.port == port
-    assert [trade for trade in before["trades"][-5:] if trade not in after["trades"]] == []
-    for symbol, shown in before["symbols"].items():
-        # All but the newest second, which was not over yet.
-        assert [point for point in shown["history"][:-1] if point not in after["symbols"][symbol]["history"]] == []
-        assert after["symbols"][symbol]["seen"] >= shown["seen"]
-    assert bot.process.poll() is None
+def test_a_killed_web_process_comes_back_at_the_same_place_and_knows_the_trades(tmp_path: Path) -> None:
+    with Bot(tmp_path, *with_settings(*EAGER)) as bot:
+        before = bot.until(lambda state: state["trades"])
+        port, ticks, old = bot.port, before["metrics"]["ticks"], bot.children["web"]
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: bot.children.get("web", old) != old)
+        after = bot.until(lambda state: state["metrics"]["ticks"] > ticks)
+        assert bot.port == port
+        assert [trade for trade in before["trades"][-5:] if trade not in after["trades"]] == []
+        for symbol, shown in before["symbols"].items():
+            # All but the newest second, which was not over yet.
+            again = dict(after["symbols"][symbol]["history"])
+            lost = {
+                second: (price, again.get(second))
+                for second, price in shown["history"][:-1]
+                if again.get(second) != price
+            }
+            assert lost == {}, (shown["history"][0], after["symbols"][symbol]["history"][0])
+            assert after["symbols"][symbol]["seen"] >= shown["seen"]
+        assert bot.process.poll() is None
 
 
 # --------------------------------------------------------------------------------------------------------- its ends
