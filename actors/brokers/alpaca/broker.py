@@ -135,6 +135,7 @@ class AlpacaBroker:
         self._rest: Rest
         self._running: set[asyncio.Task[None]] = set()
         self._placing: dict[str, asyncio.Task[None]] = {}  # submits that run, by order
+        self._looking: dict[str, bool] = {}  # orders that are being asked for: whether to ask once more
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # of submits, by symbol
         self._questions = asyncio.Semaphore(4)  # so that orders never wait behind them
         self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
@@ -376,6 +377,20 @@ class AlpacaBroker:
             await self._look_up(order.id)
 
     async def _look_up(self, order: str) -> None:
+        """Ask what became of an order. One question of it is under way at a time: what a venue that does not answer
+        is asked meanwhile comes to one more."""
+        if order in self._looking:
+            self._looking[order] = True
+            return
+        self._looking[order] = True
+        try:
+            while self._looking[order]:
+                self._looking[order] = False
+                await self._look_once(order)
+        finally:
+            del self._looking[order]
+
+    async def _look_once(self, order: str) -> None:
         await self._placed(order)
         back_off = self._back_off()
         for repetition in range(REPETITIONS + 1):

@@ -228,6 +228,22 @@ async def test_a_question_without_an_answer_is_given_up_and_counted(reply: Reply
 
 
 @on_a_loop
+async def test_questions_that_a_venue_does_not_answer_do_not_pile_up() -> None:
+    """However often an order is asked for meanwhile, it comes to one more question."""
+    async with a_scripted_venue() as venue, a_broker(venue.url) as (broker, reported):
+        venue.script[FIND] = [venue.waits, says(200, body())]
+        for _ in range(20):
+            broker.send(LookUpOrder("one"))
+        await reported.until(lambda: venue.calls(FIND))
+        await reported.until(lambda: broker.counts["in_flight"] == 1)  # the others are done with
+        assert len(venue.calls(FIND)) == 1
+        venue.gate.set()
+        await reported.until(lambda: broker.counts["in_flight"] == 0)
+        assert len(venue.calls(FIND)) == 3  # the second is the first's repetition, since that got no answer
+        assert reported.statuses() == [OrderStatus.ACCEPTED] * 2
+
+
+@on_a_loop
 async def test_a_question_waits_for_the_submit_that_runs() -> None:
     """Until it is answered, the venue may not know the order: it would be called missing."""
     async with a_scripted_venue() as venue, a_broker(venue.url) as (broker, reported):
