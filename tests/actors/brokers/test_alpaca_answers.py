@@ -238,9 +238,9 @@ async def test_questions_that_a_venue_does_not_answer_do_not_pile_up() -> None:
         await reported.until(lambda: broker.counts["in_flight"] == 1)  # the others are done with
         assert len(venue.calls(FIND)) == 1
         venue.gate.set()
+        await reported.until(lambda: reported.statuses() == [OrderStatus.ACCEPTED] * 2)
         await reported.until(lambda: broker.counts["in_flight"] == 0)
         assert len(venue.calls(FIND)) == 3  # the second is the first's repetition, since that got no answer
-        assert reported.statuses() == [OrderStatus.ACCEPTED] * 2
 
 
 @on_a_loop
