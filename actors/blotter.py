@@ -9,7 +9,7 @@ import msgspec
 from actors.messages import Execution, OrderStatus, SubmitOrder
 from actors.orders import OVER, OrderEvent, OrderReport, after
 
-REMEMBERED_ORDERS = 10_000  # finished ones, for reports that come late
+REMEMBERED_ORDERS = 1_000  # finished ones, for reports that come late
 ZERO = Decimal(0)
 
 _EVENTS = {
@@ -36,7 +36,7 @@ class Order(msgspec.Struct, eq=False):
     lost_at: int = 0  # ns: since when its state is unknown
     unwanted: bool = False  # to be canceled as soon as it can be
     cancel_at: int = 0  # ns: not to be canceled again before
-    executions: set[str] = msgspec.field(default_factory=set)  # ids of those counted in `filled`
+    executions: tuple[str, ...] = ()  # ids of those counted in `filled`; few, and there are many orders
 
     @property
     def id(self) -> str:
@@ -93,7 +93,7 @@ class Blotter:
         """Count an execution of one of our orders; return that order, None if it is of nobody."""
         entry = self.get(execution.order)
         if entry is not None and execution.id not in entry.executions:
-            entry.executions.add(execution.id)
+            entry.executions += (execution.id,)
             self._count(entry, execution.quantity, execution.quantity * execution.price)
         return entry
 

@@ -14,7 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 import msgspec
 from aiohttp import web
 
-from actors.brokers.alpaca import AlpacaAddress, AlpacaBroker, BrokerSettings
+from actors.brokers.alpaca.broker import AlpacaBroker
+from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.messages import FeedState, OrderSide, SubmitOrder
 from actors.orders import AccountReport, BrokerChanged, OrderReport, OrderStatus, Report
 from mock_exchange.server import Exchange, listening

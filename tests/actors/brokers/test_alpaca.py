@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from actors.brokers.alpaca import AlpacaAddress, AlpacaBroker, BrokerSettings
-from actors.brokers.alpaca.settings import REFUSED_KEYS
+from actors.brokers.alpaca.broker import AlpacaBroker
+from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
 from actors.messages import CancelOrder, FeedState, LookUpOrder, OrderSide
 from actors.orders import (
     OVER,

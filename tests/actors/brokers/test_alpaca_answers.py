@@ -15,8 +15,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from actors.brokers.alpaca import BrokerSettings
-from actors.brokers.alpaca.settings import REFUSED_KEYS
+from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
 from actors.messages import CancelOrder, FeedState, LookUpOrder
 from actors.orders import (
     AccountReport,
