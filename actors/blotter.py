@@ -116,14 +116,13 @@ class Blotter:
             report.ts,
         )
 
-    def see(self, entry: Order, report: OrderReport) -> bool:
-        """Take a report's status, once its fills are counted; False if it says nothing new."""
+    def see(self, entry: Order, report: OrderReport) -> None:
+        """Take a report's status, once its fills are counted, unless it is older than what is known."""
         entry.venue_id = entry.venue_id or report.venue_id
         event = _EVENTS.get(report.status)
         if event is None or (report.filled < entry.filled and report.status not in OVER):
-            return False  # older than what is known
-        before = entry.changes
-        return self.move(entry, event) and entry.changes != before
+            return
+        self.move(entry, event)
 
     def _count(self, entry: Order, quantity: Decimal, value: Decimal) -> None:
         entry.filled += quantity

@@ -27,6 +27,7 @@ from actors.risk import Risk, RiskSettings
 from actors.venue_facts import VenueFacts
 from pipeline.clock import RANK_DAY, InputClock
 from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.exits import ExitSignal
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 
 Input = (
@@ -249,17 +250,18 @@ class Core:
         """Return what the bot owns and remembers now."""
         date, state, reason, daily_halt, cooldown = self.risk.written()
         return Book(
-            self.now,
-            self.metrics.tally,
-            date,
-            state,
-            reason,
-            daily_halt,
-            cooldown,
-            self.positions.held(),
-            self.executor.open_orders(),
-            self._name,
-            self.metrics.account,
+            ts=self.now,
+            tally=self.metrics.tally,
+            date=date,
+            state=state,
+            reason=reason,
+            daily_halt=daily_halt,
+            cooldown=cooldown,
+            positions=self.positions.held(),
+            orders=self.executor.open_orders(),
+            name=self._name,
+            account=self.metrics.account,
+            closing={symbol: wish.reason for symbol, wish in self.executor.wishes.items()},
         )
 
     def _restore(self, book: Book) -> None:
@@ -271,6 +273,8 @@ class Core:
         self.positions.restore(book)
         self.risk.restore(book)
         self.executor.restore(book.orders)
+        for symbol, reason in book.closing.items():  # a kill does not call off what was to be closed
+            self.tell(self.executor, ExitSignal(symbol, reason))
         if self.reconciler is not None:
             self.reconciler.restore(book.account)
 

@@ -65,6 +65,13 @@ class Retry(msgspec.Struct, frozen=True):
     symbol: str
 
 
+class Refused(msgspec.Struct):
+    """Orders that a position needs were refused, so many in a row."""
+
+    times: int = 0
+    waits: bool = False  # the time until the next try is not over
+
+
 class Wish(msgspec.Struct):
     """A position is to be closed: why, and how often that was tried."""
 
@@ -78,8 +85,8 @@ class Executor:
 
     What a position needs follows from what is: a wish to exit takes the entry and the protective stop back first,
     then sends one exit order at a time, for what is still held; without a wish, a stop rests for exactly what is
-    held. That is looked at anew after every report and time-out, so no order of news can lead astray. Order ids
-    are made of their cause: the same input can never buy twice.
+    held. That is looked at anew after every report and time-out, so it does not matter in what order news comes. Order
+    ids are made of their cause: the same input can never buy twice.
 
     `style` says how orders are priced and how long they may take. Without one the broker fills at once: orders go
     out at market, nothing rests, and there is nothing to wait for.
@@ -96,7 +103,7 @@ class Executor:
         self._guards: dict[str, abc.DisposableBase] = {}
         self._attempts: dict[str, int] = {}  # orders by cause, so that a second attempt has an id of its own
         self.wishes: dict[str, Wish] = {}
-        self._refused: dict[str, int] = {}  # orders of a position that the venue refused in a row, by symbol
+        self._refused: dict[str, Refused] = {}  # by symbol
         self._closing: dict[str, str] = {}  # symbols whose working entry is to be closed if it fills after all: why
         self.blotter = Blotter()
         self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
@@ -122,8 +129,7 @@ class Executor:
             case Due():
                 self._on_due(message)
             case Retry():
-                self._refused[message.symbol] = abs(self._refused.get(message.symbol, 0))
-                self._pursue(message.symbol)
+                self._on_retry(message.symbol)
             case LookAfter():
                 self._context.tell(self._broker(), LookUpOrder(message.order))
             case AdoptOrder():
@@ -233,13 +239,13 @@ class Executor:
 
     def _leave(self, position: Position, wish: Wish) -> None:
         """Send one exit order for what is held: at a price first, at market if that did not help or may not wait."""
+        style = self._style
         market = self._context.instrument(position.symbol)
-        if market.bid is None and not market.price > 0:
+        if market.bid is None and not market.price > 0 and not (style is not None and wish.at_once):
             self.priceless.add(position.symbol)  # after a restart: the first price is waited for
             return
         self.priceless.discard(position.symbol)
         side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
-        style = self._style
         limit = None
         if style is not None and not wish.at_once and wish.tries <= style.reprices:
             limit = exit_limit(style, market, side)
@@ -266,7 +272,8 @@ class Executor:
 
     def _waits(self, symbol: str) -> bool:
         """Whether a time of waiting after a refusal is not over."""
-        return self._refused.get(symbol, 0) < 0
+        refused = self._refused.get(symbol)
+        return refused is not None and refused.waits
 
     # ------------------------------------------------------------------------------------------ orders
 
@@ -337,6 +344,11 @@ class Executor:
             self._lose(entry, "no answer")
         elif due.kind == "look up" and entry.status is OrderStatus.UNKNOWN:
             self._look_up(entry)
+
+    def _on_retry(self, symbol: str) -> None:
+        if (refused := self._refused.get(symbol)) is not None:
+            refused.waits = False
+        self._pursue(symbol)
 
     def _lose(self, entry: Order, reason: str) -> None:
         """The order's state is unknown: ask, and send nothing in its place until there is an answer."""
@@ -429,15 +441,16 @@ class Executor:
     def _on_refused(self, entry: Order) -> None:
         """What a position needs was refused: try again, later each time, and without a stop close it."""
         symbol = entry.order.symbol
-        refusals = abs(self._refused.get(symbol, 0)) + 1
-        self._refused[symbol] = -refusals  # negative: the time of waiting is not over
+        refused = self._refused.setdefault(symbol, Refused())
+        refused.times += 1
+        refused.waits = True
         first_s = self._style.retry_s if self._style is not None else 1.0
-        wait_s = min(first_s * 2 ** (refusals - 1), _MOST_RETRY_S)
+        wait_s = min(first_s * 2 ** (refused.times - 1), _MOST_RETRY_S)
         self._context.wake(self, Retry(symbol), self._context.now + round(wait_s * SECOND))
         wish = self.wishes.get(symbol)
         if wish is not None:
             wish.at_once = True
-        elif refusals >= STOP_TRIES:
+        elif refused.times >= STOP_TRIES:
             self._wish(symbol, ExitReason.NO_STOP)
 
     def _tell_risk(self, message: object) -> None:

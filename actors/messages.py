@@ -105,6 +105,9 @@ class OrderStatus(StrEnum):
 # ------------------------------------------------------------------------------------------------ inputs
 
 
+SHUTDOWN = "shutdown"
+"""Who gives the commands with which a session ends: they hold until its end, and are no state to survive it."""
+
 COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 
 
@@ -113,7 +116,7 @@ class Command(msgspec.Struct, frozen=True, tag="command", tag_field="type"):
 
     name: Annotated[str, Meta(pattern=f"^({'|'.join(COMMANDS)})$")]
     ts: int = 0
-    source: str = ""  # who asked: "terminal", "dashboard", "shutdown"
+    source: str = ""  # who asked: "terminal", "dashboard", SHUTDOWN
     reason: str = ""
 
 

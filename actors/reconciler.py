@@ -32,13 +32,13 @@ class OrderName(NamedTuple):
     @classmethod
     def of(cls, order_id: str) -> OrderName | None:
         """Take an id apart; None if it is not made like ours (a symbol may have a dot in it)."""
-        head, _, tail = order_id.partition(".")
-        decision, _, tail = tail.partition(".")
-        symbol, _, tail = tail.rpartition(".")
-        symbol, _, leg = symbol.rpartition(".")
-        if not (head and decision and symbol and tail.isdecimal() and leg in ("entry", "exit", "stop")):
+        try:
+            book, decision, rest = order_id.split(".", 2)
+            symbol, leg, attempt = rest.rsplit(".", 2)
+        except ValueError:
             return None
-        return cls(head, decision, symbol, leg, tail)
+        sound = book and decision and symbol and attempt.isdecimal() and leg in ("entry", "exit", "stop")
+        return cls(book, decision, symbol, leg, attempt) if sound else None
 
 
 class AdoptOrder(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ class Reconciler:
         assert self.risk is not None
         if self._account and message.number != self._account:
             reason = f"the book is of the account {self._account}, the keys are of {message.number}"
-            self._context.tell(self.risk, Mismatch((reason,)))
+            self._context.tell(self.risk, Mismatch((f"{reason} (--fresh begins a new book)",)))
             return
         if not self._seen:
             self._seen = True

@@ -13,6 +13,7 @@ from actors.actor import Actor, Context, UnknownMessage
 from actors.book import Book
 from actors.limits import Limits
 from actors.messages import (
+    SHUTDOWN,
     AccountOpened,
     Command,
     DayStarted,
@@ -33,6 +34,7 @@ from actors.venue_facts import Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, Signal
 
 LOSS_LIMIT = "daily loss limit"
+SESSION_ENDS = "the session ends"
 
 
 class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,6 +122,7 @@ class Risk:
         self._quantity = Decimal(str(settings.position_size))
         self._by_hand = TradingState.ACTIVE
         self._by_hand_reason = ""
+        self._ending: TradingState | None = None  # what a shutdown set; it ends with the session
         self._daily_halt = False
         self._feed = FeedState.LIVE  # a tape is always live; a live feed says what it is
         self._busy: set[str] = set()  # symbols with a position or a working order
@@ -133,7 +136,7 @@ class Risk:
 
     @property
     def state(self) -> TradingState:
-        return TradingState.HALTED if self._daily_halt else self._by_hand
+        return TradingState.HALTED if self._daily_halt else self._ending or self._by_hand
 
     def written(self) -> tuple[str, TradingState, str, bool, dict[str, int]]:
         """Return what is to be written down: date, state by hand and its reason, daily halt, cooldown."""
@@ -142,7 +145,9 @@ class Risk:
 
     @property
     def state_reason(self) -> str:
-        return LOSS_LIMIT if self._daily_halt else self._by_hand_reason
+        if self._daily_halt:
+            return LOSS_LIMIT
+        return SESSION_ENDS if self._ending is not None else self._by_hand_reason
 
     def receive(self, message: object) -> None:
         if isinstance(message, Signal):
@@ -332,6 +337,9 @@ class Risk:
     def _set(self, state: TradingState, command: Command) -> None:
         # A weaker command does not lift a halt: only `resume` does.
         if self._by_hand is TradingState.HALTED and command.name in ("pause", "reduce", "flatten"):
+            return
+        if command.source == SHUTDOWN:
+            self._ending = state
             return
         self._by_hand = state
         by = f" by {command.source}" if command.source else ""

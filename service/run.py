@@ -23,7 +23,7 @@ from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.gate import Gate, Trouble
 from actors.journal import Journal, MemoryJournal
-from actors.messages import COMMANDS, AccountOpened, Command, Fact, SessionStarted
+from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, SessionStarted
 from actors.orders import Report
 from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal
 from pipeline.admission import Admission
@@ -463,7 +463,7 @@ class _Bot:
             if self._brokerage is not None:
                 await self._leave_broker(core)
             elif self._options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
-                self._take([Command("flatten", self._venue_now(), "shutdown")])
+                self._take([Command("flatten", self._venue_now(), SHUTDOWN)])
                 while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
                     self._take([Clock(due)])
         self._ended = True
@@ -490,7 +490,7 @@ class _Bot:
             answer = await asyncio.to_thread(self._options.ask, question)
             wish = "flatten" if answer.strip().lower() in ("f", "flatten") else "keep"
         flatten = wish == "flatten"
-        self._take([Command("flatten" if flatten else "reduce", self._venue_now(), "shutdown")])
+        self._take([Command("flatten" if flatten else "reduce", self._venue_now(), SHUTDOWN)])
         self._done = lambda: at_rest(core) and not (flatten and core.positions.open)
         if not self._done():
             with contextlib.suppress(TimeoutError):  # what is not done by then is told

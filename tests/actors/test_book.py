@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from actors.book import Book
-from actors.messages import FeedState, LookUpOrder, PositionOpened, Refusal, SubmitOrder, TradingState
+from actors.messages import (
+    SHUTDOWN,
+    Command,
+    FeedState,
+    LookUpOrder,
+    PositionOpened,
+    Refusal,
+    SubmitOrder,
+    TradingState,
+)
 from actors.orders import AccountReport, BrokerChanged, HeldAtVenue, OrderReport, OrderStatus
 from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
@@ -79,14 +88,27 @@ def test_a_position_in_the_book_stands_in_the_way_of_another() -> None:
 
 @pytest.mark.parametrize("command", ["pause", "reduce", "halt"])
 def test_a_state_set_by_hand_survives(command: str) -> None:
-    from actors.messages import Command
-
     session = Session().feed(trade(0, 100), Command(command, at(1)))
     later = resumed(session)
     assert later.core.risk.state is session.core.risk.state
     assert later.core.risk.state_reason == session.core.risk.state_reason
     assert later.feed(trade(2, 100, says="LONG")).verdicts[0] is not None
     assert later.feed(Command("resume", at(3))).core.risk.state is TradingState.ACTIVE
+
+
+@pytest.mark.parametrize(("name", "during"), [("flatten", "PAUSED"), ("reduce", "REDUCING")])
+def test_what_a_shutdown_sets_ends_with_its_session(name: str, during: str) -> None:
+    session = Session().feed(trade(0, 100), Command(name, at(1), SHUTDOWN), trade(2, 100, says="LONG"))
+    assert session.states == [during]
+    assert session.core.risk.state_reason == "the session ends"
+    assert session.verdicts == [Refusal(during)]
+    assert resumed(session).feed(trade(3, 100, says="LONG")).verdicts == [None]
+
+
+def test_a_shutdown_does_not_lift_a_halt_and_leaves_a_pause_a_pause() -> None:
+    for name, after in (("halt", "HALTED"), ("pause", "PAUSED")):
+        session = Session().feed(trade(0, 100), Command(name, at(1)), Command("reduce", at(2), SHUTDOWN))
+        assert resumed(session).core.risk.state == after
 
 
 def test_the_days_losses_and_its_halt_go_on_until_the_next_day() -> None:
@@ -140,6 +162,23 @@ def sent(session: Session) -> list[SubmitOrder]:
     broker = session.core.executor.broker
     assert isinstance(broker, RestingBroker)
     return broker.of(SubmitOrder)
+
+
+def test_what_was_to_be_closed_is_closed_after_a_kill() -> None:
+    """Killed between the command and the broker's answer: the position, its stop and the wish are in the book."""
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+
+    def news(of: SubmitOrder, status: OrderStatus, filled: str, seconds: float) -> OrderReport:
+        average = D(100) if D(filled) else None
+        return OrderReport(of.id, "A", of.side, status, D(10), D(filled), average, at(seconds), "v")
+
+    session.feed(news(sent(session)[0], OrderStatus.FILLED, "10", 1))
+    stop = sent(session)[1]
+    session.feed(news(stop, OrderStatus.ACCEPTED, "0", 1), Command("flatten", at(2)))
+    later = at_broker(book="mb-bot-s2").feed(written(session), news(stop, OrderStatus.CANCELED, "0", 2))
+    [exit_] = sent(later)  # without a price yet: what may not wait goes at market
+    assert (exit_.leg, exit_.quantity, exit_.limit, exit_.reason) == ("exit", D(10), None, "FLATTEN")
 
 
 def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> None:

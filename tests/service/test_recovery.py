@@ -53,6 +53,17 @@ def test_a_deadline_that_passed_while_nobody_watched_is_kept(tmp_path: Path) -> 
     assert [json.loads(line)["exit_reason"] for line in found.stdout.splitlines()] == ["TIME", "TIME"]
 
 
+def test_a_bot_that_was_stopped_in_order_trades_again_when_it_is_started(tmp_path: Path) -> None:
+    """Flattening at the end is no pause that somebody asked for."""
+    with Bot(tmp_path, *EAGER, *PATIENT) as bot:
+        bot.until(lambda state: state["positions"])
+        assert bot.stop()["open_positions"] == 0
+    with Bot(tmp_path, *EAGER, *PATIENT) as bot:
+        state = bot.until(lambda state: state["positions"])
+        assert state["state"]["state"] == "ACTIVE"
+        bot.stop()
+
+
 def test_halted_is_halted_after_a_restart_until_somebody_resumes(tmp_path: Path) -> None:
     with Bot(tmp_path) as bot:
         bot.until(lambda state: state["metrics"]["ticks"] > 0)
