@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.messages import Execution, OrderStatus, SubmitOrder
-from actors.orders import OVER, OrderEvent, OrderReport, after
+from actors.orders import OVER, Execution, OrderEvent, OrderReport, OrderStatus, SubmitOrder, after
 
 REMEMBERED_ORDERS = 1_000  # finished ones, for reports that come late
 ZERO = Decimal(0)

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.messages import OrderStatus, SubmitOrder, TradingState
+from actors.messages import TradingState
+from actors.orders import OrderStatus, SubmitOrder
 from pipeline.events import Side
 
 

@@ -17,9 +17,17 @@ from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.executor import Executor, Pursue
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
-from actors.messages import ChainFailed, Command, Execution, Fact, FeedChanged, MarketHours, OrderRejected
+from actors.messages import ChainFailed, Command, Fact, FeedChanged, MarketHours, Report
 from actors.metrics import Metrics
-from actors.orders import AccountReport, CancelRefused, OrderMissing, OrderReport, Report, SubmitUnanswered
+from actors.orders import (
+    AccountReport,
+    CancelRefused,
+    Execution,
+    OrderMissing,
+    OrderRejected,
+    OrderReport,
+    SubmitUnanswered,
+)
 from actors.positions import Positions
 from actors.pricing import OrderSettings
 from actors.reconciler import Reconciler

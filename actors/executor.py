@@ -11,21 +11,22 @@ from reactivex import abc
 from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import REMEMBERED_ORDERS, Blotter, Order
 from actors.book import OpenOrder
-from actors.messages import (
+from actors.messages import ExitReason, OrderChanged, OrderSubmitted, PositionClosed, PositionOpened
+from actors.orders import (
+    OVER,
     CancelOrder,
+    CancelRefused,
     Execution,
-    ExitReason,
     LookUpOrder,
-    OrderChanged,
+    OrderEvent,
+    OrderMissing,
     OrderRejected,
+    OrderReport,
     OrderSide,
     OrderStatus,
-    OrderSubmitted,
-    PositionClosed,
-    PositionOpened,
     SubmitOrder,
+    SubmitUnanswered,
 )
-from actors.orders import OVER, CancelRefused, OrderEvent, OrderMissing, OrderReport, SubmitUnanswered
 from actors.positions import Fill, Position, Positions
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
 from actors.reconciler import AdoptOrder, LookAfter

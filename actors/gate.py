@@ -17,7 +17,8 @@ from msgspec import Meta
 
 from actors.book import Book
 from actors.journal import Journal
-from actors.messages import CancelOrder, Fact, LookUpOrder, SubmitOrder
+from actors.messages import Fact
+from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
 
 Effect = SubmitOrder | CancelOrder | LookUpOrder
 

@@ -1,4 +1,6 @@
-"""What actors say to each other: commands in the imperative, facts in the past tense, all of them frozen.
+"""What comes into the core beside the market, and the facts that it states: in the past tense, all of them frozen.
+
+Orders and what a venue reports of them are in `actors/orders.py`; what one actor tells another is beside the actor.
 
 Times are integer nanoseconds since the Unix epoch, UTC. `input` is the number of the input in the ordered
 log that caused the message; `decision` is one id that runs from a signal to the trade that it became.
@@ -8,12 +10,24 @@ Money and quantities are exact (`Decimal`) from the fill on; a `float` here is a
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum, auto
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from actors.orders import (
+    AccountReport,
+    AssetReport,
+    CancelRefused,
+    Execution,
+    OrderMissing,
+    OrderRejected,
+    OrderReport,
+    OrderStatus,
+    SubmitOrder,
+    SubmitUnanswered,
+)
 from pipeline.events import Reading, Side, Signal
 
 
@@ -77,31 +91,6 @@ class FeedState(StrEnum):
     DOWN = "DOWN"
 
 
-class OrderSide(StrEnum):
-    BUY = "BUY"
-    SELL = "SELL"
-
-    @property
-    def sign(self) -> int:
-        """+1 for a buy, -1 for a sell."""
-        return 1 if self is OrderSide.BUY else -1
-
-
-class OrderStatus(StrEnum):
-    """Where an order is in its life."""
-
-    CREATED = auto()  # decided, and not yet on its way
-    SUBMITTED = auto()  # on its way; the venue has not answered
-    ACCEPTED = auto()
-    PARTIALLY_FILLED = auto()
-    FILLED = auto()
-    CANCEL_PENDING = auto()  # a cancel is on its way; fills may still come
-    CANCELED = auto()
-    REJECTED = auto()
-    EXPIRED = auto()
-    UNKNOWN = auto()  # the venue's answer was lost: it is looked up, and never sent again
-
-
 # ------------------------------------------------------------------------------------------------ inputs
 
 
@@ -143,63 +132,8 @@ class MarketHours(msgspec.Struct, frozen=True, tag="market_hours", tag_field="ty
     ts: int = 0
 
 
-# ------------------------------------------------------------------------- commands between the actors
-
-
-class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="type"):
-    """Send an order: at market, unless it has a limit or a stop price (money, never both).
-
-    `id` is a pure function of its cause, so that a retry cannot buy twice. Without `rests`, the venue drops what is
-    left of the order at the end of the day; with it, the order stays until it is canceled.
-    """
-
-    id: str
-    symbol: str
-    side: OrderSide
-    quantity: Decimal
-    decision: str
-    leg: str  # "entry", "exit", or "stop": the protective stop that rests at the venue
-    reason: str = ""  # an exit's reason
-    limit: Decimal | None = None  # never buy above it, never sell below it
-    stop: Decimal | None = None  # sleeps until the price gets there, then trades at market
-    rests: bool = False
-
-
-class CancelOrder(msgspec.Struct, frozen=True, tag="cancel_order", tag_field="type"):
-    id: str
-
-
-class LookUpOrder(msgspec.Struct, frozen=True, tag="look_up_order", tag_field="type"):
-    """Ask the venue what it knows of an order: what was said of it does not suffice."""
-
-    id: str
-
-
-class ClosePosition(msgspec.Struct, frozen=True, tag="close_position", tag_field="type"):
-    symbol: str
-    reason: ExitReason
-
-
-# -------------------------------------------------------------------------------------- broker reports
-
-
-class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
-    """A fill, or a part of one. `id` is distinct per execution: the same id twice counts once."""
-
-    id: str
-    order: str
-    symbol: str
-    side: OrderSide
-    quantity: Decimal
-    price: Decimal
-    ts: int
-
-
-class OrderRejected(msgspec.Struct, frozen=True, tag="order_rejected", tag_field="type"):
-    order: str
-    symbol: str
-    ts: int
-    reason: str
+Report = OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | BrokerChanged | AccountReport | AssetReport
+"""What a broker behind the gate says; each is an input of the core."""
 
 
 # ------------------------------------------------------------------------------------------------- facts
@@ -343,89 +277,3 @@ Fact = (
     | FeedChanged
     | EntryLooked
 )
-
-# ----------------------------------------------------------------- what the bot tells the web process
-
-
-class Tick(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A tick with the quote in force after it (null while there is none)."""
-
-    ts: int
-    price: float
-    size: float
-    bid: float | None
-    ask: float | None
-
-
-class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type"):
-    """First message on the pipe: who this bot is."""
-
-    session: str
-    strategy: str
-    feed: str
-    venue: str
-    symbols: tuple[str, ...]
-    paper: bool
-    started_ts: int
-    settings: dict[str, dict[str, object]]
-
-
-class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):
-    """The ticks of one symbol since the last such message; `skipped` were left out to keep it small."""
-
-    symbol: str
-    ticks: tuple[Tick, ...]
-    skipped: int = 0
-
-
-class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
-    """The newest readings of a symbol: why it does not trade right now."""
-
-    symbol: str
-    ts: int
-    ready: bool
-    readings: tuple[Reading, ...]
-
-
-class OpenPosition(msgspec.Struct, frozen=True):
-    symbol: str
-    side: Side
-    quantity: float
-    entry_price: float
-    entry_ts: int
-    last_price: float
-    open_profit: float  # at the last price, without fees
-    time_stop_ts: int | None  # when the time stop closes it
-
-
-class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
-    """The summary so far (the names of summary.json), the open positions and the queues' depth."""
-
-    now: int  # venue time
-    state: TradingState
-    state_reason: str
-    summary: dict[str, object]
-    positions: tuple[OpenPosition, ...]
-    refusals: dict[str, int]  # signals refused, by reason
-    queues: dict[str, int]  # depth and drops by name
-    chains: dict[str, str]  # symbol -> "RUNNING" | "FAILED: <error>"
-
-
-ToWeb = (
-    SessionStarted
-    | TicksSeen
-    | GaugesSeen
-    | MetricsSeen
-    | SignalRaised
-    | PositionOpened
-    | PositionClosed
-    | StateChanged
-    | DayStarted
-    | ChainFailed
-    | BurstBlocked
-    | FeedChanged
-    | AccountOpened
-    | BrokerChanged
-    | OrderRejected
-)
-"""Everything that goes down the pipe to the web process, one msgpack message a frame of it."""

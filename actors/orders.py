@@ -1,4 +1,4 @@
-"""An order's life: its states, what moves it from one to the next, and what a venue reports of it.
+"""Orders: what is asked for, its states and what moves it from one to the next, and what a venue reports of it.
 
 A report is a snapshot: what the venue knows of an order (or of the account) at a time. Snapshots may come twice, late,
 from a stream or from a question; nothing is counted from them but the difference to what is known already.
@@ -11,7 +11,30 @@ from enum import StrEnum, auto
 
 import msgspec
 
-from actors.messages import BrokerChanged as BrokerChanged, OrderSide, OrderStatus as OrderStatus
+
+class OrderSide(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is OrderSide.BUY else -1
+
+
+class OrderStatus(StrEnum):
+    """Where an order is in its life."""
+
+    CREATED = auto()  # decided, and not yet on its way
+    SUBMITTED = auto()  # on its way; the venue has not answered
+    ACCEPTED = auto()
+    PARTIALLY_FILLED = auto()
+    FILLED = auto()
+    CANCEL_PENDING = auto()  # a cancel is on its way; fills may still come
+    CANCELED = auto()
+    REJECTED = auto()
+    EXPIRED = auto()
+    UNKNOWN = auto()  # the venue's answer was lost: it is looked up, and never sent again
 
 
 class OrderEvent(StrEnum):
@@ -66,7 +89,58 @@ def after(status: OrderStatus, event: OrderEvent) -> OrderStatus | None:
     return TRANSITIONS[status].get(event)
 
 
+# ------------------------------------------------------------------------------------------------ what is asked for
+
+
+class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="type"):
+    """Send an order: at market, unless it has a limit or a stop price (money, never both).
+
+    `id` is a pure function of its cause, so that a retry cannot buy twice. Without `rests`, the venue drops what is
+    left of the order at the end of the day; with it, the order stays until it is canceled.
+    """
+
+    id: str
+    symbol: str
+    side: OrderSide
+    quantity: Decimal
+    decision: str
+    leg: str  # "entry", "exit", or "stop": the protective stop that rests at the venue
+    reason: str = ""  # an exit's reason
+    limit: Decimal | None = None  # never buy above it, never sell below it
+    stop: Decimal | None = None  # sleeps until the price gets there, then trades at market
+    rests: bool = False
+
+
+class CancelOrder(msgspec.Struct, frozen=True, tag="cancel_order", tag_field="type"):
+    id: str
+
+
+class LookUpOrder(msgspec.Struct, frozen=True, tag="look_up_order", tag_field="type"):
+    """Ask the venue what it knows of an order: what was said of it does not suffice."""
+
+    id: str
+
+
 # ----------------------------------------------------------------------------------------------- what a venue reports
+
+
+class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
+    """A fill, or a part of one. `id` is distinct per execution: the same id twice counts once."""
+
+    id: str
+    order: str
+    symbol: str
+    side: OrderSide
+    quantity: Decimal
+    price: Decimal
+    ts: int
+
+
+class OrderRejected(msgspec.Struct, frozen=True, tag="order_rejected", tag_field="type"):
+    order: str
+    symbol: str
+    ts: int
+    reason: str
 
 
 class OrderReport(msgspec.Struct, frozen=True, tag="order_report", tag_field="type"):
@@ -141,7 +215,3 @@ class AssetReport(msgspec.Struct, frozen=True, tag="asset", tag_field="type"):
     tradable: bool = True
     shortable: bool = True
     fractionable: bool = False
-
-
-Report = OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | BrokerChanged | AccountReport | AssetReport
-"""What a broker behind the gate says; each is an input of the core."""

@@ -9,7 +9,8 @@ import msgspec
 
 from actors.actor import Actor, Context, UnknownMessage
 from actors.book import Book, HeldPosition
-from actors.messages import Execution, ExitReason, OrderFilled, OrderSide, PositionClosed, PositionOpened
+from actors.messages import ExitReason, OrderFilled, PositionClosed, PositionOpened
+from actors.orders import Execution, OrderSide
 from pipeline.events import Side
 
 ZERO = Decimal(0)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Instrument
-from actors.messages import OrderSide
+from actors.orders import OrderSide
 
 Positive = Annotated[float, Meta(gt=0)]
 Points = Annotated[float, Meta(ge=0, lt=10_000)]

@@ -10,8 +10,8 @@ import msgspec
 
 from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import Blotter
-from actors.messages import AccountOpened, OrderSide, OrderStatus, SubmitOrder
-from actors.orders import AccountReport, OrderReport
+from actors.messages import AccountOpened
+from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Adopt, Positions, of_session
 from actors.pricing import OrderSettings
 from actors.risk import Mismatch

@@ -15,6 +15,7 @@ from actors.limits import Limits
 from actors.messages import (
     SHUTDOWN,
     AccountOpened,
+    BrokerChanged,
     Command,
     DayStarted,
     ExitReason,
@@ -28,7 +29,6 @@ from actors.messages import (
     StateChanged,
     TradingState,
 )
-from actors.orders import BrokerChanged
 from actors.positions import Positions
 from actors.venue_facts import Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, Signal

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from decimal import Decimal
 
 from actors.actor import Instrument
-from actors.messages import FeedState, MarketHours, Refusal
-from actors.orders import AccountReport, AssetReport, BrokerChanged
+from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
+from actors.orders import AccountReport, AssetReport
 from pipeline.events import EPSILON, PriceBand, Side, TradingStatus
 
 DAY_TRADES = 3

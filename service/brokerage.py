@@ -17,8 +17,8 @@ from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.outbox import Outbox
 from actors.core import Core
-from actors.messages import OrderStatus
-from actors.orders import Report
+from actors.messages import Report
+from actors.orders import OrderStatus
 from service.errors import UserError
 from service.settings import Settings
 from service.venues import KEY, SECRET

@@ -14,7 +14,8 @@ from loguru import logger
 from actors.messages import Command
 from mock_exchange.settings import ExchangeSettings
 from service.commands import Effect
-from web.pipe import Answered, FrameTooLarge, FrameWriter, Listening, PipeError, from_web
+from web.messages import Answered, Listening
+from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
 
 _MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped

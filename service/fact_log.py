@@ -20,8 +20,6 @@ from actors.messages import (
     FeedState,
     OrderChanged,
     OrderFilled,
-    OrderRejected,
-    OrderStatus,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
@@ -29,6 +27,7 @@ from actors.messages import (
     StateChanged,
     TradingState,
 )
+from actors.orders import OrderRejected, OrderStatus
 from pipeline.events import Reading
 
 # `ts` is the line's own time in the log; what a fact calls so is venue time, and has a name of its own there.

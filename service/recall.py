@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from actors.messages import Tick
 from pipeline.events import SECOND
-from web.pipe import SymbolRecalled
+from web.messages import SymbolRecalled, Tick
 
 _POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
 

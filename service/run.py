@@ -23,8 +23,7 @@ from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.gate import Gate, Trouble
 from actors.journal import Journal, MemoryJournal
-from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, SessionStarted
-from actors.orders import Report
+from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report
 from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock
@@ -43,6 +42,7 @@ from service.session import Session
 from service.settings import Settings
 from service.sources import TAPE, Source, source_of
 from service.telemetry import Telemetry
+from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time

@@ -13,13 +13,13 @@ from actors.messages import (
     Fact,
     OrderChanged,
     OrderFilled,
-    OrderRejected,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
     SignalRaised,
     StateChanged,
 )
+from actors.orders import OrderRejected
 from service.recording import Recorder
 
 _CHANGES = (

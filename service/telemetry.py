@@ -17,23 +17,18 @@ from actors.messages import (
     EntryLooked,
     Fact,
     FeedChanged,
-    GaugesSeen,
-    MetricsSeen,
-    OpenPosition,
     OrderChanged,
     OrderFilled,
-    OrderRejected,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
-    SessionStarted,
     SignalRaised,
     StateChanged,
-    Tick,
-    TicksSeen,
 )
+from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
 from service.recall import Recall
+from web.messages import GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown

@@ -5,14 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from actors.core import Core
-from actors.messages import (
-    AccountOpened,
-    Fact,
-    OrderFilled,
-    OrderSubmitted,
-    SignalRaised,
-    TradingState,
-)
+from actors.messages import AccountOpened, Fact, OrderFilled, OrderSubmitted, SignalRaised, TradingState
 from pipeline.events import SECOND
 
 UNGUARDED_S = 60.0

@@ -8,8 +8,7 @@ from random import Random
 
 from actors.brokers.outbox import Outbox
 from actors.core import Core, CoreSettings, Input
-from actors.messages import Command, FeedChanged, FeedState
-from actors.orders import Report
+from actors.messages import Command, FeedChanged, FeedState, Report
 from mock_exchange.events import Event, Trade as Print
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Clock, Gap, Quote, Trade

@@ -7,8 +7,8 @@ from random import Random
 
 from actors.brokers.alpaca import words
 from actors.gate import Effect
-from actors.messages import BrokerChanged, CancelOrder, FeedState, SubmitOrder
-from actors.orders import CancelRefused, OrderMissing, OrderReport, Report, SubmitUnanswered
+from actors.messages import BrokerChanged, FeedState, Report
+from actors.orders import CancelOrder, CancelRefused, OrderMissing, OrderReport, SubmitOrder, SubmitUnanswered
 from mock_exchange.alpaca.rest import Response
 from pipeline.events import SECOND
 from simulation.agenda import Agenda

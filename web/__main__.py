@@ -26,7 +26,8 @@ from aiohttp import web
 from web.app import HUB, SENDER, make_app
 from web.assets import load_assets
 from web.hub import Hub
-from web.pipe import BadMessage, FrameTooLarge, FrameTruncated, FrameWriter, FromWeb, Listening, from_bot
+from web.messages import FromWeb, Listening
+from web.pipe import BadMessage, FrameTooLarge, FrameTruncated, FrameWriter, from_bot
 from web.security import is_loopback
 from web.settings import WebSettings
 

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from web.pipe import Answered
+from web.messages import Answered
 
 
 class Answers:

@@ -21,7 +21,7 @@ from msgspec import Meta
 from actors.messages import COMMANDS, Command
 from web.assets import Assets
 from web.hub import Hub, TooManyClients
-from web.pipe import Asked
+from web.messages import Asked
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
 

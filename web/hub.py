@@ -14,7 +14,7 @@ import msgspec
 from aiohttp_sse import EventSourceResponse
 
 from web.answers import Answers
-from web.pipe import Answered, FromBot
+from web.messages import Answered, FromBot
 from web.read_model import Event, ReadModel
 from web.settings import WebSettings
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from actors.messages import Command, Tick, ToWeb
+from web.messages import FromBot, FromWeb
 
 MAX_FRAME = 1 << 20
 """Largest message, bytes: a length beyond it is taken for a pipe out of step, not for an order to allocate."""
@@ -24,44 +24,6 @@ MAX_FRAME = 1 << 20
 _HEADER = 4
 
 M = TypeVar("M")
-
-
-class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
-    """The web process accepts connections on this port; the first frame on its stdout."""
-
-    port: int
-
-
-class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
-    """A user gives a command; the bot answers it under its ticket."""
-
-    ticket: int
-    command: Command
-
-
-class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
-    """What became of a command: whether it changed anything, and what, in words."""
-
-    ticket: int
-    changed: bool
-    sentence: str
-
-
-class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="type"):
-    """What was shown of a symbol before this web process started; long histories come as several of these."""
-
-    symbol: str
-    seen: int  # ticks so far
-    first_price: float
-    points: tuple[tuple[int, float], ...]  # the last price of each second: a Unix second, a price
-    ticks: tuple[Tick, ...]  # the newest
-
-
-FromWeb = Listening | Asked
-"""Everything that goes up the pipe to the bot."""
-
-FromBot = ToWeb | SymbolRecalled | Answered
-"""Everything that goes down the pipe to the web process."""
 
 
 class PipeError(Exception):
@@ -97,6 +59,7 @@ class BadMessage(PipeError):
 class FrameWriter:
     """Turn messages into frames.
 
+    >>> from web.messages import Listening
     >>> FrameWriter().frame(Listening(port=8080)).hex(" ", 4)
     '00000018 82a47479 7065a96c 69737465 6e696e67 a4706f72 74cd1f90'
     """

@@ -20,20 +20,14 @@ from actors.messages import (
     DayStarted,
     FeedChanged,
     FeedState,
-    GaugesSeen,
-    MetricsSeen,
-    OpenPosition,
-    OrderRejected,
     PositionClosed,
     PositionOpened,
-    SessionStarted,
     SignalRaised,
     StateChanged,
-    TicksSeen,
-    ToWeb,
     TradingState,
 )
-from web.pipe import SymbolRecalled
+from actors.orders import OrderRejected
+from web.messages import GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, SymbolRecalled, TicksSeen, ToWeb
 from web.shapes import number, plain, signal_data, summary_data, trade_data
 from web.symbol_view import SymbolView
 

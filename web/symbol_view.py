@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from actors.messages import GaugesSeen, OrderSide, PositionClosed, PositionOpened, Tick
+from actors.messages import PositionClosed, PositionOpened
+from actors.orders import OrderSide
 from pipeline.events import EPSILON, SECOND, Reading, Side
-from web.pipe import SymbolRecalled
+from web.messages import GaugesSeen, SymbolRecalled, Tick
 
 TICKS_SHOWN = 50
 MARKS_SHOWN = 200

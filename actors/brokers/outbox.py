@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.actor import UnknownMessage
 from actors.gate import Effect
-from actors.messages import CancelOrder, LookUpOrder, SubmitOrder
+from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
 
 
 class Outbox:

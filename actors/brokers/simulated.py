@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Actor, Context, UnknownMessage
-from actors.messages import CancelOrder, Execution, OrderRejected, OrderSide, OrderStatus, SubmitOrder
-from actors.orders import OrderReport
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from pipeline.events import SECOND, Trade
 
 _PRICE = DecimalContext(prec=15, rounding=ROUND_HALF_EVEN)

@@ -14,12 +14,13 @@ from typing import Any
 from actors.core import Core, CoreSettings
 from actors.gate import Gate
 from actors.journal import MemoryJournal
-from actors.messages import Fact, SessionStarted
+from actors.messages import Fact
 from bench import tape
 from bench.children import tell
 from pipeline.strategy import StrategySettings, momentum_burst
 from service.session import Session
 from service.telemetry import Telemetry
+from web.messages import SessionStarted
 
 AT_ONCE = 100
 

@@ -9,8 +9,7 @@ from hypothesis import given, strategies as st
 
 from actors import blotter as blotters
 from actors.blotter import Blotter, Order
-from actors.messages import Execution, OrderSide, SubmitOrder
-from actors.orders import OVER, OrderEvent, OrderReport, OrderStatus
+from actors.orders import OVER, Execution, OrderEvent, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from tests.support.market import at
 
 S = OrderStatus

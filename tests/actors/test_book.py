@@ -8,17 +8,8 @@ import msgspec
 import pytest
 
 from actors.book import Book
-from actors.messages import (
-    SHUTDOWN,
-    Command,
-    FeedState,
-    LookUpOrder,
-    PositionOpened,
-    Refusal,
-    SubmitOrder,
-    TradingState,
-)
-from actors.orders import AccountReport, BrokerChanged, HeldAtVenue, OrderReport, OrderStatus
+from actors.messages import SHUTDOWN, BrokerChanged, Command, FeedState, PositionOpened, Refusal, TradingState
+from actors.orders import AccountReport, HeldAtVenue, LookUpOrder, OrderReport, OrderStatus, SubmitOrder
 from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings

@@ -13,17 +13,16 @@ from actors import core as cores
 from actors.core import Core, CoreSettings, Input, MailboxOverflow
 from actors.messages import (
     Command,
-    Execution,
     Fact,
     FeedChanged,
     FeedState,
     OrderFilled,
-    OrderSide,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
     SignalRaised,
 )
+from actors.orders import Execution, OrderSide
 from actors.risk import RiskSettings
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade

@@ -10,21 +10,8 @@ import pytest
 from actors import blotter as blotters, executor as executors
 from actors.actor import UnknownMessage
 from actors.executor import Executor
-from actors.messages import (
-    CancelOrder,
-    Command,
-    Execution,
-    OrderFilled,
-    OrderRejected,
-    OrderSide,
-    OrderStatus,
-    OrderSubmitted,
-    PositionClosed,
-    PositionOpened,
-    Refusal,
-    SubmitOrder,
-)
-from actors.orders import OrderReport
+from actors.messages import Command, OrderFilled, OrderSubmitted, PositionClosed, PositionOpened, Refusal
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Positions
 from actors.risk import Enter, RiskSettings
 from pipeline.events import Side, Signal

@@ -12,7 +12,8 @@ import pytest
 from actors.book import Book
 from actors.gate import Batch, Effect, Gate, GateSettings, Trouble
 from actors.journal import JournalFull, MemoryJournal
-from actors.messages import CancelOrder, DayStarted, Fact, OrderSide, SubmitOrder
+from actors.messages import DayStarted, Fact
+from actors.orders import CancelOrder, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S
 
 QUICK = GateSettings(stall_s=0.02)

@@ -6,27 +6,19 @@ from decimal import Decimal
 
 import pytest
 
-from actors.messages import (
-    CancelOrder,
-    Command,
-    FeedState,
-    LookUpOrder,
-    OrderChanged,
-    OrderRejected,
-    OrderSide,
-    OrderSubmitted,
-    Refusal,
-    SubmitOrder,
-    TradingState,
-)
+from actors.messages import BrokerChanged, Command, FeedState, OrderChanged, OrderSubmitted, Refusal, TradingState
 from actors.orders import (
     AccountReport,
-    BrokerChanged,
+    CancelOrder,
     CancelRefused,
     HeldAtVenue,
+    LookUpOrder,
     OrderMissing,
+    OrderRejected,
     OrderReport,
+    OrderSide,
     OrderStatus,
+    SubmitOrder,
     SubmitUnanswered,
 )
 from actors.pricing import OrderSettings

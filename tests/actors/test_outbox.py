@@ -15,20 +15,8 @@ from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.core import Input
 from actors.gate import Batch, Effect, Gate, GateSettings
-from actors.messages import (
-    CancelOrder,
-    Command,
-    Execution,
-    ExitReason,
-    Fact,
-    OrderFilled,
-    OrderRejected,
-    OrderSide,
-    PositionClosed,
-    PositionOpened,
-    Refusal,
-    SubmitOrder,
-)
+from actors.messages import Command, ExitReason, Fact, OrderFilled, PositionClosed, PositionOpened, Refusal
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderSide, SubmitOrder
 from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.live import PATIENCE_S

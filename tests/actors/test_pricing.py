@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.messages import OrderSide
+from actors.orders import OrderSide
 from actors.pricing import OrderSettings, entry_limit, exit_limit, on_grid, protective_stop
 from tests.support.market import quote, trade
 from tests.support.sessions import Session

@@ -11,21 +11,18 @@ from actors.actor import UnknownMessage
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings
 from actors.messages import (
-    CancelOrder,
     Command,
     DayStarted,
-    Execution,
     ExitReason,
     FeedChanged,
     FeedState,
-    OrderRejected,
     OrderSubmitted,
     Refusal,
     SignalRaised,
     StateChanged,
-    SubmitOrder,
     TradingState,
 )
+from actors.orders import CancelOrder, Execution, OrderRejected, SubmitOrder
 from actors.risk import RiskSettings, UnknownCommand
 from pipeline.events import Clock
 from pipeline.strategy import StrategySettings, momentum_burst

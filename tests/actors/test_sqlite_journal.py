@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from actors.gate import Batch, Gate, Trouble
-from actors.messages import BurstBlocked, Fact, OrderRejected
+from actors.messages import BurstBlocked, Fact
+from actors.orders import OrderRejected
 from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal, read
 from pipeline.events import Side
 from tests.support.live import ROOT, environment, wait_until

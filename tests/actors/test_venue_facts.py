@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from actors.limits import LimitSettings
-from actors.messages import FeedState, MarketHours, Refusal
-from actors.orders import AccountReport, AssetReport, BrokerChanged
+from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
+from actors.orders import AccountReport, AssetReport
 from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.events import PriceBand, TradingStatus

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.messages import OrderChanged, OrderStatus, OrderSubmitted, PositionClosed, SignalRaised
+from actors.messages import OrderChanged, OrderSubmitted, PositionClosed, SignalRaised
+from actors.orders import OrderStatus
 from actors.reconciler import OrderName
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Replayed, at
 from tests.support.exchange import KEYS, ExchangeServer

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from actors.messages import Command, DayStarted, MetricsSeen, TradingState
+from actors.messages import Command, DayStarted, TradingState
 from mock_exchange.settings import ExchangeSettings
 from pipeline.events import SECOND
 from service import children
@@ -23,7 +23,8 @@ from service.children import ExchangeProcess, WebProcess
 from service.commands import Effect
 from tests.support.live import PATIENCE_S
 from tests.support.market import START
-from web.pipe import MAX_FRAME, Answered, Asked, FrameWriter, Listening, from_bot
+from web.messages import Answered, Asked, Listening, MetricsSeen
+from web.pipe import MAX_FRAME, FrameWriter, from_bot
 from web.settings import WebSettings
 
 DAY = DayStarted("2026-01-05", Decimal(1), START, 1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from actors.core import Core, CoreSettings
-from actors.messages import GaugesSeen, SessionStarted
 from pipeline import operators as op
 from pipeline.events import SECOND, Frame, Trade
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 from service.telemetry import Telemetry
+from web.messages import GaugesSeen, SessionStarted
 
 START = 1_767_623_400 * SECOND
 

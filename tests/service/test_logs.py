@@ -22,24 +22,20 @@ from actors.messages import (
     Command,
     DayStarted,
     EntryLooked,
-    Execution,
     Fact,
     FeedChanged,
     FeedState,
     OrderChanged,
     OrderFilled,
-    OrderRejected,
-    OrderSide,
-    OrderStatus,
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
     Refusal,
     SignalRaised,
     StateChanged,
-    SubmitOrder,
     TradingState,
 )
+from actors.orders import Execution, OrderRejected, OrderSide, OrderStatus, SubmitOrder
 from pipeline.events import Reading, Side, Signal
 from pipeline.strategy import StrategySettings, momentum_burst
 from service import fact_log, logs

@@ -19,7 +19,8 @@ from msgspec import inspect
 
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings, Input
-from actors.messages import COMMANDS, Command, Execution, Fact, FeedChanged, FeedState, OrderRejected, OrderSide
+from actors.messages import COMMANDS, Command, Fact, FeedChanged, FeedState
+from actors.orders import Execution, OrderRejected, OrderSide
 from actors.risk import RiskSettings
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst

@@ -21,19 +21,8 @@ from actors.core import Core, CoreSettings, Input
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from actors.gate import Batch, Gate
 from actors.journal import MemoryJournal
-from actors.messages import (
-    CancelOrder,
-    Command,
-    Fact,
-    FeedChanged,
-    FeedState,
-    OrderFilled,
-    PositionClosed,
-    Refusal,
-    SessionStarted,
-    SignalRaised,
-    SubmitOrder,
-)
+from actors.messages import Command, Fact, FeedChanged, FeedState, OrderFilled, PositionClosed, Refusal, SignalRaised
+from actors.orders import CancelOrder, SubmitOrder
 from actors.risk import RiskSettings
 from mock_exchange.events import Event
 from mock_exchange.market import tape
@@ -49,6 +38,7 @@ from service.telemetry import Telemetry
 from tests.support.live import PATIENCE_S, a_venue, drop, feeds_ended, hello
 from tests.support.market import START, at, trade
 from tests.support.sessions import PATIENT, on_demand
+from web.messages import SessionStarted
 
 # ------------------------------------------------------------------------------------------------ what take does
 

@@ -12,15 +12,10 @@ from actors.messages import (
     Command,
     FeedChanged,
     FeedState,
-    GaugesSeen,
-    MetricsSeen,
     PositionClosed,
     PositionOpened,
-    SessionStarted,
     SignalRaised,
     StateChanged,
-    Tick,
-    TicksSeen,
     TradingState,
 )
 from pipeline.events import SECOND, Side
@@ -29,7 +24,8 @@ from service.telemetry import TICKS_SHOWN, Telemetry
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import Session
-from web.pipe import Answered, FrameWriter, SymbolRecalled, from_bot
+from web.messages import Answered, GaugesSeen, MetricsSeen, SessionStarted, SymbolRecalled, Tick, TicksSeen
+from web.pipe import FrameWriter, from_bot
 from web.read_model import ReadModel
 
 STARTED = SessionStarted("1", "test", "ws://127.0.0.1:1", "test", ("A",), True, START, {})

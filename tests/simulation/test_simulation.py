@@ -11,8 +11,8 @@ import pytest
 from actors.blotter import Blotter, Order
 from actors.core import Core
 from actors.executor import Executor
-from actors.messages import Execution, OrderStatus, Refusal
-from actors.orders import OrderEvent, OrderReport
+from actors.messages import Refusal
+from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus
 from actors.risk import Risk
 from simulation.audit import Broken
 from simulation.faults import NONE, Faults

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
-from actors.messages import FeedState, OrderSide, SubmitOrder
-from actors.orders import AccountReport, BrokerChanged, OrderReport, OrderStatus, Report
+from actors.messages import BrokerChanged, FeedState, Report
+from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from mock_exchange.server import Exchange, listening
 from mock_exchange.settings import ExchangeSettings
 from tests.support.live import PATIENCE_S

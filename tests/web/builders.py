@@ -12,21 +12,15 @@ from actors.messages import (
     ExitReason,
     FeedChanged,
     FeedState,
-    GaugesSeen,
-    MetricsSeen,
-    OpenPosition,
     PositionClosed,
     PositionOpened,
     Refusal,
-    SessionStarted,
     SignalRaised,
     StateChanged,
-    Tick,
-    TicksSeen,
-    ToWeb,
     TradingState,
 )
 from pipeline.events import SECOND, Reading, Side, Signal
+from web.messages import GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, Tick, TicksSeen, ToWeb
 
 START = 1_767_623_400 * SECOND
 """2026-01-05 14:30 UTC: half past nine in New York, a Monday."""

@@ -19,7 +19,8 @@ import pytest
 from playwright.async_api import Browser as Chromium, Page, async_playwright
 
 from actors.messages import Command
-from web.pipe import Answered, Asked, FrameWriter, FromBot, FromWeb, Listening, from_web
+from web.messages import Answered, Asked, FromBot, FromWeb, Listening
+from web.pipe import FrameWriter, from_web
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path(os.environ.get("MICROBOT_CHROMIUM", "/usr/bin/chromium"))

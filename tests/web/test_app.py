@@ -19,7 +19,7 @@ from tests.web.builders import closed, feed, metrics, opened, session, signal, t
 from web.app import HUB, make_app
 from web.assets import Asset, Assets
 from web.hub import Hub
-from web.pipe import Answered, Asked
+from web.messages import Answered, Asked
 from web.settings import WebSettings
 
 PATIENCE_S = 20

@@ -15,7 +15,8 @@ from tests.web.builders import blocked, closed, feed, metrics, session, ticks
 from tests.web.conftest import WebProcess
 from web.__main__ import read_settings, serve
 from web.hub import Hub
-from web.pipe import MAX_FRAME, FrameWriter, FromWeb, Listening, from_web
+from web.messages import FromWeb, Listening
+from web.pipe import MAX_FRAME, FrameWriter, from_web
 from web.settings import WebSettings
 
 

@@ -4,19 +4,16 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.messages import Command, ToWeb
+from actors.messages import Command
 from tests.web.builders import one_of_each, session, ticks
+from web.messages import Asked, FromBot, FromWeb, Listening, ToWeb
 from web.pipe import (
     MAX_FRAME,
-    Asked,
     BadMessage,
     FrameReader,
     FrameTooLarge,
     FrameTruncated,
     FrameWriter,
-    FromBot,
-    FromWeb,
-    Listening,
     PipeError,
     from_bot,
     from_web,

@@ -14,12 +14,11 @@ from actors.messages import (
     ExitReason,
     FeedChanged,
     FeedState,
-    OrderRejected,
     Refusal,
     StateChanged,
-    ToWeb,
     TradingState,
 )
+from actors.orders import OrderRejected
 from pipeline.events import Reading, Side
 from tests.web.builders import (
     START,
@@ -38,6 +37,7 @@ from tests.web.builders import (
     tick,
     ticks,
 )
+from web.messages import ToWeb
 from web.read_model import NOTICES_SHOWN, SIGNALS_SHOWN, TRADES_SHOWN, ReadModel
 from web.symbol_view import MARKS_SHOWN, TICKS_SHOWN
 

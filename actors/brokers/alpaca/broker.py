@@ -18,17 +18,17 @@ from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSe
 from actors.brokers.alpaca.stream import Listener, TradingStream
 from actors.feeds.backoff import BackOff
 from actors.gate import Effect
-from actors.messages import CancelOrder, FeedState, SubmitOrder
+from actors.messages import BrokerChanged, FeedState, Report
 from actors.orders import (
     OVER,
     AccountReport,
     AssetReport,
-    BrokerChanged,
+    CancelOrder,
     CancelRefused,
     HeldAtVenue,
     OrderMissing,
     OrderReport,
-    Report,
+    SubmitOrder,
     SubmitUnanswered,
 )
 

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from actors.messages import OrderSide, SubmitOrder
-from actors.orders import AccountReport, AssetReport, HeldAtVenue, OrderReport, OrderStatus
+from actors.orders import AccountReport, AssetReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from pipeline.events import SECOND
 
 UPDATES = "trade_updates"

@@ -14,17 +14,18 @@ import pytest
 
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
-from actors.messages import CancelOrder, FeedState, LookUpOrder, OrderSide
+from actors.messages import BrokerChanged, FeedState, Report
 from actors.orders import (
     OVER,
     AccountReport,
     AssetReport,
-    BrokerChanged,
+    CancelOrder,
     CancelRefused,
+    LookUpOrder,
     OrderMissing,
     OrderReport,
+    OrderSide,
     OrderStatus,
-    Report,
     SubmitUnanswered,
 )
 from tests.support.alpaca import HASTY, KEY, SECRET, Reported, a_broker, an_exchange, on_a_loop, order

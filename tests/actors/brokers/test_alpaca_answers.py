@@ -16,11 +16,12 @@ import pytest
 from aiohttp import web
 
 from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
-from actors.messages import CancelOrder, FeedState, LookUpOrder
+from actors.messages import BrokerChanged, FeedState
 from actors.orders import (
     AccountReport,
-    BrokerChanged,
+    CancelOrder,
     CancelRefused,
+    LookUpOrder,
     OrderMissing,
     OrderReport,
     OrderStatus,

@@ -11,8 +11,7 @@ from hypothesis import given, strategies as st
 
 from actors.brokers.alpaca import words
 from actors.brokers.alpaca.words import Authorization, ErrorBody, Listening, OrderBody, Unreadable, Update
-from actors.messages import OrderSide
-from actors.orders import HeldAtVenue, OrderReport, OrderStatus
+from actors.orders import HeldAtVenue, OrderReport, OrderSide, OrderStatus
 from tests.support.alpaca import ACCOUNT, body, order
 
 NOW = 7

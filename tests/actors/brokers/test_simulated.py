@@ -10,7 +10,8 @@ import pytest
 
 from actors.actor import UnknownMessage
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
-from actors.messages import CancelOrder, Execution, OrderFilled, OrderRejected, OrderSide, SubmitOrder
+from actors.messages import OrderFilled
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderSide, SubmitOrder
 from actors.risk import RiskSettings
 from tests.support.market import at, quote, trade
 from tests.support.sessions import PATIENT, Session

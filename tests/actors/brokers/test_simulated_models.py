@@ -13,22 +13,8 @@ from hypothesis import HealthCheck, given, settings as hypothesis_settings, stra
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings, Input
 from actors.limits import Costs
-from actors.messages import (
-    COMMANDS,
-    CancelOrder,
-    Command,
-    Execution,
-    Fact,
-    OrderChanged,
-    OrderFilled,
-    OrderRejected,
-    OrderSide,
-    OrderStatus,
-    OrderSubmitted,
-    PositionOpened,
-    Refusal,
-    SubmitOrder,
-)
+from actors.messages import COMMANDS, Command, Fact, OrderChanged, OrderFilled, OrderSubmitted, PositionOpened, Refusal
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderSide, OrderStatus, SubmitOrder
 from actors.risk import RiskSettings
 from pipeline.events import Side, Trade
 from pipeline.strategy import momentum_burst

@@ -1,0 +1,143 @@
+"""What the bot and its web process say to each other; how that is framed, `web/pipe.py` knows."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.messages import (
+    AccountOpened,
+    BrokerChanged,
+    BurstBlocked,
+    ChainFailed,
+    Command,
+    DayStarted,
+    FeedChanged,
+    PositionClosed,
+    PositionOpened,
+    SignalRaised,
+    StateChanged,
+    TradingState,
+)
+from actors.orders import OrderRejected
+from pipeline.events import Reading, Side
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A tick with the quote in force after it (null while there is none)."""
+
+    ts: int
+    price: float
+    size: float
+    bid: float | None
+    ask: float | None
+
+
+class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type"):
+    """First message on the pipe: who this bot is."""
+
+    session: str
+    strategy: str
+    feed: str
+    venue: str
+    symbols: tuple[str, ...]
+    paper: bool
+    started_ts: int
+    settings: dict[str, dict[str, object]]
+
+
+class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):
+    """The ticks of one symbol since the last such message; `skipped` were left out to keep it small."""
+
+    symbol: str
+    ticks: tuple[Tick, ...]
+    skipped: int = 0
+
+
+class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
+    """The newest readings of a symbol: why it does not trade right now."""
+
+    symbol: str
+    ts: int
+    ready: bool
+    readings: tuple[Reading, ...]
+
+
+class OpenPosition(msgspec.Struct, frozen=True):
+    symbol: str
+    side: Side
+    quantity: float
+    entry_price: float
+    entry_ts: int
+    last_price: float
+    open_profit: float  # at the last price, without fees
+    time_stop_ts: int | None  # when the time stop closes it
+
+
+class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
+    """The summary so far (the names of summary.json), the open positions and the queues' depth."""
+
+    now: int  # venue time
+    state: TradingState
+    state_reason: str
+    summary: dict[str, object]
+    positions: tuple[OpenPosition, ...]
+    refusals: dict[str, int]  # signals refused, by reason
+    queues: dict[str, int]  # depth and drops by name
+    chains: dict[str, str]  # symbol -> "RUNNING" | "FAILED: <error>"
+
+
+class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
+    """The web process accepts connections on this port; the first frame on its stdout."""
+
+    port: int
+
+
+class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
+    """A user gives a command; the bot answers it under its ticket."""
+
+    ticket: int
+    command: Command
+
+
+class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
+    """What became of a command: whether it changed anything, and what, in words."""
+
+    ticket: int
+    changed: bool
+    sentence: str
+
+
+class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="type"):
+    """What was shown of a symbol before this web process started; long histories come as several of these."""
+
+    symbol: str
+    seen: int  # ticks so far
+    first_price: float
+    points: tuple[tuple[int, float], ...]  # the last price of each second: a Unix second, a price
+    ticks: tuple[Tick, ...]  # the newest
+
+
+ToWeb = (
+    SessionStarted
+    | TicksSeen
+    | GaugesSeen
+    | MetricsSeen
+    | SignalRaised
+    | PositionOpened
+    | PositionClosed
+    | StateChanged
+    | DayStarted
+    | ChainFailed
+    | BurstBlocked
+    | FeedChanged
+    | AccountOpened
+    | BrokerChanged
+    | OrderRejected
+)
+"""Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
+
+FromWeb = Listening | Asked
+"""Everything that goes up the pipe to the bot."""
+
+FromBot = ToWeb | SymbolRecalled | Answered
+"""Everything that goes down the pipe to the web process."""
