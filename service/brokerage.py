@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import secrets
 import time
@@ -27,6 +29,7 @@ LIVE = AlpacaAddress("https://api.alpaca.markets", "wss://api.alpaca.markets/str
 PAPER = AlpacaAddress()
 _LIMITS: dict[str, Any] = {"max_spread": 0.002, "price_collar": 0.02, "orders_per_second": 5, "repeat_seconds": 1.0}
 """What holds at a broker where `[limits]` says nothing."""
+_LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
 _BOT_ID = re.compile("[0-9a-f]{8}")
 
 
@@ -47,6 +50,8 @@ class Brokerage:
         bot = bot_id(data_dir)
         self.book = f"mb-{bot}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
         self.outbox = Outbox()
+        self._done: Callable[[Core], bool] | None = None  # what the end waits for
+        self._is_done = asyncio.Event()
         try:
             self.broker = AlpacaBroker(
                 address,
@@ -61,6 +66,28 @@ class Brokerage:
             )
         except ValueError as error:
             raise UserError(str(error)) from None
+
+    def look(self, core: Core) -> None:
+        """Look, after inputs, whether what the end waits for has happened."""
+        if self._done is not None and self._done(core):
+            self._is_done.set()
+
+    async def leave(
+        self, core: Core, give: Callable[[str], None], wish: str | None, ask: Callable[[str], str] | None
+    ) -> None:
+        """Take working orders back, close the positions if that is wanted, and give the venue a while to do it.
+
+        `give` gives the core a command; `wish` is "flatten", "keep", or None: then `ask` asks, if there is somebody.
+        """
+        if wish is None and core.positions.open and ask is not None:
+            answer = await asyncio.to_thread(ask, f"{'; '.join(still_open(core))}: flatten or keep? [keep] ")
+            wish = "flatten" if answer.strip().lower() in ("f", "flatten") else "keep"
+        flatten = wish == "flatten"
+        give("flatten" if flatten else "reduce")
+        self._done = lambda core: at_rest(core) and not (flatten and core.positions.open)
+        if not self._done(core):
+            with contextlib.suppress(TimeoutError):  # what is not done by then is told
+                await asyncio.wait_for(self._is_done.wait(), _LEAVE_S)
 
 
 def bot_id(data_dir: Path) -> str:

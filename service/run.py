@@ -18,37 +18,32 @@ from typing import Any
 import msgspec
 from loguru import logger
 
-from actors.book import Book
 from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.gate import Gate, Trouble
-from actors.journal import Journal, MemoryJournal
 from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report
-from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal
 from pipeline.admission import Admission
-from pipeline.events import SECOND, Clock
+from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
 from service import commands, fact_log, running, strategies, venues
-from service.brokerage import Brokerage, address_of, at_broker, at_rest, still_open
+from service.bookkeeping import Bookkeeping
+from service.brokerage import Brokerage, address_of, at_broker, still_open
 from service.children import ExchangeProcess, WebProcess
 from service.cost_guard import CostGuard
 from service.errors import UserError
-from service.history import JOURNAL
 from service.hours import market_hours
 from service.options import Outcome, RunOptions
 from service.processes import Processes, Stopped
 from service.recording import Recorder
 from service.session import Session
 from service.settings import Settings
-from service.sources import TAPE, Source, source_of
+from service.sources import Source, source_of
 from service.telemetry import Telemetry
 from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
 _TELEMETRY_S = 0.1  # real seconds
-_OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
-_LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
 _BROKER_STOP_S = 1.5  # real seconds that requests on their way have
 
 
@@ -80,6 +75,7 @@ class _Bot:
         self._say = say
         self._claimed = claimed
         self._failure = ""
+        self._core_failed = False  # then it decides nothing any more, not even how to end
         self._strategy = strategies.load(options.strategy, settings.strategy)
         # A rehearsal's venue cannot declare its rate: the venue that it plays has none.
         rate = settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
@@ -95,7 +91,6 @@ class _Bot:
         """Start everything in order, wait, and stop it in reverse."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._is_done = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # not on Windows
                 self._loop.add_signal_handler(number, self._on_signal, number)
@@ -107,10 +102,11 @@ class _Bot:
     async def _run(self) -> Outcome:
         async with contextlib.AsyncExitStack() as stack:
             self._processes = Processes(stack, self._stop, self._random, self._on_given_up)
+            self._books = Bookkeeping(self._options)
+            stack.callback(self._books.close)
             if self._options.rehearse:
                 await self._prepare_rehearsal()
             self._prepare_broker()
-            self._journal = self._open_journal(stack)
             recorder = self._start_recorder(stack)
             source = await self._start_feed()
             self._start_core(stack, recorder, source)
@@ -175,8 +171,9 @@ class _Bot:
         broker = brokerage.broker if brokerage is not None else None
         if broker is not None:
             stack.callback(broker.stop, _BROKER_STOP_S)  # after the gate, which may still let something out
-        self._begin_run(source)
-        self._gate = Gate(self._journal, broker, self._on_trouble, settings.gate)
+        name = brokerage.book if brokerage is not None else "paper"
+        self._books.begin(self._options.strategy or self._strategy.name, source.venue, name, settings.core)
+        self._gate = Gate(self._books.journal, broker, self._on_trouble, settings.gate)
         self._gate.start()
         stack.callback(self._gate.stop)
         self._session_started = SessionStarted(
@@ -221,53 +218,6 @@ class _Bot:
         self._environment = {venues.KEY: key, venues.SECRET: secret}
         symbols = self._options.symbols or self._settings.exchange.symbols
         self._options = msgspec.structs.replace(self._options, url=url, symbols=symbols)
-
-    def _open_journal(self, stack: contextlib.AsyncExitStack) -> Journal:
-        """Open the journal, and find the book to go on with. A tape's time is another: it has neither."""
-        options = self._options
-        if options.feed is not None and options.feed.startswith(TAPE):
-            return MemoryJournal()
-        at_a_broker = self._brokerage is not None
-        name = f"alpaca {options.url or ('live' if options.live else 'paper')}" if at_a_broker else "simulated"
-        try:
-            journal = SqliteJournal(options.data_dir / JOURNAL, name, durable=at_a_broker)
-            stack.callback(journal.close)
-            if not options.fresh and not options.rehearse:
-                self._book = journal.last_book()
-        except JournalUnusable as error:
-            raise UserError(str(error)) from None
-        return journal
-
-    def _begin_run(self, source: Source) -> None:
-        """Note in the journal what this session is."""
-        if isinstance(self._journal, SqliteJournal):
-            run = Run(
-                time.time_ns(),
-                version("microbot"),
-                self._options.strategy or self._strategy.name,
-                source.venue,
-                not self._options.live,
-                self._brokerage.book if self._brokerage is not None else "paper",
-                msgspec.to_builtins(self._settings.core),
-            )
-            self._journal.begin(run)
-
-    def _resume(self, inputs: Sequence[Input]) -> None:
-        """Go on with the book of the last session, as soon as the venue has told the time."""
-        now = max((getattr(event, "ts", 0) for event in inputs), default=0)
-        book = self._book
-        if book is None or not now:
-            return
-        self._book = None
-        if now < book.ts - _OLDER_NS:
-            self._say(
-                "the venue's time is before that of the last session's book: a new one is begun "
-                "(the old one's history stays in the journal)"
-            )
-            return
-        if book.positions:
-            self._say(f"resumed: {', '.join(position.symbol for position in book.positions)}")
-        self._session.take([book])
 
     def _prepare_broker(self) -> None:
         """Make the broker, if there is to be a real one; it is started last, when its reports can be heard."""
@@ -331,15 +281,13 @@ class _Bot:
 
     def _take(self, inputs: Sequence[Input]) -> None:
         if not self._ended:  # what still comes while the parts are taken down is of no session
-            if self._book is not None:
-                self._resume(inputs)
+            if self._books.pending and (book := self._books.due(inputs, self._say)) is not None:
+                self._session.take([book])
             self._session.take(inputs)
-            if self._done is not None and self._done():
-                self._is_done.set()
+            if self._brokerage is not None:
+                self._brokerage.look(self._session.core)
 
-    _book: Book | None = None  # of the last session, until it is taken up
     _ended = False
-    _done: Callable[[], bool] | None = None  # what is waited for at the end
 
     def _venue_now(self) -> int:
         return self._clock.now(time.monotonic_ns()) or 0
@@ -347,8 +295,8 @@ class _Bot:
     def _market_now(self) -> int:
         """Where a market that is started goes on: its time never runs back, neither that of the last session."""
         now = self._venue_now()
-        if not now and self._settings.exchange.start_at is None and self._book is not None:
-            now = max(self._book.ts, time.time_ns())
+        if not now and self._settings.exchange.start_at is None and self._books.last_ts:
+            now = max(self._books.last_ts, time.time_ns())
         return now
 
     def _on_command(self, command: Command) -> commands.Effect:
@@ -373,6 +321,7 @@ class _Bot:
     def _see(self, fact: Fact) -> None:
         """Look at the account that was found: real money is only traded in the one that was meant."""
         if isinstance(fact, AccountOpened) and self._options.live and fact.number != self._options.account:
+            self._ended = True  # whatever is in that account: hands off
             self._fail(f"the keys are of the account {fact.number}, not of {self._options.account}: nothing is traded")
 
     async def _drive_clock(self) -> None:
@@ -425,11 +374,11 @@ class _Bot:
         if isinstance(error, FeedFailed | UserError):
             self._fail(str(error))
         else:
-            self._fail(f"the core failed: {type(error).__name__}: {error}", error)
+            self._fail_core(error)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(f"the core failed: {type(error).__name__}: {error}", error)
+            self._fail_core(error)
 
     def _on_trouble(self, trouble: Trouble) -> None:
         """Hear of the gate's trouble, on its thread; the core learns of a halt as an input."""
@@ -446,11 +395,19 @@ class _Bot:
         else:
             self._say(f"the {child} process could not be kept running ({reason}); trading goes on without it")
 
+    def _fail_core(self, error: BaseException) -> None:
+        self._core_failed = True
+        self._fail(f"the core failed: {type(error).__name__}: {error}", error)
+
     def _fail(self, sentence: str, error: BaseException | None = None) -> None:
         if not self._failure and not self._stop.is_set():
             self._failure = sentence
             logger.bind(logger="microbot.service", event="session.failed").opt(exception=error).critical(sentence)
         self._stop.set()
+
+    def _give(self, command: str) -> None:
+        """Give a command with which the session ends."""
+        self._take([Command(command, self._venue_now(), SHUTDOWN)])
 
     def _tell_history(self, web: WebProcess) -> None:
         for message in self._telemetry.history():
@@ -459,11 +416,11 @@ class _Bot:
     async def _end(self, recorder: Recorder | None) -> Outcome:
         """Flatten or keep, tell the dashboard the last of it, and sum up."""
         core = self._session.core
-        if not self._failure.startswith("the core failed"):
+        if not self._core_failed:
             if self._brokerage is not None:
-                await self._leave_broker(core)
+                await self._brokerage.leave(core, self._give, self._options.on_exit, self._options.ask)
             elif self._options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
-                self._take([Command("flatten", self._venue_now(), SHUTDOWN)])
+                self._give("flatten")
                 while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
                     self._take([Clock(due)])
         self._ended = True
@@ -481,17 +438,3 @@ class _Bot:
                 cut_short = f"{recorder.failed} ({recorder.lost:,} inputs are not in it)"
         left = still_open(core) if self._brokerage is not None else tuple(core.positions.open)
         return Outcome(summary, left, self._options.record, cut_short, self._failure)
-
-    async def _leave_broker(self, core: Core) -> None:
-        """Take working orders back, close the positions if that is wanted, and wait a while for the venue to do it."""
-        wish = self._options.on_exit
-        if wish is None and core.positions.open and self._options.ask is not None:
-            question = f"{'; '.join(still_open(core))}: flatten or keep? [keep] "
-            answer = await asyncio.to_thread(self._options.ask, question)
-            wish = "flatten" if answer.strip().lower() in ("f", "flatten") else "keep"
-        flatten = wish == "flatten"
-        self._take([Command("flatten" if flatten else "reduce", self._venue_now(), SHUTDOWN)])
-        self._done = lambda: at_rest(core) and not (flatten and core.positions.open)
-        if not self._done():
-            with contextlib.suppress(TimeoutError):  # what is not done by then is told
-                await asyncio.wait_for(self._is_done.wait(), _LEAVE_S)

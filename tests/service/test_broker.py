@@ -13,7 +13,10 @@ import pytest
 from actors.messages import OrderChanged, OrderSubmitted, PositionClosed, SignalRaised
 from actors.orders import OrderStatus
 from actors.reconciler import OrderName
-from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Replayed, at
+from service import bookkeeping
+from service.options import RunOptions
+from service.venues import Venue
+from tests.support.bots import EAGER, HASTY, ORDERS_IN_A_HURRY, PATIENT, Replayed, at
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import Bot, microbot, wait_until
 
@@ -165,3 +168,22 @@ def test_keys_are_asked_for_and_appear_nowhere(tmp_path: Path, monkeypatch: pyte
     refused = microbot("run", "--venue", "alpaca", "--symbols", "AAPL", cwd=tmp_path)
     assert refused.returncode == 2
     assert "APCA_API_SECRET_KEY" in refused.stderr
+
+
+def test_a_rehearsal_needs_no_account_and_leaves_no_book_to_a_real_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name)
+    with Bot(tmp_path, "--venue", "alpaca", "--rehearse", *HASTY, *EAGER, *PATIENT) as bot:
+        bot.until(lambda state: state["positions"])
+        bot.process.send_signal(signal.SIGKILL)
+        bot.process.wait()
+    with Bot(tmp_path, "--venue", "alpaca", "--rehearse", *HASTY, *EAGER) as bot:
+        state = bot.until(lambda state: state["metrics"]["trades"])
+        assert state["state"]["state"] == "ACTIVE"
+        assert not [line for line in bot.said if line.startswith("resumed")]
+        bot.stop()
+    books = bookkeeping.Bookkeeping(RunOptions(venue=Venue.ALPACA, data_dir=tmp_path / "data"))
+    assert not books.pending
+    books.close()

@@ -20,7 +20,7 @@ from actors.core import Core, Input
 from actors.journal import MemoryJournal
 from actors.messages import Fact
 from mock_exchange.market import tape
-from service import cli, logs, processes, run, terminal
+from service import bookkeeping, cli, logs, processes, run, terminal
 from service.options import Outcome, RunOptions
 from service.recording import Recorder
 from service.settings import LIVE_COSTS, Settings, load
@@ -445,7 +445,7 @@ def test_a_journal_that_fails_halts_the_bot(tmp_path: Path, monkeypatch: pytest.
         def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(run, "MemoryJournal", Full)
+    monkeypatch.setattr(bookkeeping, "MemoryJournal", Full)
     outcome = run_a_tape(tmp_path)
     assert outcome.failure == ""
     assert outcome.summary["halted"] is True
