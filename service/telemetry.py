@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 from actors.core import Core, Input
@@ -31,6 +31,7 @@ from service.recall import Recall
 from web.messages import GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
+_SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
 _KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
 _KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
@@ -130,8 +131,9 @@ class Telemetry:
             if (recall := self._recall(symbol, seen[0].price)) is not None:
                 recall.see(seen, skipped[symbol])
         return [
-            TicksSeen(symbol, tuple(seen[-TICKS_SHOWN:]), max(0, len(seen) - TICKS_SHOWN) + skipped[symbol])
+            TicksSeen(symbol, shown, len(seen) - len(shown) + skipped[symbol])
             for symbol, seen in ticks.items()
+            if (shown := _shown(seen))
         ]
 
     def _recall(self, symbol: str, first_price: float) -> Recall | None:
@@ -182,3 +184,11 @@ class Telemetry:
                 )
             )
         return positions
+
+
+def _shown(ticks: list[Tick]) -> tuple[Tick, ...]:
+    """Return the newest ticks, and of those before them the last of each second: it closes a point of the chart."""
+    first = max(0, len(ticks) - TICKS_SHOWN)
+    following = pairwise(ticks[: first + 1])
+    closing = [tick for tick, after in following if tick.ts // SECOND != after.ts // SECOND]
+    return (*closing[-_SECONDS_SHOWN:], *ticks[first:])

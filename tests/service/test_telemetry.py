@@ -92,6 +92,13 @@ def test_more_ticks_than_are_shown_are_skipped_and_counted_and_the_last_are_kept
     assert b.skipped == 0
 
 
+def test_of_ticks_that_are_not_shown_the_last_of_each_second_is_for_the_chart() -> None:
+    earlier = [trade(0.2, 101), trade(0.9, 102), trade(1.0, 103), trade(1.5, 104)]
+    (seen,) = Bot().feed(*earlier, *(trade(2 + n / 100, 105) for n in range(TICKS_SHOWN))).told(TicksSeen)
+    assert [tick.price for tick in seen.ticks[:-TICKS_SHOWN]] == [102, 104]
+    assert (len(seen.ticks), seen.skipped) == (TICKS_SHOWN + 2, 2)
+
+
 def test_exactly_as_many_ticks_as_are_shown_skip_none() -> None:
     (seen,) = Bot().feed(*(trade(n / 100) for n in range(TICKS_SHOWN))).told(TicksSeen)
     assert (len(seen.ticks), seen.skipped) == (TICKS_SHOWN, 0)
@@ -104,7 +111,7 @@ def test_a_burst_of_fifty_thousand_ticks_stays_small_and_its_last_price_is_right
         bot.feed(*burst[start : start + 500])
     assert len(bot.telemetry._inputs) <= 20_000
     (seen,) = bot.told(TicksSeen)
-    assert len(seen.ticks) == TICKS_SHOWN
+    assert len(seen.ticks) == 19 + TICKS_SHOWN  # of the 20 s that are kept, each but the last has its last tick
     assert seen.ticks[-1].ts == at(49.999)
     assert bot.session.core.ticks == 50_000
 
