@@ -32,11 +32,11 @@ class VenueClock:
         self._sampled_at = 0
         self._witnesses: list[int] = []
         self._heard_at = 0  # when the last of them spoke
-        self._expected: int | None = None  # what the anchor of a venue in real time should be
+        self._expected: int | None = None  # what the anchor should be
 
     def expect(self, ts: int, monotonic: int) -> None:
-        """Take the time of our own clock as what a venue in real time will say; it moves nothing by itself."""
-        self._expected = ts - monotonic
+        """Take the time of our own clock as what a venue will say that starts now; it moves nothing by itself."""
+        self._expected = ts - round(self.rate * monotonic)
 
     def declare(self, ts: int, rate: float, monotonic: int) -> None:
         """Take the venue's own word for its time and rate, as a hello gives them."""

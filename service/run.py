@@ -214,6 +214,7 @@ class _Bot:
     async def _prepare_rehearsal(self) -> None:
         """Start a mock exchange, and trade there as if it were the venue, with its keys."""
         url = (await self._start_exchange()).replace("ws:", "http:", 1)
+        self._clock.expect(time.time_ns(), time.monotonic_ns())  # its market starts now, and runs at its own rate
         key, _, secret = self._settings.exchange.keys[0].partition(":")
         self._environment = {venues.KEY: key, venues.SECRET: secret}
         symbols = self._options.symbols or self._settings.exchange.symbols

@@ -105,6 +105,13 @@ def test_a_first_message_near_the_time_that_was_expected_is_believed_alone(off: 
     assert clock.now(6 * SECOND) == START + 5 * SECOND + off
 
 
+def test_the_time_that_is_expected_runs_at_the_rate_that_is_known() -> None:
+    clock = VenueClock(60.0, rate=10.0)
+    clock.expect(START, 500 * SECOND)
+    assert clock.plausible(START + 10 * SECOND, 501 * SECOND)
+    assert clock.now(502 * SECOND) == START + 20 * SECOND
+
+
 @pytest.mark.parametrize("off", [-HOUR, 61 * SECOND, 1 << 61])
 def test_a_first_message_far_from_the_time_that_was_expected_is_refused_and_the_next_is_heard(off: int) -> None:
     clock = VenueClock()
