@@ -72,7 +72,7 @@ class Candles(Direct[Candle]):
 
     def roll(self, symbol: str) -> None:
         """Pass over the candles that closed unseen, all of them at the last price, to the one that runs now."""
-        if self.end:
+        if self.end and self.price:
             self._previous = self.price
         self._symbol = symbol
         self.end = (self._time.now // SECOND + 1) * SECOND
@@ -94,8 +94,10 @@ class Candles(Direct[Candle]):
 
     def _close(self) -> None:
         candle = Candle(self._symbol, self.end - SECOND, self.end, self.price, self._previous)
-        self._previous = self.price
         self.end += SECOND
         self._timer = self._clock.at(self.end, self._close, RANK_CANDLE)
+        if not self.price:
+            return  # a position that was taken up again is guarded before its first tick: nothing can close yet
+        self._previous = self.price
         for observer in self._observers:
             self._clock.guarded(partial(observer.on_next, candle))

@@ -254,3 +254,20 @@ def test_the_price_is_the_last_tick_s() -> None:
     see(time, candles, 0, 100)
     see(time, candles, 0.5, 99)
     assert candles.price == 99
+
+
+def test_before_the_first_price_there_is_nothing_to_close() -> None:
+    """A position that was taken up from a book is guarded before its first tick."""
+    time = InputClock()
+    stream = Candles(SymbolClock(time))
+    candles: list[Candle] = []
+    time.advance(at(0))
+    stream.subscribe(candles.append)
+    time.advance(at(3.5))
+    assert candles == []
+    stream.see(trade(3.5, 100.0))
+    time.advance(at(5))
+    assert [(candle.start, candle.close, candle.previous_close) for candle in candles] == [
+        (at(3), 100.0, None),
+        (at(4), 100.0, 100.0),
+    ]
