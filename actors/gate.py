@@ -129,12 +129,15 @@ class Gate:
                 self._send_spilled()
                 self._journal.close()
                 return
-            try:
-                self._let_out(batch)
-            except Exception as error:  # whatever it is, a gate that dies silently is worse
-                self._halt("gate", f"{type(error).__name__}: {error}")
-            self._send_spilled()
+            self._take(batch)
             self._watch()
+
+    def _take(self, batch: Batch) -> None:
+        try:
+            self._let_out(batch)
+        except Exception as error:  # whatever it is, a gate that dies silently is worse
+            self._halt("gate", f"{type(error).__name__}: {error}")
+        self._send_spilled()
 
     def _send_spilled(self) -> None:
         while self._spilled:

@@ -11,6 +11,7 @@ import msgspec
 from actors.book import Book
 from actors.core import CoreSettings, Input
 from actors.journal import Journal, MemoryJournal
+from actors.messages import Command
 from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal
 from pipeline.events import SECOND
 from service.errors import UserError
@@ -38,11 +39,12 @@ class Bookkeeping:
     """The journal of one session, and what it holds to go on with. A tape's time is another: it has neither.
 
     Books are kept apart by venue: that of simulated fills, and one for each account's address. Raises UserError for a
-    journal that cannot be used.
+    journal that cannot be used. `wall_ns` is the machine's clock, ns.
     """
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: RunOptions, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._options = options
+        self._wall_ns = wall_ns
         self._on_disk: SqliteJournal | None = None
         self._book: Book | None = None  # until it is taken up
         if options.feed is not None and options.feed.startswith(TAPE):
@@ -61,7 +63,7 @@ class Bookkeeping:
         """Note in the journal what this session is; `book` is what its order ids begin with."""
         if self._on_disk is not None:
             paper, effective = not self._options.live, msgspec.to_builtins(settings)
-            self._on_disk.begin(Run(time.time_ns(), version("microbot"), strategy, venue, paper, book, effective))
+            self._on_disk.begin(Run(self._wall_ns(), version("microbot"), strategy, venue, paper, book, effective))
 
     @property
     def pending(self) -> bool:
@@ -74,13 +76,16 @@ class Bookkeeping:
         return self._book.ts if self._book is not None else 0
 
     def due(self, inputs: Sequence[Input], say: Callable[[str], None]) -> Book | None:
-        """Return the book once, as soon as inputs tell the venue's time; None before, and if it is of a later time."""
+        """Return the book once, as soon as inputs tell the venue's time; None before, and if it is of a later time.
+
+        A command waits for no time, and must not meet an empty book: what it sets would be written over the old one.
+        """
         now = max((getattr(event, "ts", 0) for event in inputs), default=0)
         book = self._book
-        if book is None or not now:
+        if book is None or not (now or any(isinstance(event, Command) for event in inputs)):
             return None
         self._book = None
-        if now < book.ts - _OLDER_NS:
+        if 0 < now < book.ts - _OLDER_NS:
             say(
                 "the venue's time is before that of the last session's book: a new one is begun "
                 "(the old one's history stays in the journal)"

@@ -9,6 +9,7 @@ from actors.core import Core, Input
 from actors.gate import Batch, Gate
 from actors.messages import (
     AccountOpened,
+    Command,
     DayStarted,
     Fact,
     OrderChanged,
@@ -70,14 +71,17 @@ class Session:
             self.core.run(inputs)
         finally:  # also what was stated before a fault is told
             self._gather(inputs)
-            if self._facts or (self._outbox is not None and self._outbox.effects):
-                self._pass_on()
+            # A command, which comes alone, may change what is remembered although nothing shows of it: `halt` while a
+            # day's halt is on.
+            commanded = len(inputs) == 1 and inputs[0].__class__ is Command
+            if commanded or self._facts or (self._outbox is not None and self._outbox.effects):
+                self._pass_on(commanded)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, commanded: bool) -> None:
         facts = self._facts.copy()
         self._facts.clear()
         effects = self._outbox.take() if self._outbox is not None else ()
-        changed = any(isinstance(fact, _CHANGES) for fact in facts)
+        changed = commanded or any(isinstance(fact, _CHANGES) for fact in facts)
         self._gate.submit(Batch(self.core.input, facts, effects, self.core.book() if changed else None))
         for read in self._readers:
             for fact in facts:

@@ -114,6 +114,17 @@ def test_inputs_that_state_nothing_trouble_nobody() -> None:
     assert witness.order == ["recorded", "gathered"]
 
 
+def test_a_command_is_written_down_although_nothing_shows_of_it() -> None:
+    session, witness = a_session()
+    session.take([trade(0)])
+    session.take([Command("pause", at(1))])
+    session.take([Command("pause", at(2), "somebody", "for another reason")])
+    *_, last = witness.of("gate")
+    assert last.facts == []
+    assert last.book is not None
+    assert last.book.reason == "for another reason"
+
+
 def test_no_fact_is_told_twice() -> None:
     session, witness = a_session()
     for second in range(5):

@@ -1,0 +1,53 @@
+"""Bookkeeping: when a session takes up the book of the one before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actors.book import Book
+from actors.core import Core, CoreSettings
+from actors.messages import Command, FeedChanged, FeedState
+from pipeline.events import SECOND, Clock
+from pipeline.strategy import momentum_burst
+from service.bookkeeping import Bookkeeping
+from service.options import RunOptions
+
+SETTINGS = CoreSettings()
+
+
+def with_a_book(folder: Path, ts: int) -> Bookkeeping:
+    """Let one session write a book down, and return the bookkeeping of the next."""
+    core = Core(SETTINGS, momentum_burst(SETTINGS.strategy))
+    core.run([Clock(ts)])
+    first = Bookkeeping(RunOptions(data_dir=folder), lambda: 7)
+    first.begin("test", "nowhere", "paper", SETTINGS)
+    first.journal.append(1, [], core.book())
+    first.close()
+    return Bookkeeping(RunOptions(data_dir=folder), lambda: 8)
+
+
+def ignored(sentence: str) -> None: ...
+
+
+def test_a_book_is_taken_up_once_as_soon_as_the_venue_tells_its_time(tmp_path: Path) -> None:
+    books = with_a_book(tmp_path, 100 * SECOND)
+    assert books.due([FeedChanged(FeedState.CONNECTING)], ignored) is None
+    assert isinstance(books.due([Clock(101 * SECOND)], ignored), Book)
+    assert books.due([Clock(102 * SECOND)], ignored) is None
+    books.close()
+
+
+def test_a_command_that_comes_before_the_first_time_meets_the_book(tmp_path: Path) -> None:
+    """What it sets would be written over the old book, and then overruled by it."""
+    books = with_a_book(tmp_path, 100 * SECOND)
+    assert isinstance(books.due([Command("halt")], ignored), Book)
+    assert not books.pending
+    books.close()
+
+
+def test_a_book_of_a_later_time_is_another_markets(tmp_path: Path) -> None:
+    books = with_a_book(tmp_path, 100 * SECOND)
+    said: list[str] = []
+    assert books.due([Clock(50 * SECOND)], said.append) is None
+    assert "a new one is begun" in said[0]
+    books.close()
