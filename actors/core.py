@@ -280,11 +280,11 @@ class Core:
         self.metrics.account = book.account
         self.positions.restore(book)
         self.risk.restore(book)
-        self.executor.restore(book.orders)
+        self.executor.restore(book.orders, book.closing)
         for symbol, reason in book.closing.items():  # a kill does not call off what was to be closed
             self.tell(self.executor, ExitSignal(symbol, reason))
         if self.reconciler is not None:
-            self.reconciler.restore(book.account)
+            self.reconciler.restore(book)
 
     def finish(self) -> None:
         """End every strategy's stream, as at the end of a tape: bursts that still run are counted."""

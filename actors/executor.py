@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -29,7 +29,7 @@ from actors.orders import (
 )
 from actors.positions import Fill, Position, Positions
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
-from actors.reconciler import AdoptOrder, LookAfter
+from actors.reconciler import AdoptOrder, LookAfter, MissedOrder, Reconciled
 from actors.risk import CancelEntries, CloseAll, Enter, OrderOver
 from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
@@ -105,6 +105,7 @@ class Executor:
         self._attempts: dict[str, int] = {}  # orders by cause, so that a second attempt has an id of its own
         self.wishes: dict[str, Wish] = {}
         self._refused: dict[str, Refused] = {}  # by symbol
+        self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._closing: dict[str, str] = {}  # symbols whose working entry is to be closed if it fills after all: why
         self.blotter = Blotter()
         self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
@@ -135,6 +136,10 @@ class Executor:
                 self._context.tell(self._broker(), LookUpOrder(message.order))
             case AdoptOrder():
                 self._adopt(message)
+            case MissedOrder():
+                self._on_missed(message)
+            case Reconciled():
+                self._on_reconciled()
             case CloseAll():
                 self._close_all(message)
             case CancelEntries():
@@ -153,16 +158,24 @@ class Executor:
         working = self.blotter.working.values()
         return tuple(OpenOrder(e.order, e.status, e.filled, e.value, e.venue_id, e.unwanted) for e in working)
 
-    def restore(self, orders: Iterable[OpenOrder]) -> None:
+    def restore(self, orders: Iterable[OpenOrder], closing: Mapping[str, str]) -> None:
         """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
 
-        Orders at a simulated broker ended with the process.
+        Orders at a simulated broker ended with the process. `closing` are the positions on their way out, by symbol:
+        they need no protective stop any more. Until the account was seen, nothing is sent for a position: the book may
+        be older than what happened to it.
         """
+        self._unreconciled = self._style is not None
+        self.wishes |= {symbol: Wish(reason) for symbol, reason in closing.items() if symbol in self._positions.open}
         for found in orders if self._style is not None else ():
             entry = self.blotter.add(found.order, found.status)
             entry.filled, entry.value = found.filled, found.value
             entry.venue_id, entry.unwanted = found.venue_id, found.unwanted
-            self._lose(entry, "the bot was restarted")
+            if entry.status is OrderStatus.UNKNOWN:  # already then; who asked is gone
+                entry.lost_at = self._context.now
+                self._look_up(entry)
+            else:
+                self._lose(entry, "the bot was restarted")
 
     def is_working(self, symbol: str) -> bool:
         """Whether an order of `symbol` is still on its way."""
@@ -217,6 +230,8 @@ class Executor:
 
     def _pursue(self, symbol: str) -> None:
         """Do the next thing that the position of `symbol` needs, if it is not being done already."""
+        if self._unreconciled:
+            return
         position = self._positions.open.get(symbol)
         working = self.blotter.of(symbol)
         if position is None:
@@ -469,6 +484,19 @@ class Executor:
         if not found.keep:
             self._cancel(entry)
         self._context.tell(self, Pursue(found.order.symbol))
+
+    def _on_missed(self, missed: MissedOrder) -> None:
+        """Count an order that left although the journal could not be written; what is left of an exit is taken back."""
+        if self.blotter.get(missed.order.id) is not None:
+            return
+        entry = self.blotter.add(missed.order, OrderStatus.UNKNOWN)
+        entry.unwanted = missed.order.leg != "stop"
+        self._on_report(missed.report)
+
+    def _on_reconciled(self) -> None:
+        self._unreconciled = False
+        for symbol in list(self._positions.open):
+            self._pursue(symbol)
 
     # ------------------------------------------------------------------------------------------ guards
 

@@ -10,6 +10,7 @@ import msgspec
 
 from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import Blotter
+from actors.book import Book
 from actors.messages import AccountOpened
 from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Adopt, Positions, of_session
@@ -49,6 +50,17 @@ class AdoptOrder(msgspec.Struct, frozen=True):
     keep: bool
 
 
+class MissedOrder(msgspec.Struct, frozen=True):
+    """An order that an earlier run sent after its book was written last, since the journal failed: count what it did."""
+
+    order: SubmitOrder
+    report: OrderReport
+
+
+class Reconciled(msgspec.Struct, frozen=True):
+    """The account was seen, and what the book had missed is told: positions may be acted on."""
+
+
 class LookAfter(msgspec.Struct, frozen=True):
     """An order that should be open at the venue is not among the open ones: ask what became of it."""
 
@@ -73,6 +85,7 @@ class Reconciler:
         self._suspects: dict[str, tuple[Decimal, Decimal, int]] = {}  # by symbol: book, account, since when
         self._seen = False
         self._account = ""  # the number of the account that the book is of
+        self._book_ts = 0  # when that book was written, ns; 0 without one
         self.executor: Actor | None = None
         self.risk: Actor | None = None
 
@@ -92,9 +105,10 @@ class Reconciler:
         if differences:
             self._context.tell(self.risk, Mismatch(tuple(differences)))
 
-    def restore(self, account: str) -> None:
-        """Know whose account the book is of."""
-        self._account = account
+    def restore(self, book: Book) -> None:
+        """Know whose account the book is of, and of when it is."""
+        self._account = book.account
+        self._book_ts = book.ts
 
     # --------------------------------------------------------------------------------------- the start
 
@@ -109,6 +123,7 @@ class Reconciler:
         self._context.tell(self.risk, opened)
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
+        self._tell_missed(named)
         adopted: dict[str, Decimal] = {}
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
         in_book = {*self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
@@ -131,6 +146,19 @@ class Reconciler:
             )
         for order in report.orders:
             self._adopt_order(order, adopted)
+        assert self.executor is not None
+        self._context.tell(self.executor, Reconciled())
+
+    def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> None:
+        """Tell the executor of orders that are newer than the book, which does not know them.
+
+        While a journal cannot be written, exits and cancels go out all the same. What the book does know was over by
+        its time, or is among its working orders.
+        """
+        assert self.executor is not None
+        for name, order in sorted(named, key=lambda pair: pair[1].ts):
+            if 0 < self._book_ts < order.ts and self._blotter.get(order.order) is None:
+                self._context.tell(self.executor, MissedOrder(_submitted(name, order), order))
 
     def _adopt_order(self, order: OrderReport, adopted: dict[str, Decimal]) -> None:
         name = self._name(order)
@@ -138,20 +166,8 @@ class Reconciler:
             return
         held = adopted.get(order.symbol, ZERO)
         keep = name.leg == "stop" and held + order.side.sign * (order.quantity - order.filled) == 0 and held != 0
-        decision = of_session(name.book, name.decision)
-        submitted = SubmitOrder(
-            order.order,
-            order.symbol,
-            order.side,
-            order.quantity,
-            decision,
-            name.leg,
-            "STOP" if name.leg == "stop" else "FLATTEN" if name.leg == "exit" else "",
-            stop=order.stop,
-            rests=name.leg == "stop",
-        )
         assert self.executor is not None
-        self._context.tell(self.executor, AdoptOrder(submitted, order, keep))
+        self._context.tell(self.executor, AdoptOrder(_submitted(name, order), order, keep))
 
     def _name(self, order: OrderReport) -> OrderName | None:
         return OrderName.of(order.order) if order.order.startswith(self._ours) else None
@@ -199,3 +215,18 @@ class Reconciler:
 
 
 _AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))
+
+
+def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
+    """Return what an order of ours must have been when it was sent."""
+    return SubmitOrder(
+        order.order,
+        order.symbol,
+        order.side,
+        order.quantity,
+        of_session(name.book, name.decision),
+        name.leg,
+        "STOP" if name.leg == "stop" else "FLATTEN" if name.leg == "exit" else "",
+        stop=order.stop,
+        rests=name.leg == "stop",
+    )

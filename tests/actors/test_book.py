@@ -9,7 +9,16 @@ import pytest
 
 from actors.book import Book
 from actors.messages import SHUTDOWN, BrokerChanged, Command, FeedState, PositionOpened, Refusal, TradingState
-from actors.orders import AccountReport, HeldAtVenue, LookUpOrder, OrderReport, OrderStatus, SubmitOrder
+from actors.orders import (
+    AccountReport,
+    HeldAtVenue,
+    LookUpOrder,
+    OrderReport,
+    OrderSide,
+    OrderStatus,
+    SubmitOrder,
+    SubmitUnanswered,
+)
 from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings
@@ -168,6 +177,8 @@ def test_what_was_to_be_closed_is_closed_after_a_kill() -> None:
     stop = sent(session)[1]
     session.feed(news(stop, OrderStatus.ACCEPTED, "0", 1), Command("flatten", at(2)))
     later = at_broker(book="mb-bot-s2").feed(written(session), news(stop, OrderStatus.CANCELED, "0", 2))
+    assert sent(later) == []  # not before the account was seen; and no stop for what is to be closed
+    later.feed(account(3, HeldAtVenue("A", D(10), D(100))))
     [exit_] = sent(later)  # without a price yet: what may not wait goes at market
     assert (exit_.leg, exit_.quantity, exit_.limit, exit_.reason) == ("exit", D(10), None, "FLATTEN")
 
@@ -185,6 +196,39 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(2), "v"))
     assert {s: p.quantity for s, p in later.core.positions.open.items()} == {"A": D(10)}
     assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.4.A.stop.1")]
+
+
+def test_an_order_that_was_unknown_already_is_looked_up_again() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+    [entry] = sent(session)
+    session.feed(SubmitUnanswered(entry.id, at(2), "no answer"))
+    later = at_broker(book="mb-bot-s2").feed(written(session))
+    broker = later.core.executor.broker
+    assert isinstance(broker, RestingBroker)
+    assert [question.id for question in broker.of(LookUpOrder)] == [entry.id]
+    later.feed(clock(5))
+    assert [question.id for question in broker.of(LookUpOrder)] == [entry.id, entry.id]
+
+
+def test_an_exit_that_left_while_the_journal_failed_is_counted_and_not_sent_again() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+    [entry] = sent(session)
+    session.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(1), "v"))
+    session.feed(clock(2))
+    old = written(session)  # of which the disk was full afterwards
+    unjournaled = OrderReport(
+        f"mb-bot-s1.{entry.decision}.A.exit.1", "A", OrderSide.SELL, OrderStatus.FILLED, D(10), D(10), D(101), at(4), "x"
+    )
+    known = OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(1), "v")
+    later = at_broker(book="mb-bot-s2").feed(old)
+    money = D(100_010)
+    later.feed(AccountReport(at(20), "PA1", money, money, money, (), (), (unjournaled, known)))
+    assert sent(later) == []
+    assert [(trade.exit_reason, trade.exit_price) for trade in later.trades] == [("FLATTEN", D(101))]
+    later.feed(AccountReport(at(40), "PA1", money, money, money, (), ()))
+    assert later.core.risk.state is TradingState.ACTIVE
 
 
 def test_the_day_goes_on_at_the_same_account_and_another_account_halts() -> None:
