@@ -14,10 +14,11 @@ from reactivex.internal import noop
 from actors.actor import Actor
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
+from actors.chains import ChainSettings
 from actors.executor import Executor, Pursue
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
-from actors.messages import ChainFailed, Command, Fact, FeedChanged, MarketHours, Report
+from actors.messages import Command, Fact, FeedChanged, MarketHours, RemoveChain, Report, RestartChain
 from actors.metrics import Metrics
 from actors.orders import (
     AccountReport,
@@ -49,6 +50,8 @@ Input = (
     | Command
     | FeedChanged
     | MarketHours
+    | RemoveChain
+    | RestartChain
     | Execution
     | OrderRejected
     | Report
@@ -70,6 +73,7 @@ class CoreSettings(msgspec.Struct, frozen=True):
     execution: ExecutionSettings = ExecutionSettings()
     limits: LimitSettings = LimitSettings()
     orders: OrderSettings = OrderSettings()
+    chains: ChainSettings = ChainSettings()
 
     @property
     def costs(self) -> Costs:
@@ -81,11 +85,6 @@ class CoreSettings(msgspec.Struct, frozen=True):
             fee_per_share=execution.fee_per_share,
             at_quote=execution.fill == "quote",
         )
-
-
-def described(failure: Exception) -> str:
-    """Return a failure in a few words."""
-    return f"{type(failure).__name__}: {failure}"
 
 
 class MailboxOverflow(RuntimeError):
@@ -186,7 +185,7 @@ class Core:
         return self._simulated.over_by if self._simulated is not None else 0
 
     def instrument(self, symbol: str) -> Lane:
-        return self.lanes.get(symbol) or self._open_lane(symbol)
+        return self.lanes.get(symbol) or self._open_lane(symbol, self.now)
 
     # ------------------------------------------------------------------------------------------ inputs
 
@@ -203,7 +202,7 @@ class Core:
                 continue
             # A trade, by far the most frequent input: this loop is the tick path, and has no call that it can spare.
             ts = event.ts
-            lane = lanes.get(event.symbol) or self._open_lane(event.symbol)
+            lane = lanes.get(event.symbol) or self._open_lane(event.symbol, ts)
             if ts < lane.last_ts:
                 self.metrics.late += 1
                 continue
@@ -228,7 +227,7 @@ class Core:
             try:
                 lane.ticks.on_next(event)
             except Exception as error:  # an author's operator may raise anything; it costs that chain only
-                lane.fail(error)
+                lane.chain.fail(error)
             if mailbox:
                 self._settle()
 
@@ -311,6 +310,9 @@ class Core:
         elif isinstance(event, _OrderNews):
             self._move_now(event.ts)
             self.tell(self.executor, event)
+        elif isinstance(event, RemoveChain | RestartChain):
+            self._move_now(event.ts)
+            self._on_chain(event)
         elif isinstance(event, AccountReport):
             self._move_now(event.ts)
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
@@ -324,7 +326,7 @@ class Core:
     def _on_quote(self, quote: Quote) -> None:
         lane = self.lanes.get(quote.symbol)
         if lane is None:
-            lane = self._open_lane(quote.symbol)
+            lane = self._open_lane(quote.symbol, quote.ts)
         self._move_now(quote.ts)
         if 0 < quote.bid <= quote.ask < INFINITY:
             lane.bid = quote.bid
@@ -332,7 +334,11 @@ class Core:
             if self.executor.priceless:
                 self.tell(self.executor, Pursue(quote.symbol))
 
-    def _open_lane(self, symbol: str) -> Lane:
+    def _open_lane(self, symbol: str, ts: int) -> Lane:
+        """Begin a symbol's lane at `ts`: what its strategy subscribes has the time of its first input."""
+        self._move_now(ts)
+        if (lane := self.lanes.get(symbol)) is not None:  # a timer that was due opened it
+            return lane
         lane = self.lanes[symbol] = Lane(
             symbol,
             len(self.lanes),
@@ -340,13 +346,22 @@ class Core:
             self._strategy,
             self._fallback,
             self.metrics,
-            self.publish,
+            self,
+            self.settings.chains,
             lambda signal: self.tell(self.risk, signal),
             lambda exit_signal: self.tell(self.executor, exit_signal),
-            self._on_failure,
             self._debug,
         )
         return lane
+
+    def _on_chain(self, event: RemoveChain | RestartChain) -> None:
+        lane = self.lanes.get(event.symbol)
+        if lane is None:
+            return  # a symbol that was never heard of has nothing to stop
+        if isinstance(event, RemoveChain):
+            lane.remove(event.reason)
+        else:
+            lane.chain.restart()
 
     # -------------------------------------------------------------------------------------------- time
 
@@ -397,9 +412,6 @@ class Core:
             if delivered > MAX_MESSAGES_PER_INPUT:
                 raise MailboxOverflow(MAX_MESSAGES_PER_INPUT)
 
-    def _on_failure(self, lane: Lane, failure: Exception) -> None:
-        self.publish(ChainFailed(lane.symbol, described(failure), self.now, self.input))
-
     # ----------------------------------------------------------------------------------------- summary
 
     def summary(self) -> dict[str, object]:
@@ -409,4 +421,4 @@ class Core:
             ready=sum(lane.clock.ready for lane in self.lanes.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
-        ) | {"failed": {lane.symbol: described(lane.failure) for lane in self.lanes.values() if lane.failure}}
+        ) | {"failed": {lane.symbol: lane.chain.described for lane in self.lanes.values() if not lane.chain.runs}}

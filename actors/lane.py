@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from reactivex import Observable, abc
 
-from actors.actor import Actor
-from actors.messages import BurstBlocked, EntryLooked, Fact
+from actors.actor import Actor, Context
+from actors.chains import Chain, ChainSettings, ChainState
+from actors.messages import BurstBlocked, EntryLooked
 from actors.metrics import Metrics
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import BurstEnded, BurstStarted, Frame, Signal, Trade, signal_of
@@ -21,19 +23,19 @@ class Lane:
     """All that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
 
     __slots__ = (
+        "_context",
         "_fallback",
+        "_guard",
         "_metrics",
         "_on_exit",
-        "_on_failure",
         "_on_signal",
-        "_publish",
         "_strategy",
         "_subscription",
         "ask",
         "bid",
         "candles",
+        "chain",
         "clock",
-        "failure",
         "guarded",
         "heeded",
         "held_at_input",
@@ -53,10 +55,10 @@ class Lane:
         strategy: Strategy,
         fallback: Exits,
         metrics: Metrics,
-        publish: Callable[[Fact], None],
+        context: Context,
+        chains: ChainSettings,
         on_signal: Callable[[Signal], None],
         on_exit: Callable[[ExitSignal], None],
-        on_failure: Callable[[Lane, Exception], None],
         debug: bool,
     ) -> None:
         self.symbol = symbol
@@ -65,14 +67,14 @@ class Lane:
         self.bid: float | None = None
         self.ask: float | None = None
         self.held_at_input = 0
-        self.failure: Exception | None = None
         self.guarded = False  # a position is open and its exits are subscribed
         self.listener: Actor | None = None  # hears of each trade before the exits do
         self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
-        self.watched = _Watched(self.fail)  # what the exits of an open position hear, before the strategy
         self.clock = SymbolClock(clock, index)
-        self.clock.on_fault = self.fail
+        self.chain = Chain(symbol, chains, context, self.clock, self._subscribe, self._unsubscribe)
+        self.watched = _Watched(self.chain.fail)  # what the exits of an open position hear, before the strategy
+        self.clock.on_fault = self.chain.fail
         if debug:
             self.clock.see_frame = self._see_frame
         self.clock.see_burst = self._see_burst
@@ -80,10 +82,10 @@ class Lane:
         self._strategy = strategy
         self._fallback = fallback  # exits for a position whose own cannot even be subscribed
         self._metrics = metrics
-        self._publish = publish
+        self._context = context
         self._on_signal = on_signal
         self._on_exit = on_exit
-        self._on_failure = on_failure
+        self._guard: _Guard | None = None  # of the newest position
         self._subscription: abc.DisposableBase | None = None
         self._subscribe()
 
@@ -95,9 +97,17 @@ class Lane:
     def _subscribe(self) -> None:
         try:
             signals = self._strategy.entries(self.ticks)
-            self._subscription = signals.subscribe(self._emit, self.fail, scheduler=self.clock)
+            self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
         except Exception as error:  # an author's composition may raise anything; it costs that chain only
-            self.fail(error)
+            self.chain.fail(error)
+
+    def _unsubscribe(self) -> None:
+        self.ticks = Source()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with suppress(Exception):  # it is stopped already: what it raises at its end is nobody's news
+                subscription.dispose()
+        self.clock.frame = None  # nobody asks the conditions of a chain that is stopped
 
     def _emit(self, value: Signal | Frame) -> None:
         """Take what the strategy says: signals, or frames where the pipe ends without `bursts`."""
@@ -113,21 +123,17 @@ class Lane:
         else:
             raise TypeError(f"a strategy must give signals (or frames), not a {type(value).__name__}")
 
-    def fail(self, error: Exception) -> None:
-        """Stop the strategy of this symbol; its position, if any, stays guarded by the exits that work."""
-        if self.failure is not None:
-            return
-        self.failure = error
-        if self._subscription is not None:
-            self._subscription.dispose()
-        self.ticks = Source()
-        self._on_failure(self, error)
+    def remove(self, reason: str) -> None:
+        """Stop the strategy of this symbol, and its own exits with it: the default ones guard what is open."""
+        self.chain.remove(reason)
+        if self.guarded and self._guard is not None:
+            self._guard.fall_back()
 
     def restart(self) -> None:
-        """End the strategy's stream and subscribe it anew: windows warm up again."""
-        if self.failure is None:
+        """End the strategy's stream and subscribe it anew: windows warm up again. One that does not run stays so."""
+        if self.chain.runs:
             self.finish()
-        if self.failure is None:
+        if self.chain.runs:
             self._subscribe()
 
     def finish(self) -> None:
@@ -139,7 +145,10 @@ class Lane:
     def guard(self, held: Held) -> abc.DisposableBase:
         """Subscribe the exits of a position; they watch from the next tick on."""
         market = Market(self.watched, self.candles, self.clock)
-        return _Guard(self, lambda: self._strategy.exits(held, market), lambda: self._fallback(held, market))
+        removed = self.chain.state is ChainState.REMOVED
+        own = self._fallback if removed else self._strategy.exits
+        self._guard = _Guard(self, lambda: own(held, market), lambda: self._fallback(held, market))
+        return self._guard
 
     def listen(self, actor: Actor | None) -> None:
         """Let an actor hear of each trade from the next one on; None ends that."""
@@ -156,13 +165,15 @@ class Lane:
 
     def _see_frame(self, frame: Frame) -> None:
         if frame.ready:
-            self._publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
+            self._context.publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
 
     def _see_burst(self, event: BurstStarted | BurstEnded) -> None:
         if isinstance(event, BurstStarted):
             self._metrics.bursts += 1
         elif event.blocked is not None:
-            self._publish(BurstBlocked(self.symbol, event.side, event.ticks, event.blocked, self.clock.clock.now))
+            self._context.publish(
+                BurstBlocked(self.symbol, event.side, event.ticks, event.blocked, self.clock.clock.now)
+            )
 
 
 class _Watched(Source[Trade]):
@@ -203,9 +214,15 @@ class _Guard(abc.DisposableBase):
                 self._inner = subscription
 
     def _replace(self, error: Exception) -> None:
-        self._lane.fail(error)
+        self._lane.chain.fail(error)
         if self._lane.guarded:
-            self._inner = self._default().subscribe(self._lane.leave, scheduler=self._lane.clock)
+            self.fall_back()
+
+    def fall_back(self) -> None:
+        """Let the default exits take the place of the position's own."""
+        if self._inner is not None:
+            self._inner.dispose()
+        self._inner = self._default().subscribe(self._lane.leave, scheduler=self._lane.clock)
 
     def dispose(self) -> None:
         self._lane.guarded = False

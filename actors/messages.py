@@ -125,6 +125,22 @@ class BrokerChanged(msgspec.Struct, frozen=True, tag="broker", tag_field="type")
     reason: str = ""
 
 
+class RemoveChain(msgspec.Struct, frozen=True, tag="remove_chain", tag_field="type"):
+    """A symbol's strategy takes too long, as an edge measured: it is to stop, so that the others have their time."""
+
+    symbol: str
+    ts: int = 0
+    reason: str = ""
+
+
+class RestartChain(msgspec.Struct, frozen=True, tag="restart_chain", tag_field="type"):
+    """Somebody asks for a symbol's strategy, which failed or was removed, to begin anew."""
+
+    symbol: str
+    ts: int = 0
+    source: str = ""  # who asked: "terminal", "dashboard"
+
+
 class MarketHours(msgspec.Struct, frozen=True, tag="market_hours", tag_field="type"):
     """When the market is open: for each session its open and its close (ns), in order. Outside of them it is closed."""
 
@@ -240,6 +256,26 @@ class ChainFailed(msgspec.Struct, frozen=True, tag="chain_failed", tag_field="ty
     error: str
     ts: int
     input: int
+    restart_ts: int = 0  # when it begins anew; 0: never, its budget is spent
+    restarts_left: int = 0  # after that one
+
+
+class ChainRestarted(msgspec.Struct, frozen=True, tag="chain_restarted", tag_field="type"):
+    """A symbol's strategy that had failed, or was removed, begins anew: its windows warm up."""
+
+    symbol: str
+    ts: int
+    input: int
+    restarts_left: int
+
+
+class ChainRemoved(msgspec.Struct, frozen=True, tag="chain_removed", tag_field="type"):
+    """A symbol's strategy was too slow and is stopped: its position is guarded by the default exits."""
+
+    symbol: str
+    reason: str
+    ts: int
+    input: int
 
 
 class BurstBlocked(msgspec.Struct, frozen=True, tag="burst_blocked", tag_field="type"):
@@ -273,6 +309,8 @@ Fact = (
     | StateChanged
     | DayStarted
     | ChainFailed
+    | ChainRestarted
+    | ChainRemoved
     | BurstBlocked
     | FeedChanged
     | EntryLooked

@@ -13,6 +13,8 @@ from actors.messages import (
     BrokerChanged,
     BurstBlocked,
     ChainFailed,
+    ChainRemoved,
+    ChainRestarted,
     DayStarted,
     EntryLooked,
     Fact,
@@ -28,7 +30,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected, OrderStatus
-from pipeline.events import Reading
+from pipeline.events import SECOND, Reading
 
 # `ts` is the line's own time in the log; what a fact calls so is venue time, and has a name of its own there.
 _RENAMED = {"ts": "venue_ts", "exit_reason": "reason", "id": "order"}
@@ -135,8 +137,20 @@ def _day(fact: DayStarted) -> Iterator[Line]:
 
 
 def _failed(fact: ChainFailed) -> Iterator[Line]:
-    said = f"the strategy of {fact.symbol} FAILED and trades no more: {fact.error}"
+    in_s = (fact.restart_ts - fact.ts) / SECOND
+    then = f"begins anew in {in_s:g} s ({fact.restarts_left} left)" if fact.restart_ts else "trades no more"
+    said = f"the strategy of {fact.symbol} FAILED and {then}: {fact.error}"
     yield Line("microbot.core", "chain.failed", "ERROR", said, _fields(fact))
+
+
+def _restarted(fact: ChainRestarted) -> Iterator[Line]:
+    said = f"the strategy of {fact.symbol} begins anew"
+    yield Line("microbot.core", "chain.restarted", "WARNING", said, _fields(fact))
+
+
+def _removed(fact: ChainRemoved) -> Iterator[Line]:
+    said = f"the strategy of {fact.symbol} is REMOVED and trades no more: {fact.reason}"
+    yield Line("microbot.core", "chain.removed", "ERROR", said, _fields(fact))
 
 
 def _blocked(fact: BurstBlocked) -> Iterator[Line]:
@@ -181,6 +195,8 @@ _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
     StateChanged: _state,
     DayStarted: _day,
     ChainFailed: _failed,
+    ChainRestarted: _restarted,
+    ChainRemoved: _removed,
     BurstBlocked: _blocked,
     FeedChanged: _feed,
     EntryLooked: _looked,

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from actors.brokers.alpaca.settings import BrokerSettings
 from actors.brokers.simulated import ExecutionSettings
+from actors.chains import ChainSettings
 from actors.core import CoreSettings
 from actors.feeds.websocket import FeedSettings
 from actors.gate import GateSettings
@@ -69,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True):
     execution: ExecutionSettings = ExecutionSettings()
     limits: LimitSettings = LimitSettings()
     orders: OrderSettings = OrderSettings()
+    chains: ChainSettings = ChainSettings()
     admission: AdmissionSettings = AdmissionSettings()
     feed: FeedSettings = FeedSettings()
     gate: GateSettings = GateSettings()
@@ -81,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def core(self) -> CoreSettings:
         """The sections that decisions depend on."""
-        return CoreSettings(self.strategy, self.risk, self.execution, self.limits, self.orders)
+        return CoreSettings(self.strategy, self.risk, self.execution, self.limits, self.orders, self.chains)
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -90,6 +92,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "execution": ExecutionSettings,
     "limits": LimitSettings,
     "orders": OrderSettings,
+    "chains": ChainSettings,
     "admission": AdmissionSettings,
     "feed": FeedSettings,
     "gate": GateSettings,

@@ -54,9 +54,12 @@ def recorded_settings(path: Path) -> SettingsRecorded | None:
 
 def _settings(line: bytes) -> SettingsRecorded | None:
     try:
-        return _SETTINGS.decode(line)
+        found = _SETTINGS.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    # A recording that does not know the section is of a time when a strategy that failed stayed so.
+    found.settings.setdefault("chains", {"restarts": 0})
+    return found
 
 
 def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: None) -> Iterator[list[Input]]:

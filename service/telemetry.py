@@ -13,6 +13,8 @@ from actors.messages import (
     BrokerChanged,
     BurstBlocked,
     ChainFailed,
+    ChainRemoved,
+    ChainRestarted,
     DayStarted,
     EntryLooked,
     Fact,
@@ -43,6 +45,8 @@ _SHOWN = (
     StateChanged,
     DayStarted,
     ChainFailed,
+    ChainRestarted,
+    ChainRemoved,
     BurstBlocked,
     FeedChanged,
     AccountOpened,
@@ -161,10 +165,7 @@ class Telemetry:
             positions=tuple(self._positions()),
             refusals={str(reason): count for reason, count in core.metrics.refusals.items()},
             queues=dict(self.queues),
-            chains={
-                lane.symbol: "RUNNING" if lane.failure is None else f"FAILED: {lane.failure}"
-                for lane in core.lanes.values()
-            },
+            chains={lane.symbol: lane.chain.described for lane in core.lanes.values()},
         )
 
     def _positions(self) -> list[OpenPosition]:

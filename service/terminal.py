@@ -75,11 +75,11 @@ def say(sentence: str) -> None:
 
 
 def say_failures(summary: dict[str, object]) -> None:
-    """Say which symbols' strategies failed, and why."""
+    """Say which symbols' strategies did not run in the end, and why."""
     failed = summary["failed"]
     assert isinstance(failed, dict)
     for symbol, failure in failed.items():
-        say(f"the strategy of {symbol} FAILED and traded no more: {failure}")
+        say(f"the strategy of {symbol} is {failure}")
 
 
 def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) -> None:

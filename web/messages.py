@@ -9,6 +9,8 @@ from actors.messages import (
     BrokerChanged,
     BurstBlocked,
     ChainFailed,
+    ChainRemoved,
+    ChainRestarted,
     Command,
     DayStarted,
     FeedChanged,
@@ -83,7 +85,7 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     positions: tuple[OpenPosition, ...]
     refusals: dict[str, int]  # signals refused, by reason
     queues: dict[str, int]  # depth and drops by name
-    chains: dict[str, str]  # symbol -> "RUNNING" | "FAILED: <error>"
+    chains: dict[str, str]  # symbol -> a `ChainState`, and why: "FAILED: <error>"
 
 
 class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
@@ -128,6 +130,8 @@ ToWeb = (
     | StateChanged
     | DayStarted
     | ChainFailed
+    | ChainRestarted
+    | ChainRemoved
     | BurstBlocked
     | FeedChanged
     | AccountOpened

@@ -12,11 +12,14 @@ from typing import Any
 
 import msgspec
 
+from actors.chains import ChainState
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
     BurstBlocked,
     ChainFailed,
+    ChainRemoved,
+    ChainRestarted,
     DayStarted,
     FeedChanged,
     FeedState,
@@ -62,6 +65,8 @@ class ReadModel:
             StateChanged: self._state_changed,
             DayStarted: self._day_started,
             ChainFailed: self._chain_failed,
+            ChainRestarted: self._chain_restarted,
+            ChainRemoved: self._chain_removed,
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,
             AccountOpened: self._account_opened,
@@ -325,8 +330,20 @@ class ReadModel:
         self._notice("day", message.ts, f"trading day {message.date} begins with {message.equity:,.2f}")
 
     def _chain_failed(self, message: ChainFailed) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} failed: {message.error}")
-        view = self._view(message.symbol)
-        if view is not None:
-            view.chain = f"FAILED: {message.error}"
+        then = "begins anew soon" if message.restart_ts else "trades no more"
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} failed and {then}: {message.error}")
+        state = ChainState.RESTARTING if message.restart_ts else ChainState.FAILED
+        self._set_chain(message.symbol, f"{state}: {message.error}")
+
+    def _chain_restarted(self, message: ChainRestarted) -> None:
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} begins anew")
+        self._set_chain(message.symbol, ChainState.RUNNING)
+
+    def _chain_removed(self, message: ChainRemoved) -> None:
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} was removed: {message.reason}")
+        self._set_chain(message.symbol, f"{ChainState.REMOVED}: {message.reason}")
+
+    def _set_chain(self, symbol: str, chain: str) -> None:
+        if (view := self._view(symbol)) is not None:
+            view.chain = str(chain)
             self._changed.add("metrics")

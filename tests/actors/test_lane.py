@@ -20,7 +20,7 @@ from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings, default_exits, momentum_burst
 from tests.support.market import at, clock, gap, trade
 from tests.support.random_tapes import QUICK, SYMBOLS, tapes
-from tests.support.sessions import PATIENT, Session, encoded, on_demand
+from tests.support.sessions import ONE_CHANCE, PATIENT, Session, encoded, on_demand
 
 
 class Mistake(Exception):
@@ -59,7 +59,7 @@ def test_an_operator_that_raises_stops_its_own_symbol_and_says_so(mistaken: Call
     def entries(ticks: Observable[Trade]) -> Any:
         return on_demand(mistaken(fail_at(1))(ticks))
 
-    session = Session(entries=entries).feed(
+    session = Session(entries=entries, chains=ONE_CHANCE).feed(
         trade(0), trade(1), trade(2, says="LONG"), trade(2, symbol="B", says="LONG")
     )
     assert session.of(ChainFailed) == [ChainFailed("A", "Mistake: a mistake of its author", at(1), 2)]
@@ -67,7 +67,7 @@ def test_an_operator_that_raises_stops_its_own_symbol_and_says_so(mistaken: Call
 
 
 def test_a_stopped_chain_stays_stopped_and_fails_once() -> None:
-    session = Session(entries=lambda ticks: on_demand(pushing(raising)(ticks)))
+    session = Session(entries=lambda ticks: on_demand(pushing(raising)(ticks)), chains=ONE_CHANCE)
     session.feed(trade(0), trade(1), gap(2), trade(3), clock(100))
     assert len(session.of(ChainFailed)) == 1
 
@@ -275,7 +275,7 @@ def test_exits_that_cannot_be_composed_leave_the_position_with_the_default_ones(
 
 
 def test_an_exit_that_says_something_else_stops_its_own_chain_only() -> None:
-    session = Session(exits=with_own(lambda held, market: market.ticks))
+    session = Session(exits=with_own(lambda held, market: market.ticks), chains=ONE_CHANCE)
     session.feed(trade(0, says="LONG"), trade(1), trade(2, 102), trade(3, symbol="B", says="LONG"))
     assert [fact.symbol for fact in session.of(ChainFailed)] == ["A"]
     assert session.exits == ["TP"]

@@ -26,7 +26,7 @@ from tests.support import shared
 from tests.support.decisions import Decisions, decided_by_core, decided_by_model, differences
 from tests.support.market import trade
 from tests.support.random_tapes import QUICK, seeded_tape
-from tests.support.sessions import Session
+from tests.support.sessions import ONE_CHANCE, Session
 from tests.support.streams import Pipe, chain
 
 OPERATORS = ("momentum", "volume_spike", "volatility_guard", "bursts")
@@ -148,7 +148,7 @@ def test_our_own_tapes_know_every_exit(reason: str) -> None:
     ],
 )
 def test_the_window_left_out_stops_the_chain_and_says_what_to_do(first: str, parts: list[Any]) -> None:
-    session = Session(entries=chain(*parts)).feed(trade(0), trade(1))
+    session = Session(entries=chain(*parts), chains=ONE_CHANCE).feed(trade(0), trade(1))
     assert session.of(ChainFailed) == [
         ChainFailed(
             "A",

@@ -19,6 +19,8 @@ from actors.messages import (
     BrokerChanged,
     BurstBlocked,
     ChainFailed,
+    ChainRemoved,
+    ChainRestarted,
     Command,
     DayStarted,
     EntryLooked,
@@ -171,6 +173,8 @@ def test_terminal_and_file_have_levels_of_their_own(tmp_path: Path) -> None:
         (StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "", START, 1), "INFO"),
         (OrderRejected("1", "A", START, "no funds"), "WARNING"),
         (ChainFailed("A", "a typo", START, 1), "ERROR"),
+        (ChainRemoved("A", "too slow", START, 1), "ERROR"),
+        (ChainRestarted("A", START, 1, 2), "WARNING"),
     ],
     ids=repr,
 )
@@ -192,7 +196,9 @@ EVENTS: dict[str, Fact] = {
     "trade.closed": closed("150.48", "0.23", 0.0015),
     "state.changed": StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "lunch", START, 1),
     "day.started": DayStarted("2026-01-05", Decimal(10_000), START, 1),
-    "chain.failed": ChainFailed("A", "a typo", START, 1),
+    "chain.failed": ChainFailed("A", "a typo", START, 1, at(1), 2),
+    "chain.restarted": ChainRestarted("A", START, 1, 2),
+    "chain.removed": ChainRemoved("A", "a tick took 5 s in slow.py:12", START, 1),
     "burst.blocked": BurstBlocked("A", Side.LONG, 3, "NO_VOLUME_SPIKE", START),
     "order.changed": OrderChanged(
         "o1", "A", OrderStatus.FILLED, OrderStatus.SUBMITTED, Decimal(1), START, 4, "venue-1"

@@ -120,6 +120,14 @@ def test_the_effective_settings_and_the_strategy_come_first(name: str, tmp_path:
     assert settings.load(recorded=recorded.settings, environment={}).core == core
 
 
+def test_a_recording_from_before_strategies_were_restarted_replays_without_restarts(tmp_path: Path) -> None:
+    for known, restarts in ({}, 0), ({"chains": {"restarts": 5}}, 5):
+        (tmp_path / "r.jsonl").write_bytes(msgspec.json.encode({"type": "settings", "settings": known}) + b"\n")
+        recorded = tapes.recorded_settings(tmp_path / "r.jsonl")
+        assert recorded is not None
+        assert settings.load(recorded=recorded.settings, environment={}).chains.restarts == restarts
+
+
 @NAMES
 def test_a_session_in_which_nothing_happened_is_a_recording_too(name: str, tmp_path: Path) -> None:
     Recorder(tmp_path / name, CoreSettings(), None).close()

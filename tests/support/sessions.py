@@ -10,6 +10,7 @@ from reactivex import Observable, abc
 
 from actors.actor import Actor
 from actors.brokers.simulated import ExecutionSettings
+from actors.chains import ChainSettings
 from actors.core import Core, CoreSettings, Input
 from actors.limits import LimitSettings
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
@@ -25,6 +26,9 @@ F = TypeVar("F")
 RISK = RiskSettings()
 EXECUTION = ExecutionSettings()
 LIMITS = LimitSettings()
+CHAINS = ChainSettings()
+ONE_CHANCE = ChainSettings(restarts=0)
+"""A chain that fails is not restarted."""
 PATIENT = StrategySettings(profit_target=0.01, stop_loss=0.01, time_stop_seconds=1000, flat_seconds=1000)
 """Exits that leave a position alone unless the price moves by a percent."""
 
@@ -54,6 +58,7 @@ class Session:
         risk: RiskSettings = RISK,
         execution: ExecutionSettings = EXECUTION,
         limits: LimitSettings = LIMITS,
+        chains: ChainSettings = CHAINS,
         broker: Actor | None = None,
         style: OrderSettings | None = None,
         book: str = "paper",
@@ -61,7 +66,7 @@ class Session:
     ) -> None:
         self.facts: list[Fact] = []
         self.core = Core(
-            CoreSettings(strategy, risk, execution, limits),
+            CoreSettings(strategy, risk, execution, limits, chains=chains),
             Strategy("test", entries, exits or default_exits(strategy)),
             self.facts.append,
             broker=broker,
