@@ -14,6 +14,7 @@ from loguru import logger
 from actors.messages import Command
 from mock_exchange.settings import ExchangeSettings
 from service.commands import Effect
+from service.news import NewsPipe
 from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
@@ -107,15 +108,18 @@ class WebProcess:
         self._on_start = on_start  # tells a new process what the old one knew
         self._writer = FrameWriter()
         self._process: asyncio.subprocess.Process | None = None
+        self._news = NewsPipe()
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port)
-        process = await _spawn(
-            *("web", "--settings", msgspec.json.encode(settings).decode()),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        with self._news.opened() as (flag, options):
+            process = await _spawn(
+                *("web", *flag, "--settings", msgspec.json.encode(settings).decode()),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                **options,
+            )
         assert process.stdout is not None
         assert process.stderr is not None
         said: list[str] = []
@@ -125,6 +129,7 @@ class WebProcess:
             code = await process.wait()
         finally:
             self._process = None
+            self._news.close()
             await _end(process)
             await asyncio.wait([hearing], timeout=1)
         if code == 2 and not self.port:
@@ -144,6 +149,10 @@ class WebProcess:
             transport.write(self._writer.frame(message))
         except PipeError:
             self.dropped += 1
+
+    def tell_past_the_loop(self, message: Any) -> None:
+        """Send one message from any thread, also while the loop is stuck; where there is no way, it is dropped."""
+        self._news.tell(message)
 
     @property
     def waiting(self) -> int:

@@ -50,6 +50,11 @@ class Recorder:
         """Take inputs that are about to be fed."""
         self._waiting += inputs
 
+    def take_back(self, count: int) -> None:
+        """Forget the newest inputs, which were not fed after all; they were written since the last flush."""
+        if count:
+            del self._waiting[-count:]
+
     def flush(self) -> None:
         """Write down what waits. A full disk ends the recording, not the trading; `failed` says so."""
         waiting, self._waiting = self._waiting, []

@@ -39,6 +39,7 @@ from service.session import Session
 from service.settings import Settings
 from service.sources import Source, source_of
 from service.telemetry import Telemetry
+from service.watching import Watching
 from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
@@ -113,6 +114,7 @@ class _Bot:
             await self._start_web()
             self._subscribe(stack)
             self._start_broker()
+            self._start_watching(stack)
             for task in (self._drive_clock(), self._drive_telemetry(recorder)):
                 self._start_task(stack, task)
             if self._options.duration_s is not None:
@@ -201,6 +203,7 @@ class _Bot:
             self._telemetry.gather,
             (fact_log.see, self._telemetry.see, self._see),
             brokerage.outbox if brokerage is not None else None,
+            lambda: self._watching.due(),
         )
         logger.bind(
             logger="microbot.service",
@@ -263,6 +266,18 @@ class _Bot:
         self._say(f"dashboard: {url}")
         if self._options.open_browser:
             webbrowser.open(url)
+
+    def _start_watching(self, stack: contextlib.AsyncExitStack) -> None:
+        self._watching = Watching(
+            self._settings.watch,
+            self._session.core,
+            self._venue_now,
+            self._web.tell_past_the_loop,
+            self._session.cut,
+            lambda: self._take(self._watching.due()),
+        )
+        self._watching.start()
+        stack.callback(self._watching.stop)
 
     def _subscribe(self, stack: contextlib.AsyncExitStack) -> None:
         subscription = self._feed.subscribe(self._take, self._on_feed_error, self._on_feed_end)
@@ -347,6 +362,7 @@ class _Bot:
                 self._telemetry.queues |= {
                     f"broker_{name}": count for name, count in self._brokerage.broker.counts.items() if count
                 }
+            self._telemetry.slow = self._watching.slow()
             for message in self._telemetry.messages():
                 self._web.tell(message)
             cost_guard.look()

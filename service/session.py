@@ -54,6 +54,7 @@ class Session:
         gather: Callable[[Sequence[Input]], None],
         readers: Sequence[Callable[[Fact], None]],
         outbox: Outbox | None = None,
+        interject: Callable[[], Sequence[Input]] = tuple,
     ) -> None:
         self.core = core
         self._facts = facts  # where the core's facts land
@@ -62,20 +63,50 @@ class Session:
         self._gather = gather
         self._readers = tuple(readers)
         self._outbox = outbox
+        self._interject = interject
+        self._batch: Sequence[Input] = ()  # the one that runs
+        self._cut: tuple[Sequence[Input], list[Input]] | None = None  # a batch that was cut short, and what it held
 
     def take(self, inputs: Sequence[Input]) -> None:
         """Record inputs, run them to their end, and pass on what they led to."""
         if self._recorder is not None:
             self._recorder.write(inputs)
+        before = self.core.input
+        self._batch = inputs
         try:
             self.core.run(inputs)
         finally:  # also what was stated before a fault is told
-            self._gather(inputs)
+            self._batch = ()
+            cut, self._cut = self._cut, None
+            whole = cut[1] if cut is not None and cut[0] is inputs else inputs
+            done = self.core.input - before
+            self._gather(whole if whole is inputs else whole[:done])
             # A command, which comes alone, may change what is remembered although nothing shows of it: `halt` while a
             # day's halt is on.
-            commanded = len(inputs) == 1 and inputs[0].__class__ is Command
+            commanded = len(whole) == 1 and whole[0].__class__ is Command
             if commanded or self._facts or (self._outbox is not None and self._outbox.effects):
                 self._pass_on(commanded)
+        if whole is not inputs:
+            self._go_on(whole[done:])
+
+    def cut(self) -> None:
+        """End the batch that runs after the input that runs, for `interject` to have its say before the rest of it.
+
+        From any thread; without a batch, nothing happens. The core walks through the batch's own list: when that is
+        empty, it is at its end. So it need not ask, at each tick, whether somebody wants it to stop.
+        """
+        batch = self._batch
+        if isinstance(batch, list):
+            self._cut = batch, batch.copy()
+            batch.clear()
+
+    def _go_on(self, rest: Sequence[Input]) -> None:
+        """Take what somebody interjects, then the rest of a batch that was cut short."""
+        if self._recorder is not None:
+            self._recorder.take_back(len(rest))
+        for inputs in (self._interject(), rest):
+            if inputs:
+                self.take(inputs)
 
     def _pass_on(self, commanded: bool) -> None:
         facts = self._facts.copy()

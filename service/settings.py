@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from actors.brokers.alpaca.settings import BrokerSettings
 from actors.brokers.simulated import ExecutionSettings
+from actors.chain_watch import WatchSettings
 from actors.chains import ChainSettings
 from actors.core import CoreSettings
 from actors.feeds.websocket import FeedSettings
@@ -73,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True):
     chains: ChainSettings = ChainSettings()
     admission: AdmissionSettings = AdmissionSettings()
     feed: FeedSettings = FeedSettings()
+    watch: WatchSettings = WatchSettings()
     gate: GateSettings = GateSettings()
     broker: BrokerSettings = BrokerSettings()
     hours: HoursSettings = HoursSettings()
@@ -95,6 +97,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "chains": ChainSettings,
     "admission": AdmissionSettings,
     "feed": FeedSettings,
+    "watch": WatchSettings,
     "gate": GateSettings,
     "broker": BrokerSettings,
     "hours": HoursSettings,

@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 from actors.core import Core, Input
+from actors.lane import Lane
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -30,7 +31,7 @@ from actors.messages import (
 from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
 from service.recall import Recall
-from web.messages import GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, Tick, TicksSeen
+from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
@@ -72,6 +73,7 @@ class Telemetry:
         max_symbols: int = 64,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
+        self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; whoever watches writes it
         self._core = core
         self._session = session
         self._time_stop = round(time_stop_s * SECOND)
@@ -165,8 +167,12 @@ class Telemetry:
             positions=tuple(self._positions()),
             refusals={str(reason): count for reason, count in core.metrics.refusals.items()},
             queues=dict(self.queues),
-            chains={lane.symbol: lane.chain.described for lane in core.lanes.values()},
+            chains={lane.symbol: self._chain(lane) for lane in core.lanes.values()},
         )
+
+    def _chain(self, lane: Lane) -> str:
+        slow = self.slow.get(lane.symbol) if lane.chain.runs else None
+        return lane.chain.described if slow is None else f"{SLOW}: {slow}"
 
     def _positions(self) -> list[OpenPosition]:
         positions = []

@@ -144,7 +144,7 @@ def why_not_listening(problem: OSError, settings: WebSettings) -> str:
     return f"cannot listen to {where}: {problem.strerror or problem}."
 
 
-async def serve(settings: WebSettings, fd_in: int, fd_out: int) -> int:
+async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | None = None) -> int:
     """Serve the dashboard until the bot has gone or SIGTERM comes; return the exit code."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[int] = loop.create_future()
@@ -172,6 +172,8 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int) -> int:
             end(code)
 
         PipeIn(fd_in, app[HUB], bot_has_gone)
+        if fd_news is not None:
+            PipeIn(fd_news, app[HUB], lambda code: None)  # its end says nothing that the other's does not
         with suppress(NotImplementedError):  # not on Windows
             loop.add_signal_handler(signal.SIGTERM, end, 0)
         sender = app[SENDER]
@@ -193,30 +195,35 @@ def take_stdout() -> int:
     return fd
 
 
-def read_settings(arguments: Sequence[str]) -> WebSettings:
-    """Read the command line: `--settings` is a JSON object of `WebSettings`, the other flags go before it."""
+def read_arguments(arguments: Sequence[str]) -> tuple[WebSettings, int | None]:
+    """Read the command line: `--settings` is a JSON object of `WebSettings`, the other flags go before it.
+
+    The number is the descriptor of the pipe for news that do not wait for the bot's loop, if there is one.
+    """
     parser = argparse.ArgumentParser("python -m web", description="The dashboard's process; the bot starts it.")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8080)")
     parser.add_argument("--settings", default="{}", help="a JSON object of settings")
+    parser.add_argument("--news", type=int, metavar="FD", help="a second pipe, of which the bot's other threads write")
     given = parser.parse_args(arguments)
     try:
         settings = msgspec.json.decode(given.settings, type=dict[str, object])
         flags = {"host": given.host, "port": given.port}
-        return msgspec.convert(settings | {name: flag for name, flag in flags.items() if flag is not None}, WebSettings)
+        told = settings | {name: flag for name, flag in flags.items() if flag is not None}
+        return msgspec.convert(told, WebSettings), given.news
     except msgspec.MsgspecError as problem:
         parser.error(str(problem))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the web process; return its exit code."""
-    settings = read_settings(sys.argv[1:] if arguments is None else arguments)
+    settings, news = read_arguments(sys.argv[1:] if arguments is None else arguments)
     fd_out = take_stdout()
     if not sys.stdin.isatty():
         # Ctrl-C reaches the whole group. The bot then closes its session, and this page is to show it until the end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=_new_loop) as loop_runner:
-        return loop_runner.run(serve(settings, 0, fd_out))
+        return loop_runner.run(serve(settings, 0, fd_out, news))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ from actors.messages import (
 from actors.orders import OrderRejected
 from pipeline.events import Reading, Side
 
+SLOW = "SLOW"
+"""How a chain is shown that runs, but took too long of late; `ChainState` has the others."""
+
 
 class Tick(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A tick with the quote in force after it (null while there is none)."""
@@ -88,6 +91,14 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     chains: dict[str, str]  # symbol -> a `ChainState`, and why: "FAILED: <error>"
 
 
+class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
+    """A symbol's strategy takes too long for a tick, and may be at it still; told past the loop that waits for it."""
+
+    symbol: str
+    reason: str
+    ts: int
+
+
 class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
     """The web process accepts connections on this port; the first frame on its stdout."""
 
@@ -132,6 +143,7 @@ ToWeb = (
     | ChainFailed
     | ChainRestarted
     | ChainRemoved
+    | ChainLate
     | BurstBlocked
     | FeedChanged
     | AccountOpened

@@ -30,7 +30,17 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
-from web.messages import GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, SymbolRecalled, TicksSeen, ToWeb
+from web.messages import (
+    SLOW,
+    ChainLate,
+    GaugesSeen,
+    MetricsSeen,
+    OpenPosition,
+    SessionStarted,
+    SymbolRecalled,
+    TicksSeen,
+    ToWeb,
+)
 from web.shapes import number, plain, signal_data, summary_data, trade_data
 from web.symbol_view import SymbolView
 
@@ -67,6 +77,7 @@ class ReadModel:
             ChainFailed: self._chain_failed,
             ChainRestarted: self._chain_restarted,
             ChainRemoved: self._chain_removed,
+            ChainLate: self._chain_late,
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,
             AccountOpened: self._account_opened,
@@ -342,6 +353,10 @@ class ReadModel:
     def _chain_removed(self, message: ChainRemoved) -> None:
         self._notice("chain", message.ts, f"the strategy of {message.symbol} was removed: {message.reason}")
         self._set_chain(message.symbol, f"{ChainState.REMOVED}: {message.reason}")
+
+    def _chain_late(self, message: ChainLate) -> None:
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} is slow: {message.reason}")
+        self._set_chain(message.symbol, f"{SLOW}: {message.reason}")
 
     def _set_chain(self, symbol: str, chain: str) -> None:
         if (view := self._view(symbol)) is not None:

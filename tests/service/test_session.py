@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from reactivex import operators as ops
 from websockets.asyncio.server import ServerConnection
 
 from actors.brokers.outbox import Outbox
@@ -21,7 +23,19 @@ from actors.core import Core, CoreSettings, Input
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from actors.gate import Batch, Gate
 from actors.journal import MemoryJournal
-from actors.messages import Command, Fact, FeedChanged, FeedState, OrderFilled, PositionClosed, Refusal, SignalRaised
+from actors.messages import (
+    ChainRemoved,
+    Command,
+    DayStarted,
+    Fact,
+    FeedChanged,
+    FeedState,
+    OrderFilled,
+    PositionClosed,
+    Refusal,
+    RemoveChain,
+    SignalRaised,
+)
 from actors.orders import CancelOrder, SubmitOrder
 from actors.risk import RiskSettings
 from mock_exchange.events import Event
@@ -123,6 +137,60 @@ def test_a_command_is_written_down_although_nothing_shows_of_it() -> None:
     assert last.facts == []
     assert last.book is not None
     assert last.book.reason == "for another reason"
+
+
+def slow_at(tick: Trade, session: list[Session], removal: list[Input]) -> Any:
+    """A strategy of which a watch says, at one tick and from another thread, that it is too slow."""
+
+    def look(seen: Trade) -> None:
+        if seen is tick:
+            removal.append(RemoveChain(tick.symbol, tick.ts, "too slow"))
+            watch = threading.Thread(target=session[0].cut)
+            watch.start()
+            watch.join(PATIENCE_S)
+
+    return lambda ticks: on_demand(ticks.pipe(ops.do_action(look)))
+
+
+def test_a_batch_is_cut_short_for_a_removal_and_the_rest_of_it_comes_after(tmp_path: Path) -> None:
+    batch: list[Input] = [trade(n, says="LONG" if n == 4 else None, symbol="AB"[n % 2]) for n in range(6)]
+    facts: list[Fact] = []
+    removal: list[Input] = []
+    made: list[Session] = []
+    strategy = Strategy("test", slow_at(batch[2], made, removal), default_exits(PATIENT))  # type: ignore[arg-type]
+    core = Core(CoreSettings(PATIENT), strategy, facts.append)
+    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(PATIENT), None)
+    witness = Witness()
+
+    def interject() -> list[Input]:
+        due = removal.copy()
+        removal.clear()
+        return due
+
+    made.append(Session(core, facts, witness, recorder, witness.gather, (witness.read,), interject=interject))  # type: ignore[arg-type]
+    whole = batch.copy()
+    made[0].take(batch)
+    recorder.close()
+    told = [event for inputs in witness.of("gathered") for event in inputs]
+    recorded = [event for inputs in tapes.read(tmp_path / "r.jsonl") for event in inputs]
+    assert told == recorded == [*whole[:3], RemoveChain("A", at(2), "too slow"), *whole[3:]]
+    assert [type(fact) for fact in witness.of("read")] == [DayStarted, ChainRemoved]
+    assert core.ticks == 6
+    assert core.positions.open == {}
+    again: list[Fact] = []
+    Core(CoreSettings(PATIENT), Strategy("test", on_demand, default_exits(PATIENT)), again.append).run(recorded)
+    assert again == witness.of("read")
+
+
+def test_a_cut_that_comes_too_late_for_its_batch_costs_no_input() -> None:
+    session, witness = a_session()
+    session.take([trade(0)])
+    session.cut()
+    session._cut = ([trade(0)], [trade(0)])  # the watch had the last batch in its hands when that ended
+    session.take([trade(1), trade(2)])
+    assert witness.of("recorded") == witness.of("gathered") == [[trade(0)], [trade(1), trade(2)]]
+    assert witness.core is not None
+    assert witness.core.ticks == 3
 
 
 def test_no_fact_is_told_twice() -> None:

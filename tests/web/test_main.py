@@ -13,7 +13,7 @@ import pytest
 from actors.messages import Command
 from tests.web.builders import blocked, closed, feed, metrics, session, ticks
 from tests.web.conftest import WebProcess
-from web.__main__ import read_settings, serve
+from web.__main__ import read_arguments, serve
 from web.hub import Hub
 from web.messages import FromWeb, Listening
 from web.pipe import MAX_FRAME, FrameWriter, from_web
@@ -119,16 +119,15 @@ def test_a_host_that_is_not_ours_is_one_sentence_and_exit_two() -> None:
 
 
 def test_settings_come_as_json_and_flags_go_before_them() -> None:
-    assert read_settings([]) == WebSettings()
-    assert read_settings(["--settings", '{"port": 1, "max_clients": 9}', "--port", "2"]) == WebSettings(
-        port=2, max_clients=9
-    )
+    assert read_arguments([]) == (WebSettings(), None)
+    given = ["--settings", '{"port": 1, "max_clients": 9}', "--port", "2", "--news", "7"]
+    assert read_arguments(given) == (WebSettings(port=2, max_clients=9), 7)
 
 
 @pytest.mark.parametrize("given", ['{"prot": 1}', '{"port": -1}', "[]", "{"])
 def test_settings_that_are_none_are_refused(given: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
-        read_settings(["--settings", given])
+        read_arguments(["--settings", given])
 
     assert refused.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
