@@ -97,6 +97,9 @@ class FeedState(StrEnum):
 SHUTDOWN = "shutdown"
 """Who gives the commands with which a session ends: they hold until its end, and are no state to survive it."""
 
+RESTART = "restart"
+"""What a person calls `RestartChain`."""
+
 COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 
 
@@ -138,7 +141,7 @@ class RestartChain(msgspec.Struct, frozen=True, tag="restart_chain", tag_field="
 
     symbol: str
     ts: int = 0
-    source: str = ""  # who asked: "terminal", "dashboard"
+    reason: str = ""
 
 
 class MarketHours(msgspec.Struct, frozen=True, tag="market_hours", tag_field="type"):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from loguru import logger
 
-from actors.messages import Command
+from actors.messages import Command, RestartChain
 from mock_exchange.settings import ExchangeSettings
 from service.commands import Effect
 from service.news import NewsPipe
@@ -49,7 +49,7 @@ class ExchangeProcess:
     def __init__(self, settings: ExchangeSettings, venue_now: Callable[[], int]) -> None:
         self.url = ""  # where it listens; empty as long as it does not
         self.refused = ""  # why it cannot start at all, in its own words
-        self.listening = asyncio.Event()  # also set when it cannot
+        self.listening = asyncio.Event()  # while it does; also set when it cannot
         self._settings = settings
         self._venue_now = venue_now  # ns: where a restarted market goes on, so that its time never runs back
 
@@ -73,6 +73,7 @@ class ExchangeProcess:
             self.listening.set()
             code = await process.wait()
         finally:
+            self.listening.clear()
             await _end(process)
             await asyncio.wait([hearing], timeout=1)
         return f"exit code {code}" + (f": {said[-1]}" if code == 2 and said else "")
@@ -96,7 +97,7 @@ class WebProcess:
     def __init__(
         self,
         settings: WebSettings,
-        on_command: Callable[[Command], Effect],
+        on_command: Callable[[Command | RestartChain], Effect],
         on_start: Callable[[WebProcess], None],
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not

@@ -353,6 +353,17 @@ for _name, _what in {
     _control(_name, _what)
 
 
+@app.command()
+def restart(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Whose strategy.")],
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Begin a symbol's strategy anew that failed, or was removed for being slow."""
+    from service import running
+
+    print(f"restart: {running.send(data_dir, 'restart', '', symbol)}")
+
+
 _Misused: Any = typer.BadParameter.__mro__[2]  # the base of all that is wrong with a command line
 
 

@@ -29,6 +29,17 @@ def standing(core: Core) -> Standing:
     return Standing(core.risk.state, core.risk.state_reason, len(core.positions.open))
 
 
+def restarted(core: Core, symbol: str) -> Effect:
+    """Say what a wish to restart a symbol's strategy will do, before it is carried out."""
+    lane = core.lanes.get(symbol)
+    if lane is None:
+        known = ", ".join(core.lanes)
+        return Effect(False, f"no {symbol or 'such symbol'} is traded here" + (f", only {known}" if known else ""))
+    if lane.chain.runs:
+        return Effect(False, f"the strategy of {symbol} runs already")
+    return Effect(True, f"the strategy of {symbol} begins anew, and warms up")
+
+
 def effect(command: str, before: Standing, after: Standing) -> Effect:
     """Say what a command did, given how the bot stood before and after it.
 

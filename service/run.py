@@ -20,8 +20,10 @@ from loguru import logger
 
 from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
+from actors.feeds.websocket import WebSocketFeed
 from actors.gate import Gate, Trouble
-from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report
+from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain
+from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
@@ -102,7 +104,7 @@ class _Bot:
 
     async def _run(self) -> Outcome:
         async with contextlib.AsyncExitStack() as stack:
-            self._processes = Processes(stack, self._stop, self._random, self._on_given_up)
+            self._processes = Processes(stack, self._stop, self._random, self._settings.supervision, self._on_given_up)
             self._books = Bookkeeping(self._options)
             stack.callback(self._books.close)
             if self._options.rehearse:
@@ -111,10 +113,10 @@ class _Bot:
             recorder = self._start_recorder(stack)
             source = await self._start_feed()
             self._start_core(stack, recorder, source)
+            self._start_watching(stack)
             await self._start_web()
             self._subscribe(stack)
             self._start_broker()
-            self._start_watching(stack)
             for task in (self._drive_clock(), self._drive_telemetry(recorder)):
                 self._start_task(stack, task)
             if self._options.duration_s is not None:
@@ -136,6 +138,8 @@ class _Bot:
             self._settings.feed, options, url, self._environment, self._clock, self._admission, self._random
         )
         self._feed = source.feed
+        if isinstance(source.feed, WebSocketFeed):
+            self._processes.depend("exchange", Dependant("feed", source.feed.hold, source.feed.go_on))
         return source
 
     def _start_recorder(self, stack: contextlib.AsyncExitStack) -> Recorder | None:
@@ -246,18 +250,20 @@ class _Bot:
         calendar = self._settings.hours.wanted(real=self._options.url is None)
         if calendar is not None:
             self._take([market_hours(calendar, time.time_ns())])
-        self._brokerage.broker.start()
+        broker = self._brokerage.broker
+        broker.start()
+        self._processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
 
     async def _start_exchange(self) -> str:
         exchange = ExchangeProcess(self._settings.exchange, self._market_now)
-        await self._processes.start("exchange", exchange)
+        await self._processes.start("exchange", exchange, vital=True)
         if exchange.refused:
             raise UserError(f"the mock exchange cannot start: {exchange.refused}")
         return exchange.url
 
     async def _start_web(self) -> None:
         web = self._web = WebProcess(self._settings.web, self._on_command, self._tell_history)
-        await self._processes.start("web", web)
+        await self._processes.start("web", web, vital=False)
         if web.refused:
             raise UserError(f"the dashboard cannot start: {web.refused}")
         host = self._settings.web.host
@@ -272,7 +278,7 @@ class _Bot:
             self._settings.watch,
             self._session.core,
             self._venue_now,
-            self._web.tell_past_the_loop,
+            lambda late: self._web.tell_past_the_loop(late),
             self._session.cut,
             lambda: self._take(self._watching.due()),
         )
@@ -315,7 +321,9 @@ class _Bot:
             now = max(self._books.last_ts, time.time_ns())
         return now
 
-    def _on_command(self, command: Command) -> commands.Effect:
+    def _on_command(self, command: Command | RestartChain) -> commands.Effect:
+        if isinstance(command, RestartChain):
+            return self._restart_chain(command)
         if command.name not in COMMANDS:
             unknown = f"there is no command {command.name!r}"
             logger.bind(logger="microbot.service", event="command.unknown", name=command.name).warning(unknown)
@@ -328,6 +336,18 @@ class _Bot:
         before = commands.standing(self._session.core)
         self._take([msgspec.structs.replace(command, ts=self._venue_now(), source=command.source or "dashboard")])
         return commands.effect(command.name, before, commands.standing(self._session.core))
+
+    def _restart_chain(self, wish: RestartChain) -> commands.Effect:
+        if self._ended:
+            return commands.Effect(False, "the bot is stopping, and takes no more commands")
+        logger.bind(logger="microbot.service", event="command.taken", command="restart", symbol=wish.symbol).info(
+            f"COMMAND restart {wish.symbol}"
+        )
+        done = commands.restarted(self._session.core, wish.symbol)
+        if done.changed:
+            self._watching.forgive(wish.symbol)
+            self._take([msgspec.structs.replace(wish, ts=self._venue_now())])
+        return done
 
     def _on_reports(self, reports: list[Report]) -> None:
         """Hear the broker, on its thread."""
@@ -406,11 +426,12 @@ class _Bot:
             with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to halt
                 self._loop.call_soon_threadsafe(self._on_command, halt)
 
-    def _on_given_up(self, child: str, reason: str) -> None:
-        if child == "exchange":
-            self._fail(f"the mock exchange could not be kept running ({reason})")
+    def _on_given_up(self, child: ChildSpec, reason: str) -> None:
+        sentence = f"the {child.id} process could not be kept running ({reason})"
+        if child.vital:
+            self._fail(sentence)
         else:
-            self._say(f"the {child} process could not be kept running ({reason}); trading goes on without it")
+            self._say(f"{sentence}; trading goes on without it")
 
     def _fail_core(self, error: BaseException) -> None:
         self._core_failed = True

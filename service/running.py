@@ -19,6 +19,7 @@ from service.errors import UserError
 _FILE = "running.json"
 _LOCK = "running.lock"
 _ANSWER_S = 5.0  # for the bot to answer a command
+_DIED = 502  # the bot, before it answered
 _MOST_BYTES = 10_000  # of an answer
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy is on the way to ourselves
 
@@ -98,24 +99,26 @@ class _Said(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def send(folder: Path, command: str, reason: str) -> str:
-    """Give the running bot a command; return what it did, in words.
+def send(folder: Path, command: str, reason: str, symbol: str = "") -> str:
+    """Give the running bot a command; return what it did, in words. `symbol` is whose strategy it is about, if any.
 
     Raises UserError if there is no bot, or it refuses the command or does not answer.
     """
     bot = find(folder)
     if bot is None:
         raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
+    told = {"command": command, "reason": reason or f"{command} from the terminal"}
     request = urllib.request.Request(  # the address is our own, http://host:port
         f"{bot.dashboard}/api/command",
-        data=msgspec.json.encode({"command": command, "reason": reason or f"{command} from the terminal"}),
+        data=msgspec.json.encode(told | ({"symbol": symbol} if symbol else {})),
         headers={"Content-Type": "application/json"},
     )
     try:
         with _OPENER.open(request, timeout=_ANSWER_S) as response:
             said, known = _said(response), response.status == 200
     except urllib.error.HTTPError as error:
-        raise UserError(f"the bot refused {command}: {_said(error).error or error.reason}") from None
+        refused = f"the bot refused {command}" if error.code != _DIED else command
+        raise UserError(f"{refused}: {_said(error).error or error.reason}") from None
     except (OSError, http.client.HTTPException) as error:
         raise UserError(_silence(bot.dashboard, error)) from None
     if not known:
@@ -137,6 +140,8 @@ def _silence(dashboard: str, error: Exception) -> str:
         return f"nothing is listening at {dashboard}: is the bot running? `microbot run` starts one"
     if isinstance(problem, TimeoutError):
         return f"the bot at {dashboard} does not answer within {_ANSWER_S:g} s: is it stuck, or stopped?"
+    if isinstance(problem, ConnectionError):
+        return f"the dashboard at {dashboard} ended before it answered: the bot may have carried that out"
     if isinstance(problem, http.client.HTTPException):
         return f"the bot at {dashboard} does not answer: something else is listening there"
     return f"the bot at {dashboard} does not answer: {getattr(problem, 'strerror', None) or problem}"

@@ -25,6 +25,7 @@ from actors.gate import GateSettings
 from actors.limits import LimitSettings
 from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
+from actors.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings
@@ -75,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     admission: AdmissionSettings = AdmissionSettings()
     feed: FeedSettings = FeedSettings()
     watch: WatchSettings = WatchSettings()
+    supervision: SupervisionSettings = SupervisionSettings()
     gate: GateSettings = GateSettings()
     broker: BrokerSettings = BrokerSettings()
     hours: HoursSettings = HoursSettings()
@@ -98,6 +100,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "admission": AdmissionSettings,
     "feed": FeedSettings,
     "watch": WatchSettings,
+    "supervision": SupervisionSettings,
     "gate": GateSettings,
     "broker": BrokerSettings,
     "hours": HoursSettings,

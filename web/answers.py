@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from web.messages import Answered
 
 
+class NoAnswer(Exception):
+    """Nobody will answer any more, and why."""
+
+
 class Answers:
     """The commands that are under way, by their tickets: as many as requests wait for one."""
 
@@ -27,6 +31,12 @@ class Answers:
             yield ticket, answer
         finally:
             del self._waiting[ticket]
+
+    def give_up(self, reason: str) -> None:
+        """Tell everybody who waits that no answer will come."""
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(NoAnswer(reason))
 
     def take(self, answered: Answered) -> None:
         """Give an answer to who waits for it, if somebody still does."""

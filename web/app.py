@@ -2,7 +2,8 @@
 
 GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
-GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet
+GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet,
+                                                502 if the bot ended before it said
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from aiohttp.typedefs import Handler
 from aiohttp_sse import sse_response
 from msgspec import Meta
 
-from actors.messages import COMMANDS, Command
+from actors.messages import COMMANDS, RESTART, Command, RestartChain
+from web.answers import NoAnswer
 from web.assets import Assets
 from web.hub import Hub, TooManyClients
 from web.messages import Asked
@@ -47,6 +49,7 @@ class CommandRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     command: str
     reason: Annotated[str, Meta(max_length=200)] = ""
+    symbol: Annotated[str, Meta(max_length=64)] = ""  # whose strategy `restart` is about
 
 
 def make_app(
@@ -175,23 +178,31 @@ async def _command(request: web.Request) -> web.Response:
         wish = msgspec.json.decode(await request.read(), type=CommandRequest)
     except msgspec.MsgspecError as problem:
         return _refused(400, f"That is not a command: {problem}.")
-    if wish.command not in COMMANDS:
-        return _refused(400, f"Unknown command {wish.command[:40]!r}: it is one of {', '.join(COMMANDS)}.")
+    if wish.command not in (*COMMANDS, RESTART):
+        return _refused(400, f"Unknown command {wish.command[:40]!r}: it is one of {', '.join((*COMMANDS, RESTART))}.")
     if not wish.reason.isprintable():
         return _refused(400, "The reason must be one line of printable text.")
     hub = request.app[HUB]
     # The bot stamps the time when it takes the command in; nothing here knows venue time well enough.
-    command = Command(wish.command, 0, "dashboard", wish.reason)
+    command = _command_of(wish)
     with hub.answers.awaited() as (ticket, answer):
         if not hub.model.running or not request.app[SEND_COMMAND](Asked(ticket, command)):
             return _refused(503, "The bot takes no commands at present.")
         try:
             async with asyncio.timeout(request.app[SETTINGS].answer_timeout_s):
                 answered = await answer
+        except NoAnswer as why:
+            return _refused(502, f"{why} before it answered: it may have carried that out.")
         except TimeoutError:
             said = "sent, but the bot has not answered yet: it may still carry it out"
             return _json({"command": wish.command, "changed": None, "answer": said}, 202)
     return _json({"command": wish.command, "changed": answered.changed, "answer": answered.sentence})
+
+
+def _command_of(wish: CommandRequest) -> Command | RestartChain:
+    if wish.command == RESTART:
+        return RestartChain(wish.symbol, 0, wish.reason)
+    return Command(wish.command, 0, "dashboard", wish.reason)
 
 
 def _refused(status: int, sentence: str) -> web.Response:

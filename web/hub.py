@@ -140,6 +140,7 @@ class Hub:
     def bot_stopped(self, reason: str) -> None:
         """Tell everybody that the bot has gone."""
         self.model.bot_stopped(reason)
+        self.answers.give_up(reason)
         self._changed.set()
 
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

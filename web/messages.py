@@ -16,6 +16,7 @@ from actors.messages import (
     FeedChanged,
     PositionClosed,
     PositionOpened,
+    RestartChain,
     SignalRaised,
     StateChanged,
     TradingState,
@@ -109,7 +110,7 @@ class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
     """A user gives a command; the bot answers it under its ticket."""
 
     ticket: int
-    command: Command
+    command: Command | RestartChain
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from actors.feeds.backoff import BackOff
 from actors.feeds.feed import Feed, FeedFailed
+from actors.feeds.pause import Pause
 from actors.feeds.stale import StaleWatch
 from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
@@ -67,9 +68,21 @@ class WebSocketFeed(Feed):
         wanted = tuple(symbols)
         self._new_dialect = dialect or (lambda: SimpleDialect(wanted))
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
+        self._pause = Pause(self._back_off)
+        self._connection_now: FrameConnection | None = None
         self._had_data = False  # ever: what comes after a lost connection is a gap only then
         self._gap = False
         self._fault: Exception | None = None
+
+    def hold(self, reason: str) -> None:
+        """Hang up, and connect no more until `go_on`: who is called is away."""
+        self._pause.hold(reason)
+        if self._connection_now is not None:
+            self._connection_now.transport.abort()
+
+    def go_on(self) -> None:
+        """Connect at once: who is called is there again."""
+        self._pause.go_on()
 
     async def _run(self) -> None:
         self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.name)])
@@ -78,12 +91,12 @@ class WebSocketFeed(Feed):
             if self._fault is not None:
                 raise self._fault  # of whoever takes our events: it is no connection's, and no reconnect mends it
             self._gap = self._had_data
-            self._change(FeedState.DOWN, reason)
+            self._change(FeedState.DOWN, self._pause.held or reason)
             delay = self._back_off.next()
             _log.bind(event="feed.reconnecting", delay_s=round(delay, 3), failures=self._back_off.failures).info(
                 f"next try in {delay:.1f} s"
             )
-            await asyncio.sleep(delay)
+            await self._pause.wait(delay)
             self._change(FeedState.CONNECTING)
 
     async def _connection(self) -> str:
@@ -137,6 +150,7 @@ class WebSocketFeed(Feed):
             await connection.wait_closed()
         finally:
             watch.stop()
+            self._connection_now = None
             self._fault = connection.fault
         if self._verdict.failed:
             raise FeedFailed(f"{self.name}: {self._verdict.failed}")
@@ -161,7 +175,8 @@ class WebSocketFeed(Feed):
             self._answering = asyncio.get_running_loop().create_task(self._answer(turn.send))
         if turn.lost or turn.failed:
             self._verdict = turn
-            self._connection_now.transport.abort()
+            if self._connection_now is not None:
+                self._connection_now.transport.abort()
         if turn.unread:
             self._refusals.unread(turn.unread)
         for said in turn.said:
@@ -181,7 +196,8 @@ class WebSocketFeed(Feed):
     async def _answer(self, messages: Iterable[str]) -> None:
         with contextlib.suppress(ConnectionClosed):  # whoever waits for the connection's end hears of it
             for message in messages:
-                await self._connection_now.send(message)
+                if self._connection_now is not None:
+                    await self._connection_now.send(message)
 
 
 def _without_secrets(url: str) -> str:

@@ -273,7 +273,7 @@ def test_a_chain_that_ended_begins_anew_on_request_with_its_whole_budget(end: An
     session = Session(entries=raising_while(lambda tick: tick.ts < at(20)), chains=THREE)
     session.feed(*(trade(n / 10) for n in range(150)), end)
     assert state(session) in (ChainState.FAILED, ChainState.REMOVED)
-    session.feed(RestartChain("A", at(21), "terminal"), trade(22, says="LONG"))
+    session.feed(RestartChain("A", at(21), "it is mended"), trade(22, says="LONG"))
     assert (state(session), session.verdicts) == (ChainState.RUNNING, [None])
     assert session.of(ChainRestarted)[-1] == ChainRestarted("A", at(21), session.of(ChainRestarted)[-1].input, 3)
 

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from actors.feeds.backoff import BackOff
-from actors.supervisor import ChildSpec, Supervisor
+from actors.supervisor import ChildSpec, Dependant, Supervisor
 from tests.support.live import PATIENCE_S, events_logged
 
 
@@ -38,8 +38,8 @@ class Child:
         self.now += self._took_s
         return f"end {self.runs}"
 
-    def on_given_up(self, name: str, reason: str) -> None:
-        self.given_up.append((name, reason))
+    def on_given_up(self, spec: ChildSpec, reason: str) -> None:
+        self.given_up.append((spec.id, reason))
         self.over.set()
 
     def supervisor(self, spec: Callable[[Child], ChildSpec]) -> Supervisor:
@@ -161,3 +161,79 @@ def test_a_child_that_raises_is_restarted_like_one_that_ends() -> None:
     child = Raising(ends=0)
     supervisor = run(child, within(5, 60.0))
     assert supervisor.restarted == 2
+
+
+# ------------------------------------------------------------------------------------------------- rest for one
+
+
+class Family:
+    """A child that a test ends and lets be ready, with two edges that depend on it; `heard` is what happened."""
+
+    def __init__(self, ends: int, restarts: int = 5) -> None:
+        self.heard: list[str] = []
+        self.child = Child(ends)
+        self.ready = asyncio.Event()
+        spec = ChildSpec("exchange", self._run, restarts, 1000.0, ready=self._await_ready)
+        self.supervisor = Supervisor(
+            spec, BackOff(0.0001, 0.001, Random(1)), lambda: 0.0, lambda spec, reason: self.child.over.set()
+        )
+        for name in ("feed", "broker"):
+            self.supervisor.depend(Dependant(name, self._stopping(name), self._starting(name)))
+
+    async def _run(self) -> str:
+        self.heard.append("run")
+        return await self.child.run()
+
+    async def _await_ready(self) -> None:
+        await self.ready.wait()
+        self.heard.append("ready")
+
+    def _stopping(self, name: str) -> Callable[[str], None]:
+        return lambda reason: self.heard.append(f"stop {name}: {reason}")
+
+    def _starting(self, name: str) -> Callable[[], None]:
+        return lambda: self.heard.append(f"start {name}")
+
+    def until(self, true: Callable[[], bool]) -> list[str]:
+        async def scenario() -> None:
+            self.supervisor.start()
+            async with asyncio.timeout(PATIENCE_S):
+                while not true():  # noqa: ASYNC110  # nobody tells
+                    await asyncio.sleep(0.001)
+            await self.supervisor.stop()
+
+        asyncio.run(scenario())
+        return self.heard
+
+
+def test_what_depends_on_a_child_ends_with_it_in_reverse_order_and_begins_anew_in_order_when_it_is_ready() -> None:
+    family = Family(ends=1)
+    family.ready.set()
+    assert family.until(lambda: "start broker" in family.heard) == [
+        "run",
+        "stop broker: the exchange ended: end 1",
+        "stop feed: the exchange ended: end 1",
+        "run",
+        "ready",
+        "start feed",
+        "start broker",
+    ]
+
+
+def test_what_depends_on_a_child_waits_until_that_is_ready() -> None:
+    family = Family(ends=1)
+    heard = family.until(family.child.stays.is_set)
+    assert not [word for word in heard if word.startswith("start")]
+
+
+def test_a_child_that_ends_before_it_is_ready_starts_nobody() -> None:
+    family = Family(ends=3)
+    heard = family.until(family.child.stays.is_set)
+    assert heard.count("run") == 4
+    assert not [word for word in heard if word.startswith("start")]
+
+
+def test_what_depends_on_a_child_that_is_given_up_is_stopped_and_not_started() -> None:
+    family = Family(ends=9, restarts=1)
+    heard = family.until(family.child.over.is_set)
+    assert heard[-2:] == ["stop broker: the exchange ended: end 2", "stop feed: the exchange ended: end 2"]

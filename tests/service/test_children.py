@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from actors.messages import Command, DayStarted, TradingState
+from actors.messages import Command, DayStarted, RestartChain, TradingState
 from mock_exchange.settings import ExchangeSettings
 from pipeline.events import SECOND
 from service import children
@@ -80,14 +80,14 @@ class Web:
     """A web process as the bot holds it, and what came from it."""
 
     def __init__(self, settings: WebSettings) -> None:
-        self.commands: list[Command] = []
+        self.commands: list[Command | RestartChain] = []
         self.starts = 0
         self.process = WebProcess(settings, self._on_command, self._on_start)
         self.news = asyncio.Event()
 
-    def _on_command(self, command: Command) -> Effect:
+    def _on_command(self, command: Command | RestartChain) -> Effect:
         self.commands.append(command)
-        return Effect(True, f"{command.name} it is")
+        return Effect(True, f"{getattr(command, 'name', 'restart')} it is")
 
     def _on_start(self, process: WebProcess) -> None:
         assert process is self.process

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages import Command
+from actors.messages import Command, RemoveChain
 from actors.risk import RiskSettings
-from service.commands import Effect, effect, standing
+from service.commands import Effect, effect, restarted, standing
 from tests.support.market import at, trade
 from tests.support.sessions import Session
 
@@ -60,3 +60,13 @@ def test_no_command_lifts_the_halt_of_the_loss_limit(command: str, sentence: str
     session = Session(risk=RiskSettings(daily_loss_limit=-0.0001))
     session.feed(trade(0, says="LONG"), trade(1, 90.0))
     assert done(session, command) == (False, sentence)
+
+
+def test_a_wish_to_restart_a_strategy_is_answered_with_what_becomes_of_it() -> None:
+    session = Session().feed(trade(0), trade(0, symbol="B"), RemoveChain("B", at(1), "too slow"))
+    answers = [restarted(session.core, symbol) for symbol in ("A", "B", "C")]
+    assert answers == [
+        (False, "the strategy of A runs already"),
+        (True, "the strategy of B begins anew, and warms up"),
+        (False, "no C is traded here, only A, B"),
+    ]

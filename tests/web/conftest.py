@@ -97,6 +97,7 @@ class WebProcess:
         """Wait for a command, and answer it."""
         message = self.next_message()
         assert isinstance(message, Asked)
+        assert isinstance(message.command, Command)
         self.tell(Answered(message.ticket, True, answer))
         return message.command
 

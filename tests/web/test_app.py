@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, web
 from yarl import URL
 
-from actors.messages import Command
+from actors.messages import Command, RestartChain
 from tests.web.builders import closed, feed, metrics, opened, session, signal, ticks
 from web.app import HUB, make_app
 from web.assets import Asset, Assets
@@ -33,7 +33,7 @@ class Dashboard(msgspec.Struct):
     url: URL
     hub: Hub
     client: ClientSession
-    commands: list[Command]
+    commands: list[Command | RestartChain]
     taking: bool = True
     answering: bool = True
     asked: asyncio.Queue[Asked] = msgspec.field(default_factory=asyncio.Queue)
@@ -60,7 +60,7 @@ class Dashboard(msgspec.Struct):
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
-    commands: list[Command] = []
+    commands: list[Command | RestartChain] = []
     dashboard: Dashboard
 
     def send(asked: Asked) -> bool:
@@ -68,7 +68,9 @@ async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
             commands.append(asked.command)
             dashboard.asked.put_nowait(asked)
             if dashboard.answering:
-                dashboard.hub.tell(Answered(asked.ticket, asked.command.name != "pause", "trading is as it is"))
+                dashboard.hub.tell(
+                    Answered(asked.ticket, getattr(asked.command, "name", "") != "pause", "trading is as it is")
+                )
         return dashboard.taking
 
     app = make_app(WebSettings(**settings), ASSETS, send, asyncio.get_running_loop().time)
@@ -260,14 +262,38 @@ def test_a_command_that_the_bot_does_not_answer_in_time_may_have_been_carried_ou
     run(scenario, answer_timeout_s=0.01)
 
 
+def test_whoever_waits_when_the_bot_dies_is_answered_at_once() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.answering = False
+        names = ("pause", "halt")
+        asking = [asyncio.create_task(dashboard.post(msgspec.json.encode({"command": name}))) for name in names]
+        for _ in names:
+            await dashboard.asked.get()
+        dashboard.hub.bot_stopped("the bot stopped")
+        sentence = "the bot stopped before it answered: it may have carried that out."
+        assert [await task for task in asking] == [(502, {"error": sentence})] * 2
+
+    run(scenario, answer_timeout_s=10_000.0)
+
+
+def test_a_wish_to_restart_a_strategy_names_its_symbol() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, _ = await dashboard.post(b'{"command":"restart","symbol":"AAPL","reason":"mended"}')
+        assert (status, dashboard.commands) == (200, [RestartChain("AAPL", 0, "mended")])
+
+    run(scenario)
+
+
 def test_answers_go_to_who_asked_in_whatever_order_they_come() -> None:
     async def scenario(dashboard: Dashboard) -> None:
         dashboard.answering = False
         names = ("pause", "resume")
         asking = [asyncio.create_task(dashboard.post(msgspec.json.encode({"command": name}))) for name in names]
         for asked in reversed([await dashboard.asked.get() for _ in names]):
-            dashboard.hub.tell(Answered(asked.ticket, True, f"this was {asked.command.name}"))
-        assert [(await task)[1]["answer"] for task in asking] == ["this was pause", "this was resume"]
+            dashboard.hub.tell(Answered(asked.ticket, True, f"this was {asked.command}"))
+        assert [(await task)[1]["answer"] for task in asking] == [
+            f"this was {Command(name, 0, 'dashboard')}" for name in names
+        ]
 
     run(scenario)
 

@@ -184,6 +184,19 @@ class AlpacaBroker:
         except RuntimeError:  # the loop was closed a moment ago
             raise OSError("the broker's thread is not running") from None
 
+    def hold(self, reason: str) -> None:
+        """Connect the trading stream no more until `go_on`: the venue is away, as whoever started it knows."""
+        self._on_loop(lambda: self._stream.hold(reason))
+
+    def go_on(self) -> None:
+        """Connect the trading stream at once: the venue is there again."""
+        self._on_loop(self._stream.go_on)
+
+    def _on_loop(self, what: Callable[[], None]) -> None:
+        if self._thread is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: there is no stream any more
+                self._loop.call_soon_threadsafe(what)
+
     def stop(self, timeout_s: float) -> bool:
         """Let running requests end, for most of that time, and end the thread; False if that took too long."""
         self._closed = True

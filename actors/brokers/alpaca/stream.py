@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from actors.brokers.alpaca import words
 from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
 from actors.feeds.backoff import BackOff
+from actors.feeds.pause import Pause
 
 MOST_BYTES = 1 << 20
 """Of a frame; a larger one closes the connection (1009)."""
@@ -76,6 +77,7 @@ class TradingStream:
         self._counts = counts
         self._listener = listener
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
+        self._pause = Pause(self._back_off)
         self._connection: ClientConnection | None = None
         self._listening_since: float | None = None
         self._dropped = ""  # why the owner wants another connection
@@ -86,18 +88,27 @@ class TradingStream:
             self._dropped = reason
             self._connection.transport.abort()
 
+    def hold(self, reason: str) -> None:
+        """Hang up, and connect no more until `go_on`: who is called is away."""
+        self._pause.hold(reason)
+        self.drop(reason)
+
+    def go_on(self) -> None:
+        """Connect at once: who is called is there again."""
+        self._pause.go_on()
+
     async def run(self) -> NoReturn:
         """Connect and listen, for ever."""
         while True:
             try:
                 await self._connect()
             except Lost as lost:
-                reason, refused = self._dropped or lost.reason, lost.refused
+                reason, refused = self._pause.held or self._dropped or lost.reason, lost.refused
             since, self._listening_since = self._listening_since, None
             if since is not None and asyncio.get_running_loop().time() - since >= self._settings.stale_s:
                 self._back_off.reset()
             self._listener.lost(reason)
-            await asyncio.sleep(self._settings.refused_delay_s if refused else self._back_off.next())
+            await self._pause.wait(self._settings.refused_delay_s if refused else self._back_off.next())
             self._counts["reconnects"] += 1
 
     async def _connect(self) -> NoReturn:
