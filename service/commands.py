@@ -33,7 +33,7 @@ def restarted(core: Core, symbol: str) -> Effect:
     """Say what a wish to restart a symbol's strategy will do, before it is carried out."""
     lane = core.lanes.get(symbol)
     if lane is None:
-        known = ", ".join(core.lanes)
+        known = ", ".join(sorted(core.lanes))
         return Effect(False, f"no {symbol or 'such symbol'} is traded here" + (f", only {known}" if known else ""))
     if lane.chain.runs:
         return Effect(False, f"the strategy of {symbol} runs already")

@@ -676,3 +676,25 @@ def test_a_venue_on_this_machine_is_reached_past_every_proxy(monkeypatch: pytest
             assert listener.heard.ids == [1]
 
     asyncio.run(scenario())
+
+
+# -------------------------------------------------------------------------------------------------------------- holding
+
+
+def test_a_feed_that_is_held_hangs_up_and_calls_nobody_until_it_may_go_on_and_then_at_once() -> None:
+    async def scenario() -> None:
+        patient = FeedSettings(first_delay_s=10_000.0, most_delay_s=10_000.0)
+        async with (
+            a_venue(says(print_of(1)), says(print_of(2))) as venue,
+            listening_to(venue.url, settings=patient) as it,
+        ):
+            await it.heard.until(lambda: it.heard.ids == [1])
+            it.feed.hold("the exchange ended")
+            await it.heard.until(lambda: it.heard.states[-1] is FeedState.DOWN)
+            assert it.heard.of(FeedChanged)[-1].reason == "the exchange ended"
+            assert venue.asked == 1
+            it.feed.go_on()
+            await it.heard.until(lambda: it.heard.ids == [1, 2])
+            assert [gap.reason for gap in it.heard.of(Gap)] == ["reconnected"]
+
+    asyncio.run(scenario())

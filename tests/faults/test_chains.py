@@ -1,0 +1,190 @@
+"""A strategy that raises or dawdles: it costs its own symbol, is seen, and the others go on as if nothing had been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.chains import ChainSettings, ChainState
+from actors.core import Core
+from actors.messages import ChainFailed, ChainRemoved, ChainRestarted, Fact, PositionClosed, SignalRaised
+from mock_exchange.events import Trade as Print
+from mock_exchange.market import tape
+from pipeline import operators as op
+from pipeline.events import Trade
+from pipeline.operators.lift import Step
+from pipeline.strategy import momentum_burst
+from service import settings, strategies, tapes
+from tests.support.bots import Log
+from tests.support.live import Bot, microbot
+from tests.support.market import START
+from tests.support.random_tapes import QUICK
+from tests.support.sessions import Session
+
+SICK = '''
+"""The default strategy in a hurry, and the same with an operator that raises on every tick of AAPL."""
+
+from reactivex import operators as ops
+
+from pipeline.strategy import Strategy, StrategySettings, default_exits, momentum_burst
+
+SETTINGS = StrategySettings(window_size=5, entry_threshold=0.0001, volume_spike_multiplier=0.5,
+                            volatility_guard_threshold=0.0001)
+
+
+def raising(tick):
+    if tick.symbol == "AAPL":
+        raise ValueError("my bug")
+    return tick
+
+
+def mistaken(ticks):
+    return momentum_burst(SETTINGS).entries(ticks.pipe(ops.map(raising)))
+
+
+sick = Strategy("sick", mistaken, default_exits(SETTINGS))
+healthy = momentum_burst(SETTINGS)
+'''
+
+SLOW = '''
+"""The default strategy in a hurry; at AAPL's ticks it waits for a file."""
+
+import time
+from pathlib import Path
+
+from reactivex import operators as ops
+
+from pipeline.strategy import Strategy, StrategySettings, default_exits, momentum_burst
+
+SETTINGS = StrategySettings(window_size=5, entry_threshold=0.0001, volume_spike_multiplier=0.5,
+                            volatility_guard_threshold=0.0001)
+LEAVE = Path(__file__).with_name("leave")
+
+
+def waiting(tick):
+    while tick.symbol == "AAPL" and not LEAVE.exists():
+        time.sleep(0.01)  # here
+    return tick
+
+
+def dawdling(ticks):
+    return momentum_burst(SETTINGS).entries(ticks.pipe(ops.map(waiting)))
+
+
+slow = Strategy("slow", dawdling, default_exits(SETTINGS))
+'''
+
+FAST = ("--speed", 50, "--seed", 7, "--symbols", "AAPL,MSFT", "--set", "risk.daily_loss_limit=-0.9")
+
+
+def of_msft(facts: list[Fact]) -> list[Any]:
+    """Return what was decided for MSFT; equity is everybody's, and input numbers count removals, too."""
+    decided = [fact for fact in facts if isinstance(fact, SignalRaised | PositionClosed)]
+    plain = [msgspec.to_builtins(fact) for fact in decided]
+    mine = [fact for fact in plain if "MSFT" in (fact.get("symbol"), fact.get("signal", {}).get("symbol"))]
+    return [{name: value for name, value in fact.items() if name != "equity"} for fact in mine]
+
+
+def replayed(path: Path, strategy: str) -> list[Fact]:
+    """Decide on a recording again, with another strategy."""
+    recorded = tapes.recorded_settings(path)
+    assert recorded is not None
+    effective = settings.load(environment={}, recorded=recorded.settings)
+    facts: list[Fact] = []
+    core = Core(effective.core, strategies.load(strategy, effective.strategy), facts.append)
+    for batch in tapes.read(path):
+        core.run(batch)
+    core.finish()
+    return facts
+
+
+# ------------------------------------------------------------------------------------------------ an operator raises
+
+
+def test_an_operator_that_raises_on_every_tick_leaves_the_other_symbols_ticks_and_decisions_as_they_are() -> None:
+    """On an hour of the mock market, in the core itself."""
+    prints = (event for event in tape(["AAPL", "MSFT"], 7, START, 3_600) if isinstance(event, Print))
+    ticks = [Trade(event.symbol, event.ts, event.price, event.size, event.bid, event.ask) for event in prints]
+
+    def chain(sick: str | None) -> Any:
+        def raising(tick: Trade) -> Trade:
+            if tick.symbol == sick:
+                raise ValueError("my bug")
+            return tick
+
+        step = op.lift(lambda emit, scheduler: Step(lambda tick: emit(raising(tick))))
+        return lambda ticks: momentum_burst(QUICK).entries(step(ticks))
+
+    heard: dict[str | None, Session] = {
+        sick: Session(entries=chain(sick), strategy=QUICK, chains=ChainSettings()).feed(*ticks)
+        for sick in ("AAPL", None)
+    }
+    sick, healthy = heard["AAPL"], heard[None]
+    assert len(of_msft(healthy.facts)) > 20
+    assert of_msft(sick.facts) == of_msft(healthy.facts)
+    assert sick.core.ticks == healthy.core.ticks == len(ticks)
+    frames = [session.core.lanes["MSFT"].clock.ready for session in heard.values()]
+    assert frames[0] == frames[1] > 1000
+    assert (len(sick.of(ChainFailed)), len(sick.of(ChainRestarted))) == (4, 3)
+    assert sick.core.lanes["AAPL"].chain.state is ChainState.FAILED
+
+
+def test_a_bot_restarts_a_strategy_that_raises_within_its_budget_shows_it_failed_and_trades_the_others(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.py").write_text(SICK)
+    with Bot(tmp_path, *FAST, "--strategy", "mine.py:sick", "--record", "r.jsonl") as bot:
+        state = bot.until(lambda state: state["symbols"]["AAPL"]["chain"].startswith("FAILED"))
+        assert state["symbols"]["AAPL"]["chain"] == "FAILED: ValueError: my bug"
+        assert state["chains"]["MSFT"] == "RUNNING"
+        ticks = state["symbols"]["AAPL"]["seen"]
+        bot.until(lambda state: state["symbols"]["AAPL"]["seen"] > ticks + 50 and len(state["trades"]) > 3)
+        log = Log(bot)
+        assert [line["restarts_left"] for line in log.of("chain.failed", symbol="AAPL")] == [2, 1, 0, 0]
+        assert len(log.of("chain.restarted")) == 3
+        assert bot.command("restart", "AAPL").stdout == "restart: the strategy of AAPL begins anew, and warms up\n"
+        bot.until(lambda _: len(log.of("chain.failed")) == 8)
+        refused = bot.command("restart", "TSLA")
+        assert (refused.returncode, refused.stdout) == (0, "restart: no TSLA is traded here, only AAPL, MSFT\n")
+        summary = bot.stop()
+    assert summary["failed"] == {"AAPL": "FAILED: ValueError: my bug"}
+    assert any("AAPL is FAILED: ValueError: my bug" in line for line in bot.said)
+    sick, healthy = (replayed(tmp_path / "r.jsonl", str(tmp_path / f"mine.py:{name}")) for name in ("sick", "healthy"))
+    assert of_msft(sick) == of_msft(healthy)
+    assert len(of_msft(sick)) > 3
+    assert len([fact for fact in sick if isinstance(fact, ChainFailed)]) == 8
+
+
+# ------------------------------------------------------------------------------------------------ an operator dawdles
+
+
+def test_an_operator_that_dawdles_is_named_while_it_does_and_removed_and_the_others_go_on(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW)
+    here = [line.endswith("# here") for line in SLOW.splitlines()].index(True) + 1
+    place, before = f"mine.py:{here}", f"mine.py:{here - 1}"  # the file that it waits for is looked for in between
+    options = (*FAST, "--strategy", "mine.py:slow", "--set", "watch.budget_ms=100", "--set", "watch.gross_ms=300")
+    with Bot(tmp_path, *options, "--record", "r.jsonl") as bot:
+        stuck = bot.until(lambda state: "it is removed as soon as it returns" in state["symbols"]["AAPL"]["chain"])
+        assert stuck["symbols"]["AAPL"]["chain"].startswith("SLOW: a tick took more than 300 ms, in mine.py:")
+        slow = Log(bot).of("chain.slow")
+        assert [(line["symbol"], line["level"]) for line in slow] == [("AAPL", "WARNING"), ("AAPL", "ERROR")]
+        assert {line["place"] for line in slow} <= {place, before}
+        assert bot.state["now"] == stuck["now"]  # the loop is still stuck: nothing else was heard of
+        (tmp_path / "leave").touch()
+        state = bot.until(lambda state: state["symbols"]["AAPL"]["chain"].startswith("REMOVED"))
+        bot.until(
+            lambda later: (
+                later["symbols"]["MSFT"]["seen"] > state["symbols"]["MSFT"]["seen"] + 50 and len(later["trades"]) > 1
+            )
+        )
+        assert len(Log(bot).of("chain.removed", symbol="AAPL")) == 1
+        summary = bot.stop()
+    assert summary["failed"]["AAPL"].startswith("REMOVED: a tick took more than 300 ms, in mine.py:")
+    again = microbot("replay", "r.jsonl", "--json", cwd=tmp_path)
+    assert msgspec.json.decode(again.stdout) == summary
+    facts = replayed(tmp_path / "r.jsonl", str(tmp_path / "mine.py:slow"))
+    (removed,) = [fact for fact in facts if isinstance(fact, ChainRemoved)]
+    aapl = [fact for fact in facts if isinstance(fact, SignalRaised) and fact.signal.symbol == "AAPL"]
+    assert [fact for fact in aapl if fact.input > removed.input] == []
