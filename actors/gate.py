@@ -76,6 +76,8 @@ class Gate:
         self.halted = ""  # why entries are refused; empty while they are not
         self.durable = 0  # input number up to which the journal is durable
         self.refused = 0  # entries that were not let out
+        self.limit = settings.queue_batches
+        self.overflowed = 0  # batches that found the queue full
         self._journal = journal
         self._broker = broker
         self._on_trouble = on_trouble
@@ -104,6 +106,7 @@ class Gate:
         try:
             self._queue.put_nowait(batch)
         except queue.Full:
+            self.overflowed += 1
             self._spilled.extend(e for e in batch.effects if not _is_entry(e))
             self._halt("overflow", f"more than {self._settings.queue_batches} inputs wait for the journal")
 

@@ -79,6 +79,11 @@ class InputClock:
             raise TooManyTimers(MAX_TIMERS)
 
     @property
+    def waiting(self) -> int:
+        """Timers that are kept, cancelled ones among them."""
+        return len(self._heap)
+
+    @property
     def earliest(self) -> int:
         """When the next of the timers that still wait is due; NEVER without one."""
         heap = self._heap

@@ -19,7 +19,7 @@ from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
 
-_MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
+MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
 async def _spawn(*arguments: str, **options: Any) -> asyncio.subprocess.Process:
@@ -143,7 +143,7 @@ class WebProcess:
         if self._process is None or self._process.stdin is None:
             return
         transport = self._process.stdin.transport
-        if transport.is_closing() or transport.get_write_buffer_size() > _MAX_WAITING:
+        if transport.is_closing() or transport.get_write_buffer_size() > MAX_WAITING:
             self.dropped += 1
             return
         try:
@@ -153,7 +153,8 @@ class WebProcess:
 
     def tell_past_the_loop(self, message: Any) -> None:
         """Send one message from any thread, also while the loop is stuck; where there is no way, it is dropped."""
-        self._news.tell(message)
+        if not self._news.tell(message):
+            self.dropped += 1
 
     @property
     def waiting(self) -> int:

@@ -42,11 +42,13 @@ class NewsPipe:
         with self._lock:
             self._fd = writer
 
-    def tell(self, message: Any) -> None:
-        """Write a message."""
+    def tell(self, message: Any) -> bool:
+        """Write a message; False if it had to be dropped."""
         with self._lock, contextlib.suppress(OSError, PipeError):
             if self._fd >= 0:
                 os.write(self._fd, self._writer.frame(message))
+                return True
+        return False
 
     def close(self) -> None:
         """Let go of the pipe; the child finds its end."""

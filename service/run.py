@@ -36,6 +36,7 @@ from service.errors import UserError
 from service.hours import market_hours
 from service.options import Outcome, RunOptions
 from service.processes import Processes, Stopped
+from service.queues import bounded
 from service.recording import Recorder
 from service.session import Session
 from service.settings import Settings
@@ -382,6 +383,8 @@ class _Bot:
                 self._telemetry.queues |= {
                     f"broker_{name}": count for name, count in self._brokerage.broker.counts.items() if count
                 }
+            broker = self._brokerage.broker if self._brokerage is not None else None
+            self._telemetry.bounded = bounded(self._session.core, self._gate, self._web, self._telemetry, broker)
             self._telemetry.slow = self._watching.slow()
             for message in self._telemetry.messages():
                 self._web.tell(message)

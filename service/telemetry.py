@@ -31,11 +31,11 @@ from actors.messages import (
 from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
 from service.recall import Recall
-from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, Tick, TicksSeen
+from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
-_KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
+KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
 _KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
 
@@ -73,11 +73,13 @@ class Telemetry:
         max_symbols: int = 64,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
+        self.bounded: tuple[QueueSeen, ...] = ()  # likewise, of the queues that have a bound
+        self.left_out = 0  # inputs that were not even kept
         self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; whoever watches writes it
         self._core = core
         self._session = session
         self._time_stop = round(time_stop_s * SECOND)
-        self._inputs: deque[Input] = deque(maxlen=_KEPT_INPUTS)
+        self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
         self._signals: deque[SignalRaised] = deque(maxlen=_KEPT_SIGNALS)
@@ -91,11 +93,19 @@ class Telemetry:
     def gather(self, inputs: Sequence[Input]) -> None:
         """Take what was fed to the core."""
         kept = self._inputs
-        for _ in range(min(len(kept), len(kept) + len(inputs) - _KEPT_INPUTS)):
-            oldest = kept.popleft()
-            if isinstance(oldest, Trade):
-                self._skipped[oldest.symbol] += 1
+        over = len(kept) + len(inputs) - KEPT_INPUTS
+        if over > 0:
+            self.left_out += over
+            for _ in range(min(len(kept), over)):
+                oldest = kept.popleft()
+                if isinstance(oldest, Trade):
+                    self._skipped[oldest.symbol] += 1
         kept.extend(inputs)
+
+    @property
+    def gathered(self) -> int:
+        """Inputs that wait to be shown."""
+        return len(self._inputs)
 
     def see(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""
@@ -122,7 +132,7 @@ class Telemetry:
         return [*self._ticks(), *facts, *self._gauges(), self._metrics()]
 
     def _ticks(self) -> list[TicksSeen]:
-        inputs, self._inputs = self._inputs, deque(maxlen=_KEPT_INPUTS)
+        inputs, self._inputs = self._inputs, deque(maxlen=KEPT_INPUTS)
         skipped, self._skipped = self._skipped, Counter()
         ticks: dict[str, list[Tick]] = {}
         for event in inputs:
@@ -167,6 +177,7 @@ class Telemetry:
             positions=tuple(self._positions()),
             refusals={str(reason): count for reason, count in core.metrics.refusals.items()},
             queues=dict(self.queues),
+            bounded=self.bounded,
             chains={lane.symbol: self._chain(lane) for lane in core.lanes.values()},
         )
 

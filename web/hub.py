@@ -14,7 +14,7 @@ import msgspec
 from aiohttp_sse import EventSourceResponse
 
 from web.answers import Answers
-from web.messages import Answered, FromBot
+from web.messages import Answered, FromBot, MetricsSeen, QueueSeen
 from web.read_model import Event, ReadModel
 from web.settings import WebSettings
 
@@ -60,6 +60,11 @@ class Client:
         self._abort = abort
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_limit)
         self.dropped = False
+
+    @property
+    def depth(self) -> int:
+        """Sendings that wait."""
+        return self._queue.qsize()
 
     def offer(self, payload: bytes | None) -> bool:
         """Queue one sending (None: the last one is said). Returns False if the queue is full."""
@@ -134,6 +139,10 @@ class Hub:
         if isinstance(message, Answered):
             self.answers.take(message)
             return
+        if isinstance(message, MetricsSeen):  # ten times a second: often enough
+            deepest = max((client.depth for client in self._clients), default=0)
+            limit = self._settings.client_queue
+            self.model.see_queues(QueueSeen("browser", deepest, limit, "sendings", self.dropped))
         self.model.apply(message)
         self._changed.set()
 

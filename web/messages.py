@@ -79,6 +79,16 @@ class OpenPosition(msgspec.Struct, frozen=True):
     time_stop_ts: int | None  # when the time stop closes it
 
 
+class QueueSeen(msgspec.Struct, frozen=True):
+    """A queue with a bound: how much waits in it, how much may, and what was dropped since the session began."""
+
+    name: str
+    depth: int
+    limit: int
+    unit: str  # what it holds: "inputs", "bytes" ...
+    dropped: int = 0
+
+
 class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     """The summary so far (the names of summary.json), the open positions and the queues' depth."""
 
@@ -88,8 +98,9 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     summary: dict[str, object]
     positions: tuple[OpenPosition, ...]
     refusals: dict[str, int]  # signals refused, by reason
-    queues: dict[str, int]  # depth and drops by name
+    queues: dict[str, int]  # depths, drops and other counts by name
     chains: dict[str, str]  # symbol -> a `ChainState`, and why: "FAILED: <error>"
+    bounded: tuple[QueueSeen, ...] = ()
 
 
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):

@@ -36,6 +36,7 @@ from web.messages import (
     GaugesSeen,
     MetricsSeen,
     OpenPosition,
+    QueueSeen,
     SessionStarted,
     SymbolRecalled,
     TicksSeen,
@@ -63,6 +64,7 @@ class ReadModel:
         self._max_symbols = max_symbols
         self._chart_points = chart_points
         self._running = True
+        self._own_queues: tuple[QueueSeen, ...] = ()
         self._folds: dict[type, Callable[[Any], None]] = {
             SessionStarted: self._session_started,
             SymbolRecalled: self._symbol_recalled,
@@ -190,6 +192,7 @@ class ReadModel:
             "metrics": self._summary,
             "refusals": dict(seen.refusals) if seen else {},
             "queues": dict(seen.queues) if seen else {},
+            "bounded": [*(seen.bounded if seen else ()), *self._own_queues],
             "chains": {name: view.chain for name, view in self._symbols.items()},
         }
 
@@ -198,6 +201,10 @@ class ReadModel:
     def apply(self, message: ToWeb | SymbolRecalled) -> None:
         """Fold one message in."""
         self._folds[type(message)](message)
+
+    def see_queues(self, *queues: QueueSeen) -> None:
+        """Take in how this process's own queues are; they are told with the bot's."""
+        self._own_queues = queues
 
     def bot_stopped(self, reason: str) -> None:
         """Fold in that the bot has gone: its pipe ended."""

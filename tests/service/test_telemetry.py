@@ -14,13 +14,14 @@ from actors.messages import (
     FeedState,
     PositionClosed,
     PositionOpened,
+    RemoveChain,
     SignalRaised,
     StateChanged,
     TradingState,
 )
 from pipeline.events import SECOND, Side
 from pipeline.strategy import StrategySettings, momentum_burst
-from service.telemetry import TICKS_SHOWN, Telemetry
+from service.telemetry import KEPT_INPUTS, TICKS_SHOWN, Telemetry
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import Session
@@ -176,6 +177,20 @@ def test_a_failed_chain_is_shown_with_its_error() -> None:
 
     metrics = Bot(entries=broken).feed(trade(0)).metrics
     assert metrics.chains["A"] == "RESTARTING: RuntimeError: a typo"
+
+
+def test_inputs_that_are_not_even_kept_are_counted() -> None:
+    bot = Bot()
+    most = KEPT_INPUTS
+    for count, gathered, left_out in ((most, most, 0), (5, most, 5), (most + 3, most, most + 8)):
+        bot.telemetry.gather([trade(0)] * count)
+        assert (bot.telemetry.gathered, bot.telemetry.left_out) == (gathered, left_out)
+
+
+def test_a_chain_that_was_slow_of_late_is_told_for_as_long_as_it_runs() -> None:
+    bot = Bot().feed(trade(0), trade(0, symbol="B"), RemoveChain("B", at(1), "too slow"))
+    bot.telemetry.slow = {"A": "a tick took more than 250 ms", "B": "a tick took more than 2000 ms"}
+    assert bot.metrics.chains == {"A": "SLOW: a tick took more than 250 ms", "B": "REMOVED: too slow"}
 
 
 def test_the_depths_of_queues_are_told_as_their_owners_wrote_them() -> None:

@@ -443,6 +443,10 @@ def test_a_client_that_does_not_read_is_dropped_while_another_is_served() -> Non
                     pass
                 assert dashboard.hub.dropped == 1
                 assert dashboard.hub.clients == 1
+                dashboard.hub.tell(metrics())
+                (browser,) = dashboard.hub.model.snapshot()["bounded"]
+                assert (browser.name, browser.limit, browser.dropped) == ("browser", 2, 1)
+                assert 0 <= browser.depth <= 2
 
     run(scenario, client_queue=2, update_hz=60)
 

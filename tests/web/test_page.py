@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from actors.messages import ChainFailed, Command, ExitReason, FeedChanged, FeedState, Refusal, TradingState
+from actors.messages import (
+    ChainFailed,
+    Command,
+    ExitReason,
+    FeedChanged,
+    FeedState,
+    Refusal,
+    RestartChain,
+    TradingState,
+)
 from pipeline.events import Reading
 from tests.web.builders import (
     at,
@@ -27,6 +36,7 @@ from tests.web.builders import (
 )
 from tests.web.conftest import Browser, Visit, WebProcess
 from web.assets import CHART_LIBRARY, STATIC
+from web.messages import Answered, Asked, QueueSeen
 
 pytestmark = pytest.mark.browser
 
@@ -194,6 +204,55 @@ def test_what_happens_while_one_looks_is_shown(browser: Browser, web_process: We
         await expect(page.locator("#banners")).to_contain_text("The strategy of AAPL failed: ZeroDivisionError")
 
     web_process.tell(session())
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_can_be_begun_anew(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    banners = {
+        "SLOW: a tick took more than 1 s, in mine.py:7": "The strategy of AAPL is slow: a tick took more than 1 s",
+        "RESTARTING: ValueError: a bug": "The strategy of AAPL failed: ValueError: a bug. It begins anew soon",
+        "FAILED: ValueError: a bug": "The strategy of AAPL failed: ValueError: a bug. It trades no more",
+        "REMOVED: a tick took more than 2 s": "The strategy of AAPL was removed: a tick took more than 2 s. It trades",
+    }
+
+    async def scenario(page: Page) -> None:
+        button = page.get_by_role("button", name="Begin anew")
+        mark = page.get_by_role("tab", name="AAPL").locator(".failed")
+        await expect(mark).to_be_hidden()
+        for chain, banner in banners.items():
+            web_process.tell(metrics(chains={"AAPL": chain}))
+            await expect(page.locator("#banners")).to_contain_text(banner)
+            await expect(mark).to_have_text(chain.partition(":")[0])
+            await expect(button).to_have_count(int(chain.startswith(("FAILED", "REMOVED"))))
+        await button.click()
+        asked = await asyncio.to_thread(web_process.next_message)
+        assert isinstance(asked, Asked)
+        assert asked.command == RestartChain("AAPL")
+        web_process.tell(Answered(asked.ticket, True, "the strategy of AAPL begins anew"))
+        await expect(page.locator("#toast")).to_have_text("Restart: the strategy of AAPL begins anew.")
+        web_process.tell(metrics(chains={"AAPL": "RUNNING"}))
+        await expect(page.locator("#banners")).to_be_empty()
+
+    web_process.tell(session())
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_queues_are_shown_with_what_is_taken_of_their_bounds_and_what_was_dropped(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#queues li")).to_have_text(
+            ["gate3 of 10,000 inputs", "dashboard pipe2.5 of 4 MiB7 dropped", "browser0 of 64 sendings"]
+        )
+        await page.set_viewport_size({"width": 390, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    queues = (QueueSeen("gate", 3, 10_000, "inputs"), QueueSeen("dashboard pipe", 5 << 19, 4 << 20, "bytes", 7))
+    web_process.tell(session(), metrics(bounded=queues))
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 

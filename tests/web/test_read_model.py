@@ -10,6 +10,8 @@ from actors.messages import (
     AccountOpened,
     BrokerChanged,
     ChainFailed,
+    ChainRemoved,
+    ChainRestarted,
     DayStarted,
     ExitReason,
     FeedChanged,
@@ -37,7 +39,7 @@ from tests.web.builders import (
     tick,
     ticks,
 )
-from web.messages import ToWeb
+from web.messages import ChainLate, QueueSeen, ToWeb
 from web.read_model import NOTICES_SHOWN, SIGNALS_SHOWN, TRADES_SHOWN, ReadModel
 from web.symbol_view import MARKS_SHOWN, TICKS_SHOWN
 
@@ -376,6 +378,31 @@ def test_a_failed_chain_is_shown_at_its_symbol() -> None:
 
     model.apply(metrics(chains={"AAPL": "RUNNING"}))
     assert as_json(model.snapshot())["symbols"]["AAPL"]["chain"] == "RUNNING"
+
+
+def test_a_chain_is_shown_as_what_it_is_with_the_reason() -> None:
+    model = model_of(session())
+    for fact, shown in (
+        (ChainFailed("AAPL", "ValueError: a bug", at(1), 2, at(2), 1), "RESTARTING: ValueError: a bug"),
+        (ChainRestarted("AAPL", at(2), 3, 1), "RUNNING"),
+        (ChainFailed("AAPL", "ValueError: a bug", at(3), 4), "FAILED: ValueError: a bug"),
+        (ChainLate("AAPL", "a tick took more than 250 ms, in mine.py:7", at(4)), "SLOW: a tick took more"),
+        (ChainRemoved("AAPL", "5 ticks took more than 250 ms", at(5), 9), "REMOVED: 5 ticks took more than 250 ms"),
+    ):
+        model.apply(fact)
+        data = told(model)
+        assert data["metrics"]["chains"]["AAPL"].startswith(shown)
+        assert "AAPL" in data["notice"]["text"]
+    assert len(model.snapshot()["notices"]) == 5
+
+
+def test_queues_are_shown_with_their_bounds_this_process_s_own_among_them() -> None:
+    model = model_of(session(), metrics(bounded=(QueueSeen("gate", 3, 10_000, "inputs", 2),)))
+    model.see_queues(QueueSeen("browser", 1, 64, "sendings"))
+    assert as_json(model.snapshot())["bounded"] == [
+        {"name": "gate", "depth": 3, "limit": 10_000, "unit": "inputs", "dropped": 2},
+        {"name": "browser", "depth": 1, "limit": 64, "unit": "sendings", "dropped": 0},
+    ]
 
 
 def test_what_has_no_time_is_not_given_that_of_a_later_tick() -> None:

@@ -46,12 +46,12 @@ export class Commands {
     this.dialog.showModal();
   }
 
-  async send(command, reason) {
+  async send(command, reason, symbol = "") {
     try {
       const answer = await fetch("/api/command", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ command, reason }),
+        body: JSON.stringify({ command, reason, symbol }),
       });
       const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : { error: await answer.text() };
       if (answer.ok) this.say(`${command.charAt(0).toUpperCase()}${command.slice(1)}: ${told.answer}.`, told.changed ? "" : "note");

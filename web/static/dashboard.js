@@ -51,6 +51,7 @@ const PARTS = {
     panels.drawMetrics(store);
     panels.drawFunnel(store);
     panels.drawSession(store);
+    panels.drawQueues(store);
     if (!store.trades.length) panels.drawTrades(store); // the reason why there is none may have changed
     drawBanners();
   },
@@ -66,7 +67,8 @@ const PARTS = {
 };
 
 function drawBanners() {
-  panels.drawBanners(store, { connected, quietS: (performance.now() - heardAt) / 1000 });
+  const quietS = (performance.now() - heardAt) / 1000;
+  panels.drawBanners(store, { connected, quietS, restart: (symbol) => commands.send("restart", "", symbol) });
 }
 
 function startOver() {

@@ -64,6 +64,13 @@ export const price = (value) => (isNumber(value) ? fixed(...priceDecimals(value)
 /** A difference of prices, with the decimals that the prices themselves have. */
 export const priceStep = (value, at) => fixed(...priceDecimals(at)).format(Math.abs(value));
 export const count = (value) => (isNumber(value) ? fixed(0, 0).format(value) : "–");
+/** How much of a bound is taken: "3 of 10,000 inputs", "0 of 4 MiB". */
+export function bounded(depth, limit, unit) {
+  if (unit !== "bytes") return `${count(depth)} of ${count(limit)} ${unit}`;
+  const mib = (bytes) => fixed(0, 1).format(bytes / 2 ** 20);
+  return `${mib(depth)} of ${mib(limit)} MiB`;
+}
+
 export const quantity = (value) => (isNumber(value) ? fixed(0, 6).format(value) : "–");
 
 /** A sum of money: cents, more decimals where cents would show nothing, none where they no longer matter. */

@@ -73,7 +73,24 @@ const STATES_SAID = {
   HALTED: ["bad", "Halted: positions were closed and no entry is made."],
 };
 
-export function drawBanners(store, { connected, quietS }) {
+/** What is said of a strategy that does not run as it should, by the first word of its chain's state. */
+const CHAINS_SAID = {
+  SLOW: ["warn", "is slow", ""],
+  RESTARTING: ["warn", "failed", " It begins anew soon; an open position is still guarded by its exits."],
+  FAILED: ["bad", "failed", " It trades no more; an open position is still guarded by its exits."],
+  REMOVED: ["bad", "was removed", " It trades no more; an open position is guarded by the default exits."],
+};
+
+const stateOf = (chain) => chain.split(":", 1)[0];
+
+function chainBanner(symbol) {
+  const state = stateOf(symbol.chain);
+  const [tone, word, then] = CHAINS_SAID[state];
+  const over = state === "FAILED" || state === "REMOVED";
+  return [tone, `The strategy of ${symbol.name} ${word}${symbol.chain.slice(state.length)}.${then}`, over ? symbol.name : ""];
+}
+
+export function drawBanners(store, { connected, quietS, restart }) {
   const banners = [];
   if (!store.bot.running) {
     banners.push(["bad", "The bot has stopped. This is its last state; the page goes on by itself when the bot is back."]);
@@ -86,13 +103,18 @@ export function drawBanners(store, { connected, quietS }) {
   if (said && store.bot.running) banners.push([said[0], store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1]]);
   if (store.bot.running && store.feed.state === "STALE") banners.push(["warn", "The feed is stale: entries are refused until ticks come again."]);
   for (const symbol of store.symbols.values()) {
-    if (symbol.chain.startsWith("FAILED")) {
-      banners.push(["bad", `The strategy of ${symbol.name} ${symbol.chain.replace("FAILED", "failed")}. Its position is still guarded by its exits.`]);
-    }
+    if (CHAINS_SAID[stateOf(symbol.chain)]) banners.push(chainBanner(symbol));
   }
-  reconcile(byId("banners"), banners, (banner) => banner.join(" "), ([tone, text]) => {
+  reconcile(byId("banners"), banners, (banner) => banner.join(" "), ([tone, text, restartable]) => {
     const made = node("p", "banner", text);
     made.dataset.tone = tone;
+    if (restartable) {
+      const button = node("button", "small", "Begin anew");
+      button.type = "button";
+      button.title = `Start the strategy of ${restartable} again, with fresh windows.`;
+      button.addEventListener("click", () => restart(restartable));
+      made.append(" ", button);
+    }
     return made;
   });
 }
@@ -121,7 +143,10 @@ export function drawTabs(store, selected, select) {
     dot.title = position ? `${position.side} position open` : "";
     const text = symbol.price === null ? "" : format.price(symbol.price);
     if (last.textContent !== text) last.textContent = text;
-    failed.hidden = !symbol.chain.startsWith("FAILED");
+    const state = stateOf(symbol.chain);
+    failed.hidden = !CHAINS_SAID[state];
+    if (failed.textContent !== state) failed.textContent = state;
+    failed.dataset.tone = CHAINS_SAID[state]?.[0] ?? "";
   }
 }
 
@@ -350,16 +375,29 @@ export function drawLooks(store) {
 
 export function drawSession(store) {
   const told = store.metrics ?? {};
-  const queues = Object.entries(store.queues).map(([name, n]) => `${name} ${n}`).join(", ");
+  const counts = Object.entries(store.queues).map(([name, n]) => `${name} ${n}`).join(", ");
   const facts = [
     ["Session", store.session?.session], ["Strategy", store.session?.strategy], ["Feed", store.session?.feed],
     ["Venue", store.session?.venue], ["Ticks late", format.count(told.ticks_late)],
-    ["Ticks rejected", format.count(told.ticks_rejected)], ["Queues", queues],
+    ["Ticks rejected", format.count(told.ticks_rejected)], ["Counts", counts],
   ].filter(([, value]) => value);
   reconcile(byId("session"), facts, (fact) => fact.join(" "), ([name, value]) => {
     const fact = node("div");
     fact.append(node("dt", "", name), node("dd", "", String(value)));
     return fact;
+  });
+}
+
+/** Each queue with a bound: how much of it is taken, and what was dropped so far. */
+export function drawQueues(store) {
+  byId("queues-title").hidden = !store.bounded.length;
+  const rows = store.bounded.map((queue) => [queue.name, format.bounded(queue.depth, queue.limit, queue.unit), queue.dropped, queue.depth / queue.limit]);
+  reconcile(byId("queues"), rows, (row) => row.join(" "), ([name, depth, dropped, share]) => {
+    const item = node("li");
+    item.dataset.tone = dropped ? "bad" : share > 0.5 ? "warn" : "";
+    item.append(node("span", "name", name), node("span", "depth", depth));
+    if (dropped) item.append(node("b", "", `${format.count(dropped)} dropped`));
+    return item;
   });
 }
 

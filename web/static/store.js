@@ -19,6 +19,7 @@ export class Store {
     this.metrics = null;
     this.refusals = {};
     this.queues = {};
+    this.bounded = [];
     this.symbols = new Map();
     this.positions = new Map();
     this.trades = [];
@@ -52,6 +53,7 @@ export class Store {
       metrics: data.metrics,
       refusals: data.refusals,
       queues: data.queues,
+      bounded: data.bounded,
       trades: data.trades,
       signals: data.signals,
       bursts: data.bursts,
@@ -137,6 +139,7 @@ export class Store {
     this.metrics = data.metrics;
     this.refusals = data.refusals;
     this.queues = data.queues;
+    this.bounded = data.bounded;
     for (const [name, chain] of Object.entries(data.chains)) this.symbol(name).chain = chain;
     return ["metrics", "position", "tabs"];
   }

@@ -61,6 +61,7 @@ _COUNTED = (
     "unreadable",  # frames and bodies that were dropped
     "unknown_statuses",  # words for a status that are not documented
     "foreign",  # updates of orders that are not ours
+    "turned_away",  # effects that were not taken: too many are on their way
     "faults",  # of this program's own
 )
 
@@ -177,6 +178,7 @@ class AlpacaBroker:
         if self._closed or self._thread is None or not self._thread.is_alive():
             raise OSError("the broker's thread is not running")
         if self._handed - self._done >= MOST_IN_FLIGHT:
+            self._counts["turned_away"] += 1
             raise OSError(f"more than {MOST_IN_FLIGHT} orders and questions are on their way")
         self._handed += 1
         try:

@@ -1,0 +1,27 @@
+"""The queues that have a bound, as the dashboard shows them."""
+
+from __future__ import annotations
+
+from actors.brokers.alpaca.broker import MOST_IN_FLIGHT, AlpacaBroker
+from actors.core import Core
+from actors.gate import Gate
+from pipeline.clock import MAX_TIMERS
+from service.children import MAX_WAITING, WebProcess
+from service.telemetry import KEPT_INPUTS, Telemetry
+from web.messages import QueueSeen
+
+
+def bounded(
+    core: Core, gate: Gate, web: WebProcess, telemetry: Telemetry, broker: AlpacaBroker | None
+) -> tuple[QueueSeen, ...]:
+    """Look at each queue once."""
+    queues = [
+        QueueSeen("gate", gate.depth, gate.limit, "inputs", gate.overflowed),
+        QueueSeen("dashboard pipe", web.waiting, MAX_WAITING, "bytes", web.dropped),
+        QueueSeen("ticks to show", telemetry.gathered, KEPT_INPUTS, "inputs", telemetry.left_out),
+        QueueSeen("timers", core.clock.waiting, MAX_TIMERS, "timers"),
+    ]
+    if broker is not None:
+        counts = broker.counts
+        queues.append(QueueSeen("broker", counts["in_flight"], MOST_IN_FLIGHT, "orders", counts["turned_away"]))
+    return tuple(queues)
