@@ -94,7 +94,6 @@ _MARKS: dict[CodeType, Callable[[Core, FrameType], str | None]] = {
     InputClock.advance.__code__: _of_nobody,  # ... as is that of timers that no chain set
     SymbolClock.guarded.__code__: _of_clock,
     Lane._subscribe.__code__: _of_lane,
-    Lane.finish.__code__: _of_lane,
     Lane.guard.__code__: _of_lane,  # where a position's exits are composed
     Frame.readings.fget.__code__: _of_lane,  # type: ignore[attr-defined]  # a gauge asks a chain's conditions
 }

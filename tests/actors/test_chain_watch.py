@@ -237,25 +237,59 @@ def test_a_chain_is_found_with_its_symbol_and_its_author_s_line(place: Callable[
         assert here(first)
 
 
-def test_a_composition_and_the_end_of_a_stream_are_found_too() -> None:
-    class Named:
-        symbol = "A"
+class Named:
+    """Stands for a value of the symbol."""
 
-    composing = Stuck()
+    symbol = "A"
+
+
+def composing_anew(stuck: Stuck) -> dict[str, Any]:
+    composed: list[int] = []
 
     def entries(ticks: Observable[Trade]) -> Any:
-        composing(Named)
+        composed.append(1)
+        if len(composed) > 1:  # at the gap
+            stuck(Named)
         return on_demand(ticks)
 
-    with composing.found(Session(entries=entries), trade(0)) as look:
-        assert here(look())
-    ending = Stuck()
+    return {"entries": entries}
 
-    def with_an_end(ticks: Observable[Trade]) -> Any:
-        return on_demand(ticks.pipe(ops.do_action(on_completed=lambda: ending(Named))))
 
-    with ending.found(Session(entries=with_an_end), trade(0), gap(1)) as look:
-        assert here(look())
+def composing_exits(stuck: Stuck) -> dict[str, Any]:
+    def exits(held: Any, market: Any) -> Any:
+        stuck(Named)
+        return default_exits(PATIENT)(held, market)
+
+    return {"exits": exits}
+
+
+def at_its_end(stuck: Stuck) -> dict[str, Any]:
+    return {"entries": lambda ticks: on_demand(ticks.pipe(ops.do_action(on_completed=lambda: stuck(Named))))}
+
+
+@pytest.mark.parametrize("place", [composing_anew, composing_exits, at_its_end])
+def test_compositions_and_the_end_of_a_stream_are_found_too(place: Callable[[Stuck], dict[str, Any]]) -> None:
+    stuck = Stuck()
+    with stuck.found(Session(**place(stuck)), trade(0, says="LONG"), gap(1)) as look:
+        found = look()
+        assert found is not None
+        assert found.symbol == "A"
+        assert here(found)
+
+
+def test_a_condition_that_a_gauge_asks_is_found_outside_of_the_core_as_well() -> None:
+    stuck = Stuck()
+    stuck.symbol = ""  # free while the core runs
+    session = Session(**in_a_condition(stuck)).feed(*(trade(n / 2, 100 + n) for n in range(5)))
+    frame = session.core.lanes["A"].clock.frame
+    assert frame is not None
+    stuck.symbol = "A"
+    asking: Any = type("Asking", (), {"feed": lambda self: frame.readings, "core": session.core})()
+    with stuck.found(asking) as look:
+        found = look()
+        assert found is not None
+        assert found.symbol == "A"
+        assert here(found)
 
 
 def test_the_next_tick_is_another_turn() -> None:

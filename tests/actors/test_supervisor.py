@@ -237,3 +237,14 @@ def test_what_depends_on_a_child_that_is_given_up_is_stopped_and_not_started() -
     family = Family(ends=9, restarts=1)
     heard = family.until(family.child.over.is_set)
     assert heard[-2:] == ["stop broker: the exchange ended: end 2", "stop feed: the exchange ended: end 2"]
+
+
+def test_each_time_that_a_child_is_ready_starts_its_rest_once_however_often_it_ended_before() -> None:
+    family = Family(ends=3)
+
+    def ready_at_last() -> bool:
+        if family.child.stays.is_set():
+            family.ready.set()
+        return "start broker" in family.heard
+
+    assert family.until(ready_at_last).count("start feed") == 1

@@ -375,11 +375,12 @@ export function drawLooks(store) {
 
 export function drawSession(store) {
   const told = store.metrics ?? {};
-  const counts = Object.entries(store.queues).map(([name, n]) => `${name} ${n}`).join(", ");
+  const ofBroker = Object.entries(store.queues).filter(([name]) => name.startsWith("broker_"));
+  const counts = ofBroker.map(([name, n]) => `${format.words(name.slice("broker_".length))} ${n}`).join(", ");
   const facts = [
     ["Session", store.session?.session], ["Strategy", store.session?.strategy], ["Feed", store.session?.feed],
     ["Venue", store.session?.venue], ["Ticks late", format.count(told.ticks_late)],
-    ["Ticks rejected", format.count(told.ticks_rejected)], ["Counts", counts],
+    ["Ticks rejected", format.count(told.ticks_rejected)], ["Broker", counts],
   ].filter(([, value]) => value);
   reconcile(byId("session"), facts, (fact) => fact.join(" "), ([name, value]) => {
     const fact = node("div");
