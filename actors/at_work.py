@@ -6,6 +6,7 @@ that is, and the innermost line that is neither ours nor a library's is the auth
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ def _outwards(innermost: FrameType) -> Iterator[FrameType]:
 def _place(inside: list[FrameType], root: str) -> str:
     frame = next((each for each in inside if not _is_known(each.f_code.co_filename)), inside[0])
     file = frame.f_code.co_filename
-    return f"{file.removeprefix(root).lstrip('/')}:{frame.f_lineno}" if root else f"{file}:{frame.f_lineno}"
+    return f"{file.removeprefix(root + os.sep) if root else file}:{frame.f_lineno}"
 
 
 def _is_known(file: str) -> bool:

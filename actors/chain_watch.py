@@ -7,7 +7,6 @@ measurement, and changes no decision: to act on it, whoever is told sends an inp
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Annotated
@@ -53,7 +52,8 @@ class ChainWatch:
     `look` is called every `interval_s` real seconds, and calls `on_slow` at each strike, and once when a chain is to
     be removed. What it says a tick took is what it saw: a tick that takes half as long again as its budget is always
     noticed, one within its budget never. A look that comes late says little: this process did not run, or not this
-    thread. Only the processor time that was used meanwhile counts then.
+    thread. Only the processor time that was used meanwhile counts then. `monotonic` and `processor` give seconds, of
+    the clock and of this process.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class ChainWatch:
         settings: WatchSettings,
         see: Callable[[], AtWork | None],
         on_slow: Callable[[ChainSlow], None],
-        monotonic: Callable[[], float] = time.monotonic,
-        processor: Callable[[], float] = time.process_time,
+        monotonic: Callable[[], float],
+        processor: Callable[[], float],
     ) -> None:
         self.interval_s = min(settings.budget_ms, settings.gross_ms) / 4000
         self._settings = settings

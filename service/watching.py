@@ -45,7 +45,9 @@ class Watching:
         self._due: deque[ChainSlow] = deque()
         self._slow: dict[str, ChainSlow] = {}  # by symbol: the newest that was seen
         main, root = threading.get_ident(), str(Path.cwd())
-        self._watch = ChainWatch(settings, lambda: at_work(core, main, root), self._on_slow)
+        self._watch = ChainWatch(
+            settings, lambda: at_work(core, main, root), self._on_slow, time.monotonic, time.process_time
+        )
         self._thread = WatchThread(self._watch)
 
     def start(self) -> None:

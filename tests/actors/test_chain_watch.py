@@ -179,7 +179,7 @@ class Stuck:
     @contextmanager
     def found(self, session: Session, *events: Any) -> Iterator[Callable[[], AtWork | None]]:
         """Feed events on a thread until it waits in here; yields what looks at it."""
-        thread = threading.Thread(target=session.feed, args=events)
+        thread = threading.Thread(target=session.feed, args=events, name="stuck")
         thread.start()
         assert self.inside.wait(PATIENCE_S)
         assert thread.ident is not None
@@ -302,6 +302,18 @@ def test_the_next_tick_is_another_turn() -> None:
             assert found is not None
             turns.append(found.turn)
     assert turns[0] != turns[1]
+
+
+def test_a_file_is_named_as_it_is_unless_it_lies_below_the_root() -> None:
+    for root, name in (("", __file__), ("/nowhere", __file__), (str(Path(__file__).parent), Path(__file__).name)):
+        stuck = Stuck()
+        session = Session(**in_an_operator(stuck))
+        with stuck.found(session, trade(0)):
+            (thread,) = [each for each in threading.enumerate() if each.name == "stuck"]
+            assert thread.ident is not None
+            found = at_work(session.core, thread.ident, root)
+            assert found is not None
+            assert found.place.rpartition(":")[0] == name
 
 
 def test_a_thread_that_runs_no_chain_is_at_nobody_s_work() -> None:
