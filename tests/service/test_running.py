@@ -177,6 +177,37 @@ def test_a_command_of_which_nobody_knows_what_it_did_is_no_success(tmp_path: Pat
         running.send(tmp_path, "pause", "")
 
 
+def test_a_bot_that_died_before_it_answered_has_refused_nothing(tmp_path: Path) -> None:
+    told = b'{"error":"the bot stopped before it answered: it may have carried that out."}'
+    with (
+        a_dashboard(tmp_path, 502, told),
+        pytest.raises(UserError, match=r"^pause: the bot stopped before it answered"),
+    ):
+        running.send(tmp_path, "pause", "")
+
+
+def test_a_dashboard_that_dies_before_it_answers_is_said_to_have_ended(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as dying:
+
+        def die() -> None:
+            caller, _ = dying.accept()
+            with caller:
+                caller.recv(1000)
+
+        thread = threading.Thread(target=die)
+        thread.start()
+        (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{dying.getsockname()[1]}"}}')
+        with pytest.raises(UserError, match="ended before it answered: the bot may have carried that out"):
+            running.send(tmp_path, "pause", "")
+        thread.join(PATIENCE_S)
+
+
+def test_a_wish_to_restart_a_strategy_names_its_symbol(tmp_path: Path) -> None:
+    with a_dashboard(tmp_path) as dashboard:
+        running.send(tmp_path, "restart", "mended", "AAPL")
+        assert dashboard.taken[0][2] == {"command": "restart", "reason": "mended", "symbol": "AAPL"}
+
+
 def test_a_refusal_in_no_words_of_ours_is_told_all_the_same(tmp_path: Path) -> None:
     with a_dashboard(tmp_path, 500, b"<html>"), pytest.raises(UserError, match=r"^the bot refused pause: Internal"):
         running.send(tmp_path, "pause", "")
