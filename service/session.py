@@ -72,6 +72,9 @@ class Session:
         if self._recorder is not None:
             self._recorder.write(inputs)
         before = self.core.input
+        # A command, which comes alone, may change what is remembered although nothing shows of it: `halt` while a
+        # day's halt is on.
+        commanded = len(inputs) == 1 and inputs[0].__class__ is Command
         self._batch = inputs
         try:
             self.core.run(inputs)
@@ -81,9 +84,6 @@ class Session:
             whole = cut[1] if cut is not None and cut[0] is inputs else inputs
             done = self.core.input - before
             self._gather(whole if whole is inputs else whole[:done])
-            # A command, which comes alone, may change what is remembered although nothing shows of it: `halt` while a
-            # day's halt is on.
-            commanded = len(whole) == 1 and whole[0].__class__ is Command
             if commanded or self._facts or (self._outbox is not None and self._outbox.effects):
                 self._pass_on(commanded)
         if whole is not inputs:
@@ -96,7 +96,7 @@ class Session:
         empty, it is at its end. So it need not ask, at each tick, whether somebody wants it to stop.
         """
         batch = self._batch
-        if isinstance(batch, list):
+        if isinstance(batch, list) and batch:  # an empty one is cut already
             self._cut = batch, batch.copy()
             batch.clear()
 

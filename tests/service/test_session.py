@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -191,6 +192,35 @@ def test_a_cut_that_comes_too_late_for_its_batch_costs_no_input() -> None:
     assert witness.of("recorded") == witness.of("gathered") == [[trade(0)], [trade(1), trade(2)]]
     assert witness.core is not None
     assert witness.core.ticks == 3
+
+
+def test_however_often_and_whenever_batches_are_cut_no_input_is_lost_or_fed_twice(tmp_path: Path) -> None:
+    facts: list[Fact] = []
+    core = Core(CoreSettings(PATIENT), Strategy("test", on_demand, default_exits(PATIENT)), facts.append)
+    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(PATIENT), None)
+    gate: Any = Witness()
+    session = Session(core, facts, gate, recorder, lambda _: None, ())
+    over = threading.Event()
+
+    def cutting() -> None:
+        while not over.is_set():
+            session.cut()
+
+    fed = [trade(n / 100) for n in range(20_000)]
+    watch = threading.Thread(target=cutting)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    watch.start()
+    try:
+        for first in range(0, len(fed), 50):
+            session.take(fed[first : first + 50])
+    finally:
+        over.set()
+        sys.setswitchinterval(interval)
+        watch.join(PATIENCE_S)
+    recorder.close()
+    assert [event for inputs in tapes.read(tmp_path / "r.jsonl") for event in inputs] == fed
+    assert core.ticks == len(fed)
 
 
 def test_no_fact_is_told_twice() -> None:
