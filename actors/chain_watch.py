@@ -52,8 +52,10 @@ class ChainWatch:
     `look` is called every `interval_s` real seconds, and calls `on_slow` at each strike, and once when a chain is to
     be removed. What it says a tick took is what it saw: a tick that takes half as long again as its budget is always
     noticed, one within its budget never. A look that comes late says little: this process did not run, or not this
-    thread. Only the processor time that was used meanwhile counts then. `monotonic` and `processor` give seconds, of
-    the clock and of this process.
+    thread. Only the processor time that was used meanwhile counts then. If no more than one input was handled in it, it
+    was the one that is at work: code that holds the interpreter, as a long regular expression does, keeps the watch
+    from looking until it lets go. `monotonic` and `processor` give seconds, of the clock and of this process; `inputs`
+    how many were handled.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ChainWatch:
         on_slow: Callable[[ChainSlow], None],
         monotonic: Callable[[], float],
         processor: Callable[[], float],
+        inputs: Callable[[], int],
     ) -> None:
         self.interval_s = min(settings.budget_ms, settings.gross_ms) / 4000
         self._settings = settings
@@ -70,6 +73,8 @@ class ChainWatch:
         self._on_slow = on_slow
         self._monotonic = monotonic
         self._processor = processor
+        self._inputs = inputs
+        self._handled = inputs()
         self._looked = (monotonic(), processor())
         self._last: AtWork | None = None
         self._took_s = 0.0  # that the last one has been at it, at least
@@ -79,23 +84,26 @@ class ChainWatch:
 
     def look(self) -> None:
         """Look once."""
-        elapsed_s = self._elapsed()
+        elapsed_s, is_late = self._elapsed()
         now = self._see()
         last, self._last = self._last, now
+        before, self._handled = self._handled, self._inputs()
         if now is None:
             return
         if last is None or (now.symbol, now.turn) != (last.symbol, last.turn):
             self._took_s, self._struck, self._removed = 0.0, False, False
-            return
+            if not is_late or self._handled - before > 1:
+                return
         self._took_s += elapsed_s
         self._judge(now)
 
-    def _elapsed(self) -> float:
+    def _elapsed(self) -> tuple[float, bool]:
+        """Return the seconds that count since the last look, and whether this one is late."""
         (then, used), self._looked = self._looked, (self._monotonic(), self._processor())
         elapsed_s = self._looked[0] - then
         if elapsed_s <= 3 * self.interval_s:
-            return elapsed_s
-        return min(elapsed_s, max(self.interval_s, self._looked[1] - used))
+            return elapsed_s, False
+        return min(elapsed_s, max(self.interval_s, self._looked[1] - used)), True
 
     def _judge(self, found: AtWork) -> None:
         settings = self._settings

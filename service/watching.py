@@ -46,7 +46,12 @@ class Watching:
         self._slow: dict[str, ChainSlow] = {}  # by symbol: the newest that was seen
         main, root = threading.get_ident(), str(Path.cwd())
         self._watch = ChainWatch(
-            settings, lambda: at_work(core, main, root), self._on_slow, time.monotonic, time.process_time
+            settings,
+            lambda: at_work(core, main, root),
+            self._on_slow,
+            time.monotonic,
+            time.process_time,
+            lambda: core.input,
         )
         self._thread = WatchThread(self._watch)
 

@@ -31,7 +31,10 @@ class Watched:
         self.now = self.used = 0.0
         self.busy: AtWork | None = None
         self.told: list[ChainSlow] = []
-        self.watch = ChainWatch(settings, lambda: self.busy, self.told.append, lambda: self.now, lambda: self.used)
+        self.handled = 0  # inputs
+        self.watch = ChainWatch(
+            settings, lambda: self.busy, self.told.append, lambda: self.now, lambda: self.used, lambda: self.handled
+        )
 
     def look(self, busy: AtWork | None, times: int = 1, every_s: float | None = None, used_s: float = 0.0) -> None:
         """Find the same thing at several looks in a row."""
@@ -145,11 +148,22 @@ def test_a_process_that_was_stopped_for_a_minute_was_not_slow(busy: AtWork | Non
 
 
 def test_a_look_that_is_late_because_the_chain_kept_everybody_from_running_counts() -> None:
-    """Code that holds the interpreter, as a long regular expression does, keeps the watch from looking, too."""
     watched = Watched()
     watched.look(work(1))
     watched.look(work(1), every_s=5.0, used_s=5.0)
     assert watched.removed == ["A"]
+
+
+@pytest.mark.parametrize(("inputs", "removed"), [(1, ["A"]), (2, [])])
+def test_what_kept_everybody_from_running_is_found_as_it_lets_go_unless_it_was_many_things(
+    inputs: int, removed: list[str]
+) -> None:
+    """A flood of ticks on a machine that has no time for the watch is not one slow tick."""
+    watched = Watched()
+    watched.look(None)
+    watched.handled += inputs
+    watched.look(work(inputs), every_s=5.0, used_s=5.0)
+    assert watched.removed == removed
 
 
 def test_the_symbols_that_are_remembered_are_bounded() -> None:
