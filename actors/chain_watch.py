@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
+from loguru import logger
 from msgspec import Meta
 
 from actors.at_work import AtWork
@@ -137,7 +138,7 @@ class ChainWatch:
 
 
 class WatchThread:
-    """Lets a watch look, until it is stopped."""
+    """Lets a watch look, until it is stopped. One that fails is told of: nobody would miss it."""
 
     def __init__(self, watch: ChainWatch) -> None:
         self._watch = watch
@@ -152,5 +153,9 @@ class WatchThread:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._over.wait(self._watch.interval_s):
-            self._watch.look()
+        try:
+            while not self._over.wait(self._watch.interval_s):
+                self._watch.look()
+        except Exception as error:
+            said = f"the watch on slow strategies ended: {type(error).__name__}: {error}"
+            logger.bind(logger="microbot.watch", event="watch.failed").opt(exception=error).error("{}", said)
