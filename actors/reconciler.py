@@ -51,7 +51,7 @@ class AdoptOrder(msgspec.Struct, frozen=True):
 
 
 class MissedOrder(msgspec.Struct, frozen=True):
-    """An order that an earlier run sent after its book was written last, since the journal failed: count what it did."""
+    """An order that an earlier run sent after its book was written last, since the journal failed: count it."""
 
     order: SubmitOrder
     report: OrderReport

@@ -219,7 +219,15 @@ def test_an_exit_that_left_while_the_journal_failed_is_counted_and_not_sent_agai
     session.feed(clock(2))
     old = written(session)  # of which the disk was full afterwards
     unjournaled = OrderReport(
-        f"mb-bot-s1.{entry.decision}.A.exit.1", "A", OrderSide.SELL, OrderStatus.FILLED, D(10), D(10), D(101), at(4), "x"
+        f"mb-bot-s1.{entry.decision}.A.exit.1",
+        "A",
+        OrderSide.SELL,
+        OrderStatus.FILLED,
+        D(10),
+        D(10),
+        D(101),
+        at(4),
+        "x",
     )
     known = OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(1), "v")
     later = at_broker(book="mb-bot-s2").feed(old)
