@@ -183,6 +183,15 @@ def test_what_was_to_be_closed_is_closed_after_a_kill() -> None:
     assert (exit_.leg, exit_.quantity, exit_.limit, exit_.reason) == ("exit", D(10), None, "FLATTEN")
 
 
+def test_an_entry_that_was_under_way_stands_in_the_way_of_another() -> None:
+    live = BrokerChanged(FeedState.LIVE, at(0))
+    session = at_broker().feed(trade(0, 100), live, account(0), trade(1, 100, says="LONG"))
+    assert len(sent(session)) == 1
+    later = at_broker(book="mb-bot-s2").feed(written(session), live, account(2), trade(3, 100, says="LONG"))
+    assert later.verdicts == [Refusal.POSITION_OPEN]
+    assert sent(later) == []
+
+
 def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> None:
     session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
     session.feed(trade(1, 100, says="LONG"))

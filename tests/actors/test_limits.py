@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from actors.core import Core, CoreSettings
@@ -58,6 +59,64 @@ def test_an_order_of_too_much_money_is_refused(quantity: str, expected: Refusal 
 @pytest.mark.parametrize(("ask", "expected"), [(100.1, None), (100.3, Refusal.SPREAD)])
 def test_a_wide_spread_is_refused(ask: float, expected: Refusal | None) -> None:
     assert refusal(LimitSettings(max_spread=0.002), Quoted(bid=100.0, ask=ask)) is expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "market", "quantity"),
+    [
+        (LimitSettings(max_quantity=0.3), Quoted(), str(0.1 + 0.2)),
+        (LimitSettings(max_notional=0.3), Quoted(price=0.1), "3"),
+        (LimitSettings(max_spread=0.1), Quoted(price=1.0, bid=0.95, ask=1.05), "1"),
+        (LimitSettings(price_collar=0.1), Quoted(price=1.0, bid=1.0, ask=1.1), "1"),
+    ],
+)
+def test_exactly_the_limit_is_allowed_with_float_noise_forgiven(
+    settings: LimitSettings, market: Quoted, quantity: str
+) -> None:
+    assert refusal(settings, market, quantity) is None
+
+
+def test_a_round_trip_that_costs_exactly_the_target_is_not_too_dear() -> None:
+    costs = Costs(target=0.3, slippage=0.0, fee_per_share=0.15, at_quote=False)
+    assert not costs.too_dear(Quoted(price=1.0))
+    assert not Costs(target=0.1, slippage=0.0, fee_per_share=0.0, at_quote=True).too_dear(Quoted(1.0, 0.95, 1.05))
+
+
+@pytest.mark.parametrize(
+    ("side", "bid", "ask", "expected"),
+    [
+        (Side.SHORT, 98.0, 100.0, Refusal.PRICE_COLLAR),
+        (Side.LONG, 98.0, 100.0, None),
+        (Side.SHORT, 100.0, 102.0, None),
+        (Side.LONG, 100.0, 102.0, Refusal.PRICE_COLLAR),
+        (Side.LONG, None, None, None),
+    ],
+)
+def test_the_collar_is_around_the_side_of_the_quote_that_is_traded_at(
+    side: Side, bid: float | None, ask: float | None, expected: Refusal | None
+) -> None:
+    limits = Limits(LimitSettings(price_collar=0.01), FREE)
+    assert limits.refusal(Quoted(bid=bid, ask=ask), side, Decimal(1), NOW) is expected
+
+
+def test_of_several_limits_the_first_is_named() -> None:
+    """In the order of the settings; each one that is lifted lets the next be named."""
+    broken = {"max_quantity": 1, "max_notional": 1, "max_spread": 0.001, "price_collar": 0.001}
+    named = []
+    while broken:
+        limits = Limits(msgspec.convert({**broken, "repeat_seconds": 5, "orders_per_second": 1}, LimitSettings), FREE)
+        named.append(limits.refusal(Quoted(bid=99.0, ask=101.0), Side.LONG, Decimal(10), NOW))
+        del broken[next(iter(broken))]
+    assert named == [Refusal.MAX_QUANTITY, Refusal.MAX_NOTIONAL, Refusal.SPREAD, Refusal.PRICE_COLLAR]
+
+
+def test_what_costs_too_much_is_named_before_a_repeat_and_that_before_the_rate() -> None:
+    settings = LimitSettings(repeat_seconds=5, orders_per_second=1)
+    for dear, expected in ((True, Refusal.COST), (False, Refusal.REPEATED)):
+        limits = Limits(settings, Costs(0.001, 0.01, 0.0, at_quote=True), refuse_dear=dear)
+        limits.entered("AAPL", Side.LONG, Decimal(1), NOW)
+        assert limits.refusal(Quoted(), Side.LONG, Decimal(1), NOW) is expected
+        assert limits.refusal(Quoted(), Side.SHORT, Decimal(1), NOW) is (expected if dear else Refusal.RATE_LIMIT)
 
 
 def test_there_is_no_spread_without_a_quote() -> None:

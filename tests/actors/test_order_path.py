@@ -6,7 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from actors.messages import BrokerChanged, Command, FeedState, OrderChanged, OrderSubmitted, Refusal, TradingState
+from actors.messages import (
+    BrokerChanged,
+    Command,
+    FeedState,
+    MarketHours,
+    OrderChanged,
+    OrderSubmitted,
+    Refusal,
+    TradingState,
+)
 from actors.orders import (
     AccountReport,
     CancelOrder,
@@ -191,6 +200,19 @@ def test_a_stop_that_was_partly_reached_stays_for_the_rest() -> None:
     assert desk.canceled == []
 
 
+def test_a_stop_for_less_than_is_held_is_replaced_by_one_for_all_of_it() -> None:
+    """The entry was over, and a part of it that was filled before that is told only now."""
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1.1, S.CANCELED, "4").say(1.2, S.ACCEPTED)
+    short = desk.last
+    assert (short.leg, short.quantity) == ("stop", D(4))
+    desk.say(2, S.CANCELED, "6", of="entry")
+    assert desk.canceled == [short.id]
+    desk.say(2.1, S.CANCELED)
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+
+
 def test_a_stop_that_is_gone_is_set_again() -> None:
     """Somebody canceled it by hand, or it expired."""
     desk = Desk().enter().say(2, S.CANCELED)
@@ -238,6 +260,13 @@ def test_a_stop_loss_does_not_wait_for_a_price() -> None:
     assert (desk.last.reason, desk.last.limit) == ("SL", None)
 
 
+def test_what_is_closed_before_the_market_closes_does_not_wait_for_a_price() -> None:
+    desk = Desk()
+    desk.session.feed(MarketHours(((at(0), at(600)),), at(0)))
+    desk.enter().pass_time(480).say(480, S.CANCELED)
+    assert (desk.last.reason, desk.last.limit) == ("CLOSE", None)
+
+
 def test_flatten_hastens_an_exit_that_waits_for_a_price() -> None:
     desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED).say(2, S.ACCEPTED)
     waiting = desk.last
@@ -271,6 +300,18 @@ def test_a_rejected_exit_is_sent_again_later_each_time() -> None:
             desk.say(quarter / 4, S.REJECTED)
     assert times == [3, 5, 9, 17]
     assert desk.held == {"A": D(10)}
+
+
+def test_a_refused_exit_never_waits_longer_than_half_a_minute() -> None:
+    desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED).say(2, S.REJECTED)
+    times = []
+    for second in range(3, 130):
+        before = len(desk.orders)
+        desk.pass_time(second)
+        if len(desk.orders) > before:
+            times.append(second)
+            desk.say(second, S.REJECTED)
+    assert times == [3, 5, 9, 17, 33, 63, 93, 123]
 
 
 def test_there_is_never_more_than_one_exit_at_a_time() -> None:
@@ -381,6 +422,18 @@ def test_an_order_that_is_not_ours_halts_and_is_listed() -> None:
     assert desk.session.core.risk.state is TradingState.HALTED
     assert "v9" in desk.session.core.risk.state_reason
     assert desk.canceled == []
+
+
+def test_a_mismatch_takes_back_an_entry_that_works_and_no_stop() -> None:
+    stranger = OrderReport("manual", "X", OrderSide.BUY, S.ACCEPTED, D(1), D(0), None, at(2))
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"), account(2, orders=(stranger,)))
+    assert desk.session.core.risk.state is TradingState.HALTED
+    assert desk.canceled == [desk.last.id]
+    guarded = Desk().enter()
+    guarded.session.feed(account(2, HeldAtVenue("A", D(10), D(100)), orders=(stranger,)))
+    assert guarded.session.core.risk.state is TradingState.HALTED
+    assert guarded.canceled == []
 
 
 def test_a_position_that_is_not_ours_halts_at_the_start_and_is_left_alone() -> None:

@@ -25,6 +25,38 @@ def test_whatever_an_order_waits_for_it_can_be_filled(status: OrderStatus) -> No
     assert after(status, E.FILL) is S.FILLED
 
 
+AT_VENUE = sorted({S.SUBMITTED, S.ACCEPTED, S.PARTIALLY_FILLED, S.CANCEL_PENDING, S.UNKNOWN})
+
+
+@pytest.mark.parametrize("status", AT_VENUE)
+def test_an_order_at_the_venue_ends_as_the_venue_says(status: OrderStatus) -> None:
+    ends = {E.FILL: S.FILLED, E.CANCELED: S.CANCELED, E.REJECT: S.REJECTED, E.EXPIRE: S.EXPIRED}
+    assert {event: after(status, event) for event in ends} == ends
+
+
+@pytest.mark.parametrize("status", AT_VENUE)
+def test_an_order_at_the_venue_can_be_taken_back(status: OrderStatus) -> None:
+    assert after(status, E.CANCEL) is S.CANCEL_PENDING
+
+
+@pytest.mark.parametrize("status", [S.SUBMITTED, S.ACCEPTED, S.UNKNOWN])
+def test_an_answer_or_a_first_fill_says_that_an_order_works(status: OrderStatus) -> None:
+    assert after(status, E.ACCEPT) is S.ACCEPTED
+    assert after(status, E.PARTIAL_FILL) is S.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize(("status", "event"), [(S.CANCELED, E.CANCELED), (S.EXPIRED, E.EXPIRE), (S.FILLED, E.FILL)])
+def test_an_end_may_be_told_twice_but_is_not_exchanged_for_another(status: OrderStatus, event: OrderEvent) -> None:
+    assert after(status, event) is status
+    others = {E.CANCELED, E.EXPIRE, E.REJECT, E.CANCEL, E.LOSE, E.ACCEPT} - {event}
+    assert {after(status, other) for other in others} == {None}
+
+
+@pytest.mark.parametrize("status", [S.CANCELED, S.EXPIRED])
+def test_a_part_that_is_filled_late_does_not_reopen_an_order(status: OrderStatus) -> None:
+    assert after(status, E.PARTIAL_FILL) is status
+
+
 @pytest.mark.parametrize("status", sorted({S.CANCELED, S.EXPIRED, S.FILLED}))
 def test_what_is_over_stays_over(status: OrderStatus) -> None:
     assert {after(status, event) for event in OrderEvent} <= {*OVER, None}

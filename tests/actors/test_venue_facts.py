@@ -101,6 +101,17 @@ def test_nothing_is_entered_outside_the_price_band(low: float, high: float, reas
     assert verdict(session) is reason
 
 
+@pytest.mark.parametrize(("price", "low", "high"), [(0.3, 0.1 + 0.2, 1.0), (0.1 + 0.2, 0.1, 0.3)])
+def test_the_edge_of_the_price_band_is_inside_with_float_noise_forgiven(price: float, low: float, high: float) -> None:
+    session = Session().feed(trade(0, price), PriceBand(at(1), "A", low, high), trade(2, price, says="LONG"))
+    assert session.verdicts == [None]
+
+
+def test_what_costs_exactly_the_buying_power_is_entered_with_float_noise_forgiven() -> None:
+    session = at_broker(but(buying_power=D("0.3")), size=3.0).feed(trade(2, 0.1, says="LONG"))
+    assert session.verdicts == [None]
+
+
 @pytest.mark.parametrize(("ask", "reason"), [(100.9, None), (101.0, None), (101.1, Refusal.PRICE_COLLAR)])
 def test_a_quote_far_off_the_last_price_is_not_traded_at(ask: float, reason: Refusal | None) -> None:
     session = Session(limits=LimitSettings(price_collar=0.01)).feed(trade(0, 100), quote(1, 99.9, ask))
