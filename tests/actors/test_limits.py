@@ -136,6 +136,12 @@ def test_a_round_trip_costs_spread_slippage_and_fees_twice() -> None:
     assert costs.round_trip(Quoted(bid=99.95, ask=100.05)) == pytest.approx(0.001 + 0.0002 + 0.0001)
 
 
+def test_a_share_of_less_than_one_pays_its_fees_and_has_a_collar_too() -> None:
+    market = Quoted(price=0.5, bid=0.5, ask=0.6)
+    assert Costs(0.0015, 0.0, fee_per_share=0.005, at_quote=False).round_trip(market) == pytest.approx(0.02)
+    assert refusal(LimitSettings(price_collar=0.1), market) is Refusal.PRICE_COLLAR
+
+
 def test_at_last_prices_the_spread_costs_nothing() -> None:
     assert Costs(0.0015, 0.0, 0.0, at_quote=False).round_trip(Quoted(bid=90.0, ask=110.0)) == 0.0
 
