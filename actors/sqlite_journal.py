@@ -141,6 +141,22 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
 
 
+def read_books(path: Path) -> dict[str, Book]:
+    """Read every book in the file, by name, also while a bot writes; none without a file. Raises JournalUnusable."""
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            if _check_version(connection, path) == 0:
+                return {}  # a file that no bot has written to yet
+            found = connection.execute("SELECT name, body FROM books").fetchall()
+        return {name: msgspec.json.decode(body, type=Book) for name, body in found}
+    except sqlite3.Error as error:
+        raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
+    except msgspec.MsgspecError as error:
+        raise JournalUnusable(f"a book in the journal {path} cannot be read ({error})") from None
+
+
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(_SCRIPTS):

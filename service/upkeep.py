@@ -1,0 +1,71 @@
+"""The commands of upkeep: what a person does to a bot's books beside running it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.arguments import Assignments, Config, DataDir, Json, Yes
+from service.errors import UserError
+from service.venues import Venue
+
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address.")]
+Live = Annotated[bool, typer.Option("--live", help="The account with real money.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(reconcile)
+
+
+def reconcile(
+    venue: Annotated[Venue, typer.Option("--venue", help="Whose account: alpaca.")] = Venue.ALPACA,
+    url: Url = None,
+    live: Live = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take the account's word, and write it into the book.")
+    ] = False,
+    yes: Yes = False,
+    data_dir: DataDir = Path("data"),
+    config: Config = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Show the book beside the broker's account, and what explains each line; --accept takes the account's word.
+
+    What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
+    not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
+    """
+    from service import reconcile as reconciling, running, settings, terminal
+    from service.options import RunOptions
+
+    if venue is not Venue.ALPACA:
+        raise UserError(f"--venue {venue} has no account to compare with: fills are simulated there")
+    if live and url is not None:
+        raise UserError("--live and --url exclude each other: choose one")
+    if accept and not yes and not terminal.can_ask():
+        raise UserError("--accept asks on a terminal; elsewhere say --yes as well")
+    effective = settings.load(config, assignments or ())
+    options = RunOptions(venue=venue, url=url, live=live, data_dir=data_dir)
+    with running.claim(data_dir) if accept else contextlib.nullcontext():
+        book, comparison = reconciling.look(options, effective.broker, os.environ)
+        if running.is_claimed(data_dir) and not accept:
+            terminal.say("a bot runs on this folder: what is under way may differ for a moment")
+        reconciling.show(comparison, as_json=as_json)
+        if not comparison.differences:
+            return
+        if accept:
+            reconciling.check_acceptable(comparison)
+            if not yes and terminal.ask("Write that into the book? Type yes: ").strip().lower() != "yes":
+                accept = False
+        if not accept:
+            terminal.say(
+                "nothing was changed" + ("" if yes else ": `microbot reconcile --accept` takes the account's word")
+            )
+            raise typer.Exit(1)
+        reconciling.write(options, book, comparison)
+    terminal.say("written: start the bot, and `microbot resume` if it was halted")
