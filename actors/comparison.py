@@ -13,11 +13,12 @@ from enum import StrEnum
 import msgspec
 
 from actors.book import Book, HeldPosition
-from actors.messages import BookReconciled, ExitReason, Fact, PositionClosed, TradingState
+from actors.messages import BookReconciled, ExitReason, Fact, PositionClosed
 from actors.metrics import Metrics
 from actors.orders import AccountReport, OrderReport, OrderSide
 from actors.positions import AVERAGES
 from actors.reconciler import OrderName, difference, entry_of, strange_order
+from actors.risk import MISMATCH
 
 ZERO = Decimal(0)
 RECONCILED = "the account was reconciled: `resume` trades again"
@@ -147,7 +148,7 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
     accepted = msgspec.structs.replace(
         book,
         tally=metrics.tally,
-        reason=RECONCILED if book.state is TradingState.HALTED else book.reason,
+        reason=RECONCILED if book.reason.startswith(MISMATCH) else book.reason,
         positions=tuple(positions),
         account=comparison.account,
         closing={symbol: why for symbol, why in book.closing.items() if symbol in still_held},
