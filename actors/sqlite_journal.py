@@ -132,7 +132,7 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
         raise JournalUnusable(f"there is no journal {path}: `microbot run` writes one")
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            _check_version(connection, path)
+            check_version(connection, path)
             marks = ", ".join("?" * len(kinds))
             query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
             for run, body in connection.execute(query, (*kinds, since)):
@@ -147,7 +147,7 @@ def read_books(path: Path) -> dict[str, Book]:
         return {}
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            if _check_version(connection, path) == 0:
+            if check_version(connection, path) == 0:
                 return {}  # a file that no bot has written to yet
             found = connection.execute("SELECT name, body FROM books").fetchall()
         return {name: msgspec.json.decode(body, type=Book) for name, body in found}
@@ -157,7 +157,7 @@ def read_books(path: Path) -> dict[str, Book]:
         raise JournalUnusable(f"a book in the journal {path} cannot be read ({error})") from None
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(_SCRIPTS):
         raise JournalUnusable(
@@ -168,5 +168,5 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    for number, script in enumerate(_SCRIPTS[_check_version(connection, path) :], _check_version(connection, path) + 1):
+    for number, script in enumerate(_SCRIPTS[check_version(connection, path) :], check_version(connection, path) + 1):
         connection.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")

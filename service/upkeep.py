@@ -19,7 +19,8 @@ Live = Annotated[bool, typer.Option("--live", help="The account with real money.
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    app.command()(reconcile)
+    for command in (reconcile, backup, prune):
+        app.command()(command)
 
 
 def reconcile(
@@ -69,3 +70,51 @@ def reconcile(
             raise typer.Exit(1)
         reconciling.write(options, book, comparison)
     terminal.say("written: start the bot, and `microbot resume` if it was halted")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; a file that is there is never written over.")],
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Copy the journal, also while the bot runs: all of one moment, checked, under its name only when it is whole."""
+    import json
+
+    from service import safekeeping
+
+    said = safekeeping.back_up(data_dir, file)
+    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if as_json else said)
+
+
+def prune(
+    before: Annotated[str, typer.Option("--before", metavar="DATE", help="ISO 8601, of your own clock.")],
+    yes: Yes = False,
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Remove what is old: the history of runs that ended before a date, and recordings; the book stays as it is.
+
+    The newest run stays, and so do those in which a position was entered that is still open. The file gets smaller.
+    Stop the bot first, and make a backup if you may want the history back.
+    """
+    from service import history, running, safekeeping, terminal
+
+    if not (data_dir / history.JOURNAL).is_file():
+        raise UserError(f"there is no journal {data_dir / history.JOURNAL}: `microbot run` writes one")
+    at = history.since(before, "--before")
+    with running.claim(data_dir):
+        old = safekeeping.find_old(data_dir, at)
+        if old and not yes:
+            if not terminal.can_ask():
+                raise UserError(f"to be removed: {old}. On no terminal say --yes")
+            if terminal.ask(f"Remove {old}? Type yes: ").strip().lower() != "yes":
+                terminal.say("nothing was removed")
+                raise typer.Exit(1)
+        if old:
+            old = safekeeping.prune(data_dir, at)
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(old).decode())
+    else:
+        print(f"removed: {old}" if old else f"nothing is older than that (kept: {old.kept_for_positions})")
