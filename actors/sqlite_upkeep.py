@@ -77,11 +77,10 @@ def back_up(path: Path, copy: Path) -> int:
         if complaint != "ok":
             raise JournalUnusable(f"the journal {path} is damaged ({complaint}): there is nothing sound to copy")
         part.replace(copy)
-    except sqlite3.Error as error:
+    except BaseException as error:
         _discard(copy, part)
-        raise JournalUnusable(f"the journal {path} cannot be copied to {copy} ({error})") from None
-    except BaseException:
-        _discard(copy, part)
+        if isinstance(error, sqlite3.Error):
+            raise JournalUnusable(f"the journal {path} cannot be copied to {copy} ({error})") from None
         raise
     return copy.stat().st_size
 
@@ -133,7 +132,7 @@ def _old_runs(connection: sqlite3.Connection, path: Path, before: int) -> tuple[
     """
     runs = connection.execute("SELECT id, started_ts FROM runs ORDER BY id").fetchall()
     old = {run for (run, _), (_, ended) in itertools.pairwise(runs) if ended < before}
-    needed = {run for (run,) in connection.execute("SELECT run FROM books")}
+    needed: set[int] = set()
     for book in read_books(path).values():
         for held in book.positions:
             query = "SELECT DISTINCT run FROM facts WHERE kind = 'position_opened' AND ts = ? AND symbol = ?"

@@ -33,7 +33,7 @@ class Old(msgspec.Struct, frozen=True):
         megabytes = self.recording_bytes / 1e6
         text = f"{self.runs} runs with {self.facts:,} facts, {self.recordings} recordings ({megabytes:,.1f} MB)"
         if self.kept_for_positions:
-            text += f"; {self.kept_for_positions} older runs stay, of positions that are still open or of a book"
+            text += f"; {self.kept_for_positions} older runs stay: they tell of positions that are still open"
         return text
 
 

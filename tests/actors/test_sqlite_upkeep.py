@@ -57,6 +57,21 @@ def test_runs_that_ended_before_a_time_go_and_the_book_stays_to_the_byte(tmp_pat
     assert prune(path, before).runs == 0
 
 
+def test_another_venue_s_book_outlives_the_run_that_wrote_it_last(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    session = Session().feed(trade(0, 100))
+    for number, name in enumerate(("alpaca paper", "simulated", "simulated")):
+        opened = SqliteJournal(path, name, durable=False)
+        opened.begin(Run(START + number * DAY, "1", "s", "v", True, "paper", {}))
+        opened.append(number, session.facts, session.core.book())
+        opened.close()
+    prune(path, START + 100 * DAY)
+    assert runs_of(path) == [3]
+    opened = SqliteJournal(path, "alpaca paper", durable=False)
+    assert opened.last_book() == session.core.book()
+    opened.close()
+
+
 def test_a_run_stays_in_which_a_position_was_entered_that_is_still_open(tmp_path: Path) -> None:
     path = journal_of(tmp_path / "j.db", opened_in=1)
     pruned = prune(path, START + 100 * DAY)

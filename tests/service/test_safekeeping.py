@@ -64,8 +64,8 @@ def test_old_runs_and_recordings_are_removed_and_the_bot_goes_on(tmp_path: Path)
     (sessions / "old-folder" / "part").write_bytes(b"x" * 1000)
     for old in (sessions / "old-folder" / "part", sessions / "old-folder", sessions / "old.gz"):
         os.utime(old, (1e9, 1e9))
-    os.utime(sessions / "new.gz", (2e9, 2e9))
     (sessions / "new.gz").write_bytes(b"x")
+    os.utime(sessions / "new.gz", (2e9, 2e9))
     asked = microbot("prune", "--before", "2026-11-25", cwd=tmp_path)
     assert asked.returncode == 2
     assert "say --yes" in asked.stderr
