@@ -29,6 +29,8 @@ _SCRIPTS = (
 )
 """What takes the file from one version to the next; its version is their number."""
 
+VERSION = len(_SCRIPTS)
+
 _LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged)  # many, and in the log and the recording for who wants them
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 

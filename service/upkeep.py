@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from service.arguments import Assignments, Config, DataDir, Json, Yes
+from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes
 from service.errors import UserError
 from service.venues import Venue
 
@@ -19,7 +19,7 @@ Live = Annotated[bool, typer.Option("--live", help="The account with real money.
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (reconcile, backup, prune):
+    for command in (doctor, reconcile, backup, prune):
         app.command()(command)
 
 
@@ -118,3 +118,53 @@ def prune(
         print(msgspec.json.encode(old).decode())
     else:
         print(f"removed: {old}" if old else f"nothing is older than that (kept: {old.kept_for_positions})")
+
+
+def doctor(
+    feed: Annotated[str | None, typer.Option("--feed", metavar="URL|tape:FILE", help="As with `run`.")] = None,
+    venue: Annotated[
+        Venue | None, typer.Option("--venue", help="As with `run`: its keys, time and data are tried.")
+    ] = None,
+    url: Url = None,
+    live: Live = False,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", metavar="A,B", help="To listen to. [AAPL, BTC...]")
+    ] = None,
+    strategy: StrategyOption = None,
+    wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,
+    data_dir: DataDir = Path("data"),
+    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]")] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Check what a start needs, and say in plain words what is wrong and what to do; nothing is changed.
+
+    Python and packages, settings, strategy, folders, disk, clock, ports, the running bot, the journal, and with --feed
+    or --venue the keys, the venue's time and its data. Exit code 1 if something failed.
+    """
+    from service.doctor import examination, report
+
+    if venue is not None and feed is not None:
+        raise UserError("--venue and --feed exclude each other: choose one")
+    if (url is not None or live) and venue is None:
+        raise UserError("--url and --live go with --venue: name the venue that is spoken there")
+    if live and (venue is not Venue.ALPACA or url is not None):
+        raise UserError("--live goes with --venue alpaca, and without --url")
+    if not 0 < wait <= 3600:
+        raise UserError(f"--wait wants a number of seconds above 0, at most an hour, not {wait:g}")
+    case = examination.Case(
+        data_dir=data_dir,
+        log_dir=log_dir,
+        config=config,
+        assignments=tuple(assignments or ()),
+        strategy=strategy,
+        feed=feed,
+        venue=venue,
+        url=url,
+        live=live,
+        symbols=tuple(s.strip() for s in (symbols or "").split(",") if s.strip()),
+        wait_s=wait,
+    )
+    if report.show(examination.findings(case, os.environ), as_json=as_json):
+        raise typer.Exit(1)
