@@ -128,7 +128,7 @@ def doctor(
     url: Url = None,
     live: Live = False,
     symbols: Annotated[
-        str | None, typer.Option("--symbols", metavar="A,B", help="To listen to. [AAPL, BTC...]")
+        str | None, typer.Option("--symbols", metavar="A,B", help="To listen to. [AAPL, BTCUSDT, BTC-USD]")
     ] = None,
     strategy: StrategyOption = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,

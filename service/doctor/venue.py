@@ -144,7 +144,7 @@ async def feed(
     except UserError as error:
         return failed(check, str(error), "mend the options")
     assert isinstance(source.feed, WebSocketFeed)
-    heard = _Heard()
+    heard = Heard()
     subscription = source.feed.subscribe(heard.on_next, heard.on_error)
     try:
         await asyncio.wait_for(heard.enough.wait(), within_s)
@@ -153,10 +153,10 @@ async def feed(
     finally:
         subscription.dispose()
         await asyncio.sleep(0)
-    return _judge_feed(check, source.name, heard, connected=source.feed.connects > 0, within_s=within_s)
+    return judge_feed(check, source.name, heard, connected=source.feed.connects > 0, within_s=within_s)
 
 
-class _Heard:
+class Heard:
     """What a feed said, until it spoke of the market or gave up."""
 
     def __init__(self) -> None:
@@ -181,7 +181,7 @@ class _Heard:
         self.enough.set()
 
 
-def _judge_feed(check: str, name: str, heard: _Heard, *, connected: bool, within_s: float) -> Finding:
+def judge_feed(check: str, name: str, heard: Heard, *, connected: bool, within_s: float) -> Finding:
     if heard.spoke:
         return ok(check, f"{name} speaks")
     if heard.failed:

@@ -82,7 +82,7 @@ def test_a_difference_is_named_and_ours_is_kept_as_far_as_the_account_holds_it(
 ) -> None:
     comparison = compared(book(booked), account(held))
     found = line(comparison)
-    assert (found.verdict, found.closes, found.foreign_after) == (verdict, closes, foreign)
+    assert (found.verdict, found.closes, found.foreign_after) == (verdict, D(closes), D(foreign))
     assert bool(comparison.differences) == verdict.differs
 
 
@@ -91,7 +91,11 @@ def test_what_is_gone_at_a_price_that_nobody_knows_is_closed_at_what_it_cost() -
     assert "at $100, what they cost, since nobody knows" in line(comparison).explanation
     after, facts = accept(book(10), comparison)
     [closed] = [fact for fact in facts if isinstance(fact, PositionClosed)]
-    assert (closed.exit_reason, closed.exit_price, closed.pnl) == ("RECONCILED", 100, D("-0.1"))  # its fees were paid
+    assert (closed.exit_reason, closed.exit_price, closed.pnl) == (
+        "RECONCILED",
+        D(100),
+        D("-0.1"),
+    )  # its fees were paid
     assert (after.positions, after.tally.equity) == ((), D("9999.9"))
 
 
@@ -194,5 +198,5 @@ def test_beside_somebody_else_s_shares_a_position_is_adopted_for_what_is_ours() 
     session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2")
     session.feed(book(0, foreign=7), account(10, history=(entry,)))
     [held] = session.core.positions.held()
-    assert (held.entered, held.entry_value) == (3, 300)
+    assert (held.entered, held.entry_value) == (D(3), D(300))
     assert session.core.risk.state_reason == MISMATCH  # as before, and nothing new
