@@ -24,7 +24,7 @@ from service.doctor.findings import Finding, Verdict, anything_failed, failed, o
 from service.doctor.ports import port
 from service.doctor.venue import Heard, judge_feed, keys, tape
 from service.history import JOURNAL
-from tests.support.journals import damage, of_version_1
+from tests.support.journals import damage, forget_in_the_index, of_version_1
 
 NOON = 1_800_000_000.0
 OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED
@@ -174,6 +174,13 @@ def test_a_damaged_page_is_found_whichever_it_is(page: int, tmp_path: Path) -> N
     finding = journal(tmp_path)
     assert finding.verdict is FAILED
     assert "backup" in finding.remedy
+
+
+def test_an_index_that_lacks_a_fact_is_found(tmp_path: Path) -> None:
+    forget_in_the_index(of_version_1(tmp_path / JOURNAL))
+    finding = journal(tmp_path)
+    assert finding.verdict is FAILED
+    assert "missing from index" in finding.found
 
 
 def test_a_last_page_that_is_cut_off_is_found(tmp_path: Path) -> None:
