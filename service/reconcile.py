@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from decimal import Decimal
 from importlib.metadata import version
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -28,11 +29,17 @@ from service.brokerage import BOT_ID, address_of, bot_id
 from service.errors import UserError
 from service.history import JOURNAL
 from service.options import RunOptions
-from service.venues import KEY, SECRET, websocket
+from service.venues import KEY, SECRET
 from service.visible import visible, visible_json
 
 _PATIENCE_S = 15.0  # for the account, and for the orders in the book
 _STOP_S = 1.5
+
+
+def check_traded(data_dir: Path) -> None:
+    """Raise UserError where no bot has traded at a broker: there is nothing to compare, and no folder is made."""
+    if not (data_dir / BOT_ID).is_file():
+        raise UserError(f"no bot has traded at a broker from {data_dir}: there is no book to reconcile")
 
 
 def look(options: RunOptions, settings: BrokerSettings, environment: Mapping[str, str]) -> tuple[Book, Comparison]:
@@ -40,10 +47,6 @@ def look(options: RunOptions, settings: BrokerSettings, environment: Mapping[str
 
     Raises UserError for what is missing, and for an account that cannot be read.
     """
-    if options.url is not None:
-        websocket(options.url)
-    if not (options.data_dir / BOT_ID).is_file():
-        raise UserError(f"no bot has traded at a broker from {options.data_dir}: there is no book to reconcile")
     if not (environment.get(KEY) and environment.get(SECRET)):
         raise UserError(f"the account is read with its keys, from the environment: set {KEY} and {SECRET}")
     try:

@@ -41,7 +41,7 @@ def reconcile(
     What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
     """
-    from service import reconcile as reconciling, running, settings, terminal
+    from service import reconcile as reconciling, running, settings, terminal, venues
     from service.options import RunOptions
 
     if venue is not Venue.ALPACA:
@@ -50,6 +50,9 @@ def reconcile(
         raise UserError("--live and --url exclude each other: choose one")
     if accept and not yes and not terminal.can_ask():
         raise UserError("--accept asks on a terminal; elsewhere say --yes as well")
+    if url is not None:
+        venues.websocket(url)
+    reconciling.check_traded(data_dir)
     effective = settings.load(config, assignments or ())
     options = RunOptions(venue=venue, url=url, live=live, data_dir=data_dir)
     with running.claim(data_dir) if accept else contextlib.nullcontext():

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from service.history import JOURNAL
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, at
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import microbot, wait_until
@@ -62,15 +61,16 @@ def test_what_is_not_ours_is_shown_accepted_and_left_alone_while_the_bot_trades(
         reconcile(exchange, tmp_path, "--accept", "--yes", code=0)
         again = reconcile(exchange, tmp_path, code=0)
         assert again["differences"] == []
-        with at(exchange, tmp_path, SPEED, *EAGER, "--on-exit", "flatten") as bot:
+        with at(exchange, tmp_path, SPEED, *EAGER) as bot:
             state = bot.until(lambda state: state["state"]["state"] == "HALTED")
             assert "the account was reconciled" in state["state"]["reason"]  # a halt is lifted by `resume` alone
             bot.command("resume")
             bot.until(lambda state: state["metrics"]["trades"] >= 2)
             assert bot.state["state"]["state"] == "ACTIVE"
-            summary = bot.stop()
-        assert summary["open_positions"] == 0
-        assert exchange.positions == {"AAPL": "7"}
+            bot.command("flatten")
+            bot.until(lambda state: not state["positions"])
+            bot.stop()
+        wait_until(lambda: exchange.positions == {"AAPL": "7"})
         assert [o["id"] for o in exchange.open_orders] == [resting["id"]]
         assert reconcile(exchange, tmp_path, code=0)["differences"] == []
 
@@ -100,10 +100,13 @@ def test_a_position_that_somebody_sold_is_closed_in_the_book_at_the_price_it_wen
         trades = [json.loads(line) for line in microbot("trades", cwd=tmp_path).stdout.splitlines()]
         assert [(trade["symbol"], trade["exit_reason"]) for trade in trades] == [("AAPL", "RECONCILED")]
         assert float(trades[0]["exit_price"]) == pytest.approx(price)
-        with at(exchange, tmp_path, SPEED, *options, *NEVER, "--on-exit", "flatten") as bot:
+        with at(exchange, tmp_path, SPEED, *options, *NEVER) as bot:
             bot.until(lambda state: [p["symbol"] for p in state["positions"]] == ["MSFT"])
             bot.command("resume")
             bot.until(lambda state: state["state"]["state"] == "ACTIVE")
+            bot.command("flatten")
+            exchange.until_flat()
+            bot.until(lambda state: not state["positions"])
             bot.stop()
         assert exchange.positions == {}
         assert reconcile(exchange, tmp_path, code=0)["differences"] == []
@@ -114,6 +117,7 @@ def test_a_position_that_somebody_sold_is_closed_in_the_book_at_the_price_it_wen
     [
         (("--venue", "binance"), "has no account"),
         (("--accept",), "say --yes as well"),
+        (("--accept", "--yes"), "there is no book to reconcile"),
         (("--live", "--url", "http://127.0.0.1:1"), "exclude each other"),
         (("--url", "nowhere"), "--url wants an address"),
         ((), "there is no book to reconcile"),
@@ -123,7 +127,21 @@ def test_what_cannot_be_reconciled_is_said_in_a_sentence(options: tuple[str, ...
     refused = microbot("reconcile", *options, cwd=tmp_path)
     assert refused.returncode == 2
     assert said in refused.stderr
-    assert not (tmp_path / "data" / JOURNAL).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_account_s_book_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExchangeServer("--speed", SPEED, "--key", "MOCK-KEY:MOCK-SECRET", "--key", "K2:S2") as exchange:
+        with at(exchange, tmp_path, SPEED, *NEVER) as bot:
+            bot.until(lambda state: state["metrics"]["ticks"] > 0)
+            bot.command("pause")  # the book is written
+            bot.stop()
+        reconcile(exchange, tmp_path, code=0)
+        monkeypatch.setenv("APCA_API_KEY_ID", "K2")
+        monkeypatch.setenv("APCA_API_SECRET_KEY", "S2")
+        refused = microbot("reconcile", "--url", exchange.url, "--accept", "--yes", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "the book is of the account" in refused.stderr
 
 
 def test_keys_that_are_refused_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

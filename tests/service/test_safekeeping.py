@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from contextlib import closing
@@ -14,9 +15,10 @@ import pytest
 from actors import sqlite_journal
 from service import safekeeping
 from service.history import JOURNAL
-from tests.support.bots import EAGER
+from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, at
+from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.journals import of_version_1, version_of
-from tests.support.live import Bot, microbot
+from tests.support.live import Bot, microbot, wait_until
 
 PATIENT = (
     *("--set", "strategy.profit_target=0.5", "--set", "strategy.stop_loss=0.4"),
@@ -54,6 +56,33 @@ def test_a_backup_of_a_running_bot_holds_its_position_and_can_be_gone_on_from(tm
         state = bot.until(lambda state: len(state["positions"]) == 2)
         assert {p["entry_price"] for p in state["positions"]} == {p["entry_price"] for p in held}
         bot.stop()
+
+
+def test_at_a_broker_a_backup_with_its_bot_id_takes_its_position_and_stop_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    options = (*EAGER, *ORDERS_IN_A_HURRY, *PATIENT, "--set", "orders.protective_stop=0.45")
+    other = tmp_path / "other" / "data"
+    other.mkdir(parents=True)
+    with ExchangeServer("--speed", 20) as exchange:
+        with at(exchange, tmp_path, 20, *options) as bot:
+            wait_until(lambda: len(exchange.open_orders) == 2 and len(exchange.positions) == 2)
+            bot.until(lambda state: len(state["positions"]) == 2)
+            bot.command("pause")  # nothing happens after the backup that it would not know
+            assert microbot("backup", other / JOURNAL, cwd=tmp_path).returncode == 0
+            bot.process.send_signal(signal.SIGKILL)
+            bot.process.wait()
+        shutil.copy(tmp_path / "data" / "bot-id", other / "bot-id")
+        held, stops = exchange.positions, {order["id"] for order in exchange.open_orders}
+        shown = microbot("reconcile", "--url", exchange.url, cwd=other.parent)
+        assert (shown.returncode, json.loads(shown.stdout)["differences"]) == (0, [])
+        with at(exchange, other.parent, 20, *options) as bot:
+            assert bot.line("resumed: ")
+            bot.until(lambda state: len(state["positions"]) == 2 and state["state"]["state"] == "PAUSED")
+            bot.stop()
+        assert (exchange.positions, {order["id"] for order in exchange.open_orders}) == (held, stops)
 
 
 def test_old_runs_and_recordings_are_removed_and_the_bot_goes_on(tmp_path: Path) -> None:
