@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from actors import sqlite_upkeep
 from actors.sqlite_journal import JournalUnusable
+from service import journal_upkeep
 from service.brokerage import BOT_ID
 from service.errors import UserError
 from service.history import JOURNAL
@@ -40,7 +40,7 @@ class Old(msgspec.Struct, frozen=True):
 def back_up(data_dir: Path, copy: Path) -> str:
     """Copy the journal, also while a bot writes it; return what to say of it. Raises UserError."""
     try:
-        size = sqlite_upkeep.back_up(data_dir / JOURNAL, copy)
+        size = journal_upkeep.back_up(data_dir / JOURNAL, copy)
     except FileExistsError:
         raise UserError(f"{copy} is there already: choose another name, or remove it") from None
     except OSError as error:
@@ -64,7 +64,7 @@ def prune(data_dir: Path, before: int) -> Old:
 
 def _told(data_dir: Path, before: int, *, remove: bool) -> Old:
     try:
-        work = sqlite_upkeep.prune if remove else sqlite_upkeep.count_old
+        work = journal_upkeep.prune if remove else journal_upkeep.count_old
         journal = work(data_dir / JOURNAL, before)
     except JournalUnusable as error:
         raise UserError(str(error)) from None

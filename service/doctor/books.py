@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors import sqlite_journal, sqlite_upkeep
+from actors import sqlite_journal
 from actors.sqlite_journal import JournalUnusable
+from service import journal_upkeep
 from service.doctor.findings import Finding, failed, ok, warning
 from service.history import JOURNAL
 
@@ -16,7 +17,7 @@ def journal(data_dir: Path) -> Finding:
     if not path.exists():
         return ok(check, f"there is none in {data_dir} yet: the first start makes it")
     try:
-        health = sqlite_upkeep.examine(path, thorough=True)
+        health = journal_upkeep.examine(path, thorough=True)
     except JournalUnusable as error:
         if "newer" in str(error):
             return failed(check, str(error), "update microbot, or use another --data-dir")

@@ -10,8 +10,8 @@ import pytest
 
 from actors import sqlite_journal
 from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal, read
-from actors.sqlite_upkeep import back_up, count_old, examine, prune
 from pipeline.events import SECOND
+from service.journal_upkeep import back_up, count_old, examine, prune
 from tests.support.journals import damage, of_version_1, version_of
 from tests.support.market import START, trade
 from tests.support.sessions import Session
