@@ -21,6 +21,7 @@ from actors.reconciler import OrderName, difference, entry_of, strange_order
 from actors.risk import MISMATCH
 
 ZERO = Decimal(0)
+_NOT_ENTERED = ": until it is over, its symbol is not entered, since the venue refuses what crosses it"
 RECONCILED = "the account was reconciled: `resume` trades again"
 
 
@@ -303,7 +304,7 @@ def _orders(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
                 "the bot's, of an earlier session: the next start keeps it or takes it back",
             )
         elif report.venue_id in book.foreign_orders:
-            verdict, why, venue_id = Verdict.AGREES, "not ours, as accepted before", report.venue_id
+            verdict, why, venue_id = Verdict.AGREES, f"not ours, as accepted before{_NOT_ENTERED}", report.venue_id
         else:
             verdict, why, venue_id = Verdict.NOT_OURS, strange_order(report), report.venue_id
         lines.append(OrderLine(report.order, report.symbol, report.side, report.quantity, verdict, why, venue_id))

@@ -16,6 +16,7 @@ from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, Su
 from actors.positions import Adopt, Positions, of_session
 from actors.pricing import OrderSettings
 from actors.risk import Mismatch
+from actors.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
 
 ZERO = Decimal(0)
@@ -203,14 +204,20 @@ class Reconciler:
         assert self.executor is not None
         open_at_venue = set()
         strange = []
+        accepted = set()
         for report in reports:
             open_at_venue.add(report.order)
             if self._blotter.get(report.order) is not None:
                 self._context.tell(self.executor, report)
             elif self._name(report) is not None:
                 self._adopt_order(report, {})  # of an earlier run, and late: it is taken back
-            elif report.venue_id not in self.foreign_orders:
+            elif report.venue_id in self.foreign_orders:
+                accepted.add(report.symbol)
+            else:
                 strange.append(strange_order(report))
+        if self.foreign_orders:
+            assert self.risk is not None
+            self._context.tell(self.risk, ForeignOrders(frozenset(accepted)))
         for entry in self._blotter.working.values():
             if entry.status in _AT_VENUE and entry.id not in open_at_venue:
                 self._context.tell(self.executor, LookAfter(entry.id))

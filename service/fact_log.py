@@ -108,7 +108,10 @@ def _account(fact: AccountOpened) -> Iterator[Line]:
 
 def _reconciled(fact: BookReconciled) -> Iterator[Line]:
     said = f"BOOK RECONCILED with the account {fact.account}: {'; '.join(fact.differences)}"
-    yield Line("microbot.risk", "book.reconciled", "WARNING", said, _fields(fact))
+    foreign = ", ".join(f"{symbol} {shares:f}" for symbol, shares in fact.foreign.items())
+    fields = {"foreign": foreign, "foreign_orders": ", ".join(fact.foreign_orders)}
+    flat = _fields(fact, "differences", "foreign", "foreign_orders") | fields
+    yield Line("microbot.risk", "book.reconciled", "WARNING", said, flat)
 
 
 def _broker(fact: BrokerChanged) -> Iterator[Line]:

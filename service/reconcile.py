@@ -21,7 +21,7 @@ from actors.book import Book, Tally
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
 from actors.comparison import Comparison, Verdict, accept, compare
-from actors.messages import BrokerChanged, Report, TradingState
+from actors.messages import BrokerChanged, Fact, Report, TradingState
 from actors.orders import AccountReport, LookUpOrder, OrderMissing, OrderReport
 from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal, read_books
 from service.bookkeeping import book_name
@@ -76,8 +76,8 @@ def check_acceptable(comparison: Comparison) -> None:
         )
 
 
-def write(options: RunOptions, book: Book, comparison: Comparison) -> None:
-    """Write the account's word into the book, with the facts that tell of it. Raises UserError if that fails."""
+def write(options: RunOptions, book: Book, comparison: Comparison) -> tuple[Fact, ...]:
+    """Write the account's word into the book, and return the facts that tell of it. Raises UserError if that fails."""
     after, facts = accept(book, comparison)
     try:
         with closing(SqliteJournal(options.data_dir / JOURNAL, book_name(options), durable=True)) as journal:
@@ -86,6 +86,7 @@ def write(options: RunOptions, book: Book, comparison: Comparison) -> None:
             journal.append(0, facts, after)
     except (JournalUnusable, OSError) as error:
         raise UserError(str(error)) from None
+    return facts
 
 
 def show(comparison: Comparison, *, as_json: bool) -> None:

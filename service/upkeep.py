@@ -41,7 +41,7 @@ def reconcile(
     What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
     """
-    from service import reconcile as reconciling, running, settings, terminal, venues
+    from service import fact_log, logs, reconcile as reconciling, running, settings, terminal, venues
     from service.options import RunOptions
 
     if venue is not Venue.ALPACA:
@@ -71,7 +71,9 @@ def reconcile(
                 "nothing was changed" + ("" if yes else ": `microbot reconcile --accept` takes the account's word")
             )
             raise typer.Exit(1)
-        reconciling.write(options, book, comparison)
+        logs.configure(effective.log)
+        for fact in reconciling.write(options, book, comparison):
+            fact_log.see(fact)
     terminal.say("written: start the bot, and `microbot resume` if it was halted")
 
 

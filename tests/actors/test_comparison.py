@@ -10,12 +10,20 @@ from hypothesis import given, strategies as st
 
 from actors.book import Book, HeldPosition, OpenOrder, Tally
 from actors.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
-from actors.messages import BookReconciled, PositionClosed, TradingState
+from actors.messages import (
+    BookReconciled,
+    BrokerChanged,
+    Command,
+    FeedState,
+    PositionClosed,
+    Refusal,
+    TradingState,
+)
 from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.pricing import OrderSettings
 from actors.risk import MISMATCH
 from pipeline.events import Side
-from tests.support.market import at
+from tests.support.market import at, trade
 from tests.support.sessions import RestingBroker, Session
 
 D = Decimal
@@ -191,6 +199,18 @@ def test_a_bot_that_goes_on_from_what_was_accepted_finds_no_mismatch(
     assert kept.get("A", 0) + accepted.foreign.get("A", 0) == held
     core.run([msgspec.structs.replace(account(held + 1, *orders), ts=at(s)) for s in (200, 300)])
     assert "the account and the book differ" in core.risk.state_reason  # what comes later counts
+
+
+def test_a_symbol_is_not_entered_while_somebody_else_s_order_is_open_in_it() -> None:
+    """The venue refuses what crosses that order: a position could neither be guarded nor left."""
+    hand = report("hand", BUY, 0, of=5)
+    accepted, _ = accept(book(), compared(book(), account(0, hand)))
+    session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2")
+    session.feed(accepted, BrokerChanged(FeedState.LIVE, at(9)), account(0, hand), Command("resume", at(9)))
+    session.feed(trade(10, 100, says="LONG"), trade(11, 100, symbol="B", says="LONG"))
+    assert session.verdicts == [Refusal.FOREIGN_ORDER, None]
+    session.feed(msgspec.structs.replace(account(0), ts=at(12)), trade(13, 100, says="LONG"))
+    assert session.verdicts == [Refusal.FOREIGN_ORDER, None, None]
 
 
 def test_beside_somebody_else_s_shares_a_position_is_adopted_for_what_is_ours() -> None:

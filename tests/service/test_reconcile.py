@@ -59,6 +59,8 @@ def test_what_is_not_ours_is_shown_accepted_and_left_alone_while_the_bot_trades(
         assert [line["verdict"] for line in looked["orders"]] == ["not ours"]
         reconcile(exchange, tmp_path, code=1)  # and afterwards; to look changes nothing
         reconcile(exchange, tmp_path, "--accept", "--yes", code=0)
+        logged = [json.loads(line) for line in (tmp_path / "logs" / "microbot.jsonl").read_text().splitlines()]
+        assert [line["foreign"] for line in logged if line["event"] == "book.reconciled"] == ["AAPL 7"]
         again = reconcile(exchange, tmp_path, code=0)
         assert again["differences"] == []
         with at(exchange, tmp_path, SPEED, *EAGER) as bot:
@@ -67,11 +69,15 @@ def test_what_is_not_ours_is_shown_accepted_and_left_alone_while_the_bot_trades(
             bot.command("resume")
             bot.until(lambda state: state["metrics"]["trades"] >= 2)
             assert bot.state["state"]["state"] == "ACTIVE"
+            assert {trade["symbol"] for trade in bot.state["trades"]} == {"MSFT"}
+            bot.until(lambda state: state["refusals"].get("FOREIGN_ORDER"))  # the venue would refuse what crosses it
+            exchange.call("DELETE", f"/v2/orders/{resting['id']}")
+            bot.until(lambda state: "AAPL" in {trade["symbol"] for trade in state["trades"]})
             bot.command("flatten")
             bot.until(lambda state: not state["positions"])
             bot.stop()
         wait_until(lambda: exchange.positions == {"AAPL": "7"})
-        assert [o["id"] for o in exchange.open_orders] == [resting["id"]]
+        assert not exchange.open_orders
         assert reconcile(exchange, tmp_path, code=0)["differences"] == []
 
 
