@@ -6,7 +6,7 @@ accepts gives the next book. Quantities are shares, negative for a short positio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 
@@ -108,11 +108,14 @@ def compare(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
     named = [(name, o) for o in reports.values() if o.order.startswith(ours) and (name := OrderName.of(o.order))]
     strangers = [order for order in account.history if not order.order.startswith(ours)]
     booked = {position.symbol: position for position in book.positions}
-    working = {entry.order.symbol for entry in book.orders}
+    known = {entry.order.id for entry in book.orders}
+    # As at a start: orders of ours that are newer than the book are counted.
+    newer = [o for _, o in named if 0 < book.ts < o.ts and o.filled and o.order not in known]
+    working = {entry.order.symbol for entry in book.orders} | {order.symbol for order in newer}
     held = {position.symbol: position.quantity for position in account.positions}
     lines = []
     for symbol in sorted({*booked, *held, *book.foreign, *working}):
-        line = _line(book, symbol, booked.get(symbol), held.get(symbol, ZERO), _meanwhile(book, symbol, fates))
+        line = _line(book, symbol, booked.get(symbol), held.get(symbol, ZERO), _meanwhile(book, symbol, fates, newer))
         if symbol not in booked and symbol not in working and line.verdict.differs:
             line = _adopted(line, entry_of(symbol, line.account - line.foreign, named) is not None)
         if line.closes:
@@ -162,9 +165,9 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
 # ------------------------------------------------------------------------------------------------- positions
 
 
-def _meanwhile(book: Book, symbol: str, fates: Mapping[str, OrderReport]) -> Decimal:
-    """Return the shares that the book's working orders in a symbol filled since it was written."""
-    shares = ZERO
+def _meanwhile(book: Book, symbol: str, fates: Mapping[str, OrderReport], newer: Iterable[OrderReport]) -> Decimal:
+    """Return the shares that our orders in a symbol filled since the book was written."""
+    shares = sum((order.side.sign * order.filled for order in newer if order.symbol == symbol), ZERO)
     for entry in book.orders:
         fate = fates.get(entry.order.id)
         if entry.order.symbol == symbol and fate is not None and fate.filled > entry.filled:

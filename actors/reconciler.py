@@ -52,7 +52,7 @@ class AdoptOrder(msgspec.Struct, frozen=True):
 
 
 class MissedOrder(msgspec.Struct, frozen=True):
-    """An order that an earlier run sent after its book was written last, since the journal failed: count it."""
+    """An order that an earlier run sent after its book was written last: count what it did."""
 
     order: SubmitOrder
     report: OrderReport
@@ -147,10 +147,10 @@ class Reconciler:
         self._context.tell(self.risk, opened)
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
-        self._tell_missed(named)
+        missed = self._tell_missed(named)
         adopted: dict[str, Decimal] = {}
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
-        in_book = {*self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
+        in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
         for held in report.positions:
             if held.symbol in in_book:
                 continue
@@ -174,16 +174,20 @@ class Reconciler:
         assert self.executor is not None
         self._context.tell(self.executor, Reconciled())
 
-    def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> None:
-        """Tell the executor of orders that are newer than the book, which does not know them.
+    def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> set[str]:
+        """Tell the executor of orders that are newer than the book, which does not know them; return their symbols.
 
         While a journal cannot be written, exits and cancels go out all the same. What the book does know was over by
-        its time, or is among its working orders.
+        its time, or is among its working orders. What is counted so is not adopted as well.
         """
         assert self.executor is not None
+        symbols = set()
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
             if 0 < self._book_ts < order.ts and self._blotter.get(order.order) is None:
                 self._context.tell(self.executor, MissedOrder(_submitted(name, order), order))
+                if order.filled:
+                    symbols.add(name.symbol)
+        return symbols
 
     def _adopt_order(self, order: OrderReport, adopted: dict[str, Decimal]) -> None:
         name = self._name(order)

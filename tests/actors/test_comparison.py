@@ -139,8 +139,23 @@ def test_what_the_book_s_own_orders_did_meanwhile_is_no_difference() -> None:
     assert comparison.differences == ()
 
 
+def test_orders_of_ours_that_are_newer_than_the_book_are_counted_once_as_a_start_counts_them() -> None:
+    """A backup was put back: the book is older than an entry in one case, than an exit in the other."""
+    for shares, order, held in (
+        (0, report("mb-bot-s0.5.A.entry.1", BUY, 10), 10),
+        (10, report("mb-bot-s0.77.A.exit.1", SELL, 10), 0),
+    ):
+        found = account(held, history=(order,))
+        assert line(compared(book(shares), found)).verdict is Verdict.EXPLAINED
+        core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(book(shares)).core
+        for seconds in (10, 60, 120):
+            core.run([msgspec.structs.replace(found, ts=at(seconds))])
+        assert sum(p.quantity for p in core.positions.open.values()) == held
+        assert core.risk.state_reason == MISMATCH  # as before, and nothing new
+
+
 def test_a_position_that_the_bot_s_orders_add_up_to_is_left_to_the_next_start() -> None:
-    comparison = compared(book(), account(10, history=(report("mb-bot-s0.5.A.entry.1", BUY, 10),)))
+    comparison = compared(book(), account(10, history=(report("mb-bot-s0.5.A.entry.1", BUY, 10, seconds=0.5),)))
     assert line(comparison).verdict is Verdict.EXPLAINED
     assert "takes it over" in line(comparison).explanation
     assert compared(book(), account(10, history=(report("hand", BUY, 10),))).differences
@@ -214,7 +229,7 @@ def test_a_symbol_is_not_entered_while_somebody_else_s_order_is_open_in_it() -> 
 
 
 def test_beside_somebody_else_s_shares_a_position_is_adopted_for_what_is_ours() -> None:
-    entry = report("mb-bot-s1.5.A.entry.1", BUY, 3, price="100")
+    entry = report("mb-bot-s1.5.A.entry.1", BUY, 3, price="100", seconds=0.5)
     session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2")
     session.feed(book(0, foreign=7), account(10, history=(entry,)))
     [held] = session.core.positions.held()
