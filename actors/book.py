@@ -66,3 +66,5 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     name: str  # what the session's order ids begin with
     account: str = ""  # the broker's number for it; empty where fills are simulated
     closing: dict[str, str] = {}  # positions on their way out, by symbol: why
+    foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol; signed
+    foreign_orders: tuple[str, ...] = ()  # the venue's ids of open orders that are accepted as not ours

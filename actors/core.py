@@ -269,6 +269,8 @@ class Core:
             name=self._name,
             account=self.metrics.account,
             closing={symbol: wish.reason for symbol, wish in self.executor.wishes.items()},
+            foreign=dict(self.reconciler.foreign) if self.reconciler is not None else {},
+            foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
         )
 
     def _restore(self, book: Book) -> None:

@@ -65,6 +65,7 @@ class Refusal(StrEnum):
     TRADING_HALT = "TRADING_HALT"
     PRICE_BAND = "PRICE_BAND"
     PRICE_COLLAR = "PRICE_COLLAR"
+    FOREIGN_ORDER = "FOREIGN_ORDER"
     MARKET_CLOSED = "MARKET_CLOSED"
 
 
@@ -80,6 +81,7 @@ class ExitReason(StrEnum):
     STOP = "STOP"  # the protective stop at the venue was reached
     NO_STOP = "NO_STOP"  # the venue would not take a protective stop
     CLOSE = "CLOSE"  # the market is about to close
+    RECONCILED = "RECONCILED"  # the account did not hold it any more, and somebody accepted that
 
 
 class FeedState(StrEnum):
@@ -235,6 +237,20 @@ class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field
     resumed: bool = False  # the book is of this account already: its day and its losses go on
 
 
+class BookReconciled(msgspec.Struct, frozen=True, tag="book_reconciled", tag_field="type"):
+    """Somebody accepted that the account is right and the book was not; the differences in words, as they were shown.
+
+    `foreign` and `foreign_orders` are what the account holds and is not ours, from here on.
+    """
+
+    account: str
+    differences: tuple[str, ...]
+    foreign: dict[str, Decimal]
+    foreign_orders: tuple[str, ...]
+    ts: int
+    input: int = 0
+
+
 class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="type"):
     """The trading state changed: by a command, by the loss limit, by a new day."""
 
@@ -308,6 +324,7 @@ Fact = (
     | PositionOpened
     | PositionClosed
     | AccountOpened
+    | BookReconciled
     | BrokerChanged
     | StateChanged
     | DayStarted

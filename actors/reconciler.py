@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, Su
 from actors.positions import Adopt, Positions, of_session
 from actors.pricing import OrderSettings
 from actors.risk import Mismatch
+from actors.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
 
 ZERO = Decimal(0)
@@ -51,7 +52,7 @@ class AdoptOrder(msgspec.Struct, frozen=True):
 
 
 class MissedOrder(msgspec.Struct, frozen=True):
-    """An order that an earlier run sent after its book was written last, since the journal failed: count it."""
+    """An order that an earlier run sent after its book was written last: count what it did."""
 
     order: SubmitOrder
     report: OrderReport
@@ -67,11 +68,30 @@ class LookAfter(msgspec.Struct, frozen=True):
     order: str
 
 
+class Entry(NamedTuple):
+    """The order of ours that opened a position which no book knows."""
+
+    ts: int
+    name: OrderName
+    average: Decimal | None
+
+
+def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, OrderReport]]) -> Entry | None:
+    """Return the newest entry in a symbol, if all orders of ours add up to `quantity`; else nothing explains it."""
+    of_symbol = [(name, order) for name, order in orders if name.symbol == symbol]
+    filled = sum((order.side.sign * order.filled for _, order in of_symbol), ZERO)
+    entries = [
+        Entry(order.ts, name, order.average) for name, order in of_symbol if name.leg == "entry" and order.filled
+    ]
+    return max(entries, key=lambda entry: entry[:2]) if entries and filled == quantity else None
+
+
 class Reconciler:
     """The actor that hears of the account.
 
     The first report adopts: a position is ours if the orders with our ids add up to it. Every report is compared
-    with the book; a difference that lasts is a mismatch, and so is an order or a position that is nobody's.
+    with the book; a difference that lasts is a mismatch, and so is an order or a position that is nobody's, unless
+    somebody has accepted that it is there (`microbot reconcile`).
     """
 
     def __init__(
@@ -86,6 +106,8 @@ class Reconciler:
         self._seen = False
         self._account = ""  # the number of the account that the book is of
         self._book_ts = 0  # when that book was written, ns; 0 without one
+        self.foreign: Mapping[str, Decimal] = {}  # accepted as not ours: shares by symbol, signed
+        self.foreign_orders: tuple[str, ...] = ()  # accepted as not ours: the venue's ids
         self.executor: Actor | None = None
         self.risk: Actor | None = None
 
@@ -106,9 +128,11 @@ class Reconciler:
             self._context.tell(self.risk, Mismatch(tuple(differences)))
 
     def restore(self, book: Book) -> None:
-        """Know whose account the book is of, and of when it is."""
+        """Know whose account the book is of, of when it is, and what in the account is somebody else's."""
         self._account = book.account
         self._book_ts = book.ts
+        self.foreign = book.foreign
+        self.foreign_orders = book.foreign_orders
 
     # --------------------------------------------------------------------------------------- the start
 
@@ -123,42 +147,47 @@ class Reconciler:
         self._context.tell(self.risk, opened)
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
-        self._tell_missed(named)
+        missed = self._tell_missed(named)
         adopted: dict[str, Decimal] = {}
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
-        in_book = {*self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
+        in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
         for held in report.positions:
             if held.symbol in in_book:
                 continue
-            filled = sum((order.side.sign * order.filled for name, order in named if name.symbol == held.symbol), ZERO)
-            entries = [
-                (order.ts, name) for name, order in named if name[2:4] == (held.symbol, "entry") and order.filled
-            ]
-            if filled != held.quantity or not entries:
+            quantity = held.quantity - self.foreign.get(held.symbol, ZERO)
+            if quantity == 0:
+                continue
+            entry = entry_of(held.symbol, quantity, named)
+            if entry is None:
                 self._suspects[held.symbol] = (ZERO, held.quantity, 0)  # there is no order that could explain it yet
                 continue
-            ts, name = max(entries)
-            side = Side.LONG if held.quantity > 0 else Side.SHORT
-            decision = of_session(name.book, name.decision)
-            adopted[held.symbol] = held.quantity
+            side = Side.LONG if quantity > 0 else Side.SHORT
+            decision = of_session(entry.name.book, entry.name.decision)
+            # Beside somebody else's shares the account's average is of both.
+            price = held.average if quantity == held.quantity else entry.average or held.average
+            adopted[held.symbol] = quantity
             self._context.tell(
-                self._positions, Adopt(held.symbol, side, abs(held.quantity), held.average, ts or report.ts, decision)
+                self._positions, Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision)
             )
         for order in report.orders:
             self._adopt_order(order, adopted)
         assert self.executor is not None
         self._context.tell(self.executor, Reconciled())
 
-    def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> None:
-        """Tell the executor of orders that are newer than the book, which does not know them.
+    def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> set[str]:
+        """Tell the executor of orders that are newer than the book, which does not know them; return their symbols.
 
         While a journal cannot be written, exits and cancels go out all the same. What the book does know was over by
-        its time, or is among its working orders.
+        its time, or is among its working orders. What is counted so is not adopted as well.
         """
         assert self.executor is not None
+        symbols = set()
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
             if 0 < self._book_ts < order.ts and self._blotter.get(order.order) is None:
                 self._context.tell(self.executor, MissedOrder(_submitted(name, order), order))
+                if order.filled:
+                    symbols.add(name.symbol)
+        return symbols
 
     def _adopt_order(self, order: OrderReport, adopted: dict[str, Decimal]) -> None:
         name = self._name(order)
@@ -179,17 +208,20 @@ class Reconciler:
         assert self.executor is not None
         open_at_venue = set()
         strange = []
+        accepted = set()
         for report in reports:
             open_at_venue.add(report.order)
             if self._blotter.get(report.order) is not None:
                 self._context.tell(self.executor, report)
             elif self._name(report) is not None:
                 self._adopt_order(report, {})  # of an earlier run, and late: it is taken back
+            elif report.venue_id in self.foreign_orders:
+                accepted.add(report.symbol)
             else:
-                side = "buy" if report.side is OrderSide.BUY else "sell"
-                strange.append(
-                    f"an order to {side} {report.quantity:f} {report.symbol} is not ours ({report.venue_id})"
-                )
+                strange.append(strange_order(report))
+        if self.foreign_orders:
+            assert self.risk is not None
+            self._context.tell(self.risk, ForeignOrders(frozenset(accepted)))
         for entry in self._blotter.working.values():
             if entry.status in _AT_VENUE and entry.id not in open_at_venue:
                 self._context.tell(self.executor, LookAfter(entry.id))
@@ -201,17 +233,30 @@ class Reconciler:
         book = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
         differences = []
         suspects: dict[str, tuple[Decimal, Decimal, int]] = {}
-        for symbol in sorted({*account, *book}):
+        for symbol in sorted({*account, *book, *self.foreign}):
             ours, theirs = book.get(symbol, ZERO), account.get(symbol, ZERO)
-            if ours == theirs:
+            foreign = self.foreign.get(symbol, ZERO)
+            if ours + foreign == theirs:
                 continue
             before = self._suspects.get(symbol)
             since = before[2] if before is not None and before[:2] == (ours, theirs) else self._context.now
             suspects[symbol] = (ours, theirs, since)
             if self._context.now - since >= self._style.missing_s * SECOND:
-                differences.append(f"{symbol}: the account holds {theirs:f}, the book {ours:f}")
+                differences.append(difference(symbol, theirs, ours, foreign))
         self._suspects = suspects
         return differences
+
+
+def difference(symbol: str, account: Decimal, book: Decimal, foreign: Decimal) -> str:
+    """Say in a few words how much of a symbol is where."""
+    beside = f" beside {foreign:f} that are not ours" if foreign else ""
+    return f"{symbol}: the account holds {account:f}, the book {book:f}{beside}"
+
+
+def strange_order(report: OrderReport) -> str:
+    """Say in a few words which open order is nobody's."""
+    side = "buy" if report.side is OrderSide.BUY else "sell"
+    return f"an order to {side} {report.quantity:f} {report.symbol} is not ours ({report.venue_id})"
 
 
 _AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))

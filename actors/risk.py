@@ -35,6 +35,7 @@ from pipeline.events import EPSILON, SECOND, Signal
 
 LOSS_LIMIT = "daily loss limit"
 SESSION_ENDS = "the session ends"
+MISMATCH = "the account and the book differ"
 
 
 class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -325,7 +326,7 @@ class Risk:
 
     def _on_mismatch(self, mismatch: Mismatch) -> None:
         """Halt without closing anything: what is in the account may be somebody else's."""
-        reason = "the account and the book differ: " + "; ".join(mismatch.differences)
+        reason = f"{MISMATCH}: {'; '.join(mismatch.differences)}"
         if self._by_hand is TradingState.HALTED and self._by_hand_reason == reason:
             return
         previous = self.state

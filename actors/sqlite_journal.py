@@ -29,6 +29,8 @@ _SCRIPTS = (
 )
 """What takes the file from one version to the next; its version is their number."""
 
+VERSION = len(_SCRIPTS)
+
 _LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged)  # many, and in the log and the recording for who wants them
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
@@ -132,7 +134,7 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
         raise JournalUnusable(f"there is no journal {path}: `microbot run` writes one")
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            _check_version(connection, path)
+            check_version(connection, path)
             marks = ", ".join("?" * len(kinds))
             query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
             for run, body in connection.execute(query, (*kinds, since)):
@@ -141,7 +143,23 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+def read_books(path: Path) -> dict[str, Book]:
+    """Read every book in the file, by name, also while a bot writes; none without a file. Raises JournalUnusable."""
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            if check_version(connection, path) == 0:
+                return {}  # a file that no bot has written to yet
+            found = connection.execute("SELECT name, body FROM books").fetchall()
+        return {name: msgspec.json.decode(body, type=Book) for name, body in found}
+    except sqlite3.Error as error:
+        raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
+    except msgspec.MsgspecError as error:
+        raise JournalUnusable(f"a book in the journal {path} cannot be read ({error})") from None
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(_SCRIPTS):
         raise JournalUnusable(
@@ -152,5 +170,5 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    for number, script in enumerate(_SCRIPTS[_check_version(connection, path) :], _check_version(connection, path) + 1):
+    for number, script in enumerate(_SCRIPTS[check_version(connection, path) :], check_version(connection, path) + 1):
         connection.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")

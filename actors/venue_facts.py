@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from decimal import Decimal
 
+import msgspec
+
 from actors.actor import Instrument
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
 from actors.orders import AccountReport, AssetReport
@@ -13,7 +15,14 @@ from pipeline.events import EPSILON, PriceBand, Side, TradingStatus
 DAY_TRADES = 3
 """Day trades in five business days that a margin account below 25,000 may make (FINRA rule 4210)."""
 
-Told = BrokerChanged | AccountReport | AssetReport | TradingStatus | PriceBand | MarketHours
+
+class ForeignOrders(msgspec.Struct, frozen=True):
+    """Symbols in which orders are open that are accepted as not ours."""
+
+    symbols: frozenset[str]
+
+
+Told = BrokerChanged | AccountReport | AssetReport | TradingStatus | PriceBand | MarketHours | ForeignOrders
 
 
 class VenueFacts:
@@ -25,6 +34,7 @@ class VenueFacts:
         self._account: AccountReport | None = None
         self._assets: dict[str, AssetReport] = {}
         self._halted: set[str] = set()
+        self._foreign_orders: frozenset[str] = frozenset()  # symbols
         self._bands: dict[str, PriceBand] = {}
         self._opens: tuple[int, ...] = ()  # ns, in order
         self._closes: tuple[int, ...] = ()
@@ -42,6 +52,8 @@ class VenueFacts:
                 (self._halted.add if fact.halted else self._halted.discard)(fact.symbol)
             case PriceBand():
                 self._bands[fact.symbol] = fact
+            case ForeignOrders():
+                self._foreign_orders = fact.symbols
             case MarketHours():
                 self._opens = tuple(opens for opens, _ in fact.sessions)
                 self._closes = tuple(closes for _, closes in fact.sessions)
@@ -77,6 +89,8 @@ class VenueFacts:
         asset = self._assets.get(market.symbol)
         if asset is not None and not asset.tradable:
             return Refusal.NOT_TRADABLE
+        if market.symbol in self._foreign_orders:
+            return Refusal.FOREIGN_ORDER  # the venue would refuse what crosses it: our stop, or our exit
         if side is Side.SHORT and not (account.shorting and (asset is None or asset.shortable)):
             return Refusal.NOT_SHORTABLE
         if quantity != quantity.to_integral_value():

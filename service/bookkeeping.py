@@ -26,7 +26,7 @@ _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was 
 SIMULATED, REHEARSAL = "simulated", "rehearsal"
 
 
-def _name(options: RunOptions) -> str:
+def book_name(options: RunOptions) -> str:
     """Name the book of a session by where it trades. A rehearsal's exchange is another each time: it has no past."""
     if options.venue is not Venue.ALPACA:
         return SIMULATED
@@ -50,7 +50,7 @@ class Bookkeeping:
         if options.feed is not None and options.feed.startswith(TAPE):
             self.journal: Journal = MemoryJournal()
             return
-        name = _name(options)
+        name = book_name(options)
         try:
             path = options.data_dir / JOURNAL
             self.journal = self._on_disk = SqliteJournal(path, name, durable=name != SIMULATED)

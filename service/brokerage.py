@@ -30,6 +30,7 @@ PAPER = AlpacaAddress()
 _LIMITS: dict[str, Any] = {"max_spread": 0.002, "price_collar": 0.02, "orders_per_second": 5, "repeat_seconds": 1.0}
 """What holds at a broker where `[limits]` says nothing."""
 _LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
+BOT_ID = "bot-id"  # a file in the data folder
 _BOT_ID = re.compile("[0-9a-f]{8}")
 
 
@@ -92,7 +93,7 @@ class Brokerage:
 
 def bot_id(data_dir: Path) -> str:
     """Return the name by which this data folder's bots know their orders again; it is made at the first start."""
-    path = data_dir / "bot-id"
+    path = data_dir / BOT_ID
     try:
         known = path.read_text().strip()
     except FileNotFoundError:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from service import upkeep
+from service.arguments import Assignments, Config, DataDir, Json, StrategyOption
 from service.errors import UserError
 from service.venues import Venue
 from service.visible import visible, visible_json
@@ -21,17 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be given several times."),
-]
-StrategyOption = Annotated[
-    str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")
-]
-DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class OnExit(StrEnum):
@@ -363,6 +354,8 @@ def restart(
 
     print(f"restart: {running.send(data_dir, 'restart', '', symbol)}")
 
+
+upkeep.add_to(app)
 
 _Misused: Any = typer.BadParameter.__mro__[2]  # the base of all that is wrong with a command line
 

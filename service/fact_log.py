@@ -10,6 +10,7 @@ from loguru import logger
 
 from actors.messages import (
     AccountOpened,
+    BookReconciled,
     BrokerChanged,
     BurstBlocked,
     ChainFailed,
@@ -105,6 +106,14 @@ def _account(fact: AccountOpened) -> Iterator[Line]:
     yield Line("microbot.risk", "account.opened", "INFO", said, _fields(fact))
 
 
+def _reconciled(fact: BookReconciled) -> Iterator[Line]:
+    said = f"BOOK RECONCILED with the account {fact.account}: {'; '.join(fact.differences)}"
+    foreign = ", ".join(f"{symbol} {shares:f}" for symbol, shares in fact.foreign.items())
+    fields = {"foreign": foreign, "foreign_orders": ", ".join(fact.foreign_orders)}
+    flat = _fields(fact, "differences", "foreign", "foreign_orders") | fields
+    yield Line("microbot.risk", "book.reconciled", "WARNING", said, flat)
+
+
 def _broker(fact: BrokerChanged) -> Iterator[Line]:
     level = "INFO" if fact.state is FeedState.LIVE else "WARNING"
     said = f"BROKER {fact.state}" + (f": {fact.reason}" if fact.reason else "")
@@ -189,6 +198,7 @@ _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
     OrderRejected: _order_rejected,
     OrderChanged: _order_changed,
     AccountOpened: _account,
+    BookReconciled: _reconciled,
     BrokerChanged: _broker,
     PositionOpened: _opened,
     PositionClosed: _closed,

@@ -38,14 +38,14 @@ _COLUMNS = {
 _TIMES = ("ts", "entry_ts", "exit_ts")
 
 
-def since(text: str | None) -> int:
+def since(text: str | None, option: str = "--since") -> int:
     """Read a time, ISO 8601 (a local one without an offset), as ns. Raises UserError."""
     if text is None:
         return 0
     try:
         return round(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1e9)
     except ValueError:
-        raise UserError(f"--since wants a time such as 2026-01-05 or 2026-01-05T09:30, not {text!r}") from None
+        raise UserError(f"{option} wants a time such as 2026-01-05 or 2026-01-05T09:30, not {text!r}") from None
 
 
 def rows(path: Path, what: str, from_ts: int = 0) -> Iterator[Row]:

@@ -92,6 +92,18 @@ def find(folder: Path) -> Running | None:
         return None
 
 
+def is_claimed(folder: Path) -> bool:
+    """Whether a bot runs on a data folder: its lock says so, whatever else lies there.
+
+    It is tried by taking it for a moment, in which a bot that starts would be refused.
+    """
+    try:
+        with (folder / _LOCK).open("rb+") as lock:
+            return not _lock(lock.fileno())  # closing it lets go at once
+    except OSError:
+        return False
+
+
 class _Said(msgspec.Struct, frozen=True):
     """What a dashboard says to a command."""
 

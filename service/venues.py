@@ -44,7 +44,7 @@ def connection(venue: Venue, url: str | None, symbols: tuple[str, ...], environm
     """
     if not symbols:
         raise UserError(f"--venue {venue} needs --symbols, such as {_EXAMPLES[venue]}")
-    base = _websocket(url) if url is not None else None
+    base = websocket(url) if url is not None else None
     match venue:
         case Venue.ALPACA:
             key, secret = environment.get(KEY, ""), environment.get(SECRET, "")
@@ -60,7 +60,8 @@ def connection(venue: Venue, url: str | None, symbols: tuple[str, ...], environm
 _EXAMPLES = {Venue.ALPACA: "AAPL,MSFT", Venue.BINANCE: "BTCUSDT", Venue.COINBASE: "BTC-USD"}
 
 
-def _websocket(url: str) -> str:
+def websocket(url: str) -> str:
+    """Return what `--url` names, as a WebSocket's address. Raises UserError if it is none."""
     scheme, colon, rest = url.partition(":")
     scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
     check_address("--url", f"{scheme}{colon}{rest}", url, "http://127.0.0.1:8765")

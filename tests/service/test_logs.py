@@ -16,6 +16,7 @@ from loguru import logger
 
 from actors.messages import (
     AccountOpened,
+    BookReconciled,
     BrokerChanged,
     BurstBlocked,
     ChainFailed,
@@ -204,6 +205,7 @@ EVENTS: dict[str, Fact] = {
         "o1", "A", OrderStatus.FILLED, OrderStatus.SUBMITTED, Decimal(1), START, 4, "venue-1"
     ),
     "account.opened": AccountOpened("PA1", Decimal(900), Decimal(1000), START, 1),
+    "book.reconciled": BookReconciled("PA1", ("A: the account holds 7, the book 0",), {"A": Decimal(7)}, (), START),
     "broker.changed": BrokerChanged(FeedState.DOWN, START, "gone"),
     "feed.changed": FeedChanged(FeedState.LIVE, START, "here"),
     "entry.looked": EntryLooked("A", START, (Reading("momentum", 0.0006, 0.0005, True),)),

@@ -119,6 +119,7 @@ const REASONS = {
   COST: "costs more than it can bring",
   FRACTIONAL: "parts of a share",
   PRICE_COLLAR: "quote is far off the last price",
+  FOREIGN_ORDER: "somebody else's order is open in it",
   RATE_LIMIT: "too many orders",
   REPEATED: "the same again too soon",
   SPREAD: "spread too wide",

@@ -1,0 +1,20 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be given several times."),
+]
+StrategyOption = Annotated[
+    str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")
+]
+DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: yes.")]

@@ -1,0 +1,112 @@
+"""The bot on a data folder: whether one runs, and whether it lives."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service import running
+from service.doctor.findings import Finding, failed, ok, warning
+
+_ANSWER_S = 3.0
+_STUCK_S = 2.0  # since the bot's loop last told its dashboard anything; it does so ten times a second
+_MOST_BYTES = 50_000_000
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy is on the way to ourselves
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What can be seen of the bot from outside."""
+
+    claimed: bool = False  # a bot holds the folder
+    published: running.Running | None = None  # what running.json says
+    process_there: bool = False  # a process has the number that it names
+    health: dict[str, Any] | None = None  # what its dashboard says of itself
+    feed: str = ""  # where its market data comes from
+    feed_state: str = ""
+    trading_state: str = ""
+    reason: str = ""
+
+
+def look(data_dir: Path) -> Standing:
+    """Look at the folder, the process and the dashboard."""
+    claimed, published = running.is_claimed(data_dir), running.find(data_dir)
+    if not claimed or published is None:
+        return Standing(claimed, published)
+    health = _get(f"{published.dashboard}/healthz")
+    state = _get(f"{published.dashboard}/api/state") or {}
+    feed, trading, session = (state.get(name) or {} for name in ("feed", "state", "session"))
+    return Standing(
+        claimed,
+        published,
+        _is_there(published.pid),
+        health,
+        str(session.get("feed", "")),
+        str(feed.get("state", "")),
+        str(trading.get("state", "")),
+        str(trading.get("reason", "")),
+    )
+
+
+def judge(standing: Standing, data_dir: Path) -> Finding:
+    """Say whether a bot runs, and whether it does what it should."""
+    check, found = "bot", standing.published
+    if not standing.claimed:
+        if found is None:
+            return ok(check, f"none runs on {data_dir}")
+        said = f"none runs on {data_dir}; the one of process {found.pid} was killed, and left its running.json"
+        return ok(check, f"{said} (the next start clears it away, and goes on with its book)")
+    if found is None:
+        return warning(check, f"one holds {data_dir}, and serves no dashboard yet", "wait until it has started")
+    who = f"process {found.pid}, {found.dashboard}"
+    if not standing.process_there:
+        remedy = "look from there, or on that machine"
+        return warning(check, f"one holds {data_dir}, but {who} is not among the processes here", remedy)
+    if standing.health is None:
+        remedy = f"look at its log; `kill {found.pid}` stops it in order, and the next start goes on with its book"
+        return failed(check, f"one runs ({who}), and its dashboard does not answer", remedy)
+    age = standing.health.get("last_message_age_s")
+    if not standing.health.get("ok") or (isinstance(age, int | float) and age > _STUCK_S):
+        since = f" for {age:.0f} s" if isinstance(age, int | float) else ""
+        remedy = f"`microbot halt` is served while it is stuck; else kill process {found.pid}, and start it again"
+        return failed(check, f"one runs ({who}), and its loop has not said anything{since}: it is stuck", remedy)
+    if standing.trading_state == "HALTED":
+        remedy = "`microbot reconcile` if it is about the account; `microbot resume` lifts a halt by hand"
+        return warning(check, f"one runs ({who}) and is HALTED: {standing.reason}", remedy)
+    return ok(
+        check, f"one runs ({who}): {standing.trading_state or 'starting'}, feed {standing.feed_state or 'unknown'}"
+    )
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's, but there
+    return True
+
+
+def _get(url: str) -> dict[str, Any] | None:
+    try:
+        with _OPENER.open(url, timeout=_ANSWER_S) as response:
+            return _decoded(response.read(_MOST_BYTES))
+    except urllib.error.HTTPError as error:
+        return _decoded(error.read(_MOST_BYTES))
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def _decoded(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

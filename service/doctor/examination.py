@@ -1,0 +1,111 @@
+"""The examination: every check, in order, one finding after another as it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from service import settings as settings_of, strategies
+from service.brokerage import address_of
+from service.doctor import bot, machine, venue
+from service.doctor.books import journal
+from service.doctor.clock import Moment, offset, steadiness
+from service.doctor.findings import Finding, failed, ok
+from service.doctor.ports import port
+from service.errors import UserError
+from service.options import RunOptions
+from service.settings import Settings
+from service.venues import KEY, SECRET, Venue
+
+_LISTEN_TO = {Venue.ALPACA: ("AAPL",), Venue.BINANCE: ("BTCUSDT",), Venue.COINBASE: ("BTC-USD",)}
+"""Symbols that are always traded, where none are named."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """What is to be examined: the options of a start."""
+
+    data_dir: Path = Path("data")
+    log_dir: Path | None = None
+    config: Path | None = None
+    assignments: tuple[str, ...] = ()
+    strategy: str | None = None
+    feed: str | None = None
+    venue: Venue | None = None
+    url: str | None = None
+    live: bool = False
+    symbols: tuple[str, ...] = ()
+    wait_s: float = 10.0
+
+
+def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Make every check and yield what it finds; nothing is changed, and no check stops the next."""
+    logger.remove()  # what the feed logs is for a log
+    before = _now()
+    yield machine.python(sys.version_info[:3], sys.executable)
+    yield machine.installed_packages()
+    settings, finding = _settings(case, environment)
+    yield finding
+    yield _strategy(case.strategy, settings)
+    yield machine.time_zone(settings.risk.timezone)
+    yield machine.chart_library()
+    yield machine.folder("data folder", case.data_dir, "--data-dir")
+    yield machine.folder("log folder", Path(settings.log.dir), "--log-dir")
+    yield machine.disk_of(case.data_dir)
+    standing = bot.look(case.data_dir)
+    yield bot.judge(standing, case.data_dir)
+    yield from _ports(case, settings, standing)
+    yield journal(case.data_dir)
+    yield from _venue(case, settings, environment, standing)
+    yield steadiness(before, _now())
+
+
+def _now() -> Moment:
+    return Moment(time.time(), time.monotonic())
+
+
+def _settings(case: Case, environment: Mapping[str, str]) -> tuple[Settings, Finding]:
+    flags = {"log.dir": str(case.log_dir) if case.log_dir is not None else None}
+    try:
+        loaded = settings_of.load(case.config, case.assignments, flags=flags, environment=environment)
+    except UserError as error:
+        finding = failed("settings", str(error), "mend it; what follows goes by the defaults")
+        return settings_of.load(flags=flags, environment={}), finding
+    return loaded, ok("settings", f"they can be read{f', {case.config} among them' if case.config else ''}")
+
+
+def _strategy(reference: str | None, settings: Settings) -> Finding:
+    try:
+        name = strategies.load(reference, settings.strategy).name
+    except UserError as error:
+        return failed("strategy", str(error), "mend the file: `microbot replay TAPE --strategy FILE.py:NAME` tries it")
+    return ok("strategy", f"{name} can be built")
+
+
+def _ports(case: Case, settings: Settings, standing: bot.Standing) -> Iterator[Finding]:
+    yield port("dashboard's port", settings.web.host, settings.web.port, "web.port", standing)
+    if case.feed is None and case.venue is None:  # then a start brings its own market
+        yield port("exchange's port", settings.exchange.host, settings.exchange.port, "exchange.port", standing)
+
+
+def _venue(case: Case, settings: Settings, environment: Mapping[str, str], standing: bot.Standing) -> Iterator[Finding]:
+    wanted = case.venue is Venue.ALPACA
+    yield venue.keys(environment, wanted=wanted)
+    trading = address_of(case.url, live=case.live)
+    where = venue.clock_address(_options(case), trading)
+    if where is not None:
+        told = venue.ask_date(where)
+        yield offset(told.date_s, told.machine_s, told.took_s, settings.admission.max_skew_s, where)
+    if wanted and environment.get(KEY) and environment.get(SECRET):
+        yield asyncio.run(venue.keys_at(trading, environment))
+    yield asyncio.run(venue.feed(settings, _options(case), environment, standing, case.wait_s))
+
+
+def _options(case: Case) -> RunOptions:
+    symbols = case.symbols or (_LISTEN_TO[case.venue] if case.venue is not None else ())
+    return RunOptions(feed=case.feed, venue=case.venue, url=case.url, live=case.live, symbols=symbols)

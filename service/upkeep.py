@@ -1,0 +1,175 @@
+"""The commands of upkeep: what a person does to a bot's books beside running it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes
+from service.errors import UserError
+from service.venues import Venue
+
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address.")]
+Live = Annotated[bool, typer.Option("--live", help="The account with real money.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (doctor, reconcile, backup, prune):
+        app.command()(command)
+
+
+def reconcile(
+    venue: Annotated[Venue, typer.Option("--venue", help="Whose account: alpaca.")] = Venue.ALPACA,
+    url: Url = None,
+    live: Live = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take the account's word, and write it into the book.")
+    ] = False,
+    yes: Yes = False,
+    data_dir: DataDir = Path("data"),
+    config: Config = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Show the book beside the broker's account, and what explains each line; --accept takes the account's word.
+
+    What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
+    not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
+    """
+    from service import fact_log, logs, reconcile as reconciling, running, settings, terminal, venues
+    from service.options import RunOptions
+
+    if venue is not Venue.ALPACA:
+        raise UserError(f"--venue {venue} has no account to compare with: fills are simulated there")
+    if live and url is not None:
+        raise UserError("--live and --url exclude each other: choose one")
+    if accept and not yes and not terminal.can_ask():
+        raise UserError("--accept asks on a terminal; elsewhere say --yes as well")
+    if url is not None:
+        venues.websocket(url)
+    reconciling.check_traded(data_dir)
+    effective = settings.load(config, assignments or ())
+    options = RunOptions(venue=venue, url=url, live=live, data_dir=data_dir)
+    with running.claim(data_dir) if accept else contextlib.nullcontext():
+        book, comparison = reconciling.look(options, effective.broker, os.environ)
+        if running.is_claimed(data_dir) and not accept:
+            terminal.say("a bot runs on this folder: what is under way may differ for a moment")
+        reconciling.show(comparison, as_json=as_json)
+        if not comparison.differences:
+            return
+        if accept:
+            reconciling.check_acceptable(comparison)
+            if not yes and terminal.ask("Write that into the book? Type yes: ").strip().lower() != "yes":
+                accept = False
+        if not accept:
+            terminal.say(
+                "nothing was changed" + ("" if yes else ": `microbot reconcile --accept` takes the account's word")
+            )
+            raise typer.Exit(1)
+        logs.configure(effective.log)
+        for fact in reconciling.write(options, book, comparison):
+            fact_log.see(fact)
+    terminal.say("written: start the bot, and `microbot resume` if it was halted")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; a file that is there is never written over.")],
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Copy the journal, also while the bot runs: all of one moment, checked, under its name only when it is whole."""
+    import json
+
+    from service import safekeeping
+
+    said = safekeeping.back_up(data_dir, file)
+    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if as_json else said)
+
+
+def prune(
+    before: Annotated[str, typer.Option("--before", metavar="DATE", help="ISO 8601, of your own clock.")],
+    yes: Yes = False,
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Remove what is old: the history of runs that ended before a date, and recordings; the book stays as it is.
+
+    The newest run stays, and so do those in which a position was entered that is still open. The file gets smaller.
+    Stop the bot first, and make a backup if you may want the history back.
+    """
+    from service import history, running, safekeeping, terminal
+
+    if not (data_dir / history.JOURNAL).is_file():
+        raise UserError(f"there is no journal {data_dir / history.JOURNAL}: `microbot run` writes one")
+    at = history.since(before, "--before")
+    with running.claim(data_dir):
+        old = safekeeping.find_old(data_dir, at)
+        if old and not yes:
+            if not terminal.can_ask():
+                raise UserError(f"to be removed: {old}. On no terminal say --yes")
+            if terminal.ask(f"Remove {old}? Type yes: ").strip().lower() != "yes":
+                terminal.say("nothing was removed")
+                raise typer.Exit(1)
+        if old:
+            old = safekeeping.prune(data_dir, at)
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(old).decode())
+    else:
+        print(f"removed: {old}" if old else f"nothing is older than that (kept: {old.kept_for_positions})")
+
+
+def doctor(
+    feed: Annotated[str | None, typer.Option("--feed", metavar="URL|tape:FILE", help="As with `run`.")] = None,
+    venue: Annotated[
+        Venue | None, typer.Option("--venue", help="As with `run`: its keys, time and data are tried.")
+    ] = None,
+    url: Url = None,
+    live: Live = False,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", metavar="A,B", help="To listen to. [AAPL, BTCUSDT, BTC-USD]")
+    ] = None,
+    strategy: StrategyOption = None,
+    wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,
+    data_dir: DataDir = Path("data"),
+    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]")] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Check what a start needs, and say in plain words what is wrong and what to do; nothing is changed.
+
+    Python and packages, settings, strategy, folders, disk, clock, ports, the running bot, the journal, and with --feed
+    or --venue the keys, the venue's time and its data. Exit code 1 if something failed.
+    """
+    from service.doctor import examination, report
+
+    if venue is not None and feed is not None:
+        raise UserError("--venue and --feed exclude each other: choose one")
+    if (url is not None or live) and venue is None:
+        raise UserError("--url and --live go with --venue: name the venue that is spoken there")
+    if live and (venue is not Venue.ALPACA or url is not None):
+        raise UserError("--live goes with --venue alpaca, and without --url")
+    if not 0 < wait <= 3600:
+        raise UserError(f"--wait wants a number of seconds above 0, at most an hour, not {wait:g}")
+    case = examination.Case(
+        data_dir=data_dir,
+        log_dir=log_dir,
+        config=config,
+        assignments=tuple(assignments or ()),
+        strategy=strategy,
+        feed=feed,
+        venue=venue,
+        url=url,
+        live=live,
+        symbols=tuple(s.strip() for s in (symbols or "").split(",") if s.strip()),
+        wait_s=wait,
+    )
+    if report.show(examination.findings(case, os.environ), as_json=as_json):
+        raise typer.Exit(1)

@@ -1,0 +1,237 @@
+"""The comparison of book and account: each difference is named, and what is accepted is a difference no more."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from actors.book import Book, HeldPosition, OpenOrder, Tally
+from actors.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
+from actors.messages import (
+    BookReconciled,
+    BrokerChanged,
+    Command,
+    FeedState,
+    PositionClosed,
+    Refusal,
+    TradingState,
+)
+from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
+from actors.pricing import OrderSettings
+from actors.risk import MISMATCH
+from pipeline.events import Side
+from tests.support.market import at, trade
+from tests.support.sessions import RestingBroker, Session
+
+D = Decimal
+OURS = "mb-bot-"
+BUY, SELL = OrderSide.BUY, OrderSide.SELL
+
+
+def position(shares: int, price: str = "100") -> HeldPosition:
+    side = Side.LONG if shares > 0 else Side.SHORT
+    entered = D(abs(shares))
+    return HeldPosition("A", side, at(0), "77", entered, entered * D(price), D(0), D(0), D("0.1"))
+
+
+def book(shares: int = 0, *orders: OpenOrder, foreign: int = 0) -> Book:
+    tally = Tally(D(10_000), D(10_000), D(10_000), D(0), 0.0, 0)
+    held = (position(shares),) if shares else ()
+    beside = {"A": D(foreign)} if foreign else {}
+    halted = TradingState.HALTED
+    return Book(at(1), tally, "2026-01-05", halted, MISMATCH, False, {}, held, orders, "mb-bot-s0", "PA1", {}, beside)
+
+
+def account(shares: int = 0, *orders: OrderReport, history: tuple[OrderReport, ...] = ()) -> AccountReport:
+    held = (HeldAtVenue("A", D(shares), D(101)),) if shares else ()
+    return AccountReport(at(9), "PA1", D(10_000), D(10_000), D(10_000), held, orders, history)
+
+
+def report(
+    order: str, side: OrderSide, filled: int, *, of: int = 0, price: str = "103", seconds: float = 5
+) -> OrderReport:
+    status = OrderStatus.FILLED if filled and not of else OrderStatus.ACCEPTED
+    average = D(price) if filled else None
+    return OrderReport(order, "A", side, status, D(of or filled), D(filled), average, at(seconds), f"v-{order}")
+
+
+def open_order(side: OrderSide, quantity: int, leg: str = "stop") -> OpenOrder:
+    submitted = SubmitOrder(f"mb-bot-s0.77.A.{leg}.1", "A", side, D(quantity), "77", leg)
+    return OpenOrder(submitted, OrderStatus.ACCEPTED, D(0), D(0), "v1", False)
+
+
+def compared(before: Book, found: AccountReport, *fates: OrderReport) -> Comparison:
+    return compare(before, found, {fate.order: fate for fate in fates}, OURS)
+
+
+def line(comparison: Comparison) -> SymbolLine:
+    [only] = comparison.symbols
+    return only
+
+
+@pytest.mark.parametrize(
+    ("booked", "held", "verdict", "closes", "foreign"),
+    [
+        (10, 10, Verdict.AGREES, 0, 0),
+        (10, 0, Verdict.NOT_IN_ACCOUNT, 10, 0),
+        (0, 7, Verdict.NOT_IN_BOOK, 0, 7),
+        (0, -7, Verdict.NOT_IN_BOOK, 0, -7),
+        (10, 7, Verdict.QUANTITY, 3, 0),
+        (10, 13, Verdict.QUANTITY, 0, 3),
+        (-10, -7, Verdict.QUANTITY, 3, 0),
+        (10, -2, Verdict.NOT_IN_ACCOUNT, 10, -2),
+    ],
+)
+def test_a_difference_is_named_and_ours_is_kept_as_far_as_the_account_holds_it(
+    booked: int, held: int, verdict: Verdict, closes: int, foreign: int
+) -> None:
+    comparison = compared(book(booked), account(held))
+    found = line(comparison)
+    assert (found.verdict, found.closes, found.foreign_after) == (verdict, D(closes), D(foreign))
+    assert bool(comparison.differences) == verdict.differs
+
+
+def test_what_is_gone_at_a_price_that_nobody_knows_is_closed_at_what_it_cost() -> None:
+    comparison = compared(book(10), account(0))
+    assert "at $100, what they cost, since nobody knows" in line(comparison).explanation
+    after, facts = accept(book(10), comparison)
+    [closed] = [fact for fact in facts if isinstance(fact, PositionClosed)]
+    assert (closed.exit_reason, closed.exit_price, closed.pnl) == (
+        "RECONCILED",
+        D(100),
+        D("-0.1"),
+    )  # its fees were paid
+    assert (after.positions, after.tally.equity) == ((), D("9999.9"))
+
+
+@pytest.mark.parametrize("sold", [[(10, 5, "103")], [(4, 5, "102"), (6, 6, "103")]])
+def test_orders_of_somebody_else_that_add_up_to_what_is_gone_give_its_price(sold: list[tuple[int, int, str]]) -> None:
+    history = tuple(report(f"hand{n}", SELL, q, seconds=s, price=p) for n, (q, s, p) in enumerate(sold))
+    after, facts = accept(book(10), compared(book(10), account(0, history=history)))
+    [closed] = [fact for fact in facts if isinstance(fact, PositionClosed)]
+    value = sum(quantity * D(price) for quantity, _, price in sold)
+    assert closed.exit_price == value / 10
+    assert after.tally.equity == 10_000 + value - 1000 - D("0.1")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        report("hand", SELL, 9),  # does not add up
+        report("hand", BUY, 10),  # the wrong side
+        report("hand", SELL, 10, seconds=-5),  # from before the position
+        report("mb-bot-s0.77.A.exit.1", SELL, 10),  # the bot's own, and told as its own
+    ],
+)
+def test_an_order_that_cannot_have_closed_it_gives_no_price(other: OrderReport) -> None:
+    assert line(compared(book(10), account(0, history=(other,)))).price is None
+
+
+def test_what_the_book_s_own_orders_did_meanwhile_is_no_difference() -> None:
+    """The protective stop was filled while no bot ran: the next start looks it up and books it."""
+    before = book(10, open_order(SELL, 10))
+    comparison = compared(before, account(0), report("mb-bot-s0.77.A.stop.1", SELL, 10))
+    assert line(comparison).verdict is Verdict.EXPLAINED
+    assert [order.verdict for order in comparison.orders] == [Verdict.EXPLAINED]
+    assert comparison.differences == ()
+
+
+def test_orders_of_ours_that_are_newer_than_the_book_are_counted_once_as_a_start_counts_them() -> None:
+    """A backup was put back: the book is older than an entry in one case, than an exit in the other."""
+    for shares, order, held in (
+        (0, report("mb-bot-s0.5.A.entry.1", BUY, 10), 10),
+        (10, report("mb-bot-s0.77.A.exit.1", SELL, 10), 0),
+    ):
+        found = account(held, history=(order,))
+        assert line(compared(book(shares), found)).verdict is Verdict.EXPLAINED
+        core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(book(shares)).core
+        for seconds in (10, 60, 120):
+            core.run([msgspec.structs.replace(found, ts=at(seconds))])
+        assert sum(p.quantity for p in core.positions.open.values()) == held
+        assert core.risk.state_reason == MISMATCH  # as before, and nothing new
+
+
+def test_a_position_that_the_bot_s_orders_add_up_to_is_left_to_the_next_start() -> None:
+    comparison = compared(book(), account(10, history=(report("mb-bot-s0.5.A.entry.1", BUY, 10, seconds=0.5),)))
+    assert line(comparison).verdict is Verdict.EXPLAINED
+    assert "takes it over" in line(comparison).explanation
+    assert compared(book(), account(10, history=(report("hand", BUY, 10),))).differences
+
+
+def test_before_its_own_fills_are_booked_nobody_can_say_what_is_missing() -> None:
+    """An entry was filled after the book was written, and then somebody sold it."""
+    before = book(0, open_order(BUY, 3, "entry"))
+    comparison = compared(before, account(0), report("mb-bot-s0.77.A.entry.1", BUY, 3))
+    assert comparison.stuck == ("A",)
+    assert "start it once" in line(comparison).explanation
+
+
+def test_an_open_order_that_is_nobody_s_is_accepted_by_its_id_at_the_venue() -> None:
+    hand = report("hand", BUY, 0, of=5)
+    ours = report("mb-bot-s0.77.A.exit.9", SELL, 0, of=5)
+    comparison = compared(book(), account(0, hand, ours))
+    assert [order.verdict for order in comparison.orders] == [Verdict.NOT_OURS, Verdict.EXPLAINED]
+    after, _ = accept(book(), comparison)
+    assert after.foreign_orders == ("v-hand",)
+    assert compared(after, account(0, hand)).differences == ()
+    gone, _ = accept(after, compared(after, account(0)))
+    assert gone.foreign_orders == ()
+
+
+def test_the_act_is_told_and_a_halt_stays_a_halt() -> None:
+    comparison = compared(book(10), account(3))
+    after, facts = accept(book(10), comparison)
+    [told] = [fact for fact in facts if isinstance(fact, BookReconciled)]
+    assert told.differences == ("A: the account holds 3, the book 10",)
+    assert (after.state, after.reason) == (TradingState.HALTED, RECONCILED)
+    by_hand, _ = accept(msgspec.structs.replace(book(10), reason="lunch"), comparison)
+    assert (by_hand.state, by_hand.reason) == (TradingState.HALTED, "lunch")
+    assert [p.entered - p.exited for p in after.positions] == [3]
+    assert not [fact for fact in facts if isinstance(fact, PositionClosed)]  # a part of it goes on
+
+
+SHARES = st.integers(-5, 5)
+
+
+@given(booked=SHARES, held=SHARES, foreign=SHARES, hand=st.booleans())
+def test_a_bot_that_goes_on_from_what_was_accepted_finds_no_mismatch(
+    booked: int, held: int, foreign: int, hand: bool
+) -> None:
+    before = book(booked, foreign=foreign)
+    orders = (report("hand", BUY, 0, of=5),) if hand else ()
+    found = account(held, *orders)
+    accepted, _ = accept(before, compared(before, found))
+    later = msgspec.json.decode(msgspec.json.encode(accepted), type=Book)
+    core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(later).core
+    assert core.book().foreign == accepted.foreign  # and it is written down again
+    for seconds in (10, 60, 120):
+        core.run([msgspec.structs.replace(found, ts=at(seconds))])
+    assert core.risk.state_reason == RECONCILED
+    kept = {p.symbol: p.side.sign * p.quantity for p in core.positions.open.values()}
+    assert kept.get("A", 0) + accepted.foreign.get("A", 0) == held
+    core.run([msgspec.structs.replace(account(held + 1, *orders), ts=at(s)) for s in (200, 300)])
+    assert "the account and the book differ" in core.risk.state_reason  # what comes later counts
+
+
+def test_a_symbol_is_not_entered_while_somebody_else_s_order_is_open_in_it() -> None:
+    """The venue refuses what crosses that order: a position could neither be guarded nor left."""
+    hand = report("hand", BUY, 0, of=5)
+    accepted, _ = accept(book(), compared(book(), account(0, hand)))
+    session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2")
+    session.feed(accepted, BrokerChanged(FeedState.LIVE, at(9)), account(0, hand), Command("resume", at(9)))
+    session.feed(trade(10, 100, says="LONG"), trade(11, 100, symbol="B", says="LONG"))
+    assert session.verdicts == [Refusal.FOREIGN_ORDER, None]
+    session.feed(msgspec.structs.replace(account(0), ts=at(12)), trade(13, 100, says="LONG"))
+    assert session.verdicts == [Refusal.FOREIGN_ORDER, None, None]
+
+
+def test_beside_somebody_else_s_shares_a_position_is_adopted_for_what_is_ours() -> None:
+    entry = report("mb-bot-s1.5.A.entry.1", BUY, 3, price="100", seconds=0.5)
+    session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2")
+    session.feed(book(0, foreign=7), account(10, history=(entry,)))
+    [held] = session.core.positions.held()
+    assert (held.entered, held.entry_value) == (D(3), D(300))
+    assert session.core.risk.state_reason == MISMATCH  # as before, and nothing new
