@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run rehearse sim test soak check bench format lock clean
+.PHONY: help run rehearse sim test soak kill check bench format lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -29,6 +29,9 @@ test: $(VENV)/installed-test ## Run all checks and all tests; ARGS="-k gate" are
 
 soak: $(VENV)/installed-test ## Let faults last for minutes, in real time: about six of them; ARGS="-k minute" chooses.
 	$(BIN)/python -m pytest tests/faults/soak.py -p no:randomly -s -v $(ARGS)
+
+kill: $(VENV)/installed-test ## Kill the bot N times (200) while it trades: a quarter of an hour; ARGS="--seed 3".
+	@exec $(BIN)/python -m tests.kills --kills $(or $(N),200) $(ARGS)
 
 check: $(VENV)/installed-test ## Run what needs no test: lint, format, types, imports.
 	$(BIN)/ruff check

@@ -281,7 +281,7 @@ class Core:
         self.metrics.account = book.account
         self.positions.restore(book)
         self.risk.restore(book)
-        self.executor.restore(book.orders, book.closing)
+        self.executor.restore(book.orders, book.closing, book.name)
         for symbol, reason in book.closing.items():  # a kill does not call off what was to be closed
             self.tell(self.executor, ExitSignal(symbol, reason))
         if self.reconciler is not None:

@@ -27,7 +27,7 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
-from actors.positions import Fill, Position, Positions
+from actors.positions import Fill, Position, Positions, of_session
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
 from actors.reconciler import AdoptOrder, LookAfter, MissedOrder, Reconciled
 from actors.risk import CancelEntries, CloseAll, Enter, OrderOver
@@ -158,17 +158,19 @@ class Executor:
         working = self.blotter.working.values()
         return tuple(OpenOrder(e.order, e.status, e.filled, e.value, e.venue_id, e.unwanted) for e in working)
 
-    def restore(self, orders: Iterable[OpenOrder], closing: Mapping[str, str]) -> None:
+    def restore(self, orders: Iterable[OpenOrder], closing: Mapping[str, str], session: str) -> None:
         """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
 
         Orders at a simulated broker ended with the process. `closing` are the positions on their way out, by symbol:
-        they need no protective stop any more. Until the account was seen, nothing is sent for a position: the book may
-        be older than what happened to it.
+        they need no protective stop any more. `session` is what the ids of that session's orders begin with. Until the
+        account was seen, nothing is sent for a position: the book may be older than what happened to it.
         """
         self._unreconciled = self._style is not None
         self.wishes |= {symbol: Wish(reason) for symbol, reason in closing.items() if symbol in self._positions.open}
         for found in orders if self._style is not None else ():
-            entry = self.blotter.add(found.order, found.status)
+            # Inputs are counted anew: without its session's name, the decision would be mistaken for one of this one's.
+            decision = of_session(session, found.order.decision)
+            entry = self.blotter.add(msgspec.structs.replace(found.order, decision=decision), found.status)
             entry.filled, entry.value = found.filled, found.value
             entry.venue_id, entry.unwanted = found.venue_id, found.unwanted
             if entry.status is OrderStatus.UNKNOWN:  # already then; who asked is gone

@@ -204,7 +204,8 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     assert later.core.risk.state is TradingState.ACTIVE  # the look-up is under way: no mismatch, and nothing adopted
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(2), "v"))
     assert {s: p.quantity for s, p in later.core.positions.open.items()} == {"A": D(10)}
-    assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.4.A.stop.1")]
+    # The stop names the session that decided on the position: this one's input 4 is another.
+    assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.s1-4.A.stop.1")]
 
 
 def test_an_order_that_was_unknown_already_is_looked_up_again() -> None:
