@@ -65,4 +65,4 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     orders: tuple[OpenOrder, ...]
     name: str  # what the session's order ids begin with
     account: str = ""  # the broker's number for it; empty where fills are simulated
-    closing: dict[str, str] = {}  # positions on their way out, by symbol: why
+    closing: dict[str, str] = {}  # positions on their way out, and entries that are none to keep, by symbol: why

@@ -198,6 +198,16 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.4.A.stop.1")]
 
 
+def test_what_an_entry_fills_after_a_flatten_is_closed_also_after_a_kill() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"), Command("flatten", at(2)))
+    [entry] = sent(session)
+    assert written(session).closing == {"A": "FLATTEN"}
+    later = at_broker(book="mb-bot-s2").feed(written(session), account(3))
+    later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(4), "v"))
+    assert [(order.leg, order.reason) for order in sent(later)] == [("exit", "FLATTEN")]
+
+
 def test_an_order_that_was_unknown_already_is_looked_up_again() -> None:
     session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
     session.feed(trade(1, 100, says="LONG"))
