@@ -166,8 +166,8 @@ class Executor:
         """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
 
         Orders at a simulated broker ended with the process. `closing` is what `closing` returned then: a position
-        on its way out needs no protective stop any more. Until the account was seen, nothing is sent for a position: the book may
-        be older than what happened to it.
+        on its way out needs no protective stop any more. Until the account was seen, nothing is sent for a position:
+        the book may be older than what happened to it.
         """
         self._unreconciled = self._style is not None
         for symbol, reason in closing.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import sys
@@ -18,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipeline.events import SECOND
 from service.recording import Recorder
 from simulation import chance
-from simulation.shrink import Failure, Shrinker, attempt
+from simulation.shrink import Failure, Shrinker, attempt, verdict
 from simulation.world import Result, World
 
 MINUTES = 5.0
@@ -107,20 +108,16 @@ def _failures(seeds: range, minutes: float, jobs: int) -> Iterator[Failure | Non
     """Yield what each seed came to, as they are done."""
     if jobs == 1:
         for seed in seeds:
-            yield attempt(seed, minutes)[1]
+            yield verdict(seed, minutes)
         return
     left = iter(seeds)
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(_judge, seed, minutes) for seed in islice(left, 2 * jobs)}
+        running = {pool.submit(verdict, seed, minutes) for seed in islice(left, 2 * jobs)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(_judge, seed, minutes) for seed in islice(left, len(done))}
+            running |= {pool.submit(verdict, seed, minutes) for seed in islice(left, len(done))}
             for future in done:
                 yield future.result()
-
-
-def _judge(seed: int, minutes: float) -> Failure | None:
-    return attempt(seed, minutes)[1]
 
 
 # ---------------------------------------------------------------------------------------------------- telling
@@ -146,13 +143,15 @@ def _explain(failure: Failure, within_s: float, out: Path) -> None:
 
 def _tell(failure: Failure, out: Path) -> None:
     """Tell a failure in words, and how to see it again; write down what the failing life was fed."""
-    only = chance.written(occurrence.key for occurrence in failure.occurred)
-    world, again = attempt(failure.seed, failure.minutes, [occurrence.key for occurrence in failure.occurred])
+    keys = [occurrence.key for occurrence in failure.occurred]
+    minutes = min(failure.minutes, math.ceil(failure.seconds / 6) / 10)  # the faults need not last longer than it does
+    world, again = attempt(failure.seed, minutes, keys)
     start = world.scenario.start
     for occurrence in failure.occurred:
         print(f"{(occurrence.at - start) / SECOND:10.3f} s  {occurrence.key:18}  {occurrence.words}")
     print(f"{failure.seconds:10.3f} s  {failure.sentence}")
-    print(f"reproduce: python -m simulation --seed {failure.seed} --minutes {failure.minutes:g} --only {only}")
+    mask = chance.written(keys)
+    print(f"reproduce: python -m simulation --seed {failure.seed} --minutes {minutes:g} --only {mask}")
     if again is None or again.rule != failure.rule:
         print("which does NOT fail in the same way: something is decided by what is not in the seed")
     if world.bots:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pipeline.events import SECOND
 
-Action = Callable[[], object]
+Action = Callable[[], None]
 
 
 class Agenda:

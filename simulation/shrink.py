@@ -37,6 +37,11 @@ def attempt(seed: int, minutes: float, only: Sequence[str] | None = None) -> tup
     return world, Failure(seed, rule, sentence, world.seconds, minutes, tuple(world.chance.occurred))
 
 
+def verdict(seed: int, minutes: float) -> Failure | None:
+    """Run a seed, in whatever process, and return what failed."""
+    return attempt(seed, minutes)[1]
+
+
 class Shrinker:
     """Leaves out as many faults as it can, and as much time, while the same rule fails: delta debugging.
 

@@ -115,6 +115,7 @@ class World:
             ("disk_full", faults.disk_full_s, "the disk is full", self._fill_disk),
             ("clock_step", faults.clock_step_s, "the wall clock is set", self._step_clock),
             ("command", faults.command_s, "somebody gives a command", self._command),
+            ("resume", faults.resume_s, "somebody says: resume", self._resume),
         ):
             if every_s:
                 self._now_and_then(kind, every_s, words, occasion)
@@ -183,15 +184,15 @@ class World:
         if bot.dead or bot.doomed:
             self.chance.detail("it is dead already, or as good as dead")
             return
-        if random.random() < 0.2:
-            where = "while it reconnects"
+        reconnecting = random.random() < 0.2
+        (where,) = ("while it reconnects",) if reconnecting else random.choices(MOMENTS, MOMENTS_WEIGHTS)
+        self.chance.detail(f"{where}; started again {away_s:.1f} s later")
+        bot.on_death = lambda: self.agenda.after(away_s, self._restart)
+        if reconnecting:
             self._cut_all()
             self.agenda.after(random.uniform(0, 0.3), bot.kill)
         else:
-            (where,) = random.choices(MOMENTS, MOMENTS_WEIGHTS)
             bot.doom(where)
-        self.chance.detail(f"{where}; started again {away_s:.1f} s later")
-        bot.on_death = lambda: self.agenda.after(away_s, self._restart)
 
     def _restart(self) -> None:
         if self.bot.dead:
@@ -205,7 +206,6 @@ class World:
             seconds = random.uniform(0.1, 10)
             self.chance.detail(f"for {seconds:.1f} s")
             self._disk.full_until = self.agenda.now + round(seconds * SECOND)
-        self._resume_after(random)
 
     def _step_clock(self, random: Random) -> None:
         seconds = random.choice(STEPS_S)
@@ -216,12 +216,9 @@ class World:
         name = random.choice(COMMANDS)
         self.chance.detail(name)
         self.bot.command(name)
-        self._resume_after(random)
 
-    def _resume_after(self, random: Random) -> None:
-        """Let somebody resume after a while, mostly: a bot that is halted for long finds little to do wrong."""
-        if random.random() < 0.8:
-            self.agenda.after(random.uniform(2, 20), lambda: self._calm or self.bot.command("resume"))
+    def _resume(self, random: Random) -> None:
+        self.bot.command("resume")
 
     # ------------------------------------------------------------------------------------------------- the end
 
