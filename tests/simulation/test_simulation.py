@@ -11,17 +11,21 @@ from functools import cache
 
 import msgspec
 import pytest
+import reactivex
 
 from actors.blotter import Blotter, Order
 from actors.book import Book
 from actors.core import Core
 from actors.executor import Executor
+from actors.feeds.backoff import BackOff
 from actors.gate import Batch, Gate
 from actors.journal import Journal
 from actors.messages import Fact, Refusal, TradingState
 from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk
+from pipeline import strategy
+from simulation.agenda import Machine
 from simulation.bot import MOMENTS
 from simulation.broken import Broken
 from simulation.faults import NONE, Faults, Scenario
@@ -258,6 +262,21 @@ def test_entries_while_halted_are_found(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(Risk, "refusal", refusal)
     assert found()[1].rule == "states"
+
+
+def test_a_time_stop_that_never_fires_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategy, "time_stop", lambda *arguments: reactivex.never())
+    assert found()[1].rule == "deadlines"
+
+
+def test_a_time_that_follows_the_wall_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "monotonic_ns", Machine.wall_ns)
+    assert found()[1].rule == "venue time"
+
+
+def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BackOff, "next", lambda back_off: 0.2)
+    assert found()[1].rule == "reconnects"
 
 
 def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
