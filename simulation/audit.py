@@ -29,6 +29,7 @@ from pipeline.events import SECOND, Clock, Quote, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.ledger import Ledgers
+from simulation.memory import Memory, Testament
 from simulation.venue import Venue
 
 UNGUARDED_S = 1.0
@@ -37,29 +38,9 @@ UNGUARDED_S = 1.0
 EXCUSED_S = 30.0
 """The same while the account was not seen since the start, or after the venue refused an order of the symbol."""
 
-ZERO = Decimal(0)
 _MARKET = (Trade, Quote)
 _OVERDUE = AT_ONCE | {ExitReason.TIME}
 """Why a position may be left whose deadline passed while nobody watched: what may not wait overrules its time."""
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """What a bot that is started again must know."""
-
-    date: str
-    by_hand: TradingState
-    daily_halt: bool
-    cooldown: tuple[tuple[str, int], ...]
-    positions: tuple[tuple[str, str, Decimal, int], ...]  # symbol, side, shares, ns since when
-    closing: tuple[tuple[str, str], ...]  # symbol, reason
-    working: tuple[str, ...]  # orders
-
-
-class Testament(msgspec.Struct, frozen=True):
-    """What a killed bot leaves to the audit of the next one."""
-
-    memory: Memory
-    had_book: bool
 
 
 class Audit:
@@ -95,7 +76,6 @@ class Audit:
         self._overdue: set[str] = set()  # positions whose deadline passed while nobody watched
         self._left: set[str] = set()  # orders that left the gate
         self._journaled: set[str] = set()  # orders of which the journal knows
-        self._appended = 0  # input up to which everything was appended
         self._failed_at = 0  # input whose facts could not be appended, and no book since
         self._news = True
         self._wishes = 0
@@ -158,7 +138,6 @@ class Audit:
     def on_appended(self, number: int, facts: Sequence[Fact], book: Book | None) -> None:
         """Hear that the journal holds what input `number` led to."""
         self._journaled |= {fact.order.id for fact in facts if isinstance(fact, OrderSubmitted)}
-        self._appended = number
         if book is not None:
             self.had_book = True
             self._failed_at = 0
@@ -271,12 +250,7 @@ class Audit:
         self.awaiting = False
         memory = self._memory()
         if self._before is not None and memory != self._before.memory:
-            names = [
-                f"{name}: {getattr(memory, name)} instead of {getattr(self._before.memory, name)}"
-                for name in Memory.__struct_fields__
-                if getattr(memory, name) != getattr(self._before.memory, name)
-            ]
-            raise Broken("memory", "; ".join(names))
+            raise Broken("memory", memory.differences(self._before.memory))
         self._memories = deque([(0, memory)])
         since, closing = self._ledgers.said.since, dict(memory.closing)
         now = self._feed.now() or book.ts
@@ -293,18 +267,7 @@ class Audit:
         return Testament(known[-1] if known else self._memories[0][1], self.had_book)
 
     def _memory(self) -> Memory:
-        core = self._core
-        date, by_hand, _, daily_halt, cooldown = core.risk.written()
-        positions = core.positions.open.values()
-        return Memory(
-            date,
-            by_hand,
-            daily_halt,
-            tuple(sorted(cooldown.items())),
-            tuple(sorted((p.symbol, str(p.side), p.quantity, p.entry_ts) for p in positions)),
-            tuple(sorted(core.executor.closing().items())),
-            () if self._simulated else tuple(sorted(core.executor.blotter.working)),
-        )
+        return Memory.of(self._core, simulated=self._simulated)
 
     # ------------------------------------------------------------------------------------------------- the end
 

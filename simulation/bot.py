@@ -19,7 +19,7 @@ from service.options import RunOptions
 from service.session import Session
 from service.venues import Venue as VenueName
 from simulation.agenda import Agenda, Machine
-from simulation.audit import Audit, Testament
+from simulation.audit import Audit
 from simulation.broken import Broken
 from simulation.broker import Broker
 from simulation.chance import Chance
@@ -28,6 +28,7 @@ from simulation.faults import Scenario
 from simulation.feed import Feed
 from simulation.gate import Killed, VirtualGate
 from simulation.ledger import Ledgers
+from simulation.memory import Testament
 from simulation.venue import Venue
 
 NOW = "at once"

@@ -23,40 +23,16 @@ from actors.orders import (
 from mock_exchange.alpaca.rest import Response
 from pipeline.events import SECOND
 from simulation.agenda import Agenda
-from simulation.broken import Broken
 from simulation.chance import Chance
 from simulation.faults import Faults
+from simulation.refusals import Refusals
 from simulation.venue import Venue
 
 HISTORY = "/v2/orders?status=closed&limit=500&direction=desc"
 OPEN = "/v2/orders?status=open&limit=500&direction=desc"
-MOST_REFUSALS = 12
-"""Connections that may be tried in vain within a minute."""
 
 Then = Callable[[Response | None], None]
 """What to do with an answer; None is one that never came."""
-
-
-class Refusals:
-    """Counts the tries to connect that were refused in a row: a venue that refuses is not to be run over."""
-
-    def __init__(self, agenda: Agenda, what: str) -> None:
-        self._agenda = agenda
-        self._what = what
-        self._at: list[int] = []
-
-    def over(self) -> None:
-        """Know that a connection was made."""
-        self._at.clear()
-
-    def count(self) -> None:
-        """Count one. Raises Broken if there are too many within a minute."""
-        now = self._agenda.now
-        self._at = [at for at in self._at if at > now - 60 * SECOND] + [now]
-        if len(self._at) > MOST_REFUSALS:
-            raise Broken(
-                "reconnects", f"the {self._what} tried to connect {len(self._at)} times in vain within a minute"
-            )
 
 
 class Broker:

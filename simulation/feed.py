@@ -14,9 +14,9 @@ from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Gap, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
 from simulation.agenda import Agenda, Machine
-from simulation.broker import Refusals
 from simulation.chance import Chance
 from simulation.faults import Faults
+from simulation.refusals import Refusals
 from simulation.venue import Venue
 
 HOUR = 3600 * SECOND

@@ -186,6 +186,17 @@ def test_a_days_halt_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest
     assert found()[1].rule == "memory"
 
 
+def test_a_days_first_equity_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Risk.restore
+
+    def restore(risk: Risk, book: Book) -> None:
+        tally = msgspec.structs.replace(book.tally, day_start_equity=book.tally.equity)
+        whole(risk, msgspec.structs.replace(book, tally=tally))
+
+    monkeypatch.setattr(Risk, "restore", restore)
+    assert found()[1].rule == "memory"
+
+
 def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Gate._let_out
 
