@@ -173,7 +173,7 @@ class Executor:
         for symbol, reason in closing.items():
             if symbol in self._positions.open:
                 self.wishes[symbol] = Wish(reason)
-            else:
+            elif self._style is not None:
                 self._closing[symbol] = reason
         for found in orders if self._style is not None else ():
             entry = self.blotter.add(found.order, found.status)
@@ -241,10 +241,10 @@ class Executor:
 
     def _pursue(self, symbol: str) -> None:
         """Do the next thing that the position of `symbol` needs, if it is not being done already."""
-        if self._unreconciled:
-            return
         position = self._positions.open.get(symbol)
         working = self.blotter.of(symbol)
+        if position is not None and self._unreconciled:
+            return
         if position is not None and symbol in self._closing and symbol not in self.wishes:
             self._wish(symbol, self._closing[symbol])  # an entry that was to fill no more did
         elif position is None:
