@@ -65,6 +65,6 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     orders: tuple[OpenOrder, ...]
     name: str  # what the session's order ids begin with
     account: str = ""  # the broker's number for it; empty where fills are simulated
-    closing: dict[str, str] = {}  # positions on their way out, by symbol: why
+    closing: dict[str, str] = {}  # positions on their way out, and entries that are none to keep, by symbol: why
     foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol; signed
     foreign_orders: tuple[str, ...] = ()  # the venue's ids of open orders that are accepted as not ours

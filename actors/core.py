@@ -268,7 +268,7 @@ class Core:
             orders=self.executor.open_orders(),
             name=self._name,
             account=self.metrics.account,
-            closing={symbol: wish.reason for symbol, wish in self.executor.wishes.items()},
+            closing=self.executor.closing(),
             foreign=dict(self.reconciler.foreign) if self.reconciler is not None else {},
             foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
         )

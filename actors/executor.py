@@ -11,7 +11,7 @@ from reactivex import abc
 from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import REMEMBERED_ORDERS, Blotter, Order
 from actors.book import OpenOrder
-from actors.messages import ExitReason, OrderChanged, OrderSubmitted, PositionClosed, PositionOpened
+from actors.messages import ExitDecided, ExitReason, OrderChanged, OrderSubmitted, PositionClosed, PositionOpened
 from actors.orders import (
     OVER,
     CancelOrder,
@@ -158,15 +158,23 @@ class Executor:
         working = self.blotter.working.values()
         return tuple(OpenOrder(e.order, e.status, e.filled, e.value, e.venue_id, e.unwanted) for e in working)
 
+    def closing(self) -> dict[str, str]:
+        """Return what is to be closed, and why, by symbol: positions, and entries that may fill yet."""
+        return self._closing | {symbol: wish.reason for symbol, wish in self.wishes.items()}
+
     def restore(self, orders: Iterable[OpenOrder], closing: Mapping[str, str], session: str) -> None:
         """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
 
-        Orders at a simulated broker ended with the process. `closing` are the positions on their way out, by symbol:
-        they need no protective stop any more. `session` is what the ids of that session's orders begin with. Until the
-        account was seen, nothing is sent for a position: the book may be older than what happened to it.
+        Orders at a simulated broker ended with the process. `closing` is what `closing` returned then: a position
+        on its way out needs no protective stop any more. `session` is what the ids of that session's orders begin with.
+        Until the account was seen, nothing is sent for a position: the book may be older than what happened to it.
         """
         self._unreconciled = self._style is not None
-        self.wishes |= {symbol: Wish(reason) for symbol, reason in closing.items() if symbol in self._positions.open}
+        for symbol, reason in closing.items():
+            if symbol in self._positions.open:
+                self.wishes[symbol] = Wish(reason)
+            elif self._style is not None:
+                self._closing[symbol] = reason
         for found in orders if self._style is not None else ():
             # Inputs are counted anew: without its session's name, the decision would be mistaken for one of this one's.
             decision = of_session(session, found.order.decision)
@@ -197,10 +205,13 @@ class Executor:
         if symbol not in self._positions.open:
             return
         wish = self.wishes.get(symbol)
+        before = wish.reason if wish is not None else ""
         if wish is None:
             wish = self.wishes[symbol] = Wish(reason)
         if reason in AT_ONCE:
             self._hasten(symbol, wish, reason)
+        if wish.reason != before:
+            self._context.publish(ExitDecided(symbol, wish.reason, self._context.now, self._context.input))
         self._pursue(symbol)
 
     def _hasten(self, symbol: str, wish: Wish, reason: str) -> None:
@@ -232,11 +243,13 @@ class Executor:
 
     def _pursue(self, symbol: str) -> None:
         """Do the next thing that the position of `symbol` needs, if it is not being done already."""
-        if self._unreconciled:
-            return
         position = self._positions.open.get(symbol)
         working = self.blotter.of(symbol)
-        if position is None:
+        if position is not None and self._unreconciled:
+            return
+        if position is not None and symbol in self._closing and symbol not in self.wishes:
+            self._wish(symbol, self._closing[symbol])  # an entry that was to fill no more did
+        elif position is None:
             self.wishes.pop(symbol, None)
             self.priceless.discard(symbol)
             if not any(entry.order.leg == "entry" for entry in working):

@@ -207,6 +207,15 @@ class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_fie
     adopted: bool = False  # it was found in the account at the start
 
 
+class ExitDecided(msgspec.Struct, frozen=True, tag="exit_decided", tag_field="type"):
+    """A position is to be closed from now on, whatever that takes; a reason that may not wait replaces another."""
+
+    symbol: str
+    reason: str
+    ts: int
+    input: int
+
+
 class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_field="type"):
     """A finished trade; `pnl` is after `fees`, `pnl_pct` a fraction of the entry's value."""
 
@@ -322,6 +331,7 @@ Fact = (
     | OrderRejected
     | OrderChanged
     | PositionOpened
+    | ExitDecided
     | PositionClosed
     | AccountOpened
     | BookReconciled

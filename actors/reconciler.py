@@ -20,6 +20,7 @@ from actors.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
 
 ZERO = Decimal(0)
+_ASKED = 3  # times as long may a difference last while one of our orders in the symbol is being asked for
 
 
 class OrderName(NamedTuple):
@@ -228,7 +229,12 @@ class Reconciler:
         return strange
 
     def _quantities(self, report: AccountReport) -> list[str]:
-        """Compare the positions; a difference counts once it has stayed the same for a while."""
+        """Compare the positions; a difference counts once it has stayed the same for a while.
+
+        It may take longer to know of an order that is under way and not open at the venue: its answers can get lost.
+        """
+        open_at_venue = {order.order for order in report.orders}
+        asked = {e.order.symbol for e in self._blotter.working.values() if e.id not in open_at_venue}
         account = {held.symbol: held.quantity for held in report.positions}
         book = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
         differences = []
@@ -241,7 +247,8 @@ class Reconciler:
             before = self._suspects.get(symbol)
             since = before[2] if before is not None and before[:2] == (ours, theirs) else self._context.now
             suspects[symbol] = (ours, theirs, since)
-            if self._context.now - since >= self._style.missing_s * SECOND:
+            patience_s = self._style.missing_s * (_ASKED if symbol in asked else 1)
+            if self._context.now - since >= patience_s * SECOND:
                 differences.append(difference(symbol, theirs, ours, foreign))
         self._suspects = suspects
         return differences

@@ -18,6 +18,7 @@ from actors.messages import (
     ChainRestarted,
     DayStarted,
     EntryLooked,
+    ExitDecided,
     Fact,
     FeedChanged,
     FeedState,
@@ -125,6 +126,10 @@ def _opened(fact: PositionOpened) -> Iterator[Line]:
     yield Line("microbot.executor", "position.opened", "INFO", said, _fields(fact))
 
 
+def _exit(fact: ExitDecided) -> Iterator[Line]:
+    yield Line("microbot.executor", "exit.decided", "DEBUG", f"EXIT {fact.symbol} ({fact.reason})", _fields(fact))
+
+
 def _closed(fact: PositionClosed) -> Iterator[Line]:
     said = (
         f"CLOSE {fact.side} {fact.symbol} @ ${fact.exit_price:.2f} ({fact.exit_reason}) "
@@ -201,6 +206,7 @@ _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
     BookReconciled: _reconciled,
     BrokerChanged: _broker,
     PositionOpened: _opened,
+    ExitDecided: _exit,
     PositionClosed: _closed,
     StateChanged: _state,
     DayStarted: _day,

@@ -1,40 +1,171 @@
-"""`python -m simulation`: run seeds, and print the command that reproduces the first that fails."""
+"""`python -m simulation`: run seeds, and of the first that fails print what it takes to see it again."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import multiprocessing
+import os
 import sys
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import islice
+from pathlib import Path
 
-from simulation.world import World
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.events import SECOND
+from service.recording import Recorder
+from simulation import chance
+from simulation.shrink import Failure, Shrinker, attempt, verdict
+from simulation.world import Result, World
+
+MINUTES = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the seeds that were asked for; 1 if one fails."""
+    given = _parser().parse_args(arguments)
+    seeds = range(given.seed, given.seed + given.seeds)
+    began = time.perf_counter()
+    if given.only is not None or given.seeds == 1:
+        failures = _run_one(given.seed, given.minutes, given.only)
+    else:
+        failures = _run_many(seeds, given.minutes, given.jobs, keep_going=given.keep_going)
+    took = time.perf_counter() - began
+    if not failures:
+        print(f"{given.seeds} seeds of {given.minutes:g} minutes passed in {took:.1f} s")
+        return 0
+    for failure in failures:
+        print(f"seed {failure.seed} FAILED {failure.seconds:.3f} s into the market: {failure.sentence}")
+    if given.only is None and given.shrink_s > 0:
+        _explain(failures[0], given.shrink_s, given.out)
+    else:
+        _tell(failures[0], given.out)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m simulation", description="The whole bot in virtual time, with faults.")
     parser.add_argument("--seed", type=int, default=1, help="the first seed [1]")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, one after the other [1]")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of the market, with faults [5]")
-    given = parser.parse_args(arguments)
-    began = time.perf_counter()
-    for seed in range(given.seed, given.seed + given.seeds):
-        world = World(seed)
-        try:
-            result = world.run(given.minutes * 60)
-        except Exception as error:
-            at = (world.agenda.now - world.start) / 1e9
-            if not isinstance(error, AssertionError):
-                traceback.print_exc()
-            print(f"seed {seed} FAILED {at:.3f} s into the market: {error}")
-            print(f"reproduce: python -m simulation --seed {seed} --minutes {given.minutes:g}")
-            return 1
-        if given.seeds == 1:
-            print(f"{result}")
-    took = time.perf_counter() - began
-    print(f"{given.seeds} seeds of {given.minutes:g} minutes passed in {took:.1f} s")
-    return 0
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many [1]")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="of the market, with faults [5]")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at once [one a core]")
+    parser.add_argument("--keep-going", action="store_true", help="run all seeds, whatever fails")
+    parser.add_argument(
+        "--only", type=_mask, metavar="MASK", help="let only these faults happen, as a failing seed says"
+    )
+    parser.add_argument(
+        "--shrink-s", type=float, default=60.0, metavar="S", help="to make a failure small; 0: do not [60]"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("logs"), help="where a failing life's inputs are written [logs]"
+    )
+    return parser
+
+
+def _mask(text: str) -> list[str]:
+    try:
+        return sorted(chance.read(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no mask such as crash:1+4,lost_answer:2") from None
+
+
+# ---------------------------------------------------------------------------------------------------- running
+
+
+def _run_one(seed: int, minutes: float, only: Sequence[str] | None) -> list[Failure]:
+    world = World(seed, only=only)
+    try:
+        print(_described(world.run(minutes * 60)))
+    except Exception:
+        _, failure = attempt(seed, minutes, only)
+        if failure is None:
+            raise  # the same seed came to something else: that is the worst of all
+        return [failure]
+    return []
+
+
+def _run_many(seeds: range, minutes: float, jobs: int, *, keep_going: bool) -> list[Failure]:
+    """Run seeds, as many at once as there are jobs; return those that failed, in their order."""
+    failures: list[Failure] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("seeds", total=len(seeds))
+        for failure in _failures(seeds, minutes, jobs):
+            progress.advance(bar)
+            if failure is not None:
+                failures.append(failure)
+                progress.update(bar, description=f"seeds ({len(failures)} failed)")
+                if not keep_going:
+                    break
+    return sorted(failures, key=lambda failure: failure.seed)
+
+
+def _failures(seeds: range, minutes: float, jobs: int) -> Iterator[Failure | None]:
+    """Yield what each seed came to, as they are done."""
+    if jobs == 1:
+        for seed in seeds:
+            yield verdict(seed, minutes)
+        return
+    left = iter(seeds)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(verdict, seed, minutes) for seed in islice(left, 2 * jobs)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(verdict, seed, minutes) for seed in islice(left, len(done))}
+            for future in done:
+                yield future.result()
+
+
+# ---------------------------------------------------------------------------------------------------- telling
+
+
+def _described(result: Result) -> str:
+    where = "in the core" if result.scenario.simulated else "at the venue"
+    return (
+        f"seed {result.seed}: fills {where}, {result.lives} lives of the bot, {result.faults} faults, "
+        f"{result.inputs} inputs, {result.orders} orders, {result.trades} trades"
+    )
+
+
+def _explain(failure: Failure, within_s: float, out: Path) -> None:
+    """Shrink a failure and tell what is left of it."""
+    print(f"{len(failure.occurred)} faults happened until then; leaving out what it does not take ...", flush=True)
+    ends = time.perf_counter() + within_s
+    shrinker = Shrinker(failure, lambda: time.perf_counter() >= ends)
+    smallest = shrinker.shrink()
+    print(f"after {shrinker.tries} runs, {len(smallest.occurred)} faults still break the same rule:")
+    _tell(smallest, out)
+
+
+def _tell(failure: Failure, out: Path) -> None:
+    """Tell a failure in words, and how to see it again; write down what the failing life was fed."""
+    keys = [occurrence.key for occurrence in failure.occurred]
+    minutes = min(failure.minutes, math.ceil(failure.seconds / 6) / 10)  # the faults need not last longer than it does
+    world, again = attempt(failure.seed, minutes, keys)
+    start = world.scenario.start
+    for occurrence in failure.occurred:
+        print(f"{(occurrence.at - start) / SECOND:10.3f} s  {occurrence.key:18}  {occurrence.words}")
+    print(f"{failure.seconds:10.3f} s  {failure.sentence}")
+    mask = chance.written(keys)
+    print(f"reproduce: python -m simulation --seed {failure.seed} --minutes {minutes:g} --only {mask}")
+    if again is None or again.rule != failure.rule:
+        print("which does NOT fail in the same way: something is decided by what is not in the seed")
+    if world.bots:
+        _say_written(world, out / f"simulation-{failure.seed}.jsonl")
+
+
+def _say_written(world: World, path: Path) -> None:
+    """Write the inputs of the last life as a recording, which `microbot replay` reads."""
+    path.unlink(missing_ok=True)
+    bot = world.bot
+    recorder = Recorder(path, world.scenario.settings, None, "" if world.scenario.simulated else bot.book)
+    recorder.write(bot.log)
+    recorder.close()
+    print(f"the {len(bot.log)} inputs of that life of the bot, number {len(world.bots)}: microbot replay {path}")
 
 
 if __name__ == "__main__":

@@ -34,3 +34,20 @@ class Agenda:
             self.now = due
             action()
         self.now = max(self.now, end)
+
+
+class Machine:
+    """The machine that the bot runs on: a monotonic clock that is right, and a wall clock that may be set."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self.wrong_ns = 0  # how far the wall clock is ahead of true time
+        self._agenda = agenda
+        self._booted = agenda.now - 1_000 * SECOND
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since the machine was started."""
+        return self._agenda.now - self._booted
+
+    def wall_ns(self) -> int:
+        """What the machine takes for the time, ns."""
+        return self._agenda.now + self.wrong_ns

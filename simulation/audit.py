@@ -2,87 +2,285 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from decimal import Decimal
 
-from actors.core import Core
-from actors.messages import AccountOpened, Fact, OrderFilled, OrderSubmitted, SignalRaised, TradingState
-from pipeline.events import SECOND
+import msgspec
 
-UNGUARDED_S = 60.0
-"""Seconds that a position may be without a stop at the venue, or an order to close it, while answers are lost."""
+from actors.book import Book
+from actors.core import Core, Input
+from actors.executor import AT_ONCE
+from actors.gate import Effect
+from actors.messages import (
+    AccountOpened,
+    Command,
+    ExitReason,
+    Fact,
+    FeedState,
+    OrderFilled,
+    OrderSubmitted,
+    PositionOpened,
+    SignalRaised,
+    TradingState,
+)
+from actors.orders import OrderRejected, SubmitOrder
+from pipeline.events import SECOND, Clock, Quote, Trade
+from simulation.broken import Broken
+from simulation.feed import Feed
+from simulation.ledger import Ledgers
+from simulation.memory import Memory, Testament
+from simulation.venue import Venue
 
+UNGUARDED_S = 1.0
+"""Seconds that a position may be without a stop at the venue, or an order to close it."""
 
-class Broken(AssertionError):
-    """An invariant does not hold."""
+EXCUSED_S = 30.0
+"""The same while the account was not seen since the start, or after the venue refused an order of the symbol."""
+
+_MARKET = (Trade, Quote)
+_OVERDUE = AT_ONCE | {ExitReason.TIME}
+"""Why a position may be left whose deadline passed while nobody watched: what may not wait overrules its time."""
 
 
 class Audit:
-    """Follows one bot's life through its facts, and looks at its core and at the account."""
+    """Follows one life of the bot through its facts, and looks at its core and at what leaves the gate."""
 
-    def __init__(self, core: Core, most: Decimal) -> None:
+    def __init__(
+        self, core: Core, feed: Feed, venue: Venue, ledgers: Ledgers, before: Testament | None, *, simulated: bool
+    ) -> None:
         self.facts: list[Fact] = []
         self.submitted: set[str] = set()
-        self.cash: Decimal | None = None  # what the account should hold, by the fills that we know
+        self.had_book = before is not None and before.had_book  # whether the journal holds one by now
         self._core = core
-        self._most = most  # shares that one position may have
+        self._feed = feed
+        self._venue = venue
+        self._ledgers = ledgers
+        self._simulated = simulated
+        self._most = Decimal(str(core.settings.risk.position_size))  # shares that one position may have
+        self._time_stop = round(core.settings.strategy.time_stop_seconds * SECOND)
+        self._before = before
+        self._by_hand = TradingState.ACTIVE
+        self.awaiting = self.had_book  # the book is not taken up yet
+        self.restoring = False  # it is being taken up
+        if before is not None:
+            if not before.had_book and msgspec.structs.replace(before.memory, date="") != self._memory():
+                raise Broken("memory", f"there is no book, and there was {before.memory}")
+            self._by_hand = before.memory.by_hand
         self._approved: set[str] = set()
+        self._heard: set[str] = set()  # symbols of which an admitted tick came
         self._bare_since: dict[str, int] = {}
+        self._refused_at: dict[str, int] = {}  # by symbol: when an order was refused last
+        self._account_seen = False
+        self._late_since: dict[str, int] = {}  # positions beyond their deadline that nobody leaves yet
+        self._overdue: set[str] = set()  # positions whose deadline passed while nobody watched
+        self._left: set[str] = set()  # orders that left the gate
+        self._journaled: set[str] = set()  # orders of which the journal knows
+        self._failed_at = 0  # input whose facts could not be appended, and no book since
+        self._news = True
+        self._wishes = 0
+        self._memories: deque[tuple[int, Memory]] = deque([(0, self._memory())])
+
+    # ------------------------------------------------------------------------------------------------- facts
 
     def see(self, fact: Fact) -> None:
         """Check a fact as it is stated."""
         self.facts.append(fact)
-        if isinstance(fact, SignalRaised) and fact.approved:
-            self._approved.add(fact.decision)
+        self._news = True
+        if isinstance(fact, SignalRaised):
+            if fact.approved:
+                self._approved.add(fact.decision)
         elif isinstance(fact, OrderSubmitted):
-            self._see_order(fact)
+            self._see_order(fact.order)
         elif isinstance(fact, OrderFilled):
-            execution = fact.execution
-            if self.cash is not None:
-                self.cash -= execution.side.sign * execution.quantity * execution.price
+            self._see_fill(fact)
+        elif isinstance(fact, OrderRejected):
+            self._refused_at[fact.symbol] = fact.ts
         elif isinstance(fact, AccountOpened):
-            self.cash = fact.cash
+            self._account_seen = True
+        elif isinstance(fact, PositionOpened) and fact.adopted and not self.restoring:
+            raise Broken("memory", f"{fact.symbol}: the position is in the account, and the book has forgotten it")
 
-    def _see_order(self, fact: OrderSubmitted) -> None:
-        order = fact.order
+    def _see_order(self, order: SubmitOrder) -> None:
+        core, symbol = self._core, order.symbol
+        if self.awaiting and not self.restoring:
+            raise Broken("memory", f"the order {order.id} was sent before the book was taken up")
         if order.id in self.submitted:
-            raise Broken(f"the order {order.id} was sent twice")
+            raise Broken("one order, one cause", f"the order {order.id} was sent twice")
         self.submitted.add(order.id)
-        if order.leg == "entry":
-            if order.decision not in self._approved:
-                raise Broken(f"the entry {order.id} was never approved")
-            if self._core.risk.state is not TradingState.ACTIVE:
-                raise Broken(f"the entry {order.id} was sent while {self._core.risk.state}")
-        elif order.symbol not in self._core.positions.open:
-            raise Broken(f"the {order.leg} {order.id} has no position")
+        if order.leg != "entry":
+            if symbol not in core.positions.open:
+                raise Broken("one order, one cause", f"the {order.leg} {order.id} has no position")
+            if symbol in self._overdue and order.leg == "exit" and order.reason not in _OVERDUE:
+                raise Broken("deadlines", f"{symbol} was left by {order.reason}, and its time was over before")
+            at_price = self._simulated or order.limit is not None
+            if order.reason == ExitReason.TIME and at_price and symbol not in self._heard:
+                raise Broken("deadlines", f"{symbol} was left at a price of an earlier life")
+            return
+        if order.decision not in self._approved:
+            raise Broken("one order, one cause", f"the entry {order.id} was never approved")
+        if core.risk.state is not TradingState.ACTIVE or self._by_hand is not TradingState.ACTIVE:
+            raise Broken("states", f"the entry {order.id} was sent while {core.risk.state} ({self._by_hand} by hand)")
+        if not self._feed.connected or self._feed.state is not FeedState.LIVE:
+            raise Broken("states", f"the entry {order.id} was sent while the feed was {self._feed.state}")
+        if symbol in core.positions.open or len(core.executor.blotter.of(symbol)) > 1:
+            raise Broken("one position", f"the entry {order.id} was sent although {symbol} is being traded")
+
+    def _see_fill(self, fact: OrderFilled) -> None:
+        order = fact.execution.order
+        self._ledgers.say(fact.input, fact.execution)
+        filled = self._ledgers.said.filled[order]
+        if not self._simulated and filled > self._venue.filled(order):
+            raise Broken("executions", f"{order}: {filled} shares are booked, more than the venue has filled")
+
+    # ------------------------------------------------------------------------------------------------- the journal
+
+    def on_appended(self, number: int, facts: Sequence[Fact], book: Book | None) -> None:
+        """Hear that the journal holds what input `number` led to."""
+        self._journaled |= {fact.order.id for fact in facts if isinstance(fact, OrderSubmitted)}
+        if book is not None:
+            self.had_book = True
+            self._failed_at = 0
+            self._ledgers.keep(number)
+
+    def on_failed(self, number: int) -> None:
+        """Hear that the journal could not be written."""
+        self._failed_at = self._failed_at or number
+
+    def leaving(self, effect: Effect, halted: str) -> None:
+        """Check an effect that leaves the gate; `halted` is why the gate refuses entries, if it does."""
+        if not isinstance(effect, SubmitOrder):
+            return
+        if effect.id in self._left:
+            raise Broken("one order, one cause", f"the order {effect.id} left twice")
+        self._left.add(effect.id)
+        if effect.leg == "entry" and halted:
+            raise Broken("states", f"the entry {effect.id} left the gate although it had halted ({halted})")
+        if effect.id not in self._journaled and not halted:
+            raise Broken("output commit", f"the order {effect.id} left before the journal knew of it")
+
+    # ------------------------------------------------------------------------------------------------- every step
+
+    def hear(self, inputs: Sequence[Input]) -> None:
+        """Know what the core is about to be fed."""
+        for event in inputs:
+            if isinstance(event, _MARKET):
+                self._heard.add(event.symbol)
+            elif not isinstance(event, Clock):
+                self._news = True
+                if isinstance(event, Command):
+                    self._see_command(event)
 
     def step(self) -> None:
-        """Look at the core between two inputs."""
+        """Look at the core between two inputs, or after a few that came at once."""
         core = self._core
+        if self.awaiting:
+            return
         for symbol, position in core.positions.open.items():
             if position.quantity > self._most:
-                raise Broken(
-                    f"{symbol}: the book holds {position.quantity}, more than the {self._most} of one position"
-                )
+                raise Broken("one position", f"{symbol}: the book holds {position.quantity}, not {self._most} at most")
             if not core.lanes[symbol].guarded:
-                raise Broken(f"{symbol}: an open position has no exits")
-            if core.executor.blotter.of(symbol) or symbol in core.executor.wishes:
-                self._bare_since.pop(symbol, None)
-            elif core.now - self._bare_since.setdefault(symbol, core.now) > UNGUARDED_S * SECOND:
-                raise Broken(f"{symbol}: no order has guarded the position for {UNGUARDED_S:g} s")
-        for symbol in self._bare_since.keys() - core.positions.open.keys():
-            del self._bare_since[symbol]
+                raise Broken("guarded", f"{symbol}: an open position has no exits")
+            self._see_deadline(symbol)
+            if not self._simulated:
+                self._see_guard(symbol)
+        if self._bare_since or self._late_since or self._overdue:
+            self._forget()
+        if self._news or len(core.executor.wishes) != self._wishes:
+            self._look()
 
-    def account(self, positions: dict[str, Decimal]) -> None:
-        """Look at what the account holds, at any moment."""
-        for symbol, held in positions.items():
-            if abs(held) > self._most:
-                raise Broken(f"{symbol}: the account holds {held}, more than the {self._most} of one position")
-
-    def settled(self, positions: dict[str, Decimal], cash: Decimal) -> None:
-        """Compare both books, when nothing is under way any more."""
+    def _look(self) -> None:
+        """Compare what the core holds with what it said, and remember what it must not forget."""
         core = self._core
-        book = {symbol: p.side.sign * p.quantity for symbol, p in core.positions.open.items()}
-        if book != positions:
-            raise Broken(f"the book holds {book}, the account {positions}")
-        if self.cash is not None and abs(self.cash - cash) > Decimal("0.005"):
-            raise Broken(f"by the book there are {self.cash} in cash, the account holds {cash}")
+        self._news = False
+        self._wishes = len(core.executor.wishes)
+        held = {symbol: p.side.sign * p.quantity for symbol, p in core.positions.open.items()}
+        if held != self._ledgers.said.positions:
+            raise Broken("executions", f"the book holds {held}, its executions come to {self._ledgers.said.positions}")
+        memory = self._memory()
+        if core.risk.state_reason.startswith("the account and the book differ"):
+            raise Broken("both sides", f"the bot found a mismatch where there is none: {core.risk.state_reason}")
+        if memory.by_hand is not self._by_hand:
+            raise Broken("states", f"the state set by hand is {memory.by_hand}, and should be {self._by_hand}")
+        if memory != self._memories[-1][1]:
+            self._memories.append((core.input, memory))
+            if len(self._memories) > 1_000:
+                self._memories.popleft()
+
+    def _see_deadline(self, symbol: str) -> None:
+        """A position whose time is over is on its way out at the next moment."""
+        core = self._core
+        since = self._ledgers.said.since.get(symbol)
+        if since is None or core.now < since + self._time_stop or symbol in core.executor.wishes:
+            self._late_since.pop(symbol, None)
+        elif core.now > self._late_since.setdefault(symbol, core.now):
+            raise Broken("deadlines", f"{symbol}: its time was over at {since + self._time_stop}, now is {core.now}")
+
+    def _see_guard(self, symbol: str) -> None:
+        core = self._core
+        if core.executor.blotter.of(symbol) or symbol in core.executor.wishes:
+            self._bare_since.pop(symbol, None)
+            return
+        excused = not self._account_seen or core.now < self._refused_at.get(symbol, 0) + EXCUSED_S * SECOND
+        most_s = EXCUSED_S if excused else UNGUARDED_S
+        if core.now - self._bare_since.setdefault(symbol, core.now) > most_s * SECOND:
+            raise Broken("guarded", f"{symbol}: no order has guarded the position for {most_s:g} s")
+
+    def _forget(self) -> None:
+        positions = self._core.positions.open
+        for symbol in [symbol for symbol in self._bare_since if symbol not in positions]:
+            del self._bare_since[symbol]
+        for symbol in [symbol for symbol in self._late_since if symbol not in positions]:
+            del self._late_since[symbol]
+        self._overdue &= positions.keys()
+
+    def _see_command(self, command: Command) -> None:
+        """The auditor's own idea of what somebody wants."""
+        if command.name == "resume":
+            self._by_hand = TradingState.ACTIVE
+        elif command.name == "halt":
+            self._by_hand = TradingState.HALTED
+        elif self._by_hand is not TradingState.HALTED:
+            self._by_hand = TradingState.REDUCING if command.name == "reduce" else TradingState.PAUSED
+
+    # ------------------------------------------------------------------------------------------------- lives
+
+    def restored(self, book: Book) -> None:
+        """After a new life took its book up: compare it with what the last one knew."""
+        self.awaiting = False
+        memory = self._memory()
+        if self._before is not None and memory != self._before.memory:
+            raise Broken("memory", memory.differences(self._before.memory))
+        self._memories = deque([(0, memory)])
+        since, closing = self._ledgers.said.since, dict(memory.closing)
+        now = self._feed.now() or book.ts
+        self._overdue = {s for s, at in since.items() if at + self._time_stop <= now and s not in closing}
+
+    def testament(self, waiting_from: int | None) -> Testament:
+        """Return what the next life must know; what waits for the journal from that input on may be lost."""
+        if self.awaiting and self._before is not None:
+            return self._before
+        if self._news:
+            self._memories.append((self._core.input, self._memory()))
+        limit = min((n - 1 for n in (waiting_from, self._failed_at or None) if n), default=1 << 62)
+        known = [memory for number, memory in self._memories if number <= limit]
+        return Testament(known[-1] if known else self._memories[0][1], self.had_book)
+
+    def _memory(self) -> Memory:
+        return Memory.of(self._core, simulated=self._simulated)
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def settled(self) -> None:
+        """Compare both sides, when nothing is under way any more."""
+        said, core = self._ledgers.said, self._core
+        if self._simulated:
+            earned = core.positions.equity - Decimal(str(core.settings.risk.starting_equity))
+            if not said.positions and earned != said.cash:
+                raise Broken("both sides", f"the book earned {earned}, its executions come to {said.cash}")
+            return
+        positions, cash = self._venue.positions(), self._venue.cash()
+        if said.positions != positions:
+            raise Broken("both sides", f"the book holds {said.positions}, the account {positions}")
+        if abs(100_000 + said.cash - cash) > Decimal("0.005"):
+            raise Broken("both sides", f"by the book there are {100_000 + said.cash} in cash, the account holds {cash}")

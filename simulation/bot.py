@@ -1,137 +1,256 @@
-"""One life of the bot: the real core and admission, fed by the agenda instead of sockets."""
+"""One life of the bot: the real session, core, gate and journal, fed by the agenda instead of sockets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
-from random import Random
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from actors.book import Book
 from actors.brokers.outbox import Outbox
-from actors.core import Core, CoreSettings, Input
-from actors.messages import Command, FeedChanged, FeedState, Report
-from mock_exchange.events import Event, Trade as Print
-from pipeline.admission import Admission, AdmissionSettings
-from pipeline.events import SECOND, Clock, Gap, Quote, Trade
+from actors.core import Core, Input
+from actors.gate import Effect, Trouble
+from actors.messages import Command, Fact
+from mock_exchange.events import Event
+from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
-from pipeline.venue_clock import VenueClock
-from simulation.agenda import Agenda
+from service.bookkeeping import Bookkeeping
+from service.options import RunOptions
+from service.session import Session
+from service.venues import Venue as VenueName
+from simulation.agenda import Agenda, Machine
 from simulation.audit import Audit
+from simulation.broken import Broken
 from simulation.broker import Broker
-from simulation.faults import NONE, Faults
+from simulation.chance import Chance
+from simulation.disk import Disk, WatchedJournal
+from simulation.faults import Scenario
+from simulation.feed import Feed
+from simulation.gate import Killed, VirtualGate
+from simulation.ledger import Ledgers
+from simulation.memory import Testament
 from simulation.venue import Venue
 
-HOUR = 3600 * SECOND
+NOW = "at once"
+BEFORE, AFTER = "before the journal has orders", "after the journal has orders"
+BETWEEN, SENT = "between two orders that leave", "after orders have left"
+MOMENTS = (NOW, BEFORE, AFTER, BETWEEN, SENT)
+"""When, in what the gate does with a batch, a bot is killed."""
+MOMENTS_WEIGHTS = (1, 2, 3, 3, 2)
+
+MOMENT_S = 15.0
+"""Seconds that such a moment may take to come; then the bot is killed wherever it is."""
+
+
+class Place(NamedTuple):
+    """What outlives a bot."""
+
+    agenda: Agenda
+    machine: Machine
+    disk: Disk
+    venue: Venue
+    chance: Chance
+    scenario: Scenario
+    ledgers: Ledgers
 
 
 class Bot:
     """A process that runs until it is killed; what it was fed is its log."""
 
-    def __init__(
-        self, agenda: Agenda, venue: Venue, faults: Faults, random: Random, settings: CoreSettings, number: int
-    ) -> None:
+    def __init__(self, place: Place, before: Testament | None) -> None:
+        scenario, settings = place.scenario, place.scenario.settings
         self.log: list[Input] = []
-        self.book = f"mb-sim-{number}"
-        self._agenda = agenda
-        self._faults = faults
-        self._random = random
-        self._outbox = Outbox()
-        self.strategy = momentum_burst(settings.strategy)
-        self.core = Core(
-            settings,
-            self.strategy,
-            lambda fact: self.audit.see(fact),
-            book=self.book,
-            broker=self._outbox,
-            style=settings.orders,
-        )
-        self.audit = Audit(self.core, Decimal(str(settings.risk.position_size)))
-        self.broker = Broker(agenda, venue, faults, random, self._on_report)
-        self._clock = VenueClock()
-        self._clock.declare(agenda.now, 1.0, agenda.now)
-        self._admission = Admission(AdmissionSettings(), self._clock, venue.symbols)
-        self._feeding = False
         self.dead = False
+        self.told: list[str] = []  # what it says on the terminal
+        self.testament: Testament | None = None  # once it is dead
+        wall_s = place.machine.wall_ns() // SECOND
+        self.book = (
+            "paper" if scenario.simulated else f"mb-51b07a11-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(wall_s))}"
+        )
+        self.strategy = momentum_burst(settings.strategy)
+        self._place = place
+        self.died = ""  # at which of the moments
+        self.on_death: Callable[[], None] = lambda: None
+        self._doom = ""  # where it is to be killed
+        self._broken: Broken | None = None  # what was found on the gate's way
+        self._sent = 0  # effects of the batch that leaves
+        options = (
+            RunOptions(data_dir=place.disk.folder)
+            if scenario.simulated
+            else RunOptions(data_dir=place.disk.folder, venue=VenueName.ALPACA, url="http://simulation")
+        )
+        self.books = Bookkeeping(options, place.machine.wall_ns)
+        facts: list[Fact] = []
+
+        def state(fact: Fact) -> None:
+            self.audit.see(fact)
+            facts.append(fact)
+
+        self._outbox = None if scenario.simulated else Outbox()
+        if self._outbox is None:
+            self.core = Core(settings, self.strategy, state)
+        else:
+            self.core = Core(settings, self.strategy, state, book=self.book, broker=self._outbox, style=settings.orders)
+        faults = scenario.faults
+        self.feed = Feed(
+            place.agenda, place.machine, place.venue, faults, place.chance, self.take, greeted=scenario.simulated
+        )
+        self.broker = Broker(place.agenda, place.venue, faults, place.chance, self.feed.now, self.take)
+        self.audit = Audit(self.core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
+        if self.audit.awaiting is not self.books.pending:
+            raise Broken("memory", "the journal has lost its book")
+        journal = WatchedJournal(
+            self.books.journal,
+            lambda: place.agenda.now < place.disk.full_until,
+            self._before_append,
+            self._on_appended,
+            self.audit.on_failed,
+        )
+        self.gate = VirtualGate(
+            journal,
+            None if scenario.simulated else self,
+            self._on_trouble,
+            place.agenda,
+            place.disk,
+            place.chance,
+            faults.slow_disk,
+            self._on_sent,
+            self._guarded,
+        )
+        self.session = Session(self.core, facts, self.gate, None, self.log.extend, (), self._outbox)
 
     def start(self) -> None:
-        """Start: the broker connects, and so does the feed."""
-        self.take([FeedChanged(FeedState.CONNECTING, self._agenda.now)])
-        self.broker.start()
-        self._agenda.after(0.05, self.connect_feed)
+        """Start: the session begins in the journal, the feed connects, and so does the broker."""
+        self.books.begin(self.strategy.name, "simulation", self.book, self._place.scenario.settings)
+        self.feed.start()
+        if self._outbox is not None:
+            self.broker.start()
         self._tick_clock()
 
-    def kill(self) -> None:
-        """Let the process be gone, in the middle of whatever it does."""
-        self.dead = True
-        self.broker.cut()
+    # ------------------------------------------------------------------------------------------------- inputs
 
     def take(self, inputs: Sequence[Input]) -> None:
-        """Feed inputs, and let out what they lead to."""
+        """Feed inputs, and let out what they lead to, as `service/run.py` does."""
         if self.dead:
             return
-        self.log += inputs
-        for event in inputs:
-            self.core.run([event])
+        try:
+            if self.books.pending and (book := self.books.due(inputs, self._say)) is not None:
+                self.audit.restoring = True
+                self.session.take([book])
+                self.audit.restoring = False
+                self.audit.restored(book)
+            self.audit.hear(inputs)
+            self.session.take(inputs)
             self.audit.step()
-        for effect in self._outbox.take():
-            self.broker.send(effect)
+        except Killed:
+            self.kill()
 
-    def calm(self) -> None:
-        """From now on nothing goes wrong on the way."""
-        self._faults = NONE
-        self.broker.calm()
-
-    def command(self, name: str) -> None:
+    def command(self, name: str, source: str = "somebody", reason: str = "") -> None:
         """Give it a command."""
-        self.take([Command(name, self._agenda.now, "somebody")])
-
-    # ------------------------------------------------------------------------------------------------- the feed
-
-    def connect_feed(self) -> None:
-        """Let the market data be there again, with a gap where it was not."""
-        if not self._feeding:
-            self._feeding = True
-            now = self._agenda.now
-            self.take([FeedChanged(FeedState.LIVE, now), Gap(now, None, "reconnect")])
-
-    def disconnect_feed(self) -> None:
-        """Let the market data be gone."""
-        if self._feeding:
-            self._feeding = False
-            self.take([FeedChanged(FeedState.DOWN, self._agenda.now, "cut")])
+        self.take([Command(name, self.feed.now(), source, reason)])
 
     def hear(self, events: Sequence[Event]) -> None:
-        """Hear of the market, with the faults of the way."""
-        if not self._feeding or self.dead:
-            return
-        heard: list[Trade | Quote] = []
-        chance = self._random.random
-        for event in events:
-            if chance() < self._faults.lost_tick:
-                continue
-            told = _told(event)
-            if chance() < self._faults.bad_tick:
-                told = self._spoiled(told)
-            heard += [told] * (2 if chance() < self._faults.double_tick else 1)
-        self.take(self._admission.admit(heard, self._agenda.now))
-
-    def _spoiled(self, event: Trade | Quote) -> Trade | Quote:
-        if isinstance(event, Quote):
-            return Quote(event.symbol, event.ts, event.ask, event.bid)
-        if self._random.random() < 0.5:
-            return Trade(event.symbol, event.ts, event.price * 10, event.size, event.bid, event.ask)
-        return Trade(event.symbol, event.ts + self._random.choice((-HOUR, HOUR)), event.price, event.size)
+        """Let it hear of the market."""
+        if not self.dead:
+            self.feed.hear(events)
 
     def _tick_clock(self) -> None:
+        if self.dead:
+            return
+        now = self.feed.now()
+        if now > self.core.now:
+            if abs(now - self._place.agenda.now) > 5 * SECOND:
+                raise Broken("venue time", f"the bot believes {now}, it is {self._place.agenda.now}")
+            self.take([Clock(now)])
+        self._place.agenda.after(0.1, self._tick_clock)
+
+    def _say(self, sentence: str) -> None:
+        self.told.append(sentence)
+        if "a new one is begun" in sentence:
+            raise Broken("memory", f"the book was not taken up: {sentence}")
+
+    # ------------------------------------------------------------------------------------------------- the gate
+
+    def send(self, effect: Effect) -> None:
+        """Hear of an effect that leaves the gate, and let the broker have it."""
+        if self._sent == 1:
+            self._reach(BETWEEN)
+        self._sent += 1
+        try:
+            self.audit.leaving(effect, self.gate.halted)
+        except Broken as broken:
+            self._broken = broken  # the gate takes it for a fault of the broker's
+            raise
+        self.broker.send(effect)
+
+    def _before_append(self) -> None:
+        if self.gate.leaving:
+            self._reach(BEFORE)
+
+    def _on_appended(self, number: int, facts: Sequence[Fact], book: Book | None) -> None:
+        self.gate.written()
+        self.audit.on_appended(number, facts, book)
+        self._sent = 0
+        if self.gate.leaving:
+            self._reach(AFTER)
+
+    def _on_sent(self, effects: int) -> None:
+        self._sent = 0
+        if effects:
+            self._reach(SENT)
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        if trouble.kind in ("journal", "overflow"):
+            reason = f"{trouble.kind}: {trouble.detail}"
+            self._place.agenda.after(0.001, lambda: self.command("halt", "gate", reason))
+        else:
+            raise self._broken or Broken("gate", f"{trouble.kind}: {trouble.detail}")
+
+    def _guarded(self, action: Callable[[], None]) -> None:
         if not self.dead:
-            if self._agenda.now > self.core.now:
-                self.take([Clock(self._agenda.now)])
-            self._agenda.after(0.1, self._tick_clock)
+            try:
+                action()
+            except Killed:
+                self.kill()
 
-    def _on_report(self, reports: list[Report]) -> None:
-        self.take(reports)
+    # ------------------------------------------------------------------------------------------------- its end
 
+    @property
+    def doomed(self) -> bool:
+        """Whether it is to be killed."""
+        return bool(self._doom)
 
-def _told(event: Event) -> Trade | Quote:
-    if isinstance(event, Print):
-        return Trade(event.symbol, event.ts, event.price, event.size, event.bid, event.ask, event.id)
-    return Quote(event.symbol, event.ts, event.bid, event.ask)
+    def doom(self, where: str) -> None:
+        """Kill it as soon as it gets to that part of what the gate does, and at the latest some seconds from now."""
+        self._doom = where
+        if where == NOW:
+            self.died = NOW
+            self.kill()
+        else:
+            self._place.agenda.after(MOMENT_S, self.kill)
+            if where == BETWEEN:  # which is rare, unless all is to be closed
+                self._place.agenda.after(MOMENT_S / 2, lambda: self.command("flatten"))
+
+    def _reach(self, where: str) -> None:
+        if self._doom == where:
+            self.died = where
+            raise Killed
+
+    def kill(self) -> None:
+        """Let the process be gone, in the middle of whatever it does; its files stay as they are."""
+        if self.dead:
+            return
+        self.dead = True
+        self.testament = self.audit.testament(self.gate.waiting_from)
+        self._place.ledgers.kill()
+        self._place.disk.survive()
+        self.broker.cut()
+        self.feed.cut()
+        self.books.close()
+        self.on_death()
+
+    def stop(self) -> None:
+        """Close its files, when the run is over."""
+        if not self.dead:
+            self.dead = True
+            self.books.close()

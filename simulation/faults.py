@@ -6,6 +6,22 @@ from random import Random
 
 import msgspec
 
+from actors.brokers.simulated import ExecutionSettings
+from actors.core import CoreSettings
+from actors.risk import RiskSettings
+from pipeline.events import SECOND
+from pipeline.strategy import StrategySettings
+
+MORNING = 1_767_623_400 * SECOND  # 2026-01-05, 09:30 in New York
+LATE_EVENING = MORNING + (14 * 3600 + 28 * 60) * SECOND  # 23:58 there: the trading day changes on the way
+EAGER = CoreSettings(
+    strategy=StrategySettings(
+        window_size=5.0, entry_threshold=0.0001, volume_spike_multiplier=0.5, volatility_guard_threshold=0.0001
+    ),
+    risk=RiskSettings(position_size=3.0, cooldown_trades_after_loss=1),
+)
+"""A strategy that trades all the time: what is tested is what happens to its orders."""
+
 
 class Faults(msgspec.Struct, frozen=True):
     """Chances are of each occasion; times are mean seconds between two occasions, 0 for never."""
@@ -22,11 +38,19 @@ class Faults(msgspec.Struct, frozen=True):
     thin_book: bool = False  # a quote shows one share: fills come in parts
     lost_tick: float = 0.0
     double_tick: float = 0.0
+    late_tick: float = 0.0  # it comes after others
     bad_tick: float = 0.0  # a price ten times too high, or a time an hour off
-    stream_down_s: float = 0.0  # the trading stream is gone for some seconds
+    slow_disk: float = 0.0  # the journal takes its time, and what waits for it waits
+    stream_down_s: float = 0.0  # the trading stream is cut
+    stream_mute_s: float = 0.0  # it stays open, and says nothing
     feed_down_s: float = 0.0  # the market data likewise
+    feed_mute_s: float = 0.0
+    refusal_s: float = 0.0  # for some seconds, whoever connects is refused
     crash_s: float = 0.0  # the bot is killed, and started again some seconds later
+    disk_full_s: float = 0.0  # nothing can be written, for seconds or until the bot is started anew
+    clock_step_s: float = 0.0  # the machine's wall clock is set
     command_s: float = 0.0  # somebody gives a command
+    resume_s: float = 0.0  # somebody resumes: a bot that is halted for long finds little to do wrong
 
     @classmethod
     def drawn(cls, random: Random) -> Faults:
@@ -35,8 +59,8 @@ class Faults(msgspec.Struct, frozen=True):
         def chance(most: float) -> float:
             return random.uniform(0, most) if random.random() < 0.5 else 0.0
 
-        def every(least_s: float) -> float:
-            return random.uniform(least_s, 4 * least_s) if random.random() < 0.5 else 0.0
+        def every(least_s: float, share: float = 0.5) -> float:
+            return random.uniform(least_s, 4 * least_s) if random.random() < share else 0.0
 
         return cls(
             latency_s=random.choice((0.001, 0.02, 0.2)),
@@ -51,13 +75,56 @@ class Faults(msgspec.Struct, frozen=True):
             thin_book=random.random() < 0.5,
             lost_tick=chance(0.05),
             double_tick=chance(0.1),
+            late_tick=chance(0.05),
             bad_tick=chance(0.01),
+            slow_disk=chance(0.02),
             stream_down_s=every(30),
+            stream_mute_s=every(60),
             feed_down_s=every(40),
-            crash_s=every(40),
+            feed_mute_s=every(60),
+            refusal_s=every(60),
+            crash_s=every(15, 0.75),
+            disk_full_s=every(80),
+            clock_step_s=every(60),
             command_s=every(30),
+            resume_s=every(10, 0.9),
         )
 
 
 NONE = Faults()
 """A world in which everything works, and takes its time."""
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """What a run is of."""
+
+    faults: Faults
+    settings: CoreSettings = EAGER
+    simulated: bool = False  # the fills: in the core, instead of at the venue
+    start: int = MORNING  # venue time, ns
+
+    @classmethod
+    def drawn(cls, random: Random) -> Scenario:
+        """Draw a scenario: one in four fills in the core, one in five sees midnight, one in four a loss limit."""
+        faults = Faults.drawn(random)
+        simulated = random.random() < 0.25
+        execution = ExecutionSettings()
+        if simulated and random.random() < 0.75:
+            execution = ExecutionSettings(
+                slippage_bps=random.choice((0.0, 1.0)),
+                slippage_model=random.choice(("fixed", "random")),
+                latency_ms=random.choice((0.0, 50.0, 1000.0)),
+                latency_jitter_ms=random.choice((0.0, 100.0)),
+                liquidity=random.choice(("unlimited", "displayed")),
+                participation=random.choice((0.01, 0.2)),
+            )
+        settings = CoreSettings(
+            strategy=msgspec.structs.replace(EAGER.strategy, time_stop_seconds=random.choice((3.0, 8.0, 30.0))),
+            risk=msgspec.structs.replace(
+                EAGER.risk,
+                cooldown_trades_after_loss=random.choice((1, 4)),
+                daily_loss_limit=-0.00003 if random.random() < 0.25 else EAGER.risk.daily_loss_limit,
+            ),
+            execution=execution,
+        )
+        return cls(faults, settings, simulated, LATE_EVENING if random.random() < 0.2 else MORNING)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
-from random import Random
 from urllib.parse import parse_qsl
 
 from actors.brokers.alpaca import words
@@ -14,22 +14,30 @@ from mock_exchange.events import Event
 from mock_exchange.floor import Floor
 from mock_exchange.market import Market
 from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.orders import Side, Update
 from pipeline.events import SECOND
+from simulation.broken import Broken
+from simulation.chance import Chance
 from simulation.faults import Faults
 
 ACCOUNT = "SIMULATION"
 CASH = 100_000  # dollars
+FOREVER = 1 << 62
 
 
 class Venue:
     """One account at the mock exchange, its market, and the updates that wait to be told."""
 
-    def __init__(self, symbols: tuple[str, ...], seed: int, start: int, faults: Faults, random: Random) -> None:
-        self.faults = faults
+    def __init__(self, symbols: tuple[str, ...], seed: int, start: int, faults: Faults, chance: Chance) -> None:
         self.symbols = symbols
-        self._random = random
+        self.refuses_until = 0  # venue time, ns: whoever connects before is refused
+        self._tally = Tally()
+        self._untold: list[Update] = []  # waits for the trading stream
+        self._faults = faults
+        self._chance = chance
         self._market = Market(symbols, seed, start)
         self._floor = Floor(symbols, (ACCOUNT,), cash=CASH * DOLLAR, seed=seed, start_ns=start, history_events=1_000)
+        self._floor.matching.most_displayed = 1 if faults.thin_book else None
 
     @property
     def next_ts(self) -> int:
@@ -41,9 +49,13 @@ class Venue:
         """Whether every symbol has a price."""
         return len(self._floor.matching.prices) == len(self.symbols)
 
+    def calm(self) -> None:
+        """From now on quotes show all that there is."""
+        self._floor.matching.most_displayed = None
+        self.refuses_until = 0
+
     def advance(self, now: int) -> list[Event]:
         """Let the market move up to `now`; return what happened there."""
-        self._floor.matching.most_displayed = 1 if self.faults.thin_book else None
         events = self._market.due(now, 10_000)
         self._floor.advance(events)
         return events
@@ -51,27 +63,51 @@ class Venue:
     def ask(self, method: str, path: str, body: bytes, now: int) -> Response:
         """Make a REST call."""
         path, _, query = path.partition("?")
-        slow = method == "DELETE" and self._random.random() < self.faults.slow_cancel
+        occurs, faults = self._chance.occurs, self._faults
         ordering = (method, path) == ("POST", "/v2/orders")
-        conduct = Conduct(
-            reject=ordering and self._random.random() < self.faults.reject, cancel_delay_ns=SECOND if slow else 0
-        )
+        slow = method == "DELETE" and occurs("slow_cancel", faults.slow_cancel, "a cancel takes a second")
+        rejects = ordering and occurs("reject", faults.reject, "the venue rejects an order")
+        conduct = Conduct(reject=bool(rejects), cancel_delay_ns=SECOND if slow else 0)
         return respond(self._floor, ACCOUNT, Request(method, path, dict(parse_qsl(query)), body), now, conduct)
 
     def updates(self) -> list[bytes]:
         """Take the updates that are to be told, as the trading stream tells them."""
-        return [encoded for _, encoded in map(report, self._floor.take_updates())]
+        self._gather()
+        updates, self._untold = self._untold, []
+        return [encoded for _, encoded in map(report, updates)]
+
+    def _gather(self) -> None:
+        if updates := self._floor.take_updates():
+            self._tally.see(updates)
+            self._untold += updates
 
     # -- what an auditor asks ---------------------------------------------------------------------------------
 
-    def cash(self, now: int) -> Decimal:
-        """Money in the account."""
-        return words.decode(self.ask("GET", "/v2/account", b"", now).body, words.AccountBody).cash
+    def filled(self, order: str) -> int:
+        """Shares of an order of ours that were filled by now, by its executions."""
+        self._gather()
+        return self._tally.filled.get(order, 0)
 
-    def positions(self, now: int) -> dict[str, Decimal]:
+    def look(self, most: Decimal) -> None:
+        """Look at the account: what it holds must come of its executions. Raises Broken."""
+        account = self._floor.matching.accounts[ACCOUNT]
+        held = {symbol: position.qty for symbol, position in account.positions.items()}
+        if (held, account.cash) != (self._tally.positions, CASH * DOLLAR + self._tally.cash):
+            raise Broken("executions", f"the account holds {held}, its executions come to {self._tally.positions}")
+        for symbol, quantity in held.items():
+            if abs(quantity) > most:
+                raise Broken(
+                    "one position", f"{symbol}: the account holds {quantity}, more than the {most} of a position"
+                )
+
+    def cash(self) -> Decimal:
+        """Money in the account."""
+        return Decimal(self._floor.matching.accounts[ACCOUNT].cash) / DOLLAR
+
+    def positions(self) -> dict[str, Decimal]:
         """Shares held, negative for a short position."""
-        held = words.decode_all(self.ask("GET", "/v2/positions", b"", now).body, words.PositionBody)
-        return {position.symbol: position.quantity for position in map(words.held, held)}
+        account = self._floor.matching.accounts[ACCOUNT]
+        return {symbol: Decimal(position.qty) for symbol, position in account.positions.items()}
 
     def orders(self, now: int) -> dict[str, OrderReport]:
         """Every order of the account, by our id."""
@@ -85,3 +121,28 @@ class Venue:
                 return found
             found |= {body.our_id: words.order_report(body, now) for body in new}
             until = f"&until={new[-1].submitted_at}"
+
+
+class Tally:
+    """The auditor's own sum of the venue's executions, of shares and of points."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, int] = {}
+        self.cash = 0
+        self.filled: dict[str, int] = {}  # shares, by our order id
+        self._seen: set[str] = set()
+
+    def see(self, updates: Iterable[Update]) -> None:
+        """Count executions, each once."""
+        for update in updates:
+            if update.qty is None or update.price is None or update.execution_id in self._seen:
+                continue
+            self._seen.add(update.execution_id)
+            order = update.order
+            self.filled[order.client_order_id] = self.filled.get(order.client_order_id, 0) + update.qty
+            shares = update.qty if order.side is Side.BUY else -update.qty
+            self.cash -= shares * update.price
+            held = self.positions.get(order.symbol, 0) + shares
+            self.positions[order.symbol] = held
+            if not held:
+                del self.positions[order.symbol]

@@ -2,181 +2,270 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from random import Random
 
 import msgspec
 
-from actors.core import CoreSettings
-from actors.messages import TradingState
+from actors.messages import PositionClosed, TradingState
 from actors.reconciler import OrderName
-from actors.risk import RiskSettings
 from pipeline.events import SECOND
-from pipeline.strategy import StrategySettings
-from simulation.agenda import Agenda
-from simulation.audit import Broken
-from simulation.bot import Bot
-from simulation.faults import NONE, Faults
-from simulation.venue import Venue
+from simulation.agenda import Agenda, Machine
+from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot, Place
+from simulation.broken import Broken
+from simulation.chance import Chance
+from simulation.disk import Disk
+from simulation.faults import Faults, Scenario
+from simulation.ledger import Ledgers
+from simulation.venue import FOREVER, Venue
 
-START = 1_767_623_400 * SECOND  # 2026-01-05, 09:30 in New York
 SYMBOLS = ("AAPL", "MSFT")
-EAGER = CoreSettings(
-    strategy=StrategySettings(
-        window_size=5.0, entry_threshold=0.0001, volume_spike_multiplier=0.5, volatility_guard_threshold=0.0001
-    ),
-    risk=RiskSettings(position_size=3.0, cooldown_trades_after_loss=1),
-)
-"""A strategy that trades all the time: what is tested is what happens to its orders."""
 SETTLE_S = 180.0  # without faults, until everything has to be flat
-COMMANDS = ("pause", "resume", "resume", "reduce", "flatten", "halt", "resume")
+COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
+STEPS_S = (-5400, -600, -90, 30, 600, 5400)
+"""By how much the wall clock is set. Never by as much as an absurd tick is off: the two would agree on a wrong time."""
 
 
 class Result(msgspec.Struct, frozen=True):
     """What a run came to."""
 
     seed: int
-    faults: Faults
+    scenario: Scenario
     lives: int  # of the bot
+    faults: int  # that happened
     inputs: int
-    orders: int  # at the venue
+    orders: int  # at the venue; in the core, where fills are simulated
     trades: int
 
 
 class World:
-    """One run, decided by its seed."""
+    """One run, decided by its seed. `only` names the faults that may happen, of those that would."""
 
-    def __init__(self, seed: int, settings: CoreSettings = EAGER, faults: Faults | None = None) -> None:
-        self.random = Random(f"simulation/{seed}")
+    def __init__(
+        self,
+        seed: int,
+        scenario: Scenario | None = None,
+        *,
+        faults: Faults | None = None,
+        only: Iterable[str] | None = None,
+    ) -> None:
+        scenario = scenario or Scenario.drawn(Random(f"{seed}/scenario"))
+        if faults is not None:
+            scenario = msgspec.structs.replace(scenario, faults=faults)
         self.seed = seed
-        self.faults = faults if faults is not None else Faults.drawn(self.random)
-        self.start = START
-        self.agenda = Agenda(START)
-        self.venue = Venue(SYMBOLS, seed, START, self.faults, self.random)
+        self.scenario = scenario
+        self.agenda = Agenda(scenario.start)
+        self.chance = Chance(seed, lambda: self.agenda.now, only)
+        self.venue = Venue(SYMBOLS, seed, scenario.start, scenario.faults, self.chance)
         self.bots: list[Bot] = []
-        self._settings = settings
+        self.rows: list[tuple[object, ...]] = []  # of the journal, at the end, if they were asked for
+        self._machine = Machine(self.agenda)
+        self._disk = Disk()
+        fee = Decimal(str(scenario.settings.execution.fee_per_share)) if scenario.simulated else Decimal(0)
+        self._place = Place(
+            self.agenda,
+            self._machine,
+            self._disk,
+            self.venue,
+            self.chance,
+            scenario,
+            Ledgers(fee, simulated=scenario.simulated),
+        )
+        self._most = Decimal(str(scenario.settings.risk.position_size))
         self._calm = False  # the faults are over
 
-    def run(self, seconds: float) -> Result:
+    @property
+    def seconds(self) -> float:
+        """Seconds of the market so far."""
+        return (self.agenda.now - self.scenario.start) / SECOND
+
+    @property
+    def bot(self) -> Bot:
+        """The one that lives, or did so last."""
+        return self.bots[-1]
+
+    def run(self, seconds: float, *, keep_rows: bool = False) -> Result:
         """Run for so many seconds of the market with faults, and then on without until everything is settled.
 
         Raises Broken as soon as an invariant does not hold.
         """
+        try:
+            return self._run(seconds)
+        finally:
+            for bot in self.bots:
+                bot.stop()
+            if keep_rows:
+                self.rows = self._disk.rows()
+            self._disk.remove()
+
+    def _run(self, seconds: float) -> Result:
         self._move_market()
         while not self.venue.quoted:
             self.agenda.run_to(self.venue.next_ts)
         self._start_bot()
-        for every_s, occasion in (
-            (self.faults.stream_down_s, self._lose_stream),
-            (self.faults.feed_down_s, self._lose_feed),
-            (self.faults.crash_s, self._crash),
-            (self.faults.command_s, self._command),
+        faults = self.scenario.faults
+        for kind, every_s, words, occasion in (
+            ("stream_down", faults.stream_down_s, "the trading stream is cut", self._lose_stream),
+            ("stream_mute", faults.stream_mute_s, "the trading stream goes mute", self._mute_stream),
+            ("feed_down", faults.feed_down_s, "the market data are cut", self._lose_feed),
+            ("feed_mute", faults.feed_mute_s, "the market data go mute", self._mute_feed),
+            ("refusal", faults.refusal_s, "whoever connects is refused (406)", self._refuse),
+            ("crash", faults.crash_s, "the bot is killed", self._crash),
+            ("disk_full", faults.disk_full_s, "the disk is full", self._fill_disk),
+            ("clock_step", faults.clock_step_s, "the wall clock is set", self._step_clock),
+            ("command", faults.command_s, "somebody gives a command", self._command),
+            ("resume", faults.resume_s, "somebody says: resume", self._resume),
         ):
             if every_s:
-                self._now_and_then(every_s, occasion)
-        self.agenda.run_to(START + round(seconds * SECOND))
+                self._now_and_then(kind, every_s, words, occasion)
+        self.agenda.run_to(self.scenario.start + round(seconds * SECOND))
         self._settle()
-        orders = self.venue.orders(self.agenda.now)
-        self._join(set(orders))
-        trades = sum(len([f for f in bot.audit.facts if type(f).__name__ == "PositionClosed"]) for bot in self.bots)
+        orders = self._join()
+        trades = sum(isinstance(fact, PositionClosed) for bot in self.bots for fact in bot.audit.facts)
         inputs = sum(len(bot.log) for bot in self.bots)
-        return Result(self.seed, self.faults, len(self.bots), inputs, len(orders), trades)
-
-    @property
-    def bot(self) -> Bot:
-        return self.bots[-1]
+        happened = len(self.chance.occurred)
+        return Result(self.seed, self.scenario, len(self.bots), happened, inputs, orders, trades)
 
     # ------------------------------------------------------------------------------------------------- what goes on
 
     def _move_market(self) -> None:
         events = self.venue.advance(self.agenda.now)
         updates = self.venue.updates()
+        if updates:
+            self.venue.look(self._most)
         if self.bots:
             self.bot.hear(events)
-            if updates:
-                self.bot.audit.account(self.venue.positions(self.agenda.now))
             self.bot.broker.hear(updates)
         self.agenda.at(self.venue.next_ts, self._move_market)
 
     def _start_bot(self) -> None:
-        faults = NONE if self._calm else self.faults
-        self.bots.append(Bot(self.agenda, self.venue, faults, self.random, self._settings, len(self.bots)))
+        if self._disk.full_until == FOREVER:
+            self._disk.full_until = 0
+        self.bots.append(Bot(self._place, self.bot.testament if self.bots else None))
         self.bot.start()
 
-    def _now_and_then(self, every_s: float, occasion: object) -> None:
-        assert callable(occasion)
+    def _now_and_then(self, kind: str, every_s: float, words: str, occasion: Callable[[Random], None]) -> None:
+        times = Random(f"{self.seed}/{kind}/times")
 
         def happen() -> None:
             if not self._calm:
-                occasion()
-                self.agenda.after(self.random.expovariate(1 / every_s), happen)
+                if random := self.chance.occurs(kind, 1.0, words):
+                    occasion(random)
+                self.agenda.after(times.expovariate(1 / every_s), happen)
 
-        self.agenda.after(self.random.expovariate(1 / every_s), happen)
+        self.agenda.after(times.expovariate(1 / every_s), happen)
 
-    def _lose_stream(self) -> None:
-        bot = self.bot
-        bot.broker.disconnect()
-        self.agenda.after(self.random.uniform(0.5, 10), bot.broker.connect)
+    def _lose_stream(self, random: Random) -> None:
+        self.bot.broker.disconnect("the stream was cut")
 
-    def _lose_feed(self) -> None:
-        bot = self.bot
-        bot.disconnect_feed()
-        self.agenda.after(self.random.uniform(0.5, 10), bot.connect_feed)
+    def _mute_stream(self, random: Random) -> None:
+        self.bot.broker.mute = True
 
-    def _crash(self) -> None:
-        self.bot.kill()
-        self.agenda.after(self.random.uniform(0.1, 20), self._restart)
+    def _lose_feed(self, random: Random) -> None:
+        self.bot.feed.disconnect("cut")
+
+    def _mute_feed(self, random: Random) -> None:
+        self.bot.feed.mute = True
+
+    def _refuse(self, random: Random) -> None:
+        seconds = random.uniform(1, 70)
+        self.chance.detail(f"for {seconds:.1f} s")
+        self.venue.refuses_until = self.agenda.now + round(seconds * SECOND)
+        if random.random() < 0.7:  # else nobody notices until the next connection is lost
+            self._cut_all()
+
+    def _cut_all(self) -> None:
+        self.bot.feed.disconnect("cut")
+        self.bot.broker.disconnect("the stream was cut")
+
+    def _crash(self, random: Random) -> None:
+        bot, away_s = self.bot, random.uniform(0.1, 20)
+        if bot.dead or bot.doomed:
+            self.chance.detail("it is dead already, or as good as dead")
+            return
+        reconnecting = random.random() < 0.2
+        (where,) = ("while it reconnects",) if reconnecting else random.choices(MOMENTS, MOMENTS_WEIGHTS)
+        self.chance.detail(f"{where}; started again {away_s:.1f} s later")
+        bot.on_death = lambda: self.agenda.after(away_s, self._restart)
+        if reconnecting:
+            self._cut_all()
+            self.agenda.after(random.uniform(0, 0.3), bot.kill)
+        else:
+            bot.doom(where)
 
     def _restart(self) -> None:
         if self.bot.dead:
             self._start_bot()
 
-    def _command(self) -> None:
-        self.bot.command(self.random.choice(COMMANDS))
+    def _fill_disk(self, random: Random) -> None:
+        if random.random() < 0.5:
+            self.chance.detail("until the bot is started anew")
+            self._disk.full_until = FOREVER
+        else:
+            seconds = random.uniform(0.1, 10)
+            self.chance.detail(f"for {seconds:.1f} s")
+            self._disk.full_until = self.agenda.now + round(seconds * SECOND)
+
+    def _step_clock(self, random: Random) -> None:
+        seconds = random.choice(STEPS_S)
+        self.chance.detail(f"{seconds} s from the truth")
+        self._machine.wrong_ns = seconds * SECOND
+
+    def _command(self, random: Random) -> None:
+        name = random.choice(COMMANDS)
+        self.chance.detail(name)
+        self.bot.command(name)
+
+    def _resume(self, random: Random) -> None:
+        self.bot.command("resume")
 
     # ------------------------------------------------------------------------------------------------- the end
 
     def _settle(self) -> None:
         """Stop what goes wrong, flatten, and wait until both sides are done."""
         self._calm = True
-        self.venue.faults = NONE
-        if self.bot.dead:
-            self._start_bot()
-        self.bot.calm()
-        self.bot.broker.connect()
-        self.bot.connect_feed()
-        self.agenda.run_to(self.agenda.now + 15 * SECOND)
+        self.chance.calm()
+        self.venue.calm()
+        self._disk.full_until = 0
+        self._restart()
+        bot = self.bot
+        bot.feed.mute = bot.broker.mute = False
+        self.agenda.run_to(self.agenda.now + 45 * SECOND)
+        self._restart()  # it may have been doomed before
         self.bot.command("flatten")
         end = self.agenda.now + round(SETTLE_S * SECOND)
         while self.agenda.now < end and not self._flat():
             self.agenda.run_to(self.agenda.now + SECOND)
-        positions, cash = self.venue.positions(self.agenda.now), self.venue.cash(self.agenda.now)
-        self.bot.audit.settled(positions, cash)
-        if positions:
-            raise Broken(f"still open after {SETTLE_S:g} s: {positions}")
-        if self.bot.core.executor.blotter.working:
-            raise Broken(f"orders still work: {sorted(self.bot.core.executor.blotter.working)}")
-        if self.bot.core.risk.state is TradingState.HALTED and "differ" in self.bot.core.risk.state_reason:
-            raise Broken(f"the bot found a mismatch where there is none: {self.bot.core.risk.state_reason}")
+        core = self.bot.core
+        self.bot.audit.settled()
+        if core.positions.open or self.venue.positions():
+            raise Broken("settled", f"still open after {SETTLE_S:g} s: {core.positions.open or self.venue.positions()}")
+        if core.executor.blotter.working:
+            raise Broken("settled", f"orders still work: {sorted(core.executor.blotter.working)}")
+        if core.risk.state not in (TradingState.PAUSED, TradingState.HALTED):
+            raise Broken("states", f"after `flatten` the bot is {core.risk.state}")
 
     def _flat(self) -> bool:
         core = self.bot.core
-        return (
-            not core.positions.open and not core.executor.blotter.working and not self.venue.positions(self.agenda.now)
-        )
+        return not core.positions.open and not core.executor.blotter.working and not self.venue.positions()
 
-    def _join(self, at_venue: set[str]) -> None:
+    def _join(self) -> int:
         """Each order at the venue was sent by exactly one life of the bot, and both agree on its end."""
         submitted = [order for bot in self.bots for order in bot.audit.submitted]
+        if self.scenario.simulated:
+            return len(submitted)
         if len(submitted) != len(set(submitted)):
-            raise Broken("two lives sent an order of the same id")
-        if strange := at_venue - set(submitted):
-            raise Broken(f"orders that nobody sent: {sorted(strange)}")
-        if unnamed := [order for order in at_venue if OrderName.of(order) is None]:
-            raise Broken(f"orders without a cause: {unnamed}")
-        last = self.bot
+            raise Broken("one order, one cause", "two lives sent an order of the same id")
         reports = self.venue.orders(self.agenda.now)
-        for order_id in last.audit.submitted & at_venue:
+        if strange := reports.keys() - set(submitted):
+            raise Broken("one order, one cause", f"orders that nobody sent: {sorted(strange)}")
+        if unnamed := [order for order in reports if OrderName.of(order) is None]:
+            raise Broken("one order, one cause", f"orders without a cause: {unnamed}")
+        last = self.bot
+        for order_id in last.audit.submitted & reports.keys():
             entry = last.core.executor.blotter.get(order_id)
             report = reports[order_id]
             if entry is None or (entry.filled, entry.status) != (report.filled, report.status):
-                raise Broken(f"{order_id}: here {entry and (entry.status, entry.filled)}, there {report}")
+                raise Broken("both sides", f"{order_id}: here {entry and (entry.status, entry.filled)}, there {report}")
+        return len(reports)

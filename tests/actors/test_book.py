@@ -208,6 +208,33 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.s1-4.A.stop.1")]
 
 
+def test_a_position_that_is_found_closed_before_the_account_is_seen_leaves_no_wish_behind() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+
+    def filled(of: SubmitOrder, seconds: float) -> OrderReport:
+        return OrderReport(of.id, "A", of.side, OrderStatus.FILLED, D(10), D(10), D(100), at(seconds), "v")
+
+    session.feed(filled(sent(session)[0], 1))
+    stop = sent(session)[-1]
+    session.feed(OrderReport(stop.id, "A", stop.side, OrderStatus.ACCEPTED, D(10), D(0), None, at(1), "v"))
+    session.feed(Command("flatten", at(2)))
+    session.feed(OrderReport(stop.id, "A", stop.side, OrderStatus.CANCELED, D(10), D(0), None, at(2), "v"))
+    later = at_broker(book="mb-bot-s2").feed(written(session), filled(sent(session)[-1], 3))
+    assert [trade.exit_reason for trade in later.trades] == ["FLATTEN"]
+    assert written(later).closing == {}
+
+
+def test_what_an_entry_fills_after_a_flatten_is_closed_also_after_a_kill() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"), Command("flatten", at(2)))
+    [entry] = sent(session)
+    assert written(session).closing == {"A": "FLATTEN"}
+    later = at_broker(book="mb-bot-s2").feed(written(session), account(3))
+    later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(4), "v"))
+    assert [(order.leg, order.reason) for order in sent(later)] == [("exit", "FLATTEN")]
+
+
 def test_an_order_that_was_unknown_already_is_looked_up_again() -> None:
     session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
     session.feed(trade(1, 100, says="LONG"))

@@ -10,7 +10,7 @@ import pytest
 from actors import blotter as blotters, executor as executors
 from actors.actor import UnknownMessage
 from actors.executor import Executor
-from actors.messages import Command, OrderFilled, OrderSubmitted, PositionClosed, PositionOpened, Refusal
+from actors.messages import Command, ExitDecided, OrderFilled, OrderSubmitted, PositionClosed, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Positions
 from actors.risk import Enter, RiskSettings
@@ -382,11 +382,20 @@ def test_facts_of_a_trade_come_in_the_order_of_their_causes() -> None:
         "OrderSubmitted",
         "OrderFilled",
         "PositionOpened",
+        "ExitDecided",
         "OrderSubmitted",
         "OrderFilled",
         "PositionClosed",
     ]
     assert isinstance(session.facts[-1], PositionClosed)
+
+
+def test_a_wish_to_leave_is_stated_once_also_while_nothing_can_be_done_about_it() -> None:
+    """It makes the book another one: a kill must not forget it."""
+    session = Session().feed(trade(0, says="LONG"))
+    later = Session().feed(session.core.book(), Command("flatten", at(1)), Command("flatten", at(2)))
+    assert [(fact.symbol, fact.reason) for fact in later.of(ExitDecided)] == [("A", "FLATTEN")]
+    assert later.core.book().closing == {"A": "FLATTEN"}
 
 
 def test_the_memory_of_orders_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

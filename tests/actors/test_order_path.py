@@ -461,6 +461,17 @@ def test_a_difference_that_lasts_halts_and_one_that_passes_does_not() -> None:
     assert desk.canceled == []
 
 
+def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> None:
+    """The exit was filled; the news of it, and the first answers about it, got lost."""
+    desk = Desk().enter()
+    desk.tick(2, 102).say(2, S.CANCELED).say(2, S.ACCEPTED)
+    assert desk.last.leg == "exit"
+    desk.session.feed(account(5), account(15), account(34))
+    assert desk.session.states == []
+    desk.session.feed(account(35))
+    assert desk.session.states == ["HALTED"]
+
+
 def test_an_order_that_is_no_longer_open_is_looked_up() -> None:
     """The stream was down while it was filled."""
     desk = Desk().enter()

@@ -1,109 +1,226 @@
-"""The whole bot in virtual time: seeds with faults, the same log from the same seed, and rules that are broken."""
+"""The whole bot in virtual time: seeds with faults, the same log and journal from the same seed, and rules broken."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 
 import msgspec
 import pytest
+import reactivex
 
 from actors.blotter import Blotter, Order
+from actors.book import Book
 from actors.core import Core
 from actors.executor import Executor
-from actors.messages import Refusal
-from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus
+from actors.feeds.backoff import BackOff
+from actors.gate import Batch, Gate
+from actors.journal import Journal
+from actors.messages import Fact, Refusal, TradingState
+from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitUnanswered
+from actors.positions import Positions
 from actors.risk import Risk
-from simulation.audit import Broken
-from simulation.faults import NONE, Faults
-from simulation.world import EAGER, World
+from pipeline import strategy
+from simulation.agenda import Machine
+from simulation.bot import MOMENTS
+from simulation.broken import Broken
+from simulation.faults import NONE, Faults, Scenario
+from simulation.world import World
 from tests.support.live import ROOT
 
 MINUTES = 5
+SEEDS = range(1001, 1026)
 
 
-@pytest.mark.parametrize("seed", range(1001, 1026))
+@cache
+def ran(seed: int) -> World:
+    """Run a seed, once for all tests that look at it."""
+    world = World(seed)
+    world.run(MINUTES * 60)
+    return world
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_goes_wrong_the_books_agree_and_nothing_is_left_unguarded(seed: int) -> None:
-    result = World(seed).run(MINUTES * 60)
-    assert result.orders > 0
+    assert any(bot.audit.submitted for bot in ran(seed).bots)
+
+
+def test_in_these_seeds_every_kind_of_fault_happens_and_fills_come_from_either_side() -> None:
+    worlds = [ran(seed) for seed in SEEDS]
+    timed = {name.removesuffix("_s") for name in Faults.__struct_fields__} - {"latency", "thin_book"}
+    assert {occurrence.kind for world in worlds for occurrence in world.chance.occurred} == timed | {"lost_reading"}
+    assert {world.scenario.simulated for world in worlds} == {True, False}
+    assert any(world.scenario.faults.thin_book for world in worlds)
+
+
+def test_in_these_seeds_bots_are_killed_at_every_point_of_output_commit() -> None:
+    assert {bot.died for seed in SEEDS for bot in ran(seed).bots} >= set(MOMENTS)
 
 
 def test_without_faults_it_trades_all_the_time() -> None:
-    result = World(7, faults=NONE).run(MINUTES * 60)
+    world = World(7, Scenario(NONE))
+    result = world.run(MINUTES * 60)
     assert result.lives == 1
     assert result.trades > 20
+    assert result.faults == 0
 
 
-def test_the_same_seed_gives_the_same_log_and_another_one_another() -> None:
-    def log(seed: int) -> list[bytes]:
+# ------------------------------------------------------------------------------------------------- the same seed
+
+
+def test_the_same_seed_gives_the_same_log_and_journal_and_another_one_others() -> None:
+    def written(seed: int) -> tuple[list[bytes], list[tuple[object, ...]]]:
         world = World(seed)
-        world.run(60)
-        return [msgspec.json.encode(event) for bot in world.bots for event in bot.log]
+        world.run(120, keep_rows=True)
+        return [msgspec.json.encode(event) for bot in world.bots for event in bot.log], world.rows
 
-    assert log(5) == log(5)
-    assert log(5) != log(6)
+    log, rows = written(1004)
+    assert (log, rows) == written(1004)
+    assert {row[0] for row in rows} == {"runs", "facts", "books"}
+    assert written(1005)[0] != log
 
 
-@pytest.mark.parametrize("seed", [1001, 1002, 1003])
-def test_each_life_replays_to_the_same_facts(seed: int) -> None:
-    """Broker reports, commands and gaps are inputs like any other: a log is all that it takes."""
+@pytest.mark.parametrize("seed", [1001, 1004])
+def test_nothing_is_decided_by_the_process_that_a_seed_runs_in(seed: int) -> None:
+    code = f"from tests.simulation.test_simulation import digest; print(digest({seed}))"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def digest(seed: int) -> str:
     world = World(seed)
-    world.run(MINUTES * 60)
+    world.run(60, keep_rows=True)
+    log = [msgspec.json.encode(event) for bot in world.bots for event in bot.log]
+    return hashlib.sha256(repr((log, world.rows)).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("seed", [1001, 1002, 1003, 1004])
+def test_each_life_replays_to_the_same_facts(seed: int) -> None:
+    """Books, broker reports, commands and gaps are inputs like any other: a log is all that it takes."""
+    world = ran(seed)
+    settings = world.scenario.settings
     for bot in world.bots:
-        facts: list[bytes] = []
-        core = Core(
-            EAGER,
-            bot.strategy,
-            lambda fact: facts.append(msgspec.json.encode(fact)),  # noqa: B023
-            book=bot.book,
-            broker=_Nowhere(),
-            style=EAGER.orders,
-        )
+        facts: list[Fact] = []
+        if world.scenario.simulated:
+            core = Core(settings, bot.strategy, facts.append)
+        else:
+            core = Core(settings, bot.strategy, facts.append, book=bot.book, broker=_Nowhere(), style=settings.orders)
         core.run(bot.log)
-        assert facts == [msgspec.json.encode(fact) for fact in bot.audit.facts]
+        assert facts == bot.audit.facts
 
 
 class _Nowhere:
     def receive(self, message: object) -> None: ...
 
 
+def test_leaving_a_fault_out_changes_no_other_decision_of_chance() -> None:
+    whole = ran(1004).chance.occurred
+    crash = next(occurrence for occurrence in whole if occurrence.kind == "crash")
+    before = [occurrence.key for occurrence in whole if occurrence.at < crash.at]
+    world = World(1004, only={occurrence.key for occurrence in whole} - {crash.key})
+    world.run(MINUTES * 60)
+    assert [o.key for o in world.chance.occurred if o.at < crash.at] == before
+    assert crash.key not in {o.key for o in world.chance.occurred}
+
+
+def test_faults_are_drawn_from_the_seed() -> None:
+    assert World(1).scenario == World(1).scenario != World(2).scenario
+    assert Faults() == NONE
+
+
 # ------------------------------------------------------------------------------------------- rules that are broken
 
 
-def found(seeds: int = 50) -> str:
-    """Run seeds until one fails, and return what it says."""
+def found(seeds: int = 50) -> tuple[int, Broken]:
+    """Run seeds until one fails; return which, and what it says."""
     for seed in range(1, seeds + 1):
         try:
             World(seed).run(MINUTES * 60)
         except Broken as broken:
-            return str(broken)
-    return ""
+            return seed, broken
+    pytest.fail(f"{seeds} seeds pass although a rule is broken")
 
 
-def test_an_unknown_order_that_is_taken_for_rejected_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(executor: Executor, entry: object, reason: str) -> None:
-        executor._change(entry, OrderEvent.LOSE)  # type: ignore[arg-type]
-        executor._change(entry, OrderEvent.REJECT, reason)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Executor, "_lose", lose)
-    assert found()
+def changed(restore: Callable[[object, Book], None], **forgotten: object) -> Callable[[object, Book], None]:
+    """Return a way to take up a book with something else in it."""
+    return lambda actor, book: restore(actor, msgspec.structs.replace(book, **forgotten))
 
 
-def test_entries_while_halted_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Risk.refusal
+def test_a_deadline_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Positions.restore
 
-    def refusal(risk: Risk, symbol: str) -> Refusal | None:
-        reason = whole(risk, symbol)
-        return None if reason is Refusal.HALTED else reason
+    def restore(positions: Positions, book: Book) -> None:
+        new = tuple(msgspec.structs.replace(held, entry_ts=book.ts) for held in book.positions)
+        whole(positions, msgspec.structs.replace(book, positions=new))
 
-    monkeypatch.setattr(Risk, "refusal", refusal)
-    assert "was sent while HALTED" in found()
+    monkeypatch.setattr(Positions, "restore", restore)
+    assert found()[1].rule == "memory"
 
 
-def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Executor, "_on_refused", lambda executor, entry: None)
-    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol: symbol in executor.wishes)
-    assert found()
+def test_a_cooldown_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Risk, "restore", changed(Risk.restore, cooldown={}))  # type: ignore[arg-type]
+    assert found()[1].rule == "memory"
+
+
+def test_a_halt_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Risk, "restore", changed(Risk.restore, state=TradingState.ACTIVE))  # type: ignore[arg-type]
+    assert found()[1].rule == "memory"
+
+
+def test_a_days_halt_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Risk, "restore", changed(Risk.restore, daily_halt=False))  # type: ignore[arg-type]
+    assert found()[1].rule == "memory"
+
+
+def test_a_days_first_equity_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Risk.restore
+
+    def restore(risk: Risk, book: Book) -> None:
+        tally = msgspec.structs.replace(book.tally, day_start_equity=book.tally.equity)
+        whole(risk, msgspec.structs.replace(book, tally=tally))
+
+    monkeypatch.setattr(Risk, "restore", restore)
+    assert found()[1].rule == "memory"
+
+
+def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Gate._let_out
+
+    def let_out(gate: Gate, batch: Batch) -> None:
+        for effect in batch.effects:
+            gate._send(effect)
+        whole(gate, msgspec.structs.replace(batch, effects=()))
+
+    monkeypatch.setattr(Gate, "_let_out", let_out)
+    assert found()[1].rule == "output commit"
+
+
+def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries would leave, and no bot would ever know of them again."""
+
+    def let_out(gate: Gate, batch: Batch) -> None:
+        journal: Journal = gate._journal
+        with contextlib.suppress(OSError):
+            journal.append(batch.number, batch.facts, batch.book)
+        for effect in batch.effects:
+            gate._send(effect)
+
+    monkeypatch.setattr(Gate, "_let_out", let_out)
+    assert found()[1].rule == "output commit"
 
 
 def test_fills_that_count_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,30 +233,64 @@ def test_fills_that_count_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> No
         return told
 
     monkeypatch.setattr(Blotter, "execution", execution)
-    assert found()
+    assert found()[1].rule == "executions"
 
 
-def test_a_seed_that_fails_says_how_to_run_it_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from simulation import __main__ as command
+def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Executor._on_unanswered
 
-    monkeypatch.setattr(World, "run", lambda world, seconds: (_ for _ in ()).throw(Broken("on purpose")))
-    assert command.main(["--seed", "12", "--seeds", "3"]) == 1
-    assert "python -m simulation --seed 12 --minutes 5" in capsys.readouterr().out
+    def again(executor: Executor, report: object) -> None:
+        entry = executor.blotter.working.get(report.order) if isinstance(report, SubmitUnanswered) else None
+        if entry is not None:
+            executor._context.tell(executor._broker(), entry.order)
+        else:
+            whole(executor, report)  # type: ignore[arg-type]
 
-
-def test_the_command_runs_seeds() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "simulation", "--seed", "3", "--minutes", "0.5"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "1 seeds of 0.5 minutes passed" in ran.stdout
+    monkeypatch.setattr(Executor, "_on_unanswered", again)
+    assert found()[1].rule == "one order, one cause"
 
 
-def test_faults_are_drawn_from_the_seed() -> None:
-    assert World(1).faults == World(1).faults != World(2).faults
-    assert Faults() == NONE
+def test_an_unknown_order_that_is_taken_for_rejected_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(executor: Executor, entry: Order, reason: str) -> None:
+        executor._change(entry, OrderEvent.LOSE)
+        executor._change(entry, OrderEvent.REJECT, reason)
+
+    monkeypatch.setattr(Executor, "_lose", lose)
+    assert found()[1].rule
+
+
+def test_a_stop_that_is_not_placed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Executor, "_protect", lambda *arguments: None)
+    assert found()[1].rule == "guarded"
+
+
+def test_entries_while_halted_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Risk.refusal
+
+    def refusal(risk: Risk, symbol: str) -> Refusal | None:
+        reason = whole(risk, symbol)
+        return None if reason is Refusal.HALTED else reason
+
+    monkeypatch.setattr(Risk, "refusal", refusal)
+    assert found()[1].rule == "states"
+
+
+def test_a_time_stop_that_never_fires_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategy, "time_stop", lambda *arguments: reactivex.never())
+    assert found()[1].rule == "deadlines"
+
+
+def test_a_time_that_follows_the_wall_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "monotonic_ns", Machine.wall_ns)
+    assert found()[1].rule == "venue time"
+
+
+def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BackOff, "next", lambda back_off: 0.2)
+    assert found()[1].rule == "reconnects"
+
+
+def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Executor, "_on_refused", lambda executor, entry: None)
+    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol: symbol in executor.wishes)
+    assert found()[1].rule

@@ -1,0 +1,180 @@
+"""The feed's twin: what `actors/feeds` does on a socket, in virtual time, and the faults of the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actors.feeds.backoff import BackOff
+from actors.feeds.stale import LOOKS
+from actors.feeds.websocket import FeedSettings
+from actors.messages import FeedChanged, FeedState
+from mock_exchange.events import Event, Trade as Print
+from pipeline.admission import Admission, AdmissionSettings
+from pipeline.events import SECOND, Gap, Quote, Refused, Trade
+from pipeline.venue_clock import VenueClock
+from simulation.agenda import Agenda, Machine
+from simulation.chance import Chance
+from simulation.faults import Faults
+from simulation.refusals import Refusals
+from simulation.venue import Venue
+
+HOUR = 3600 * SECOND
+_CONNECTING_S = 0.05
+
+
+class Feed:
+    """One connection at a time, back after every loss. `greeted` is whether the venue declares its time, as the mock
+    exchange's simple push does; else the machine's wall clock is what is expected."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        machine: Machine,
+        venue: Venue,
+        faults: Faults,
+        chance: Chance,
+        take: Callable[[list[Any]], None],
+        *,
+        greeted: bool,
+    ) -> None:
+        self.state = FeedState.CONNECTING
+        self.connected = False
+        self.mute = False  # connected, and nothing comes
+        self.clock = VenueClock()
+        if not greeted:
+            self.clock.expect(machine.wall_ns(), machine.monotonic_ns())
+        self._greeted = greeted
+        self._settings = FeedSettings()
+        self._agenda = agenda
+        self._machine = machine
+        self._venue = venue
+        self._faults = faults
+        self._chance = chance
+        self._take = take
+        self._admission = Admission(AdmissionSettings(), self.clock, venue.symbols)
+        self._back_off = BackOff(
+            self._settings.first_delay_s, self._settings.most_delay_s, chance.stream("jitter of the feed")
+        )
+        self._refusals = Refusals(agenda, "feed")
+        self._connection = 0
+        self._heard = False
+        self._had_data = False
+        self._gap = False
+        self._cut = False
+
+    def now(self) -> int:
+        """Venue time as the bot knows it, ns; 0 as long as it does not."""
+        return self.clock.now(self._machine.monotonic_ns()) or 0
+
+    def start(self) -> None:
+        """Connect."""
+        self._take([FeedChanged(FeedState.CONNECTING, self.now())])
+        self._agenda.after(_CONNECTING_S, self._connect)
+
+    def cut(self) -> None:
+        """Let the bot's process be gone."""
+        self._cut = True
+
+    # ------------------------------------------------------------------------------------------------- connections
+
+    def _connect(self) -> None:
+        if self._cut or self.connected:
+            return
+        if self._agenda.now < self._venue.refuses_until:
+            self._refusals.count()
+            self._lost("connection limit exceeded (406)")
+            return
+        self._refusals.over()
+        self.connected = True
+        self.mute = self._heard = False
+        self._connection += 1
+        if self._greeted:
+            self.clock.declare(self._agenda.now, 1.0, self._machine.monotonic_ns())
+        self._watch(self._connection, 0)
+
+    def disconnect(self, reason: str) -> None:
+        """Let the connection be gone; it comes back by itself."""
+        if self.connected:
+            self.connected = False
+            self._lost(reason)
+
+    def _lost(self, reason: str) -> None:
+        self._gap = self._had_data
+        self._change(FeedState.DOWN, reason)
+        self._agenda.after(self._back_off.next(), self._try_again)
+
+    def _try_again(self) -> None:
+        if not self._cut:
+            self._change(FeedState.CONNECTING)
+            self._connect()
+
+    def _watch(self, connection: int, mute: int) -> None:
+        """Look, now and then, whether anything was heard; after so many looks without it, drop the connection."""
+        if self._cut or not self.connected or connection != self._connection:
+            return
+        mute = 0 if self._heard else mute + 1
+        self._heard = False
+        if mute > LOOKS:
+            self._change(FeedState.STALE, "mute")
+            self.disconnect("mute")
+        else:
+            self._agenda.after(self._settings.stale_after_s / LOOKS, lambda: self._watch(connection, mute))
+
+    def _change(self, state: FeedState, reason: str = "") -> None:
+        if state is not self.state or reason:
+            self.state = state
+            self._take([FeedChanged(state, self.now(), reason)])
+
+    # ------------------------------------------------------------------------------------------------- what comes
+
+    def hear(self, events: Sequence[Event]) -> None:
+        """Hear of the market, with the faults of the way."""
+        if not self.connected or self._cut or self.mute:
+            return
+        heard: list[Trade | Quote] = []
+        occurs, faults = self._chance.occurs, self._faults
+        for event in events:
+            if occurs("lost_tick", faults.lost_tick, "a tick is lost"):
+                continue
+            told = _told(event)
+            if spoil := occurs("bad_tick", faults.bad_tick, "a tick is absurd"):
+                if isinstance(told, Quote):
+                    told = Quote(told.symbol, told.ts, told.ask, told.bid)
+                elif spoil.random() < 0.5:
+                    told = Trade(told.symbol, told.ts, told.price * 10, told.size, told.bid, told.ask)
+                else:
+                    told = Trade(told.symbol, told.ts + spoil.choice((-HOUR, HOUR)), told.price, told.size)
+            if late := occurs("late_tick", faults.late_tick, "a tick comes late"):
+                connection = self._connection
+                self._agenda.after(late.uniform(0, 3), lambda t=told, c=connection: self._arrive_late(t, c))  # type: ignore[misc]
+                continue
+            heard.append(told)
+            if occurs("double_tick", faults.double_tick, "a tick comes twice"):
+                heard.append(told)
+        self._arrive(heard)
+
+    def _arrive_late(self, told: Trade | Quote, connection: int) -> None:
+        if self.connected and not self.mute and connection == self._connection:
+            self._arrive([told])
+
+    def _arrive(self, events: Sequence[Trade | Quote]) -> None:
+        if not events or self._cut:
+            return
+        self._heard = True
+        inputs = self._admission.admit(events, self._machine.monotonic_ns())
+        if self.state is not FeedState.LIVE and any(event.__class__ is not Refused for event in inputs):
+            self._back_off.reset()
+            self._had_data = True
+            if self._gap:
+                self._gap = False
+                self._take([Gap(self.now(), None, "reconnected")])
+            self._change(FeedState.LIVE)
+        if inputs:
+            self._take(inputs)
+
+
+def _told(event: Event) -> Trade | Quote:
+    if isinstance(event, Print):
+        return Trade(event.symbol, event.ts, event.price, event.size, event.bid, event.ask, event.id)
+    return Quote(event.symbol, event.ts, event.bid, event.ask)

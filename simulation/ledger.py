@@ -1,0 +1,79 @@
+"""The auditor's own books of what the bot says that it executed, and what of it the journal holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from actors.orders import Execution
+from simulation.broken import Broken
+
+ZERO = Decimal(0)
+
+
+class Ledger:
+    """A sum of distinct executions: shares by symbol, money, and since when each position is open."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, Decimal] = {}
+        self.since: dict[str, int] = {}  # by symbol: venue time of the position's first execution, ns
+        self.cash = ZERO
+        self.filled: dict[str, Decimal] = {}  # shares, by order
+        self.seen: set[str] = set()
+
+    def copy(self) -> Ledger:
+        """Return books of the same content."""
+        other = Ledger()
+        other.positions, other.since = self.positions.copy(), self.since.copy()
+        other.cash, other.filled, other.seen = self.cash, self.filled.copy(), self.seen.copy()
+        return other
+
+    def book(self, execution: Execution, fee_per_share: Decimal = ZERO) -> None:
+        """Count an execution. Raises Broken if it was counted before."""
+        if execution.id in self.seen:
+            raise Broken("executions", f"the execution {execution.id} was booked twice")
+        self.seen.add(execution.id)
+        symbol, shares = execution.symbol, execution.side.sign * execution.quantity
+        before = self.positions.get(symbol, ZERO)
+        held = before + shares
+        if held == 0:
+            self.positions.pop(symbol, None)
+            self.since.pop(symbol, None)
+        else:
+            self.positions[symbol] = held
+            if before * held <= 0:
+                self.since[symbol] = execution.ts
+        self.cash -= shares * execution.price + execution.quantity * fee_per_share
+        self.filled[execution.order] = self.filled.get(execution.order, ZERO) + execution.quantity
+
+
+class Ledgers:
+    """Two of them: what the bot said by now, and what a bot that is killed now would find in its journal.
+
+    Fills that are simulated in the core have ids of their own in each life only.
+    """
+
+    def __init__(self, fee_per_share: Decimal, *, simulated: bool) -> None:
+        self._simulated = simulated
+        self.said = Ledger()
+        self.durable = Ledger()
+        self._fee = fee_per_share
+        self._waiting: deque[tuple[int, Execution]] = deque()  # said, and not known to be in the journal
+
+    def say(self, number: int, execution: Execution) -> None:
+        """Count what input `number` led to."""
+        self.said.book(execution, self._fee)
+        self._waiting.append((number, execution))
+
+    def keep(self, number: int) -> None:
+        """A book was written after input `number`: what it led to, and all before it, is durable."""
+        while self._waiting and self._waiting[0][0] <= number:
+            self.durable.book(self._waiting.popleft()[1], self._fee)
+
+    def kill(self) -> None:
+        """Forget what was not durable."""
+        if self._simulated:
+            self.durable.seen.clear()
+            self.durable.filled.clear()
+        self.said = self.durable.copy()
+        self._waiting.clear()

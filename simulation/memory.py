@@ -1,0 +1,56 @@
+"""What a bot must remember over a kill, as its auditor sees it: read from the core, not from the book."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from actors.core import Core
+from actors.messages import TradingState
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What a bot that is started again must know."""
+
+    date: str
+    equity: Decimal
+    day_start_equity: Decimal
+    by_hand: TradingState
+    daily_halt: bool
+    cooldown: tuple[tuple[str, int], ...]
+    positions: tuple[tuple[str, str, Decimal, int], ...]  # symbol, side, shares, ns since when
+    closing: tuple[tuple[str, str], ...]  # symbol, reason
+    working: tuple[str, ...]  # orders at the venue; those in the core end with it
+
+    @classmethod
+    def of(cls, core: Core, *, simulated: bool) -> Memory:
+        """Return what a core knows now."""
+        date, by_hand, _, daily_halt, cooldown = core.risk.written()
+        positions = core.positions.open.values()
+        return cls(
+            date,
+            core.positions.equity,
+            core.risk.day_start_equity,
+            by_hand,
+            daily_halt,
+            tuple(sorted(cooldown.items())),
+            tuple(sorted((p.symbol, str(p.side), p.quantity, p.entry_ts) for p in positions)),
+            tuple(sorted(core.executor.closing().items())),
+            () if simulated else tuple(sorted(core.executor.blotter.working)),
+        )
+
+    def differences(self, other: Memory) -> str:
+        """Say what is not as it is in the other."""
+        return "; ".join(
+            f"{name}: {getattr(self, name)} instead of {getattr(other, name)}"
+            for name in self.__struct_fields__
+            if getattr(self, name) != getattr(other, name)
+        )
+
+
+class Testament(msgspec.Struct, frozen=True):
+    """What a killed bot leaves to the audit of the next one."""
+
+    memory: Memory
+    had_book: bool
