@@ -71,11 +71,15 @@ def claim(folder: Path) -> Iterator[Claim]:
     with lock:
         if not _lock(lock.fileno()):
             raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
-        (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
+        try:
+            (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
+        except OSError as error:
+            raise UserError(f"--data-dir {folder} cannot be written: {error.strerror}") from None
         try:
             yield Claim(folder)
         finally:
-            (folder / _FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (folder / _FILE).unlink(missing_ok=True)
 
 
 def _lock(fileno: int) -> bool:
