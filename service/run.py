@@ -117,6 +117,7 @@ class _Bot:
             self._start_core(stack, recorder, source)
             self._start_watching(stack)
             await self._start_web()
+            self._gate.beat()  # from here on a strategy may get stuck
             self._subscribe(stack)
             self._start_broker()
             self._control.begin()

@@ -21,7 +21,7 @@ from tests.support.live import Bot, microbot, wait_until
 SPEED = 20
 
 STUCK = '''
-"""Buy each symbol once, and never return once the file `stick` is there."""
+"""Buy each symbol, and never return once the file `stick` is there; with `stick-then` there, after the first signal."""
 
 import pathlib
 
@@ -31,9 +31,13 @@ from pipeline.events import Side, Signal
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 
 
+signals = []
+
+
 def signal_of(tick):
-    while pathlib.Path("stick").exists():
+    while pathlib.Path("stick").exists() or (signals and pathlib.Path("stick-then").exists()):
         pass
+    signals.append(tick)
     return Signal(tick.symbol, tick.ts, Side.LONG, tick.price, 0.0, 0.0, 0.0)
 
 
@@ -123,6 +127,47 @@ def test_when_the_strategy_returns_the_core_learns_what_the_gate_did_and_nothing
         assert summary["trades"] == 4
         assert len(orders_by_leg(exchange)["exit"]) == 2  # a core that lives closes by itself
         assert_each_order_has_one_cause(exchange, tmp_path)
+
+
+def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_and_closed(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text(STUCK)
+    (tmp_path / "stick-then").touch()
+    many = ("--set", "risk.position_size=40", "--set", "limits.max_notional=100000")
+    with (
+        ExchangeServer("--speed", SPEED, "--fault", "slow_fills:1", "--fault", "lost_answers:0.5") as exchange,
+        at(exchange, tmp_path, SPEED, *OPTIONS, *many) as bot,
+    ):
+        wait_until(lambda: bool(exchange.positions))
+        wait_until(lambda: bool(Log(bot).of("gate.stall")))
+        said = bot.command("halt").stdout
+        assert "no entry leaves any more" in said
+        exchange.until_flat()
+        wait_until(lambda: not exchange.open_orders)
+        assert len(entries(exchange)) == 1
+        (tmp_path / "stick-then").unlink()
+        state = bot.until(lambda state: state["state"]["state"] == "HALTED" and state["metrics"]["trades"] == 1)
+        assert not state["positions"]
+        filled = {order["client_order_id"].rsplit(".", 2)[1]: order["filled_qty"] for order in exchange.orders}
+        assert filled["entry"] == filled["gate"] != "0"
+        assert exchange.positions == {}
+        bot.stop()
+
+
+def test_a_halt_before_a_kill_that_nobody_acted_on_closes_at_the_next_start(tmp_path: Path) -> None:
+    with ExchangeServer("--speed", SPEED) as exchange:
+        with stuck_with_positions(exchange, tmp_path) as bot:
+            bot.process.send_signal(signal.SIGKILL)
+            bot.process.wait()
+            assert "its next start is HALTED" in bot.command("halt").stdout
+        (tmp_path / "stick").unlink()
+        known = entries(exchange)
+        with at(exchange, tmp_path, SPEED, *OPTIONS) as bot:
+            exchange.until_flat()
+            state = bot.until(lambda state: state["metrics"]["trades"] == 2)
+            assert (state["state"]["state"], state["state"]["reason"]) == ("HALTED", "halt from the terminal")
+            wait_until(lambda: bool(Log(bot).of("signal.refused", reason="HALTED")))
+            assert entries(exchange) == known
+            bot.stop()
 
 
 def orders_by_leg(exchange: ExchangeServer) -> dict[str, list[str]]:
