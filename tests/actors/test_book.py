@@ -255,7 +255,9 @@ def test_a_halt_at_the_start_closes_nothing_that_the_gate_has_closed_already() -
     session.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(1), "v"))
     by_gate = f"mb-bot-s1.{entry.decision}.A.gate.1"
     closed = OrderReport(by_gate, "A", OrderSide.SELL, OrderStatus.FILLED, D(10), D(10), D(101), at(4), "x")
-    later = at_broker(book="mb-bot-s2").feed(written(session), Command("halt", at(5)))
+    stop = sent(session)[-1]
+    canceled = OrderReport(stop.id, "A", OrderSide.SELL, OrderStatus.CANCELED, D(10), D(0), None, at(4), "y")
+    later = at_broker(book="mb-bot-s2").feed(written(session), Command("halt", at(5)), canceled)
     money = D(100_010)
     later.feed(AccountReport(at(20), "PA1", money, money, money, (), (), (closed,)))
     assert [order.leg for order in sent(later)] == []
