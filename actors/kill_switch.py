@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from actors.close_out import CloseOut
 from actors.gate import Batch, Gate, GateSettings
 from actors.holdings import ZERO, Holdings
-from actors.messages import Command, ExitReason, GateActed, GateOrder, Report
+from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, StateChanged, TradingState
 from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
 
 HALT, FLATTEN = "halt", "flatten"
@@ -65,6 +65,7 @@ class KillSwitch:
         keep: Callable[[str, str], str],
         now: Callable[[], int],
         say: Callable[[str, str], None],
+        show: Callable[[GateActed | StateChanged], None],
         monotonic: Callable[[], float],
         settings: GateSettings,
     ) -> None:
@@ -76,6 +77,7 @@ class KillSwitch:
         self._keep = keep
         self._now = now
         self._say = say  # takes an event's name and a sentence
+        self._show = show  # takes what was done, and a state of which the core cannot tell
         self._monotonic = monotonic
         self._settings = settings
         self._holdings = Holdings()
@@ -151,8 +153,7 @@ class KillSwitch:
         if not (self.pulled == HALT and name == FLATTEN):
             self.bar(name, reason)
         lost = self._keep(name, reason)
-        self._say(f"gate.{name}", f"{name.upper()} by {source}: {reason}")
-        self._journal(GateActed(name, reason, self._now(), self._holdings.number))
+        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._holdings.number))
         taken = self._loop.give(Command(name, 0, source, reason))
         flying = self._await_flight()
         said = ["no entry leaves any more", f"NOT written down ({lost}): it will not survive a restart"][
@@ -163,6 +164,8 @@ class KillSwitch:
         try:
             said.append(taken.result(self._settings.answer_s))
         except FutureTimeout:
+            state = TradingState.HALTED if self.pulled == HALT else TradingState.PAUSED
+            self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._holdings.number))
             said.append(self._act(name))
         except (CancelledError, RuntimeError):
             said.append("the bot is stopping")
@@ -237,7 +240,6 @@ class KillSwitch:
                 self._holdings.let_out(effect)
                 self._loop.tell([GateOrder(effect, self._now())])
                 self._journal(GateActed("close", effect.reason, self._now(), self._holdings.number, effect.id, effect))
-                self._say("gate.close", f"the gate closes {effect.symbol}: {effect.side} {effect.quantity:f} at market")
             elif isinstance(effect, CancelOrder):
                 self._journal(GateActed("cancel", "", self._now(), self._holdings.number, effect.id))
         if effects:
@@ -257,3 +259,4 @@ class KillSwitch:
 
     def _journal(self, fact: GateActed) -> None:
         self.gate.submit(Batch(self._holdings.number, (fact,)))
+        self._show(fact)

@@ -23,8 +23,8 @@ from loguru import logger
 from actors.core import Input
 from actors.gate import GateSettings
 from actors.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
-from actors.messages import Command
-from service import commands, running
+from actors.messages import Command, GateActed, StateChanged
+from service import commands, fact_log, running
 from service.errors import UserError
 
 SERVED = (HALT, FLATTEN, "resume")
@@ -172,8 +172,10 @@ class Control:
         take: Callable[[Sequence[Input]], None],
         command: Callable[[Command], commands.Effect],
         now: Callable[[], int],
+        show: Callable[[StateChanged], None] = lambda _: None,
     ) -> None:
         self.switch: KillSwitch
+        self._tell_state = show  # on the dashboard, past the loop
         self._folder = folder
         self._link = _LoopLink(loop, take, command)
         self._now = now
@@ -191,10 +193,16 @@ class Control:
             lambda name, reason: keep(self._folder, name, reason),
             self._now,
             _log,
+            self._show,
             time.monotonic,
             settings,
         )
         return self.switch
+
+    def _show(self, fact: GateActed | StateChanged) -> None:
+        fact_log.see(fact)
+        if isinstance(fact, StateChanged):
+            self._tell_state(fact)
 
     def serve(self, claimed: running.Claim) -> None:
         """Open the socket, and bar entries at once if a file says so. Raises UserError."""

@@ -22,7 +22,7 @@ from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed
 from actors.gate import Gate, Trouble
-from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain
+from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain, StateChanged
 from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import Clock
@@ -183,7 +183,9 @@ class _Bot:
             stack.callback(broker.stop, _BROKER_STOP_S)  # after the gate, which may still let something out
         name = brokerage.book if brokerage is not None else "paper"
         self._books.begin(self._options.strategy or self._strategy.name, source.venue, name, settings.core)
-        self._control = Control(self._options.data_dir, self._loop, self._take, self._on_command, self._venue_now)
+        self._control = Control(
+            self._options.data_dir, self._loop, self._take, self._on_command, self._venue_now, self._show
+        )
         switch = self._control.make_switch(broker, name, settings.gate)
         self._gate = switch.gate = Gate(
             self._books.journal, broker, self._on_trouble, settings.gate, watch=switch.see, refuse=switch.refuse
@@ -366,6 +368,11 @@ class _Bot:
         self._control.switch.hear(reports)
         with contextlib.suppress(RuntimeError):  # the loop is closed: the next start reads the account anew
             self._loop.call_soon_threadsafe(self._take, reports)
+
+    def _show(self, state: StateChanged) -> None:
+        """Show a state of which the stuck loop cannot tell, from another thread."""
+        with contextlib.suppress(AttributeError):  # there is no dashboard yet
+            self._web.tell_past_the_loop(state)
 
     def _see(self, fact: Fact) -> None:
         """Look at the account that was found: real money is only traded in the one that was meant."""

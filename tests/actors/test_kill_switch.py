@@ -12,7 +12,7 @@ from typing import Any
 from actors.gate import Batch, Effect, Gate, GateSettings
 from actors.journal import MemoryJournal
 from actors.kill_switch import KillSwitch
-from actors.messages import Command, GateActed, GateOrder
+from actors.messages import Command, GateActed, GateOrder, StateChanged, TradingState
 from actors.orders import CancelOrder, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from tests.actors.test_close_out import BOOK, STOP, account, book, report
 from tests.support.live import wait_until
@@ -94,13 +94,16 @@ class Bench:
         self.journal = MemoryJournal()
         self.kept: list[tuple[str, str]] = []
         self.now = 0.0
+        self.shown: list[object] = []
         away = self.broker if broker else None
 
         def keep(name: str, reason: str) -> str:
             self.kept.append((name, reason))
             return lost
 
-        self.switch = KillSwitch(self.loop, away, BOOK, keep, lambda: 7, lambda *_: None, lambda: self.now, settings)
+        self.switch = KillSwitch(
+            self.loop, away, BOOK, keep, lambda: 7, lambda *_: None, self.shown.append, lambda: self.now, settings
+        )
         self.gate = self.switch.gate = Gate(
             self.journal, away, settings=settings, watch=self.switch.see, refuse=self.switch.refuse
         )
@@ -137,6 +140,7 @@ def test_once_it_is_acknowledged_no_entry_leaves_and_the_core_hears_of_each_that
         bench.loop.alive = True
         answer = bench.switch.pull("halt", "enough", "terminal")
         assert answer.durable
+        assert [type(fact).__name__ for fact in bench.shown] == ["GateActed"]  # the core tells of the state itself
         assert "taken" in answer.sentence
         assert bench.kept == [("halt", "enough")]
         assert bench.broker.barred
@@ -251,6 +255,9 @@ def test_without_a_broker_a_stuck_loop_is_waited_for_and_that_is_said() -> None:
         answer = bench.switch.pull("halt", "enough", "terminal")
         assert "closed when it goes on, or at the next start" in answer.sentence
         assert not bench.gate.taken_over
+        state = bench.shown[-1]
+        assert isinstance(state, StateChanged)
+        assert (state.state, state.reason) == (TradingState.HALTED, "enough")
 
 
 def test_a_flatten_does_not_weaken_a_halt() -> None:

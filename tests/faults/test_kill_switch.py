@@ -47,7 +47,10 @@ exits = default_exits(
 strategy = Strategy("stuck", lambda ticks: ticks.pipe(ops.map(signal_of)), exits)
 '''
 
-OPTIONS = ("--strategy", "stuck.py:strategy", "--set", "risk.position_size=3", *PATIENT, *ORDERS_IN_A_HURRY)
+LET_IT_BE = ("--set", "watch.gross_ms=1000000", "--set", "watch.budget_ms=1000000")
+"""A strategy that is stuck goes on when it returns, and is not removed: here, the gate is looked at."""
+
+OPTIONS = ("--strategy", "stuck.py:strategy", *LET_IT_BE, "--set", "risk.position_size=3", *PATIENT, *ORDERS_IN_A_HURRY)
 
 
 @contextmanager
@@ -112,6 +115,7 @@ def test_when_the_strategy_returns_the_core_learns_what_the_gate_did_and_nothing
         with stuck_with_positions(exchange, tmp_path) as bot:
             bot.command("flatten")
             exchange.until_flat()
+            bot.until(lambda state: state["state"]["state"] == "PAUSED")  # told past the loop, which is stuck
             (tmp_path / "stick").unlink()
             state = bot.until(lambda state: state["state"]["state"] == "PAUSED" and state["metrics"]["trades"] == 2)
             assert {trade["exit_reason"] for trade in state["trades"]} == {"FLATTEN"}
@@ -133,6 +137,12 @@ def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_
     (tmp_path / "stuck.py").write_text(STUCK)
     (tmp_path / "stick-then").touch()
     many = ("--set", "risk.position_size=40", "--set", "limits.max_notional=100000")
+    many += (
+        "--set",
+        "orders.entry_limit_bps=500",
+        "--set",
+        "limits.price_collar=0.1",
+    )  # it fills, wherever the price goes
     with (
         ExchangeServer("--speed", SPEED, "--fault", "slow_fills:1", "--fault", "lost_answers:0.5") as exchange,
         at(exchange, tmp_path, SPEED, *OPTIONS, *many) as bot,
