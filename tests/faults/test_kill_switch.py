@@ -136,13 +136,15 @@ def test_when_the_strategy_returns_the_core_learns_what_the_gate_did_and_nothing
 def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_and_closed(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK)
     (tmp_path / "stick-then").touch()
-    many = ("--set", "risk.position_size=40", "--set", "limits.max_notional=100000")
-    many += (
-        "--set",
-        "orders.entry_limit_bps=500",
-        "--set",
-        "limits.price_collar=0.1",
-    )  # it fills, wherever the price goes
+    many = (
+        *("--set", "risk.position_size=40", "--set", "limits.max_notional=100000"),
+        *(
+            "--set",
+            "orders.entry_limit_bps=500",
+            "--set",
+            "limits.price_collar=0.1",
+        ),  # wherever the price goes, it fills
+    )
     with (
         ExchangeServer("--speed", SPEED, "--fault", "slow_fills:1", "--fault", "lost_answers:0.5") as exchange,
         at(exchange, tmp_path, SPEED, *OPTIONS, *many) as bot,
