@@ -44,7 +44,8 @@ def signal_of(tick):
 exits = default_exits(
     StrategySettings(profit_target=0.5, stop_loss=0.4, time_stop_seconds=100_000, flat_seconds=100_000)
 )
-strategy = Strategy("stuck", lambda ticks: ticks.pipe(ops.map(signal_of)), exits)
+may_signal = ops.filter(lambda tick: not pathlib.Path("quiet").exists())
+strategy = Strategy("stuck", lambda ticks: ticks.pipe(may_signal, ops.map(signal_of)), exits)
 '''
 
 LET_IT_BE = ("--set", "watch.gross_ms=1000000", "--set", "watch.budget_ms=1000000")
@@ -136,6 +137,7 @@ def test_when_the_strategy_returns_the_core_learns_what_the_gate_did_and_nothing
 def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_and_closed(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK)
     (tmp_path / "stick-then").touch()
+    (tmp_path / "quiet").touch()  # a signal that is refused, since the account is not read yet, would be the last one
     many = (
         *("--set", "risk.position_size=40", "--set", "limits.max_notional=100000"),
         *(
@@ -149,6 +151,9 @@ def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_
         ExchangeServer("--speed", SPEED, "--fault", "slow_fills:1", "--fault", "lost_answers:0.5") as exchange,
         at(exchange, tmp_path, SPEED, *OPTIONS, *many) as bot,
     ):
+        wait_until(lambda: bool(Log(bot).of("broker.changed", state="LIVE")))
+        bot.until(lambda state: state["metrics"]["ticks"] > 10)
+        (tmp_path / "quiet").unlink()
         wait_until(lambda: bool(exchange.positions))
         wait_until(lambda: bool(Log(bot).of("gate.stall")))
         said = bot.command("halt").stdout
