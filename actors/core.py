@@ -18,7 +18,7 @@ from actors.chains import ChainSettings
 from actors.executor import Executor, Pursue
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
-from actors.messages import Command, Fact, FeedChanged, MarketHours, RemoveChain, Report, RestartChain
+from actors.messages import Command, Fact, FeedChanged, GateOrder, MarketHours, RemoveChain, Report, RestartChain
 from actors.metrics import Metrics
 from actors.orders import (
     AccountReport,
@@ -55,6 +55,7 @@ Input = (
     | Execution
     | OrderRejected
     | Report
+    | GateOrder
     | Book
 )
 
@@ -62,7 +63,7 @@ MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
 LAST_DAY = date.max - timedelta(days=1)  # the last one whose end the calendar knows
 
-_OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused
+_OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | GateOrder
 
 
 class CoreSettings(msgspec.Struct, frozen=True):

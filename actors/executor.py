@@ -11,7 +11,15 @@ from reactivex import abc
 from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import REMEMBERED_ORDERS, Blotter, Order
 from actors.book import OpenOrder
-from actors.messages import ExitDecided, ExitReason, OrderChanged, OrderSubmitted, PositionClosed, PositionOpened
+from actors.messages import (
+    ExitDecided,
+    ExitReason,
+    GateOrder,
+    OrderChanged,
+    OrderSubmitted,
+    PositionClosed,
+    PositionOpened,
+)
 from actors.orders import (
     OVER,
     CancelOrder,
@@ -139,7 +147,9 @@ class Executor:
             case MissedOrder():
                 self._on_missed(message)
             case Reconciled():
-                self._on_reconciled()
+                self._on_reconciled(message)
+            case GateOrder():
+                self._on_gate_order(message)
             case CloseAll():
                 self._close_all(message)
             case CancelEntries():
@@ -259,8 +269,8 @@ class Executor:
                 if entry.order.leg != "entry":
                     self._cancel(entry)  # there is nothing left for it to close
         elif (wish := self.wishes.get(symbol)) is not None:
-            exits = [entry for entry in working if entry.order.leg == "exit"]
-            others = [entry for entry in working if entry.order.leg != "exit"]
+            exits = [entry for entry in working if entry.order.leg in ("exit", "gate")]
+            others = [entry for entry in working if entry.order.leg not in ("exit", "gate")]
             for entry in others:
                 self._cancel(entry)
             if not exits and not others and not self._waits(symbol):
@@ -500,6 +510,15 @@ class Executor:
             self._cancel(entry)
         self._context.tell(self, Pursue(found.order.symbol))
 
+    def _on_gate_order(self, sent: GateOrder) -> None:
+        """Count an order that the gate sent while the core decided nothing as the exit that it is."""
+        if self.blotter.get(sent.order.id) is not None:
+            return
+        entry = self.blotter.add(sent.order)
+        self._context.publish(OrderSubmitted(sent.order, self._context.now, self._context.input))
+        if self._style is not None:
+            self._expect(entry, "answer", self._style.answer_timeout_s)
+
     def _on_missed(self, missed: MissedOrder) -> None:
         """Count an order that left although the journal could not be written; what is left of an exit is taken back."""
         if self.blotter.get(missed.order.id) is not None:
@@ -508,7 +527,10 @@ class Executor:
         entry.unwanted = missed.order.leg != "stop"
         self._on_report(missed.report)
 
-    def _on_reconciled(self) -> None:
+    def _on_reconciled(self, message: Reconciled) -> None:
+        if not message.booked:  # the fills of missed orders are on their way to the positions, before this
+            self._context.tell(self, Reconciled(booked=True))
+            return
         self._unreconciled = False
         for symbol in list(self._positions.open):
             self._pursue(symbol)

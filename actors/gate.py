@@ -35,6 +35,7 @@ class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     queue_batches: Annotated[int, Meta(ge=1)] = 10_000  # inputs whose facts wait for the journal; beyond it: HALT
     stall_s: Annotated[float, Meta(gt=0)] = 1.0  # real seconds without a sign of life before the loop counts as stuck
+    answer_s: Annotated[float, Meta(gt=0)] = 1.0  # real seconds that the core has to take a halt before the gate acts
 
 
 _DEFAULT = GateSettings()
@@ -47,6 +48,12 @@ class Batch(msgspec.Struct, frozen=True):
     facts: Sequence[Fact]
     effects: Sequence[Effect] = ()
     book: Book | None = None  # after it, if it changed
+
+
+class _HandOver(msgspec.Struct, frozen=True):
+    """Stands in the queue where the core begins to decide again, after being taken over for the `turn`-th time."""
+
+    turn: int
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -63,6 +70,10 @@ class Gate:
     entries from then on (cancels and exits still go out, under their deterministic ids) and says so through
     `on_trouble`, which is called on the gate's thread. The loop calls `beat` as a sign of life; the thread reports
     when it stops coming.
+
+    The kill switch (`actors/kill_switch.py`) bars entries here, and takes over while the core decides nothing: until
+    `hand_over`, no order of the core's leaves. `watch` is called with each batch before its effects leave, `refuse`
+    with each order that does not, and why; both on the gate's thread.
     """
 
     def __init__(
@@ -72,7 +83,13 @@ class Gate:
         on_trouble: Callable[[Trouble], None] = lambda _: None,
         settings: GateSettings = _DEFAULT,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        watch: Callable[[Batch], None] = lambda _: None,
+        refuse: Callable[[SubmitOrder, str], None] = lambda _, __: None,
     ) -> None:
+        self.barred = ""  # why a person's kill switch refuses entries; empty while it does not
+        self.taken_over = False  # by the kill switch: the core's orders are refused
+        self._turn = 0  # how often that happened
         self.halted = ""  # why entries are refused; empty while they are not
         self.durable = 0  # input number up to which the journal is durable
         self.refused = 0  # entries that were not let out
@@ -83,7 +100,10 @@ class Gate:
         self._on_trouble = on_trouble
         self._settings = settings
         self._monotonic = monotonic
-        self._queue: queue.Queue[Batch | None] = queue.Queue(settings.queue_batches)
+        self._watch_batch = watch
+        self._refuse = refuse
+        self._sending = threading.Lock()  # whoever bars entries knows that none leaves after that
+        self._queue: queue.Queue[Batch | _HandOver | None] = queue.Queue(settings.queue_batches)
         self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
         self._stalled = False
         self._spilled: deque[Effect] = deque()  # exits and cancels of batches that found the queue full
@@ -110,6 +130,38 @@ class Gate:
             self._spilled.extend(e for e in batch.effects if not _is_entry(e))
             self._halt("overflow", f"more than {self._settings.queue_batches} inputs wait for the journal")
 
+    def bar(self, reason: str) -> None:
+        """Refuse entries until `unbar`: none leaves after this returns."""
+        with self._sending:
+            self.barred = reason
+
+    def unbar(self) -> None:
+        """Let entries out again, unless the gate has halted."""
+        self.barred = ""
+
+    def take_over(self) -> int:
+        """Refuse every order of the core's until `hand_over`: none leaves after this returns. Returns the turn."""
+        with self._sending:
+            self.taken_over = True
+            self._turn += 1
+            return self._turn
+
+    def hand_over(self, turn: int) -> None:
+        """Let the core decide again, from what it submits after this on, unless it was taken over anew meanwhile."""
+        try:
+            self._queue.put_nowait(_HandOver(turn))
+        except queue.Full:
+            self._end_turn(turn)
+
+    def _end_turn(self, turn: int) -> None:
+        if turn == self._turn:
+            self.taken_over = False
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago the loop's last sign of life was, in real seconds; 0 before the first."""
+        return 0.0 if self._beat_at is None else self._monotonic() - self._beat_at
+
     def stop(self, timeout_s: float = 3.0) -> bool:
         """Let out what waits, close the journal and end the thread; False if that took too long."""
         try:
@@ -132,7 +184,10 @@ class Gate:
                 self._send_spilled()
                 self._journal.close()
                 return
-            self._take(batch)
+            if isinstance(batch, _HandOver):
+                self._end_turn(batch.turn)
+            else:
+                self._take(batch)
             self._watch()
 
     def _take(self, batch: Batch) -> None:
@@ -150,16 +205,31 @@ class Gate:
         try:
             self._journal.append(batch.number, batch.facts, batch.book)
             if not self.halted:  # what is after a gap in the journal is not durable
-                self.durable = batch.number
+                self.durable = max(self.durable, batch.number)
         except Exception as error:
             self._halt("journal", str(error))
+        self._watch_batch(batch)
         for effect in batch.effects:
             self._send(effect)
 
     def _send(self, effect: Effect) -> None:
-        if self.halted and _is_entry(effect):
-            self.refused += 1
-        elif self._broker is None:
+        with self._sending:
+            refusal = self._refusal(effect)
+            if not refusal:
+                self._send_now(effect)
+        if refusal and isinstance(effect, SubmitOrder):
+            self.refused += _is_entry(effect)
+            self._refuse(effect, refusal)
+
+    def _refusal(self, effect: Effect) -> str:
+        """Return why an effect must not leave; empty if it may."""
+        if _is_entry(effect):
+            return self.halted or self.barred
+        core_s = isinstance(effect, SubmitOrder) and effect.leg != "gate"
+        return "the kill switch has taken over" if core_s and self.taken_over else ""
+
+    def _send_now(self, effect: Effect) -> None:
+        if self._broker is None:
             self._halt("broker", "an order was to leave, but there is no broker behind the gate")
         else:
             try:
@@ -173,9 +243,7 @@ class Gate:
             self._on_trouble(Trouble(kind, detail))
 
     def _watch(self) -> None:
-        if self._beat_at is None:
-            return
-        silent = self._monotonic() - self._beat_at
+        silent = self.silent_s
         if silent > self._settings.stall_s and not self._stalled:
             self._stalled = True
             self._on_trouble(Trouble("stall", f"the loop has been stuck for {silent:.1f} s"))

@@ -153,6 +153,13 @@ class MarketHours(msgspec.Struct, frozen=True, tag="market_hours", tag_field="ty
     ts: int = 0
 
 
+class GateOrder(msgspec.Struct, frozen=True, tag="gate_order", tag_field="type"):
+    """The gate sent an order by itself, while the core decided nothing: what becomes of it is the core's to count."""
+
+    order: SubmitOrder
+    ts: int
+
+
 Report = OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | BrokerChanged | AccountReport | AssetReport
 """What a broker behind the gate says; each is an input of the core."""
 
@@ -270,6 +277,17 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="
     input: int
 
 
+class GateActed(msgspec.Struct, frozen=True, tag="gate_acted", tag_field="type"):
+    """The kill switch did something by itself: `action` is halt, flatten, cancel or close."""
+
+    action: str
+    reason: str
+    ts: int
+    input: int  # the last one that the gate had seen
+    order_id: str = ""  # that was taken back, or sent
+    order: SubmitOrder | None = None  # that was sent
+
+
 class DayStarted(msgspec.Struct, frozen=True, tag="day_started", tag_field="type"):
     date: str  # in the settings' timezone
     equity: Decimal
@@ -337,6 +355,7 @@ Fact = (
     | BookReconciled
     | BrokerChanged
     | StateChanged
+    | GateActed
     | DayStarted
     | ChainFailed
     | ChainRestarted

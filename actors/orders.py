@@ -104,7 +104,7 @@ class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="ty
     side: OrderSide
     quantity: Decimal
     decision: str
-    leg: str  # "entry", "exit", or "stop": the protective stop that rests at the venue
+    leg: str  # "entry", "exit", "stop": the protective stop that rests at the venue, or "gate": the gate's own exit
     reason: str = ""  # an exit's reason
     limit: Decimal | None = None  # never buy above it, never sell below it
     stop: Decimal | None = None  # sleeps until the price gets there, then trades at market

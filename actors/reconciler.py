@@ -40,7 +40,7 @@ class OrderName(NamedTuple):
             symbol, leg, attempt = rest.rsplit(".", 2)
         except ValueError:
             return None
-        sound = book and decision and symbol and attempt.isdecimal() and leg in ("entry", "exit", "stop")
+        sound = book and decision and symbol and attempt.isdecimal() and leg in ("entry", "exit", "stop", "gate")
         return cls(book, decision, symbol, leg, attempt) if sound else None
 
 
@@ -53,14 +53,19 @@ class AdoptOrder(msgspec.Struct, frozen=True):
 
 
 class MissedOrder(msgspec.Struct, frozen=True):
-    """An order that an earlier run sent after its book was written last: count what it did."""
+    """An order that an earlier run sent after its book was written last: count what it did.
+
+    The journal had failed, or it was the gate's own, of which the core had not heard.
+    """
 
     order: SubmitOrder
     report: OrderReport
 
 
 class Reconciled(msgspec.Struct, frozen=True):
-    """The account was seen, and what the book had missed is told: positions may be acted on."""
+    """The account was seen, and what the book had missed is told: once it is `booked`, positions may be acted on."""
+
+    booked: bool = False
 
 
 class LookAfter(msgspec.Struct, frozen=True):
@@ -269,6 +274,10 @@ def strange_order(report: OrderReport) -> str:
 _AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))
 
 
+_REASONS = {"stop": "STOP", "exit": "FLATTEN", "gate": "HALT"}
+"""Why an order of an earlier run closed a position, by its leg."""
+
+
 def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
     """Return what an order of ours must have been when it was sent."""
     return SubmitOrder(
@@ -278,7 +287,7 @@ def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
         order.quantity,
         of_session(name.book, name.decision),
         name.leg,
-        "STOP" if name.leg == "stop" else "FLATTEN" if name.leg == "exit" else "",
+        _REASONS.get(name.leg, ""),
         stop=order.stop,
         rests=name.leg == "stop",
     )

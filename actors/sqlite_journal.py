@@ -12,6 +12,7 @@ import msgspec
 
 from actors.book import Book
 from actors.messages import BurstBlocked, EntryLooked, Fact, FeedChanged
+from actors.wal import damage
 
 _SCRIPTS = (
     """
@@ -61,23 +62,30 @@ class SqliteJournal:
 
     def __init__(self, path: Path, book: str, *, durable: bool) -> None:
         try:
+            _check(path)
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             _migrate(self._connection, path)
+            self._connection.executescript(  # a file that may only be read would be found out at the first fact
+                f"BEGIN IMMEDIATE; PRAGMA user_version={len(_SCRIPTS)}; ROLLBACK"
+            )
         except sqlite3.Error as error:
-            raise JournalUnusable(f"the journal {path} cannot be used ({error}): move it away, or restore it") from None
+            raise JournalUnusable(_unusable(path, error)) from None
         self._run = 0
         self._book = book
 
     def begin(self, run: Run) -> None:
-        """Note the session to which what follows belongs."""
+        """Note the session to which what follows belongs. Raises JournalUnusable if that fails."""
         values = (*msgspec.structs.astuple(run)[:-1], _encode(run.settings).decode())
-        found = self._connection.execute(
-            "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            values,
-        )
+        try:
+            found = self._connection.execute(
+                "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        except sqlite3.Error as error:
+            raise JournalUnusable(f"the journal cannot be written ({error}): is the disk full?") from None
         self._run = found.lastrowid or 0
 
     def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
@@ -112,13 +120,15 @@ class SqliteJournal:
 
     def last_book(self) -> Book | None:
         """Return the book as it was written last, None without one. Raises JournalUnusable if it cannot be read."""
-        row = self._connection.execute("SELECT body FROM books WHERE name = ?", (self._book,)).fetchone()
-        if row is None:
-            return None
         try:
+            row = self._connection.execute("SELECT body FROM books WHERE name = ?", (self._book,)).fetchone()
+            if row is None:
+                return None
             return msgspec.json.decode(row[0], type=Book)
         except msgspec.MsgspecError as error:
             raise JournalUnusable(f"the journal's book cannot be read ({error}): start with --fresh") from None
+        except sqlite3.Error as error:
+            raise JournalUnusable(f"the journal's book cannot be read ({error}): restore a backup") from None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -139,7 +149,7 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
             query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
             for run, body in connection.execute(query, (*kinds, since)):
                 yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
-    except sqlite3.Error as error:
+    except (sqlite3.Error, msgspec.MsgspecError) as error:
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
 
 
@@ -157,6 +167,48 @@ def read_books(path: Path) -> dict[str, Book]:
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
     except msgspec.MsgspecError as error:
         raise JournalUnusable(f"a book in the journal {path} cannot be read ({error})") from None
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> str:
+    """Say why a journal cannot be used, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _damaged(path, str(error))
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        return f"the journal {path} cannot be written ({error}): let this user write it and its folder"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return f"the journal {path} cannot be written ({error}): is the disk full?"
+    if code == sqlite3.SQLITE_BUSY:
+        return f"the journal {path} is in use ({error}): another program writes to it"
+    return f"the journal {path} cannot be used ({error}): move it away, or restore it"
+
+
+def _damaged(path: Path, what: str) -> str:
+    return (
+        f"the journal {path} is damaged ({what}), and was left as it is: `microbot doctor` looks closer; move it away, "
+        "or restore it from a backup (without it a new book is begun; at a broker the account says what is held)"
+    )
+
+
+def _check(path: Path) -> None:
+    """Look at every page once: a damaged one is not to be found out in the middle of trading. Changes nothing."""
+    if not path.exists():
+        return
+    _check_log(path)
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        raise JournalUnusable(_damaged(path, " ".join(found.split())))
+
+
+def _check_log(path: Path) -> None:
+    """Look at what a bot that was killed has left beside the journal: SQLite drops in silence what follows a damage."""
+    try:
+        log = path.with_name(f"{path.name}-wal").read_bytes()
+    except OSError:
+        return
+    if what := damage(log):
+        raise JournalUnusable(_damaged(path, f"the log beside it, {path.name}-wal: {what}"))
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:

@@ -63,7 +63,10 @@ class Bookkeeping:
         """Note in the journal what this session is; `book` is what its order ids begin with."""
         if self._on_disk is not None:
             paper, effective = not self._options.live, msgspec.to_builtins(settings)
-            self._on_disk.begin(Run(self._wall_ns(), version("microbot"), strategy, venue, paper, book, effective))
+            try:
+                self._on_disk.begin(Run(self._wall_ns(), version("microbot"), strategy, venue, paper, book, effective))
+            except JournalUnusable as error:
+                raise UserError(str(error)) from None
 
     @property
     def pending(self) -> bool:

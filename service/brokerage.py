@@ -98,7 +98,10 @@ def bot_id(data_dir: Path) -> str:
         known = path.read_text().strip()
     except FileNotFoundError:
         known = secrets.token_hex(4)
-        path.write_text(known + "\n")
+        try:
+            path.write_text(known + "\n")
+        except OSError as error:
+            raise UserError(f"--data-dir {data_dir} cannot be written: {error.strerror}") from None
     if not _BOT_ID.fullmatch(known):
         raise UserError(f"{path} should hold 8 hexadecimal digits, and does not: put back what was in it")
     return known

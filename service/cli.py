@@ -329,9 +329,10 @@ def _control(name: str, what: str) -> None:
         reason: Annotated[str, typer.Option("--reason", help="Shown on the dashboard and in the log.")] = "",
         data_dir: DataDir = Path("data"),
     ) -> None:
-        from service import running
+        from service import control as switch, running
 
-        print(f"{name}: {running.send(data_dir, name, reason)}")
+        send = switch.send if name in switch.SERVED else running.send
+        print(f"{name}: {send(data_dir, name, reason)}")
 
 
 for _name, _what in {

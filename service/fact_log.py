@@ -22,6 +22,7 @@ from actors.messages import (
     Fact,
     FeedChanged,
     FeedState,
+    GateActed,
     OrderChanged,
     OrderFilled,
     OrderSubmitted,
@@ -196,6 +197,14 @@ def _money(amount: float) -> str:
     return f"-${figure[1:]}" if figure.startswith("-") else f"${figure}"
 
 
+def _gate_acted(fact: GateActed) -> Iterator[Line]:
+    order = fact.order
+    what = f"{order.side} {order.quantity:f} {order.symbol} at market" if order is not None else fact.order_id
+    said = f"GATE {fact.action.upper()} {what or fact.reason}"
+    fields = _fields(fact, "order") | (_fields(order, "id") if order is not None else {}) | {"reason": fact.reason}
+    yield Line("microbot.gate", "gate.acted", "WARNING", said, fields)
+
+
 _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
     SignalRaised: _signal,
     OrderSubmitted: _submitted,
@@ -209,6 +218,7 @@ _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
     ExitDecided: _exit,
     PositionClosed: _closed,
     StateChanged: _state,
+    GateActed: _gate_acted,
     DayStarted: _day,
     ChainFailed: _failed,
     ChainRestarted: _restarted,

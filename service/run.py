@@ -22,7 +22,7 @@ from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed
 from actors.gate import Gate, Trouble
-from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain
+from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain, StateChanged
 from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import Clock
@@ -31,6 +31,7 @@ from service import commands, fact_log, running, strategies, venues
 from service.bookkeeping import Bookkeeping
 from service.brokerage import Brokerage, address_of, at_broker, still_open
 from service.children import ExchangeProcess, WebProcess
+from service.control import Control, signal_blocked
 from service.cost_guard import CostGuard
 from service.errors import UserError
 from service.hours import market_hours
@@ -53,7 +54,7 @@ _BROKER_STOP_S = 1.5  # real seconds that requests on their way have
 
 def run(settings: Settings, options: RunOptions, say: Callable[[str], None]) -> Outcome:
     """Run a session until a signal, the duration or the tape's end stops it. Raises UserError for bad input."""
-    with running.claim(options.data_dir) as claimed:
+    with running.claim(options.data_dir) as claimed, signal_blocked():
         bot = _Bot(settings, options, say, claimed)
         runner = asyncio.Runner(loop_factory=_loop_factory())
         with runner:
@@ -116,8 +117,10 @@ class _Bot:
             self._start_core(stack, recorder, source)
             self._start_watching(stack)
             await self._start_web()
+            self._gate.beat()  # from here on a strategy may get stuck
             self._subscribe(stack)
             self._start_broker()
+            self._control.begin()
             for task in (self._drive_clock(), self._drive_telemetry(recorder)):
                 self._start_task(stack, task)
             if self._options.duration_s is not None:
@@ -180,9 +183,17 @@ class _Bot:
             stack.callback(broker.stop, _BROKER_STOP_S)  # after the gate, which may still let something out
         name = brokerage.book if brokerage is not None else "paper"
         self._books.begin(self._options.strategy or self._strategy.name, source.venue, name, settings.core)
-        self._gate = Gate(self._books.journal, broker, self._on_trouble, settings.gate)
+        self._control = Control(
+            self._options.data_dir, self._loop, self._take, self._on_command, self._venue_now, self._show
+        )
+        switch = self._control.make_switch(broker, name, settings.gate)
+        self._gate = switch.gate = Gate(
+            self._books.journal, broker, self._on_trouble, settings.gate, watch=switch.see, refuse=switch.refuse
+        )
         self._gate.start()
         stack.callback(self._gate.stop)
+        self._control.serve(self._claimed)
+        stack.callback(self._control.close)
         self._session_started = SessionStarted(
             session=time.strftime("%Y-%m-%d %H:%M:%S"),
             strategy=self._strategy.name,
@@ -334,6 +345,8 @@ class _Bot:
         )
         if self._ended:
             return commands.Effect(False, "the bot is stopping, and takes no more commands")
+        if command.name == "resume" and (hindrance := self._control.lift()):
+            return commands.Effect(False, hindrance)
         before = commands.standing(self._session.core)
         self._take([msgspec.structs.replace(command, ts=self._venue_now(), source=command.source or "dashboard")])
         return commands.effect(command.name, before, commands.standing(self._session.core))
@@ -352,8 +365,14 @@ class _Bot:
 
     def _on_reports(self, reports: list[Report]) -> None:
         """Hear the broker, on its thread."""
+        self._control.switch.hear(reports)
         with contextlib.suppress(RuntimeError):  # the loop is closed: the next start reads the account anew
             self._loop.call_soon_threadsafe(self._take, reports)
+
+    def _show(self, state: StateChanged) -> None:
+        """Show a state of which the stuck loop cannot tell, from another thread."""
+        with contextlib.suppress(AttributeError):  # there is no dashboard yet
+            self._web.tell_past_the_loop(state)
 
     def _see(self, fact: Fact) -> None:
         """Look at the account that was found: real money is only traded in the one that was meant."""

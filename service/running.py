@@ -28,7 +28,9 @@ class Running(msgspec.Struct, frozen=True):
     """What running.json says."""
 
     pid: int
-    dashboard: str  # its address
+    dashboard: str  # its address; empty while it starts
+    control: str = ""  # where the gate takes halt and flatten, as host:port
+    token: str = ""  # without which it takes nothing
 
 
 class Claim:
@@ -36,10 +38,26 @@ class Claim:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._published = Running(os.getpid(), "")
 
     def publish(self, dashboard: str) -> None:
         """Let others find the dashboard."""
-        (self._folder / _FILE).write_bytes(msgspec.json.encode(Running(os.getpid(), dashboard)))
+        self._write(msgspec.structs.replace(self._published, dashboard=dashboard))
+
+    def publish_control(self, control: str, token: str) -> None:
+        """Let who may read what this user writes find the kill switch."""
+        self._write(msgspec.structs.replace(self._published, control=control, token=token))
+
+    def _write(self, published: Running) -> None:
+        self._published = published
+        path = self._folder / _FILE
+        written = path.with_suffix(".new")  # whoever reads finds the one or the other
+        try:
+            with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(msgspec.json.encode(published))
+            written.replace(path)
+        except OSError as error:
+            raise UserError(f"--data-dir {self._folder} cannot be written: {error.strerror}") from None
 
 
 @contextlib.contextmanager
@@ -53,11 +71,15 @@ def claim(folder: Path) -> Iterator[Claim]:
     with lock:
         if not _lock(lock.fileno()):
             raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
-        (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
+        try:
+            (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
+        except OSError as error:
+            raise UserError(f"--data-dir {folder} cannot be written: {error.strerror}") from None
         try:
             yield Claim(folder)
         finally:
-            (folder / _FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (folder / _FILE).unlink(missing_ok=True)
 
 
 def _lock(fileno: int) -> bool:
@@ -119,6 +141,8 @@ def send(folder: Path, command: str, reason: str, symbol: str = "") -> str:
     bot = find(folder)
     if bot is None:
         raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
+    if not bot.dashboard:
+        raise UserError("the bot is still starting: try again in a moment")
     told = {"command": command, "reason": reason or f"{command} from the terminal"}
     request = urllib.request.Request(  # the address is our own, http://host:port
         f"{bot.dashboard}/api/command",

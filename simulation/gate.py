@@ -42,7 +42,7 @@ class VirtualGate(Gate):
         self._slow_disk = slow_disk
         self._on_sent = on_sent
         self._guarded = guarded  # runs what may end in `Killed`
-        self._turning = False
+        self._busy = False
         self.leaving = 0  # effects of the batch in hand
         self._unwritten: Batch | None = None  # in hand, and not in the journal yet
 
@@ -50,7 +50,7 @@ class VirtualGate(Gate):
     def waiting_from(self) -> int | None:
         """Number of the first batch that the journal does not hold; None if it holds all."""
         first = self._unwritten or next(iter(self._queue.queue), None)
-        return first.number if first is not None else None
+        return first.number if isinstance(first, Batch) else None
 
     def written(self) -> None:
         """Know that the journal holds the batch in hand."""
@@ -65,29 +65,29 @@ class VirtualGate(Gate):
 
     def submit(self, batch: Batch) -> None:
         super().submit(batch)
-        if not self._turning:
-            self._turn()
+        if not self._busy:
+            self._work_off()
 
-    def _turn(self) -> None:
+    def _work_off(self) -> None:
         """Let out what waits, unless the disk is busy: then later."""
-        self._turning = False
+        self._busy = False
         while not self._queue.empty():
             if random := self._chance.occurs("slow_disk", self._slow_disk, "the journal takes its time"):
-                self._turning = True
+                self._busy = True
                 self._agenda.after(random.uniform(0.01, 3), lambda: self._guarded(self._let_go))
                 return
             self._let_one_out()
 
     def _let_go(self) -> None:
         self._let_one_out()  # the one that took its time
-        self._turn()
+        self._work_off()
 
     def _let_one_out(self) -> None:
         try:
             batch = self._queue.get_nowait()
         except queue.Empty:
             return
-        assert batch is not None
+        assert isinstance(batch, Batch)  # nobody pulls the kill switch here, nor stops the gate
         self._unwritten = batch
         self.leaving = len(batch.effects)
         self._take(batch)

@@ -276,6 +276,24 @@ def test_an_exit_that_left_while_the_journal_failed_is_counted_and_not_sent_agai
     assert later.core.risk.state is TradingState.ACTIVE
 
 
+def test_a_halt_at_the_start_closes_nothing_that_the_gate_has_closed_already() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+    [entry] = sent(session)
+    session.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(1), "v"))
+    by_gate = f"mb-bot-s1.{entry.decision}.A.gate.1"
+    closed = OrderReport(by_gate, "A", OrderSide.SELL, OrderStatus.FILLED, D(10), D(10), D(101), at(4), "x")
+    stop = sent(session)[-1]
+    canceled = OrderReport(stop.id, "A", OrderSide.SELL, OrderStatus.CANCELED, D(10), D(0), None, at(4), "y")
+    later = at_broker(book="mb-bot-s2").feed(written(session), Command("halt", at(5)), canceled)
+    money = D(100_010)
+    later.feed(AccountReport(at(20), "PA1", money, money, money, (), (), (closed,)))
+    assert [order.leg for order in sent(later)] == []
+    assert [(trade.exit_reason, trade.exit_price) for trade in later.trades] == [("HALT", D(101))]
+    later.feed(AccountReport(at(40), "PA1", money, money, money, (), ()))
+    assert later.core.risk.state_reason == "halt"
+
+
 def test_the_day_goes_on_at_the_same_account_and_another_account_halts() -> None:
     session = at_broker().feed(trade(0, 100), account(0))
     later = at_broker().feed(written(session), account(5))

@@ -10,6 +10,7 @@ from actors.messages import (
     BrokerChanged,
     Command,
     FeedState,
+    GateOrder,
     MarketHours,
     OrderChanged,
     OrderSubmitted,
@@ -556,3 +557,38 @@ def test_the_same_inputs_with_reports_give_the_same_orders() -> None:
         return [fact.order for fact in desk.session.of(OrderSubmitted)]
 
     assert run() == run()
+
+
+# ------------------------------------------------------------------------------------- what the gate did by itself
+
+
+def test_an_order_of_the_gate_is_the_exit_that_a_halt_needs() -> None:
+    desk = Desk().enter()
+    stop = desk.last
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    # The core was stuck; it hears of all that at once: the stop's end, the command, the gate's order and its fill.
+    desk.session.feed(
+        OrderReport(stop.id, "A", stop.side, S.CANCELED, D(10), D(0), None, at(20), "v"),
+        GateOrder(by_gate, at(20)),
+        Command("halt", at(21)),
+    )
+    another = desk.last  # a stop that the gate will not have let out
+    assert another.id != stop.id
+    desk.session.feed(OrderReport(another.id, "A", stop.side, S.CANCELED, D(10), D(0), None, at(21), "w"))
+    assert "exit" not in desk.legs
+    assert by_gate.id not in desk.canceled
+    report = OrderReport(by_gate.id, "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(99), at(22), "v")
+    desk.session.feed(report, report)
+    assert desk.held == {}
+    [trade] = desk.session.trades
+    assert (trade.exit_reason, trade.exit_price) == ("HALT", D(99))
+    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count("gate") == 1
+
+
+def test_an_order_of_the_gate_without_news_is_looked_up() -> None:
+    desk = Desk().enter()
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    desk.session.feed(GateOrder(by_gate, at(20)), GateOrder(by_gate, at(20)))
+    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count("gate") == 1
+    desk.pass_time(30)
+    assert by_gate.id in desk.looked_up

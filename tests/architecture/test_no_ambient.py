@@ -29,6 +29,7 @@ EDGES = {
     "actors/feeds/websocket.py": "is the connection to a venue, and waits between two of them",
     "actors/frames.py": "is the socket: it hands over what was read from it",
     "actors/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
+    "actors/kill_switch.py": "is a thread beside the gate: it acts while the bot's loop is stuck",
     "actors/sqlite_journal.py": "writes the journal to a disk",
     "actors/supervisor.py": "waits between restarts of an edge, in real seconds",
     "mock_exchange/door.py": "answers calls on a socket, some of them after a while",

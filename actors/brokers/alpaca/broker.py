@@ -127,6 +127,7 @@ class AlpacaBroker:
         self._handed = 0  # effects that the gate handed over
         self._done = 0  # of those, the ones whose fate is told
         self._closed = True  # nothing more is taken
+        self._barred = False  # entries that are not on the wire yet are not to leave any more
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
 
@@ -198,6 +199,14 @@ class AlpacaBroker:
         if self._thread is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: there is no stream any more
                 self._loop.call_soon_threadsafe(what)
+
+    def bar(self, *, barred: bool) -> None:
+        """Refuse entries that are not on the wire yet, however long they have been here; or let them out again."""
+        self._barred = barred
+
+    def read_account(self) -> None:
+        """Look at the account at once."""
+        self._on_loop(self._poll_now)
 
     def stop(self, timeout_s: float) -> bool:
         """Let running requests end, for most of that time, and end the thread; False if that took too long."""
@@ -322,7 +331,9 @@ class AlpacaBroker:
 
     async def _place(self, order: SubmitOrder) -> Report:
         try:
-            answer = await self._call("POST", "/v2/orders", words.submission(order))
+            if self._is_barred(order):
+                return self._rejected(order, "entries are halted")
+            answer = await self._call("POST", "/v2/orders", words.submission(order), lambda: not self._is_barred(order))
         except NotSent as error:
             return self._rejected(order, f"could not reach the venue: {error}")
         except Unanswered as error:
@@ -348,6 +359,9 @@ class AlpacaBroker:
         if status >= 500 or status < 400 or status == 408:
             return self._unanswered(order, f"the venue answered {status}")
         return self._rejected(order, refusal.message)
+
+    def _is_barred(self, order: SubmitOrder) -> bool:
+        return self._barred and order.leg == "entry"
 
     async def _known_already(self, order: SubmitOrder, message: str) -> Report:
         """Find the order that has this id already: most likely it is this one, and the answer was lost."""
@@ -426,8 +440,10 @@ class AlpacaBroker:
         if (task := self._placing.get(order)) is not None:
             await asyncio.wait([task])
 
-    async def _call(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        """Ask for something to be done; again if that was refused for asking too often, and so was not done."""
+    async def _call(
+        self, method: str, path: str, body: bytes | None = None, wanted: Callable[[], bool] = lambda: True
+    ) -> Answer:
+        """Ask for something to be done; again if that was refused for asking too often, and is still wanted."""
         back_off = self._back_off()
         answer = await self._rest.call(method, path, body=body)
         for _ in range(REPETITIONS):
@@ -435,6 +451,8 @@ class AlpacaBroker:
                 break
             self._counts["throttled"] += 1
             await asyncio.sleep(back_off.next())
+            if not wanted():
+                break
             answer = await self._rest.call(method, path, body=body)
         return answer
 
@@ -536,6 +554,10 @@ class AlpacaBroker:
         self._change(FeedState.DOWN, reason)
 
     # --------------------------------------------------------------------------------------------------- the account
+
+    def _poll_now(self) -> None:
+        self._poll_at_once = True
+        self._wake.set()
 
     def _poll_soon(self) -> None:
         """Look at the account before it is time: something happened that nobody told clearly."""

@@ -1,0 +1,107 @@
+"""The close-out: what the gate does by itself, step by step, while the core decides nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from actors.holdings import ZERO, Holdings, Known
+from actors.orders import CancelOrder, LookUpOrder, OrderSide, SubmitOrder
+
+LEG = "gate"
+"""The leg of an order that the gate sends by itself."""
+
+AGAIN_S = 1.0  # real seconds after which an order without news is asked for
+MISSING_S = 5.0  # an order that the venue does not know for so long was never placed
+MOST_RETRY_S = 30.0
+
+
+class CloseOut:
+    """Decides the next effects from what the holdings say; it waits for nothing and sends nothing.
+
+    First every order of ours is taken back, until the venue has told the end of each. Then one order at market closes
+    what is left of each position, never more than the account holds of it. Its id is made of the position's decision
+    and counts the attempts, and the next is sent only once the end of the last is known: so nothing is closed twice.
+    """
+
+    def __init__(self, holdings: Holdings, book: str, reason: str, attempts: dict[str, int] | None = None) -> None:
+        self.canceled: set[str] = set()  # orders that were to be taken back
+        self.closed: dict[str, Decimal] = {}  # shares that orders were sent for, by symbol
+        self.differs: dict[str, str] = {}  # symbols of which the account does not hold what we think: how so
+        self._holdings = holdings
+        self._book = book
+        self._reason = reason
+        self._ask_at: dict[str, float] = {}  # by order
+        self._missing_since: dict[str, float] = {}  # by order
+        self._given_up: set[str] = set()  # orders that never got there
+        self._attempts = attempts if attempts is not None else {}  # by cause; they outlive a close-out
+        self._retry_at: dict[str, float] = {}  # by symbol
+        self._mark: int | None = None  # reports of the account when everything had become quiet
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no order of ours works, and nothing is held that could be closed."""
+        return not self._works() and not (self._holdings.positions().keys() - self.differs.keys())
+
+    @property
+    def wants_account(self) -> bool:
+        """Whether the account is to be read before anything else can be done."""
+        return self._mark is not None and self._holdings.accounts < self._mark + 2
+
+    def step(self, now_s: float) -> list[CancelOrder | LookUpOrder | SubmitOrder]:
+        """Return what is to be sent now; `now_s` is monotonic."""
+        for known in self._holdings.working():
+            self._look_for(known, now_s)
+        if working := self._works():
+            self._mark = None
+            return [effect for known in working for effect in self._take_back(known, now_s)]
+        if self._mark is None:
+            self._mark = self._holdings.accounts
+        return [
+            order
+            for symbol, (held, decision) in sorted(self._holdings.positions().items())
+            if (order := self._close(symbol, held, decision, now_s)) is not None
+        ]
+
+    # ------------------------------------------------------------------------------------------------ orders
+
+    def _works(self) -> list[Known]:
+        return [known for known in self._holdings.working() if known.order.id not in self._given_up]
+
+    def _look_for(self, known: Known, now_s: float) -> None:
+        """Give an order up that was missing at the venue for so long that it never got there."""
+        name = known.order.id
+        if not known.missing:
+            self._missing_since.pop(name, None)
+            self._given_up.discard(name)
+        elif now_s - self._missing_since.setdefault(name, now_s) >= MISSING_S:
+            self._given_up.add(name)
+
+    def _take_back(self, known: Known, now_s: float) -> list[CancelOrder | LookUpOrder]:
+        name = known.order.id
+        if now_s < self._ask_at.get(name, 0.0):
+            return []
+        first = name not in self._ask_at
+        self._ask_at[name] = now_s + AGAIN_S
+        if known.order.leg == LEG:  # it is what closes: asked for, never taken back
+            return [] if first else [LookUpOrder(name)]
+        self.canceled.add(name)
+        return [CancelOrder(name)] if first else [CancelOrder(name), LookUpOrder(name)]
+
+    def _close(self, symbol: str, held: Decimal, decision: str, now_s: float) -> SubmitOrder | None:
+        theirs = self._holdings.in_account(symbol)
+        read_since = self._holdings.accounts - (self._mark or 0)
+        if read_since < 1 or (theirs != held and read_since < 2) or now_s < self._retry_at.get(symbol, 0.0):
+            return None  # a reading that began before everything was quiet may be of before
+        quantity = min(abs(held), abs(theirs)) if held * theirs > 0 else ZERO
+        if quantity == abs(held):
+            self.differs.pop(symbol, None)
+        else:
+            self.differs[symbol] = f"{symbol}: the account holds {theirs:f}, the book {held:f}"
+        if not quantity:
+            return None
+        cause = f"{self._book}.{decision}.{symbol}.{LEG}"
+        attempt = self._attempts[cause] = self._attempts.get(cause, 0) + 1
+        self._retry_at[symbol] = now_s + min(AGAIN_S * 2 ** (attempt - 1), MOST_RETRY_S)
+        self.closed[symbol] = quantity
+        side = OrderSide.SELL if held > 0 else OrderSide.BUY
+        return SubmitOrder(f"{cause}.{attempt}", symbol, side, quantity, decision, LEG, self._reason)

@@ -1,0 +1,262 @@
+"""The kill switch: halts and closes out at the gate, whatever the strategy and the core are doing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future, TimeoutError as FutureTimeout
+from typing import NamedTuple, Protocol
+
+from actors.close_out import CloseOut
+from actors.gate import Batch, Gate, GateSettings
+from actors.holdings import ZERO, Holdings
+from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, StateChanged, TradingState
+from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
+
+HALT, FLATTEN = "halt", "flatten"
+_STEP_S = 0.05  # real seconds between two looks at what there is to do
+_FLIGHT_S = 2.0  # real seconds that an acknowledgement waits for the fate of entries that had left
+_REPORT_S = 8.0  # real seconds after which it tells how far the gate has come
+
+
+class Loop(Protocol):
+    """The way to the core: what is put there is taken in order, once the loop is alive."""
+
+    def tell(self, inputs: Sequence[OrderReport | GateOrder]) -> None:
+        """Feed inputs to the core."""
+
+    def give(self, command: Command) -> Future[str]:
+        """Give the core a command; the result says what it did."""
+
+    def call(self, function: Callable[[], None]) -> Future[str]:
+        """Call a function on the loop, after everything that was put there before."""
+
+
+class GuardedBroker(Protocol):
+    """What the kill switch needs of a broker beyond what the gate sends it."""
+
+    def bar(self, *, barred: bool) -> None: ...
+
+    def read_account(self) -> None: ...
+
+
+class Answer(NamedTuple):
+    """What a pull of the switch did: whether it will survive a restart, and in words."""
+
+    durable: bool
+    sentence: str
+
+
+class KillSwitch:
+    """Serves `halt` and `flatten` from whatever thread asks.
+
+    `pull` bars entries at the gate and at the broker, writes down that it was pulled (`keep`, which returns why that
+    failed), and gives the core the command. A core that takes it within `answer_s` cancels and closes as ever. Over
+    one that does not, or that gets stuck before it has finished, the gate takes over: its own thread cancels and
+    closes, and feeds what it did to the core. With the first sign of life it hands over again, behind all of that, so
+    that nothing is done twice. Without a broker behind the gate the positions are in the core, and wait for it.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        broker: GuardedBroker | None,
+        book: str,
+        keep: Callable[[str, str], str],
+        now: Callable[[], int],
+        say: Callable[[str, str], None],
+        show: Callable[[GateActed | StateChanged], None],
+        monotonic: Callable[[], float],
+        settings: GateSettings,
+    ) -> None:
+        self.gate: Gate
+        self.pulled = ""  # halt or flatten, until it is lifted
+        self._loop = loop
+        self._broker = broker
+        self._book = book
+        self._keep = keep
+        self._now = now
+        self._say = say  # takes an event's name and a sentence
+        self._show = show  # takes what was done, and a state of which the core cannot tell
+        self._monotonic = monotonic
+        self._settings = settings
+        self._holdings = Holdings()
+        self._attempts: dict[str, int] = {}
+        self._news = threading.Condition()  # guards the holdings and what follows
+        self._close_out: CloseOut | None = None  # while the gate has taken over
+        self._alive: Future[str] | None = None  # is done once the loop lives again
+        self._turn = 0  # of taking over
+        self._ask_at = 0.0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="kill switch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
+        self._thread.join(1.0)
+
+    # ------------------------------------------------------------------------------------- what it hears
+
+    def see(self, batch: Batch) -> None:
+        """Look at what is on its way out, on the gate's thread."""
+        with self._news:
+            self._holdings.see(batch.number, batch.facts, batch.book)
+            for effect in batch.effects:
+                if isinstance(effect, SubmitOrder):
+                    self._holdings.let_out(effect)
+
+    def hear(self, reports: Sequence[Report]) -> None:
+        """Hear the broker, on its thread."""
+        with self._news:
+            for report in reports:
+                self._holdings.hear(report)
+            self._news.notify_all()
+
+    def refuse(self, order: SubmitOrder, reason: str) -> None:
+        """Answer an order that the gate did not let out, on its thread."""
+        report = OrderReport(
+            order.id,
+            order.symbol,
+            order.side,
+            OrderStatus.REJECTED,
+            order.quantity,
+            ZERO,
+            None,
+            self._now(),
+            reason=f"the gate: {reason}",
+        )
+        self.hear([report])
+        self._loop.tell([report])
+
+    # --------------------------------------------------------------------------------------- the switch
+
+    def bar(self, name: str, reason: str) -> None:
+        """Let no entry out from here on."""
+        self.pulled = name
+        self.gate.bar(reason)
+        if self._broker is not None:
+            self._broker.bar(barred=True)
+
+    def lift(self) -> None:
+        """Let entries out again."""
+        self.pulled = ""
+        self.gate.unbar()
+        if self._broker is not None:
+            self._broker.bar(barred=False)
+
+    def pull(self, name: str, reason: str, source: str) -> Answer:
+        """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""
+        if not (self.pulled == HALT and name == FLATTEN):
+            self.bar(name, reason)
+        lost = self._keep(name, reason)
+        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._holdings.number))
+        taken = self._loop.give(Command(name, 0, source, reason))
+        flying = self._await_flight()
+        said = ["no entry leaves any more", f"NOT written down ({lost}): it will not survive a restart"][
+            : 1 + bool(lost)
+        ]
+        if flying:
+            said.append(f"{flying} left before and is not answered yet: it will be taken back")
+        try:
+            said.append(taken.result(self._settings.answer_s))
+        except FutureTimeout:
+            state = TradingState.HALTED if self.pulled == HALT else TradingState.PAUSED
+            self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._holdings.number))
+            said.append(self._act(name))
+        except (CancelledError, RuntimeError):
+            said.append("the bot is stopping")
+        return Answer(not lost, "; ".join(said))
+
+    def _await_flight(self) -> str:
+        """Wait for the fate of entries that had left; return one that is still not known."""
+        with self._news:
+            self._news.wait_for(lambda: not self._holdings.entries_in_flight(), _FLIGHT_S)
+            return next(iter(self._holdings.entries_in_flight()), "")
+
+    def _act(self, name: str) -> str:
+        """Do by itself what the stuck core does not; return what was done, or how far that is."""
+        if self._broker is None:
+            return (
+                "the loop is stuck, and simulated positions are in it: "
+                "they are closed when it goes on, or at the next start"
+            )
+        with self._news:
+            self._take_over(name)
+            self._news.wait_for(lambda: self._close_out is None or self._close_out.is_done, _REPORT_S)
+            return self._told() if self._close_out is not None else "the loop goes on, and the core closes what is left"
+
+    def _told(self) -> str:
+        done = self._close_out
+        assert done is not None
+        closed = ", ".join(f"{shares:f} {symbol}" for symbol, shares in sorted(done.closed.items())) or "nothing"
+        what = "has" if done.is_done else "is still at it: it has"
+        did = f"the loop is stuck, and the gate {what} taken back {len(done.canceled)} orders and closed {closed}"
+        return "; ".join((did, *done.differs.values()))
+
+    # ------------------------------------------------------------------------------ the kill switch's thread
+
+    def _take_over(self, name: str) -> None:
+        if self._close_out is None:
+            self._turn = self.gate.take_over()
+            self._alive = self._loop.call(lambda: None)
+            reason = ExitReason.FLATTEN if name == FLATTEN else ExitReason.HALT
+            self._close_out = CloseOut(self._holdings, self._book, reason, self._attempts)
+            self._say("gate.took_over", "the loop is stuck: the gate takes orders back and closes positions by itself")
+        self._news.notify_all()
+
+    def _run(self) -> None:
+        with self._news:
+            while not self._stopping:
+                try:
+                    self._look()
+                except Exception as error:  # whatever it is, a kill switch that dies silently is worse
+                    self._say("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
+                busy = self._close_out is not None or self._is_watching()
+                self._news.wait(_STEP_S if busy else self._settings.stall_s / 4)
+
+    def _is_watching(self) -> bool:
+        """Whether there is something to close that a core which gets stuck would leave open."""
+        if not self.pulled or self._broker is None:
+            return False
+        return bool(self._holdings.positions() or self._holdings.working())
+
+    def _look(self) -> None:
+        if self._close_out is None:
+            if self._is_watching() and self.gate.silent_s > self._settings.answer_s:
+                self._take_over(self.pulled)
+            return
+        assert self._broker is not None
+        assert self._alive is not None
+        if self._alive.done():
+            self._hand_over()
+            return
+        effects = self._close_out.step(self._monotonic())
+        for effect in effects:
+            if isinstance(effect, SubmitOrder):
+                self._holdings.let_out(effect)
+                self._loop.tell([GateOrder(effect, self._now())])
+                self._journal(GateActed("close", effect.reason, self._now(), self._holdings.number, effect.id, effect))
+            elif isinstance(effect, CancelOrder):
+                self._journal(GateActed("cancel", "", self._now(), self._holdings.number, effect.id))
+        if effects:
+            self.gate.submit(Batch(self._holdings.number, (), effects))
+        elif self._close_out.wants_account and self._monotonic() >= self._ask_at:
+            self._ask_at = self._monotonic() + 10 * _STEP_S
+            self._broker.read_account()
+        self._news.notify_all()
+
+    def _hand_over(self) -> None:
+        """Let the core decide again, once it has heard of everything that was done here."""
+        self._close_out = None
+        turn = self._turn
+        self._loop.call(lambda: self.gate.hand_over(turn))
+        self._say("gate.handed_over", "the loop goes on: the core decides again")
+        self._news.notify_all()
+
+    def _journal(self, fact: GateActed) -> None:
+        self.gate.submit(Batch(self._holdings.number, (fact,)))
+        self._show(fact)

@@ -1,0 +1,356 @@
+"""Control: the ways to the kill switch. A socket, a file and a signal reach it while the bot's loop is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import os
+import secrets
+import signal
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from actors.core import Input
+from actors.gate import GateSettings
+from actors.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
+from actors.messages import Command, GateActed, StateChanged
+from service import commands, fact_log, running
+from service.errors import UserError
+
+SERVED = (HALT, FLATTEN, "resume")
+"""Commands that know of the kill switch."""
+
+_LOOK_S = 0.2  # real seconds between two looks for the files, and for the signal
+_HEAR_S = 2.0  # real seconds that somebody may take to say what they want
+_ANSWER_S = 20.0  # real seconds for the gate to answer
+_MOST_BYTES = 10_000  # of a request, and of an answer
+_MOST_REASON = 300  # characters
+_SIGNAL = None if sys.platform in ("win32", "darwin") else signal.SIGUSR1
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """What comes over the socket, one line of JSON."""
+
+    token: str
+    command: str
+    reason: str = ""
+    source: str = "terminal"
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    """What goes back."""
+
+    done: bool
+    answer: str
+
+
+# ------------------------------------------------------------------------------------------------------- the files
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """Return the file of a data folder that stands for a pull of the kill switch."""
+    return folder / name.upper()
+
+
+def keep(folder: Path, name: str, reason: str) -> str:
+    """Write down that the switch was pulled, so that it survives whatever comes; return why that failed, if it did."""
+    path = file_of(folder, name)
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(reason + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if sys.platform != "win32":
+            directory = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+    except OSError as error:
+        return "" if path.exists() else f"{path}: {error.strerror}"  # that it is there says enough
+    return ""
+
+
+def reason_of(folder: Path, name: str) -> str | None:
+    """Return why the switch was pulled, by its file; None without one."""
+    path = file_of(folder, name)
+    if not path.exists():
+        return None
+    said = ""
+    with contextlib.suppress(OSError):
+        said = path.read_bytes()[:_MOST_REASON].decode(errors="replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in said).split()) or f"the file {path.name}"
+
+
+def remove(folder: Path) -> str:
+    """Remove the files; return why that failed, if it did."""
+    for name in (HALT, FLATTEN):
+        try:
+            file_of(folder, name).unlink(missing_ok=True)
+        except OSError as error:
+            return f"{file_of(folder, name)} cannot be removed ({error.strerror}): nothing is resumed"
+    return ""
+
+
+# --------------------------------------------------------------------------------------------------- in the bot
+
+
+@contextlib.contextmanager
+def signal_blocked() -> Iterator[None]:
+    """Keep SIGUSR1 from all threads that begin within: one of them waits for it."""
+    if _SIGNAL is None:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {_SIGNAL})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _LoopLink:
+    """The way from other threads to the core, in order."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        take: Callable[[Sequence[Input]], None],
+        command: Callable[[Command], commands.Effect],
+    ) -> None:
+        self._loop = loop
+        self._take = take
+        self._command = command
+
+    def tell(self, inputs: Sequence[Input]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the next start reads the account anew
+            self._loop.call_soon_threadsafe(self._take, inputs)
+
+    def give(self, command: Command) -> Future[str]:
+        return self._later(lambda: self._command(command).sentence)
+
+    def call(self, function: Callable[[], None]) -> Future[str]:
+        def work() -> str:
+            function()
+            return ""
+
+        return self._later(work)
+
+    def _later(self, work: Callable[[], str]) -> Future[str]:
+        future: Future[str] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(RuntimeError(str(error)))
+                raise
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError as error:
+            future.set_exception(error)
+        return future
+
+
+class Control:
+    """One session's kill switch, and the threads on which its socket, its files and its signal are served."""
+
+    def __init__(
+        self,
+        folder: Path,
+        loop: asyncio.AbstractEventLoop,
+        take: Callable[[Sequence[Input]], None],
+        command: Callable[[Command], commands.Effect],
+        now: Callable[[], int],
+        show: Callable[[StateChanged], None] = lambda _: None,
+    ) -> None:
+        self.switch: KillSwitch
+        self._tell_state = show  # on the dashboard, past the loop
+        self._folder = folder
+        self._link = _LoopLink(loop, take, command)
+        self._now = now
+        self._token = secrets.token_urlsafe(32)
+        self._ending = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._server: _Server
+
+    def make_switch(self, broker: GuardedBroker | None, book: str, settings: GateSettings) -> KillSwitch:
+        """Make the switch; the gate is set by who makes that."""
+        self.switch = KillSwitch(
+            self._link,
+            broker,
+            book,
+            lambda name, reason: keep(self._folder, name, reason),
+            self._now,
+            _log,
+            self._show,
+            time.monotonic,
+            settings,
+        )
+        return self.switch
+
+    def _show(self, fact: GateActed | StateChanged) -> None:
+        fact_log.see(fact)
+        if isinstance(fact, StateChanged):
+            self._tell_state(fact)
+
+    def serve(self, claimed: running.Claim) -> None:
+        """Open the socket, and bar entries at once if a file says so. Raises UserError."""
+        self.switch.start()
+        for name in (HALT, FLATTEN):
+            if (reason := reason_of(self._folder, name)) is not None:
+                self.switch.bar(name, reason)
+                break
+        self._server = _Server(self._token, self.pull)
+        self._start("kill switch socket", lambda: self._server.serve_forever(_LOOK_S))
+        claimed.publish_control(f"127.0.0.1:{self._server.server_address[1]}", self._token)
+
+    def begin(self) -> None:
+        """Give the core what the files say, now that it can be given something; from here on, watch them."""
+        name = self.switch.pulled
+        if name:
+            reason = reason_of(self._folder, name) or name
+            _log(f"gate.{name}", f"{file_of(self._folder, name)}: {reason}")
+            self._link.give(Command(name, 0, f"the file {name.upper()}", reason))
+        self._start("kill switch file", self._watch_files)
+        if _SIGNAL is not None:
+            self._start("kill switch signal", self._await_signal)
+
+    def pull(self, name: str, reason: str, source: str) -> Answer:
+        """Pull the switch, from any thread but the loop's."""
+        return self.switch.pull(name, reason or f"{name} from the {source}", source)
+
+    def lift(self) -> str:
+        """Let entries out again, and forget the files; return what stands against that."""
+        if self.switch.gate.halted:
+            return f"the gate stays halted until the bot is started again: {self.switch.gate.halted}"
+        if hindrance := remove(self._folder):
+            return hindrance
+        self.switch.lift()
+        return ""
+
+    def close(self) -> None:
+        """End the threads."""
+        self._ending.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self.switch.stop()
+        for thread in self._threads:
+            thread.join(1.0)
+
+    def _start(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _watch_files(self) -> None:
+        while not self._ending.wait(_LOOK_S):
+            for name in (HALT, FLATTEN):
+                if self.switch.pulled in (HALT, name):
+                    break
+                if (reason := reason_of(self._folder, name)) is not None:
+                    self.pull(name, reason, f"the file {name.upper()}")
+
+    def _await_signal(self) -> None:
+        assert _SIGNAL is not None
+        while not self._ending.is_set():
+            if signal.sigtimedwait({_SIGNAL}, _LOOK_S) is not None:
+                self.pull(HALT, "SIGUSR1", "signal")
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    """Takes one line from each who comes, and answers with one."""
+
+    daemon_threads = True
+
+    def __init__(self, token: str, pull: Callable[[str, str, str], Answer]) -> None:
+        self.token = token
+        self.pull = pull
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: _Server
+    timeout = _HEAR_S
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self.wfile.write(msgspec.json.encode(self._reply()) + b"\n")
+
+    def _reply(self) -> _Reply:
+        try:
+            request = msgspec.json.decode(self.rfile.readline(_MOST_BYTES), type=_Request)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return _Reply(False, "no request of ours")
+        if not hmac.compare_digest(request.token.encode(), self.server.token.encode()):
+            return _Reply(False, "the token is not this bot's")
+        if request.command not in (HALT, FLATTEN):
+            return _Reply(False, "only halt and flatten are taken here")
+        answer = self.server.pull(request.command, request.reason[:_MOST_REASON], request.source[:20])
+        return _Reply(True, answer.sentence)
+
+
+def _log(event: str, sentence: str) -> None:
+    say = logger.bind(logger="microbot.gate", event=event)
+    say.log("INFO" if event == "gate.handed_over" else "WARNING", "{}", sentence)
+
+
+# ------------------------------------------------------------------------------------------------ on the terminal
+
+
+def send(folder: Path, command: str, reason: str) -> str:
+    """Give the bot of a data folder `halt`, `flatten` or `resume`; return what it did. Raises UserError."""
+    bot = running.find(folder)
+    if bot is None or not running.is_claimed(folder):
+        return _leave(folder, command, reason)
+    if command == "resume" or not bot.control:
+        return running.send(folder, command, reason)
+    host, _, port = bot.control.rpartition(":")
+    request = _Request(bot.token, command, reason)
+    try:
+        with socket.create_connection((host, int(port)), _HEAR_S) as connection:
+            connection.settimeout(_ANSWER_S)
+            connection.sendall(msgspec.json.encode(request) + b"\n")
+            reply = msgspec.json.decode(connection.makefile("rb").readline(_MOST_BYTES), type=_Reply)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        raise UserError(_unheard(folder, command, reason, bot.pid)) from None
+    if not reply.done:
+        raise UserError(f"the bot refused {command}: {reply.answer}")
+    return reply.answer
+
+
+def _leave(folder: Path, command: str, reason: str) -> str:
+    """Leave a command to the next start, where no bot runs."""
+    if not folder.is_dir():
+        raise UserError(f"no bot runs on {folder}, and there is no such folder: name its --data-dir")
+    if command == "resume":
+        if not any(file_of(folder, name).exists() for name in (HALT, FLATTEN)):
+            raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
+        if hindrance := remove(folder):
+            raise UserError(hindrance)
+        return f"no bot runs on {folder}: what was left for its next start is lifted (not what its book remembers)"
+    if lost := keep(folder, command, reason or f"{command} from the terminal"):
+        raise UserError(f"no bot runs on {folder}, and {command} cannot be left for the next start: {lost}")
+    then = "is HALTED" if command == HALT else "closes all positions and is PAUSED"
+    return f"no bot runs on {folder}: its next start {then}, until `microbot resume` ({file_of(folder, command)})"
+
+
+def _unheard(folder: Path, command: str, reason: str, pid: int) -> str:
+    lost = keep(folder, command, reason or f"{command} from the terminal")
+    said = f"the bot (process {pid}) does not answer"
+    if lost:
+        return f"{said}, and {lost}: stop the process, and look at the venue"
+    return (
+        f"{said}; {file_of(folder, command)} is written: it {command}s as soon as it can, or at its next start "
+        "(to be sure now, end the process: protective stops stay at the venue)"
+    )

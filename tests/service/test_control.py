@@ -1,0 +1,128 @@
+"""The ways to the kill switch: its socket and who may speak there, its files, and what is left for the next start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from actors.gate import Gate, GateSettings
+from actors.journal import MemoryJournal
+from service import control, running
+from service.commands import Effect
+from service.errors import UserError
+from tests.support.live import PATIENCE_S, wait_until
+
+
+@contextmanager
+def a_control(folder: Path) -> Iterator[control.Control]:
+    """Serve a kill switch whose loop never runs: that is what it is for."""
+    loop = asyncio.new_event_loop()
+    served = control.Control(folder, loop, lambda _: None, lambda _: Effect(True, "done"), lambda: 0)
+    switch = served.make_switch(None, "paper", GateSettings(answer_s=0.01))
+    switch.gate = Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
+    switch.gate.start()
+    with running.claim(folder) as claimed:
+        served.serve(claimed)
+        try:
+            yield served
+        finally:
+            served.close()
+            switch.gate.stop()
+            loop.close()
+
+
+def ask(folder: Path, line: bytes) -> dict[str, object]:
+    bot = running.find(folder)
+    assert bot is not None
+    host, _, port = bot.control.rpartition(":")
+    with socket.create_connection((host, int(port)), PATIENCE_S) as connection:
+        connection.sendall(line)
+        reply: dict[str, object] = json.loads(connection.makefile("rb").readline())
+    return reply
+
+
+def test_a_halt_is_taken_while_the_loop_does_not_run(tmp_path: Path) -> None:
+    with a_control(tmp_path) as served:
+        assert "no entry leaves any more" in control.send(tmp_path, "halt", "enough")
+        assert served.switch.gate.barred == "enough"
+        assert (tmp_path / "HALT").read_text() == "enough\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'{"token":"x","command":"halt"}\n', "the token is not this bot's"),
+        (b"GET / HTTP/1.1\r\n\r\n", "no request of ours"),
+        (b"\xff\n", "no request of ours"),
+        (b"[" * 5000 + b"\n", "no request of ours"),
+    ],
+)
+def test_who_does_not_know_the_token_gets_nothing(line: bytes, said: str, tmp_path: Path) -> None:
+    with a_control(tmp_path) as served:
+        assert ask(tmp_path, line) == {"done": False, "answer": said}
+        assert served.switch.pulled == ""
+
+
+def test_only_halt_and_flatten_are_taken_there(tmp_path: Path) -> None:
+    with a_control(tmp_path):
+        bot = running.find(tmp_path)
+        assert bot is not None
+        line = json.dumps({"token": bot.token, "command": "resume"}).encode() + b"\n"
+        assert ask(tmp_path, line)["done"] is False
+
+
+def test_the_token_is_for_this_user_alone(tmp_path: Path) -> None:
+    with a_control(tmp_path):
+        assert stat.S_IMODE((tmp_path / "running.json").stat().st_mode) == 0o600
+        assert not (tmp_path / "running.new").exists()
+
+
+def test_a_file_bars_entries_from_the_start(tmp_path: Path) -> None:
+    (tmp_path / "HALT").write_text("  not\ttoday\x1b[31m\n")
+    with a_control(tmp_path) as served:
+        assert served.switch.gate.barred == "not today [31m"
+
+
+def test_a_file_that_is_touched_halts_and_stays(tmp_path: Path) -> None:
+    with a_control(tmp_path) as served:
+        served.begin()
+        (tmp_path / "HALT").touch()
+        wait_until(lambda: served.switch.gate.barred == "the file HALT")
+        assert (tmp_path / "HALT").exists()
+        assert served.lift() == ""
+        assert not (tmp_path / "HALT").exists()
+        assert served.switch.gate.barred == ""
+
+
+def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
+    with a_control(tmp_path) as served:
+        (tmp_path / "HALT").mkdir()  # whoever made that: it cannot be unlinked
+        served.switch.bar("halt", "enough")
+        assert "cannot be removed" in served.lift()
+        assert served.switch.gate.barred == "enough"
+
+
+def test_a_gate_that_halted_by_itself_is_not_resumed(tmp_path: Path) -> None:
+    with a_control(tmp_path) as served:
+        served.switch.gate.halted = "journal: the disk is full"
+        assert "until the bot is started again: journal: the disk is full" in served.lift()
+
+
+def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_ANSWER_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent, running.claim(tmp_path) as claimed:
+        claimed.publish_control(f"127.0.0.1:{silent.getsockname()[1]}", "x")
+        with pytest.raises(UserError, match=r"does not answer; .*HALT is written"):
+            control.send(tmp_path, "halt", "enough")
+    assert control.reason_of(tmp_path, "halt") == "enough"
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    assert control.keep(tmp_path / "nowhere", "halt", "x") == f"{tmp_path}/nowhere/HALT: No such file or directory"
