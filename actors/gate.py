@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.book import Book
-from actors.journal import Journal
+from actors.journal import Journal, Run
 from actors.messages import Fact
 from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
 
@@ -47,6 +47,7 @@ class Batch(msgspec.Struct, frozen=True):
     facts: Sequence[Fact]
     effects: Sequence[Effect] = ()
     book: Book | None = None  # after it, if it changed
+    run: Run | None = None  # the session that begins with it
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -148,6 +149,8 @@ class Gate:
 
     def _let_out(self, batch: Batch) -> None:
         try:
+            if batch.run is not None:
+                self._journal.begin(batch.run)
             self._journal.append(batch.number, batch.facts, batch.book)
             if not self.halted:  # what is after a gap in the journal is not durable
                 self.durable = batch.number

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from actors.book import Book
 from actors.messages import Fact
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One session, as the journal knows it."""
+
+    started_ts: int  # wall clock, ns
+    version: str
+    strategy: str
+    venue: str
+    paper: bool
+    name: str  # what its order ids begin with
+    settings: dict[str, Any]
+    recording: str = ""  # the file that holds its inputs; empty where there is none
 
 
 class JournalFull(RuntimeError):
@@ -16,6 +31,9 @@ class JournalFull(RuntimeError):
 
 class Journal(Protocol):
     """Keeps facts in the order of their inputs."""
+
+    def begin(self, run: Run) -> None:
+        """Note the session to which what follows belongs. Raises OSError if it cannot."""
 
     def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
         """Make the facts of input `number`, and the book after it, durable before returning.
@@ -32,6 +50,9 @@ class MemoryJournal:
 
     def __init__(self, limit: int = 10_000) -> None:
         self.entries: deque[tuple[int, Sequence[Fact]]] = deque(maxlen=limit)
+
+    def begin(self, run: Run) -> None:
+        """Keep nothing of it."""
 
     def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
         self.entries.append((number, facts))

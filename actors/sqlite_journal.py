@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from actors.book import Book
+from actors.journal import Run
 from actors.messages import BurstBlocked, EntryLooked, Fact, FeedChanged
 
 _SCRIPTS = (
@@ -26,23 +27,19 @@ _SCRIPTS = (
     CREATE INDEX facts_by_kind ON facts (kind, ts);
     CREATE TABLE books (name TEXT PRIMARY KEY, run INTEGER NOT NULL, input INTEGER NOT NULL, body TEXT NOT NULL);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN recording TEXT NOT NULL DEFAULT '';
+    CREATE INDEX facts_by_decision ON facts (decision);
+    CREATE TABLE ticks (
+        run INTEGER NOT NULL REFERENCES runs, decision TEXT NOT NULL, symbol TEXT NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (run, decision)
+    );
+    """,
 )
 """What takes the file from one version to the next; its version is their number."""
 
 _LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged)  # many, and in the log and the recording for who wants them
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-
-
-class Run(msgspec.Struct, frozen=True):
-    """One session, as the journal knows it."""
-
-    started_ts: int  # wall clock, ns
-    version: str
-    strategy: str
-    venue: str
-    paper: bool
-    name: str  # what its order ids begin with
-    settings: dict[str, Any]
 
 
 class JournalUnusable(Exception):
@@ -69,13 +66,16 @@ class SqliteJournal:
         self._book = book
 
     def begin(self, run: Run) -> None:
-        """Note the session to which what follows belongs."""
-        values = (*msgspec.structs.astuple(run)[:-1], _encode(run.settings).decode())
-        found = self._connection.execute(
-            "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            values,
-        )
+        """Note the session to which what follows belongs. Raises OSError if that fails."""
+        values = msgspec.structs.asdict(run) | {"settings": _encode(run.settings).decode()}
+        try:
+            found = self._connection.execute(
+                "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings, recording) "
+                "VALUES (:started_ts, :version, :strategy, :venue, :paper, :name, :settings, :recording)",
+                values,
+            )
+        except sqlite3.Error as error:
+            raise OSError(f"the journal cannot be written: {error}") from None
         self._run = found.lastrowid or 0
 
     def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
@@ -128,15 +128,33 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
 
     Raises JournalUnusable.
     """
+    with _reading(path) as connection:
+        marks = ", ".join("?" * len(kinds))
+        query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
+        for run, body in connection.execute(query, (*kinds, since)):
+            yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
+
+
+def facts_of_recording(path: Path, recording: str) -> Iterator[tuple[int, str]]:
+    """Read the facts that were stated while a recording was made: input number and body. Raises JournalUnusable."""
+    with _reading(path) as connection:
+        found = connection.execute("SELECT id FROM runs WHERE recording = ? ORDER BY id DESC", (recording,)).fetchone()
+        if found is None:
+            raise JournalUnusable(
+                f"the journal {path} knows no run that recorded {recording}: name another run to compare it with"
+            )
+        yield from connection.execute("SELECT input, body FROM facts WHERE run = ? ORDER BY id", found)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal to read it, also while a bot writes. Raises JournalUnusable."""
     if not path.is_file():
         raise JournalUnusable(f"there is no journal {path}: `microbot run` writes one")
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             _check_version(connection, path)
-            marks = ", ".join("?" * len(kinds))
-            query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
-            for run, body in connection.execute(query, (*kinds, since)):
-                yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
+            yield connection
     except sqlite3.Error as error:
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
 

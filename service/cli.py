@@ -90,6 +90,47 @@ def replay(
 
 
 @app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A recording, a tape, or a folder that `replay --out` wrote.")],
+    b: Annotated[
+        Path | None, typer.Argument(metavar="B", help="Another. [A itself, with the options; or the journal]")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    strategy: StrategyOption = None,
+    assignments_b: Annotated[
+        list[str] | None, typer.Option("--set-b", metavar="SECTION.KEY=VALUE", help="One setting of B alone.")
+    ] = None,
+    config_b: Annotated[Path | None, typer.Option("--config-b", metavar="FILE", help="Settings of B alone.")] = None,
+    strategy_b: Annotated[
+        str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of B alone.")
+    ] = None,
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Name the first decision in which two runs differ, with what both saw; exit code 1 if there is one.
+
+    Recordings and tapes are decided anew, each with the settings recorded in it; --set, --config and --strategy
+    change them for both, --set-b and its kin for B alone. Without B, A as it was recorded is compared with A under
+    these options; without any, with what the journal says was decided live. Ids are not compared: they are made of
+    input numbers. Of a folder, only signals and trades can be.
+    """
+    from service import diff as differing
+    from service.diff import Changes
+
+    both = Changes(config, tuple(assignments or ()), strategy)
+    alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
+    found = differing.compare(a, b, both, alone, data_dir)
+    if as_json:
+        print(visible_json(differing.as_json(found)))
+    else:
+        for line in differing.for_people(found):
+            print(visible(line))
+    if not found.equal:
+        raise typer.Exit(1)
+
+
+@app.command()
 def run(
     feed: Annotated[
         str | None,
@@ -125,8 +166,12 @@ def run(
         bool, typer.Option("--fresh", help="Begin a new book; the old one's history stays in the journal.")
     ] = False,
     record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Record the inputs; `replay` reads them.")
+        Path | None,
+        typer.Option("--record", metavar="FILE", help="Record there. [DATA_DIR/sessions/START-VENUE.jsonl.gz]"),
     ] = None,
+    no_record: Annotated[
+        bool, typer.Option("--no-record", help="Record nothing: then nothing can be replayed.")
+    ] = False,
     duration: Annotated[
         float | None, typer.Option("--duration", metavar="SECONDS", help="Stop by itself after so many real seconds.")
     ] = None,
@@ -170,6 +215,8 @@ def run(
         raise UserError("--url goes with --venue: name the venue that is spoken there")
     if rehearse and (venue is not Venue.ALPACA or url is not None):
         raise UserError("--rehearse goes with --venue alpaca, and without --url")
+    if no_record and record is not None:
+        raise UserError("--record and --no-record exclude each other: choose one")
     account = ""
     if live:
         if venue is not Venue.ALPACA or url is not None or rehearse:
@@ -188,6 +235,7 @@ def run(
         symbols=wanted,
         strategy=strategy,
         record=record,
+        recorded=not no_record,
         duration_s=duration,
         on_exit=str(on_exit) if on_exit is not None else None,
         ask=terminal.ask if terminal.can_ask() else None,
@@ -202,6 +250,14 @@ def run(
     terminal.print_outcome(outcome, log_file, as_json=as_json)
     if outcome.failure:
         raise typer.Exit(1)
+
+
+@app.command()
+def sessions(data_dir: DataDir = Path("data"), as_json: Json = False) -> None:
+    """List the recorded sessions: when, for how long, how much, and whether each is whole."""
+    from service import session_list
+
+    session_list.show(data_dir, as_json=as_json)
 
 
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="ISO 8601; venue time.")]

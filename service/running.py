@@ -92,6 +92,20 @@ def find(folder: Path) -> Running | None:
         return None
 
 
+def is_running(folder: Path) -> bool:
+    """Whether a bot runs on a data folder; one that was killed has left its file behind."""
+    found = find(folder)
+    if found is None or sys.platform == "win32":
+        return found is not None
+    try:
+        os.kill(found.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process: it is there
+        pass
+    return True
+
+
 class _Said(msgspec.Struct, frozen=True):
     """What a dashboard says to a command."""
 

@@ -31,6 +31,7 @@ from actors.messages import (
 from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
 from service.recall import Recall
+from service.totals import Summary, together
 from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
@@ -77,6 +78,7 @@ class Telemetry:
         self.left_out = 0  # inputs that were not even kept
         self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; whoever watches writes it
         self._core = core
+        self._before: Summary = {}  # of the sessions that are over
         self._session = session
         self._time_stop = round(time_stop_s * SECOND)
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
@@ -89,6 +91,15 @@ class Telemetry:
         self._recalls: dict[str, Recall] = {}  # by symbol
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
+
+    def follow(self, core: Core) -> None:
+        """Go on with the core of the next session; what the last one came to counts on."""
+        self._before = self.summary()
+        self._core = core
+
+    def summary(self) -> Summary:
+        """Return what the run has come to so far."""
+        return together(self._before, self._core.summary())
 
     def gather(self, inputs: Sequence[Input]) -> None:
         """Take what was fed to the core."""
@@ -169,13 +180,14 @@ class Telemetry:
 
     def _metrics(self) -> MetricsSeen:
         core = self._core
+        summary = self.summary()
         return MetricsSeen(
             now=core.now,
             state=core.risk.state,
             state_reason=core.risk.state_reason,
-            summary=core.summary(),
+            summary=summary,
             positions=tuple(self._positions()),
-            refusals={str(reason): count for reason, count in core.metrics.refusals.items()},
+            refusals=summary["refusals"],
             queues=dict(self.queues),
             bounded=self.bounded,
             chains={lane.symbol: self._chain(lane) for lane in core.lanes.values()},
