@@ -16,8 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.book import Book
-from actors.journal import Journal, Run
-from actors.messages import Fact
+from actors.journal import Entry, Journal, Run
 from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
 
 Effect = SubmitOrder | CancelOrder | LookUpOrder
@@ -44,7 +43,7 @@ class Batch(msgspec.Struct, frozen=True):
     """What one input led to."""
 
     number: int
-    facts: Sequence[Fact]
+    facts: Sequence[Entry]
     effects: Sequence[Effect] = ()
     book: Book | None = None  # after it, if it changed
     run: Run | None = None  # the session that begins with it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import msgspec
 
 from actors.book import Book
-from actors.journal import Run
-from actors.messages import BurstBlocked, EntryLooked, Fact, FeedChanged
+from actors.journal import Entry, Run, TradeTicks
+from actors.messages import BurstBlocked, EntryLooked, FeedChanged
+from actors.positions import of_session
 
 _SCRIPTS = (
     """
@@ -38,8 +40,22 @@ _SCRIPTS = (
 )
 """What takes the file from one version to the next; its version is their number."""
 
-_LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged)  # many, and in the log and the recording for who wants them
+_LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged, TradeTicks)
+"""Many, and in the log and the recording for who wants them; ticks have a table of their own."""
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+class Story(msgspec.Struct, frozen=True):
+    """All that the journal holds of one decision."""
+
+    run: int
+    decision: str
+    strategy: str
+    recording: str  # the file that holds the inputs of its run; empty where there is none
+    settings: dict[str, Any]
+    facts: list[dict[str, Any]]  # in their order
+    ticks: TradeTicks | None
 
 
 class JournalUnusable(Exception):
@@ -78,10 +94,15 @@ class SqliteJournal:
             raise OSError(f"the journal cannot be written: {error}") from None
         self._run = found.lastrowid or 0
 
-    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+    def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         """Make the facts of input `number`, and the book after it, durable. Raises OSError if that fails."""
         rows = [self._row(number, fact) for fact in facts if not isinstance(fact, _LEFT_OUT)]
-        if not rows and book is None:
+        ticks = [
+            (self._run, kept.decision, kept.symbol, zlib.compress(msgspec.msgpack.encode(kept)))
+            for kept in facts
+            if isinstance(kept, TradeTicks)
+        ]
+        if not rows and not ticks and book is None:
             return
         execute = self._connection.execute
         try:
@@ -89,6 +110,7 @@ class SqliteJournal:
             self._connection.executemany(
                 "INSERT INTO facts (run, input, kind, ts, symbol, decision, body) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
+            self._connection.executemany("REPLACE INTO ticks VALUES (?, ?, ?, ?)", ticks)
             if book is not None:
                 values = (self._book, self._run, number, _encode(book).decode())
                 execute("REPLACE INTO books VALUES (?, ?, ?, ?)", values)
@@ -98,7 +120,7 @@ class SqliteJournal:
                 execute("ROLLBACK")
             raise OSError(f"the journal cannot be written: {error}") from None
 
-    def _row(self, number: int, fact: Fact) -> tuple[object, ...]:
+    def _row(self, number: int, fact: Entry) -> tuple[object, ...]:
         body = _encode(fact)
         fields = msgspec.json.decode(body, type=dict[str, Any])
         nested = (fields.get(name) for name in ("signal", "order", "execution"))
@@ -144,6 +166,74 @@ def facts_of_recording(path: Path, recording: str) -> Iterator[tuple[int, str]]:
                 f"the journal {path} knows no run that recorded {recording}: name another run to compare it with"
             )
         yield from connection.execute("SELECT input, body FROM facts WHERE run = ? ORDER BY id", found)
+
+
+def story(path: Path, decision: str, run: int | None = None) -> Story:
+    """Read all that a decision led to, by its id or the beginning of it. Raises JournalUnusable.
+
+    Of several runs with such an id, the newest is meant unless `run` says. A position that outlives its session is
+    known under another name in the next one: what was said of it there belongs to the story.
+    """
+    with _reading(path) as connection:
+        number, full = _named(connection, path, decision, run)
+        name, strategy, settings, recording = _run_of(connection, number)
+        facts = _facts_of(connection, number, full)
+        at, called = number, full
+        for later in _runs_after(connection, number, of_session(name, full)):
+            if any(fact["type"] == "position_closed" for fact in facts):
+                break
+            at, called = later, of_session(name, full)
+            facts += _facts_of(connection, at, called)
+        ticks = _ticks_of(connection, at, called)
+    return Story(number, full, strategy, recording, msgspec.json.decode(settings), facts, ticks)
+
+
+def _runs_after(connection: sqlite3.Connection, run: int, alias: str) -> list[int]:
+    """Return the later runs that took a decision over under another name."""
+    query = "SELECT DISTINCT run FROM facts WHERE decision = ? AND run > ? ORDER BY run"
+    return [row[0] for row in connection.execute(query, (alias, run))]
+
+
+def _named(connection: sqlite3.Connection, path: Path, decision: str, run: int | None) -> tuple[int, str]:
+    """Return the run and the full id of what was asked for."""
+    for pattern in ("decision = ?1", "substr(decision, 1, length(?1)) = ?1"):
+        rows = connection.execute(
+            f"SELECT run, decision FROM facts WHERE kind IN ('signal', 'position_opened') AND {pattern} "
+            "AND (?2 IS NULL OR run = ?2) GROUP BY run, decision ORDER BY run DESC",
+            (decision, run),
+        ).fetchall()
+        of_newest = [(found, name) for found, name in rows if found == rows[0][0]]
+        if len(of_newest) > 1:
+            names = ", ".join(name for _, name in of_newest[:5])
+            raise JournalUnusable(f"{len(of_newest)} decisions begin with {decision}: {names} ...: say more of it")
+        if of_newest:
+            return int(of_newest[0][0]), str(of_newest[0][1])
+    where = f" of run {run}" if run is not None else ""
+    raise JournalUnusable(f"the journal {path} knows no decision {decision}{where}: `microbot signals` lists them")
+
+
+def _run_of(connection: sqlite3.Connection, run: int) -> tuple[str, str, str, str]:
+    recording = "recording" if connection.execute("PRAGMA user_version").fetchone()[0] >= 2 else "''"
+    query = f"SELECT name, strategy, settings, {recording} FROM runs WHERE id = ?"
+    found: tuple[str, str, str, str] = connection.execute(query, (run,)).fetchone()
+    return found
+
+
+def _facts_of(connection: sqlite3.Connection, run: int, decision: str) -> list[dict[str, Any]]:
+    """Return what a run stated of a decision, and of the orders that were made for it, which only name themselves."""
+    query = (
+        "SELECT body FROM facts WHERE run = ?1 AND (decision = ?2 OR "
+        "(kind IN ('order_changed', 'order_rejected') AND instr(body, ?3) > 0)) ORDER BY id"
+    )
+    rows = connection.execute(query, (run, decision, f".{decision}."))
+    return [{"run": run, **msgspec.json.decode(body, type=dict[str, Any])} for (body,) in rows]
+
+
+def _ticks_of(connection: sqlite3.Connection, run: int, decision: str) -> TradeTicks | None:
+    if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return None
+    row = connection.execute("SELECT body FROM ticks WHERE run = ? AND decision = ?", (run, decision)).fetchone()
+    return msgspec.msgpack.decode(zlib.decompress(row[0]), type=TradeTicks) if row is not None else None
 
 
 @contextmanager

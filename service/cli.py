@@ -262,33 +262,80 @@ def sessions(data_dir: DataDir = Path("data"), as_json: Json = False) -> None:
 
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="ISO 8601; venue time.")]
 Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
+Parquet = Annotated[
+    Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet there; wants microbot[parquet].")
+]
 
 
 @app.command()
-def trades(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+def trades(
+    data_dir: DataDir = Path("data"),
+    since: Since = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    parquet: Parquet = None,
+) -> None:
     """List the finished trades of every run, from the journal; also while the bot runs."""
-    _list("trades", data_dir, since, as_json, as_csv)
+    _list("trades", data_dir, since, as_json, as_csv, parquet)
 
 
 @app.command()
-def signals(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+def signals(
+    data_dir: DataDir = Path("data"),
+    since: Since = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    parquet: Parquet = None,
+) -> None:
     """List the signals and what risk said to each, from the journal."""
-    _list("signals", data_dir, since, as_json, as_csv)
+    _list("signals", data_dir, since, as_json, as_csv, parquet)
 
 
 @app.command()
-def orders(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+def orders(
+    data_dir: DataDir = Path("data"),
+    since: Since = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    parquet: Parquet = None,
+) -> None:
     """List what became of each order, from the journal."""
-    _list("orders", data_dir, since, as_json, as_csv)
+    _list("orders", data_dir, since, as_json, as_csv, parquet)
 
 
-def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool) -> None:
+def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool, parquet: Path | None) -> None:
     from service import history
 
-    if as_json and as_csv:
-        raise UserError("--json and --csv exclude each other: choose one")
+    if as_json + as_csv + (parquet is not None) > 1:
+        raise UserError("--json, --csv and --parquet exclude each other: choose one")
     found = history.rows(data_dir / history.JOURNAL, what, history.since(since))
+    if parquet is not None:
+        from service.parquet import write
+
+        count = write(found, history.columns(what), parquet)
+        print(f"{count:,} {what} in {parquet}")
+        return
     history.show(found, what, as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def explain(
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="Its id, or the beginning of it.")],
+    data_dir: DataDir = Path("data"),
+    run: Annotated[
+        int | None, typer.Option("--run", help="Of which run; `microbot signals` names them. [newest]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the whole story of a decision, from the journal: signal, verdict, orders, fills, exit, and the market."""
+    from service import explain as explaining
+
+    found = explaining.story(data_dir, decision, run)
+    if as_json:
+        print(visible_json(explaining.as_json(found)))
+    else:
+        for line in explaining.for_people(found):
+            print(visible(line))
 
 
 @app.command()

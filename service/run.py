@@ -24,7 +24,7 @@ from actors import messages
 from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed
-from actors.gate import Gate, Trouble
+from actors.gate import Batch, Gate, Trouble
 from actors.journal import Run
 from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain
 from actors.supervisor import ChildSpec, Dependant
@@ -49,6 +49,7 @@ from service.session import Session
 from service.settings import Settings
 from service.sources import Source, source_of
 from service.telemetry import Telemetry
+from service.trade_ticks import TickKeeper
 from service.watching import Watching
 from web.messages import SessionStarted
 
@@ -218,12 +219,14 @@ class _Bot:
         self._books.journal.begin(self._run_of(self._book))
         self._gate.start()
         stack.callback(self._gate.stop)
+        self._keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
         self._telemetry = Telemetry(
             core,
             self._session_started,
             settings.strategy.time_stop_seconds,
             chart_points=settings.web.chart_points,
             max_symbols=settings.web.max_symbols,
+            keeper=self._keeper,
         )
         self._session = Session(
             core,
@@ -231,7 +234,7 @@ class _Bot:
             self._gate,
             self._recordings.current if self._recordings is not None else None,
             self._telemetry.gather,
-            (fact_log.see, self._telemetry.see, self._see),
+            (fact_log.see, self._telemetry.see, self._keeper.see, self._see),
             brokerage.outbox if brokerage is not None else None,
             lambda: self._watching.due(),
         )
@@ -414,6 +417,7 @@ class _Bot:
             self._telemetry.slow = self._watching.slow()
             for message in self._telemetry.messages():
                 self._web.tell(message)
+            self._keep_ticks()
             cost_guard.look()
             if self._recordings is not None and not self._stop.is_set():
                 self._recordings.flush()
@@ -421,6 +425,12 @@ class _Bot:
                 reason = None if self._books.pending else rollover.due(core, full=self._recordings.full)
                 if reason is not None and self._roll_over(reason, self._recordings):
                     cost_guard.follow(self._session.core)
+
+    def _keep_ticks(self, *, all_of_them: bool = False) -> None:
+        """Have the ticks around finished trades written down."""
+        core = self._session.core
+        for kept in self._keeper.finished(core.now, all_of_them=all_of_them):
+            self._gate.submit(Batch(core.input, (kept,)))
 
     def _roll_over(self, reason: str, recordings: Recordings) -> bool:
         """End the session and begin the next; False if that cannot be recorded, then this one goes on."""
@@ -433,6 +443,7 @@ class _Bot:
         except UserError as error:
             log.bind(event="session.not_rolled_over").error(f"{error}; the session goes on")
             return False
+        self._keep_ticks(all_of_them=True)
         end = messages.Rollover(reason, book, old.now)
         self._session.roll_over(end, partial(self._make_core, book), recorder, self._run_of(book))
         if before is not None:
@@ -512,6 +523,7 @@ class _Bot:
         core.finish()
         for message in self._telemetry.messages():
             self._web.tell(message)
+        self._keep_ticks(all_of_them=True)
         summary = self._telemetry.summary()
         logger.bind(logger="microbot.service", event="session.ended", summary=summary, failure=self._failure).info(
             "session ended"

@@ -32,6 +32,7 @@ from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
 from service.recall import Recall
 from service.totals import Summary, together
+from service.trade_ticks import TickKeeper
 from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
@@ -72,6 +73,7 @@ class Telemetry:
         *,
         chart_points: int = 3_600,
         max_symbols: int = 64,
+        keeper: TickKeeper | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
         self.bounded: tuple[QueueSeen, ...] = ()  # likewise, of the queues that have a bound
@@ -80,6 +82,7 @@ class Telemetry:
         self._core = core
         self._before: Summary = {}  # of the sessions that are over
         self._session = session
+        self._keeper = keeper
         self._time_stop = round(time_stop_s * SECOND)
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
@@ -155,6 +158,8 @@ class Telemetry:
             elif isinstance(event, Quote):
                 self._quotes[event.symbol] = (event.bid, event.ask)
         for symbol, seen in ticks.items():
+            if self._keeper is not None:
+                self._keeper.see_ticks(symbol, seen)
             if (recall := self._recall(symbol, seen[0].price)) is not None:
                 recall.see(seen, skipped[symbol])
         return [
