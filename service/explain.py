@@ -83,7 +83,7 @@ def _submitted(fact: Row) -> Iterator[str]:
     order = fact["order"]
     at = f" limit {order['limit']}" if order["limit"] else f" stop {order['stop']}" if order["stop"] else " at market"
     why = f" ({order['reason']})" if order["reason"] else ""
-    yield f"{_time(fact['ts'])}  ORDER {order['leg']}{why}: {order['side']} {order['quantity']}{at}  [{order['id']}]"
+    yield f"{_time(fact['ts'])}  ORDER {order['leg']}{why}: {order['side']} {_quantity(order['quantity'])}{at}  [{order['id']}]"
 
 
 def _changed(fact: Row) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _rejected(fact: Row) -> Iterator[str]:
 
 def _filled(fact: Row) -> Iterator[str]:
     done = fact["execution"]
-    yield f"{_time(done['ts'])}  FILL {done['side']} {done['quantity']} @ {_price(done['price'])}"
+    yield f"{_time(done['ts'])}  FILL {done['side']} {_quantity(done['quantity'])} @ {_price(done['price'])}"
 
 
 def _opened(fact: Row) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _closed(fact: Row) -> Iterator[str]:
     held = (fact["exit_ts"] - fact["entry_ts"]) / 1e9
     yield (
         f"{_time(fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {fact['side']} "
-        f"{fact['quantity']} {fact['symbol']}, {_price(fact['entry_price'])} -> {_price(fact['exit_price'])}"
+        f"{_quantity(fact['quantity'])} {fact['symbol']}, {_price(fact['entry_price'])} -> {_price(fact['exit_price'])}"
     )
 
 
@@ -170,6 +170,10 @@ def _time(ts: int) -> str:
 
 def _price(text: str) -> str:
     return f"{Decimal(text):.4f}"
+
+
+def _quantity(text: str) -> str:
+    return f"{Decimal(text).normalize():f}"
 
 
 def _money(text: str) -> str:
