@@ -83,7 +83,8 @@ def _submitted(fact: Row) -> Iterator[str]:
     order = fact["order"]
     at = f" limit {order['limit']}" if order["limit"] else f" stop {order['stop']}" if order["stop"] else " at market"
     why = f" ({order['reason']})" if order["reason"] else ""
-    yield f"{_time(fact['ts'])}  ORDER {order['leg']}{why}: {order['side']} {_quantity(order['quantity'])}{at}  [{order['id']}]"
+    wanted = f"{order['side']} {_quantity(order['quantity'])}{at}"
+    yield f"{_time(fact['ts'])}  ORDER {order['leg']}{why}: {wanted}  [{order['id']}]"
 
 
 def _changed(fact: Row) -> Iterator[str]:

@@ -129,16 +129,25 @@ class Recordings:
         self._settings = settings
         self._make = make
         self._told = ""
+        self._session_bytes = settings.session_bytes
+        self._previous: WrittenBehind | None = None
 
     def start(self, book: str) -> WrittenBehind:
-        """Begin to record a session, and make room for it. Raises UserError if the file cannot be written."""
+        """Begin to record a session, and make room for it. Raises UserError if the file cannot be written.
+
+        Whoever writes the last record of the session before it ends that one's recording.
+        """
         path = self._path
         if path is None:
             path = archive.new_path(self._folder, self._venue, datetime.now(UTC))
         elif self.paths:
             path = archive.next_path(path, len(self.paths) + 1)
-        recorder = WrittenBehind(self._make(path, book), self._settings.queue_inputs)
-        self.current = recorder  # the one before it is ended by whoever writes its last record
+        try:
+            recorder = WrittenBehind(self._make(path, book), self._settings.queue_inputs)
+        except UserError:
+            self._session_bytes *= 2  # the session before it goes on, and need not ask again at once
+            raise
+        self._previous, self.current = self.current, recorder
         self.paths.append(path)
         self._prune()
         return recorder
@@ -156,7 +165,8 @@ class Recordings:
     @property
     def full(self) -> bool:
         """Whether the session that is recorded has reached its size."""
-        return self.current is not None and self.current.size >= self._settings.session_bytes
+        current = self.current
+        return current is not None and not current.failed and current.size >= self._session_bytes
 
     def flush(self) -> None:
         """Hand over what was taken, and log, once, that a recording stopped."""
@@ -171,6 +181,8 @@ class Recordings:
         """Close the recording; return why it is not whole, if it is not."""
         if self.current is None:
             return ""
+        if self._previous is not None:  # it may have been ended a moment ago
+            self._previous.close()
         self.current.close()
         failed, lost = self.current.failed, self.current.lost
         return f"{failed} ({lost:,} inputs are not in it)" if failed else ""
