@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,22 @@ from typing import Any
 import pytest
 
 from actors.core import Core, CoreSettings, Input
+from actors.journal import Run as JournalRun
 from actors.messages import Fact, FeedChanged, FeedState, PositionClosed, Refusal, Rollover
 from actors.sqlite_journal import _LEFT_OUT, _encode
+from pipeline.events import Trade
+from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies, tapes
 from service.decisions import Side
 from service.replay import core_of
 from service.rollover import Rollover as Due, next_book
 from service.totals import together
+from tests.service.test_session import Witness, a_session
 from tests.support.bots import EAGER, PATIENT, at as at_exchange
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import Bot, microbot
 from tests.support.market import at, clock, trade
-from tests.support.sessions import Session
+from tests.support.sessions import PATIENT as PATIENT_EXITS, Session, on_demand
 
 TINY = ("--set", "record.session_bytes=6000")
 FAST = ("--speed", "50", *EAGER)
@@ -136,6 +141,48 @@ def test_a_session_at_a_broker_rolls_over_with_its_stops_at_rest(
         assert len(set(orders)) == len(orders)
     assert_each_replays(tmp_path, summary)
     assert summary["trades"] == 2
+
+
+def test_trading_at_a_broker_goes_on_after_a_rollover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with ExchangeServer("--speed", 40) as exchange, at_exchange(exchange, tmp_path, 40, *EAGER, *TINY) as bot:
+        bot.until(lambda state: len(runs(tmp_path)) >= 3)
+        trades = bot.state["metrics"]["trades"]
+        bot.until(lambda state: state["metrics"]["trades"] >= trades + 2)
+        summary = bot.stop()
+    assert_each_replays(tmp_path, summary)
+
+
+# ------------------------------------------------------------------------------------------------- what it does
+
+
+def test_the_head_of_a_session_is_recorded_and_journaled_and_no_news_to_the_readers() -> None:
+    session, witness = a_session()
+    stale = FeedChanged(FeedState.STALE, at(1), "mute")
+    session.take([trade(0), trade(1, says="LONG"), stale])
+    old = session.core
+    witness.calls.clear()
+    end = Rollover("size", "paper-2", old.now)
+    next_run = JournalRun(1, "1", "s", "test", True, "paper-2", {})
+    recorder = Witness()
+
+    def begin(on_fact: Callable[[Fact], None]) -> Core:
+        return Core(CoreSettings(), Strategy("test", on_demand, default_exits(PATIENT_EXITS)), on_fact, book="paper-2")
+
+    session.roll_over(end, begin, recorder, next_run)
+    assert session.core is not old
+    assert witness.of("recorded") == [[end]]
+    assert recorder.of("recorded") == [[old.book(), stale]]
+    batches = witness.of("gate")
+    assert [batch.run for batch in batches if batch.run is not None] == [next_run]
+    assert batches[-1].book is not None
+    assert batches[-1].book.name == "paper-2"
+    assert batches[-1].book.positions == session.core.book().positions != ()
+    assert witness.of("read") == []
+    session.take([trade(2)])
+    assert [type(event) for event in recorder.of("recorded")[-1]] == [Trade]
+    assert witness.of("gate")[len(batches) :] == [] or witness.of("gate")[-1].run is None
 
 
 # ------------------------------------------------------------------------------------------------- when it is due
