@@ -140,6 +140,7 @@ class Core:
         self._others = 0  # inputs that are no trades
         self.lanes: dict[str, Lane] = {}
         self._standing: dict[tuple[type, str], Input] = {}
+        self._removals: dict[str, RemoveChain] = {}  # of symbols that are not heard of yet
         self.clock = InputClock(self._settle)
         equity = Decimal(str(settings.risk.starting_equity))
         self.metrics = Metrics(equity)
@@ -290,7 +291,8 @@ class Core:
     def standing(self) -> tuple[Input, ...]:
         """Return what was told and still holds: how feed and broker are, what is halted, which chains are removed."""
         removed = (lane for lane in self.lanes.values() if lane.chain.state is ChainState.REMOVED)
-        return *self._standing.values(), *(RemoveChain(lane.symbol, self.now, lane.chain.reason) for lane in removed)
+        removals = [RemoveChain(lane.symbol, self.now, lane.chain.reason) for lane in removed]
+        return *self._standing.values(), *self._removals.values(), *removals
 
     def _restore(self, book: Book) -> None:
         """Take a book up again; its positions are guarded from here on, and what ran out meanwhile is due at once."""
@@ -377,12 +379,19 @@ class Core:
             lambda exit_signal: self.tell(self.executor, exit_signal),
             self._debug,
         )
+        if (removal := self._removals.pop(symbol, None)) is not None:
+            lane.remove(removal.reason)
         return lane
 
     def _on_chain(self, event: RemoveChain | RestartChain) -> None:
-        if isinstance(event, RemoveChain):
-            self.instrument(event.symbol).remove(event.reason)  # also if the session has not heard of it yet
-        elif (lane := self.lanes.get(event.symbol)) is not None:
+        lane = self.lanes.get(event.symbol)
+        if lane is None:
+            self._removals.pop(event.symbol, None)
+            if isinstance(event, RemoveChain):  # nothing to stop yet, but to keep from starting
+                self._removals[event.symbol] = event
+        elif isinstance(event, RemoveChain):
+            lane.remove(event.reason)
+        else:
             lane.chain.restart()
 
     # -------------------------------------------------------------------------------------------- time

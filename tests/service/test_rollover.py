@@ -13,7 +13,7 @@ import pytest
 
 from actors.core import Core, CoreSettings, Input
 from actors.journal import Run as JournalRun
-from actors.messages import Fact, FeedChanged, FeedState, PositionClosed, Refusal, Rollover
+from actors.messages import Fact, FeedChanged, FeedState, PositionClosed, Refusal, RemoveChain, Rollover, SignalRaised
 from actors.sqlite_journal import _LEFT_OUT, _encode
 from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
@@ -165,7 +165,7 @@ def test_the_head_of_a_session_is_recorded_and_journaled_and_no_news_to_the_read
     witness.calls.clear()
     end = Rollover("size", "paper-2", old.now)
     next_run = JournalRun(1, "1", "s", "test", True, "paper-2", {})
-    recorder = Witness()
+    recorder: Any = Witness()
 
     def begin(on_fact: Callable[[Fact], None]) -> Core:
         return Core(CoreSettings(), Strategy("test", on_demand, default_exits(PATIENT_EXITS)), on_fact, book="paper-2")
@@ -218,6 +218,13 @@ def test_a_session_is_told_what_held_at_the_end_of_the_one_before() -> None:
     head: list[Input] = [session.core.book(), *session.core.standing()]
     after = Session().feed(*head, trade(2, says="LONG"))
     assert after.verdicts == [Refusal.STALE_FEED]
+
+
+def test_a_chain_that_was_too_slow_stays_removed_in_the_next_session() -> None:
+    session = Session().feed(trade(0), trade(0, symbol="B"), RemoveChain("A", at(1), "slow"))
+    head: list[Input] = [session.core.book(), *session.core.standing()]
+    after = Session().feed(*head, trade(2, says="LONG"), trade(2, symbol="B", says="LONG"))
+    assert [fact.signal.symbol for fact in after.of(SignalRaised)] == ["B"]
 
 
 def test_books_have_other_names_however_often_sessions_change_in_a_second() -> None:
