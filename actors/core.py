@@ -14,14 +14,26 @@ from reactivex.internal import noop
 from actors.actor import Actor
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
-from actors.chains import ChainSettings
+from actors.chains import ChainSettings, ChainState
 from actors.executor import Executor, Pursue
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
-from actors.messages import Command, Fact, FeedChanged, GateOrder, MarketHours, RemoveChain, Report, RestartChain
+from actors.messages import (
+    BrokerChanged,
+    Command,
+    Fact,
+    FeedChanged,
+    GateOrder,
+    MarketHours,
+    RemoveChain,
+    Report,
+    RestartChain,
+    Rollover,
+)
 from actors.metrics import Metrics
 from actors.orders import (
     AccountReport,
+    AssetReport,
     CancelRefused,
     Execution,
     OrderMissing,
@@ -52,6 +64,7 @@ Input = (
     | MarketHours
     | RemoveChain
     | RestartChain
+    | Rollover
     | Execution
     | OrderRejected
     | Report
@@ -62,6 +75,9 @@ Input = (
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
 LAST_DAY = date.max - timedelta(days=1)  # the last one whose end the calendar knows
+
+_Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
+"""Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 _OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | GateOrder
 
@@ -125,6 +141,8 @@ class Core:
         self.input = 0
         self._others = 0  # inputs that are no trades
         self.lanes: dict[str, Lane] = {}
+        self._standing: dict[tuple[type, str], Input] = {}
+        self._removals: dict[str, RemoveChain] = {}  # of symbols that are not heard of yet
         self.clock = InputClock(self._settle)
         equity = Decimal(str(settings.risk.starting_equity))
         self.metrics = Metrics(equity)
@@ -274,6 +292,12 @@ class Core:
             foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
         )
 
+    def standing(self) -> tuple[Input, ...]:
+        """Return what was told and still holds: how feed and broker are, what is halted, which chains are removed."""
+        removed = (lane for lane in self.lanes.values() if lane.chain.state is ChainState.REMOVED)
+        removals = [RemoveChain(lane.symbol, self.now, lane.chain.reason) for lane in removed]
+        return *self._standing.values(), *self._removals.values(), *removals
+
     def _restore(self, book: Book) -> None:
         """Take a book up again; its positions are guarded from here on, and what ran out meanwhile is due at once."""
         # Without timers: the day that the next input is in may be the book's own.
@@ -320,8 +344,12 @@ class Core:
             self._move_now(event.ts)
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)
+        elif isinstance(event, Rollover):
+            self._move_now(event.ts)
         else:
             self._move_now(event.ts)
+            if isinstance(event, _Standing):
+                self._standing[type(event), getattr(event, "symbol", "")] = event
             self.tell(self.risk, event)
         if self._mailbox:
             self._settle()
@@ -355,13 +383,17 @@ class Core:
             lambda exit_signal: self.tell(self.executor, exit_signal),
             self._debug,
         )
+        if (removal := self._removals.pop(symbol, None)) is not None:
+            lane.remove(removal.reason)
         return lane
 
     def _on_chain(self, event: RemoveChain | RestartChain) -> None:
         lane = self.lanes.get(event.symbol)
         if lane is None:
-            return  # a symbol that was never heard of has nothing to stop
-        if isinstance(event, RemoveChain):
+            self._removals.pop(event.symbol, None)
+            if isinstance(event, RemoveChain):  # nothing to stop yet, but to keep from starting
+                self._removals[event.symbol] = event
+        elif isinstance(event, RemoveChain):
             lane.remove(event.reason)
         else:
             lane.chain.restart()

@@ -16,8 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.book import Book
-from actors.journal import Journal
-from actors.messages import Fact
+from actors.journal import Entry, Journal, Run
 from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
 
 Effect = SubmitOrder | CancelOrder | LookUpOrder
@@ -45,9 +44,10 @@ class Batch(msgspec.Struct, frozen=True):
     """What one input led to."""
 
     number: int
-    facts: Sequence[Fact]
+    facts: Sequence[Entry]
     effects: Sequence[Effect] = ()
     book: Book | None = None  # after it, if it changed
+    run: Run | None = None  # the session that begins with it
 
 
 class _HandOver(msgspec.Struct, frozen=True):
@@ -203,6 +203,9 @@ class Gate:
 
     def _let_out(self, batch: Batch) -> None:
         try:
+            if batch.run is not None:
+                self._journal.begin(batch.run)
+                self.durable = 0  # its inputs are counted anew
             self._journal.append(batch.number, batch.facts, batch.book)
             if not self.halted:  # what is after a gap in the journal is not durable
                 self.durable = max(self.durable, batch.number)

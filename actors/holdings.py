@@ -8,7 +8,8 @@ from decimal import Decimal
 import msgspec
 
 from actors.book import Book, HeldPosition
-from actors.messages import Fact, OrderFilled, Report
+from actors.journal import Entry
+from actors.messages import OrderFilled, Report
 from actors.orders import OVER, AccountReport, HeldAtVenue, OrderMissing, OrderReport, SubmitOrder
 
 ZERO = Decimal(0)
@@ -33,14 +34,17 @@ class Holdings:
     """
 
     def __init__(self) -> None:
+        self.book = ""  # what the session's order ids begin with; empty before its first book
         self.number = 0  # of the last input that was seen
         self.known: dict[str, Known] = {}
         self.account: AccountReport | None = None
         self.accounts = 0  # reports of the account
         self._held: dict[str, HeldPosition] = {}
 
-    def see(self, number: int, facts: Iterable[Fact], book: Book | None) -> None:
+    def see(self, number: int, facts: Iterable[Entry], book: Book | None) -> None:
         """Take what an input led to: fills that the core has counted, and the book after it."""
+        if book is not None and book.name != self.book:
+            self.book, self.number = book.name, 0  # another session goes on, and counts its inputs anew
         self.number = max(self.number, number)
         for fact in facts:
             if isinstance(fact, OrderFilled) and (known := self.known.get(fact.execution.order)) is not None:

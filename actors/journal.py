@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from actors.book import Book
 from actors.messages import Fact
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One session, as the journal knows it."""
+
+    started_ts: int  # wall clock, ns
+    version: str
+    strategy: str
+    venue: str
+    paper: bool
+    name: str  # what its order ids begin with
+    settings: dict[str, Any]
+    recording: str = ""  # the file that holds its inputs; empty where there is none
+
+
+class TradeTicks(msgspec.Struct, frozen=True, tag="trade_ticks", tag_field="type"):
+    """What was traded around a closed trade: from a window before its entry until some seconds after its exit."""
+
+    decision: str
+    symbol: str
+    every: int  # of so many ticks one was kept
+    ticks: Sequence[Any]  # each of ts, price, size, bid, ask
+
+
+Entry = Fact | TradeTicks
+"""What a journal takes."""
 
 
 class JournalFull(RuntimeError):
@@ -17,7 +45,10 @@ class JournalFull(RuntimeError):
 class Journal(Protocol):
     """Keeps facts in the order of their inputs."""
 
-    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+    def begin(self, run: Run) -> None:
+        """Note the session to which what follows belongs. Raises OSError if it cannot."""
+
+    def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         """Make the facts of input `number`, and the book after it, durable before returning.
 
         Raises OSError or JournalFull if it cannot.
@@ -31,9 +62,12 @@ class MemoryJournal:
     """Keeps the newest facts in memory: for simulated fills, which need not survive the process."""
 
     def __init__(self, limit: int = 10_000) -> None:
-        self.entries: deque[tuple[int, Sequence[Fact]]] = deque(maxlen=limit)
+        self.entries: deque[tuple[int, Sequence[Entry]]] = deque(maxlen=limit)
 
-    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+    def begin(self, run: Run) -> None:
+        """Keep nothing of it."""
+
+    def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         self.entries.append((number, facts))
 
     def close(self) -> None:

@@ -204,7 +204,7 @@ class KillSwitch:
             self._turn = self.gate.take_over()
             self._alive = self._loop.call(lambda: None)
             reason = ExitReason.FLATTEN if name == FLATTEN else ExitReason.HALT
-            self._close_out = CloseOut(self._holdings, self._book, reason, self._attempts)
+            self._close_out = CloseOut(self._holdings, self._holdings.book or self._book, reason, self._attempts)
             self._say("gate.took_over", "the loop is stuck: the gate takes orders back and closes positions by itself")
         self._news.notify_all()
 

@@ -160,6 +160,14 @@ class GateOrder(msgspec.Struct, frozen=True, tag="gate_order", tag_field="type")
     ts: int
 
 
+class Rollover(msgspec.Struct, frozen=True, tag="rollover", tag_field="type"):
+    """The session ends here, and `next_book` goes on where it is: with its book, and with fresh subscriptions."""
+
+    reason: str  # "size" or "day"
+    next_book: str  # what the order ids of the next session begin with
+    ts: int = 0
+
+
 Report = OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | BrokerChanged | AccountReport | AssetReport
 """What a broker behind the gate says; each is an input of the core."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from actors.book import Book
-from actors.messages import BurstBlocked, EntryLooked, Fact, FeedChanged
+from actors.journal import Entry, Run, TradeTicks
+from actors.messages import BurstBlocked, EntryLooked, FeedChanged
+from actors.positions import of_session
 from actors.wal import damage
 
 _SCRIPTS = (
@@ -27,25 +30,35 @@ _SCRIPTS = (
     CREATE INDEX facts_by_kind ON facts (kind, ts);
     CREATE TABLE books (name TEXT PRIMARY KEY, run INTEGER NOT NULL, input INTEGER NOT NULL, body TEXT NOT NULL);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN recording TEXT NOT NULL DEFAULT '';
+    CREATE INDEX facts_by_decision ON facts (decision);
+    CREATE TABLE ticks (
+        run INTEGER NOT NULL REFERENCES runs, decision TEXT NOT NULL, symbol TEXT NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (run, decision)
+    );
+    """,
 )
 """What takes the file from one version to the next; its version is their number."""
 
 VERSION = len(_SCRIPTS)
 
-_LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged)  # many, and in the log and the recording for who wants them
+_LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged, TradeTicks)
+"""Many, and in the log and the recording for who wants them; ticks have a table of their own."""
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 
-class Run(msgspec.Struct, frozen=True):
-    """One session, as the journal knows it."""
+class Story(msgspec.Struct, frozen=True):
+    """All that the journal holds of one decision."""
 
-    started_ts: int  # wall clock, ns
-    version: str
+    run: int
+    decision: str
     strategy: str
-    venue: str
-    paper: bool
-    name: str  # what its order ids begin with
+    recording: str  # the file that holds the inputs of its run; empty where there is none
     settings: dict[str, Any]
+    facts: list[dict[str, Any]]  # in their order
+    ticks: TradeTicks | None
 
 
 class JournalUnusable(Exception):
@@ -76,22 +89,27 @@ class SqliteJournal:
         self._book = book
 
     def begin(self, run: Run) -> None:
-        """Note the session to which what follows belongs. Raises JournalUnusable if that fails."""
-        values = (*msgspec.structs.astuple(run)[:-1], _encode(run.settings).decode())
+        """Note the session to which what follows belongs. Raises OSError if that fails."""
+        values = msgspec.structs.asdict(run) | {"settings": _encode(run.settings).decode()}
         try:
             found = self._connection.execute(
-                "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings, recording) "
+                "VALUES (:started_ts, :version, :strategy, :venue, :paper, :name, :settings, :recording)",
                 values,
             )
         except sqlite3.Error as error:
-            raise JournalUnusable(f"the journal cannot be written ({error}): is the disk full?") from None
+            raise OSError(f"the journal cannot be written: {error}") from None
         self._run = found.lastrowid or 0
 
-    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+    def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         """Make the facts of input `number`, and the book after it, durable. Raises OSError if that fails."""
         rows = [self._row(number, fact) for fact in facts if not isinstance(fact, _LEFT_OUT)]
-        if not rows and book is None:
+        ticks = [
+            (self._run, kept.decision, kept.symbol, zlib.compress(msgspec.msgpack.encode(kept)))
+            for kept in facts
+            if isinstance(kept, TradeTicks)
+        ]
+        if not rows and not ticks and book is None:
             return
         execute = self._connection.execute
         try:
@@ -99,6 +117,7 @@ class SqliteJournal:
             self._connection.executemany(
                 "INSERT INTO facts (run, input, kind, ts, symbol, decision, body) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
+            self._connection.executemany("REPLACE INTO ticks VALUES (?, ?, ?, ?)", ticks)
             if book is not None:
                 values = (self._book, self._run, number, _encode(book).decode())
                 execute("REPLACE INTO books VALUES (?, ?, ?, ?)", values)
@@ -108,7 +127,7 @@ class SqliteJournal:
                 execute("ROLLBACK")
             raise OSError(f"the journal cannot be written: {error}") from None
 
-    def _row(self, number: int, fact: Fact) -> tuple[object, ...]:
+    def _row(self, number: int, fact: Entry) -> tuple[object, ...]:
         body = _encode(fact)
         fields = msgspec.json.decode(body, type=dict[str, Any])
         nested = (fields.get(name) for name in ("signal", "order", "execution"))
@@ -140,15 +159,101 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
 
     Raises JournalUnusable.
     """
+    with _reading(path) as connection:
+        marks = ", ".join("?" * len(kinds))
+        query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
+        for run, body in connection.execute(query, (*kinds, since)):
+            yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
+
+
+def facts_of_recording(path: Path, recording: str) -> Iterator[tuple[int, str]]:
+    """Read the facts that were stated while a recording was made: input number and body. Raises JournalUnusable."""
+    with _reading(path) as connection:
+        found = connection.execute("SELECT id FROM runs WHERE recording = ? ORDER BY id DESC", (recording,)).fetchone()
+        if found is None:
+            raise JournalUnusable(
+                f"the journal {path} knows no run that recorded {recording}: name another run to compare it with"
+            )
+        yield from connection.execute("SELECT input, body FROM facts WHERE run = ? ORDER BY id", found)
+
+
+def story(path: Path, decision: str, run: int | None = None) -> Story:
+    """Read all that a decision led to, by its id or the beginning of it. Raises JournalUnusable.
+
+    Of several runs with such an id, the newest is meant unless `run` says. A position that outlives its session is
+    known under another name in the next one: what was said of it there belongs to the story.
+    """
+    with _reading(path) as connection:
+        number, full = _named(connection, path, decision, run)
+        name, strategy, settings, recording = _run_of(connection, number)
+        facts = _facts_of(connection, number, full)
+        at, called = number, full
+        for later in _runs_after(connection, number, of_session(name, full)):
+            if any(fact["type"] == "position_closed" for fact in facts):
+                break
+            at, called = later, of_session(name, full)
+            facts += _facts_of(connection, at, called)
+        ticks = _ticks_of(connection, at, called)
+    return Story(number, full, strategy, recording, msgspec.json.decode(settings), facts, ticks)
+
+
+def _runs_after(connection: sqlite3.Connection, run: int, alias: str) -> list[int]:
+    """Return the later runs that took a decision over under another name."""
+    query = "SELECT DISTINCT run FROM facts WHERE decision = ? AND run > ? ORDER BY run"
+    return [row[0] for row in connection.execute(query, (alias, run))]
+
+
+def _named(connection: sqlite3.Connection, path: Path, decision: str, run: int | None) -> tuple[int, str]:
+    """Return the run and the full id of what was asked for."""
+    for pattern in ("decision = ?1", "substr(decision, 1, length(?1)) = ?1"):
+        rows = connection.execute(
+            f"SELECT run, decision FROM facts WHERE kind IN ('signal', 'position_opened') AND {pattern} "
+            "AND (?2 IS NULL OR run = ?2) GROUP BY run, decision ORDER BY run DESC",
+            (decision, run),
+        ).fetchall()
+        of_newest = [(found, name) for found, name in rows if found == rows[0][0]]
+        if len(of_newest) > 1:
+            names = ", ".join(name for _, name in of_newest[:5])
+            raise JournalUnusable(f"{len(of_newest)} decisions begin with {decision}: {names} ...: say more of it")
+        if of_newest:
+            return int(of_newest[0][0]), str(of_newest[0][1])
+    where = f" of run {run}" if run is not None else ""
+    raise JournalUnusable(f"the journal {path} knows no decision {decision}{where}: `microbot signals` lists them")
+
+
+def _run_of(connection: sqlite3.Connection, run: int) -> tuple[str, str, str, str]:
+    recording = "recording" if connection.execute("PRAGMA user_version").fetchone()[0] >= 2 else "''"
+    query = f"SELECT name, strategy, settings, {recording} FROM runs WHERE id = ?"
+    found: tuple[str, str, str, str] = connection.execute(query, (run,)).fetchone()
+    return found
+
+
+def _facts_of(connection: sqlite3.Connection, run: int, decision: str) -> list[dict[str, Any]]:
+    """Return what a run stated of a decision, and of the orders that were made for it, which only name themselves."""
+    query = (
+        "SELECT body FROM facts WHERE run = ?1 AND (decision = ?2 OR "
+        "(kind IN ('order_changed', 'order_rejected') AND instr(body, ?3) > 0)) ORDER BY id"
+    )
+    rows = connection.execute(query, (run, decision, f".{decision}."))
+    return [{"run": run, **msgspec.json.decode(body, type=dict[str, Any])} for (body,) in rows]
+
+
+def _ticks_of(connection: sqlite3.Connection, run: int, decision: str) -> TradeTicks | None:
+    if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return None
+    row = connection.execute("SELECT body FROM ticks WHERE run = ? AND decision = ?", (run, decision)).fetchone()
+    return msgspec.msgpack.decode(zlib.decompress(row[0]), type=TradeTicks) if row is not None else None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal to read it, also while a bot writes. Raises JournalUnusable."""
     if not path.is_file():
         raise JournalUnusable(f"there is no journal {path}: `microbot run` writes one")
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             check_version(connection, path)
-            marks = ", ".join("?" * len(kinds))
-            query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
-            for run, body in connection.execute(query, (*kinds, since)):
-                yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
+            yield connection
     except (sqlite3.Error, msgspec.MsgspecError) as error:
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
 

@@ -38,14 +38,19 @@ class Round(msgspec.Struct, frozen=True):
 
 
 def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -> Round:
-    """Let `receiver` (decoder, feeder or bot) take in what the venue sends, to the last event."""
+    """Let `receiver` (decoder, feeder, bot or unrecorded) take in what the venue sends, to the last event.
+
+    What is unrecorded is a bot, too.
+    """
     with ExitStack() as stack:
         exchange = stack.enter_context(Child("venue", msgspec.json.encode(venue).decode()))
         folder = Path(mkdtemp(dir=options.folder))
         url = exchange.hear("listening")["url"]
-        spec = ReceiverSpec(url, venue.count, stamped=venue.per_second > 0, folder=str(folder))
-        client = stack.enter_context(Child(receiver, msgspec.json.encode(spec).decode()))
-        dashboard = client.hear("dashboard")["url"] if receiver == "bot" else ""
+        unrecorded = receiver == "unrecorded"
+        program = "bot" if unrecorded else receiver
+        spec = ReceiverSpec(url, venue.count, stamped=venue.per_second > 0, folder=str(folder), recorded=not unrecorded)
+        client = stack.enter_context(Child(program, msgspec.json.encode(spec).decode()))
+        dashboard = client.hear("dashboard")["url"] if program == "bot" else ""
         exchange.hear("connected")
         crowd = None
         if browsers:
@@ -58,7 +63,7 @@ def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -
         if crowd is not None:
             crowd.say("enough")
             heard = int(crowd.hear("heard")["events"])
-        if receiver == "bot":
+        if program == "bot":
             client.terminate()
         exchange.say("enough")
     received.pop("event")

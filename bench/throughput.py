@@ -18,7 +18,12 @@ ABOUT = (
 COUNT = {1: (200_000, 20_000), 50: (500_000, 20_000)}  # by events a frame
 ROUNDS = (5, 1)
 TRADES_A_SECOND = 50.0
-RECEIVERS = {"decoder": "only decodes", "feeder": "feed, admission and core", "bot": "the whole bot"}
+RECEIVERS = {
+    "decoder": "only decodes",
+    "feeder": "feed, admission and core",
+    "bot": "the whole bot, recording as by default",
+    "unrecorded": "the same, not recording",
+}
 
 
 def measure(options: Options) -> Result:
@@ -51,4 +56,11 @@ def _measure(options: Options, per_frame: int) -> list[Number]:
             Number(f"{name}.{receiver}_ratio", ratio, "x decoder", target),
             Number(f"{name}.{receiver}_cpu_ratio", cpu_ratio, "x decoder", target, "by CPU time"),
         ]
-    return numbers
+    pairs = list(zip(rounds["unrecorded"], rounds["bot"], strict=True))
+    ratio = median(without.us / ours.us for without, ours in pairs)
+    cpu_ratio = median(without.cpu_us / ours.cpu_us for without, ours in pairs)
+    return [
+        *numbers,
+        Number(f"{name}.recording_ratio", ratio, "x unrecorded", Target(at_least=0.95), "recorded, as by default"),
+        Number(f"{name}.recording_cpu_ratio", cpu_ratio, "x unrecorded", None, "by CPU time, on whatever core"),
+    ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 
 from actors.book import Book
 from actors.core import CoreSettings, Input
-from actors.journal import Journal, MemoryJournal
+from actors.journal import Journal, MemoryJournal, Run
 from actors.messages import Command
-from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal
+from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
 from service.errors import UserError
 from service.history import JOURNAL
@@ -59,14 +60,25 @@ class Bookkeeping:
         except JournalUnusable as error:
             raise UserError(str(error)) from None
 
-    def begin(self, strategy: str, venue: str, book: str, settings: CoreSettings) -> None:
-        """Note in the journal what this session is; `book` is what its order ids begin with."""
-        if self._on_disk is not None:
-            paper, effective = not self._options.live, msgspec.to_builtins(settings)
-            try:
-                self._on_disk.begin(Run(self._wall_ns(), version("microbot"), strategy, venue, paper, book, effective))
-            except JournalUnusable as error:
-                raise UserError(str(error)) from None
+    def begin(self, run: Run) -> None:
+        """Note in the journal what this session is. Raises UserError if that fails."""
+        try:
+            self.journal.begin(run)
+        except OSError as error:
+            raise UserError(f"{error}: is the disk full?") from None
+
+    def run(self, strategy: str, venue: str, book: str, settings: CoreSettings, recording: Path | None) -> Run:
+        """Say what a session that starts now is; `book` is what its order ids begin with."""
+        return Run(
+            started_ts=self._wall_ns(),
+            version=version("microbot"),
+            strategy=strategy,
+            venue=venue,
+            paper=not self._options.live,
+            name=book,
+            settings=msgspec.to_builtins(settings),
+            recording=str(recording.absolute()) if recording is not None else "",
+        )
 
     @property
     def pending(self) -> bool:

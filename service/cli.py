@@ -81,6 +81,47 @@ def replay(
 
 
 @app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A recording, a tape, or a folder that `replay --out` wrote.")],
+    b: Annotated[
+        Path | None, typer.Argument(metavar="B", help="Another. [A itself, with the options; or the journal]")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    strategy: StrategyOption = None,
+    assignments_b: Annotated[
+        list[str] | None, typer.Option("--set-b", metavar="SECTION.KEY=VALUE", help="One setting of B alone.")
+    ] = None,
+    config_b: Annotated[Path | None, typer.Option("--config-b", metavar="FILE", help="Settings of B alone.")] = None,
+    strategy_b: Annotated[
+        str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of B alone.")
+    ] = None,
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Name the first decision in which two runs differ, with what both saw; exit code 1 if there is one.
+
+    Recordings and tapes are decided anew, each with the settings recorded in it; --set, --config and --strategy
+    change them for both, --set-b and its kin for B alone. Without B, A as it was recorded is compared with A under
+    these options; without any, with what the journal says was decided live. Ids are not compared: they are made of
+    input numbers. Of a folder, only signals and trades can be.
+    """
+    from service import diff as differing
+    from service.diff import Changes
+
+    both = Changes(config, tuple(assignments or ()), strategy)
+    alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
+    found = differing.compare(a, b, both, alone, data_dir)
+    if as_json:
+        print(visible_json(differing.as_json(found)))
+    else:
+        for line in differing.for_people(found):
+            print(visible(line))
+    if not found.equal:
+        raise typer.Exit(1)
+
+
+@app.command()
 def run(
     feed: Annotated[
         str | None,
@@ -116,8 +157,12 @@ def run(
         bool, typer.Option("--fresh", help="Begin a new book; the old one's history stays in the journal.")
     ] = False,
     record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Record the inputs; `replay` reads them.")
+        Path | None,
+        typer.Option("--record", metavar="FILE", help="Record there. [DATA_DIR/sessions/START-VENUE.jsonl.gz]"),
     ] = None,
+    no_record: Annotated[
+        bool, typer.Option("--no-record", help="Record nothing: then nothing can be replayed.")
+    ] = False,
     duration: Annotated[
         float | None, typer.Option("--duration", metavar="SECONDS", help="Stop by itself after so many real seconds.")
     ] = None,
@@ -161,6 +206,8 @@ def run(
         raise UserError("--url goes with --venue: name the venue that is spoken there")
     if rehearse and (venue is not Venue.ALPACA or url is not None):
         raise UserError("--rehearse goes with --venue alpaca, and without --url")
+    if no_record and record is not None:
+        raise UserError("--record and --no-record exclude each other: choose one")
     account = ""
     if live:
         if venue is not Venue.ALPACA or url is not None or rehearse:
@@ -179,6 +226,7 @@ def run(
         symbols=wanted,
         strategy=strategy,
         record=record,
+        recorded=not no_record,
         duration_s=duration,
         on_exit=str(on_exit) if on_exit is not None else None,
         ask=terminal.ask if terminal.can_ask() else None,
@@ -195,35 +243,90 @@ def run(
         raise typer.Exit(1)
 
 
+@app.command()
+def sessions(data_dir: DataDir = Path("data"), as_json: Json = False) -> None:
+    """List the recorded sessions: when, for how long, how much, and whether each is whole."""
+    from service import session_list
+
+    session_list.show(data_dir, as_json=as_json)
+
+
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="ISO 8601; venue time.")]
 Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
+Parquet = Annotated[
+    Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet there; wants microbot[parquet].")
+]
 
 
 @app.command()
-def trades(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+def trades(
+    data_dir: DataDir = Path("data"),
+    since: Since = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    parquet: Parquet = None,
+) -> None:
     """List the finished trades of every run, from the journal; also while the bot runs."""
-    _list("trades", data_dir, since, as_json, as_csv)
+    _list("trades", data_dir, since, as_json, as_csv, parquet)
 
 
 @app.command()
-def signals(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+def signals(
+    data_dir: DataDir = Path("data"),
+    since: Since = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    parquet: Parquet = None,
+) -> None:
     """List the signals and what risk said to each, from the journal."""
-    _list("signals", data_dir, since, as_json, as_csv)
+    _list("signals", data_dir, since, as_json, as_csv, parquet)
 
 
 @app.command()
-def orders(data_dir: DataDir = Path("data"), since: Since = None, as_json: Json = False, as_csv: Csv = False) -> None:
+def orders(
+    data_dir: DataDir = Path("data"),
+    since: Since = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    parquet: Parquet = None,
+) -> None:
     """List what became of each order, from the journal."""
-    _list("orders", data_dir, since, as_json, as_csv)
+    _list("orders", data_dir, since, as_json, as_csv, parquet)
 
 
-def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool) -> None:
+def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool, parquet: Path | None) -> None:
     from service import history
 
-    if as_json and as_csv:
-        raise UserError("--json and --csv exclude each other: choose one")
+    if as_json + as_csv + (parquet is not None) > 1:
+        raise UserError("--json, --csv and --parquet exclude each other: choose one")
     found = history.rows(data_dir / history.JOURNAL, what, history.since(since))
+    if parquet is not None:
+        from service.parquet import write
+
+        count = write(found, history.columns(what), parquet)
+        print(f"{count:,} {what} in {parquet}")
+        return
     history.show(found, what, as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def explain(
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="Its id, or the beginning of it.")],
+    data_dir: DataDir = Path("data"),
+    run: Annotated[
+        int | None, typer.Option("--run", help="Of which run; `microbot signals` names them. [newest]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the whole story of a decision, from the journal: signal, verdict, orders, fills, exit, and the market."""
+    from service import explain as explaining
+
+    found = explaining.story(data_dir, decision, run)
+    if as_json:
+        print(visible_json(explaining.as_json(found)))
+    else:
+        for line in explaining.for_people(found):
+            print(visible(line))
 
 
 @app.command()

@@ -15,6 +15,10 @@ class CostGuard:
         self._costs = core.settings.costs
         self._dear: set[str] = set()  # symbols that were too dear when last looked at
 
+    def follow(self, core: Core) -> None:
+        """Go on with the core of the next session."""
+        self._core = core
+
     def look(self) -> None:
         """Warn of what has changed since the last look."""
         if self._core.settings.risk.cost_guard == "off":

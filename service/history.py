@@ -38,6 +38,11 @@ _COLUMNS = {
 _TIMES = ("ts", "entry_ts", "exit_ts")
 
 
+def columns(what: str) -> tuple[str, ...]:
+    """Return the names of the columns of "trades", "signals" or "orders"."""
+    return _COLUMNS[what]
+
+
 def since(text: str | None, option: str = "--since") -> int:
     """Read a time, ISO 8601 (a local one without an offset), as ns. Raises UserError."""
     if text is None:

@@ -20,7 +20,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     speed: float = 1.0  # of a tape
     symbols: tuple[str, ...] = ()  # none: whatever the feed brings
     strategy: str | None = None  # FILE.py:NAME
-    record: Path | None = None
+    record: Path | None = None  # None: in the archive
+    recorded: bool = True
     duration_s: float | None = None
     on_exit: str | None = None  # "flatten" or "keep"; None: flatten what is simulated, ask or keep at a broker
     ask: Callable[[str], str] | None = None  # puts a question to the person at the terminal, if there is one
@@ -39,3 +40,4 @@ class Outcome(msgspec.Struct, frozen=True):
     record: Path | None
     record_failure: str = ""  # why the recording is not whole
     failure: str = ""  # of the core, or of a feed that cannot go on; empty after an orderly stop
+    sessions: int = 1  # that were recorded, one after the other

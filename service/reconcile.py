@@ -21,9 +21,10 @@ from actors.book import Book, Tally
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
 from actors.comparison import Comparison, Verdict, accept, compare
+from actors.journal import Run
 from actors.messages import BrokerChanged, Fact, Report, TradingState
 from actors.orders import AccountReport, LookUpOrder, OrderMissing, OrderReport
-from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal, read_books
+from actors.sqlite_journal import JournalUnusable, SqliteJournal, read_books
 from service.bookkeeping import book_name
 from service.brokerage import BOT_ID, address_of, bot_id
 from service.errors import UserError

@@ -19,6 +19,7 @@ from service.errors import UserError
 from service.settings import Settings
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+PAPER = "paper"  # what the order ids of a simulated session begin with, unless it goes on from another
 
 
 class SignalLine(msgspec.Struct, frozen=True):
@@ -147,15 +148,20 @@ def _decide(
     progress: tapes.Progress,
     say: tapes.Say,
 ) -> dict[str, object]:
-    recorded = tapes.recorded_settings(tape)
-    if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
-        core = Core(settings.core, strategy, see, book=recorded.book, broker=Nowhere(), style=settings.orders)
-    else:
-        core = Core(settings.core, strategy, see)
+    core = core_of(tapes.recorded_settings(tape), settings, strategy, see)
     for batch in tapes.read(tape, progress, say):
         core.run(batch)
     core.finish()
     return core.summary()
+
+
+def core_of(
+    recorded: tapes.SettingsRecorded | None, settings: Settings, strategy: Strategy, see: Callable[[Fact], None]
+) -> Core:
+    """Make the core that decides a tape anew, or a recording as its session's did."""
+    if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
+        return Core(settings.core, strategy, see, book=recorded.book, broker=Nowhere(), style=settings.orders)
+    return Core(settings.core, strategy, see, book=(recorded and recorded.paper_book) or PAPER)
 
 
 class Nowhere:

@@ -11,23 +11,27 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 from loguru import logger
 
+from actors import messages
 from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed
-from actors.gate import Gate, Trouble
+from actors.gate import Batch, Gate, Trouble
+from actors.journal import Run
 from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain, StateChanged
 from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
-from service import commands, fact_log, running, strategies, venues
+from service import archive, commands, fact_log, running, strategies, venues
 from service.bookkeeping import Bookkeeping
 from service.brokerage import Brokerage, address_of, at_broker, still_open
 from service.children import ExchangeProcess, WebProcess
@@ -39,10 +43,14 @@ from service.options import Outcome, RunOptions
 from service.processes import Processes, Stopped
 from service.queues import bounded
 from service.recording import Recorder
+from service.recordings import Recordings
+from service.replay import PAPER
+from service.rollover import Rollover, next_book
 from service.session import Session
 from service.settings import Settings
 from service.sources import Source, source_of
 from service.telemetry import Telemetry
+from service.trade_ticks import TickKeeper
 from service.watching import Watching
 from web.messages import SessionStarted
 
@@ -89,6 +97,7 @@ class _Bot:
             self._clock.expect(time.time_ns(), time.monotonic_ns())
         self._admission = Admission(settings.admission, self._clock, options.symbols)
         self._brokerage: Brokerage | None = None
+        self._recordings: Recordings | None = None
         self._environment: Mapping[str, str] = os.environ
         self._random = Random(os.urandom(16))  # jitter of reconnects only: it decides nothing
 
@@ -112,16 +121,16 @@ class _Bot:
             if self._options.rehearse:
                 await self._prepare_rehearsal()
             self._prepare_broker()
-            recorder = self._start_recorder(stack)
+            self._start_recorder(stack)
             source = await self._start_feed()
-            self._start_core(stack, recorder, source)
+            self._start_core(stack, source)
             self._start_watching(stack)
             await self._start_web()
             self._gate.beat()  # from here on a strategy may get stuck
             self._subscribe(stack)
             self._start_broker()
             self._control.begin()
-            for task in (self._drive_clock(), self._drive_telemetry(recorder)):
+            for task in (self._drive_clock(), self._drive_telemetry()):
                 self._start_task(stack, task)
             if self._options.duration_s is not None:
                 self._loop.call_later(self._options.duration_s, self._stop.set)
@@ -130,7 +139,7 @@ class _Bot:
             gc.freeze()
             await self._stop.wait()
             gc.unfreeze()
-            return await self._end(recorder)
+            return await self._end()
 
     # ------------------------------------------------------------------------------------------------ starting
 
@@ -146,54 +155,66 @@ class _Bot:
             self._processes.depend("exchange", Dependant("feed", source.feed.hold, source.feed.go_on))
         return source
 
-    def _start_recorder(self, stack: contextlib.AsyncExitStack) -> Recorder | None:
-        if self._options.record is None:
-            return None
-        book = self._brokerage.book if self._brokerage is not None else ""
-        recorder = Recorder(self._options.record, self._settings.core, self._options.strategy, book)
+    def _start_recorder(self, stack: contextlib.AsyncExitStack) -> None:
+        options = self._options
+        if not options.recorded:
+            return
+        venue = options.venue or ("simulated" if options.feed is None else "feed")
+        folder = options.data_dir / archive.SESSIONS
+        self._recordings = Recordings(folder, venue, options.record, self._settings.record, self._make_recorder)
+        self._recordings.start(self._book)
+        stack.push(self._recordings.end)
 
-        def close(kind: type[BaseException] | None, *_: object) -> None:
-            if kind in (UserError, Stopped):  # while we start: there is nothing to replay, and the name stays free
-                recorder.discard()
-            else:
-                recorder.close()
+    def _make_recorder(self, path: Path, book: str) -> Recorder:
+        outside = self._brokerage is not None
+        paper = "" if outside or book == PAPER else book
+        return Recorder(path, self._settings.core, self._options.strategy, book if outside else "", paper)
 
-        stack.push(close)
-        return recorder
+    @property
+    def _book(self) -> str:
+        """What the order ids of the first session begin with."""
+        return self._brokerage.book if self._brokerage is not None else PAPER
 
-    def _start_core(self, stack: contextlib.AsyncExitStack, recorder: Recorder | None, source: Source) -> None:
+    def _make_core(self, book: str, on_fact: Callable[[Fact], None]) -> Core:
+        settings = self._settings
+        debug = "DEBUG" in (settings.log.level, settings.log.file_level)
+        if self._brokerage is None:
+            return Core(settings.core, self._strategy, on_fact, book=book, debug=debug)
+        return Core(
+            settings.core,
+            self._strategy,
+            on_fact,
+            book=book,
+            debug=debug,
+            broker=self._brokerage.outbox,
+            style=settings.orders,
+        )
+
+    def _run_of(self, book: str) -> Run:
+        recorder = self._recordings.current if self._recordings is not None else None
+        return self._books.run(
+            self._options.strategy or self._strategy.name,
+            self._session_started.venue,
+            book,
+            self._settings.core,
+            recorder.path if recorder is not None else None,
+        )
+
+    def _start_core(self, stack: contextlib.AsyncExitStack, source: Source) -> None:
         settings = self._settings
         facts: list[Fact] = []
-        debug = "DEBUG" in (settings.log.level, settings.log.file_level)
         brokerage = self._brokerage
-        if brokerage is None:
-            core = Core(settings.core, self._strategy, facts.append, debug=debug)
-        else:
-            core = Core(
-                settings.core,
-                self._strategy,
-                facts.append,
-                book=brokerage.book,
-                debug=debug,
-                broker=brokerage.outbox,
-                style=settings.orders,
-            )
+        core = self._make_core(self._book, facts.append)
         broker = brokerage.broker if brokerage is not None else None
         if broker is not None:
             stack.callback(broker.stop, _BROKER_STOP_S)  # after the gate, which may still let something out
-        name = brokerage.book if brokerage is not None else "paper"
-        self._books.begin(self._options.strategy or self._strategy.name, source.venue, name, settings.core)
         self._control = Control(
             self._options.data_dir, self._loop, self._take, self._on_command, self._venue_now, self._show
         )
-        switch = self._control.make_switch(broker, name, settings.gate)
+        switch = self._control.make_switch(broker, self._book, settings.gate)
         self._gate = switch.gate = Gate(
             self._books.journal, broker, self._on_trouble, settings.gate, watch=switch.see, refuse=switch.refuse
         )
-        self._gate.start()
-        stack.callback(self._gate.stop)
-        self._control.serve(self._claimed)
-        stack.callback(self._control.close)
         self._session_started = SessionStarted(
             session=time.strftime("%Y-%m-%d %H:%M:%S"),
             strategy=self._strategy.name,
@@ -204,20 +225,27 @@ class _Bot:
             started_ts=time.time_ns(),
             settings=msgspec.to_builtins(settings.core),
         )
+        self._books.begin(self._run_of(self._book))
+        self._gate.start()
+        stack.callback(self._gate.stop)
+        self._control.serve(self._claimed)
+        stack.callback(self._control.close)
+        self._keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
         self._telemetry = Telemetry(
             core,
             self._session_started,
             settings.strategy.time_stop_seconds,
             chart_points=settings.web.chart_points,
             max_symbols=settings.web.max_symbols,
+            keeper=self._keeper,
         )
         self._session = Session(
             core,
             facts,
             self._gate,
-            recorder,
+            self._recordings.current if self._recordings is not None else None,
             self._telemetry.gather,
-            (fact_log.see, self._telemetry.see, self._see),
+            (fact_log.see, self._telemetry.see, self._keeper.see, self._see),
             brokerage.outbox if brokerage is not None else None,
             lambda: self._watching.due(),
         )
@@ -288,7 +316,7 @@ class _Bot:
     def _start_watching(self, stack: contextlib.AsyncExitStack) -> None:
         self._watching = Watching(
             self._settings.watch,
-            self._session.core,
+            lambda: self._session.core,
             self._venue_now,
             lambda late: self._web.tell_past_the_loop(late),
             self._session.cut,
@@ -388,8 +416,9 @@ class _Bot:
             if now > self._session.core.now:
                 self._take([Clock(now)])
 
-    async def _drive_telemetry(self, recorder: Recorder | None) -> None:
+    async def _drive_telemetry(self) -> None:
         cost_guard = CostGuard(self._session.core)
+        rollover = Rollover(self._settings.record.rollover_wait_s)
         while True:
             await asyncio.sleep(_TELEMETRY_S)
             self._gate.beat()
@@ -407,14 +436,40 @@ class _Bot:
             self._telemetry.slow = self._watching.slow()
             for message in self._telemetry.messages():
                 self._web.tell(message)
+            self._keep_ticks()
             cost_guard.look()
-            if recorder is not None:
-                recorder.flush()
-                if recorder.failed and not self._failure_told:
-                    self._failure_told = True
-                    logger.bind(logger="microbot.service", event="recording.stopped").error(recorder.failed)
+            if self._recordings is not None and not self._stop.is_set():
+                self._recordings.flush()
+                core = self._session.core
+                reason = None if self._books.pending else rollover.due(core, full=self._recordings.full)
+                if reason is not None and self._roll_over(reason, self._recordings):
+                    cost_guard.follow(self._session.core)
 
-    _failure_told = False
+    def _keep_ticks(self, *, all_of_them: bool = False) -> None:
+        """Have the ticks around finished trades written down."""
+        core = self._session.core
+        for kept in self._keeper.finished(core.now, all_of_them=all_of_them):
+            self._gate.submit(Batch(core.input, (kept,)))
+
+    def _roll_over(self, reason: str, recordings: Recordings) -> bool:
+        """End the session and begin the next; False if that cannot be recorded, then this one goes on."""
+        old = self._session.core
+        book = next_book(old.book().name, time.time())
+        log = logger.bind(logger="microbot.service", event="session.rolled_over", reason=reason, book=book)
+        before = recordings.current
+        try:
+            recorder = recordings.start(book)
+        except UserError as error:
+            log.bind(event="session.not_rolled_over").error(f"{error}; the session goes on")
+            return False
+        self._keep_ticks(all_of_them=True)
+        end = messages.Rollover(reason, book, old.now)
+        self._session.roll_over(end, partial(self._make_core, book), recorder, self._run_of(book))
+        if before is not None:
+            before.end()
+        self._telemetry.follow(self._session.core)
+        log.bind(recording=str(recorder.path)).info(f"session rolled over ({reason}): {recorder.path.name}")
+        return True
 
     # -------------------------------------------------------------------------------------------------- the ends
 
@@ -473,7 +528,7 @@ class _Bot:
         for message in self._telemetry.history():
             web.tell(message)
 
-    async def _end(self, recorder: Recorder | None) -> Outcome:
+    async def _end(self) -> Outcome:
         """Flatten or keep, tell the dashboard the last of it, and sum up."""
         core = self._session.core
         if not self._core_failed:
@@ -487,14 +542,12 @@ class _Bot:
         core.finish()
         for message in self._telemetry.messages():
             self._web.tell(message)
-        summary = core.summary()
+        self._keep_ticks(all_of_them=True)
+        summary = self._telemetry.summary()
         logger.bind(logger="microbot.service", event="session.ended", summary=summary, failure=self._failure).info(
             "session ended"
         )
-        cut_short = ""
-        if recorder is not None:
-            recorder.close()
-            if recorder.failed:
-                cut_short = f"{recorder.failed} ({recorder.lost:,} inputs are not in it)"
+        cut_short = self._recordings.close() if self._recordings is not None else ""
+        paths = self._recordings.paths if self._recordings is not None else []
         left = still_open(core) if self._brokerage is not None else tuple(core.positions.open)
-        return Outcome(summary, left, self._options.record, cut_short, self._failure)
+        return Outcome(summary, left, paths[-1] if paths else None, cut_short, self._failure, len(paths))

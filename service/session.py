@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Batch, Gate
+from actors.journal import Run
 from actors.messages import (
     AccountOpened,
     Command,
@@ -18,11 +20,11 @@ from actors.messages import (
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
+    Rollover,
     SignalRaised,
     StateChanged,
 )
 from actors.orders import OrderRejected
-from service.recording import Recorder
 
 _CHANGES = (
     SignalRaised,
@@ -40,6 +42,14 @@ _CHANGES = (
 """Facts after which the book is another one."""
 
 
+class Records(Protocol):
+    """Takes down the inputs that are about to be fed."""
+
+    def write(self, inputs: Sequence[Input]) -> None: ...
+
+    def take_back(self, count: int) -> None: ...
+
+
 class Session:
     """Feeds the core: every input is recorded first, and what it led to goes through the gate.
 
@@ -52,7 +62,7 @@ class Session:
         core: Core,
         facts: list[Fact],
         gate: Gate,
-        recorder: Recorder | None,
+        recorder: Records | None,
         gather: Callable[[Sequence[Input]], None],
         readers: Sequence[Callable[[Fact], None]],
         outbox: Outbox | None = None,
@@ -68,6 +78,7 @@ class Session:
         self._interject = interject
         self._batch: Sequence[Input] = ()  # the one that runs
         self._cut: tuple[Sequence[Input], list[Input]] | None = None  # a batch that was cut short, and what it held
+        self._run: Run | None = None  # the session that the next batch begins
 
     def take(self, inputs: Sequence[Input]) -> None:
         """Record inputs, run them to their end, and pass on what they led to."""
@@ -110,12 +121,36 @@ class Session:
             if inputs:
                 self.take(inputs)
 
+    def roll_over(
+        self, rollover: Rollover, begin: Callable[[Callable[[Fact], None]], Core], recorder: Records | None, run: Run
+    ) -> None:
+        """End the session, and begin the next as a start-up does: with the book, and with what holds.
+
+        The old recording ends with `rollover`; `begin` makes the new core, and `recorder` and `run` are the new
+        session's. What its head states goes to the journal, but not to the readers, who know it already.
+        """
+        old = self.core
+        self.take([rollover])
+        head: list[Input] = [old.book(), *old.standing()]
+        old.finish()
+        self._pass_on(False)
+        self.core = begin(self._facts.append)
+        self._recorder = recorder
+        self._run = run
+        if recorder is not None:
+            recorder.write(head)
+        self.core.run(head)
+        readers, self._readers = self._readers, ()
+        self._pass_on(True)
+        self._readers = readers
+
     def _pass_on(self, commanded: bool) -> None:
         facts = self._facts.copy()
         self._facts.clear()
         effects = self._outbox.take() if self._outbox is not None else ()
         changed = commanded or any(isinstance(fact, _CHANGES) for fact in facts)
-        self._gate.submit(Batch(self.core.input, facts, effects, self.core.book() if changed else None))
+        self._gate.submit(Batch(self.core.input, facts, effects, self.core.book() if changed else None, self._run))
+        self._run = None
         for read in self._readers:
             for fact in facts:
                 read(fact)

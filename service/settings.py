@@ -29,6 +29,7 @@ from actors.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings
+from service.archive import RecordSettings
 from service.errors import UserError
 from service.hours import HoursSettings
 from web.settings import WebSettings
@@ -82,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True):
     hours: HoursSettings = HoursSettings()
     web: WebSettings = WebSettings()
     exchange: ExchangeSettings = ExchangeSettings()
+    record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
 
     @property
@@ -106,6 +108,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "hours": HoursSettings,
     "web": WebSettings,
     "exchange": ExchangeSettings,
+    "record": RecordSettings,
     "log": LogSettings,
 }
 

@@ -37,6 +37,31 @@ class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="t
     strategy: str | None = None  # FILE.py:NAME, where it was not the default
     version: str = ""
     book: str = ""  # what order ids begin with at a broker outside; empty where fills were simulated
+    paper_book: str = ""  # what they begin with where fills are simulated, if that is not "paper"
+
+
+class SessionEnded(msgspec.Struct, frozen=True, tag="end", tag_field="type"):
+    """The last line of a compressed recording that is whole."""
+
+    inputs: int
+    first_ts: int  # venue time, ns; 0 if no input told any
+    last_ts: int
+
+
+_ENDED = msgspec.json.Decoder(SessionEnded)
+_GZIP = b"\x1f\x8b\x08"
+_LAST_BYTES = 512  # in which a compressed last line has its place
+
+
+def ended(path: Path) -> SessionEnded | None:
+    """Return what the last line of a compressed recording says; None for one that is torn, or goes on."""
+    with _open_raw(path) as file:
+        file.seek(max(0, size(path) - _LAST_BYTES))
+        tail = file.read()
+    try:
+        return _ENDED.decode(gzip.decompress(tail[tail.rindex(_GZIP) :]))
+    except (ValueError, EOFError, OSError, zlib.error, msgspec.MsgspecError):
+        return None
 
 
 _EVENTS: JsonLines[Input] = JsonLines(Input)  # whatever may be fed is recorded, and comes back

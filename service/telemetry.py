@@ -31,6 +31,8 @@ from actors.messages import (
 from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
 from service.recall import Recall
+from service.totals import Summary, together
+from service.trade_ticks import TickKeeper
 from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
@@ -71,13 +73,16 @@ class Telemetry:
         *,
         chart_points: int = 3_600,
         max_symbols: int = 64,
+        keeper: TickKeeper | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
         self.bounded: tuple[QueueSeen, ...] = ()  # likewise, of the queues that have a bound
         self.left_out = 0  # inputs that were not even kept
         self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; whoever watches writes it
         self._core = core
+        self._before: Summary = {}  # of the sessions that are over
         self._session = session
+        self._keeper = keeper
         self._time_stop = round(time_stop_s * SECOND)
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
@@ -89,6 +94,15 @@ class Telemetry:
         self._recalls: dict[str, Recall] = {}  # by symbol
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
+
+    def follow(self, core: Core) -> None:
+        """Go on with the core of the next session; what the last one came to counts on."""
+        self._before = self.summary()
+        self._core = core
+
+    def summary(self) -> Summary:
+        """Return what the run has come to so far."""
+        return together(self._before, self._core.summary())
 
     def gather(self, inputs: Sequence[Input]) -> None:
         """Take what was fed to the core."""
@@ -144,6 +158,8 @@ class Telemetry:
             elif isinstance(event, Quote):
                 self._quotes[event.symbol] = (event.bid, event.ask)
         for symbol, seen in ticks.items():
+            if self._keeper is not None:
+                self._keeper.see_ticks(symbol, seen)
             if (recall := self._recall(symbol, seen[0].price)) is not None:
                 recall.see(seen, skipped[symbol])
         return [
@@ -169,13 +185,14 @@ class Telemetry:
 
     def _metrics(self) -> MetricsSeen:
         core = self._core
+        summary = self.summary()
         return MetricsSeen(
             now=core.now,
             state=core.risk.state,
             state_reason=core.risk.state_reason,
-            summary=core.summary(),
+            summary=summary,
             positions=tuple(self._positions()),
-            refusals={str(reason): count for reason, count in core.metrics.refusals.items()},
+            refusals=summary["refusals"],
             queues=dict(self.queues),
             bounded=self.bounded,
             chains={lane.symbol: self._chain(lane) for lane in core.lanes.values()},

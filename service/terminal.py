@@ -93,5 +93,6 @@ def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) ->
     if outcome.record_failure:
         say(f"microbot: {outcome.record_failure}")
     elif outcome.record is not None:
-        say(f"recorded: {outcome.record} (microbot replay {outcome.record})")
+        others = f", and {outcome.sessions - 1} before it in {outcome.record.parent}" if outcome.sessions > 1 else ""
+        say(f"recorded: {outcome.record} (microbot replay {outcome.record}){others}")
     say(f"log: {log_file} (microbot logs --log-dir {log_file.parent})")

@@ -20,7 +20,7 @@ from web.messages import ChainLate
 
 
 class Watching:
-    """Watches the core that the calling thread runs.
+    """Watches the core that the calling thread runs; `core` gives it, since each session has its own.
 
     The log and the dashboard hear of a slow chain from the watch's own thread, since the loop may be stuck in that
     very chain. Its removal is an input: `due` are those that wait to be fed, `cut` makes room for them in the batch
@@ -30,7 +30,7 @@ class Watching:
     def __init__(
         self,
         settings: WatchSettings,
-        core: Core,
+        core: Callable[[], Core],
         now: Callable[[], int],
         tell: Callable[[ChainLate], None],
         cut: Callable[[], None],
@@ -47,11 +47,11 @@ class Watching:
         main, root = threading.get_ident(), str(Path.cwd())
         self._watch = ChainWatch(
             settings,
-            lambda: at_work(core, main, root),
+            lambda: at_work(core(), main, root),
             self._on_slow,
             time.monotonic,
             time.process_time,
-            lambda: core.input,
+            lambda: core().input,
         )
         self._thread = WatchThread(self._watch)
 

@@ -12,6 +12,7 @@ from actors.book import Book
 from actors.core import Core, Input
 from actors.executor import AT_ONCE
 from actors.gate import Effect
+from actors.journal import Entry
 from actors.messages import (
     AccountOpened,
     Command,
@@ -135,7 +136,7 @@ class Audit:
 
     # ------------------------------------------------------------------------------------------------- the journal
 
-    def on_appended(self, number: int, facts: Sequence[Fact], book: Book | None) -> None:
+    def on_appended(self, number: int, facts: Sequence[Entry], book: Book | None) -> None:
         """Hear that the journal holds what input `number` led to."""
         self._journaled |= {fact.order.id for fact in facts if isinstance(fact, OrderSubmitted)}
         if book is not None:

@@ -10,6 +10,7 @@ from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Effect, Trouble
+from actors.journal import Entry
 from actors.messages import Command, Fact
 from mock_exchange.events import Event
 from pipeline.events import SECOND, Clock
@@ -121,7 +122,8 @@ class Bot:
 
     def start(self) -> None:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""
-        self.books.begin(self.strategy.name, "simulation", self.book, self._place.scenario.settings)
+        settings = self._place.scenario.settings
+        self.books.begin(self.books.run(self.strategy.name, "simulation", self.book, settings, None))
         self.feed.start()
         if self._outbox is not None:
             self.broker.start()
@@ -187,7 +189,7 @@ class Bot:
         if self.gate.leaving:
             self._reach(BEFORE)
 
-    def _on_appended(self, number: int, facts: Sequence[Fact], book: Book | None) -> None:
+    def _on_appended(self, number: int, facts: Sequence[Entry], book: Book | None) -> None:
         self.gate.written()
         self.audit.on_appended(number, facts, book)
         self._sent = 0

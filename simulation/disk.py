@@ -11,8 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from actors.book import Book
-from actors.journal import Journal
-from actors.messages import Fact
+from actors.journal import Entry, Journal, Run
 from service.history import JOURNAL
 
 MEMORY = Path("/dev/shm")
@@ -67,7 +66,7 @@ class WatchedJournal:
         journal: Journal,
         full: Callable[[], bool],
         before: Callable[[], None],
-        on_appended: Callable[[int, Sequence[Fact], Book | None], None],
+        on_appended: Callable[[int, Sequence[Entry], Book | None], None],
         on_failed: Callable[[int], None],
     ) -> None:
         self._journal = journal
@@ -76,7 +75,10 @@ class WatchedJournal:
         self._on_appended = on_appended
         self._on_failed = on_failed
 
-    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+    def begin(self, run: Run) -> None:
+        self._journal.begin(run)
+
+    def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         self._before()
         if self._full():
             self._on_failed(number)

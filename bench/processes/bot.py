@@ -36,7 +36,7 @@ def main(arguments: str) -> None:
 
     service_run.Core = ProbedCore  # type: ignore[attr-defined]  # it has no seam for a core that is watched
     logs.configure(effective.log)
-    service_run.run(effective, RunOptions(feed=spec.url, data_dir=folder / "data"), say)
+    service_run.run(effective, RunOptions(feed=spec.url, data_dir=folder / "data", recorded=spec.recorded), say)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ class ReceiverSpec(msgspec.Struct, frozen=True):
     count: int  # events that will come
     stamped: bool  # ids are the times at which they were sent
     folder: str = ""  # for logs and data
+    recorded: bool = True  # by a bot, as it is by default
 
 
 class Probe:

@@ -11,8 +11,8 @@ import pytest
 
 from actors.book import Book
 from actors.gate import Batch, Effect, Gate, GateSettings, Trouble
-from actors.journal import JournalFull, MemoryJournal
-from actors.messages import DayStarted, Fact
+from actors.journal import Entry, JournalFull, MemoryJournal, Run
+from actors.messages import DayStarted
 from actors.orders import CancelOrder, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S
 
@@ -43,7 +43,10 @@ class Journal:
         self._log = log
         self._fails = fails
 
-    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+    def begin(self, run: Run) -> None:
+        """No run begins here."""
+
+    def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         self.reached.set()
         assert self.free.wait(PATIENCE_S)
         error = self._fails(number)

@@ -15,7 +15,8 @@ from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.core import Input
 from actors.gate import Batch, Effect, Gate, GateSettings
-from actors.messages import Command, ExitReason, Fact, OrderFilled, PositionClosed, PositionOpened, Refusal
+from actors.journal import Entry, Run
+from actors.messages import Command, ExitReason, OrderFilled, PositionClosed, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderSide, SubmitOrder
 from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings
@@ -48,7 +49,10 @@ class Journal:
         self.free = threading.Event()
         self.free.set()
 
-    def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+    def begin(self, run: Run) -> None:
+        """No run begins here."""
+
+    def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         assert self.free.wait(PATIENCE_S)
         self.numbers.append(number)
 

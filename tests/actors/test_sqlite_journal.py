@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from actors.gate import Batch, Gate, Trouble
+from actors.journal import Run
 from actors.messages import BurstBlocked, Fact
 from actors.orders import OrderRejected
-from actors.sqlite_journal import JournalUnusable, Run, SqliteJournal, read
+from actors.sqlite_journal import JournalUnusable, SqliteJournal, read
 from pipeline.events import Side
 from tests.support.live import ROOT, environment, wait_until
 from tests.support.market import START, at, trade

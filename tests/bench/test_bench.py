@@ -27,8 +27,9 @@ KEYS = {
         f"{n}_a_frame.{what}"
         for n in (1, 50)
         for what in (
-            *("decoder", "feeder", "bot"),
+            *("decoder", "feeder", "bot", "unrecorded"),
             *("feeder_ratio", "feeder_cpu_ratio", "bot_ratio", "bot_cpu_ratio"),
+            *("recording_ratio", "recording_cpu_ratio"),
         )
     ],
     "latency": [

@@ -20,7 +20,7 @@ def with_a_book(folder: Path, ts: int) -> Bookkeeping:
     core = Core(SETTINGS, momentum_burst(SETTINGS.strategy))
     core.run([Clock(ts)])
     first = Bookkeeping(RunOptions(data_dir=folder), lambda: 7)
-    first.begin("test", "nowhere", "paper", SETTINGS)
+    first.journal.begin(first.run("test", "nowhere", "paper", SETTINGS, None))
     first.journal.append(1, [], core.book())
     first.close()
     return Bookkeeping(RunOptions(data_dir=folder), lambda: 8)

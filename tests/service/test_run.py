@@ -17,8 +17,7 @@ import pytest
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, Input
-from actors.journal import MemoryJournal
-from actors.messages import Fact
+from actors.journal import Entry, MemoryJournal
 from mock_exchange.market import tape
 from service import bookkeeping, cli, logs, processes, run, terminal
 from service.options import Outcome, RunOptions
@@ -442,7 +441,7 @@ def test_a_core_that_fails_ends_the_session_with_its_error(tmp_path: Path, monke
 
 def test_a_journal_that_fails_halts_the_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(MemoryJournal):
-        def append(self, number: int, facts: Sequence[Fact], book: Book | None = None) -> None:
+        def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(bookkeeping, "MemoryJournal", Full)

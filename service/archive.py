@@ -1,0 +1,78 @@
+"""The archive: the folder in which sessions are recorded, how much it may hold, and what is in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+SESSIONS = "sessions"
+"""The archive's name in the data folder."""
+
+_NAME = re.compile(r"(?P<start>\d{8}T\d{6}Z)-[a-z_]+(-\d+)?\.jsonl\.gz")
+_START = "%Y%m%dT%H%M%SZ"
+
+
+class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[record]: how large a session's recording gets, and how many are kept; whole ones go, the oldest first."""
+
+    session_bytes: Annotated[int, Meta(ge=1_000)] = 256_000_000  # at this size a new session begins
+    keep_bytes: Annotated[int, Meta(ge=1_000)] = 2_000_000_000  # of all sessions, the one that is recorded included
+    keep_sessions: Annotated[int, Meta(ge=1)] = 500
+    queue_inputs: Annotated[int, Meta(ge=1_000)] = 500_000  # that wait to be written; beyond it the recording ends
+    rollover_wait_s: Annotated[float, Meta(ge=0)] = 30.0  # real seconds that orders on their way may hold it up
+
+
+def new_path(folder: Path, venue: str, now: datetime) -> Path:
+    """Return a name for a session that starts now."""
+    start = f"{now.astimezone(UTC):{_START}}-{re.sub('[^a-z]+', '_', venue.lower()).strip('_') or 'feed'}"
+    path, number = folder / f"{start}.jsonl.gz", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{start}-{number}.jsonl.gz"
+    return path
+
+
+def next_path(path: Path, number: int) -> Path:
+    """Return the name of the session that goes on from one whose name was chosen: name-2.jsonl.gz and so on."""
+    stem, dot, suffixes = path.name.partition(".")
+    found = path.with_name(f"{stem}-{number}{dot}{suffixes}")
+    return next_path(path, number + 1) if found.exists() else found
+
+
+def found_in(folder: Path) -> list[Path]:
+    """Return the sessions in an archive, oldest first; other files are none of ours."""
+    if not folder.is_dir():
+        return []
+    named = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file()]
+    return sorted(named, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def start_of(path: Path) -> datetime | None:
+    """Return when a session began, by its name."""
+    named = _NAME.fullmatch(path.name)
+    return datetime.strptime(named["start"], _START).replace(tzinfo=UTC) if named else None
+
+
+def prune(folder: Path, settings: RecordSettings, writing: Path | None) -> list[Path]:
+    """Remove the oldest sessions, whole ones, until the archive is within its bounds; return them.
+
+    The one that is being written stays, whatever its size. Raises OSError.
+    """
+    sessions = found_in(folder)
+    sizes = {path: path.stat().st_size for path in sessions}
+    removed = []
+    for path in sessions:
+        left = len(sizes), sum(sizes.values())
+        if left[0] <= settings.keep_sessions and left[1] <= settings.keep_bytes:
+            break
+        if writing is not None and path.resolve() == writing.resolve():
+            continue
+        path.unlink()
+        removed.append(path)
+        del sizes[path]
+    return removed

@@ -1,0 +1,206 @@
+"""The difference of two runs: the first decision that is not the same, what both saw there, and what led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import zip_longest
+from pathlib import Path
+
+import msgspec
+
+from actors.core import Core, Input
+from pipeline.events import Reading
+from service import decisions, settings, tapes
+from service.decisions import Decision, Side
+from service.errors import UserError
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What is to be other than it was recorded."""
+
+    config: Path | None = None
+    assignments: tuple[str, ...] = ()
+    strategy: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != Changes()
+
+    def and_(self, more: Changes) -> Changes:
+        """Return these changes with more of them on top."""
+        return Changes(more.config or self.config, self.assignments + more.assignments, more.strategy or self.strategy)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What one side saw when the input had been dealt with."""
+
+    readings: tuple[Reading, ...]
+    state: str  # the trading state
+    position: str  # in the symbol; empty without one
+
+
+class LedBy(msgspec.Struct, frozen=True):
+    """The input that led to a decision."""
+
+    number: int
+    ts: int
+    event: Input | None
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """How two runs compare. `a` or `b` is None where that side decided nothing of the kind."""
+
+    equal: bool
+    compared: int  # decisions that were the same
+    first: str  # names of the two sides
+    second: str
+    a: Decision | None = None
+    b: Decision | None = None
+    input: LedBy | None = None
+    a_saw: Seen | None = None
+    b_saw: Seen | None = None
+
+
+def compare(a: Path, b: Path | None, both: Changes, alone: Changes, data_dir: Path) -> Difference:
+    """Compare two runs; without `b`, A as recorded with A changed, or with the journal. Raises UserError."""
+    if b is None:
+        return _with_itself(a, both.and_(alone), data_dir)
+    if (a.is_dir() and both) or (b.is_dir() and both.and_(alone)):
+        raise UserError("a folder was decided already: settings and strategies change tapes and recordings only")
+    first, second = _side(a, both), _side(b, both.and_(alone))
+    if first is not None and second is not None:
+        return _explained(first, second, _first(first.decisions(), second.decisions(), str(a), str(b)))
+    found = _first(_known(first, a), _known(second, b), str(a), str(b))
+    return _explained(first, second, found)
+
+
+def _with_itself(a: Path, changes: Changes, data_dir: Path) -> Difference:
+    side = _side(a, Changes())
+    if side is None:
+        raise UserError(f"{a} is a folder: name another run to compare it with")
+    if changes:
+        other = _side(a, changes)
+        return _explained(
+            side, other, _first(side.decisions(), other.decisions() if other else iter(()), str(a), "changed")
+        )
+    return _explained(side, None, _first(side.decisions(), decisions.journaled(data_dir, a), str(a), "the journal"))
+
+
+def _side(path: Path, changes: Changes) -> Side | None:
+    """Return a run that can be decided anew; None for a folder."""
+    if path.is_dir():
+        return None
+    return Side(path, _settings(path, changes), changes.strategy)
+
+
+def _settings(path: Path, changes: Changes) -> settings.Settings:
+    recorded = tapes.recorded_settings(path)
+    layer = recorded.settings if recorded is not None else None
+    return settings.load(changes.config, changes.assignments, recorded=layer)
+
+
+def _known(side: Side | None, path: Path) -> Iterator[Decision]:
+    """Return what can be compared with a folder."""
+    if side is None:
+        return decisions.written(path)
+    found = (decision for decision in side.decisions() if decision.kind in decisions.WRITTEN)
+    return iter(sorted(found, key=decisions.in_time))
+
+
+def _first(a: Iterator[Decision], b: Iterator[Decision], first: str, second: str) -> Difference:
+    compared = 0
+    for one, other in zip_longest(a, b):
+        if one is None or other is None or one.key != other.key:
+            one, other = _earlier(one, other)
+            return Difference(False, compared, first, second, one, other)
+        compared += 1
+    return Difference(True, compared, first, second)
+
+
+def _earlier(a: Decision | None, b: Decision | None) -> tuple[Decision | None, Decision | None]:
+    """Leave out the later of two decisions that have nothing to do with each other."""
+    if a is None or b is None or (a.kind, a.ts, a.symbol) == (b.kind, b.ts, b.symbol):
+        return a, b
+    return (a, None) if (a.ts, a.input or b.input) <= (b.ts, b.input or a.input) else (None, b)
+
+
+def _explained(a: Side | None, b: Side | None, found: Difference) -> Difference:
+    """Decide both sides once more, up to the difference, and look at what they see there."""
+    decision = found.a or found.b
+    if decision is None:
+        return found
+    number = (found.a.input if found.a is not None else 0) or (found.b.input if found.b is not None else 0)
+    own, other = (a, b) if found.a is not None and found.a.input else (b, a)
+    if own is None:  # only a folder, or the journal, tells of it
+        own, other = other, None
+    if own is None:
+        return found
+    core, event = own.at(number) if number else own.at_time(decision.ts)
+    led = LedBy(core.input, getattr(event, "ts", 0) or core.now, event)
+    seen: dict[int, Seen] = {id(own): _seen(core, decision.symbol)}
+    if other is not None:
+        there, same = other.at(core.input)
+        if same != event:  # the two were not fed the same
+            there, _ = other.at_time(decision.ts)
+        seen[id(other)] = _seen(there, decision.symbol)
+    return msgspec.structs.replace(found, input=led, a_saw=seen.get(id(a)), b_saw=seen.get(id(b)))
+
+
+def _seen(core: Core, symbol: str) -> Seen:
+    lane = core.lanes.get(symbol)
+    frame = lane.clock.frame if lane is not None else None
+    held = core.positions.open.get(symbol)
+    position = f"{held.side} {held.quantity:f} @ {held.entry_price:f}" if held is not None else ""
+    return Seen(frame.readings if frame is not None else (), str(core.risk.state), position)
+
+
+# ---------------------------------------------------------------------------------------------------- telling
+
+
+def as_json(found: Difference) -> str:
+    """Return it as one JSON object."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+
+
+def for_people(found: Difference) -> Iterator[str]:
+    """Say it in a few lines."""
+    yield f"A: {found.first}"
+    yield f"B: {found.second}"
+    if found.equal:
+        yield f"no difference: {found.compared:,} decisions are the same"
+        return
+    decision = found.a or found.b
+    assert decision is not None
+    yield f"the first {found.compared:,} decisions are the same; the next differs: {_name(decision)}"
+    for side, said in (("A", found.a), ("B", found.b)):
+        yield f"  {side}: {_said(said, found.b if side == 'A' else found.a)}"
+    if found.input is not None:
+        event = msgspec.json.encode(found.input.event).decode()
+        yield f"input {found.input.number:,} at {_time(found.input.ts)}: {event}"
+    yield from _saw(found)
+
+
+def _name(decision: Decision) -> str:
+    return f"{decision.kind.upper()} {decision.symbol} at {_time(decision.ts)}".replace("  ", " ")
+
+
+def _said(decision: Decision | None, other: Decision | None) -> str:
+    if decision is None:
+        return "nothing"
+    differs = [name for name, value in decision.what.items() if other is not None and other.what.get(name) != value]
+    words = [f"{name} {value}" for name, value in decision.what.items() if value is not None and value != ""]
+    return ", ".join(words) + (f"   (differs in {', '.join(differs)})" if differs else "")
+
+
+def _saw(found: Difference) -> Iterator[str]:
+    for side, seen in (("A", found.a_saw), ("B", found.b_saw)):
+        if seen is not None:
+            held = f", holding {seen.position}" if seen.position else ""
+            yield f"  {side} saw ({seen.state}{held}):"
+            for reading in seen.readings:
+                passed = "passed" if reading.passed else "NOT PASSED"
+                yield f"    {reading.name}: {reading.value:.6g} (threshold {reading.threshold:.6g}) {passed}"
+
+
+def _time(ts: int) -> str:
+    return f"{datetime.fromtimestamp(ts // 10**9, UTC):%Y-%m-%d %H:%M:%S}.{ts % 10**9:09d} UTC"

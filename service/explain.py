@@ -1,0 +1,182 @@
+"""The story of one decision, as the journal has it: why, what risk said, what was ordered and filled, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.sqlite_journal import JournalUnusable, Story, story as read
+from service.errors import UserError
+from service.history import JOURNAL
+
+_BARS = "▁▂▃▄▅▆▇█"
+_WIDTH = 72
+
+Row = dict[str, Any]
+
+
+def story(data_dir: Path, decision: str, run: int | None = None) -> Story:
+    """Read the story of a decision. Raises UserError."""
+    try:
+        return read(data_dir / JOURNAL, decision, run)
+    except JournalUnusable as error:
+        raise UserError(str(error)) from None
+
+
+def as_json(found: Story) -> str:
+    """Return it as one JSON object, with what a trade came to."""
+    told = msgspec.to_builtins(found) | {"costs": costs(found)}
+    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
+
+
+def costs(found: Story) -> Row | None:
+    """Return what the trade brought before fees, the fees, and what slippage took; None before its end.
+
+    Slippage is what the entry's fills cost more than the price that the signal saw; above 0 it was against us.
+    """
+    closed = _last(found, "position_closed")
+    if closed is None:
+        return None
+    pnl, fees = Decimal(closed["pnl"]), Decimal(closed["fees"])
+    signal = _last(found, "signal")
+    slippage = None
+    if signal is not None:
+        sign = 1 if closed["side"] == "LONG" else -1
+        paid = Decimal(closed["entry_price"]) - Decimal(str(signal["signal"]["price"]))
+        slippage = str(sign * paid * Decimal(closed["quantity"]))
+    return {"before_fees": str(pnl + fees), "fees": str(fees), "pnl": str(pnl), "entry_slippage": slippage}
+
+
+def for_people(found: Story) -> Iterator[str]:
+    """Tell it line by line."""
+    yield f"decision {found.decision} of run {found.run} ({found.strategy})"
+    for fact in found.facts:
+        yield from _TOLD[fact["type"]](fact) if fact["type"] in _TOLD else ()
+    if (came_to := costs(found)) is not None:
+        slipped = came_to["entry_slippage"]
+        against = f", entry slippage {_money(slipped)}" if slipped is not None else ""
+        yield (
+            f"P/L {_money(came_to['pnl'])}: {_money(came_to['before_fees'])} before fees of "
+            f"{_money(came_to['fees'])}{against}"
+        )
+    if found.ticks is not None:
+        yield from _plot(found)
+    if found.recording:
+        yield f"recorded in {found.recording}"
+
+
+def _signal(fact: Row) -> Iterator[str]:
+    signal = fact["signal"]
+    yield f"{_time(signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {signal['price']:.6g}"
+    for reading in signal["readings"]:
+        passed = "passed" if reading["passed"] else "not passed"
+        yield f"  {reading['name']}: {reading['value']:.6g} (threshold {reading['threshold']:.6g}) {passed}"
+    yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
+
+
+def _submitted(fact: Row) -> Iterator[str]:
+    order = fact["order"]
+    at = f" limit {order['limit']}" if order["limit"] else f" stop {order['stop']}" if order["stop"] else " at market"
+    why = f" ({order['reason']})" if order["reason"] else ""
+    wanted = f"{order['side']} {_quantity(order['quantity'])}{at}"
+    yield f"{_time(fact['ts'])}  ORDER {order['leg']}{why}: {wanted}  [{order['id']}]"
+
+
+def _changed(fact: Row) -> Iterator[str]:
+    why = f": {fact['reason']}" if fact["reason"] else ""
+    yield f"{_time(fact['ts'])}  {fact['order']} {fact['previous']} -> {fact['status']}{why}"
+
+
+def _rejected(fact: Row) -> Iterator[str]:
+    yield f"{_time(fact['ts'])}  REJECTED {fact['order']}: {fact['reason']}"
+
+
+def _filled(fact: Row) -> Iterator[str]:
+    done = fact["execution"]
+    yield f"{_time(done['ts'])}  FILL {done['side']} {_quantity(done['quantity'])} @ {_price(done['price'])}"
+
+
+def _opened(fact: Row) -> Iterator[str]:
+    if fact["adopted"]:
+        yield f"  taken over by run {fact['run']} as decision {fact['decision']}"
+
+
+def _closed(fact: Row) -> Iterator[str]:
+    held = (fact["exit_ts"] - fact["entry_ts"]) / 1e9
+    yield (
+        f"{_time(fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {fact['side']} "
+        f"{_quantity(fact['quantity'])} {fact['symbol']}, {_price(fact['entry_price'])} -> {_price(fact['exit_price'])}"
+    )
+
+
+_TOLD = {
+    "signal": _signal,
+    "order_submitted": _submitted,
+    "order_changed": _changed,
+    "order_rejected": _rejected,
+    "order_filled": _filled,
+    "position_opened": _opened,
+    "position_closed": _closed,
+}
+
+
+def _plot(found: Story) -> Iterator[str]:
+    """Draw the ticks around the trade, with its entry and its exit marked."""
+    assert found.ticks is not None
+    ticks = [(int(tick[0]), float(tick[1])) for tick in found.ticks.ticks]
+    closed = _last(found, "position_closed")
+    if len(ticks) < 2 or closed is None:
+        return
+    first, last = ticks[0][0], max(ticks[-1][0], ticks[0][0] + 1)
+
+    def column(ts: int) -> int:
+        return min(_WIDTH - 1, max(0, (ts - first) * _WIDTH // (last - first)))
+
+    low, high = min(price for _, price in ticks), max(price for _, price in ticks)
+    marks = [" "] * _WIDTH
+    marks[column(closed["exit_ts"])] = "X"
+    marks[column(closed["entry_ts"])] = "E"
+    yield f"{found.ticks.symbol}: {low:.6g} to {high:.6g}, {len(ticks)} ticks in {(last - first) / 1e9:.1f} s"
+    yield f"  {sparkline([(column(ts), price) for ts, price in ticks])}"
+    yield f"  {''.join(marks).rstrip()}   E entry, X exit"
+
+
+def sparkline(points: Sequence[tuple[int, float]], width: int = _WIDTH) -> str:
+    """Draw prices as bars: in each column its last price, and where there is none, the one before.
+
+    >>> sparkline([(0, 1.0), (2, 2.0)], 4)
+    '▁▁██'
+    """
+    low, high = min(price for _, price in points), max(price for _, price in points)
+    by_column = dict(points)
+    drawn, price = [], points[0][1]
+    for place in range(width):
+        price = by_column.get(place, price)
+        drawn.append(_BARS[round((price - low) / (high - low) * (len(_BARS) - 1)) if high > low else 0])
+    return "".join(drawn)
+
+
+def _last(found: Story, kind: str) -> Row | None:
+    return next((fact for fact in reversed(found.facts) if fact["type"] == kind), None)
+
+
+def _time(ts: int) -> str:
+    return datetime.fromtimestamp(ts / 1e9).astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _price(text: str) -> str:
+    return f"{Decimal(text):.4f}"
+
+
+def _quantity(text: str) -> str:
+    return f"{Decimal(text).normalize():f}"
+
+
+def _money(text: str) -> str:
+    figure = f"{Decimal(text):z.4f}"
+    return f"-${figure[1:]}" if figure.startswith("-") else f"${figure}"

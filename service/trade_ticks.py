@@ -1,0 +1,99 @@
+"""The ticks around each trade, gathered off the tick path, so that it can be looked at later."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+
+from actors.journal import TradeTicks
+from actors.messages import Fact, PositionClosed, PositionOpened
+from pipeline.events import SECOND
+from web.messages import Tick
+
+MOST = 1_000
+"""Ticks kept of one trade; of a longer one every second, fourth ... of those between its entry and its exit."""
+AFTER_NS = 5 * SECOND  # venue time after the exit
+_BEFORE = 2_000  # newest ticks of a symbol that are remembered for a trade that begins
+
+
+class _Around:
+    """The ticks of one trade so far."""
+
+    def __init__(self, opened: PositionOpened, before: Sequence[Tick]) -> None:
+        self.entry_ts = opened.entry_ts
+        self.closed: PositionClosed | None = None
+        self._ticks = list(before)
+        self._every = 1  # of so many ticks one is kept
+        self._turn = 0
+
+    def see(self, ticks: Sequence[Tick]) -> None:
+        for tick in ticks:
+            if self.closed is not None and tick.ts > self.closed.exit_ts + AFTER_NS:
+                return
+            self._turn += 1
+            if self._turn % self._every == 0:
+                self._ticks.append(tick)
+                if len(self._ticks) >= MOST:
+                    self._ticks = self._ticks[::2]
+                    self._every *= 2
+
+    def done(self) -> TradeTicks | None:
+        if self.closed is None:
+            return None
+        return TradeTicks(self.closed.decision, self.closed.symbol, self._every, tuple(self._ticks))
+
+
+class TickKeeper:
+    """Keeps what is traded from one window before a position's entry until some seconds after its exit.
+
+    `see`, of facts, only appends; `see_ticks` is called a few times a second, and `finished` after it, which gives what
+    can be written down.
+    """
+
+    def __init__(self, window_s: float, max_symbols: int) -> None:
+        self._window = round(window_s * SECOND)
+        self._max_symbols = max_symbols
+        self._recent: dict[str, deque[Tick]] = {}
+        self._facts: list[PositionOpened | PositionClosed] = []
+        self._open: dict[str, _Around] = {}
+        self._closed: list[_Around] = []
+
+    def see_ticks(self, symbol: str, ticks: Sequence[Tick]) -> None:
+        """Take ticks of a symbol in their order."""
+        recent = self._recent.get(symbol)
+        if recent is None:
+            if len(self._recent) >= self._max_symbols:
+                return
+            recent = self._recent[symbol] = deque(maxlen=_BEFORE)
+        recent.extend(ticks[-_BEFORE:])
+        if (around := self._open.get(symbol)) is not None:
+            around.see(ticks)
+        for around in self._closed:
+            if around.closed is not None and around.closed.symbol == symbol:
+                around.see(ticks)
+
+    def see(self, fact: Fact) -> None:
+        """Take a fact, if it is about a position."""
+        if isinstance(fact, PositionOpened | PositionClosed):
+            self._facts.append(fact)
+
+    def _follow(self, fact: PositionOpened | PositionClosed) -> None:
+        if isinstance(fact, PositionOpened):
+            if fact.symbol not in self._open:
+                recent = list(self._recent.get(fact.symbol, ()))
+                start = bisect_left(recent, fact.entry_ts - self._window, key=lambda tick: tick.ts)
+                self._open[fact.symbol] = around = _Around(fact, ())
+                around.see(recent[start:])
+        elif (begun := self._open.pop(fact.symbol, None)) is not None:
+            begun.closed = fact
+            self._closed.append(begun)
+
+    def finished(self, now: int, *, all_of_them: bool = False) -> list[TradeTicks]:
+        """Return what is complete: of trades whose exit is long enough ago; at the end of a run, of all."""
+        facts, self._facts = self._facts, []
+        for fact in facts:
+            self._follow(fact)
+        ready = [a for a in self._closed if a.closed and (all_of_them or now > a.closed.exit_ts + AFTER_NS)]
+        self._closed = [a for a in self._closed if a not in ready]
+        return [kept for around in ready if (kept := around.done()) is not None]

@@ -1,0 +1,193 @@
+"""explain: the story of a decision, from a journal that a session wrote."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors import sqlite_journal
+from actors.brokers.simulated import ExecutionSettings
+from actors.journal import Run as JournalRun, TradeTicks
+from actors.messages import PositionClosed, SignalRaised
+from actors.sqlite_journal import SqliteJournal, story
+from service.explain import sparkline
+from service.history import JOURNAL
+from tests.service.test_cli import Run
+from tests.support.live import microbot
+from tests.support.market import at, trade
+from tests.support.sessions import Session
+
+COSTLY = ExecutionSettings(fill="last", slippage_bps=10.0, fee_per_share=0.01)
+
+
+def write(folder: Path, *sessions: tuple[str, Session], ticks: TradeTicks | None = None) -> None:
+    """Journal what sessions stated, each under the name of its book."""
+    opened = SqliteJournal(folder / JOURNAL, "simulated", durable=False)
+    for name, session in sessions:
+        opened.begin(JournalRun(1, "1", "momentum_burst", "test", True, name, {}, "/r.jsonl.gz"))
+        for fact in session.facts:
+            opened.append(getattr(fact, "input", 0), [fact])
+        if ticks is not None:
+            opened.append(9, [ticks])
+    opened.close()
+
+
+def a_trade() -> Session:
+    return Session(execution=COSTLY).feed(trade(0), trade(1, says="LONG"), trade(2, says="LONG"), trade(3, 102.0))
+
+
+def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    (done,) = session.of(PositionClosed)
+    around = [(at(second), 100.0 + second, 1.0, None, None) for second in range(5)]
+    write(tmp_path, ("paper", session), ticks=TradeTicks(done.decision, "A", 1, around))
+    told = run("explain", done.decision, "--data-dir", tmp_path)
+    assert told.code == 0, told.err
+    for part in (
+        *("SIGNAL LONG A @ 100", "risk: approved", "ORDER entry: BUY 1", "FILL BUY 1 @ 100.1000"),
+        *("ORDER exit (TP): SELL 1", "FILL SELL 1 @ 101.8980", "CLOSED by TP after 2.0 s", "P/L $1.7780"),
+        *("$1.7980 before fees of $0.0200", "entry slippage $0.1000", "recorded in /r.jsonl.gz", "E entry, X exit"),
+    ):
+        assert part in told.out
+    machine = json.loads(run("explain", done.decision, "--data-dir", tmp_path, "--json").out)
+    costs = {name: Decimal(value) for name, value in machine["costs"].items()}
+    assert costs["pnl"] == done.pnl == costs["before_fees"] - costs["fees"]
+    assert (costs["fees"], costs["entry_slippage"]) == (Decimal("0.02"), Decimal("0.1"))
+    assert [fact["type"] for fact in machine["facts"]].count("order_filled") == 2
+    assert machine["ticks"]["ticks"] == [list(tick) for tick in around]
+
+
+def test_a_refused_signal_has_a_story_too(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    refused = session.of(SignalRaised)[1]
+    write(tmp_path, ("paper", session))
+    told = run("explain", refused.decision, "--data-dir", tmp_path)
+    assert "risk: refused, POSITION_OPEN" in told.out
+    assert "ORDER" not in told.out
+
+
+def test_a_position_that_outlived_its_session_keeps_its_story(tmp_path: Path, run: Run) -> None:
+    first = Session(book="paper-s1").feed(trade(0), trade(1, says="LONG"))
+    second = Session(book="paper-s2").feed(first.core.book(), trade(5, 102.0))
+    write(tmp_path, ("paper-s1", first), ("paper-s2", second))
+    decision = first.of(SignalRaised)[0].decision
+    told = run("explain", decision, "--run", "1", "--data-dir", tmp_path)
+    assert "SIGNAL LONG A" in told.out
+    assert f"taken over by run 2 as decision s1-{decision}" in told.out
+    assert "CLOSED by TP" in told.out
+
+
+def test_the_beginning_of_an_id_is_enough_if_it_is_the_only_one(tmp_path: Path, run: Run) -> None:
+    events = [trade(second, says="LONG" if second > 99 else None) for second in range(112)]
+    write(tmp_path, ("paper", Session().feed(*events)))
+    found = run("explain", "112", "--data-dir", tmp_path)
+    assert found.out.startswith("decision 112 of run 1")
+    vague = run("explain", "11", "--data-dir", tmp_path)
+    assert vague.code == 2
+    assert "3 decisions begin with 11: 110, 111, 112" in vague.err
+    unknown = run("explain", "7", "--data-dir", tmp_path)
+    assert (unknown.code, unknown.err.count("\n")) == (2, 1)
+    assert "knows no decision 7" in unknown.err
+
+
+def test_of_two_runs_the_newest_is_meant_unless_one_is_named(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, ("paper", a_trade()), ("paper", a_trade()))
+    assert run("explain", "2", "--data-dir", tmp_path).out.startswith("decision 2 of run 2")
+    assert run("explain", "2", "--run", "1", "--data-dir", tmp_path).out.startswith("decision 2 of run 1")
+
+
+def test_a_sparkline_goes_up_with_the_price_and_stands_still_without() -> None:
+    assert sparkline([(0, 0.0), (1, 2.0), (2, 7.0)], 3) == "▁▃█"
+    assert sparkline([(0, 5.0), (3, 5.0)], 4) == "▁▁▁▁"
+
+
+# ------------------------------------------------------------------------------------------------- the journal
+
+
+def test_ticks_around_a_trade_come_back_as_they_were_kept(tmp_path: Path) -> None:
+    kept = TradeTicks("2", "A", 4, [(at(0), 1 / 3, 2.0, 0.3, None)])
+    write(tmp_path, ("paper", a_trade()), ticks=kept)
+    found = story(tmp_path / JOURNAL, "2").ticks
+    assert found is not None
+    assert (found.decision, found.every, [tuple(tick) for tick in found.ticks]) == ("2", 4, list(kept.ticks))
+
+
+def test_a_journal_of_the_first_version_is_taken_over_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    path = tmp_path / JOURNAL
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"BEGIN; {sqlite_journal._SCRIPTS[0]} PRAGMA user_version=1; COMMIT;")
+        connection.execute("INSERT INTO runs VALUES (1, 1, '1', 's', 'test', 1, 'paper', '{}')")
+        fact = a_trade().of(SignalRaised)[0]
+        body = sqlite_journal._encode(fact).decode()
+        connection.execute("INSERT INTO facts VALUES (1, 1, 2, 'signal', 1, 'A', '2', ?)", (body,))
+        connection.commit()
+    assert run("explain", "2", "--data-dir", tmp_path).code == 0  # as it is
+    write(tmp_path, ("paper", a_trade()))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("SELECT recording FROM runs ORDER BY id").fetchall() == [("",), ("/r.jsonl.gz",)]
+    assert run("explain", "2", "--run", "1", "--data-dir", tmp_path).out.startswith("decision 2 of run 1 (s)")
+
+
+# ------------------------------------------------------------------------------------------------------ parquet
+
+
+def test_trades_are_written_as_parquet_with_times_and_numbers(tmp_path: Path, run: Run) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    session = a_trade()
+    (done,) = session.of(PositionClosed)
+    write(tmp_path, ("paper", session))
+    for what, rows in (("trades", 1), ("signals", 2), ("orders", 4)):
+        told = run(what, "--data-dir", tmp_path, "--parquet", tmp_path / f"{what}.parquet")
+        assert (told.code, told.err) == (0, "")
+        table = pyarrow.parquet.read_table(tmp_path / f"{what}.parquet")
+        assert table.num_rows >= rows
+        listed = [json.loads(line) for line in run(what, "--data-dir", tmp_path, "--json").out.splitlines()]
+        assert table.num_rows == len(listed)
+        assert table.column_names == list(listed[0])
+    table = pyarrow.parquet.read_table(tmp_path / "trades.parquet")
+    assert table.schema.field("exit_ts").type == pyarrow.timestamp("ns", "UTC")
+    row: dict[str, Any] = table.to_pylist()[0]
+    assert row["pnl"] == float(done.pnl)
+    assert table.column("exit_ts").cast(pyarrow.int64()).to_pylist() == [done.exit_ts]
+    assert datetime.fromtimestamp(done.exit_ts // 10**9, UTC).year == 2026
+    again = run("trades", "--data-dir", tmp_path, "--parquet", tmp_path / "trades.parquet")
+    assert again.code == 2
+    assert "is there already" in again.err
+
+
+def test_an_empty_table_is_one_too(tmp_path: Path, run: Run) -> None:
+    import pyarrow.parquet
+
+    write(tmp_path, ("paper", Session().feed(trade(0))))
+    assert run("trades", "--data-dir", tmp_path, "--parquet", tmp_path / "t.parquet").code == 0
+    assert pyarrow.parquet.read_table(tmp_path / "t.parquet").num_rows == 0
+
+
+def test_without_pyarrow_one_sentence_says_how_to_install_it(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, ("paper", a_trade()))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    refused = run("trades", "--data-dir", tmp_path, "--parquet", tmp_path / "t.parquet")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "microbot: --parquet needs pyarrow: install it with `pip install 'microbot[parquet]'`\n"
+    assert not (tmp_path / "t.parquet").exists()
+
+
+def test_two_formats_at_once_are_refused(tmp_path: Path) -> None:
+    refused = microbot("trades", "--csv", "--parquet", "t.parquet", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "exclude each other" in refused.stderr
