@@ -17,7 +17,7 @@ from tests.kills.journal import Written
 from tests.kills.moments import Killed
 
 ZERO = Decimal(0)
-WITHIN_NS = 60 * SECOND  # from the start to the first quote and the exit's first step, at a speed of 20
+WITHIN_NS = 20 * SECOND  # for orders to be looked up after a start, one real second at a speed of 20
 
 
 def of(facts: Sequence[Written], kind: str) -> list[Written]:
@@ -30,18 +30,25 @@ def _cause(order_id: str) -> tuple[str, str]:
     return (name.symbol, of_session(name.book, name.decision)) if name is not None else ("", "")
 
 
-def orders_join(facts: Sequence[Written], at_venue: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _within(fact: Written, at_venue: object) -> int:
+    """Where a name is to be distinct: at a venue for ever; a simulated broker's orders end with the run."""
+    return fact.run if at_venue is None else 0
+
+
+def orders_join(facts: Sequence[Written], at_venue: Sequence[dict[str, Any]] | None) -> Iterator[str]:
     """Every order at the venue was journalled once, an entry with one approval, another as a leg of its position."""
-    submitted = Counter(fact.body["order"]["id"] for fact in of(facts, "order_submitted"))
-    approved = Counter(fact.decision for fact in of(facts, "signal") if fact.body["approved"])
-    seen = Counter(order["client_order_id"] for order in at_venue)
-    yield from (f"{order} is in the journal {count} times" for order, count in submitted.items() if count > 1)
+    sent = Counter((_within(fact, at_venue), fact.body["order"]["id"]) for fact in of(facts, "order_submitted"))
+    submitted = {order for _, order in sent}
+    signals = [fact for fact in of(facts, "signal") if fact.body["approved"]]
+    approved = Counter((_within(fact, at_venue), fact.decision) for fact in signals)
+    seen = Counter(order["client_order_id"] for order in at_venue or ())
+    yield from (f"{order} is in the journal {count} times" for (_, order), count in sent.items() if count > 1)
     yield from (f"{order} is at the venue {count} times" for order, count in seen.items() if count > 1)
     yield from (f"{order} is at the venue and not in the journal" for order in seen if order not in submitted)
     entries = [fact for fact in of(facts, "order_submitted") if fact.body["order"]["leg"] == "entry"]
-    for decision, count in Counter(fact.decision for fact in entries).items():
+    for decision, count in Counter((_within(fact, at_venue), fact.decision) for fact in entries).items():
         if count != 1 or approved[decision] != 1:
-            yield f"decision {decision} has {count} entries and {approved[decision]} approvals"
+            yield f"decision {decision[1]} has {count} entries and {approved[decision]} approvals"
     known = {(fact.symbol, fact.decision) for fact in entries}
     for fact in of(facts, "order_submitted"):
         if (fact.symbol, fact.decision) not in known:
@@ -52,13 +59,13 @@ def executions_join(facts: Sequence[Written], at_venue: Sequence[dict[str, Any]]
     """Every execution is booked once: order by order, the shares are the venue's, and in the end nothing is held."""
     booked: dict[str, Decimal] = defaultdict(Decimal)
     held: dict[str, Decimal] = defaultdict(Decimal)
-    times: Counter[str] = Counter()
+    times: Counter[tuple[int, str]] = Counter()
     for fact in of(facts, "order_filled"):
         execution = fact.body["execution"]
-        times[execution["id"]] += 1
+        times[_within(fact, at_venue), execution["id"]] += 1
         booked[execution["order"]] += Decimal(execution["quantity"])
         held[execution["symbol"]] += Decimal(execution["quantity"]) * (1 if execution["side"] == "BUY" else -1)
-    yield from (f"execution {name} is booked {count} times" for name, count in times.items() if count > 1)
+    yield from (f"execution {name} is booked {count} times" for (_, name), count in times.items() if count > 1)
     yield from (f"{symbol}: the executions add up to {shares}" for symbol, shares in held.items() if shares)
     if at_venue is not None:
         filled = {order["client_order_id"]: Decimal(order["filled_qty"]) for order in at_venue}
@@ -102,23 +109,28 @@ def entry_times_kept(facts: Sequence[Written]) -> Iterator[str]:
 
 
 def deadlines_kept(facts: Sequence[Written], time_stop_s: float) -> Iterator[str]:
-    """A position is being left at its deadline, or soon after the first start behind it that lived long enough."""
-    lives: list[tuple[int, int, int]] = []  # run, first and last time that it knew
-    for run in sorted({fact.run for fact in facts}):
-        own = [fact for fact in facts if fact.run == run and fact.ts and fact.kind != "position_opened"]
-        first = next((fact.ts for fact in own if fact.kind == "account_opened"), own[0].ts if own else 0)
-        if first:
-            lives.append((run, first, max(fact.ts for fact in own)))
+    """A position is being left at its deadline, or soon after the first start behind it.
+
+    A signal of the symbol, whatever became of it, proves that the bot lived and saw a price by then: without one, there
+    was nothing to leave at.
+    """
+    begun: dict[int, int] = {}  # by run: when it had seen the account, or, without one, told its first fact
+    for fact in facts:
+        if fact.ts and fact.kind != "position_opened" and (fact.kind == "account_opened" or fact.run not in begun):
+            begun[fact.run] = fact.ts
     steps = _steps_out(facts)
+    signals = of(facts, "signal")
     for closed in of(facts, "position_closed"):
-        deadline = closed.body["entry_ts"] + round(time_stop_s * SECOND)
-        starts = [max(deadline, first) for _, first, last in lives if max(deadline, first) + WITHIN_NS <= last]
-        due = min(starts, default=None)
         entered = closed.body["entry_ts"]
-        left = min((ts for ts in steps[closed.symbol, closed.decision] if ts >= entered), default=closed.ts)
-        if due is not None and min(left, closed.ts) > due + (WITHIN_NS if due > deadline else SECOND):
-            late = (min(left, closed.ts) - due) / SECOND
-            yield f"{closed.symbol} {closed.decision} was left {late:.1f} s late ({closed.body['exit_reason']})"
+        deadline = entered + round(time_stop_s * SECOND)
+        left = min([closed.ts, *(ts for ts in steps[closed.symbol, closed.decision] if ts >= entered)])
+        for fact in signals:
+            due = max(deadline + SECOND, begun.get(fact.run, 0) + WITHIN_NS)
+            if fact.symbol == closed.symbol and due < fact.ts < left:
+                late = (left - deadline) / SECOND
+                reason = closed.body["exit_reason"]
+                yield f"{closed.symbol} {closed.decision} was left {late:.1f} s after its deadline ({reason})"
+                break
 
 
 def _steps_out(facts: Sequence[Written]) -> dict[tuple[str, str], list[int]]:
