@@ -139,9 +139,13 @@ class Killing:
             except AssertionError:
                 self.broken.append("after the last start a position was not left by itself")
             bot.command("flatten")
-            if not self._simulated:
-                self.exchange.until_flat()
-            bot.until(lambda state: not state["positions"])
+            try:
+                if not self._simulated:
+                    self.exchange.until_flat()
+                self._until(bot, lambda state: not state["positions"])
+            except AssertionError:
+                held = {} if self._simulated else self.exchange.positions
+                self.broken.append(f"it could not be flattened: the account holds {held}")
             bot.stop()
         return [*self.broken, *self._judge()]
 
