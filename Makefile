@@ -86,9 +86,11 @@ $(VENV)/installed-test: requirements/test.txt $(VENV)/installed-run
 # ------------------------------------------------------------------------------------------------- upkeep
 
 # uv resolves for all systems at once, which pip cannot; it has an environment of its own, since nothing of
-# the project needs it. What is locked stays as it is until ARGS=--upgrade.
+# the project needs it. What is locked stays as it is until ARGS=--upgrade. Extras are kept in the lock files: an older
+# pip takes the newest version of a package that another one wants with an extra, unless the pin names that as well.
 LOCK_VENV := .venv-lock
 LOCK := $(LOCK_VENV)/bin/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-strip-extras \
 	--only-binary :all: --custom-compile-command "make lock" $(ARGS)
 
 lock: | $(BIN)/python ## Write the lock files anew after pyproject.toml changed; ARGS=--upgrade moves all versions.
