@@ -13,7 +13,7 @@ from mock_exchange.alpaca.updates import report
 from mock_exchange.events import Event
 from mock_exchange.floor import Floor
 from mock_exchange.market import Market
-from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.money import DOLLAR, SHARE
 from pipeline.events import SECOND
 from simulation.faults import Faults
 
@@ -29,7 +29,9 @@ class Venue:
         self.symbols = symbols
         self._random = random
         self._market = Market(symbols, seed, start)
-        self._floor = Floor(symbols, (ACCOUNT,), cash=CASH * DOLLAR, seed=seed, start_ns=start, history_events=1_000)
+        self._floor = Floor(
+            symbols, (ACCOUNT,), cash=CASH * DOLLAR * SHARE, seed=seed, start_ns=start, history_events=1_000
+        )
 
     @property
     def next_ts(self) -> int:
