@@ -11,7 +11,7 @@ from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
-from mock_exchange.venue.money import CENT
+from mock_exchange.venue.money import CENT, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
 
 Happened = Event | Bar | TradingStatus | PriceBand
@@ -95,10 +95,15 @@ class Floor:
     def plant(self, shares: int, now: int) -> None:
         """Put a position and an order that no client made into every account."""
         symbol = self.symbols[0]
-        bought = OrderRequest(symbol=symbol, side=Side.BUY, qty=shares)
+        bought = OrderRequest(symbol=symbol, side=Side.BUY, qty=shares * SHARE)
         limit = max(CENT, self.matching.prices[symbol] // 2 // CENT * CENT)
         waits = OrderRequest(
-            symbol=symbol, side=Side.BUY, qty=shares, kind=Kind.LIMIT, limit=limit, time_in_force=TimeInForce.GTC
+            symbol=symbol,
+            side=Side.BUY,
+            qty=shares * SHARE,
+            kind=Kind.LIMIT,
+            limit=limit,
+            time_in_force=TimeInForce.GTC,
         )
         for account in self.matching.accounts:
             self.matching.submit(account, bought, now)

@@ -24,7 +24,7 @@ from mock_exchange.outbox import Bounds, Outbox
 from mock_exchange.protocol import Hello, Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
 from mock_exchange.tick import Tick
-from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
 
 EVENTS_A_TURN = 25
@@ -112,7 +112,7 @@ class House:
             Floor(
                 settings.symbols,
                 self._keys.accounts,
-                cash=settings.cash * DOLLAR,
+                cash=settings.cash * DOLLAR * SHARE,
                 seed=settings.seed,
                 start_ns=start_ns,
                 history_events=settings.history_events,

@@ -13,7 +13,7 @@ from mock_exchange.alpaca.updates import report
 from mock_exchange.events import Event
 from mock_exchange.floor import Floor
 from mock_exchange.market import Market
-from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Side, Update
 from pipeline.events import SECOND
 from simulation.broken import Broken
@@ -36,7 +36,9 @@ class Venue:
         self._faults = faults
         self._chance = chance
         self._market = Market(symbols, seed, start)
-        self._floor = Floor(symbols, (ACCOUNT,), cash=CASH * DOLLAR, seed=seed, start_ns=start, history_events=1_000)
+        self._floor = Floor(
+            symbols, (ACCOUNT,), cash=CASH * DOLLAR * SHARE, seed=seed, start_ns=start, history_events=1_000
+        )
         self._floor.matching.most_displayed = 1 if faults.thin_book else None
 
     @property
@@ -83,18 +85,18 @@ class Venue:
 
     # -- what an auditor asks ---------------------------------------------------------------------------------
 
-    def filled(self, order: str) -> int:
+    def filled(self, order: str) -> Decimal:
         """Shares of an order of ours that were filled by now, by its executions."""
         self._gather()
-        return self._tally.filled.get(order, 0)
+        return Decimal(self._tally.filled.get(order, 0)) / SHARE
 
     def look(self, most: Decimal) -> None:
         """Look at the account: what it holds must come of its executions. Raises Broken."""
         account = self._floor.matching.accounts[ACCOUNT]
         held = {symbol: position.qty for symbol, position in account.positions.items()}
-        if (held, account.cash) != (self._tally.positions, CASH * DOLLAR + self._tally.cash):
+        if (held, account.cash) != (self._tally.positions, CASH * DOLLAR * SHARE + self._tally.cash):
             raise Broken("executions", f"the account holds {held}, its executions come to {self._tally.positions}")
-        for symbol, quantity in held.items():
+        for symbol, quantity in self.positions().items():
             if abs(quantity) > most:
                 raise Broken(
                     "one position", f"{symbol}: the account holds {quantity}, more than the {most} of a position"
@@ -102,12 +104,12 @@ class Venue:
 
     def cash(self) -> Decimal:
         """Money in the account."""
-        return Decimal(self._floor.matching.accounts[ACCOUNT].cash) / DOLLAR
+        return Decimal(self._floor.matching.accounts[ACCOUNT].cash) / (DOLLAR * SHARE)
 
     def positions(self) -> dict[str, Decimal]:
         """Shares held, negative for a short position."""
         account = self._floor.matching.accounts[ACCOUNT]
-        return {symbol: Decimal(position.qty) for symbol, position in account.positions.items()}
+        return {symbol: Decimal(position.qty) / SHARE for symbol, position in account.positions.items()}
 
     def orders(self, now: int) -> dict[str, OrderReport]:
         """Every order of the account, by our id."""
@@ -124,12 +126,12 @@ class Venue:
 
 
 class Tally:
-    """The auditor's own sum of the venue's executions, of shares and of points."""
+    """The auditor's own sum of the venue's executions, of parts of shares and of amounts."""
 
     def __init__(self) -> None:
         self.positions: dict[str, int] = {}
         self.cash = 0
-        self.filled: dict[str, int] = {}  # shares, by our order id
+        self.filled: dict[str, int] = {}  # parts, by our order id
         self._seen: set[str] = set()
 
     def see(self, updates: Iterable[Update]) -> None:

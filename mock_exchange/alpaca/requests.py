@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mock_exchange.venue.money import DOLLAR, exact
+from mock_exchange.venue.money import CENT, DOLLAR, SHARE, exact
 from mock_exchange.venue.orders import (
     Kind,
     OrderClass,
@@ -26,6 +26,9 @@ E = TypeVar("E", bound=StrEnum)
 
 _PLAIN = frozenset({"symbol", "side", "qty", "type", "time_in_force", "client_order_id"})
 """What most orders name, and then no more of it has to be read."""
+
+LEAST_NOTIONAL = 100
+"""Cents that an order for an amount of money is for at least."""
 
 _WORDS: dict[type[StrEnum], dict[str, StrEnum]] = {
     words: {str(word): word for word in words} for words in (Side, Kind, TimeInForce, OrderClass)
@@ -57,18 +60,20 @@ def order_request(body: Json) -> OrderRequest:
         return OrderRequest(
             symbol=_text(body, "symbol", required=True) or "",
             side=_word(body, "side", Side),
-            qty=_shares(body),
+            qty=parts_of(body["qty"]) if body.get("qty") is not None else _nothing(),
             kind=_word(body, "type", Kind),
             time_in_force=_word(body, "time_in_force", TimeInForce, TimeInForce.DAY),
             client_order_id=_text(body, "client_order_id") or None,
         )
+    qty, notional = _size(body)
     order_class = _word(body, "order_class", OrderClass, OrderClass.SIMPLE)
     target = _price(_inner(body, "take_profit"), "limit_price", "take_profit.")
     limit = _price(body, "limit_price")
     return OrderRequest(
         symbol=_text(body, "symbol", required=True) or "",
         side=_word(body, "side", Side),
-        qty=_shares(body),
+        qty=qty,
+        notional=notional,
         kind=_word(body, "type", Kind),
         time_in_force=_word(body, "time_in_force", TimeInForce, TimeInForce.DAY),
         limit=target if order_class is OrderClass.OCO and limit is None else limit,
@@ -87,7 +92,7 @@ def order_request(body: Json) -> OrderRequest:
 def replacement(body: Json, trails_by_percent: bool) -> Replacement:
     """Read what is to be changed at an order. Raises Unreadable."""
     wanted = Replacement(
-        qty=_shares(body) if body.get("qty") is not None else None,
+        qty=parts_of(body["qty"]) if body.get("qty") is not None else None,
         time_in_force=_word(body, "time_in_force", TimeInForce) if body.get("time_in_force") is not None else None,
         limit=_price(body, "limit_price"),
         stop=_price(body, "stop_price"),
@@ -101,25 +106,36 @@ def replacement(body: Json, trails_by_percent: bool) -> Replacement:
     return wanted
 
 
-def whole_shares(value: Any, symbol: str) -> int:
-    """Read a number of shares. Raises Unreadable."""
-    number = _number(value, "qty")
-    if number != number.to_integral_value():
-        raise Unreadable(Reason.NOT_FRACTIONABLE, f'asset "{symbol}" is not fractionable')
-    return int(number)
+def parts_of(value: Any) -> int:
+    """Read a number of shares, in parts. Raises Unreadable."""
+    parts = _number(value, "qty") * SHARE
+    if parts != parts.to_integral_value():
+        raise Unreadable(Reason.BAD_VALUE, "qty must have no more than nine decimals")
+    return int(parts)
 
 
-def _shares(body: Json) -> int:
-    symbol = str(body.get("symbol") or "")[:20]
-    if body.get("notional") is not None:
-        raise Unreadable(Reason.NOT_FRACTIONABLE, f'asset "{symbol}" is not fractionable')
-    if body.get("qty") is None:
-        raise Unreadable(Reason.BAD_VALUE, "qty or notional is required")
-    return whole_shares(body["qty"], symbol)
+def _size(body: Json) -> tuple[int, int | None]:
+    """Read how many parts of shares, or how much money, an order is for."""
+    qty, notional = body.get("qty"), body.get("notional")
+    if qty is not None and notional is not None:
+        raise Unreadable(Reason.BAD_VALUE, "only one of qty or notional is accepted")
+    if notional is None:
+        return (parts_of(qty) if qty is not None else _nothing()), None
+    cents = _number(notional, "notional") * (DOLLAR // CENT)
+    if cents != cents.to_integral_value():
+        raise Unreadable(Reason.BAD_VALUE, "notional must have no more than two decimals")
+    if cents < LEAST_NOTIONAL:
+        raise Unreadable(Reason.BAD_VALUE, f"notional must be >= {LEAST_NOTIONAL * CENT // DOLLAR}")
+    return 0, int(cents) * CENT * SHARE
+
+
+def _nothing() -> int:
+    raise Unreadable(Reason.BAD_VALUE, "qty or notional is required")
 
 
 def _number(value: Any, name: str) -> Decimal:
-    number = exact(str(value)) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+    written = format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)  # no exponent
+    number = exact(written) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
     if number is None:
         raise Unreadable(Reason.BAD_VALUE, f"{name} must be a number")
     return number

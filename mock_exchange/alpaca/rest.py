@@ -11,7 +11,7 @@ import msgspec
 
 from mock_exchange.alpaca import words
 from mock_exchange.alpaca.listing import day, listed
-from mock_exchange.alpaca.requests import Unreadable, json_object, order_request, replacement, whole_shares
+from mock_exchange.alpaca.requests import Unreadable, json_object, order_request, parts_of, replacement
 from mock_exchange.alpaca.stocks import stocks
 from mock_exchange.floor import Floor
 from mock_exchange.venue.money import exact
@@ -201,12 +201,12 @@ def _get_position(visit: Visit) -> Response:
 def _close(visit: Visit) -> Response:
     symbol, query = _symbol(visit), visit.request.query
     held = abs(visit.floor.matching.accounts[visit.account].qty(symbol))
-    qty = whole_shares(query["qty"], symbol) if "qty" in query else None
+    qty = parts_of(query["qty"]) if "qty" in query else None
     if "percentage" in query and held:
         percentage = exact(query["percentage"])
         if percentage is None or not 0 < percentage <= 100:
             raise Unreadable(Reason.BAD_VALUE, "percentage must be > 0 and <= 100")
-        qty = whole_shares(str(held * percentage / 100), symbol)
+        qty = int(held * percentage / 100)  # what is finer than a part stays
     return _order_or_refusal(visit, visit.floor.matching.close(visit.account, symbol, qty, visit.now))
 
 

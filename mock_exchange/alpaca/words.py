@@ -12,7 +12,7 @@ from mock_exchange.alpaca.stamps import new_york, stamp
 from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
 from mock_exchange.venue.day import day_end
 from mock_exchange.venue.ids import Ids
-from mock_exchange.venue.money import DOLLAR, average, share_of, text
+from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
 from mock_exchange.venue.orders import Change, Kind, Order, OrderClass, Side, Status, TimeInForce, Update
 
 ASSETS = Ids("assets of the mock exchange")
@@ -40,7 +40,7 @@ def asset(symbol: str) -> Json:
         "maintenance_margin_requirement": 30,
         "shortable": True,
         "easy_to_borrow": True,
-        "fractionable": False,
+        "fractionable": True,
         "attributes": [],
     }
 
@@ -63,8 +63,8 @@ class WrittenOrder(msgspec.Struct, frozen=True, gc=False):
     asset_id: str
     symbol: str
     asset_class: str
-    notional: None
-    qty: str
+    notional: str | None
+    qty: str | None
     filled_qty: str
     filled_avg_price: str | None
     order_class: OrderClass
@@ -103,9 +103,9 @@ def order(it: Order, legs: tuple[Order, ...] = ()) -> WrittenOrder:
         asset_id(it.symbol),
         it.symbol,
         "us_equity",
-        None,
-        str(it.qty),
-        str(it.filled),
+        None if it.notional is None else money(it.notional),
+        quantity(it.qty) if it.notional is None else None,
+        quantity(it.filled),
         average(it.paid, it.filled) if it.filled else None,
         it.order_class,
         it.kind,
@@ -153,7 +153,7 @@ def update(it: Update) -> WrittenUpdate:
     happened = it.change, it.execution_id, order(it.order, it.legs), stamp(it.ts)
     if it.price is None:
         return WrittenUpdate(*happened)
-    return WrittenUpdate(*happened, text(it.price), str(it.qty), str(it.position_qty))
+    return WrittenUpdate(*happened, text(it.price), quantity(it.qty or 0), quantity(it.position_qty or 0))
 
 
 def position(symbol: str, it: Position, price: int, available: int) -> Json:
@@ -166,15 +166,15 @@ def position(symbol: str, it: Position, price: int, available: int) -> Json:
         "exchange": "NASDAQ",
         "asset_class": "us_equity",
         "asset_marginable": True,
-        "qty": str(it.qty),
-        "qty_available": str(available if it.qty > 0 else -available),
+        "qty": quantity(it.qty),
+        "qty_available": quantity(available if it.qty > 0 else -available),
         "side": "long" if it.qty > 0 else "short",
         "avg_entry_price": average(abs(it.cost), abs(it.qty)),
-        "market_value": text(value),
-        "cost_basis": text(it.cost),
-        "unrealized_pl": text(profit),
+        "market_value": money(value),
+        "cost_basis": money(it.cost),
+        "unrealized_pl": money(profit),
         "unrealized_plpc": _ratio(profit, abs(it.cost)),
-        "unrealized_intraday_pl": text(profit),
+        "unrealized_intraday_pl": money(profit),
         "unrealized_intraday_plpc": _ratio(profit, abs(it.cost)),
         "current_price": text(price),
         "lastday_price": text(price),
@@ -199,21 +199,21 @@ def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) 
         "status": "ACTIVE",
         "crypto_status": "INACTIVE",
         "currency": "USD",
-        "cash": text(it.cash),
-        "portfolio_value": text(equity),
-        "equity": text(equity),
-        "last_equity": text(it.last_equity),
-        "long_market_value": text(long),
-        "short_market_value": text(short),
-        "position_market_value": text(long - short),
-        "initial_margin": text(margin),
-        "maintenance_margin": text(share_of(long - short, 30, 100)),
+        "cash": money(it.cash),
+        "portfolio_value": money(equity),
+        "equity": money(equity),
+        "last_equity": money(it.last_equity),
+        "long_market_value": money(long),
+        "short_market_value": money(short),
+        "position_market_value": money(long - short),
+        "initial_margin": money(margin),
+        "maintenance_margin": money(share_of(long - short, 30, 100)),
         "last_maintenance_margin": "0",
-        "sma": text(it.last_equity),
-        "buying_power": text(power),
-        "regt_buying_power": text(max(0, min(2, it.multiplier) * equity - (long - short) - it.reserved)),
-        "daytrading_buying_power": text(power if it.multiplier == 4 else 0),
-        "non_marginable_buying_power": text(max(0, it.cash + 2 * short - it.reserved)),
+        "sma": money(it.last_equity),
+        "buying_power": money(power),
+        "regt_buying_power": money(max(0, min(2, it.multiplier) * equity - (long - short) - it.reserved)),
+        "daytrading_buying_power": money(power if it.multiplier == 4 else 0),
+        "non_marginable_buying_power": money(max(0, it.cash + 2 * short - it.reserved)),
         "options_buying_power": "0",
         "accrued_fees": "0",
         "multiplier": str(it.multiplier),

@@ -1,24 +1,24 @@
 """An account: cash, positions, and what it may still buy.
 
 Nothing is lost and nothing appears: at any time cash + what the positions cost = the first cash + what
-closed positions earned, to the point.
+closed positions earned, exactly. Quantities are in parts of a share, money in amounts (see `money`).
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from mock_exchange.venue.money import DOLLAR, share_of
+from mock_exchange.venue.money import DOLLAR, SHARE, share_of
 
-MARGIN_EQUITY = 2_000 * DOLLAR
+MARGIN_EQUITY = 2_000 * DOLLAR * SHARE
 """Equity from which an account may borrow money and sell short."""
 
-DAY_TRADER_EQUITY = 25_000 * DOLLAR
+DAY_TRADER_EQUITY = 25_000 * DOLLAR * SHARE
 """Equity from which it may borrow three times as much."""
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Shares held (below zero: owed) and what they cost, in points of the same sign."""
+    """Parts of shares held (below zero: owed) and what they cost, an amount of the same sign."""
 
     qty: int
     cost: int
@@ -29,34 +29,34 @@ class Account:
 
     def __init__(self, name: str, cash: int) -> None:
         self.name = name
-        self.cash = cash  # points; below zero it is borrowed
+        self.cash = cash  # an amount; below zero it is borrowed
         self.first_cash = cash
         self.last_equity = cash  # at the end of the day before
-        self.realized = 0  # points earned by what was closed
-        self.reserved = 0  # points of buying power set aside for working orders
+        self.realized = 0  # earned by what was closed
+        self.reserved = 0  # of buying power, set aside for working orders
         self.positions: dict[str, Position] = {}  # open ones
-        self.held: dict[str, int] = {}  # shares set aside for working orders that close a position
+        self.held: dict[str, int] = {}  # parts of shares set aside for working orders that close a position
 
     def qty(self, symbol: str) -> int:
-        """Return the shares held, below zero if they are owed."""
+        """Return the parts of shares held, below zero if they are owed."""
         position = self.positions.get(symbol)
         return position.qty if position else 0
 
     def available(self, symbol: str) -> int:
-        """Return the shares of the position, held or owed, that no working order is about to close."""
+        """Return the parts of the position, held or owed, that no working order is about to close."""
         return max(0, abs(self.qty(symbol)) - self.held.get(symbol, 0))
 
-    def execute(self, symbol: str, shares: int, price: int) -> int:
-        """Book an execution, shares below zero for a sale; return the position's quantity after it."""
-        self.cash -= shares * price
+    def execute(self, symbol: str, parts: int, price: int) -> int:
+        """Book an execution, parts below zero for a sale; return the position's quantity after it."""
+        self.cash -= parts * price
         position = self.positions.get(symbol, Position(0, 0))
         closing = 0
-        if position.qty * shares < 0:
-            closing = min(abs(shares), abs(position.qty)) * (1 if shares > 0 else -1)
+        if position.qty * parts < 0:
+            closing = min(abs(parts), abs(position.qty)) * (1 if parts > 0 else -1)
             freed = share_of(position.cost, abs(closing), abs(position.qty))
             self.realized -= closing * price + freed
             position = Position(position.qty + closing, position.cost - freed)
-        opening = shares - closing
+        opening = parts - closing
         position = Position(position.qty + opening, position.cost + opening * price)
         if position.qty:
             self.positions[symbol] = position

@@ -46,7 +46,7 @@ class Book:
 
     def __init__(self) -> None:
         self.price = {Side.BUY: 0, Side.SELL: 0}  # at which an order of that side is filled: buys at the ask
-        self.shares = {Side.BUY: 0, Side.SELL: 0}  # still displayed there
+        self.shares = {Side.BUY: 0, Side.SELL: 0}  # still displayed there, in parts, whole shares always
         self.last = 0  # of the latest trade; before it, the quote's middle
         self._resting = {Side.BUY: Ladder(), Side.SELL: Ladder()}
         self._stops = {Side.BUY: Ladder(), Side.SELL: Ladder()}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mock_exchange.venue.money import CENT, DOLLAR
+from mock_exchange.venue.money import CENT, DOLLAR, SHARE
 from mock_exchange.venue.orders import Kind, OrderClass, OrderRequest, Reason, Refusal, Side, TimeInForce
 
-MOST_SHARES = 1_000_000_000
+MOST_SHARES = 1_000_000_000  # whole ones
 MOST_PRICE = 10_000_000 * DOLLAR
 MOST_ID_LENGTH = 128
 
@@ -42,10 +42,12 @@ def sub_penny(price: int) -> bool:
 
 
 def _shape(request: OrderRequest) -> str | None:
-    if not 0 < request.qty <= MOST_SHARES:
+    if request.notional is None and not 0 < request.qty <= MOST_SHARES * SHARE:
         return "qty must be > 0" if request.qty <= 0 else f"qty must be <= {MOST_SHARES}"
     if request.client_order_id is not None and len(request.client_order_id) > MOST_ID_LENGTH:
         return f"client_order_id must be no more than {MOST_ID_LENGTH} characters"
+    if request.fractional and (message := _fractional(request)):
+        return message
     for name, price in (("limit", request.limit), ("stop", request.stop)):
         given, needed = price is not None, name in _NEEDS[request.kind]
         if needed and not given:
@@ -62,6 +64,18 @@ def _shape(request: OrderRequest) -> str | None:
         return f"{request.time_in_force} is for market and limit orders"
     if request.extended_hours and (request.kind is not Kind.LIMIT or at_once):
         return "extended hours order must be DAY or GTC limit orders"
+    return None
+
+
+def _fractional(request: OrderRequest) -> str | None:
+    if request.notional is not None and request.qty:
+        return "only one of qty or notional is accepted"
+    if request.kind not in (Kind.MARKET, Kind.LIMIT):
+        return "fractional orders must be market or limit orders"
+    if request.order_class is not OrderClass.SIMPLE:
+        return "fractional orders must be simple orders"
+    if request.time_in_force is not TimeInForce.DAY:
+        return "fractional orders must be DAY orders"
     return None
 
 

@@ -6,6 +6,8 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
   one order takes is gone for the next until the market's next quote; what other traders take at the quote is
   gone too. Clients do not trade with each other.
 - Of several orders, who pays more (or asks less) comes first, then who came first, whoever's they are.
+- Orders may be for parts of a share, or for an amount of money. A displayed share of which somebody takes a part is
+  gone as a whole, so that orders for whole shares are filled in whole shares. Parts cannot be sold short.
 - A stop is reached by a trade after it was placed, and is a market (or limit) order from then on.
 - A leg of a bracket or OTO order goes into the book when its entry is filled; if the entry ends partly filled,
   for that part. Of two legs, what one fills the other has no more; if one is canceled, so is the other.
@@ -29,7 +31,7 @@ from mock_exchange.venue.book import Book
 from mock_exchange.venue.checks import flaw
 from mock_exchange.venue.day import day_end
 from mock_exchange.venue.ids import Ids
-from mock_exchange.venue.money import points, share_of, text
+from mock_exchange.venue.money import SHARE, money, points, quantity, share_of
 from mock_exchange.venue.orders import (
     OPEN,
     SIDES,
@@ -85,9 +87,9 @@ class Matching:
             bid_size, ask_size = event.bid_size or 0, event.ask_size or 0
             if most is not None:
                 bid_size, ask_size = min(bid_size, most), min(ask_size, most)
-            book.show(points(event.bid), points(event.ask), bid_size, ask_size)
+            book.show(points(event.bid), points(event.ask), bid_size * SHARE, ask_size * SHARE)
         else:
-            book.note_trade(points(event.price), event.size)
+            book.note_trade(points(event.price), event.size * SHARE)
             if not book.empty():
                 self._reach_stops(book, event.ts)
         self.prices[event.symbol] = book.last
@@ -142,13 +144,17 @@ class Matching:
                     waiting = True
 
     def _execute(self, book: Book, order: Order, ts: int) -> None:
-        price, shares = book.price[order.side], min(order.left, book.shares[order.side])
-        book.shares[order.side] -= shares
+        price = book.price[order.side]
+        left = order.left if order.notional is None else _left_at(price, order, order.notional)
+        parts = min(left, book.shares[order.side])
+        book.shares[order.side] -= parts + -parts % SHARE
         account = self.accounts[order.account]
-        position_qty = account.execute(order.symbol, shares if order.side is Side.BUY else -shares, price)
-        change = Change.FILL if shares == order.left else Change.PARTIAL_FILL
-        changes = {"filled": order.filled + shares, "paid": order.paid + shares * price}
-        order = self.orders.change(order, change, ts, changes, (price, shares, position_qty))
+        position_qty = account.execute(order.symbol, parts if order.side is Side.BUY else -parts, price)
+        change = Change.FILL if parts == left else Change.PARTIAL_FILL
+        changes = {"filled": order.filled + parts, "paid": order.paid + parts * price}
+        if order.notional is not None:
+            changes["qty"] = order.filled + left
+        order = self.orders.change(order, change, ts, changes, (price, parts, position_qty))
         if order.status is Status.FILLED:
             book.discard(order)
         self._carry_over(book, order, ts)
@@ -194,6 +200,7 @@ class Matching:
             return refusal
         if self.orders.count_open(account) >= MOST_OPEN:
             return Refusal(Reason.TOO_MANY_ORDERS, f"more than {MOST_OPEN} open orders")
+        request = _measured(request, book)
         claim = self._claim(request, account, book)
         if isinstance(claim, Refusal):
             return claim
@@ -233,6 +240,10 @@ class Matching:
             return Refusal(Reason.NOT_OPEN, f'order is already in "{old.status}" state')
         if (old.legs or old.parent) and (wanted.qty is not None or (old.filled and old.legs)):
             return Refusal(Reason.BAD_VALUE, "the quantity of a complex order cannot be replaced, nor a filled entry")
+        if wanted.qty is not None and (wanted.qty % SHARE or old.notional is not None or old.qty % SHARE):
+            return Refusal(
+                Reason.BAD_VALUE, "qty can only be replaced by whole shares, and of an order for whole shares"
+            )
         book = self._books[old.symbol]
         request = _replacing(old, wanted)
         refusal = flaw(request, book.last) or self.orders.taken(account, wanted.client_order_id)
@@ -240,6 +251,7 @@ class Matching:
             refusal = self._wash_trade(request, account)
         if refusal:
             return refusal
+        request = _measured(request, book)
         claim = (old.reserve, old.holds) if old.parent else self._claim(request, account, book, old)
         if isinstance(claim, Refusal):
             return claim
@@ -257,7 +269,7 @@ class Matching:
         return new
 
     def close(self, account: str, symbol: str, qty: int | None, now: int) -> Order | Refusal:
-        """Sell a position at the market, or buy back an owed one; `qty` shares of it, or all."""
+        """Sell a position at the market, or buy back an owed one; `qty` parts of it, or all."""
         held = self.accounts[account].qty(symbol)
         if not held:
             return Refusal(Reason.POSITION_NOT_FOUND, "position does not exist")
@@ -284,7 +296,7 @@ class Matching:
     def _claim(
         self, request: OrderRequest, name: str, book: Book, released: Order | None = None
     ) -> tuple[int, bool] | Refusal:
-        """Find what an order needs: points of buying power a share, or shares of the position."""
+        """Find what an order needs: points of buying power a share, or parts of the position."""
         account, symbol = self.accounts[name], request.symbol
         position = account.qty(symbol)
         closing = position < 0 if request.side is Side.BUY else position > 0
@@ -294,16 +306,19 @@ class Matching:
                 available += released.left
             if request.qty <= available:
                 return 0, True
+            requested, there = quantity(request.qty), quantity(available)
             return Refusal(
                 Reason.INSUFFICIENT_SHARES,
-                f"insufficient qty available for order (requested: {request.qty}, available: {available})",
+                f"insufficient qty available for order (requested: {requested}, available: {there})",
                 {
-                    "available": str(available),
-                    "existing_qty": str(abs(position)),
-                    "held_for_orders": str(account.held.get(symbol, 0)),
+                    "available": there,
+                    "existing_qty": quantity(abs(position)),
+                    "held_for_orders": quantity(account.held.get(symbol, 0)),
                     "symbol": symbol,
                 },
             )
+        if request.side is Side.SELL and request.fractional:
+            return Refusal(Reason.NOT_FRACTIONABLE, "fractional orders cannot be sold short")
         if request.side is Side.SELL and account.equity(self.prices) < MARGIN_EQUITY:
             return Refusal(Reason.INSUFFICIENT_BUYING_POWER, "account is not allowed to short")
         price = _price_to_reserve(request, book.price[Side.BUY])
@@ -312,7 +327,7 @@ class Matching:
             return Refusal(
                 Reason.INSUFFICIENT_BUYING_POWER,
                 "insufficient buying power",
-                {"buying_power": text(power), "cost_basis": text(price * request.qty)},
+                {"buying_power": money(power), "cost_basis": money(price * request.qty)},
             )
         return price, False
 
@@ -328,6 +343,7 @@ class Matching:
             kind=request.kind,
             time_in_force=request.time_in_force,
             qty=request.qty,
+            notional=request.notional,
             created_ns=now,
             updated_ns=now,
             number=self._number,
@@ -413,6 +429,23 @@ class Matching:
             )
 
 
+def _measured(request: OrderRequest, book: Book) -> OrderRequest:
+    """Return a request for an amount of money with the quantity that this is at its limit, or as the market is now."""
+    if request.notional is None:
+        return request
+    price = request.limit or book.price[request.side] or book.last
+    return replace(request, qty=max(1, request.notional // price))
+
+
+def _left_at(price: int, order: Order, notional: int) -> int:
+    """Return what an order for an amount of money has left at a price: never more of a position than it holds.
+
+    A rest that buys not even one part buys that one, so that the order ends.
+    """
+    parts = max(1, (notional - order.paid) // price)
+    return min(order.left, parts) if order.holds else parts
+
+
 def _price_to_reserve(request: OrderRequest, ask: int) -> int:
     """Return what a share counts for when an order is taken that opens a position."""
     if request.side is Side.SELL:
@@ -425,6 +458,12 @@ def _trailing_stop(order: Order, best: int) -> int:
     return best - distance if order.side is Side.SELL else best + distance
 
 
+def _wanted_qty(old: Order, wanted: Replacement) -> int:
+    if old.notional is not None:
+        return 0
+    return wanted.qty if wanted.qty is not None else old.left
+
+
 def _replacing(old: Order, wanted: Replacement) -> OrderRequest:
     """Return what a replacement asks for as a whole."""
     trails_bp = old.trail_bp is not None
@@ -433,7 +472,8 @@ def _replacing(old: Order, wanted: Replacement) -> OrderRequest:
     return OrderRequest(
         symbol=old.symbol,
         side=old.side,
-        qty=wanted.qty if wanted.qty is not None else old.left,
+        qty=_wanted_qty(old, wanted),
+        notional=None if old.notional is None else old.notional - old.paid,
         kind=old.kind,
         time_in_force=wanted.time_in_force or old.time_in_force,
         limit=wanted.limit if wanted.limit is not None else old.limit,

@@ -1,6 +1,7 @@
 """Orders: what is asked for, what becomes of it, and why not.
 
-Prices are in points, sizes in whole shares, times in nanoseconds since the epoch.
+Prices are in points, quantities in parts of a share, money in amounts (see `money`), times in
+nanoseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+
+from mock_exchange.venue.money import SHARE
 
 
 class Word(StrEnum):
@@ -120,7 +123,8 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     symbol: str
     side: Side
-    qty: int
+    qty: int = 0
+    notional: int | None = None  # what to spend or to take in, instead of a quantity
     kind: Kind = Kind.MARKET
     time_in_force: TimeInForce = TimeInForce.DAY
     limit: int | None = None
@@ -133,6 +137,11 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stop_loss_limit: int | None = None
     client_order_id: str | None = None
     extended_hours: bool = False
+
+    @property
+    def fractional(self) -> bool:
+        """Whether it may end with a part of a share."""
+        return self.notional is not None or self.qty % SHARE != 0
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,20 +177,21 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trail_bp: int | None = None
     best: int | None = None  # the price from which a trailing stop hangs: the best since it was placed
     triggered: bool = False  # a stop that was reached: from then on a market or limit order
-    filled: int = 0  # shares
-    paid: int = 0  # points, for all filled shares together
+    notional: int | None = None  # what to spend or to take in; `qty` is then what that is at the latest price
+    filled: int = 0
+    paid: int = 0  # for all that was filled
     extended_hours: bool = False
     legs: tuple[str, ...] = ()  # ids
     parent: str | None = None  # id of the order whose leg this is
     replaces: str | None = None
     replaced_by: str | None = None
     ended_ns: int = 0  # when it was filled, canceled, expired, replaced or rejected
-    reserve: int = 0  # points of buying power that a share still to be filled needs; none to close a position
-    holds: bool = False  # whether shares of the position are set aside for it
+    reserve: int = 0  # points of buying power that each share to be filled needs; none to close a position
+    holds: bool = False  # whether parts of the position are set aside for it
 
     @property
     def left(self) -> int:
-        """Shares still to be filled."""
+        """What is still to be filled."""
         return self.qty - self.filled
 
 

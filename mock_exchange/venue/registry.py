@@ -160,7 +160,7 @@ class Registry:
 
 
 def _set_aside(order: Order) -> tuple[int, int]:
-    """Return the points and the shares that an order sets aside."""
+    """Return the amount and the quantity that an order sets aside."""
     if order.status not in WORKING:
         return 0, 0
     return order.reserve * order.left, order.left if order.holds else 0

@@ -22,6 +22,7 @@ from alpaca.data.timeframe import TimeFrame
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderClass, OrderSide, OrderType, QueryOrderStatus, TimeInForce
 from alpaca.trading.requests import (
+    ClosePositionRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
@@ -198,6 +199,35 @@ def through_a_halt(client: Client) -> dict[str, Any]:
     return {"statuses": codes, "waiting": str(waiting.value)}
 
 
+def trade_in_parts(client: Client) -> dict[str, Any]:
+    """Buy a part of a share and for an amount of money, and close half of that."""
+    trading = client.trading
+    first_cash = trading.get_account().cash
+    part = trading.submit_order(MarketOrderRequest(symbol="MSFT", qty=0.123456789, **BUY))
+    client.wait_for(part.id, "fill")
+    spent = trading.submit_order(MarketOrderRequest(symbol="MSFT", notional=100, **BUY))
+    client.wait_for(spent.id, "fill")
+    held = trading.get_open_position("MSFT").qty
+    half = trading.close_position("MSFT", ClosePositionRequest(percentage="50"))
+    client.wait_for(half.id, "fill")
+    rest = trading.get_open_position("MSFT").qty
+    all_of_it = trading.close_position("MSFT")
+    client.wait_for(all_of_it.id, "fill")
+    orders = [trading.get_order_by_id(order.id) for order in (part, spent, half, all_of_it)]
+    return {
+        "parts": [[order.qty, order.notional, order.filled_qty] for order in orders],
+        "held": [held, rest],
+        "cash_in_parts": [first_cash, trading.get_account().cash],
+        "fills_in_parts": [
+            [str(update.order.side.value), update.order.filled_qty, update.price]
+            for update in client.updates
+            if update.order.id in {order.id for order in orders} and str(update.event) == "fill"
+        ],
+        "short_part": refusal(trading.submit_order, MarketOrderRequest(symbol="MSFT", qty=0.5, **SELL)),
+        "fractionable": trading.get_asset("MSFT").fractionable,
+    }
+
+
 def look_back(client: Client) -> dict[str, Any]:
     """Read the session's history."""
     both = ["AAPL", "MSFT"]
@@ -221,7 +251,7 @@ def main() -> None:
     """Do everything and print what came of it."""
     client = Client(*sys.argv[1:4])
     client.start()
-    seen = trade(client) | look_back(client) | through_a_halt(client)
+    seen = trade(client) | trade_in_parts(client) | look_back(client) | through_a_halt(client)
     client.stop()
     print(json.dumps(seen))
 

@@ -20,6 +20,7 @@ from mock_exchange.frames import BINARY, TEXT
 from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Hindrance, Words
 from mock_exchange.market import tape
 from mock_exchange.tick import Tick
+from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side, Update
 
 START = 1_767_623_400 * SECOND
@@ -185,9 +186,9 @@ def test_whatever_is_on_nothing_is_invented(specs: list[str], seed: int) -> None
 
 
 def updates_of_a_purchase() -> list[Update]:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000, seed=7, start_ns=START, history_events=100)
+    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
     floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3), START + SECOND)
+    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
     return floor.take_updates()
 
 
@@ -202,19 +203,19 @@ def test_only_fills_are_lost_or_doubled(spec: str, events: list[str]) -> None:
 
 
 def test_few_shares_a_quote_fill_an_order_slowly() -> None:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000, seed=7, start_ns=START, history_events=100)
+    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
     floor.matching.most_displayed = 2
     floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=5), START + SECOND)
+    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=5 * SHARE), START + SECOND)
     for second in (2, 3):
         floor.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 100)])
-    assert [update.qty for update in floor.take_updates()] == [None, 2, 2, 1]
+    assert [update.qty for update in floor.take_updates()] == [None, 2 * SHARE, 2 * SHARE, SHARE]
 
 
 def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000, seed=7, start_ns=START, history_events=100)
+    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
     floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 3)])
-    order = floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9), START)
+    order = floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9 * SHARE), START)
     floor.cancel_later("ANN", getattr(order, "id", ""), START + 5 * SECOND)
     for second in (4, 6):
         floor.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 3)])
@@ -227,12 +228,12 @@ def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
 
 
 def test_foreign_orders_are_a_position_and_an_order_that_waits() -> None:
-    floor = Floor(("AAPL",), ["ANN", "BOB"], cash=1_000_000_000, seed=7, start_ns=START, history_events=100)
+    floor = Floor(("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
     floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
     floor.plant(5, START)
     for name in ("ANN", "BOB"):
-        assert floor.matching.accounts[name].qty("AAPL") == 5
-        assert [order.qty for order in floor.matching.orders.open_orders(name)] == [5]
+        assert floor.matching.accounts[name].qty("AAPL") == 5 * SHARE
+        assert [order.qty for order in floor.matching.orders.open_orders(name)] == [5 * SHARE]
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------

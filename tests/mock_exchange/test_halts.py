@@ -13,6 +13,7 @@ from mock_exchange.floor import Floor, Happened
 from mock_exchange.halts import Halts, Plan, TradingStatus, parse
 from mock_exchange.market import tape
 from mock_exchange.settings import ExchangeSettings
+from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import Kind, Order, OrderRequest, Side, Status, TimeInForce
 
 START = 1_767_623_400 * SECOND
@@ -35,7 +36,13 @@ class Venue:
 
     def __init__(self, *halts: str) -> None:
         self.floor = Floor(
-            ("AAPL", "MSFT"), ["ANN"], cash=1_000_000_000, seed=7, start_ns=START, history_events=1_000, halts=halts
+            ("AAPL", "MSFT"),
+            ["ANN"],
+            cash=1_000_000_000 * SHARE,
+            seed=7,
+            start_ns=START,
+            history_events=1_000,
+            halts=halts,
         )
         self.now = START
 
@@ -47,7 +54,9 @@ class Venue:
         return self.floor.halt(symbols, self.now)
 
     def order(self, side: Side = Side.BUY, symbol: str = "AAPL", **words: Any) -> Order:
-        order = self.floor.matching.submit("ANN", OrderRequest(symbol=symbol, side=side, qty=5, **words), self.now)
+        order = self.floor.matching.submit(
+            "ANN", OrderRequest(symbol=symbol, side=side, qty=5 * SHARE, **words), self.now
+        )
         assert isinstance(order, Order), order
         return order
 
@@ -138,7 +147,7 @@ def test_orders_wait_while_their_stock_is_halted_and_are_filled_by_its_first_quo
     venue.tell(trade(6, 95.0), quote(7, 95.0))
     filled = venue.floor.matching.orders[order.id]
     assert filled.status is Status.FILLED
-    assert filled.paid == 5 * (950_200 if filled.side is Side.BUY else 950_000)
+    assert filled.paid == 5 * SHARE * (950_200 if filled.side is Side.BUY else 950_000)
 
 
 def test_an_order_that_waited_before_the_halt_waits_through_it_and_can_be_canceled() -> None:

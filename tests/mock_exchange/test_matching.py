@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
-from mock_exchange.venue.money import DOLLAR
+from mock_exchange.venue.money import CENT, DOLLAR, SHARE
 from mock_exchange.venue.orders import (
     OPEN,
     TRANSITIONS,
@@ -30,7 +30,7 @@ from mock_exchange.venue.orders import (
 from mock_exchange.venue.registry import ImpossibleChange, Registry
 
 START = 1_767_623_400 * SECOND
-CASH = 100_000 * DOLLAR
+CASH = 100_000 * DOLLAR * SHARE
 
 
 class Floor:
@@ -52,28 +52,28 @@ class Floor:
         self.venue.apply(Trade("AAPL", self.ts, price, size, price, price, 1))
         self.updates += self.venue.orders.take_updates()
 
-    def ask_for(self, side: Side, qty: int, account: str = "ann", **words: Any) -> Order | Refusal:
+    def ask_for(self, side: Side, qty: float, account: str = "ann", **words: Any) -> Order | Refusal:
         for name in ("limit", "stop", "trail", "target", "stop_loss", "stop_loss_limit"):
             if name in words:
                 words[name] = round(words[name] * DOLLAR)
         if "kind" not in words and "limit" in words:
             words["kind"] = Kind.LIMIT
-        request = OrderRequest(symbol="AAPL", side=side, qty=qty, **words)
+        request = OrderRequest(symbol="AAPL", side=side, qty=round(qty * SHARE), **words)
         answer = self.venue.submit(account, request, self.ts)
         self.updates += self.venue.orders.take_updates()
         return answer
 
-    def buy(self, qty: int, account: str = "ann", **words: Any) -> Order:
+    def buy(self, qty: float, account: str = "ann", **words: Any) -> Order:
         order = self.ask_for(Side.BUY, qty, account, **words)
         assert isinstance(order, Order), order
         return order
 
-    def sell(self, qty: int, account: str = "ann", **words: Any) -> Order:
+    def sell(self, qty: float, account: str = "ann", **words: Any) -> Order:
         order = self.ask_for(Side.SELL, qty, account, **words)
         assert isinstance(order, Order), order
         return order
 
-    def refused(self, side: Side, qty: int, **words: Any) -> Refusal:
+    def refused(self, side: Side, qty: float, **words: Any) -> Refusal:
         refusal = self.ask_for(side, qty, **words)
         assert isinstance(refusal, Refusal), refusal
         return refusal
@@ -94,9 +94,9 @@ class Floor:
         self.updates += self.venue.orders.take_updates()
         return answer
 
-    def fills(self, account: str = "ann") -> list[tuple[str, int | None, float]]:
+    def fills(self, account: str = "ann") -> list[tuple[str, float, float]]:
         return [
-            (update.order.side.value, update.qty, (update.price or 0) / DOLLAR)
+            (update.order.side.value, (update.qty or 0) / SHARE, (update.price or 0) / DOLLAR)
             for update in self.updates
             if update.price is not None and update.order.account == account
         ]
@@ -124,7 +124,7 @@ def test_a_large_order_takes_what_is_displayed_once_and_waits_for_the_next_quote
     order = floor.buy(700)
     assert floor.now(order).status is Status.PARTIALLY_FILLED
     floor.trade(100.01)
-    assert floor.now(order).filled == 300
+    assert floor.now(order).filled == 300 * SHARE
     floor.quote(100.00, 100.05, ask_size=300)
     floor.quote(100.00, 100.04, ask_size=300)
     assert floor.fills() == [("buy", 300, 100.02), ("buy", 300, 100.05), ("buy", 100, 100.04)]
@@ -201,7 +201,7 @@ def test_immediate_or_cancel_takes_what_is_there_and_cancels_the_rest() -> None:
     floor.quote(100.00, 100.02, ask_size=300)
     order = floor.buy(500, time_in_force=TimeInForce.IOC)
     assert floor.changes(order) == ["new", "partial_fill", "canceled"]
-    assert floor.now(order).filled == 300
+    assert floor.now(order).filled == 300 * SHARE
 
 
 @pytest.mark.parametrize(("qty", "changes"), [(300, ["new", "fill"]), (301, ["new", "canceled"])])
@@ -226,7 +226,7 @@ def test_the_equity_at_the_day_s_end_sets_the_margin_of_the_next_day() -> None:
     floor.trade(10.00)
     floor.ts = floor.venue.day_end - SECOND
     floor.quote(9.99, 10.00)
-    assert floor.venue.accounts["ann"].last_equity == CASH - 1_000 * 900_200
+    assert floor.venue.accounts["ann"].last_equity == CASH - 1_000 * SHARE * 900_200
     assert floor.venue.accounts["ann"].multiplier == 2
 
 
@@ -239,7 +239,7 @@ def test_who_pays_more_comes_first_then_who_came_first() -> None:
     high = floor.buy(100, "bob", limit=99.95)
     second = floor.buy(100, limit=99.95)
     floor.quote(99.88, 99.90, ask_size=250)
-    assert [floor.now(order).filled for order in (high, second, low)] == [100, 100, 50]
+    assert [floor.now(order).filled // SHARE for order in (high, second, low)] == [100, 100, 50]
 
 
 # -- orders of several parts ------------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ def test_a_leg_that_is_partly_filled_leaves_the_other_as_much() -> None:
     entry = a_bracket(floor, 100)
     floor.quote(101.00, 101.02, bid_size=30)
     target, stop = floor.legs(entry)
-    assert (target.filled, stop.left) == (30, 70)
+    assert (target.filled, stop.left) == (30 * SHARE, 70 * SHARE)
 
 
 def test_an_entry_canceled_while_partly_filled_leaves_legs_for_what_was_filled() -> None:
@@ -289,7 +289,7 @@ def test_an_entry_canceled_while_partly_filled_leaves_legs_for_what_was_filled()
     floor.quote(100.00, 100.02, ask_size=30)
     entry = a_bracket(floor, 100)
     floor.cancel(entry)
-    assert [(leg.status, leg.qty) for leg in floor.legs(entry)] == [(Status.NEW, 30), (Status.NEW, 30)]
+    assert [(leg.status, leg.qty // SHARE) for leg in floor.legs(entry)] == [(Status.NEW, 30), (Status.NEW, 30)]
 
 
 def test_an_entry_canceled_before_it_was_filled_takes_its_legs_along() -> None:
@@ -333,10 +333,10 @@ def test_a_replaced_order_is_a_new_one_for_what_is_left_and_goes_to_the_end_of_t
     floor.quote(99.88, 99.90, ask_size=40)
     new = floor.replace(first, time_in_force=TimeInForce.GTC)
     assert isinstance(new, Order)
-    assert (new.qty, new.replaces, floor.now(first).replaced_by) == (60, first.id, new.id)
+    assert (new.qty, new.replaces, floor.now(first).replaced_by) == (60 * SHARE, first.id, new.id)
     assert floor.changes(first) == ["new", "partial_fill", "replaced"]
     floor.quote(99.88, 99.90, ask_size=100)
-    assert (floor.now(second).filled, floor.now(new).filled) == (100, 0)
+    assert (floor.now(second).filled, floor.now(new).filled) == (100 * SHARE, 0)
 
 
 def test_a_leg_can_be_moved_and_keeps_its_relatives() -> None:
@@ -369,7 +369,7 @@ def test_another_account_s_order_is_not_found() -> None:
 
 def test_a_rejected_order_is_taken_first() -> None:
     floor = Floor()
-    order = floor.venue.submit("ann", OrderRequest(symbol="AAPL", side=Side.BUY, qty=1), floor.ts, reject=True)
+    order = floor.venue.submit("ann", OrderRequest(symbol="AAPL", side=Side.BUY, qty=SHARE), floor.ts, reject=True)
     assert isinstance(order, Order)
     assert [update.change for update in floor.venue.orders.take_updates()] == [Change.REJECTED]
 
@@ -441,7 +441,7 @@ def test_a_canceled_order_gives_its_buying_power_back() -> None:
 
 
 def test_a_small_account_neither_borrows_nor_sells_short() -> None:
-    floor = Floor(cash=1_999 * DOLLAR)
+    floor = Floor(cash=1_999 * DOLLAR * SHARE)
     assert floor.refused(Side.BUY, 20, limit=100.0).reason is Reason.INSUFFICIENT_BUYING_POWER
     assert floor.refused(Side.SELL, 1).message == "account is not allowed to short"
     floor.buy(19, limit=100.0)
@@ -453,12 +453,12 @@ def test_a_small_account_neither_borrows_nor_sells_short() -> None:
 def test_a_short_sale_earns_when_the_price_falls() -> None:
     floor = Floor()
     floor.sell(10)
-    assert floor.venue.accounts["ann"].qty("AAPL") == -10
+    assert floor.venue.accounts["ann"].qty("AAPL") == -10 * SHARE
     floor.quote(98.98, 99.00)
     closing = floor.venue.close("ann", "AAPL", None, floor.ts)
     assert isinstance(closing, Order)
     account = floor.venue.accounts["ann"]
-    assert (account.positions, account.cash, account.realized) == ({}, CASH + 10 * DOLLAR, 10 * DOLLAR)
+    assert (account.positions, account.cash, account.realized) == ({}, CASH + 10 * DOLLAR * SHARE, 10 * DOLLAR * SHARE)
 
 
 def test_there_is_nothing_to_close_without_a_position() -> None:
@@ -480,7 +480,7 @@ def test_the_oldest_ended_orders_are_forgotten() -> None:
     floor.venue.orders = Registry(floor.venue.accounts, Ids("small"), most_ended=3)
     orders = [floor.buy(1, client_order_id=f"{number}") for number in range(5)]
     assert isinstance(floor.venue.orders.find("ann", orders[0].id), Refusal)
-    assert floor.now(orders[4]).filled == 1
+    assert floor.now(orders[4]).filled == SHARE
     floor.buy(1, client_order_id="0")
 
 
@@ -496,6 +496,13 @@ STEPS = st.one_of(
         st.sampled_from(list(TimeInForce)),
         st.integers(9_000, 11_000),
         st.sampled_from(list(OrderClass)),
+    ),
+    st.tuples(
+        st.sampled_from(["part", "money"]),
+        st.sampled_from(["ann", "bob"]),
+        st.sampled_from(list(Side)),
+        st.integers(1, 50_000_000_000),
+        st.none() | st.integers(9_000, 11_000),
     ),
     st.tuples(st.just("cancel"), st.integers(0, 30)),
     st.tuples(st.just("replace"), st.integers(0, 30), st.integers(9_000, 11_000)),
@@ -528,6 +535,13 @@ def play(floor: Floor, step: tuple[Any, ...], seen: list[Order]) -> None:
             answer = floor.ask_for(side, qty, account, **words)
             if isinstance(answer, Order):
                 seen += [answer, *floor.legs(answer)]
+        case ("part" | "money" as size, account, side, billionths, cents):
+            size_and_limit: dict[str, Any] = {} if cents is None else {"limit": cents / 100}
+            if size == "money":  # from a dollar to five thousand and one
+                size_and_limit["notional"] = (100 + billionths // 100_000) * CENT * SHARE
+            answer = floor.ask_for(side, 0 if size == "money" else billionths / SHARE, account, **size_and_limit)
+            if isinstance(answer, Order):
+                seen.append(answer)
         case ("cancel", place) if place < len(seen):
             floor.cancel(seen[place])
         case ("replace", place, cents) if place < len(seen):
@@ -563,6 +577,11 @@ def check(floor: Floor) -> None:
             assert order.filled == sum(it.qty or 0 for it in executed) <= order.qty
             assert order.paid == sum((it.qty or 0) * (it.price or 0) for it in executed)
             assert (order.status in OPEN) == (order in open_orders)
+            if order.notional is not None:
+                assert order.paid <= order.notional + max((it.price or 0 for it in executed), default=0)
+                assert order.time_in_force is TimeInForce.DAY
+            elif order.qty % SHARE == 0:
+                assert all((it.qty or 0) % SHARE == 0 for it in executed)
             if order.limit is not None:
                 sign = 1 if order.side is Side.BUY else -1
                 assert all(sign * (it.price or 0) <= sign * order.limit for it in executed)
@@ -603,7 +622,7 @@ def test_no_more_is_filled_than_was_displayed(displayed: int, wanted: list[int])
     floor.quote(100.00, 100.02, ask_size=displayed)
     for place, qty in enumerate(wanted):
         floor.buy(qty, ("ann", "bob")[place % 2])
-    assert sum(qty or 0 for name in ("ann", "bob") for _, qty, _ in floor.fills(name)) == min(displayed, sum(wanted))
+    assert sum(qty for name in ("ann", "bob") for _, qty, _ in floor.fills(name)) == min(displayed, sum(wanted))
 
 
 # -- wash trades ------------------------------------------------------------------------------------------------------

@@ -115,3 +115,25 @@ def test_its_cash_is_what_its_fills_come_to(seen: Any) -> None:
 def test_it_hears_of_a_halt_and_its_order_waits_for_the_end_of_it(seen: Any) -> None:
     assert seen["statuses"] == [["MSFT", "H", "Trading Halt"], ["MSFT", "T", "Trading Resumption"]]
     assert seen["waiting"] == "new"
+
+
+def test_it_buys_parts_of_a_share_and_for_an_amount_of_money(seen: Any) -> None:
+    (part, spent, half, rest), (held, kept) = seen["parts"], seen["held"]
+    assert part == ["0.123456789", None, "0.123456789"]
+    assert spent[:2] == [None, "100"]
+    assert Decimal(held) == Decimal(part[2]) + Decimal(spent[2])
+    assert Decimal(held) == Decimal(half[2]) + Decimal(kept)
+    assert 0 <= Decimal(kept) - Decimal(half[2]) <= Decimal("0.000000001")
+    assert rest == [kept, None, kept]
+    assert seen["short_part"] == [403, 40310000]
+    assert seen["fractionable"]
+
+
+def test_its_cash_stays_exact_when_it_trades_in_parts(seen: Any) -> None:
+    first, last = map(Decimal, seen["cash_in_parts"])
+    fills = seen["fills_in_parts"]
+    assert len(fills) == 4
+    sign = {"buy": 1, "sell": -1}
+    assert last == first - sum(sign[side] * Decimal(qty) * Decimal(str(price)) for side, qty, price in fills)
+    spent = Decimal(fills[1][1]) * Decimal(str(fills[1][2]))
+    assert 0 <= 100 - spent < Decimal("0.00001")

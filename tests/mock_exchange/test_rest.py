@@ -12,8 +12,10 @@ from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import Conduct, Request, Response, respond
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.floor import Floor
+from mock_exchange.venue.money import DOLLAR, SHARE
 
 START = 1_767_623_400 * SECOND
+CASH = 100_000 * DOLLAR * SHARE
 HEADERS = {
     "ANN": {"APCA-API-KEY-ID": "ANN", "APCA-API-SECRET-KEY": "1"},
     "BOB": {"APCA-API-KEY-ID": "BOB", "APCA-API-SECRET-KEY": "2"},
@@ -28,9 +30,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.keys = Keys(["ANN:1", "BOB:2"])
-        self.floor = Floor(
-            ("AAPL", "MSFT"), ["ANN", "BOB"], cash=1_000_000_000, seed=7, start_ns=START, history_events=10_000
-        )
+        self.floor = Floor(("AAPL", "MSFT"), ["ANN", "BOB"], cash=CASH, seed=7, start_ns=START, history_events=10_000)
         self.now = START
         for symbol, price in (("AAPL", 100.0), ("MSFT", 400.0)):
             self.tell(Quote(symbol, 0, price, price + 0.02, 500, 500))
@@ -124,8 +124,21 @@ def test_a_bracket_is_answered_with_its_legs() -> None:
     ("words", "status", "code", "message"),
     [
         ({"qty": "100000"}, 403, 40310000, "insufficient buying power"),
-        ({"qty": "0.5"}, 403, 40310000, 'asset "AAPL" is not fractionable'),
-        ({"qty": None, "notional": "50"}, 403, 40310000, 'asset "AAPL" is not fractionable'),
+        ({"qty": "0.0000000001"}, 422, 42210000, "qty must have no more than nine decimals"),
+        ({"qty": "0.5", "side": "sell"}, 403, 40310000, "fractional orders cannot be sold short"),
+        ({"qty": None, "notional": "50", "side": "sell"}, 403, 40310000, "fractional orders cannot be sold short"),
+        ({"qty": "0.5", "time_in_force": "gtc"}, 422, 42210000, "fractional orders must be DAY orders"),
+        ({"qty": "0.5", "type": "stop", "stop_price": "101"}, 422, 42210000, "must be market or limit orders"),
+        ({"qty": "0.5", "type": "trailing_stop", "trail_price": "1"}, 422, 42210000, "must be market or limit orders"),
+        (
+            {"qty": "0.5", "order_class": "oto", "stop_loss": {"stop_price": "90"}},
+            *(422, 42210000, "fractional orders must be simple orders"),
+        ),
+        ({"notional": "50"}, 422, 42210000, "only one of qty or notional is accepted"),
+        ({"qty": None, "notional": "50.001"}, 422, 42210000, "notional must have no more than two decimals"),
+        ({"qty": None, "notional": "0.99"}, 422, 42210000, "notional must be >= 1"),
+        ({"qty": None, "notional": "much"}, 422, 42210000, "notional must be a number"),
+        ({"qty": None, "notional": "500000"}, 403, 40310000, "insufficient buying power"),
         ({"qty": None}, 422, 42210000, "qty or notional is required"),
         ({"qty": "ten"}, 422, 42210000, "qty must be a number"),
         ({"qty": True}, 422, 42210000, "qty must be a number"),
@@ -293,7 +306,7 @@ def test_an_asset_is_found_by_its_symbol_and_by_its_id() -> None:
     desk = Desk()
     asset = desk.get("/v2/assets/AAPL")
     assert asset == desk.get(f"/v2/assets/{asset['id']}")
-    assert (asset["class"], asset["tradable"], asset["fractionable"]) == ("us_equity", True, False)
+    assert (asset["class"], asset["tradable"], asset["fractionable"]) == ("us_equity", True, True)
     assert [it["symbol"] for it in desk.get("/v2/assets")] == ["AAPL", "MSFT"]
     assert desk.ask("GET", "/v2/assets/NOPE").status == 404
 

@@ -1,0 +1,180 @@
+"""Orders for parts of a share and for amounts of money, in the engine and through Alpaca's REST calls."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from mock_exchange.events import Quote
+from mock_exchange.venue.money import DOLLAR, SHARE, money, quantity
+from mock_exchange.venue.orders import Order, Reason, Refusal, Side, Status
+from tests.mock_exchange.test_matching import Floor
+from tests.mock_exchange.test_rest import Desk, read
+
+HUNDRED = 100 * DOLLAR * SHARE
+
+
+@given(st.integers(-(10**24), 10**24))
+def test_amounts_and_quantities_are_written_with_all_of_their_decimals(value: int) -> None:
+    for written, unit in ((money(value), DOLLAR * SHARE), (quantity(value), SHARE)):
+        assert Decimal(written) * unit == value
+        assert "." not in written or not written.endswith(("0", "."))
+
+
+# -- through REST -----------------------------------------------------------------------------------------------------
+
+
+def test_a_fractional_buy_is_filled_and_the_account_is_exact() -> None:
+    desk = Desk()
+    order = desk.order(qty="0.123456789")
+    assert (order["qty"], order["notional"]) == ("0.123456789", None)
+    filled = desk.get(f"/v2/orders/{order['id']}")
+    assert (filled["status"], filled["filled_qty"], filled["filled_avg_price"]) == ("filled", "0.123456789", "100.02")
+    position = desk.get("/v2/positions/AAPL")
+    assert (position["qty"], position["qty_available"], position["avg_entry_price"]) == (
+        *("0.123456789", "0.123456789"),
+        "100.02",
+    )
+    cost = Decimal("0.123456789") * Decimal("100.02")
+    assert Decimal(position["cost_basis"]) == cost
+    assert Decimal(desk.get("/v2/account")["cash"]) == 100_000 - cost
+
+
+def test_a_notional_order_has_no_quantity_and_spends_its_money() -> None:
+    desk = Desk()
+    order = desk.order(qty=None, notional="100")
+    assert (order["qty"], order["notional"], order["filled_qty"]) == (None, "100", "0")
+    filled = desk.get(f"/v2/orders/{order['id']}")
+    assert (filled["status"], filled["qty"], filled["notional"]) == ("filled", None, "100")
+    assert filled["filled_qty"] == "0.999800039"
+    left = Decimal(100) - Decimal(filled["filled_qty"]) * Decimal("100.02")
+    assert 0 <= left < Decimal("0.000001")
+
+
+def test_a_quantity_may_be_a_small_json_number() -> None:
+    assert Desk().order(qty=0.000001)["qty"] == "0.000001"
+
+
+@pytest.mark.parametrize(
+    ("query", "sold", "rest"), [({"percentage": "50"}, "1.5", "1.5"), ({"qty": "0.5"}, "0.5", "2.5")]
+)
+def test_part_of_an_odd_position_can_be_closed(query: dict[str, str], sold: str, rest: str) -> None:
+    desk = Desk()
+    desk.order(qty="3")
+    assert read(desk.ask("DELETE", "/v2/positions/AAPL", **query))["qty"] == sold
+    assert desk.get("/v2/positions/AAPL")["qty"] == rest
+    desk.ask("DELETE", "/v2/positions/AAPL")
+    assert desk.get("/v2/positions") == []
+
+
+def test_what_is_finer_than_a_billionth_stays_when_a_percentage_is_closed() -> None:
+    desk = Desk()
+    desk.order(qty="0.000000003")
+    assert read(desk.ask("DELETE", "/v2/positions/AAPL", percentage="50"))["qty"] == "0.000000001"
+    assert desk.get("/v2/positions/AAPL")["qty"] == "0.000000002"
+
+
+@pytest.mark.parametrize(
+    ("size", "change"),
+    [
+        ({"qty": "2"}, {"qty": "1.5"}),
+        ({"qty": "0.5"}, {"qty": "2"}),
+        ({"qty": None, "notional": "100"}, {"qty": "2"}),
+    ],
+)
+def test_only_whole_shares_replace_whole_shares(size: dict[str, Any], change: dict[str, str]) -> None:
+    desk = Desk()
+    order = desk.order(type="limit", limit_price="90", **size)
+    body = read(desk.ask("PATCH", f"/v2/orders/{order['id']}", body=change), 422)
+    assert body["message"] == "qty can only be replaced by whole shares, and of an order for whole shares"
+
+
+def test_the_limit_of_a_notional_order_can_be_moved_and_it_spends_the_same() -> None:
+    desk = Desk()
+    order = desk.order(qty=None, notional="100", type="limit", limit_price="50")
+    moved = read(desk.ask("PATCH", f"/v2/orders/{order['id']}", body={"limit_price": "80"}))
+    assert (moved["qty"], moved["notional"], moved["replaces"]) == (None, "100", order["id"])
+    desk.tell(Quote("AAPL", 0, 79.98, 80.00, 100, 100))
+    assert desk.get(f"/v2/orders/{moved['id']}")["filled_qty"] == "1.25"
+
+
+# -- in the engine ----------------------------------------------------------------------------------------------------
+
+
+def test_a_part_of_a_displayed_share_uses_it_up() -> None:
+    floor = Floor()
+    floor.quote(100.00, 100.02, ask_size=2)
+    floor.buy(0.5)
+    whole = floor.buy(2)
+    assert floor.fills() == [("buy", 0.5, 100.02), ("buy", 1, 100.02)]
+    floor.quote(100.00, 100.02, ask_size=1)
+    assert floor.now(whole).status is Status.FILLED
+
+
+def test_a_notional_buy_that_waits_spends_what_is_left_at_the_new_price() -> None:
+    floor = Floor()
+    floor.quote(99.98, 100.00, ask_size=1)
+    order = floor.buy(0, notional=3 * HUNDRED)
+    assert floor.now(order).filled == SHARE
+    floor.quote(79.98, 80.00)
+    assert floor.fills() == [("buy", 1, 100.0), ("buy", 2.5, 80.0)]
+    assert (floor.now(order).status, floor.now(order).paid) == (Status.FILLED, 3 * HUNDRED)
+    assert floor.venue.accounts["ann"].reserved == 0
+
+
+def test_a_rest_that_buys_nothing_ends_the_order() -> None:
+    floor = Floor()
+    floor.quote(0.98, 1.00, ask_size=99)
+    order = floor.buy(0, notional=99 * DOLLAR * SHARE + 10_000)  # a billionth more than 99 shares
+    floor.quote(49.98, 50.00)
+    assert (floor.now(order).status, floor.now(order).filled) == (Status.FILLED, 99 * SHARE + 1)
+
+
+def test_a_notional_sale_never_sells_more_than_was_set_aside_for_it() -> None:
+    floor = Floor()
+    floor.quote(99.98, 100.00)
+    floor.buy(1.5)
+    floor.quote(100.00, 100.02, bid_size=0)
+    sale = floor.sell(0, notional=HUNDRED)
+    kept = floor.sell(0.5, limit=105.0)
+    floor.quote(50.00, 50.02)
+    assert (floor.now(sale).status, floor.now(sale).filled) == (Status.FILLED, SHARE)
+    assert floor.venue.accounts["ann"].qty("AAPL") == floor.now(kept).left == SHARE // 2
+
+
+def test_a_notional_sale_takes_in_its_money_when_the_price_rises() -> None:
+    floor = Floor()
+    floor.buy(1)
+    floor.quote(100.00, 100.02, bid_size=0)
+    sale = floor.sell(0, notional=HUNDRED)
+    floor.quote(125.00, 125.02)
+    assert (floor.now(sale).filled, floor.now(sale).paid) == (SHARE * 8 // 10, HUNDRED)
+    assert floor.venue.accounts["ann"].held["AAPL"] == 0
+
+
+def test_parts_cannot_be_sold_beyond_the_position() -> None:
+    floor = Floor()
+    floor.buy(0.5)
+    assert floor.refused(Side.SELL, 0.500000001).reason is Reason.INSUFFICIENT_SHARES
+    assert floor.refused(Side.SELL, 1).message == "insufficient qty available for order (requested: 1, available: 0.5)"
+    floor.sell(0.5)
+    assert floor.refused(Side.SELL, 0.5).reason is Reason.NOT_FRACTIONABLE
+
+
+def test_half_of_an_odd_short_position_can_be_bought_back() -> None:
+    floor = Floor()
+    floor.sell(3)
+    closing = floor.venue.close("ann", "AAPL", 3 * SHARE // 2, floor.ts)
+    assert isinstance(closing, Order)
+    assert floor.venue.accounts["ann"].qty("AAPL") == -3 * SHARE // 2
+
+
+def test_a_notional_order_is_refused_when_it_costs_more_than_the_account_may_buy() -> None:
+    floor = Floor(cash=99 * DOLLAR * SHARE)
+    refusal = floor.ask_for(Side.BUY, 0, notional=HUNDRED)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.INSUFFICIENT_BUYING_POWER
+    assert refusal.details["buying_power"] == "99"
