@@ -9,7 +9,7 @@ from actors.brokers.alpaca import words
 from actors.gate import Effect
 from actors.messages import BrokerChanged, FeedState, Report
 from actors.orders import CancelOrder, CancelRefused, OrderMissing, OrderReport, SubmitOrder, SubmitUnanswered
-from mock_exchange.alpaca.rest import Response
+from mock_exchange.alpaca.calls import Response
 from pipeline.events import SECOND
 from simulation.agenda import Agenda
 from simulation.faults import NONE, Faults

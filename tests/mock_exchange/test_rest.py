@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+from mock_exchange.alpaca.calls import Conduct, Request, Response
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.rest import Conduct, Request, Response, respond
+from mock_exchange.alpaca.rest import respond
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.floor import Floor
 
