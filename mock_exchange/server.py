@@ -425,7 +425,11 @@ async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse
         if error.status < 400:
             raise
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return web.json_response({"message": error.text or error.reason}, status=error.status, headers=headers)
+        return web.json_response(
+            {"code": error.status * 100_000 + 10_000, "message": error.text or error.reason},
+            status=error.status,
+            headers=headers,
+        )
 
 
 def _reason(error: OSError) -> str:

@@ -24,7 +24,7 @@ CODES = {
     Reason.BAD_VALUE: (422, 42210000),
     Reason.NOT_OPEN: (422, 42210000),
     Reason.TOO_MANY_ORDERS: (429, 42910000),
-    Reason.NOT_COVERED: (403, None),
+    Reason.NOT_COVERED: (403, 40310000),
     Reason.NOT_MODELLED: (404, 40410000),
     Reason.FORBIDDEN_BY_OWNER: (403, 40310000),
 }

@@ -46,7 +46,9 @@ def respond(floor: Floor, account: str | None, request: Request, now: int, condu
     if (unknown := _NOT_MODELLED.match(path)) is not None:
         return refuse(Refusal(Reason.NOT_MODELLED, f"{unknown[1]} are not modelled by this exchange"))
     known = any(pattern.fullmatch(path) for _, pattern, _ in _CALLS)
-    return answer({"message": "method not allowed"}, 405) if known else answer({"message": "endpoint not found."}, 404)
+    if known:
+        return answer({"code": 40510000, "message": "method not allowed"}, 405)
+    return answer({"code": 40410000, "message": "endpoint not found."}, 404)
 
 
 def _matching(asked: str, path: str) -> tuple[Call | None, str]:
@@ -193,7 +195,11 @@ def _asset(visit: Visit) -> Response:
 
 
 def _assets(visit: Visit) -> Response:
-    return answer([words.asset(symbol) for symbol in visit.floor.symbols])
+    assets = [words.asset(symbol) for symbol in visit.floor.symbols]
+    for name, key in (("status", "status"), ("asset_class", "class"), ("exchange", "exchange")):
+        if wanted := visit.request.query.get(name):
+            assets = [it for it in assets if it[key].lower() == wanted.lower()]
+    return answer(assets)
 
 
 def _stocks(visit: Visit) -> Response:

@@ -296,6 +296,7 @@ def test_an_asset_is_found_by_its_symbol_and_by_its_id() -> None:
     assert asset == desk.get(f"/v2/assets/{asset['id']}")
     assert (asset["class"], asset["tradable"], asset["fractionable"]) == ("us_equity", True, False)
     assert [it["symbol"] for it in desk.get("/v2/assets")] == ["AAPL", "MSFT"]
+    assert desk.get("/v2/assets", status="inactive") == desk.get("/v2/assets", exchange="NYSE") == []
     assert desk.ask("GET", "/v2/assets/NOPE").status == 404
 
 
