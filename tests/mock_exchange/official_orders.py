@@ -307,7 +307,7 @@ def positions(client: Client) -> dict[str, Any]:
     for response in closed:
         client.wait_for(response.body.id, "fill")
     return {
-        "long": [long.side.value, long.qty, float(long.cost_basis) == 10 * float(long.avg_entry_price)],
+        "long": [long.side.value, long.qty, abs(float(long.cost_basis) - 10 * float(long.avg_entry_price)) < 1e-4],
         "parts": parts,
         "short": [short.side.value, short.qty, short.cost_basis[0], short.qty_available],
         "turned": turned,
