@@ -1,4 +1,4 @@
-"""Alpaca's own client, unmodified, against an exchange at a port: run as a script, in a process of its own.
+"""Alpaca's own client, unmodified, against an exchange at a port: run as a module, in a process of its own.
 
 The client imports a deprecated part of `websockets`, which would end a test that takes warnings for errors. It
 prints one JSON object of what it saw, for the test to judge.

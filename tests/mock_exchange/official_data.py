@@ -1,4 +1,4 @@
-"""Alpaca's own client reads market data and what there is to know: run as a script, in a process of its own.
+"""Alpaca's own client reads market data and what there is to know: run as a module, in a process of its own.
 
 It prints one JSON object of what it saw, for the test to judge.
 """
@@ -14,7 +14,7 @@ import threading
 from datetime import date, timedelta
 from typing import Any
 
-import msgpack
+import msgspec
 from alpaca.common.enums import Sort
 from alpaca.data.enums import Adjustment, DataFeed
 from alpaca.data.requests import (
@@ -30,8 +30,9 @@ from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 from alpaca.trading.enums import AssetClass, AssetExchange, AssetStatus
 from alpaca.trading.models import AccountConfiguration, PortfolioHistory
 from alpaca.trading.requests import GetAssetsRequest, GetCalendarRequest, GetPortfolioHistoryRequest, MarketOrderRequest
-from official_client import BUY, PATIENCE_S, Client, refusal
 from websockets.sync.client import ClientConnection, connect
+
+from tests.mock_exchange.official_client import BUY, PATIENCE_S, Client, refusal
 
 BOTH = ["AAPL", "MSFT"]
 LENGTHS = [
@@ -107,12 +108,12 @@ def raw_stream(client: Client, *, packed: bool) -> list[Any]:
     seen: list[Any] = []
 
     def say(ws: ClientConnection, **message: Any) -> None:
-        ws.send(msgpack.packb(message) if packed else json.dumps(message))
+        ws.send(msgspec.msgpack.encode(message) if packed else json.dumps(message))
 
     def heard(ws: ClientConnection) -> Any:
         frame = ws.recv(timeout=PATIENCE_S)
         assert isinstance(frame, bytes) == packed
-        return msgpack.unpackb(frame) if packed else json.loads(frame)
+        return msgspec.msgpack.decode(frame) if isinstance(frame, bytes) else json.loads(frame)
 
     def until_confirmed(ws: ClientConnection) -> None:
         while (messages := heard(ws))[0]["T"] not in ("success", "subscription", "error"):

@@ -1,4 +1,4 @@
-"""Alpaca's own client orders in every way it knows: run as a script, in a process of its own.
+"""Alpaca's own client orders in every way it knows: run as a module, in a process of its own.
 
 It prints one JSON object of what it saw, for the test to judge.
 """
@@ -27,7 +27,8 @@ from alpaca.trading.requests import (
     TakeProfitRequest,
     TrailingStopOrderRequest,
 )
-from official_client import BUY, SELL, Client, refusal
+
+from tests.mock_exchange.official_client import BUY, SELL, Client, refusal
 
 ENDS = ("fill", "canceled", "expired", "rejected", "replaced")
 TRIES = 20

@@ -18,18 +18,26 @@ from mock_exchange.server import Exchange, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
-SCRIPTS = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 90
 """Real seconds after which a test that hangs fails."""
 
 
 async def run_client(script: str, **changes: Any) -> Any:
-    """Run a script against an exchange of its own; return what it prints."""
+    """Run a module against an exchange of its own; return what it prints."""
     settings = ExchangeSettings(port=0, start_at=START, speed=100.0, **changes)
     exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
     async with asyncio.timeout(PATIENCE_S), listening(exchange):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, SCRIPTS / script, str(urlsplit(exchange.url).port), "MOCK-KEY", "MOCK-SECRET"),
+            *(
+                sys.executable,
+                "-m",
+                f"tests.mock_exchange.{script}",
+                str(urlsplit(exchange.url).port),
+                "MOCK-KEY",
+                "MOCK-SECRET",
+            ),
+            cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -45,7 +53,7 @@ async def run_client(script: str, **changes: Any) -> Any:
 @pytest.fixture(scope="module")
 def seen() -> Any:
     """What the client saw of one session."""
-    return asyncio.run(run_client("official_client.py"))
+    return asyncio.run(run_client("official_client"))
 
 
 def of(seen: Any, order_id: str) -> list[str]:
@@ -124,7 +132,7 @@ def test_it_hears_of_a_halt_and_its_order_waits_for_the_end_of_it(seen: Any) -> 
 @pytest.fixture(scope="module")
 def ordered() -> Any:
     """What the client saw while it ordered in every way, with enough cash for far too many shares."""
-    return asyncio.run(run_client("official_orders.py", cash=10_000_000))
+    return asyncio.run(run_client("official_orders", cash=10_000_000))
 
 
 def test_it_places_orders_of_every_kind(ordered: Any) -> None:
@@ -262,7 +270,7 @@ def test_updates_activities_positions_and_cash_tell_the_same_executions(ordered:
 @pytest.fixture(scope="module")
 def looked() -> Any:
     """What the client saw while it read everything."""
-    return asyncio.run(run_client("official_data.py"))
+    return asyncio.run(run_client("official_data"))
 
 
 def test_its_stream_has_what_it_subscribed_to_until_it_no_longer_does(looked: Any) -> None:
