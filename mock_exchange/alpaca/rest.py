@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
-from mock_exchange.alpaca import owner, words
+from mock_exchange.alpaca import owner, watching, words
 from mock_exchange.alpaca.calls import (
     GOOD_CONDUCT,
     UNAUTHORIZED,
@@ -59,7 +59,7 @@ def _matching(asked: str, path: str) -> tuple[Call | None, str]:
     return None, ""
 
 
-_NOT_MODELLED = re.compile("/v2/(watchlists|options|corporate_actions)(?![^/:])")
+_NOT_MODELLED = re.compile("/v2/(options|corporate_actions)(?![^/:])")
 """What Alpaca has, and this exchange has not."""
 
 
@@ -230,6 +230,13 @@ _CALLS: list[tuple[str, re.Pattern[str], Call]] = [
         ("GET", "/v2/calendar", _calendar),
         ("GET", "/v2/assets", _assets),
         ("GET", "/v2/assets/{}", _asset),
+        ("GET", "/v2/watchlists", watching.watchlists),
+        ("POST", "/v2/watchlists", watching.create),
+        ("GET", "/v2/watchlists/{}", watching.watchlist),
+        ("PUT", "/v2/watchlists/{}", watching.update),
+        ("POST", "/v2/watchlists/{}", watching.add),
+        ("DELETE", "/v2/watchlists/{}", watching.delete),
+        ("DELETE", "/v2/watchlists/(?P<name>[^/]+/[^/]+)", watching.remove),
         ("GET", "/v2/stocks/(?P<name>.+)", _stocks),
     )
 ]

@@ -29,7 +29,14 @@ from alpaca.data.requests import (
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 from alpaca.trading.enums import AssetClass, AssetExchange, AssetStatus
 from alpaca.trading.models import AccountConfiguration, PortfolioHistory
-from alpaca.trading.requests import GetAssetsRequest, GetCalendarRequest, GetPortfolioHistoryRequest, MarketOrderRequest
+from alpaca.trading.requests import (
+    CreateWatchlistRequest,
+    GetAssetsRequest,
+    GetCalendarRequest,
+    GetPortfolioHistoryRequest,
+    MarketOrderRequest,
+    UpdateWatchlistRequest,
+)
 from websockets.sync.client import ClientConnection, connect
 
 from tests.mock_exchange.official_client import BUY, PATIENCE_S, Client, refusal
@@ -246,8 +253,25 @@ def known(client: Client) -> dict[str, Any]:
         ],
         "configured": [plain.suspend_trade, forbidden.suspend_trade, suspended, refused, allowed == plain],
         "worth": [worth.equity[0], worth.timeframe],
-        "watchlists": refusal(trading.get_watchlists),
+        "watchlists": watch(trading),
     }
+
+
+def watch(trading: Any) -> list[Any]:
+    """Keep a watchlist for a while; return its stocks after each change."""
+
+    def symbols(watchlist: Any) -> list[str]:
+        return [asset.symbol for asset in watchlist.assets]
+
+    made = trading.create_watchlist(CreateWatchlistRequest(name="mine", symbols=BOTH))
+    seen: list[Any] = [symbols(trading.get_watchlist_by_id(made.id))]
+    seen.append(symbols(trading.remove_asset_from_watchlist_by_id(made.id, "AAPL")))
+    seen.append(symbols(trading.add_asset_to_watchlist_by_id(made.id, "AAPL")))
+    trading.update_watchlist_by_id(made.id, UpdateWatchlistRequest(name="renamed"))
+    seen.append(trading.get_watchlists()[0].name)
+    trading.delete_watchlist_by_id(made.id)
+    seen.append(len(trading.get_watchlists()))
+    return [*seen, refusal(trading.get_watchlist_by_id, made.id)]
 
 
 def main() -> None:

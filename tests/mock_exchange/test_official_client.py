@@ -337,4 +337,4 @@ def test_it_reads_account_clock_calendar_and_assets_and_sets_what_the_account_ma
     assert looked["assets"] == [["AAPL", "MSFT"]] * 3 + [[]] * 3
     assert looked["configured"] == [False, True, True, [403, 40310000], True]
     assert looked["worth"] == [100_000.0, "1H"]
-    assert looked["watchlists"] == [404, 40410000]
+    assert looked["watchlists"] == [["AAPL", "MSFT"], ["MSFT"], ["MSFT", "AAPL"], "renamed", 0, [404, 40410000]]

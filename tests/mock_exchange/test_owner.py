@@ -160,9 +160,6 @@ def test_the_portfolio_s_history_is_what_it_was_worth_at_first_and_what_it_is_wo
 @pytest.mark.parametrize(
     ("path", "what"),
     [
-        ("/v2/watchlists", "watchlists"),
-        ("/v2/watchlists/7", "watchlists"),
-        ("/v2/watchlists:by_name", "watchlists"),
         ("/v2/options/contracts", "options"),
         ("/v2/corporate_actions/announcements", "corporate_actions"),
     ],
