@@ -382,6 +382,7 @@ def application(exchange: Exchange) -> web.Application:
     app.router.add_get("/control/halts", exchange.control_halts)
     app.router.add_post("/control/halts", exchange.control_halts)
     app.router.add_route("*", "/v2/{call:.*}", exchange.rest)
+    app.router.add_route("*", "/v1{call:.*}", exchange.rest)  # news, crypto and the like, which are not there
     app.router.add_get("/{path:.*}", exchange.push)
     return app
 

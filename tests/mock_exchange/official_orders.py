@@ -50,7 +50,14 @@ def kinds(client: Client) -> dict[str, Any]:
     for order in taken:
         client.wait_for(order.id, "new")
     read = [client.trading.get_order_by_id(order.id) for order in taken]
-    for order in read:
+    trails = []
+    for order, trail in zip(read[4:], (80, 30.5), strict=True):
+        closer = client.trading.replace_order_by_id(order.id, ReplaceOrderRequest(trail=trail))
+        client.wait_for(closer.id, "new")
+        trails.append([closer.trail_price, closer.trail_percent])
+        client.trading.cancel_order_by_id(closer.id)
+        client.wait_for(closer.id, "canceled")
+    for order in read[:4]:
         client.trading.cancel_order_by_id(order.id)
         client.wait_for(order.id, "canceled")
     return {
@@ -68,6 +75,7 @@ def kinds(client: Client) -> dict[str, Any]:
             ]
             for order in read
         ],
+        "trails": trails,
         "trails_hang": [
             round(float(order.stop_price) / float(order.hwm), 3)
             if order.trail_percent

@@ -146,6 +146,7 @@ def test_it_places_orders_of_every_kind(ordered: Any) -> None:
         ["trailing_stop", "gtc", "new", None, None, "40.5", False, "simple"],
     ]
     assert [kind[4] for kind in ordered["kinds"][:4]] == [None, None, "2000", "2000"]
+    assert ordered["trails"] == [["80", None], [None, "30.5"]]
     assert ordered["trails_hang"] == [90.5, 1.405]
 
 

@@ -467,6 +467,15 @@ def test_a_call_that_no_path_takes_is_refused_in_json() -> None:
     asyncio.run(scenario())
 
 
+def test_calls_of_other_versions_are_not_found_in_json() -> None:
+    async def scenario() -> None:
+        async with a_venue() as venue:
+            status, answer = await venue.ask("GET", "/v1beta1/news")
+            assert (status, answer["code"]) == (404, 40410000)
+
+    asyncio.run(scenario())
+
+
 def test_faults_of_orders_strike_also_behind_a_slash() -> None:
     async def scenario() -> None:
         async with a_venue("lost_answers:1") as venue:
