@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import NamedTuple, cast
 from urllib.parse import parse_qsl
 
-from mock_exchange.alpaca.rest import Request, Response
+from mock_exchange.alpaca.calls import Request, Response
 
 MOST_HEAD_BYTES = 8_192
 """Of a request's line and headers; with longer ones aiohttp has to deal."""

@@ -13,6 +13,7 @@ from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
+from mock_exchange.watchlists import Watchlist
 
 Happened = Event | Bar | TradingStatus | PriceBand
 """What the market does, and what is made of it."""
@@ -37,6 +38,8 @@ class Floor:
         self.ids = Ids(f"{seed}/{start_ns}")
         self.matching = Matching(symbols, accounts, cash, self.ids, start_ns)
         self.history = History(symbols, history_events)
+        self.watchlists: dict[str, dict[str, Watchlist]] = {}  # by account and id
+        self.watchlist_number = 0  # of the latest one
         self._halts = Halts(halts, start_ns)
         self._bands = Bands()
         self._cancels: list[tuple[int, str, str]] = []  # due at a time: of an account, an order

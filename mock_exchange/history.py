@@ -6,7 +6,7 @@ Bounded: of each stock the oldest are forgotten, a quarter of what is kept at a 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -47,7 +47,7 @@ T = TypeVar("T", Trade, Quote, Bar)
 
 
 class Series(Generic[T]):
-    """The latest of one kind of one stock, by their times, which rise strictly."""
+    """The latest of one kind of one stock, by their times, which never fall."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -104,6 +104,10 @@ class History:
         bar.add(event.price, event.size)
         return done
 
+    def running(self, symbol: str) -> Bar | None:
+        """Return the bar of the minute that is not over yet, if the stock has been traded in it."""
+        return self._forming.get(symbol)
+
     def _complete(self) -> list[Bar]:
         done = sorted(self._forming.values(), key=attrgetter("symbol"))
         self._forming = {}
@@ -112,11 +116,11 @@ class History:
         return done
 
 
-def joined(bars: Iterable[Bar], span: int) -> list[Bar]:
-    """Make longer bars of one-minute bars; `span` is in nanoseconds."""
+def joined(bars: Iterable[Bar], start_of: Callable[[int], int]) -> list[Bar]:
+    """Make longer bars of one-minute bars; `start_of` tells when the longer bar begins that holds a moment."""
     longer: list[Bar] = []
     for bar in bars:
-        start = bar.ts - bar.ts % span
+        start = start_of(bar.ts)
         if not longer or longer[-1].ts != start:
             longer.append(msgspec.structs.replace(bar, ts=start))
             continue

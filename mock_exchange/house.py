@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from loguru import logger
 
+from mock_exchange.alpaca.calls import UNAUTHORIZED, Conduct, Request, Response, answer
 from mock_exchange.alpaca.data import DataSession, Line
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.rest import UNAUTHORIZED, Conduct, Request, Response, answer, respond
+from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.ticks import Codec
 from mock_exchange.alpaca.updates import TradingSession
 from mock_exchange.distortion import Distortion, Told, reported
@@ -199,7 +200,7 @@ class House:
         market, floor = self._open
         now = market.now(self._monotonic_ns())
         self._plant(floor, now)
-        ordering = (asked.method, asked.path) == ("POST", "/v2/orders")
+        ordering = asked.method == "POST" and asked.path.rstrip("/") == "/v2/orders"
         conduct = Conduct(
             reject=ordering and self.faults.strikes("rejects"),
             cancel_delay_ns=int((self.faults.value("late_cancels") or 0.0) * SECOND),

@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.typedefs import Handler
 from loguru import logger
 
-from mock_exchange.alpaca.rest import Request, Response
+from mock_exchange.alpaca.calls import Request, Response
 from mock_exchange.door import Desk, Door
 from mock_exchange.faults import CATALOGUE
 from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
@@ -370,7 +371,7 @@ def application(exchange: Exchange) -> web.Application:
     async def say_goodbye(_: web.Application) -> None:
         await exchange.close_clients()
 
-    app = web.Application(client_max_size=exchange.settings.message_bytes)
+    app = web.Application(client_max_size=exchange.settings.message_bytes, middlewares=[_in_json])
     app[EXCHANGE] = exchange
     app.cleanup_ctx.append(pacing)
     app.on_shutdown.append(say_goodbye)
@@ -381,6 +382,7 @@ def application(exchange: Exchange) -> web.Application:
     app.router.add_get("/control/halts", exchange.control_halts)
     app.router.add_post("/control/halts", exchange.control_halts)
     app.router.add_route("*", "/v2/{call:.*}", exchange.rest)
+    app.router.add_route("*", "/v1{call:.*}", exchange.rest)  # news, crypto and the like, which are not there
     app.router.add_get("/{path:.*}", exchange.push)
     return app
 
@@ -413,6 +415,22 @@ async def listening(exchange: Exchange) -> AsyncIterator[asyncio.Task[None]]:
         for door in list(doors):
             door.close()
         await runner.cleanup()
+
+
+@web.middleware
+async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Have what aiohttp itself refuses, such as a body that is too long, answered in JSON like all else."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return web.json_response(
+            {"code": error.status * 100_000 + 10_000, "message": error.text or error.reason},
+            status=error.status,
+            headers=headers,
+        )
 
 
 def _reason(error: OSError) -> str:

@@ -20,7 +20,7 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
-from mock_exchange.alpaca.rest import Response
+from mock_exchange.alpaca.calls import Response
 from pipeline.events import SECOND
 from simulation.agenda import Agenda
 from simulation.chance import Chance

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 
 from actors.brokers.alpaca import words
 from actors.orders import OrderReport
-from mock_exchange.alpaca.rest import Conduct, Request, Response, respond
+from mock_exchange.alpaca.calls import Conduct, Request, Response
+from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.updates import report
 from mock_exchange.events import Event
 from mock_exchange.floor import Floor

@@ -17,8 +17,8 @@ MOST_LIMIT = 500
 
 def listed(orders: Registry, account: str, query: Mapping[str, str]) -> tuple[list[Order], bool]:
     """Choose an account's orders by a query, and tell whether legs go inside their parents. Raises Unreadable."""
-    status = _one_of(query, "status", ("open", "closed", "all"))
-    newest_first = _one_of(query, "direction", ("desc", "asc")) == "desc"
+    status = one_of(query, "status", ("open", "closed", "all"))
+    newest_first = one_of(query, "direction", ("desc", "asc")) == "desc"
     limit = whole(query, "limit", DEFAULT_LIMIT, MOST_LIMIT)
     after, until = moment(query, "after", 0), moment(query, "until", 1 << 63)
     nested = query.get("nested", "").lower() == "true"
@@ -74,7 +74,8 @@ def day(query: Mapping[str, str], name: str, default: date) -> date:
         raise Unreadable(Reason.BAD_VALUE, f"invalid {name}: it must be a date such as 2026-01-05") from None
 
 
-def _one_of(query: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+def one_of(query: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """Read one of some words; the first is the default. Raises Unreadable."""
     word = query.get(name) or words[0]
     if word not in words:
         raise Unreadable(Reason.BAD_VALUE, f"{name} must be one of {', '.join(words)}")

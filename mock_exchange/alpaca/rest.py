@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca import words
+from mock_exchange.alpaca import owner, watching, words
+from mock_exchange.alpaca.calls import (
+    GOOD_CONDUCT,
+    UNAUTHORIZED,
+    Call,
+    Conduct,
+    Request,
+    Response,
+    Visit,
+    answer,
+    refuse,
+)
 from mock_exchange.alpaca.listing import day, listed
 from mock_exchange.alpaca.requests import Unreadable, json_object, order_request, parts_of, replacement
 from mock_exchange.alpaca.stocks import stocks
@@ -17,105 +26,41 @@ from mock_exchange.floor import Floor
 from mock_exchange.venue.money import exact
 from mock_exchange.venue.orders import OPEN, Order, Reason, Refusal
 
-CODES = {
-    Reason.BAD_REQUEST: (400, 40010000),
-    Reason.DUPLICATE_CLIENT_ORDER_ID: (422, 40010001),
-    Reason.UNAUTHORIZED: (401, None),
-    Reason.INSUFFICIENT_BUYING_POWER: (403, 40310000),
-    Reason.INSUFFICIENT_SHARES: (403, 40310000),
-    Reason.WASH_TRADE: (403, 40310000),
-    Reason.NOT_FRACTIONABLE: (403, 40310000),
-    Reason.POSITION_NOT_FOUND: (404, 40410000),
-    Reason.ORDER_NOT_FOUND: (404, 40410000),
-    Reason.ASSET_NOT_FOUND: (404, 40410000),
-    Reason.BAD_VALUE: (422, 42210000),
-    Reason.NOT_OPEN: (422, 42210000),
-    Reason.TOO_MANY_ORDERS: (429, 42910000),
-}
-"""The HTTP status and Alpaca's code of each reason."""
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What a client sent."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: bytes = b""
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What it gets: a status, and JSON or nothing."""
-
-    status: int
-    body: bytes = b""
-
-
-class Conduct(msgspec.Struct, frozen=True):
-    """How the venue treats a request, if not as it should."""
-
-    reject: bool = False  # take orders, and reject them afterwards
-    cancel_delay_ns: int = 0  # say that orders are canceled, but cancel them so much later
-
-
-GOOD_CONDUCT = Conduct()
-
 MOST_DAYS = 4_000
 """Of the calendar in one answer."""
 
-Call = Callable[["Visit"], Response]
-
-_encode = msgspec.json.Encoder().encode
-
-
-class Visit(msgspec.Struct, frozen=True):
-    """One request of a client whose account is known, at a time of the market."""
-
-    floor: Floor
-    account: str
-    request: Request
-    now: int
-    name: str  # the order, position or stock that the path names
-    conduct: Conduct
-
-
-def answer(value: Any, status: int = 200) -> Response:
-    """Answer with JSON."""
-    return Response(status, _encode(value))
-
-
-def refuse(refusal: Refusal) -> Response:
-    """Answer with a refusal."""
-    status, code = CODES[refusal.reason]
-    body: dict[str, Any] = {} if code is None else {"code": code}
-    return answer({**body, "message": refusal.message, **refusal.details}, status)
-
-
-UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized"))
-
 
 def respond(floor: Floor, account: str | None, request: Request, now: int, conduct: Conduct = GOOD_CONDUCT) -> Response:
-    """Answer a request of an account; None is somebody without one."""
+    """Answer a request of an account; None is somebody without one. A slash at a path's end makes no difference."""
     if account is None:
         return UNAUTHORIZED
-    call, name = _EXACTLY.get((request.method, request.path)), ""
+    path = request.path.rstrip("/")
+    call, name = _EXACTLY.get((request.method, path)), ""
     if call is None:
-        call, name = _matching(request)
+        call, name = _matching(request.method, path)
     if call is not None:
         try:
             return call(Visit(floor, account, request, now, name, conduct))
         except Unreadable as error:
             return refuse(error.refusal)
-    known = any(pattern.fullmatch(request.path) for _, pattern, _ in _CALLS)
-    return answer({"message": "method not allowed"}, 405) if known else answer({"message": "endpoint not found."}, 404)
+    if (unknown := _NOT_MODELLED.match(path)) is not None:
+        return refuse(Refusal(Reason.NOT_MODELLED, f"{unknown[1]} are not modelled by this exchange"))
+    known = any(pattern.fullmatch(path) for _, pattern, _ in _CALLS)
+    if known:
+        return answer({"code": 40510000, "message": "method not allowed"}, 405)
+    return answer({"code": 40410000, "message": "endpoint not found."}, 404)
 
 
-def _matching(request: Request) -> tuple[Call | None, str]:
+def _matching(asked: str, path: str) -> tuple[Call | None, str]:
     """Find the call whose path names something, and what it names."""
     for method, pattern, call in _CALLS:
-        if method == request.method and (found := pattern.fullmatch(request.path)) is not None:
+        if method == asked and (found := pattern.fullmatch(path)) is not None:
             return call, found.groupdict().get("name", "")
     return None, ""
+
+
+_NOT_MODELLED = re.compile("/v2/(options|corporate_actions)(?![^/:])")
+"""What Alpaca has, and this exchange has not."""
 
 
 # -- orders ------------------------------------------------------------------------------------------------------------
@@ -230,12 +175,6 @@ def _symbol(visit: Visit) -> str:
 # -- the rest --------------------------------------------------------------------------------------------------------
 
 
-def _account(visit: Visit) -> Response:
-    matching = visit.floor.matching
-    identity = visit.floor.ids.of(f"account/{visit.account}")
-    return answer(words.account(matching.accounts[visit.account], matching.prices, identity, visit.floor.start_ns))
-
-
 def _clock(visit: Visit) -> Response:
     return answer(words.clock(visit.now, visit.floor.matching.day_end))
 
@@ -256,7 +195,11 @@ def _asset(visit: Visit) -> Response:
 
 
 def _assets(visit: Visit) -> Response:
-    return answer([words.asset(symbol) for symbol in visit.floor.symbols])
+    assets = [words.asset(symbol) for symbol in visit.floor.symbols]
+    for name, key in (("status", "status"), ("asset_class", "class"), ("exchange", "exchange")):
+        if wanted := visit.request.query.get(name):
+            assets = [it for it in assets if it[key].lower() == wanted.lower()]
+    return answer(assets)
 
 
 def _stocks(visit: Visit) -> Response:
@@ -277,11 +220,23 @@ _CALLS: list[tuple[str, re.Pattern[str], Call]] = [
         ("DELETE", "/v2/positions", _close_all),
         ("GET", "/v2/positions/{}", _get_position),
         ("DELETE", "/v2/positions/{}", _close),
-        ("GET", "/v2/account", _account),
+        ("GET", "/v2/account", owner.account),
+        ("GET", "/v2/account/configurations", owner.configuration),
+        ("PATCH", "/v2/account/configurations", owner.configure),
+        ("GET", "/v2/account/activities", owner.list_activities),
+        ("GET", "/v2/account/activities/{}", owner.list_activities),
+        ("GET", "/v2/account/portfolio/history", owner.portfolio_history),
         ("GET", "/v2/clock", _clock),
         ("GET", "/v2/calendar", _calendar),
         ("GET", "/v2/assets", _assets),
         ("GET", "/v2/assets/{}", _asset),
+        ("GET", "/v2/watchlists", watching.watchlists),
+        ("POST", "/v2/watchlists", watching.create),
+        ("GET", "/v2/watchlists/{}", watching.watchlist),
+        ("PUT", "/v2/watchlists/{}", watching.update),
+        ("POST", "/v2/watchlists/{}", watching.add),
+        ("DELETE", "/v2/watchlists/{}", watching.delete),
+        ("DELETE", "/v2/watchlists/(?P<name>[^/]+/[^/]+)", watching.remove),
         ("GET", "/v2/stocks/(?P<name>.+)", _stocks),
     )
 ]

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from mock_exchange.alpaca import ticks
 from mock_exchange.alpaca.listing import moment, whole
 from mock_exchange.alpaca.requests import Unreadable
+from mock_exchange.alpaca.spans import Span, span
 from mock_exchange.alpaca.stamps import stamp
-from mock_exchange.history import MINUTE, Bar, History, joined
+from mock_exchange.history import Bar, History, joined
 from mock_exchange.venue.orders import Reason
 
 DEFAULT_LIMIT = 1_000
 MOST_LIMIT = 10_000
 
-_SPAN = re.compile(r"([1-9][0-9]?)(Min|T|Hour|H|Day|D)")
-_UNITS = {"M": MINUTE, "T": MINUTE, "H": 60 * MINUTE, "D": 24 * 60 * MINUTE}
+FEEDS = ("iex", "sip", "delayed_sip")
+"""All of them tell the same: the venue is the only one there is."""
+
+OTHER_FEEDS = ("otc", "boats", "overnight")
+"""Those that Alpaca has and no plan of this venue covers."""
+
+ADJUSTMENTS = ("raw", "split", "dividend", "all", "spin-off")
+"""They change nothing, as no stock here is ever split or pays anything."""
+
+_DAY = Span(1, "D")
 _WRITERS: dict[str, Callable[[Any, Callable[[int], Any]], ticks.Json]] = {
     "trades": ticks.trade,
     "quotes": ticks.quote,
@@ -34,8 +42,9 @@ def stocks(history: History, path: str, query: Mapping[str, str], now: int) -> J
 
     Raises Unreadable.
     """
-    parts = path.split("/")
+    parts = path.rstrip("/").split("/")
     single = None if parts[0] in (*_WRITERS, "snapshots") else parts.pop(0).upper()
+    _check_words(query)
     symbols = [single] if single else _symbols(query)
     match parts:
         case [kind] if kind in _WRITERS:
@@ -54,13 +63,27 @@ def stocks(history: History, path: str, query: Mapping[str, str], now: int) -> J
     raise Unreadable(Reason.BAD_VALUE, f"there is no {path[:64]}: ask for trades, quotes or bars")
 
 
+def _check_words(query: Mapping[str, str]) -> None:
+    feed = query.get("feed") or FEEDS[0]
+    if feed in OTHER_FEEDS:
+        raise Unreadable(Reason.NOT_COVERED, f"subscription does not permit querying {feed} data")
+    for name, words in (("feed", FEEDS), ("adjustment", ADJUSTMENTS), ("sort", ("asc", "desc"))):
+        said = query.get(name) or words[0]
+        if any(word not in words for word in (said.split(",") if name == "adjustment" else [said])):
+            raise Unreadable(Reason.BAD_REQUEST, f"invalid {name}: {said[:20]}")
+
+
 def _latest(history: History, kind: str, symbol: str) -> Json | None:
+    """Write the latest one of a kind; in a stock's first minute, the bar that is not complete yet."""
     series: Any = getattr(history, kind)[symbol]
-    return None if series.latest is None else _WRITERS[kind](series.latest, stamp)
+    latest = series.latest
+    if latest is None and kind == "bars":
+        latest = history.running(symbol)
+    return None if latest is None else _WRITERS[kind](latest, stamp)
 
 
 def _snapshot(history: History, symbol: str) -> Json:
-    day = joined(history.bars[symbol].between(0, 1 << 63, 1 << 31, newest_first=False), _UNITS["D"])
+    day = joined(_minutes(history, symbol, 0, 1 << 63, running=True), _DAY.start)
     return {
         "latestTrade": _latest(history, "trades", symbol),
         "latestQuote": _latest(history, "quotes", symbol),
@@ -77,35 +100,47 @@ def _page(
     limit = whole(query, "limit", DEFAULT_LIMIT, MOST_LIMIT)
     start, end = moment(query, "start", 0), min(now, moment(query, "end", now))
     newest_first = query.get("sort", "asc") == "desc"
-    span = _span(query) if kind == "bars" else 0
+    length = _length(query) if kind == "bars" else None
     symbols = sorted(symbol for symbol in symbols if symbol in history.trades)
-    if query.get("page_token"):
-        symbol, ts = _read_token(query["page_token"])
-        symbols = [it for it in symbols if it >= symbol]
+    begin = _read_token(query["page_token"]) if query.get("page_token") else None
     found: dict[str, list[Json]] = {}
-    for place, symbol in enumerate(symbols):
-        first, last = start, end
-        if place == 0 and query.get("page_token"):
-            first, last = (start, min(end, ts)) if newest_first else (max(start, ts), end)
+    for symbol in symbols:
+        first, last, told = start, end, 0
+        if begin is not None:
+            if symbol < begin.symbol:
+                continue
+            if symbol == begin.symbol:
+                told = begin.told
+                first, last = (start, min(end, begin.ts)) if newest_first else (max(start, begin.ts), end)
         # One more than fits tells whether, and where, another page begins.
-        items = _select(history, kind, symbol, first, last, limit + 1, newest_first, span)
-        if items[:limit]:
-            found[symbol] = [_WRITERS[kind](item, stamp) for item in items[:limit]]
-        if len(items) > limit:
-            return found, _token(symbol, items[limit].ts)
-        limit -= len(items)
+        items = _select(history, kind, symbol, first, last, told + limit + 1, newest_first, length)
+        page, more = items[told : told + limit], items[told + limit :]
+        if page:
+            found[symbol] = [_WRITERS[kind](item, stamp) for item in page]
+        if more:
+            next_ts = more[0].ts
+            same_ts = sum(item.ts == next_ts for item in items[: told + limit])
+            return found, _token(_Place(symbol, next_ts, same_ts))
+        limit -= len(page)
     return found, None
 
 
 def _select(
-    history: History, kind: str, symbol: str, start: int, end: int, limit: int, newest_first: bool, span: int
+    history: History, kind: str, symbol: str, start: int, end: int, limit: int, newest_first: bool, length: Span | None
 ) -> list[Any]:
     series: Any = getattr(history, kind)[symbol]
-    if kind != "bars" or span == MINUTE:
+    if length is None or length.is_minute:
         return list(series.between(start, end, limit, newest_first=newest_first))
-    minutes = series.between(start - start % span, end, 1 << 31, newest_first=False)
-    bars: list[Bar] = [bar for bar in joined(minutes, span) if start <= bar.ts <= end]
+    minutes = _minutes(history, symbol, length.start(start), end, running=length.is_days)
+    bars: list[Bar] = [bar for bar in joined(minutes, length.start) if start <= bar.ts <= end]
     return (bars[::-1] if newest_first else bars)[:limit]
+
+
+def _minutes(history: History, symbol: str, start: int, end: int, *, running: bool) -> list[Bar]:
+    """Return the one-minute bars of a time, with the one that is not complete yet if that is wanted."""
+    minutes = history.bars[symbol].between(start, end, 1 << 31, newest_first=False)
+    latest = history.running(symbol) if running else None
+    return [*minutes, latest] if latest is not None and start <= latest.ts <= end else minutes
 
 
 def _symbols(query: Mapping[str, str]) -> list[str]:
@@ -115,20 +150,33 @@ def _symbols(query: Mapping[str, str]) -> list[str]:
     return symbols
 
 
-def _span(query: Mapping[str, str]) -> int:
-    found = _SPAN.fullmatch(query.get("timeframe", "1Min"))
-    if found is None:
-        raise Unreadable(Reason.BAD_REQUEST, "invalid timeframe: name it like 1Min, 5Min, 1Hour or 1Day")
-    return int(found[1]) * _UNITS[found[2][0]]
+def _length(query: Mapping[str, str]) -> Span:
+    length = span(query.get("timeframe") or "1Min")
+    if length is None:
+        raise Unreadable(
+            Reason.BAD_REQUEST, "invalid timeframe: name it like 1Min (to 59), 1Hour (to 23), 1Day, 1Week or 1Month"
+        )
+    return length
 
 
-def _token(symbol: str, ts: int) -> str:
-    return base64.urlsafe_b64encode(f"{symbol}|{ts}".encode()).decode()
+class _Place(NamedTuple):
+    """Where a page begins."""
+
+    symbol: str
+    ts: int
+    told: int  # how many of the stock's items of that very time are on pages before
 
 
-def _read_token(token: str) -> tuple[str, int]:
+def _token(place: _Place) -> str:
+    return base64.urlsafe_b64encode(f"{place.symbol}|{place.ts}|{place.told}".encode()).decode()
+
+
+def _read_token(token: str) -> _Place:
     try:
-        symbol, _, ts = base64.urlsafe_b64decode(token.encode()).decode().partition("|")
-        return symbol, int(ts)
+        symbol, ts, told = base64.urlsafe_b64decode(token.encode()).decode().split("|")
+        place = _Place(symbol, int(ts), int(told))
     except (binascii.Error, ValueError):
-        raise Unreadable(Reason.BAD_REQUEST, "invalid page_token") from None
+        place = None
+    if place is None or not (0 <= place.ts < 1 << 63 and 0 <= place.told <= 1 << 31):
+        raise Unreadable(Reason.BAD_REQUEST, "invalid page_token")
+    return place

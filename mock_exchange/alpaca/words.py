@@ -222,8 +222,8 @@ def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) 
         "trading_blocked": False,
         "transfers_blocked": False,
         "account_blocked": False,
-        "trade_suspended_by_user": False,
-        "shorting_enabled": equity >= MARGIN_EQUITY,
+        "trade_suspended_by_user": it.configuration.suspend_trade,
+        "shorting_enabled": equity >= MARGIN_EQUITY and not it.configuration.no_shorting,
         "created_at": stamp(opened_ns),
         "balance_asof": stamp(opened_ns)[:10],
     }

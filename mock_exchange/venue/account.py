@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+from mock_exchange.venue.configuration import Configuration
 from mock_exchange.venue.money import DOLLAR, SHARE, share_of
+from mock_exchange.venue.orders import OrderClass, OrderRequest, Reason, Refusal, Side
 
 MARGIN_EQUITY = 2_000 * DOLLAR * SHARE
 """Equity from which an account may borrow money and sell short."""
@@ -35,6 +37,7 @@ class Account:
         self.realized = 0  # earned by what was closed
         self.reserved = 0  # of buying power, set aside for working orders
         self.positions: dict[str, Position] = {}  # open ones
+        self.configuration = Configuration()  # what its owner allows
         self.held: dict[str, int] = {}  # parts of shares set aside for working orders that close a position
 
     def qty(self, symbol: str) -> int:
@@ -64,6 +67,15 @@ class Account:
             self.positions.pop(symbol, None)
         return position.qty
 
+    def forbids(self, request: OrderRequest) -> Refusal | None:
+        """Refuse an order that the account's owner has ruled out."""
+        if self.configuration.suspend_trade:
+            return Refusal(Reason.FORBIDDEN_BY_OWNER, "new orders are rejected by user request")
+        shorts = request.side is Side.SELL and request.order_class is not OrderClass.OCO
+        if self.configuration.no_shorting and shorts and self.qty(request.symbol) <= 0:
+            return Refusal(Reason.FORBIDDEN_BY_OWNER, "account is not allowed to short")
+        return None
+
     def equity(self, prices: dict[str, int]) -> int:
         """Return what is left when everything is closed at these prices."""
         return self.cash + sum(position.qty * prices[symbol] for symbol, position in self.positions.items())
@@ -75,9 +87,10 @@ class Account:
     @property
     def multiplier(self) -> int:
         """How many dollars of positions a dollar of equity carries: 4, below $25,000 2, below $2,000 1."""
+        most = int(self.configuration.max_margin_multiplier)
         if self.last_equity >= DAY_TRADER_EQUITY:
-            return 4
-        return 2 if self.last_equity >= MARGIN_EQUITY else 1
+            return min(4, most)
+        return min(2, most) if self.last_equity >= MARGIN_EQUITY else 1
 
     def buying_power(self, prices: dict[str, int]) -> int:
         """Return what it may open yet: equity times the multiplier, less what it has and what it has ordered."""

@@ -194,6 +194,7 @@ class Matching:
         refusal = (
             flaw(request, book.last)
             or self.orders.taken(account, request.client_order_id)
+            or self.accounts[account].forbids(request)
             or self._wash_trade(request, account)
         )
         if refusal:

@@ -224,6 +224,10 @@ class Reason(Word):
     ASSET_NOT_FOUND = "asset_not_found"
     NOT_OPEN = "not_open"
     TOO_MANY_ORDERS = "too_many_orders"
+    WATCHLIST_NOT_FOUND = "watchlist_not_found"
+    NOT_COVERED = "not_covered"
+    NOT_MODELLED = "not_modelled"
+    FORBIDDEN_BY_OWNER = "forbidden_by_owner"
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,6 +14,9 @@ from mock_exchange.venue.orders import OPEN, TRANSITIONS, WORKING, Change, Order
 
 MOST_ENDED = 100_000
 """Ended orders that the venue remembers, of all accounts."""
+
+MOST_EXECUTIONS = 20_000
+"""Executions that the venue remembers, of each account."""
 
 MOST_SHOWN = 64
 """Characters of a client's own words that an answer repeats."""
@@ -41,6 +44,7 @@ class Registry:
         self._working: dict[tuple[str, str, Side], dict[str, None]] = {}  # by account, symbol and side
         self._ended: deque[str] = deque()
         self._updates: list[Update] = []
+        self._executions: dict[str, deque[Update]] = {name: deque(maxlen=MOST_EXECUTIONS) for name in accounts}
 
     def __getitem__(self, order_id: str) -> Order:
         return self._orders[order_id]
@@ -49,6 +53,10 @@ class Registry:
         """Return what has happened to orders since the last call, in its order."""
         updates, self._updates = self._updates, []
         return updates
+
+    def executions(self, account: str) -> Iterable[Update]:
+        """Return an account's executions, the oldest first, those that are still remembered."""
+        return self._executions[account]
 
     def find(self, account: str, order_id: str) -> Order | Refusal:
         """Look an order up."""
@@ -107,18 +115,19 @@ class Registry:
         changed = replace(order, status=status, updated_ns=ts, ended_ns=ended_ns, **(changes or {}))
         self.store(order, changed)
         price, qty, position_qty = execution or (None, None, None)
-        self._updates.append(
-            Update(
-                change=change,
-                order=changed,
-                legs=self.legs(changed),
-                ts=ts,
-                execution_id=self._ids.next(),
-                price=price,
-                qty=qty,
-                position_qty=position_qty,
-            )
+        update = Update(
+            change=change,
+            order=changed,
+            legs=self.legs(changed),
+            ts=ts,
+            execution_id=self._ids.next(),
+            price=price,
+            qty=qty,
+            position_qty=position_qty,
         )
+        self._updates.append(update)
+        if execution is not None:
+            self._executions[order.account].append(update)
         return changed
 
     def store(self, old: Order | None, new: Order) -> None:

@@ -1,4 +1,4 @@
-"""Alpaca's own client, unmodified, against an exchange at a port: run as a script, in a process of its own.
+"""Alpaca's own client, unmodified, against an exchange at a port: run as a module, in a process of its own.
 
 The client imports a deprecated part of `websockets`, which would end a test that takes warnings for errors. It
 prints one JSON object of what it saw, for the test to judge.
@@ -53,7 +53,7 @@ class Client:
         self.ticks: dict[str, queue.Queue[Any]] = {kind: queue.Queue() for kind in ("trades", "quotes", "bars")}
         self.statuses: queue.Queue[Any] = queue.Queue()
         self.arrived: queue.Queue[Any] = queue.Queue()
-        self.url = http
+        self.url, self.key, self.secret = http, key, secret
         self.updates: list[Any] = []
 
     def start(self) -> None:
@@ -85,13 +85,24 @@ class Client:
             except queue.Empty:
                 continue
 
-    def wait_for(self, order_id: Any, event: str) -> None:
-        """Take updates until one tells this of this order."""
+    def wait_for(self, order_id: Any, event: str, *, seen: bool = False) -> None:
+        """Take updates until one tells this of this order; `seen` is content with one that was taken before."""
+        if seen and any(update.order.id == order_id and update.event == event for update in self.updates):
+            return
+        self.wait_for_any(order_id, (event,))
+
+    def wait_for_any(self, order_id: Any, events: tuple[str, ...]) -> str:
+        """Take updates until one tells one of these of this order; return which."""
         while True:
             update = self.arrived.get(timeout=PATIENCE_S)
             self.updates.append(update)
-            if update.order.id == order_id and update.event == event:
-                return
+            if update.order.id == order_id and update.event in events:
+                return str(getattr(update.event, "value", update.event))
+
+    def buy(self, symbol: str, qty: int) -> None:
+        """Buy shares at the market and wait until they are there."""
+        order = self.trading.submit_order(MarketOrderRequest(symbol=symbol, qty=qty, **BUY))
+        self.wait_for(order.id, "fill")
 
     def stop(self) -> None:
         """Close both streams."""

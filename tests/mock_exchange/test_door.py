@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.alpaca.rest import Request, Response
+from mock_exchange.alpaca.calls import Request, Response
 from mock_exchange.door import MOST_HEAD_BYTES, Call, Desk, Door, Verdict, read, written
 from mock_exchange.events import SECOND
 from mock_exchange.server import Exchange, listening

@@ -18,17 +18,26 @@ from mock_exchange.server import Exchange, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
-SCRIPT = Path(__file__).with_name("official_client.py")
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 90
 """Real seconds after which a test that hangs fails."""
 
 
-async def run_client(key: str = "MOCK-KEY", secret: str = "MOCK-SECRET") -> Any:
-    settings = ExchangeSettings(port=0, start_at=START, speed=100.0)
+async def run_client(script: str, **changes: Any) -> Any:
+    """Run a module against an exchange of its own; return what it prints."""
+    settings = ExchangeSettings(port=0, start_at=START, speed=100.0, **changes)
     exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
     async with asyncio.timeout(PATIENCE_S), listening(exchange):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, SCRIPT, str(urlsplit(exchange.url).port), key, secret),
+            *(
+                sys.executable,
+                "-m",
+                f"tests.mock_exchange.{script}",
+                str(urlsplit(exchange.url).port),
+                "MOCK-KEY",
+                "MOCK-SECRET",
+            ),
+            cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -44,7 +53,7 @@ async def run_client(key: str = "MOCK-KEY", secret: str = "MOCK-SECRET") -> Any:
 @pytest.fixture(scope="module")
 def seen() -> Any:
     """What the client saw of one session."""
-    return asyncio.run(run_client())
+    return asyncio.run(run_client("official_client"))
 
 
 def of(seen: Any, order_id: str) -> list[str]:
@@ -137,3 +146,218 @@ def test_its_cash_stays_exact_when_it_trades_in_parts(seen: Any) -> None:
     assert last == first - sum(sign[side] * Decimal(qty) * Decimal(str(price)) for side, qty, price in fills)
     spent = Decimal(fills[1][1]) * Decimal(str(fills[1][2]))
     assert 0 <= 100 - spent < Decimal("0.00001")
+
+
+# -- orders in every way -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ordered() -> Any:
+    """What the client saw while it ordered in every way, with enough cash for far too many shares."""
+    return asyncio.run(run_client("official_orders", cash=10_000_000))
+
+
+def test_it_places_orders_of_every_kind(ordered: Any) -> None:
+    simple = [kind[:4] + kind[5:] for kind in ordered["kinds"]]
+    assert simple == [
+        ["limit", "day", "new", "10.01", None, None, False, "simple"],
+        ["limit", "gtc", "new", "10.02", None, None, True, "simple"],
+        ["stop", "day", "new", None, None, None, False, "simple"],
+        ["stop_limit", "gtc", "new", "2001.5", None, None, False, "simple"],
+        ["trailing_stop", "day", "new", None, "90.5", None, False, "simple"],
+        ["trailing_stop", "gtc", "new", None, None, "40.5", False, "simple"],
+    ]
+    assert [kind[4] for kind in ordered["kinds"][:4]] == [None, None, "2000", "2000"]
+    assert ordered["trails"] == [["80", None], [None, "30.5"]]
+    assert ordered["trails_hang"] == [90.5, 1.405]
+
+
+def test_what_must_be_filled_at_once_is_filled_or_canceled(ordered: Any) -> None:
+    assert ordered["filled_at_once"] == [["ioc", "filled", "1"], ["ioc", "filled", "1"], ["fok", "filled", "1"]]
+    assert ordered["not_at_once"] == [["canceled", True], ["canceled", True]]
+    assert ordered["part_at_once"] == ["canceled", True]
+
+
+def test_it_places_brackets_oto_and_oco_orders_and_replaces_their_legs(ordered: Any) -> None:
+    assert ordered["held"] == [["limit", "sell", "held", "2"], ["stop", "sell", "held", "2"]]
+    assert ordered["nested"] == [True, 2, 3]
+    assert ordered["oto_leg"] == ["stop", "6", True]
+    assert ordered["oco"] == ["limit", "5000", ["stop"]]
+    assert ordered["left"] == []
+
+
+def test_it_lists_orders_by_everything_that_it_can_name(ordered: Any) -> None:
+    assert ordered["filters"] == {
+        "default": ["3", "2", "1"],
+        "asc": ["1", "2", "3"],
+        "limit": ["3", "2"],
+        "symbols": ["3", "1"],
+        "both": ["3", "2", "1"],
+        "after": ["3", "2"],
+        "until": ["2", "1"],
+        "window": ["2"],
+        "closed": [],
+        "sells": [],
+        "then_open": ["3", "1"],
+        "then_closed": ["2"],
+        "then_all": ["1", "2", "3"],
+    }
+    assert ordered["by_client_id"] == [True, "canceled"]
+    assert ordered["replaced"] == ["2", "11.5", "gtc", "listed-4", True, "replaced", True]
+    assert ordered["canceled"]
+    assert ordered["open"] == 0
+
+
+def test_it_is_refused_what_cannot_be_had(ordered: Any) -> None:
+    assert ordered["refusals"] == {
+        "duplicate": [422, 40010001],
+        "sub_penny": [422, 42210000],
+        "sub_penny_below_a_dollar": [422, 42210000],
+        "symbol": [422, 42210000],
+        "buying_power": [403, 40310000],
+        "no_shares": [422, 42210000],
+        "negative": [422, 42210000],
+        "inverted_bracket": [422, 42210000],
+        "oco_without_shares": [403, 40310000],
+        "get": [404, 40410000],
+        "get_by_client_id": [404, 40410000],
+        "replace": [404, 40410000],
+        "cancel": [404, 40410000],
+        "position": [404, 40410000],
+        "close": [404, 40410000],
+        "cancel_again": [422, 42210000],
+        "replace_ended": [422, 42210000],
+    }
+
+
+def test_it_goes_long_and_short_and_closes_in_parts_and_at_once(ordered: Any) -> None:
+    assert ordered["long"] == ["long", "10", True]
+    assert ordered["parts"] == [["sell", "4", "6"], ["sell", "3", "3"]]
+    assert ordered["short"] == ["short", "-5", "-", "-5"]
+    assert ordered["turned"] == [403, 40310000]
+    assert ordered["covered"] == ["-3", "MSFT"]
+    assert ordered["listed"] == ["AAPL", "MSFT"]
+    assert ordered["short_value"]
+    assert ordered["stuck"] == {"AAPL": [200, None], "MSFT": [403, 40310000]}
+    assert ordered["closed"] == [["MSFT", 200, "buy"]]
+    assert ordered["flat"]
+    assert ordered["resting"] == "canceled"
+
+
+ENDS = {"fill": "filled", "canceled": "canceled", "replaced": "replaced", "expired": "expired"}
+"""What ends an order, and what it is then."""
+
+
+def test_updates_come_once_in_order_and_agree_with_what_rest_tells(ordered: Any) -> None:
+    updates, orders = ordered["updates"], ordered["orders"]
+    executions = [it["execution"] for it in updates]
+    assert len(executions) == len(set(executions))
+    times = [it["at"] for it in updates]
+    assert times == sorted(times)
+    told = {order: [it for it in updates if it["order"] == order] for order in orders}
+    assert {it["order"] for it in updates} <= orders.keys()
+    for order, (status, filled, price, _, _) in orders.items():
+        events = [it["event"] for it in told[order]]
+        if not events:
+            assert status == "canceled"  # the orders with which the client found out whether it listens
+            continue
+        assert events[-1] in ENDS
+        assert ENDS[events[-1]] == status
+        assert events[0] == "new" or events in (["canceled"], ["replaced"])  # a leg that was still held
+        assert all(event == "partial_fill" for event in events[1:-1])
+        fills = [it for it in told[order] if it["qty"] is not None]
+        assert sum(it["qty"] for it in fills) == float(filled)
+        if fills:
+            paid = sum(Decimal(str(it["qty"])) * Decimal(str(it["price"])) for it in fills)
+            assert abs(paid / Decimal(filled) - Decimal(price)) < Decimal("0.000001")
+
+
+def test_updates_activities_positions_and_cash_tell_the_same_executions(ordered: Any) -> None:
+    fills = [it for it in ordered["updates"] if it["qty"] is not None]
+    assert ordered["activities"] == [[it["execution"], it["order"], it["qty"], it["price"]] for it in fills]
+    held: dict[str, float] = {}
+    cash = Decimal(10_000_000)
+    for it in fills:
+        _, _, _, symbol, side = ordered["orders"][it["order"]]
+        sign = 1 if side == "buy" else -1
+        held[symbol] = held.get(symbol, 0.0) + sign * it["qty"]
+        cash -= sign * Decimal(str(it["qty"])) * Decimal(str(it["price"]))
+        assert it["position"] == held[symbol]
+    assert set(held.values()) == {0.0}
+    assert Decimal(ordered["cash"]) == cash
+
+
+# -- data, and what there is to know -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def looked() -> Any:
+    """What the client saw while it read everything."""
+    return asyncio.run(run_client("official_data"))
+
+
+def test_its_stream_has_what_it_subscribed_to_until_it_no_longer_does(looked: Any) -> None:
+    both = ["AAPL", "MSFT"]
+    assert looked["symbols"] == {"trades": both, "quotes": both, "bars": both}
+    assert looked["lists"] == [
+        "trades: ['*'], quotes: ['AAPL', 'MSFT'], bars: ['*']",
+        "trades: ['*'], quotes: ['MSFT'], bars: ['*']",
+        "quotes: ['MSFT'], bars: ['*']",
+        "trades: ['MSFT'], quotes: ['MSFT'], bars: ['*']",
+    ]
+    assert looked["again"] == ["MSFT"]
+
+
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
+def test_both_codecs_say_and_tell_the_same(looked: Any, codec: str) -> None:
+    assert looked[codec] == [
+        {"T": "success", "msg": "connected"},
+        {"T": "success", "msg": "authenticated"},
+        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL", "MSFT"], "bars": []},
+        ["q AAPL", "q MSFT", "t AAPL"],
+        {"T": "subscription", "trades": ["AAPL"], "quotes": [], "bars": []},
+        ["t AAPL"],
+        {"T": "subscription", "trades": ["AAPL", "*"], "quotes": [], "bars": []},
+        {"T": "subscription", "trades": [], "quotes": [], "bars": []},
+        {"T": "error", "code": 400, "msg": "invalid syntax"},
+    ]
+
+
+def test_it_reads_the_history_whole_and_in_parts(looked: Any) -> None:
+    assert looked["told"] == {"AAPL": True, "MSFT": True}
+    assert looked["backwards"]
+    assert looked["few"] == [True, True]
+    assert looked["late"]
+    assert looked["pages"]
+    assert looked["latest"] == [["AAPL", "MSFT"]] * 3
+    assert looked["snapshot"] == [True, True]
+    assert looked["nowhere"] == {}
+    assert looked["feeds"] == [400, 403]
+
+
+def test_it_reads_bars_of_every_length(looked: Any) -> None:
+    began = {
+        "1Min": "2026-01-05T14:30:00+00:00",
+        "5Min": "2026-01-05T14:30:00+00:00",
+        "1Hour": "2026-01-05T14:00:00+00:00",
+        "1Day": "2026-01-05T05:00:00+00:00",
+        "1Week": "2026-01-05T05:00:00+00:00",
+        "1Month": "2026-01-01T05:00:00+00:00",
+        "12Month": "2026-01-01T05:00:00+00:00",
+    }
+    assert looked["bars"] == {length: [start, True] for length, start in began.items()}
+    assert looked["bars_add_up"]
+    assert looked["minute_is_its_trades"] == [True, True]
+
+
+def test_it_reads_account_clock_calendar_and_assets_and_sets_what_the_account_may_do(looked: Any) -> None:
+    assert looked["account"] == ["ACTIVE", "USD", "100000", "4", True]
+    assert looked["power"] == "400000"
+    assert looked["clock"] == [True, True]
+    assert looked["calendar"]
+    assert looked["asset"] == ["AAPL", "active", True, "us_equity"]
+    assert looked["by_id"] == "AAPL"
+    assert looked["assets"] == [["AAPL", "MSFT"]] * 3 + [[]] * 3
+    assert looked["configured"] == [False, True, True, [403, 40310000], True]
+    assert looked["worth"] == [100_000.0, "1H"]
+    assert looked["watchlists"] == [["AAPL", "MSFT"], ["MSFT"], ["MSFT", "AAPL"], "renamed", 0, [404, 40410000]]

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+from mock_exchange.alpaca.calls import Conduct, Request, Response
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.rest import Conduct, Request, Response, respond
+from mock_exchange.alpaca.rest import respond
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.floor import Floor
 from mock_exchange.venue.money import DOLLAR, SHARE
@@ -308,6 +309,7 @@ def test_an_asset_is_found_by_its_symbol_and_by_its_id() -> None:
     assert asset == desk.get(f"/v2/assets/{asset['id']}")
     assert (asset["class"], asset["tradable"], asset["fractionable"]) == ("us_equity", True, True)
     assert [it["symbol"] for it in desk.get("/v2/assets")] == ["AAPL", "MSFT"]
+    assert desk.get("/v2/assets", status="inactive") == desk.get("/v2/assets", exchange="NYSE") == []
     assert desk.ask("GET", "/v2/assets/NOPE").status == 404
 
 

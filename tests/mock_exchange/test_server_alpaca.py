@@ -443,3 +443,42 @@ def test_what_cannot_be_halted_is_refused_and_changes_nothing(body: Any) -> None
             assert await venue.ask("GET", "/control/halts") == (200, {"halted": []})
 
     asyncio.run(scenario())
+
+
+# -- what aiohttp answers by itself ------------------------------------------------------------------------------------
+
+
+def test_a_body_that_is_too_long_is_refused_in_json() -> None:
+    async def scenario() -> None:
+        async with a_venue(message_bytes=1_000) as venue:
+            status, answer = await venue.ask("POST", "/v2/orders", BUY | {"client_order_id": "x" * 1_000})
+            assert status == 413
+            assert answer["message"]
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_no_path_takes_is_refused_in_json() -> None:
+    async def scenario() -> None:
+        async with a_venue() as venue:
+            status, answer = await venue.ask("POST", "/elsewhere", {})
+            assert (status, bool(answer["message"])) == (405, True)
+
+    asyncio.run(scenario())
+
+
+def test_calls_of_other_versions_are_not_found_in_json() -> None:
+    async def scenario() -> None:
+        async with a_venue() as venue:
+            status, answer = await venue.ask("GET", "/v1beta1/news")
+            assert (status, answer["code"]) == (404, 40410000)
+
+    asyncio.run(scenario())
+
+
+def test_faults_of_orders_strike_also_behind_a_slash() -> None:
+    async def scenario() -> None:
+        async with a_venue("lost_answers:1") as venue:
+            assert (await venue.ask("POST", "/v2/orders/", BUY))[0] == 504
+
+    asyncio.run(scenario())

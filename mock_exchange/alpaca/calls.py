@@ -1,0 +1,88 @@
+"""What a REST call is: what was sent, what it gets, and who asks at which time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from mock_exchange.floor import Floor
+from mock_exchange.venue.orders import Reason, Refusal
+
+CODES = {
+    Reason.BAD_REQUEST: (400, 40010000),
+    Reason.DUPLICATE_CLIENT_ORDER_ID: (422, 40010001),
+    Reason.UNAUTHORIZED: (401, None),
+    Reason.INSUFFICIENT_BUYING_POWER: (403, 40310000),
+    Reason.INSUFFICIENT_SHARES: (403, 40310000),
+    Reason.WASH_TRADE: (403, 40310000),
+    Reason.NOT_FRACTIONABLE: (403, 40310000),
+    Reason.POSITION_NOT_FOUND: (404, 40410000),
+    Reason.ORDER_NOT_FOUND: (404, 40410000),
+    Reason.ASSET_NOT_FOUND: (404, 40410000),
+    Reason.BAD_VALUE: (422, 42210000),
+    Reason.NOT_OPEN: (422, 42210000),
+    Reason.TOO_MANY_ORDERS: (429, 42910000),
+    Reason.WATCHLIST_NOT_FOUND: (404, 40410000),
+    Reason.NOT_COVERED: (403, 40310000),
+    Reason.NOT_MODELLED: (404, 40410000),
+    Reason.FORBIDDEN_BY_OWNER: (403, 40310000),
+}
+"""The HTTP status and Alpaca's code of each reason."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a client sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes = b""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What it gets: a status, and JSON or nothing."""
+
+    status: int
+    body: bytes = b""
+
+
+class Conduct(msgspec.Struct, frozen=True):
+    """How the venue treats a request, if not as it should."""
+
+    reject: bool = False  # take orders, and reject them afterwards
+    cancel_delay_ns: int = 0  # say that orders are canceled, but cancel them so much later
+
+
+GOOD_CONDUCT = Conduct()
+
+Call = Callable[["Visit"], Response]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One request of a client whose account is known, at a time of the market."""
+
+    floor: Floor
+    account: str
+    request: Request
+    now: int
+    name: str  # the order, position or stock that the path names
+    conduct: Conduct
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """Answer with JSON."""
+    return Response(status, _encode(value))
+
+
+def refuse(refusal: Refusal) -> Response:
+    """Answer with a refusal."""
+    status, code = CODES[refusal.reason]
+    body: dict[str, Any] = {} if code is None else {"code": code}
+    return answer({**body, "message": refusal.message, **refusal.details}, status)
+
+
+UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized"))

@@ -1,0 +1,71 @@
+"""How long bars are, and when they begin: minutes and hours by the clock, days and longer by New York's dates."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from mock_exchange.alpaca.stamps import SECOND
+from mock_exchange.history import MINUTE
+
+_NEW_YORK = ZoneInfo("America/New_York")
+_NAME = re.compile(r"([1-9][0-9]?)(Min|T|Hour|H|Day|D|Week|W|Month|M)")
+_AMOUNTS = {
+    "T": frozenset(range(1, 60)),
+    "H": frozenset(range(1, 24)),
+    "D": frozenset({1}),
+    "W": frozenset({1}),
+    "M": frozenset({1, 2, 3, 4, 6, 12}),
+}
+"""How many of a unit a bar may last."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """How long a bar lasts."""
+
+    amount: int
+    unit: str  # T, H, D, W or M
+
+    @property
+    def is_minute(self) -> bool:
+        """Whether it is the shortest there is."""
+        return self == Span(1, "T")
+
+    @property
+    def is_days(self) -> bool:
+        """Whether it is a day or longer. Such bars are told while they still run."""
+        return self.unit in "DWM"
+
+    def start(self, ts: int) -> int:
+        """Return when the bar began that holds a moment, both in nanoseconds since the epoch."""
+        if not self.is_days:
+            length = self.amount * (MINUTE if self.unit == "T" else 60 * MINUTE)
+            return ts - ts % length
+        return _start_of_days(self.amount, self.unit, ts // MINUTE)
+
+
+def span(name: str) -> Span | None:
+    """Read a span such as 1Min, 4Hour, 1Day, 1Week or 3Month; None if it is none.
+
+    >>> span("3M"), span("2Week")
+    (Span(amount=3, unit='M'), None)
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    unit = "T" if found[2] == "Min" else found[2][0]
+    return Span(int(found[1]), unit) if int(found[1]) in _AMOUNTS[unit] else None
+
+
+@lru_cache(maxsize=4_096)
+def _start_of_days(amount: int, unit: str, minute: int) -> int:
+    day = datetime.fromtimestamp(minute * 60, UTC).astimezone(_NEW_YORK).date()
+    if unit == "W":
+        day -= timedelta(days=day.weekday())
+    elif unit == "M":
+        day = date(day.year, day.month - (day.month - 1) % amount, 1)
+    return int(datetime.combine(day, time(), _NEW_YORK).timestamp()) * SECOND
