@@ -62,9 +62,11 @@ def quantity(parts: int) -> str:
 
 
 def _decimal(value: int, unit: int, decimals: int) -> str:
+    whole, rest = divmod(value, unit)
+    if not rest:  # most of them
+        return str(whole)
     whole, rest = divmod(abs(value), unit)
-    sign = "-" if value < 0 else ""
-    return f"{sign}{whole}.{rest:0{decimals}}".rstrip("0") if rest else f"{sign}{whole}"
+    return f"{'-' if value < 0 else ''}{whole}.{rest:0{decimals}}".rstrip("0")
 
 
 def average(amount: int, parts: int) -> str:

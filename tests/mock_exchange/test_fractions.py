@@ -101,6 +101,16 @@ def test_the_limit_of_a_notional_order_can_be_moved_and_it_spends_the_same() -> 
     assert desk.get(f"/v2/orders/{moved['id']}")["filled_qty"] == "1.25"
 
 
+def test_a_notional_order_that_is_replaced_when_partly_filled_spends_only_the_rest() -> None:
+    desk = Desk()
+    desk.tell(Quote("AAPL", 0, 99.98, 100.00, 1, 1))
+    order = desk.order(qty=None, notional="300", type="limit", limit_price="100")
+    moved = read(desk.ask("PATCH", f"/v2/orders/{order['id']}", body={"limit_price": "80"}))
+    assert moved["notional"] == "200"
+    desk.tell(Quote("AAPL", 0, 79.98, 80.00, 100, 100))
+    assert desk.get(f"/v2/orders/{moved['id']}")["filled_qty"] == "2.5"
+
+
 # -- in the engine ----------------------------------------------------------------------------------------------------
 
 
