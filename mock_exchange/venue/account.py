@@ -71,6 +71,8 @@ class Account:
         """Refuse an order that the account's owner has ruled out."""
         if self.configuration.suspend_trade:
             return Refusal(Reason.FORBIDDEN_BY_OWNER, "new orders are rejected by user request")
+        if request.fractional and not self.configuration.fractional_trading:
+            return Refusal(Reason.FORBIDDEN_BY_OWNER, "account is not allowed to trade fractions of shares")
         shorts = request.side is Side.SELL and request.order_class is not OrderClass.OCO
         if self.configuration.no_shorting and shorts and self.qty(request.symbol) <= 0:
             return Refusal(Reason.FORBIDDEN_BY_OWNER, "account is not allowed to short")

@@ -70,6 +70,15 @@ def test_an_account_without_shorting_sells_what_it_has_and_no_more() -> None:
     desk.order(side="sell")
 
 
+def test_an_account_without_fractions_trades_whole_shares_only() -> None:
+    desk = Desk()
+    configure(desk, fractional_trading=False)
+    forbidden = {"code": 40310000, "message": "account is not allowed to trade fractions of shares"}
+    assert desk.refused(qty="0.5") == (403, forbidden)
+    assert desk.refused(qty=None, notional="100") == (403, forbidden)
+    desk.order()
+
+
 def test_a_lower_multiplier_lowers_the_buying_power() -> None:
     desk = Desk()
     for multiplier, power in (("4", "400000"), ("2", "200000"), ("1", "100000")):
