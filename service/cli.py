@@ -63,7 +63,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Decide on a tape again: the same tape and settings give the same decisions, byte for byte."""
-    from service import replay as replaying, settings, tapes, terminal
+    from service import settings, terminal
+    from service.recorded import replay as replaying, tapes
 
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
@@ -106,8 +107,8 @@ def diff(
     these options; without any, with what the journal says was decided live. Ids are not compared: they are made of
     input numbers. Of a folder, only signals and trades can be.
     """
-    from service import diff as differing
-    from service.diff import Changes
+    from service.recorded import diff as differing
+    from service.recorded.diff import Changes
 
     both = Changes(config, tuple(assignments or ()), strategy)
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
@@ -180,7 +181,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080."""
-    from service import logs, run as running_bot, settings, terminal
+    from service import logs, settings, terminal
+    from service.live import run as running_bot
     from service.options import RunOptions
 
     if duration is not None and not 0 < duration < float("inf"):
@@ -246,7 +248,7 @@ def run(
 @app.command()
 def sessions(data_dir: DataDir = Path("data"), as_json: Json = False) -> None:
     """List the recorded sessions: when, for how long, how much, and whether each is whole."""
-    from service import session_list
+    from service.recorded import session_list
 
     session_list.show(data_dir, as_json=as_json)
 
@@ -295,13 +297,13 @@ def orders(
 
 
 def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool, parquet: Path | None) -> None:
-    from service import history
+    from service.books import history
 
     if as_json + as_csv + (parquet is not None) > 1:
         raise UserError("--json, --csv and --parquet exclude each other: choose one")
     found = history.rows(data_dir / history.JOURNAL, what, history.since(since))
     if parquet is not None:
-        from service.parquet import write
+        from service.books.parquet import write
 
         count = write(found, history.columns(what), parquet)
         print(f"{count:,} {what} in {parquet}")
@@ -319,7 +321,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Tell the whole story of a decision, from the journal: signal, verdict, orders, fills, exit, and the market."""
-    from service import explain as explaining
+    from service.books import explain as explaining
 
     found = explaining.story(data_dir, decision, run)
     if as_json:
@@ -432,7 +434,7 @@ def _control(name: str, what: str) -> None:
         reason: Annotated[str, typer.Option("--reason", help="Shown on the dashboard and in the log.")] = "",
         data_dir: DataDir = Path("data"),
     ) -> None:
-        from service import control as switch, running
+        from service.live import control as switch, running
 
         send = switch.send if name in switch.SERVED else running.send
         print(f"{name}: {send(data_dir, name, reason)}")
@@ -454,7 +456,7 @@ def restart(
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Begin a symbol's strategy anew that failed, or was removed for being slow."""
-    from service import running
+    from service.live import running
 
     print(f"restart: {running.send(data_dir, 'restart', '', symbol)}")
 

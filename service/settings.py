@@ -29,9 +29,9 @@ from actors.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings
-from service.archive import RecordSettings
 from service.errors import UserError
-from service.hours import HoursSettings
+from service.live.hours import HoursSettings
+from service.recorded.archive import RecordSettings
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"

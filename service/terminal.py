@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.options import Outcome
-from service.replay import summary_json
+from service.recorded.replay import summary_json
 from service.visible import visible, visible_json
 
 _MONEY = {"total_pnl", "daily_pnl", "equity", "max_drawdown", "current_drawdown"}

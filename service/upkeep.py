@@ -41,7 +41,9 @@ def reconcile(
     What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
     """
-    from service import fact_log, logs, reconcile as reconciling, running, settings, terminal, venues
+    from service import fact_log, logs, settings, terminal, venues
+    from service.books import reconcile as reconciling
+    from service.live import running
     from service.options import RunOptions
 
     if venue is not Venue.ALPACA:
@@ -85,7 +87,7 @@ def backup(
     """Copy the journal, also while the bot runs: all of one moment, checked, under its name only when it is whole."""
     import json
 
-    from service import safekeeping
+    from service.books import safekeeping
 
     said = safekeeping.back_up(data_dir, file)
     print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if as_json else said)
@@ -102,7 +104,9 @@ def prune(
     The newest run stays, and so do those in which a position was entered that is still open. The file gets smaller.
     Stop the bot first, and make a backup if you may want the history back.
     """
-    from service import history, running, safekeeping, terminal
+    from service import terminal
+    from service.books import history, safekeeping
+    from service.live import running
 
     if not (data_dir / history.JOURNAL).is_file():
         raise UserError(f"there is no journal {data_dir / history.JOURNAL}: `microbot run` writes one")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.events import SECOND
-from service.recording import Recorder
+from service.recorded.recording import Recorder
 from simulation import chance
 from simulation.shrink import Failure, Shrinker, attempt, verdict
 from simulation.world import Result, World

@@ -15,9 +15,9 @@ from actors.messages import Command, Fact
 from mock_exchange.events import Event
 from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
-from service.bookkeeping import Bookkeeping
+from service.live.bookkeeping import Bookkeeping
+from service.live.session import Session
 from service.options import RunOptions
-from service.session import Session
 from service.venues import Venue as VenueName
 from simulation.agenda import Agenda, Machine
 from simulation.audit import Audit
@@ -132,7 +132,7 @@ class Bot:
     # ------------------------------------------------------------------------------------------------- inputs
 
     def take(self, inputs: Sequence[Input]) -> None:
-        """Feed inputs, and let out what they lead to, as `service/run.py` does."""
+        """Feed inputs, and let out what they lead to, as `service/live/run.py` does."""
         if self.dead:
             return
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from actors.book import Book
 from actors.journal import Entry, Journal, Run
-from service.history import JOURNAL
+from service.books.history import JOURNAL
 
 MEMORY = Path("/dev/shm")
 """A disk in memory, where there is one: a commit then costs no more than its own work."""

@@ -1,4 +1,4 @@
-"""The whole bot, wired by `service.run` as in earnest, with a probe that looks at the clock after each decision."""
+"""The whole bot, wired by `service.live.run` as in earnest, with a probe that looks at the clock after decisions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from actors.core import Core
 from bench.children import tell
 from bench.processes.feeder import ANY_TIME
 from bench.processes.probe import Probe, ReceiverSpec
-from service import logs, run as service_run, settings
+from service import logs, settings
+from service.live import run as service_run
 from service.options import RunOptions
 
 

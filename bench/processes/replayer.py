@@ -14,7 +14,7 @@ from bench.children import tell
 def ours(tape: str, out: str) -> Callable[[], int]:
     """Return our replay, from file to files; it returns the number of trades."""
     from service import settings
-    from service.replay import replay
+    from service.recorded.replay import replay
 
     effective = settings.load(environment={})
 

@@ -18,8 +18,8 @@ from actors.messages import Fact
 from bench import tape
 from bench.children import tell
 from pipeline.strategy import StrategySettings, momentum_burst
-from service.session import Session
-from service.telemetry import Telemetry
+from service.live.session import Session
+from service.live.telemetry import Telemetry
 from web.messages import SessionStarted
 
 AT_ONCE = 100

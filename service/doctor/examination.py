@@ -12,13 +12,13 @@ import msgspec
 from loguru import logger
 
 from service import settings as settings_of, strategies
-from service.brokerage import address_of
 from service.doctor import bot, machine, venue
 from service.doctor.books import journal
 from service.doctor.clock import Moment, offset, steadiness
 from service.doctor.findings import Finding, failed, ok
 from service.doctor.ports import port
 from service.errors import UserError
+from service.live.brokerage import address_of
 from service.options import RunOptions
 from service.settings import Settings
 from service.venues import KEY, SECRET, Venue

@@ -24,13 +24,13 @@ from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
 from pipeline.events import Clock, Gap, Refused
 from pipeline.venue_clock import VenueClock
-from service import tapes
 from service.doctor.bot import Standing
 from service.doctor.findings import Finding, failed, ok, warning
 from service.errors import UserError
+from service.live.sources import TAPE, source_of
 from service.options import RunOptions
+from service.recorded import tapes
 from service.settings import Settings
-from service.sources import TAPE, source_of
 from service.venues import KEY, SECRET, Venue
 
 _ANSWER_S = 5.0

@@ -16,7 +16,8 @@ from pipeline import operators as op
 from pipeline.events import Trade
 from pipeline.operators.lift import Step
 from pipeline.strategy import momentum_burst
-from service import settings, strategies, tapes
+from service import settings, strategies
+from service.recorded import tapes
 from tests.support.bots import Log
 from tests.support.live import Bot, microbot
 from tests.support.market import START

@@ -30,7 +30,7 @@ def test_a_killed_exchange_takes_the_feed_with_it_and_brings_it_back(tmp_path: P
         log = Log(bot)
         for _ in range(2):
             log.forget()
-            kill(bot, "service.exchange")
+            kill(bot, "service.live.exchange")
             ticks = bot.until(lambda _: bool(log.of("feed.changed", state="LIVE")))["metrics"]["ticks"]
             bot.until(lambda state, ticks=ticks: state["metrics"]["ticks"] > ticks + 20)  # type: ignore[misc]
             (restarted,) = log.of("child.restarted", child="exchange")
@@ -47,7 +47,7 @@ def test_in_a_rehearsal_the_broker_s_stream_goes_and_comes_with_the_exchange(tmp
         log = Log(bot)
         wait_until(lambda: bool(log.of("broker.changed", state="LIVE")))
         log.forget()
-        kill(bot, "service.exchange")
+        kill(bot, "service.live.exchange")
         wait_until(lambda: bool(log.of("broker.changed", state="LIVE")))
         wait_until(lambda: bool(log.of("feed.changed", state="LIVE")))
         (restarted,) = log.of("child.restarted", child="exchange")
@@ -59,9 +59,9 @@ def test_in_a_rehearsal_the_broker_s_stream_goes_and_comes_with_the_exchange(tmp
 def test_an_exchange_that_is_killed_once_too_often_ends_the_session_in_a_sentence(tmp_path: Path) -> None:
     with Bot(tmp_path, *FAST, *AT_ONCE, "--set", "supervision.restarts=1") as bot:
         bot.until(lambda state: state["metrics"]["ticks"] > 5)
-        kill(bot, "service.exchange")
+        kill(bot, "service.live.exchange")
         bot.until(lambda state: state["feed"]["state"] == "LIVE")
-        kill(bot, "service.exchange")
+        kill(bot, "service.live.exchange")
         assert bot.process.wait(PATIENCE_S) == 1
         assert bot.line("microbot: ") == "the exchange process could not be kept running (exit code -9)"
 

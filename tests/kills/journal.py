@@ -12,7 +12,7 @@ import msgspec
 
 from actors.book import Book
 from actors.positions import of_session
-from service.history import JOURNAL
+from service.books.history import JOURNAL
 
 
 class Written(NamedTuple):

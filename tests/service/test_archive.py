@@ -12,11 +12,11 @@ import pytest
 
 from actors.core import CoreSettings
 from pipeline.events import Clock
-from service import archive, tapes
-from service.archive import RecordSettings
 from service.errors import UserError
-from service.recording import Recorder
-from service.recordings import Recordings, WrittenBehind
+from service.recorded import archive, tapes
+from service.recorded.archive import RecordSettings
+from service.recorded.recording import Recorder
+from service.recorded.recordings import Recordings, WrittenBehind
 from tests.service.test_cli import Run
 from tests.support.live import PATIENCE_S
 from tests.support.market import START, at

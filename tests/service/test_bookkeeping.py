@@ -9,7 +9,7 @@ from actors.core import Core, CoreSettings
 from actors.messages import Command, FeedChanged, FeedState
 from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
-from service.bookkeeping import Bookkeeping
+from service.live.bookkeeping import Bookkeeping
 from service.options import RunOptions
 
 SETTINGS = CoreSettings()

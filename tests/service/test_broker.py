@@ -13,7 +13,7 @@ import pytest
 from actors.messages import OrderChanged, OrderSubmitted, PositionClosed, SignalRaised
 from actors.orders import OrderStatus
 from actors.reconciler import OrderName
-from service import bookkeeping
+from service.live import bookkeeping
 from service.options import RunOptions
 from service.venues import Venue
 from tests.support.bots import EAGER, HASTY, ORDERS_IN_A_HURRY, PATIENT, Replayed, at

@@ -16,9 +16,9 @@ import pytest
 
 from actors.limits import LimitSettings
 from actors.pricing import OrderSettings
-from service.brokerage import LIVE, PAPER, address_of, at_broker, bot_id
 from service.errors import UserError
-from service.hours import HoursSettings, market_hours
+from service.live.brokerage import LIVE, PAPER, address_of, at_broker, bot_id
+from service.live.hours import HoursSettings, market_hours
 from service.settings import Settings
 from tests.support.bots import EAGER, HASTY, PATIENT
 from tests.support.exchange import KEYS, ExchangeServer

@@ -18,9 +18,9 @@ from websockets.asyncio.client import connect
 from actors.messages import Command, DayStarted, RestartChain, TradingState
 from mock_exchange.settings import ExchangeSettings
 from pipeline.events import SECOND
-from service import children
-from service.children import ExchangeProcess, WebProcess
-from service.commands import Effect
+from service.live import children
+from service.live.children import ExchangeProcess, WebProcess
+from service.live.commands import Effect
 from tests.support.live import PATIENCE_S
 from tests.support.market import START
 from web.messages import Answered, Asked, Listening, MetricsSeen
@@ -346,7 +346,7 @@ def test_the_exchange_is_started_with_its_settings_and_found_by_its_first_line(s
             assert exchange.url == "ws://127.0.0.1:8765"
             assert not exchange.refused
         assert spawned.exchange(0) == settings
-        assert spawned.arguments[0][0] == "service.exchange"
+        assert spawned.arguments[0][0] == "service.live.exchange"
 
     asyncio.run(scenario())
 

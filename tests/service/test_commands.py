@@ -6,7 +6,7 @@ import pytest
 
 from actors.messages import Command, RemoveChain
 from actors.risk import RiskSettings
-from service.commands import Effect, effect, restarted, standing
+from service.live.commands import Effect, effect, restarted, standing
 from tests.support.market import at, trade
 from tests.support.sessions import Session
 

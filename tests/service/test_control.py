@@ -14,9 +14,9 @@ import pytest
 
 from actors.gate import Gate, GateSettings
 from actors.journal import MemoryJournal
-from service import control, running
-from service.commands import Effect
 from service.errors import UserError
+from service.live import control, running
+from service.live.commands import Effect
 from tests.support.live import PATIENCE_S, wait_until
 
 

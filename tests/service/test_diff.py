@@ -15,11 +15,12 @@ from actors.messages import Command, Fact, SignalRaised
 from actors.sqlite_journal import SqliteJournal
 from pipeline.events import Trade
 from pipeline.strategy import momentum_burst
-from service import diff, settings
-from service.diff import Changes, Difference
+from service import settings
+from service.books.history import JOURNAL
 from service.errors import UserError
-from service.history import JOURNAL
-from service.recording import Recorder
+from service.recorded import diff
+from service.recorded.diff import Changes, Difference
+from service.recorded.recording import Recorder
 from tests.service.test_cli import Run as Cli
 from tests.support.decisions import decided_by_core
 from tests.support.market import at
@@ -237,7 +238,7 @@ def test_prices_written_with_more_zeros_are_the_same() -> None:
 
     from actors.messages import OrderFilled
     from actors.orders import Execution, OrderSide
-    from service.decisions import decision_of
+    from service.recorded.decisions import decision_of
 
     def fill(price: str) -> OrderFilled:
         return OrderFilled(Execution("e", "o", "A", OrderSide.BUY, Decimal(1), Decimal(price), at(1)), "1", 1)

@@ -18,8 +18,8 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.journal import Run as JournalRun, TradeTicks
 from actors.messages import PositionClosed, SignalRaised
 from actors.sqlite_journal import SqliteJournal, story
-from service.explain import sparkline
-from service.history import JOURNAL
+from service.books.explain import sparkline
+from service.books.history import JOURNAL
 from tests.service.test_cli import Run
 from tests.support.live import microbot
 from tests.support.market import at, trade

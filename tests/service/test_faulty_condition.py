@@ -6,7 +6,7 @@ from actors.core import Core, CoreSettings
 from pipeline import operators as op
 from pipeline.events import SECOND, Frame, Trade
 from pipeline.strategy import Strategy, StrategySettings, default_exits
-from service.telemetry import Telemetry
+from service.live.telemetry import Telemetry
 from web.messages import GaugesSeen, SessionStarted
 
 START = 1_767_623_400 * SECOND

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.news import NewsPipe
+from service.live.news import NewsPipe
 from web.messages import ChainLate
 from web.pipe import from_bot
 

@@ -24,9 +24,10 @@ from actors.orders import Execution, OrderRejected, OrderSide
 from actors.risk import RiskSettings
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst
-from service import replay, settings, tapes
+from service import settings
 from service.errors import UserError
-from service.recording import Recorder
+from service.recorded import replay, tapes
+from service.recorded.recording import Recorder
 from tests.support.market import START, at
 from tests.support.random_tapes import core_settings, lifelike, seeded_tape, tapes as random_tapes
 

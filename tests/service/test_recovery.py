@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.history import JOURNAL
+from service.books.history import JOURNAL
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, at
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import Bot, microbot, wait_until

@@ -10,8 +10,8 @@ from typing import IO, Any
 
 import pytest
 
-from service import replay as replaying, tapes
 from service.errors import UserError
+from service.recorded import replay as replaying, tapes
 from service.settings import Settings
 from tests.support import shared
 from tests.support.decisions import differences

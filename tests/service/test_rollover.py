@@ -17,11 +17,12 @@ from actors.messages import Fact, FeedChanged, FeedState, PositionClosed, Refusa
 from actors.sqlite_journal import _LEFT_OUT, _encode
 from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
-from service import settings, strategies, tapes
-from service.decisions import Side
-from service.replay import core_of
-from service.rollover import Rollover as Due, next_book
-from service.totals import together
+from service import settings, strategies
+from service.live.rollover import Rollover as Due, next_book
+from service.live.totals import together
+from service.recorded import tapes
+from service.recorded.decisions import Side
+from service.recorded.replay import core_of
 from tests.service.test_session import Witness, a_session
 from tests.support.bots import EAGER, PATIENT, at as at_exchange
 from tests.support.exchange import KEYS, ExchangeServer
@@ -247,7 +248,7 @@ def test_totals_are_those_of_all_sessions_together() -> None:
 
 
 def test_a_recording_says_which_book_its_order_ids_begin_with(tmp_path: Path) -> None:
-    from service.recording import Recorder
+    from service.recorded.recording import Recorder
 
     path = tmp_path / "r.jsonl.gz"
     Recorder(path, CoreSettings(), None, "", "paper-7").close()

@@ -19,9 +19,10 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, Input
 from actors.journal import Entry, MemoryJournal
 from mock_exchange.market import tape
-from service import bookkeeping, cli, logs, processes, run, terminal
+from service import cli, logs, terminal
+from service.live import bookkeeping, processes, run
 from service.options import Outcome, RunOptions
-from service.recording import Recorder
+from service.recorded.recording import Recorder
 from service.settings import LIVE_COSTS, Settings, load
 from tests.support.live import Bot, a_venue, alive, loguru_restored, microbot, stay, wait_until
 from tests.support.market import START
@@ -194,7 +195,7 @@ def test_asked_to_stop_it_closes_what_is_open_sums_up_and_leaves_nothing_running
         assert set(state["symbols"]) == {"AAPL"}
         assert state["feed"]["state"] == "LIVE"
         children = bot.children
-        assert set(children) == {"web", "service.exchange"}
+        assert set(children) == {"web", "service.live.exchange"}
         summary = bot.stop(signal.SIGTERM)
         assert set(summary) >= METRICS
         assert summary["open_positions"] == 0
@@ -234,7 +235,7 @@ def test_killed_it_takes_the_other_two_processes_with_it(tmp_path: Path) -> None
     with Bot(tmp_path, *FAST) as bot:
         bot.until(lambda state: state["metrics"]["ticks"])
         children = bot.children
-        assert set(children) == {"web", "service.exchange"}
+        assert set(children) == {"web", "service.live.exchange"}
         bot.process.kill()
         bot.process.wait()
         wait_until(lambda: not any(alive(pid) for pid in children.values()))
@@ -539,9 +540,9 @@ def test_the_recording_of_a_busy_session_replays_to_the_summary_that_it_printed(
 def test_a_killed_exchange_comes_back_and_its_ticks_with_it(tmp_path: Path) -> None:
     with Bot(tmp_path, *FAST) as bot:
         before = bot.until(lambda state: state["metrics"]["ticks"] > 20)["metrics"]
-        old = bot.children["service.exchange"]
+        old = bot.children["service.live.exchange"]
         os.kill(old, signal.SIGKILL)
-        wait_until(lambda: bot.children.get("service.exchange", old) != old)
+        wait_until(lambda: bot.children.get("service.live.exchange", old) != old)
         after = bot.until(lambda state: state["metrics"]["ticks"] > before["ticks"] + 20)["metrics"]
         assert after["ticks_rejected"] == before["ticks_rejected"]
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from service import running
 from service.errors import UserError
+from service.live import running
 from tests.support.live import PATIENCE_S
 
 

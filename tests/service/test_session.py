@@ -45,11 +45,12 @@ from pipeline.admission import DUPLICATE, Admission, AdmissionSettings
 from pipeline.events import SECOND, Clock, Gap, Refused, Trade
 from pipeline.strategy import Strategy, StrategySettings, default_exits, momentum_burst
 from pipeline.venue_clock import VenueClock
-from service import replay, settings, tapes
-from service.recording import Recorder
-from service.replay import SignalLine, TradeLine
-from service.session import Session
-from service.telemetry import Telemetry
+from service import settings
+from service.live.session import Session
+from service.live.telemetry import Telemetry
+from service.recorded import replay, tapes
+from service.recorded.recording import Recorder
+from service.recorded.replay import SignalLine, TradeLine
 from tests.support.live import PATIENCE_S, a_venue, drop, feeds_ended, hello
 from tests.support.market import START, at, trade
 from tests.support.sessions import PATIENT, on_demand

@@ -15,8 +15,8 @@ from hypothesis import given, strategies as st
 from actors.core import Input
 from actors.messages import Command, FeedChanged, FeedState
 from pipeline.events import Gap, Quote, Refused, Trade
-from service import tapes
 from service.errors import UserError
+from service.recorded import tapes
 from tests.support.market import at, clock, gap, quote, tape, trade
 from tests.support.shared import SHARED
 

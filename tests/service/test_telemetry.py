@@ -21,7 +21,7 @@ from actors.messages import (
 )
 from pipeline.events import SECOND, Side
 from pipeline.strategy import StrategySettings, momentum_burst
-from service.telemetry import KEPT_INPUTS, TICKS_SHOWN, Telemetry
+from service.live.telemetry import KEPT_INPUTS, TICKS_SHOWN, Telemetry
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import Session

@@ -7,7 +7,7 @@ from decimal import Decimal
 from actors.journal import TradeTicks
 from actors.messages import PositionClosed, PositionOpened
 from pipeline.events import Side
-from service.trade_ticks import AFTER_NS, MOST, TickKeeper
+from service.live.trade_ticks import AFTER_NS, MOST, TickKeeper
 from tests.support.market import at
 from web.messages import Tick
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from actors.core import Core
 from actors.messages import Fact
-from service import replay, settings, strategies, tapes
+from service import settings, strategies
+from service.recorded import replay, tapes
 from tests.support.exchange import ExchangeServer
 from tests.support.live import Bot
 

@@ -11,7 +11,7 @@ import msgspec
 from actors.core import Core, CoreSettings, Input
 from actors.messages import Fact, PositionClosed, SignalRaised
 from pipeline.strategy import Strategy
-from service.replay import SignalLine, TradeLine
+from service.recorded.replay import SignalLine, TradeLine
 from tests.support.model import Model
 
 Decisions = dict[str, Any]

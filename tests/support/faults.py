@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from actors.messages import OrderSubmitted, PositionClosed, SignalRaised
-from service import tapes
+from service.recorded import tapes
 from tests.support.bots import Log, Replayed
 from tests.support.exchange import ExchangeServer
 from tests.support.live import Bot, wait_until

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from actors.core import Input
-from service import tapes
+from service.recorded import tapes
 from service.settings import SECTIONS, Settings
 
 ROOT = Path(__file__).resolve().parents[2]

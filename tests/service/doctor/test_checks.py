@@ -14,7 +14,7 @@ import pytest
 
 from actors.messages import FeedChanged, FeedState
 from pipeline.events import Clock, Refused, Trade
-from service import running
+from service.books.history import JOURNAL
 from service.doctor import bot, examination, machine, report
 from service.doctor.books import journal
 from service.doctor.bot import Standing
@@ -23,7 +23,7 @@ from service.doctor.examination import Case
 from service.doctor.findings import Finding, Verdict, anything_failed, failed, ok, warning
 from service.doctor.ports import port
 from service.doctor.venue import Heard, judge_feed, keys, tape
-from service.history import JOURNAL
+from service.live import running
 from tests.support.journals import damage, forget_in_the_index, of_version_1
 
 NOON = 1_800_000_000.0

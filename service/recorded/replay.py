@@ -14,8 +14,9 @@ from reactivex.internal import noop
 from actors.core import Core
 from actors.messages import Fact, PositionClosed, SignalRaised
 from pipeline.strategy import Strategy
-from service import strategies, tapes
+from service import strategies
 from service.errors import UserError
+from service.recorded import tapes
 from service.settings import Settings
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

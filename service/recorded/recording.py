@@ -12,8 +12,8 @@ import msgspec
 
 from actors.core import CoreSettings, Input
 from service.errors import UserError
+from service.recorded.tapes import SessionEnded, SettingsRecorded
 from service.settings import as_layer
-from service.tapes import SessionEnded, SettingsRecorded
 
 _LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up whoever runs beside it: for some 0.1 ms
 

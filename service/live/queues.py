@@ -6,8 +6,8 @@ from actors.brokers.alpaca.broker import MOST_IN_FLIGHT, AlpacaBroker
 from actors.core import Core
 from actors.gate import Gate
 from pipeline.clock import MAX_TIMERS
-from service.children import MAX_WAITING, WebProcess
-from service.telemetry import KEPT_INPUTS, Telemetry
+from service.live.children import MAX_WAITING, WebProcess
+from service.live.telemetry import KEPT_INPUTS, Telemetry
 from web.messages import QueueSeen
 
 

@@ -13,8 +13,8 @@ from loguru import logger
 
 from actors.messages import Command, RestartChain
 from mock_exchange.settings import ExchangeSettings
-from service.commands import Effect
-from service.news import NewsPipe
+from service.live.commands import Effect
+from service.live.news import NewsPipe
 from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
@@ -56,7 +56,7 @@ class ExchangeProcess:
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         process = await _spawn(
-            *("service.exchange", msgspec.json.encode(self._current()).decode()),
+            *("service.live.exchange", msgspec.json.encode(self._current()).decode()),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

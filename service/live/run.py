@@ -31,27 +31,29 @@ from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
-from service import archive, commands, fact_log, running, strategies, venues
-from service.bookkeeping import Bookkeeping
-from service.brokerage import Brokerage, address_of, at_broker, still_open
-from service.children import ExchangeProcess, WebProcess
-from service.control import Control, signal_blocked
-from service.cost_guard import CostGuard
+from service import fact_log, strategies, venues
 from service.errors import UserError
-from service.hours import market_hours
+from service.live import commands, running
+from service.live.bookkeeping import Bookkeeping
+from service.live.brokerage import Brokerage, address_of, at_broker, still_open
+from service.live.children import ExchangeProcess, WebProcess
+from service.live.control import Control, signal_blocked
+from service.live.cost_guard import CostGuard
+from service.live.hours import market_hours
+from service.live.processes import Processes, Stopped
+from service.live.queues import bounded
+from service.live.rollover import Rollover, next_book
+from service.live.session import Session
+from service.live.sources import Source, source_of
+from service.live.telemetry import Telemetry
+from service.live.trade_ticks import TickKeeper
+from service.live.watching import Watching
 from service.options import Outcome, RunOptions
-from service.processes import Processes, Stopped
-from service.queues import bounded
-from service.recording import Recorder
-from service.recordings import Recordings
-from service.replay import PAPER
-from service.rollover import Rollover, next_book
-from service.session import Session
+from service.recorded import archive
+from service.recorded.recording import Recorder
+from service.recorded.recordings import Recordings
+from service.recorded.replay import PAPER
 from service.settings import Settings
-from service.sources import Source, source_of
-from service.telemetry import Telemetry
-from service.trade_ticks import TickKeeper
-from service.watching import Watching
 from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10

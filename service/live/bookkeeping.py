@@ -15,10 +15,10 @@ from actors.journal import Journal, MemoryJournal, Run
 from actors.messages import Command
 from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
+from service.books.history import JOURNAL
 from service.errors import UserError
-from service.history import JOURNAL
+from service.live.sources import TAPE
 from service.options import RunOptions
-from service.sources import TAPE
 from service.venues import Venue
 
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written

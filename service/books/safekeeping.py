@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 
 from actors.sqlite_journal import JournalUnusable
-from service import journal_upkeep
-from service.brokerage import BOT_ID
+from service.books import journal_upkeep
+from service.books.history import JOURNAL
 from service.errors import UserError
-from service.history import JOURNAL
+from service.live.brokerage import BOT_ID
 
 SESSIONS = "sessions"
 """Where in the data folder recordings lie, if there are any."""

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.events import SECOND
-from service import archive, running, tapes
 from service.errors import UserError
+from service.live import running
+from service.recorded import archive, tapes
 from service.visible import visible
 
 Row = dict[str, Any]

@@ -24,8 +24,9 @@ from actors.core import Input
 from actors.gate import GateSettings
 from actors.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
 from actors.messages import Command, GateActed, StateChanged
-from service import commands, fact_log, running
+from service import fact_log
 from service.errors import UserError
+from service.live import commands, running
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""

@@ -10,7 +10,7 @@ from random import Random
 
 from actors.feeds.backoff import BackOff
 from actors.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
-from service.children import ExchangeProcess, WebProcess
+from service.live.children import ExchangeProcess, WebProcess
 
 _START_S = 15.0  # real seconds that another process may take until it listens
 

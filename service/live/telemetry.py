@@ -30,9 +30,9 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
-from service.recall import Recall
-from service.totals import Summary, together
-from service.trade_ticks import TickKeeper
+from service.live.recall import Recall
+from service.live.totals import Summary, together
+from service.live.trade_ticks import TickKeeper
 from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from actors.sqlite_journal import JournalUnusable, Story, story as read
+from service.books.history import JOURNAL
 from service.errors import UserError
-from service.history import JOURNAL
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72

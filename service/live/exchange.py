@@ -1,4 +1,4 @@
-"""The mock exchange as the bot starts it: `python -m service.exchange SETTINGS`, its section as a JSON object.
+"""The mock exchange as the bot starts it: `python -m service.live.exchange SETTINGS`, its section as a JSON object.
 
 All of it goes over, also what its own command line has no option for. It ends when its standard input does.
 """

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from actors.core import Core
-from service.brokerage import at_rest
+from service.live.brokerage import at_rest
 
 
 class Rollover:

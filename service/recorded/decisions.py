@@ -19,10 +19,11 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from actors.sqlite_journal import JournalUnusable, facts_of_recording
-from service import strategies, tapes
+from service import strategies
+from service.books.history import JOURNAL
 from service.errors import UserError
-from service.history import JOURNAL
-from service.replay import SignalLine, TradeLine, core_of
+from service.recorded import tapes
+from service.recorded.replay import SignalLine, TradeLine, core_of
 from service.settings import Settings
 
 WRITTEN = ("signal", "trade")

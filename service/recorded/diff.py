@@ -11,9 +11,10 @@ import msgspec
 
 from actors.core import Core, Input
 from pipeline.events import Reading
-from service import decisions, settings, tapes
-from service.decisions import Decision, Side
+from service import settings
 from service.errors import UserError
+from service.recorded import decisions, tapes
+from service.recorded.decisions import Decision, Side
 
 
 class Changes(msgspec.Struct, frozen=True):

@@ -16,9 +16,10 @@ from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect
-from service import tapes, venues
+from service import venues
 from service.errors import UserError
 from service.options import RunOptions
+from service.recorded import tapes
 
 TAPE = "tape:"
 

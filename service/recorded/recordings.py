@@ -11,11 +11,11 @@ from pathlib import Path
 from loguru import logger
 
 from actors.core import Input
-from service import archive
-from service.archive import RecordSettings
 from service.errors import UserError
-from service.processes import Stopped
-from service.recording import Recorder
+from service.live.processes import Stopped
+from service.recorded import archive
+from service.recorded.archive import RecordSettings
+from service.recorded.recording import Recorder
 
 _CLOSE_S = 5.0  # real seconds that the end of a session waits for its recording
 

@@ -1,0 +1,1 @@
+"""Sessions as files: recorded, listed, decided again, compared."""
