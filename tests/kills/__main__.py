@@ -33,7 +33,11 @@ def main() -> int:
             where.mkdir()
             killing = Killing(exchange, where, options.seed, simulated=simulated)
             while len(killing.kills) < share and time.monotonic() - began < options.minutes * 60:
-                kill = killing.kill()
+                try:
+                    kill = killing.kill()
+                except AssertionError as late:  # what is to happen did not: tell of it, and of what was seen
+                    broken.append(f"after {len(killing.kills)} kills: {late}")
+                    break
                 held = ", ".join(word for word, so in (("position", kill.position), ("order", kill.in_flight)) if so)
                 print(f"{len(killing.kills):>4} of {share}  {kill.moment:<10} {held or 'nothing'}", flush=True)
             broken += killing.end() if share else []
