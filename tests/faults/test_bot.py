@@ -189,7 +189,8 @@ def test_fifty_thousand_events_at_once_are_all_taken_and_what_is_not_shown_is_co
     assert state["metrics"]["ticks_late"] == state["metrics"]["ticks_rejected"] == 0
     assert deepest.keys() == {"gate", "dashboard pipe", "ticks to show", "timers", "browser"}
     assert max(deepest.values()) <= 1
-    assert summary["trades"] > 10
+    assert summary["failed"] == {}
+    assert summary["trades"] > 3
     assert len(Log(bot).of("trade.closed")) == summary["trades"]
 
 

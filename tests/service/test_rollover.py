@@ -42,8 +42,9 @@ def runs(folder: Path) -> list[tuple[int, str, str]]:
 
 
 def stated_live(folder: Path, run: int) -> list[str]:
+    """Return what the core of a session stated, as the journal has it; what the gate did by itself is none of that."""
     with closing(sqlite3.connect(folder / "data" / "microbot.db")) as connection:
-        rows = connection.execute("SELECT body FROM facts WHERE run = ? ORDER BY id", (run,))
+        rows = connection.execute("SELECT body FROM facts WHERE run = ? AND kind != 'gate_acted' ORDER BY id", (run,))
         return [body for (body,) in rows]
 
 
