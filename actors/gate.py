@@ -57,7 +57,7 @@ class _HandOver(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """Something that the gate has to report: `kind` is journal, overflow, broker, stall or recovered."""
+    """Something that the gate has to report: `kind` is journal, overflow, gate, broker, stall or recovered."""
 
     kind: str
     detail: str
@@ -90,6 +90,7 @@ class Gate:
         self.barred = ""  # why a person's kill switch refuses entries; empty while it does not
         self.taken_over = False  # by the kill switch: the core's orders are refused
         self._turn = 0  # how often that happened
+        self._late_turn = 0  # one that ends when the queue is empty
         self.halted = ""  # why entries are refused; empty while they are not
         self.durable = 0  # input number up to which the journal is durable
         self.refused = 0  # entries that were not let out
@@ -151,7 +152,7 @@ class Gate:
         try:
             self._queue.put_nowait(_HandOver(turn))
         except queue.Full:
-            self._end_turn(turn)
+            self._late_turn = turn  # it ends once everything that waits has left
 
     def _end_turn(self, turn: int) -> None:
         if turn == self._turn:
@@ -178,6 +179,9 @@ class Gate:
             try:
                 batch = self._queue.get(timeout=self._settings.stall_s / 4)
             except queue.Empty:
+                if self._late_turn:
+                    self._end_turn(self._late_turn)
+                    self._late_turn = 0
                 self._watch()
                 continue
             if batch is None:
@@ -211,7 +215,10 @@ class Gate:
                 self.durable = max(self.durable, batch.number)
         except Exception as error:
             self._halt("journal", str(error))
-        self._watch_batch(batch)
+        try:
+            self._watch_batch(batch)
+        except Exception as error:  # whoever looks on: what is to leave, leaves
+            self._halt("gate", f"{type(error).__name__}: {error}")
         for effect in batch.effects:
             self._send(effect)
 
@@ -226,10 +233,11 @@ class Gate:
 
     def _refusal(self, effect: Effect) -> str:
         """Return why an effect must not leave; empty if it may."""
-        if _is_entry(effect):
-            return self.halted or self.barred
-        core_s = isinstance(effect, SubmitOrder) and effect.leg != "gate"
-        return "the kill switch has taken over" if core_s and self.taken_over else ""
+        if not isinstance(effect, SubmitOrder) or effect.leg == "gate":
+            return ""
+        if self.taken_over:
+            return "the kill switch has taken over"
+        return self.halted or self.barred if _is_entry(effect) else ""
 
     def _send_now(self, effect: Effect) -> None:
         if self._broker is None:

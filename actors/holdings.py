@@ -40,6 +40,7 @@ class Holdings:
         self.account: AccountReport | None = None
         self.accounts = 0  # reports of the account
         self._held: dict[str, HeldPosition] = {}
+        self._foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol
 
     def see(self, number: int, facts: Iterable[Entry], book: Book | None) -> None:
         """Take what an input led to: fills that the core has counted, and the book after it."""
@@ -52,6 +53,7 @@ class Holdings:
         if book is None:
             return
         self._held = {position.symbol: position for position in book.positions}
+        self._foreign = book.foreign
         working = {entry.order.id: entry for entry in book.orders}
         for order_id, entry in working.items():
             known = self.known.setdefault(order_id, Known(entry.order, heard=entry.filled, told=bool(entry.venue_id)))
@@ -97,9 +99,10 @@ class Holdings:
         return {symbol: (shares, decisions[symbol]) for symbol, shares in held.items() if shares}
 
     def in_account(self, symbol: str) -> Decimal:
-        """Return what the account holds of a symbol, by its last report."""
+        """Return what the account holds of a symbol, by its last report, without what is accepted as not ours."""
         positions: tuple[HeldAtVenue, ...] = self.account.positions if self.account is not None else ()
-        return next((held.quantity for held in positions if held.symbol == symbol), ZERO)
+        held = next((held.quantity for held in positions if held.symbol == symbol), ZERO)
+        return held - self._foreign.get(symbol, ZERO)
 
 
 def _is_done(known: Known) -> bool:

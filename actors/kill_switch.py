@@ -82,6 +82,7 @@ class KillSwitch:
         self._settings = settings
         self._holdings = Holdings()
         self._attempts: dict[str, int] = {}
+        self._switching = threading.Lock()  # so that all or nothing of it is barred
         self._news = threading.Condition()  # guards the holdings and what follows
         self._close_out: CloseOut | None = None  # while the gate has taken over
         self._alive: Future[str] | None = None  # is done once the loop lives again
@@ -136,17 +137,19 @@ class KillSwitch:
 
     def bar(self, name: str, reason: str) -> None:
         """Let no entry out from here on."""
-        self.pulled = name
-        self.gate.bar(reason)
-        if self._broker is not None:
-            self._broker.bar(barred=True)
+        with self._switching:
+            self.pulled = name
+            self.gate.bar(reason)
+            if self._broker is not None:
+                self._broker.bar(barred=True)
 
     def lift(self) -> None:
         """Let entries out again."""
-        self.pulled = ""
-        self.gate.unbar()
-        if self._broker is not None:
-            self._broker.bar(barred=False)
+        with self._switching:
+            self.pulled = ""
+            self.gate.unbar()
+            if self._broker is not None:
+                self._broker.bar(barred=False)
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""

@@ -77,6 +77,8 @@ def replay(
         summary = replaying.replay(tape, effective, chosen, out, progress, told.append)
     for sentence in told:
         terminal.say(sentence)
+    if not summary["ticks"] and summary["ticks_rejected"]:
+        terminal.say(f"not one line of {tape} is a trade: is it a tape?")
     terminal.print_summary(summary, as_json=as_json)
     terminal.say_failures(summary)
 

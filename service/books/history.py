@@ -36,6 +36,8 @@ _COLUMNS = {
     "orders": ("run", "ts", "order", "symbol", "side", "quantity", "leg", "status", "filled", "price", "reason"),
 }
 _TIMES = ("ts", "entry_ts", "exit_ts")
+_PLACES = {"price": 4, "entry_price": 4, "exit_price": 4, "pnl": 4, "pnl_pct": 6, "fees": 2, "equity": 2}
+"""Decimals on a terminal; for programs, numbers are told in full."""
 
 
 def columns(what: str) -> tuple[str, ...]:
@@ -114,4 +116,6 @@ def _shown(name: str, value: Any) -> str:
         return ""
     if name in _TIMES:
         return datetime.fromtimestamp(value / 1e9).astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
+    if name in _PLACES and value != "":
+        return f"{float(value):.{_PLACES[name]}f}"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -231,6 +231,15 @@ class Control:
         """Pull the switch, from any thread but the loop's."""
         return self.switch.pull(name, reason or f"{name} from the {source}", source)
 
+    def hold(self, name: str, reason: str) -> str:
+        """Bar entries and write it down before the core is given `halt` or `flatten`; return why that failed, if so."""
+        if name not in (HALT, FLATTEN):
+            return ""
+        if not (self.switch.pulled == HALT and name == FLATTEN):
+            self.switch.bar(name, reason or name)
+        lost = keep(self._folder, name, reason or name)
+        return f"NOT written down ({lost}): it will not survive a restart" if lost else ""
+
     def lift(self) -> str:
         """Let entries out again, and forget the files; return what stands against that."""
         if self.switch.gate.halted:
@@ -255,12 +264,23 @@ class Control:
         thread.start()
 
     def _watch_files(self) -> None:
+        failed = False
         while not self._ending.wait(_LOOK_S):
-            for name in (HALT, FLATTEN):
-                if self.switch.pulled in (HALT, name):
-                    break
-                if (reason := reason_of(self._folder, name)) is not None:
-                    self.pull(name, reason, f"the file {name.upper()}")
+            try:
+                self._look_for_files()
+            except OSError as error:
+                if not failed:
+                    _log("gate.fault", f"the files of the kill switch cannot be looked for: {error}")
+                failed = True
+            else:
+                failed = False
+
+    def _look_for_files(self) -> None:
+        for name in (HALT, FLATTEN):
+            if self.switch.pulled in (HALT, name):
+                break
+            if (reason := reason_of(self._folder, name)) is not None:
+                self.pull(name, reason, f"the file {name.upper()}")
 
     def _await_signal(self) -> None:
         assert _SIGNAL is not None

@@ -344,12 +344,17 @@ class _Bot:
     # ----------------------------------------------------------------------------------------------- the inputs
 
     def _take(self, inputs: Sequence[Input]) -> None:
-        if not self._ended:  # what still comes while the parts are taken down is of no session
+        if self._ended or self._core_failed:  # what still comes while the parts are taken down is of no session
+            return
+        try:
             if self._books.pending and (book := self._books.due(inputs, self._say)) is not None:
                 self._session.take([book])
             self._session.take(inputs)
-            if self._brokerage is not None:
-                self._brokerage.look(self._session.core)
+        except Exception as error:  # whoever brought these inputs: a core that failed once decides nothing more
+            self._fail_core(error)
+            raise
+        if self._brokerage is not None:
+            self._brokerage.look(self._session.core)
 
     _ended = False
 
@@ -377,9 +382,12 @@ class _Bot:
             return commands.Effect(False, "the bot is stopping, and takes no more commands")
         if command.name == "resume" and (hindrance := self._control.lift()):
             return commands.Effect(False, hindrance)
+        source = command.source or "dashboard"
+        lost = self._control.hold(command.name, command.reason) if source == "dashboard" else ""
         before = commands.standing(self._session.core)
-        self._take([msgspec.structs.replace(command, ts=self._venue_now(), source=command.source or "dashboard")])
-        return commands.effect(command.name, before, commands.standing(self._session.core))
+        self._take([msgspec.structs.replace(command, ts=self._venue_now(), source=source)])
+        effect = commands.effect(command.name, before, commands.standing(self._session.core))
+        return effect if not lost else commands.Effect(effect.changed, f"{effect.sentence}; {lost}")
 
     def _restart_chain(self, wish: RestartChain) -> commands.Effect:
         if self._ended:
@@ -470,6 +478,11 @@ class _Bot:
         if before is not None:
             before.end()
         self._telemetry.follow(self._session.core)
+        if self._brokerage is not None:
+            self._brokerage.broker.read_account()  # nothing is sent for a position until the account was seen
+        gc.unfreeze()  # the session that is over may go
+        gc.collect()
+        gc.freeze()
         log.bind(recording=str(recorder.path)).info(f"session rolled over ({reason}): {recorder.path.name}")
         return True
 
@@ -500,7 +513,7 @@ class _Bot:
         """Hear of the gate's trouble, on its thread; the core learns of a halt as an input."""
         say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
         (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
-        if trouble.kind in ("journal", "overflow"):
+        if trouble.kind in ("journal", "overflow", "gate"):
             halt = Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}")
             with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to halt
                 self._loop.call_soon_threadsafe(self._on_command, halt)

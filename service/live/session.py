@@ -131,9 +131,9 @@ class Session:
         """
         old = self.core
         self.take([rollover])
-        head: list[Input] = [old.book(), *old.standing()]
-        old.finish()
+        old.finish()  # first, since an author's operator may signal at its end: what that leads to is in the book then
         self._pass_on(False)
+        head: list[Input] = [old.book(), *old.standing()]
         self.core = begin(self._facts.append)
         self._recorder = recorder
         self._run = run

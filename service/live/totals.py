@@ -13,8 +13,8 @@ Summary = dict[str, Any]
 def together(before: Summary, now: Summary) -> Summary:
     """Return the summary of a run of which `before` tells the sessions that are over, and `now` the current one.
 
-    Counts are added up. Equity, the day's profit, drawdown and losses in a row are those of now: the book carries them
-    from session to session.
+    Counts are added up. Equity, the day's profit, drawdown, losses in a row and failed strategies are those of now:
+    they are carried from session to session.
     """
     if not before:
         return now
@@ -25,6 +25,5 @@ def together(before: Summary, now: Summary) -> Summary:
         names = dict.fromkeys((*before[name], *now[name]))
         both[name] = {key: before[name].get(key, 0) + now[name].get(key, 0) for key in names}
     both["refusals"] = dict(sorted(both["refusals"].items()))
-    both["failed"] = {**before.get("failed", {}), **now.get("failed", {})}
     both["win_rate"] = both["wins"] / both["trades"] if both["trades"] else 0.0
     return both

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from actors.book import Book, HeldPosition, OpenOrder, Tally
@@ -102,6 +103,17 @@ def test_a_short_position_is_bought_back() -> None:
     desk.step()
     order = desk.hear(account(-3)).closes()
     assert (order.side, order.quantity) == (OrderSide.BUY, D(3))
+
+
+def test_shares_that_are_accepted_as_not_ours_are_left_alone() -> None:
+    desk = Desk()
+    desk.holdings.see(2, (), msgspec.structs.replace(book(), foreign={"A": D(5)}))
+    desk.step()
+    assert desk.hear(account(5)).step() == []  # ours are gone, and the others are somebody else's
+    short = Desk()
+    short.holdings.see(2, (), msgspec.structs.replace(book(), foreign={"A": D(-2)}))
+    short.step()
+    assert short.hear(account(1)).closes().quantity == D(3)
 
 
 def test_nothing_is_sent_before_the_account_was_read() -> None:

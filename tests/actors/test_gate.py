@@ -14,7 +14,7 @@ from actors.gate import Batch, Effect, Gate, GateSettings, Trouble
 from actors.journal import Entry, JournalFull, MemoryJournal, Run
 from actors.messages import DayStarted
 from actors.orders import CancelOrder, OrderSide, SubmitOrder
-from tests.support.live import PATIENCE_S
+from tests.support.live import PATIENCE_S, wait_until
 
 QUICK = GateSettings(stall_s=0.02)
 CALM = GateSettings(stall_s=1000.0)
@@ -265,6 +265,43 @@ def test_too_much_that_waits_halts_the_gate() -> None:
         log = bench.finish()
         assert [line for line in log if line.startswith("sent")] == ["sent x1", "sent x2", "sent x3"]
         assert bench.gate.refused == 3
+
+
+def test_while_the_kill_switch_has_taken_over_no_order_of_the_core_leaves_neither_entry_nor_exit() -> None:
+    with a_gate() as bench:
+        turn = bench.gate.take_over()
+        bench.submit(1, entry("a"), exit_of("b"), CancelOrder("c"))
+        bench.gate.hand_over(turn)
+        bench.submit(2, entry("d"))
+        assert [line for line in bench.finish() if line.startswith("sent")] == ["sent c", "sent d"]
+
+
+def test_a_hand_over_that_finds_the_queue_full_waits_until_everything_has_left() -> None:
+    with a_gate(GateSettings(queue_batches=2, stall_s=0.02)) as bench:
+        turn = bench.gate.take_over()
+        bench.hold()
+        bench.submit(1, exit_of("a"))
+        bench.submit(2, exit_of("b"))
+        bench.gate.hand_over(turn)
+        assert bench.gate.taken_over
+        bench.journal.free.set()
+        wait_until(lambda: not bench.gate.taken_over)
+        assert not [line for line in bench.finish() if line.startswith("sent")]
+
+
+def test_whoever_looks_on_and_fails_keeps_nothing_from_leaving() -> None:
+    log: list[str] = []
+    told = Told()
+
+    def look(batch: Batch) -> None:
+        raise ValueError("no")
+
+    gate = Gate(Journal(log), Broker(log), told, CALM, watch=look)
+    gate.start()
+    gate.submit(Batch(1, [fact(1)], [exit_of("a")]))
+    assert gate.stop(PATIENCE_S)
+    assert "sent a" in log
+    assert told.kinds == ["gate"]
 
 
 def test_a_halt_is_told_once() -> None:

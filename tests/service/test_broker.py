@@ -87,13 +87,21 @@ def test_a_session_at_a_broker_replays_to_the_summary_that_it_printed(tmp_path: 
     assert json.loads(again.stdout) == summary
 
 
+def guarded_by_stops(exchange: ExchangeServer) -> bool:
+    """Whether something is held, each position has its stop, and nothing else is open."""
+    held = exchange.positions
+    return bool(held) and [(o["symbol"], o["type"]) for o in exchange.open_orders] == [(s, "stop") for s in held]
+
+
 def stopped_with_a_stop(bot: Bot, exchange: ExchangeServer) -> bool:
-    """Stop the process where it stands; let it go on unless each position has its stop and nothing else is open."""
+    """Stop the process where it stands once its positions are guarded; let it go on if they are not any more."""
+    if not guarded_by_stops(exchange):
+        return False
     bot.process.send_signal(signal.SIGSTOP)
-    guarded = [(o["symbol"], o["type"]) for o in exchange.open_orders] == [(s, "stop") for s in exchange.positions]
-    if not guarded or not exchange.positions:
+    guarded = guarded_by_stops(exchange)
+    if not guarded:
         bot.process.send_signal(signal.SIGCONT)
-    return guarded and bool(exchange.positions)
+    return guarded
 
 
 def test_a_bot_that_is_killed_leaves_a_stop_that_closes_its_position(tmp_path: Path) -> None:

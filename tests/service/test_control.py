@@ -17,7 +17,7 @@ from actors.journal import MemoryJournal
 from service.errors import UserError
 from service.live import control, running
 from service.live.commands import Effect
-from tests.support.live import PATIENCE_S, wait_until
+from tests.support.live import PATIENCE_S, Bot, wait_until
 
 
 @contextmanager
@@ -126,3 +126,23 @@ def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert control.keep(tmp_path / "nowhere", "halt", "x") == f"{tmp_path}/nowhere/HALT: No such file or directory"
+
+
+def test_a_halt_from_the_dashboard_bars_entries_and_survives_as_well(tmp_path: Path) -> None:
+    with a_control(tmp_path) as served:
+        assert served.hold("pause", "lunch") == ""
+        assert served.switch.gate.barred == ""
+        assert served.hold("halt", "enough") == ""
+        assert served.switch.gate.barred == "enough"
+        assert (tmp_path / "HALT").read_text() == "enough\n"
+        served.hold("flatten", "less")
+        assert served.switch.gate.barred == "enough"  # a weaker command lifts nothing
+
+
+def test_a_dashboard_s_halt_is_in_force_before_it_is_answered(tmp_path: Path) -> None:
+    with Bot(tmp_path, "--speed", 20) as bot:
+        assert bot.dashboard
+        assert "HALTED" in running.send(tmp_path / "data", "halt", "enough")
+        assert (tmp_path / "data" / "HALT").read_text() == "enough\n"
+        assert "ACTIVE" in running.send(tmp_path / "data", "resume", "")
+        assert not (tmp_path / "data" / "HALT").exists()
