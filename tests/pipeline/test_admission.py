@@ -499,6 +499,31 @@ def test_a_halt_of_an_implausible_time_holds_from_now_on_and_does_not_move_the_c
     assert verdicts(admission, tick()) == ["admitted"]
 
 
+def test_a_halt_keeps_its_own_time_where_that_is_plausible() -> None:
+    halt = TradingStatus(START - 30 * SECOND, "A", halted=True)
+    assert an_admission().admit([halt], 0) == [halt]
+
+
+def test_a_band_below_a_dollar_is_one() -> None:
+    band = PriceBand(START, "A", 0.4, 0.6)
+    assert an_admission().admit([band], 0) == [band]
+
+
+def test_what_was_beyond_doubt_an_hour_ago_is_not_now() -> None:
+    admission = an_admission()
+    assert verdicts(admission, tick()) == ["admitted"]
+    assert verdicts(admission, tick(), monotonic=HOUR) == [IMPLAUSIBLE_TIME]
+
+
+def test_what_the_venue_s_new_time_puts_in_doubt_is_refused_in_the_same_batch() -> None:
+    """Three batches agree on another hour; what follows the third witness in its own batch is judged by it."""
+    admission = an_admission()
+    for n in (1, 2):
+        assert verdicts(admission, tick(ts=START + HOUR + n * SECOND), monotonic=n * SECOND) == [IMPLAUSIBLE_TIME]
+    told = verdicts(admission, tick(ts=START + HOUR + 3 * SECOND), tick(), monotonic=3 * SECOND)
+    assert told == ["admitted", IMPLAUSIBLE_TIME]
+
+
 def test_a_halt_that_is_the_first_thing_heard_is_taken_at_its_word() -> None:
     clock = VenueClock()
     clock.expect(START, 0)

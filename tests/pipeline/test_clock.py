@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import permutations
+from random import Random
 from typing import Any
 
 import pytest
@@ -244,6 +246,21 @@ def test_timers_that_were_cancelled_make_room_for_others(monkeypatch: pytest.Mon
     clock = InputClock()
     for due in range(20):
         clock.at(100 + due, lambda: None).cancel()
+
+
+def test_making_room_changes_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timers of which many are cancelled in no order at all, and the rest of which still fire by their time."""
+    monkeypatch.setattr(clocks, "MAX_TIMERS", 64)
+    clock = InputClock()
+    fired: list[int] = []
+    timers = {due: clock.at(due, partial(fired.append, due)) for due in Random(3).sample(range(1, 1000), 64)}
+    gone = Random(5).sample(sorted(timers), 40)
+    for due in gone:
+        timers[due].cancel()
+    clock.at(1000, partial(fired.append, 1000))
+    assert clock.waiting == 25
+    clock.advance(1000)
+    assert fired == [*sorted(timers.keys() - set(gone)), 1000]
 
 
 # ------------------------------------------------------------------------------------ a symbol's scheduler

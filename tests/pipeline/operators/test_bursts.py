@@ -134,9 +134,13 @@ def test_a_condition_of_one_s_own_may_give_the_direction() -> None:
         direction=lambda f: (f.momentum < 0) - (f.momentum > 0),
     )
     values = [look(1), look(0), look(-1)]
-    assert [signal.side for signal in outputs(chain(given_condition(against), op.bursts()), values)] == [
-        Side.SHORT,
-        Side.LONG,
+    pipe = chain(given_condition(against), op.bursts())
+    assert [signal.side for signal in outputs(pipe, values)] == [Side.SHORT, Side.LONG]
+    watched = Watched(pipe).push(*values)
+    assert [(type(burst), burst.side) for burst in watched.bursts] == [
+        (BurstStarted, Side.SHORT),
+        (BurstEnded, Side.SHORT),
+        (BurstStarted, Side.LONG),
     ]
 
 
@@ -233,12 +237,10 @@ def test_the_end_of_the_stream_counts_a_burst_once() -> None:
     assert watched.blocked == ["NO_VOLUME_SPIKE"]
 
 
-def test_a_burst_says_when_it_began_and_how_many_ticks_it_had() -> None:
-    watched = Watched().push(look(0), look(-1, seconds=1), look(-1, seconds=2), look(-1, seconds=3), look(0))
-    assert watched.bursts == [
-        BurstStarted("A", at(1), Side.SHORT),
-        BurstEnded("A", Side.SHORT, 3, "NO_VOLUME_SPIKE"),
-    ]
+@pytest.mark.parametrize(("way", "side"), [(1, Side.LONG), (-1, Side.SHORT)])
+def test_a_burst_says_its_way_and_when_it_began_and_how_many_ticks_it_had(way: int, side: Side) -> None:
+    watched = Watched().push(look(0), look(way, seconds=1), look(way, seconds=2), look(way, seconds=3), look(0))
+    assert watched.bursts == [BurstStarted("A", at(1), side), BurstEnded("A", side, 3, "NO_VOLUME_SPIKE")]
 
 
 def test_the_clock_shows_the_newest_frame_and_how_many_were_ready() -> None:

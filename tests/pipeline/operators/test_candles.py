@@ -103,7 +103,7 @@ def test_a_disposed_subscription_stops_its_timer() -> None:
     subscription = exchange.pipe.subscribe(exchange.candles.append, scheduler=exchange.clock)
     exchange.tick(0, 100)
     subscription.dispose()
-    assert exchange.wait(5).candles == []
+    assert exchange.wait(5).tick(6, 101).wait(9).candles == []
 
 
 def test_two_subscriptions_are_independent() -> None:
@@ -189,6 +189,27 @@ def test_whoever_comes_in_a_quiet_second_hears_a_candle_at_the_last_price() -> N
     candles.subscribe(heard.append)
     time.advance(at(6))
     assert heard == [Candle("A", at(5), at(6), 100.0, 100.0)]
+
+
+def test_whoever_comes_as_a_candle_ends_hears_the_next_one() -> None:
+    time, candles = hot()
+    see(time, candles, 0.5, 100)
+    time.advance(at(1))
+    heard: list[Candle] = []
+    candles.subscribe(heard.append)
+    time.advance(at(2))
+    assert heard == [Candle("A", at(1), at(2), 100.0, 100.0)]
+
+
+def test_whoever_comes_and_leaves_before_the_first_price_leaves_no_close_behind() -> None:
+    """A position that was taken up again, and closed before its symbol's first tick."""
+    time, candles = hot()
+    candles.subscribe(lambda _: None).dispose()
+    see(time, candles, 5.5, 100)
+    heard: list[Candle] = []
+    candles.subscribe(heard.append)
+    time.advance(at(6))
+    assert [candle.previous_close for candle in heard] == [None]
 
 
 def test_whoever_comes_in_the_first_candle_hears_it_without_a_predecessor() -> None:

@@ -162,6 +162,8 @@ def test_one_window_can_feed_two_pipes() -> None:
 def test_a_condition_without_a_window_says_what_to_do() -> None:
     with pytest.raises(TypeError, match=r"volume_spike works on frames but got a Trade: put op\.window"):
         outputs(op.volume_spike(1.5), [trade(0)])
+    with pytest.raises(TypeError, match=r"own works on frames but got a Trade: put op\.window"):
+        outputs(op.running_condition("own", lambda: lambda _: 0.0, at_least=0), [trade(0)])
 
 
 # ------------------------------------------------------------------------------------------- as operators

@@ -159,8 +159,11 @@ def test_a_merged_stream_ends_with_the_last_of_its_sources() -> None:
 def test_an_error_of_one_source_is_an_error_of_the_merged_stream() -> None:
     errors: list[Exception] = []
     error = RuntimeError("broken")
-    op.merge(Source(), reactivex.throw(error)).subscribe(on_error=errors.append)
-    assert errors == [error]
+    heard: list[int] = []
+    first: Source[int] = Source()
+    op.merge(first, reactivex.throw(error)).subscribe(heard.append, errors.append)
+    first.on_next(1)  # the first error is the end of all
+    assert (heard, errors) == ([], [error])
 
 
 def test_disposing_of_a_merged_stream_leaves_every_source() -> None:
