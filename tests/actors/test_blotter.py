@@ -48,6 +48,13 @@ def test_the_difference_between_two_averages_is_the_price_of_what_came_between()
     assert (first.quantity, first.price, first.ts) == (D(4), D(100), at(1))
     assert (second.quantity, second.price, second.ts) == (D(6), D(105), at(2))
     assert (entry.status, entry.filled, entry.value) == (S.FILLED, D(10), D(1030))
+    assert entry.venue_id == "v1"
+
+
+def test_a_share_may_cost_less_than_a_dollar() -> None:
+    blotter, entry = sent()
+    first, second = take(blotter, entry, report(S.PARTIALLY_FILLED, "5", "0.5"), report(S.FILLED, "10", "0.6"))
+    assert (first.price, second.price) == (D("0.5"), D("0.7"))
 
 
 def test_the_same_news_by_another_way_is_the_same_execution() -> None:
@@ -61,6 +68,14 @@ def test_older_news_changes_nothing() -> None:
     take(blotter, entry, report(S.PARTIALLY_FILLED, "6", "100"))
     assert take(blotter, entry, report(S.PARTIALLY_FILLED, "4", "100"), report(S.ACCEPTED)) == []
     assert (entry.status, entry.filled) == (S.PARTIALLY_FILLED, D(6))
+
+
+def test_older_news_does_not_take_a_cancel_back() -> None:
+    blotter, entry = sent()
+    take(blotter, entry, report(S.PARTIALLY_FILLED, "6", "100"))
+    blotter.move(entry, OrderEvent.CANCEL)
+    take(blotter, entry, report(S.PARTIALLY_FILLED, "4", "100"), report(S.ACCEPTED))
+    assert entry.status is S.CANCEL_PENDING
 
 
 def test_a_fill_before_the_answer_to_the_submit() -> None:

@@ -69,8 +69,9 @@ def test_a_deadline_that_passed_meanwhile_exits_at_the_first_price_and_never_at_
 
 
 def test_a_position_without_a_price_is_no_loss() -> None:
-    session = Session().feed(trade(0, 100, says="LONG"), trade(0, 50, symbol="B", says="LONG"))
-    later = resumed(session).feed(trade(1, 100), trade(2, 100), trade(3, 100))
+    risk = RiskSettings(position_size=50.0)  # all that was paid for B is more than may be lost in a day
+    session = Session(risk=risk).feed(trade(0, 100, says="LONG"), trade(0, 50, symbol="B", says="LONG"))
+    later = resumed(session, risk=risk).feed(trade(1, 100), trade(2, 100), trade(3, 100))
     assert later.states == []
     assert len(later.core.positions.open) == 2
 
@@ -90,6 +91,7 @@ def test_a_position_in_the_book_stands_in_the_way_of_another() -> None:
 def test_a_state_set_by_hand_survives(command: str) -> None:
     session = Session().feed(trade(0, 100), Command(command, at(1)))
     later = resumed(session)
+    assert later.states == [session.core.risk.state]  # which is a fact of this session, too
     assert later.core.risk.state is session.core.risk.state
     assert later.core.risk.state_reason == session.core.risk.state_reason
     assert later.feed(trade(2, 100, says="LONG")).verdicts[0] is not None
@@ -122,6 +124,16 @@ def test_the_days_losses_and_its_halt_go_on_until_the_next_day() -> None:
     assert later.verdicts == [Refusal.HALTED, None]
 
 
+def test_what_was_lost_of_the_day_before_a_restart_counts_for_its_limit() -> None:
+    risk = RiskSettings(position_size=100.0, daily_loss_limit=-0.01, cooldown_trades_after_loss=0)
+    session = Session(risk=risk).feed(trade(0, 100, says="LONG"), trade(1, 99.4), Command("flatten", at(2)))
+    later = resumed(session.feed(Command("resume", at(3))), risk=risk)
+    later.feed(trade(4, 100, says="LONG"), trade(5, 99.7))  # 60 lost and 30 of 100
+    assert later.states == []
+    later.feed(trade(6, 99.5))
+    assert later.states == ["HALTED"]
+
+
 def test_cooldown_goes_on() -> None:
     session = Session().feed(trade(0, 100, says="LONG"), trade(1, 98), trade(2, 100, says="LONG"))
     later = resumed(session).feed(trade(3, 100, says="LONG"), trade(4, 100, says="LONG"))
@@ -131,7 +143,7 @@ def test_cooldown_goes_on() -> None:
 def test_drawdown_and_the_losing_run_go_on() -> None:
     session = Session().feed(trade(0, 100, says="LONG"), trade(1, 98))
     later = resumed(session)
-    for name in ("equity", "max_drawdown", "current_drawdown", "consecutive_losses"):
+    for name in ("equity", "daily_pnl", "max_drawdown", "max_drawdown_pct", "current_drawdown", "consecutive_losses"):
         assert later.summary[name] == session.summary[name]
     assert later.summary["trades"] == 0  # of this session
 
@@ -296,9 +308,23 @@ def test_a_halt_at_the_start_closes_nothing_that_the_gate_has_closed_already() -
 
 def test_the_day_goes_on_at_the_same_account_and_another_account_halts() -> None:
     session = at_broker().feed(trade(0, 100), account(0))
-    later = at_broker().feed(written(session), account(5))
+    less = D(99_000)
+    later = at_broker().feed(written(session), AccountReport(at(5), "PA1", less, less, less, (), ()))
     assert later.core.risk.day_start_equity == session.core.risk.day_start_equity
+    assert [later.summary[name] for name in ("equity", "daily_pnl", "current_drawdown")] == [99_000, -1000, 1000]
     assert later.states == []
     other = at_broker().feed(written(session), account(5, number="PA2"))
     assert other.states == ["HALTED"]
     assert "the keys are of PA2" in other.core.risk.state_reason
+
+
+def test_an_order_that_was_accepted_as_not_ours_bars_its_symbol_and_no_other() -> None:
+    """The venue would refuse what crosses it: our stop, or our exit."""
+    theirs = OrderReport("x", "A", OrderSide.SELL, OrderStatus.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    session = at_broker().feed(trade(0, 100), account(0))
+    book = msgspec.structs.replace(written(session), foreign_orders=("v9",))
+    later = at_broker().feed(book, BrokerChanged(FeedState.LIVE, at(1)), account(1, orders=(theirs,)))
+    later.feed(trade(2, 100, says="LONG"), trade(2, 100, symbol="B", says="LONG"))
+    assert later.verdicts == [Refusal.FOREIGN_ORDER, None]
+    later.feed(account(3), trade(4, 100, says="LONG"))  # it is gone
+    assert later.verdicts[-1] is None

@@ -152,6 +152,27 @@ def test_a_partly_filled_entry_has_exits_at_once_and_a_stop_when_it_is_over() ->
     assert (desk.last.leg, desk.last.quantity, desk.last.reason) == ("exit", D(4), "SL")
 
 
+def test_a_symbol_whose_position_is_open_is_not_free_when_an_order_of_it_ends() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1, S.PARTIALLY_FILLED, "4").pass_time(4).say(4, S.CANCELED, "4")
+    desk.session.feed(trade(5, 100, says="LONG"))
+    assert desk.session.verdicts == [None, Refusal.POSITION_OPEN]
+
+
+def test_a_symbol_whose_order_works_is_not_free_when_its_position_is_closed() -> None:
+    """The gate closed it; the stop that it took back is not gone yet."""
+    desk = Desk().enter()
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(100), at(2), "v")
+    desk.session.feed(GateOrder(by_gate, at(2)), filled)
+    assert desk.held == {}
+    desk.session.feed(trade(3, 100, says="LONG"))
+    assert desk.session.verdicts == [None, Refusal.POSITION_OPEN]
+    desk.say(3.1, S.CANCELED, of="stop").session.feed(trade(4, 100, says="LONG"))
+    assert desk.session.verdicts[-1] is None
+
+
 def test_a_rejected_entry_leaves_the_symbol_free() -> None:
     desk = Desk()
     desk.session.feed(trade(1, 100, says="LONG"))
@@ -347,6 +368,17 @@ def test_silence_is_an_unanswered_submit_too() -> None:
     assert statuses == [S.UNKNOWN]
 
 
+def test_an_answer_is_waited_for_from_what_was_asked_last() -> None:
+    desk = Desk(style=OrderSettings(entry_timeout_s=4.5))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1.1, S.ACCEPTED).pass_time(5.5)
+    assert desk.canceled == [desk.last.id]
+    desk.pass_time(10.4)  # five seconds after the submit were over at 6
+    assert desk.looked_up == []
+    desk.pass_time(10.5)
+    assert desk.looked_up == [desk.last.id]
+
+
 def test_an_order_that_nobody_knows_for_long_was_never_placed() -> None:
     desk = Desk(style=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
@@ -414,6 +446,7 @@ def test_nothing_is_entered_while_the_broker_cannot_be_heard(state: FeedState) -
     desk = Desk()
     desk.session.feed(BrokerChanged(state, at(1)), trade(1, 100, says="LONG"))
     assert desk.session.verdicts == [Refusal.BROKER_DOWN]
+    assert [fact.state for fact in desk.session.of(BrokerChanged)] == [FeedState.LIVE, state]
 
 
 def test_an_order_that_is_not_ours_halts_and_is_listed() -> None:
@@ -423,6 +456,15 @@ def test_an_order_that_is_not_ours_halts_and_is_listed() -> None:
     assert desk.session.core.risk.state is TradingState.HALTED
     assert "v9" in desk.session.core.risk.state_reason
     assert desk.canceled == []
+
+
+def test_a_mismatch_is_said_also_while_halted_and_again_after_a_resume() -> None:
+    desk = Desk()
+    foreign = OrderReport("x", "B", OrderSide.BUY, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    desk.session.feed(Command("halt", at(1)), account(2, orders=(foreign,)))
+    assert "v9" in desk.session.core.risk.state_reason
+    desk.session.feed(Command("resume", at(3)), account(4, orders=(foreign,)))
+    assert desk.session.states[-2:] == ["ACTIVE", "HALTED"]
 
 
 def test_a_mismatch_takes_back_an_entry_that_works_and_no_stop() -> None:
@@ -497,6 +539,8 @@ def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
     assert desk.orders == []
     position = desk.session.core.positions.open["A"]
     assert (position.entry_ts, position.decision) == (at(-5), "s0-77")
+    desk.session.feed(trade(1.5, 100, says="LONG"))
+    assert desk.session.verdicts == [Refusal.POSITION_OPEN]
     desk.tick(2, 98.5)
     assert desk.canceled == [stop.order]
     desk.session.feed(old("stop", "0", status=S.CANCELED, side=OrderSide.SELL, seconds=2))
@@ -546,6 +590,7 @@ def test_the_equity_is_the_accounts() -> None:
     assert desk.session.core.positions.equity == D(101_000)
     assert desk.session.summary["equity"] == 101_000
     assert desk.session.core.risk.day_start_equity == D(101_000)
+    assert (desk.session.summary["daily_pnl"], desk.session.summary["current_drawdown"]) == (0, 0)
 
 
 # --------------------------------------------------------------------------------------------------- replays

@@ -83,7 +83,8 @@ def test_signals_of_one_input_have_decisions_of_their_own() -> None:
     for _ in range(3):
         session.core.tell(session.core.risk, signal)
     session.feed(clock(1))
-    assert [fact.decision for fact in session.of(SignalRaised)] == ["2", "2-2", "2-3"]
+    session.feed(trade(2, says="LONG"))
+    assert [fact.decision for fact in session.of(SignalRaised)] == ["2", "2-2", "2-3", "3"]
 
 
 # ------------------------------------------------------------------------------------------ POSITION_OPEN

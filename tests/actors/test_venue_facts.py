@@ -138,6 +138,12 @@ def test_nothing_is_entered_outside_the_hours_or_just_before_the_close(seconds: 
     assert verdict(session, seconds=seconds) is reason
 
 
+def test_nothing_is_entered_before_the_first_hours_that_are_known() -> None:
+    session = Session().feed(MarketHours(((at(HOUR), at(2 * HOUR)),), at(0)), trade(1, 100))
+    assert verdict(session, seconds=10) is Refusal.MARKET_CLOSED
+    assert verdict(session, seconds=HOUR) is None
+
+
 def test_without_known_hours_the_market_is_always_open() -> None:
     assert verdict(Session().feed(trade(1, 100)), seconds=20 * HOUR) is None
 
