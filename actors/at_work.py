@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-import pipeline
+from actors.authors import is_authors
 from actors.core import Core
 from actors.lane import Lane
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Frame, Trade
-
-_OURS = tuple(str(Path(place).parent) for place in (pipeline.__file__, __file__))
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 class AtWork(NamedTuple):
@@ -55,13 +50,9 @@ def _outwards(innermost: FrameType) -> Iterator[FrameType]:
 
 
 def _place(inside: list[FrameType], root: str) -> str:
-    frame = next((each for each in inside if not _is_known(each.f_code.co_filename)), inside[0])
+    frame = next((each for each in inside if is_authors(each.f_code.co_filename)), inside[0])
     file = frame.f_code.co_filename
     return f"{file.removeprefix(root + os.sep) if root else file}:{frame.f_lineno}"
-
-
-def _is_known(file: str) -> bool:
-    return file.startswith((*_OURS, *_LIBRARIES, "<"))
 
 
 # ------------------------------------------------------------------------------------------------- what is whose

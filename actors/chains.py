@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Context
+from actors.authors import described
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted
 from pipeline.clock import RANK_OTHER, SymbolClock, Timer
 from pipeline.events import SECOND
@@ -32,11 +33,6 @@ class ChainState(StrEnum):
     RESTARTING = "RESTARTING"  # it failed, and begins anew after a delay
     FAILED = "FAILED"  # it failed once more than its budget allows
     REMOVED = "REMOVED"  # it was too slow
-
-
-def described(failure: Exception) -> str:
-    """Return a failure in a few words."""
-    return f"{type(failure).__name__}: {failure}"
 
 
 class Budget:

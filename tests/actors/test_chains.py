@@ -17,6 +17,7 @@ from pipeline.events import SECOND, Trade
 from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings, default_exits, momentum_burst
 from tests.support.market import at, clock, gap, trade
+from tests.support.raising import raised_in
 from tests.support.random_tapes import QUICK, SYMBOLS, tapes
 from tests.support.sessions import PATIENT, Session, encoded, on_demand
 
@@ -96,7 +97,7 @@ def test_a_chain_that_raises_on_every_tick_is_restarted_within_its_budget_and_th
         (at(7), 0),
     ]
     assert state(session) is ChainState.FAILED
-    assert session.summary["failed"] == {"A": "FAILED: Mistake: a mistake of its author"}
+    assert session.summary["failed"] == {"A": f"FAILED: Mistake: a mistake of its author ({raised_in(__file__)})"}
     assert session.summary["ticks"] == 600
 
 

@@ -19,6 +19,7 @@ from pipeline.exits import ExitSignal
 from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings, default_exits, momentum_burst
 from tests.support.market import at, clock, gap, trade
+from tests.support.raising import raised_in
 from tests.support.random_tapes import QUICK, SYMBOLS, tapes
 from tests.support.sessions import ONE_CHANCE, PATIENT, Session, encoded, on_demand
 
@@ -62,7 +63,8 @@ def test_an_operator_that_raises_stops_its_own_symbol_and_says_so(mistaken: Call
     session = Session(entries=entries, chains=ONE_CHANCE).feed(
         trade(0), trade(1), trade(2, says="LONG"), trade(2, symbol="B", says="LONG")
     )
-    assert session.of(ChainFailed) == [ChainFailed("A", "Mistake: a mistake of its author", at(1), 2)]
+    error = f"Mistake: a mistake of its author ({raised_in(__file__)})"
+    assert session.of(ChainFailed) == [ChainFailed("A", error, at(1), 2)]
     assert [fact.signal.symbol for fact in session.of(SignalRaised)] == ["B"]
 
 

@@ -449,12 +449,13 @@ def test_nothing_is_entered_while_the_broker_cannot_be_heard(state: FeedState) -
     assert [fact.state for fact in desk.session.of(BrokerChanged)] == [FeedState.LIVE, state]
 
 
-def test_an_order_that_is_not_ours_halts_and_is_listed() -> None:
+@pytest.mark.parametrize("side", [OrderSide.BUY, OrderSide.SELL])
+def test_an_order_that_is_not_ours_halts_and_is_listed(side: OrderSide) -> None:
     desk = Desk()
-    foreign = OrderReport("x", "B", OrderSide.BUY, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    foreign = OrderReport("x", "B", side, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
     desk.session.feed(account(1, orders=(foreign,)))
     assert desk.session.core.risk.state is TradingState.HALTED
-    assert "v9" in desk.session.core.risk.state_reason
+    assert f"an order to {side.lower()} 3 B is not ours (v9)" in desk.session.core.risk.state_reason
     assert desk.canceled == []
 
 
@@ -515,6 +516,17 @@ def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> Non
     assert desk.session.states == ["HALTED"]
 
 
+def test_what_the_account_s_open_orders_filled_counts_and_none_of_them_is_looked_up() -> None:
+    """The stream was down while a part was filled."""
+    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1.1, S.ACCEPTED)
+    entry = OrderReport(desk.last.id, "A", desk.last.side, S.PARTIALLY_FILLED, D(10), D(4), D(100), at(2), "v")
+    desk.session.feed(account(2, HeldAtVenue("A", D(4), D(100)), orders=(entry,)))
+    assert desk.held == {"A": D(4)}
+    assert desk.looked_up == []
+
+
 def test_an_order_that_is_no_longer_open_is_looked_up() -> None:
     """The stream was down while it was filled."""
     desk = Desk().enter()
@@ -541,10 +553,23 @@ def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
     assert (position.entry_ts, position.decision) == (at(-5), "s0-77")
     desk.session.feed(trade(1.5, 100, says="LONG"))
     assert desk.session.verdicts == [Refusal.POSITION_OPEN]
+    assert desk.canceled == []
     desk.tick(2, 98.5)
     assert desk.canceled == [stop.order]
     desk.session.feed(old("stop", "0", status=S.CANCELED, side=OrderSide.SELL, seconds=2))
     assert (desk.last.leg, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "s0", "s0.77.A.entry", "s0.77.A.entry.x", "s0.77.A.hedge.1", "s0.77..entry.1", "s0..A.entry.1"]
+)
+def test_an_order_with_a_name_that_only_begins_like_ours_is_not_ours(name: str) -> None:
+    """Another program's, of the same bot id."""
+    desk = Desk()
+    theirs = OrderReport(f"mb-bot-{name}", "A", OrderSide.BUY, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    desk.session.feed(account(1, orders=(theirs,)))
+    assert desk.session.states == ["HALTED"]
+    assert desk.canceled == []
 
 
 def test_an_order_of_an_earlier_run_that_turns_up_late_is_taken_back() -> None:

@@ -21,6 +21,7 @@ from service.recorded import tapes
 from tests.support.bots import Log
 from tests.support.live import Bot, microbot
 from tests.support.market import START
+from tests.support.raising import raised_in
 from tests.support.random_tapes import QUICK
 from tests.support.sessions import Session
 
@@ -48,6 +49,8 @@ def mistaken(ticks):
 sick = Strategy("sick", mistaken, default_exits(SETTINGS))
 healthy = momentum_burst(SETTINGS)
 '''
+
+BUG = f"ValueError: my bug ({raised_in('mine.py', 'raise ValueError(', text=SICK)})"
 
 SLOW = '''
 """The default strategy in a hurry; at AAPL's ticks it waits for a file."""
@@ -138,7 +141,7 @@ def test_a_bot_restarts_a_strategy_that_raises_within_its_budget_shows_it_failed
     (tmp_path / "mine.py").write_text(SICK)
     with Bot(tmp_path, *FAST, "--strategy", "mine.py:sick", "--record", "r.jsonl") as bot:
         state = bot.until(lambda state: state["symbols"]["AAPL"]["chain"].startswith("FAILED"))
-        assert state["symbols"]["AAPL"]["chain"] == "FAILED: ValueError: my bug"
+        assert state["symbols"]["AAPL"]["chain"] == f"FAILED: {BUG}"
         assert state["chains"]["MSFT"] == "RUNNING"
         ticks = state["symbols"]["AAPL"]["seen"]
         bot.until(lambda state: state["symbols"]["AAPL"]["seen"] > ticks + 50 and len(state["trades"]) > 3)
@@ -150,8 +153,8 @@ def test_a_bot_restarts_a_strategy_that_raises_within_its_budget_shows_it_failed
         refused = bot.command("restart", "TSLA")
         assert (refused.returncode, refused.stdout) == (0, "restart: no TSLA is traded here, only AAPL, MSFT\n")
         summary = bot.stop()
-    assert summary["failed"] == {"AAPL": "FAILED: ValueError: my bug"}
-    assert any("AAPL is FAILED: ValueError: my bug" in line for line in bot.said)
+    assert summary["failed"] == {"AAPL": f"FAILED: {BUG}"}
+    assert any(f"AAPL is FAILED: {BUG}" in line for line in bot.said)
     sick, healthy = (replayed(tmp_path / "r.jsonl", str(tmp_path / f"mine.py:{name}")) for name in ("sick", "healthy"))
     assert of_msft(sick) == of_msft(healthy)
     assert len(of_msft(sick)) > 3

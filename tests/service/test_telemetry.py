@@ -23,6 +23,7 @@ from pipeline.events import SECOND, Side
 from pipeline.strategy import StrategySettings, momentum_burst
 from service.live.telemetry import KEPT_INPUTS, TICKS_SHOWN, Telemetry
 from tests.support.market import START, at, clock, quote, trade
+from tests.support.raising import raised_in
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import Session
 from web.messages import Answered, GaugesSeen, MetricsSeen, SessionStarted, SymbolRecalled, Tick, TicksSeen
@@ -176,7 +177,7 @@ def test_a_failed_chain_is_shown_with_its_error() -> None:
         raise RuntimeError("a typo")
 
     metrics = Bot(entries=broken).feed(trade(0)).metrics
-    assert metrics.chains["A"] == "RESTARTING: RuntimeError: a typo"
+    assert metrics.chains["A"] == f"RESTARTING: RuntimeError: a typo ({raised_in(__file__, 'raise RuntimeError(')})"
 
 
 def test_inputs_that_are_not_even_kept_are_counted() -> None:
