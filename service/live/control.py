@@ -90,7 +90,7 @@ def reason_of(folder: Path, name: str) -> str | None:
     said = ""
     with contextlib.suppress(OSError):
         said = path.read_bytes()[:_MOST_REASON].decode(errors="replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in said).split()) or f"the file {path.name}"
+    return " ".join("".join(c if c.isprintable() else " " for c in said).split()) or "put there by hand"
 
 
 def remove(folder: Path) -> str:
@@ -356,7 +356,10 @@ def _leave(folder: Path, command: str, reason: str) -> str:
         raise UserError(f"no bot runs on {folder}, and there is no such folder: name its --data-dir")
     if command == "resume":
         if not any(file_of(folder, name).exists() for name in (HALT, FLATTEN)):
-            raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
+            raise UserError(
+                f"no bot runs on {folder}, and nothing was left for its next start: what its book remembers, HALTED or "
+                "PAUSED, `microbot resume` lifts once it runs"
+            )
         if hindrance := remove(folder):
             raise UserError(hindrance)
         return f"no bot runs on {folder}: what was left for its next start is lifted (not what its book remembers)"

@@ -141,6 +141,10 @@ def send(folder: Path, command: str, reason: str, symbol: str = "") -> str:
     bot = find(folder)
     if bot is None:
         raise UserError(f"no bot runs on {folder}: start one with `microbot run`, or name its --data-dir")
+    if not is_claimed(folder):
+        raise UserError(
+            f"no bot runs on {folder}: that of process {bot.pid} was killed (`microbot run` goes on with its book)"
+        )
     if not bot.dashboard:
         raise UserError("the bot is still starting: try again in a moment")
     told = {"command": command, "reason": reason or f"{command} from the terminal"}
@@ -173,7 +177,9 @@ def _silence(dashboard: str, error: Exception) -> str:
     """Say why nobody answers at an address."""
     problem = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(problem, ConnectionRefusedError):
-        return f"nothing is listening at {dashboard}: is the bot running? `microbot run` starts one"
+        return (
+            f"nothing is listening at {dashboard}: the bot runs without its dashboard (`halt` and `flatten` do without)"
+        )
     if isinstance(problem, TimeoutError):
         return f"the bot at {dashboard} does not answer within {_ANSWER_S:g} s: is it stuck, or stopped?"
     if isinstance(problem, ConnectionError):

@@ -91,6 +91,7 @@ class Side:
         self._recorded = tapes.recorded_settings(path)
         named = self._recorded.strategy if self._recorded is not None else None
         self._strategy = strategy if strategy is not None else named
+        self.inputs = 0  # of the whole, once it was decided
 
     def core(self, see: Callable[[Fact], None]) -> Core:
         """Make a core that decides it from the start."""
@@ -104,6 +105,7 @@ class Side:
             core.run(batch)
             yield from _of(facts)
         core.finish()
+        self.inputs = core.input
         yield from _of(facts)
 
     def at(self, number: int) -> tuple[Core, Input | None]:

@@ -60,6 +60,7 @@ class Difference(msgspec.Struct, frozen=True):
     input: LedBy | None = None
     a_saw: Seen | None = None
     b_saw: Seen | None = None
+    ends_at: int = 0  # input with which a recording broke off that the journal has decisions after; else 0
 
 
 def compare(a: Path, b: Path | None, both: Changes, alone: Changes, data_dir: Path) -> Difference:
@@ -84,7 +85,11 @@ def _with_itself(a: Path, changes: Changes, data_dir: Path) -> Difference:
         return _explained(
             side, other, _first(side.decisions(), other.decisions() if other else iter(()), str(a), "changed")
         )
-    return _explained(side, None, _first(side.decisions(), decisions.journaled(data_dir, a), str(a), "the journal"))
+    found = _first(side.decisions(), decisions.journaled(data_dir, a), str(a), "the journal")
+    if found.a is None and found.b is not None and found.b.input > side.inputs:
+        # A bot that was killed: the last inputs were lost on their way to the recording, which is written behind.
+        return msgspec.structs.replace(found, equal=True, b=None, ends_at=side.inputs)
+    return _explained(side, None, found)
 
 
 def _side(path: Path, changes: Changes) -> Side | None:
@@ -169,10 +174,13 @@ def for_people(found: Difference) -> Iterator[str]:
     yield f"B: {found.second}"
     if found.equal:
         yield f"no difference: {found.compared:,} decisions are the same"
+        if found.ends_at:
+            yield f"the recording breaks off with input {found.ends_at:,}: the journal is compared as far as that"
         return
     decision = found.a or found.b
     assert decision is not None
-    yield f"the first {found.compared:,} decisions are the same; the next differs: {_name(decision)}"
+    same = f"the first {found.compared:,} decisions are the same; the next differs"
+    yield f"{same if found.compared else 'the first decision differs'}: {_name(decision)}"
     for side, said in (("A", found.a), ("B", found.b)):
         yield f"  {side}: {_said(said, found.b if side == 'A' else found.a)}"
     if found.input is not None:

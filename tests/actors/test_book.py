@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from actors.book import Book
-from actors.messages import SHUTDOWN, BrokerChanged, Command, FeedState, PositionOpened, Refusal, TradingState
+from actors.messages import (
+    SHUTDOWN,
+    BrokerChanged,
+    Command,
+    FeedState,
+    OrderChanged,
+    PositionOpened,
+    Refusal,
+    TradingState,
+)
 from actors.orders import (
     AccountReport,
     HeldAtVenue,
@@ -212,6 +221,7 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     broker = later.core.executor.broker
     assert isinstance(broker, RestingBroker)
     assert [question.id for question in broker.of(LookUpOrder)] == [entry.id]
+    assert [fact.status for fact in later.of(OrderChanged)] == [OrderStatus.UNKNOWN]
     later.feed(BrokerChanged(FeedState.LIVE, at(5)), account(5, HeldAtVenue("A", D(10), D(100))))
     assert later.core.risk.state is TradingState.ACTIVE  # the look-up is under way: no mismatch, and nothing adopted
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(2), "v"))

@@ -14,6 +14,7 @@ from actors.messages import (
     MarketHours,
     OrderChanged,
     OrderSubmitted,
+    PositionOpened,
     Refusal,
     TradingState,
 )
@@ -277,6 +278,15 @@ def test_what_is_left_after_a_partial_exit_is_sent_anew() -> None:
     assert (desk.last.leg, desk.last.quantity) == ("exit", D(6))
 
 
+def test_an_exit_that_is_wished_again_at_every_tick_ends_at_market_all_the_same() -> None:
+    desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED)
+    for n in range(3):
+        began = 2 + n
+        desk.say(began, S.ACCEPTED).tick(began + 0.5, 101.6).tick(began + 0.6, 101.7)
+        desk.pass_time(began + 1).say(began + 1, S.CANCELED)
+    assert (desk.last.leg, desk.last.limit, desk.last.reason) == ("exit", None, "TP")
+
+
 def test_a_stop_loss_does_not_wait_for_a_price() -> None:
     desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED)
     assert (desk.last.reason, desk.last.limit) == ("SL", None)
@@ -423,6 +433,26 @@ def test_a_cancel_without_an_answer_is_looked_up() -> None:
     assert desk.legs == ["entry", "stop", "exit"]
 
 
+def test_news_of_an_order_that_nobody_sent_is_nothing() -> None:
+    desk = Desk()
+    desk.session.feed(
+        SubmitUnanswered("x", at(1), "504"),
+        CancelRefused("x", at(1), "pending"),
+        OrderMissing("x", at(1)),
+        OrderRejected("x", "A", at(1), "no"),
+    )
+    assert (desk.orders, desk.looked_up, desk.session.of(OrderRejected)) == ([], [], [])
+
+
+def test_a_refusal_that_is_told_twice_counts_once() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    told = OrderRejected(desk.last.id, "A", at(1.1), "no")
+    desk.session.feed(told, told, trade(2, 100, says="LONG"))
+    assert len(desk.session.of(OrderRejected)) == 1
+    assert desk.session.verdicts == [None, None]
+
+
 def test_news_that_comes_twice_counts_once() -> None:
     desk = Desk()
     desk.session.feed(trade(1, 100, says="LONG"))
@@ -551,6 +581,8 @@ def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
     assert desk.orders == []
     position = desk.session.core.positions.open["A"]
     assert (position.entry_ts, position.decision) == (at(-5), "s0-77")
+    assert [fact.adopted for fact in desk.session.of(PositionOpened)] == [True]
+    assert [order.venue_id for order in desk.session.core.executor.open_orders()] == ["vstop"]
     desk.session.feed(trade(1.5, 100, says="LONG"))
     assert desk.session.verdicts == [Refusal.POSITION_OPEN]
     assert desk.canceled == []

@@ -94,7 +94,7 @@ def test_a_file_that_is_touched_halts_and_stays(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         served.begin()
         (tmp_path / "HALT").touch()
-        wait_until(lambda: served.switch.gate.barred == "the file HALT")
+        wait_until(lambda: served.switch.gate.barred == "put there by hand")
         assert (tmp_path / "HALT").exists()
         assert served.lift() == ""
         assert not (tmp_path / "HALT").exists()

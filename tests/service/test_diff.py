@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.core import CoreSettings, Input
+from actors.core import Core, CoreSettings, Input
 from actors.journal import Run
 from actors.messages import Command, Fact, SignalRaised
 from actors.sqlite_journal import SqliteJournal
@@ -175,8 +175,6 @@ def journal(folder: Path, tape: Path, facts: list[tuple[int, Fact]]) -> None:
 
 
 def test_what_the_journal_says_is_compared_with_what_is_decided_now(tape: Path, events: list[Input]) -> None:
-    from actors.core import Core
-
     stated: list[tuple[int, Fact]] = []
     core_settings = core_of(LOOSE)
     core = Core(core_settings, momentum_burst(core_settings.strategy), lambda fact: stated.append((core.input, fact)))
@@ -193,6 +191,21 @@ def test_what_the_journal_says_is_compared_with_what_is_decided_now(tape: Path, 
     assert (found.a.input, found.b) == (number, None)
     assert found.input is not None
     assert found.input.number == number
+
+
+def test_a_recording_that_broke_off_before_the_journal_did_is_no_difference(tape: Path, events: list[Input]) -> None:
+    """The bot was killed: the recording is written behind, and the journal is the book."""
+    core_settings = core_of(LOOSE)
+    stated: list[tuple[int, Fact]] = []
+    core = Core(core_settings, momentum_burst(core_settings.strategy), lambda fact: stated.append((core.input, fact)))
+    core.run(events)
+    last = max(number for number, fact in stated if isinstance(fact, SignalRaised)) - 1
+    shorter = record(tape.parent / "shorter.jsonl", events[:last], LOOSE)
+    journal(tape.parent, shorter, stated)
+    found = compare(shorter)
+    assert (found.equal, found.b, found.ends_at) == (True, None, last)
+    assert found.compared > 10
+    assert f"breaks off with input {last:,}" in "\n".join(diff.for_people(found))
 
 
 def test_the_command_line_says_it_in_lines_or_json_and_by_its_exit_code(tape: Path, run: Cli) -> None:

@@ -149,6 +149,14 @@ def a_dashboard(folder: Path, status: int = 200, answer: bytes = PAUSED) -> Iter
             thread.join(PATIENCE_S)
 
 
+@contextlib.contextmanager
+def a_bot_at(folder: Path, port: int) -> Iterator[None]:
+    """A bot that runs, whose dashboard is at a port."""
+    with running.claim(folder) as claimed:
+        claimed.publish(f"http://127.0.0.1:{port}")
+        yield
+
+
 def test_a_command_goes_to_the_dashboard_of_the_bot_with_its_reason(tmp_path: Path) -> None:
     with a_dashboard(tmp_path) as dashboard:
         assert running.send(tmp_path, "pause", "lunch") == "trading is PAUSED now"
@@ -196,8 +204,10 @@ def test_a_dashboard_that_dies_before_it_answers_is_said_to_have_ended(tmp_path:
 
         thread = threading.Thread(target=die)
         thread.start()
-        (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{dying.getsockname()[1]}"}}')
-        with pytest.raises(UserError, match="ended before it answered: the bot may have carried that out"):
+        with (
+            a_bot_at(tmp_path, dying.getsockname()[1]),
+            pytest.raises(UserError, match="ended before it answered: the bot may have carried that out"),
+        ):
             running.send(tmp_path, "pause", "")
         thread.join(PATIENCE_S)
 
@@ -220,22 +230,27 @@ def test_without_a_bot_a_command_says_so(tmp_path: Path) -> None:
         running.send(tmp_path / "nowhere", "pause", "")
 
 
-def test_a_bot_that_was_killed_is_said_not_to_be_there(tmp_path: Path) -> None:
+def test_a_bot_that_was_killed_is_said_to_have_been(tmp_path: Path) -> None:
+    (tmp_path / "running.json").write_text('{"pid":4711,"dashboard":"http://127.0.0.1:1"}')
+    with pytest.raises(UserError, match=r"^no bot runs on .*: that of process 4711 was killed"):
+        running.send(tmp_path, "pause", "")
+
+
+def test_a_bot_without_its_dashboard_is_said_to_have_none(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{port}"}}')
-    with pytest.raises(UserError) as refused:
+    with a_bot_at(tmp_path, port), pytest.raises(UserError, match=f"nothing is listening at http://127.0.0.1:{port}: "):
         running.send(tmp_path, "pause", "")
-    said = f"nothing is listening at http://127.0.0.1:{port}: is the bot running? `microbot run` starts one"
-    assert str(refused.value) == said
 
 
 def test_a_bot_that_is_stuck_is_said_to_be_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "_ANSWER_S", 0.01)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{silent.getsockname()[1]}"}}')
-        with pytest.raises(UserError, match=r"does not answer within 0\.01 s"):
-            running.send(tmp_path, "pause", "")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        a_bot_at(tmp_path, silent.getsockname()[1]),
+        pytest.raises(UserError, match=r"does not answer within 0\.01 s"),
+    ):
+        running.send(tmp_path, "pause", "")
 
 
 def test_commands_reach_this_machine_past_every_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +268,7 @@ def test_a_new_claim_forgets_a_bot_that_was_killed(tmp_path: Path) -> None:
         assert running.find(tmp_path) is None
 
 
-def test_somebody_else_on_the_port_of_a_killed_bot_is_no_bot(tmp_path: Path) -> None:
+def test_somebody_else_on_the_port_of_a_dashboard_is_none(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         other.settimeout(PATIENCE_S)
 
@@ -265,7 +280,9 @@ def test_somebody_else_on_the_port_of_a_killed_bot_is_no_bot(tmp_path: Path) -> 
 
         thread = threading.Thread(target=talk)
         thread.start()
-        (tmp_path / "running.json").write_text(f'{{"pid":1,"dashboard":"http://127.0.0.1:{other.getsockname()[1]}"}}')
-        with pytest.raises(UserError, match="does not answer: something else is listening there"):
+        with (
+            a_bot_at(tmp_path, other.getsockname()[1]),
+            pytest.raises(UserError, match="does not answer: something else is listening there"),
+        ):
             running.send(tmp_path, "pause", "")
         thread.join(PATIENCE_S)
