@@ -183,17 +183,34 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080."""
+    import msgspec
+
     from service import logs, settings, terminal
     from service.live import run as running_bot
     from service.options import RunOptions
 
-    if duration is not None and not 0 < duration < float("inf"):
-        raise UserError(f"--duration wants a number of seconds above 0, not {duration:g}")
-    if speed is not None and not 0 < speed < float("inf"):
-        raise UserError(f"--speed wants a number above 0, not {speed:g}")
     wanted = tuple(dict.fromkeys(s.strip() for s in symbols.split(",") if s.strip())) if symbols is not None else ()
     if symbols is not None and not wanted:
         raise UserError("--symbols wants names parted by commas, such as AAPL,MSFT")
+    options = RunOptions(
+        feed=feed,
+        venue=venue,
+        url=url,
+        rehearse=rehearse,
+        speed=speed if speed is not None else 1.0,
+        symbols=wanted,
+        strategy=strategy,
+        record=record,
+        recorded=not no_record,
+        duration_s=duration,
+        on_exit=str(on_exit) if on_exit is not None else None,
+        ask=terminal.ask if terminal.can_ask() else None,
+        live=live,
+        open_browser=open_browser,
+        data_dir=data_dir,
+        fresh=fresh,
+    )
+    options.check()
     flags = {
         "web.port": port,
         "exchange.port": exchange_port,
@@ -204,42 +221,8 @@ def run(
     }
     costs = settings.LIVE_COSTS if venue is not Venue.ALPACA else None  # there, fills are not simulated
     effective = settings.load(config, assignments or (), flags=flags, defaults=costs)
-    if venue is not None and feed is not None:
-        raise UserError("--venue and --feed exclude each other: choose one")
-    if url is not None and venue is None:
-        raise UserError("--url goes with --venue: name the venue that is spoken there")
-    if rehearse and (venue is not Venue.ALPACA or url is not None):
-        raise UserError("--rehearse goes with --venue alpaca, and without --url")
-    if no_record and record is not None:
-        raise UserError("--record and --no-record exclude each other: choose one")
-    account = ""
     if live:
-        if venue is not Venue.ALPACA or url is not None or rehearse:
-            raise UserError("--live goes with --venue alpaca alone: everything else is on paper anyway")
-        if not terminal.can_ask():
-            raise UserError("--live asks for the number of the account: start it on a terminal")
-        account = terminal.ask("REAL MONEY. Type the number of the account to trade in: ").strip()
-        if not account:
-            raise UserError("--live needs the number of the account: nothing was started")
-    options = RunOptions(
-        feed=feed,
-        venue=venue,
-        url=url,
-        rehearse=rehearse,
-        speed=speed or 1.0,
-        symbols=wanted,
-        strategy=strategy,
-        record=record,
-        recorded=not no_record,
-        duration_s=duration,
-        on_exit=str(on_exit) if on_exit is not None else None,
-        ask=terminal.ask if terminal.can_ask() else None,
-        live=live,
-        account=account,
-        open_browser=open_browser,
-        data_dir=data_dir,
-        fresh=fresh,
-    )
+        options = msgspec.structs.replace(options, account=terminal.ask_account())
     log_file = logs.configure(effective.log)
     outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from service.errors import UserError
 from service.venues import Venue
 
 
@@ -30,6 +31,25 @@ class RunOptions(msgspec.Struct, frozen=True):
     open_browser: bool = False
     data_dir: Path = Path("data")
     fresh: bool = False  # begin a new book, and keep the old one's history
+
+    def check(self) -> None:
+        """Raise UserError where two options exclude each other, or one has no meaning."""
+        if self.duration_s is not None and not 0 < self.duration_s < float("inf"):
+            raise UserError(f"--duration wants a number of seconds above 0, not {self.duration_s:g}")
+        if not 0 < self.speed < float("inf"):
+            raise UserError(f"--speed wants a number above 0, not {self.speed:g}")
+        if self.venue is not None and self.feed is not None:
+            raise UserError("--venue and --feed exclude each other: choose one")
+        if self.url is not None and self.venue is None:
+            raise UserError("--url goes with --venue: name the venue that is spoken there")
+        if self.rehearse and (self.venue is not Venue.ALPACA or self.url is not None):
+            raise UserError("--rehearse goes with --venue alpaca, and without --url")
+        if not self.recorded and self.record is not None:
+            raise UserError("--record and --no-record exclude each other: choose one")
+        if self.live and (self.venue is not Venue.ALPACA or self.url is not None or self.rehearse):
+            raise UserError("--live goes with --venue alpaca alone: everything else is on paper anyway")
+        if self.live and self.ask is None:
+            raise UserError("--live asks for the number of the account: start it on a terminal")
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
+from service.errors import UserError
 from service.options import Outcome
 from service.recorded.replay import summary_json
 from service.visible import visible, visible_json
@@ -67,6 +68,14 @@ def ask(question: str) -> str:
     """Put a question to the person at the terminal; an empty answer where there is none."""
     print(visible(question), end="", file=sys.stderr, flush=True)
     return sys.stdin.readline()
+
+
+def ask_account() -> str:
+    """Let the person type the number of the account in which real money is to be traded. Raises UserError."""
+    account = ask("REAL MONEY. Type the number of the account to trade in: ").strip()
+    if not account:
+        raise UserError("--live needs the number of the account: nothing was started")
+    return account
 
 
 def say(sentence: str) -> None:

@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -313,7 +314,12 @@ class _Bot:
         self._claimed.publish(url)
         self._say(f"dashboard: {url}")
         if self._options.open_browser:
-            webbrowser.open(url)
+            # A browser of the terminal returns when it is closed: never on the loop.
+            threading.Thread(target=self._open_browser, args=(url,), name="browser", daemon=True).start()
+
+    def _open_browser(self, url: str) -> None:
+        if not webbrowser.open(url):
+            self._say(f"no browser could be opened: {url} is for you to open")
 
     def _start_watching(self, stack: contextlib.AsyncExitStack) -> None:
         self._watching = Watching(

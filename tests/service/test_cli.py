@@ -297,6 +297,10 @@ def test_a_command_line_that_is_none_is_one_line(run: Run, arguments: list[objec
     assert_one_line(run(*arguments), words)
 
 
+def test_a_level_of_the_log_that_is_none_is_one_line(run: Run) -> None:
+    assert_one_line(run("logs", "--level", "LOUD"), "--level wants one of")
+
+
 def test_without_a_command_the_help_is_shown(run: Run) -> None:
     outcome = run()
     assert outcome.code == 2

@@ -110,6 +110,20 @@ def test_the_dashboard_is_there_healthy_and_its_ticks_grow(bot: Bot) -> None:
     assert state["session"]["strategy"] == "momentum_burst"
 
 
+def test_the_dashboard_is_opened_in_a_browser_where_that_is_wished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in one of the terminal, which returns when it is closed: nobody waits for that."""
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened\nexec sleep 5\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    with Bot(tmp_path, *FAST, "--open") as bot:
+        bot.until(lambda state: state["metrics"]["ticks"] > 0)
+        wait_until((tmp_path / "opened").exists)
+        assert (tmp_path / "opened").read_text().strip() == bot.dashboard
+
+
 def test_a_loop_that_only_starts_is_not_called_stuck(bot: Bot) -> None:
     log = (bot.folder / "logs" / "microbot.jsonl").read_bytes()
     assert b'"gate.stall"' not in log
@@ -332,6 +346,19 @@ def test_a_venue_that_refuses_us_ends_the_session_with_one_sentence(tmp_path: Pa
         ("--symbols", ""),
         ("--symbols", " , "),
         ("--symbols", "a_b"),
+        ("--venue", "binance"),
+        ("--venue", "nowhere", "--symbols", "A"),
+        ("--venue", "binance", "--symbols", "A", "--feed", "ws://127.0.0.1:1"),
+        ("--url", "ws://127.0.0.1:1"),
+        ("--rehearse",),
+        ("--rehearse", "--venue", "binance", "--symbols", "A"),
+        ("--rehearse", "--venue", "alpaca", "--symbols", "A", "--url", "http://127.0.0.1:1"),
+        ("--record", "r.jsonl", "--no-record"),
+        ("--live",),
+        ("--live", "--venue", "alpaca", "--symbols", "A"),
+        ("--on-exit", "sell"),
+        ("--set", "risk.position_size=-1"),
+        ("--set", "execution.fill=never"),
         ("--port", "99999"),
         ("--exchange-port", "-1"),
         ("--seed", "1", "--set", "risk.position_sice=2"),

@@ -421,6 +421,16 @@ def test_orders_go_out_while_the_loop_of_the_bot_is_stuck() -> None:
         venue.join(PATIENCE_S)
 
 
+@pytest.mark.parametrize("word", ["", "two words", "line\n", "schlüssel"], ids=repr)
+@pytest.mark.parametrize("name", ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY"])
+def test_a_key_that_was_not_copied_whole_is_said_and_never_sent(name: str, word: str) -> None:
+    key, secret = (word, SECRET) if name == "APCA_API_KEY_ID" else (KEY, word)
+    address = AlpacaAddress("http://127.0.0.1:1", "ws://127.0.0.1:1/stream")
+    with pytest.raises(ValueError, match=f"^{name} is empty or holds characters that no key has") as refused:
+        AlpacaBroker(address, key, secret, HASTY, [], lambda _: None, lambda: 1, Random(1))
+    assert not word or word not in str(refused.value)
+
+
 @on_a_loop
 async def test_a_broker_that_does_not_run_takes_nothing() -> None:
     async with an_exchange() as exchange:
