@@ -99,6 +99,12 @@ def test_the_end_of_an_order_that_was_partly_filled_says_how_much() -> None:
     assert (entry.status, entry.filled) == (S.CANCELED, D(3))
 
 
+def test_an_end_is_one_also_where_it_tells_less_than_is_known() -> None:
+    blotter, entry = sent()
+    assert take(blotter, entry, report(S.PARTIALLY_FILLED, "6", "100"), report(S.CANCELED, "4", "100"))
+    assert (entry.status, entry.filled) == (S.CANCELED, D(6))
+
+
 def test_a_fill_without_a_price_waits_for_better_news() -> None:
     blotter, entry = sent()
     assert take(blotter, entry, report(S.PARTIALLY_FILLED, "4")) == []

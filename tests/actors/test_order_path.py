@@ -592,6 +592,14 @@ def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
     assert (desk.last.leg, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
 
 
+def test_what_is_left_of_an_adopted_position_was_entered_with_its_entry_and_not_with_its_exit() -> None:
+    stop = old("stop", "3", status=S.PARTIALLY_FILLED, side=OrderSide.SELL, seconds=-2)
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(7), D(100)), orders=(stop,), history=(old("entry", "10"),)))
+    assert desk.held == {"A": D(7)}
+    assert desk.session.core.positions.open["A"].entry_ts == at(-5)
+
+
 @pytest.mark.parametrize(
     "name", ["", "s0", "s0.77.A.entry", "s0.77.A.entry.x", "s0.77.A.hedge.1", "s0.77..entry.1", "s0..A.entry.1"]
 )

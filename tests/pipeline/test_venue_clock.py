@@ -213,6 +213,14 @@ def test_the_time_of_witnesses_is_compared_at_the_rate_of_the_venue() -> None:
     assert told.clock.jumps == 1
 
 
+def test_messages_are_near_at_the_rate_that_was_declared() -> None:
+    """Half a second of ours late at ten times the speed is five of the venue's, and no other time."""
+    clock = VenueClock()
+    clock.declare(START, 10.0, 0)
+    assert all(clock.plausible(START + 10 * n * TICK - 5 * SECOND, n * TICK) for n in range(5))
+    assert clock.jumps == 0
+
+
 def test_a_hello_is_taken_at_its_word_and_forgets_what_messages_said() -> None:
     told = Told()
     told.clock.declare(START + HOUR, 5.0, told.monotonic)
