@@ -592,6 +592,15 @@ def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
     assert (desk.last.leg, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
 
 
+def test_a_position_that_our_orders_do_not_add_up_to_is_not_taken_over() -> None:
+    """Ten of the twelve shares may be ours: which, nobody can say."""
+    desk = Desk(opened=False)
+    for seconds in (1, 12):
+        desk.session.feed(account(seconds, HeldAtVenue("A", D(12), D(100)), history=(old("entry", "10"),)))
+    assert (desk.held, desk.orders) == ({}, [])
+    assert "A: the account holds 12, the book 0" in desk.session.core.risk.state_reason
+
+
 def test_what_is_left_of_an_adopted_position_was_entered_with_its_entry_and_not_with_its_exit() -> None:
     stop = old("stop", "3", status=S.PARTIALLY_FILLED, side=OrderSide.SELL, seconds=-2)
     desk = Desk(opened=False)
