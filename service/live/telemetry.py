@@ -30,10 +30,11 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
+from service.live.gauges import Gauges
 from service.live.recall import Recall
 from service.live.totals import Summary, together
 from service.live.trade_ticks import TickKeeper
-from web.messages import SLOW, GaugesSeen, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
+from web.messages import SLOW, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
@@ -94,6 +95,7 @@ class Telemetry:
         self._recalls: dict[str, Recall] = {}  # by symbol
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
+        self._gauges = Gauges()
 
     def follow(self, core: Core) -> None:
         """Go on with the core of the next session; what the last one came to counts on."""
@@ -138,12 +140,20 @@ class Telemetry:
         recalled = chain.from_iterable(recall.messages() for recall in self._recalls.values())
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
-        return [self._session, *recalled, *self._signals, *self._history, *feed, *self._gauges(), self._metrics()]
+        return [
+            self._session,
+            *recalled,
+            *self._signals,
+            *self._history,
+            *feed,
+            *self._gauges.of(self._core),
+            self._metrics(),
+        ]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
         facts, self._facts = self._facts, []
-        return [*self._ticks(), *facts, *self._gauges(), self._metrics()]
+        return [*self._ticks(), *facts, *self._gauges.of(self._core), self._metrics()]
 
     def _ticks(self) -> list[TicksSeen]:
         inputs, self._inputs = self._inputs, deque(maxlen=KEPT_INPUTS)
@@ -174,14 +184,6 @@ class Telemetry:
         if recall is None and len(self._recalls) < self._max_symbols:
             recall = self._recalls[symbol] = Recall(symbol, first_price, self._chart_points, TICKS_SHOWN)
         return recall
-
-    def _gauges(self) -> list[GaugesSeen]:
-        gauges = []
-        for lane in self._core.lanes.values():
-            frame = lane.clock.frame
-            if frame is not None:
-                gauges.append(GaugesSeen(lane.symbol, frame.ts, frame.ready, frame.readings))
-        return gauges
 
     def _metrics(self) -> MetricsSeen:
         core = self._core

@@ -1,0 +1,78 @@
+"""Gauges: a condition that raises, remembers or gives no number, where the dashboard looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from math import nan
+from typing import Any
+
+import pytest
+
+from actors.core import Core, CoreSettings
+from pipeline import operators as op
+from pipeline.events import SECOND, Frame, Trade
+from pipeline.strategy import Strategy, StrategySettings, default_exits
+from service.live.telemetry import Telemetry
+from tests.support.live import events_logged
+from web.messages import GaugesSeen, SessionStarted
+
+START = 1_767_623_400 * SECOND
+
+
+def remembering() -> Callable[[Frame], float]:
+    """Return a function that counts how often it is asked."""
+    asked = count()
+    return lambda frame: float(next(asked))
+
+
+def raising(frame: Frame) -> float:
+    raise ValueError("my bug")
+
+
+def shown(value: Callable[[Frame], float], *, running: bool = False) -> tuple[list[GaugesSeen], list[dict[str, Any]]]:
+    """Return the gauges of a strategy with a condition of one's own, and what was logged about it."""
+    own: Any = (
+        op.running_condition("mine", lambda: value, at_least=0.0)
+        if running
+        else op.condition("mine", value, at_least=0.0)
+    )
+    strategy = Strategy(
+        "faulty",
+        lambda ticks: ticks.pipe(op.window(1.0), op.momentum(0.5), own, op.bursts()),
+        default_exits(StrategySettings()),
+    )
+    core = Core(CoreSettings(), strategy)
+    core.run(Trade("AAPL", START + n * SECOND // 4, 100.0, 1.0) for n in range(20))
+    session = SessionStarted("s", "faulty", "feed", "venue", ("AAPL",), True, START, {})
+    telemetry = Telemetry(core, session, 8.0)
+    with events_logged() as logged:
+        messages = telemetry.messages() + telemetry.messages()
+    assert core.lanes["AAPL"].chain.runs
+    return [message for message in messages if isinstance(message, GaugesSeen)], logged
+
+
+def test_the_gauges_leave_out_a_condition_that_raises() -> None:
+    gauges, logged = shown(raising)
+    assert [[reading.name for reading in gauge.readings] for gauge in gauges] == [["momentum"]] * 2
+    assert logged == []
+
+
+@pytest.mark.parametrize(
+    ("value", "event"),
+    [
+        (lambda frame: 1.0, None),
+        (remembering(), "condition.remembers"),
+        (lambda frame: nan, "condition.not_a_number"),
+    ],
+    ids=["pure", "with a memory", "no number"],
+)
+def test_what_cannot_be_trusted_is_named_once(value: Callable[[Frame], float], event: str | None) -> None:
+    gauges, logged = shown(value)
+    assert [[reading.name for reading in gauge.readings] for gauge in gauges] == [["momentum", "mine"]] * 2
+    assert [(line["event"], line["condition"]) for line in logged] == ([(event, "mine")] if event else [])
+
+
+def test_a_running_condition_may_have_a_memory() -> None:
+    _, logged = shown(remembering(), running=True)
+    assert logged == []
