@@ -10,6 +10,7 @@ import pytest
 from actors.book import Book
 from actors.messages import (
     SHUTDOWN,
+    AccountOpened,
     BrokerChanged,
     Command,
     FeedState,
@@ -161,7 +162,7 @@ def test_decisions_of_an_earlier_session_have_names_of_their_own_and_keep_them()
     first = Session(book="mb-x-s1").feed(trade(0, 100, says="LONG"))
     second = resumed(first, book="mb-x-s2")
     third = resumed(second, book="mb-x-s3")
-    assert [fact.decision for fact in second.of(PositionOpened)] == ["s1-1"]
+    assert [(fact.decision, fact.adopted) for fact in second.of(PositionOpened)] == [("s1-1", True)]
     assert [fact.decision for fact in third.of(PositionOpened)] == ["s1-1"]
 
 
@@ -326,6 +327,7 @@ def test_the_day_goes_on_at_the_same_account_and_another_account_halts() -> None
     other = at_broker().feed(written(session), account(5, number="PA2"))
     assert other.states == ["HALTED"]
     assert "the keys are of PA2" in other.core.risk.state_reason
+    assert other.of(AccountOpened) == []
 
 
 def test_an_order_that_was_accepted_as_not_ours_bars_its_symbol_and_no_other() -> None:

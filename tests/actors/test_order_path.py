@@ -367,6 +367,15 @@ def test_an_unanswered_submit_is_looked_up_and_never_sent_again() -> None:
     assert desk.legs == ["entry", "stop"]
 
 
+def test_an_order_that_was_to_be_taken_back_while_unknown_is_once_it_turns_up() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.session.feed(SubmitUnanswered(desk.last.id, at(2), "504"), Command("flatten", at(2.1)))
+    assert desk.canceled == []  # of what, nobody knows
+    desk.say(2.5, S.ACCEPTED)
+    assert desk.canceled == [desk.last.id]
+
+
 def test_silence_is_an_unanswered_submit_too() -> None:
     desk = Desk(style=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
