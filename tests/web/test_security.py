@@ -33,6 +33,11 @@ def test_on_every_interface_a_literal_address_is_known_but_a_foreign_name_is_not
     assert not door.knows("evil.com:8080")
 
 
+@pytest.mark.parametrize("listening_on", ["127.0.0.1", "bot.lan"])
+def test_on_one_interface_no_other_address_is_known(listening_on: str) -> None:
+    assert not Door(listening_on).knows("192.168.1.5:8080")
+
+
 @given(st.text())
 def test_any_text_for_a_host_is_known_or_not_but_no_error(host: str) -> None:
     assert Door("127.0.0.1").knows(host) in (True, False)
@@ -66,6 +71,7 @@ def test_the_own_page_and_programs_are_not_foreign(headers: dict[str, str]) -> N
         {"Origin": "http://localhost:9090"},
         {"Origin": "http://localhost"},
         {"Origin": "file://localhost:8080"},
+        {"Origin": "http://[::1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "cross-site"},
