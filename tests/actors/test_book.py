@@ -21,6 +21,7 @@ from actors.messages import (
 )
 from actors.orders import (
     AccountReport,
+    CancelOrder,
     HeldAtVenue,
     LookUpOrder,
     OrderReport,
@@ -254,6 +255,10 @@ def test_what_an_entry_fills_after_a_flatten_is_closed_also_after_a_kill() -> No
     [entry] = sent(session)
     assert written(session).closing == {"A": "FLATTEN"}
     later = at_broker(book="mb-bot-s2").feed(written(session), account(3))
+    later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.ACCEPTED, D(10), D(0), None, at(3), "v"))
+    broker = later.core.executor.broker
+    assert isinstance(broker, RestingBroker)
+    assert [cancel.id for cancel in broker.of(CancelOrder)] == [entry.id]  # it was to be taken back, and still is
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(4), "v"))
     assert [(order.leg, order.reason) for order in sent(later)] == [("exit", "FLATTEN")]
 

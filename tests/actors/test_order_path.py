@@ -655,6 +655,7 @@ def test_a_restart_takes_back_an_entry_that_still_works() -> None:
     assert desk.held == {"A": D(4)}
     desk.session.feed(old("entry", "6", status=S.CANCELED, seconds=2))
     assert desk.held == {"A": D(6)}
+    assert desk.session.core.positions.open["A"].entry_price == 100  # what was filled before counts for the average
     assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
 
 

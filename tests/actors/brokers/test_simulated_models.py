@@ -92,6 +92,12 @@ def test_jitter_comes_on_top_and_differs_from_order_to_order() -> None:
     assert 66 < statistics.fmean(delays) < 74
 
 
+def test_jitter_may_be_all_there_is() -> None:
+    session = Session(execution=ExecutionSettings(latency_jitter_ms=20)).feed(trade(1, says="LONG"))
+    assert fills(session) == []
+    assert len(fills(session.feed(clock(9)))) == 1
+
+
 def test_an_order_without_a_price_at_its_fill_is_rejected_and_frees_its_symbol() -> None:
     session = Session(execution=SLOW)
     order = SubmitOrder("o", "A", BUY, D(1), "d", "entry")
