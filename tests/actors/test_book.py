@@ -24,6 +24,7 @@ from actors.orders import (
     CancelOrder,
     HeldAtVenue,
     LookUpOrder,
+    OrderMissing,
     OrderReport,
     OrderSide,
     OrderStatus,
@@ -274,6 +275,11 @@ def test_an_order_that_was_unknown_already_is_looked_up_again() -> None:
     assert [question.id for question in broker.of(LookUpOrder)] == [entry.id]
     later.feed(clock(5))
     assert [question.id for question in broker.of(LookUpOrder)] == [entry.id, entry.id]
+    began = 2.0  # where the later session's time goes on
+    later.feed(OrderMissing(entry.id, at(began + 9.9)))
+    assert later.core.executor.is_working("A")  # it may be slow: what was waited before the kill does not count
+    later.feed(OrderMissing(entry.id, at(began + 10)))
+    assert not later.core.executor.is_working("A")
 
 
 def test_an_exit_that_left_while_the_journal_failed_is_counted_and_not_sent_again() -> None:
@@ -302,6 +308,25 @@ def test_an_exit_that_left_while_the_journal_failed_is_counted_and_not_sent_agai
     assert [(trade.exit_reason, trade.exit_price) for trade in later.trades] == [("FLATTEN", D(101))]
     later.feed(AccountReport(at(40), "PA1", money, money, money, (), ()))
     assert later.core.risk.state is TradingState.ACTIVE
+
+
+@pytest.mark.parametrize(("leg", "taken_back"), [("exit", True), ("stop", False)])
+def test_an_order_that_left_while_the_journal_failed_and_still_works(leg: str, taken_back: bool) -> None:
+    """What is left of an exit is taken back; a stop does what stops are for."""
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+    [entry] = sent(session)
+    session.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(1), "v"))
+    stop = sent(session)[-1]
+    session.feed(OrderReport(stop.id, "A", stop.side, OrderStatus.CANCELED, D(10), D(0), None, at(2), "w"), clock(2))
+    book = msgspec.structs.replace(written(session), orders=())  # the stop that it set anew is not in it either
+    missed = f"mb-bot-s1.{entry.decision}.A.{leg}.7"
+    works = OrderReport(missed, "A", OrderSide.SELL, OrderStatus.ACCEPTED, D(10), D(0), None, at(4), "x")
+    later = at_broker(book="mb-bot-s2").feed(book, BrokerChanged(FeedState.LIVE, at(5)))
+    later.feed(account(5, HeldAtVenue("A", D(10), D(100)), orders=(works,)))
+    broker = later.core.executor.broker
+    assert isinstance(broker, RestingBroker)
+    assert (missed in [cancel.id for cancel in broker.of(CancelOrder)]) is taken_back
 
 
 def test_a_halt_at_the_start_closes_nothing_that_the_gate_has_closed_already() -> None:

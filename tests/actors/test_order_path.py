@@ -264,7 +264,11 @@ def test_an_exit_is_priced_anew_and_at_last_sent_at_market() -> None:
     for n in range(3):
         began = 2 + n
         desk.say(began, S.ACCEPTED).session.feed(quote(began + 0.5, 101.4 - n, 101.6 - n))
-        desk.pass_time(began + 1).say(began + 1, S.CANCELED)
+        desk.pass_time(began + 0.99)
+        assert desk.last.id not in desk.canceled
+        desk.pass_time(began + 1)
+        assert desk.canceled[-1] == desk.last.id
+        desk.say(began + 1, S.CANCELED)
         limits.append(desk.last.limit)
     assert limits == [D("99.97"), D("101.37"), D("100.37"), None]
     desk.say(6, S.FILLED, "10", "100")
@@ -319,6 +323,23 @@ def test_an_entry_that_fills_after_everything_was_to_be_closed_is_closed_too(com
     desk.enter(3)
     assert desk.held == {"A": D(10)}  # what was to be closed is closed: this one is another
     assert desk.last.leg == "stop"
+
+
+def test_an_exit_at_a_price_that_is_rejected_goes_at_market_next() -> None:
+    desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED)
+    assert desk.last.limit is not None
+    desk.say(2, S.REJECTED).pass_time(3)
+    assert (desk.legs.count("exit"), desk.last.limit) == (2, None)
+
+
+def test_an_order_that_was_taken_begins_the_waiting_anew() -> None:
+    desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED).say(2, S.REJECTED).pass_time(3).say(3, S.REJECTED)
+    desk.pass_time(4.9)
+    assert desk.legs.count("exit") == 2
+    desk.pass_time(5).say(5, S.CANCELED)  # taken, and canceled by somebody: the next goes at once
+    assert desk.legs.count("exit") == 4
+    desk.say(5, S.REJECTED).pass_time(6)
+    assert desk.legs.count("exit") == 5
 
 
 def test_a_rejected_exit_is_sent_again_later_each_time() -> None:
@@ -410,6 +431,22 @@ def test_an_order_that_nobody_knows_for_long_was_never_placed() -> None:
     assert not desk.session.core.executor.is_working("A")
     assert [fact.reason for fact in desk.session.of(OrderRejected)] == ["the venue never got it"]
     assert len(desk.looked_up) == 6  # at once, and every two seconds
+
+
+def test_what_is_told_of_an_unknown_order_again_does_not_put_off_its_end() -> None:
+    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    for second in (1, 6):
+        desk.session.feed(SubmitUnanswered(desk.last.id, at(second), "cut"))
+    desk.session.feed(OrderMissing(desk.last.id, at(11)))
+    assert not desk.session.core.executor.is_working("A")
+
+
+def test_a_late_answer_that_an_order_is_missing_does_not_end_one_that_is_there() -> None:
+    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1.1, S.ACCEPTED).session.feed(OrderMissing(desk.last.id, at(30)))
+    assert desk.session.core.executor.is_working("A")
 
 
 def test_an_order_that_turns_up_after_all_is_taken_back() -> None:
