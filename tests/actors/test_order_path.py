@@ -174,6 +174,13 @@ def test_a_symbol_whose_order_works_is_not_free_when_its_position_is_closed() ->
     assert desk.session.verdicts[-1] is None
 
 
+def test_every_part_that_is_filled_is_a_change_of_its_order() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1, S.PARTIALLY_FILLED, "4").say(1.1, S.PARTIALLY_FILLED, "6").say(1.2, S.PARTIALLY_FILLED, "6")
+    assert [fact.filled for fact in desk.session.of(OrderChanged)] == [4, 6]
+
+
 def test_a_rejected_entry_leaves_the_symbol_free() -> None:
     desk = Desk()
     desk.session.feed(trade(1, 100, says="LONG"))
