@@ -310,6 +310,19 @@ def test_an_exit_that_left_while_the_journal_failed_is_counted_and_not_sent_agai
     assert later.core.risk.state is TradingState.ACTIVE
 
 
+def test_what_ran_out_meanwhile_waits_at_a_broker_too_for_a_price_to_be_sold_at() -> None:
+    session = at_broker().feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account(0))
+    session.feed(trade(1, 100, says="LONG"))
+    [entry] = sent(session)
+    session.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(1), "v"))
+    book = msgspec.structs.replace(written(session), orders=())  # its stop was not journaled
+    later = at_broker(book="mb-bot-s2").feed(book, BrokerChanged(FeedState.LIVE, at(1500)))
+    later.feed(account(1500, HeldAtVenue("A", D(10), D(100))), clock(1501))
+    assert sent(later) == []
+    later.feed(trade(1502, 100))
+    assert [(order.leg, order.reason, order.limit) for order in sent(later)] == [("exit", "TIME", D("99.98"))]
+
+
 @pytest.mark.parametrize(("leg", "taken_back"), [("exit", True), ("stop", False)])
 def test_an_order_that_left_while_the_journal_failed_and_still_works(leg: str, taken_back: bool) -> None:
     """What is left of an exit is taken back; a stop does what stops are for."""
