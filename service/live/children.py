@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -22,15 +23,20 @@ from web.settings import WebSettings
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
-async def _spawn(*arguments: str, **options: Any) -> asyncio.subprocess.Process:
+async def _spawn(*arguments: str, **options: Any) -> Process:
     # A session of its own: Ctrl-C reaches the bot alone, which then ends the others in order. They end by
     # themselves when their standard input does, however the bot died.
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, stdin=asyncio.subprocess.PIPE, start_new_session=True, **options
+        *(sys.executable, "-m", *arguments),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        start_new_session=True,
+        **options,
     )
 
 
-async def _end(process: asyncio.subprocess.Process, within_s: float = 2.0) -> None:
+async def _end(process: Process, within_s: float = 2.0) -> None:
     """End a child: close its input, then insist."""
     if process.stdin is not None:
         process.stdin.close()
@@ -55,28 +61,20 @@ class ExchangeProcess:
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
-        process = await _spawn(
-            *("service.live.exchange", msgspec.json.encode(self._current()).decode()),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        process = await _spawn("service.live.exchange", msgspec.json.encode(self._current()).decode())
         assert process.stdout is not None
-        assert process.stderr is not None
-        said: list[str] = []
-        hearing = asyncio.create_task(_hear(process.stderr, "microbot.exchange", said))
-        try:
-            line = (await process.stdout.readline()).decode()
-            self.url = self.url or next((word for word in line.split() if word.startswith("ws://")), "")
-            if not self.url:
-                await asyncio.wait([hearing], timeout=1)
-                self.refused = said[-1].removeprefix("mock exchange: ") if said else "it ended at once"
-            self.listening.set()
-            code = await process.wait()
-        finally:
-            self.listening.clear()
-            await _end(process)
-            await asyncio.wait([hearing], timeout=1)
-        return f"exit code {code}" + (f": {said[-1]}" if code == 2 and said else "")
+        async with _heard(process, "microbot.exchange") as heard:
+            try:
+                line = (await process.stdout.readline()).decode()
+                self.url = self.url or next((word for word in line.split() if word.startswith("ws://")), "")
+                if not self.url:
+                    await heard.to_the_end()
+                    self.refused = heard.last.removeprefix("mock exchange: ") or "it ended at once"
+                self.listening.set()
+                code = await process.wait()
+            finally:
+                self.listening.clear()
+        return heard.why(code)
 
     def _current(self) -> ExchangeSettings:
         """Return the settings with the port that it has, and the moment that its market has come to."""
@@ -84,11 +82,37 @@ class ExchangeProcess:
         return msgspec.structs.replace(self._settings, port=port, start_at=self._venue_now() or self._settings.start_at)
 
 
-async def _hear(stream: asyncio.StreamReader, name: str, said: list[str]) -> None:
-    """Read what a child says on stderr, so that it never waits for us; keep the last line, and log each."""
-    while line := await stream.readline():
-        said[:] = [line.decode(errors="replace").rstrip()]
-        logger.bind(logger=name, event="child.said").debug(said[0])
+class _Heard:
+    """What a child says on stderr. It is read, so that the child never waits for us, and logged."""
+
+    def __init__(self, stream: asyncio.StreamReader, name: str) -> None:
+        self.last = ""  # the last line
+        self._hearing = asyncio.create_task(self._hear(stream, name))
+
+    async def to_the_end(self) -> None:
+        """Wait for its last words, for a second at most."""
+        await asyncio.wait([self._hearing], timeout=1)
+
+    def why(self, code: int) -> str:
+        """Say why the child ended, with its own words for an exit code that has some."""
+        return f"exit code {code}" + (f": {self.last}" if code == 2 and self.last else "")
+
+    async def _hear(self, stream: asyncio.StreamReader, name: str) -> None:
+        while line := await stream.readline():
+            self.last = line.decode(errors="replace").rstrip()
+            logger.bind(logger=name, event="child.said").debug(self.last)
+
+
+@contextlib.asynccontextmanager
+async def _heard(process: Process, name: str) -> AsyncIterator[_Heard]:
+    """Hear a child for as long as the context lasts, and end it then."""
+    assert process.stderr is not None
+    heard = _Heard(process.stderr, name)
+    try:
+        yield heard
+    finally:
+        await _end(process)
+        await heard.to_the_end()
 
 
 class WebProcess:
@@ -108,35 +132,25 @@ class WebProcess:
         self._on_command = on_command
         self._on_start = on_start  # tells a new process what the old one knew
         self._writer = FrameWriter()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._news = NewsPipe()
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port)
         with self._news.opened() as (flag, options):
-            process = await _spawn(
-                *("web", *flag, "--settings", msgspec.json.encode(settings).decode()),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                **options,
-            )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        said: list[str] = []
-        hearing = asyncio.create_task(_hear(process.stderr, "microbot.web", said))
-        try:
-            await self._read(process)
-            code = await process.wait()
-        finally:
-            self._process = None
-            self._news.close()
-            await _end(process)
-            await asyncio.wait([hearing], timeout=1)
+            process = await _spawn("web", *flag, "--settings", msgspec.json.encode(settings).decode(), **options)
+        async with _heard(process, "microbot.web") as heard:
+            try:
+                await self._read(process)
+                code = await process.wait()
+            finally:
+                self._process = None
+                self._news.close()
         if code == 2 and not self.port:
-            self.refused = said[-1] if said else "the web process cannot listen"
+            self.refused = heard.last or "the web process cannot listen"
             self.listening.set()
-        return f"exit code {code}" + (f": {said[-1]}" if code == 2 and said else "")
+        return heard.why(code)
 
     def tell(self, message: Any) -> None:
         """Send one message of `web.pipe.FromBot`, if the process is there and reads."""
@@ -161,7 +175,7 @@ class WebProcess:
         """Bytes on their way to the process."""
         return self._process.stdin.transport.get_write_buffer_size() if self._process and self._process.stdin else 0
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: Process) -> None:
         assert process.stdout is not None
         reader = from_web()
         while data := await process.stdout.read(65_536):

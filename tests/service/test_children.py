@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -45,14 +46,14 @@ class Spawned:
 
     def __init__(self, *scripts: str) -> None:
         self.arguments: list[tuple[str, ...]] = []
-        self.processes: list[asyncio.subprocess.Process] = []
+        self.processes: list[Process] = []
         self._scripts = scripts
 
-    async def __call__(self, *arguments: str, **options: Any) -> asyncio.subprocess.Process:
+    async def __call__(self, *arguments: str, **options: Any) -> Process:
         script = self._scripts[min(len(self.processes), len(self._scripts) - 1)]
         self.arguments.append(arguments)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", "-c", SAY + script, stdin=asyncio.subprocess.PIPE, **options
+            *(sys.executable, "-I", "-S", "-c", SAY + script), stdin=PIPE, stdout=PIPE, stderr=PIPE, **options
         )
         self.processes.append(process)
         return process
