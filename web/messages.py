@@ -142,12 +142,8 @@ class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="typ
     ticks: tuple[Tick, ...]  # the newest
 
 
-ToWeb = (
-    SessionStarted
-    | TicksSeen
-    | GaugesSeen
-    | MetricsSeen
-    | SignalRaised
+ShownFact = (
+    SignalRaised
     | PositionOpened
     | PositionClosed
     | StateChanged
@@ -155,13 +151,15 @@ ToWeb = (
     | ChainFailed
     | ChainRestarted
     | ChainRemoved
-    | ChainLate
     | BurstBlocked
     | FeedChanged
     | AccountOpened
     | BrokerChanged
     | OrderRejected
 )
+"""The facts that the dashboard shows, as the core states them."""
+
+ToWeb = SessionStarted | TicksSeen | GaugesSeen | MetricsSeen | ChainLate | ShownFact
 """Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
 
 FromWeb = Listening | Asked

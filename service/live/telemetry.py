@@ -5,36 +5,22 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, get_args
 
 from actors.core import Core, Input
 from actors.lane import Lane
 from actors.messages import (
-    AccountOpened,
-    BrokerChanged,
     BurstBlocked,
-    ChainFailed,
-    ChainRemoved,
-    ChainRestarted,
-    DayStarted,
-    EntryLooked,
     Fact,
     FeedChanged,
-    OrderChanged,
-    OrderFilled,
-    OrderSubmitted,
-    PositionClosed,
-    PositionOpened,
     SignalRaised,
-    StateChanged,
 )
-from actors.orders import OrderRejected
 from pipeline.events import SECOND, Quote, Trade
 from service.live.gauges import Gauges
 from service.live.recall import Recall
 from service.live.totals import Summary, together
 from service.live.trade_ticks import TickKeeper
-from web.messages import SLOW, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, Tick, TicksSeen
+from web.messages import SLOW, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, ShownFact, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
@@ -42,22 +28,7 @@ KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
 _KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
 
-_SHOWN = (
-    SignalRaised,
-    PositionOpened,
-    PositionClosed,
-    StateChanged,
-    DayStarted,
-    ChainFailed,
-    ChainRestarted,
-    ChainRemoved,
-    BurstBlocked,
-    FeedChanged,
-    AccountOpened,
-    BrokerChanged,
-    OrderRejected,
-)
-_NOT_SHOWN = (OrderSubmitted, OrderFilled, OrderChanged, EntryLooked)
+_SHOWN = get_args(ShownFact)
 
 
 class Telemetry:
