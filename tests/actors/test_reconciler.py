@@ -1,0 +1,231 @@
+"""The account beside the book: what is not ours, differences, and what an earlier run left behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.messages import (
+    BrokerChanged,
+    Command,
+    FeedState,
+    PositionOpened,
+    Refusal,
+    SignalRaised,
+    TradingState,
+)
+from actors.orders import (
+    HeldAtVenue,
+    OrderReport,
+    OrderSide,
+)
+from actors.pricing import OrderSettings
+from tests.support.desk import BOOK, D, Desk, S, account, old
+from tests.support.market import at, trade
+from tests.support.sessions import Session
+
+
+def test_nothing_is_entered_before_the_account_was_seen() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(trade(1, 100, says="LONG"))
+    assert desk.session.verdicts == [Refusal.BROKER_DOWN]
+
+
+@pytest.mark.parametrize("state", [FeedState.DOWN, FeedState.CONNECTING])
+def test_nothing_is_entered_while_the_broker_cannot_be_heard(state: FeedState) -> None:
+    desk = Desk()
+    desk.session.feed(BrokerChanged(state, at(1)), trade(1, 100, says="LONG"))
+    assert desk.session.verdicts == [Refusal.BROKER_DOWN]
+    assert [fact.state for fact in desk.session.of(BrokerChanged)] == [FeedState.LIVE, state]
+
+
+@pytest.mark.parametrize("side", [OrderSide.BUY, OrderSide.SELL])
+def test_an_order_that_is_not_ours_halts_and_is_listed(side: OrderSide) -> None:
+    desk = Desk()
+    foreign = OrderReport("x", "B", side, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    desk.session.feed(account(1, orders=(foreign,)))
+    assert desk.session.core.risk.state is TradingState.HALTED
+    assert f"an order to {side.lower()} 3 B is not ours (v9)" in desk.session.core.risk.state_reason
+    assert desk.canceled == []
+
+
+def test_a_mismatch_is_said_also_while_halted_and_again_after_a_resume() -> None:
+    desk = Desk()
+    foreign = OrderReport("x", "B", OrderSide.BUY, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    desk.session.feed(Command("halt", at(1)), account(2, orders=(foreign,)))
+    assert "v9" in desk.session.core.risk.state_reason
+    desk.session.feed(Command("resume", at(3)), account(4, orders=(foreign,)))
+    assert desk.session.states[-2:] == ["ACTIVE", "HALTED"]
+
+
+def test_a_mismatch_takes_back_an_entry_that_works_and_no_stop() -> None:
+    stranger = OrderReport("manual", "X", OrderSide.BUY, S.ACCEPTED, D(1), D(0), None, at(2))
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"), account(2, orders=(stranger,)))
+    assert desk.session.core.risk.state is TradingState.HALTED
+    assert desk.canceled == [desk.last.id]
+    guarded = Desk().enter()
+    guarded.session.feed(account(2, HeldAtVenue("A", D(10), D(100)), orders=(stranger,)))
+    assert guarded.session.core.risk.state is TradingState.HALTED
+    assert guarded.canceled == []
+
+
+def test_a_position_that_is_not_ours_halts_at_the_start_and_is_left_alone() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("B", D(7), D(50))))
+    assert desk.session.core.risk.state is TradingState.HALTED
+    assert "B: the account holds 7, the book 0" in desk.session.core.risk.state_reason
+    assert desk.orders == []
+    desk.session.feed(account(2, HeldAtVenue("B", D(7), D(50))), account(30, HeldAtVenue("B", D(7), D(50))))
+    assert desk.session.states == ["HALTED"]  # said once
+
+
+def test_a_difference_that_lasts_halts_and_one_that_passes_does_not() -> None:
+    desk = Desk().enter()
+    stop = OrderReport(desk.last.id, "A", desk.last.side, S.ACCEPTED, D(10), D(0), None, at(1), "v")
+    desk.session.feed(account(2, orders=(stop,)))
+    desk.session.feed(account(7, HeldAtVenue("A", D(10), D(100)), orders=(stop,)))
+    desk.session.feed(account(13, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    desk.session.feed(account(22, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    assert desk.session.states == []
+    desk.session.feed(account(23, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    assert desk.session.states == ["HALTED"]
+    assert "the account holds 9, the book 10" in desk.session.core.risk.state_reason
+    assert desk.held == {"A": D(10)}
+    assert desk.canceled == []
+
+
+def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> None:
+    """The exit was filled; the news of it, and the first answers about it, got lost."""
+    desk = Desk().enter()
+    desk.tick(2, 102).say(2, S.CANCELED).say(2, S.ACCEPTED)
+    assert desk.last.leg == "exit"
+    desk.session.feed(account(5), account(15), account(34))
+    assert desk.session.states == []
+    desk.session.feed(account(35))
+    assert desk.session.states == ["HALTED"]
+
+
+def test_what_the_account_s_open_orders_filled_counts_and_none_of_them_is_looked_up() -> None:
+    """The stream was down while a part was filled."""
+    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk.session.feed(trade(1, 100, says="LONG"))
+    desk.say(1.1, S.ACCEPTED)
+    entry = OrderReport(desk.last.id, "A", desk.last.side, S.PARTIALLY_FILLED, D(10), D(4), D(100), at(2), "v")
+    desk.session.feed(account(2, HeldAtVenue("A", D(4), D(100)), orders=(entry,)))
+    assert desk.held == {"A": D(4)}
+    assert desk.looked_up == []
+
+
+def test_an_order_that_is_no_longer_open_is_looked_up() -> None:
+    """The stream was down while it was filled."""
+    desk = Desk().enter()
+    desk.session.feed(account(5))
+    assert desk.looked_up == [desk.last.id]
+    desk.say(5.1, S.FILLED, "10", "99.4")
+    assert desk.session.exits == ["STOP"]
+
+
+def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
+    stop = old("stop", "0", status=S.ACCEPTED, side=OrderSide.SELL)
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(stop,), history=(old("entry", "10"),)))
+    assert desk.held == {"A": D(10)}
+    assert desk.orders == []
+    position = desk.session.core.positions.open["A"]
+    assert (position.entry_ts, position.decision) == (at(-5), "s0-77")
+    assert [fact.adopted for fact in desk.session.of(PositionOpened)] == [True]
+    assert [order.venue_id for order in desk.session.core.executor.open_orders()] == ["vstop"]
+    desk.session.feed(trade(1.5, 100, says="LONG"))
+    assert desk.session.verdicts == [Refusal.POSITION_OPEN]
+    assert desk.canceled == []
+    desk.tick(2, 98.5)
+    assert desk.canceled == [stop.order]
+    desk.session.feed(old("stop", "0", status=S.CANCELED, side=OrderSide.SELL, seconds=2))
+    assert (desk.last.leg, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
+
+
+def test_an_adopted_position_refuses_a_signal_that_comes_of_no_tick() -> None:
+    """Of an operator that waits for a time, for one: the tick that finds a position open is not there to tell."""
+    desk = Desk(opened=False)
+    core = desk.session.core
+    signal = Session().feed(trade(0, 100, says="LONG")).of(SignalRaised)[0].signal
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    core.tell(core.risk, signal)
+    desk.pass_time(2)
+    assert desk.session.verdicts == [Refusal.POSITION_OPEN]
+
+
+def test_a_position_that_our_orders_do_not_add_up_to_is_not_taken_over() -> None:
+    """Ten of the twelve shares may be ours: which, nobody can say."""
+    desk = Desk(opened=False)
+    for seconds in (1, 12):
+        desk.session.feed(account(seconds, HeldAtVenue("A", D(12), D(100)), history=(old("entry", "10"),)))
+    assert (desk.held, desk.orders) == ({}, [])
+    assert "A: the account holds 12, the book 0" in desk.session.core.risk.state_reason
+
+
+def test_what_is_left_of_an_adopted_position_was_entered_with_its_entry_and_not_with_its_exit() -> None:
+    stop = old("stop", "3", status=S.PARTIALLY_FILLED, side=OrderSide.SELL, seconds=-2)
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(7), D(100)), orders=(stop,), history=(old("entry", "10"),)))
+    assert desk.held == {"A": D(7)}
+    assert desk.session.core.positions.open["A"].entry_ts == at(-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "s0", "s0.77.A.entry", "s0.77.A.entry.x", "s0.77.A.hedge.1", "s0.77..entry.1", "s0..A.entry.1"]
+)
+def test_an_order_with_a_name_that_only_begins_like_ours_is_not_ours(name: str) -> None:
+    """Another program's, of the same bot id."""
+    desk = Desk()
+    theirs = OrderReport(f"mb-bot-{name}", "A", OrderSide.BUY, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    desk.session.feed(account(1, orders=(theirs,)))
+    assert desk.session.states == ["HALTED"]
+    assert desk.canceled == []
+
+
+def test_an_order_of_an_earlier_run_that_turns_up_late_is_taken_back() -> None:
+    late = old("entry", "0", status=S.ACCEPTED)
+    desk = Desk()
+    desk.session.feed(late)  # its news alone say nothing: the account's next report does
+    assert desk.canceled == []
+    desk.session.feed(account(3, orders=(late,)), account(4, orders=(late,)))
+    assert desk.canceled == [late.order]
+    assert desk.session.states == []
+
+
+def test_a_restart_sets_a_stop_where_there_is_none() -> None:
+    """The last run was killed between the fill of its entry and its stop."""
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
+
+
+def test_a_restart_takes_back_an_entry_that_still_works() -> None:
+    desk = Desk(opened=False)
+    entry = old("entry", "4", status=S.PARTIALLY_FILLED)
+    desk.session.feed(account(1, HeldAtVenue("A", D(4), D(100)), orders=(entry,), history=(entry,)))
+    assert desk.canceled == [entry.order]
+    assert desk.held == {"A": D(4)}
+    desk.session.feed(old("entry", "6", status=S.CANCELED, seconds=2))
+    assert desk.held == {"A": D(6)}
+    assert desk.session.core.positions.open["A"].entry_price == 100  # what was filled before counts for the average
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+
+
+def test_a_position_that_ran_out_of_time_while_nobody_watched_is_closed_at_once() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10", seconds=-2000),)))
+    desk.pass_time(1.1)
+    assert desk.session.core.executor.is_working("A")
+    desk.say(1.2, S.ACCEPTED, of="stop").say(1.3, S.CANCELED, of="stop")
+    assert (desk.last.leg, desk.last.reason) == ("exit", "TIME")
+
+
+def test_the_equity_is_the_accounts() -> None:
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    assert desk.session.core.positions.equity == D(101_000)
+    assert desk.session.summary["equity"] == 101_000
+    assert desk.session.core.risk.day_start_equity == D(101_000)
+    assert (desk.session.summary["daily_pnl"], desk.session.summary["current_drawdown"]) == (0, 0)
