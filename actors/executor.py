@@ -542,10 +542,6 @@ class Executor:
         self._dispose(position.symbol)
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
         self._guards[position.symbol] = self._guard(held)
-        if (reason := self._closing.get(position.symbol)) is not None:
-            self._wish(position.symbol, reason)
-        elif self._style is not None:
-            self._pursue(position.symbol)
 
     def _on_closed(self, position: PositionClosed) -> None:
         self._dispose(position.symbol)
