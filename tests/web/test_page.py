@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.async_api import Page, Route, expect
 
@@ -19,7 +21,7 @@ from actors.messages import (
     RestartChain,
     TradingState,
 )
-from pipeline.events import Reading
+from pipeline.events import Reading, Side
 from tests.web.builders import (
     at,
     blocked,
@@ -119,6 +121,25 @@ def test_a_won_trade_is_green_and_a_lost_one_red_with_the_reason(browser: Browse
         assert red > green
 
     busy_session(web_process)
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+@pytest.mark.parametrize("width", [1000, 1240, 1241, 1280, 1600])
+def test_what_a_trade_earned_is_in_sight_at_any_width(browser: Browser, web_process: WebProcess, width: int) -> None:
+    """Prices that slipped have four digits after the point, and so has what is less than a cent."""
+
+    async def scenario(page: Page) -> None:
+        await page.set_viewport_size({"width": width, "height": 900})
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        await expect(page.locator("#trade-rows .pnl")).to_have_text("\u2212$0.0057")
+        assert await page.eval_on_selector(".trades-panel .scroll", "it => it.scrollWidth <= it.clientWidth")
+
+    slipped = closed(pnl="-0.0057", reason=ExitReason.NO_STOP)
+    slipped = msgspec.structs.replace(
+        slipped, side=Side.SHORT, entry_price=Decimal("1150.9226"), exit_price=Decimal("1150.9169")
+    )
+    web_process.tell(session("AAPL"), feed(), ticks(150.0), slipped)
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
