@@ -21,7 +21,7 @@ from tests.support.live import Bot, microbot, wait_until
 SPEED = 20
 
 STUCK = '''
-"""Buy each symbol, and never return once the file `stick` is there; with `stick-then` there, after the first signal."""
+"""Buy each symbol, with the file `once` only the first; not with `quiet`, and with `stick` never return."""
 
 import pathlib
 
@@ -34,9 +34,13 @@ from pipeline.strategy import Strategy, StrategySettings, default_exits
 signals = []
 
 
-def signal_of(tick):
-    while pathlib.Path("stick").exists() or (signals and pathlib.Path("stick-then").exists()):
+def may_signal(tick):
+    while pathlib.Path("stick").exists():
         pass
+    return not pathlib.Path("quiet").exists() and not (signals and pathlib.Path("once").exists())
+
+
+def signal_of(tick):
     signals.append(tick)
     return Signal(tick.symbol, tick.ts, Side.LONG, tick.price, 0.0, 0.0, 0.0)
 
@@ -44,8 +48,7 @@ def signal_of(tick):
 exits = default_exits(
     StrategySettings(profit_target=0.5, stop_loss=0.4, time_stop_seconds=100_000, flat_seconds=100_000)
 )
-may_signal = ops.filter(lambda tick: not pathlib.Path("quiet").exists())
-strategy = Strategy("stuck", lambda ticks: ticks.pipe(may_signal, ops.map(signal_of)), exits)
+strategy = Strategy("stuck", lambda ticks: ticks.pipe(ops.filter(may_signal), ops.map(signal_of)), exits)
 '''
 
 LET_IT_BE = ("--set", "watch.gross_ms=1000000", "--set", "watch.budget_ms=1000000")
@@ -136,16 +139,11 @@ def test_when_the_strategy_returns_the_core_learns_what_the_gate_did_and_nothing
 
 def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_and_closed(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK)
-    (tmp_path / "stick-then").touch()
-    (tmp_path / "quiet").touch()  # a signal that is refused, since the account is not read yet, would be the last one
-    many = (
-        *("--set", "risk.position_size=40", "--set", "limits.max_notional=100000"),
-        *(
-            "--set",
-            "orders.entry_limit_bps=500",
-            "--set",
-            "limits.price_collar=0.1",
-        ),  # wherever the price goes, it fills
+    (tmp_path / "once").touch()
+    (tmp_path / "quiet").touch()  # a signal that is refused, since the account is not read yet, would be the only one
+    many = (  # a share a quote takes seconds; wherever the price goes, it fills
+        *("--set", "risk.position_size=200", "--set", "limits.max_notional=100000"),
+        *("--set", "orders.entry_limit_bps=500", "--set", "limits.price_collar=0.1"),
     )
     with (
         ExchangeServer("--speed", SPEED, "--fault", "slow_fills:1", "--fault", "lost_answers:0.5") as exchange,
@@ -155,17 +153,19 @@ def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_
         bot.until(lambda state: state["metrics"]["ticks"] > 10)
         (tmp_path / "quiet").unlink()
         wait_until(lambda: bool(exchange.positions))
+        (tmp_path / "stick").touch()
         wait_until(lambda: bool(Log(bot).of("gate.stall")))
         said = bot.command("halt").stdout
         assert "no entry leaves any more" in said
         exchange.until_flat()
         wait_until(lambda: not exchange.open_orders)
         assert len(entries(exchange)) == 1
-        (tmp_path / "stick-then").unlink()
+        (tmp_path / "stick").unlink()
         state = bot.until(lambda state: state["state"]["state"] == "HALTED" and state["metrics"]["trades"] == 1)
         assert not state["positions"]
         filled = {order["client_order_id"].rsplit(".", 2)[1]: order["filled_qty"] for order in exchange.orders}
-        assert filled["entry"] == filled["gate"] != "0"
+        assert filled["entry"] == filled["gate"]
+        assert 0 < float(filled["entry"]) < 200
         assert exchange.positions == {}
         bot.stop()
 
