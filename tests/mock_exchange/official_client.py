@@ -11,7 +11,9 @@ import json
 import queue
 import sys
 import threading
+import time
 import urllib.request
+from datetime import datetime
 from typing import Any
 
 from alpaca.common.exceptions import APIError
@@ -98,6 +100,13 @@ class Client:
             self.updates.append(update)
             if update.order.id == order_id and update.event in events:
                 return str(getattr(update.event, "value", update.event))
+
+    def wait_until_after(self, moment: datetime) -> None:
+        """Ask for the venue's time until it is later than a moment."""
+        end = time.monotonic() + PATIENCE_S
+        while self.trading.get_clock().timestamp <= moment:
+            if time.monotonic() > end:
+                raise TimeoutError(f"the venue's time is still not after {moment}")
 
     def buy(self, symbol: str, qty: int) -> None:
         """Buy shares at the market and wait until they are there."""
