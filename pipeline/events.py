@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -125,6 +125,10 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 # ------------------------------------------------------------------------------------ what the strategy sees
 
 
+Bound = Literal["at_least", "at_most", "more_than", "either_way"]
+"""Where a condition wants its value: of its threshold, or, either way, that far from zero upwards or downwards."""
+
+
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """What one condition saw at one tick: its value beside its threshold, and whether it passed."""
 
@@ -132,6 +136,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     value: float
     threshold: float
     passed: bool
+    bound: Bound = "at_least"
 
 
 class Condition(msgspec.Struct, frozen=True, eq=False):
@@ -143,6 +148,7 @@ class Condition(msgspec.Struct, frozen=True, eq=False):
     value: Callable[[Frame], float]
     passed: Callable[[Frame], bool]
     direction: Callable[[Frame], int] | None = None  # only for a condition that gives ticks their direction
+    bound: Bound = "at_least"  # for show: `passed` decides
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
@@ -234,10 +240,10 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
         readings = []
         for condition in self.conditions:
             try:
-                reading = Reading(condition.name, condition.value(self), condition.threshold, condition.passed(self))
+                value, passed = condition.value(self), condition.passed(self)
             except Exception:  # an author's function may raise anything
                 continue
-            readings.append(reading)
+            readings.append(Reading(condition.name, value, condition.threshold, passed, condition.bound))
         return tuple(readings)
 
     @property

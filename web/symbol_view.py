@@ -10,7 +10,7 @@ import msgspec
 
 from actors.messages import PositionClosed, PositionOpened
 from actors.orders import OrderSide
-from pipeline.events import EPSILON, SECOND, Reading, Side
+from pipeline.events import SECOND, Side
 from web.messages import GaugesSeen, SymbolRecalled, Tick
 
 TICKS_SHOWN = 50
@@ -38,7 +38,6 @@ class SymbolView:
         self.ticks_seen = 0
         self.ticks_skipped = 0  # seen by the bot, left out of its messages
         self._first_price: float | None = None
-        self._at_most: dict[str, bool] = {}  # by condition, as far as its readings have told
         self._ticks: deque[Tick] = deque(maxlen=TICKS_SHOWN)
         self._points: deque[tuple[int, float]] = deque(maxlen=chart_points)  # (Unix second, last price in it)
         self._marks: deque[Mark] = deque(maxlen=MARKS_SHOWN)
@@ -82,17 +81,8 @@ class SymbolView:
         self.ticks_seen = message.seen
 
     def see_gauges(self, message: GaugesSeen) -> None:
-        """Replace the gauges; each says whether its value must be at most its threshold, or at least that."""
-        known = self._at_most
-        self._at_most = {
-            reading.name: _is_at_most(reading, known.get(reading.name, False)) for reading in message.readings
-        }
-        self.gauges = msgspec.structs.asdict(message) | {
-            "readings": [
-                msgspec.structs.asdict(reading) | {"at_most": self._at_most[reading.name]}
-                for reading in message.readings
-            ]
-        }
+        """Replace the gauges."""
+        self.gauges = msgspec.to_builtins(message)
 
     def mark_entry(self, opened: PositionOpened | PositionClosed) -> None:
         """Mark where a position was entered, once per decision."""
@@ -153,19 +143,3 @@ class SymbolView:
             "marks": list(self._marks),
             "gauges": self.gauges,
         }
-
-
-def _is_at_most(reading: Reading, known: bool) -> bool:
-    """Tell from a reading whether its threshold is a ceiling; where it does not show, it stays as it was known.
-
-    A value clearly above its threshold, or below it, shows by having passed or not which side is the wanted one. Far
-    below zero it does not: a value that counts in both directions, as the momentum does, passes there too.
-    """
-    above = reading.value - reading.threshold
-    if above > EPSILON:
-        return not reading.passed
-    if above < -EPSILON and not reading.passed:
-        return False
-    if above < -EPSILON and abs(reading.value) < abs(reading.threshold):
-        return True
-    return known

@@ -9,7 +9,7 @@ from typing import Any
 
 from reactivex import Observable
 
-from pipeline.events import EPSILON, Condition, Frame
+from pipeline.events import EPSILON, Bound, Condition, Frame
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
 from pipeline.operators.window import Frames, needs_frames
 
@@ -31,7 +31,7 @@ def condition(
 
     >>> narrow = condition("spread", lambda f: f.tick.ask - f.tick.bid, at_most=0.02)
     """
-    threshold, test = _test(name, at_least, at_most, more_than)
+    threshold, test, bound = _test(name, at_least, at_most, more_than)
     return given(
         Condition(
             name=name,
@@ -39,6 +39,7 @@ def condition(
             threshold=threshold,
             value=value,
             passed=lambda frame: test(value(frame)),
+            bound=bound,
         )
     )
 
@@ -65,7 +66,7 @@ def running_condition(
     ...     return value
     >>> above_average = running_condition("above_average", average_price, at_least=0.0)
     """
-    threshold, test = _test(name, at_least, at_most, more_than)
+    threshold, test, bound = _test(name, at_least, at_most, more_than)
     why = reason or f"NO_{name.upper()}"
 
     def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
@@ -75,7 +76,7 @@ def running_condition(
             needs_frames(name, frame)
             value = measure(frame)
             passed = test(value)
-            emit(frame.given(Condition(name, why, threshold, lambda _: value, lambda _: passed)))
+            emit(frame.given(Condition(name, why, threshold, lambda _: value, lambda _: passed, bound=bound)))
 
         return Step(on_next)
 
@@ -103,13 +104,13 @@ def given(requirement: Condition) -> Operator[Frame, Frame]:
 
 def _test(
     name: str, at_least: float | None, at_most: float | None, more_than: float | None
-) -> tuple[float, Callable[[float], bool]]:
+) -> tuple[float, Callable[[float], bool], Bound]:
     # The bound comes first: partial(le, 2)(value) is 2 <= value, without a call of Python's own.
     bounds = [b for b in (at_least, at_most, more_than) if b is not None]
     if len(bounds) != 1:
         raise ValueError(f"condition {name!r}: give exactly one of at_least, at_most and more_than")
     if at_least is not None:
-        return at_least, partial(le, at_least - EPSILON)
+        return at_least, partial(le, at_least - EPSILON), "at_least"
     if at_most is not None:
-        return at_most, partial(ge, at_most + EPSILON)
-    return bounds[0], partial(lt, bounds[0] + EPSILON)
+        return at_most, partial(ge, at_most + EPSILON), "at_most"
+    return bounds[0], partial(lt, bounds[0] + EPSILON), "more_than"

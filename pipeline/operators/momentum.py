@@ -27,5 +27,6 @@ def momentum(threshold: float) -> Operator[Frame, Frame]:
             value=lambda frame: frame.momentum,
             passed=lambda frame: direction(frame) != 0,
             direction=direction,
+            bound="either_way",
         )
     )

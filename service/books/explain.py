@@ -75,8 +75,16 @@ def _signal(fact: Row) -> Iterator[str]:
     yield f"{_time(signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {signal['price']:.6g}"
     for reading in signal["readings"]:
         passed = "passed" if reading["passed"] else "not passed"
-        yield f"  {reading['name']}: {reading['value']:.6g} (threshold {reading['threshold']:.6g}) {passed}"
+        yield f"  {reading['name']}: {reading['value']:.6g} ({_wanted(reading)}) {passed}"
     yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
+
+
+_BOUNDS = {"at_least": "at least ", "at_most": "at most ", "more_than": "more than ", "either_way": "at least ±"}
+
+
+def _wanted(reading: Row) -> str:
+    # What an earlier version wrote does not tell the bound.
+    return f"{_BOUNDS.get(reading.get('bound', ''), 'threshold ')}{reading['threshold']:.6g}"
 
 
 def _submitted(fact: Row) -> Iterator[str]:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from actors import sqlite_journal
 from actors.brokers.simulated import ExecutionSettings
 from actors.journal import Run as JournalRun, TradeTicks
 from actors.messages import PositionClosed, SignalRaised
 from actors.sqlite_journal import SqliteJournal, story
+from pipeline.events import Reading
 from service.books.explain import sparkline
 from service.books.history import JOURNAL
 from tests.service.test_cli import Run
@@ -72,6 +74,27 @@ def test_a_refused_signal_has_a_story_too(tmp_path: Path, run: Run) -> None:
     told = run("explain", refused.decision, "--data-dir", tmp_path)
     assert "risk: refused, POSITION_OPEN" in told.out
     assert "ORDER" not in told.out
+
+
+def test_a_reading_is_told_with_what_was_wanted_of_it(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    raised = session.of(SignalRaised)[0]
+    readings = (
+        Reading("momentum", -0.0008, 0.0005, True, "either_way"),
+        Reading("volume_spike", 2.5, 1.5, True, "more_than"),
+        Reading("gap", 0.2, 0.1, False, "at_most"),
+        Reading("range", 0.3, 0.1, True),
+    )
+    signal = structs.replace(raised.signal, readings=readings)
+    with closing(SqliteJournal(tmp_path / JOURNAL, "simulated", durable=False)) as journal:
+        journal.begin(JournalRun(1, "1", "momentum_burst", "test", True, "paper", {}, ""))
+        journal.append(raised.input, [structs.replace(raised, signal=signal)])
+    told = run("explain", raised.decision, "--data-dir", tmp_path)
+    for line in (
+        *("momentum: -0.0008 (at least ±0.0005) passed", "volume_spike: 2.5 (more than 1.5) passed"),
+        *("gap: 0.2 (at most 0.1) not passed", "range: 0.3 (at least 0.1) passed"),
+    ):
+        assert f"  {line}\n" in told.out
 
 
 def test_a_position_that_outlived_its_session_keeps_its_story(tmp_path: Path, run: Run) -> None:

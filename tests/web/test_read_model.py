@@ -276,7 +276,13 @@ def test_a_refused_signal_shows_its_reason_and_readings() -> None:
 
     data = told(model)["signal"]
     assert (data["decision"], data["reason"], data["decision_id"]) == ("REJECTED", "COOLDOWN", "d1")
-    assert data["readings"][0] == {"name": "momentum", "value": 0.0006, "threshold": 0.0005, "passed": True}
+    assert data["readings"][0] == {
+        "name": "momentum",
+        "value": 0.0006,
+        "threshold": 0.0005,
+        "passed": True,
+        "bound": "at_least",
+    }
 
 
 def test_an_approved_signal_has_no_reason() -> None:
@@ -292,40 +298,13 @@ def test_a_blocked_burst_shows_its_reason() -> None:
     assert (told(model)["burst"]["reason"], snapshot(blocked())["bursts"][0]["ticks"]) == ("NEVER_TOGETHER", 4)
 
 
-AT_LEAST, AT_MOST = False, True
-
-
-@pytest.mark.parametrize(
-    ("readings", "kind"),
-    [
-        ([(0.6, 0.5, True)], AT_LEAST),
-        ([(0.4, 0.5, False)], AT_LEAST),
-        ([(0.4, 0.5, True)], AT_MOST),
-        ([(0.6, 0.5, False)], AT_MOST),
-        ([(-0.6, 0.5, True)], AT_LEAST),  # a momentum that is large enough, downwards
-        ([(-0.2, 0.5, True)], AT_MOST),
-        ([(0.5, 0.5, True)], AT_LEAST),  # it does not show yet
-        ([(float("nan"), 0.5, False)], AT_LEAST),
-        ([(0.4, 0.5, True), (0.5, 0.5, True)], AT_MOST),  # it showed before
-        ([(0.6, 0.5, False), (-0.6, 0.5, True)], AT_MOST),
-    ],
-)
-def test_a_gauge_says_which_side_of_its_threshold_is_wanted(
-    readings: list[tuple[float, float, bool]], kind: bool
-) -> None:
-    model = ReadModel()
-    for reading in readings:
-        model.apply(gauges("AAPL", Reading("anything", *reading)))
-    assert model.snapshot()["symbols"]["AAPL"]["gauges"]["readings"][0]["at_most"] is kind
-
-
 def test_only_the_newest_gauges_of_a_symbol_are_told() -> None:
     model = model_of()
     for value in (0.1, 0.2):
-        model.apply(gauges("AAPL", Reading("anything", value, 0.5, False)))
+        model.apply(gauges("AAPL", Reading("anything", value, 0.5, True, "at_most")))
 
     (reading,) = told(model)["gauges"]["AAPL"]["readings"]
-    assert reading == {"name": "anything", "value": 0.2, "threshold": 0.5, "passed": False, "at_most": False}
+    assert reading == {"name": "anything", "value": 0.2, "threshold": 0.5, "passed": True, "bound": "at_most"}
 
 
 def test_exact_numbers_that_crossed_as_text_are_numbers_again() -> None:

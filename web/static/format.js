@@ -87,6 +87,13 @@ export const percent = (fraction, digits = 2) =>
   isNumber(fraction) ? `${fraction < 0 ? MINUS : ""}${fixed(digits, digits).format(Math.abs(fraction) * 100)} %` : "–";
 export const signedPercent = (fraction) => (isNumber(fraction) && fraction > 0 ? `+${percent(fraction)}` : percent(fraction));
 
+const BOUNDS = { at_least: "at least ", at_most: "at most ", more_than: "more than ", either_way: "at least ±" };
+
+/** What a condition wants of its value: "at most 0.5", or "at least ±0.0005" of one that counts upwards and downwards. */
+export function wanted(one) {
+  return `${BOUNDS[one.bound]}${reading(one.threshold)}`;
+}
+
 /** A reading of any condition: three significant digits, without an exponent. */
 export function reading(value) {
   if (!isNumber(value)) return "–";

@@ -253,15 +253,15 @@ function drawGauge(gauge, reading) {
   const [mark, , value] = line.children;
   const full = 2 * Math.abs(reading.threshold) || Math.max(1, 2 * Math.abs(reading.value));
   const share = Math.min(1, Math.abs(reading.value ?? 0) / full);
-  const bound = reading.at_most ? "at most" : "at least";
+  const wanted = format.wanted(reading);
   gauge.dataset.passed = String(reading.passed);
-  gauge.dataset.bound = bound;
-  mark.textContent = reading.passed ? "✓" : reading.at_most ? "×" : "·";
+  gauge.dataset.bound = reading.bound;
+  mark.textContent = reading.passed ? "✓" : reading.bound === "at_most" ? "×" : "·";
   value.children[0].textContent = format.reading(reading.value);
-  value.children[1].textContent = ` ${bound} ${format.reading(reading.threshold)}`;
+  value.children[1].textContent = ` ${wanted}`;
   bar.firstElementChild.style.width = `${(share * 100).toFixed(1)}%`;
   bar.setAttribute("aria-valuenow", (share * 100).toFixed(0));
-  bar.setAttribute("aria-valuetext", `${format.reading(reading.value)}, wanted ${bound} ${format.reading(reading.threshold)}, ${reading.passed ? "met" : "not met"}`);
+  bar.setAttribute("aria-valuetext", `${format.reading(reading.value)}, wanted ${wanted}, ${reading.passed ? "met" : "not met"}`);
 }
 
 const STEPS = [
@@ -366,7 +366,7 @@ export function drawLooks(store) {
     else if (look.decision === "APPROVED") outcome.append(node("b", "up", "signal approved"));
     else outcome.append(node("span", "", "signal refused: "), node("span", "down", format.reason(look.reason)));
     made.append(outcome);
-    if (look.readings) made.title = look.readings.map((one) => `${format.words(one.name)} ${format.reading(one.value)} / ${format.reading(one.threshold)}`).join(", ");
+    if (look.readings) made.title = look.readings.map((one) => `${format.words(one.name)} ${format.reading(one.value)} (${format.wanted(one)})`).join(", ");
     return made;
   });
 }

@@ -88,7 +88,7 @@ def test_a_condition_wants_exactly_one_threshold(make: Callable[..., object], bo
 
 def test_the_reading_stands_under_its_name() -> None:
     [seen] = outputs(op.condition("price", price, at_most=99), [frame(price=100)])
-    assert seen.readings == (Reading("price", 100.0, 99, False),)
+    assert seen.readings == (Reading("price", 100.0, 99, False, "at_most"),)
 
 
 def test_readings_come_in_the_order_of_the_pipe() -> None:

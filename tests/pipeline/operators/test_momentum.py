@@ -62,8 +62,8 @@ def test_a_tick_that_is_not_ready_points_nowhere() -> None:
 def test_the_reading_shows_the_value_beside_the_threshold() -> None:
     seen = outputs(lambda s: s.pipe(op.momentum(0.0005)), [frame(momentum=-0.001), frame(momentum=0.0001)])
     assert [f.readings for f in seen] == [
-        (Reading("momentum", -0.001, 0.0005, True),),
-        (Reading("momentum", 0.0001, 0.0005, False),),
+        (Reading("momentum", -0.001, 0.0005, True, "either_way"),),
+        (Reading("momentum", 0.0001, 0.0005, False, "either_way"),),
     ]
 
 

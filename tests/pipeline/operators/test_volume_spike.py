@@ -46,15 +46,15 @@ def test_a_spike_is_strictly_more_than_the_multiplier_times_the_mean(size: float
 
 
 def test_the_reading_is_the_size_over_the_mean_of_the_others() -> None:
-    assert reading(25.0) == Reading("volume_spike", 2.5, 1.5, True)
+    assert reading(25.0) == Reading("volume_spike", 2.5, 1.5, True, "more_than")
 
 
 def test_no_spike_without_others() -> None:
-    assert reading(1e9, others_volume=0.0, count=1) == Reading("volume_spike", 0.0, 1.5, False)
+    assert reading(1e9, others_volume=0.0, count=1) == Reading("volume_spike", 0.0, 1.5, False, "more_than")
 
 
 def test_no_spike_where_the_others_traded_nothing() -> None:
-    assert reading(1e9, others_volume=0.0) == Reading("volume_spike", 0.0, 1.5, False)
+    assert reading(1e9, others_volume=0.0) == Reading("volume_spike", 0.0, 1.5, False, "more_than")
 
 
 def test_even_a_multiplier_of_zero_asks_for_some_volume() -> None:
