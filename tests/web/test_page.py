@@ -171,7 +171,7 @@ def test_a_gauge_says_whether_its_value_must_reach_its_threshold_or_must_not_exc
         await expect(gauge.nth(1)).to_contain_text("0.7 at most 0.9")
         await expect(gauge.nth(2)).to_contain_text("0.7 at most 0.5")
         await expect(gauge.nth(3)).to_contain_text("0.7 more than 0.5")
-        await expect(gauge.nth(4)).to_contain_text("−0.7 at least ±0.5")
+        await expect(gauge.nth(4)).to_contain_text("\u22120.7 at least ±0.5")
         fill = "element => getComputedStyle(element.querySelector('.gauge-bar')).backgroundImage"
         assert await gauge.nth(0).evaluate(fill) != await gauge.nth(1).evaluate(fill)
         too_much = "element => getComputedStyle(element.querySelector('.gauge-bar i')).backgroundColor"
