@@ -107,7 +107,9 @@ class Gate:
         self._queue: queue.Queue[Batch | _HandOver | None] = queue.Queue(settings.queue_batches)
         self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
         self._stalled = False
-        self._spilled: deque[Effect] = deque()  # exits and cancels of batches that found the queue full
+        self._urgent: deque[Effect] = deque()  # exits and cancels of batches that found the queue full
+        self._spilled: deque[Batch] = deque()  # what else of them has to be written, behind all that is in the queue
+        self._beginning: Run | None = None  # a session that the journal could not note yet
         self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
 
     def start(self) -> None:
@@ -124,12 +126,22 @@ class Gate:
 
     def submit(self, batch: Batch) -> None:
         """Hand over what one input led to; returns at once."""
-        try:
-            self._queue.put_nowait(batch)
-        except queue.Full:
-            self.overflowed += 1
-            self._spilled.extend(e for e in batch.effects if not _is_entry(e))
-            self._halt("overflow", f"more than {self._settings.queue_batches} inputs wait for the journal")
+        if not self._spilled:  # else it would overtake what came before it
+            try:
+                self._queue.put_nowait(batch)
+                return
+            except queue.Full:
+                pass
+        self._spill(batch)
+
+    def _spill(self, batch: Batch) -> None:
+        """Halt, for so much waits: what may still leave leaves at once, and what changed the book is not lost."""
+        self.overflowed += 1
+        exits = [effect for effect in batch.effects if not _is_entry(effect)]
+        if exits or (len(self._spilled) < self.limit and (batch.book is not None or batch.run is not None)):
+            self._spilled.append(msgspec.structs.replace(batch, effects=()))
+        self._urgent.extend(exits)
+        self._halt("overflow", f"more than {self.limit} inputs wait for the journal")
 
     def bar(self, reason: str) -> None:
         """Refuse entries until `unbar`: none leaves after this returns."""
@@ -179,19 +191,23 @@ class Gate:
             try:
                 batch = self._queue.get(timeout=self._settings.stall_s / 4)
             except queue.Empty:
+                self._catch_up()
                 if self._late_turn:
                     self._end_turn(self._late_turn)
                     self._late_turn = 0
                 self._watch()
                 continue
             if batch is None:
-                self._send_spilled()
+                self._catch_up()
                 self._journal.close()
                 return
             if isinstance(batch, _HandOver):
+                self._send_urgent()  # it was decided before
                 self._end_turn(batch.turn)
             else:
                 self._take(batch)
+            if self._queue.empty():
+                self._catch_up()
             self._watch()
 
     def _take(self, batch: Batch) -> None:
@@ -199,28 +215,42 @@ class Gate:
             self._let_out(batch)
         except Exception as error:  # whatever it is, a gate that dies silently is worse
             self._halt("gate", f"{type(error).__name__}: {error}")
-        self._send_spilled()
+        self._send_urgent()
 
-    def _send_spilled(self) -> None:
+    def _send_urgent(self) -> None:
+        while self._urgent:
+            effect = self._urgent.popleft()
+            self._show(Batch(0, (), (effect,)))
+            self._send(effect)
+
+    def _catch_up(self) -> None:
+        """Write what found the queue full, now that it is empty."""
+        self._send_urgent()
         while self._spilled:
-            self._send(self._spilled.popleft())
+            self._take(self._spilled[0])
+            self._spilled.popleft()  # only now: what comes meanwhile comes after it
 
     def _let_out(self, batch: Batch) -> None:
         try:
-            if batch.run is not None:
-                self._journal.begin(batch.run)
+            self._beginning = batch.run or self._beginning
+            if self._beginning is not None:
+                self._journal.begin(self._beginning)
+                self._beginning = None
                 self.durable = 0  # its inputs are counted anew
             self._journal.append(batch.number, batch.facts, batch.book)
             if not self.halted:  # what is after a gap in the journal is not durable
                 self.durable = max(self.durable, batch.number)
         except Exception as error:
             self._halt("journal", str(error))
+        self._show(batch)
+        for effect in batch.effects:
+            self._send(effect)
+
+    def _show(self, batch: Batch) -> None:
         try:
             self._watch_batch(batch)
         except Exception as error:  # whoever looks on: what is to leave, leaves
             self._halt("gate", f"{type(error).__name__}: {error}")
-        for effect in batch.effects:
-            self._send(effect)
 
     def _send(self, effect: Effect) -> None:
         with self._sending:

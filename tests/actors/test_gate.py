@@ -15,6 +15,7 @@ from actors.journal import Entry, JournalFull, MemoryJournal, Run
 from actors.messages import DayStarted
 from actors.orders import CancelOrder, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S, wait_until
+from tests.support.sessions import Session
 
 QUICK = GateSettings(stall_s=0.02)
 CALM = GateSettings(stall_s=1000.0)
@@ -40,15 +41,20 @@ class Journal:
         self.free = threading.Event()
         self.free.set()
         self.reached = threading.Event()  # an append began
+        self.at: dict[int, threading.Event] = {}  # for what the append of an input waits
         self._log = log
         self._fails = fails
 
     def begin(self, run: Run) -> None:
-        """No run begins here."""
+        if (error := self._fails(0)) is not None:
+            raise error
+        self._log.append(f"begin {run.name}")
 
     def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         self.reached.set()
         assert self.free.wait(PATIENCE_S)
+        if number in self.at:
+            assert self.at[number].wait(PATIENCE_S)
         error = self._fails(number)
         if error is not None:
             raise error
@@ -416,6 +422,76 @@ def test_exits_and_cancels_of_the_batch_that_finds_the_queue_full_still_go_out()
         bench.submit(1)
         bench.submit(2, entry("a"), exit_of("b"), CancelOrder("c"))
         assert [line for line in bench.finish() if line.startswith("sent")] == ["sent b", "sent c"]
+
+
+def test_what_changed_the_book_and_found_the_queue_full_is_written_behind_what_was_before_it() -> None:
+    book = Session().core.book()
+    with a_gate(GateSettings(queue_batches=2, stall_s=1000.0)) as bench:
+        bench.hold()
+        bench.submit(1)
+        bench.submit(2)
+        for number, changed in ((3, book), (4, None), (5, book), (6, book)):  # only 5 would find room again
+            bench.gate.submit(Batch(number, [fact(number)], (), changed))
+        assert bench.gate.overflowed == 4
+        log = bench.finish()
+        assert [line for line in log if line.startswith("journal")] == [
+            f"journal {number}: 1" for number in (0, 1, 2, 3, 5)
+        ]
+        assert bench.gate.refused == 0
+
+
+def test_what_comes_while_the_spilled_is_written_does_not_overtake_it() -> None:
+    book = Session().core.book()
+    with a_gate(GateSettings(queue_batches=2, stall_s=0.02)) as bench:
+        bench.hold()
+        bench.submit(1)
+        bench.submit(2)
+        bench.gate.submit(Batch(3, [fact(3)], (), book))
+        bench.journal.at[3] = threading.Event()
+        bench.journal.free.set()
+        wait_until(lambda: "journal 2: 1" in bench.log)
+        bench.gate.submit(Batch(4, [fact(4)], (), book))  # the queue is empty, and 3 is being written
+        bench.journal.at[3].set()
+        wait_until(lambda: "journal 4: 1" in bench.log)
+        wait_until(lambda: not bench.gate._spilled)
+        bench.submit(5)  # all is written: the queue is used again
+        wait_until(lambda: "journal 5: 1" in bench.log)
+        assert bench.gate.overflowed == 2
+        assert bench.finish() == [*(f"journal {number}: 1" for number in range(6)), "closed"]
+
+
+def test_the_kill_switch_sees_what_found_the_queue_full_before_it_leaves() -> None:
+    log: list[str] = []
+    journal = Journal(log)
+    gate = Gate(
+        journal,
+        Broker(log),
+        settings=GateSettings(queue_batches=1, stall_s=1000.0),
+        watch=lambda batch: log.extend(f"seen {effect.id}" for effect in batch.effects),
+    )
+    gate.start()
+    journal.free.clear()
+    gate.submit(Batch(0, [fact(0)]))
+    assert journal.reached.wait(PATIENCE_S)
+    gate.submit(Batch(1, [fact(1)]))
+    gate.submit(Batch(2, [fact(2)], (exit_of("a"), CancelOrder("b"))))
+    journal.free.set()
+    assert gate.stop(PATIENCE_S)
+    assert log == [
+        *("journal 0: 1", "seen a", "sent a", "seen b", "sent b", "journal 1: 1", "journal 2: 1", "closed"),
+    ]
+
+
+def test_a_session_that_could_not_be_noted_is_noted_before_anything_that_belongs_to_it() -> None:
+    run = Run(1, "1", "momentum_burst", "test", True, "paper-2", {})
+    failing = iter((disk_full(0), disk_full(0), None))
+    with a_gate(fails=lambda number: next(failing) if number == 0 else None) as bench:
+        bench.submit(7)
+        bench.gate.submit(Batch(1, [fact(1)], (), None, run))
+        bench.submit(2)
+        bench.submit(3)
+        assert bench.finish() == ["journal 7: 1", "begin paper-2", "journal 3: 1", "closed"]
+        assert bench.gate.durable == 0  # there is a gap
 
 
 def test_the_durable_number_never_passes_an_input_that_the_journal_does_not_hold() -> None:
