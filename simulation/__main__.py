@@ -126,8 +126,8 @@ def _failures(seeds: range, minutes: float, jobs: int) -> Iterator[Failure | Non
 def _described(result: Result) -> str:
     where = "in the core" if result.scenario.simulated else "at the venue"
     return (
-        f"seed {result.seed}: fills {where}, {result.lives} lives of the bot, {result.faults} faults, "
-        f"{result.inputs} inputs, {result.orders} orders, {result.trades} trades"
+        f"seed {result.seed}: fills {where}, {result.lives} lives of the bot, {result.sessions} sessions, "
+        f"{result.faults} faults, {result.inputs} inputs, {result.orders} orders, {result.trades} trades"
     )
 
 
@@ -159,13 +159,14 @@ def _tell(failure: Failure, out: Path) -> None:
 
 
 def _say_written(world: World, path: Path) -> None:
-    """Write the inputs of the last life as a recording, which `microbot replay` reads."""
+    """Write the inputs of the last session as a recording, which `microbot replay` reads."""
     path.unlink(missing_ok=True)
-    bot = world.bot
-    recorder = Recorder(path, world.scenario.settings, None, "" if world.scenario.simulated else bot.book)
-    recorder.write(bot.log)
+    part = world.bot.parts[-1]
+    recorder = Recorder(path, world.scenario.settings, None, *part.names)
+    recorder.write(part.log)
     recorder.close()
-    print(f"the {len(bot.log)} inputs of that life of the bot, number {len(world.bots)}: microbot replay {path}")
+    where = f"session {len(world.bot.parts)} of life {len(world.bots)} of the bot"
+    print(f"the {len(part.log)} inputs of {where}: microbot replay {path}")
 
 
 if __name__ == "__main__":

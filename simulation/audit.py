@@ -52,8 +52,11 @@ class Audit:
     ) -> None:
         self.facts: list[Fact] = []
         self.submitted: set[str] = set()
+        self.of_session: set[str] = set()  # of those, the orders of the session that runs
         self.had_book = before is not None and before.had_book  # whether the journal holds one by now
         self._core = core
+        self._earlier = 0  # inputs of the sessions before it in this life
+        self._handed_over: Memory | None = None  # by the session before it
         self._feed = feed
         self._venue = venue
         self._ledgers = ledgers
@@ -109,6 +112,7 @@ class Audit:
         if order.id in self.submitted:
             raise Broken("one order, one cause", f"the order {order.id} was sent twice")
         self.submitted.add(order.id)
+        self.of_session.add(order.id)
         if order.leg != "entry":
             if symbol not in core.positions.open:
                 raise Broken("one order, one cause", f"the {order.leg} {order.id} has no position")
@@ -129,24 +133,29 @@ class Audit:
 
     def _see_fill(self, fact: OrderFilled) -> None:
         order = fact.execution.order
-        self._ledgers.say(fact.input, fact.execution)
+        self._ledgers.say(self._earlier + fact.input, fact.execution)
         filled = self._ledgers.said.filled[order]
         if not self._simulated and filled > self._venue.filled(order):
             raise Broken("executions", f"{order}: {filled} shares are booked, more than the venue has filled")
 
     # ------------------------------------------------------------------------------------------------- the journal
 
-    def on_appended(self, number: int, facts: Sequence[Entry], book: Book | None) -> None:
-        """Hear that the journal holds what input `number` led to."""
+    @property
+    def position(self) -> int:
+        """How many inputs the bot has taken in this life: a rollover counts them anew, this does not."""
+        return self._earlier + self._core.input
+
+    def on_appended(self, position: int, facts: Sequence[Entry], book: Book | None) -> None:
+        """Hear that the journal holds what the input at a position led to."""
         self._journaled |= {fact.order.id for fact in facts if isinstance(fact, OrderSubmitted)}
         if book is not None:
             self.had_book = True
             self._failed_at = 0
-            self._ledgers.keep(number)
+            self._ledgers.keep(position)
 
-    def on_failed(self, number: int) -> None:
+    def on_failed(self, position: int) -> None:
         """Hear that the journal could not be written."""
-        self._failed_at = self._failed_at or number
+        self._failed_at = self._failed_at or position
 
     def leaving(self, effect: Effect, halted: str) -> None:
         """Check an effect that leaves the gate; `halted` is why the gate refuses entries, if it does."""
@@ -204,7 +213,7 @@ class Audit:
         if memory.by_hand is not self._by_hand:
             raise Broken("states", f"the state set by hand is {memory.by_hand}, and should be {self._by_hand}")
         if memory != self._memories[-1][1]:
-            self._memories.append((core.input, memory))
+            self._memories.append((self.position, memory))
             if len(self._memories) > 1_000:
                 self._memories.popleft()
 
@@ -257,12 +266,32 @@ class Audit:
         now = self._feed.now() or book.ts
         self._overdue = {s for s, at in since.items() if at + self._time_stop <= now and s not in closing}
 
+    def follow(self, core: Core) -> None:
+        """Follow the session that begins now, in the same life, behind one that has ended."""
+        self._handed_over = self._memory()
+        self._memories.append((self.position, self._handed_over))
+        self._earlier += self._core.input
+        self._core = core
+        self.restoring = True
+        self.of_session.clear()
+        self._approved.clear()
+        self._heard.clear()
+        self._account_seen = False
+
+    def rolled_over(self) -> None:
+        """After the new session took up the book and what holds: it knows what the old one knew."""
+        self.restoring = False
+        memory = self._memory()
+        if self._handed_over is not None and memory != self._handed_over:
+            raise Broken("memory", f"after a rollover {memory.differences(self._handed_over)}")
+        self._memories.append((self.position, memory))
+
     def testament(self, waiting_from: int | None) -> Testament:
         """Return what the next life must know; what waits for the journal from that input on may be lost."""
         if self.awaiting and self._before is not None:
             return self._before
         if self._news:
-            self._memories.append((self._core.input, self._memory()))
+            self._memories.append((self.position, self._memory()))
         limit = min((n - 1 for n in (waiting_from, self._failed_at or None) if n), default=1 << 62)
         known = [memory for number, memory in self._memories if number <= limit]
         return Testament(known[-1] if known else self._memories[0][1], self.had_book)

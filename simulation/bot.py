@@ -10,14 +10,16 @@ from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Effect, Trouble
-from actors.journal import Entry
-from actors.messages import Command, Fact
+from actors.journal import Entry, Run
+from actors.messages import Command, Fact, Rollover as RolledOver
 from mock_exchange.events import Event
 from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
 from service.live.bookkeeping import Bookkeeping
+from service.live.rollover import Rollover, next_book
 from service.live.session import Session
 from service.options import RunOptions
+from service.recorded.replay import PAPER
 from service.venues import Venue as VenueName
 from simulation.agenda import Agenda, Machine
 from simulation.audit import Audit
@@ -55,19 +57,40 @@ class Place(NamedTuple):
     ledgers: Ledgers
 
 
+class Part:
+    """One session: what it was fed, and what it stated. A rollover ends it, and begins the next."""
+
+    def __init__(self, book: str) -> None:
+        self.book = book
+        self.log: list[Input] = []
+        self.facts: list[Fact] = []
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a recorder is told of the book: its name where orders go to a venue, and where fills are simulated."""
+        simulated = self.book.startswith(PAPER)
+        return ("", self.book if self.book != PAPER else "") if simulated else (self.book, "")
+
+    def write(self, inputs: Sequence[Input]) -> None:
+        """Take down inputs that are about to be fed."""
+        self.log.extend(inputs)
+
+    def take_back(self, count: int) -> None:
+        """Strike the last ones out: they were not fed."""
+        del self.log[-count:]
+
+
 class Bot:
-    """A process that runs until it is killed; what it was fed is its log."""
+    """A process that runs until it is killed; what it was fed is in its parts."""
 
     def __init__(self, place: Place, before: Testament | None) -> None:
         scenario, settings = place.scenario, place.scenario.settings
-        self.log: list[Input] = []
         self.dead = False
+        self.recording_is_full = False
         self.told: list[str] = []  # what it says on the terminal
         self.testament: Testament | None = None  # once it is dead
         wall_s = place.machine.wall_ns() // SECOND
-        self.book = (
-            "paper" if scenario.simulated else f"mb-51b07a11-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(wall_s))}"
-        )
+        book = PAPER if scenario.simulated else f"mb-51b07a11-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(wall_s))}"
         self.strategy = momentum_burst(settings.strategy)
         self._place = place
         self.died = ""  # at which of the moments
@@ -82,22 +105,16 @@ class Bot:
         )
         self.books = Bookkeeping(options, place.machine.wall_ns)
         facts: list[Fact] = []
-
-        def state(fact: Fact) -> None:
-            self.audit.see(fact)
-            facts.append(fact)
-
         self._outbox = None if scenario.simulated else Outbox()
-        if self._outbox is None:
-            self.core = Core(settings, self.strategy, state)
-        else:
-            self.core = Core(settings, self.strategy, state, book=self.book, broker=self._outbox, style=settings.orders)
+        self._rollover = Rollover(scenario.rollover_wait_s, lambda: place.machine.monotonic_ns() / SECOND)
+        self.parts = [Part(book)]
+        core = self._make_core(self.parts[0], facts.append)
         faults = scenario.faults
         self.feed = Feed(
             place.agenda, place.machine, place.venue, faults, place.chance, self.take, greeted=scenario.simulated
         )
         self.broker = Broker(place.agenda, place.venue, faults, place.chance, self.feed.now, self.take)
-        self.audit = Audit(self.core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
+        self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
         if self.audit.awaiting is not self.books.pending:
             raise Broken("memory", "the journal has lost its book")
         journal = WatchedJournal(
@@ -105,7 +122,7 @@ class Bot:
             lambda: place.agenda.now < place.disk.full_until,
             self._before_append,
             self._on_appended,
-            self.audit.on_failed,
+            lambda: self.audit.on_failed(self.gate.in_hand),
         )
         self.gate = VirtualGate(
             journal,
@@ -115,19 +132,39 @@ class Bot:
             place.disk,
             place.chance,
             faults.slow_disk,
+            lambda: self.audit.position,
             self._on_sent,
             self._guarded,
         )
-        self.session = Session(self.core, facts, self.gate, None, self.log.extend, (), self._outbox)
+        self.session = Session(core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox)
+
+    @property
+    def core(self) -> Core:
+        """The core of the session that runs, or ran last."""
+        return self.session.core
+
+    def _make_core(self, part: Part, on_fact: Callable[[Fact], None]) -> Core:
+        settings = self._place.scenario.settings
+
+        def state(fact: Fact) -> None:
+            self.audit.see(fact)
+            part.facts.append(fact)
+            on_fact(fact)
+
+        if self._outbox is None:
+            return Core(settings, self.strategy, state, book=part.book)
+        return Core(settings, self.strategy, state, book=part.book, broker=self._outbox, style=settings.orders)
 
     def start(self) -> None:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""
-        settings = self._place.scenario.settings
-        self.books.begin(self.books.run(self.strategy.name, "simulation", self.book, settings, None))
+        self.books.begin(self._run_of(self.parts[0]))
         self.feed.start()
         if self._outbox is not None:
             self.broker.start()
         self._tick_clock()
+
+    def _run_of(self, part: Part) -> Run:
+        return self.books.run(self.strategy.name, "simulation", part.book, self._place.scenario.settings, None)
 
     # ------------------------------------------------------------------------------------------------- inputs
 
@@ -164,7 +201,32 @@ class Bot:
             if abs(now - self._place.agenda.now) > 5 * SECOND:
                 raise Broken("venue time", f"the bot believes {now}, it is {self._place.agenda.now}")
             self.take([Clock(now)])
+        self._look_at_recording()
         self._place.agenda.after(0.1, self._tick_clock)
+
+    def _look_at_recording(self) -> None:
+        """Roll over when it is time, as `service/live/run.py` does."""
+        if self.dead or self.books.pending:
+            return
+        reason = self._rollover.due(self.core, full=self.recording_is_full)
+        if reason is not None:
+            self.recording_is_full = False
+            self._guarded(lambda: self._roll_over(reason))
+
+    def _roll_over(self, reason: str) -> None:
+        old = self.core
+        part = Part(next_book(old.book().name, self._place.machine.wall_ns() / SECOND))
+
+        def begin(on_fact: Callable[[Fact], None]) -> Core:
+            self.parts.append(part)
+            core = self._make_core(part, on_fact)
+            self.audit.follow(core)
+            return core
+
+        self.session.roll_over(RolledOver(reason, part.book, old.now), begin, part, self._run_of(part))
+        self.audit.rolled_over()
+        if self._outbox is not None:
+            self.broker.read_account()
 
     def _say(self, sentence: str) -> None:
         self.told.append(sentence)
@@ -189,9 +251,9 @@ class Bot:
         if self.gate.leaving:
             self._reach(BEFORE)
 
-    def _on_appended(self, number: int, facts: Sequence[Entry], book: Book | None) -> None:
+    def _on_appended(self, facts: Sequence[Entry], book: Book | None) -> None:
         self.gate.written()
-        self.audit.on_appended(number, facts, book)
+        self.audit.on_appended(self.gate.in_hand, facts, book)
         self._sent = 0
         if self.gate.leaving:
             self._reach(AFTER)

@@ -79,6 +79,11 @@ class Broker:
         self._agenda.after(self._delay(), self._connect)
         self._agenda.after(self._delay(), self._poll)
 
+    def read_account(self) -> None:
+        """Look at the account at once."""
+        if not self._cut:
+            self._look()
+
     def cut(self) -> None:
         """Let the bot's process be gone."""
         self._cut = True

@@ -66,8 +66,8 @@ class WatchedJournal:
         journal: Journal,
         full: Callable[[], bool],
         before: Callable[[], None],
-        on_appended: Callable[[int, Sequence[Entry], Book | None], None],
-        on_failed: Callable[[int], None],
+        on_appended: Callable[[Sequence[Entry], Book | None], None],
+        on_failed: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._full = full
@@ -76,15 +76,19 @@ class WatchedJournal:
         self._on_failed = on_failed
 
     def begin(self, run: Run) -> None:
+        self._write()
         self._journal.begin(run)
 
     def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         self._before()
-        if self._full():
-            self._on_failed(number)
-            raise OSError(errno.ENOSPC, "the journal cannot be written: database or disk is full")
+        self._write()
         self._journal.append(number, facts, book)
-        self._on_appended(number, facts, book)
+        self._on_appended(facts, book)
+
+    def _write(self) -> None:
+        if self._full():
+            self._on_failed()
+            raise OSError(errno.ENOSPC, "the journal cannot be written: database or disk is full")
 
     def close(self) -> None:
         self._journal.close()

@@ -49,6 +49,7 @@ class Faults(msgspec.Struct, frozen=True):
     crash_s: float = 0.0  # the bot is killed, and started again some seconds later
     disk_full_s: float = 0.0  # nothing can be written, for seconds or until the bot is started anew
     clock_step_s: float = 0.0  # the machine's wall clock is set
+    roll_over_s: float = 0.0  # the recording has its size, and the session rolls over
     command_s: float = 0.0  # somebody gives a command
     resume_s: float = 0.0  # somebody resumes: a bot that is halted for long finds little to do wrong
 
@@ -86,6 +87,7 @@ class Faults(msgspec.Struct, frozen=True):
             crash_s=every(15, 0.75),
             disk_full_s=every(80),
             clock_step_s=every(60),
+            roll_over_s=every(20),
             command_s=every(30),
             resume_s=every(10, 0.9),
         )
@@ -102,6 +104,7 @@ class Scenario(msgspec.Struct, frozen=True):
     settings: CoreSettings = EAGER
     simulated: bool = False  # the fills: in the core, instead of at the venue
     start: int = MORNING  # venue time, ns
+    rollover_wait_s: float = 30.0  # that orders on their way may hold a rollover up
 
     @classmethod
     def drawn(cls, random: Random) -> Scenario:
@@ -127,4 +130,5 @@ class Scenario(msgspec.Struct, frozen=True):
             ),
             execution=execution,
         )
-        return cls(faults, settings, simulated, LATE_EVENING if random.random() < 0.2 else MORNING)
+        start = LATE_EVENING if random.random() < 0.2 else MORNING
+        return cls(faults, settings, simulated, start, rollover_wait_s=random.choice((0.0, 1.0, 30.0)))

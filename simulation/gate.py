@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections import deque
 from collections.abc import Callable
 
 from actors.gate import Batch, Broker, Gate, GateSettings, Trouble
@@ -20,7 +21,8 @@ class Killed(BaseException):
 class VirtualGate(Gate):
     """Takes batches out of the gate's own queue: at once, or, while the disk is slow, when it is done with the last.
 
-    `sent` is called when all effects of a batch have left, with their number.
+    `position` tells how many inputs the bot has taken in all its sessions. `on_sent` is called when all effects of a
+    batch have left, with their number.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class VirtualGate(Gate):
         disk: Disk,
         chance: Chance,
         slow_disk: float,
+        position: Callable[[], int],
         on_sent: Callable[[int], None],
         guarded: Callable[[Callable[[], None]], None],
     ) -> None:
@@ -40,21 +43,22 @@ class VirtualGate(Gate):
         self._disk = disk
         self._chance = chance
         self._slow_disk = slow_disk
+        self._position = position
         self._on_sent = on_sent
         self._guarded = guarded  # runs what may end in `Killed`
         self._busy = False
         self.leaving = 0  # effects of the batch in hand
-        self._unwritten: Batch | None = None  # in hand, and not in the journal yet
+        self.in_hand = 0  # the position of that batch
+        self._waiting: deque[int] = deque()  # positions of those that wait for the journal
 
     @property
     def waiting_from(self) -> int | None:
-        """Number of the first batch that the journal does not hold; None if it holds all."""
-        first = self._unwritten or next(iter(self._queue.queue), None)
-        return first.number if isinstance(first, Batch) else None
+        """The position of the first batch that the journal does not hold; None if it holds all."""
+        return self._waiting[0] if self._waiting else None
 
     def written(self) -> None:
         """Know that the journal holds the batch in hand."""
-        self._unwritten = None
+        self._waiting.popleft()
 
     def start(self) -> None:
         """There is no thread."""
@@ -64,6 +68,7 @@ class VirtualGate(Gate):
         return True
 
     def submit(self, batch: Batch) -> None:
+        self._waiting.append(self._position())
         super().submit(batch)
         if not self._busy:
             self._work_off()
@@ -88,8 +93,10 @@ class VirtualGate(Gate):
         except queue.Empty:
             return
         assert isinstance(batch, Batch)  # nobody pulls the kill switch here, nor stops the gate
-        self._unwritten = batch
+        waiting = len(self._waiting)
+        self.in_hand = self._waiting[0]
         self.leaving = len(batch.effects)
         self._take(batch)
-        self._unwritten = None
+        if len(self._waiting) == waiting:  # the journal has failed
+            self._waiting.popleft()
         self._on_sent(len(batch.effects))

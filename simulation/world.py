@@ -33,6 +33,7 @@ class Result(msgspec.Struct, frozen=True):
     seed: int
     scenario: Scenario
     lives: int  # of the bot
+    sessions: int  # of all its lives; the others began by a rollover
     faults: int  # that happened
     inputs: int
     orders: int  # at the venue; in the core, where fills are simulated
@@ -114,6 +115,7 @@ class World:
             ("crash", faults.crash_s, "the bot is killed", self._crash),
             ("disk_full", faults.disk_full_s, "the disk is full", self._fill_disk),
             ("clock_step", faults.clock_step_s, "the wall clock is set", self._step_clock),
+            ("roll_over", faults.roll_over_s, "the recording has its size", self._fill_recording),
             ("command", faults.command_s, "somebody gives a command", self._command),
             ("resume", faults.resume_s, "somebody says: resume", self._resume),
         ):
@@ -123,9 +125,10 @@ class World:
         self._settle()
         orders = self._join()
         trades = sum(isinstance(fact, PositionClosed) for bot in self.bots for fact in bot.audit.facts)
-        inputs = sum(len(bot.log) for bot in self.bots)
+        inputs = sum(len(part.log) for bot in self.bots for part in bot.parts)
         happened = len(self.chance.occurred)
-        return Result(self.seed, self.scenario, len(self.bots), happened, inputs, orders, trades)
+        sessions = sum(len(bot.parts) for bot in self.bots)
+        return Result(self.seed, self.scenario, len(self.bots), sessions, happened, inputs, orders, trades)
 
     # ------------------------------------------------------------------------------------------------- what goes on
 
@@ -212,6 +215,9 @@ class World:
         self.chance.detail(f"{seconds} s from the truth")
         self._machine.wrong_ns = seconds * SECOND
 
+    def _fill_recording(self, random: Random) -> None:
+        self.bot.recording_is_full = True
+
     def _command(self, random: Random) -> None:
         name = random.choice(COMMANDS)
         self.chance.detail(name)
@@ -263,7 +269,7 @@ class World:
         if unnamed := [order for order in reports if OrderName.of(order) is None]:
             raise Broken("one order, one cause", f"orders without a cause: {unnamed}")
         last = self.bot
-        for order_id in last.audit.submitted & reports.keys():
+        for order_id in last.audit.of_session & reports.keys():
             entry = last.core.executor.blotter.get(order_id)
             report = reports[order_id]
             if entry is None or (entry.filled, entry.status) != (report.filled, report.status):

@@ -104,7 +104,7 @@ def test_what_the_failing_life_was_fed_is_written_down_and_replays(
     world, _ = attempt(failure.seed, 5.0)
     kinds = [msgspec.json.decode(line)["type"] for line in path.read_bytes().splitlines()]
     assert kinds[:1] == ["settings"]
-    assert len(kinds) == 1 + len(world.bot.log)
+    assert len(kinds) == 1 + len(world.bot.parts[-1].log)
     assert "book" in kinds
     assert microbot("replay", path, "--json", cwd=tmp_path).returncode == 0
 
@@ -122,7 +122,7 @@ def test_the_command_runs_seeds_side_by_side() -> None:
 
 def test_one_seed_tells_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--seed", "3", "--minutes", "0.5"]) == 0
-    assert re.search(r"seed 3: fills .*, \d+ lives of the bot, \d+ faults", capsys.readouterr().out)
+    assert re.search(r"seed 3: fills .*, \d+ lives of the bot, \d+ sessions, \d+ faults", capsys.readouterr().out)
 
 
 def test_a_mask_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,11 +21,12 @@ from actors.executor import Executor
 from actors.feeds.backoff import BackOff
 from actors.gate import Batch, Gate
 from actors.journal import Journal
-from actors.messages import Fact, Refusal, TradingState
+from actors.messages import Fact, Refusal, Rollover, TradingState
 from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk
 from pipeline import strategy
+from service.live.session import Session
 from simulation.agenda import Machine
 from simulation.bot import MOMENTS
 from simulation.broken import Broken
@@ -61,6 +63,15 @@ def test_in_these_seeds_bots_are_killed_at_every_point_of_output_commit() -> Non
     assert {bot.died for seed in SEEDS for bot in ran(seed).bots} >= set(MOMENTS)
 
 
+def test_in_these_seeds_sessions_roll_over_with_positions_and_with_orders_under_way() -> None:
+    books = [book for seed in SEEDS for bot in ran(seed).bots for part in bot.parts[1:] for book in part.log[:1]]
+    assert all(isinstance(book, Book) for book in books)
+    assert len(books) > 30
+    assert any(book.positions for book in books if isinstance(book, Book))
+    under_way = [entry.order.leg for book in books if isinstance(book, Book) for entry in book.orders]
+    assert set(under_way) >= {"entry", "stop"}
+
+
 def test_without_faults_it_trades_all_the_time() -> None:
     world = World(7, Scenario(NONE))
     result = world.run(MINUTES * 60)
@@ -76,7 +87,7 @@ def test_the_same_seed_gives_the_same_log_and_journal_and_another_one_others() -
     def written(seed: int) -> tuple[list[bytes], list[tuple[object, ...]]]:
         world = World(seed)
         world.run(120, keep_rows=True)
-        return [msgspec.json.encode(event) for bot in world.bots for event in bot.log], world.rows
+        return logs(world), world.rows
 
     log, rows = written(1004)
     assert (log, rows) == written(1004)
@@ -104,23 +115,30 @@ def test_nothing_is_decided_by_the_process_that_a_seed_runs_in(seed: int) -> Non
 def digest(seed: int) -> str:
     world = World(seed)
     world.run(60, keep_rows=True)
-    log = [msgspec.json.encode(event) for bot in world.bots for event in bot.log]
-    return hashlib.sha256(repr((log, world.rows)).encode()).hexdigest()
+    return hashlib.sha256(repr((logs(world), world.rows)).encode()).hexdigest()
+
+
+def logs(world: World) -> list[bytes]:
+    """Return all that the bot was fed, in all its lives and sessions."""
+    return [msgspec.json.encode(event) for bot in world.bots for part in bot.parts for event in part.log]
 
 
 @pytest.mark.parametrize("seed", [1001, 1002, 1003, 1004])
-def test_each_life_replays_to_the_same_facts(seed: int) -> None:
+def test_each_session_replays_to_the_same_facts(seed: int) -> None:
     """Books, broker reports, commands and gaps are inputs like any other: a log is all that it takes."""
     world = ran(seed)
     settings = world.scenario.settings
-    for bot in world.bots:
+    momentum = world.bot.strategy
+    for part in (part for bot in world.bots for part in bot.parts):
         facts: list[Fact] = []
         if world.scenario.simulated:
-            core = Core(settings, bot.strategy, facts.append)
+            core = Core(settings, momentum, facts.append, book=part.book)
         else:
-            core = Core(settings, bot.strategy, facts.append, book=bot.book, broker=_Nowhere(), style=settings.orders)
-        core.run(bot.log)
-        assert facts == bot.audit.facts
+            core = Core(settings, momentum, facts.append, book=part.book, broker=_Nowhere(), style=settings.orders)
+        core.run(part.log)
+        stated = len(facts)
+        core.finish()  # as a rollover does, and no kill
+        assert part.facts in (facts[:stated], facts)
 
 
 class _Nowhere:
@@ -195,6 +213,20 @@ def test_a_days_first_equity_that_is_forgotten_at_a_restart_is_found(monkeypatch
 
     monkeypatch.setattr(Risk, "restore", restore)
     assert found()[1].rule == "memory"
+
+
+def test_a_position_that_is_forgotten_at_a_rollover_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Session.roll_over
+
+    def roll_over(session: Session, rollover: Rollover, *arguments: Any) -> None:
+        book = session.core.book
+        with monkeypatch.context() as patch:
+            patch.setattr(session.core, "book", lambda: msgspec.structs.replace(book(), positions=()))
+            whole(session, rollover, *arguments)
+
+    monkeypatch.setattr(Session, "roll_over", roll_over)
+    broken = found()[1]
+    assert (broken.rule, "after a rollover" in str(broken)) == ("memory", True)
 
 
 def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
