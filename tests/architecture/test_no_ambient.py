@@ -19,6 +19,7 @@ BELOW_SERVICE = ("pipeline", "actors", "mock_exchange", "web")
 # banned here, they may use a monotonic clock and wait on real things.
 EDGES = {
     "actors/brokers/alpaca/broker.py": "is a thread with a loop of its own: orders go out while the bot's is stuck",
+    "actors/brokers/alpaca/questions.py": "waits before it asks again a venue that was asked too often",
     "actors/brokers/alpaca/rest.py": "sends requests, and waits no longer than a real time for each",
     "actors/brokers/alpaca/stream.py": "is a connection to the venue: reconnects, and notices when it is mute",
     "actors/chain_watch.py": "is a thread that looks at what the loop is doing, for how long in real time",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from random import Random
 from typing import NoReturn
 from urllib.parse import quote
 
 from actors.brokers.alpaca import words
-from actors.brokers.alpaca.rest import Answer, NotSent, Rest, Unanswered
+from actors.brokers.alpaca.account import Account
+from actors.brokers.alpaca.known import KnownOrders
+from actors.brokers.alpaca.questions import REPETITIONS, Failed, Questions
+from actors.brokers.alpaca.rest import NotSent, Rest, Unanswered
 from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
 from actors.brokers.alpaca.stream import Listener, TradingStream
 from actors.feeds.backoff import BackOff
@@ -21,11 +24,8 @@ from actors.gate import Effect
 from actors.messages import BrokerChanged, FeedState, Report
 from actors.orders import (
     OVER,
-    AccountReport,
-    AssetReport,
     CancelOrder,
     CancelRefused,
-    HeldAtVenue,
     OrderMissing,
     OrderReport,
     SubmitOrder,
@@ -34,20 +34,6 @@ from actors.orders import (
 
 MOST_IN_FLIGHT = 1_000
 """Effects whose fate is not told yet; one more is refused."""
-
-MOST_REMEMBERED = 10_000
-"""Orders whose ids at the venue are remembered; those of older ones are asked for."""
-
-REPETITIONS = 3
-"""How often what was refused for its frequency, and a question without an answer, is sent again."""
-
-READINGS = 4
-"""How often the account is read anew because something happened meanwhile."""
-
-PAGE = 500
-"""Orders that the venue lists at a time."""
-
-MOST_PAGES = 10
 
 _COUNTED = (
     "requests",  # sent by REST
@@ -64,24 +50,6 @@ _COUNTED = (
     "turned_away",  # effects that were not taken: too many are on their way
     "faults",  # of this program's own
 )
-
-
-class _Failed(Exception):
-    """A question got no answer that says anything."""
-
-    def __init__(self, reason: str, *, keys: bool = False) -> None:
-        super().__init__(reason)
-        self.keys = keys  # they were refused: asking again would not help
-
-
-class _Watch:
-    """An order whose news the trading stream owes us."""
-
-    __slots__ = ("filled", "owed_since")
-
-    def __init__(self, filled: Decimal) -> None:
-        self.filled = filled  # shares that it has told of
-        self.owed_since: float | None = None  # when REST told more than it
 
 
 class AlpacaBroker:
@@ -113,7 +81,7 @@ class AlpacaBroker:
         self._on_report = on_report
         self._now = now
         self._random = random
-        self._is_ours = is_ours
+        self._symbols = tuple(symbols)
         self._counts = Counter(dict.fromkeys(_COUNTED, 0))
 
         def new_rest() -> Rest:
@@ -134,15 +102,13 @@ class AlpacaBroker:
         self._stopping = asyncio.Event()
         self._grace_s = 0.0  # for what runs, once we stop
         self._fault = ""  # of our own, which ended the thread
-        self._rest: Rest
+        self._known = KnownOrders(self._counts, now, is_ours, self._loop_time)
+        self._questions: Questions
+        self._account: Account
         self._running: set[asyncio.Task[None]] = set()
         self._placing: dict[str, asyncio.Task[None]] = {}  # submits that run, by order
         self._looking: dict[str, bool] = {}  # orders that are being asked for: whether to ask once more
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # of submits, by symbol
-        self._questions = asyncio.Semaphore(4)  # so that orders never wait behind them
-        self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
-        self._watched: OrderedDict[str, _Watch] = OrderedDict()  # by order
-        self._news = 0  # things that happened to orders, as far as we know
 
         self._state = FeedState.CONNECTING
         self._reason = ""
@@ -153,12 +119,6 @@ class AlpacaBroker:
         self._poll_early = False
         self._failed_polls = 0  # in a row
         self._keys_refused = False
-        self._had_history = False
-        # Open orders with what is filled of them, and the news until then, at the last reading.
-        self._last_read: tuple[frozenset[tuple[str, Decimal]], int] | None = None
-        self._last_account: tuple[float, tuple[HeldAtVenue, ...], words.AccountBody] | None = None
-        self._assets = set(symbols)  # symbols seen
-        self._assets_left = sorted(self._assets)  # of those, the ones whose asset is not reported yet
 
     # ------------------------------------------------------------------------------------- from other threads
 
@@ -225,7 +185,17 @@ class AlpacaBroker:
             runner.run(self._main())
 
     async def _main(self) -> None:
-        self._rest = self._new_rest()
+        self._questions = Questions(self._new_rest(), self._counts, self._back_off, self._refuse_keys)
+        self._account = Account(
+            self._questions,
+            self._known,
+            self._counts,
+            self._symbols,
+            self._now,
+            self._loop_time,
+            lambda: self._connection > 0,
+            self._settings.poll_s * 0.9,
+        )
         self._emit(BrokerChanged(self._state, self._now()))
         background: list[asyncio.Task[None]] = [
             asyncio.create_task(self._stream.run(), name="trading stream"),
@@ -242,10 +212,13 @@ class AlpacaBroker:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-            await self._rest.close()
+            await self._questions.close()
             await asyncio.sleep(0)  # the loop closes connections one turn after it is told to
         if self._fault:
             self._change(FeedState.DOWN, f"the broker's thread ended by a fault: {self._fault}")
+
+    def _loop_time(self) -> float:
+        return self._loop.time()
 
     def _begin_to_stop(self, grace_s: float) -> None:
         self._grace_s = grace_s
@@ -317,23 +290,23 @@ class AlpacaBroker:
     # ---------------------------------------------------------------------------------------------- effects
 
     async def _submit(self, order: SubmitOrder) -> None:
-        if order.symbol not in self._assets:
-            self._assets.add(order.symbol)
-            self._assets_left.append(order.symbol)
+        if self._account.wants(order.symbol):
             self._poll_soon()
         async with self._turns[order.symbol]:  # in the order in which they were decided
-            self._news += 1
+            self._known.news += 1
             if self._connection:
-                self._watch(order.id, Decimal(0))
+                self._known.watch(order.id, Decimal(0))
             report = await self._place(order)
-            self._news += 1
+            self._known.news += 1
             self._emit(report)
 
     async def _place(self, order: SubmitOrder) -> Report:
         try:
             if self._is_barred(order):
                 return self._rejected(order, "entries are halted")
-            answer = await self._call("POST", "/v2/orders", words.submission(order), lambda: not self._is_barred(order))
+            answer = await self._questions.call(
+                "POST", "/v2/orders", words.submission(order), lambda: not self._is_barred(order)
+            )
         except NotSent as error:
             return self._rejected(order, f"could not reach the venue: {error}")
         except Unanswered as error:
@@ -341,12 +314,12 @@ class AlpacaBroker:
         status = answer.status
         if 200 <= status < 300:
             try:
-                report = self._report(words.decode(answer.body, words.OrderBody))
+                report = self._known.report(words.decode(answer.body, words.OrderBody))
             except words.Unreadable:
                 return self._unanswered(order, "the venue's answer cannot be read")
             if report.order != order.id:
                 return self._unanswered(order, "the venue answered with another order")
-            self._learn(report)
+            self._known.learn(report)
             return report
         refusal = words.refusal(answer.body, status)
         if words.is_duplicate(status, refusal):
@@ -368,12 +341,12 @@ class AlpacaBroker:
         self._counts["duplicates"] += 1
         try:
             found = await self._find(order.id)
-        except _Failed as error:
+        except Failed as error:
             return self._unanswered(order, f"{message}, and {error}")
         return found or self._unanswered(order, f"{message}, and the venue does not find it")
 
     def _rejected(self, order: SubmitOrder, reason: str) -> OrderReport:
-        self._watched.pop(order.id, None)
+        self._known.unwatch(order.id)
         return words.rejection(order, self._now(), reason)
 
     def _unanswered(self, order: SubmitOrder, reason: str) -> SubmitUnanswered:
@@ -382,24 +355,24 @@ class AlpacaBroker:
 
     async def _cancel(self, order: CancelOrder) -> None:
         await self._placed(order.id)
-        venue_id = self._venue_ids.get(order.id)
+        venue_id = self._known.venue_id(order.id)
         try:
             if venue_id is None:
                 found = await self._find(order.id)
                 if found is None:
-                    raise _Failed("the venue knows no such order")
+                    raise Failed("the venue knows no such order")
                 self._emit(found)
                 if found.status in OVER:
                     return
                 venue_id = found.venue_id
-            self._news += 1
-            answer = await self._call("DELETE", f"/v2/orders/{quote(venue_id, safe='')}")
+            self._known.news += 1
+            answer = await self._questions.call("DELETE", f"/v2/orders/{quote(venue_id, safe='')}")
             if not 200 <= answer.status < 300:
                 refusal = words.refusal(answer.body, answer.status)
                 if words.is_about_keys(answer.status, refusal):
                     self._refuse_keys()
-                raise _Failed(refusal.message)
-        except (NotSent, Unanswered, _Failed) as error:
+                raise Failed(refusal.message)
+        except (NotSent, Unanswered, Failed) as error:
             self._emit(CancelRefused(order.id, self._now(), str(error)))
             return
         if not self._connection:  # nobody tells of its end
@@ -427,7 +400,7 @@ class AlpacaBroker:
                 await asyncio.sleep(back_off.next())
             try:
                 found = await self._find(order)
-            except _Failed as error:
+            except Failed as error:
                 if error.keys:
                     break
                 continue
@@ -440,81 +413,17 @@ class AlpacaBroker:
         if (task := self._placing.get(order)) is not None:
             await asyncio.wait([task])
 
-    async def _call(
-        self, method: str, path: str, body: bytes | None = None, wanted: Callable[[], bool] = lambda: True
-    ) -> Answer:
-        """Ask for something to be done; again if that was refused for asking too often, and is still wanted."""
-        back_off = self._back_off()
-        answer = await self._rest.call(method, path, body=body)
-        for _ in range(REPETITIONS):
-            if answer.status != 429:
-                break
-            self._counts["throttled"] += 1
-            await asyncio.sleep(back_off.next())
-            if not wanted():
-                break
-            answer = await self._rest.call(method, path, body=body)
-        return answer
-
     async def _find(self, order: str) -> OrderReport | None:
-        """Ask for an order by our id; None if the venue does not know it. Raises _Failed."""
-        async with self._questions:
-            answer = await self._ask("/v2/orders:by_client_order_id", {"client_order_id": order}, missing=True)
-        if answer is None:
-            return None
+        """Ask for an order by our id; None if the venue does not know it. Raises Failed."""
         try:
-            report = self._report(words.decode(answer, words.OrderBody))
+            body = await self._questions.order(order)
+            report = self._known.report(body) if body is not None else None
         except words.Unreadable as error:
             self._counts["unreadable"] += 1
-            raise _Failed(str(error)) from None
-        self._learn(report)
+            raise Failed(str(error)) from None
+        if report is not None:
+            self._known.learn(report)
         return report
-
-    async def _ask(self, path: str, query: Mapping[str, str] | None = None, *, missing: bool = False) -> bytes | None:
-        """Ask a question, once. What is missing is None, if that is an answer. Raises _Failed."""
-        try:
-            answer = await self._rest.call("GET", path, query)
-        except (NotSent, Unanswered) as error:
-            raise _Failed(str(error)) from None
-        if answer.status == 200:
-            return answer.body
-        refusal = words.refusal(answer.body, answer.status)
-        if missing and words.is_missing(answer.status, refusal):
-            return None
-        if answer.status == 429:
-            self._counts["throttled"] += 1
-        if answer.status in (401, 403):
-            self._refuse_keys()
-            raise _Failed(REFUSED_KEYS, keys=True)
-        raise _Failed(refusal.message)
-
-    # -------------------------------------------------------------------------------------- what is known of orders
-
-    def _report(self, body: words.OrderBody, at: str | None = None) -> OrderReport:
-        if not words.is_known(body.status):
-            self._counts["unknown_statuses"] += 1
-        return words.order_report(body, self._now(), at)
-
-    def _learn(self, report: OrderReport) -> None:
-        """Take note of what REST told of an order: its id at the venue, and whether the stream owes news of it."""
-        self._remember(report)
-        watch = self._watched.get(report.order)
-        if watch is None or watch.owed_since is not None:
-            return
-        if report.filled > watch.filled or report.status in OVER:
-            watch.owed_since = self._loop.time()
-
-    def _remember(self, report: OrderReport) -> None:
-        if self._is_ours(report.order):
-            self._venue_ids[report.order] = report.venue_id
-            self._venue_ids.move_to_end(report.order)
-            if len(self._venue_ids) > MOST_REMEMBERED:
-                self._venue_ids.popitem(last=False)
-
-    def _watch(self, order: str, filled: Decimal) -> None:
-        self._watched.setdefault(order, _Watch(filled))
-        if len(self._watched) > MOST_REMEMBERED:
-            self._watched.popitem(last=False)
 
     # ----------------------------------------------------------------------------------------- the trading stream
 
@@ -525,23 +434,18 @@ class AlpacaBroker:
         self._wake.set()
 
     def _on_update(self, update: words.Update) -> None:
-        self._news += 1
+        self._known.news += 1
         try:
-            report = self._report(update.order, update.timestamp)
+            report = self._known.report(update.order, update.timestamp)
         except words.Unreadable:
             self._counts["unreadable"] += 1
             self._poll_soon()
             return
-        if not self._is_ours(report.order):
+        if not self._known.is_ours(report.order):
             self._counts["foreign"] += 1
             self._poll_soon()
             return
-        self._remember(report)
-        if report.status in OVER:
-            self._watched.pop(report.order, None)
-        elif (watch := self._watched.get(report.order)) is not None and report.filled > watch.filled:
-            watch.filled = report.filled
-            watch.owed_since = None
+        self._known.hear(report)
         if update.event == "order_cancel_rejected":
             self._emit(report, CancelRefused(report.order, report.ts, "the venue rejected the cancel"))
         else:
@@ -549,7 +453,7 @@ class AlpacaBroker:
 
     def _on_lost(self, reason: str) -> None:
         self._connection = 0
-        self._watched.clear()
+        self._known.unwatch_all()
         self._wake.set()
         self._change(FeedState.DOWN, reason)
 
@@ -593,9 +497,10 @@ class AlpacaBroker:
     async def _look(self) -> None:
         connection = self._connection
         try:
-            await self._report_assets()
-            report = await self._account()
-        except (_Failed, words.Unreadable) as error:
+            async for asset in self._account.assets():
+                self._emit(asset)
+            report = await self._account.read()
+        except (Failed, words.Unreadable) as error:
             self._counts["polls_failed"] += 1
             self._failed_polls += 1
             if self._failed_polls > 1:  # once may be chance
@@ -603,99 +508,11 @@ class AlpacaBroker:
             return
         self._failed_polls = 0
         self._keys_refused = False
-        self._had_history = True
         self._emit(report)
         if connection and connection == self._connection:
             self._change(FeedState.LIVE)
 
-    async def _account(self) -> AccountReport:
-        """Read the account so that its parts fit together.
-
-        Each part is read at a time of its own, and a fill between two of them would look like a position from nowhere.
-        So positions are read first, then the open orders, until these are the same, and filled as far, as at the
-        reading before: then nothing that rested was filled in between. A market order of ours could come and go
-        unseen, but not unnoticed: its submit and its updates are news, and there must be none since that reading. If it
-        never gets quiet, the last reading is told; whoever compares it with orders under way has to wait for those.
-        """
-        for _ in range(READINGS):
-            ts = self._now() or await self._venue_time()
-            positions = tuple(map(words.held, await self._all("/v2/positions", words.PositionBody)))
-            orders = await self._open_orders()
-            now_open = frozenset((order.venue_id, order.filled) for order in orders)
-            quiet = (now_open, self._news) == self._last_read
-            self._last_read = now_open, self._news
-            if quiet:
-                break
-        for order in orders:
-            if quiet and self._connection and self._is_ours(order.order):
-                self._watch(order.order, order.filled)
-            self._learn(order)
-        body = await self._account_body(positions)
-        history = () if self._had_history else await self._history()
-        return words.account_report(body, ts, positions, orders, history)
-
-    async def _venue_time(self) -> int:
-        """Ask for the time, while the market data has not told it: what is adopted at the start is timed from here."""
-        return words.decode(await self._ask("/v2/clock") or b"", words.ClockBody).ts
-
-    async def _account_body(self, positions: tuple[HeldAtVenue, ...]) -> words.AccountBody:
-        """Read the account itself; not as often as the rest, since the venue counts our requests."""
-        at = self._loop.time()
-        if self._last_account is not None:
-            then, held, body = self._last_account
-            if held == positions and at - then < self._settings.poll_s * 0.9:
-                return body
-        answer = await self._ask("/v2/account")
-        body = words.decode(answer or b"", words.AccountBody)
-        self._last_account = at, positions, body
-        return body
-
-    async def _open_orders(self) -> tuple[OrderReport, ...]:
-        """Read all open orders, the newest first, page by page. What is submitted meanwhile shifts no page."""
-        found: dict[str, words.OrderBody] = {}
-        query = {"status": "open", "limit": str(PAGE), "direction": "desc"}
-        for _ in range(MOST_PAGES):
-            page = await self._all("/v2/orders", words.OrderBody, query)
-            known = len(found)
-            found.update((body.id, body) for body in page)
-            if len(page) < PAGE:
-                return tuple(map(self._report, found.values()))
-            oldest = words.nanoseconds(page[-1].submitted_at)
-            if oldest is None or len(found) == known:
-                break
-            query["until"] = words.rfc3339(oldest + 1)  # it excludes what it names: several may be as old
-        raise words.Unreadable(f"more than {MOST_PAGES * PAGE} open orders")
-
-    async def _history(self) -> tuple[OrderReport, ...]:
-        """Read the newest orders that are over; what cannot be read of them is left out."""
-        reports = []
-        for body in await self._all("/v2/orders", words.OrderBody, {"status": "all", "limit": str(PAGE)}):
-            try:
-                report = self._report(body)
-            except words.Unreadable:
-                self._counts["unreadable"] += 1
-                continue
-            self._remember(report)
-            if report.status in OVER:
-                reports.append(report)
-        return tuple(reports)
-
-    async def _all(self, path: str, kind: type[words.T], query: Mapping[str, str] | None = None) -> list[words.T]:
-        return words.decode_all(await self._ask(path, query) or b"", kind)
-
-    async def _report_assets(self) -> None:
-        while self._assets_left:
-            symbol = self._assets_left[0]
-            answer = await self._ask(f"/v2/assets/{quote(symbol, safe='')}", missing=True)
-            if answer is None:
-                report = AssetReport(symbol, self._now(), tradable=False, shortable=False)
-            else:
-                report = words.asset_report(words.decode(answer, words.AssetBody), self._now())
-            self._assets_left.remove(symbol)
-            self._emit(report)
-
     def _drop_mute_stream(self) -> None:
         """Make a new connection if this one answers pings, but has not told for long what REST told."""
-        late = self._loop.time() - self._settings.stale_s
-        if any(watch.owed_since is not None and watch.owed_since <= late for watch in self._watched.values()):
+        if self._known.are_owed_for(self._settings.stale_s):
             self._stream.drop("the trading stream does not tell what happens to orders")
