@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from itertools import islice, pairwise
+from collections.abc import Iterable
+from itertools import chain, islice
 from statistics import median
 
 from actors.core import Core, CoreSettings
@@ -14,36 +15,43 @@ from pipeline.events import Trade
 from pipeline.strategy import StrategySettings, momentum_burst
 
 ABOUT = (
-    "Microseconds of the core a tick, with so many symbols taking turns, each at 5 ticks a second of tape time; best "
-    "of interleaved rounds. What a symbol more adds to the cost of a tick of any symbol is spread over those added, and "
-    "is the median over the rounds."
+    "Microseconds of the core a tick, with so many symbols taking turns, each at 5 ticks a second of tape time, and of "
+    "the same ticks with each symbol in a core of its own; best of interleaved rounds. What a symbol adds to the cost "
+    "of a tick of any other is what they cost more together, spread over those added: the median over the rounds."
 )
-SYMBOLS = (1, 2, 10, 50)
+SYMBOLS = (2, 10, 50)
 TICKS = (200_000, 2_000)  # in all, however many symbols share them
 ROUNDS = (9, 1)
 
 
 def measure(options: Options) -> Result:
-    """Run the same number of ticks through cores with few and with many symbols."""
-    count = options.sized(*TICKS)
-    tapes = {n: _interleaved(n, count) for n in SYMBOLS}
-    rounds: dict[int, list[float]] = {n: [] for n in SYMBOLS}  # us a tick
-    for _ in range(options.sized(*ROUNDS)):
-        for n, ticks in tapes.items():
-            core = Core(CoreSettings(), momentum_burst(StrategySettings()))
-            began = time.perf_counter()
-            core.run(ticks)
-            rounds[n].append((time.perf_counter() - began) / count * 1e6)
-    numbers = [Number(f"symbols.{n}", min(rounds[n]), "us/tick") for n in SYMBOLS]
-    for fewer, more in pairwise(SYMBOLS):
-        ratio = median(b / a for a, b in zip(rounds[fewer], rounds[more], strict=True))
-        per_symbol = ratio ** (1 / (more - fewer)) - 1
-        numbers.append(Number(f"symbols.{fewer}_to_{more}", per_symbol * 100, "% a symbol", Target(at_most=3.0)))
+    """Run the same ticks through one core for all symbols, and through one for each."""
+    numbers = []
+    for n in SYMBOLS:
+        each = options.sized(*TICKS) // n
+        tapes = [list(islice(tape.trades(number, 5, f"S{number:02}"), each)) for number in range(n)]
+        mixed = sorted(chain.from_iterable(tapes), key=lambda trade: trade.ts)
+        together, alone = [], []
+        for _ in range(options.sized(*ROUNDS)):
+            together.append(_us([mixed]))
+            alone.append(_us(tapes))
+        ratio = median(one / other for one, other in zip(together, alone, strict=True))
+        added = (ratio ** (1 / (n - 1)) - 1) * 100
+        numbers += [
+            Number(f"symbols.{n}.together", min(together), "us/tick"),
+            Number(f"symbols.{n}.alone", min(alone), "us/tick"),
+            Number(f"symbols.{n}.added", added, "% a symbol", Target(at_most=3.0)),
+        ]
     return Result("symbols", ABOUT, numbers)
 
 
-def _interleaved(symbols: int, count: int) -> list[Trade]:
-    """Return trades of so many symbols in order of time; the symbols' walks differ, their character does not."""
-    each = -(-count // symbols)
-    every = [t for n in range(symbols) for t in islice(tape.trades(n, 5, f"S{n:02}"), each)]
-    return sorted(every, key=lambda trade: trade.ts)[:count]
+def _us(tapes: Iterable[list[Trade]]) -> float:
+    """Run each tape through a core of its own; return microseconds a tick."""
+    seconds, ticks = 0.0, 0
+    for trades in tapes:
+        core = Core(CoreSettings(), momentum_burst(StrategySettings()))
+        began = time.perf_counter()
+        core.run(trades)
+        seconds += time.perf_counter() - began
+        ticks += len(trades)
+    return seconds / ticks * 1e6

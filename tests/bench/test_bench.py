@@ -21,7 +21,7 @@ KEYS = {
         *("window", "momentum", "volume_spike", "volatility_guard", "bursts", "pipe", "candles"),
         *("profit_target", "stop_loss", "time_stop", "flat_market", "all_exits", "core_empty", "core", "loop"),
     ],
-    "symbols": ["1", "2", "10", "50", "1_to_2", "2_to_10", "10_to_50"],
+    "symbols": [f"{n}.{what}" for n in (2, 10, 50) for what in ("together", "alone", "added")],
     "memory": [f"{kind}.{what}" for kind in ("core", "session") for what in ("before", "after", "growth")],
     "throughput": [
         f"{n}_a_frame.{what}"
@@ -62,7 +62,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys: pyte
     assert report.quick
     said = capsys.readouterr().out
     assert "There is no yardstick" in said
-    assert "1_to_2" in said
+    assert "10.added" in said
 
 
 def test_a_replay_is_measured_beside_a_yardstick_where_there_is_one(tmp_path: Path) -> None:
