@@ -153,11 +153,7 @@ class KillSwitch:
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""
-        if not (self.pulled == HALT and name == FLATTEN):
-            self.bar(name, reason)
-        lost = self._keep(name, reason)
-        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._holdings.number))
-        taken = self._loop.give(Command(name, 0, source, reason))
+        lost, taken = self._begin(name, reason, source)
         flying = self._await_flight()
         said = ["no entry leaves any more", f"NOT written down ({lost}): it will not survive a restart"][
             : 1 + bool(lost)
@@ -173,6 +169,15 @@ class KillSwitch:
         except (CancelledError, RuntimeError):
             said.append("the bot is stopping")
         return Answer(not lost, "; ".join(said))
+
+    def _begin(self, name: str, reason: str, source: str) -> tuple[str, Future[str]]:
+        """Bar entries, write it down, and give the core the command; return why it is not written, and its answer."""
+        if not (self.pulled == HALT and name == FLATTEN):
+            self.bar(name, reason)
+        lost = self._keep(name, reason)
+        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._holdings.number))
+        # It is of now, whenever the core takes it: a book that is written then does not know what the gate did.
+        return lost, self._loop.give(Command(name, self._now(), source, reason))
 
     def _await_flight(self) -> str:
         """Wait for the fate of entries that had left; return one that is still not known."""

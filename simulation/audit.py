@@ -19,6 +19,7 @@ from actors.messages import (
     ExitReason,
     Fact,
     FeedState,
+    GateActed,
     OrderFilled,
     OrderSubmitted,
     PositionOpened,
@@ -79,6 +80,7 @@ class Audit:
         self._late_since: dict[str, int] = {}  # positions beyond their deadline that nobody leaves yet
         self._overdue: set[str] = set()  # positions whose deadline passed while nobody watched
         self._left: set[str] = set()  # orders that left the gate
+        self.of_gate: set[str] = set()  # of those, the gate's own
         self._journaled: set[str] = set()  # orders of which the journal knows
         self._failed_at = 0  # input whose facts could not be appended, and no book since
         self._news = True
@@ -147,7 +149,8 @@ class Audit:
 
     def on_appended(self, position: int, facts: Sequence[Entry], book: Book | None) -> None:
         """Hear that the journal holds what the input at a position led to."""
-        self._journaled |= {fact.order.id for fact in facts if isinstance(fact, OrderSubmitted)}
+        orders = [fact.order for fact in facts if isinstance(fact, OrderSubmitted | GateActed)]
+        self._journaled |= {order.id for order in orders if order is not None}
         if book is not None:
             self.had_book = True
             self._failed_at = 0
@@ -157,15 +160,19 @@ class Audit:
         """Hear that the journal could not be written."""
         self._failed_at = self._failed_at or position
 
-    def leaving(self, effect: Effect, halted: str) -> None:
-        """Check an effect that leaves the gate; `halted` is why the gate refuses entries, if it does."""
+    def leaving(self, effect: Effect, halted: str, pulled: str) -> None:
+        """Check an effect that leaves the gate; `halted` and `pulled` are why it refuses entries, if it does."""
         if not isinstance(effect, SubmitOrder):
             return
         if effect.id in self._left:
             raise Broken("one order, one cause", f"the order {effect.id} left twice")
         self._left.add(effect.id)
+        if effect.leg == "gate":
+            self.of_gate.add(effect.id)
         if effect.leg == "entry" and halted:
             raise Broken("states", f"the entry {effect.id} left the gate although it had halted ({halted})")
+        if effect.leg == "entry" and pulled:
+            raise Broken("states", f"the entry {effect.id} left although the kill switch was pulled ({pulled})")
         if effect.id not in self._journaled and not halted:
             raise Broken("output commit", f"the order {effect.id} left before the journal knew of it")
 

@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Effect, Trouble
 from actors.journal import Entry, Run
-from actors.messages import Command, Fact, Rollover as RolledOver
+from actors.messages import Command, Fact, Report, Rollover as RolledOver
 from mock_exchange.events import Event
 from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
 from service.live.bookkeeping import Bookkeeping
+from service.live.latch import Latch
 from service.live.rollover import Rollover, next_book
 from service.live.session import Session
 from service.options import RunOptions
@@ -30,6 +33,7 @@ from simulation.disk import Disk, WatchedJournal
 from simulation.faults import Scenario
 from simulation.feed import Feed
 from simulation.gate import Killed, VirtualGate
+from simulation.kill_switch import LoopLink, VirtualKillSwitch
 from simulation.ledger import Ledgers
 from simulation.memory import Testament
 from simulation.venue import Venue
@@ -87,6 +91,8 @@ class Bot:
         scenario, settings = place.scenario, place.scenario.settings
         self.dead = False
         self.recording_is_full = False
+        self._stuck = False  # the loop is, and what it is to do waits
+        self._waiting: list[Callable[[], None]] = []
         self.told: list[str] = []  # what it says on the terminal
         self.testament: Testament | None = None  # once it is dead
         wall_s = place.machine.wall_ns() // SECOND
@@ -113,7 +119,7 @@ class Bot:
         self.feed = Feed(
             place.agenda, place.machine, place.venue, faults, place.chance, self.take, greeted=scenario.simulated
         )
-        self.broker = Broker(place.agenda, place.venue, faults, place.chance, self.feed.now, self.take)
+        self.broker = Broker(place.agenda, place.venue, faults, place.chance, self.feed.now, self._on_reports)
         self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
         if self.audit.awaiting is not self.books.pending:
             raise Broken("memory", "the journal has lost its book")
@@ -124,7 +130,16 @@ class Bot:
             self._on_appended,
             lambda: self.audit.on_failed(self.gate.in_hand),
         )
-        self.gate = VirtualGate(
+        self.switch = VirtualKillSwitch(
+            place.agenda,
+            LoopLink(place.agenda, self._on_loop, self.take, self._on_command),
+            None if scenario.simulated else self.broker,
+            book,
+            place.disk.folder,
+            self.feed.now,
+            self._guarded,
+        )
+        self.gate = self.switch.gate = VirtualGate(
             journal,
             None if scenario.simulated else self,
             self._on_trouble,
@@ -135,7 +150,10 @@ class Bot:
             lambda: self.audit.position,
             self._on_sent,
             self._guarded,
+            self.switch.see,
+            self.switch.refuse,
         )
+        self._latch = Latch(place.disk.folder, self.switch)
         self.session = Session(core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox)
 
     @property
@@ -158,9 +176,13 @@ class Bot:
     def start(self) -> None:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""
         self.books.begin(self._run_of(self.parts[0]))
+        self._latch.bar()
+        self.switch.start()
         self.feed.start()
         if self._outbox is not None:
             self.broker.start()
+        if (command := self._latch.left()) is not None:
+            self._on_command(command)
         self._tick_clock()
 
     def _run_of(self, part: Part) -> Run:
@@ -171,6 +193,9 @@ class Bot:
     def take(self, inputs: Sequence[Input]) -> None:
         """Feed inputs, and let out what they lead to, as `service/live/run.py` does."""
         if self.dead:
+            return
+        if self._stuck:
+            self._waiting.append(lambda: self.take(inputs))
             return
         try:
             if self.books.pending and (book := self.books.due(inputs, self._say)) is not None:
@@ -184,18 +209,57 @@ class Bot:
         except Killed:
             self.kill()
 
-    def command(self, name: str, source: str = "somebody", reason: str = "") -> None:
+    def command(self, name: str, source: str = "dashboard", reason: str = "") -> None:
         """Give it a command."""
-        self.take([Command(name, self.feed.now(), source, reason)])
+        self._on_loop(lambda: self._on_command(Command(name, 0, source, reason)))
+
+    def _on_command(self, command: Command) -> None:
+        """Take a command, as `service/live/run.py` does."""
+        if command.name == "resume" and self._latch.lift():
+            return
+        if command.source == "dashboard":
+            self._latch.hold(command.name, command.reason)
+        self.take([msgspec.structs.replace(command, ts=command.ts or self.feed.now())])
+
+    def press(self, name: str) -> None:
+        """Pull the kill switch."""
+        self._guarded(lambda: self.switch.press(name))
 
     def hear(self, events: Sequence[Event]) -> None:
         """Let it hear of the market."""
+        self._on_loop(lambda: self.feed.hear(events))
+
+    def stick(self, seconds: float) -> None:
+        """Let the loop be stuck for some seconds: nothing gets to the core, and the threads go on."""
+        self._stuck = True
+        self._place.agenda.after(seconds, self.unstick)
+
+    def unstick(self) -> None:
+        """Let the loop go on with what has come meanwhile."""
+        self._stuck = False
+        while self._waiting and not self.dead:
+            self._waiting.pop(0)()
+
+    def _on_loop(self, what: Callable[[], None]) -> None:
+        """Have the loop do something, once it is not stuck."""
+        if self._stuck:
+            self._waiting.append(what)
+        elif not self.dead:
+            what()
+
+    def _on_reports(self, reports: list[Report]) -> None:
+        """Hear the broker, on its thread."""
         if not self.dead:
-            self.feed.hear(events)
+            self.switch.hear(reports)
+            self.take(reports)
 
     def _tick_clock(self) -> None:
         if self.dead:
             return
+        if self._stuck:
+            self._place.agenda.after(0.1, self._tick_clock)
+            return
+        self.gate.beat()
         now = self.feed.now()
         if now > self.core.now:
             if abs(now - self._place.agenda.now) > 5 * SECOND:
@@ -241,7 +305,7 @@ class Bot:
             self._reach(BETWEEN)
         self._sent += 1
         try:
-            self.audit.leaving(effect, self.gate.halted)
+            self.audit.leaving(effect, self.gate.halted, self.switch.pulled)
         except Broken as broken:
             self._broken = broken  # the gate takes it for a fault of the broker's
             raise

@@ -84,6 +84,9 @@ class Broker:
         if not self._cut:
             self._look()
 
+    def bar(self, *, barred: bool) -> None:
+        """Refuse entries that are not on the wire yet: here, none waits."""
+
     def cut(self) -> None:
         """Let the bot's process be gone."""
         self._cut = True

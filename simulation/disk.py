@@ -12,7 +12,9 @@ from pathlib import Path
 
 from actors.book import Book
 from actors.journal import Entry, Journal, Run
+from actors.kill_switch import FLATTEN, HALT
 from service.books.history import JOURNAL
+from service.live.latch import file_of
 
 MEMORY = Path("/dev/shm")
 """A disk in memory, where there is one: a commit then costs no more than its own work."""
@@ -37,7 +39,7 @@ class Disk:
         self._lives += 1
         self.folder = self._root / str(self._lives)
         self.folder.mkdir()
-        for name in (JOURNAL, f"{JOURNAL}-wal"):
+        for name in (JOURNAL, f"{JOURNAL}-wal", *(file_of(old, name).name for name in (HALT, FLATTEN))):
             if (old / name).exists():
                 shutil.copyfile(old / name, self.folder / name)
 

@@ -50,6 +50,7 @@ class Faults(msgspec.Struct, frozen=True):
     disk_full_s: float = 0.0  # nothing can be written, for seconds or until the bot is started anew
     clock_step_s: float = 0.0  # the machine's wall clock is set
     roll_over_s: float = 0.0  # the recording has its size, and the session rolls over
+    stuck_s: float = 0.0  # the bot's loop is stuck for some seconds, and its threads go on
     command_s: float = 0.0  # somebody gives a command
     resume_s: float = 0.0  # somebody resumes: a bot that is halted for long finds little to do wrong
 
@@ -88,6 +89,7 @@ class Faults(msgspec.Struct, frozen=True):
             disk_full_s=every(80),
             clock_step_s=every(60),
             roll_over_s=every(20),
+            stuck_s=every(40),
             command_s=every(30),
             resume_s=every(10, 0.9),
         )

@@ -6,8 +6,9 @@ import queue
 from collections import deque
 from collections.abc import Callable
 
-from actors.gate import Batch, Broker, Gate, GateSettings, Trouble
+from actors.gate import Batch, Broker, Gate, GateSettings, Trouble, _HandOver
 from actors.journal import Journal
+from actors.orders import SubmitOrder
 from pipeline.events import SECOND
 from simulation.agenda import Agenda
 from simulation.chance import Chance
@@ -37,8 +38,11 @@ class VirtualGate(Gate):
         position: Callable[[], int],
         on_sent: Callable[[int], None],
         guarded: Callable[[Callable[[], None]], None],
+        watch: Callable[[Batch], None],
+        refuse: Callable[[SubmitOrder, str], None],
     ) -> None:
-        super().__init__(journal, broker, on_trouble, GateSettings(), lambda: agenda.now / SECOND)
+        monotonic = lambda: agenda.now / SECOND  # noqa: E731
+        super().__init__(journal, broker, on_trouble, GateSettings(), monotonic, watch=watch, refuse=refuse)
         self._agenda = agenda
         self._disk = disk
         self._chance = chance
@@ -73,6 +77,11 @@ class VirtualGate(Gate):
         if not self._busy:
             self._work_off()
 
+    def hand_over(self, turn: int) -> None:
+        super().hand_over(turn)
+        if not self._busy:
+            self._work_off()
+
     def _work_off(self) -> None:
         """Let out what waits, unless the disk is busy: then later."""
         self._busy = False
@@ -92,7 +101,10 @@ class VirtualGate(Gate):
             batch = self._queue.get_nowait()
         except queue.Empty:
             return
-        assert isinstance(batch, Batch)  # nobody pulls the kill switch here, nor stops the gate
+        if isinstance(batch, _HandOver):
+            self._end_turn(batch.turn)
+            return
+        assert batch is not None  # nobody stops the gate here
         waiting = len(self._waiting)
         self.in_hand = self._waiting[0]
         self.leaving = len(batch.effects)

@@ -8,6 +8,7 @@ from random import Random
 
 import msgspec
 
+from actors.kill_switch import FLATTEN, HALT
 from actors.messages import PositionClosed, TradingState
 from actors.reconciler import OrderName
 from pipeline.events import SECOND
@@ -21,6 +22,8 @@ from simulation.ledger import Ledgers
 from simulation.venue import FOREVER, Venue
 
 SYMBOLS = ("AAPL", "MSFT")
+STICK_WITHIN_S = 20.0
+"""Within so many seconds, a loop gets stuck as soon as something is held or ordered: else that would be rare."""
 SETTLE_S = 180.0  # without faults, until everything has to be flat
 COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 STEPS_S = (-5400, -600, -90, 30, 600, 5400)
@@ -116,6 +119,7 @@ class World:
             ("disk_full", faults.disk_full_s, "the disk is full", self._fill_disk),
             ("clock_step", faults.clock_step_s, "the wall clock is set", self._step_clock),
             ("roll_over", faults.roll_over_s, "the recording has its size", self._fill_recording),
+            ("stuck", faults.stuck_s, "the bot's loop is stuck", self._stick),
             ("command", faults.command_s, "somebody gives a command", self._command),
             ("resume", faults.resume_s, "somebody says: resume", self._resume),
         ):
@@ -220,8 +224,33 @@ class World:
 
     def _command(self, random: Random) -> None:
         name = random.choice(COMMANDS)
-        self.chance.detail(name)
-        self.bot.command(name)
+        pulled = name in (HALT, FLATTEN) and random.random() < 0.5
+        self.chance.detail(f"{name}, by the kill switch" if pulled else name)
+        if pulled:
+            self.bot.press(name)
+        else:
+            self.bot.command(name)
+
+    def _stick(self, random: Random) -> None:
+        seconds, bot = random.uniform(0.5, 12), self.bot
+        self.chance.detail(f"for {seconds:.1f} s")
+        pull, later = "", 0.0
+        if random.random() < 0.7:
+            pull, later = random.choice((HALT, FLATTEN)), random.uniform(0, 3)
+            self.chance.detail(f"and {later:.1f} s later somebody pulls the kill switch: {pull}")
+        ends = self.agenda.now + round(STICK_WITHIN_S * SECOND)
+
+        def stick() -> None:
+            if self._calm or bot.dead:
+                return
+            if self.agenda.now < ends and not (bot.core.positions.open or bot.core.executor.blotter.working):
+                self.agenda.after(0.05, stick)
+                return
+            bot.stick(seconds)
+            if pull:
+                self.agenda.after(later, lambda: bot.press(pull))
+
+        stick()
 
     def _resume(self, random: Random) -> None:
         self.bot.command("resume")
@@ -236,6 +265,7 @@ class World:
         self._disk.full_until = 0
         self._restart()
         bot = self.bot
+        bot.unstick()
         bot.feed.mute = bot.broker.mute = False
         self.agenda.run_to(self.agenda.now + 45 * SECOND)
         self._restart()  # it may have been doomed before
@@ -264,7 +294,8 @@ class World:
         if len(submitted) != len(set(submitted)):
             raise Broken("one order, one cause", "two lives sent an order of the same id")
         reports = self.venue.orders(self.agenda.now)
-        if strange := reports.keys() - set(submitted):
+        of_gate = {order for bot in self.bots for order in bot.audit.of_gate}
+        if strange := reports.keys() - set(submitted) - of_gate:
             raise Broken("one order, one cause", f"orders that nobody sent: {sorted(strange)}")
         if unnamed := [order for order in reports if OrderName.of(order) is None]:
             raise Broken("one order, one cause", f"orders without a cause: {unnamed}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import os
 import secrets
 import signal
 import socket
@@ -27,6 +26,7 @@ from actors.messages import Command, GateActed, StateChanged
 from service import fact_log
 from service.errors import UserError
 from service.live import commands, running
+from service.live.latch import MOST_REASON, Latch, file_of, keep, reason_of, remove
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""
@@ -35,7 +35,6 @@ _LOOK_S = 0.2  # real seconds between two looks for the files, and for the signa
 _HEAR_S = 2.0  # real seconds that somebody may take to say what they want
 _ANSWER_S = 20.0  # real seconds for the gate to answer
 _MOST_BYTES = 10_000  # of a request, and of an answer
-_MOST_REASON = 300  # characters
 _SIGNAL = None if sys.platform in ("win32", "darwin") else signal.SIGUSR1
 
 
@@ -53,54 +52,6 @@ class _Reply(msgspec.Struct, frozen=True):
 
     done: bool
     answer: str
-
-
-# ------------------------------------------------------------------------------------------------------- the files
-
-
-def file_of(folder: Path, name: str) -> Path:
-    """Return the file of a data folder that stands for a pull of the kill switch."""
-    return folder / name.upper()
-
-
-def keep(folder: Path, name: str, reason: str) -> str:
-    """Write down that the switch was pulled, so that it survives whatever comes; return why that failed, if it did."""
-    path = file_of(folder, name)
-    try:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(reason + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if sys.platform != "win32":
-            directory = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-    except OSError as error:
-        return "" if path.exists() else f"{path}: {error.strerror}"  # that it is there says enough
-    return ""
-
-
-def reason_of(folder: Path, name: str) -> str | None:
-    """Return why the switch was pulled, by its file; None without one."""
-    path = file_of(folder, name)
-    if not path.exists():
-        return None
-    said = ""
-    with contextlib.suppress(OSError):
-        said = path.read_bytes()[:_MOST_REASON].decode(errors="replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in said).split()) or "put there by hand"
-
-
-def remove(folder: Path) -> str:
-    """Remove the files; return why that failed, if it did."""
-    for name in (HALT, FLATTEN):
-        try:
-            file_of(folder, name).unlink(missing_ok=True)
-        except OSError as error:
-            return f"{file_of(folder, name)} cannot be removed ({error.strerror}): nothing is resumed"
-    return ""
 
 
 # --------------------------------------------------------------------------------------------------- in the bot
@@ -176,6 +127,7 @@ class Control:
         show: Callable[[StateChanged], None] = lambda _: None,
     ) -> None:
         self.switch: KillSwitch
+        self.latch: Latch
         self._tell_state = show  # on the dashboard, past the loop
         self._folder = folder
         self._link = _LoopLink(loop, take, command)
@@ -198,6 +150,7 @@ class Control:
             time.monotonic,
             settings,
         )
+        self.latch = Latch(self._folder, self.switch)
         return self.switch
 
     def _show(self, fact: GateActed | StateChanged) -> None:
@@ -208,21 +161,16 @@ class Control:
     def serve(self, claimed: running.Claim) -> None:
         """Open the socket, and bar entries at once if a file says so. Raises UserError."""
         self.switch.start()
-        for name in (HALT, FLATTEN):
-            if (reason := reason_of(self._folder, name)) is not None:
-                self.switch.bar(name, reason)
-                break
+        self.latch.bar()
         self._server = _Server(self._token, self.pull)
         self._start("kill switch socket", lambda: self._server.serve_forever(_LOOK_S))
         claimed.publish_control(f"127.0.0.1:{self._server.server_address[1]}", self._token)
 
     def begin(self) -> None:
         """Give the core what the files say, now that it can be given something; from here on, watch them."""
-        name = self.switch.pulled
-        if name:
-            reason = reason_of(self._folder, name) or name
-            _log(f"gate.{name}", f"{file_of(self._folder, name)}: {reason}")
-            self._link.give(Command(name, 0, f"the file {name.upper()}", reason))
+        if (command := self.latch.left()) is not None:
+            _log(f"gate.{command.name}", f"{file_of(self._folder, command.name)}: {command.reason}")
+            self._link.give(command)
         self._start("kill switch file", self._watch_files)
         if _SIGNAL is not None:
             self._start("kill switch signal", self._await_signal)
@@ -230,24 +178,6 @@ class Control:
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Pull the switch, from any thread but the loop's."""
         return self.switch.pull(name, reason or f"{name} from the {source}", source)
-
-    def hold(self, name: str, reason: str) -> str:
-        """Bar entries and write it down before the core is given `halt` or `flatten`; return why that failed, if so."""
-        if name not in (HALT, FLATTEN):
-            return ""
-        if not (self.switch.pulled == HALT and name == FLATTEN):
-            self.switch.bar(name, reason or name)
-        lost = keep(self._folder, name, reason or name)
-        return f"NOT written down ({lost}): it will not survive a restart" if lost else ""
-
-    def lift(self) -> str:
-        """Let entries out again, and forget the files; return what stands against that."""
-        if self.switch.gate.halted:
-            return f"the gate stays halted until the bot is started again: {self.switch.gate.halted}"
-        if hindrance := remove(self._folder):
-            return hindrance
-        self.switch.lift()
-        return ""
 
     def close(self) -> None:
         """End the threads."""
@@ -317,7 +247,7 @@ class _Handler(socketserver.StreamRequestHandler):
             return _Reply(False, "the token is not this bot's")
         if request.command not in (HALT, FLATTEN):
             return _Reply(False, "only halt and flatten are taken here")
-        answer = self.server.pull(request.command, request.reason[:_MOST_REASON], request.source[:20])
+        answer = self.server.pull(request.command, request.reason[:MOST_REASON], request.source[:20])
         return _Reply(True, answer.sentence)
 
 

@@ -386,12 +386,12 @@ class _Bot:
         )
         if self._ended:
             return commands.Effect(False, "the bot is stopping, and takes no more commands")
-        if command.name == "resume" and (hindrance := self._control.lift()):
+        if command.name == "resume" and (hindrance := self._control.latch.lift()):
             return commands.Effect(False, hindrance)
         source = command.source or "dashboard"
-        lost = self._control.hold(command.name, command.reason) if source == "dashboard" else ""
+        lost = self._control.latch.hold(command.name, command.reason) if source == "dashboard" else ""
         before = commands.standing(self._session.core)
-        self._take([msgspec.structs.replace(command, ts=self._venue_now(), source=source)])
+        self._take([msgspec.structs.replace(command, ts=command.ts or self._venue_now(), source=source)])
         effect = commands.effect(command.name, before, commands.standing(self._session.core))
         return effect if not lost else commands.Effect(effect.changed, f"{effect.sentence}; {lost}")
 

@@ -135,6 +135,14 @@ def a_switch(settings: GateSettings = QUICK, *, broker: bool = True, lost: str =
         assert bench.gate.stop()
 
 
+def test_the_command_is_of_the_time_at_which_the_switch_was_pulled_whenever_the_core_takes_it() -> None:
+    with a_switch() as bench:
+        bench.switch.pull("halt", "enough", "terminal")
+        bench.switch._now = lambda: 9_000
+        bench.loop.run()
+        assert [command.ts for command in bench.loop.inputs if isinstance(command, Command)] == [7]
+
+
 def test_once_it_is_acknowledged_no_entry_leaves_and_the_core_hears_of_each_that_did_not() -> None:
     with a_switch(PATIENT) as bench:
         bench.loop.alive = True

@@ -33,7 +33,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def first_failure() -> Failure:
     failures = (attempt(seed, 5.0)[1] for seed in range(1, 51))
-    return next(failure for failure in failures if failure is not None)
+    return next(failure for failure in failures if failure is not None and failure.seconds < 290)  # while faults happen
 
 
 def keys(failure: Failure) -> list[str]:

@@ -20,6 +20,7 @@ from actors.core import Core
 from actors.executor import Executor
 from actors.feeds.backoff import BackOff
 from actors.gate import Batch, Gate
+from actors.holdings import Holdings
 from actors.journal import Journal
 from actors.messages import Fact, Refusal, Rollover, TradingState
 from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitUnanswered
@@ -31,6 +32,7 @@ from simulation.agenda import Machine
 from simulation.bot import MOMENTS
 from simulation.broken import Broken
 from simulation.faults import NONE, Faults, Scenario
+from simulation.kill_switch import LoopLink
 from simulation.world import World
 from tests.support.live import ROOT
 
@@ -72,12 +74,48 @@ def test_in_these_seeds_sessions_roll_over_with_positions_and_with_orders_under_
     assert set(under_way) >= {"entry", "stop"}
 
 
+def test_in_these_seeds_the_gate_closes_positions_while_the_loop_is_stuck() -> None:
+    bots = [bot for seed in SEEDS for bot in ran(seed).bots]
+    assert sum(len(bot.audit.of_gate) for bot in bots) >= 3
+    handed = [sentence for bot in bots for sentence in bot.switch.said if "the core decides again" in sentence]
+    assert len(handed) > 5
+
+
 def test_without_faults_it_trades_all_the_time() -> None:
     world = World(7, Scenario(NONE))
     result = world.run(MINUTES * 60)
     assert result.lives == 1
     assert result.trades > 20
     assert result.faults == 0
+
+
+def test_what_the_gate_has_closed_is_not_closed_again_by_a_life_whose_last_one_heard_of_the_halt_alone() -> None:
+    """The loop goes on, takes the halt that it was given first, writes its book, and the process is killed."""
+    world = World(7, Scenario(NONE))
+    agenda = world.agenda
+
+    def get_stuck() -> None:
+        bot = world.bot
+        if not any(order.status is OrderStatus.ACCEPTED for order in bot.core.executor.blotter.working.values()):
+            agenda.after(0.01, get_stuck)  # until a stop guards a position
+            return
+        bot.stick(60)
+        agenda.after(1, lambda: bot.press("halt"))
+        agenda.after(20, die)
+
+    def die() -> None:
+        bot = world.bot
+        assert bot.audit.of_gate
+        bot._stuck = False
+        while bot.core.risk.state is not TradingState.HALTED:
+            bot._waiting.pop(0)()
+        assert bot.core.positions.open
+        bot.on_death = lambda: agenda.after(5, world._restart)
+        bot.kill()
+
+    agenda.after(20, get_stuck)
+    assert world.run(120).lives == 2
+    assert not world.bot.audit.of_gate
 
 
 # ------------------------------------------------------------------------------------------------- the same seed
@@ -253,6 +291,17 @@ def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Gate, "_let_out", let_out)
     assert found()[1].rule == "output commit"
+
+
+def test_a_core_that_is_not_told_what_the_gate_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LoopLink, "tell", lambda link, inputs: None)
+    assert found()[1].rule in ("both sides", "one order, one cause")
+
+
+def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Holdings, "let_out", lambda holdings, order: None)
+    monkeypatch.setattr(Holdings, "in_account", lambda holdings, symbol: holdings.positions()[symbol][0])
+    assert found()[1].rule
 
 
 def test_fills_that_count_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

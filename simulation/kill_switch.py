@@ -1,0 +1,108 @@
+"""The kill switch's twin: the switch itself, with the agenda in place of its thread and of those who wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from actors.gate import GateSettings
+from actors.kill_switch import GuardedBroker, KillSwitch
+from actors.messages import Command, GateOrder
+from actors.orders import OrderReport
+from pipeline.events import SECOND
+from service.live.latch import keep
+from simulation.agenda import Agenda
+
+STEP_S = 0.05
+"""Seconds between two looks at what there is to do."""
+
+
+class LoopLink:
+    """The way to the core: what is put there waits, in order, until the loop gets to it.
+
+    `on_loop` calls a function once the loop is not stuck, and not at all if the bot is dead by then.
+    """
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        on_loop: Callable[[Callable[[], None]], None],
+        take: Callable[[Sequence[OrderReport | GateOrder]], None],
+        command: Callable[[Command], None],
+    ) -> None:
+        self._agenda = agenda
+        self._on_loop = on_loop
+        self._take = take
+        self._command = command
+
+    def tell(self, inputs: Sequence[OrderReport | GateOrder]) -> None:
+        self._later(lambda: self._take(inputs))
+
+    def give(self, command: Command) -> Future[str]:
+        return self.call(lambda: self._command(command))
+
+    def call(self, function: Callable[[], None]) -> Future[str]:
+        future: Future[str] = Future()
+
+        def work() -> None:
+            function()
+            future.set_result("")
+
+        self._later(work)
+        return future
+
+    def _later(self, work: Callable[[], None]) -> None:
+        self._agenda.after(0, lambda: self._on_loop(work))
+
+
+class VirtualKillSwitch(KillSwitch):
+    """Looks at what there is to do as its thread would. `guarded` runs what may end in `Killed`, if the bot lives."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        link: LoopLink,
+        broker: GuardedBroker | None,
+        book: str,
+        folder: Path,
+        now: Callable[[], int],
+        guarded: Callable[[Callable[[], None]], None],
+    ) -> None:
+        super().__init__(
+            link,
+            broker,
+            book,
+            lambda name, reason: keep(folder, name, reason),
+            now,
+            lambda event, sentence: self.said.append(sentence),
+            lambda fact: None,
+            lambda: agenda.now / SECOND,
+            GateSettings(),
+        )
+        self.said: list[str] = []
+        self._agenda = agenda
+        self._guarded = guarded
+
+    def start(self) -> None:
+        """Begin to look; there is no thread."""
+        self._guarded(self._step)
+        self._agenda.after(STEP_S, self.start)
+
+    def _step(self) -> None:
+        with self._news:
+            self._look()
+
+    def stop(self) -> None:
+        """There is no thread."""
+
+    def press(self, name: str) -> None:
+        """Pull the switch, and do by itself what a core does not that leaves it without an answer."""
+        _, taken = self._begin(name, f"{name} from somebody", "terminal")
+
+        def look() -> None:
+            if not taken.done() and self._broker is not None:
+                with self._news:
+                    self._take_over(name)
+
+        self._agenda.after(self._settings.answer_s, lambda: self._guarded(look))
