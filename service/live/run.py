@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ import msgspec
 from loguru import logger
 
 from actors import messages
+from actors.at_work import at_work
 from actors.core import Core, Input
 from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed
@@ -34,7 +34,7 @@ from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
 from service import fact_log, strategies, venues
 from service.errors import UserError
-from service.live import commands, running
+from service.live import commands, running, stopping
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage, address_of, at_broker, still_open
 from service.live.children import ExchangeProcess, WebProcess
@@ -60,6 +60,7 @@ from web.messages import SessionStarted
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
 _TELEMETRY_S = 0.1  # real seconds
+_GATE_STOP_S = 2.0  # real seconds that it has to write what waits, where the loop is stuck
 _BROKER_STOP_S = 1.5  # real seconds that requests on their way have
 
 
@@ -99,6 +100,8 @@ class _Bot:
         if options.venue is not None:  # a real venue keeps the time that we keep
             self._clock.expect(time.time_ns(), time.monotonic_ns())
         self._admission = Admission(settings.admission, self._clock, options.symbols)
+        self._main_thread = threading.get_ident()
+        self._begun = False  # there is a session
         self._brokerage: Brokerage | None = None
         self._recordings: Recordings | None = None
         self._environment: Mapping[str, str] = os.environ
@@ -108,13 +111,11 @@ class _Bot:
         """Start everything in order, wait, and stop it in reverse."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # not on Windows
-                self._loop.add_signal_handler(number, self._on_signal, number)
-        try:
-            return await self._run()
-        except Stopped:  # before any input: the summary is that of a core that has heard nothing
-            return Outcome(Core(self._settings.core, self._strategy).summary(), (), None, failure=self._failure)
+        with stopping.caught(self._loop, self._on_signal, self._leave_stuck, stopping.STUCK_S):
+            try:
+                return await self._run()
+            except Stopped:  # before any input: the summary is that of a core that has heard nothing
+                return Outcome(Core(self._settings.core, self._strategy).summary(), (), None, failure=self._failure)
 
     async def _run(self) -> Outcome:
         async with contextlib.AsyncExitStack() as stack:
@@ -252,6 +253,7 @@ class _Bot:
             brokerage.outbox if brokerage is not None else None,
             lambda: self._watching.due(),
         )
+        self._begun = True
         logger.bind(
             logger="microbot.service",
             event="session.started",
@@ -495,11 +497,23 @@ class _Bot:
     # -------------------------------------------------------------------------------------------------- the ends
 
     def _on_signal(self, number: int) -> None:
-        if self._stop.is_set():
-            os._exit(128 + number)  # asked twice: whoever asks wants out now
         self._say("")
         logger.bind(logger="microbot.service", event="session.stopping", signal=number).info("stopping")
         self._stop.set()
+
+    def _leave_stuck(self) -> None:
+        """End the process, on another thread, since the loop does not: what the gate holds is written before."""
+        busy = at_work(self._session.core, self._main_thread, str(Path.cwd())) if self._begun else None
+        where = f" in {busy.place}, of {busy.symbol}'s chain" if busy is not None else ""
+        kept = "what is open stays in the book for the next start" + (
+            ", and stops rest at the venue" if self._brokerage is not None else ""
+        )
+        sentence = f"the loop is stuck{where}, and cannot stop in order: the process ends; {kept}"
+        logger.bind(logger="microbot.service", event="session.stuck").critical(sentence)
+        self._say(sentence)
+        if self._begun:
+            self._gate.stop(_GATE_STOP_S)
+        os._exit(1)
 
     def _on_feed_end(self) -> None:
         logger.bind(logger="microbot.service", event="feed.ended").info("the tape has ended")

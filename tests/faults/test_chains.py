@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from actors.chains import ChainSettings, ChainState
 from actors.core import Core
@@ -19,7 +22,7 @@ from pipeline.strategy import momentum_burst
 from service import settings, strategies
 from service.recorded import tapes
 from tests.support.bots import Log
-from tests.support.live import Bot, microbot
+from tests.support.live import PATIENCE_S, Bot, microbot, wait_until
 from tests.support.market import START
 from tests.support.raising import raised_in
 from tests.support.random_tapes import QUICK
@@ -192,3 +195,40 @@ def test_an_operator_that_dawdles_is_named_while_it_does_and_removed_and_the_oth
     (removed,) = [fact for fact in facts if isinstance(fact, ChainRemoved)]
     aapl = [fact for fact in facts if isinstance(fact, SignalRaised) and fact.signal.symbol == "AAPL"]
     assert [fact for fact in aapl if fact.input > removed.input] == []
+
+
+# ------------------------------------------------------------------------------------------ an operator never returns
+
+NEVER = ("--strategy", "mine.py:slow", "--set", "watch.budget_ms=100", "--set", "watch.gross_ms=300")
+STUCK = re.compile(
+    r"the loop is stuck in mine\.py:\d+, of AAPL's chain, and cannot stop in order: "
+    "the process ends; what is open stays in the book for the next start"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_ends_and_names_the_line_although_the_loop_is_stuck(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(SLOW)
+    with Bot(tmp_path, *FAST, *NEVER) as bot:
+        bot.until(lambda state: "it is removed as soon as it returns" in state["symbols"]["AAPL"]["chain"])
+        bot.process.send_signal(number)
+        assert bot.process.wait(PATIENCE_S) == 1
+        bot.line("the loop is stuck")
+        assert any(STUCK.fullmatch(line) for line in bot.said)
+        assert [line["level"] for line in Log(bot).of("session.stuck")] == ["CRITICAL"]
+
+
+def test_asked_twice_it_ends_at_once_although_the_loop_is_stuck(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW)
+    with Bot(tmp_path, *FAST, *NEVER) as bot:
+        bot.until(lambda state: "it is removed as soon as it returns" in state["symbols"]["AAPL"]["chain"])
+
+        def ended() -> bool:
+            bot.process.send_signal(signal.SIGTERM)
+            return bot.process.poll() is not None
+
+        wait_until(ended)
+        assert bot.process.returncode == 128 + signal.SIGTERM
+        assert not Log(bot).of("session.stuck")
