@@ -73,6 +73,10 @@ class Blotter:
         """Return the working orders of a symbol, oldest first."""
         return [entry for entry in self.working.values() if entry.order.symbol == symbol]
 
+    def has_had(self, symbol: str) -> bool:
+        """Tell whether an order of a symbol works, or is remembered."""
+        return any(entry.order.symbol == symbol for of in (self.working, self._over) for entry in of.values())
+
     def move(self, entry: Order, event: OrderEvent) -> bool:
         """Let something happen to an order; False if the table knows no such transition."""
         status = after(entry.status, event)

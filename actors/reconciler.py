@@ -126,6 +126,8 @@ class Reconciler:
             self._context.tell(self.risk, Mismatch((f"{reason} (--fresh begins a new book)",)))
             return
         if not self._seen:
+            if message.ts < self._book_ts and not message.history:
+                return  # read for the session before this one: what happened until the book is not in it
             self._seen = True
             self._open(message)
         differences = self._quantities(message) + self._orders(message.orders)
@@ -165,7 +167,8 @@ class Reconciler:
                 continue
             entry = entry_of(held.symbol, quantity, named)
             if entry is None:
-                self._suspects[held.symbol] = (ZERO, held.quantity, 0)  # there is no order that could explain it yet
+                if not self._blotter.has_had(held.symbol):  # else it may be closed since it was read
+                    self._suspects[held.symbol] = (ZERO, held.quantity, 0)  # no order could explain it yet
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
             decision = of_session(entry.name.book, entry.name.decision)

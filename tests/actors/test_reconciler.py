@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.messages import (
+    AccountOpened,
     BrokerChanged,
     Command,
     FeedState,
@@ -19,9 +20,9 @@ from actors.orders import (
     OrderSide,
 )
 from actors.pricing import OrderSettings
-from tests.support.desk import BOOK, D, Desk, S, account, old
-from tests.support.market import at, trade
-from tests.support.sessions import Session
+from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
+from tests.support.market import at, clock, trade
+from tests.support.sessions import RestingBroker, Session
 
 
 def test_nothing_is_entered_before_the_account_was_seen() -> None:
@@ -229,3 +230,51 @@ def test_the_equity_is_the_accounts() -> None:
     assert desk.session.summary["equity"] == 101_000
     assert desk.session.core.risk.day_start_equity == D(101_000)
     assert (desk.session.summary["daily_pnl"], desk.session.summary["current_drawdown"]) == (0, 0)
+
+
+# ------------------------------------------------------------------------------------- a session that goes on from one
+
+
+def going_on(before: Desk) -> Session:
+    """Return the session that a rollover begins: with the book, and with what holds."""
+    core = before.session.core
+    session = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s2")
+    session.feed(core.book(), *core.standing())
+    return session
+
+
+def leaving() -> Desk:
+    """Return a desk whose exit is on its way."""
+    desk = Desk().enter(1).tick(2, 101)
+    desk.say(2.1, S.CANCELED, of="stop")
+    assert desk.last.leg == "exit"
+    return desk
+
+
+def test_an_account_that_was_read_for_the_session_before_says_nothing() -> None:
+    desk = leaving().say(2.3, S.FILLED, "10", "101").pass_time(3)
+    session = going_on(desk)
+    session.feed(account(2.2, HeldAtVenue("A", D(10), D(100))))
+    assert not session.of(AccountOpened)
+    assert session.core.risk.state is TradingState.ACTIVE
+    session.feed(account(3.5))
+    assert len(session.of(AccountOpened)) == 1
+
+
+def test_what_an_account_tells_of_orders_that_are_over_counts_whenever_it_was_read() -> None:
+    """A process that starts has another idea of the time than the one before it, and is told of them only once."""
+    session = going_on(leaving().pass_time(3))
+    session.feed(account(2.9, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    assert len(session.of(AccountOpened)) == 1
+
+
+@pytest.mark.parametrize("still_there", [False, True])
+def test_what_was_closed_since_the_account_was_read_is_a_mismatch_only_if_it_stays(still_there: bool) -> None:
+    desk = leaving().pass_time(3)
+    session, order = going_on(desk), desk.last
+    held = HeldAtVenue("A", D(10), D(100))
+    session.feed(OrderReport(order.id, "A", order.side, S.FILLED, D(10), D(10), D(101), at(3.1), "v"))
+    session.feed(account(3.05, held))
+    assert session.core.risk.state is TradingState.ACTIVE
+    session.feed(clock(3 + STYLE.missing_s + 1), account(3 + STYLE.missing_s + 1, *[held] * still_there))
+    assert session.core.risk.state is (TradingState.HALTED if still_there else TradingState.ACTIVE)
