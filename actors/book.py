@@ -68,3 +68,4 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     closing: dict[str, str] = {}  # positions on their way out, and entries that are none to keep, by symbol: why
     foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol; signed
     foreign_orders: tuple[str, ...] = ()  # the venue's ids of open orders that are accepted as not ours
+    gate_orders: tuple[str, ...] = ()  # the gate's own orders for what is held or ordered here that are counted in it

@@ -290,6 +290,7 @@ class Core:
             closing=self.executor.closing(),
             foreign=dict(self.reconciler.foreign) if self.reconciler is not None else {},
             foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
+            gate_orders=self.executor.gate_orders(),
         )
 
     def standing(self) -> tuple[Input, ...]:
@@ -306,7 +307,7 @@ class Core:
         self.metrics.account = book.account
         self.positions.restore(book)
         self.risk.restore(book)
-        self.executor.restore(book.orders, book.closing, book.name)
+        self.executor.restore(book.orders, book.closing, book.name, book.gate_orders)
         for symbol, reason in book.closing.items():  # a kill does not call off what was to be closed
             self.tell(self.executor, ExitSignal(symbol, reason))
         if self.reconciler is not None:

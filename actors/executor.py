@@ -37,7 +37,7 @@ from actors.orders import (
 )
 from actors.positions import Fill, Position, Positions, of_session
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
-from actors.reconciler import AdoptOrder, LookAfter, MissedOrder, Reconciled
+from actors.reconciler import AdoptOrder, LookAfter, MissedOrder, OrderName, Reconciled
 from actors.risk import CancelEntries, CloseAll, Enter, OrderOver
 from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
@@ -115,6 +115,7 @@ class Executor:
         self._refused: dict[str, Refused] = {}  # by symbol
         self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._closing: dict[str, str] = {}  # symbols whose working entry is to be closed if it fills after all: why
+        self._of_gate: dict[str, str] = {}  # the gate's own orders that are counted: decisions by order
         self.blotter = Blotter()
         self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
         self.broker: Actor | None = None
@@ -168,11 +169,26 @@ class Executor:
         working = self.blotter.working.values()
         return tuple(OpenOrder(e.order, e.status, e.filled, e.value, e.venue_id, e.unwanted) for e in working)
 
+    def gate_orders(self) -> tuple[str, ...]:
+        """Return the gate's orders that are counted, for what is held or ordered yet; others are forgotten."""
+        if not self._of_gate:
+            return ()
+        live = {position.decision for position in self._positions.open.values()}
+        live |= {entry.order.decision for entry in self.blotter.working.values()}
+        self._of_gate = {order: decision for order, decision in self._of_gate.items() if decision in live}
+        return tuple(self._of_gate)
+
     def closing(self) -> dict[str, str]:
         """Return what is to be closed, and why, by symbol: positions, and entries that may fill yet."""
         return self._closing | {symbol: wish.reason for symbol, wish in self.wishes.items()}
 
-    def restore(self, orders: Iterable[OpenOrder], closing: Mapping[str, str], session: str) -> None:
+    def restore(
+        self,
+        orders: Iterable[OpenOrder],
+        closing: Mapping[str, str],
+        session: str,
+        gate_orders: Iterable[str] = (),
+    ) -> None:
         """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
 
         Orders at a simulated broker ended with the process. `closing` is what `closing` returned then: a position
@@ -180,6 +196,9 @@ class Executor:
         Until the account was seen, nothing is sent for a position: the book may be older than what happened to it.
         """
         self._unreconciled = self._style is not None
+        for order_id in gate_orders:
+            if (name := OrderName.of(order_id)) is not None:
+                self._of_gate[order_id] = of_session(name.book, name.decision)
         for symbol, reason in closing.items():
             if symbol in self._positions.open:
                 self.wishes[symbol] = Wish(reason)
@@ -515,6 +534,7 @@ class Executor:
         if self.blotter.get(sent.order.id) is not None:
             return
         entry = self.blotter.add(sent.order)
+        self._of_gate[sent.order.id] = sent.order.decision
         self._context.publish(OrderSubmitted(sent.order, self._context.now, self._context.input))
         if self._style is not None:
             self._expect(entry, "answer", self._style.answer_timeout_s)
@@ -525,6 +545,8 @@ class Executor:
             return
         entry = self.blotter.add(missed.order, OrderStatus.UNKNOWN)
         entry.unwanted = missed.order.leg != "stop"
+        if missed.order.leg == "gate":
+            self._of_gate[missed.order.id] = missed.order.decision
         self._on_report(missed.report)
 
     def _on_reconciled(self, message: Reconciled) -> None:

@@ -147,7 +147,7 @@ class Lane:
         market = Market(self.watched, self.candles, self.clock)
         removed = self.chain.state is ChainState.REMOVED
         own = self._fallback if removed else self._strategy.exits
-        self._guard = _Guard(self, lambda: own(held, market), lambda: self._fallback(held, market))
+        self._guard = _Guard(self, lambda: self._watched_exits(own, held, market), lambda: self._fallback(held, market))
         return self._guard
 
     def listen(self, actor: Actor | None) -> None:
@@ -162,6 +162,12 @@ class Lane:
         if wish.symbol != self.symbol:
             raise ValueError(f"an exit of {self.symbol} must leave {self.symbol}, not {wish.symbol}")
         self._on_exit(wish)
+
+    def _watched_exits(self, own: Exits, held: Held, market: Market) -> Observable[ExitSignal]:
+        found: object = own(held, market)
+        if not isinstance(found, Observable):
+            raise TypeError(f"exits must return an observable, not a {type(found).__name__}: is there a `return`?")
+        return found
 
     def _see_frame(self, frame: Frame) -> None:
         if frame.ready:

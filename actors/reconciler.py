@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -92,6 +92,23 @@ def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, O
     return max(entries, key=lambda entry: entry[:2]) if entries and filled == quantity else None
 
 
+def live_decisions(book: Book) -> frozenset[str]:
+    """Return the decisions of what a book holds and has ordered, as later sessions call them."""
+    decisions = [position.decision for position in book.positions] + [entry.order.decision for entry in book.orders]
+    return frozenset(of_session(book.name, decision) for decision in decisions)
+
+
+def is_missed(name: OrderName, order: OrderReport, book_ts: int, live: Container[str], heard: Container[str]) -> bool:
+    """Tell whether a book cannot know of an order of ours: it is newer than that, or it is the gate's and not in it.
+
+    What the gate sends while the loop is stuck, the core hears of in its turn. A book that is written before, when the
+    loop goes on, is newer than such an order and does not know of it.
+    """
+    if name.leg == "gate" and of_session(name.book, name.decision) in live:
+        return order.order not in heard
+    return 0 < book_ts < order.ts
+
+
 class Reconciler:
     """The actor that hears of the account.
 
@@ -112,6 +129,8 @@ class Reconciler:
         self._seen = False
         self._account = ""  # the number of the account that the book is of
         self._book_ts = 0  # when that book was written, ns; 0 without one
+        self._live: frozenset[str] = frozenset()  # decisions of what it holds and has ordered
+        self._heard: tuple[str, ...] = ()  # the gate's orders that it knows
         self.foreign: Mapping[str, Decimal] = {}  # accepted as not ours: shares by symbol, signed
         self.foreign_orders: tuple[str, ...] = ()  # accepted as not ours: the venue's ids
         self.executor: Actor | None = None
@@ -139,6 +158,7 @@ class Reconciler:
         """Know whose account the book is of, of when it is, and what in the account is somebody else's."""
         self._account = book.account
         self._book_ts = book.ts
+        self._live, self._heard = live_decisions(book), book.gate_orders
         self.foreign = book.foreign
         self.foreign_orders = book.foreign_orders
 
@@ -184,7 +204,7 @@ class Reconciler:
         self._context.tell(self.executor, Reconciled())
 
     def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> set[str]:
-        """Tell the executor of orders that are newer than the book, which does not know them; return their symbols.
+        """Tell the executor of orders of ours that the book cannot know; return their symbols.
 
         While a journal cannot be written, exits and cancels go out all the same. What the book does know was over by
         its time, or is among its working orders. What is counted so is not adopted as well.
@@ -192,7 +212,8 @@ class Reconciler:
         assert self.executor is not None
         symbols = set()
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
-            if 0 < self._book_ts < order.ts and self._blotter.get(order.order) is None:
+            missed = is_missed(name, order, self._book_ts, self._live, self._heard)
+            if missed and self._blotter.get(order.order) is None:
                 self._context.tell(self.executor, MissedOrder(_submitted(name, order), order))
                 if order.filled:
                     symbols.add(name.symbol)

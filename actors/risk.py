@@ -44,7 +44,7 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_open_positions: Literal[1] = 1  # per symbol; the only value allowed for now
     daily_loss_limit: Annotated[float, Meta(ge=-1, lt=0)] = -0.05  # fraction of the day's first equity
     cooldown_trades_after_loss: Annotated[int, Meta(ge=0)] = 2  # signals of the symbol to skip
-    position_size: Annotated[float, Meta(gt=0)] = 1.0  # shares
+    position_size: Annotated[float, Meta(gt=0, le=1e9)] = 1.0  # shares
     starting_equity: Annotated[float, Meta(gt=0)] = 10_000.0  # money
     cost_guard: Literal["off", "warn", "refuse"] = "warn"  # when a round trip costs more than the profit target brings
     timezone: str = "America/New_York"  # where the trading day begins at midnight

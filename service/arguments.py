@@ -15,6 +15,15 @@ Assignments = Annotated[
 StrategyOption = Annotated[
     str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")
 ]
-DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.")]
+
+
+def folder(text: str) -> Path:
+    """Read a folder's name: an empty one is a variable that was not set, not the folder that we are in."""
+    if not text:
+        raise typer.BadParameter("it is empty: name a folder")
+    return Path(text)
+
+
+DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.", parser=folder)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: yes.")]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import upkeep
-from service.arguments import Assignments, Config, DataDir, Json, StrategyOption
+from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, folder
 from service.errors import UserError
 from service.venues import Venue
 from service.visible import visible, visible_json
@@ -78,7 +78,7 @@ def replay(
     for sentence in told:
         terminal.say(sentence)
     if not summary["ticks"] and summary["ticks_rejected"]:
-        terminal.say(f"not one line of {tape} is a trade: is it a tape?")
+        raise UserError(f"not one line of {tape} is a trade: is it a tape?")
     terminal.print_summary(summary, as_json=as_json)
     terminal.say_failures(summary)
 
@@ -154,7 +154,7 @@ def run(
     strategy: StrategyOption = None,
     config: Config = None,
     assignments: Assignments = None,
-    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]")] = None,
+    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)] = None,
     data_dir: DataDir = Path("data"),
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin a new book; the old one's history stays in the journal.")
@@ -240,9 +240,7 @@ def sessions(data_dir: DataDir = Path("data"), as_json: Json = False) -> None:
 
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="ISO 8601; venue time.")]
 Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
-Parquet = Annotated[
-    Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet there; wants microbot[parquet].")
-]
+Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet there; needs pyarrow.")]
 
 
 @app.command()
@@ -360,7 +358,8 @@ def exchange(
     try:
         from_file = parse_lines(Path(faults).read_text()) if faults is not None else ()
     except (OSError, ValueError) as error:
-        raise UserError(f"--faults {faults} cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"--faults {faults} cannot be read: {why}") from None
     wrong = [*from_file, *(fault or ())]
     flags = {
         "exchange.keys": key,
@@ -392,7 +391,7 @@ def show_logs(
         ),
     ] = None,
     level: Annotated[str, typer.Option("--level", metavar="LEVEL", help="Only these and graver ones.")] = "DEBUG",
-    log_dir: Annotated[Path, typer.Option("--log-dir", metavar="DIR")] = Path("logs"),
+    log_dir: Annotated[Path, typer.Option("--log-dir", metavar="DIR", parser=folder)] = Path("logs"),
     as_json: Json = False,
 ) -> None:
     """Show the log, for people: [day time] - logger - level - message, in your own time."""
@@ -458,7 +457,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except UserError as error:
         _refuse(str(error))
     except _Misused as error:
-        said = error.format_message().rstrip(".")
+        said = error.format_message().rstrip(".").replace("Value error, ", "")
         command = error.ctx.command_path if getattr(error, "ctx", None) else "microbot"
         _refuse(f"{said[:1].lower()}{said[1:]}; see {command} --help")
     except typer.Abort:

@@ -10,7 +10,7 @@ from pathlib import Path
 from reactivex import Observable
 
 from pipeline.operators.lift import Source
-from pipeline.strategy import Entries, Strategy, StrategySettings, default_exits, momentum_burst
+from pipeline.strategy import Entries, Exits, Strategy, StrategySettings, default_exits, momentum_burst
 from service.errors import UserError
 
 
@@ -45,11 +45,21 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     place = f"{file}:{name}"
     if isinstance(made, Strategy):
         _try_out(made.entries, place)
+        _check_exits(made.exits, place)
         return made
     if not callable(made):
         raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
     _try_out(made, place)
     return Strategy(f"{path.stem}:{name}", made, default_exits(settings))
+
+
+def _check_exits(exits: Exits, place: str) -> None:
+    try:
+        inspect.signature(exits).bind(None, None)
+    except TypeError as error:
+        raise UserError(f"the exits of {place} must take the position and the market, but {error}") from None
+    except ValueError:
+        pass  # a callable without a signature: calling it will tell
 
 
 def _try_out(entries: Entries, place: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes
+from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
 from service.errors import UserError
 from service.venues import Venue
 
@@ -142,7 +142,7 @@ def doctor(
     strategy: StrategyOption = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,
     data_dir: DataDir = Path("data"),
-    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]")] = None,
+    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)] = None,
     config: Config = None,
     assignments: Assignments = None,
     as_json: Json = False,

@@ -140,7 +140,7 @@ def why_not_listening(problem: OSError, settings: WebSettings) -> str:
     if problem.errno == errno.EACCES:
         return f"{where} is not open to this user; choose one above 1023 with --port."
     if isinstance(problem, socket.gaierror) or problem.errno == errno.EADDRNOTAVAIL:
-        return f"{settings.host} is no address of this machine; choose another with --host."
+        return f"{settings.host} is no address of this machine; choose another host."
     return f"cannot listen to {where}: {problem.strerror or problem}."
 
 

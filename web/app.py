@@ -39,6 +39,9 @@ SendCommand = Callable[[Asked], bool]
 
 SEND_COMMAND: web.AppKey[SendCommand] = web.AppKey("SEND_COMMAND")
 
+STUCK_S = 5.0
+"""Seconds without a word of the bot, which says something ten times a second, after which it is not well."""
+
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
 _encode = msgspec.json.Encoder().encode
@@ -133,13 +136,14 @@ async def _state(request: web.Request) -> web.Response:
 async def _healthz(request: web.Request) -> web.Response:
     hub = request.app[HUB]
     age_s = hub.age_s()
+    ok = hub.model.running and (age_s is None or age_s < STUCK_S)
     health = {
-        "ok": hub.model.running,
+        "ok": ok,
         "last_message_age_s": None if age_s is None else round(age_s, 3),
         "clients": hub.clients,
         "clients_dropped": hub.dropped,
     }
-    return _json(health, 200 if hub.model.running else 503)
+    return _json(health, 200 if ok else 503)
 
 
 async def _events(request: web.Request) -> web.StreamResponse:

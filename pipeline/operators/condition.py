@@ -32,13 +32,21 @@ def condition(
     >>> narrow = condition("spread", lambda f: f.tick.ask - f.tick.bid, at_most=0.02)
     """
     threshold, test, bound = _test(name, at_least, at_most, more_than)
+
+    def passed(frame: Frame) -> bool:
+        found = value(frame)
+        try:
+            return test(found)
+        except TypeError:
+            raise _no_number(name, found) from None
+
     return given(
         Condition(
             name=name,
             reason=reason or f"NO_{name.upper()}",
             threshold=threshold,
             value=value,
-            passed=lambda frame: test(value(frame)),
+            passed=passed,
             bound=bound,
         )
     )
@@ -75,7 +83,10 @@ def running_condition(
         def on_next(frame: Frame) -> None:
             needs_frames(name, frame)
             value = measure(frame)
-            passed = test(value)
+            try:
+                passed = test(value)
+            except TypeError:
+                raise _no_number(name, value) from None
             emit(frame.given(Condition(name, why, threshold, lambda _: value, lambda _: passed, bound=bound)))
 
         return Step(on_next)
@@ -100,6 +111,10 @@ def given(requirement: Condition) -> Operator[Frame, Frame]:
         return lift(step)(source)
 
     return operator
+
+
+def _no_number(name: str, found: object) -> TypeError:
+    return TypeError(f"the condition {name!r} gave {found!r}, not a number: is there a `return`?")
 
 
 def _test(

@@ -35,6 +35,12 @@ _COLUMNS = {
     "signals": ("run", "decision", "ts", "symbol", "side", "price", "momentum", "volume_ratio", "range", "verdict"),
     "orders": ("run", "ts", "order", "symbol", "side", "quantity", "leg", "status", "filled", "price", "reason"),
 }
+_LEAST_WANTED = {
+    "trades": ("equity", "fees", "run", "entry_ts", "pnl_pct", "entry_price", "quantity", "exit_price", "exit_reason"),
+    "signals": ("run", "range", "volume_ratio", "momentum", "price", "side"),
+    "orders": ("run", "reason", "leg", "price", "filled", "quantity", "symbol"),
+}
+"""Columns that go where a terminal is too narrow for all."""
 _TIMES = ("ts", "entry_ts", "exit_ts")
 _PLACES = {"price": 4, "entry_price": 4, "exit_price": 4, "pnl": 4, "pnl_pct": 6, "fees": 2, "equity": 2}
 """Decimals on a terminal; for programs, numbers are told in full."""
@@ -50,8 +56,11 @@ def since(text: str | None, option: str = "--since") -> int:
     if text is None:
         return 0
     try:
-        return round(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1e9)
-    except ValueError:
+        ts = round(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1e9)
+        if abs(ts) >= 1 << 63:  # more than a journal holds
+            raise ValueError
+        return ts
+    except (ValueError, OverflowError):
         raise UserError(f"{option} wants a time such as 2026-01-05 or 2026-01-05T09:30, not {text!r}") from None
 
 
@@ -103,12 +112,31 @@ def _print_table(found: list[Row], what: str) -> None:
     if not found:
         print(f"no {what} yet")
         return
+    console = Console()
+    cells = {name: [visible(_shown(name, row[name])) for row in found] for name in _COLUMNS[what]}
+    names = _fitting({name: max(len(_head(name)), *map(len, cells[name])) for name in cells}, what, console.width)
     table = Table(box=None)
-    for name in _COLUMNS[what]:
-        table.add_column(name.removesuffix("_ts").replace("_", " "), no_wrap=name in _TIMES)
-    for row in found:
-        table.add_row(*(visible(_shown(name, row[name])) for name in _COLUMNS[what]))
-    Console().print(table)
+    for name in names:
+        table.add_column(_head(name), no_wrap=True)
+    for row in zip(*(cells[name] for name in names), strict=True):
+        table.add_row(*row)
+    console.print(table)
+    if left_out := [_head(name) for name in cells if name not in names]:
+        print(f"left out, for the terminal is {console.width} wide: {', '.join(left_out)} (--json has all)")
+
+
+def _fitting(widths: dict[str, int], what: str, width: int) -> list[str]:
+    """Return the columns that fit side by side: the least wanted go first, and what names a row never does."""
+    names = list(widths)
+    for name in _LEAST_WANTED[what]:
+        if sum(widths[kept] + 2 for kept in names) <= width:
+            break
+        names.remove(name)
+    return names
+
+
+def _head(name: str) -> str:
+    return name.removesuffix("_ts").replace("_", " ")
 
 
 def _shown(name: str, value: Any) -> str:

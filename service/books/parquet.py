@@ -26,7 +26,7 @@ def write(rows: Iterable[dict[str, Any]], columns: Sequence[str], path: Path) ->
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise UserError("--parquet needs pyarrow: install it with `pip install 'microbot[parquet]'`") from None
+        raise UserError("--parquet needs pyarrow: `pip install pyarrow` in the bot's environment adds it") from None
     kinds = {name: pyarrow.timestamp("ns", "UTC") for name in _TIMES}
     kinds |= {name: pyarrow.int64() for name in _WHOLE} | {name: pyarrow.float64() for name in _NUMBERS}
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])

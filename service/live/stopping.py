@@ -1,4 +1,4 @@
-"""Stopping: SIGINT and SIGTERM end a session in order, and the process where its loop is stuck."""
+"""Stopping: SIGINT, SIGTERM and SIGHUP end a session in order, and the process where its loop is stuck."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+_SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
 
 STUCK_S = 5.0
 """Real seconds that the loop may take to hear of a signal."""
@@ -18,7 +21,7 @@ STUCK_S = 5.0
 def caught(
     loop: asyncio.AbstractEventLoop, on_signal: Callable[[int], None], leave: Callable[[], None], patience_s: float
 ) -> Iterator[None]:
-    """Have the loop hear of the first SIGINT or SIGTERM. The second ends the process at once.
+    """Have the loop hear of the first such signal. The second ends the process at once; ignored ones stay ignored.
 
     If the loop has not heard of it within `patience_s`, `leave` is called, on a thread of its own. The handlers are
     Python's, which run between two steps of whatever the main thread does: also of an operator that never returns.
@@ -42,7 +45,9 @@ def caught(
             loop.call_soon_threadsafe(hear, number)
         threading.Thread(target=wait, name="stop", daemon=True).start()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Behind `nohup`, SIGHUP is ignored: a terminal that is closed does not concern this bot.
+    wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in wanted}
     try:
         yield
     finally:

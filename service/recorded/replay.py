@@ -12,7 +12,7 @@ import msgspec
 from reactivex.internal import noop
 
 from actors.core import Core
-from actors.messages import Fact, PositionClosed, SignalRaised
+from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
 from pipeline.strategy import Strategy
 from service import strategies
 from service.errors import UserError
@@ -149,10 +149,20 @@ def _decide(
     progress: tapes.Progress,
     say: tapes.Say,
 ) -> dict[str, object]:
-    core = core_of(tapes.recorded_settings(tape), settings, strategy, see)
+    failures: dict[str, list[str]] = {}  # of the strategy, by symbol
+
+    def look(fact: Fact) -> None:
+        see(fact)
+        if isinstance(fact, ChainFailed):
+            failures.setdefault(fact.symbol, []).append(fact.error)
+
+    core = core_of(tapes.recorded_settings(tape), settings, strategy, look)
     for batch in tapes.read(tape, progress, say):
         core.run(batch)
     core.finish()
+    for symbol, errors in failures.items():
+        times = "once" if len(errors) == 1 else f"{len(errors)} times"
+        say(f"the strategy of {symbol} failed {times}, at last by {errors[-1]}")
     return core.summary()
 
 

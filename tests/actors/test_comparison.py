@@ -139,11 +139,14 @@ def test_what_the_book_s_own_orders_did_meanwhile_is_no_difference() -> None:
     assert comparison.differences == ()
 
 
-def test_orders_of_ours_that_are_newer_than_the_book_are_counted_once_as_a_start_counts_them() -> None:
-    """A backup was put back: the book is older than an entry in one case, than an exit in the other."""
+def test_orders_of_ours_that_the_book_cannot_know_are_counted_once_as_a_start_counts_them() -> None:
+    """A backup was put back: the book is older than an entry in one case, than an exit in the other. The gate's own
+    order may be older than the book, and the core had not heard of it."""
     for shares, order, held in (
         (0, report("mb-bot-s0.5.A.entry.1", BUY, 10), 10),
         (10, report("mb-bot-s0.77.A.exit.1", SELL, 10), 0),
+        (10, report("mb-bot-s0.77.A.gate.1", SELL, 10), 0),
+        (10, report("mb-bot-s0.77.A.gate.1", SELL, 10, seconds=0.5), 0),
     ):
         found = account(held, history=(order,))
         assert line(compared(book(shares), found)).verdict is Verdict.EXPLAINED
@@ -152,6 +155,16 @@ def test_orders_of_ours_that_are_newer_than_the_book_are_counted_once_as_a_start
             core.run([msgspec.structs.replace(found, ts=at(seconds))])
         assert sum(p.quantity for p in core.positions.open.values()) == held
         assert core.risk.state_reason == MISMATCH  # as before, and nothing new
+
+
+@pytest.mark.parametrize("order", ["mb-bot-s0.77.A.gate.1", "mb-bot-s0.76.A.gate.1"])
+def test_the_gate_s_orders_that_the_book_knows_or_whose_position_is_over_are_not_counted_again(order: str) -> None:
+    known = msgspec.structs.replace(book(10), gate_orders=("mb-bot-s0.77.A.gate.1",))
+    found = account(10, history=(report(order, SELL, 5, seconds=0.5),))
+    assert line(compared(known, found)).verdict is Verdict.AGREES
+    core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(known).core
+    core.run([msgspec.structs.replace(found, ts=at(10))])
+    assert core.positions.open["A"].quantity == 10
 
 
 def test_a_position_that_the_bot_s_orders_add_up_to_is_left_to_the_next_start() -> None:

@@ -156,7 +156,7 @@ def test_once_it_is_acknowledged_no_entry_leaves_and_the_core_hears_of_each_that
         assert bench.sent() == [exit_of(2).id]
         assert bench.sent(CancelOrder) == ["x"]
         [command, refused] = bench.loop.inputs
-        assert command == Command("halt", 0, "terminal", "enough")
+        assert command == Command("halt", 7, "terminal", "enough")
         assert isinstance(refused, OrderReport)
         assert (refused.order, refused.status) == (entry(1).id, OrderStatus.REJECTED)
 

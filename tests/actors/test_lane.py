@@ -276,6 +276,14 @@ def test_exits_that_cannot_be_composed_leave_the_position_with_the_default_ones(
     assert session.exits == ["TP"]
 
 
+def test_exits_that_return_nothing_are_named_and_leave_the_position_with_the_default_ones() -> None:
+    forgotten: Any = lambda held, market: None  # noqa: E731
+    session = Session(exits=forgotten).feed(trade(0, says="LONG"), trade(1, 102))
+    (failed,) = session.of(ChainFailed)
+    assert failed.error.startswith("TypeError: exits must return an observable, not a NoneType: is there a `return`?")
+    assert session.exits == ["TP"]
+
+
 def test_an_exit_that_says_something_else_stops_its_own_chain_only() -> None:
     session = Session(exits=with_own(lambda held, market: market.ticks), chains=ONE_CHANCE)
     session.feed(trade(0, says="LONG"), trade(1), trade(2, 102), trade(3, symbol="B", says="LONG"))

@@ -9,6 +9,7 @@ from actors.messages import (
     BrokerChanged,
     Command,
     FeedState,
+    GateOrder,
     PositionOpened,
     Refusal,
     SignalRaised,
@@ -18,6 +19,7 @@ from actors.orders import (
     HeldAtVenue,
     OrderReport,
     OrderSide,
+    SubmitOrder,
 )
 from actors.pricing import OrderSettings
 from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
@@ -278,3 +280,21 @@ def test_what_was_closed_since_the_account_was_read_is_a_mismatch_only_if_it_sta
     assert session.core.risk.state is TradingState.ACTIVE
     session.feed(clock(3 + STYLE.missing_s + 1), account(3 + STYLE.missing_s + 1, *[held] * still_there))
     assert session.core.risk.state is (TradingState.HALTED if still_there else TradingState.ACTIVE)
+
+
+def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_over_sessions() -> None:
+    desk = Desk().enter(1)
+    decision = desk.session.core.positions.open["A"].decision
+    by_gate = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, "gate", "HALT")
+    filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(99), at(3), "vg")
+    desk.session.feed(GateOrder(by_gate, at(2)))
+    assert desk.session.core.book().gate_orders == (by_gate.id,)
+    desk.session.feed(filled)
+    session = going_on(desk)
+    assert session.core.book().gate_orders == (by_gate.id,)
+    session.feed(account(4, HeldAtVenue("A", D(6), D(100)), history=(filled,)))
+    assert {symbol: p.quantity for symbol, p in session.core.positions.open.items()} == {"A": D(6)}
+    (stop,) = session.core.executor.blotter.working.values()
+    session.feed(OrderReport(stop.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(6), D(99), at(5), "vs"))
+    assert not session.core.positions.open
+    assert session.core.book().gate_orders == ()

@@ -145,6 +145,9 @@ def test_trades_signals_and_orders_are_listed_also_while_the_bot_runs(tmp_path: 
     ("options", "said"),
     [
         (("--since", "yesterday"), "--since wants a time such as"),
+        (("--since", "2999-01-01"), "--since wants a time such as"),
+        (("--since", "1500-01-01"), "--since wants a time such as"),
+        (("--data-dir", ""), "'--data-dir': it is empty: name a folder"),
         (("--json", "--csv"), "exclude each other"),
         ((), "there is no journal"),
     ],

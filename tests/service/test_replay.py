@@ -13,6 +13,7 @@ import pytest
 from service.errors import UserError
 from service.recorded import replay as replaying, tapes
 from service.settings import Settings
+from tests.service.test_cli import Run
 from tests.support import shared
 from tests.support.decisions import differences
 from tests.support.market import at, clock, tape, trade
@@ -43,6 +44,30 @@ def assert_decides_as_expected(vector: Vector, folder: Path) -> None:
     expected = {part: vector.expected[part] for part in ("signals", "trades", "summary")}
     assert differences(expected, written(folder)) == []
     assert differences(expected["summary"], summary) == []
+
+
+def test_a_file_that_is_no_tape_is_said_in_one_sentence(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_text("my diary\n" * 20)
+    refused = run("replay", path)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == f"microbot: not one line of {path} is a trade: is it a tape?\n"
+
+
+def test_how_often_a_strategy_failed_in_a_replay_is_said_although_it_ran_in_the_end(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "tape.jsonl"
+    path.write_bytes(tape([trade(second, 100 + second) for second in range(200)]))
+    (tmp_path / "mine.py").write_text(
+        "from reactivex import operators as ops\n"
+        "def wrong(tick):\n"
+        "    if tick.price in (110, 150):\n"
+        "        raise ValueError('my bug')\n"
+        "def s(ticks):\n"
+        "    return ticks.pipe(ops.do_action(wrong), ops.ignore_elements())\n"
+    )
+    told = run("replay", path, "--strategy", f"{tmp_path}/mine.py:s")
+    assert told.code == 0
+    assert "the strategy of A failed 2 times, at last by ValueError: my bug (" in told.err
 
 
 # ----------------------------------------------------------------------------------------------- vectors

@@ -234,10 +234,11 @@ def test_an_order_that_takes_its_time_is_not_waited_for_at_the_end(tmp_path: Pat
     assert msgspec.json.decode(replayed.stdout) == summary
 
 
-def test_interrupted_and_told_to_keep_it_says_what_stays_open(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_interrupted_and_told_to_keep_it_says_what_stays_open(number: signal.Signals, tmp_path: Path) -> None:
     with Bot(tmp_path, *FAST, *with_settings(*PATIENT), "--on-exit", "keep") as bot:
         bot.until(lambda state: state["positions"])
-        summary = bot.stop(signal.SIGINT)
+        summary = bot.stop(number)
         assert summary["open_positions"] >= 1
         symbols = bot.line("still open: ").split(", ")
         assert len(symbols) == summary["open_positions"]

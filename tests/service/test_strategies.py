@@ -102,6 +102,11 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
             "mine.py:s",
             r"mine\.py:s returns nothing",
         ),
+        (
+            "from pipeline.strategy import Strategy\ns = Strategy('x', lambda t: t, lambda held: None)\n",
+            "mine.py:s",
+            r"the exits of .*mine\.py:s must take the position and the market, but too many positional",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(

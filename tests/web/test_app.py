@@ -16,7 +16,7 @@ from yarl import URL
 
 from actors.messages import Command, RestartChain
 from tests.web.builders import closed, feed, metrics, opened, session, signal, ticks
-from web.app import HUB, make_app
+from web.app import HUB, STUCK_S, make_app
 from web.assets import Asset, Assets
 from web.hub import Hub
 from web.messages import Answered, Asked
@@ -336,6 +336,20 @@ def test_health_is_good_while_the_bot_is_there_and_503_after() -> None:
         assert status == 200
         assert json.loads(text)["last_message_age_s"] >= 0
         dashboard.hub.bot_stopped("gone")
+        status, text = await dashboard.get("healthz")
+        assert (status, json.loads(text)["ok"]) == (503, False)
+
+    run(scenario)
+
+
+def test_health_is_bad_while_the_bot_is_there_and_says_nothing() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        now = 100.0
+        dashboard.hub._clock = lambda: now
+        dashboard.hub.tell(feed())
+        now += STUCK_S - 0.1
+        assert await dashboard.get_status("healthz") == 200
+        now += 0.1
         status, text = await dashboard.get("healthz")
         assert (status, json.loads(text)["ok"]) == (503, False)
 

@@ -75,8 +75,10 @@ class AlpacaBroker:
         is_ours: Callable[[str], bool] = lambda client_order_id: True,
     ) -> None:
         for name, word in (("APCA_API_KEY_ID", key), ("APCA_API_SECRET_KEY", secret)):
-            if not word or not word.isascii() or not word.isprintable() or " " in word:
-                raise ValueError(f"{name} is empty or holds characters that no key has: copy it from the venue again")
+            if not word:
+                raise ValueError(f"{name} is not set: the venue's site gives one for your account")
+            if not word.isascii() or not word.isprintable() or " " in word:
+                raise ValueError(f"{name} holds characters that no key has: copy it from the venue again")
         self._settings = settings
         self._on_report = on_report
         self._now = now

@@ -83,6 +83,18 @@ def test_a_condition_wants_exactly_one_threshold(make: Callable[..., object], bo
         make("spread", price, **bounds)
 
 
+@pytest.mark.parametrize(
+    "pipe",
+    [
+        op.condition("mine", lambda frame: None, at_least=0),  # type: ignore[arg-type,return-value]
+        op.running_condition("mine", lambda: lambda frame: None, at_least=0),  # type: ignore[arg-type,return-value]
+    ],
+)
+def test_a_condition_that_gives_no_number_is_named(pipe: Any) -> None:
+    with pytest.raises(TypeError, match=r"^the condition 'mine' gave None, not a number: is there a `return`"):
+        _ = [seen.conditions[0].passed(seen) for seen in outputs(pipe, [frame(price=1.0)])]
+
+
 # ---------------------------------------------------------------------------------------------- on frames
 
 
