@@ -336,6 +336,7 @@ def test_a_venue_that_refuses_us_ends_the_session_with_one_sentence(tmp_path: Pa
         ("--feed", "tape:nowhere.jsonl"),
         ("--feed", "tape:."),
         ("--feed", "tape:torn.jsonl.gz"),
+        ("--feed", "tape:diary.txt"),
         ("--speed", "0"),
         ("--speed", "-1"),
         ("--speed", "nan"),
@@ -369,6 +370,9 @@ def test_a_venue_that_refuses_us_ends_the_session_with_one_sentence(tmp_path: Pa
         ("--record", "torn.jsonl.gz"),
         ("--data-dir", "torn.jsonl.gz"),
         ("--log-dir", "torn.jsonl.gz"),
+        ("--data-dir", ""),
+        ("--log-dir", ""),
+        ("--set", "risk.position_size=1e308"),
     ],
     ids=" ".join,
 )
@@ -378,6 +382,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
     (tmp_path / "torn.jsonl.gz").write_bytes(b"\x1f\x8b\x08nonsense")
+    (tmp_path / "diary.txt").write_text("today it rained\n" * 50)
     assert refusal(capsys, "--port", "0", "--exchange-port", "0", *arguments).startswith("microbot: ")
 
 
