@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.books import history
 from service.books.history import JOURNAL
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, at
 from tests.support.exchange import KEYS, ExchangeServer
@@ -165,3 +166,28 @@ def test_a_journal_that_is_none_stops_the_start_and_stays(tmp_path: Path) -> Non
     assert refused.returncode == 2
     assert "move it away, or restore it" in refused.stderr
     assert (tmp_path / "data" / JOURNAL).read_text().startswith("my diary")
+
+
+@pytest.mark.parametrize("width", [80, 100, 130, 200])
+def test_a_list_fits_its_terminal_and_never_cuts_the_decision(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    trade = dict.fromkeys(history.columns("trades")) | {
+        "run": 12,
+        "decision": "20260105T143254-1102",
+        "symbol": "AAPL",
+        "side": "LONG",
+        "quantity": "1.0",
+        "entry_ts": 1_767_623_400_000_000_000,
+        "exit_ts": 1_767_623_408_000_000_000,
+        "exit_reason": "FLATTEN",
+        **dict.fromkeys(("entry_price", "exit_price", "pnl", "pnl_pct", "fees", "equity"), "10000.123456"),
+    }
+    history._print_table([trade], "trades")
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line.rstrip()) <= width for line in lines[:2])
+    assert "20260105T143254-1102" in lines[1]
+    assert "10000.1235" in lines[1]  # what it came to
+    assert not any("…" in line for line in lines)
+    assert any("left out" in line for line in lines) is (width < 200)
