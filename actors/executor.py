@@ -522,6 +522,7 @@ class Executor:
         if self.blotter.get(found.order.id) is not None:
             return
         entry = self.blotter.add(found.order, found.report.status)
+        self._note_gate(found.order)
         entry.venue_id = found.report.venue_id
         entry.filled = found.report.filled
         entry.value = found.report.filled * (found.report.average or 0)
@@ -534,10 +535,15 @@ class Executor:
         if self.blotter.get(sent.order.id) is not None:
             return
         entry = self.blotter.add(sent.order)
-        self._of_gate[sent.order.id] = sent.order.decision
+        self._note_gate(sent.order)
         self._context.publish(OrderSubmitted(sent.order, self._context.now, self._context.input))
         if self._style is not None:
             self._expect(entry, "answer", self._style.answer_timeout_s)
+
+    def _note_gate(self, order: SubmitOrder) -> None:
+        """Know of an order that the gate sent by itself, for the book."""
+        if order.leg == "gate":
+            self._of_gate[order.id] = order.decision
 
     def _on_missed(self, missed: MissedOrder) -> None:
         """Count an order that left although the journal could not be written; what is left of an exit is taken back."""
@@ -545,8 +551,7 @@ class Executor:
             return
         entry = self.blotter.add(missed.order, OrderStatus.UNKNOWN)
         entry.unwanted = missed.order.leg != "stop"
-        if missed.order.leg == "gate":
-            self._of_gate[missed.order.id] = missed.order.decision
+        self._note_gate(missed.order)
         self._on_report(missed.report)
 
     def _on_reconciled(self, message: Reconciled) -> None:

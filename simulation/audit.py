@@ -157,7 +157,7 @@ class Audit:
             self._ledgers.keep(position)
 
     def on_failed(self, position: int) -> None:
-        """Hear that the journal could not be written."""
+        """Hear that a book could not be written."""
         self._failed_at = self._failed_at or position
 
     def leaving(self, effect: Effect, halted: str, pulled: str) -> None:

@@ -78,18 +78,19 @@ class WatchedJournal:
         self._on_failed = on_failed
 
     def begin(self, run: Run) -> None:
-        self._write()
+        self._write(loses_book=True)
         self._journal.begin(run)
 
     def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         self._before()
-        self._write()
+        self._write(loses_book=book is not None)
         self._journal.append(number, facts, book)
         self._on_appended(facts, book)
 
-    def _write(self) -> None:
+    def _write(self, *, loses_book: bool) -> None:
         if self._full():
-            self._on_failed()
+            if loses_book:
+                self._on_failed()
             raise OSError(errno.ENOSPC, "the journal cannot be written: database or disk is full")
 
     def close(self) -> None:
