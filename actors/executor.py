@@ -37,7 +37,7 @@ from actors.orders import (
 )
 from actors.positions import Fill, Position, Positions, of_session
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
-from actors.reconciler import AdoptOrder, LookAfter, MissedOrder, OrderName, Reconciled
+from actors.reconciler import AdoptOrder, LookAfter, MissedOrder, Reconciled, decision_of
 from actors.risk import CancelEntries, CloseAll, Enter, OrderOver
 from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
@@ -115,7 +115,7 @@ class Executor:
         self._refused: dict[str, Refused] = {}  # by symbol
         self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._closing: dict[str, str] = {}  # symbols whose working entry is to be closed if it fills after all: why
-        self._of_gate: dict[str, str] = {}  # the gate's own orders that are counted: decisions by order
+        self._of_gate: dict[str, str] = {}  # the gate's own orders that are counted: decisions, as later sessions say
         self.blotter = Blotter()
         self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
         self.broker: Actor | None = None
@@ -173,8 +173,9 @@ class Executor:
         """Return the gate's orders that are counted, for what is held or ordered yet; others are forgotten."""
         if not self._of_gate:
             return ()
-        live = {position.decision for position in self._positions.open.values()}
-        live |= {entry.order.decision for entry in self.blotter.working.values()}
+        decisions = [position.decision for position in self._positions.open.values()]
+        decisions += [entry.order.decision for entry in self.blotter.working.values()]
+        live = {of_session(self._book, decision) for decision in decisions}
         self._of_gate = {order: decision for order, decision in self._of_gate.items() if decision in live}
         return tuple(self._of_gate)
 
@@ -196,9 +197,7 @@ class Executor:
         Until the account was seen, nothing is sent for a position: the book may be older than what happened to it.
         """
         self._unreconciled = self._style is not None
-        for order_id in gate_orders:
-            if (name := OrderName.of(order_id)) is not None:
-                self._of_gate[order_id] = of_session(name.book, name.decision)
+        self._of_gate = {order_id: decision_of(order_id) for order_id in gate_orders}
         for symbol, reason in closing.items():
             if symbol in self._positions.open:
                 self.wishes[symbol] = Wish(reason)
@@ -543,7 +542,7 @@ class Executor:
     def _note_gate(self, order: SubmitOrder) -> None:
         """Know of an order that the gate sent by itself, for the book."""
         if order.leg == "gate":
-            self._of_gate[order.id] = order.decision
+            self._of_gate[order.id] = decision_of(order.id)
 
     def _on_missed(self, missed: MissedOrder) -> None:
         """Count an order that left although the journal could not be written; what is left of an exit is taken back."""

@@ -92,6 +92,12 @@ def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, O
     return max(entries, key=lambda entry: entry[:2]) if entries and filled == quantity else None
 
 
+def decision_of(order_id: str) -> str:
+    """Return the decision that an order of ours is of, as later sessions call it; empty if the id is none of ours."""
+    name = OrderName.of(order_id)
+    return of_session(name.book, name.decision) if name is not None else ""
+
+
 def live_decisions(book: Book) -> frozenset[str]:
     """Return the decisions of what a book holds and has ordered, as later sessions call them."""
     decisions = [position.decision for position in book.positions] + [entry.order.decision for entry in book.orders]
