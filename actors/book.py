@@ -68,4 +68,5 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     closing: dict[str, str] = {}  # positions on their way out, and entries that are none to keep, by symbol: why
     foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol; signed
     foreign_orders: tuple[str, ...] = ()  # the venue's ids of open orders that are accepted as not ours
+    known_until: int = 0  # ns: orders of ours that are newer may not be in it; 0: as `ts`
     gate_orders: tuple[str, ...] = ()  # the gate's own orders for what is held or ordered here that are counted in it

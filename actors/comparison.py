@@ -17,7 +17,7 @@ from actors.messages import BookReconciled, ExitReason, Fact, PositionClosed
 from actors.metrics import Metrics
 from actors.orders import AccountReport, OrderReport, OrderSide
 from actors.positions import AVERAGES
-from actors.reconciler import OrderName, difference, entry_of, is_missed, live_decisions, strange_order
+from actors.reconciler import OrderName, difference, entry_of, is_missed, known_until, live_decisions, strange_order
 from actors.risk import MISMATCH
 
 ZERO = Decimal(0)
@@ -110,11 +110,11 @@ def compare(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
     booked = {position.symbol: position for position in book.positions}
     known = {entry.order.id for entry in book.orders}
     # As at a start: orders of ours that the book cannot know are counted.
-    live = live_decisions(book)
+    live, until = live_decisions(book), known_until(book)
     newer = [
         order
         for name, order in named
-        if order.filled and order.order not in known and is_missed(name, order, book.ts, live, book.gate_orders)
+        if order.filled and order.order not in known and is_missed(name, order, until, live, book.gate_orders)
     ]
     working = {entry.order.symbol for entry in book.orders} | {order.symbol for order in newer}
     held = {position.symbol: position.quantity for position in account.positions}

@@ -290,6 +290,7 @@ class Core:
             closing=self.executor.closing(),
             foreign=dict(self.reconciler.foreign) if self.reconciler is not None else {},
             foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
+            known_until=self.reconciler.known_until if self.reconciler is not None else 0,
             gate_orders=self.executor.gate_orders(),
         )
 

@@ -104,6 +104,11 @@ def live_decisions(book: Book) -> frozenset[str]:
     return frozenset(of_session(book.name, decision) for decision in decisions)
 
 
+def known_until(book: Book) -> int:
+    """Return up to when a book knows of all our orders, ns."""
+    return book.known_until or book.ts
+
+
 def is_missed(name: OrderName, order: OrderReport, book_ts: int, live: Container[str], heard: Container[str]) -> bool:
     """Tell whether a book cannot know of an order of ours: it is newer than that, or it is the gate's and not in it.
 
@@ -134,13 +139,21 @@ class Reconciler:
         self._suspects: dict[str, tuple[Decimal, Decimal, int]] = {}  # by symbol: book, account, since when
         self._seen = False
         self._account = ""  # the number of the account that the book is of
-        self._book_ts = 0  # when that book was written, ns; 0 without one
+        self._book_ts = 0  # up to when that book knows of our orders, ns; 0 without one
         self._live: frozenset[str] = frozenset()  # decisions of what it holds and has ordered
         self._heard: tuple[str, ...] = ()  # the gate's orders that it knows
         self.foreign: Mapping[str, Decimal] = {}  # accepted as not ours: shares by symbol, signed
         self.foreign_orders: tuple[str, ...] = ()  # accepted as not ours: the venue's ids
         self.executor: Actor | None = None
         self.risk: Actor | None = None
+
+    @property
+    def known_until(self) -> int:
+        """Up to when a book that is written now knows of all our orders, ns; 0: up to now.
+
+        Before the account was seen, what the book before it has missed is not told yet, however new this one is.
+        """
+        return 0 if self._seen else self._book_ts
 
     def receive(self, message: object) -> None:
         if not isinstance(message, AccountReport):
@@ -163,7 +176,7 @@ class Reconciler:
     def restore(self, book: Book) -> None:
         """Know whose account the book is of, of when it is, and what in the account is somebody else's."""
         self._account = book.account
-        self._book_ts = book.ts
+        self._book_ts = known_until(book)
         self._live, self._heard = live_decisions(book), book.gate_orders
         self.foreign = book.foreign
         self.foreign_orders = book.foreign_orders
