@@ -298,3 +298,18 @@ def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_ove
     session.feed(OrderReport(stop.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(6), D(99), at(5), "vs"))
     assert not session.core.positions.open
     assert session.core.book().gate_orders == ()
+
+
+def test_a_book_written_before_the_account_was_seen_hides_nothing_that_the_one_before_it_had_missed() -> None:
+    """The disk was full: an exit left that no book knows. The next life takes its book up and is killed too early."""
+    desk = Desk().enter(1).pass_time(2)
+    early = going_on(desk)
+    early.feed(clock(50))
+    assert early.core.book().ts == at(50)
+    last = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s3")
+    last.feed(early.core.book())
+    decision = desk.session.core.positions.open["A"].decision
+    out = OrderReport(f"{BOOK}.{decision}.A.exit.1", "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(99), at(3), "vx")
+    last.feed(account(60, history=(out,)))
+    assert not last.core.positions.open
+    assert last.core.book().known_until == 0
