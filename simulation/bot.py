@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -17,9 +16,10 @@ from actors.messages import Command, Fact, Report, Rollover as RolledOver
 from mock_exchange.events import Event
 from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
+from service.live.book_names import new_book, next_book
 from service.live.bookkeeping import Bookkeeping
 from service.live.latch import Latch
-from service.live.rollover import Rollover, next_book
+from service.live.rollover import Rollover
 from service.live.session import Session
 from service.options import RunOptions
 from service.recorded.replay import PAPER
@@ -95,8 +95,6 @@ class Bot:
         self._waiting: list[Callable[[], None]] = []
         self.told: list[str] = []  # what it says on the terminal
         self.testament: Testament | None = None  # once it is dead
-        wall_s = place.machine.wall_ns() // SECOND
-        book = PAPER if scenario.simulated else f"mb-51b07a11-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(wall_s))}"
         self.strategy = momentum_burst(settings.strategy)
         self._place = place
         self.died = ""  # at which of the moments
@@ -110,6 +108,8 @@ class Bot:
             else RunOptions(data_dir=place.disk.folder, venue=VenueName.ALPACA, url="http://simulation")
         )
         self.books = Bookkeeping(options, place.machine.wall_ns)
+        wall_s = place.machine.wall_ns() / SECOND
+        book = PAPER if scenario.simulated else new_book("mb-51b07a11", self.books.last_name, wall_s)
         facts: list[Fact] = []
         self._outbox = None if scenario.simulated else Outbox()
         self._rollover = Rollover(scenario.rollover_wait_s, lambda: place.machine.monotonic_ns() / SECOND)

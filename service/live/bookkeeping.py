@@ -86,6 +86,11 @@ class Bookkeeping:
         return self._book is not None
 
     @property
+    def last_name(self) -> str:
+        """What the last session's order ids began with; empty if there was none."""
+        return self._book.name if self._book is not None else ""
+
+    @property
     def last_ts(self) -> int:
         """The venue's time at the end of the last session, ns; 0 if there was none."""
         return self._book.ts if self._book is not None else 0

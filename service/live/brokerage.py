@@ -22,6 +22,7 @@ from actors.core import Core
 from actors.messages import Report
 from actors.orders import OrderStatus
 from service.errors import UserError
+from service.live.book_names import new_book
 from service.settings import Settings
 from service.venues import KEY, SECRET
 
@@ -47,9 +48,10 @@ class Brokerage:
         on_report: Callable[[list[Report]], None],
         now: Callable[[], int],
         random: Random,
+        last_book: str = "",
     ) -> None:
         bot = bot_id(data_dir)
-        self.book = f"mb-{bot}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+        self.book = new_book(f"mb-{bot}", last_book, time.time())
         self.outbox = Outbox()
         self._done: Callable[[Core], bool] | None = None  # what the end waits for
         self._is_done = asyncio.Event()

@@ -35,6 +35,7 @@ from pipeline.venue_clock import VenueClock
 from service import fact_log, strategies, venues
 from service.errors import UserError
 from service.live import commands, running, stopping
+from service.live.book_names import next_book
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage, address_of, at_broker, still_open
 from service.live.children import ExchangeProcess, WebProcess
@@ -43,7 +44,7 @@ from service.live.cost_guard import CostGuard
 from service.live.hours import market_hours
 from service.live.processes import Processes, Stopped
 from service.live.queues import bounded
-from service.live.rollover import Rollover, next_book
+from service.live.rollover import Rollover
 from service.live.session import Session
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
@@ -287,6 +288,7 @@ class _Bot:
             self._on_reports,
             self._venue_now,
             self._random,
+            self._books.last_name,
         )
 
     def _start_broker(self) -> None:

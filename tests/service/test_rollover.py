@@ -18,7 +18,8 @@ from actors.sqlite_journal import _LEFT_OUT, _encode
 from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies
-from service.live.rollover import Rollover as Due, next_book
+from service.live.book_names import new_book, next_book
+from service.live.rollover import Rollover as Due
 from service.live.totals import together
 from service.recorded import tapes
 from service.recorded.decisions import Side
@@ -255,3 +256,12 @@ def test_a_recording_says_which_book_its_order_ids_begin_with(tmp_path: Path) ->
     Recorder(path, CoreSettings(), None, "", "paper-7").close()
     side = Side(path, settings.load(environment={}), None)
     assert side.core(lambda fact: None).book().name == "paper-7"
+
+
+def test_a_process_that_starts_within_the_same_second_has_another_name_for_its_orders() -> None:
+    now = 1_767_623_400.1
+    first = new_book("mb-0", "", now)
+    assert first == "mb-0-20260105T143000"
+    assert new_book("mb-0", first, now + 0.8) == "mb-0-20260105T143000x2"
+    assert new_book("mb-0", first, now + 1) == "mb-0-20260105T143001"
+    assert new_book("mb-0", "paper", now) == first  # the last session's fills were simulated
