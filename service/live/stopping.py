@@ -22,7 +22,7 @@ STUCK_S = 5.0
 def caught(
     loop: asyncio.AbstractEventLoop, on_signal: Callable[[int], None], leave: Callable[[], None], patience_s: float
 ) -> Iterator[None]:
-    """Have the loop hear of the first such signal. The second ends the process at once. An ignored SIGHUP stays ignored.
+    """Have the loop hear of the first such signal; the second ends the process at once. An ignored SIGHUP stays so.
 
     If the loop has not heard of it within `patience_s`, `leave` is called, on a thread of its own. The handlers are
     Python's, which run between two steps of whatever the main thread does: also of an operator that never returns.
@@ -46,8 +46,8 @@ def caught(
             loop.call_soon_threadsafe(hear, number)
         threading.Thread(target=wait, name="stop", daemon=True).start()
 
-    # Behind `nohup`, SIGHUP is ignored: a terminal that is closed does not concern this bot. A shell lets its background
-    # jobs ignore SIGINT, too, but who sends that to one means it.
+    # Behind `nohup`, SIGHUP is ignored: a terminal that is closed does not concern this bot. A shell lets its
+    # background jobs ignore SIGINT, too, but who sends that to one means it.
     wanted = [n for n in _SIGNALS if n in _ALWAYS or signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in wanted}
     try:
