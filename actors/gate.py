@@ -218,6 +218,7 @@ class Gate:
         self._send_urgent()
 
     def _send_urgent(self) -> None:
+        """Send what does not wait for the queue; who looks on sees it now, and what led to it in its turn."""
         while self._urgent:
             effect = self._urgent.popleft()
             self._show(Batch(0, (), (effect,)))
@@ -247,6 +248,7 @@ class Gate:
             self._send(effect)
 
     def _show(self, batch: Batch) -> None:
+        """Let the kill switch look at what is about to leave."""
         try:
             self._watch_batch(batch)
         except Exception as error:  # whoever looks on: what is to leave, leaves
