@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from actors.actor import Context
-from actors.authors import described
+from actors.authors import described, traced
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted
+from pipeline.checked import WrongValue, shown
 from pipeline.clock import RANK_OTHER, SymbolClock, Timer
 from pipeline.events import SECOND
 
@@ -24,6 +25,9 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     within_s: Annotated[float, Meta(gt=0)] = 60.0  # ... in so many seconds; one failure more, and it stays FAILED
     first_delay_s: Annotated[float, Meta(gt=0)] = 1.0  # before the first restart; then it doubles
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any restart
+    # What `within_s` counts: the time that it worked, from its warm-up to the last tick that did not fail; or all time,
+    # as recordings of old did, in which one that fails whenever it is warm begins anew for ever.
+    counts: Literal["worked", "elapsed"] = "worked"
 
 
 class ChainState(StrEnum):
@@ -35,8 +39,31 @@ class ChainState(StrEnum):
     REMOVED = "REMOVED"  # it was too slow
 
 
+class Failures:
+    """What strategies raised in a session: how often, by symbol, and the first of it."""
+
+    def __init__(self) -> None:
+        self.by_symbol: dict[str, int] = {}
+        self._first: dict[str, Any] | None = None
+
+    @property
+    def count(self) -> int:
+        return sum(self.by_symbol.values())
+
+    def note(self, symbol: str, error: BaseException, words: str, ts: int, number: int) -> None:
+        """Take note of a failure that the input of that number led to, at `ts` (ns)."""
+        self.by_symbol[symbol] = self.by_symbol.get(symbol, 0) + 1
+        if self._first is None:
+            traceback = list(traced(error))
+            self._first = {"symbol": symbol, "ts": ts, "input": number, "error": words, "traceback": traceback}
+
+    def summary(self) -> dict[str, Any]:
+        """Return them as the summary says them."""
+        return {"count": self.count, "by_symbol": dict(self.by_symbol), "first": self._first}
+
+
 class Budget:
-    """The restarts that one chain has; times are ns of the core's `now`."""
+    """The restarts that one chain has; times are ns, of one clock that only goes forward."""
 
     def __init__(self, settings: ChainSettings) -> None:
         self._settings = settings
@@ -59,6 +86,11 @@ class Budget:
         """Restarts left after the last failure."""
         return max(0, self._settings.restarts - len(self._failures))
 
+    @property
+    def spent(self) -> bool:
+        """Whether any failure counts."""
+        return bool(self._failures)
+
     def renew(self) -> None:
         """Forget the failures so far."""
         self._failures.clear()
@@ -69,6 +101,10 @@ class Chain:
 
     Time is the core's, and the delay is one of its timers, so that a replay restarts at the same input. `begin`
     subscribes the chain afresh, so that its windows warm up again, and `stop` ends its subscription.
+
+    A chain that failed is on probation: it `hear`s each tick after the strategy, and what counts as time without
+    failure is that from the end of its warm-up to the last such tick. So one that fails at each tick at which it is
+    warm spends its budget, however long it warms up and however rare the ticks are.
     """
 
     def __init__(
@@ -77,13 +113,22 @@ class Chain:
         settings: ChainSettings,
         context: Context,
         clock: SymbolClock,
+        failures: Failures,
         begin: Callable[[], None],
         stop: Callable[[], None],
+        author: Callable[..., Any] | None = None,
     ) -> None:
         self.state = ChainState.RUNNING
         self.reason = ""  # why it does not run
         self._symbol = symbol
         self._budget = Budget(settings)
+        self._within = round(settings.within_s * SECOND)
+        self._by_work = settings.counts == "worked"
+        self._failures = failures
+        self._author = author  # whose line a failure is that went through none
+        self._worked = 0  # ns, before it began last
+        self._begun = 0
+        self._good_until = 0  # when the last tick came that it dealt with
         self._context = context
         self._clock = clock
         self._begin = begin
@@ -99,16 +144,44 @@ class Chain:
         """The state, and the reason if there is one, for people."""
         return f"{self.state}: {self.reason}" if self.reason else str(self.state)
 
-    def fail(self, error: Exception) -> None:
-        """Stop the chain, and begin it anew after a while if that is within its budget."""
-        if not self.runs:
-            return
+    @property
+    def on_probation(self) -> bool:
+        """Whether it failed, and has not worked for long enough since."""
+        return self._by_work and self._budget.spent
+
+    def begins(self) -> None:
+        """Note that it is subscribed afresh."""
+        self._worked += self._work()
+        self._begun = self._good_until = self._context.now
+
+    def hear(self, _: object) -> None:
+        """Note a tick that the strategy dealt with."""
+        if self.runs:
+            self._good_until = self._context.now
+            if self._budget.spent and self._work() > self._within:
+                self._budget.renew()
+
+    def _work(self) -> int:
+        """Return for how long it has worked since it began, in ns, its warm-up left out."""
+        return max(0, self._good_until - self._begun - self._clock.warm_up)
+
+    def fail(self, error: Any, author: Callable[..., Any] | None = None) -> None:
+        """Stop the chain, and begin it anew after a while if that is within its budget.
+
+        `author` is the function whose stream it was, if that is not the strategy's own.
+        """
         context = self._context
         now = context.now
-        delay = self._budget.spend(now)
+        if not isinstance(error, BaseException):  # `on_error` of an author's own may be called with anything
+            error = WrongValue(f"a stream ended with {shown(error)}, which is no exception")
+        words = described(error, author or self._author)
+        self._failures.note(self._symbol, error, words, now, context.input)
+        if not self.runs:
+            return
+        delay = self._budget.spend(self._worked + self._work() if self._by_work else now)
         restart_ts = 0 if delay is None else now + delay
         self.state = ChainState.RESTARTING if restart_ts else ChainState.FAILED
-        self.reason = described(error)
+        self.reason = words
         self._stop()
         if restart_ts:  # a timer of the core's own: what it raises is no fault of the strategy's
             self._timer = self._clock.clock.at(restart_ts, self._restart, RANK_OTHER, self._clock.symbol_index)

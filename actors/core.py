@@ -14,8 +14,9 @@ from reactivex.internal import noop
 from actors.actor import Actor
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
-from actors.chains import ChainSettings, ChainState
+from actors.chains import ChainSettings, ChainState, Failures
 from actors.executor import Executor, Pursue
+from actors.guard import Fallback
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
 from actors.messages import (
@@ -46,6 +47,7 @@ from actors.pricing import OrderSettings
 from actors.reconciler import Reconciler
 from actors.risk import Risk, RiskSettings
 from actors.venue_facts import VenueFacts
+from pipeline.checked import FAULTS
 from pipeline.clock import RANK_DAY, InputClock
 from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal
@@ -91,6 +93,12 @@ class CoreSettings(msgspec.Struct, frozen=True):
     limits: LimitSettings = LimitSettings()
     orders: OrderSettings = OrderSettings()
     chains: ChainSettings = ChainSettings()
+
+    @property
+    def fallback(self) -> Fallback:
+        """What closes a position that its exits do not."""
+        risk, strategy = self.risk, self.strategy
+        return Fallback.of(risk.fallback_stop, risk.fallback_hold_s, strategy.stop_loss, strategy.time_stop_seconds)
 
     @property
     def costs(self) -> Costs:
@@ -166,7 +174,9 @@ class Core:
         self.positions.listeners = (self.executor, self.risk)
         self._name = book
         self._strategy = strategy
-        self._fallback = default_exits(settings.strategy)
+        self._default = default_exits(settings.strategy)
+        self._fallback = settings.fallback
+        self.failures = Failures()
         self._on_fact = on_fact
         self._debug = debug
         self._mailbox: deque[tuple[Actor, object]] = deque()
@@ -245,7 +255,7 @@ class Core:
                 self._heed(lane, event)
             try:
                 lane.ticks.on_next(event)
-            except Exception as error:  # an author's operator may raise anything; it costs that chain only
+            except FAULTS as error:  # an author's operator may raise anything; it costs that chain only
                 lane.chain.fail(error)
             if mailbox:
                 self._settle()
@@ -253,7 +263,7 @@ class Core:
     def _heed(self, lane: Lane, tick: Trade) -> None:
         """Show a tick to the order that waits for it, and to the exits of the position that was open before it.
 
-        Then look at the loss limit.
+        Then look at the position's fallback, and at the loss limit.
         """
         guarded = lane.guarded
         if guarded:
@@ -267,6 +277,10 @@ class Core:
             lane.watched.on_next(tick)
             if self._mailbox:
                 self._settle()
+            if lane.guarded:
+                lane.look_at_fallback(tick.price)
+                if self._mailbox:
+                    self._settle()
         if lane.guarded:
             self.risk.look_at_loss()
             if self._mailbox:
@@ -377,10 +391,12 @@ class Core:
             len(self.lanes),
             self.clock,
             self._strategy,
+            self._default,
             self._fallback,
             self.metrics,
             self,
             self.settings.chains,
+            self.failures,
             lambda signal: self.tell(self.risk, signal),
             lambda exit_signal: self.tell(self.executor, exit_signal),
             self._debug,
@@ -458,4 +474,7 @@ class Core:
             ready=sum(lane.clock.ready for lane in self.lanes.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
-        ) | {"failed": {lane.symbol: lane.chain.described for lane in self.lanes.values() if not lane.chain.runs}}
+        ) | {
+            "failed": {lane.symbol: lane.chain.described for lane in self.lanes.values() if not lane.chain.runs},
+            "failures": self.failures.summary(),
+        }

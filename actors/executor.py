@@ -45,7 +45,16 @@ from pipeline.exits import ExitSignal, Held
 Guard = Callable[[Held], abc.DisposableBase]
 """Subscribes the exits of a position; what it returns is disposed of when the position is closed."""
 
-AT_ONCE = frozenset((ExitReason.SL, ExitReason.HALT, ExitReason.FLATTEN, ExitReason.NO_STOP, ExitReason.CLOSE))
+AT_ONCE = frozenset(
+    (
+        ExitReason.SL,
+        ExitReason.HALT,
+        ExitReason.FLATTEN,
+        ExitReason.NO_STOP,
+        ExitReason.CLOSE,
+        ExitReason.FALLBACK,
+    )
+)
 """Reasons for which an exit does not wait for a better price than the market's."""
 
 _CANCELABLE = frozenset((OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED))

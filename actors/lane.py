@@ -6,13 +6,17 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from reactivex import Observable, abc
+from reactivex.disposable import Disposable
 
 from actors.actor import Actor, Context
-from actors.chains import Chain, ChainSettings, ChainState
-from actors.messages import BurstBlocked, EntryLooked
+from actors.boundary import admit
+from actors.chains import Chain, ChainSettings, ChainState, Failures
+from actors.guard import Fallback, Guard, GuardedBy
+from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from actors.metrics import Metrics
+from pipeline.checked import FAULTS
 from pipeline.clock import InputClock, SymbolClock
-from pipeline.events import BurstEnded, BurstStarted, Frame, Signal, Trade, signal_of
+from pipeline.events import BurstEnded, BurstStarted, Frame, Signal, Trade
 from pipeline.exits import ExitSignal, Held
 from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Callbacks, Source
@@ -24,8 +28,8 @@ class Lane:
 
     __slots__ = (
         "_context",
+        "_default",
         "_fallback",
-        "_guard",
         "_metrics",
         "_on_exit",
         "_on_signal",
@@ -36,6 +40,8 @@ class Lane:
         "candles",
         "chain",
         "clock",
+        "exit_clock",
+        "guard_now",
         "guarded",
         "heeded",
         "held_at_input",
@@ -53,10 +59,12 @@ class Lane:
         index: int,
         clock: InputClock,
         strategy: Strategy,
-        fallback: Exits,
+        default: Exits,
+        fallback: Fallback,
         metrics: Metrics,
         context: Context,
         chains: ChainSettings,
+        failures: Failures,
         on_signal: Callable[[Signal], None],
         on_exit: Callable[[ExitSignal], None],
         debug: bool,
@@ -72,20 +80,27 @@ class Lane:
         self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.clock = SymbolClock(clock, index)
-        self.chain = Chain(symbol, chains, context, self.clock, self._subscribe, self._unsubscribe)
-        self.watched = _Watched(self.chain.fail)  # what the exits of an open position hear, before the strategy
+        self.chain = Chain(
+            symbol, chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
+        )
         self.clock.on_fault = self.chain.fail
+        self.exit_clock = SymbolClock(
+            clock, index
+        )  # the exits' own: what they raise, and when they stop, is told apart
+        self.exit_clock.on_fault = self._exit_failed
+        self.watched = _Watched(self._exit_failed)  # what the exits of an open position hear, before the strategy
+        self.guard_now: Guard | None = None  # of the open position
         if debug:
             self.clock.see_frame = self._see_frame
         self.clock.see_burst = self._see_burst
-        self.candles = Candles(self.clock)
+        self.candles = Candles(self.exit_clock)
         self._strategy = strategy
-        self._fallback = fallback  # exits for a position whose own cannot even be subscribed
+        self._default = default  # exits for a position whose own cannot even be subscribed
+        self._fallback = fallback
         self._metrics = metrics
         self._context = context
         self._on_signal = on_signal
         self._on_exit = on_exit
-        self._guard: _Guard | None = None  # of the newest position
         self._subscription: abc.DisposableBase | None = None
         self._subscribe()
 
@@ -95,39 +110,33 @@ class Lane:
         return self.candles.price
 
     def _subscribe(self) -> None:
+        self.clock.warm_up = 0
+        self.chain.begins()
         try:
             signals = self._strategy.entries(self.ticks)
             self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
-        except Exception as error:  # an author's composition may raise anything; it costs that chain only
+        except FAULTS as error:  # an author's composition may raise anything; it costs that chain only
             self.chain.fail(error)
+        if self.chain.on_probation and self.chain.runs:
+            self.ticks.subscribe(self.chain.hear)  # behind the strategy: what it hears was dealt with
 
     def _unsubscribe(self) -> None:
         self.ticks = Source()
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            with suppress(Exception):  # it is stopped already: what it raises at its end is nobody's news
+            with suppress(*FAULTS):  # it is stopped already: what it raises at its end is nobody's news
                 subscription.dispose()
         self.clock.frame = None  # nobody asks the conditions of a chain that is stopped
 
-    def _emit(self, value: Signal | Frame) -> None:
-        """Take what the strategy says: signals, or frames where the pipe ends without `bursts`."""
-        if value.__class__ is Signal:
-            self._on_signal(value)
-        elif isinstance(value, Frame):
-            self.clock.frame = value
-            self.clock.ready += value.ready
-            if self.clock.see_frame is not None:
-                self.clock.see_frame(value)
-            if value.passed:
-                self._on_signal(signal_of(value))
-        else:
-            raise TypeError(f"a strategy must give signals (or frames), not a {type(value).__name__}")
+    def _emit(self, said: Signal) -> None:
+        """Take what the strategy says."""
+        self._on_signal(admit(Signal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
     def remove(self, reason: str) -> None:
         """Stop the strategy of this symbol, and its own exits with it: the default ones guard what is open."""
         self.chain.remove(reason)
-        if self.guarded and self._guard is not None:
-            self._guard.fall_back()
+        if self.guarded and self.guard_now is not None:
+            self.guard_now.fall_back("its strategy was removed")
 
     def restart(self) -> None:
         """End the strategy's stream and subscribe it anew: windows warm up again. One that does not run stays so."""
@@ -139,29 +148,74 @@ class Lane:
     def finish(self) -> None:
         """End the strategy's stream: a burst that still runs is counted."""
         self.clock.guarded(self.ticks.on_completed)
-        if self._subscription is not None:
-            self._subscription.dispose()
+        subscription = self._subscription
+        if subscription is not None:
+            self.clock.guarded(subscription.dispose)
 
     def guard(self, held: Held) -> abc.DisposableBase:
         """Subscribe the exits of a position; they watch from the next tick on."""
-        market = Market(self.watched, self.candles, self.clock)
+        market = Market(self.watched, self.candles, self.exit_clock)
         removed = self.chain.state is ChainState.REMOVED
-        own = self._fallback if removed else self._strategy.exits
-        self._guard = _Guard(self, lambda: self._watched_exits(own, held, market), lambda: self._fallback(held, market))
-        return self._guard
+        own = self._default if removed else self._strategy.exits
+        self.guarded = self.heeded = True
+        guard = self.guard_now = Guard(
+            held,
+            lambda: self._watched_exits(own, held, market),
+            lambda: self._default(held, market),
+            GuardedBy.DEFAULT if removed else GuardedBy.OWN,
+            self._fallback,
+            self.exit_clock,
+            self.leave,
+            self._exits_failed,
+            self._guard_changed,
+        )
+        return Disposable(lambda: self._end_guard(guard))
+
+    def _end_guard(self, guard: Guard) -> None:
+        guard.dispose()
+        if self.guard_now is guard:
+            self.guard_now = None
+            self.guarded = False
+            self.heeded = self.listener is not None
+
+    def look_at_fallback(self, price: float) -> None:
+        """Let the fallback see a tick that the exits have seen."""
+        if self.guard_now is not None:
+            self.guard_now.look(price)
+
+    @property
+    def time_stop_ts(self) -> int | None:
+        """When the first of the position's exits that said when it will, closes it, in ns; None where none did."""
+        return min(self.exit_clock.time_stops, default=None)
 
     def listen(self, actor: Actor | None) -> None:
         """Let an actor hear of each trade from the next one on; None ends that."""
         self.listener = actor
         self.heeded = self.guarded or actor is not None
 
-    def leave(self, wish: ExitSignal) -> None:
+    def leave(self, said: ExitSignal) -> None:
         """Take what an exit says."""
-        if not isinstance(wish, ExitSignal):
-            raise TypeError(f"an exit must give an ExitSignal, not a {type(wish).__name__}")
-        if wish.symbol != self.symbol:
-            raise ValueError(f"an exit of {self.symbol} must leave {self.symbol}, not {wish.symbol}")
-        self._on_exit(wish)
+        self._on_exit(admit(ExitSignal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
+
+    def _exits_failed(self, error: BaseException) -> None:
+        self.chain.fail(error, self._strategy.exits)
+
+    def _exit_failed(self, error: BaseException) -> None:
+        """Take note of one exit that raised."""
+        self._exits_failed(error)
+        if self.guard_now is not None:
+            self.guard_now.note(error)
+
+    def _guard_changed(self, by: GuardedBy, reason: str) -> None:
+        now, number = self._context.now, self._context.input
+        self._context.publish(GuardChanged(self.symbol, self.guarded_by(by), reason, now, number))
+
+    def guarded_by(self, by: GuardedBy) -> str:
+        """Say what guards the position, the fallback included."""
+        stop, hold_s = self._fallback.stop, self._fallback.hold_s
+        limits = [f"{stop:.4g} against it" if stop is not None else "", f"{hold_s:g} s" if hold_s is not None else ""]
+        said = " or ".join(filter(None, limits))
+        return f"{by} and the fallback ({said})" if said else str(by)
 
     def _watched_exits(self, own: Exits, held: Held, market: Market) -> Observable[ExitSignal]:
         found: object = own(held, market)
@@ -185,7 +239,7 @@ class Lane:
 class _Watched(Source[Trade]):
     """A source whose observers are independent: one that raises is told of, and the others hear the tick as well."""
 
-    def __init__(self, on_fault: Callable[[Exception], None]) -> None:
+    def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
         super().__init__()
         self._on_fault = on_fault
         self.on_next = self._to_all
@@ -197,41 +251,5 @@ class _Watched(Source[Trade]):
         for observer in self._observers:
             try:
                 observer.on_next(value)
-            except Exception as fault:  # an exit of an author's own; the others still guard the position
+            except FAULTS as fault:  # an exit of an author's own; the others still guard the position
                 self._on_fault(fault)
-
-
-class _Guard(abc.DisposableBase):
-    """The subscription of a position's exits. Should they fail as a whole, the default ones take their place."""
-
-    def __init__(
-        self, lane: Lane, own: Callable[[], Observable[ExitSignal]], default: Callable[[], Observable[ExitSignal]]
-    ) -> None:
-        self._lane = lane
-        self._default = default
-        self._inner: abc.DisposableBase | None = None
-        lane.guarded = lane.heeded = True
-        try:
-            subscription = own().subscribe(lane.leave, self._replace, scheduler=lane.clock)
-        except Exception as error:  # an author's exits may raise anything: a position is never left without any
-            self._replace(error)
-        else:
-            if self._inner is None:
-                self._inner = subscription
-
-    def _replace(self, error: Exception) -> None:
-        self._lane.chain.fail(error)
-        if self._lane.guarded:
-            self.fall_back()
-
-    def fall_back(self) -> None:
-        """Let the default exits take the place of the position's own."""
-        if self._inner is not None:
-            self._inner.dispose()
-        self._inner = self._default().subscribe(self._lane.leave, scheduler=self._lane.clock)
-
-    def dispose(self) -> None:
-        self._lane.guarded = False
-        self._lane.heeded = self._lane.listener is not None
-        if self._inner is not None:
-            self._inner.dispose()

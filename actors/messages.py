@@ -80,6 +80,7 @@ class ExitReason(StrEnum):
     FLATTEN = "FLATTEN"  # asked for: `microbot flatten`, or the end of a session
     STOP = "STOP"  # the protective stop at the venue was reached
     NO_STOP = "NO_STOP"  # the venue would not take a protective stop
+    FALLBACK = "FALLBACK"  # none of its exits had closed it: it fell too far, or was held too long
     CLOSE = "CLOSE"  # the market is about to close
     RECONCILED = "RECONCILED"  # the account did not hold it any more, and somebody accepted that
 
@@ -304,7 +305,7 @@ class DayStarted(msgspec.Struct, frozen=True, tag="day_started", tag_field="type
 
 
 class ChainFailed(msgspec.Struct, frozen=True, tag="chain_failed", tag_field="type"):
-    """A symbol's strategy raised: its chain is stopped, its position stays guarded by its exits."""
+    """A symbol's strategy raised, and its chain is stopped; what guards an open position, `GuardChanged` says."""
 
     symbol: str
     error: str
@@ -327,6 +328,16 @@ class ChainRemoved(msgspec.Struct, frozen=True, tag="chain_removed", tag_field="
     """A symbol's strategy was too slow and is stopped: its position is guarded by the default exits."""
 
     symbol: str
+    reason: str
+    ts: int
+    input: int
+
+
+class GuardChanged(msgspec.Struct, frozen=True, tag="guard_changed", tag_field="type"):
+    """Something else guards an open position than its own exits; `guard` is what does, in words."""
+
+    symbol: str
+    guard: str
     reason: str
     ts: int
     input: int
@@ -368,6 +379,7 @@ Fact = (
     | ChainFailed
     | ChainRestarted
     | ChainRemoved
+    | GuardChanged
     | BurstBlocked
     | FeedChanged
     | EntryLooked

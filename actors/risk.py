@@ -47,6 +47,9 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position_size: Annotated[float, Meta(gt=0, le=1e9)] = 1.0  # shares
     starting_equity: Annotated[float, Meta(gt=0)] = 10_000.0  # money
     cost_guard: Literal["off", "warn", "refuse"] = "warn"  # when a round trip costs more than the profit target brings
+    # What closes a position that its exits do not, at market; None, which only recordings of old say, is never.
+    fallback_stop: Annotated[float, Meta(gt=0, lt=1)] | None = 0.005  # fraction; at least twice the stop loss
+    fallback_hold_s: Annotated[float, Meta(gt=0)] | None = 600.0  # since the entry; at least twice the time stop
     timezone: str = "America/New_York"  # where the trading day begins at midnight
 
     def __post_init__(self) -> None:

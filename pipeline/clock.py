@@ -13,6 +13,7 @@ from reactivex.disposable import Disposable
 from reactivex.internal import noop
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from pipeline.checked import FAULTS
 from pipeline.events import SECOND, BurstEnded, BurstStarted, Frame
 
 # Timers due at the same instant fire by rank, then in the order in which their symbols were first seen.
@@ -123,9 +124,11 @@ class SymbolClock(PeriodicScheduler):
         self._trampoline: deque[tuple[Disposable, Any, Any]] = deque()  # actions to run now, the running one first
         self.frame: Frame | None = None
         self.ready = 0
+        self.warm_up = 0  # ns that the windows look back: so long they are not ready
+        self.time_stops: list[int] = []  # when exits that wait for a time will close a position
         self.see_frame: Callable[[Frame], None] | None = None
         self.see_burst: Callable[[BurstStarted | BurstEnded], None] = noop
-        self.on_fault: Callable[[Exception], None] | None = None
+        self.on_fault: Callable[[BaseException], None] | None = None
 
     def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER) -> Timer:
         """Call `action` when `now` reaches `due` (ns). What it raises goes to `on_fault`, if somebody set that."""
@@ -135,7 +138,7 @@ class SymbolClock(PeriodicScheduler):
         """Run what an author may have written: a fault of it is told, and stops nobody else."""
         try:
             action()
-        except Exception as fault:
+        except FAULTS as fault:
             if self.on_fault is None:
                 raise
             self.on_fault(fault)

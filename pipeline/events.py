@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
+
+from pipeline.checked import WrongValue, number, shown, text, word
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
@@ -128,6 +131,8 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 Bound = Literal["at_least", "at_most", "more_than", "either_way"]
 """Where a condition wants its value: of its threshold, or, either way, that far from zero upwards or downwards."""
 
+_BOUNDS = get_args(Bound)
+
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """What one condition saw at one tick: its value beside its threshold, and whether it passed."""
@@ -138,9 +143,21 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     passed: bool
     bound: Bound = "at_least"
 
+    def __post_init__(self) -> None:
+        force_setattr(self, "name", text("a reading's name is", self.name))
+        force_setattr(self, "value", number(f"the reading {self.name!r} has the value", self.value))
+        force_setattr(self, "threshold", number(f"the reading {self.name!r} has the threshold", self.threshold))
+        force_setattr(self, "passed", bool(number(f"whether {self.name!r} passed is", self.passed)))
+        if self.bound not in _BOUNDS:
+            raise WrongValue(f"the reading {self.name!r} has the bound {shown(self.bound)}, none of {_BOUNDS}")
+
 
 class Condition(msgspec.Struct, frozen=True, eq=False):
-    """A named test of a frame. `reason` is how the funnel calls a burst in which it never passed."""
+    """A named test of a frame. `reason` is how the funnel calls a burst in which it never passed.
+
+    What its functions give is checked whenever they are asked, unless whoever makes it says that they give a float, a
+    bool and a direction of -1, 0 or 1 for certain (`checked`).
+    """
 
     name: str
     reason: str
@@ -149,6 +166,26 @@ class Condition(msgspec.Struct, frozen=True, eq=False):
     passed: Callable[[Frame], bool]
     direction: Callable[[Frame], int] | None = None  # only for a condition that gives ticks their direction
     bound: Bound = "at_least"  # for show: `passed` decides
+    checked: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checked:
+            return
+        force_setattr(self, "checked", True)
+        force_setattr(self, "name", text("a condition's name is", self.name))
+        force_setattr(self, "reason", text(f"the reason of the condition {self.name!r} is", self.reason))
+        force_setattr(self, "threshold", number(f"the condition {self.name!r} has the threshold", self.threshold))
+        gave = f"the condition {self.name!r} gave"
+        value, passed, direction = self.value, self.passed, self.direction
+        force_setattr(self, "value", lambda frame: number(gave, value(frame), value))
+        force_setattr(self, "passed", lambda frame: bool(number(gave, passed(frame), passed)))
+        if direction is not None:
+            pointed = f"the condition {self.name!r} gave the direction"
+            force_setattr(self, "direction", lambda frame: _sign(number(pointed, direction(frame), direction)))
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
@@ -257,7 +294,11 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 class Signal(msgspec.Struct, frozen=True, gc=False, tag="signal", tag_field="type"):
-    """A wish to enter: the first tick of a burst that meets every condition."""
+    """A wish to enter: the first tick of a burst that meets every condition.
+
+    A side may be given by its exact text. `ts` is the tick's and `price` the last one; 0 leaves them to the core.
+    Raises WrongValue where it is made of anything else.
+    """
 
     symbol: str
     ts: int
@@ -267,6 +308,21 @@ class Signal(msgspec.Struct, frozen=True, gc=False, tag="signal", tag_field="typ
     volume_ratio: float
     range: float
     readings: tuple[Reading, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.side.__class__ is not Side:
+            force_setattr(self, "side", word("a signal's side is", self.side, Side))
+        if self.symbol.__class__ is not str:
+            force_setattr(self, "symbol", text("a signal's symbol is", self.symbol))
+        ts: Any = self.ts
+        if ts.__class__ is not int or ts < 0:
+            raise WrongValue(f"a signal's ts is {shown(ts)}, not a whole number of ns")
+        for name in ("price", "momentum", "volume_ratio", "range"):
+            force_setattr(self, name, number(f"a signal's {name} is", getattr(self, name)))
+        readings: Any = self.readings
+        if not isinstance(readings, tuple | list) or any(found.__class__ is not Reading for found in readings):
+            raise WrongValue(f"a signal's readings are {shown(readings)}, not a tuple of Readings")
+        force_setattr(self, "readings", tuple(readings))
 
 
 class BurstStarted(msgspec.Struct, frozen=True, gc=False):
@@ -290,11 +346,14 @@ MarketEvent = Trade | Quote | Clock | Gap | Refused
 
 
 def signal_of(frame: Frame) -> Signal:
-    """Make the signal that a passing frame stands for."""
+    """Make the signal that a passing frame stands for. Raises WrongValue for one that points nowhere."""
+    direction = frame.direction
+    if not direction:
+        raise WrongValue("a frame that points neither up nor down is no signal: ask whether it `passed`")
     return Signal(
         symbol=frame.tick.symbol,
         ts=frame.tick.ts,
-        side=Side.LONG if frame.direction > 0 else Side.SHORT,
+        side=Side.LONG if direction > 0 else Side.SHORT,
         price=frame.price,
         momentum=frame.momentum,
         volume_ratio=frame.volume_ratio,

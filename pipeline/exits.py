@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import force_setattr
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from pipeline.checked import text
 from pipeline.clock import RANK_TIME_STOP, SymbolClock
 from pipeline.events import EPSILON, SECOND, Candle, Side, Trade
 from pipeline.operators.lift import Callbacks, Direct, Operator, Scheduler, Step, lift
@@ -31,6 +33,11 @@ class ExitSignal(msgspec.Struct, frozen=True):
 
     symbol: str
     reason: str
+
+    def __post_init__(self) -> None:
+        if self.symbol.__class__ is not str:
+            force_setattr(self, "symbol", text("an exit's symbol is", self.symbol))
+        force_setattr(self, "reason", text("an exit's reason is", self.reason))
 
 
 def profit_target(held: Held, fraction: float) -> Operator[Trade, ExitSignal]:
@@ -100,5 +107,17 @@ class _At(Direct[ExitSignal]):
         self._clock = clock
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        timer = self._clock.at(self._due, lambda: observer.on_next(self._value), RANK_TIME_STOP)
-        return Disposable(timer.cancel)
+        stops, due = self._clock.time_stops, self._due
+
+        def fire() -> None:
+            stops.remove(due)
+            observer.on_next(self._value)
+
+        def cancel() -> None:
+            timer.cancel()
+            if due in stops:
+                stops.remove(due)
+
+        stops.append(due)  # for show: how long the position has
+        timer = self._clock.at(due, fire, RANK_TIME_STOP)
+        return Disposable(cancel)

@@ -23,6 +23,7 @@ from actors.messages import (
     FeedChanged,
     FeedState,
     GateActed,
+    GuardChanged,
     OrderChanged,
     OrderFilled,
     OrderSubmitted,
@@ -168,6 +169,11 @@ def _removed(fact: ChainRemoved) -> Iterator[Line]:
     yield Line("microbot.core", "chain.removed", "ERROR", said, _fields(fact))
 
 
+def _guard_changed(fact: GuardChanged) -> Iterator[Line]:
+    said = f"the position in {fact.symbol} is guarded by {fact.guard}: {fact.reason}"
+    yield Line("microbot.core", "guard.changed", "WARNING", said, _fields(fact))
+
+
 def _blocked(fact: BurstBlocked) -> Iterator[Line]:
     said = f"BURST {fact.side} {fact.symbol} of {fact.ticks} ticks gave no signal: {fact.reason}"
     yield Line("microbot.pipeline", "burst.blocked", "DEBUG", said, _fields(fact))
@@ -223,6 +229,7 @@ _LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
     ChainFailed: _failed,
     ChainRestarted: _restarted,
     ChainRemoved: _removed,
+    GuardChanged: _guard_changed,
     BurstBlocked: _blocked,
     FeedChanged: _feed,
     EntryLooked: _looked,

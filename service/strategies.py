@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reactivex import Observable
 
-from pipeline.operators.lift import Source
+from pipeline.operators.lift import Source, given_by
 from pipeline.strategy import Entries, Exits, Strategy, StrategySettings, default_exits, momentum_burst
 from service.errors import UserError
 
@@ -75,6 +75,9 @@ def _try_out(entries: Entries, place: str) -> None:
     except (Exception, SystemExit) as error:  # whatever it raises is the author's to see, in one sentence
         raise UserError(f"the strategy {place} cannot be built: {type(error).__name__}: {error}") from error
     if isinstance(signals, Observable):
+        if given := given_by(signals):
+            ends = "op.bursts() (a signal a burst) or op.signals() (at each tick that meets every condition)"
+            raise UserError(f"the strategy {place} must end in signals, and ends in {given}: end its pipe with {ends}")
         return
     if signals is None:
         raise UserError(f"the strategy {place} returns nothing: is there a `return` before ticks.pipe(...)?")

@@ -5,6 +5,7 @@ from pipeline.operators.candles import candles
 from pipeline.operators.condition import condition, running_condition
 from pipeline.operators.lift import Operator, lift, merge
 from pipeline.operators.momentum import momentum
+from pipeline.operators.signals import signals
 from pipeline.operators.volatility_guard import volatility_guard
 from pipeline.operators.volume_spike import volume_spike
 from pipeline.operators.window import window
@@ -18,6 +19,7 @@ __all__ = [
     "merge",
     "momentum",
     "running_condition",
+    "signals",
     "volatility_guard",
     "volume_spike",
     "window",

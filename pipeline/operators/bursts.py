@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pipeline.clock import SymbolClock
 from pipeline.events import EPSILON, BurstEnded, BurstStarted, Condition, Frame, Side, Signal, signal_of
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
+from pipeline.operators.momentum import MOMENTUM
 from pipeline.operators.window import needs_frames
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
@@ -47,7 +48,7 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
         gates = tuple((1 << i, c) for i, c in enumerate(c for c in known if c is not directed))
         if directed is None:
             up, down, direct = _LEAST, -_LEAST, None
-        elif directed.name == "momentum":
+        elif directed.value is MOMENTUM:
             up, down, direct = directed.threshold - EPSILON, EPSILON - directed.threshold, None
         else:
             direct = directed.direction

@@ -35,9 +35,13 @@ def candles() -> Callable[[Observable[Trade]], Observable[Candle]]:
             listening.add(ticks)
             return listening
 
-        return Observable(subscribe)
+        return _OfTicks(subscribe)
 
     return operator
+
+
+class _OfTicks(Observable[Candle]):
+    gives = "candles, those of op.candles"
 
 
 class Candles(Direct[Candle]):

@@ -9,6 +9,7 @@ from typing import Any
 
 from reactivex import Observable
 
+from pipeline.checked import number, text
 from pipeline.events import EPSILON, Bound, Condition, Frame
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
 from pipeline.operators.window import Frames, needs_frames
@@ -33,21 +34,23 @@ def condition(
     """
     threshold, test, bound = _test(name, at_least, at_most, more_than)
 
+    gave = f"the condition {name!r} gave"
+
     def passed(frame: Frame) -> bool:
         found = value(frame)
-        try:
-            return test(found)
-        except TypeError:
-            raise _no_number(name, found) from None
+        if found.__class__ is not float or found - found != 0.0:  # infinite, or no number at all
+            found = number(gave, found, value)
+        return test(found)
 
     return given(
         Condition(
-            name=name,
-            reason=reason or f"NO_{name.upper()}",
+            name=text("a condition's name is", name),
+            reason=text(f"the reason of the condition {name!r} is", reason or f"NO_{name.upper()}"),
             threshold=threshold,
-            value=value,
+            value=lambda frame: number(gave, value(frame), value),
             passed=passed,
             bound=bound,
+            checked=True,
         )
     )
 
@@ -75,23 +78,26 @@ def running_condition(
     >>> above_average = running_condition("above_average", average_price, at_least=0.0)
     """
     threshold, test, bound = _test(name, at_least, at_most, more_than)
-    why = reason or f"NO_{name.upper()}"
+    name = text("a condition's name is", name)
+    why = text(f"the reason of the condition {name!r} is", reason or f"NO_{name.upper()}")
+    gave = f"the condition {name!r} gave"
 
     def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
         measure = make()
 
         def on_next(frame: Frame) -> None:
             needs_frames(name, frame)
-            value = measure(frame)
-            try:
-                passed = test(value)
-            except TypeError:
-                raise _no_number(name, value) from None
-            emit(frame.given(Condition(name, why, threshold, lambda _: value, lambda _: passed, bound=bound)))
+            value = number(gave, measure(frame), measure)
+            passed = test(value)
+            emit(
+                frame.given(
+                    Condition(name, why, threshold, lambda _: value, lambda _: passed, None, bound, checked=True)
+                )
+            )
 
         return Step(on_next)
 
-    return lift(step)
+    return lift(step, gives=f"frames, those of {name}")
 
 
 def given(requirement: Condition) -> Operator[Frame, Frame]:
@@ -108,13 +114,9 @@ def given(requirement: Condition) -> Operator[Frame, Frame]:
 
             return Step(on_next)
 
-        return lift(step)(source)
+        return lift(step, gives=f"frames, those of {requirement.name}")(source)
 
     return operator
-
-
-def _no_number(name: str, found: object) -> TypeError:
-    return TypeError(f"the condition {name!r} gave {found!r}, not a number: is there a `return`?")
 
 
 def _test(
@@ -124,8 +126,9 @@ def _test(
     bounds = [b for b in (at_least, at_most, more_than) if b is not None]
     if len(bounds) != 1:
         raise ValueError(f"condition {name!r}: give exactly one of at_least, at_most and more_than")
+    threshold = number(f"the condition {name!r} has the threshold", bounds[0])
     if at_least is not None:
-        return at_least, partial(le, at_least - EPSILON), "at_least"
+        return threshold, partial(le, threshold - EPSILON), "at_least"
     if at_most is not None:
-        return at_most, partial(ge, at_most + EPSILON), "at_most"
-    return bounds[0], partial(lt, bounds[0] + EPSILON), "more_than"
+        return threshold, partial(ge, threshold + EPSILON), "at_most"
+    return threshold, partial(lt, threshold + EPSILON), "more_than"

@@ -39,6 +39,9 @@ class Direct(Observable[Out]):
     by a plain RxPY operator, they get RxPY's own wrapping from that one.
     """
 
+    gives = ""
+    """What its values are and who gives them, in words ("frames, those of op.window"), where they cannot be signals."""
+
     def subscribe(
         self,
         on_next: Any = None,
@@ -68,10 +71,11 @@ MakeStep = Callable[[Callable[[Any], None], Scheduler], Step]
 class Lifted(Direct[Out]):
     """An operator made of a step, which is born with the subscription."""
 
-    def __init__(self, source: Observable[Any], make: MakeStep) -> None:
+    def __init__(self, source: Observable[Any], make: MakeStep, gives: str = "") -> None:
         super().__init__()
         self.source = source
         self.make = make
+        self.gives = gives
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         step = self.make(observer.on_next, scheduler)
@@ -85,12 +89,12 @@ class Lifted(Direct[Out]):
         return self.source.subscribe(step.on_next, observer.on_error, completed, scheduler=scheduler)
 
 
-def lift(make: MakeStep) -> Operator[Any, Any]:
+def lift(make: MakeStep, *, gives: str = "") -> Operator[Any, Any]:
     """Make an operator from a step.
 
     `make(emit, scheduler)` is called once a subscription and returns its `Step`, whose `on_next(value)` calls
     `emit(result)` as often as it has something to say. `scheduler` is the one handed to `subscribe`: time and
-    timers come from nowhere else.
+    timers come from nowhere else. `gives` says what comes out and of whom, where that can be no signals.
 
     >>> from reactivex import of
     >>> def changes(emit, scheduler):
@@ -106,7 +110,12 @@ def lift(make: MakeStep) -> Operator[Any, Any]:
     2
     1
     """
-    return lambda source: Lifted(source, make)
+    return lambda source: Lifted(source, make, gives)
+
+
+def given_by(stream: Observable[Any]) -> str:
+    """Return what a stream gives, and by whom, where it is known to give no signals; else nothing."""
+    return str(getattr(stream, "gives", ""))
 
 
 class Merged(Direct[Out]):
@@ -115,6 +124,7 @@ class Merged(Direct[Out]):
     def __init__(self, sources: tuple[Observable[Any], ...]) -> None:
         super().__init__()
         self._sources = sources
+        self.gives = next(filter(None, map(given_by, sources)), "")
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Subscribe to each source in turn: where two speak at the same instant, the first in the list does first."""
@@ -148,6 +158,8 @@ def merge(*sources: Observable[Out]) -> Observable[Out]:
 
 class Source(Direct[Out]):
     """A hot source without locks: what is pushed into `on_next` goes straight to its observers, in order."""
+
+    gives = "ticks, as they came"
 
     def __init__(self) -> None:
         super().__init__()

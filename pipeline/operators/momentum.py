@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
+from pipeline.checked import number
 from pipeline.events import EPSILON, Condition, Frame
 from pipeline.operators.condition import given
 from pipeline.operators.lift import Operator
+
+MOMENTUM = attrgetter("momentum")
+"""The value of this operator's condition, by which others know it: `bursts` looks at the number itself."""
 
 
 def momentum(threshold: float) -> Operator[Frame, Frame]:
@@ -13,6 +19,8 @@ def momentum(threshold: float) -> Operator[Frame, Frame]:
     momentum = price / oldest price - 1: LONG at +threshold or more, SHORT at -threshold or less. Without this
     operator in the pipe a tick points wherever the price moved, however little.
     """
+    if not number("momentum has the threshold", threshold) >= 0:
+        raise ValueError(f"momentum: the threshold must be 0 or more, not {threshold}")
     up = threshold - EPSILON
     down = -up
 
@@ -24,9 +32,10 @@ def momentum(threshold: float) -> Operator[Frame, Frame]:
             name="momentum",
             reason="NO_MOMENTUM",
             threshold=threshold,
-            value=lambda frame: frame.momentum,
+            value=MOMENTUM,
             passed=lambda frame: direction(frame) != 0,
             direction=direction,
             bound="either_way",
+            checked=True,
         )
     )

@@ -9,8 +9,9 @@ from typing import Any
 
 from reactivex import Observable
 
+from pipeline.clock import SymbolClock
 from pipeline.events import SECOND, Condition, Frame, Trade
-from pipeline.operators.lift import Lifted, Step
+from pipeline.operators.lift import Lifted, Scheduler, Step
 
 _size = attrgetter("size")
 
@@ -31,7 +32,12 @@ class Frames(Lifted[Frame]):
     def __init__(
         self, source: Observable[Trade], span: int, min_ticks: int, conditions: tuple[Condition, ...] = ()
     ) -> None:
-        super().__init__(source, lambda emit, scheduler: Step(_window(span, min_ticks, conditions, emit)))
+        def make(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+            clock = SymbolClock.of(scheduler)
+            clock.warm_up = max(clock.warm_up, span)
+            return Step(_window(span, min_ticks, conditions, emit))
+
+        super().__init__(source, make, f"frames, those of {conditions[-1].name if conditions else 'op.window'}")
         self.span = span
         self.min_ticks = min_ticks
         self.conditions = conditions

@@ -64,6 +64,14 @@ def ended(path: Path) -> SessionEnded | None:
         return None
 
 
+_BEFORE: tuple[tuple[str, str, Any], ...] = (
+    ("chains", "restarts", 0),  # a strategy that failed stayed so
+    ("chains", "counts", "elapsed"),  # its warm-up counted as time without failure
+    ("risk", "fallback_stop", None),  # nothing stood under a position whose exits were silent
+    ("risk", "fallback_hold_s", None),
+)
+"""Settings that came later, and what stood for them until then."""
+
 _EVENTS: JsonLines[Input] = JsonLines(Input)  # whatever may be fed is recorded, and comes back
 _SETTINGS = msgspec.json.Decoder(SettingsRecorded)
 
@@ -82,8 +90,9 @@ def _settings(line: bytes) -> SettingsRecorded | None:
         found = _SETTINGS.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    # A recording that does not know the section is of a time when a strategy that failed stayed so.
-    found.settings.setdefault("chains", {"restarts": 0})
+    # What a recording does not know, its session did not do: it decides as it did then.
+    for section, key, then in _BEFORE:
+        found.settings.setdefault(section, {}).setdefault(key, then)
     return found
 
 

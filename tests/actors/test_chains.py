@@ -164,7 +164,9 @@ def test_what_a_stopped_chain_saw_last_is_shown_no_more() -> None:
     def entries(ticks: Observable[Trade]) -> Any:
         return raising_while(lambda tick: tick.ts == at(1))(ticks.pipe(ops.do_action(lambda _: None)))
 
-    session = Session(entries=lambda ticks: op.merge(op.window(1.0, 1)(ticks), entries(ticks)), chains=THREE)
+    session = Session(
+        entries=lambda ticks: op.merge(op.window(1.0, 1)(ticks).pipe(op.bursts()), entries(ticks)), chains=THREE
+    )
     session.feed(trade(0))
     assert session.core.lanes["A"].clock.frame is not None
     session.feed(trade(1))

@@ -179,14 +179,15 @@ def test_a_strategy_that_is_no_stream_stops_its_symbol() -> None:
     assert "AttributeError" in failed.error
 
 
-def test_a_strategy_that_gives_neither_signals_nor_frames_stops_and_says_what_it_should_give() -> None:
+def test_a_strategy_that_gives_no_signals_stops_and_says_what_it_should_give() -> None:
     [failed] = Session(entries=lambda ticks: ticks).feed(trade(0)).of(ChainFailed)  # type: ignore[arg-type,return-value]
-    assert failed.error == "TypeError: a strategy must give signals (or frames), not a Trade"
+    assert failed.error.startswith("WrongValue: a strategy must give signals, not a Trade (Trade(symbol='A'")
 
 
-def test_an_error_on_the_stream_stops_its_symbol() -> None:
+def test_an_error_on_the_stream_stops_its_symbol_and_names_the_function_that_made_it() -> None:
     [failed] = Session(entries=lambda ticks: reactivex.throw(Mistake("at once"))).feed(trade(0)).of(ChainFailed)
-    assert failed.error == "Mistake: at once"
+    here = raised_in(__file__, "Session(entries=lambda ticks: reactivex.throw(")
+    assert failed.error == f"Mistake: at once ({here})"
 
 
 def test_a_stream_that_ends_by_itself_is_no_failure() -> None:
@@ -302,15 +303,12 @@ def test_an_exit_cannot_close_another_symbol_s_position() -> None:
 # ----------------------------------------------------------------------------------- pipes without bursts
 
 
-def frames_only(ticks: Observable[Trade]) -> Any:
-    return op.window(1.0, 1)(ticks)
+def signals_only(ticks: Observable[Trade]) -> Any:
+    return op.window(1.0, 1)(ticks).pipe(op.momentum(0.001), op.signals())
 
 
-def test_a_pipe_may_end_with_frames_and_each_that_passes_is_a_signal() -> None:
-    def entries(ticks: Observable[Trade]) -> Any:
-        return op.momentum(0.001)(op.window(1.0, 1)(ticks))
-
-    session = Session(entries=entries).feed(trade(0), trade(0.5, 100.5), trade(1, 101), trade(1.2, 101))
+def test_a_pipe_may_end_in_a_signal_of_each_tick_that_meets_every_condition() -> None:
+    session = Session(entries=signals_only).feed(trade(0), trade(0.5, 100.5), trade(1, 101), trade(1.2, 101))
     assert [(fact.signal.ts, fact.signal.side) for fact in session.of(SignalRaised)] == [
         (at(1), Side.LONG),
         (at(1.2), Side.LONG),
@@ -318,11 +316,20 @@ def test_a_pipe_may_end_with_frames_and_each_that_passes_is_a_signal() -> None:
     assert session.summary["funnel"]["ready"] == 2
 
 
-def test_a_pipe_that_ends_with_frames_shows_the_newest() -> None:
-    session = Session(entries=frames_only).feed(trade(0), trade(0.5))
+def test_a_pipe_without_bursts_shows_the_newest_frame() -> None:
+    session = Session(entries=signals_only).feed(trade(0), trade(0.5))
     frame = session.core.lanes["A"].clock.frame
     assert frame is not None
     assert frame.ts == at(0.5)
+
+
+@pytest.mark.parametrize("last", [op.momentum(0.001), ops.do_action(lambda _: None)], ids=["ours", "RxPY's"])
+def test_a_pipe_that_ends_in_frames_orders_nothing_and_says_how_to_end_it(last: Any) -> None:
+    session = Session(entries=lambda ticks: last(op.window(1.0, 1)(ticks)), chains=ONE_CHANCE)
+    session.feed(trade(0), trade(0.5, 100.5), trade(1, 101), trade(1.2, 101))
+    [failed] = session.of(ChainFailed)
+    assert "put op.bursts() (or op.signals()) at the end of its pipe" in failed.error
+    assert session.of(SignalRaised) == []
 
 
 # ------------------------------------------------------------------------------------------------- gaps
@@ -416,8 +423,8 @@ def test_without_debug_nobody_looks() -> None:
     assert looks(debug=False) == []
 
 
-def test_looks_are_facts_for_a_pipe_that_ends_with_frames_too() -> None:
-    session = Session(entries=frames_only, debug=True)
+def test_looks_are_facts_for_a_pipe_without_bursts_too() -> None:
+    session = Session(entries=signals_only, debug=True)
     session.feed(trade(0), trade(0.5), trade(1))
     assert len(session.of(EntryLooked)) == 1
 

@@ -382,7 +382,7 @@ def test_what_a_timer_raises_goes_to_whoever_asked_and_else_to_the_caller() -> N
     scheduler.at(at(1), failing)
     with pytest.raises(RuntimeError, match="an author's mistake"):
         scheduler.clock.advance(at(1))
-    faults: list[Exception] = []
+    faults: list[BaseException] = []
     scheduler.on_fault = faults.append
     scheduler.at(at(2), failing)
     scheduler.clock.advance(at(2))

@@ -22,9 +22,10 @@ from pipeline import operators as op
 from pipeline.events import Trade
 from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
 from pipeline.strategy import Market, Strategy, StrategySettings, momentum_burst
-from tests.support import shared
+from tests.support import shared, streams
 from tests.support.decisions import Decisions, decided_by_core, decided_by_model, differences
 from tests.support.market import trade
+from tests.support.raising import raised_in
 from tests.support.random_tapes import QUICK, seeded_tape
 from tests.support.sessions import ONE_CHANCE, Session
 from tests.support.streams import Pipe, chain
@@ -63,14 +64,23 @@ def cases() -> dict[str, Case]:
     for name, tape, chosen, _ in shared.vectors():
         if name != "aapl-morning-last":
             longest = LONGEST_REAL if name == "aapl-morning" else LONGEST
-            found.append(Case(name, chosen.core, shared.beginning(tape, longest)))
-    found.append(Case("own", CoreSettings(), tuple(seeded_tape(7, 2000))))
-    found.append(Case("own-quick", CoreSettings(strategy=QUICK), tuple(seeded_tape(8, 2000))))
+            found.append(Case(name, alone(chosen.core), shared.beginning(tape, longest)))
+    found.append(Case("own", alone(CoreSettings()), tuple(seeded_tape(7, 2000))))
+    found.append(Case("own-quick", alone(CoreSettings(strategy=QUICK)), tuple(seeded_tape(8, 2000))))
     return {case.name: case for case in found}
 
 
+def alone(settings: CoreSettings) -> CoreSettings:
+    """Leave the exits alone: where one of them is left out, the fallback would do its work."""
+    risk = msgspec.structs.replace(settings.risk, fallback_stop=None, fallback_hold_s=None)
+    return msgspec.structs.replace(settings, risk=risk)
+
+
 def composed(s: StrategySettings, without: str | None = None) -> Strategy:
-    """Compose the default strategy by hand, as an author would, with one part left out."""
+    """Compose the default strategy by hand, as an author would, with one part left out.
+
+    A pipe must end in signals: without `bursts`, which leaves one of each burst, it ends in all of them.
+    """
     parts: dict[str, Pipe] = {
         "window": op.window(s.window_size, s.min_ticks),
         "momentum": op.momentum(s.entry_threshold),
@@ -80,14 +90,16 @@ def composed(s: StrategySettings, without: str | None = None) -> Strategy:
     }
 
     def exits(held: Held, market: Market) -> Observable[ExitSignal]:
-        streams = {
+        parts_of_exit = {
             "profit_target": market.ticks.pipe(profit_target(held, s.profit_target)),
             "stop_loss": market.ticks.pipe(stop_loss(held, s.stop_loss)),
             "time_stop": time_stop(held, s.time_stop_seconds, market.clock),
             "flat_market": market.candles.pipe(flat_market(held, s.flat_seconds, s.flat_threshold)),
         }
-        return op.merge(*(stream for name, stream in streams.items() if name != without))
+        return op.merge(*(stream for name, stream in parts_of_exit.items() if name != without))
 
+    if without == "bursts":
+        parts["signals"] = op.signals()
     return Strategy("composed", chain(*(part for name, part in parts.items() if name != without)), exits)
 
 
@@ -152,7 +164,8 @@ def test_the_window_left_out_stops_the_chain_and_says_what_to_do(first: str, par
     assert session.of(ChainFailed) == [
         ChainFailed(
             "A",
-            f"TypeError: {first} works on frames but got a Trade: put op.window(seconds=...) before it in the pipe",
+            f"TypeError: {first} works on frames but got a Trade: put op.window(seconds=...) before it in the pipe"
+            f" ({raised_in(streams.__file__, 'return lambda source: reduce')})",
             trade(0).ts,
             1,
         )

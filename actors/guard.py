@@ -1,0 +1,148 @@
+"""What guards an open position: the exits of its strategy, and beneath them a fallback that no exit can take away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+
+import msgspec
+from reactivex import Observable, abc
+
+from actors.messages import ExitReason
+from pipeline.checked import FAULTS
+from pipeline.clock import RANK_OTHER, SymbolClock, Timer
+from pipeline.events import EPSILON, SECOND
+from pipeline.exits import ExitSignal, Held
+
+Subscribable = Callable[[], Observable[ExitSignal]]
+
+
+class Fallback(msgspec.Struct, frozen=True):
+    """When a position is closed whatever its exits say or do not say; None: never (as in recordings of old)."""
+
+    stop: float | None = None  # fraction that the price moved against the position
+    hold_s: float | None = None  # seconds since the entry
+
+    @classmethod
+    def of(cls, stop: float | None, hold_s: float | None, stop_loss: float, time_stop_s: float) -> Fallback:
+        """Make it at least twice as wide as the stop loss, and at least twice as long as the time stop."""
+        return cls(stop and max(stop, 2 * stop_loss), hold_s and max(hold_s, 2 * time_stop_s))
+
+    def due(self, held: Held) -> int | None:
+        """Return when it closes a position at the latest, in ns."""
+        return None if self.hold_s is None else held.entry_ts + round(self.hold_s * SECOND)
+
+
+class GuardedBy(StrEnum):
+    """Whose exits watch a position, beside the fallback."""
+
+    OWN = "its own exits"
+    FAULTY = "its own exits, one of which failed"
+    DEFAULT = "the default exits"
+    NONE = "no exits: its own have ended"
+
+
+class Guard(abc.DisposableBase):
+    """The subscription of a position's exits.
+
+    Should they fail as a whole, the default ones take their place. The fallback is none of them: a timer of the core's
+    own, and a look at each tick that they have seen (`look`), which ends with the position only.
+
+    `leave` hears of every wish to exit, `failed` of what an author's code raised, and `changed` of each time that
+    somebody else guards the position than before, and why. The subscriptions' time comes from `clock`.
+    """
+
+    def __init__(
+        self,
+        held: Held,
+        own: Subscribable,
+        default: Subscribable,
+        by: GuardedBy,
+        fallback: Fallback,
+        clock: SymbolClock,
+        leave: Callable[[ExitSignal], None],
+        failed: Callable[[BaseException], None],
+        changed: Callable[[GuardedBy, str], None],
+    ) -> None:
+        self.by = by
+        self.fallback = fallback
+        self.fallback_ts = fallback.due(held)  # ns; None without one
+        self._held = held
+        self._default = default
+        self._clock = clock
+        self._leave = leave
+        self._failed = failed
+        self._changed = changed
+        self._inner: abc.DisposableBase | None = None
+        self._disposed = False
+        self._said = False  # a wish to exit, which holds until the position is closed: the executor sees it through
+        self._floor = None if fallback.stop is None else EPSILON - fallback.stop
+        self._timer: Timer | None = None
+        if self.fallback_ts is not None:  # not the symbol's clock's: what this raises is no fault of an author's
+            self._timer = clock.clock.at(self.fallback_ts, self._fall, RANK_OTHER, clock.symbol_index)
+        self._subscribe(own)
+
+    def _subscribe(self, exits: Subscribable) -> None:
+        before = self._inner
+        try:
+            subscription = exits().subscribe(self._say, self._replace, self._end, scheduler=self._clock)
+        except FAULTS as error:  # an author's exits may raise anything: a position is never left without any
+            self._replace(error)
+        else:
+            if self._inner is before and not self._disposed:
+                self._inner = subscription
+            else:  # it failed while it was subscribed, and others stand in its place
+                _let_go(subscription)
+
+    def look(self, price: float) -> None:
+        """Look at a tick that the exits have seen."""
+        if self._floor is not None and self._held.side.sign * (price / self._held.entry_price - 1) <= self._floor:
+            self._fall()
+
+    def note(self, error: BaseException) -> None:
+        """Take note that one of the exits raised; the others of them go on."""
+        if self.by is GuardedBy.OWN:
+            self._become(GuardedBy.FAULTY, f"{type(error).__name__} in an exit")
+
+    def fall_back(self, reason: str) -> None:
+        """Let the default exits take the place of the position's own."""
+        inner, self._inner = self._inner, None
+        _let_go(inner)
+        self._become(GuardedBy.DEFAULT, reason)
+        self._inner = self._default().subscribe(self._say, scheduler=self._clock)
+
+    def _say(self, wish: ExitSignal) -> None:
+        self._leave(wish)
+        self._said = True
+
+    def _replace(self, error: BaseException) -> None:
+        self._failed(error)
+        if not self._disposed and self.by is not GuardedBy.DEFAULT:
+            self.fall_back("its own failed")
+
+    def _end(self) -> None:
+        if not self._disposed and not self._said and self.by is not GuardedBy.DEFAULT:
+            self._become(GuardedBy.NONE, "they ended and never said to leave")
+
+    def _become(self, by: GuardedBy, reason: str) -> None:
+        if by is not self.by:
+            self.by = by
+            self._changed(by, reason)
+
+    def _fall(self) -> None:
+        """Close the position, unless an exit has said to."""
+        if not self._said:
+            self._say(ExitSignal(self._held.symbol, ExitReason.FALLBACK))
+
+    def dispose(self) -> None:
+        self._disposed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        _let_go(self._inner)
+
+
+def _let_go(subscription: abc.DisposableBase | None) -> None:
+    if subscription is not None:
+        with suppress(*FAULTS):  # what an author's code raises at its end is nobody's news, and stops nobody
+            subscription.dispose()
