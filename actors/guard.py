@@ -33,14 +33,26 @@ class Fallback(msgspec.Struct, frozen=True):
         """Return when it closes a position at the latest, in ns."""
         return None if self.hold_s is None else held.entry_ts + round(self.hold_s * SECOND)
 
+    def __str__(self) -> str:
+        against = f"{self.stop * 100:.4g} % against it" if self.stop is not None else ""
+        held = f"{self.hold_s:g} s after its entry" if self.hold_s is not None else ""
+        return " or ".join(filter(None, (against, held)))
+
 
 class GuardedBy(StrEnum):
     """Whose exits watch a position, beside the fallback."""
 
-    OWN = "its own exits"
-    FAULTY = "its own exits, one of which failed"
-    DEFAULT = "the default exits"
-    NONE = "no exits: its own have ended"
+    OWN = "OWN"
+    FAULTY = "FAULTY"  # its own, one of which raised
+    DEFAULT = "DEFAULT"
+    NONE = "NONE"  # its own have ended
+
+
+_WORDS = {
+    GuardedBy.OWN: "its own exits",
+    GuardedBy.FAULTY: "its own exits (one of them failed)",
+    GuardedBy.DEFAULT: "the default exits",
+}
 
 
 class Guard(abc.DisposableBase):
@@ -49,8 +61,8 @@ class Guard(abc.DisposableBase):
     Should they fail as a whole, the default ones take their place. The fallback is none of them: a timer of the core's
     own, and a look at each tick that they have seen (`look`), which ends with the position only.
 
-    `leave` hears of every wish to exit, `failed` of what an author's code raised, and `changed` of each time that
-    somebody else guards the position than before, and why. The subscriptions' time comes from `clock`.
+    `leave` hears of every wish to exit, `failed` of what an author's code raised, and `changed`, in words, of each time
+    that something else guards the position than before, and why. The subscriptions' time comes from `clock`.
     """
 
     def __init__(
@@ -63,7 +75,7 @@ class Guard(abc.DisposableBase):
         clock: SymbolClock,
         leave: Callable[[ExitSignal], None],
         failed: Callable[[BaseException], None],
-        changed: Callable[[GuardedBy, str], None],
+        changed: Callable[[str, str], None],
     ) -> None:
         self.by = by
         self.fallback = fallback
@@ -100,6 +112,14 @@ class Guard(abc.DisposableBase):
         if self._floor is not None and self._held.side.sign * (price / self._held.entry_price - 1) <= self._floor:
             self._fall()
 
+    @property
+    def words(self) -> str:
+        """What guards the position, for people."""
+        exits, fallback = _WORDS.get(self.by), str(self.fallback)
+        if exits is None:
+            return f"the fallback alone (it closes it {fallback})" if fallback else "nothing"
+        return f"{exits}, and beneath them the fallback ({fallback})" if fallback else exits
+
     def note(self, error: BaseException) -> None:
         """Take note that one of the exits raised; the others of them go on."""
         if self.by is GuardedBy.OWN:
@@ -128,7 +148,7 @@ class Guard(abc.DisposableBase):
     def _become(self, by: GuardedBy, reason: str) -> None:
         if by is not self.by:
             self.by = by
-            self._changed(by, reason)
+            self._changed(self.words, reason)
 
     def _fall(self) -> None:
         """Close the position, unless an exit has said to."""

@@ -206,16 +206,8 @@ class Lane:
         if self.guard_now is not None:
             self.guard_now.note(error)
 
-    def _guard_changed(self, by: GuardedBy, reason: str) -> None:
-        now, number = self._context.now, self._context.input
-        self._context.publish(GuardChanged(self.symbol, self.guarded_by(by), reason, now, number))
-
-    def guarded_by(self, by: GuardedBy) -> str:
-        """Say what guards the position, the fallback included."""
-        stop, hold_s = self._fallback.stop, self._fallback.hold_s
-        limits = [f"{stop:.4g} against it" if stop is not None else "", f"{hold_s:g} s" if hold_s is not None else ""]
-        said = " or ".join(filter(None, limits))
-        return f"{by} and the fallback ({said})" if said else str(by)
+    def _guard_changed(self, words: str, reason: str) -> None:
+        self._context.publish(GuardChanged(self.symbol, words, reason, self._context.now, self._context.input))
 
     def _watched_exits(self, own: Exits, held: Held, market: Market) -> Observable[ExitSignal]:
         found: object = own(held, market)

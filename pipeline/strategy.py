@@ -50,6 +50,7 @@ class Strategy(msgspec.Struct, frozen=True):
     name: str
     entries: Entries
     exits: Exits
+    reads: frozenset[str] = frozenset()  # the keys of [strategy] that it was made from
 
 
 def momentum_burst(s: StrategySettings) -> Strategy:
@@ -64,7 +65,11 @@ def momentum_burst(s: StrategySettings) -> Strategy:
             op.bursts(),
         )
 
-    return Strategy("momentum_burst", entries, default_exits(s))
+    return Strategy("momentum_burst", entries, default_exits(s), frozenset(s.__struct_fields__))
+
+
+EXIT_KEYS = frozenset(("profit_target", "stop_loss", "time_stop_seconds", "flat_seconds", "flat_threshold"))
+"""The keys of [strategy] that the default exits read."""
 
 
 def default_exits(s: StrategySettings) -> Exits:

@@ -17,6 +17,9 @@ StrategyOption = Annotated[
 ]
 
 
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="End with the first failure of a strategy.")]
+
+
 def folder(text: str) -> Path:
     """Read a folder's name: an empty one is a variable that was not set, not the folder that we are in."""
     if not text:

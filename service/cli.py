@@ -10,7 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import upkeep
-from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, folder
+from service.arguments import Assignments, Config, DataDir, FailFast, Json, StrategyOption, folder
+from service.aside import prints_aside
 from service.errors import UserError
 from service.venues import Venue
 from service.visible import visible, visible_json
@@ -23,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+STRATEGY_FAILED = 3  # the exit code of a run or a replay in which a strategy raised
 
 
 class OnExit(StrEnum):
@@ -60,9 +64,13 @@ def replay(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write signals, trades and summary there.")
     ] = None,
+    fail_fast: FailFast = False,
     as_json: Json = False,
 ) -> None:
-    """Decide on a tape again: the same tape and settings give the same decisions, byte for byte."""
+    """Decide on a tape again: the same tape and settings give the same decisions, byte for byte.
+
+    Exit code 3 if a strategy failed.
+    """
     from service import settings, terminal
     from service.recorded import replay as replaying, tapes
 
@@ -73,14 +81,16 @@ def replay(
         chosen = recorded.strategy
         terminal.say(f"running the strategy that the recording names: {chosen} (--strategy takes another)")
     told: list[str] = []  # once the progress bar is gone
-    with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress:
-        summary = replaying.replay(tape, effective, chosen, out, progress, told.append)
+    with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, prints_aside():
+        summary = replaying.replay(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
     for sentence in told:
         terminal.say(sentence)
     if not summary["ticks"] and summary["ticks_rejected"]:
         raise UserError(f"not one line of {tape} is a trade: is it a tape?")
     terminal.print_summary(summary, as_json=as_json)
     terminal.say_failures(summary)
+    if replaying.failed(summary):
+        raise typer.Exit(STRATEGY_FAILED)
 
 
 @app.command()
@@ -114,7 +124,8 @@ def diff(
 
     both = Changes(config, tuple(assignments or ()), strategy)
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
-    found = differing.compare(a, b, both, alone, data_dir)
+    with prints_aside():
+        found = differing.compare(a, b, both, alone, data_dir)
     if as_json:
         print(visible_json(differing.as_json(found)))
     else:
@@ -180,14 +191,19 @@ def run(
         bool, typer.Option("--live", help="At --venue alpaca: trade real money; asks for the account's number.")
     ] = False,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the dashboard in a browser.")] = False,
+    fail_fast: FailFast = False,
     as_json: Json = False,
 ) -> None:
-    """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080."""
+    """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080.
+
+    Exit code 3 if a strategy failed.
+    """
     import msgspec
 
     from service import logs, settings, terminal
     from service.live import run as running_bot
     from service.options import RunOptions
+    from service.recorded import replay as replaying
 
     wanted = tuple(dict.fromkeys(s.strip() for s in symbols.split(",") if s.strip())) if symbols is not None else ()
     if symbols is not None and not wanted:
@@ -209,6 +225,7 @@ def run(
         open_browser=open_browser,
         data_dir=data_dir,
         fresh=fresh,
+        fail_fast=fail_fast,
     )
     options.check()
     flags = {
@@ -224,10 +241,13 @@ def run(
     if live:
         options = msgspec.structs.replace(options, account=terminal.ask_account())
     log_file = logs.configure(effective.log)
-    outcome = running_bot.run(effective, options, terminal.say)
+    with prints_aside():
+        outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
     if outcome.failure:
         raise typer.Exit(1)
+    if replaying.failed(outcome.summary):
+        raise typer.Exit(STRATEGY_FAILED)
 
 
 @app.command()

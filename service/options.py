@@ -30,6 +30,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     account: str = ""  # the number of the account that real money is in, as it was typed
     open_browser: bool = False
     data_dir: Path = Path("data")
+    fail_fast: bool = False  # end with the first failure of a strategy
     fresh: bool = False  # begin a new book, and keep the old one's history
 
     def check(self) -> None:

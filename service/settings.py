@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True):
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
+    strategy_set_in: dict[str, str] = {}  # keys of [strategy] that somebody chose now, not a recording then, and where
 
     @property
     def core(self) -> CoreSettings:
@@ -140,12 +141,15 @@ def load(
     layers.append(("the environment", _from_environment(environment)))
     layers.append(("--set", _from_assignments(assignments)))
     layers.append(("the command line", _from_flags(flags or {})))
+    chosen: dict[str, str] = {}
     for origin, layer in layers:
+        if layer is not recorded and layer is not defaults:
+            chosen |= dict.fromkeys(layer.get("strategy", ()), origin)
         _check_names(layer, origin)
         for section, values in layer.items():
             merged.setdefault(section, {}).update(values)
     sections: dict[str, Any] = {name: _convert(name, values) for name, values in merged.items()}
-    return Settings(**sections)
+    return Settings(**sections, strategy_set_in=chosen)
 
 
 def as_layer(settings: CoreSettings) -> Layer:

@@ -9,9 +9,26 @@ from pathlib import Path
 
 from reactivex import Observable
 
+from pipeline.checked import WrongValue, text
 from pipeline.operators.lift import Source, given_by
-from pipeline.strategy import Entries, Exits, Strategy, StrategySettings, default_exits, momentum_burst
+from pipeline.strategy import EXIT_KEYS, Entries, Exits, Strategy, StrategySettings, default_exits, momentum_burst
 from service.errors import UserError
+from service.settings import Settings
+
+
+def chosen(reference: str | None, settings: Settings) -> Strategy:
+    """Return a strategy as `load` does, for settings that it reads.
+
+    Raises UserError also for a key of [strategy] that was chosen and that it does not read: whoever set it would wait
+    in vain. What a recording carries along is not refused.
+    """
+    strategy = load(reference, settings.strategy)
+    ignored = [key for key in settings.strategy_set_in if key not in strategy.reads]
+    if ignored:
+        named = ", ".join(f"strategy.{key} ({settings.strategy_set_in[key]})" for key in ignored)
+        reads = f"only {', '.join(sorted(strategy.reads))}" if strategy.reads else "none of [strategy]"
+        raise UserError(f"{reference} does not read {named}: it reads {reads}; leave it out, or set it in the file")
+    return strategy
 
 
 def load(reference: str | None, settings: StrategySettings) -> Strategy:
@@ -44,13 +61,17 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
         raise UserError(f"{file} has no {name}; it has {', '.join(functions) or 'no functions'}")
     place = f"{file}:{name}"
     if isinstance(made, Strategy):
+        try:
+            text(f"the name of the strategy {place} is", made.name)
+        except WrongValue as error:
+            raise UserError(str(error)) from None
         _try_out(made.entries, place)
         _check_exits(made.exits, place)
         return made
     if not callable(made):
         raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
     _try_out(made, place)
-    return Strategy(f"{path.stem}:{name}", made, default_exits(settings))
+    return Strategy(f"{path.stem}:{name}", made, default_exits(settings), EXIT_KEYS)
 
 
 def _check_exits(exits: Exits, place: str) -> None:

@@ -43,7 +43,9 @@ def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
     table.add_column(style="dim")
     table.add_column(justify="right")
     for name, value in summary.items():
-        if isinstance(value, dict):
+        if name == "failures" and isinstance(value, dict):
+            table.add_row(name, f"{value['count']:,}")
+        elif isinstance(value, dict):
             table.add_row(name, Text(visible("  ".join(f"{key} {count}" for key, count in value.items()) or "-")))
         else:
             table.add_row(name, _shown(name, value))
@@ -84,11 +86,19 @@ def say(sentence: str) -> None:
 
 
 def say_failures(summary: dict[str, object]) -> None:
-    """Say which symbols' strategies did not run in the end, and why."""
+    """Say which symbols' strategies did not run in the end, and why; how often any failed, and where at first."""
     failed = summary["failed"]
     assert isinstance(failed, dict)
     for symbol, failure in failed.items():
         say(f"the strategy of {symbol} is {failure}")
+    failures = summary["failures"]
+    assert isinstance(failures, dict)
+    if failures["count"]:
+        first, count = failures["first"], failures["count"]
+        times = "once" if count == 1 else f"{count:,} times"
+        say(f"a strategy FAILED {times}; the first time at {first['symbol']}, input {first['input']:,}:")
+        for line in first["traceback"]:
+            say(f"  {line}")
 
 
 def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) -> None:

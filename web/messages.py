@@ -76,7 +76,10 @@ class OpenPosition(msgspec.Struct, frozen=True):
     entry_ts: int
     last_price: float
     open_profit: float  # at the last price, without fees
-    time_stop_ts: int | None  # when the time stop closes it
+    time_stop_ts: int | None  # when the first of its exits that wait for a time closes it
+    fallback_ts: int | None = None  # when the fallback closes it at the latest
+    exits: str = "OWN"  # a `GuardedBy`: whose exits watch it
+    guard: str = ""  # what guards it, in words; empty where that is not known yet
 
 
 class QueueSeen(msgspec.Struct, frozen=True):

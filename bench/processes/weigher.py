@@ -46,7 +46,7 @@ def session() -> Callable[[Sequence[Any]], object]:
     gate = Gate(MemoryJournal())
     gate.start()
     started = SessionStarted("1", "momentum_burst", "bench", "bench", (), True, tape.START, {})
-    telemetry = Telemetry(core, started, 8.0)
+    telemetry = Telemetry(core, started)
     live = Session(core, facts, gate, None, telemetry.gather, (telemetry.see,))
 
     def run(ticks: Sequence[Any]) -> None:

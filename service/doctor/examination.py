@@ -12,6 +12,7 @@ import msgspec
 from loguru import logger
 
 from service import settings as settings_of, strategies
+from service.aside import prints_aside
 from service.doctor import bot, machine, venue
 from service.doctor.books import journal
 from service.doctor.clock import Moment, offset, steadiness
@@ -81,7 +82,8 @@ def _settings(case: Case, environment: Mapping[str, str]) -> tuple[Settings, Fin
 
 def _strategy(reference: str | None, settings: Settings) -> Finding:
     try:
-        name = strategies.load(reference, settings.strategy).name
+        with prints_aside():
+            name = strategies.chosen(reference, settings).name
     except UserError as error:
         return failed("strategy", str(error), "mend the file: `microbot replay TAPE --strategy FILE.py:NAME` tries it")
     return ok("strategy", f"{name} can be built")

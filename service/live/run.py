@@ -27,7 +27,17 @@ from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed
 from actors.gate import Batch, Gate, Trouble
 from actors.journal import Run
-from actors.messages import COMMANDS, SHUTDOWN, AccountOpened, Command, Fact, Report, RestartChain, StateChanged
+from actors.messages import (
+    COMMANDS,
+    SHUTDOWN,
+    AccountOpened,
+    ChainFailed,
+    Command,
+    Fact,
+    Report,
+    RestartChain,
+    StateChanged,
+)
 from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import Clock
@@ -94,7 +104,7 @@ class _Bot:
         self._claimed = claimed
         self._failure = ""
         self._core_failed = False  # then it decides nothing any more, not even how to end
-        self._strategy = strategies.load(options.strategy, settings.strategy)
+        self._strategy = strategies.chosen(options.strategy, settings)
         # A rehearsal's venue cannot declare its rate: the venue that it plays has none.
         rate = settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
         self._clock = VenueClock(settings.admission.max_skew_s, rate)
@@ -239,7 +249,6 @@ class _Bot:
         self._telemetry = Telemetry(
             core,
             self._session_started,
-            settings.strategy.time_stop_seconds,
             chart_points=settings.web.chart_points,
             max_symbols=settings.web.max_symbols,
             keeper=self._keeper,
@@ -423,7 +432,10 @@ class _Bot:
             self._web.tell_past_the_loop(state)
 
     def _see(self, fact: Fact) -> None:
-        """Look at the account that was found: real money is only traded in the one that was meant."""
+        """Look at what ends the session: a strategy that failed, if it is to, and an account that was not meant."""
+        if isinstance(fact, ChainFailed) and self._options.fail_fast and not self._stop.is_set():
+            self._say(f"the strategy of {fact.symbol} failed, and --fail-fast ends the session")
+            self._stop.set()
         if isinstance(fact, AccountOpened) and self._options.live and fact.number != self._options.account:
             self._ended = True  # whatever is in that account: hands off
             self._fail(f"the keys are of the account {fact.number}, not of {self._options.account}: nothing is traded")

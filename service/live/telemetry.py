@@ -41,7 +41,6 @@ class Telemetry:
         self,
         core: Core,
         session: SessionStarted,
-        time_stop_s: float,
         *,
         chart_points: int = 3_600,
         max_symbols: int = 64,
@@ -55,7 +54,6 @@ class Telemetry:
         self._before: Summary = {}  # of the sessions that are over
         self._session = session
         self._keeper = keeper
-        self._time_stop = round(time_stop_s * SECOND)
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
@@ -178,7 +176,8 @@ class Telemetry:
     def _positions(self) -> list[OpenPosition]:
         positions = []
         for position in self._core.positions.open.values():
-            price = self._core.lanes[position.symbol].price
+            lane = self._core.lanes[position.symbol]
+            guard, price = lane.guard_now, lane.price
             positions.append(
                 OpenPosition(
                     symbol=position.symbol,
@@ -188,7 +187,10 @@ class Telemetry:
                     entry_ts=position.entry_ts,
                     last_price=price,
                     open_profit=position.open_profit(price),
-                    time_stop_ts=position.entry_ts + self._time_stop,
+                    time_stop_ts=lane.time_stop_ts,
+                    fallback_ts=guard.fallback_ts if guard is not None else None,
+                    exits=guard.by.value if guard is not None else "NONE",
+                    guard=guard.words if guard is not None else "nothing",
                 )
             )
         return positions

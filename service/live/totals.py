@@ -25,5 +25,12 @@ def together(before: Summary, now: Summary) -> Summary:
         names = dict.fromkeys((*before[name], *now[name]))
         both[name] = {key: before[name].get(key, 0) + now[name].get(key, 0) for key in names}
     both["refusals"] = dict(sorted(both["refusals"].items()))
+    both["failures"] = _failures(before["failures"], now["failures"])
     both["win_rate"] = both["wins"] / both["trades"] if both["trades"] else 0.0
     return both
+
+
+def _failures(before: Summary, now: Summary) -> Summary:
+    symbols = dict.fromkeys((*before["by_symbol"], *now["by_symbol"]))
+    by_symbol = {name: before["by_symbol"].get(name, 0) + now["by_symbol"].get(name, 0) for name in symbols}
+    return {"count": sum(by_symbol.values()), "by_symbol": by_symbol, "first": before["first"] or now["first"]}

@@ -95,7 +95,7 @@ class Side:
 
     def core(self, see: Callable[[Fact], None]) -> Core:
         """Make a core that decides it from the start."""
-        return core_of(self._recorded, self.settings, strategies.load(self._strategy, self.settings.strategy), see)
+        return core_of(self._recorded, self.settings, strategies.chosen(self._strategy, self.settings), see)
 
     def decisions(self) -> Iterator[Decision]:
         """Decide it, input by input."""

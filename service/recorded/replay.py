@@ -11,10 +11,11 @@ from typing import IO
 import msgspec
 from reactivex.internal import noop
 
-from actors.core import Core
+from actors.core import Core, Input
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
 from pipeline.strategy import Strategy
 from service import strategies
+from service.conditions import doubts
 from service.errors import UserError
 from service.recorded import tapes
 from service.settings import Settings
@@ -122,6 +123,12 @@ def summary_json(summary: dict[str, object]) -> bytes:
     return msgspec.json.format(_encode(summary), indent=2) + b"\n"
 
 
+def failed(summary: dict[str, object]) -> bool:
+    """Whether a strategy raised in what a summary tells of."""
+    failures = summary["failures"]
+    return isinstance(failures, dict) and bool(failures["count"])
+
+
 def replay(
     tape: Path,
     settings: Settings,
@@ -129,14 +136,19 @@ def replay(
     out: Path | None = None,
     progress: tapes.Progress = lambda _: None,
     say: tapes.Say = lambda _: None,
+    *,
+    fail_fast: bool = False,
 ) -> dict[str, object]:
-    """Feed a tape to a fresh core and return the summary; with `out`, write the three files there."""
-    loaded = strategies.load(strategy, settings.strategy)
+    """Feed a tape to a fresh core and return the summary; with `out`, write the three files there.
+
+    `fail_fast` ends it with the first input at which a strategy raises.
+    """
+    loaded = strategies.chosen(strategy, settings)
     tapes.size(tape)  # a missing tape is said before a folder is made
     if out is None:
-        return _decide(tape, settings, loaded, noop, progress, say)
+        return _decide(tape, settings, loaded, noop, progress, say, fail_fast=fail_fast)
     with contextlib.closing(Decisions(out)) as decisions:
-        summary = _decide(tape, settings, loaded, decisions.see, progress, say)
+        summary = _decide(tape, settings, loaded, decisions.see, progress, say, fail_fast=fail_fast)
         decisions.finish(summary)
     return summary
 
@@ -148,6 +160,8 @@ def _decide(
     see: Callable[[Fact], None],
     progress: tapes.Progress,
     say: tapes.Say,
+    *,
+    fail_fast: bool,
 ) -> dict[str, object]:
     failures: dict[str, list[str]] = {}  # of the strategy, by symbol
 
@@ -158,12 +172,27 @@ def _decide(
 
     core = core_of(tapes.recorded_settings(tape), settings, strategy, look)
     for batch in tapes.read(tape, progress, say):
-        core.run(batch)
+        if fail_fast:
+            _run_until_failure(core, batch)
+        else:
+            core.run(batch)
+        if fail_fast and core.failures.count:
+            say(f"a strategy failed at input {core.input:,}, and --fail-fast ends the replay there")
+            break
     core.finish()
+    for doubt in doubts(core):
+        say(doubt.sentence)
     for symbol, errors in failures.items():
         times = "once" if len(errors) == 1 else f"{len(errors)} times"
         say(f"the strategy of {symbol} failed {times}, at last by {errors[-1]}")
     return core.summary()
+
+
+def _run_until_failure(core: Core, batch: list[Input]) -> None:
+    for event in batch:
+        core.run((event,))
+        if core.failures.count:
+            return
 
 
 def core_of(

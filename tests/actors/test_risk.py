@@ -707,6 +707,9 @@ def test_a_timezone_that_is_none_is_refused_with_an_example() -> None:
         {"cooldown_trades_after_loss": -1},
         {"position_size": 0},
         {"starting_equity": 0},
+        {"fallback_stop": 0},
+        {"fallback_stop": 1},
+        {"fallback_hold_s": 0},
         {"surprise": 1},
     ],
 )
@@ -724,6 +727,8 @@ def test_the_defaults_are_those_of_the_strategy() -> None:
         "starting_equity": 10_000.0,
         "timezone": "America/New_York",
         "cost_guard": "warn",
+        "fallback_stop": 0.005,
+        "fallback_hold_s": 600.0,
     }
 
 

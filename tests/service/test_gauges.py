@@ -45,7 +45,7 @@ def shown(value: Callable[[Frame], float], *, running: bool = False) -> tuple[li
     core = Core(CoreSettings(), strategy)
     core.run(Trade("AAPL", START + n * SECOND // 4, 100.0, 1.0) for n in range(20))
     session = SessionStarted("s", "faulty", "feed", "venue", ("AAPL",), True, START, {})
-    telemetry = Telemetry(core, session, 8.0)
+    telemetry = Telemetry(core, session)
     with events_logged() as logged:
         messages = telemetry.messages() + telemetry.messages()
     assert core.lanes["AAPL"].chain.runs
@@ -59,17 +59,18 @@ def test_the_gauges_leave_out_a_condition_that_raises() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "event"),
+    ("value", "event", "shows"),
     [
-        (lambda frame: 1.0, None),
-        (remembering(), "condition.remembers"),
-        (lambda frame: nan, "condition.not_a_number"),
+        (lambda frame: 1.0, None, True),
+        (remembering(), "condition.remembers", True),
+        (lambda frame: nan, "condition.not_a_number", False),
     ],
     ids=["pure", "with a memory", "no number"],
 )
-def test_what_cannot_be_trusted_is_named_once(value: Callable[[Frame], float], event: str | None) -> None:
+def test_what_cannot_be_trusted_is_named_once(value: Callable[[Frame], float], event: str | None, shows: bool) -> None:
     gauges, logged = shown(value)
-    assert [[reading.name for reading in gauge.readings] for gauge in gauges] == [["momentum", "mine"]] * 2
+    names = ["momentum", "mine"] if shows else ["momentum"]
+    assert [[reading.name for reading in gauge.readings] for gauge in gauges] == [names] * 2
     assert [(line["event"], line["condition"]) for line in logged] == ([(event, "mine")] if event else [])
 
 

@@ -365,7 +365,7 @@ async def a_live_session(url: str, recorder: Recorder, settings: CoreSettings) -
     core = Core(settings, strategy, landing.append)
     gate = Gate(MemoryJournal())
     started = SessionStarted("1", strategy.name, url, "test", SYMBOLS, True, START, {})
-    telemetry = Telemetry(core, started, settings.strategy.time_stop_seconds)
+    telemetry = Telemetry(core, started)
     stated: list[Fact] = []
     inputs: list[Input] = []
     news = asyncio.Event()

@@ -25,7 +25,7 @@ from service.live.telemetry import KEPT_INPUTS, TICKS_SHOWN, Telemetry
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.raising import raised_in
 from tests.support.random_tapes import seeded_tape
-from tests.support.sessions import Session
+from tests.support.sessions import PATIENT, Session
 from web.messages import Answered, GaugesSeen, MetricsSeen, SessionStarted, SymbolRecalled, Tick, TicksSeen
 from web.pipe import FrameWriter, from_bot
 from web.read_model import ReadModel
@@ -39,7 +39,7 @@ class Bot:
 
     def __init__(self, chart_points: int = 3_600, max_symbols: int = 64, **options: Any) -> None:
         self.session = Session(**options)
-        self.telemetry = Telemetry(self.session.core, STARTED, 8.0, chart_points=chart_points, max_symbols=max_symbols)
+        self.telemetry = Telemetry(self.session.core, STARTED, chart_points=chart_points, max_symbols=max_symbols)
         self._told = 0
 
     def feed(self, *inputs: Input) -> Bot:
@@ -169,7 +169,7 @@ def test_an_open_position_is_shown_at_the_last_price_with_its_deadline() -> None
     assert (position.symbol, position.side, position.quantity) == ("A", Side.SHORT, 1.0)
     assert (position.entry_price, position.entry_ts, position.last_price) == (100.0, at(0), 99.5)
     assert position.open_profit == pytest.approx(0.5)
-    assert position.time_stop_ts == at(8)
+    assert position.time_stop_ts == at(PATIENT.time_stop_seconds)  # the exit's own, not the default's
 
 
 def test_a_failed_chain_is_shown_with_its_error() -> None:

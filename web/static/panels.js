@@ -76,18 +76,20 @@ const STATES_SAID = {
 /** What is said of a strategy that does not run as it should, by the first word of its chain's state. */
 const CHAINS_SAID = {
   SLOW: ["warn", "is slow", ""],
-  RESTARTING: ["warn", "failed", " It begins anew soon; an open position is still guarded by its exits."],
-  FAILED: ["bad", "failed", " It trades no more; an open position is still guarded by its exits."],
-  REMOVED: ["bad", "was removed", " It trades no more; an open position is guarded by the default exits."],
+  RESTARTING: ["warn", "failed", " It begins anew soon."],
+  FAILED: ["bad", "failed", " It trades no more."],
+  REMOVED: ["bad", "was removed", " It trades no more."],
 };
 
 const stateOf = (chain) => chain.split(":", 1)[0];
 
-function chainBanner(symbol) {
+const guardOf = (position) => (position?.guard ? ` Its open position is guarded by ${position.guard}.` : "");
+
+function chainBanner(symbol, position) {
   const state = stateOf(symbol.chain);
   const [tone, word, then] = CHAINS_SAID[state];
   const over = state === "FAILED" || state === "REMOVED";
-  return [tone, `The strategy of ${symbol.name} ${word}${symbol.chain.slice(state.length)}.${then}`, over ? symbol.name : ""];
+  return [tone, `The strategy of ${symbol.name} ${word}${symbol.chain.slice(state.length)}.${then}${guardOf(position)}`, over ? symbol.name : ""];
 }
 
 export function drawBanners(store, { connected, quietS, restart }) {
@@ -103,7 +105,9 @@ export function drawBanners(store, { connected, quietS, restart }) {
   if (said && store.bot.running) banners.push([said[0], store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1]]);
   if (store.bot.running && store.feed.state === "STALE") banners.push(["warn", "The feed is stale: entries are refused until ticks come again."]);
   for (const symbol of store.symbols.values()) {
-    if (CHAINS_SAID[stateOf(symbol.chain)]) banners.push(chainBanner(symbol));
+    const position = store.positions.get(symbol.name);
+    if (CHAINS_SAID[stateOf(symbol.chain)]) banners.push(chainBanner(symbol, position));
+    else if (position?.guard && position.exits !== "OWN") banners.push(["warn", `${symbol.name}:${guardOf(position)}`]);
   }
   reconcile(byId("banners"), banners, (banner) => banner.join(" "), ([tone, text, restartable]) => {
     const made = node("p", "banner", text);
@@ -182,12 +186,16 @@ export function drawPosition(store, symbol) {
     return;
   }
   setFigure("position", `${position.side} ${format.quantity(position.quantity)}  ${format.signedMoney(position.open_profit)}`, format.tone(position.open_profit), 17);
-  const left = position.time_stop_ts === null ? null : format.secondsLeft(position.time_stop_ts, store.now);
-  setText("position-detail", `at ${format.price(position.entry_price)}${left === null ? "" : `, ${left.toFixed(1)} s left`}`).title =
-    left === null ? "" : "Entry price, and the time until the time stop";
+  // The exits' own time, where one of them waits for any; else the fallback's.
+  const due = position.time_stop_ts ?? position.fallback_ts;
+  const left = due === null ? null : format.secondsLeft(due, store.now);
+  const until = position.time_stop_ts === null ? "until the fallback" : "left";
+  const guarded = position.guard ? `; guarded by ${position.guard}` : "";
+  setText("position-detail", `at ${format.price(position.entry_price)}${left === null ? "" : `, ${left.toFixed(1)} s ${until}`}`).title =
+    `Entry price${left === null ? "" : `, and the time until the ${position.time_stop_ts === null ? "fallback" : "time stop"}`}${guarded}`;
   countdown.hidden = left === null;
   if (left !== null) {
-    const whole = (position.time_stop_ts - position.entry_ts) / 1e9;
+    const whole = (due - position.entry_ts) / 1e9;
     countdown.firstElementChild.style.transform = `scaleX(${Math.min(1, left / (whole || 1)).toFixed(3)})`;
   }
 }

@@ -1,0 +1,83 @@
+"""Conditions that cannot be trusted, named: those that remember, that give no number, or that share a name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+
+import msgspec
+
+from actors.core import Core
+from pipeline.checked import WrongValue
+from pipeline.events import Condition, Frame, Reading
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """What is wrong with a condition: `event` for machines, `sentence` for people."""
+
+    event: str
+    condition: str
+    sentence: str
+
+
+class Judge:
+    """Looks at the conditions of frames past the chain that asks them for its decisions; each doubt is said once.
+
+    A condition that remembers is changed by being asked, and a replay, which has no dashboard, decides otherwise. So
+    each is asked twice: one that answers the second time otherwise is named. So is one that gives no number while its
+    window is ready, which stops its chain as soon as that asks, and a name that two conditions share.
+    """
+
+    def __init__(self) -> None:
+        self._named: set[tuple[str, str]] = set()
+        self._known: tuple[Condition, ...] = ()  # whose names were looked at last
+
+    def readings(self, frame: Frame) -> tuple[tuple[Reading, ...], list[Doubt]]:
+        """Return a frame's readings, and what is to be said of its conditions."""
+        readings, again = frame.readings, frame.readings
+        if readings == again and len(readings) == len(frame.conditions) and frame.conditions is self._known:
+            return readings, []
+        self._known = frame.conditions
+        doubts = [*_twice(frame), *_remembering(readings, again), *(_numberless(frame) if frame.ready else ())]
+        new = [doubt for doubt in doubts if (doubt.event, doubt.condition) not in self._named]
+        self._named.update((doubt.event, doubt.condition) for doubt in new)
+        return readings, new
+
+
+def doubts(core: Core) -> list[Doubt]:
+    """Judge the conditions of every symbol's newest frame, when all is decided: it changes nothing any more."""
+    judge = Judge()
+    frames = [lane.clock.frame for lane in core.lanes.values()]
+    return [doubt for frame in frames if frame is not None for doubt in judge.readings(frame)[1]]
+
+
+def _twice(frame: Frame) -> Iterator[Doubt]:
+    for name, count in Counter(condition.name for condition in frame.conditions).items():
+        if count > 1:
+            sentence = (
+                f"{count} conditions are called {name}: gauges, funnel and sweeps cannot tell them apart; "
+                "give each a name of its own"
+            )
+            yield Doubt("condition.named_twice", name, sentence)
+
+
+def _remembering(readings: tuple[Reading, ...], again: tuple[Reading, ...]) -> Iterator[Doubt]:
+    if len(readings) != len(again):  # one of them raised in between
+        again = ()
+    for reading, second in zip(readings, again, strict=False):
+        if reading != second:
+            sentence = (
+                f"{reading.name} gives another value when it is asked again about the same tick: it remembers, the "
+                "dashboard changes it, and a replay will decide otherwise; use op.running_condition for it"
+            )
+            yield Doubt("condition.remembers", reading.name, sentence)
+
+
+def _numberless(frame: Frame) -> Iterator[Doubt]:
+    for condition in frame.conditions:
+        with suppress(Exception):  # an author's function may raise anything; where it is asked, that fails its chain
+            try:
+                condition.value(frame)
+            except WrongValue as wrong:
+                yield Doubt("condition.not_a_number", condition.name, f"{wrong}, and stops its chain when that asks")
