@@ -21,6 +21,8 @@ from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
 
 Effect = SubmitOrder | CancelOrder | LookUpOrder
 
+_LOOK_S = 0.25  # real seconds between two looks for a stuck loop, at most
+
 
 class Broker(Protocol):
     """A broker behind the gate: takes an effect, answers by reports, never here."""
@@ -82,7 +84,7 @@ class Gate:
         broker: Broker | None = None,
         on_trouble: Callable[[Trouble], None] = lambda _: None,
         settings: GateSettings = _DEFAULT,
-        monotonic: Callable[[], float] = time.monotonic,
+        running_s: Callable[[], float] = time.monotonic,
         *,
         watch: Callable[[Batch], None] = lambda _: None,
         refuse: Callable[[SubmitOrder, str], None] = lambda _, __: None,
@@ -100,7 +102,7 @@ class Gate:
         self._broker = broker
         self._on_trouble = on_trouble
         self._settings = settings
-        self._monotonic = monotonic
+        self._running_s = running_s  # seconds in which this process ran: a stopped one is not stuck
         self._watch_batch = watch
         self._refuse = refuse
         self._sending = threading.Lock()  # whoever bars entries knows that none leaves after that
@@ -117,7 +119,7 @@ class Gate:
 
     def beat(self) -> None:
         """Say that the loop is alive."""
-        self._beat_at = self._monotonic()
+        self._beat_at = self._running_s()
 
     @property
     def depth(self) -> int:
@@ -172,8 +174,8 @@ class Gate:
 
     @property
     def silent_s(self) -> float:
-        """How long ago the loop's last sign of life was, in real seconds; 0 before the first."""
-        return 0.0 if self._beat_at is None else self._monotonic() - self._beat_at
+        """How long ago the loop's last sign of life was, in seconds in which we ran; 0 before the first."""
+        return 0.0 if self._beat_at is None else self._running_s() - self._beat_at
 
     def stop(self, timeout_s: float = 3.0) -> bool:
         """Let out what waits, close the journal and end the thread; False if that took too long."""
@@ -189,7 +191,7 @@ class Gate:
     def _run(self) -> None:
         while True:
             try:
-                batch = self._queue.get(timeout=self._settings.stall_s / 4)
+                batch = self._queue.get(timeout=min(self._settings.stall_s / 4, _LOOK_S))
             except queue.Empty:
                 self._catch_up()
                 if self._late_turn:

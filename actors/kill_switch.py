@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from actors.close_out import CloseOut
@@ -14,6 +15,7 @@ from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, S
 from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
 
 HALT, FLATTEN = "halt", "flatten"
+_STEPS = 20  # in which an answer is waited for
 _STEP_S = 0.05  # real seconds between two looks at what there is to do
 _FLIGHT_S = 2.0  # real seconds that an acknowledgement waits for the fate of entries that had left
 _REPORT_S = 8.0  # real seconds after which it tells how far the gate has come
@@ -66,7 +68,7 @@ class KillSwitch:
         now: Callable[[], int],
         say: Callable[[str, str], None],
         show: Callable[[GateActed | StateChanged], None],
-        monotonic: Callable[[], float],
+        running_s: Callable[[], float],
         settings: GateSettings,
     ) -> None:
         self.gate: Gate
@@ -78,7 +80,7 @@ class KillSwitch:
         self._now = now
         self._say = say  # takes an event's name and a sentence
         self._show = show  # takes what was done, and a state of which the core cannot tell
-        self._monotonic = monotonic
+        self._running_s = running_s  # seconds in which this process ran: a stopped one is not stuck
         self._settings = settings
         self._holdings = Holdings()
         self._attempts: dict[str, int] = {}
@@ -161,7 +163,7 @@ class KillSwitch:
         if flying:
             said.append(f"{flying} left before and is not answered yet: it will be taken back")
         try:
-            said.append(taken.result(self._settings.answer_s))
+            said.append(self._answer_to(taken))
         except FutureTimeout:
             state = TradingState.HALTED if self.pulled == HALT else TradingState.PAUSED
             self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._holdings.number))
@@ -169,6 +171,13 @@ class KillSwitch:
         except (CancelledError, RuntimeError):
             said.append("the bot is stopping")
         return Answer(not lost, "; ".join(said))
+
+    def _answer_to(self, taken: Future[str]) -> str:
+        """Wait for the answer, in steps: a stop of this process uses up no more than one. Raises TimeoutError."""
+        for _ in range(_STEPS - 1):
+            with suppress(FutureTimeout):
+                return taken.result(self._settings.answer_s / _STEPS)
+        return taken.result(self._settings.answer_s / _STEPS)
 
     def _begin(self, name: str, reason: str, source: str) -> tuple[str, Future[str]]:
         """Bar entries, write it down, and give the core the command; return why it is not written, and its answer."""
@@ -242,7 +251,7 @@ class KillSwitch:
         if self._alive.done():
             self._hand_over()
             return
-        effects = self._close_out.step(self._monotonic())
+        effects = self._close_out.step(self._running_s())
         for effect in effects:
             if isinstance(effect, SubmitOrder):
                 self._holdings.let_out(effect)
@@ -252,8 +261,8 @@ class KillSwitch:
                 self._journal(GateActed("cancel", "", self._now(), self._holdings.number, effect.id))
         if effects:
             self.gate.submit(Batch(self._holdings.number, (), effects))
-        elif self._close_out.wants_account and self._monotonic() >= self._ask_at:
-            self._ask_at = self._monotonic() + 10 * _STEP_S
+        elif self._close_out.wants_account and self._running_s() >= self._ask_at:
+            self._ask_at = self._running_s() + 10 * _STEP_S
             self._broker.read_account()
         self._news.notify_all()
 

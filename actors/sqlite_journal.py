@@ -86,7 +86,13 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalUnusable(_unusable(path, error)) from None
         self._run = 0
+        self._next_run = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()[0]
         self._book = book
+
+    @property
+    def run(self) -> int:
+        """The number of the run that facts are noted of; before `begin`, the one that it will give."""
+        return self._run or int(self._next_run)
 
     def begin(self, run: Run) -> None:
         """Note the session to which what follows belongs. Raises OSError if that fails."""

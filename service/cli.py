@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from service import upkeep
+from service import outlet, upkeep
 from service.arguments import Assignments, Config, DataDir, FailFast, Json, StrategyOption, folder
 from service.aside import prints_aside
 from service.errors import UserError
@@ -240,8 +240,8 @@ def run(
     effective = settings.load(config, assignments or (), flags=flags, defaults=costs)
     if live:
         options = msgspec.structs.replace(options, account=terminal.ask_account())
-    log_file = logs.configure(effective.log)
-    with prints_aside():
+    log_file = logs.configure(effective.log, zone=effective.risk.timezone)
+    with outlet.nobody_waits(), prints_aside():
         outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
     if outcome.failure:
@@ -426,7 +426,7 @@ def show_logs(
             if logs.matches(line, event=event, level=level.upper()):
                 shown = visible_json(msgspec.json.encode(line).decode()) if as_json else logs.for_people(line)
                 print(shown, flush=following)
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
 
@@ -448,8 +448,8 @@ for _name, _what in {
     "pause": "Enter no more; exits go on.",
     "resume": "Enter again, also after a halt by hand.",
     "reduce": "Enter no more and cancel working entries; exits go on.",
-    "flatten": "Close all positions now, then pause.",
-    "halt": "Close all positions now and enter no more until `resume`.",
+    "flatten": "Close all positions now, then pause; where no bot runs, its next start does.",
+    "halt": "Close all positions now and enter no more until `resume`; where no bot runs, its next start does.",
 }.items():
     _control(_name, _what)
 
@@ -472,6 +472,21 @@ _Misused: Any = typer.BadParameter.__mro__[2]  # the base of all that is wrong w
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; bad input is one sentence and exit code 2."""
+    with outlet.guarded():
+        try:
+            code = _call(arguments)
+            sys.stdout.flush()
+        except outlet.OutputGone as error:
+            if error.is_left:
+                raise SystemExit(0) from None  # as `head` has it, with enough
+            print(f"microbot: the output cannot be written: {error.strerror}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        raise SystemExit(code)
+
+
+def _call(arguments: list[str] | None) -> int:
     try:
         code = app(args=arguments, prog_name="microbot", standalone_mode=False)
     except UserError as error:
@@ -481,8 +496,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "microbot"
         _refuse(f"{said[:1].lower()}{said[1:]}; see {command} --help")
     except typer.Abort:
-        raise SystemExit(130) from None
-    raise SystemExit(code if isinstance(code, int) else 0)
+        return 130
+    return code if isinstance(code, int) else 0
 
 
 def _refuse(sentence: str) -> NoReturn:

@@ -35,9 +35,11 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected, OrderStatus
 from pipeline.events import SECOND, Reading
+from service.figures import dollars, money, percent
 
 # `ts` is the line's own time in the log; what a fact calls so is venue time, and has a name of its own there.
 _RENAMED = {"ts": "venue_ts", "exit_reason": "reason", "id": "order"}
+_TIMES = ("exit_ts", "entry_ts")  # where there is no `ts`: the newest is that of the line
 
 
 class Line(NamedTuple):
@@ -51,9 +53,14 @@ class Line(NamedTuple):
 
 
 def see(fact: Fact) -> None:
-    """Log one fact."""
-    for line in lines(fact):
-        logger.bind(logger=line.logger, event=line.event, **line.fields).log(line.level, "{}", line.message)
+    """Log one fact. What is wrong with a log is told there, and is no reason to trade no more."""
+    try:
+        for line in lines(fact):
+            logger.bind(logger=line.logger, event=line.event, **line.fields).log(line.level, "{}", line.message)
+    except Exception as error:
+        logger.bind(logger="microbot.service", event="log.failed").error(
+            f"{type(fact).__name__} could not be logged: {type(error).__name__}: {error}"
+        )
 
 
 def lines(fact: Fact) -> Iterator[Line]:
@@ -64,7 +71,10 @@ def lines(fact: Fact) -> Iterator[Line]:
 def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
     """Return a fact's fields, flat, without those that are told otherwise."""
     values = {name: getattr(fact, name) for name in fact.__struct_fields__ if name not in without}
-    return {_RENAMED.get(name, name): value for name, value in values.items()}
+    fields = {_RENAMED.get(name, name): value for name, value in values.items()}
+    if "venue_ts" not in fields and (ts := next((fields[name] for name in _TIMES if name in fields), None)):
+        fields["venue_ts"] = ts
+    return fields
 
 
 def _signal(fact: SignalRaised) -> Iterator[Line]:
@@ -73,7 +83,7 @@ def _signal(fact: SignalRaised) -> Iterator[Line]:
     fields |= {f"reading_{reading.name}": reading.value for reading in signal.readings}
     verdict = "approved" if fact.approved else f"refused: {fact.reason}"
     event = "signal.approved" if fact.approved else "signal.refused"
-    said = f"SIGNAL {signal.side} {signal.symbol} @ ${signal.price:.2f} {verdict}"
+    said = f"SIGNAL {signal.side} {signal.symbol} @ {dollars(signal.price)} {verdict}"
     yield Line("microbot.risk", event, "INFO", said, fields)
 
 
@@ -87,7 +97,7 @@ def _submitted(fact: OrderSubmitted) -> Iterator[Line]:
 def _filled(fact: OrderFilled) -> Iterator[Line]:
     execution = fact.execution
     fields = _fields(execution, "id") | {"execution": execution.id} | _fields(fact, "execution")
-    said = f"FILL {execution.side} {execution.quantity} {execution.symbol} @ ${execution.price:.2f}"
+    said = f"FILL {execution.side} {execution.quantity} {execution.symbol} @ {dollars(execution.price)}"
     yield Line("microbot.executor", "order.filled", "DEBUG", said, fields)
 
 
@@ -105,7 +115,8 @@ def _order_changed(fact: OrderChanged) -> Iterator[Line]:
 
 
 def _account(fact: AccountOpened) -> Iterator[Line]:
-    said = f"ACCOUNT {fact.number} holds ${fact.cash:,.2f} in cash, ${fact.equity:,.2f} in all"
+    cash, equity = money(fact.cash, grouped=True), money(fact.equity, grouped=True)
+    said = f"ACCOUNT {fact.number} holds {cash} in cash, {equity} in all"
     yield Line("microbot.risk", "account.opened", "INFO", said, _fields(fact))
 
 
@@ -124,7 +135,7 @@ def _broker(fact: BrokerChanged) -> Iterator[Line]:
 
 
 def _opened(fact: PositionOpened) -> Iterator[Line]:
-    said = f"{'RESUME' if fact.adopted else 'OPEN'} {fact.side} {fact.symbol} @ ${fact.entry_price:.2f}"
+    said = f"{'RESUME' if fact.adopted else 'OPEN'} {fact.side} {fact.symbol} @ {dollars(fact.entry_price)}"
     yield Line("microbot.executor", "position.opened", "INFO", said, _fields(fact))
 
 
@@ -134,8 +145,8 @@ def _exit(fact: ExitDecided) -> Iterator[Line]:
 
 def _closed(fact: PositionClosed) -> Iterator[Line]:
     said = (
-        f"CLOSE {fact.side} {fact.symbol} @ ${fact.exit_price:.2f} ({fact.exit_reason}) "
-        f"| PnL: {_money(float(fact.pnl))} ({fact.pnl_pct:z.2%})"
+        f"CLOSE {fact.side} {fact.symbol} @ {dollars(fact.exit_price)} ({fact.exit_reason}) "
+        f"| PnL: {money(fact.pnl)} ({percent(fact.pnl_pct)})"
     )
     yield Line("microbot.executor", "trade.closed", "INFO", said, _fields(fact))
 
@@ -148,7 +159,11 @@ def _state(fact: StateChanged) -> Iterator[Line]:
 
 def _day(fact: DayStarted) -> Iterator[Line]:
     yield Line(
-        "microbot.risk", "day.started", "INFO", f"DAY {fact.date} starts with ${fact.equity:,.2f}", _fields(fact)
+        "microbot.risk",
+        "day.started",
+        "INFO",
+        f"DAY {fact.date} starts with {money(fact.equity, grouped=True)}",
+        _fields(fact),
     )
 
 
@@ -195,12 +210,7 @@ def _reading(reading: Reading) -> str:
     if reading.name == "volume_spike":
         return f"Volume spike: {reading.value:.1f}x avg (threshold: {reading.threshold:g}x)"
     name = reading.name.replace("_", " ").capitalize()
-    return f"{name}: {reading.value:.4f} (threshold: {reading.threshold:g})"
-
-
-def _money(amount: float) -> str:
-    figure = f"{amount:z.2f}"  # without a sign before nothing
-    return f"-${figure[1:]}" if figure.startswith("-") else f"${figure}"
+    return f"{name}: {reading.value:z.4f} (threshold: {reading.threshold:g})"
 
 
 def _gate_acted(fact: GateActed) -> Iterator[Line]:

@@ -2,51 +2,70 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from loguru import logger
 
+from service import figures
 from service.errors import UserError
+from service.log_file import LogFile
 from service.settings import LogSettings
 from service.visible import visible
 
 FILE = "microbot.jsonl"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_LOOK_S = 0.2  # real seconds between two looks at a log that is followed
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
 
-def configure(settings: LogSettings, *, terminal: Any = None) -> Path:
+class Context(NamedTuple):
+    """What every line of a log knows: the zone in which people read times, the run, and the time at the venue."""
+
+    zone: str = "UTC"
+    run: Callable[[], int | None] = lambda: None
+    venue_now: Callable[[], int] = lambda: 0  # ns; 0 as long as the venue has said nothing
+
+
+_context = Context()
+
+
+def know(context: Context) -> None:
+    """Let each line that is logged from here on know this."""
+    global _context  # as loguru itself: there is one log in a process
+    _context = context
+
+
+def configure(settings: LogSettings, *, zone: str = "UTC", terminal: Any = None) -> Path:
     """Send logs to the terminal and to DIR/microbot.jsonl; return that file. Raises UserError if it cannot be written.
 
-    A line of the file is one flat JSON object: ts (ns), level, logger, event, message, and the event's own fields.
+    A line of the file is one flat JSON object: ts (machine time, ns), level, logger, event, message, run, venue_ts
+    (ns), zone, and the event's own fields. Whatever happens to the terminal, or to the file's disk, nobody who logs
+    hears of it.
     """
     path = Path(settings.dir) / FILE
+    know(Context(zone))
     logger.remove()
-    logger.add(
-        terminal or sys.stderr, level=settings.level, format=_terminal_line, colorize=None, diagnose=False, catch=True
-    )
+    terminal = terminal or sys.stderr
+    logger.add(terminal, level=settings.level, format=_terminal_line, colorize=None, diagnose=False, catch=True)
+
+    def tell(sentence: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            terminal.write(f"microbot: {sentence}\n")
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        logger.add(
-            path,
-            level=settings.file_level,
-            format=_json_line,
-            rotation=settings.max_bytes,
-            retention=settings.keep,
-            encoding="utf-8",
-            diagnose=False,
-            catch=True,  # a full disk is told on stderr, and does not stop the bot
-        )
+        file = LogFile(path, settings.max_bytes, settings.keep, tell, time.monotonic)
     except OSError as error:
         raise UserError(f"logs cannot be written to {path}: {error.strerror}; choose another --log-dir") from None
+    logger.add(file, level=settings.file_level, format=_json_line, colorize=False, diagnose=False, catch=True)
     logging.basicConfig(handlers=[_Intercept()], level=logging.WARNING, force=True)
     return path
 
@@ -61,8 +80,22 @@ def _name(record: Any) -> str:
     return str(record["extra"].get("logger", "microbot"))
 
 
+def _machine_ts(record: Any) -> int:
+    return int(record["time"].timestamp() * 1_000_000) * 1_000
+
+
+def _venue_ts(record: Any) -> int | None:
+    """Return what time it was at the venue: a fact says so itself, and the same for each who writes the line."""
+    extra = record["extra"]
+    if "venue_ts" not in extra:
+        extra["venue_ts"] = _context.venue_now() or None
+    found = extra["venue_ts"]
+    return found if isinstance(found, int) else None
+
+
 def _terminal_line(record: Any) -> str:
     extra = record["extra"]
+    extra["_at"] = figures.of_day(_venue_ts(record) or _machine_ts(record), _context.zone)
     extra["_name"] = visible(_name(record))
     extra["_message"] = visible(record["message"])
     extra["_exception"] = ""
@@ -70,17 +103,23 @@ def _terminal_line(record: Any) -> str:
         told = "".join(traceback.format_exception(*record["exception"])).split("\n")
         # Indented, so that nothing in it can be taken for another line of the log.
         extra["_exception"] = "\n".join(f"  {visible(line)}" for line in told if line) + "\n"
-    return "[{time:HH:mm:ss.SSS}] - {extra[_name]} - <level>{level}</level> - {extra[_message]}\n{extra[_exception]}"
+    return "[{extra[_at]}] - {extra[_name]} - <level>{level}</level> - {extra[_message]}\n{extra[_exception]}"
+
+
+_FIRST = ("logger", "event", "venue_ts")  # fields that have a place of their own
 
 
 def _json_line(record: Any) -> str:
-    fields = {k: v for k, v in record["extra"].items() if not k.startswith("_") and k not in ("logger", "event")}
+    fields = {k: v for k, v in record["extra"].items() if not k.startswith("_") and k not in _FIRST}
     line = {
-        "ts": int(record["time"].timestamp() * 1_000_000) * 1_000,
+        "ts": _machine_ts(record),
         "level": record["level"].name,
         "logger": _name(record),
         "event": record["extra"].get("event", "log"),
         "message": record["message"],
+        "run": _context.run(),
+        "venue_ts": _venue_ts(record),
+        "zone": _context.zone,
         **fields,
     }
     if record["exception"] is not None:
@@ -101,11 +140,14 @@ class _Intercept(logging.Handler):
 
 
 def follow(path: Path, *, wait: bool, sleep: Callable[[float], None] = time.sleep) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a log as dictionaries; with `wait`, go on as it grows, also across a rotation."""
+    """Yield the lines of a log as dictionaries; with `wait`, go on as it grows.
+
+    Also across a rotation, after the file was moved or removed, and after it was cut to nothing and written anew.
+    """
     if not path.is_file() and not wait:
         raise UserError(f"there is no log {path}: start the bot, or name its folder with --log-dir")
     while not path.is_file():
-        sleep(0.2)
+        sleep(_LOOK_S)
     file = path.open("rb")
     held = b""
     rotated = False
@@ -122,24 +164,25 @@ def follow(path: Path, *, wait: bool, sleep: Callable[[float], None] = time.slee
                     yield line
             elif not wait:
                 return
-            else:
-                if not rotated:
-                    sleep(0.2)
-                if rotated:  # and read to its end since
+            elif rotated:  # and read to its end since
+                with contextlib.suppress(FileNotFoundError):  # moved again: the next is waited for
+                    new = path.open("rb")
                     file.close()
-                    file = path.open("rb")
+                    file = new
                     held = b""
-                    rotated = False
-                else:
-                    rotated = _rotated(path, file.fileno())
+                rotated = False
+            elif os.fstat(file.fileno()).st_size < file.tell():  # cut, as logrotate's copytruncate does
+                file.seek(0)
+                held = b""
+            else:
+                sleep(_LOOK_S)
+                rotated = _rotated(path, file.fileno())
     finally:
         file.close()
 
 
 def _rotated(path: Path, fileno: int) -> bool:
     """Whether another file has taken the log's place."""
-    import os
-
     try:
         return not os.path.samestat(path.stat(), os.fstat(fileno))
     except FileNotFoundError:
@@ -157,6 +200,7 @@ def matches(line: dict[str, Any], *, event: str | None, level: str) -> bool:
 
 
 def for_people(line: dict[str, Any]) -> str:
-    """Return a line of the log as the terminal shows it, with its day: [day time] - logger - level - message."""
-    at = datetime.fromtimestamp(line.get("ts", 0) / 1e9, UTC).astimezone()
-    return visible(f"[{at:%Y-%m-%d %H:%M:%S}] - {line.get('logger')} - {line.get('level')} - {line.get('message')}")
+    """Return a line of the log as the terminal shows it, with its day: [day time zone] - logger - level - message."""
+    ts = line.get("venue_ts") or line.get("ts")
+    at = figures.instant(ts if isinstance(ts, int) else 0, str(line.get("zone", "UTC")))
+    return visible(f"[{at}] - {line.get('logger')} - {line.get('level')} - {line.get('message')}")

@@ -35,8 +35,8 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     """Return the default strategy, or the one that FILE.py:NAME names.
 
     NAME is a function from ticks to signals (it gets the default exits), or a `Strategy`. It is built once for trial,
-    so that what is wrong with it is found now and not at the first tick. Raises UserError with the place of the fault
-    if the file cannot be loaded or the strategy cannot be built.
+    so that what is wrong with it is found now and not at the first tick. The file may import others beside it. Raises
+    UserError with the place of the fault if the file cannot be loaded or the strategy cannot be built.
     """
     if reference is None:
         return momentum_burst(settings)
@@ -51,6 +51,7 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
         raise UserError(f"--strategy wants a Python file (FILE.py:NAME), not {file}")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
+    _let_siblings_be_imported(path)
     try:
         specification.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever the file raises is the author's to see, in one sentence
@@ -72,6 +73,13 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
         raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
     _try_out(made, place)
     return Strategy(f"{path.stem}:{name}", made, default_exits(settings), EXIT_KEYS)
+
+
+def _let_siblings_be_imported(path: Path) -> None:
+    """Look for modules also beside the strategy, but there last: what is called as one of ours shadows nothing."""
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _check_exits(exits: Exits, place: str) -> None:

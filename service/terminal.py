@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,12 @@ from rich.text import Text
 
 from service.errors import UserError
 from service.options import Outcome
+from service.outlet import OutputGone
 from service.recorded.replay import summary_json
 from service.visible import visible, visible_json
 
 _MONEY = {"total_pnl", "daily_pnl", "equity", "max_drawdown", "current_drawdown"}
+_LOOK_S = 0.1  # real seconds between two looks whether there is still time for an answer
 _PERCENT = {"win_rate", "max_drawdown_pct"}
 
 
@@ -66,9 +69,13 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(question: str) -> str:
-    """Put a question to the person at the terminal; an empty answer where there is none."""
+def ask(question: str, is_late: Callable[[], bool] = lambda: False) -> str:
+    """Put a question to the person at the terminal; an empty answer where there is none, or once it is late."""
     print(visible(question), end="", file=sys.stderr, flush=True)
+    if sys.platform != "win32":  # there, nothing tells whether a line is there
+        while not select.select([sys.stdin], [], [], _LOOK_S)[0]:
+            if is_late():
+                return ""
     return sys.stdin.readline()
 
 
@@ -102,8 +109,13 @@ def say_failures(summary: dict[str, object]) -> None:
 
 
 def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) -> None:
-    """Print how a session ended: its summary, what stays open, and where to read on."""
-    print_summary(outcome.summary, as_json=as_json)
+    """Print how a session ended: its summary, what stays open, and where to read on. Raises OutputGone."""
+    gone: OutputGone | None = None
+    try:
+        print_summary(outcome.summary, as_json=as_json)
+        sys.stdout.flush()
+    except OutputGone as error:
+        gone = error  # once all is said
     say_failures(outcome.summary)
     if outcome.failure:
         say(f"microbot: {outcome.failure}")
@@ -115,3 +127,5 @@ def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) ->
         others = f", and {outcome.sessions - 1} before it in {outcome.record.parent}" if outcome.sessions > 1 else ""
         say(f"recorded: {outcome.record} (microbot replay {outcome.record}){others}")
     say(f"log: {log_file} (microbot logs --log-dir {log_file.parent})")
+    if gone is not None:
+        raise gone

@@ -73,7 +73,7 @@ def reconcile(
                 "nothing was changed" + ("" if yes else ": `microbot reconcile --accept` takes the account's word")
             )
             raise typer.Exit(1)
-        logs.configure(effective.log)
+        logs.configure(effective.log, zone=effective.risk.timezone)
         for fact in reconciling.write(options, book, comparison):
             fact_log.see(fact)
     terminal.say("written: start the bot, and `microbot resume` if it was halted")

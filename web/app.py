@@ -200,6 +200,8 @@ async def _command(request: web.Request) -> web.Response:
         except TimeoutError:
             said = "sent, but the bot has not answered yet: it may still carry it out"
             return _json({"command": wish.command, "changed": None, "answer": said}, 202)
+    if answered.wrong:
+        return _refused(404, answered.sentence)
     return _json({"command": wish.command, "changed": answered.changed, "answer": answered.sentence})
 
 

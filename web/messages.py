@@ -133,6 +133,7 @@ class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
     ticket: int
     changed: bool
     sentence: str
+    wrong: bool = False  # there is no such thing as the command is about
 
 
 class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="type"):

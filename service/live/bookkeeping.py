@@ -81,6 +81,11 @@ class Bookkeeping:
         )
 
     @property
+    def run_number(self) -> int | None:
+        """The number that the journal gives this run, or will; None without a journal on disk."""
+        return self._on_disk.run if self._on_disk is not None else None
+
+    @property
     def pending(self) -> bool:
         """Whether there is a book that is not taken up yet."""
         return self._book is not None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,7 +33,12 @@ _LIMITS: dict[str, Any] = {"max_spread": 0.002, "price_collar": 0.02, "orders_pe
 """What holds at a broker where `[limits]` says nothing."""
 _LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
 BOT_ID = "bot-id"  # a file in the data folder
+_TAKEN = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 _BOT_ID = re.compile("[0-9a-f]{8}")
+
+
+Ask = Callable[[str, Callable[[], bool]], str]
+"""Puts a question to a person, and returns the answer: an empty one as soon as the function says that it is late."""
 
 
 class Brokerage:
@@ -76,21 +82,46 @@ class Brokerage:
             self._is_done.set()
 
     async def leave(
-        self, core: Core, give: Callable[[str], None], wish: str | None, ask: Callable[[str], str] | None
+        self,
+        core: Core,
+        give: Callable[[str], None],
+        wish: str | None,
+        ask: Ask | None,
+        hurry: asyncio.Event,
     ) -> None:
         """Take working orders back, close the positions if that is wanted, and give the venue a while to do it.
 
         `give` gives the core a command; `wish` is "flatten", "keep", or None: then `ask` asks, if there is somebody.
+        With `hurry`, no question is waited for, and no longer than until what is open is guarded.
         """
         if wish is None and core.positions.open and ask is not None:
-            answer = await asyncio.to_thread(ask, f"{'; '.join(still_open(core))}: flatten or keep? [keep] ")
+            question = f"{'; '.join(still_open(core))}: flatten or keep? [keep] "
+            answer = await _answer(ask, question, hurry)
             wish = "flatten" if answer.strip().lower() in ("f", "flatten") else "keep"
         flatten = wish == "flatten"
         give("flatten" if flatten else "reduce")
-        self._done = lambda core: at_rest(core) and not (flatten and core.positions.open)
-        if not self._done(core):
-            with contextlib.suppress(TimeoutError):  # what is not done by then is told
-                await asyncio.wait_for(self._is_done.wait(), _LEAVE_S)
+        hurried = asyncio.create_task(hurry.wait())
+        hurried.add_done_callback(lambda _: self.look(core))
+        self._done = lambda core: (
+            is_guarded(core) if hurry.is_set() else at_rest(core) and not (flatten and core.positions.open)
+        )
+        try:
+            if not self._done(core):
+                with contextlib.suppress(TimeoutError):  # what is not done by then is told
+                    await asyncio.wait_for(self._is_done.wait(), _LEAVE_S)
+        finally:
+            hurried.cancel()
+
+
+async def _answer(ask: Ask, question: str, hurry: asyncio.Event) -> str:
+    """Ask on a thread, and return the answer; an empty one if there is no time to wait for it."""
+    given_up = threading.Event()
+    asking = asyncio.create_task(asyncio.to_thread(ask, question, given_up.is_set))
+    hurried = asyncio.create_task(hurry.wait())
+    await asyncio.wait((asking, hurried), return_when=asyncio.FIRST_COMPLETED)
+    given_up.set()
+    hurried.cancel()
+    return await asking
 
 
 def bot_id(data_dir: Path) -> str:
@@ -135,6 +166,13 @@ def address_of(url: str | None, *, live: bool) -> AlpacaAddress:
 def at_rest(core: Core) -> bool:
     """Whether nothing is on its way: no order works but protective stops that the venue has taken."""
     return all(_rests(entry) for entry in core.executor.blotter.working.values())
+
+
+def is_guarded(core: Core) -> bool:
+    """Whether no entry works, and each open position has its stop at the venue, or an exit that was taken there."""
+    working = core.executor.blotter.working.values()
+    guarding = {e.order.symbol for e in working if _rests(e) or (e.order.leg == "exit" and e.status in _TAKEN)}
+    return core.positions.open.keys() <= guarding and not any(e.order.leg == "entry" for e in working)
 
 
 def _rests(entry: Order) -> bool:

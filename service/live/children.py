@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
@@ -16,18 +17,22 @@ from actors.messages import Command, RestartChain
 from mock_exchange.settings import ExchangeSettings
 from service.live.commands import Effect
 from service.live.news import NewsPipe
+from service.logs import LEVELS
 from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
 
+_LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
+_MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
 async def _spawn(*arguments: str, **options: Any) -> Process:
     # A session of its own: Ctrl-C reaches the bot alone, which then ends the others in order. They end by
     # themselves when their standard input does, however the bot died.
+    # -P: without the folder that we are in, where a `signal.py` or a `web/` of the user's would be found first.
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *arguments),
+        *(sys.executable, "-P", "-m", *arguments),
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
@@ -87,6 +92,8 @@ class _Heard:
 
     def __init__(self, stream: asyncio.StreamReader, name: str) -> None:
         self.last = ""  # the last line
+        self._last_level = "WARNING"
+        self._graver = 0  # lines so far that are to be looked at
         self._hearing = asyncio.create_task(self._hear(stream, name))
 
     async def to_the_end(self) -> None:
@@ -98,9 +105,30 @@ class _Heard:
         return f"exit code {code}" + (f": {self.last}" if code == 2 and self.last else "")
 
     async def _hear(self, stream: asyncio.StreamReader, name: str) -> None:
-        while line := await stream.readline():
+        while line := await _line_of(stream):
             self.last = line.decode(errors="replace").rstrip()
-            logger.bind(logger=name, event="child.said").debug(self.last)
+            level = self._level(self.last)
+            logger.bind(logger=name, event="child.said").log(level, "{}", _LEVEL.sub("", self.last))
+
+    def _level(self, line: str) -> str:
+        """Return the level of a line: its own, or that of the one that it goes on from; else it is a warning."""
+        if (found := _LEVEL.match(line)) is not None:
+            self._last_level = found[1] if found[1] in LEVELS else "ERROR"
+        elif not line.startswith((" ", "\t")):
+            self._last_level = "WARNING"
+        if self._last_level not in ("DEBUG", "INFO"):
+            self._graver += 1
+            if self._graver > _MOST_GRAVE:
+                return "DEBUG"
+        return "DEBUG" if self._last_level in ("DEBUG", "INFO") else self._last_level
+
+
+async def _line_of(stream: asyncio.StreamReader) -> bytes:
+    """Read a line; of one that is longer than what is held of it, the beginning is enough."""
+    try:
+        return await stream.readline()
+    except ValueError:  # the stream has thrown away what it held
+        return b"(a very long line)\n"
 
 
 @contextlib.asynccontextmanager
@@ -189,7 +217,7 @@ class WebProcess:
                         self.listening.set()
                     else:
                         done = self._on_command(message.command)
-                        self.tell(Answered(message.ticket, done.changed, done.sentence))
+                        self.tell(Answered(message.ticket, *done))
             except FrameTooLarge as error:
                 _tell_bad_message(error)
                 with contextlib.suppress(ProcessLookupError):

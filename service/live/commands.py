@@ -22,6 +22,7 @@ class Effect(NamedTuple):
 
     changed: bool
     sentence: str
+    wrong: bool = False  # there is no such thing as the command is about
 
 
 def standing(core: Core) -> Standing:
@@ -34,7 +35,8 @@ def restarted(core: Core, symbol: str) -> Effect:
     lane = core.lanes.get(symbol)
     if lane is None:
         known = ", ".join(sorted(core.lanes))
-        return Effect(False, f"no {symbol or 'such symbol'} is traded here" + (f", only {known}" if known else ""))
+        said = f"no {symbol or 'such symbol'} is traded here" + (f", only {known}" if known else "")
+        return Effect(False, said, wrong=True)
     if lane.chain.runs:
         return Effect(False, f"the strategy of {symbol} runs already")
     return Effect(True, f"the strategy of {symbol} begins anew, and warms up")

@@ -125,6 +125,7 @@ class Control:
         command: Callable[[Command], commands.Effect],
         now: Callable[[], int],
         show: Callable[[StateChanged], None] = lambda _: None,
+        running_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.switch: KillSwitch
         self.latch: Latch
@@ -132,9 +133,11 @@ class Control:
         self._folder = folder
         self._link = _LoopLink(loop, take, command)
         self._now = now
+        self._running_s = running_s  # seconds in which this process ran
         self._token = secrets.token_urlsafe(32)
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._listener: threading.Thread | None = None  # waits for the signal
         self._server: _Server
 
     def make_switch(self, broker: GuardedBroker | None, book: str, settings: GateSettings) -> KillSwitch:
@@ -147,7 +150,7 @@ class Control:
             self._now,
             _log,
             self._show,
-            time.monotonic,
+            self._running_s,
             settings,
         )
         self.latch = Latch(self._folder, self.switch)
@@ -173,7 +176,8 @@ class Control:
             self._link.give(command)
         self._start("kill switch file", self._watch_files)
         if _SIGNAL is not None:
-            self._start("kill switch signal", self._await_signal)
+            with signal_blocked():  # the thread has it blocked from its first moment on
+                self._listener = self._start("kill switch signal", self._await_signal)
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Pull the switch, from any thread but the loop's."""
@@ -185,13 +189,17 @@ class Control:
         self._server.shutdown()
         self._server.server_close()
         self.switch.stop()
+        if self._listener is not None and self._listener.is_alive() and self._listener.ident is not None:
+            assert _SIGNAL is not None
+            signal.pthread_kill(self._listener.ident, _SIGNAL)  # nothing else wakes it
         for thread in self._threads:
             thread.join(1.0)
 
-    def _start(self, name: str, target: Callable[[], None]) -> None:
+    def _start(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=target, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _watch_files(self) -> None:
         failed = False
@@ -214,9 +222,18 @@ class Control:
 
     def _await_signal(self) -> None:
         assert _SIGNAL is not None
-        while not self._ending.is_set():
-            if signal.sigtimedwait({_SIGNAL}, _LOOK_S) is not None:
-                self.pull(HALT, "SIGUSR1", "signal")
+        while True:
+            # Not `sigtimedwait`: when a stop (SIGSTOP, Ctrl-Z) cuts that short and its time is up meanwhile, Python
+            # returns a struct that nobody filled. This one goes on waiting, and what it returns is looked at.
+            told = signal.sigwaitinfo({_SIGNAL})
+            if self._ending.is_set():
+                return
+            if told.si_signo != _SIGNAL:
+                continue
+            try:
+                self.pull(HALT, f"SIGUSR1 of process {told.si_pid}", "signal")
+            except Exception as error:  # whatever it is, a kill switch that dies silently is worse
+                _log("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -295,8 +312,11 @@ def _leave(folder: Path, command: str, reason: str) -> str:
         return f"no bot runs on {folder}: what was left for its next start is lifted (not what its book remembers)"
     if lost := keep(folder, command, reason or f"{command} from the terminal"):
         raise UserError(f"no bot runs on {folder}, and {command} cannot be left for the next start: {lost}")
-    then = "is HALTED" if command == HALT else "closes all positions and is PAUSED"
-    return f"no bot runs on {folder}: its next start {then}, until `microbot resume` ({file_of(folder, command)})"
+    then = "closes all positions and is " + ("HALTED" if command == HALT else "PAUSED")
+    return (
+        f"no bot runs on {folder}, so nothing happens now; the next start is armed: it {then}, until `microbot resume` "
+        f"({file_of(folder, command)})"
+    )
 
 
 def _unheard(folder: Path, command: str, reason: str, pid: int) -> str:

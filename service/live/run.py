@@ -42,7 +42,7 @@ from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import Clock
 from pipeline.venue_clock import VenueClock
-from service import fact_log, strategies, venues
+from service import fact_log, logs, strategies, venues
 from service.errors import UserError
 from service.live import commands, running, stopping
 from service.live.book_names import next_book
@@ -55,6 +55,7 @@ from service.live.hours import market_hours
 from service.live.processes import Processes, Stopped
 from service.live.queues import bounded
 from service.live.rollover import Rollover
+from service.live.running_clock import running_clock
 from service.live.session import Session
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
@@ -108,6 +109,7 @@ class _Bot:
         # A rehearsal's venue cannot declare its rate: the venue that it plays has none.
         rate = settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
         self._clock = VenueClock(settings.admission.max_skew_s, rate)
+        self._running_s = running_clock(settings.gate)
         if options.venue is not None:  # a real venue keeps the time that we keep
             self._clock.expect(time.time_ns(), time.monotonic_ns())
         self._admission = Admission(settings.admission, self._clock, options.symbols)
@@ -122,7 +124,11 @@ class _Bot:
         """Start everything in order, wait, and stop it in reverse."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        with stopping.caught(self._loop, self._on_signal, self._leave_stuck, stopping.STUCK_S):
+        self._hurry = asyncio.Event()  # asked twice: end as soon as what is open is guarded
+        self._stopping = stopping.Stopping(
+            self._loop, self._on_signal, self._hurry.set, self._leave_stuck, stopping.STUCK_S
+        )
+        with stopping.caught(self._stopping):
             try:
                 return await self._run()
             except Stopped:  # before any input: the summary is that of a core that has heard nothing
@@ -133,6 +139,7 @@ class _Bot:
             self._processes = Processes(stack, self._stop, self._random, self._settings.supervision, self._on_given_up)
             self._books = Bookkeeping(self._options)
             stack.callback(self._books.close)
+            logs.know(logs.Context(self._settings.risk.timezone, lambda: self._books.run_number, self._venue_now))
             if self._options.rehearse:
                 await self._prepare_rehearsal()
             self._prepare_broker()
@@ -147,8 +154,7 @@ class _Bot:
             self._control.begin()
             for task in (self._drive_clock(), self._drive_telemetry()):
                 self._start_task(stack, task)
-            if self._options.duration_s is not None:
-                self._loop.call_later(self._options.duration_s, self._stop.set)
+            stack.enter_context(stopping.duration(self._stopping, self._options.duration_s))
             # What was set up lives as long as the session: the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -224,11 +230,23 @@ class _Bot:
         if broker is not None:
             stack.callback(broker.stop, _BROKER_STOP_S)  # after the gate, which may still let something out
         self._control = Control(
-            self._options.data_dir, self._loop, self._take, self._on_command, self._venue_now, self._show
+            self._options.data_dir,
+            self._loop,
+            self._take,
+            self._on_command,
+            self._venue_now,
+            self._show,
+            self._running_s,
         )
         switch = self._control.make_switch(broker, self._book, settings.gate)
         self._gate = switch.gate = Gate(
-            self._books.journal, broker, self._on_trouble, settings.gate, watch=switch.see, refuse=switch.refuse
+            self._books.journal,
+            broker,
+            self._on_trouble,
+            settings.gate,
+            self._running_s,
+            watch=switch.see,
+            refuse=switch.refuse,
         )
         self._session_started = SessionStarted(
             session=time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -511,23 +529,38 @@ class _Bot:
     # -------------------------------------------------------------------------------------------------- the ends
 
     def _on_signal(self, number: int) -> None:
-        self._say("")
+        self._stop.set()  # before anything is said: no output matters to a stop
+        if number != stopping.DURATION:
+            self._say("")  # behind the ^C that the terminal shows
         logger.bind(logger="microbot.service", event="session.stopping", signal=number).info("stopping")
-        self._stop.set()
 
-    def _leave_stuck(self) -> None:
-        """End the process, on another thread, since the loop does not: what the gate holds is written before."""
+    def _leave_stuck(self, code: int) -> None:
+        """End the process, on another thread, since the loop does not: what waits is written before."""
+        writing = [threading.Thread(target=self._write_what_waits, daemon=True)]
+        if self._begun:
+            writing.append(threading.Thread(target=self._gate.stop, args=(_GATE_STOP_S,), daemon=True))
+        for thread in writing:
+            thread.start()
         busy = at_work(self._session.core, self._main_thread, str(Path.cwd())) if self._begun else None
         where = f" in {busy.place}, of {busy.symbol}'s chain" if busy is not None else ""
         kept = "what is open stays in the book for the next start" + (
             ", and stops rest at the venue" if self._brokerage is not None else ""
         )
         sentence = f"the loop is stuck{where}, and cannot stop in order: the process ends; {kept}"
+        telling = threading.Thread(target=self._tell_stuck, args=(sentence,), daemon=True)
+        telling.start()  # a log that takes no line any more must not keep the process
+        until = time.monotonic() + _GATE_STOP_S
+        for thread in (*writing, telling):
+            thread.join(max(0.0, until - time.monotonic()))
+        os._exit(code)
+
+    def _write_what_waits(self) -> None:
+        if self._begun and self._recordings is not None:
+            self._recordings.cut_off(self._session.unfed())
+
+    def _tell_stuck(self, sentence: str) -> None:
         logger.bind(logger="microbot.service", event="session.stuck").critical(sentence)
         self._say(sentence)
-        if self._begun:
-            self._gate.stop(_GATE_STOP_S)
-        os._exit(1)
 
     def _on_feed_end(self) -> None:
         logger.bind(logger="microbot.service", event="feed.ended").info("the tape has ended")
@@ -582,7 +615,7 @@ class _Bot:
         core = self._session.core
         if not self._core_failed:
             if self._brokerage is not None:
-                await self._brokerage.leave(core, self._give, self._options.on_exit, self._options.ask)
+                await self._brokerage.leave(core, self._give, self._options.on_exit, self._options.ask, self._hurry)
             elif self._options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
                 self._give("flatten")
                 while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once

@@ -78,6 +78,7 @@ class Session:
         self._interject = interject
         self._batch: Sequence[Input] = ()  # the one that runs
         self._cut: tuple[Sequence[Input], list[Input]] | None = None  # a batch that was cut short, and what it held
+        self._before = 0  # inputs before it
         self._run: Run | None = None  # the session that the next batch begins
 
     def take(self, inputs: Sequence[Input]) -> None:
@@ -88,6 +89,7 @@ class Session:
         # A command, which comes alone, may change what is remembered although nothing shows of it: `halt` while a
         # day's halt is on.
         commanded = len(inputs) == 1 and inputs[0].__class__ is Command
+        self._before = before
         self._batch = inputs
         try:
             self.core.run(inputs)
@@ -112,6 +114,10 @@ class Session:
         if isinstance(batch, list) and batch:  # an empty one is cut already
             self._cut = batch, batch.copy()
             batch.clear()
+
+    def unfed(self) -> int:
+        """Return how many inputs were recorded, but not fed; from another thread, where the loop is stuck in one."""
+        return max(0, len(self._batch) - (self.core.input - self._before)) if self._batch else 0
 
     def _go_on(self, rest: Sequence[Input]) -> None:
         """Take what somebody interjects, then the rest of a batch that was cut short."""

@@ -187,6 +187,12 @@ class Recordings:
         failed, lost = self.current.failed, self.current.lost
         return f"{failed} ({lost:,} inputs are not in it)" if failed else ""
 
+    def cut_off(self, unfed: int) -> None:
+        """Close the recording from another thread, where the loop is stuck; the newest inputs were not fed."""
+        if self.current is not None:
+            self.current.take_back(unfed)
+            self.current.close()
+
     def end(self, kind: type[BaseException] | None, *_: object) -> None:
         """Close it as a context does; one of a session that did not start is removed."""
         if self.current is None:

@@ -35,14 +35,14 @@ def test_a_command_is_answered_with_what_it_did(
     given: tuple[str, ...], command: str, changed: bool, sentence: str
 ) -> None:
     session = Session().feed(trade(0), *(Command(name, at(1)) for name in given))
-    assert done(session, command) == (changed, sentence)
+    assert done(session, command) == Effect(changed, sentence)
 
 
 def test_positions_that_a_command_closed_are_counted() -> None:
     two = (trade(0, says="LONG"), trade(1, symbol="B", says="SHORT"))
     assert done(Session().feed(*two), "halt").sentence == "2 positions closed, trading is HALTED now"
     one_paused = Session().feed(two[0], Command("pause", at(1)))
-    assert done(one_paused, "flatten") == (True, "1 position closed, trading was PAUSED already")
+    assert done(one_paused, "flatten") == Effect(True, "1 position closed, trading was PAUSED already")
     assert done(Session().feed(*two), "pause").sentence == "trading is PAUSED now"
 
 
@@ -59,14 +59,14 @@ def test_positions_that_a_command_closed_are_counted() -> None:
 def test_no_command_lifts_the_halt_of_the_loss_limit(command: str, sentence: str) -> None:
     session = Session(risk=RiskSettings(daily_loss_limit=-0.0001))
     session.feed(trade(0, says="LONG"), trade(1, 90.0))
-    assert done(session, command) == (False, sentence)
+    assert done(session, command) == Effect(False, sentence)
 
 
 def test_a_wish_to_restart_a_strategy_is_answered_with_what_becomes_of_it() -> None:
     session = Session().feed(trade(0), trade(0, symbol="B"), RemoveChain("B", at(1), "too slow"))
     answers = [restarted(session.core, symbol) for symbol in ("A", "B", "C")]
     assert answers == [
-        (False, "the strategy of A runs already"),
-        (True, "the strategy of B begins anew, and warms up"),
-        (False, "no C is traded here, only A, B"),
+        Effect(False, "the strategy of A runs already"),
+        Effect(True, "the strategy of B begins anew, and warms up"),
+        Effect(False, "no C is traded here, only A, B", wrong=True),
     ]

@@ -84,7 +84,8 @@ class Logs:
     @property
     def said(self) -> list[str]:
         """Lines of the terminal, without their times."""
-        return [re.sub(r"^\[\d\d:\d\d:\d\d\.\d{3}\]", "[time]", line) for line in self.terminal.getvalue().splitlines()]
+        time = re.compile(r"^\[\d\d:\d\d:\d\d\.\d{3} [A-Z]+\]")
+        return [time.sub("[time]", line) for line in self.terminal.getvalue().splitlines()]
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -124,7 +125,8 @@ def test_an_entry_and_an_exit_look_as_documented(tmp_path: Path) -> None:
         ("-0.12", -0.0008, "-$0.12 (-0.08%)"),
         ("0", 0.0, "$0.00 (0.00%)"),
         ("-0.01", -0.00001, "-$0.01 (0.00%)"),
-        ("-0.001", -0.0000001, "$0.00 (0.00%)"),
+        ("-0.001", -0.0000001, "-$0.001 (0.00%)"),
+        ("0.0000131", 0.0000001, "$0.000013 (0.00%)"),
         ("-1234.5", -0.5, "-$1234.50 (-50.00%)"),
         ("99999.994", 1.5, "$99999.99 (150.00%)"),
     ],
@@ -250,6 +252,9 @@ def test_a_closed_trade_has_its_fields_as_numbers_and_plain_words(tmp_path: Path
         "entry_ts": START,
         "entry_price": 150.25,
         "exit_ts": at(4),
+        "run": None,
+        "venue_ts": at(4),
+        "zone": "UTC",
         "exit_price": 150.48,
         "reason": "TP",
         "pnl": 0.23,
@@ -547,7 +552,7 @@ def test_a_line_of_the_file_looks_to_people_as_it_did_on_the_terminal(tmp_path: 
     found = Logs(tmp_path)
     fact_log.see(opened())
     (shown,) = [logs.for_people(found) for found in logs.follow(found.path, wait=False)]
-    assert re.sub(r"^\[[\d :-]+\]", "[time]", shown) == found.said[0]
+    assert re.sub(r"^\[[\d :.-]+ UTC\]", "[time]", shown) == found.said[0]
 
 
 def test_what_was_written_just_before_a_rotation_is_not_lost(log: Log) -> None:

@@ -1,0 +1,117 @@
+"""The log's file: rotated at its size, opened again where it was moved away, and silent about a full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+_TRY_EVERY_S = 1.0  # real seconds between two tries to write to a file that takes nothing
+
+
+class LogFile:
+    """Appends whole lines to a file. `write` raises nothing, and never writes half a line before another one.
+
+    A file that was moved or removed, as logrotate does, is opened again under its name. One that cannot be written is
+    tried again every second; what comes meanwhile is lost, and counted. `tell` hears of it once when that begins, and
+    once when it is over. Rotated files keep the name with a time in it, and the oldest beyond `keep` are removed.
+    """
+
+    def __init__(
+        self, path: Path, most_bytes: int, keep: int, tell: Callable[[str], None], monotonic: Callable[[], float]
+    ) -> None:
+        self.lost = 0  # lines since it cannot be written
+        self._path = path
+        self._most_bytes = most_bytes
+        self._keep = keep
+        self._tell = tell
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._fd = -1
+        self._torn = False  # the file ends within a line
+        self._try_at = 0.0
+        self._open()
+
+    def write(self, text: str) -> None:
+        """Append a line, which ends with a line break."""
+        data = text.encode("utf-8", "backslashreplace")
+        with self._lock:
+            if self.lost and self._monotonic() < self._try_at:
+                self.lost += 1
+                return
+            try:
+                self._make_room(len(data))
+                self._put(data)
+            except OSError as error:
+                news = self._miss(error)
+            else:
+                news = self._back() if self.lost else ""
+        if news:
+            self._tell(news)
+
+    def stop(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._close()
+
+    def _miss(self, error: OSError) -> str:
+        """Count a line that is lost; return what is to be said of it: only of the first."""
+        self.lost += 1
+        self._try_at = self._monotonic() + _TRY_EVERY_S
+        return f"the log {self._path} cannot be written: {error.strerror}; the bot goes on" if self.lost == 1 else ""
+
+    def _back(self) -> str:
+        lost, self.lost = self.lost, 0
+        return f"the log {self._path} is written again: {lost:,} lines are not in it"
+
+    def _put(self, data: bytes) -> None:
+        if self._torn:
+            data = b"\n" + data
+        while data:
+            done = os.write(self._fd, data)
+            data = data[done:]
+            self._torn = bool(data)  # should the next one fail
+
+    def _make_room(self, size: int) -> None:
+        """See to it that the file under the name is open, and takes so many more bytes."""
+        if self._fd < 0 or self._is_elsewhere():
+            self._close()
+            self._open()
+        if (held := os.fstat(self._fd).st_size) and held + size > self._most_bytes:
+            self._rotate()
+
+    def _is_elsewhere(self) -> bool:
+        try:
+            return not os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+        except FileNotFoundError:
+            return True
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        size = os.fstat(self._fd).st_size
+        self._torn = bool(size) and _last_byte(self._fd, size) != b"\n"  # of a bot that was killed
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _rotate(self) -> None:
+        self._close()
+        stem, suffix = self._path.stem, self._path.suffix
+        self._path.rename(self._path.with_name(f"{stem}.{datetime.now(UTC):%Y-%m-%d_%H-%M-%S_%f}{suffix}"))
+        self._open()
+        old = sorted(self._path.parent.glob(f"{stem}.*{suffix}"), key=lambda path: path.name)
+        for path in [path for path in old if path != self._path][: -self._keep]:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _last_byte(fd: int, size: int) -> bytes:
+    os.lseek(fd, size - 1, os.SEEK_SET)
+    return os.read(fd, 1)
