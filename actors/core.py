@@ -305,7 +305,9 @@ class Core:
             foreign=dict(self.reconciler.foreign) if self.reconciler is not None else {},
             foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
             known_until=self.reconciler.known_until if self.reconciler is not None else 0,
-            gate_orders=self.executor.gate_orders(),
+            gate_orders=self.reconciler.gate_orders if self.reconciler is not None else (),
+            counted=self.executor.counted(),
+            names_counted=self.reconciler.names_counted if self.reconciler is not None else False,
         )
 
     def standing(self) -> tuple[Input, ...]:
@@ -322,7 +324,7 @@ class Core:
         self.metrics.account = book.account
         self.positions.restore(book)
         self.risk.restore(book)
-        self.executor.restore(book.orders, book.closing, book.name, book.gate_orders)
+        self.executor.restore(book.orders, book.closing, book.name, book.counted)
         for symbol, reason in book.closing.items():  # a kill does not call off what was to be closed
             self.tell(self.executor, ExitSignal(symbol, reason))
         if self.reconciler is not None:

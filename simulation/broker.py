@@ -187,7 +187,7 @@ class Broker:
                 self._look_up(order.id)
             else:
                 self._told.pop(order.id, None)
-                self._report(words.rejection(order, now, error.message))
+                self._report(words.rejection(order, now, error.message, passed=words.is_passed(answer.status, error)))
         for waiting in self._placing.pop(order.id, []):
             waiting()
 

@@ -18,6 +18,7 @@ from actors.orders import (
     OrderSide,
     SubmitOrder,
 )
+from actors.pricing import OrderSettings
 from tests.support.desk import BOOK, D, Desk, S
 from tests.support.market import at, quote, trade
 
@@ -247,14 +248,18 @@ def test_an_exit_at_a_price_that_is_rejected_goes_at_market_next() -> None:
     assert not at_market
 
 
-def test_an_order_that_was_taken_begins_the_waiting_anew() -> None:
-    desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED).say(2, S.REJECTED).pass_time(3).say(3, S.REJECTED)
-    desk.pass_time(4.9)
+def test_an_exit_that_we_took_back_begins_the_waiting_again() -> None:
+    desk = Desk(style=OrderSettings(reprices=0)).enter().tick(2, 101.5).say(2, S.CANCELED)
+    desk.say(2, S.ACCEPTED).pass_time(3).say(3, S.CANCELED)
     assert desk.legs.count("exit") == 2
-    desk.pass_time(5).say(5, S.CANCELED)  # taken, and canceled by somebody: the next goes at once
-    assert desk.legs.count("exit") == 4
-    desk.say(5, S.REJECTED).pass_time(6)
+    desk.say(3, S.REJECTED).pass_time(4).say(4, S.REJECTED).pass_time(5.9)
+    assert desk.legs.count("exit") == 3
+    desk.pass_time(6).say(6, S.ACCEPTED).session.feed(Command("flatten", at(6)))
+    desk.session.core.executor._cancel(desk.session.core.executor.blotter.working[desk.last.id])
+    desk.say(6.1, S.CANCELED).say(6.2, S.REJECTED).pass_time(7.1)
     assert desk.legs.count("exit") == 5
+    desk.pass_time(7.2)
+    assert desk.legs.count("exit") == 6
 
 
 def test_a_rejected_exit_is_sent_again_later_each_time() -> None:

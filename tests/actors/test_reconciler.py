@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.book import CountedOrder
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -287,17 +288,18 @@ def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_ove
     decision = desk.session.core.positions.open["A"].decision
     by_gate = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, "gate", "HALT")
     filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(99), at(3), "vg")
-    desk.session.feed(GateOrder(by_gate, at(2)))
-    assert desk.session.core.book().gate_orders == (by_gate.id,)
-    desk.session.feed(filled)
+    desk.session.feed(GateOrder(by_gate, at(2)), filled)
+    entry = CountedOrder(f"{BOOK}.{decision}.A.entry.1", D(10), D(1000))
+    counted = {entry, CountedOrder(by_gate.id, D(4), D(396))}
+    assert set(desk.session.core.book().counted) == counted
     session = going_on(desk)
-    assert session.core.book().gate_orders == (by_gate.id,)
+    assert set(session.core.book().counted) == counted
     session.feed(account(4, HeldAtVenue("A", D(6), D(100)), history=(filled,)))
     assert {symbol: p.quantity for symbol, p in session.core.positions.open.items()} == {"A": D(6)}
     (stop,) = session.core.executor.blotter.working.values()
     session.feed(OrderReport(stop.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(6), D(99), at(5), "vs"))
     assert not session.core.positions.open
-    assert session.core.book().gate_orders == ()
+    assert session.core.book().counted == ()
 
 
 def test_a_book_written_before_the_account_was_seen_hides_nothing_that_the_one_before_it_had_missed() -> None:
