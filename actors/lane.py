@@ -123,6 +123,11 @@ class Lane:
         else:
             raise TypeError(f"a strategy must give signals (or frames), not a {type(value).__name__}")
 
+    def forget_prices(self) -> None:
+        """Know of no price until the next tick or quote: what is to be closed waits for it."""
+        self.bid = self.ask = None
+        self.candles.forget_price()
+
     def remove(self, reason: str) -> None:
         """Stop the strategy of this symbol, and its own exits with it: the default ones guard what is open."""
         self.chain.remove(reason)

@@ -145,6 +145,11 @@ class Risk:
         return self._date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
 
     @property
+    def date(self) -> str:
+        """The trading day's; empty before the first."""
+        return self._date
+
+    @property
     def state_reason(self) -> str:
         if self._daily_halt:
             return LOSS_LIMIT
