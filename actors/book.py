@@ -70,3 +70,14 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     foreign_orders: tuple[str, ...] = ()  # the venue's ids of open orders that are accepted as not ours
     known_until: int = 0  # ns: orders of ours that are newer may not be in it; 0: as `ts`
     gate_orders: tuple[str, ...] = ()  # the gate's own orders for what is held or ordered here that are counted in it
+
+
+def moved_back(book: Book, to: int) -> Book:
+    """Return a book as it is at an earlier time `to` (ns): its positions have as long until their deadlines as before.
+
+    The trading day stays: one that was begun does not begin again, and a halt for its losses does not end.
+    """
+    by = book.ts - to
+    positions = tuple(msgspec.structs.replace(held, entry_ts=held.entry_ts - by) for held in book.positions)
+    known_until = book.known_until - by if book.known_until else 0
+    return msgspec.structs.replace(book, ts=to, positions=positions, known_until=known_until)

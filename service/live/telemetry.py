@@ -187,7 +187,7 @@ class Telemetry:
                     entry_price=position.price_held,
                     entry_ts=position.entry_ts,
                     last_price=price,
-                    open_profit=position.open_profit(price),
+                    open_profit=position.open_profit(price) if price > 0 else 0.0,  # it may not be known yet
                     time_stop_ts=position.entry_ts + self._time_stop,
                 )
             )

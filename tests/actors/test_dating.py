@@ -48,7 +48,6 @@ DAY = 86_400 * SECOND
 D = Decimal
 BUY = OrderSide.BUY
 ORDER = SubmitOrder("mb-bot-s0.1.A.exit.1", "A", BUY, D(1), "1", "exit")
-MONEY = (D(100), D(100), D(100))
 
 
 def of_time(ts: int) -> dict[type, Any]:
@@ -74,7 +73,7 @@ def of_time(ts: int) -> dict[type, Any]:
         OrderMissing("nobody's", ts),
         CancelRefused("nobody's", ts, "no"),
         BrokerChanged(FeedState.LIVE, ts),
-        AccountReport(ts, "PA1", *MONEY, (), ()),
+        AccountReport(ts, "PA1", D(100), D(100), D(100), (), ()),
         AssetReport("A", ts),
         GateOrder(ORDER, ts),
         msgspec.structs.replace(Session().feed(clock(0)).core.book(), ts=ts),
@@ -144,7 +143,9 @@ def test_a_fill_that_a_broker_dates_ahead_is_of_now_and_its_time_stop_comes_in_t
     exits = StrategySettings(profit_target=0.5, stop_loss=0.4, flat_seconds=1000, time_stop_seconds=8)
     session = Session(broker=broker, style=OrderSettings(), book=BOOK, strategy=exits)
     session.feed(
-        trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), AccountReport(at(0), "PA1", *[D(10**5)] * 3, (), ())
+        trade(0, 100),
+        BrokerChanged(FeedState.LIVE, at(0)),
+        AccountReport(at(0), "PA1", D(10**5), D(10**5), D(10**5), (), ()),
     )
     session.feed(trade(1, 100, says="LONG"))
     (order,) = broker.of(SubmitOrder)
@@ -157,7 +158,7 @@ def test_a_fill_that_a_broker_dates_ahead_is_of_now_and_its_time_stop_comes_in_t
 
 def test_a_position_that_was_found_is_not_held_since_a_later_time() -> None:
     entry = OrderReport("mb-bot-s0.77.A.entry.1", "A", BUY, OrderStatus.FILLED, D(10), D(10), D(100), START + DAY, "v1")
-    found = AccountReport(START + DAY, "PA1", *MONEY, (HeldAtVenue("A", D(10), D(100)),), (), (entry,))
+    found = AccountReport(START + DAY, "PA1", D(9), D(9), D(9), (HeldAtVenue("A", D(10), D(100)),), (), (entry,))
     session = at_a_desk()
     session.core.run([found])
     assert session.core.positions.open["A"].entry_ts == START
