@@ -36,7 +36,10 @@ class Context(Protocol):
 
     @property
     def now(self) -> int:
-        """The largest ts seen so far, in ns."""
+        """The largest ts that the market has told so far, in ns."""
+
+    def not_after_now(self, ts: int) -> int:
+        """Bound a time that another clock told: no later than `now`, if that is known."""
 
     def tell(self, actor: Actor, message: object) -> None:
         """Put a message into an actor's mailbox; it is delivered before the next input is taken."""

@@ -80,3 +80,14 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     gate_orders: tuple[str, ...] = ()  # where `counted` does not name all: the gate's own orders that are counted in it
     counted: tuple[CountedOrder, ...] = ()  # the orders with fills for what is held or ordered here
     names_counted: bool = False  # whether `counted` names all of them: books were not always written so
+
+
+def moved_back(book: Book, to: int) -> Book:
+    """Return a book as it is at an earlier time `to` (ns): its positions have as long until their deadlines as before.
+
+    The trading day stays: one that was begun does not begin again, and a halt for its losses does not end.
+    """
+    by = book.ts - to
+    positions = tuple(msgspec.structs.replace(held, entry_ts=held.entry_ts - by) for held in book.positions)
+    known_until = book.known_until - by if book.known_until else 0
+    return msgspec.structs.replace(book, ts=to, positions=positions, known_until=known_until)

@@ -15,6 +15,7 @@ from actors.actor import Actor
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.chains import ChainSettings, ChainState, Failures
+from actors.dating import DATED, Dated
 from actors.executor import Executor, Pursue
 from actors.guard import Fallback
 from actors.lane import Lane
@@ -49,7 +50,7 @@ from actors.risk import Risk, RiskSettings
 from actors.venue_facts import VenueFacts
 from pipeline.checked import FAULTS
 from pipeline.clock import RANK_DAY, InputClock
-from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import NEW_LEVEL, NEW_TIME, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 
@@ -131,7 +132,7 @@ class Core:
     `on_fact(fact)` is called for each fact as it happens. `debug` publishes every look at an entry as well. `broker`
     takes the orders; without one, they are filled by the simulated broker, in here. The reports of a broker outside
     come in as inputs; `style` says how orders are priced and timed there, and `book` ("mb-<bot>-<session>") is what
-    their ids begin with.
+    their ids begin with. `any_time_moves` is for recordings of old: in them, whatever had a time moved `now`.
     """
 
     def __init__(
@@ -144,8 +145,10 @@ class Core:
         debug: bool = False,
         broker: Actor | None = None,
         style: OrderSettings | None = None,
+        any_time_moves: bool = False,
     ) -> None:
         self.settings = settings
+        self._any_time_moves = any_time_moves
         self.input = 0
         self._others = 0  # inputs that are no trades
         self.lanes: dict[str, Lane] = {}
@@ -341,36 +344,53 @@ class Core:
             self._on_quote(event)
         elif isinstance(event, Clock):
             self._move_now(event.ts)
-        elif isinstance(event, Refused):
+        else:
+            self._on_news(self._dated(event))
+        if self._mailbox:
+            self._settle()
+
+    def _dated(self, event: Input) -> Input:
+        """Return an input that is no market data with a time that is data: no later than `now`, and moving nothing."""
+        if DATED[type(event)] is not Dated.AS_DATA:
+            return event
+        ts: int = event.ts  # type: ignore[union-attr]  # those that are dated have one
+        if self._any_time_moves:
+            self._move_now(ts)
+        bounded = self.not_after_now(ts)
+        return event if bounded == ts else msgspec.structs.replace(event, ts=bounded)
+
+    def not_after_now(self, ts: int) -> int:
+        if self._any_time_moves or not self.clock.now:  # as long as no time is known, there is nothing to compare with
+            return ts
+        return min(ts, self.clock.now)
+
+    def _on_news(self, event: Input) -> None:
+        if isinstance(event, Refused):
             self.metrics.rejected[event.reason] += 1
         elif isinstance(event, Gap):
-            self._move_now(event.ts)
-            for lane in self.lanes.values():
-                if event.symbol is None or event.symbol == lane.symbol:
-                    if event.reason == NEW_LEVEL:
-                        lane.bid = lane.ask = None
-                    lane.restart()
+            self._on_gap(event)
         elif isinstance(event, Book):
             self._restore(event)
         elif isinstance(event, _OrderNews):
-            self._move_now(event.ts)
             self.tell(self.executor, event)
         elif isinstance(event, RemoveChain | RestartChain):
-            self._move_now(event.ts)
             self._on_chain(event)
         elif isinstance(event, AccountReport):
-            self._move_now(event.ts)
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)
-        elif isinstance(event, Rollover):
-            self._move_now(event.ts)
-        else:
-            self._move_now(event.ts)
+        elif not isinstance(event, Rollover):
             if isinstance(event, _Standing):
                 self._standing[type(event), getattr(event, "symbol", "")] = event
             self.tell(self.risk, event)
-        if self._mailbox:
-            self._settle()
+
+    def _on_gap(self, gap: Gap) -> None:
+        for lane in self.lanes.values():
+            if gap.symbol is None or gap.symbol == lane.symbol:
+                if gap.reason == NEW_LEVEL:
+                    lane.bid = lane.ask = None
+                elif gap.reason == NEW_TIME:
+                    lane.forget_prices()
+                lane.restart()
 
     def _on_quote(self, quote: Quote) -> None:
         lane = self.lanes.get(quote.symbol)
@@ -429,7 +449,9 @@ class Core:
         day = self._date(ts)
         if day is None:
             return  # beyond the calendar (year 9999) no new day begins
-        self.risk.start_day(day.isoformat(), ts)
+        # A day that was begun is not begun again after one that came later: a halt for its losses would end early.
+        if self._any_time_moves or day.isoformat() > self.risk.date:
+            self.risk.start_day(day.isoformat(), ts)
         midnight = self._midnight(day + timedelta(days=1))
         self.clock.at(midnight, lambda: self._pass_midnight(midnight), RANK_DAY)
 

@@ -132,6 +132,11 @@ class Lane:
         """Take what the strategy says."""
         self._on_signal(admit(Signal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
+    def forget_prices(self) -> None:
+        """Know of no price until the next tick or quote: what is to be closed waits for it."""
+        self.bid = self.ask = None
+        self.candles.forget_price()
+
     def remove(self, reason: str) -> None:
         """Stop the strategy of this symbol, and its own exits with it: the default ones guard what is open."""
         self.chain.remove(reason)

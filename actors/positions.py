@@ -147,7 +147,8 @@ class Positions:
             self._say_open(position, adopted=True)
 
     def _adopt(self, found: Adopt) -> None:
-        position = Position(found.symbol, found.side, found.entry_ts, found.decision)
+        entry_ts = self._context.not_after_now(found.entry_ts)
+        position = Position(found.symbol, found.side, entry_ts, found.decision)
         position.enter(found.quantity, found.entry_price)
         self.open[found.symbol] = position
         self._say_open(position, adopted=True)

@@ -78,7 +78,9 @@ class CancelEntries(msgspec.Struct, frozen=True):
 
 
 class _Close(msgspec.Struct, frozen=True):
-    """The market is about to close."""
+    """The market is about to close, at `close` (ns)."""
+
+    close: int
 
 
 class OrderOver(msgspec.Struct, frozen=True):
@@ -134,6 +136,7 @@ class Risk:
         self.day_start_equity = positions.equity
         self._loss_floor = 0.0  # equity and open profit at or below this: halt
         self._date = ""  # of the trading day
+        self._awaited_close: int | None = None  # ns
         self._decisions = (0, 0)  # last input that raised a signal, and how many it has raised
 
     # ------------------------------------------------------------------------------------------- state
@@ -146,6 +149,11 @@ class Risk:
         """Return what is to be written down: date, state by hand and its reason, daily halt, cooldown."""
         cooldown = {symbol: left for symbol, left in self._cooldown.items() if left > 0}
         return self._date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
+
+    @property
+    def date(self) -> str:
+        """The trading day's; empty before the first."""
+        return self._date
 
     @property
     def state_reason(self) -> str:
@@ -180,7 +188,7 @@ class Risk:
             elif isinstance(message, BrokerChanged):
                 self._context.publish(message)
         elif isinstance(message, _Close):
-            self._on_close()
+            self._on_close(message)
         else:
             raise UnknownMessage(self, message)
 
@@ -295,14 +303,21 @@ class Risk:
     # ----------------------------------------------------------------------------------- the market's hours
 
     def _await_close(self) -> None:
-        """Be told when the positions are to be closed before the market closes next."""
-        close = self._facts.next_close(self._context.now + self._cutoff)
+        """Be told, once, when the positions are to be closed before the market closes next."""
+        now = self._context.now
+        if not now:  # which close is the next one, nobody knows yet: the hours are told again once time is known
+            return
+        close = self._facts.next_close(now + self._cutoff)
+        if close == self._awaited_close:
+            return
+        self._awaited_close = close
         if close is not None:
-            self._context.wake(self, _Close(), close - self._cutoff)
+            self._context.wake(self, _Close(close), close - self._cutoff)
 
-    def _on_close(self) -> None:
-        self._context.tell(self._executor, CloseAll(ExitReason.CLOSE))
-        self._await_close()
+    def _on_close(self, due: _Close) -> None:
+        if due.close == self._awaited_close:  # else the hours have changed since
+            self._context.tell(self._executor, CloseAll(ExitReason.CLOSE))
+            self._await_close()
 
     # ---------------------------------------------------------------------------------------- commands
 

@@ -36,6 +36,7 @@ class VenueFacts:
         self._halted: set[str] = set()
         self._foreign_orders: frozenset[str] = frozenset()  # symbols
         self._bands: dict[str, PriceBand] = {}
+        self._knows_hours = False
         self._opens: tuple[int, ...] = ()  # ns, in order
         self._closes: tuple[int, ...] = ()
 
@@ -55,6 +56,7 @@ class VenueFacts:
             case ForeignOrders():
                 self._foreign_orders = fact.symbols
             case MarketHours():
+                self._knows_hours = True  # also that there are none: then the market is closed
                 self._opens = tuple(opens for opens, _ in fact.sessions)
                 self._closes = tuple(closes for _, closes in fact.sessions)
 
@@ -69,7 +71,7 @@ class VenueFacts:
 
     def refusal(self, market: Instrument, side: Side, quantity: Decimal, now: int, cutoff: int) -> Refusal | None:
         """Return the first fact that rules an entry out, or None. `cutoff` is in ns before the close."""
-        if self._opens:
+        if self._knows_hours:
             close = self.close_of(now)
             if close is None or now >= close - cutoff:
                 return Refusal.MARKET_CLOSED

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-from typing import Annotated
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from pipeline.events import EPSILON, NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import (
+    EPSILON,
+    NEW_LEVEL,
+    NEW_TIME,
+    SECOND,
+    Clock,
+    Gap,
+    PriceBand,
+    Quote,
+    Refused,
+    Trade,
+    TradingStatus,
+)
 from pipeline.venue_clock import VenueClock
 
 INFINITY = float("inf")
@@ -18,11 +30,13 @@ BAD_PRICE = "bad price"
 BAD_SIZE = "bad size"
 DUPLICATE = "duplicate trade id"
 IMPLAUSIBLE_TIME = "implausible time"
+OUTDATED = "from before a pause of the bot"
 PRICE_COLLAR = "price collar"
 CROSSED_QUOTE = "crossed quote"
 NOT_SUBSCRIBED = "not subscribed"
 TOO_MANY_SYMBOLS = "too many symbols"
 
+E = TypeVar("E", Trade, Quote, Clock)
 Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
 
 
@@ -39,14 +53,20 @@ class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class _Symbol:
     """What admission knows of one symbol."""
 
-    __slots__ = ("id_order", "ids", "level", "outside", "price")
+    __slots__ = ("id_order", "ids", "level", "outside", "price", "refused")
 
     def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()  # trades, by reason
         self.price = 0.0  # last admitted; 0 before the first
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
         self.ids: set[tuple[int | str, int]] = set()  # recent trade ids, each with its time, since ids begin anew ...
         self.id_order: deque[tuple[int | str, int]] = deque()  # ... oldest first
+
+    def refuse(self, reason: str) -> Refused:
+        """Count a trade that is not used."""
+        self.refused[reason] += 1
+        return Refused(reason)
 
 
 class Admission:
@@ -57,7 +77,10 @@ class Admission:
     of them within it around the first of these, and the last one is admitted, after a `Gap`: a move from the old level
     to the new one is none that could have been traded. A crossed or locked quote, or one outside the collar, is
     refused, or taken off the trade that it came with; time and symbol are looked at likewise.
-    A trading status or a price band needs a symbol that is wanted, and is dated to now if its time is implausible.
+    This is where the time of a feed's events is bounded: none that is admitted is later than venue time shows, beyond
+    what is no doubt. A trade or a quote that is plausible, but later, is dated to now. A gap, a trading status or a
+    price band tell no time: they are dated to now as well; a status needs a symbol that is wanted. Where the clock
+    has jumped over a time of which nothing was used, a `Gap` for all symbols says so.
     Where no symbols are wanted in particular, the first `max_symbols` that come are.
     """
 
@@ -71,10 +94,21 @@ class Admission:
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
         self._earliest, self._latest = 1, 0  # times that are beyond doubt in the batch at hand
+        self._admitted: list[Event] = []  # of the batch at hand, so far
+        self._outdated = 0  # what is from before this is too old to be traded on, ns
+
+    @property
+    def refused(self) -> Mapping[str, Counter[str]]:
+        """How many trades were refused so far, by symbol and reason; without those of symbols that nobody wants."""
+        return {name: symbol.refused for name, symbol in self._symbols.items() if symbol.refused}
+
+    def pause(self, ts: int) -> None:
+        """Take nothing any more that is from before `ts` (venue time, ns): nobody was there to hear it."""
+        self._outdated = ts
 
     def admit(self, events: Iterable[Event], monotonic: int) -> list[Event]:
         """Return what the core is to be fed, in order. `monotonic` is when the events arrived, in ns."""
-        admitted: list[Event] = []
+        admitted = self._admitted = []
         add = admitted.append
         symbols = self._symbols
         collar = self._collar
@@ -89,19 +123,23 @@ class Admission:
                     symbol = symbols[event.symbol] = _Symbol()
                 price = event.price
                 if not 0 < price < INFINITY:
-                    add(Refused(BAD_PRICE))
+                    add(symbol.refuse(BAD_PRICE))
                 elif not 0 <= event.size < INFINITY:
-                    add(Refused(BAD_SIZE))
+                    add(symbol.refuse(BAD_SIZE))
                 elif event.id is not None and self._seen(symbol, (event.id, event.ts)):
-                    add(Refused(DUPLICATE))
+                    add(symbol.refuse(DUPLICATE))
+                elif event.ts < self._outdated:
+                    add(symbol.refuse(OUTDATED))
                 elif not (self._earliest <= event.ts <= self._latest or self._plausible(event.ts, monotonic)):
-                    add(Refused(IMPLAUSIBLE_TIME))
+                    add(symbol.refuse(IMPLAUSIBLE_TIME))
                 elif not -collar <= price / (symbol.price or price) - 1 <= collar and not (
                     self._is_new_level(symbol, price)
                 ):
-                    add(Refused(PRICE_COLLAR))
+                    add(symbol.refuse(PRICE_COLLAR))
                 else:
                     symbol.price = price
+                    if event.ts > self._latest:
+                        event = self._not_after_now(event, monotonic)
                     if symbol.outside:
                         if symbol.outside >= self._level_trades:
                             add(Gap(event.ts, event.symbol, NEW_LEVEL))
@@ -115,8 +153,11 @@ class Admission:
                 add(self._quote(event, monotonic))
             elif isinstance(event, TradingStatus | PriceBand):
                 add(self._notice(event, monotonic))
-            elif event.__class__ is Clock and not self._plausible(event.ts, monotonic):
-                add(Refused(IMPLAUSIBLE_TIME))
+            elif event.__class__ is Clock:
+                plausible = self._plausible(event.ts, monotonic)
+                add(self._not_after_now(event, monotonic) if plausible else Refused(IMPLAUSIBLE_TIME))
+            elif event.__class__ is Gap:
+                add(self._gap(event, monotonic))
             else:
                 add(event)
         return admitted
@@ -127,11 +168,26 @@ class Admission:
             if refusal := self._stranger(quote.symbol):
                 return refusal
             symbol = self._symbols[quote.symbol] = _Symbol()
+        if quote.ts < self._outdated:
+            return Refused(OUTDATED)
         if not (self._earliest <= quote.ts <= self._latest or self._plausible(quote.ts, monotonic)):
             return Refused(IMPLAUSIBLE_TIME)
         if not self._sound(symbol, quote.bid, quote.ask):
             return Refused(CROSSED_QUOTE)
-        return quote
+        return self._not_after_now(quote, monotonic) if quote.ts > self._latest else quote
+
+    def _gap(self, gap: Gap, monotonic: int) -> Event:
+        """Date a gap to now: it is so from here on, whatever time the message that told of it has."""
+        now = self._clock.now(monotonic)
+        # Before any time is known there is no window that it could break.
+        return Refused(IMPLAUSIBLE_TIME) if now is None else msgspec.structs.replace(gap, ts=now)
+
+    def _not_after_now(self, event: E, monotonic: int) -> E:
+        """Date what is plausible, but later than the venue's clock shows, to now: no single word moves that forward."""
+        now = self._clock.now(monotonic)
+        if now is None or event.ts <= self._clock.latest(monotonic):
+            return event
+        return msgspec.structs.replace(event, ts=now)
 
     def _stranger(self, symbol: str) -> Refused | None:
         """Refuse a new symbol that nobody asked for, or that is one too many."""
@@ -152,8 +208,11 @@ class Admission:
 
     def _plausible(self, ts: int, monotonic: int) -> bool:
         """Ask the clock, which learns by it: what is beyond doubt may change."""
+        gaps = self._clock.gaps
         plausible = self._clock.plausible(ts, monotonic)
         self._earliest, self._latest = self._clock.beyond_doubt(monotonic)
+        if self._clock.gaps != gaps:
+            self._admitted.append(Gap(ts, None, NEW_TIME))
         return plausible
 
     def _sound(self, symbol: _Symbol, bid: float, ask: float | None) -> bool:

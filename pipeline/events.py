@@ -25,6 +25,9 @@ EPSILON = 1e-9
 NEW_LEVEL = "new level"
 """The reason of a gap between two price levels: the quote of the old one is dropped as well."""
 
+NEW_TIME = "new time"
+"""The reason of a gap in time itself: every price of before is dropped as well, so that nothing is traded at it."""
+
 Timestamp = Annotated[int, Meta(gt=0)]
 Symbol = Annotated[str, Meta(min_length=1)]
 Price = Annotated[float, Meta(gt=0)]
@@ -86,7 +89,7 @@ class Clock(msgspec.Struct, frozen=True, gc=False, tag="clock", tag_field="type"
 class Gap(msgspec.Struct, frozen=True, gc=False, tag="gap", tag_field="type"):
     """Ticks were missed (a reconnect, an overload): windows warm up again. No symbol means all of them."""
 
-    ts: Timestamp
+    ts: int  # when that was noticed: it moves nothing
     symbol: str | None = None
     reason: str = ""
 

@@ -198,7 +198,7 @@ class Bot:
             self._waiting.append(lambda: self.take(inputs))
             return
         try:
-            if self.books.pending and (book := self.books.due(inputs, self._say)) is not None:
+            if self.books.pending and (book := self.books.due(inputs, self.feed.now(), self._say)) is not None:
                 self.audit.restoring = True
                 self.session.take([book])
                 self.audit.restoring = False

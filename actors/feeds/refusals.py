@@ -58,8 +58,8 @@ class Refusals:
         answers = iter(admitted)
         for event in asked:
             answer = next(answers, event)
-            if isinstance(answer, Gap) and answer is not event:
-                answer = next(answers, event)  # the trade, or what became of its quote, behind the gap of a new level
+            while isinstance(answer, Gap) and answer is not event and not isinstance(event, Gap):
+                answer = next(answers, event)  # the trade, or what became of its quote, behind gaps that it opened
             if answer is event or not isinstance(answer, Refused):
                 continue
             self._refuse(answer.reason, getattr(event, "symbol", None) or "", event)

@@ -81,6 +81,11 @@ class Candles(Direct[Candle]):
         self._symbol = symbol
         self.end = (self._time.now // SECOND + 1) * SECOND
 
+    def forget_price(self) -> None:
+        """Know of no price, and close no candle, until the next tick: that one's candle is a first one again."""
+        self.price = 0.0
+        self._previous = None
+
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Let the observer hear of the candles that close from now on."""
         self._observers = (*self._observers, observer)

@@ -12,7 +12,16 @@ import msgspec
 from actors.book import Book
 from actors.core import CoreSettings, Input
 from actors.journal import Journal, MemoryJournal, Run
-from actors.messages import Command
+from actors.messages import Command, GateOrder
+from actors.orders import (
+    AccountReport,
+    CancelRefused,
+    Execution,
+    OrderMissing,
+    OrderRejected,
+    OrderReport,
+    SubmitUnanswered,
+)
 from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
 from service.books.history import JOURNAL
@@ -21,6 +30,17 @@ from service.live.sources import TAPE
 from service.options import RunOptions
 from service.venues import Venue
 
+_URGENT = (
+    Command,
+    AccountReport,
+    OrderReport,
+    OrderMissing,
+    OrderRejected,
+    Execution,
+    SubmitUnanswered,
+    CancelRefused,
+    GateOrder,
+)
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
 
 
@@ -100,14 +120,14 @@ class Bookkeeping:
         """The venue's time at the end of the last session, ns; 0 if there was none."""
         return self._book.ts if self._book is not None else 0
 
-    def due(self, inputs: Sequence[Input], say: Callable[[str], None]) -> Book | None:
-        """Return the book once, as soon as inputs tell the venue's time; None before, and if it is of a later time.
+    def due(self, inputs: Sequence[Input], now: int, say: Callable[[str], None]) -> Book | None:
+        """Return the book once, as soon as the venue's time is known; None before, and if it is of a later time.
 
-        A command waits for no time, and must not meet an empty book: what it sets would be written over the old one.
+        `now` is that time (ns), 0 while nobody has told it. A command, and a broker's news of orders or of the account,
+        wait for no time, and must not meet an empty book: what they lead to would be written over the old one.
         """
-        now = max((getattr(event, "ts", 0) for event in inputs), default=0)
         book = self._book
-        if book is None or not (now or any(isinstance(event, Command) for event in inputs)):
+        if book is None or not (now or any(isinstance(event, _URGENT) for event in inputs)):
             return None
         self._book = None
         if 0 < now < book.ts - _OLDER_NS:

@@ -1,7 +1,8 @@
-"""The market's hours: the sessions of an exchange's calendar, early closes and holidays included."""
+"""The market's hours: the sessions of an exchange's calendar, early closes and holidays included, read day by day."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -10,6 +11,8 @@ from actors.messages import MarketHours
 from service.errors import UserError
 
 _DAYS = 10  # of the calendar that the core is told at once
+DAY_NS = 86_400_000_000_000
+_AGAIN_NS = 900_000_000_000  # between two attempts to learn of hours that are not known
 
 
 class HoursSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,3 +41,34 @@ def market_hours(calendar: str, now: int) -> MarketHours:
         ) from None
     sessions = tuple((open_.value, close.value) for open_, close in zip(found.opens, found.closes, strict=True))
     return MarketHours(sessions, now)
+
+
+class Hours:
+    """Says when a calendar is to be read again: on each new day (UTC), and when the hours that are known run out.
+
+    A bot that runs for weeks would else come to the end of what it was told, and take the market for closed. What was
+    read by the machine's clock is read again as soon as the venue's time is known. Where a calendar cannot be read, it
+    is tried again after a while, and the hours that are known hold.
+    """
+
+    def __init__(self, calendar: str, read: Callable[[str, int], MarketHours] = market_hours) -> None:
+        self._calendar = calendar
+        self._read = read
+        self._day = -1  # since the epoch, of the venue's time at which it was read last
+        self._known_until = 0  # the last close that is known, ns
+        self._not_before = 0  # venue time before which it is not tried again, ns
+
+    def due(self, now: int) -> bool:
+        """Whether to read it, at `now` (venue time, ns; 0 while it is not known)."""
+        if now <= 0 or (now < self._not_before and now // DAY_NS == self._day):
+            return False
+        return now // DAY_NS != self._day or now >= self._known_until - DAY_NS
+
+    def read(self, now: int) -> MarketHours:
+        """Read the hours around `now`; it may take a second, and raise whatever the calendar raises."""
+        self._day = now // DAY_NS
+        self._not_before = now + _AGAIN_NS
+        self._known_until = 0  # should it fail
+        hours = self._read(self._calendar, now)
+        self._known_until = hours.sessions[-1][1] if hours.sessions else 0
+        return hours

@@ -40,7 +40,7 @@ from actors.messages import (
 )
 from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
-from pipeline.events import Clock
+from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
 from service import fact_log, logs, strategies, venues
 from service.errors import UserError
@@ -51,7 +51,7 @@ from service.live.brokerage import Brokerage, address_of, at_broker, still_open
 from service.live.children import ExchangeProcess, WebProcess
 from service.live.control import Control, signal_blocked
 from service.live.cost_guard import CostGuard
-from service.live.hours import market_hours
+from service.live.hours import Hours, market_hours
 from service.live.processes import Processes, Stopped
 from service.live.queues import bounded
 from service.live.rollover import Rollover
@@ -59,6 +59,7 @@ from service.live.running_clock import running_clock
 from service.live.session import Session
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
+from service.live.timekeeping import Timekeeper
 from service.live.trade_ticks import TickKeeper
 from service.live.watching import Watching
 from service.options import Outcome, RunOptions
@@ -72,6 +73,7 @@ from web.messages import SessionStarted
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
 _TELEMETRY_S = 0.1  # real seconds
+_HOURS_S = 1.0  # real seconds between two looks whether the market's hours are still known
 _GATE_STOP_S = 2.0  # real seconds that it has to write what waits, where the loop is stuck
 _BROKER_STOP_S = 1.5  # real seconds that requests on their way have
 
@@ -113,6 +115,7 @@ class _Bot:
         if options.venue is not None:  # a real venue keeps the time that we keep
             self._clock.expect(time.time_ns(), time.monotonic_ns())
         self._admission = Admission(settings.admission, self._clock, options.symbols)
+        self._timekeeper = Timekeeper(self._clock, self._admission)
         self._main_thread = threading.get_ident()
         self._begun = False  # there is a session
         self._brokerage: Brokerage | None = None
@@ -152,7 +155,7 @@ class _Bot:
             self._subscribe(stack)
             self._start_broker()
             self._control.begin()
-            for task in (self._drive_clock(), self._drive_telemetry()):
+            for task in (self._drive_clock(), self._drive_telemetry(), self._drive_hours()):
                 self._start_task(stack, task)
             stack.enter_context(stopping.duration(self._stopping, self._options.duration_s))
             # What was set up lives as long as the session: the collector need not look at it again.
@@ -169,7 +172,14 @@ class _Bot:
         options = self._options
         url = await self._start_exchange() if options.feed is None and options.venue is None else options.feed
         source = source_of(
-            self._settings.feed, options, url, self._environment, self._clock, self._admission, self._random
+            self._settings.feed,
+            options,
+            url,
+            self._environment,
+            self._clock,
+            self._admission,
+            self._random,
+            self._timekeeper.monotonic,
         )
         self._feed = source.feed
         if isinstance(source.feed, WebSocketFeed):
@@ -280,6 +290,7 @@ class _Bot:
             (fact_log.see, self._telemetry.see, self._keeper.see, self._see),
             brokerage.outbox if brokerage is not None else None,
             lambda: self._watching.due(),
+            self._timekeeper,
         )
         self._begun = True
         logger.bind(
@@ -321,12 +332,18 @@ class _Bot:
     def _start_broker(self) -> None:
         if self._brokerage is None:
             return
-        calendar = self._settings.hours.wanted(real=self._options.url is None)
-        if calendar is not None:
+        if (calendar := self._calendar) is not None:
             self._take([market_hours(calendar, time.time_ns())])
         broker = self._brokerage.broker
         broker.start()
         self._processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
+
+    @property
+    def _calendar(self) -> str | None:
+        """The calendar whose hours hold; None where the market never closes, as far as the bot knows."""
+        if self._brokerage is None:
+            return None
+        return self._settings.hours.wanted(real=self._options.url is None)
 
     async def _start_exchange(self) -> str:
         exchange = ExchangeProcess(self._settings.exchange, self._market_now)
@@ -383,8 +400,10 @@ class _Bot:
     def _take(self, inputs: Sequence[Input]) -> None:
         if self._ended or self._core_failed:  # what still comes while the parts are taken down is of no session
             return
+        if self._clock.now(time.monotonic_ns()) is None:
+            self._timekeeper.hear(inputs)
         try:
-            if self._books.pending and (book := self._books.due(inputs, self._say)) is not None:
+            if self._books.pending and (book := self._books.due(inputs, self._venue_now(), self._say)) is not None:
                 self._session.take([book])
             self._session.take(inputs)
         except Exception as error:  # whoever brought these inputs: a core that failed once decides nothing more
@@ -462,9 +481,26 @@ class _Bot:
         """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
         while True:
             await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self._clock.rate))
-            now = self._venue_now()
-            if now > self._session.core.now:
-                self._take([Clock(now)])
+            if inputs := self._timekeeper.beat(self._session.core.now):
+                self._take(inputs)
+
+    async def _drive_hours(self) -> None:
+        """Keep the market's hours known, however long the bot runs; a calendar is read beside the loop."""
+        if (calendar := self._calendar) is None:
+            return
+        hours = Hours(calendar)
+        while True:
+            await asyncio.sleep(_HOURS_S)
+            if not hours.due(now := self._venue_now()):
+                continue
+            log = logger.bind(logger="microbot.service", event="hours.read", calendar=calendar)
+            try:
+                told = await asyncio.to_thread(hours.read, now)
+            except Exception as error:  # whatever a calendar raises, the hours that are known hold
+                log.bind(event="hours.failed").error(f"the hours of {calendar} cannot be read: {error}")
+                continue
+            log.debug(f"the hours of {calendar} are known for {len(told.sessions)} sessions")
+            self._take([told])
 
     async def _drive_telemetry(self) -> None:
         cost_guard = CostGuard(self._session.core)
@@ -492,8 +528,25 @@ class _Bot:
                 self._recordings.flush()
                 core = self._session.core
                 reason = None if self._books.pending else rollover.due(core, full=self._recordings.full)
-                if reason is not None and self._roll_over(reason, self._recordings):
+                if reason is not None and self._roll_over(reason):
                     cost_guard.follow(self._session.core)
+            if not self._books.pending and not self._stop.is_set() and self._go_back():
+                cost_guard.follow(self._session.core)
+
+    def _go_back(self) -> bool:
+        """Begin anew at an earlier time, if the feed has gone back to one and stays there: `now` never does that."""
+        earlier = self._timekeeper.earlier()
+        if earlier is None or (earlier >= self._session.core.now):
+            return False
+        back_s = (self._session.core.now - earlier) / SECOND
+        logger.bind(logger="microbot.feed", event="feed.went_back", back_s=round(back_s, 3), venue_ts=earlier).warning(
+            f"the feed's time went back by {back_s:,.1f} s and stays there: a new session begins at it, "
+            "and what is open has as long until its deadlines as before"
+        )
+        if not self._roll_over("time", earlier):
+            return False
+        self._timekeeper.go_back()
+        return True
 
     def _keep_ticks(self, *, all_of_them: bool = False) -> None:
         """Have the ticks around finished trades written down."""
@@ -501,20 +554,24 @@ class _Bot:
         for kept in self._keeper.finished(core.now, all_of_them=all_of_them):
             self._gate.submit(Batch(core.input, (kept,)))
 
-    def _roll_over(self, reason: str, recordings: Recordings) -> bool:
-        """End the session and begin the next; False if that cannot be recorded, then this one goes on."""
+    def _roll_over(self, reason: str, to: int | None = None) -> bool:
+        """End the session and begin the next; False if that cannot be recorded, then this one goes on.
+
+        `to` is an earlier time at which the next one begins, ns.
+        """
+        recordings = self._recordings
         old = self._session.core
         book = next_book(old.book().name, time.time())
         log = logger.bind(logger="microbot.service", event="session.rolled_over", reason=reason, book=book)
-        before = recordings.current
+        before = recordings.current if recordings is not None else None
         try:
-            recorder = recordings.start(book)
+            recorder = recordings.start(book) if recordings is not None else None
         except UserError as error:
             log.bind(event="session.not_rolled_over").error(f"{error}; the session goes on")
             return False
         self._keep_ticks(all_of_them=True)
         end = messages.Rollover(reason, book, old.now)
-        self._session.roll_over(end, partial(self._make_core, book), recorder, self._run_of(book))
+        self._session.roll_over(end, partial(self._make_core, book), recorder, self._run_of(book), to)
         if before is not None:
             before.end()
         self._telemetry.follow(self._session.core)
@@ -523,7 +580,8 @@ class _Bot:
         gc.unfreeze()  # the session that is over may go
         gc.collect()
         gc.freeze()
-        log.bind(recording=str(recorder.path)).info(f"session rolled over ({reason}): {recorder.path.name}")
+        path = recorder.path if recorder is not None else None
+        log.bind(recording=str(path)).info(f"session rolled over ({reason}){f': {path.name}' if path else ''}")
         return True
 
     # -------------------------------------------------------------------------------------------------- the ends

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from actors.book import moved_back
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Batch, Gate
@@ -25,6 +26,7 @@ from actors.messages import (
     StateChanged,
 )
 from actors.orders import OrderRejected
+from service.live.timekeeping import MARKET_DATA, Timekeeper
 
 _CHANGES = (
     SignalRaised,
@@ -67,6 +69,7 @@ class Session:
         readers: Sequence[Callable[[Fact], None]],
         outbox: Outbox | None = None,
         interject: Callable[[], Sequence[Input]] = tuple,
+        timekeeper: Timekeeper | None = None,
     ) -> None:
         self.core = core
         self._facts = facts  # where the core's facts land
@@ -76,13 +79,25 @@ class Session:
         self._readers = tuple(readers)
         self._outbox = outbox
         self._interject = interject
+        self._timekeeper = timekeeper
         self._batch: Sequence[Input] = ()  # the one that runs
         self._cut: tuple[Sequence[Input], list[Input]] | None = None  # a batch that was cut short, and what it held
         self._before = 0  # inputs before it
         self._run: Run | None = None  # the session that the next batch begins
 
     def take(self, inputs: Sequence[Input]) -> None:
-        """Record inputs, run them to their end, and pass on what they led to."""
+        """Record inputs, run them to their end, and pass on what they led to.
+
+        What is told from anywhere but the market meets a core that has the venue's time of now.
+        """
+        keeper = self._timekeeper
+        if keeper is not None and inputs and (keeper.paused or inputs[0].__class__ not in MARKET_DATA):
+            time = keeper.beat(self.core.now)
+            if time:
+                self._feed(time)
+        self._feed(inputs)
+
+    def _feed(self, inputs: Sequence[Input]) -> None:
         if self._recorder is not None:
             self._recorder.write(inputs)
         before = self.core.input
@@ -128,18 +143,24 @@ class Session:
                 self.take(inputs)
 
     def roll_over(
-        self, rollover: Rollover, begin: Callable[[Callable[[Fact], None]], Core], recorder: Records | None, run: Run
+        self,
+        rollover: Rollover,
+        begin: Callable[[Callable[[Fact], None]], Core],
+        recorder: Records | None,
+        run: Run,
+        to: int | None = None,
     ) -> None:
         """End the session, and begin the next as a start-up does: with the book, and with what holds.
 
         The old recording ends with `rollover`; `begin` makes the new core, and `recorder` and `run` are the new
-        session's. What its head states goes to the journal, but not to the readers, who know it already.
+        session's. What its head states goes to the journal, but not to the readers, who know it already. `to` is an
+        earlier time that the next session begins at, ns: since `now` never goes back, it takes a session of its own.
         """
         old = self.core
-        self.take([rollover])
+        self._feed([rollover])
         old.finish()  # first, since an author's operator may signal at its end: what that leads to is in the book then
         self._pass_on(False)
-        head: list[Input] = [old.book(), *old.standing()]
+        head: list[Input] = [old.book() if to is None else moved_back(old.book(), to), *old.standing()]
         self.core = begin(self._facts.append)
         self._recorder = recorder
         self._run = run

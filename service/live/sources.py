@@ -41,12 +41,12 @@ def source_of(
     clock: VenueClock,
     admission: Admission,
     random: Random,
+    monotonic: Callable[[], int] = time.monotonic_ns,
 ) -> Source:
     """Make the feed that the options name; `url` is that of `--feed`, or of the exchange that was started.
 
     Raises UserError for a tape or an address that is none.
     """
-    monotonic = time.monotonic_ns
     if url is not None and url.startswith(TAPE):
         path = Path(url.removeprefix(TAPE))
         tapes.size(path)

@@ -186,7 +186,7 @@ class Telemetry:
                     entry_price=position.price_held,
                     entry_ts=position.entry_ts,
                     last_price=price,
-                    open_profit=position.open_profit(price),
+                    open_profit=position.open_profit(price) if price > 0 else 0.0,  # it may not be known yet
                     time_stop_ts=lane.time_stop_ts,
                     fallback_ts=guard.fallback_ts if guard is not None else None,
                     exits=guard.by.value if guard is not None else "NONE",

@@ -12,7 +12,7 @@ import msgspec
 
 from actors.core import CoreSettings, Input
 from service.errors import UserError
-from service.recorded.tapes import SessionEnded, SettingsRecorded
+from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
 from service.settings import as_layer
 
 _LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up whoever runs beside it: for some 0.1 ms
@@ -40,7 +40,7 @@ class Recorder:
         self.size = 0  # bytes of the file so far
         self._first_ts = self._last_ts = 0  # of the inputs in the file, ns
         self._encode = msgspec.json.Encoder().encode_lines
-        first = SettingsRecorded(as_layer(settings), strategy, version("microbot"), book, paper_book)
+        first = SettingsRecorded(as_layer(settings), strategy, version("microbot"), book, paper_book, MARKETS)
         self._waiting: list[Input] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

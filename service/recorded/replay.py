@@ -199,9 +199,13 @@ def core_of(
     recorded: tapes.SettingsRecorded | None, settings: Settings, strategy: Strategy, see: Callable[[Fact], None]
 ) -> Core:
     """Make the core that decides a tape anew, or a recording as its session's did."""
+    of_old = recorded is not None and recorded.now != tapes.MARKETS
     if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
-        return Core(settings.core, strategy, see, book=recorded.book, broker=Nowhere(), style=settings.orders)
-    return Core(settings.core, strategy, see, book=(recorded and recorded.paper_book) or PAPER)
+        broker = Nowhere()
+        style = settings.orders
+        return Core(settings.core, strategy, see, book=recorded.book, broker=broker, style=style, any_time_moves=of_old)
+    book = (recorded and recorded.paper_book) or PAPER
+    return Core(settings.core, strategy, see, book=book, any_time_moves=of_old)
 
 
 class Nowhere:

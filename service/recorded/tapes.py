@@ -30,6 +30,10 @@ Say = Callable[[str], None]
 """Told, in one sentence, what a person has to know of a tape that is read all the same."""
 
 
+MARKETS = "market data"
+"""What moves `now` in a recording: trades, quotes and clocks."""
+
+
 class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="type"):
     """The first line of a recording: the effective settings, and what was traded how."""
 
@@ -38,6 +42,7 @@ class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="t
     version: str = ""
     book: str = ""  # what order ids begin with at a broker outside; empty where fills were simulated
     paper_book: str = ""  # what they begin with where fills are simulated, if that is not "paper"
+    now: str = ""  # MARKETS: what moves `now`; in a recording that does not say, whatever has a time
 
 
 class SessionEnded(msgspec.Struct, frozen=True, tag="end", tag_field="type"):

@@ -220,7 +220,7 @@ def test_a_time_stop_keeps_its_time_through_all_restarts_and_the_end() -> None:
 def test_a_removed_chain_is_silent_and_says_why_and_the_others_go_on() -> None:
     session = Session().feed(trade(0), trade(0, symbol="B"), RemoveChain("A", at(1), "too slow"))
     session.feed(trade(2, says="LONG"), trade(2, symbol="B", says="LONG"), gap(3), trade(4, says="LONG"))
-    assert session.of(ChainRemoved) == [ChainRemoved("A", "too slow", at(1), 3)]
+    assert session.of(ChainRemoved) == [ChainRemoved("A", "too slow", at(1), 4)]
     assert list(session.core.positions.open) == ["B"]
     assert session.summary["failed"] == {"A": "REMOVED: too slow"}
     assert session.summary["ticks"] == 5

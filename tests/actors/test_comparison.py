@@ -150,9 +150,10 @@ def test_orders_of_ours_that_the_book_cannot_know_are_counted_once_as_a_start_co
     ):
         found = account(held, history=(order,))
         assert line(compared(book(shares), found)).verdict is Verdict.EXPLAINED
-        core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(book(shares)).core
+        session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(book(shares))
+        core = session.core
         for seconds in (10, 60, 120):
-            core.run([msgspec.structs.replace(found, ts=at(seconds))])
+            session.feed(msgspec.structs.replace(found, ts=at(seconds)))
         assert sum(p.quantity for p in core.positions.open.values()) == held
         assert core.risk.state_reason == MISMATCH  # as before, and nothing new
 
@@ -218,14 +219,15 @@ def test_a_bot_that_goes_on_from_what_was_accepted_finds_no_mismatch(
     found = account(held, *orders)
     accepted, _ = accept(before, compared(before, found))
     later = msgspec.json.decode(msgspec.json.encode(accepted), type=Book)
-    core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(later).core
+    session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(later)
+    core = session.core
     assert core.book().foreign == accepted.foreign  # and it is written down again
     for seconds in (10, 60, 120):
-        core.run([msgspec.structs.replace(found, ts=at(seconds))])
+        session.feed(msgspec.structs.replace(found, ts=at(seconds)))
     assert core.risk.state_reason == RECONCILED
     kept = {p.symbol: p.side.sign * p.quantity for p in core.positions.open.values()}
     assert kept.get("A", 0) + accepted.foreign.get("A", 0) == held
-    core.run([msgspec.structs.replace(account(held + 1, *orders), ts=at(s)) for s in (200, 300)])
+    session.feed(*(msgspec.structs.replace(account(held + 1, *orders), ts=at(s)) for s in (200, 300)))
     assert "the account and the book differ" in core.risk.state_reason  # what comes later counts
 
 

@@ -33,6 +33,9 @@ class Book:
     def publish(self, fact: Fact) -> None:
         self.facts.append(fact)
 
+    def not_after_now(self, ts: int) -> int:
+        return min(ts, self.now)
+
     def tell(self, actor: object, message: object) -> None:
         self.told.append((actor, message))
 

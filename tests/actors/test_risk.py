@@ -365,9 +365,9 @@ def test_a_change_of_state_is_a_fact_with_its_reason() -> None:
     session = Session().feed(trade(0), command("pause", 1, source="dashboard"), command("halt", 2, reason="fat finger"))
     session.feed(command("resume", 3))
     assert [(f.state, f.previous, f.reason, f.ts, f.input) for f in session.of(StateChanged)] == [
-        ("PAUSED", "ACTIVE", "pause by dashboard", at(1), 2),
-        ("HALTED", "PAUSED", "fat finger", at(2), 3),
-        ("ACTIVE", "HALTED", "", at(3), 4),
+        ("PAUSED", "ACTIVE", "pause by dashboard", at(1), 3),
+        ("HALTED", "PAUSED", "fat finger", at(2), 5),
+        ("ACTIVE", "HALTED", "", at(3), 7),
     ]
 
 

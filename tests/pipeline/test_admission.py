@@ -16,13 +16,14 @@ from pipeline.admission import (
     DUPLICATE,
     IMPLAUSIBLE_TIME,
     NOT_SUBSCRIBED,
+    OUTDATED,
     PRICE_COLLAR,
     TOO_MANY_SYMBOLS,
     Admission,
     AdmissionSettings,
     Event,
 )
-from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import NEW_LEVEL, NEW_TIME, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venue_clock import VenueClock
 from tests.support.market import START
 
@@ -118,13 +119,55 @@ def test_a_trade_a_quote_or_a_clock_an_hour_off_is_refused_and_leaves_time_alone
         assert verdicts(an_admission(), tick(), event, tick()) == ["admitted", IMPLAUSIBLE_TIME, "admitted"]
 
 
-@pytest.mark.parametrize("off", [-HOUR, HOUR])
-def test_three_that_agree_on_another_hour_are_followed_whatever_they_are(off: int) -> None:
-    ts = START + off
+def test_three_that_agree_on_a_later_hour_are_followed_at_the_start_behind_a_gap_of_all_symbols() -> None:
+    ts = START + HOUR
     events: list[Event] = [tick(ts=ts), Quote("A", ts, 99.0, 101.0), Clock(ts), tick(ts=ts), tick()]
     admission = an_admission()
-    found = [verdicts(admission, event, monotonic=n * SECOND // 10)[0] for n, event in enumerate(events)]
-    assert found == [IMPLAUSIBLE_TIME, IMPLAUSIBLE_TIME, "admitted", "admitted", IMPLAUSIBLE_TIME]
+    found = [verdicts(admission, event, monotonic=n * SECOND // 10) for n, event in enumerate(events)]
+    assert found == [[IMPLAUSIBLE_TIME], [IMPLAUSIBLE_TIME], [NEW_TIME, "admitted"], ["admitted"], [IMPLAUSIBLE_TIME]]
+
+
+def test_nothing_admitted_is_later_than_venue_time_whatever_it_says() -> None:
+    """A minute ahead is within what is believed, and once made a symbol deaf for that minute."""
+    soon = START + 59 * SECOND
+    for event in (tick(ts=soon), Quote("A", soon, 99.0, 101.0), Clock(soon)):
+        (admitted,) = an_admission().admit([event], 0)
+        assert admitted == msgspec.structs.replace(event, ts=START)
+    inside = tick(ts=START + SECOND)
+    assert an_admission().admit([inside], 0) == [inside]
+
+
+@pytest.mark.parametrize("ts", [-5, 0, START - HOUR, START + HOUR, 1 << 80])
+def test_a_gap_is_of_now_whatever_time_the_message_has_that_told_of_it(ts: int) -> None:
+    assert an_admission().admit([Gap(ts, "A", "1 trades are missing")], 0) == [Gap(START, "A", "1 trades are missing")]
+
+
+def test_a_gap_before_any_time_is_known_breaks_nothing_and_is_refused() -> None:
+    assert verdicts(Admission(AdmissionSettings(), VenueClock()), Gap(START, "A", "x")) == [IMPLAUSIBLE_TIME]
+
+
+def test_what_is_from_before_a_pause_is_not_taken_any_more() -> None:
+    admission = an_admission()
+    admission.pause(START)
+    old = START - 1
+    assert verdicts(admission, tick(ts=old), Quote("A", old, 99.0, 101.0), tick(), Quote("A", START, 99.0, 101.0)) == [
+        OUTDATED,
+        OUTDATED,
+        "admitted",
+        "admitted",
+    ]
+    admission.pause(0)
+    assert verdicts(admission, tick(ts=old)) == ["admitted"]
+
+
+def test_trades_that_are_not_used_are_counted_by_symbol_and_reason() -> None:
+    admission = an_admission(["A", "B"])
+    events = (tick(), tick(150), tick(-1), tick(ts=START + HOUR), tick(symbol="B", id=1), tick(symbol="B", id=1))
+    verdicts(admission, *events, tick(symbol="C"), tick(-1, symbol="C"))
+    assert admission.refused == {
+        "A": {PRICE_COLLAR: 1, BAD_PRICE: 1, IMPLAUSIBLE_TIME: 1},
+        "B": {DUPLICATE: 1},
+    }
 
 
 @pytest.mark.parametrize("off", [-HOUR, HOUR])
@@ -407,10 +450,12 @@ def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
     for number, batch in enumerate(batches):
         coming = iter(batch)
         for event in admission.admit(batch, number * SECOND // 10):
-            if isinstance(event, Refused) or (isinstance(event, Gap) and event.reason == NEW_LEVEL):
+            if isinstance(event, Trade | Quote | Clock):
+                assert event.ts <= START + SECOND * number // 10 + SECOND
+            if isinstance(event, Refused | Gap):
                 continue
             # What enters came, and after what entered before it: the search goes on from there.
-            assert any(e is event or without_quote(e) == event for e in coming), f"{event} did not come, or not then"
+            assert any(event in (*as_dated(e, event), e, without_quote(e)) for e in coming), f"{event} did not come"
             if isinstance(event, Trade | Quote) and event.bid is not None:
                 assert event.ask is not None
                 assert 0 < event.bid < event.ask < INFINITY
@@ -429,13 +474,21 @@ def test_whatever_comes_nothing_outside_the_rules_enters_and_the_order_is_kept(
                 last[event.symbol] = event.price
 
 
+def as_dated(event: Event, admitted: Event) -> tuple[Event, ...]:
+    """Return an event, with and without its quote, at the time of the one that was admitted."""
+    if isinstance(event, Trade | Quote | Clock) and isinstance(admitted, Trade | Quote | Clock):
+        dated = msgspec.structs.replace(event, ts=admitted.ts)
+        return dated, without_quote(dated)
+    return ()
+
+
 @settings(max_examples=50, suppress_health_check=SLOW)
 @given(BATCHES)
 def test_every_event_comes_out_again_or_is_refused_by_a_reason(batches: list[list[Event]]) -> None:
     admission = an_admission()
     for number, batch in enumerate(batches):
         out = admission.admit(batch, number * SECOND)
-        levels = sum(isinstance(e, Gap) and e.reason == NEW_LEVEL for e in out)
+        levels = sum(isinstance(e, Gap) and e.reason in (NEW_LEVEL, NEW_TIME) for e in out)
         taken_off = len(out) - len(batch) - levels  # a quote that was taken off a trade is counted beside it
         assert 0 <= taken_off <= sum(isinstance(e, Trade) and e.bid is not None for e in batch)
         assert all(not isinstance(e, Refused) or e.reason for e in out)
@@ -521,7 +574,7 @@ def test_what_the_venue_s_new_time_puts_in_doubt_is_refused_in_the_same_batch() 
     for n in (1, 2):
         assert verdicts(admission, tick(ts=START + HOUR + n * SECOND), monotonic=n * SECOND) == [IMPLAUSIBLE_TIME]
     told = verdicts(admission, tick(ts=START + HOUR + 3 * SECOND), tick(), monotonic=3 * SECOND)
-    assert told == ["admitted", IMPLAUSIBLE_TIME]
+    assert told == [NEW_TIME, "admitted", IMPLAUSIBLE_TIME]
 
 
 def test_a_halt_that_is_the_first_thing_heard_is_taken_at_its_word() -> None:

@@ -78,7 +78,7 @@ def test_what_arrives_together_is_one_witness_of_the_first_time(wait: int) -> No
 
 @pytest.mark.parametrize("wait", [0, SECOND // 20 - 1])
 def test_what_arrives_together_is_one_witness_of_another_time(wait: int) -> None:
-    told = Told()
+    told = Told(messages=3)  # too few to be sure of the time
     assert not any(told.hear(HOUR, wait=(n > 0) * wait // 9) for n in range(10))
     assert (told.error, told.clock.jumps) == (0, 0)
     assert [told.hear(HOUR, wait=SECOND // 20) for _ in range(2)] == [False, True]
@@ -174,14 +174,122 @@ def test_two_messages_that_agree_on_another_time_move_nothing() -> None:
     assert told.error == 0
 
 
-@pytest.mark.parametrize("off", [-HOUR, HOUR])
-def test_three_messages_in_a_row_that_agree_on_another_time_move_the_clock_to_it(off: int) -> None:
-    told = Told()
-    assert [told.hear(off) for _ in range(3)] == [False, False, True]
-    assert told.error == off
-    assert told.clock.jumps == 1
-    assert told.hear(off)
+def test_three_messages_in_a_row_move_a_clock_that_is_not_sure_yet() -> None:
+    told = Told(messages=5)
+    assert [told.hear(HOUR) for _ in range(3)] == [False, False, True]
+    assert (told.error, told.clock.jumps, told.clock.gaps) == (HOUR, 1, 1)
+    assert told.hear(HOUR)
     assert not told.hear(0)
+
+
+@pytest.mark.parametrize("messages", [6, 99])
+def test_a_later_time_is_not_believed_before_ten_seconds_of_nothing_else(messages: int) -> None:
+    """Six messages an hour ahead once made a symbol deaf for that hour."""
+    told = Told()
+    assert not any(told.hear(HOUR) for _ in range(messages))  # ten of them a second
+    assert (told.error, told.clock.jumps) == (0, 0)
+    assert told.hear(0)
+
+
+def test_a_later_time_is_believed_after_ten_seconds_of_nothing_else() -> None:
+    told = Told()
+    assert [told.hear(HOUR) for _ in range(101)] == [False] * 100 + [True]
+    assert (told.error, told.clock.jumps, told.clock.gaps) == (HOUR, 1, 1)
+    assert told.hear(HOUR)
+
+
+def test_a_later_time_that_a_sparse_feed_agrees_on_is_believed_too() -> None:
+    told = Told()
+    assert [told.hear(HOUR, wait=6 * SECOND) for _ in range(3)] == [False, False, True]
+
+
+def test_one_punctual_message_among_those_of_ten_seconds_makes_them_start_over() -> None:
+    told = Told()
+    for n in range(250):
+        told.hear(0 if n % 99 == 98 else HOUR)
+    assert (told.error, told.clock.jumps) == (0, 0)
+
+
+@pytest.mark.parametrize("off", [2 * SECOND, 59 * SECOND])
+def test_a_later_time_within_the_skew_is_plausible_and_moves_the_clock_after_ten_seconds_only(off: int) -> None:
+    told = Told()
+    assert all(told.hear(off) for _ in range(100))
+    assert told.error == 0
+    assert told.hear(off)
+    assert (told.error, told.clock.gaps) == (off, 0)  # nothing was missed: what came was used
+
+
+@pytest.mark.parametrize("slept", [30 * SECOND, HOUR])
+def test_a_later_time_is_believed_at_once_where_the_machine_s_clock_jumped_alike(slept: int) -> None:
+    """A laptop that slept: its monotonic clock stood still, its wall clock did not."""
+    told = Told()
+    told.clock.see_machine(told.true - 600 * SECOND, told.monotonic)  # it may be wrong, as long as it goes on alike
+    told.hear(0)
+    told.clock.see_machine(told.true - 600 * SECOND + slept, told.monotonic)
+    assert told.error == 0  # by itself it moves nothing
+    assert told.hear(slept)
+    assert (told.error, told.clock.jumps, told.clock.gaps) == (slept, 1, 1)
+    assert not told.hear(slept + HOUR)
+
+
+@pytest.mark.parametrize("jumped", [-HOUR, 0, HOUR // 2, 2 * HOUR])
+def test_a_jump_of_the_machine_s_clock_bears_out_no_other_time(jumped: int) -> None:
+    told = Told()
+    told.clock.see_machine(told.true, told.monotonic)
+    told.hear(0)
+    told.clock.see_machine(told.true + jumped, told.monotonic)
+    assert not any(told.hear(HOUR) for _ in range(6))
+    assert told.error == 0
+
+
+def test_an_earlier_time_moves_nothing_and_is_told_after_ten_seconds_of_nothing_else() -> None:
+    told = Told()
+    for _ in range(100):
+        assert not told.hear(-HOUR)
+        assert told.clock.earlier(told.monotonic) is None
+    told.hear(-HOUR)
+    assert told.error == 0
+    assert told.clock.earlier(told.monotonic) == told.true - HOUR
+    told.clock.go_back(told.monotonic)
+    assert told.error == -HOUR
+    assert told.hear(-HOUR)
+    assert told.clock.earlier(told.monotonic) is None
+
+
+def test_an_earlier_time_that_is_heard_no_more_is_forgotten() -> None:
+    told = Told()
+    for _ in range(101):
+        told.hear(-HOUR)
+    assert told.hear(0)
+    assert told.clock.earlier(told.monotonic) is None
+    told.clock.go_back(told.monotonic)
+    assert told.error == 0
+
+
+def test_an_earlier_time_within_the_skew_is_one_too_if_what_was_heard_comes_again() -> None:
+    told = Told()
+    assert all(told.hear(-30 * SECOND) for _ in range(101))
+    assert told.clock.earlier(told.monotonic) == told.true - 30 * SECOND
+
+
+def test_messages_that_come_late_in_their_order_are_no_earlier_time() -> None:
+    """A way that takes its time: they are delivered ever later, and none of them was heard before."""
+    told = Told()
+    assert all(told.hear(-n * SECOND // 11) for n in range(600))
+    assert told.clock.earlier(told.monotonic) is None
+    assert told.error == 0
+
+
+def test_a_feed_that_goes_back_again_and_again_has_to_insist_longer_each_time() -> None:
+    told = Told()
+    waits = []
+    for back in range(1, 4):
+        since = told.monotonic
+        while told.clock.earlier(told.monotonic) is None:
+            told.hear(-back * HOUR)
+        waits.append((told.monotonic - since) // SECOND)
+        told.clock.go_back(told.monotonic)
+    assert waits == [10, 20, 40]
 
 
 def test_a_punctual_message_between_the_witnesses_makes_them_start_over() -> None:
@@ -193,21 +301,21 @@ def test_a_punctual_message_between_the_witnesses_makes_them_start_over() -> Non
 
 def test_witnesses_who_do_not_agree_with_each_other_move_nothing() -> None:
     told = Told()
-    for hours in (1, 2, 3, 4, 5, 6):
+    for hours in range(1, 121):
         assert not told.hear(hours * HOUR)
     assert told.error == 0
     assert told.clock.jumps == 0
 
 
 def test_witnesses_who_differ_by_a_second_agree() -> None:
-    told = Told()
+    told = Told(messages=5)
     for off in (HOUR, HOUR + SECOND, HOUR):
         told.hear(off)
     assert told.clock.jumps == 1
 
 
 def test_the_time_of_witnesses_is_compared_at_the_rate_of_the_venue() -> None:
-    told = Told(rate=100.0)  # a second of ours is a hundred of the venue's: so far apart may messages be on arrival
+    told = Told(rate=100.0, messages=5)  # a second of ours is a hundred of its: so far apart may messages be on arrival
     for off in (HOUR, HOUR + 90 * SECOND, HOUR):
         told.hear(off)
     assert told.clock.jumps == 1
@@ -222,12 +330,26 @@ def test_messages_are_near_at_the_rate_that_was_declared() -> None:
 
 
 def test_a_hello_is_taken_at_its_word_and_forgets_what_messages_said() -> None:
-    told = Told()
+    told = Told(messages=5)
     told.clock.declare(START + HOUR, 5.0, told.monotonic)
     assert told.clock.rate == 5.0
     assert told.clock.now(told.monotonic) == START + HOUR
     assert told.clock.plausible(START + HOUR, told.monotonic)
     assert not told.clock.plausible(START, told.monotonic)
+
+
+@pytest.mark.parametrize("off", [-HOUR, HOUR])
+def test_a_hello_of_another_time_is_a_witness_like_any_other_once_the_time_is_sure(off: int) -> None:
+    told = Told()
+    told.clock.declare(told.true + off, 5.0, told.monotonic)
+    assert told.clock.rate == 5.0
+    assert told.error == 0
+    assert told.hear(0)
+
+
+def test_nothing_that_is_admitted_is_later_than_the_clock_shows_beyond_doubt() -> None:
+    told = Told()
+    assert told.clock.latest(told.monotonic) == told.true + SECOND
 
 
 @pytest.mark.parametrize("off", [-9 * SECOND // 10, 9 * SECOND // 10])

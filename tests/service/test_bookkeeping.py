@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
+
+import pytest
 
 from actors.book import Book
 from actors.core import Core, CoreSettings
-from actors.messages import Command, FeedChanged, FeedState
+from actors.messages import Command, FeedChanged, FeedState, MarketHours
+from actors.orders import AccountReport
 from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
 from service.live.bookkeeping import Bookkeeping
@@ -31,23 +35,34 @@ def ignored(sentence: str) -> None: ...
 
 def test_a_book_is_taken_up_once_as_soon_as_the_venue_tells_its_time(tmp_path: Path) -> None:
     books = with_a_book(tmp_path, 100 * SECOND)
-    assert books.due([FeedChanged(FeedState.CONNECTING)], ignored) is None
-    assert isinstance(books.due([Clock(101 * SECOND)], ignored), Book)
-    assert books.due([Clock(102 * SECOND)], ignored) is None
+    assert books.due([FeedChanged(FeedState.CONNECTING)], 0, ignored) is None
+    assert isinstance(books.due([FeedChanged(FeedState.LIVE)], 101 * SECOND, ignored), Book)
+    assert books.due([Clock(102 * SECOND)], 102 * SECOND, ignored) is None
     books.close()
 
 
 def test_a_command_that_comes_before_the_first_time_meets_the_book(tmp_path: Path) -> None:
     """What it sets would be written over the old book, and then overruled by it."""
     books = with_a_book(tmp_path, 100 * SECOND)
-    assert isinstance(books.due([Command("halt")], ignored), Book)
+    assert isinstance(books.due([Command("halt")], 0, ignored), Book)
     assert not books.pending
+    books.close()
+
+
+@pytest.mark.parametrize("off", [-86_400, 86_400])
+def test_what_another_clock_says_neither_takes_a_book_up_nor_drops_it(tmp_path: Path, off: int) -> None:
+    books = with_a_book(tmp_path, 100_000 * SECOND)
+    ts = (100_000 + off) * SECOND
+    assert books.due([MarketHours((), ts)], 0, ignored) is None
+    assert books.pending
+    account = AccountReport(ts, "PA1", Decimal(1), Decimal(1), Decimal(1), (), ())
+    assert isinstance(books.due([account], 0, ignored), Book)  # it must not meet an empty book
     books.close()
 
 
 def test_a_book_of_a_later_time_is_another_markets(tmp_path: Path) -> None:
     books = with_a_book(tmp_path, 100 * SECOND)
     said: list[str] = []
-    assert books.due([Clock(50 * SECOND)], said.append) is None
+    assert books.due([Clock(50 * SECOND)], 50 * SECOND, said.append) is None
     assert "a new one is begun" in said[0]
     books.close()

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from actors.core import Core
 from actors.messages import Fact
 from service import settings, strategies
 from service.recorded import replay, tapes
@@ -56,14 +55,8 @@ class Replayed:
         assert recorded.book
         effective = settings.load(environment={}, recorded=recorded.settings)
         self.facts: list[Fact] = []
-        core = Core(
-            effective.core,
-            strategies.load(recorded.strategy and str(path.parent / recorded.strategy), effective.strategy),
-            self.facts.append,
-            book=recorded.book,
-            broker=replay.Nowhere(),
-            style=effective.orders,
-        )
+        strategy = strategies.load(recorded.strategy and str(path.parent / recorded.strategy), effective.strategy)
+        core = replay.core_of(recorded, effective, strategy, self.facts.append)
         for batch in tapes.read(path):
             core.run(batch)
         core.finish()

@@ -9,15 +9,17 @@ import msgspec
 from reactivex import Observable, abc
 
 from actors.actor import Actor
+from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
 from actors.chains import ChainSettings
 from actors.core import Core, CoreSettings, Input
+from actors.dating import moves_now
 from actors.limits import LimitSettings
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
 from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline import operators as op
-from pipeline.events import Side, Signal, Trade
+from pipeline.events import Clock, Side, Signal, Trade
 from pipeline.operators.lift import Step
 from pipeline.strategy import Entries, Exits, Strategy, StrategySettings, default_exits
 
@@ -76,7 +78,10 @@ class Session:
         )
 
     def feed(self, *events: Input) -> Session:
-        self.core.run(events)
+        """Feed events as a session does: what is no market data comes when the venue's clock shows its time."""
+        for event in events:
+            ts = 0 if moves_now(event) or isinstance(event, Book) else getattr(event, "ts", 0)
+            self.core.run([Clock(ts), event] if ts > self.core.now else [event])
         return self
 
     def of(self, kind: type[F]) -> list[F]:

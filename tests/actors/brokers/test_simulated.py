@@ -47,6 +47,9 @@ class Market:
     def listen(self, symbol: str, actor: object) -> None:
         raise AssertionError("the broker waits for no trades")
 
+    def not_after_now(self, ts: int) -> int:
+        return min(ts, self.now)
+
     def publish(self, fact: object) -> None:
         raise AssertionError("the broker states no facts")
 

@@ -1,0 +1,97 @@
+"""Timekeeping: what the passing of time is to a session, and what it must not be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+from actors.core import Input
+from actors.orders import AccountReport
+from pipeline.admission import Admission
+from pipeline.events import NEW_TIME, SECOND, Clock, Gap
+from pipeline.venue_clock import VenueClock
+from pipeline.venues.dialect import Event
+
+PAUSE_NS = 3 * SECOND
+"""Real time without a beat after which the bot was away: stopped, or stuck. What came meanwhile is too old to trade."""
+
+_HELD_NS = SECOND // 2  # without a beat after which what has come is read before the time is told
+_OLD_NS = 10 * SECOND  # after a pause in which something old may still come
+_ASK_NS = 10 * SECOND  # between two attempts to begin anew at an earlier time
+MARKET_DATA = frozenset(get_args(Event))
+"""What comes from the feed. It is dated where it is admitted."""
+
+
+class Timekeeper:
+    """Tells the core the venue's time, and notices when the bot was away or the feed has gone back in time.
+
+    `beat` is called several times a second, on the loop. After a pause (the process was stopped and continued, or a
+    strategy was stuck), admission takes nothing that is older than that, and a gap makes the core forget every price:
+    what ran out meanwhile is closed at the first price that comes. `monotonic` and `wall` are the machine's clocks, ns.
+    """
+
+    def __init__(
+        self,
+        clock: VenueClock,
+        admission: Admission,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.paused = False  # and the core has not heard of it
+        self._clock = clock
+        self._admission = admission
+        self._monotonic = monotonic
+        self._wall = wall
+        self._beat_at: int | None = None
+        self._old_until: int | None = None  # when nothing old is expected any more
+        self._asked_at: int | None = None
+
+    def monotonic(self) -> int:
+        """Read the monotonic clock, as whoever takes market data in: a pause is noticed before that is looked at."""
+        now = self._monotonic()
+        if self._beat_at is not None and now - self._beat_at > PAUSE_NS:
+            self._beat_at = now
+            if (venue := self._clock.now(now)) is not None:
+                self.paused = True
+                self._old_until = now + _OLD_NS
+                self._admission.pause(2 * venue - self._clock.latest(now))
+        return now
+
+    def beat(self, core_now: int) -> list[Input]:
+        """Return what the core is to be told of time, if anything; `core_now` is its own, ns."""
+        monotonic = self.monotonic()
+        held = self._beat_at is not None and monotonic - self._beat_at > _HELD_NS
+        self._beat_at = monotonic
+        self._clock.see_machine(self._wall(), monotonic)
+        if self._old_until is not None and monotonic > self._old_until:
+            self._old_until = None
+            self._admission.pause(0)
+        now = self._clock.now(monotonic)
+        if now is None or (held and not self.paused):  # what waits on the socket comes first: it is older
+            return []
+        inputs: list[Input] = [Gap(now, None, NEW_TIME)] if self.paused else []
+        self.paused = False
+        if now > core_now:
+            inputs.append(Clock(now))
+        return inputs
+
+    def hear(self, inputs: Sequence[Input]) -> None:
+        """Take a broker's word for the time, as a witness, while the market has said nothing: it is the same venue."""
+        for event in inputs:
+            if isinstance(event, AccountReport):
+                self._clock.plausible(event.ts, self._monotonic())
+
+    def earlier(self) -> int | None:
+        """Return the time to begin anew at, if the feed has gone back and stays there; not too often, ns."""
+        monotonic = self._monotonic()
+        earlier = self._clock.earlier(monotonic)
+        if earlier is None or (self._asked_at is not None and monotonic - self._asked_at < _ASK_NS):
+            return None
+        self._asked_at = monotonic
+        return earlier
+
+    def go_back(self) -> None:
+        """Follow the feed to that time: the session that goes on from there is fed by it."""
+        self._admission.pause(0)
+        self._clock.go_back(self._monotonic())
