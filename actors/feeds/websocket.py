@@ -14,7 +14,7 @@ from msgspec import Meta
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from actors.feeds.addresses import QUIET, ConnectThere, handshake_failure, proxy_to, refused_status, shown
-from actors.feeds.backoff import BackOff, Quota
+from actors.feeds.backoff import MOST_CONNECTS, BackOff, Quota
 from actors.feeds.feed import Feed, FeedFailed
 from actors.feeds.pause import Pause
 from actors.feeds.stale import StaleWatch
@@ -40,6 +40,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     open_timeout_s: Annotated[float, Meta(gt=0)] = 10.0  # for the handshake
     first_delay_s: Annotated[float, Meta(gt=0)] = 0.2  # before the first reconnect; then it doubles
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any reconnect
+    connects_per_minute: Annotated[int, Meta(ge=1)] = MOST_CONNECTS  # at most, whatever becomes of them
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1 << 20  # a larger frame closes the connection (1009)
 
 
@@ -47,7 +48,7 @@ class WebSocketFeed(Feed):
     """A venue on a WebSocket, in its dialect (by default the simple push of `pipeline.venues.simple`).
 
     It reconnects for ever, with growing delays that only a connection resets on which *data* came for `stale_after_s`,
-    and not more than MOST_CONNECTS times a minute; it subscribes anew, and tells the core of every change of state and
+    and not more than `connects_per_minute` times a minute; it subscribes anew, and tells the core of every change of state and
     of the gap that a lost connection leaves. What ends it, as FeedFailed: a refusal that no waiting can mend, of the
     handshake (401, 403, 404, a redirect) or in the venue's dialect. Once the venue has granted what was asked for, or
     sent data, such a refusal passes as any other: it waits, and says for what.
@@ -73,7 +74,7 @@ class WebSocketFeed(Feed):
         self._new_dialect = dialect or (lambda: SimpleDialect(wanted))
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
         self._pause = Pause(self._back_off)
-        self._quota = Quota()
+        self._quota = Quota(settings.connects_per_minute)
         self._connection_now: FrameConnection | None = None
         self._had_data = False  # ever: what comes after a lost connection is a gap only then
         self._live_since: int | None = None  # ns, monotonic: when this connection brought its first data
