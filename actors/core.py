@@ -366,7 +366,7 @@ class Core:
 
     def _on_news(self, event: Input) -> None:
         if isinstance(event, Refused):
-            self.metrics.rejected[event.reason] += 1
+            self.metrics.rejected[event.reason] += event.count
         elif isinstance(event, Gap):
             self._on_gap(event)
         elif isinstance(event, Book):

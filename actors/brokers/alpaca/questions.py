@@ -41,6 +41,7 @@ class Questions:
         self._counts = counts
         self._back_off = back_off
         self._refuse_keys = refuse_keys
+        self._keys_worked = False  # with the last question but those that were refused for them
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def close(self) -> None:
@@ -73,15 +74,19 @@ class Questions:
         except (NotSent, Unanswered) as error:
             raise Failed(str(error)) from None
         if answer.status == 200:
+            self._keys_worked = True
             return answer.body
         refusal = words.refusal(answer.body, answer.status)
         if missing and words.is_missing(answer.status, refusal):
             return None
         if answer.status == 429:
             self._counts["throttled"] += 1
-        if answer.status in (401, 403):
-            self._refuse_keys()
-            raise Failed(REFUSED_KEYS, keys=True)
+        if words.is_about_keys(answer.status, refusal):
+            # Keys that work are not refused from one question to the next: once may be chance, or somebody in between.
+            worked, self._keys_worked = self._keys_worked, False
+            if not worked:
+                self._refuse_keys()
+                raise Failed(REFUSED_KEYS, keys=True)
         raise Failed(refusal.message)
 
     async def list(self, path: str, kind: type[words.T], query: Mapping[str, str] | None = None) -> list[words.T]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, NoReturn
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from actors.brokers.alpaca import words
 from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
-from actors.feeds.backoff import BackOff
+from actors.feeds.addresses import QUIET, ConnectThere, proxy_to, refused_status
+from actors.feeds.backoff import BackOff, Quota
 from actors.feeds.pause import Pause
 
 MOST_BYTES = 1 << 20
@@ -26,12 +25,6 @@ CLOSE_S = 0.2
 """Real seconds for the closing handshake: nothing that is still to come is worth waiting for."""
 
 _MUTE = "the trading stream did not answer"
-
-# At DEBUG, websockets logs what it sends, and the first message holds the secret.
-_QUIET = logging.getLogger("microbot.brokers.websockets")
-_QUIET.setLevel(logging.INFO)
-
-_HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
 
 
 class Listener(NamedTuple):
@@ -56,6 +49,7 @@ class TradingStream:
     """One connection at a time, made again after growing, jittered delays.
 
     Only a connection that lasted `stale_s` resets them: one that is cut again and again has each time listened, too.
+    There are never more than MOST_CONNECTS a minute, and no redirect is followed: the keys go where they were meant to.
     Refused keys are tried again slowly, since somebody may put them right at the venue. A socket that is open but mute
     is noticed by pings that nobody answers; one whose venue answers pings and tells nothing is for the owner to notice,
     who then calls `drop`.
@@ -78,6 +72,7 @@ class TradingStream:
         self._listener = listener
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
         self._pause = Pause(self._back_off)
+        self._quota = Quota()
         self._connection: ClientConnection | None = None
         self._listening_since: float | None = None
         self._dropped = ""  # why the owner wants another connection
@@ -99,16 +94,19 @@ class TradingStream:
 
     async def run(self) -> NoReturn:
         """Connect and listen, for ever."""
+        time = asyncio.get_running_loop().time
         while True:
+            self._quota.take(time())
             try:
                 await self._connect()
             except Lost as lost:
                 reason, refused = self._pause.held or self._dropped or lost.reason, lost.refused
             since, self._listening_since = self._listening_since, None
-            if since is not None and asyncio.get_running_loop().time() - since >= self._settings.stale_s:
+            if since is not None and time() - since >= self._settings.stale_s:
                 self._back_off.reset()
             self._listener.lost(reason)
             await self._pause.wait(self._settings.refused_delay_s if refused else self._back_off.next())
+            await asyncio.sleep(self._quota.left(time()))
             self._counts["reconnects"] += 1
 
     async def _connect(self) -> NoReturn:
@@ -126,7 +124,7 @@ class TradingStream:
 
     async def _open(self) -> ClientConnection:
         try:
-            return await connect(
+            return await ConnectThere(
                 self._url,
                 compression=None,
                 max_size=MOST_BYTES,
@@ -134,16 +132,16 @@ class TradingStream:
                 close_timeout=CLOSE_S,
                 ping_interval=self._settings.stale_s / 2,
                 ping_timeout=self._settings.stale_s / 2,
-                logger=_QUIET,
-                proxy=None if urlsplit(self._url).hostname in _HERE else True,
+                logger=QUIET,
+                proxy=proxy_to(self._url),
             )
         except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
             raise Lost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
             status = error.response.status_code
-            if status in (401, 403):
+            if words.is_about_keys(status, words.refusal(bytes(error.response.body or b""), status)):
                 raise Lost(REFUSED_KEYS, refused=True) from None
-            raise Lost(f"the trading stream refused the handshake with {status}") from None
+            raise Lost(f"the trading stream refused the handshake with {refused_status(error)}") from None
         except (InvalidHandshake, EOFError):
             raise Lost("the trading stream failed in the handshake") from None
         except TimeoutError:
