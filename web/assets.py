@@ -23,6 +23,8 @@ _OWN_FILES = (
     "commands.js",
     "format.js",
     "link.js",
+    "login.html",
+    "login.js",
     "panels.js",
     "store.js",
     "stream.js",

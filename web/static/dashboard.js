@@ -17,6 +17,10 @@ let heardAt = Date.now(); // by the wall clock, which goes on while a laptop sle
 let scheduled = false;
 
 function decodeHash() {
+  if (location.hash.startsWith("#secret=")) { // whoever is in already needs none, and nobody should read it off the screen
+    history.replaceState(null, "", location.pathname);
+    return "";
+  }
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
@@ -138,6 +142,7 @@ const listener = {
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
 
+addEventListener("hashchange", () => select(decodeHash() || selected));
 document.getElementById("go-live").addEventListener("click", () => chart.goLive());
 document.getElementById("tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
