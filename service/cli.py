@@ -238,6 +238,11 @@ def run(
     }
     costs = settings.LIVE_COSTS if venue is not Venue.ALPACA else None  # there, fills are not simulated
     effective = settings.load(config, assignments or (), flags=flags, defaults=costs)
+    if effective.web.has_own_secret and any(given.strip().startswith("web.secret") for given in assignments or ()):
+        terminal.say(
+            "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
+            'file or MICROBOT_WEB__SECRET, or set it to "auto"'
+        )
     if live:
         options = msgspec.structs.replace(options, account=terminal.ask_account())
     log_file = logs.configure(effective.log, zone=effective.risk.timezone)

@@ -283,6 +283,8 @@ def _sentence(section: str, path: str, message: str, values: Mapping[str, Any]) 
             bound = float(found["bound"]) + 0.0  # not the zero that has a sign
             what = "with a length " if found["length"] else ""
             must += f" {what}{_BOUNDS[found['how']]} {bound:,.15g}"
+    if name == "secret":  # what was given as one may be on the way to a log
+        return f"{section}.{path} {must}"
     return f"{section}.{path} {must}, not {given!r}"
 
 

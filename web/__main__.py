@@ -18,7 +18,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -26,6 +27,7 @@ from aiohttp import web
 from web.app import HUB, SENDER, make_app
 from web.assets import load_assets
 from web.hub import Hub
+from web.lock import is_secret
 from web.messages import FromWeb, Listening
 from web.pipe import BadMessage, FrameTooLarge, FrameTruncated, FrameWriter, from_bot
 from web.security import is_loopback
@@ -144,7 +146,15 @@ def why_not_listening(problem: OSError, settings: WebSettings) -> str:
     return f"cannot listen to {where}: {problem.strerror or problem}."
 
 
-async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | None = None) -> int:
+class Given(NamedTuple):
+    """What the command line says."""
+
+    settings: WebSettings
+    news: int | None  # the descriptor of the pipe for news that do not wait for the bot's loop, if there is one
+    secret: str  # that everybody has to know, if there is one
+
+
+async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | None = None, secret: str = "") -> int:
     """Serve the dashboard until the bot has gone or SIGTERM comes; return the exit code."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[int] = loop.create_future()
@@ -154,7 +164,7 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | N
             done.set_result(code)
 
     pipe_out = PipeOut(fd_out)
-    app = make_app(settings, load_assets(), pipe_out.send, loop.time)
+    app = make_app(settings, load_assets(), pipe_out.send, loop.time, secret)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
@@ -164,7 +174,10 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | N
             say(why_not_listening(problem, settings))
             return 2
         if not is_loopback(settings.host):
-            say(f"listening on {settings.host}: whoever reaches this machine can see and command the bot.")
+            say(
+                f"listening on {settings.host}, without encryption: who can read the traffic on the way learns the "
+                "secret; put a proxy that speaks TLS, or a tunnel, before it."
+            )
         pipe_out.send(Listening(runner.addresses[0][1]))
 
         def bot_has_gone(code: int) -> None:
@@ -195,35 +208,44 @@ def take_stdout() -> int:
     return fd
 
 
-def read_arguments(arguments: Sequence[str]) -> tuple[WebSettings, int | None]:
+def read_arguments(arguments: Sequence[str]) -> Given:
     """Read the command line: `--settings` is a JSON object of `WebSettings`, the other flags go before it.
 
-    The number is the descriptor of the pipe for news that do not wait for the bot's loop, if there is one.
+    The secret comes in a file, since every user of a machine can read the command lines of all.
     """
     parser = argparse.ArgumentParser("python -m web", description="The dashboard's process; the bot starts it.")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8080)")
     parser.add_argument("--settings", default="{}", help="a JSON object of settings")
     parser.add_argument("--news", type=int, metavar="FD", help="a second pipe, of which the bot's other threads write")
+    parser.add_argument("--secret-file", type=Path, metavar="FILE", help="holds the secret that all have to know")
     given = parser.parse_args(arguments)
     try:
         settings = msgspec.json.decode(given.settings, type=dict[str, object])
         flags = {"host": given.host, "port": given.port}
         told = settings | {name: flag for name, flag in flags.items() if flag is not None}
-        return msgspec.convert(told, WebSettings), given.news
+        read = msgspec.convert(told, WebSettings)
+        secret = given.secret_file.read_text("ascii").strip() if given.secret_file is not None else read.secret
     except msgspec.MsgspecError as problem:
         parser.error(str(problem))
+    except (OSError, UnicodeDecodeError) as problem:
+        parser.error(f"the secret cannot be read from {given.secret_file}: {problem}")
+    if (secret or given.secret_file is not None) and not is_secret(secret):
+        parser.error(f"there is no secret in {given.secret_file or 'the settings'}")
+    if not secret and not is_loopback(read.host):
+        parser.error(f"{read.host} is no address of this machine alone: the dashboard wants a secret there")
+    return Given(read, given.news, secret)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the web process; return its exit code."""
-    settings, news = read_arguments(sys.argv[1:] if arguments is None else arguments)
+    settings, news, secret = read_arguments(sys.argv[1:] if arguments is None else arguments)
     fd_out = take_stdout()
     if not sys.stdin.isatty():
         # Ctrl-C reaches the whole group. The bot then closes its session, and this page is to show it until the end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=_new_loop) as loop_runner:
-        return loop_runner.run(serve(settings, 0, fd_out, news))
+        return loop_runner.run(serve(settings, 0, fd_out, news, secret))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
 GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet,
                                                 502 if the bot ended before it said
+GET  /api/login    204 to who may come in       POST /api/login     204 and a cookie, for the secret
+
+Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from actors.messages import COMMANDS, RESTART, Command, RestartChain
 from web.answers import NoAnswer
 from web.assets import Assets
 from web.hub import Hub, TooManyClients
+from web.lock import Lock
 from web.messages import Asked
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
@@ -30,6 +34,7 @@ from web.settings import WebSettings
 SETTINGS = web.AppKey("SETTINGS", WebSettings)
 ASSETS = web.AppKey("ASSETS", Assets)
 DOOR = web.AppKey("DOOR", Door)
+LOCK = web.AppKey("LOCK", Lock)
 HUB = web.AppKey("HUB", Hub)
 SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
 """The task that sends events. It never ends by itself: if it has failed, nobody hears anything any more."""
@@ -44,6 +49,11 @@ STUCK_S = 5.0
 
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
+_OPEN = frozenset(
+    ("/", "/healthz", "/api/login", *(f"/static/{name}" for name in ("login.js", "dashboard.css", "favicon.svg")))
+)
+"""Paths that are answered without the secret; the first two say less then."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,14 +65,24 @@ class CommandRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbol: Annotated[str, Meta(max_length=64)] = ""  # whose strategy `restart` is about
 
 
+class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /api/login`."""
+
+    secret: Annotated[str, Meta(max_length=1_000)]
+
+
 def make_app(
-    settings: WebSettings, assets: Assets, send_command: SendCommand, clock: Callable[[], float]
+    settings: WebSettings, assets: Assets, send_command: SendCommand, clock: Callable[[], float], secret: str = ""
 ) -> web.Application:
-    """Build the application; `clock` gives monotonic seconds. Feed it with `app[HUB].tell(message)`."""
+    """Build the application; `clock` gives monotonic seconds. Feed it with `app[HUB].tell(message)`.
+
+    `secret` is the one that all have to know; what the settings say of it is how it came about.
+    """
     app = web.Application(middlewares=[_door], client_max_size=_MAX_BODY)
     app[SETTINGS] = settings
     app[ASSETS] = assets
     app[DOOR] = Door(settings.host, settings.allowed_hosts)
+    app[LOCK] = Lock(secret)
     app[HUB] = Hub(settings, clock)
     app[SEND_COMMAND] = send_command
     headers = security_headers(assets.style_hashes)
@@ -80,6 +100,8 @@ def make_app(
     app.router.add_get("/api/state", _state)
     app.router.add_get("/healthz", _healthz)
     app.router.add_post("/api/command", _command)
+    app.router.add_get("/api/login", _welcome)
+    app.router.add_post("/api/login", _login)
     return app
 
 
@@ -104,7 +126,26 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
     is_data = request.method not in ("GET", "HEAD") or request.path == "/events" or request.path.startswith("/api/")
     if is_data and is_foreign(request.headers, hosts[0]):
         raise web.HTTPForbidden(text="Only the dashboard's own page may do this.\n")
+    if request.path not in _OPEN and not _is_known(request):
+        return _unknown("This dashboard wants its secret: reload the page, or send it as a bearer token.")
     return await handler(request)
+
+
+def _is_known(request: web.Request) -> bool:
+    """Whether a request comes from who knows the secret, if there is one."""
+    return request.app[LOCK].admits(request.headers, request.cookies.get(_cookie_of(request), ""))
+
+
+def _cookie_of(request: web.Request) -> str:
+    """Return the cookie's name: browsers tell cookies of the same host apart by nothing else, not by the port."""
+    address = request.get_extra_info("sockname")
+    return f"microbot-{address[1] if address else 0}"
+
+
+def _unknown(sentence: str) -> web.Response:
+    answer = _refused(401, sentence)
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def _json(data: Any, status: int = 200) -> web.Response:
@@ -122,7 +163,27 @@ def _file(request: web.Request, name: str) -> web.Response:
 
 
 async def _page(request: web.Request) -> web.Response:
-    return _file(request, "index.html")
+    return _file(request, "index.html" if _is_known(request) else "login.html")
+
+
+async def _welcome(request: web.Request) -> web.Response:
+    return web.Response(status=204) if _is_known(request) else _unknown("This dashboard wants its secret.")
+
+
+async def _login(request: web.Request) -> web.Response:
+    """Let a browser in that knows the secret."""
+    if request.content_type != "application/json":
+        return _refused(415, "Send the secret as application/json.")
+    try:
+        wish = msgspec.json.decode(await request.read(), type=LoginRequest)
+    except msgspec.MsgspecError:
+        return _refused(400, "That holds no secret.")
+    lock = request.app[LOCK]
+    if not lock.opens_for(wish.secret):
+        return _unknown("That is not the secret of this dashboard.")
+    answer = web.Response(status=204)
+    answer.set_cookie(_cookie_of(request), lock.session, httponly=True, samesite="Strict", secure=request.secure)
+    return answer
 
 
 async def _static(request: web.Request) -> web.Response:
@@ -137,12 +198,13 @@ async def _healthz(request: web.Request) -> web.Response:
     hub = request.app[HUB]
     age_s = hub.age_s()
     ok = hub.model.running and (age_s is None or age_s < STUCK_S)
-    health = {
-        "ok": ok,
-        "last_message_age_s": None if age_s is None else round(age_s, 3),
-        "clients": hub.clients,
-        "clients_dropped": hub.dropped,
-    }
+    health: dict[str, object] = {"ok": ok}
+    if _is_known(request):
+        health |= {
+            "last_message_age_s": None if age_s is None else round(age_s, 3),
+            "clients": hub.clients,
+            "clients_dropped": hub.dropped,
+        }
     return _json(health, 200 if ok else 503)
 
 

@@ -22,8 +22,13 @@ _OWN_FILES = (
     "chart.js",
     "commands.js",
     "format.js",
+    "link.js",
+    "login.html",
+    "login.js",
     "panels.js",
     "store.js",
+    "stream.js",
+    "stream-worker.js",
     "favicon.svg",
 )
 _INLINE_STYLE = re.compile(rb'createElement\("style"\),[\w.]+\.innerText="([^"\\]*)"')

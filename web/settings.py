@@ -7,15 +7,21 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from web.lock import AUTO, LEAST_LENGTH, is_secret
+from web.security import is_loopback
+
 
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the dashboard listens, whom it answers, and how much it may keep."""
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
-    """Address to listen on. Anything but a loopback address shows the dashboard to the network."""
+    """Address to listen on. Anything but a loopback address shows the dashboard to the network, and wants a secret."""
 
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
     """Port to listen on; 0 takes a free one, which the `listening` message then names."""
+
+    secret: str = ""
+    """Without it, nobody sees or commands the bot; "auto" makes one. Empty: none, which a loopback address may have."""
 
     allowed_hosts: tuple[str, ...] = ()
     """Further names by which the dashboard may be called, beside localhost and `host` (the rest get 421)."""
@@ -40,3 +46,17 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     chart_points: Annotated[int, Meta(ge=2)] = 3_600
     """One-second points kept per symbol for the chart: an hour."""
+
+    def __post_init__(self) -> None:
+        if self.secret and self.secret != AUTO and not is_secret(self.secret):
+            raise ValueError(f'secret must be "{AUTO}", or {LEAST_LENGTH} or more printable characters without blanks')
+
+    @property
+    def has_own_secret(self) -> bool:
+        """Whether the secret stands in the settings themselves."""
+        return self.secret not in ("", AUTO)
+
+    @property
+    def lacks_secret(self) -> bool:
+        """Whether the network would see the dashboard, and nothing would keep strangers out."""
+        return not is_loopback(self.host) and not self.secret

@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 
 from service.doctor.findings import Finding, failed, ok, warning
-from service.live import running
+from service.live import running, web_secret
 
 _ANSWER_S = 3.0
 _STUCK_S = 2.0  # since the bot's loop last told its dashboard anything; it does so ten times a second
 _MOST_BYTES = 50_000_000
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy is on the way to ourselves
+# No proxy is on the way to ourselves.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), running.NoRedirect)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -39,8 +40,9 @@ def look(data_dir: Path) -> Standing:
     claimed, published = running.is_claimed(data_dir), running.find(data_dir)
     if not claimed or published is None:
         return Standing(claimed, published)
-    health = _get(f"{published.dashboard}/healthz")
-    state = _get(f"{published.dashboard}/api/state") or {}
+    secret = web_secret.headers(data_dir)
+    health = _get(f"{published.dashboard}/healthz", secret)
+    state = _get(f"{published.dashboard}/api/state", secret) or {}
     feed, trading, session = (state.get(name) or {} for name in ("feed", "state", "session"))
     return Standing(
         claimed,
@@ -94,9 +96,9 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-def _get(url: str) -> dict[str, Any] | None:
+def _get(url: str, headers: dict[str, str]) -> dict[str, Any] | None:
     try:
-        with _OPENER.open(url, timeout=_ANSWER_S) as response:
+        with _OPENER.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_S) as response:
             return _decoded(response.read(_MOST_BYTES))
     except urllib.error.HTTPError as error:
         return _decoded(error.read(_MOST_BYTES))

@@ -59,6 +59,7 @@ def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield machine.folder("data folder", case.data_dir, "--data-dir")
     yield machine.folder("log folder", Path(settings.log.dir), "--log-dir")
     yield machine.disk_of(case.data_dir)
+    yield machine.dashboard_secret(settings.web, machine.other_users())
     standing = bot.look(case.data_dir)
     yield bot.judge(standing, case.data_dir)
     yield from _ports(case, settings, standing)

@@ -7,16 +7,19 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from service.doctor.findings import Finding, failed, ok, warning
 from web.assets import CHART_LIBRARY, STATIC
+from web.settings import WebSettings
 
 LEAST_PYTHON = (3, 11)
 _LEAST_BYTES, _FEW_BYTES = 200_000_000, 2_000_000_000
+_FIRST_USER, _NOBODY = 1_000, 60_000  # the numbers between which a system gives its people theirs
+_NO_SHELLS = ("nologin", "false", "sync")
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(?:>=\s*(?P<least>[\d.]+))?\s*(?:;\s*(?P<marker>.*))?")
 
 
@@ -110,6 +113,38 @@ def time_zone(name: str) -> Finding:
             "time zone", f"{name} is not known here", "install tzdata: `make run` does, or pip install tzdata"
         )
     return ok("time zone", f"{name} is known")
+
+
+def dashboard_secret(settings: WebSettings, others: Sequence[str]) -> Finding:
+    """Judge who may command the bot at its dashboard; `others` are the machine's other users."""
+    check = "dashboard secret"
+    if settings.lacks_secret:
+        said = f"web.host {settings.host} shows the dashboard to the network, and there is no secret"
+        return failed(check, said, "a start is refused: --set web.secret=auto, or --set web.host=127.0.0.1")
+    if settings.secret:
+        return ok(check, "whoever sees or commands the bot has to know it")
+    if others:
+        some = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        said = f"there is none, and this machine has other users ({some}), who can see and command the bot"
+        return warning(check, said, "--set web.secret=auto")
+    if settings.allowed_hosts:
+        said = f"there is none, and others may reach it as {settings.allowed_hosts[0]}"
+        return warning(check, said, "--set web.secret=auto, unless what stands before it asks for one")
+    return ok(check, f"none is needed: only this machine reaches {settings.host}, and it has no other users")
+
+
+def other_users() -> list[str]:
+    """Return who else can log in on this machine, as far as it says."""
+    if sys.platform == "win32":
+        return []
+    import pwd
+
+    own = os.getuid()
+    return sorted(
+        user.pw_name
+        for user in pwd.getpwall()
+        if _FIRST_USER <= user.pw_uid < _NOBODY and user.pw_uid != own and not user.pw_shell.endswith(_NO_SHELLS)
+    )
 
 
 def chart_library(static: Path = STATIC) -> Finding:

@@ -9,6 +9,7 @@ import re
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -158,6 +159,7 @@ class WebProcess:
         settings: WebSettings,
         on_command: Callable[[Command | RestartChain], Effect],
         on_start: Callable[[WebProcess], None],
+        secret_file: Path | None = None,
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
         self.dropped = 0  # messages
@@ -165,6 +167,8 @@ class WebProcess:
         self.listening = asyncio.Event()  # also set when it cannot
         self._settings = settings
         self._on_command = on_command
+        # Every user of the machine can read a command line: the secret is in a file that only this one can.
+        self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
         self._on_start = on_start  # tells a new process what the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
@@ -172,9 +176,10 @@ class WebProcess:
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
-        settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port)
+        settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port, secret="")
         with self._news.opened() as (flag, options):
-            process = await _spawn("web", *flag, "--settings", msgspec.json.encode(settings).decode(), **options)
+            words = (*flag, *self._secret_flag, "--settings", msgspec.json.encode(settings).decode())
+            process = await _spawn("web", *words, **options)
         async with _heard(process, "microbot.web") as heard:
             try:
                 await self._read(process)

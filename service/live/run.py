@@ -44,7 +44,7 @@ from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
 from service import fact_log, logs, strategies, venues
 from service.errors import UserError
-from service.live import commands, running, stopping
+from service.live import commands, running, stopping, web_secret
 from service.live.book_names import next_book
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage, address_of, at_broker, still_open
@@ -80,6 +80,7 @@ _BROKER_STOP_S = 1.5  # real seconds that requests on their way have
 
 def run(settings: Settings, options: RunOptions, say: Callable[[str], None]) -> Outcome:
     """Run a session until a signal, the duration or the tape's end stops it. Raises UserError for bad input."""
+    web_secret.check(settings.web)
     with running.claim(options.data_dir) as claimed, signal_blocked():
         bot = _Bot(settings, options, say, claimed)
         runner = asyncio.Runner(loop_factory=_loop_factory())
@@ -121,6 +122,7 @@ class _Bot:
         self._brokerage: Brokerage | None = None
         self._recordings: Recordings | None = None
         self._environment: Mapping[str, str] = os.environ
+        self._secret = web_secret.prepare(settings.web, options.data_dir)
         self._random = Random(os.urandom(16))  # jitter of reconnects only: it decides nothing
 
     async def run(self) -> Outcome:
@@ -353,21 +355,25 @@ class _Bot:
         return exchange.url
 
     async def _start_web(self) -> None:
-        web = self._web = WebProcess(self._settings.web, self._on_command, self._tell_history)
+        secret_file = web_secret.file_of(self._options.data_dir) if self._secret else None
+        web = self._web = WebProcess(self._settings.web, self._on_command, self._tell_history, secret_file)
         await self._processes.start("web", web, vital=False)
         if web.refused:
             raise UserError(f"the dashboard cannot start: {web.refused}")
         host = self._settings.web.host
         url = f"http://{f'[{host}]' if ':' in host else host}:{web.port}"
         self._claimed.publish(url)
-        self._say(f"dashboard: {url}")
+        self._say(f"dashboard: {web_secret.address(url, self._secret)}")
         if self._options.open_browser:
             # A browser of the terminal returns when it is closed: never on the loop.
             threading.Thread(target=self._open_browser, args=(url,), name="browser", daemon=True).start()
 
     def _open_browser(self, url: str) -> None:
-        if not webbrowser.open(url):
-            self._say(f"no browser could be opened: {url} is for you to open")
+        opened = False
+        with contextlib.suppress(OSError):  # the disk: the address is on the terminal all the same
+            opened = webbrowser.open(web_secret.page(url, self._secret, self._options.data_dir))
+        if not opened:
+            self._say(f"no browser could be opened: {web_secret.address(url, self._secret)} is for you to open")
 
     def _start_watching(self, stack: contextlib.AsyncExitStack) -> None:
         self._watching = Watching(

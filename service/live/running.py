@@ -9,19 +9,32 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from service.errors import UserError
+from service.live import web_secret
+from service.private_files import write_private
 
 _FILE = "running.json"
 _LOCK = "running.lock"
 _ANSWER_S = 5.0  # for the bot to answer a command
 _DIED = 502  # the bot, before it answered
 _MOST_BYTES = 10_000  # of an answer
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy is on the way to ourselves
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect to itself: what authenticates is for the bot alone, wherever something else points to."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none."""
+
+
+# No proxy is on the way to ourselves.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -50,12 +63,8 @@ class Claim:
 
     def _write(self, published: Running) -> None:
         self._published = published
-        path = self._folder / _FILE
-        written = path.with_suffix(".new")  # whoever reads finds the one or the other
         try:
-            with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(published))
-            written.replace(path)
+            write_private(self._folder / _FILE, msgspec.json.encode(published))
         except OSError as error:
             raise UserError(f"--data-dir {self._folder} cannot be written: {error.strerror}") from None
 
@@ -151,12 +160,16 @@ def send(folder: Path, command: str, reason: str, symbol: str = "") -> str:
     request = urllib.request.Request(  # the address is our own, http://host:port
         f"{bot.dashboard}/api/command",
         data=msgspec.json.encode(told | ({"symbol": symbol} if symbol else {})),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json"} | web_secret.headers(folder),
     )
     try:
         with _OPENER.open(request, timeout=_ANSWER_S) as response:
             said, known = _said(response), response.status == 200
     except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.UNAUTHORIZED:
+            raise UserError(
+                f"the bot refused {command}: its dashboard wants a secret that is not in {web_secret.file_of(folder)}"
+            ) from None
         refused = f"the bot refused {command}" if error.code != _DIED else command
         raise UserError(f"{refused}: {_said(error).error or error.reason}") from None
     except (OSError, http.client.HTTPException) as error:

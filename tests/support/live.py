@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from loguru import logger
@@ -350,7 +351,9 @@ class Bot:
 
     @property
     def port(self) -> int:
-        return int(self.dashboard.rpartition(":")[2])
+        port = urlsplit(self.dashboard).port
+        assert port is not None
+        return port
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """Ask the dashboard."""

@@ -7,17 +7,20 @@ import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from actors.messages import Command
 from tests.web.builders import blocked, closed, feed, metrics, session, ticks
 from tests.web.conftest import WebProcess
-from web.__main__ import read_arguments, serve
+from web.__main__ import Given, read_arguments, serve
 from web.hub import Hub
 from web.messages import FromWeb, Listening
 from web.pipe import MAX_FRAME, FrameWriter, from_web
 from web.settings import WebSettings
+
+SECRET = "the-secret-of-a-test"
 
 
 def test_what_the_bot_says_can_be_read_as_state(web_process: WebProcess) -> None:
@@ -111,7 +114,7 @@ def test_a_port_in_use_is_one_sentence_and_exit_two() -> None:
 
 
 def test_a_host_that_is_not_ours_is_one_sentence_and_exit_two() -> None:
-    with WebProcess("--host", "192.0.2.1", "--port", "0") as process:
+    with WebProcess("--host", "192.0.2.1", "--port", "0", "--settings", f'{{"secret":"{SECRET}"}}') as process:
         code, said = process.exited()
 
     assert code == 2
@@ -119,9 +122,36 @@ def test_a_host_that_is_not_ours_is_one_sentence_and_exit_two() -> None:
 
 
 def test_settings_come_as_json_and_flags_go_before_them() -> None:
-    assert read_arguments([]) == (WebSettings(), None)
+    assert read_arguments([]) == Given(WebSettings(), None, "")
     given = ["--settings", '{"port": 1, "max_clients": 9}', "--port", "2", "--news", "7"]
-    assert read_arguments(given) == (WebSettings(port=2, max_clients=9), 7)
+    assert read_arguments(given) == Given(WebSettings(port=2, max_clients=9), 7, "")
+
+
+def test_the_secret_comes_from_a_file_or_from_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "web-secret"
+    file.write_text(f"{SECRET}\n")
+    assert read_arguments(["--secret-file", str(file), "--host", "0.0.0.0"]).secret == SECRET
+    assert read_arguments(["--settings", f'{{"secret":"{SECRET}"}}']).secret == SECRET
+
+
+@pytest.mark.parametrize("content", [None, b"", b"short", b"\xff" * 20])
+def test_without_the_secret_that_was_promised_nothing_is_served(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "web-secret"
+    if content is not None:
+        file.write_bytes(content)
+    with WebProcess("--port", "0", "--secret-file", str(file)) as process:
+        code, said = process.exited()
+    assert code == 2
+    assert "secret" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "bot.lan"])
+def test_off_loopback_nothing_is_served_without_a_secret(host: str) -> None:
+    with WebProcess("--host", host, "--port", "0") as process:
+        code, said = process.exited()
+    assert code == 2
+    assert "wants a secret" in said
 
 
 @pytest.mark.parametrize("given", ['{"prot": 1}', '{"port": -1}', "[]", "{"])

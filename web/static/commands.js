@@ -5,6 +5,8 @@ const CONFIRM = {
   halt: ["Halt trading?", "All open positions are closed at once, at the market, and no entry is made until you resume, across days and restarts.", "Halt now"],
 };
 
+const ANSWER_MS = 8000; // within which the server says what became of a command: it waits for the bot for two seconds
+
 const USELESS = { PAUSED: "pause", ACTIVE: "resume", REDUCING: "reduce", HALTED: "halt" };
 
 export class Commands {
@@ -18,6 +20,7 @@ export class Commands {
     this.dialog.addEventListener("close", () => {
       if (this.dialog.returnValue === "yes") this.send(this.pending, root.getElementById("confirm-reason").value.trim());
     });
+    this.toast.addEventListener("click", () => { this.toast.hidden = true; });
     // Enter in the reason field must not press the first button, which is Cancel.
     root.getElementById("confirm-reason").addEventListener("keydown", (event) => {
       if (event.key === "Enter") event.preventDefault();
@@ -47,25 +50,32 @@ export class Commands {
   }
 
   async send(command, reason, symbol = "") {
+    const name = `${command.charAt(0).toUpperCase()}${command.slice(1)}`;
+    this.say(`${name}: sending…`, "wait");
     try {
       const answer = await fetch("/api/command", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ command, reason, symbol }),
+        keepalive: true, // it goes on its way also when the page is closed now
+        signal: AbortSignal.timeout(ANSWER_MS),
       });
       const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : { error: await answer.text() };
-      if (answer.ok) this.say(`${command.charAt(0).toUpperCase()}${command.slice(1)}: ${told.answer}.`, told.changed ? "" : "note");
-      else this.say(told.error, "bad");
-    } catch {
-      this.say("The command did not reach the dashboard's server.", "bad");
+      if (!answer.ok) this.say(`${name}: ${String(told.error).trim()}`, "bad");
+      else this.say(`${name}: ${told.answer}.`, told.changed === null ? "bad" : told.changed ? "" : "note");
+    } catch (problem) {
+      const what = problem.name === "TimeoutError" ? `no answer within ${ANSWER_MS / 1000} s` : "no answer from the dashboard's server";
+      this.say(`${name}: ${what}; whether it was carried out is not known. In a terminal, \u201cmicrobot ${command}${symbol && ` ${symbol}`}\u201d may still get through.`, "bad");
     }
   }
 
+  /** Show what becomes of a command: a success for a moment, a failure until it is clicked away, `wait` until the next. */
   say(text, tone = "") {
     clearTimeout(this.fading);
     this.toast.textContent = text;
     this.toast.dataset.tone = tone;
     this.toast.hidden = false;
+    if (tone === "wait" || tone === "bad") return;
     this.fading = setTimeout(() => { this.toast.hidden = true; }, tone ? 6000 : 3000);
   }
 }

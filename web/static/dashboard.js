@@ -4,9 +4,8 @@ import { PriceChart } from "./chart.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
 import * as panels from "./panels.js";
-import { EVENTS, Store } from "./store.js";
-
-const RETRY_MS = 2000;
+import { Store } from "./store.js";
+import { Stream } from "./stream.js";
 
 const store = new Store();
 const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
@@ -14,10 +13,14 @@ const commands = new Commands();
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
-let heardAt = performance.now();
+let heardAt = Date.now(); // by the wall clock, which goes on while a laptop sleeps
 let scheduled = false;
 
 function decodeHash() {
+  if (location.hash.startsWith("#secret=")) { // whoever is in already needs none, and nobody should read it off the screen
+    history.replaceState(null, "", location.pathname);
+    return "";
+  }
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
@@ -38,7 +41,8 @@ const current = () => store.symbols.get(selected);
 const PARTS = {
   status: () => {
     panels.drawStatus(store);
-    commands.offer(store.state.state, connected && store.bot.running);
+    // Also without a stream: whether a command gets through is said when it is tried.
+    commands.offer(store.state.state, store.loaded && store.bot.running);
     drawBanners();
   },
   tabs: () => panels.drawTabs(store, selected, select),
@@ -67,7 +71,7 @@ const PARTS = {
 };
 
 function drawBanners() {
-  const quietS = (performance.now() - heardAt) / 1000;
+  const quietS = Math.max(0, Date.now() - heardAt) / 1000;
   panels.drawBanners(store, { connected, quietS, restart: (symbol) => commands.send("restart", "", symbol) });
 }
 
@@ -103,6 +107,10 @@ function mark(...parts) {
 }
 
 function drawTitle() {
+  if (!connected && store.bot.running) { // no price that may be another by now
+    document.title = document.hidden ? "not live while hidden · microbot" : "not connected · microbot";
+    return;
+  }
   const symbol = current();
   const position = store.positions.get(selected);
   const held = position ? `${position.side} ${format.signedMoney(position.open_profit)}` : "";
@@ -118,22 +126,23 @@ function setConnected(now) {
   mark("status");
 }
 
-function connect() {
-  const stream = new EventSource("/events");
-  for (const event of EVENTS) {
-    stream.addEventListener(event, (message) => {
-      heardAt = performance.now();
-      setConnected(true);
-      mark(...store.apply(event, JSON.parse(message.data)));
-    });
-  }
-  stream.onerror = () => {
-    setConnected(false);
-    // A browser retries a broken stream by itself, but gives up on one that was refused.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
-  };
-}
+const listener = {
+  event: (name, data, at) => {
+    heardAt = at;
+    setConnected(true);
+    mark(...store.apply(name, data));
+  },
+  whole: (told, at) => {
+    heardAt = at;
+    setConnected(true);
+    Object.assign(store, told);
+    mark("everything");
+  },
+  lost: () => setConnected(false),
+  refused: () => location.reload(), // the page that asks for the secret is there now
+};
 
+addEventListener("hashchange", () => select(decodeHash() || selected));
 document.getElementById("go-live").addEventListener("click", () => chart.goLive());
 document.getElementById("tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -145,7 +154,7 @@ document.getElementById("tabs").addEventListener("keydown", (event) => {
 });
 setInterval(() => {
   drawTitle();
-  if (connected) drawBanners();
+  drawBanners();
 }, 1000);
 commands.offer("", false);
-connect();
+new Stream(listener);

@@ -92,12 +92,20 @@ function chainBanner(symbol, position) {
   return [tone, `The strategy of ${symbol.name} ${word}${symbol.chain.slice(state.length)}.${then}${guardOf(position)}`, over ? symbol.name : ""];
 }
 
+/** How long ago something was: "12 s", "3 min", "2 h". */
+function age(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
 export function drawBanners(store, { connected, quietS, restart }) {
   const banners = [];
   if (!store.bot.running) {
     banners.push(["bad", "The bot has stopped. This is its last state; the page goes on by itself when the bot is back."]);
-  } else if (!connected) {
-    banners.push(["warn", store.loaded ? "Connection lost. Reconnecting… what you see is not current." : "Connecting…"]);
+  } else if (!connected && !store.loaded) {
+    banners.push(["warn", "Connecting…"]);
+  } else if (!connected && quietS >= 1) {
+    banners.push(["warn", `Connection lost, reconnecting… What you see is ${age(quietS)} old.`]);
   } else if (quietS >= 10) {
     banners.push(["warn", `No word from the bot for more than ${Math.floor(quietS / 10) * 10} s.`]);
   }
