@@ -110,8 +110,8 @@ class Lane:
         return self.candles.price
 
     def _subscribe(self) -> None:
-        self.clock.warm_up = 0
         self.chain.begins()
+        self.clock.warm_up = 0
         try:
             signals = self._strategy.entries(self.ticks)
             self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
