@@ -178,11 +178,6 @@ class Lane:
             self.guarded = False
             self.heeded = self.listener is not None
 
-    def look_at_fallback(self, price: float) -> None:
-        """Let the fallback see a tick that the exits have seen."""
-        if self.guard_now is not None:
-            self.guard_now.look(price)
-
     @property
     def time_stop_ts(self) -> int | None:
         """When the first of the position's exits that said when it will, closes it, in ns; None where none did."""
