@@ -134,11 +134,15 @@ class Guard(abc.DisposableBase):
             self._become(GuardedBy.FAULTY, f"{type(error).__name__} in an exit")
 
     def fall_back(self, reason: str) -> None:
-        """Let the default exits take the place of the position's own."""
+        """Put the default exits in the place of the position's own."""
         inner, self._inner = self._inner, None
         _let_go(inner)
         self._become(GuardedBy.DEFAULT, reason)
-        self._inner = self._default().subscribe(self._say, scheduler=self._clock)
+        try:
+            self._inner = self._default().subscribe(self._say, scheduler=self._clock)
+        except FAULTS as error:  # an author's operators may have set all the timers that there are
+            self._failed(error)
+            self._become(GuardedBy.NONE, "the default ones cannot be subscribed either")
 
     def _say(self, wish: ExitSignal) -> None:
         self._leave(wish)

@@ -166,8 +166,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 class Condition(msgspec.Struct, frozen=True, eq=False):
     """A named test of a frame. `reason` is how the funnel calls a burst in which it never passed.
 
-    What its functions give is checked whenever they are asked, unless whoever makes it says that they give a float, a
-    bool and a direction of -1, 0 or 1 for certain (`checked`).
+    What its functions give is checked whenever they are asked, unless `checked` says that they give a float, a bool and
+    a direction of -1, 0 or 1 for certain.
     """
 
     name: str

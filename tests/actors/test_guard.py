@@ -22,7 +22,7 @@ from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings
 from tests.support.desk import Desk
 from tests.support.market import at, clock, trade
-from tests.support.sessions import PATIENT, Session
+from tests.support.sessions import PATIENT, Session, on_demand
 
 DEFAULTS = StrategySettings()
 WITHOUT = RiskSettings(fallback_stop=None, fallback_hold_s=None)
@@ -118,6 +118,27 @@ def test_it_leaves_at_a_price_that_an_order_on_its_way_may_get() -> None:
     """With fills that take their time, too."""
     session = Session(exits=SILENT["never"], strategy=DEFAULTS, execution=ExecutionSettings(latency_ms=500.0))
     session.feed(trade(0, says="LONG"), trade(1), trade(2, 99), trade(3, 99))
+    assert session.exits == ["FALLBACK"]
+
+
+def test_a_strategy_that_takes_all_the_timers_leaves_the_core_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the default exits have any then; the fallback does, and so have orders and the day."""
+    monkeypatch.setattr("pipeline.clock.MAX_TIMERS", 100)
+
+    def greedy(ticks: Any) -> Any:
+        def hoard(emit: Any, symbol_clock: Any) -> Step:
+            def on_next(_: Any) -> None:
+                for n in range(1_000):
+                    symbol_clock.at(at(1e6 + n), int)
+
+            return Step(on_next)
+
+        return op.merge(on_demand(ticks), op.lift(hoard)(ticks))
+
+    session = Session(entries=greedy, strategy=DEFAULTS, execution=ExecutionSettings(latency_ms=100.0))
+    session.feed(trade(0, says="LONG"), trade(1))
+    assert shown(session).startswith("the fallback alone")
+    session.feed(clock(600), clock(601), clock(90_000))
     assert session.exits == ["FALLBACK"]
 
 
