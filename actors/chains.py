@@ -26,7 +26,7 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first_delay_s: Annotated[float, Meta(gt=0)] = 1.0  # before the first restart; then it doubles
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any restart
     # What `within_s` counts: the time that it worked, from its warm-up to the last tick that did not fail; or all time,
-    # as recordings of old did, in which one that fails whenever it is warm begins anew for ever.
+    # as recordings of old did, in which one that fails whenever it is warm is restarted for ever.
     counts: Literal["worked", "elapsed"] = "worked"
 
 
@@ -166,7 +166,7 @@ class Chain:
         return max(0, self._good_until - self._begun - self._clock.warm_up)
 
     def fail(self, error: Any, author: Callable[..., Any] | None = None) -> None:
-        """Stop the chain, and begin it anew after a while if that is within its budget.
+        """Stop the chain, and restart it after a while if that is within its budget.
 
         `author` is the function whose stream it was, if that is not the strategy's own.
         """

@@ -280,8 +280,8 @@ class Core:
             lane.watched.on_next(tick)
             if self._mailbox:
                 self._settle()
-            if lane.guarded:
-                lane.look_at_fallback(tick.price)
+            if (guard := lane.guard_now) is not None:
+                guard.look(tick.price)
                 if self._mailbox:
                     self._settle()
         if lane.guarded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
+from math import inf
 
 import msgspec
 from reactivex import Observable, abc
@@ -12,7 +13,7 @@ from reactivex import Observable, abc
 from actors.messages import ExitReason
 from pipeline.checked import FAULTS
 from pipeline.clock import RANK_OTHER, SymbolClock, Timer
-from pipeline.events import EPSILON, SECOND
+from pipeline.events import EPSILON, SECOND, Side
 from pipeline.exits import ExitSignal, Held
 
 Subscribable = Callable[[], Observable[ExitSignal]]
@@ -32,6 +33,13 @@ class Fallback(msgspec.Struct, frozen=True):
     def due(self, held: Held) -> int | None:
         """Return when it closes a position at the latest, in ns."""
         return None if self.hold_s is None else held.entry_ts + round(self.hold_s * SECOND)
+
+    def prices(self, held: Held) -> tuple[float, float]:
+        """Return the prices at or below, and at or above which it closes a position."""
+        if self.stop is None:
+            return -inf, inf
+        worst = held.entry_price * (1 - held.side.sign * (self.stop - EPSILON))
+        return (worst, inf) if held.side is Side.LONG else (-inf, worst)
 
     def __str__(self) -> str:
         against = f"{self.stop * 100:.4g} % against it" if self.stop is not None else ""
@@ -89,7 +97,7 @@ class Guard(abc.DisposableBase):
         self._inner: abc.DisposableBase | None = None
         self._disposed = False
         self._said = False  # a wish to exit, which holds until the position is closed: the executor sees it through
-        self._floor = None if fallback.stop is None else EPSILON - fallback.stop
+        self._low, self._high = fallback.prices(held)
         self._timer: Timer | None = None
         if self.fallback_ts is not None:  # not the symbol's clock's: what this raises is no fault of an author's
             self._timer = clock.clock.at(self.fallback_ts, self._fall, RANK_OTHER, clock.symbol_index)
@@ -109,7 +117,7 @@ class Guard(abc.DisposableBase):
 
     def look(self, price: float) -> None:
         """Look at a tick that the exits have seen."""
-        if self._floor is not None and self._held.side.sign * (price / self._held.entry_price - 1) <= self._floor:
+        if price <= self._low or price >= self._high:
             self._fall()
 
     @property
@@ -126,11 +134,15 @@ class Guard(abc.DisposableBase):
             self._become(GuardedBy.FAULTY, f"{type(error).__name__} in an exit")
 
     def fall_back(self, reason: str) -> None:
-        """Let the default exits take the place of the position's own."""
+        """Put the default exits in the place of the position's own."""
         inner, self._inner = self._inner, None
         _let_go(inner)
         self._become(GuardedBy.DEFAULT, reason)
-        self._inner = self._default().subscribe(self._say, scheduler=self._clock)
+        try:
+            self._inner = self._default().subscribe(self._say, scheduler=self._clock)
+        except FAULTS as error:  # an author's operators may have set all the timers that there are
+            self._failed(error)
+            self._become(GuardedBy.NONE, "the default ones cannot be subscribed either")
 
     def _say(self, wish: ExitSignal) -> None:
         self._leave(wish)

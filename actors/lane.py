@@ -110,8 +110,8 @@ class Lane:
         return self.candles.price
 
     def _subscribe(self) -> None:
-        self.clock.warm_up = 0
         self.chain.begins()
+        self.clock.warm_up = 0
         try:
             signals = self._strategy.entries(self.ticks)
             self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
@@ -182,11 +182,6 @@ class Lane:
             self.guard_now = None
             self.guarded = False
             self.heeded = self.listener is not None
-
-    def look_at_fallback(self, price: float) -> None:
-        """Let the fallback see a tick that the exits have seen."""
-        if self.guard_now is not None:
-            self.guard_now.look(price)
 
     @property
     def time_stop_ts(self) -> int | None:

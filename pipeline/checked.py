@@ -31,6 +31,8 @@ class WrongValue(TypeError):
 
 def number(what: str, value: Any, maker: Callable[..., Any] | None = None) -> float:
     """Return a finite number as a float. Raises WrongValue, naming `what` was to be one, and the value."""
+    if value.__class__ is float and isfinite(value):
+        return value
     found: float | None = None
     if hasattr(type(value), "__float__"):  # what a text has not, and NumPy's numbers and `Decimal` have
         with suppress(Exception):  # too large for a float, or of a class of the author's own

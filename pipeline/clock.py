@@ -63,21 +63,26 @@ class InputClock:
         self._sequence = 0
         self._settle = settle
 
-    def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER, symbol_index: int = 0) -> Timer:
-        """Call `action` when `now` reaches `due` (ns); one that is past fires at the next `advance`."""
-        if len(self._heap) >= MAX_TIMERS:
-            self._forget_cancelled()
+    def at(
+        self, due: int, action: Callable[[], None], rank: int = RANK_OTHER, symbol_index: int = 0, *, spare: int = 0
+    ) -> Timer:
+        """Call `action` when `now` reaches `due` (ns); one that is past fires at the next `advance`.
+
+        Raises TooManyTimers where fewer than `spare` others could be set after it.
+        """
+        if len(self._heap) >= MAX_TIMERS - spare:
+            self._forget_cancelled(MAX_TIMERS - spare)
         timer = Timer(due, action)
         self._sequence += 1
         heappush(self._heap, (due, rank, symbol_index, self._sequence, timer))
         self.next_due = self._heap[0][0]
         return timer
 
-    def _forget_cancelled(self) -> None:
+    def _forget_cancelled(self, limit: int) -> None:
         self._heap[:] = [entry for entry in self._heap if entry[4].action is not noop]
         heapify(self._heap)
-        if len(self._heap) >= MAX_TIMERS:
-            raise TooManyTimers(MAX_TIMERS)
+        if len(self._heap) >= limit:
+            raise TooManyTimers(limit)
 
     @property
     def waiting(self) -> int:
@@ -131,8 +136,11 @@ class SymbolClock(PeriodicScheduler):
         self.on_fault: Callable[[BaseException], None] | None = None
 
     def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER) -> Timer:
-        """Call `action` when `now` reaches `due` (ns). What it raises goes to `on_fault`, if somebody set that."""
-        return self.clock.at(due, lambda: self.guarded(action), rank, self.symbol_index)
+        """Call `action` when `now` reaches `due` (ns). What it raises goes to `on_fault`, if somebody set that.
+
+        However many timers an author's operators set, the core's own have room beside them.
+        """
+        return self.clock.at(due, lambda: self.guarded(action), rank, self.symbol_index, spare=MAX_TIMERS // 10)
 
     def guarded(self, action: Callable[[], None]) -> None:
         """Run what an author may have written: a fault of it is told, and stops nobody else."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
+from math import isfinite
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -153,6 +154,16 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     bound: Bound = "at_least"
 
     def __post_init__(self) -> None:
+        own: Any = self
+        value, threshold = own.value, own.threshold
+        if (
+            value.__class__ is threshold.__class__ is float
+            and isfinite(value - threshold)
+            and own.passed.__class__ is bool
+            and own.name.__class__ is str
+            and self.bound in _BOUNDS
+        ):
+            return  # as nearly all are: no sentence needs to be made
         force_setattr(self, "name", text("a reading's name is", self.name))
         force_setattr(self, "value", number(f"the reading {self.name!r} has the value", self.value))
         force_setattr(self, "threshold", number(f"the reading {self.name!r} has the threshold", self.threshold))
@@ -164,8 +175,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 class Condition(msgspec.Struct, frozen=True, eq=False):
     """A named test of a frame. `reason` is how the funnel calls a burst in which it never passed.
 
-    What its functions give is checked whenever they are asked, unless whoever makes it says that they give a float, a
-    bool and a direction of -1, 0 or 1 for certain (`checked`).
+    What its functions give is checked whenever they are asked, unless `checked` says that they give a float, a bool and
+    a direction of -1, 0 or 1 for certain.
     """
 
     name: str
@@ -327,11 +338,14 @@ class Signal(msgspec.Struct, frozen=True, gc=False, tag="signal", tag_field="typ
         if ts.__class__ is not int or ts < 0:
             raise WrongValue(f"a signal's ts is {shown(ts)}, not a whole number of ns")
         for name in ("price", "momentum", "volume_ratio", "range"):
-            force_setattr(self, name, number(f"a signal's {name} is", getattr(self, name)))
+            value = getattr(self, name)
+            if value.__class__ is not float or not isfinite(value):
+                force_setattr(self, name, number(f"a signal's {name} is", value))
         readings: Any = self.readings
         if not isinstance(readings, tuple | list) or any(found.__class__ is not Reading for found in readings):
             raise WrongValue(f"a signal's readings are {shown(readings)}, not a tuple of Readings")
-        force_setattr(self, "readings", tuple(readings))
+        if readings.__class__ is not tuple:
+            force_setattr(self, "readings", tuple(readings))
 
 
 class BurstStarted(msgspec.Struct, frozen=True, gc=False):

@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True):
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
-    strategy_set_in: dict[str, str] = {}  # keys of [strategy] that somebody chose now, not a recording then, and where
+    strategy_set_in: dict[str, str] = {}  # keys of [strategy] that were chosen now, not in a recording, and where
 
     @property
     def core(self) -> CoreSettings:

@@ -19,8 +19,8 @@ from service.settings import Settings
 def chosen(reference: str | None, settings: Settings) -> Strategy:
     """Return a strategy as `load` does, for settings that it reads.
 
-    Raises UserError also for a key of [strategy] that was chosen and that it does not read: whoever set it would wait
-    in vain. What a recording carries along is not refused.
+    Raises UserError also for a key of [strategy] that was chosen and that it does not read: it would do nothing. What a
+    recording carries along is not refused.
     """
     strategy = load(reference, settings.strategy)
     ignored = [key for key in settings.strategy_set_in if key not in strategy.reads]

@@ -98,9 +98,8 @@ def say_failures(summary: dict[str, object]) -> None:
     assert isinstance(failed, dict)
     for symbol, failure in failed.items():
         say(f"the strategy of {symbol} is {failure}")
-    failures = summary["failures"]
-    assert isinstance(failures, dict)
-    if failures["count"]:
+    failures = summary.get("failures")
+    if isinstance(failures, dict) and failures["count"]:
         first, count = failures["first"], failures["count"]
         times = "once" if count == 1 else f"{count:,} times"
         say(f"a strategy FAILED {times}; the first time at {first['symbol']}, input {first['input']:,}:")

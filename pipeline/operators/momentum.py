@@ -19,7 +19,8 @@ def momentum(threshold: float) -> Operator[Frame, Frame]:
     momentum = price / oldest price - 1: LONG at +threshold or more, SHORT at -threshold or less. Without this
     operator in the pipe a tick points wherever the price moved, however little.
     """
-    if not number("momentum has the threshold", threshold) >= 0:
+    threshold = number("momentum has the threshold", threshold)
+    if threshold < 0:
         raise ValueError(f"momentum: the threshold must be 0 or more, not {threshold}")
     up = threshold - EPSILON
     down = -up

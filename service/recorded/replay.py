@@ -125,7 +125,7 @@ def summary_json(summary: dict[str, object]) -> bytes:
 
 def failed(summary: dict[str, object]) -> bool:
     """Whether a strategy raised in what a summary tells of."""
-    failures = summary["failures"]
+    failures = summary.get("failures")
     return isinstance(failures, dict) and bool(failures["count"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
@@ -193,6 +194,54 @@ def test_the_same_inputs_restart_at_the_same_place(tape: list[Any], place: int, 
         return session.facts
 
     assert encoded(facts()) == encoded(facts())
+
+
+# ------------------------------------------------------------------------------------------ what counts as a failure
+
+
+def failing_when_warm(every: float, ticks: int, chains: ChainSettings = THREE, window_s: float = 15.0) -> Session:
+    """A session with a tick every so many seconds, whose strategy raises at each tick at which its window is warm."""
+
+    def raising(frame: Any) -> Any:
+        if frame.ready:
+            raise Mistake
+        return frame
+
+    def entries(ticks: Observable[Trade]) -> Any:
+        return ticks.pipe(op.window(window_s, 1), ops.map(raising), op.bursts())
+
+    return Session(entries=entries, chains=chains).feed(*(trade(n * every) for n in range(ticks)))
+
+
+@pytest.mark.parametrize("window_s", [15.0, 100.0, 1000.0])
+def test_a_chain_that_fails_whenever_it_is_warm_spends_its_budget_however_long_it_warms_up(window_s: float) -> None:
+    session = failing_when_warm(1, 6000, window_s=window_s)
+    assert (len(session.of(ChainFailed)), state(session)) == (4, ChainState.FAILED)
+
+
+@pytest.mark.parametrize("every", [0.5, 90.0, 3600.0])
+def test_a_chain_that_fails_at_every_tick_spends_its_budget_however_rare_they_are(every: float) -> None:
+    session = Session(entries=raising_while(always), chains=THREE).feed(*(trade(n * every) for n in range(100)))
+    assert (len(session.of(ChainFailed)), state(session)) == (4, ChainState.FAILED)
+
+
+def test_exits_that_fail_at_every_tick_spend_it_as_well() -> None:
+    exits: Any = lambda held, market: market.ticks.pipe(raising_while(always))  # noqa: E731
+    session = Session(exits=exits, chains=THREE).feed(trade(0, says="LONG"), *(trade(n * 90) for n in range(1, 50)))
+    assert (len(session.of(ChainFailed)), state(session)) == (4, ChainState.FAILED)
+    assert session.core.failures.count > 4  # also those while it did not run
+
+
+def test_a_chain_that_works_for_long_enough_after_a_failure_has_its_whole_budget_again() -> None:
+    session = Session(entries=raising_while(lambda tick: tick.ts % (200 * SECOND) == at(0) % (200 * SECOND)))
+    session.feed(*(trade(n) for n in range(2_000)))
+    assert ({fact.restarts_left for fact in session.of(ChainFailed)}, state(session)) == ({2}, ChainState.RUNNING)
+    assert len(session.of(ChainFailed)) == 10
+
+
+def test_a_recording_of_old_counts_all_time_as_it_did() -> None:
+    session = failing_when_warm(1, 3000, msgspec.structs.replace(THREE, counts="elapsed"), window_s=40.0)
+    assert len(session.of(ChainFailed)) > 50
 
 
 # --------------------------------------------------------------------------------------------------- its position

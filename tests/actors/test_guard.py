@@ -22,7 +22,7 @@ from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings
 from tests.support.desk import Desk
 from tests.support.market import at, clock, trade
-from tests.support.sessions import PATIENT, Session
+from tests.support.sessions import PATIENT, Session, on_demand
 
 DEFAULTS = StrategySettings()
 WITHOUT = RiskSettings(fallback_stop=None, fallback_hold_s=None)
@@ -44,9 +44,7 @@ SILENT: dict[str, Any] = {
     "raising at each candle": lambda held, market: market.candles.pipe(step(failing)),
     "saying something else": lambda held, market: market.ticks,
     "of another symbol": lambda held, market: market.ticks.pipe(ops.map(lambda tick: ExitSignal("B", "MINE"))),
-    "late": lambda held, market: market.ticks.pipe(
-        ops.skip(2), ops.take(1), ops.flat_map(lambda _: reactivex.never())
-    ),
+    "late": lambda held, market: market.ticks.pipe(ops.skip(2), ops.take(1), ops.flat_map(lambda _: reactivex.never())),
     "waiting for too long": lambda held, market: time_stop(held, 1e6, market.clock),
 }
 EXITS = pytest.mark.parametrize("exits", SILENT.values(), ids=SILENT)
@@ -104,8 +102,9 @@ def test_a_time_stop_of_the_same_moment_comes_first() -> None:
 
 
 def test_it_ends_with_its_position() -> None:
-    session = Session(exits=SILENT["never"], strategy=DEFAULTS).feed(trade(0, says="LONG"), trade(1, 99))
-    session.feed(trade(500, says="LONG"), clock(700), trade(701, 100))
+    risk = RiskSettings(cooldown_trades_after_loss=0)
+    session = Session(exits=SILENT["never"], strategy=DEFAULTS, risk=risk).feed(trade(0, says="LONG"), trade(1, 99))
+    session.feed(trade(500, 99, says="LONG"), clock(700), trade(701, 100))
     assert session.exits == ["FALLBACK"]  # the second position has its own six hundred seconds
     assert session.feed(clock(1_100)).exits == ["FALLBACK", "FALLBACK"]
 
@@ -122,12 +121,33 @@ def test_it_leaves_at_a_price_that_an_order_on_its_way_may_get() -> None:
     assert session.exits == ["FALLBACK"]
 
 
+def test_a_strategy_that_takes_all_the_timers_leaves_the_core_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the default exits have any then; the fallback does, and so have orders and the day."""
+    monkeypatch.setattr("pipeline.clock.MAX_TIMERS", 100)
+
+    def greedy(ticks: Any) -> Any:
+        def hoard(emit: Any, symbol_clock: Any) -> Step:
+            def on_next(_: Any) -> None:
+                for n in range(1_000):
+                    symbol_clock.at(at(1e6 + n), int)
+
+            return Step(on_next)
+
+        return op.merge(on_demand(ticks), op.lift(hoard)(ticks))
+
+    session = Session(entries=greedy, strategy=DEFAULTS, execution=ExecutionSettings(latency_ms=100.0))
+    session.feed(trade(0, says="LONG"), trade(1))
+    assert shown(session).startswith("the fallback alone")
+    session.feed(clock(600), clock(601), clock(90_000))
+    assert session.exits == ["FALLBACK"]
+
+
 # ---------------------------------------------------------------------------------------------------- at a broker
 
 
 def test_a_position_at_a_broker_has_it_too() -> None:
-    desk = Desk(exits=SILENT["empty"]).enter().pass_time(601)
-    desk.say(601.1, S.CANCELED, of="stop")
+    desk = Desk(exits=SILENT["empty"]).enter().pass_time(2001)  # twice the patient time stop
+    desk.say(2001.1, S.CANCELED, of="stop")
     assert (desk.last.leg, desk.last.reason, desk.last.limit) == ("exit", "FALLBACK", None)
 
 

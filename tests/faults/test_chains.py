@@ -16,7 +16,7 @@ from actors.messages import ChainFailed, ChainRemoved, ChainRestarted, Fact, Pos
 from mock_exchange.events import Trade as Print
 from mock_exchange.market import tape
 from pipeline import operators as op
-from pipeline.events import Trade
+from pipeline.events import SECOND, Trade
 from pipeline.operators.lift import Step
 from pipeline.strategy import momentum_burst
 from service import settings, strategies
@@ -155,13 +155,44 @@ def test_a_bot_restarts_a_strategy_that_raises_within_its_budget_shows_it_failed
         bot.until(lambda _: len(log.of("chain.failed")) == 8)
         refused = bot.command("restart", "TSLA")
         assert (refused.returncode, refused.stdout) == (0, "restart: no TSLA is traded here, only AAPL, MSFT\n")
-        summary = bot.stop()
+        summary = bot.stop(code=3)
     assert summary["failed"] == {"AAPL": f"FAILED: {BUG}"}
+    assert (summary["failures"]["count"], summary["failures"]["first"]["error"]) == (8, BUG)
     assert any(f"AAPL is FAILED: {BUG}" in line for line in bot.said)
     sick, healthy = (replayed(tmp_path / "r.jsonl", str(tmp_path / f"mine.py:{name}")) for name in ("sick", "healthy"))
     assert of_msft(sick) == of_msft(healthy)
     assert len(of_msft(sick)) > 3
     assert len([fact for fact in sick if isinstance(fact, ChainFailed)]) == 8
+
+
+def test_to_fail_fast_ends_a_run_with_the_first_failure(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SICK)
+    with Bot(tmp_path, *FAST, "--strategy", "mine.py:sick", "--fail-fast") as bot:
+        summary = bot.ended(3)
+    assert summary["failures"]["by_symbol"].keys() == {"AAPL"}
+    assert any("--fail-fast ends the session" in line for line in bot.said)
+
+
+def test_a_position_whose_exits_ended_is_shown_as_what_it_is_and_closed_by_the_fallback(tmp_path: Path) -> None:
+    """The page says what guards it, and counts down to that; the log says it as well."""
+    (tmp_path / "mine.py").write_text(
+        f'{SICK}\nimport reactivex\nbare = Strategy("bare", healthy.entries, lambda held, market: reactivex.empty())\n'
+    )
+    options = (*FAST, "--strategy", "mine.py:bare", "--set", "risk.fallback_hold_s=120", "--record", "r.jsonl")
+    with Bot(tmp_path, *options) as bot:
+        (position, *_) = bot.until(lambda state: any(p["guard"] for p in state["positions"]))["positions"]
+        assert (position["exits"], position["time_stop_ts"]) == ("NONE", None)
+        assert position["guard"].startswith("the fallback alone (it closes it 0.5 % against it or 120 s after")
+        assert position["fallback_ts"] == position["entry_ts"] + 120 * SECOND
+        bot.until(lambda state: len(state["trades"]) > 1)
+        assert {line["symbol"] for line in Log(bot).of("guard.changed")} <= {"AAPL", "MSFT"}
+        assert Log(bot).of("guard.changed")
+        bot.stop()
+    closed = [
+        f for f in replayed(tmp_path / "r.jsonl", str(tmp_path / "mine.py:bare")) if isinstance(f, PositionClosed)
+    ]
+    assert "FALLBACK" in {fact.exit_reason for fact in closed}
+    assert {fact.exit_reason for fact in closed} <= {"FALLBACK", "FLATTEN"}
 
 
 # ------------------------------------------------------------------------------------------------ an operator dawdles

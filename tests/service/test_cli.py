@@ -201,7 +201,7 @@ def test_a_recording_names_its_strategy_and_the_command_line_another(run: Run, t
 def test_a_strategy_that_fails_is_said(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(STRATEGY)
     outcome = run("replay", DAY, "--strategy", f"{tmp_path / 'mine.py'}:failing")
-    assert outcome.code == 0
+    assert outcome.code == 3
     assert "not thought of" in outcome.err
     assert json.loads(outcome.out)["trades"] == 0
 

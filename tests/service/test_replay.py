@@ -66,7 +66,7 @@ def test_how_often_a_strategy_failed_in_a_replay_is_said_although_it_ran_in_the_
         "    return ticks.pipe(ops.do_action(wrong), ops.ignore_elements())\n"
     )
     told = run("replay", path, "--strategy", f"{tmp_path}/mine.py:s")
-    assert told.code == 0
+    assert told.code == 3
     assert "the strategy of A failed 2 times, at last by ValueError: my bug (" in told.err
 
 

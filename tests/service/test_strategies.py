@@ -103,7 +103,8 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
             r"mine\.py:s returns nothing",
         ),
         (
-            "from pipeline.strategy import Strategy\ns = Strategy('x', lambda t: t, lambda held: None)\n",
+            "from pipeline.strategy import Strategy\nfrom pipeline import operators as op\n"
+            "s = Strategy('x', lambda t: op.bursts()(t), lambda held: None)\n",
             "mine.py:s",
             r"the exits of .*mine\.py:s must take the position and the market, but too many positional",
         ),

@@ -20,6 +20,7 @@ from actors.orders import (
 )
 from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
+from pipeline.strategy import Exits
 from tests.support.market import at, clock, quote, trade
 from tests.support.sessions import RestingBroker, Session
 
@@ -43,9 +44,9 @@ def account(
 class Desk:
     """A session at a broker whose answers the test gives; the account was seen and nothing is in it."""
 
-    def __init__(self, *, style: OrderSettings = STYLE, opened: bool = True) -> None:
+    def __init__(self, *, style: OrderSettings = STYLE, opened: bool = True, exits: Exits | None = None) -> None:
         self.broker = RestingBroker()
-        self.session = Session(risk=TEN, broker=self.broker, style=style, book=BOOK)
+        self.session = Session(risk=TEN, broker=self.broker, style=style, book=BOOK, exits=exits)
         self.session.feed(quote(0, 99.99, 100.01), trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)))
         if opened:
             self.session.feed(account(0))

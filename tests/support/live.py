@@ -391,15 +391,15 @@ class Bot:
     def command(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
         return microbot(name, "--data-dir", self.folder / "data", *options, cwd=self.folder)
 
-    def stop(self, number: int = signal.SIGTERM) -> dict[str, Any]:
+    def stop(self, number: int = signal.SIGTERM, *, code: int = 0) -> dict[str, Any]:
         """Ask it to stop, and return the summary that it prints."""
         self.process.send_signal(number)
-        return self.ended()
+        return self.ended(code)
 
-    def ended(self) -> dict[str, Any]:
+    def ended(self, code: int = 0) -> dict[str, Any]:
         """Wait for an orderly end, and return the summary that it prints."""
         assert self.process.stdout is not None
-        assert self.process.wait(PATIENCE_S) == 0, self.said
+        assert self.process.wait(PATIENCE_S) == code, self.said
         summary = json.loads(self.process.stdout.read())
         assert isinstance(summary, dict)
         self._hearing.join(PATIENCE_S)

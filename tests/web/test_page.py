@@ -237,6 +237,28 @@ def test_what_happens_while_one_looks_is_shown(browser: Browser, web_process: We
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
+def test_what_guards_a_position_is_said_and_the_time_that_is_left_is_that_of_its_own_exits(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    bare = held(time_stop_ts=None, fallback_ts=at(65), exits="NONE", guard="the fallback alone (600 s)")
+    other = held(exits="DEFAULT", guard="the default exits")
+
+    async def scenario(page: Page) -> None:
+        banners, detail = page.locator("#banners"), page.locator("#position-detail")
+        await expect(detail).to_contain_text("60.0 s until the fallback")
+        await expect(banners).to_contain_text("AAPL: Its open position is guarded by the fallback alone (600 s).")
+        web_process.tell(metrics(positions=(other,), chains={"AAPL": "FAILED: ValueError: a bug"}))
+        await expect(detail).to_contain_text("4.0 s left")
+        await expect(banners).to_contain_text("It trades no more. Its open position is guarded by the default exits.")
+        web_process.tell(metrics(positions=(held(guard="its own exits"),), chains={"AAPL": "RUNNING"}))
+        await expect(banners).to_be_empty()
+
+    web_process.tell(session())
+    web_process.tell(metrics(positions=(bare,)))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
 def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_can_be_begun_anew(
     browser: Browser, web_process: WebProcess
 ) -> None:
