@@ -460,7 +460,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         except outlet.OutputGone as error:
             if error.is_left:
                 raise SystemExit(0) from None  # as `head` has it, with enough
-            print(f"microbot: the output cannot be written: {error.strerror}", file=sys.stderr)
+            print(f"microbot: the output cannot be written: {error.why}", file=sys.stderr)
             raise SystemExit(1) from None
         except KeyboardInterrupt:
             raise SystemExit(130) from None
