@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import outlet, upkeep
-from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, folder
+from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, folder, for_machines
 from service.errors import UserError
 from service.venues import Venue
 from service.visible import visible, visible_json
@@ -115,7 +115,7 @@ def diff(
     both = Changes(config, tuple(assignments or ()), strategy)
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
     found = differing.compare(a, b, both, alone, data_dir)
-    if as_json:
+    if for_machines(as_json):
         print(visible_json(differing.as_json(found)))
     else:
         for line in differing.for_people(found):
@@ -292,7 +292,9 @@ def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: b
         count = write(found, history.columns(what), parquet)
         print(f"{count:,} {what} in {parquet}")
         return
-    history.show(found, what, as_json=as_json, as_csv=as_csv)
+    for_people = not (as_json or as_csv) and sys.stdout.isatty()
+    zones = history.zones(data_dir / history.JOURNAL) if for_people else None
+    history.show(found, what, as_json=as_json, as_csv=as_csv, zones=zones)
 
 
 @app.command()
@@ -308,7 +310,7 @@ def explain(
     from service.books import explain as explaining
 
     found = explaining.story(data_dir, decision, run)
-    if as_json:
+    if for_machines(as_json):
         print(visible_json(explaining.as_json(found)))
     else:
         for line in explaining.for_people(found):
@@ -402,6 +404,7 @@ def show_logs(
 
     if level.upper() not in logs.LEVELS:
         raise UserError(f"--level wants one of {', '.join(logs.LEVELS)}, not {level}")
+    as_json = for_machines(as_json)
     try:
         for line in logs.follow(log_dir / logs.FILE, wait=following):
             if logs.matches(line, event=event, level=level.upper()):

@@ -21,6 +21,7 @@ def show(findings: Iterable[Finding], *, as_json: bool) -> bool:
     """Print findings as they come; return whether something failed."""
     counts: Counter[Verdict] = Counter()
     console = Console(soft_wrap=True)
+    as_json = as_json or not sys.stdout.isatty()
     for finding in findings:
         counts[finding.verdict] += 1
         if as_json:
