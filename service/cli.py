@@ -9,8 +9,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from service import outlet, upkeep
-from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, folder, for_machines
+from service import arguments, outlet, upkeep
+from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, folder
 from service.errors import UserError
 from service.venues import Venue
 from service.visible import visible, visible_json
@@ -115,7 +115,7 @@ def diff(
     both = Changes(config, tuple(assignments or ()), strategy)
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
     found = differing.compare(a, b, both, alone, data_dir)
-    if for_machines(as_json):
+    if arguments.for_machines(as_json):
         print(visible_json(differing.as_json(found)))
     else:
         for line in differing.for_people(found):
@@ -310,7 +310,7 @@ def explain(
     from service.books import explain as explaining
 
     found = explaining.story(data_dir, decision, run)
-    if for_machines(as_json):
+    if arguments.for_machines(as_json):
         print(visible_json(explaining.as_json(found)))
     else:
         for line in explaining.for_people(found):
@@ -404,7 +404,7 @@ def show_logs(
 
     if level.upper() not in logs.LEVELS:
         raise UserError(f"--level wants one of {', '.join(logs.LEVELS)}, not {level}")
-    as_json = for_machines(as_json)
+    as_json = arguments.for_machines(as_json)
     try:
         for line in logs.follow(log_dir / logs.FILE, wait=following):
             if logs.matches(line, event=event, level=level.upper()):

@@ -27,21 +27,19 @@ def instant(ts: int, zone: str = "UTC") -> str:
     '2026-01-05 09:31:07.123 EST'
     """
     at = _at(ts, zone)
-    return f"{at:%Y-%m-%d %H:%M:%S}.{_millis(ts)} {at:%Z}"
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} {at:%Z}"
 
 
 def of_day(ts: int, zone: str = "UTC") -> str:
     """Return a time in ns without its day: 09:31:07.123 EST."""
     at = _at(ts, zone)
-    return f"{at:%H:%M:%S}.{_millis(ts)} {at:%Z}"
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {at:%Z}"
 
 
 def _at(ts: int, zone: str) -> datetime:
-    return datetime.fromtimestamp(min(max(ts, 0), _LATEST) // SECOND, UTC).astimezone(zone_of(zone))
-
-
-def _millis(ts: int) -> str:
-    return f"{ts // 1_000_000 % 1000:03}"
+    second, nanos = divmod(min(max(ts, 0), _LATEST), SECOND)
+    at = datetime.fromtimestamp(second, UTC).replace(microsecond=nanos // 1000)
+    return at.astimezone(zone_of(zone))
 
 
 def price(value: float | Decimal | str) -> str:
@@ -53,7 +51,7 @@ def price(value: float | Decimal | str) -> str:
     exact = _exact(value)
     if not exact.is_finite():
         return str(exact)
-    text = f"{exact:f}"
+    text = f"{exact:f}" if exact else "0"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 

@@ -12,7 +12,7 @@ import msgspec
 from actors.sqlite_journal import JournalUnusable, Story, story as read
 from service.books.history import JOURNAL
 from service.errors import UserError
-from service.figures import instant, money, price
+from service.figures import dollars, instant, price
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
@@ -60,10 +60,10 @@ def for_people(found: Story) -> Iterator[str]:
         yield from _TOLD[fact["type"]](fact) if fact["type"] in _TOLD else ()
     if (came_to := costs(found)) is not None:
         slipped = came_to["entry_slippage"]
-        against = f", entry slippage {money(slipped)}" if slipped is not None else ""
+        against = f", entry slippage {dollars(slipped)}" if slipped is not None else ""
         yield (
-            f"P/L {money(came_to['pnl'])}: {money(came_to['before_fees'])} before fees of "
-            f"{money(came_to['fees'])}{against}"
+            f"P/L {dollars(came_to['pnl'])}: {dollars(came_to['before_fees'])} before fees of "
+            f"{dollars(came_to['fees'])}{against}"
         )
     if found.ticks is not None:
         yield from _plot(found)

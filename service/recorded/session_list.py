@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.events import SECOND
+from service import arguments
 from service.errors import UserError
 from service.live import running
 from service.recorded import archive, tapes
@@ -54,7 +55,7 @@ def _row(path: Path, *, going_on: bool) -> Row:
 def show(data_dir: Path, *, as_json: bool) -> None:
     """Write the list to stdout: a table for people, JSON Lines for programs."""
     found = rows(data_dir)
-    if as_json or not sys.stdout.isatty():
+    if arguments.for_machines(as_json):
         for row in found:
             sys.stdout.write(visible_json(msgspec.json.encode(row).decode()) + "\n")
     elif not found:
