@@ -61,6 +61,14 @@ class Feed(Direct[Batch]):
         else:
             observer.on_completed()
 
+    def wake(self) -> None:
+        """Hear that this process was stopped: what was received, and not taken yet, is old."""
+
+    @property
+    def wakes(self) -> bool:
+        """Whether it is about to bring something new after that: until then, time stands still."""
+        return False
+
     async def _run(self) -> None:
         raise NotImplementedError
 

@@ -22,7 +22,7 @@ from actors.feeds.stale import StaleWatch
 from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
-from pipeline.events import Gap, Refused
+from pipeline.events import SECOND, Gap, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect, Turn
 from pipeline.venues.simple import SimpleDialect
@@ -61,6 +61,11 @@ class WebSocketFeed(Feed):
         dialect: Callable[[], Dialect] | None = None,
     ) -> None:
         super().__init__(clock, admission, monotonic)
+        self.woke_at: Callable[[], float] = lambda: 0.0  # when this process last went on after a stop, monotonic s
+        self._took_at = 0  # when the connection brought something last, or began
+        self._old_at: int | None = None  # when it had last, before a stop, until there is something new
+        self._wakes_until = 0
+        self._verdict = Turn()  # what ended the connection
         self.url = url
         self.name = _without_secrets(url)
         self.connects = 0  # connections made
@@ -83,6 +88,22 @@ class WebSocketFeed(Feed):
     def go_on(self) -> None:
         """Connect at once: who is called is there again."""
         self._pause.go_on()
+
+    def wake(self) -> None:
+        """Hang up, since what the venue sent during a stop of this process is old, and connect again."""
+        if self._connection_now is None or self._verdict.lost:
+            return
+        self._verdict = Turn(lost="this process was stopped, and what came meanwhile is old")
+        self._old_at = self._took_at
+        self._wakes_until = self._monotonic() + round(self._settings.stale_after_s * SECOND)
+        self._connection_now.transport.abort()
+
+    @property
+    def wakes(self) -> bool:
+        return self._old_at is not None and self._monotonic() < self._wakes_until
+
+    def _now(self) -> int:
+        return (self.clock.now(self._old_at) or 0) if self.wakes and self._old_at is not None else super()._now()
 
     async def _run(self) -> None:
         self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.name)])
@@ -142,6 +163,7 @@ class WebSocketFeed(Feed):
         self._connection_now = connection
         self._dialect = self._new_dialect()
         self._verdict = Turn()
+        self._took_at = self._monotonic()
         watch = self._watch = StaleWatch(asyncio.get_running_loop(), self._settings.stale_after_s, connection)
         try:
             for message in self._dialect.opened().send:
@@ -167,8 +189,13 @@ class WebSocketFeed(Feed):
     def _take(self, messages: list[bytes]) -> None:
         """Decode and admit messages that came together, and hand them on."""
         self._watch.heard = True
-        turn = self._dialect.received(messages)
         monotonic = self._monotonic()
+        if monotonic - self._took_at > SECOND and self.woke_at() * SECOND > self._took_at:
+            self.wake()
+        if self._verdict.lost:  # what still comes of a connection that is given up is of no use
+            return
+        self._took_at = monotonic
+        turn = self._dialect.received(messages)
         if turn.hello is not None:
             self.clock.declare(turn.hello.ts, turn.hello.rate, monotonic)
         if turn.send:
@@ -191,6 +218,10 @@ class WebSocketFeed(Feed):
                 self._gap = False
                 self._emit([Gap(self._now(), None, "reconnected")])
             self._change(FeedState.LIVE)
+            if self._old_at is not None:
+                # First the new quotes, and then the time: what ran out meanwhile is closed at those.
+                self._emit(_quotes_of(inputs, self._now()))
+                self._old_at = None
         self._emit(inputs)
 
     async def _answer(self, messages: Iterable[str]) -> None:
@@ -198,6 +229,15 @@ class WebSocketFeed(Feed):
             for message in messages:
                 if self._connection_now is not None:
                     await self._connection_now.send(message)
+
+
+def _quotes_of(inputs: Iterable[object], ts: int) -> list[Quote]:
+    """Return each symbol's first quote, dated back."""
+    found: dict[str, Quote] = {}
+    for event in inputs:
+        if isinstance(event, Trade | Quote) and event.bid is not None and event.ask is not None:
+            found.setdefault(event.symbol, Quote(event.symbol, ts, event.bid, event.ask))
+    return list(found.values())
 
 
 def _without_secrets(url: str) -> str:

@@ -163,6 +163,7 @@ class _Bot:
         )
         self._feed = source.feed
         if isinstance(source.feed, WebSocketFeed):
+            source.feed.woke_at = self._running_s.woke_at
             self._processes.depend("exchange", Dependant("feed", source.feed.hold, source.feed.go_on))
         return source
 
@@ -448,10 +449,14 @@ class _Bot:
 
     async def _drive_clock(self) -> None:
         """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
+        heard_at = self._running_s.woke_at()
         while True:
             await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self._clock.rate))
+            if (woke_at := self._running_s.woke_at()) > heard_at:
+                heard_at = woke_at
+                self._feed.wake()
             now = self._venue_now()
-            if now > self._session.core.now:
+            if now > self._session.core.now and not self._feed.wakes:
                 self._take([Clock(now)])
 
     async def _drive_telemetry(self) -> None:

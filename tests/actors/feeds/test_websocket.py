@@ -18,7 +18,7 @@ from actors.feeds.feed import Batch, FeedFailed
 from actors.feeds.websocket import FeedSettings
 from actors.messages import FeedChanged, FeedState, Refusal
 from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED
-from pipeline.events import SECOND, Clock, Gap, Refused, Trade
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings
 from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Turn
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
@@ -696,5 +696,41 @@ def test_a_feed_that_is_held_hangs_up_and_calls_nobody_until_it_may_go_on_and_th
             it.feed.go_on()
             await it.heard.until(lambda: it.heard.ids == [1, 2])
             assert [gap.reason for gap in it.heard.of(Gap)] == ["reconnected"]
+
+    asyncio.run(scenario())
+
+
+def test_what_a_venue_sent_during_a_stop_is_not_taken_and_new_quotes_come_before_the_time() -> None:
+    async def scenario() -> None:
+        later = START + 60 * SECOND
+        fresh = Trade("A", later, 101.0, 10.0, 100.99, 101.01, 9)
+        go_on = asyncio.Event()
+
+        async def old_and_more(connection: ServerConnection) -> None:
+            await connection.send(hello())
+            await connection.send(msgspec.json.encode(print_of(1)).decode())
+            await go_on.wait()
+            await connection.send(msgspec.json.encode(print_of(2)).decode())
+            await stay(connection)
+
+        async with (
+            a_venue(old_and_more, says(hello(later), fresh)) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            feed, heard = listener.feed, listener.heard
+            await heard.until(lambda: heard.ids == [1])
+            stopped_s = 60
+            real = feed._monotonic
+            feed._monotonic = lambda: real() + stopped_s * SECOND
+            feed.woke_at = lambda: feed._monotonic() / SECOND
+            go_on.set()
+            await heard.until(lambda: 9 in heard.ids)
+            assert heard.ids == [1, 9]
+            new = heard.inputs[heard.inputs.index(print_of(1)) + 1 :]
+            told = [event for event in new if isinstance(event, FeedChanged | Gap | Quote)]
+            assert [type(event) for event in told] == [FeedChanged, FeedChanged, Gap, FeedChanged, Quote]
+            assert all(event.ts < START + 30 * SECOND for event in told)  # the time is told with the first trade
+            assert new[-1] == fresh
+            assert not feed.wakes
 
     asyncio.run(scenario())
