@@ -8,6 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 SECOND = 1_000_000_000
+_DIGITS = 8  # of a price
 _LATEST = 253_402_300_799 * SECOND  # the year 9999
 
 
@@ -45,13 +46,15 @@ def _at(ts: int, zone: str) -> datetime:
 def price(value: float | Decimal | str) -> str:
     """Return a price with the decimals that it has, cents at least, and never an exponent.
 
-    >>> price(150.5), price(0.0000131), price(Decimal("150.123450"))
-    ('150.50', '0.0000131', '150.12345')
+    A computed one, as of a fill with slippage, is rounded to eight digits.
+
+    >>> price(150.5), price(0.0000131), price(Decimal("150.123450")), price(397.644919311003)
+    ('150.50', '0.0000131', '150.12345', '397.64492')
     """
     exact = _exact(value)
     if not exact.is_finite():
         return str(exact)
-    text = f"{exact:f}" if exact else "0"
+    text = f"{exact:.{max(2, _DIGITS - 1 - exact.adjusted())}f}" if exact else "0"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 

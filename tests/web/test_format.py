@@ -31,7 +31,7 @@ def shown(folder: Path, *expressions: str) -> list[str]:
 
 
 def test_a_price_has_the_digits_that_it_has(tmp_path: Path) -> None:
-    prices = (0.0000131, 150.12345, 150.25, 1234.5)
+    prices = (0.0000131, 150.12345, 150.25, 1234.5, 397.644919311003, 12345678.905)
     found = shown(tmp_path, *(f"format.price({price!r})" for price in prices))
     assert [text.replace(",", "") for text in found] == [figures.price(price) for price in prices]
 

@@ -68,12 +68,14 @@ function fixed(least, most) {
 }
 
 const MOST_DECIMALS = 15;
-const DIGITS = 12; // of a price; what is behind them is the noise of a computed one
+const DIGITS = 8; // of a price: one that was computed, as of a fill with slippage, is rounded to them
+
+const rounded = (value) => Number(Math.abs(value) < 1e6 ? value.toPrecision(DIGITS) : value.toFixed(2));
 
 /** A price with the digits that it has, and at least as many decimals as its size needs. */
 export const price = (value) =>
   isNumber(value)
-    ? fixed(priceDecimals(value)[0], MOST_DECIMALS).format(Number(value.toPrecision(DIGITS))).replace("-", MINUS)
+    ? fixed(priceDecimals(value)[0], MOST_DECIMALS).format(rounded(value)).replace("-", MINUS)
     : "–";
 
 /** A minus, unless nothing but zeros is shown behind it. */
