@@ -172,6 +172,13 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
             yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
 
 
+def settings_of(path: Path) -> list[tuple[int, str]]:
+    """Read each run's settings, as JSON, also while a bot writes. Raises JournalUnusable."""
+    with _reading(path) as connection:
+        found: list[tuple[int, str]] = connection.execute("SELECT id, settings FROM runs").fetchall()
+    return found
+
+
 def facts_of_recording(path: Path, recording: str) -> Iterator[tuple[int, str]]:
     """Read the facts that were stated while a recording was made: input number and body. Raises JournalUnusable."""
     with _reading(path) as connection:

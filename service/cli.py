@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from service import outlet, upkeep
+from service import arguments, outlet, upkeep
 from service.arguments import Assignments, Config, DataDir, FailFast, Json, StrategyOption, folder
 from service.aside import prints_aside
 from service.errors import UserError
@@ -126,7 +126,7 @@ def diff(
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
     with prints_aside():
         found = differing.compare(a, b, both, alone, data_dir)
-    if as_json:
+    if arguments.for_machines(as_json):
         print(visible_json(differing.as_json(found)))
     else:
         for line in differing.for_people(found):
@@ -316,7 +316,9 @@ def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: b
         count = write(found, history.columns(what), parquet)
         print(f"{count:,} {what} in {parquet}")
         return
-    history.show(found, what, as_json=as_json, as_csv=as_csv)
+    for_people = not (as_json or as_csv) and sys.stdout.isatty()
+    zones = history.zones(data_dir / history.JOURNAL) if for_people else None
+    history.show(found, what, as_json=as_json, as_csv=as_csv, zones=zones)
 
 
 @app.command()
@@ -332,7 +334,7 @@ def explain(
     from service.books import explain as explaining
 
     found = explaining.story(data_dir, decision, run)
-    if as_json:
+    if arguments.for_machines(as_json):
         print(visible_json(explaining.as_json(found)))
     else:
         for line in explaining.for_people(found):
@@ -426,6 +428,7 @@ def show_logs(
 
     if level.upper() not in logs.LEVELS:
         raise UserError(f"--level wants one of {', '.join(logs.LEVELS)}, not {level}")
+    as_json = arguments.for_machines(as_json)
     try:
         for line in logs.follow(log_dir / logs.FILE, wait=following):
             if logs.matches(line, event=event, level=level.upper()):
@@ -484,7 +487,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         except outlet.OutputGone as error:
             if error.is_left:
                 raise SystemExit(0) from None  # as `head` has it, with enough
-            print(f"microbot: the output cannot be written: {error.strerror}", file=sys.stderr)
+            print(f"microbot: the output cannot be written: {error.why}", file=sys.stderr)
             raise SystemExit(1) from None
         except KeyboardInterrupt:
             raise SystemExit(130) from None

@@ -8,6 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 SECOND = 1_000_000_000
+_DIGITS = 8  # of a price
 _LATEST = 253_402_300_799 * SECOND  # the year 9999
 
 
@@ -27,33 +28,33 @@ def instant(ts: int, zone: str = "UTC") -> str:
     '2026-01-05 09:31:07.123 EST'
     """
     at = _at(ts, zone)
-    return f"{at:%Y-%m-%d %H:%M:%S}.{_millis(ts)} {at:%Z}"
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} {at:%Z}"
 
 
 def of_day(ts: int, zone: str = "UTC") -> str:
     """Return a time in ns without its day: 09:31:07.123 EST."""
     at = _at(ts, zone)
-    return f"{at:%H:%M:%S}.{_millis(ts)} {at:%Z}"
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {at:%Z}"
 
 
 def _at(ts: int, zone: str) -> datetime:
-    return datetime.fromtimestamp(min(max(ts, 0), _LATEST) // SECOND, UTC).astimezone(zone_of(zone))
-
-
-def _millis(ts: int) -> str:
-    return f"{ts // 1_000_000 % 1000:03}"
+    second, nanos = divmod(min(max(ts, 0), _LATEST), SECOND)
+    at = datetime.fromtimestamp(second, UTC).replace(microsecond=nanos // 1000)
+    return at.astimezone(zone_of(zone))
 
 
 def price(value: float | Decimal | str) -> str:
     """Return a price with the decimals that it has, cents at least, and never an exponent.
 
-    >>> price(150.5), price(0.0000131), price(Decimal("150.123450"))
-    ('150.50', '0.0000131', '150.12345')
+    A computed one, as of a fill with slippage, is rounded to eight digits.
+
+    >>> price(150.5), price(0.0000131), price(Decimal("150.123450")), price(397.644919311003)
+    ('150.50', '0.0000131', '150.12345', '397.64492')
     """
     exact = _exact(value)
     if not exact.is_finite():
         return str(exact)
-    text = f"{exact:f}"
+    text = f"{exact:.{max(2, _DIGITS - 1 - exact.adjusted())}f}" if exact else "0"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+_write = os.write
 _TRY_EVERY_S = 1.0  # real seconds between two tries to write to a file that takes nothing
 
 
@@ -71,7 +72,7 @@ class LogFile:
         if self._torn:
             data = b"\n" + data
         while data:
-            done = os.write(self._fd, data)
+            done = _write(self._fd, data)
             data = data[done:]
             self._torn = bool(data)  # should the next one fail
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -15,13 +16,13 @@ _MOST_WAITING = 1_000  # pieces of text for a reader that is slow; further ones 
 _LAST_S = 1.0  # real seconds that the reader has at the end
 
 
-class OutputGone(OSError):
+class OutputGone(Exception):  # no OSError: those of a broken pipe the command line's library takes for itself
     """Standard output takes no more: its reader has left, or the disk is full."""
 
-    @property
-    def is_left(self) -> bool:
-        """Whether the reader left, as `head` does when it has enough."""
-        return self.errno in (errno.EPIPE, errno.EIO)
+    def __init__(self, error: OSError) -> None:
+        self.why = error.strerror or str(error)
+        self.is_left = error.errno in (errno.EPIPE, errno.EIO)  # as `head` leaves when it has enough
+        super().__init__(self.why)
 
 
 class _Stream:
@@ -84,7 +85,7 @@ class Said(_Stream):
             yield
             return
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
-        self._thread.start()
+        _start_deaf(self._thread)
         try:
             yield
         finally:
@@ -137,7 +138,19 @@ class Told(_Stream):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
-        return OutputGone(error.errno, error.strerror)
+        return OutputGone(error)
+
+
+def _start_deaf(thread: threading.Thread) -> None:
+    """Start a thread that hears no signal: another waits for SIGUSR1, which would end the process here."""
+    if sys.platform == "win32":
+        thread.start()
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

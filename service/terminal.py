@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
+from service import figures
 from service.errors import UserError
 from service.options import Outcome
 from service.outlet import OutputGone
@@ -56,11 +57,10 @@ def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
 
 
 def _shown(name: str, value: object) -> str:
-    if name in _MONEY:
-        figure = f"{value:z,.2f}"  # without a sign before nothing
-        return f"-${figure[1:]}" if figure.startswith("-") else f"${figure}"
-    if name in _PERCENT and isinstance(value, float):
-        return f"{value:.2%}"
+    if name in _MONEY and isinstance(value, int | float):
+        return figures.money(value, grouped=True)
+    if name in _PERCENT and isinstance(value, int | float):
+        return figures.percent(value)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from service import arguments
 from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
 from service.errors import UserError
 from service.venues import Venue
@@ -90,7 +91,7 @@ def backup(
     from service.books import safekeeping
 
     said = safekeeping.back_up(data_dir, file)
-    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if as_json else said)
+    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if arguments.for_machines(as_json) else said)
 
 
 def prune(
@@ -121,7 +122,7 @@ def prune(
                 raise typer.Exit(1)
         if old:
             old = safekeeping.prune(data_dir, at)
-    if as_json:
+    if arguments.for_machines(as_json):
         import msgspec
 
         print(msgspec.json.encode(old).decode())

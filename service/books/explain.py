@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import msgspec
 from actors.sqlite_journal import JournalUnusable, Story, story as read
 from service.books.history import JOURNAL
 from service.errors import UserError
+from service.figures import dollars, instant, price
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
@@ -55,14 +55,15 @@ def costs(found: Story) -> Row | None:
 def for_people(found: Story) -> Iterator[str]:
     """Tell it line by line."""
     yield f"decision {found.decision} of run {found.run} ({found.strategy})"
-    for fact in found.facts:
+    zone = _zone(found)
+    for fact in (fact | {"zone": zone} for fact in found.facts):
         yield from _TOLD[fact["type"]](fact) if fact["type"] in _TOLD else ()
     if (came_to := costs(found)) is not None:
         slipped = came_to["entry_slippage"]
-        against = f", entry slippage {_money(slipped)}" if slipped is not None else ""
+        against = f", entry slippage {dollars(slipped)}" if slipped is not None else ""
         yield (
-            f"P/L {_money(came_to['pnl'])}: {_money(came_to['before_fees'])} before fees of "
-            f"{_money(came_to['fees'])}{against}"
+            f"P/L {dollars(came_to['pnl'])}: {dollars(came_to['before_fees'])} before fees of "
+            f"{dollars(came_to['fees'])}{against}"
         )
     if found.ticks is not None:
         yield from _plot(found)
@@ -70,9 +71,14 @@ def for_people(found: Story) -> Iterator[str]:
         yield f"recorded in {found.recording}"
 
 
+def _zone(found: Story) -> str:
+    risk = found.settings.get("risk")
+    return str(risk.get("timezone", "UTC")) if isinstance(risk, dict) else "UTC"
+
+
 def _signal(fact: Row) -> Iterator[str]:
     signal = fact["signal"]
-    yield f"{_time(signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {signal['price']:.6g}"
+    yield f"{_time(fact, signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {price(signal['price'])}"
     for reading in signal["readings"]:
         passed = "passed" if reading["passed"] else "not passed"
         yield f"  {reading['name']}: {reading['value']:.6g} ({_wanted(reading)}) {passed}"
@@ -89,24 +95,30 @@ def _wanted(reading: Row) -> str:
 
 def _submitted(fact: Row) -> Iterator[str]:
     order = fact["order"]
-    at = f" limit {order['limit']}" if order["limit"] else f" stop {order['stop']}" if order["stop"] else " at market"
+    at = (
+        f" limit {price(order['limit'])}"
+        if order["limit"]
+        else f" stop {price(order['stop'])}"
+        if order["stop"]
+        else " at market"
+    )
     why = f" ({order['reason']})" if order["reason"] else ""
     wanted = f"{order['side']} {_quantity(order['quantity'])}{at}"
-    yield f"{_time(fact['ts'])}  ORDER {order['leg']}{why}: {wanted}  [{order['id']}]"
+    yield f"{_time(fact, fact['ts'])}  ORDER {order['leg']}{why}: {wanted}  [{order['id']}]"
 
 
 def _changed(fact: Row) -> Iterator[str]:
     why = f": {fact['reason']}" if fact["reason"] else ""
-    yield f"{_time(fact['ts'])}  {fact['order']} {fact['previous']} -> {fact['status']}{why}"
+    yield f"{_time(fact, fact['ts'])}  {fact['order']} {fact['previous']} -> {fact['status']}{why}"
 
 
 def _rejected(fact: Row) -> Iterator[str]:
-    yield f"{_time(fact['ts'])}  REJECTED {fact['order']}: {fact['reason']}"
+    yield f"{_time(fact, fact['ts'])}  REJECTED {fact['order']}: {fact['reason']}"
 
 
 def _filled(fact: Row) -> Iterator[str]:
     done = fact["execution"]
-    yield f"{_time(done['ts'])}  FILL {done['side']} {_quantity(done['quantity'])} @ {_price(done['price'])}"
+    yield f"{_time(fact, done['ts'])}  FILL {done['side']} {_quantity(done['quantity'])} @ {price(done['price'])}"
 
 
 def _opened(fact: Row) -> Iterator[str]:
@@ -117,8 +129,8 @@ def _opened(fact: Row) -> Iterator[str]:
 def _closed(fact: Row) -> Iterator[str]:
     held = (fact["exit_ts"] - fact["entry_ts"]) / 1e9
     yield (
-        f"{_time(fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {fact['side']} "
-        f"{_quantity(fact['quantity'])} {fact['symbol']}, {_price(fact['entry_price'])} -> {_price(fact['exit_price'])}"
+        f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {fact['side']} "
+        f"{_quantity(fact['quantity'])} {fact['symbol']}, {price(fact['entry_price'])} -> {price(fact['exit_price'])}"
     )
 
 
@@ -149,7 +161,7 @@ def _plot(found: Story) -> Iterator[str]:
     marks = [" "] * _WIDTH
     marks[column(closed["exit_ts"])] = "X"
     marks[column(closed["entry_ts"])] = "E"
-    yield f"{found.ticks.symbol}: {low:.6g} to {high:.6g}, {len(ticks)} ticks in {(last - first) / 1e9:.1f} s"
+    yield f"{found.ticks.symbol}: {price(low)} to {price(high)}, {len(ticks)} ticks in {(last - first) / 1e9:.1f} s"
     yield f"  {sparkline([(column(ts), price) for ts, price in ticks])}"
     yield f"  {''.join(marks).rstrip()}   E entry, X exit"
 
@@ -173,18 +185,9 @@ def _last(found: Story, kind: str) -> Row | None:
     return next((fact for fact in reversed(found.facts) if fact["type"] == kind), None)
 
 
-def _time(ts: int) -> str:
-    return datetime.fromtimestamp(ts / 1e9).astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
-
-
-def _price(text: str) -> str:
-    return f"{Decimal(text):.4f}"
+def _time(fact: Row, ts: int) -> str:
+    return instant(ts, fact["zone"])
 
 
 def _quantity(text: str) -> str:
     return f"{Decimal(text).normalize():f}"
-
-
-def _money(text: str) -> str:
-    figure = f"{Decimal(text):z.4f}"
-    return f"-${figure[1:]}" if figure.startswith("-") else f"${figure}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from actors.sqlite_journal import JournalUnusable, read
+from actors.sqlite_journal import JournalUnusable, read, settings_of
+from service import figures
 from service.errors import UserError
-from service.visible import visible
+from service.visible import visible, visible_json
 
 JOURNAL = "microbot.db"
 """The journal's name in the data folder."""
@@ -42,8 +43,8 @@ _LEAST_WANTED = {
 }
 """Columns that go where a terminal is too narrow for all."""
 _TIMES = ("ts", "entry_ts", "exit_ts")
-_PLACES = {"price": 4, "entry_price": 4, "exit_price": 4, "pnl": 4, "pnl_pct": 6, "fees": 2, "equity": 2}
-"""Decimals on a terminal; for programs, numbers are told in full."""
+_PRICES = ("price", "entry_price", "exit_price")
+_MONEY = ("pnl", "fees", "equity")
 
 
 def columns(what: str) -> tuple[str, ...]:
@@ -74,6 +75,30 @@ def rows(path: Path, what: str, from_ts: int = 0) -> Iterator[Row]:
         raise UserError(str(error)) from None
 
 
+def zones(path: Path) -> dict[int, str]:
+    """Return the time zone of the trading day, by run. Raises UserError if there is no journal."""
+    try:
+        return {run: zone_in(text) for run, text in settings_of(path)}
+    except JournalUnusable as error:
+        raise UserError(str(error)) from None
+
+
+def zone_in(settings: str) -> str:
+    """Return the time zone that the settings of a run name, as the journal has them; UTC where they name none."""
+    try:
+        return msgspec.json.decode(settings, type=_Settings).risk.timezone
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "UTC"
+
+
+class _Risk(msgspec.Struct):
+    timezone: str = "UTC"
+
+
+class _Settings(msgspec.Struct):
+    risk: _Risk = msgspec.field(default_factory=_Risk)
+
+
 def _flat(fact: Row) -> Row:
     kind = fact["type"]
     if kind == "signal":
@@ -95,25 +120,39 @@ def _flat(fact: Row) -> Row:
     return fact
 
 
-def show(found: Iterator[Row], what: str, *, as_json: bool, as_csv: bool) -> None:
-    """Write rows to stdout: a table for people, JSON Lines or CSV for programs."""
+def show(
+    found: Iterator[Row], what: str, *, as_json: bool, as_csv: bool, zones: Mapping[int, str] | None = None
+) -> None:
+    """Write rows to stdout: a table for people, JSON Lines or CSV for programs.
+
+    `zones` are the time zones in which people read the times of each run; UTC where none is known.
+    """
     if as_csv:
         writer = csv.DictWriter(sys.stdout, _COLUMNS[what])
         writer.writeheader()
-        writer.writerows(found)
+        for row in found:
+            writer.writerow({name: _harmless(value) for name, value in row.items()})
     elif as_json or not sys.stdout.isatty():
         for row in found:
-            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+            sys.stdout.write(visible_json(msgspec.json.encode(row).decode()) + "\n")
     else:
-        _print_table(list(found), what)
+        _print_table(list(found), what, zones)
 
 
-def _print_table(found: list[Row], what: str) -> None:
+def _harmless(value: Any) -> Any:
+    """Return a cell in which nothing moves a cursor."""
+    return visible(value, longest=len(value) + 1) if isinstance(value, str) else value
+
+
+def _print_table(found: list[Row], what: str, zones: Mapping[int, str] | None = None) -> None:
     if not found:
         print(f"no {what} yet")
         return
     console = Console()
-    cells = {name: [visible(_shown(name, row[name])) for row in found] for name in _COLUMNS[what]}
+    cells = {
+        name: [visible(_shown(name, row[name], (zones or {}).get(row["run"], "UTC"))) for row in found]
+        for name in _COLUMNS[what]
+    }
     names = _fitting({name: max(len(_head(name)), *map(len, cells[name])) for name in cells}, what, console.width)
     table = Table(box=None)
     for name in names:
@@ -139,11 +178,17 @@ def _head(name: str) -> str:
     return name.removesuffix("_ts").replace("_", " ")
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: Any, zone: str) -> str:
     if value is None:
         return ""
     if name in _TIMES:
-        return datetime.fromtimestamp(value / 1e9).astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
-    if name in _PLACES and value != "":
-        return f"{float(value):.{_PLACES[name]}f}"
+        return figures.instant(value, zone)
+    if value == "":
+        return ""
+    if name in _PRICES:
+        return figures.price(value)
+    if name in _MONEY:
+        return figures.money(value)
+    if name == "pnl_pct":
+        return figures.percent(float(value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

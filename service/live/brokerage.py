@@ -23,6 +23,7 @@ from actors.core import Core
 from actors.messages import Report
 from actors.orders import OrderStatus
 from service.errors import UserError
+from service.figures import price
 from service.live.book_names import new_book
 from service.settings import Settings
 from service.venues import KEY, SECRET
@@ -185,6 +186,6 @@ def still_open(core: Core) -> tuple[str, ...]:
     described = []
     for symbol, position in core.positions.open.items():
         stop = stops.get(symbol)
-        guard = f"its stop rests at {stop:f}" if stop is not None else "NO STOP rests for it"
-        described.append(f"{symbol} {position.side} {position.quantity:f} @ {position.entry_price:.2f} ({guard})")
+        guard = f"its stop rests at {price(stop)}" if stop is not None else "NO STOP rests for it"
+        described.append(f"{symbol} {position.side} {position.quantity:f} @ {price(position.entry_price)} ({guard})")
     return tuple(described)

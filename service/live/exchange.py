@@ -5,6 +5,7 @@ All of it goes over, also what its own command line has no option for. It ends w
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -20,7 +21,13 @@ def main(arguments: Sequence[str]) -> int:
     settings = msgspec.json.decode(arguments[0], type=ExchangeSettings)
     logger.remove()
     logger.add(sys.stderr, level="INFO", format="[{time:HH:mm:ss}] - {level} - {message} {extra}")
+    logging.getLogger("aiohttp.server").addFilter(_is_a_fault)
     return run(settings, stop_on_stdin_eof=True)
+
+
+def _is_a_fault(record: logging.LogRecord) -> bool:
+    """Whether a server's complaint is about itself: a client that hangs up is no fault of anybody's."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionError))
 
 
 if __name__ == "__main__":

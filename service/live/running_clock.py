@@ -9,8 +9,6 @@ from collections.abc import Callable
 from actors.gate import GateSettings
 
 _LEAST_GAP_S = 0.25  # real seconds: at least that often one of the threads that guard looks
-ASLEEP_S = 2.0
-"""Real seconds without a look of any thread that count as a sleep: what the feed holds is old after it."""
 
 
 class RunningClock:
@@ -26,7 +24,6 @@ class RunningClock:
         self._lock = threading.Lock()
         self._last = monotonic()
         self._ran = 0.0
-        self._woke_at = 0.0
 
     def __call__(self) -> float:
         """Return the seconds that this process ran since the clock was made."""
@@ -34,14 +31,7 @@ class RunningClock:
             now = self._monotonic()
             gap, self._last = now - self._last, now
             self._ran += min(gap, self._most_gap_s)
-            if gap >= ASLEEP_S:
-                self._woke_at = now
             return self._ran
-
-    def woke_at(self) -> float:
-        """Return when the last sleep ended, on the monotonic clock; 0 if there was none."""
-        self()
-        return self._woke_at
 
 
 def running_clock(settings: GateSettings) -> RunningClock:

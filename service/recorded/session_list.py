@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.events import SECOND
+from service import arguments
 from service.errors import UserError
 from service.live import running
 from service.recorded import archive, tapes
-from service.visible import visible
+from service.visible import visible, visible_json
 
 Row = dict[str, Any]
 _NUMBERS = ("length", "inputs", "kB")
@@ -54,9 +55,9 @@ def _row(path: Path, *, going_on: bool) -> Row:
 def show(data_dir: Path, *, as_json: bool) -> None:
     """Write the list to stdout: a table for people, JSON Lines for programs."""
     found = rows(data_dir)
-    if as_json:
+    if arguments.for_machines(as_json):
         for row in found:
-            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+            sys.stdout.write(visible_json(msgspec.json.encode(row).decode()) + "\n")
     elif not found:
         print(f"no sessions in {data_dir / archive.SESSIONS} yet: `microbot run` records one")
     else:
@@ -70,7 +71,8 @@ def show(data_dir: Path, *, as_json: bool) -> None:
 
 
 def _cells(row: Row) -> list[str]:
-    started = datetime.fromisoformat(row["started"]).astimezone().strftime("%m-%d %H:%M:%S")
+    # The machine's time, and as it is in the file's name.
+    started = datetime.fromisoformat(row["started"]).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     seconds = row["seconds"]
     length = "" if seconds is None else f"{seconds // 3600:.0f}:{seconds % 3600 // 60:02.0f}:{seconds % 60:02.0f}"
     inputs = "" if row["inputs"] is None else f"{row['inputs']:,}"

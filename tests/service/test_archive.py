@@ -12,6 +12,7 @@ import pytest
 
 from actors.core import CoreSettings
 from pipeline.events import Clock
+from service import arguments
 from service.errors import UserError
 from service.recorded import archive, tapes
 from service.recorded.archive import RecordSettings
@@ -160,8 +161,10 @@ def test_a_recording_that_is_torn_or_goes_on_has_no_last_line(tmp_path: Path) ->
     assert tapes.ended(tmp_path / "r.jsonl.gz") is None
 
 
-def test_sessions_are_listed_with_what_is_known_of_each(tmp_path: Path, run: Run) -> None:
-    assert run("sessions", "--data-dir", tmp_path).out.startswith("no sessions in ")
+def test_sessions_are_listed_with_what_is_known_of_each(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("sessions", "--data-dir", tmp_path).out == ""
     folder = tmp_path / archive.SESSIONS
     whole, torn = (archive.new_path(folder, "simulated", NOON.replace(hour=hour)) for hour in (1, 2))
     for path in (whole, torn):
@@ -183,6 +186,9 @@ def test_sessions_are_listed_with_what_is_known_of_each(tmp_path: Path, run: Run
         "file": str(whole),
     }
     assert (by_file[str(torn)]["state"], by_file[str(torn)]["inputs"]) == ("torn", None)
+    piped = run("sessions", "--data-dir", tmp_path).out
+    assert [json.loads(line) for line in piped.splitlines()] == listed
+    monkeypatch.setattr(arguments, "for_machines", lambda as_json: as_json)
     assert "whole" in run("sessions", "--data-dir", tmp_path).out
     recorder.close()
 

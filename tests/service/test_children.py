@@ -22,7 +22,7 @@ from pipeline.events import SECOND
 from service.live import children
 from service.live.children import ExchangeProcess, WebProcess
 from service.live.commands import Effect
-from tests.support.live import PATIENCE_S
+from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import START
 from web.messages import Answered, Asked, Listening, MetricsSeen
 from web.pipe import MAX_FRAME, FrameWriter, from_bot
@@ -403,3 +403,20 @@ def test_the_real_exchange_serves_and_ends_with_its_context() -> None:
             await asyncio.open_connection("127.0.0.1", int(exchange.url.rpartition(":")[2]))
 
     asyncio.run(scenario())
+
+
+def test_what_a_child_warns_of_is_a_warning_and_what_it_merely_says_is_not(spawn: Callable[..., Spawned]) -> None:
+    said = ["[09:31:07] - INFO - all is well", "[09:31:07] - WARNING - hm", "Traceback", "  File", "[x] - ERROR - no"]
+    many = [f"warning {number}" for number in range(1_000)]
+
+    async def scenario() -> list[str]:
+        lines = [*said, *many]
+        spawn(f"import sys\nfor line in {lines!r}: print(line, file=sys.stderr, flush=True)\nsys.exit(1)")
+        with events_logged() as events:
+            await asyncio.wait_for(ExchangeProcess(ExchangeSettings(), lambda: 0).run(), PATIENCE_S)
+        return [event["level"] for event in events if event.get("event") == "child.said"]
+
+    levels = asyncio.run(scenario())
+    assert levels[:5] == ["DEBUG", "WARNING", "WARNING", "WARNING", "ERROR"]
+    assert levels.count("DEBUG") > 700
+    assert len(levels) == 1_005

@@ -124,6 +124,13 @@ def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: 
     assert latch.reason_of(tmp_path, "halt") == "enough"
 
 
+@pytest.mark.parametrize("command", ["halt", "flatten"])
+def test_without_a_bot_a_command_says_that_it_arms_the_next_start(command: str, tmp_path: Path) -> None:
+    said = control.send(tmp_path, command, "enough")
+    assert "nothing happens now; the next start is armed" in said
+    assert latch.reason_of(tmp_path, command) == "enough"
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert latch.keep(tmp_path / "nowhere", "halt", "x") == f"{tmp_path}/nowhere/HALT: No such file or directory"
 

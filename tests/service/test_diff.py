@@ -26,6 +26,8 @@ from tests.support.decisions import decided_by_core
 from tests.support.market import at
 from tests.support.random_tapes import seeded_tape
 
+pytestmark = pytest.mark.usefixtures("at_a_terminal")
+
 NOTHING = Changes()
 LOOSE = "strategy.entry_threshold=0.0002"
 TIGHT = "strategy.entry_threshold=0.00045"

@@ -27,6 +27,8 @@ from tests.support.live import microbot
 from tests.support.market import at, trade
 from tests.support.sessions import Session
 
+pytestmark = pytest.mark.usefixtures("at_a_terminal")
+
 COSTLY = ExecutionSettings(fill="last", slippage_bps=10.0, fee_per_share=0.01)
 
 
@@ -54,9 +56,9 @@ def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: 
     told = run("explain", done.decision, "--data-dir", tmp_path)
     assert told.code == 0, told.err
     for part in (
-        *("SIGNAL LONG A @ 100", "risk: approved", "ORDER entry: BUY 1", "FILL BUY 1 @ 100.1000"),
-        *("ORDER exit (TP): SELL 1", "FILL SELL 1 @ 101.8980", "CLOSED by TP after 2.0 s", "P/L $1.7780"),
-        *("$1.7980 before fees of $0.0200", "entry slippage $0.1000", "recorded in /r.jsonl.gz", "E entry, X exit"),
+        *("SIGNAL LONG A @ 100", "risk: approved", "ORDER entry: BUY 1", "FILL BUY 1 @ 100.10"),
+        *("ORDER exit (TP): SELL 1", "FILL SELL 1 @ 101.898", "CLOSED by TP after 2.0 s", "P/L $1.778"),
+        *("$1.798 before fees of $0.02", "entry slippage $0.10", "recorded in /r.jsonl.gz", "E entry, X exit"),
     ):
         assert part in told.out
     machine = json.loads(run("explain", done.decision, "--data-dir", tmp_path, "--json").out)

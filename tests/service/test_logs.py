@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -516,6 +517,35 @@ def test_following_goes_on_across_a_rotation(log: Log) -> None:
         4,
         5,
     ]
+
+
+def test_following_goes_on_after_the_log_was_copied_and_cut(log: Log) -> None:
+    cut = log.then(log.append(line(3)), lambda: os.truncate(log.path, 0), log.append(line(4)), log.append(line(5)))
+    assert cut.followed == [1, 2, 3, 4, 5]
+
+
+def test_every_line_names_its_run_and_the_venue_s_time(tmp_path: Path) -> None:
+    found = Logs(tmp_path)
+    logs.know(logs.Context("America/New_York", lambda: 7, lambda: at(9)))
+    fact_log.see(opened())
+    logger.bind(event="x").info("no fact")
+    assert [(line["run"], line["venue_ts"]) for line in found.lines] == [(7, START), (7, at(9))]
+    shown = [logs.for_people(line) for line in logs.follow(found.path, wait=False)]
+    assert all(" EST] - " in line for line in shown)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_fact_s_line_has_the_fact_s_own_time(event: str, tmp_path: Path) -> None:
+    found = Logs(tmp_path, file_level="DEBUG")
+    logs.know(logs.Context("UTC", lambda: 7, lambda: 5))
+    fact_log.see(EVENTS[event])
+    assert {line["venue_ts"] for line in found.lines} <= {START, at(4)}
+
+
+def test_a_fact_that_cannot_be_logged_is_told_there_and_raises_nothing(tmp_path: Path) -> None:
+    found = Logs(tmp_path)
+    fact_log.see(FeedChanged)  # type: ignore[arg-type]  # whatever it is
+    assert [line["event"] for line in found.lines] == ["log.failed"]
 
 
 def test_a_line_cut_short_by_a_crash_is_left_out(log: Log) -> None:

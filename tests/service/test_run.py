@@ -246,6 +246,26 @@ def test_interrupted_and_told_to_keep_it_says_what_stays_open(number: signal.Sig
         assert not log_of(tmp_path, "trade.closed")
 
 
+def test_nothing_in_the_current_folder_is_taken_for_a_module_of_the_bot(tmp_path: Path) -> None:
+    for name in ("signal", "string", "select", "logging", "json", "uvloop"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is not the library')\n")
+    for name in ("web", "service", "mock_exchange", "aiohttp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    (tmp_path / "signal.py").write_text("def strategy(ticks):\n    return ticks.pipe()\n")
+    with Bot(tmp_path, "--strategy", "signal.py") as bot:
+        bot.until(lambda state: state["metrics"]["ticks"])
+        bot.process.send_signal(signal.SIGTERM)
+        assert bot.ended()["ticks"]
+
+
+def test_an_unknown_symbol_has_no_strategy_to_restart(bot: Bot) -> None:
+    bot.until(lambda state: state["metrics"]["ticks"])
+    refused = microbot("restart", "NOSUCH", cwd=bot.folder)
+    assert refused.returncode == 2
+    assert "no NOSUCH is traded here" in refused.stderr
+
+
 def test_killed_it_takes_the_other_two_processes_with_it(tmp_path: Path) -> None:
     with Bot(tmp_path, *FAST) as bot:
         bot.until(lambda state: state["metrics"]["ticks"])

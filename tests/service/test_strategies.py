@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,19 @@ def test_a_file_that_ends_the_program_is_said_in_one_sentence(tmp_path: Path) ->
     path.write_text("raise SystemExit(3)\n")
     with pytest.raises(UserError, match="cannot be loaded: SystemExit"):
         load(f"{path}:strategy")
+
+
+def test_what_lies_beside_the_strategy_can_be_imported_and_shadows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "my_own_sibling.py").write_text("THRESHOLD = 0.5\n")
+    (tmp_path / "string.py").write_text("raise RuntimeError('this is not the library')\n")
+    (tmp_path / "signal.py").write_text(
+        "import string\nfrom my_own_sibling import THRESHOLD\nfrom reactivex import operators as ops\n"
+        "def strategy(ticks):\n    return ticks.pipe(ops.filter(lambda tick: THRESHOLD > 1))\n"
+    )
+    before = sys.path.copy()
+    try:
+        assert load(f"{tmp_path / 'signal.py'}:strategy").name == "signal:strategy"
+        assert sys.path == [*before, str(tmp_path)]
+    finally:
+        sys.path[:] = before
+        sys.modules.pop("my_own_sibling", None)

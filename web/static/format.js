@@ -36,6 +36,14 @@ export function timeZoneLabel(ns) {
 }
 
 export const time = (ns) => clock.format(ns / NANOS_PER_MILLI);
+
+/** An instant as the log and the command line name it: 2026-01-05 09:31:07.123 EST. */
+export function instant(ns) {
+  const when = new Date(ns / NANOS_PER_MILLI);
+  const day = new Intl.DateTimeFormat("sv-SE", { timeZone: zone }).format(when);
+  const parts = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }).formatToParts(when);
+  return `${day} ${timeMillis(ns)} ${parts.find((part) => part.type === "timeZoneName")?.value ?? zone}`;
+}
 export const timeMillis = (ns) => clockMillis.format(ns / NANOS_PER_MILLI);
 export const dateOf = (ns) => calendar.format(ns / NANOS_PER_MILLI);
 export const secondsLeft = (untilNs, nowNs) => Math.max(0, (untilNs - nowNs) / 1e9);
@@ -59,7 +67,19 @@ function fixed(least, most) {
   return formats.get(key);
 }
 
-export const price = (value) => (isNumber(value) ? fixed(...priceDecimals(value)).format(value) : "–");
+const MOST_DECIMALS = 15;
+const DIGITS = 8; // of a price: one that was computed, as of a fill with slippage, is rounded to them
+
+const rounded = (value) => Number(Math.abs(value) < 1e6 ? value.toPrecision(DIGITS) : value.toFixed(2));
+
+/** A price with the digits that it has, and at least as many decimals as its size needs. */
+export const price = (value) =>
+  isNumber(value)
+    ? fixed(priceDecimals(value)[0], MOST_DECIMALS).format(rounded(value)).replace("-", MINUS)
+    : "–";
+
+/** A minus, unless nothing but zeros is shown behind it. */
+const signed = (value, text) => (value < 0 && /[1-9]/.test(text) ? MINUS + text : text);
 
 /** A difference of prices, with the decimals that the prices themselves have. */
 export const priceStep = (value, at) => fixed(...priceDecimals(at)).format(Math.abs(value));
@@ -77,15 +97,19 @@ export const quantity = (value) => (isNumber(value) ? fixed(0, 6).format(value) 
 export function money(value) {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
-  const decimals = size >= 100_000 ? [0, 0] : size > 0 && size < 0.01 ? [2, 4] : [2, 2];
-  const text = fixed(...decimals).format(size);
-  return `${value < 0 ? MINUS : ""}$${text}`;
+  const small = size > 0 && size < 0.005;
+  const decimals = size >= 100_000 ? [0, 0] : small ? [2, MOST_DECIMALS] : [2, 2];
+  const text = fixed(...decimals).format(small ? Number(size.toPrecision(2)) : size);
+  return signed(value, `$${text}`);
 }
 
 export const signedMoney = (value) => (isNumber(value) && value > 0 ? `+${money(value)}` : money(value));
 export const percent = (fraction, digits = 2) =>
-  isNumber(fraction) ? `${fraction < 0 ? MINUS : ""}${fixed(digits, digits).format(Math.abs(fraction) * 100)} %` : "–";
-export const signedPercent = (fraction) => (isNumber(fraction) && fraction > 0 ? `+${percent(fraction)}` : percent(fraction));
+  isNumber(fraction) ? signed(fraction, `${fixed(digits, digits).format(Math.abs(fraction) * 100)} %`) : "–";
+export function signedPercent(fraction) {
+  const text = percent(fraction);
+  return isNumber(fraction) && fraction > 0 && /[1-9]/.test(text) ? `+${text}` : text;
+}
 
 const BOUNDS = { at_least: "at least ", at_most: "at most ", more_than: "more than ", either_way: "at least ±" };
 
@@ -99,7 +123,7 @@ export function reading(value) {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
   const text = size === 0 ? "0" : size >= 1000 ? count(size) : fixed(0, 8).format(Number(size.toPrecision(3)));
-  return (value < 0 ? MINUS : "") + text;
+  return signed(value, text);
 }
 
 /** "up", "down" or "": the class for a gain or a loss. */

@@ -349,7 +349,7 @@ export function drawTrades(store) {
       [format.time(trade.exit_ts)], [trade.symbol, "symbol"], [trade.side, "muted"], [format.price(trade.entry_price), "n"],
       [format.price(trade.exit_price), "n"], [trade.exit_reason, "reason"], [format.signedMoney(trade.pnl), "n pnl"],
     ], trade.pnl > 0 ? "win" : trade.pnl < 0 ? "loss" : "even");
-    made.title = `${format.exitReason(trade.exit_reason)}; ${format.quantity(trade.quantity)} held for ` +
+    made.title = `${format.instant(trade.exit_ts)}: ${format.exitReason(trade.exit_reason)}; ${format.quantity(trade.quantity)} held for ` +
       `${((trade.exit_ts - trade.entry_ts) / 1e9).toFixed(1)} s, ${format.signedPercent(trade.pnl_pct)}`;
     return made;
   });
@@ -422,6 +422,7 @@ export function drawNotices(store) {
   byId("notices-empty").hidden = store.notices.length > 0;
   reconcile(byId("notices"), newestFirst(store.notices), (notice) => `${notice.ts} ${notice.text}`, (notice) => {
     const item = node("li");
+    if (notice.ts) item.title = format.instant(notice.ts);
     item.append(node("time", "", notice.ts ? format.time(notice.ts) : "before the first tick"), node("span", "", notice.text));
     return item;
   });

@@ -282,7 +282,11 @@ def test_a_feed_is_judged_by_its_words(said: list[object], connected: bool, verd
 # ------------------------------------------------------------------------------------------------- the examination
 
 
-def test_no_check_stops_the_next(tmp_path: Path) -> None:
+def test_no_check_stops_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_any_port(check: str, host: str, _: int, setting: str, standing: Standing) -> Finding:
+        return port(check, host, 0, setting, standing)
+
+    monkeypatch.setattr(examination, "port", on_any_port)  # a bot may run on the usual ones
     (tmp_path / "s.py").write_text("def strategy(ticks):\n    raise ValueError('no')\n")
     case = Case(
         data_dir=tmp_path / "data",
@@ -297,6 +301,7 @@ def test_no_check_stops_the_next(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".py") in ([], ["__pycache__"])
 
 
+@pytest.mark.usefixtures("at_a_terminal")
 def test_only_a_failure_fails(capsys: pytest.CaptureFixture[str]) -> None:
     good: list[Finding] = [ok("a", "well"), warning("b", "hm", "do")]
     assert not anything_failed(good)
