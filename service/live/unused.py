@@ -15,6 +15,8 @@ AT_LEAST = 3  # ... and so many came
 LATE = "dated before the last one"
 """Why the core uses a tick not: `ticks_late`."""
 
+_AGAIN = 5  # ticks in a row that are used: then all is well again
+
 _NO_TICKS = (CROSSED_QUOTE, NOT_SUBSCRIBED, TOO_MANY_SYMBOLS)
 """Reasons for which what is refused is none of ours, or no tick."""
 
@@ -22,19 +24,29 @@ _log = logger.bind(logger="microbot.feed")
 
 
 class _Heard:
-    """What came since the last tick that was used."""
+    """What came since ticks began to be of no use."""
 
-    __slots__ = ("reasons", "since", "told")
+    __slots__ = ("in_a_row", "reasons", "since", "told", "used")
 
     def __init__(self, since: float) -> None:
         self.since = since
+        self.used = 0  # strays between those that are not
+        self.in_a_row = 0  # of them, since the last that was not
         self.reasons: Counter[str] = Counter()
         self.told = False
 
     def described(self, now_s: float) -> str:
         """Say for how long, how many and why."""
         many = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common(3))
-        return f"none was used for {now_s - self.since:.0f} s: {many}"
+        used = f"only {self.used:,} of {self.used + self.reasons.total():,} were" if self.used else "none was"
+        return f"{used} used for {now_s - self.since:.0f} s: {many}"
+
+    def see(self, used: int, unused: Counter[str]) -> bool:
+        """Take what came since; return whether ticks are used again: several in a row, or a tenth of all."""
+        self.reasons += unused
+        self.used += used
+        self.in_a_row = 0 if unused else self.in_a_row + used
+        return self.in_a_row >= _AGAIN or self.used * 10 >= max(1, self.reasons.total())
 
 
 class Unused:
@@ -84,15 +96,15 @@ class Unused:
 
     def _see(self, symbol: str, used: int, unused: Counter[str], now: float) -> None:
         heard = self._heard.get(symbol)
-        if used > 0:
-            if heard is not None:
-                del self._heard[symbol]
-                if heard.told:
-                    _log.bind(event="ticks.used", symbol=symbol).info(f"{symbol}: ticks are used again")
-            return
         if heard is None:
+            if not unused.total():
+                return
             heard = self._heard[symbol] = _Heard(now)
-        heard.reasons += unused
+        if heard.see(max(0, used), unused):
+            del self._heard[symbol]
+            if heard.told:
+                _log.bind(event="ticks.used", symbol=symbol).info(f"{symbol}: ticks are used again")
+            return
         if _is_in_vain(heard, now):
             said = heard.described(now)
             bound = _log.bind(event="ticks.unused", symbol=symbol, reasons=dict(heard.reasons))
