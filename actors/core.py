@@ -237,6 +237,7 @@ class Core:
             lane = lanes.get(event.symbol) or self._open_lane(event.symbol, ts)
             if ts < lane.last_ts:
                 self.metrics.late += 1
+                lane.late += 1
                 continue
             lane.last_ts = ts
             if ts > clock.now:

@@ -47,6 +47,7 @@ class Lane:
         "held_at_input",
         "index",
         "last_ts",
+        "late",
         "listener",
         "symbol",
         "ticks",
@@ -72,6 +73,7 @@ class Lane:
         self.symbol = symbol
         self.index = index
         self.last_ts = 0
+        self.late = 0  # ticks that came before the last one's time, and were not used
         self.bid: float | None = None
         self.ask: float | None = None
         self.held_at_input = 0

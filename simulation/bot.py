@@ -14,13 +14,14 @@ from actors.gate import Effect, Trouble
 from actors.journal import Entry, Run
 from actors.messages import Command, Fact, Report, Rollover as RolledOver
 from mock_exchange.events import Event
-from pipeline.events import SECOND, Clock
+from pipeline.events import SECOND
 from pipeline.strategy import momentum_burst
 from service.live.book_names import new_book, next_book
 from service.live.bookkeeping import Bookkeeping
 from service.live.latch import Latch
 from service.live.rollover import Rollover
 from service.live.session import Session
+from service.live.timekeeping import Timekeeper
 from service.options import RunOptions
 from service.recorded.replay import PAPER
 from service.venues import Venue as VenueName
@@ -119,6 +120,9 @@ class Bot:
         self.feed = Feed(
             place.agenda, place.machine, place.venue, faults, place.chance, self.take, greeted=scenario.simulated
         )
+        machine = place.machine
+        self._timekeeper = Timekeeper(self.feed.clock, self.feed.admission, machine.monotonic_ns, machine.wall_ns)
+        self.feed.monotonic = self._timekeeper.monotonic
         self.broker = Broker(place.agenda, place.venue, faults, place.chance, self.feed.now, self._on_reports)
         self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
         if self.audit.awaiting is not self.books.pending:
@@ -154,7 +158,9 @@ class Bot:
             self.switch.refuse,
         )
         self._latch = Latch(place.disk.folder, self.switch)
-        self.session = Session(core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox)
+        self.session = Session(
+            core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
+        )
 
     @property
     def core(self) -> Core:
@@ -197,6 +203,8 @@ class Bot:
         if self._stuck:
             self._waiting.append(lambda: self.take(inputs))
             return
+        if not self.feed.now():
+            self._timekeeper.hear(inputs)
         try:
             if self.books.pending and (book := self.books.due(inputs, self.feed.now(), self._say)) is not None:
                 self.audit.restoring = True
@@ -261,10 +269,10 @@ class Bot:
             return
         self.gate.beat()
         now = self.feed.now()
-        if now > self.core.now:
-            if abs(now - self._place.agenda.now) > 5 * SECOND:
-                raise Broken("venue time", f"the bot believes {now}, it is {self._place.agenda.now}")
-            self.take([Clock(now)])
+        if now > self.core.now and abs(now - self._place.agenda.now) > 5 * SECOND:
+            raise Broken("venue time", f"the bot believes {now}, it is {self._place.agenda.now}")
+        if inputs := self._timekeeper.beat(self.core.now):
+            self.take(inputs)
         self._look_at_recording()
         self._place.agenda.after(0.1, self._tick_clock)
 

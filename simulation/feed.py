@@ -52,7 +52,8 @@ class Feed:
         self._faults = faults
         self._chance = chance
         self._take = take
-        self._admission = Admission(AdmissionSettings(), self.clock, venue.symbols)
+        self.admission = Admission(AdmissionSettings(), self.clock, venue.symbols)
+        self.monotonic: Callable[[], int] = machine.monotonic_ns  # as whoever takes in market data reads it
         self._back_off = BackOff(
             self._settings.first_delay_s, self._settings.most_delay_s, chance.stream("jitter of the feed")
         )
@@ -162,7 +163,7 @@ class Feed:
         if not events or self._cut:
             return
         self._heard = True
-        inputs = self._admission.admit(events, self._machine.monotonic_ns())
+        inputs = self.admission.admit(events, self.monotonic())
         if self.state is not FeedState.LIVE and any(event.__class__ is not Refused for event in inputs):
             self._back_off.reset()
             self._had_data = True

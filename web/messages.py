@@ -28,6 +28,10 @@ SLOW = "SLOW"
 """How a chain is shown that runs, but took too long of late; `ChainState` has the others."""
 
 
+UNUSED = "UNUSED"
+"""Likewise, how one is shown whose ticks come, and are not used: late, of an implausible time, beyond the collar ..."""
+
+
 class Tick(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A tick with the quote in force after it (null while there is none)."""
 

@@ -50,6 +50,7 @@ SIGNALS_SHOWN = 100
 BURSTS_SHOWN = 100
 NOTICES_SHOWN = 50
 
+_GONE_BACK = 5_000_000_000  # ns: so much earlier than what was shown, it is no old news, but an earlier time
 _SECTIONS_SHOWN = ("strategy", "risk", "execution")
 """The settings that may leave the process: how it trades. Others may hold a venue's keys."""
 
@@ -272,6 +273,8 @@ class ReadModel:
 
     def _metrics_seen(self, message: MetricsSeen) -> None:
         self._metrics = message
+        if message.now < self._now - _GONE_BACK:
+            self._now = message.now  # a session that began anew at an earlier time
         self._moved_to(message.now)
         self._summary = summary_data(message.summary)
         for symbol, chain in message.chains.items():

@@ -61,6 +61,7 @@ from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper
 from service.live.trade_ticks import TickKeeper
+from service.live.unused import Unused
 from service.live.watching import Watching
 from service.options import Outcome, RunOptions
 from service.recorded import archive
@@ -282,6 +283,7 @@ class _Bot:
             chart_points=settings.web.chart_points,
             max_symbols=settings.web.max_symbols,
             keeper=self._keeper,
+            unused=Unused(lambda: self._admission.refused, time.monotonic),
         )
         self._session = Session(
             core,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from actors.book import moved_back
+from actors.book import Book, moved_back
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Batch, Gate
@@ -42,6 +42,10 @@ _CHANGES = (
     DayStarted,
 )
 """Facts after which the book is another one."""
+
+
+_AS_IT_IS = MARKET_DATA | {Book}
+"""What meets a core whose time is that of the last such input: it brings its own."""
 
 
 class Records(Protocol):
@@ -91,10 +95,12 @@ class Session:
         What is told from anywhere but the market meets a core that has the venue's time of now.
         """
         keeper = self._timekeeper
-        if keeper is not None and inputs and (keeper.paused or inputs[0].__class__ not in MARKET_DATA):
-            time = keeper.beat(self.core.now)
-            if time:
-                self._feed(time)
+        if keeper is not None and inputs:
+            kind = inputs[0].__class__
+            if kind not in _AS_IT_IS or (keeper.paused and kind is not Book):
+                time = keeper.beat(self.core.now)
+                if time:
+                    self._feed(time)
         self._feed(inputs)
 
     def _feed(self, inputs: Sequence[Input]) -> None:

@@ -20,7 +20,8 @@ from service.live.gauges import Gauges
 from service.live.recall import Recall
 from service.live.totals import Summary, together
 from service.live.trade_ticks import TickKeeper
-from web.messages import SLOW, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, ShownFact, Tick, TicksSeen
+from service.live.unused import Unused
+from web.messages import SLOW, UNUSED, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, ShownFact, Tick, TicksSeen
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
@@ -45,6 +46,7 @@ class Telemetry:
         chart_points: int = 3_600,
         max_symbols: int = 64,
         keeper: TickKeeper | None = None,
+        unused: Unused | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
         self.bounded: tuple[QueueSeen, ...] = ()  # likewise, of the queues that have a bound
@@ -54,6 +56,7 @@ class Telemetry:
         self._before: Summary = {}  # of the sessions that are over
         self._session = session
         self._keeper = keeper
+        self._unused = unused
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
@@ -141,6 +144,8 @@ class Telemetry:
                 self._keeper.see_ticks(symbol, seen)
             if (recall := self._recall(symbol, seen[0].price)) is not None:
                 recall.see(seen, skipped[symbol])
+        if self._unused is not None:
+            self._unused.look({symbol: len(seen) + skipped[symbol] for symbol, seen in ticks.items()}, self._core)
         return [
             TicksSeen(symbol, shown, len(seen) - len(shown) + skipped[symbol])
             for symbol, seen in ticks.items()
@@ -166,8 +171,17 @@ class Telemetry:
             refusals=summary["refusals"],
             queues=dict(self.queues),
             bounded=self.bounded,
-            chains={lane.symbol: self._chain(lane) for lane in core.lanes.values()},
+            chains=self._chains(),
         )
+
+    def _chains(self) -> dict[str, str]:
+        """Return how each symbol fares: its strategy, or that it hears nothing, also where it never did."""
+        chains = {lane.symbol: self._chain(lane) for lane in self._core.lanes.values()}
+        for symbol, why in self._unused.states.items() if self._unused is not None else ():
+            lane = self._core.lanes.get(symbol)
+            if lane is None or lane.chain.runs:
+                chains[symbol] = f"{UNUSED}: {why}"
+        return chains
 
     def _chain(self, lane: Lane) -> str:
         slow = self.slow.get(lane.symbol) if lane.chain.runs else None

@@ -259,6 +259,30 @@ def test_what_guards_a_position_is_said_and_the_time_that_is_left_is_that_of_its
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
+def test_ticks_that_come_in_vain_are_shown_and_the_feed_is_not_green_meanwhile(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    why = "none was used for 12 s: 58 dated before the last one"
+
+    async def scenario(page: Page) -> None:
+        pill = page.locator("#feed-pill")
+        await expect(pill).to_have_attribute("data-tone", "good")
+        web_process.tell(metrics(chains={"AAPL": f"UNUSED: {why}"}))
+        await expect(page.locator("#banners")).to_contain_text(f"Ticks of AAPL come, but {why}")
+        await expect(pill).to_have_attribute("data-tone", "warn")
+        await expect(page.get_by_role("tab", name="AAPL").locator(".failed")).to_have_text("UNUSED")
+        web_process.tell(metrics(chains=dict.fromkeys(("AAPL", "B", "C", "D", "E"), f"UNUSED: {why}")))
+        await expect(page.locator("#banners .banner")).to_have_count(1)
+        web_process.tell(metrics(chains=dict.fromkeys(("AAPL", "B", "C", "D", "E"), "RUNNING")))
+        await expect(page.locator("#banners")).to_be_empty()
+        await expect(pill).to_have_attribute("data-tone", "good")
+
+    web_process.tell(session())
+    web_process.tell(FeedChanged(FeedState.LIVE, 1))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
 def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_can_be_begun_anew(
     browser: Browser, web_process: WebProcess
 ) -> None:

@@ -58,7 +58,8 @@ const STATE_TONES = { ACTIVE: "good", PAUSED: "warn", REDUCING: "warn", HALTED: 
 
 export function drawStatus(store) {
   setText("feed-state", store.feed.state);
-  byId("feed-pill").dataset.tone = FEED_TONES[store.feed.state] ?? "wait";
+  const tone = FEED_TONES[store.feed.state] ?? "wait";
+  byId("feed-pill").dataset.tone = tone === "good" && unheard(store).length ? "warn" : tone;
   byId("feed-pill").title = store.feed.reason || `Market data: ${store.feed.state}`;
   setText("trading-state", store.bot.running ? store.state.state || "…" : "STOPPED");
   byId("state-pill").dataset.tone = store.bot.running ? STATE_TONES[store.state.state] ?? "wait" : "bad";
@@ -84,6 +85,21 @@ const CHAINS_SAID = {
 const stateOf = (chain) => chain.split(":", 1)[0];
 
 const guardOf = (position) => (position?.guard ? ` Its open position is guarded by ${position.guard}.` : "");
+
+/** Symbols whose ticks come in vain: the feed is there, and yet nothing is traded on it. */
+const unheard = (store) => [...store.symbols.values()].filter((symbol) => stateOf(symbol.chain) === "UNUSED");
+
+const MOST_UNHEARD = 3; // banners of that kind; beyond it, one says it of all
+
+function unheardBanners(store) {
+  const symbols = unheard(store);
+  if (symbols.length > MOST_UNHEARD) {
+    const names = symbols.slice(0, MOST_UNHEARD).map((symbol) => symbol.name).join(", ");
+    const why = symbols[0].chain.slice("UNUSED: ".length);
+    return [["warn", `Ticks of ${names} and ${symbols.length - MOST_UNHEARD} more come, but ${why}.`]];
+  }
+  return symbols.map((symbol) => ["warn", `Ticks of ${symbol.name} come, but ${symbol.chain.slice("UNUSED: ".length)}.`]);
+}
 
 function chainBanner(symbol, position) {
   const state = stateOf(symbol.chain);
@@ -112,6 +128,7 @@ export function drawBanners(store, { connected, quietS, restart }) {
   const said = STATES_SAID[store.state.state];
   if (said && store.bot.running) banners.push([said[0], store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1]]);
   if (store.bot.running && store.feed.state === "STALE") banners.push(["warn", "The feed is stale: entries are refused until ticks come again."]);
+  if (store.bot.running) banners.push(...unheardBanners(store));
   for (const symbol of store.symbols.values()) {
     const position = store.positions.get(symbol.name);
     if (CHAINS_SAID[stateOf(symbol.chain)]) banners.push(chainBanner(symbol, position));
@@ -156,9 +173,10 @@ export function drawTabs(store, selected, select) {
     const text = symbol.price === null ? "" : format.price(symbol.price);
     if (last.textContent !== text) last.textContent = text;
     const state = stateOf(symbol.chain);
-    failed.hidden = !CHAINS_SAID[state];
+    const mark = CHAINS_SAID[state]?.[0] ?? (state === "UNUSED" ? "warn" : "");
+    failed.hidden = !mark;
     if (failed.textContent !== state) failed.textContent = state;
-    failed.dataset.tone = CHAINS_SAID[state]?.[0] ?? "";
+    failed.dataset.tone = mark;
   }
 }
 

@@ -5,6 +5,7 @@ const POINTS = 3600;
 const LISTED = 100;
 const MARKS = 200;
 const NOTICES = 50;
+const GONE_BACK = 5e9; // ns: so much earlier than what was shown, it is no old news, but an earlier time
 
 const lastOf = (list, most) => (list.length > most ? list.slice(list.length - most) : list);
 
@@ -135,13 +136,18 @@ export class Store {
   }
 
   on_metrics(data) {
-    this.now = Math.max(this.now, data.now);
+    this.now = data.now < this.now - GONE_BACK ? data.now : Math.max(this.now, data.now);
     this.metrics = data.metrics;
     this.refusals = data.refusals;
     this.queues = data.queues;
     this.bounded = data.bounded;
-    for (const [name, chain] of Object.entries(data.chains)) this.symbol(name).chain = chain;
-    return ["metrics", "position", "tabs"];
+    let turned = false; // whether a symbol is heard of again, or no longer
+    for (const [name, chain] of Object.entries(data.chains)) {
+      const symbol = this.symbol(name);
+      turned ||= symbol.chain.startsWith("UNUSED") !== chain.startsWith("UNUSED");
+      symbol.chain = chain;
+    }
+    return turned ? ["metrics", "position", "tabs", "status"] : ["metrics", "position", "tabs"];
   }
 
   on_feed(data) {
