@@ -121,9 +121,7 @@ class WebSocketFeed(Feed):
         """Return why there is no connection, if that may pass. Raises FeedFailed if it will not."""
         if not self._worked:
             raise FeedFailed(sentence) from None
-        waiting = f"{sentence}; it worked before: waiting until it does again"
-        _log.bind(event="feed.turned_away").warning(waiting)
-        return waiting
+        return f"{sentence}; it worked before: waiting until it does again"
 
     async def _connection(self) -> str:
         """Connect and read until the connection is lost; return why."""
