@@ -35,7 +35,7 @@ def shown(url: str) -> str:
     path = re.split("[?#]", tail, maxsplit=1)[0]
     if "@" in tail:
         # It belongs to the path, or ends a password in which the host seems to end.
-        if _HOST.fullmatch(host) is None:
+        if "@" in authority or _HOST.fullmatch(host) is None:
             return "the address"
         path = path if "@" not in path else ""
     return f"{scheme}{colon}{host}{path}"

@@ -48,10 +48,10 @@ class WebSocketFeed(Feed):
     """A venue on a WebSocket, in its dialect (by default the simple push of `pipeline.venues.simple`).
 
     It reconnects for ever, with growing delays that only a connection resets on which *data* came for `stale_after_s`,
-    and not more than `connects_per_minute` times a minute; it subscribes anew, and tells the core of every change of state and
-    of the gap that a lost connection leaves. What ends it, as FeedFailed: a refusal that no waiting can mend, of the
-    handshake (401, 403, 404, a redirect) or in the venue's dialect. Once the venue has granted what was asked for, or
-    sent data, such a refusal passes as any other: it waits, and says for what.
+    and not more than `connects_per_minute` times a minute; it subscribes anew, and tells the core of every change of
+    state and of the gap that a lost connection leaves. What ends it, as FeedFailed: a refusal that no waiting can mend,
+    of the handshake (401, 403, 404, a redirect) or in the venue's dialect. Once the venue has granted what was asked
+    for, or sent data, such a refusal passes as any other: it waits, and says for what.
     """
 
     def __init__(
