@@ -15,6 +15,7 @@ QUIET = logging.getLogger("microbot.websockets")
 QUIET.setLevel(logging.INFO)
 
 _HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
+_LONGEST = 300  # characters of a reason
 _SCHEME = re.compile("[a-zA-Z][a-zA-Z0-9+.-]*")
 _TAIL = re.compile("[/?#]")  # begins what follows the host
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:@\[\]]+)(:\d+)?")
@@ -51,7 +52,9 @@ def proxy_to(url: str) -> Literal[True] | None:
 
 def handshake_failure(error: Exception) -> str:
     """Say why a handshake failed; a proxy's address, which may hold a password, is left out."""
-    return "the proxy in the environment has no sound address" if isinstance(error, InvalidProxy) else str(error)
+    if isinstance(error, InvalidProxy):
+        return "the proxy in the environment has no sound address"
+    return str(error)[:_LONGEST]  # it may quote what was answered
 
 
 class ConnectThere(connect):
