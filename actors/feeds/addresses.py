@@ -15,6 +15,8 @@ QUIET = logging.getLogger("microbot.websockets")
 QUIET.setLevel(logging.INFO)
 
 _HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
+_LONGEST = 300  # characters of a reason
+_SCHEME = re.compile("[a-zA-Z][a-zA-Z0-9+.-]*")
 _TAIL = re.compile("[/?#]")  # begins what follows the host
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:@\[\]]+)(:\d+)?")
 
@@ -28,14 +30,16 @@ def shown(url: str) -> str:
     >>> shown("wss://me:s3cret@venue.example/feed?token=s3cret"), shown("me:s3cret@venue.example")
     ('wss://venue.example/feed', 'venue.example')
     """
-    scheme, colon, rest = url.rpartition("://") if "://" in url.partition("@")[0] else ("", "", url.lstrip("/"))
+    scheme, colon, rest = url.partition("://")
+    if not colon or _SCHEME.fullmatch(scheme) is None:
+        scheme, colon, rest = "", "", url.lstrip("/")
     end = _TAIL.search(rest)
     authority, tail = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
     host = authority.rpartition("@")[2]
     path = re.split("[?#]", tail, maxsplit=1)[0]
     if "@" in tail:
         # It belongs to the path, or ends a password in which the host seems to end.
-        if _HOST.fullmatch(host) is None:
+        if not colon or "@" in authority or _HOST.fullmatch(host) is None:
             return "the address"
         path = path if "@" not in path else ""
     return f"{scheme}{colon}{host}{path}"
@@ -48,7 +52,9 @@ def proxy_to(url: str) -> Literal[True] | None:
 
 def handshake_failure(error: Exception) -> str:
     """Say why a handshake failed; a proxy's address, which may hold a password, is left out."""
-    return "the proxy in the environment has no sound address" if isinstance(error, InvalidProxy) else str(error)
+    if isinstance(error, InvalidProxy):
+        return "the proxy in the environment has no sound address"
+    return str(error)[:_LONGEST]  # it may quote what was answered
 
 
 class ConnectThere(connect):

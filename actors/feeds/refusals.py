@@ -83,4 +83,4 @@ class Refusals:
 
 
 def _times(count: int) -> str:
-    return "" if count == 1 else f" for the {count:,}th time"
+    return "" if count == 1 else f", {count:,} times by now"

@@ -48,10 +48,10 @@ class WebSocketFeed(Feed):
     """A venue on a WebSocket, in its dialect (by default the simple push of `pipeline.venues.simple`).
 
     It reconnects for ever, with growing delays that only a connection resets on which *data* came for `stale_after_s`,
-    and not more than `connects_per_minute` times a minute; it subscribes anew, and tells the core of every change of state and
-    of the gap that a lost connection leaves. What ends it, as FeedFailed: a refusal that no waiting can mend, of the
-    handshake (401, 403, 404, a redirect) or in the venue's dialect. Once the venue has granted what was asked for, or
-    sent data, such a refusal passes as any other: it waits, and says for what.
+    and not more than `connects_per_minute` times a minute; it subscribes anew, and tells the core of every change of
+    state and of the gap that a lost connection leaves. What ends it, as FeedFailed: a refusal that no waiting can mend,
+    of the handshake (401, 403, 404, a redirect) or in the venue's dialect. Once the venue has granted what was asked
+    for, or sent data, such a refusal passes as any other: it waits, and says for what.
     """
 
     def __init__(
@@ -121,9 +121,7 @@ class WebSocketFeed(Feed):
         """Return why there is no connection, if that may pass. Raises FeedFailed if it will not."""
         if not self._worked:
             raise FeedFailed(sentence) from None
-        waiting = f"{sentence}; it worked before: waiting until it does again"
-        _log.bind(event="feed.turned_away").warning(waiting)
-        return waiting
+        return f"{sentence}; it worked before: waiting until it does again"
 
     async def _connection(self) -> str:
         """Connect and read until the connection is lost; return why."""

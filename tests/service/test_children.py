@@ -420,3 +420,22 @@ def test_what_a_child_warns_of_is_a_warning_and_what_it_merely_says_is_not(spawn
     assert levels[:5] == ["DEBUG", "WARNING", "WARNING", "WARNING", "ERROR"]
     assert levels.count("DEBUG") > 700
     assert len(levels) == 1_005
+
+
+@pytest.mark.parametrize("name", ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_LATER"])
+def test_a_child_inherits_no_keys_and_everything_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "s3cret")
+    monkeypatch.setenv("SOMETHING_ELSE", "kept")
+    handed: list[dict[str, str]] = []
+
+    async def scenario() -> None:
+        async def take(*arguments: str, env: dict[str, str], **options: Any) -> None:
+            handed.append(env)
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", take)
+        await children._spawn("web")
+
+    asyncio.run(scenario())
+    (environment,) = handed
+    assert "s3cret" not in repr(environment)
+    assert environment["SOMETHING_ELSE"] == "kept"

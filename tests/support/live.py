@@ -73,6 +73,10 @@ class Venue:
         self._news.set()
         return connection.respond(self._statuses.pop(0), "no\n") if self._statuses else None
 
+    def refuse(self, *statuses: int) -> None:
+        """Refuse the next handshakes."""
+        self._statuses += statuses
+
     async def serve(self, connection: ServerConnection) -> None:
         place = len(self.connections)
         self.connections.append(connection)
