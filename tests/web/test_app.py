@@ -23,6 +23,7 @@ from web.messages import Answered, Asked
 from web.settings import WebSettings
 
 PATIENCE_S = 20
+LAZY = 50
 ASSETS = Assets({"index.html": Asset(b"<p>page", "text/html", "tag1")}, ("sha256-abc=",))
 T = TypeVar("T")
 
@@ -477,6 +478,41 @@ def test_a_client_whose_writes_take_too_long_is_dropped() -> None:
                 assert json.loads((await dashboard.get("healthz"))[1])["clients_dropped"] == 1
 
     run(scenario, client_queue=100_000, update_hz=60, write_timeout_s=0.5)
+
+
+def test_whoever_is_cut_off_for_not_reading_is_counted_however_small_the_sendings() -> None:
+    """Small ones are handed to the system at once, which keeps them for a while: it must not cut anybody off first."""
+
+    async def scenario(dashboard: Dashboard) -> None:
+        lazy = [lazy_client(dashboard.port) for _ in range(LAZY)]
+        try:
+            async with listening(dashboard) as next_event:
+                await next_event()
+                while dashboard.hub.clients <= LAZY:
+                    await dashboard.get("healthz")
+                while dashboard.hub.clients > 1:
+                    dashboard.hub.tell(feed(reason="x" * 10_000))
+                    while (await next_event())[0] != "feed":
+                        pass
+                assert dashboard.hub.dropped == LAZY
+        finally:
+            for each in lazy:
+                each.close()
+
+    run(scenario, update_hz=60, write_timeout_s=1.0)
+
+
+def test_a_browser_that_leaves_by_itself_is_not_counted_as_cut_off() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        lazy_client(dashboard.port).close()
+        async with listening(dashboard) as next_event:
+            await next_event()
+            while dashboard.hub.clients > 1:
+                dashboard.hub.tell(feed())
+                await next_event()
+            assert dashboard.hub.dropped == 0
+
+    run(scenario, update_hz=60)
 
 
 def test_a_browser_that_leaves_gives_its_place_back_and_one_too_many_is_told() -> None:
