@@ -221,8 +221,9 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
     _bound_send_buffer(request)
     try:
-        # Without a time-out of the library's: with one, the system cuts off who does not read before the hub has noticed
-        # and counted it. A ping is written beside what the hub writes, so it must not come while a sending may be under way.
+        # Without a time-out of the library's: with one, the system cuts off who does not read before the hub has
+        # noticed and counted it. A ping is written beside what the hub writes, so it must not come while a sending may
+        # be under way.
         ping_s = max(15.0, 2 * settings.write_timeout_s)
         async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
             await hub.serve(response, request.transport, abort)
