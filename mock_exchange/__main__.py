@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = ExchangeSettings(
             host=options.host,
             port=options.port,
+            allowed_hosts=tuple(options.allowed_host),
             symbols=parse_symbols(options.symbols),
             seed=options.seed,
             speed=options.speed,
@@ -69,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="mock_exchange", description="A market with a seed, on a WebSocket.", allow_abbrev=False)
     parser.add_argument("--host", default=default.host, help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=default.port, help="port to listen on, 0 for any (%(default)s)")
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME", help="a further name to be called by"
+    )
     parser.add_argument("--symbols", default=",".join(default.symbols), help="the stocks (%(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed, help="fixes prices and gaps (%(default)s)")
     parser.add_argument("--speed", type=float, default=default.speed, help="market s a real s (%(default)s)")

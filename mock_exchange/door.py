@@ -21,7 +21,10 @@ MOST_HEAD_BYTES = 8_192
 """Of a request's line and headers; with longer ones aiohttp has to deal."""
 
 IDLE_S = 75.0
-"""Real seconds after which a connection on which nothing is asked is closed."""
+"""Real seconds after which a connection on which nothing more is asked is closed."""
+
+REQUEST_S = 10.0
+"""Real seconds that a request may take to come in, from its first byte; the first one, from the connection on."""
 
 _LINE = re.compile(rb"(GET|POST|PATCH|DELETE) (/v2/[A-Za-z0-9._~:/-]*)(?:\?([A-Za-z0-9._~:/?&=%+,*-]*))? HTTP/1\.1")
 _HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*")
@@ -116,18 +119,19 @@ class Door(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
+        self._begun = False  # what is in it is a part of a request, and has its time
         self._busy = False  # an answer is under way ...
         self._stuffed = False  # ... or the client does not read: in both cases what comes waits
         self._task: asyncio.Task[None] | None = None
-        self._heard = 0.0  # when something came last
-        self._idle: asyncio.TimerHandle | None = None
+        self._due = 0.0  # when what has to come next has to be here: it is not put off by a part of it
+        self._look_at = 0.0  # when that is looked at
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a call."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
         self._doors.add(self)
-        self._heard = self._loop.time()
-        self._idle = self._loop.call_later(IDLE_S, self._close_if_idle)
+        self._expect(REQUEST_S)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget what was under way."""
@@ -137,8 +141,11 @@ class Door(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer what is whole."""
-        self._heard = self._loop.time()
-        self._buffer = self._buffer + data if self._buffer else data
+        if self._buffer:
+            self._buffer += data
+        else:
+            self._buffer = data
+            self._begun = False
         self._go_on()
 
     def pause_writing(self) -> None:
@@ -161,8 +168,14 @@ class Door(asyncio.Protocol):
         call = read(self._buffer, self._desk.most_bytes)
         if call is Verdict.OTHER:
             self._hand_over()
-        elif isinstance(call, Call):
+        elif call is Verdict.MORE:
+            if self._buffer and not self._begun:
+                self._begun = True
+                self._expect(REQUEST_S)
+        else:
             self._buffer = self._buffer[call.size :]
+            self._begun = False
+            self._due = self._loop.time() + IDLE_S  # the timer may find that out when it looks
             answer = self._desk.respond(call.asked, call.headers)
             if answer is None or answer[1]:
                 self._hold(busy=True)
@@ -179,6 +192,7 @@ class Door(asyncio.Protocol):
         response, delay_s = answer
         await asyncio.sleep(delay_s)
         self._write(response, call)
+        self._due = self._loop.time() + IDLE_S
         self._hold(busy=False)
 
     def _write(self, response: Response, call: Call) -> None:
@@ -208,14 +222,30 @@ class Door(asyncio.Protocol):
         protocol.connection_made(transport)
         protocol.data_received(self._buffer)
 
-    def _close_if_idle(self) -> None:
-        left_s = self._heard + IDLE_S - self._loop.time()
-        if left_s <= 0 and not self._busy:
-            self.close()
+    def _expect(self, within_s: float) -> None:
+        """Give the next request so many seconds."""
+        self._due = self._loop.time() + within_s
+        if self._timer is None or self._due < self._look_at:
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._look_at = max(self._due, self._loop.time())
+        self._timer = self._loop.call_at(self._look_at, self._cut_if_late)
+
+    def _cut_if_late(self) -> None:
+        if self._loop.time() < self._due:
+            self._watch()
+        elif self._busy:
+            self._due = self._loop.time() + IDLE_S  # it waits for us
+            self._watch()
+        elif self._transport is not None and self._stuffed:
+            self._transport.abort()  # closing it would wait until the client has read what it does not read
         else:
-            self._idle = self._loop.call_later(max(1.0, left_s), self._close_if_idle)
+            self.close()
 
     def _let_go(self) -> None:
         self._doors.discard(self)
-        if self._idle is not None:
-            self._idle.cancel()
+        if self._timer is not None:
+            self._timer.cancel()

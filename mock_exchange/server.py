@@ -18,11 +18,12 @@ from aiohttp.typedefs import Handler
 from loguru import logger
 
 from mock_exchange.alpaca.calls import Request, Response
-from mock_exchange.door import Desk, Door
+from mock_exchange.door import IDLE_S, REQUEST_S, Desk, Door
 from mock_exchange.faults import CATALOGUE
 from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
 from mock_exchange.hindrance import UPDATES, Hindrance
 from mock_exchange.house import Conversation, House
+from mock_exchange.names import Names, Refusal
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.tick import Tick
 
@@ -98,6 +99,7 @@ class Exchange:
         self.settings = settings
         self.url = ""  # where clients connect, once it listens
         self.dropped = 0  # clients that did not read
+        self.names = Names(settings.host, settings.allowed_hosts)
         self.house = House(settings, wall_ns, monotonic_ns, self._tell)
         self._connections = 0  # so far
         self._clients: set[_Client] = set()
@@ -163,7 +165,7 @@ class Exchange:
 
     async def rest(self, request: web.Request) -> web.StreamResponse:
         """Answer a REST call."""
-        asked = Request(request.method, request.path, request.query, await request.read())
+        asked = Request(request.method, request.path, request.query, await _body(request))
         account = self.house.account_of(request.headers)
         if account is not None:
             await self.quoted()
@@ -175,6 +177,9 @@ class Exchange:
 
     def respond(self, asked: Request, headers: Mapping[str, str]) -> tuple[Response, float] | None:
         """Answer a REST call, and say after how many real seconds; None if the market has to be quoted first."""
+        host, origin, site = headers.get("HOST", ""), headers.get("ORIGIN"), headers.get("SEC-FETCH-SITE")
+        if (refused := self.names.refusal((host,), origin, site)) is not None:
+            return _refusal(refused), 0.0
         account = self.house.account_of(headers)
         return None if account is not None and not self.house.is_quoted() else self.house.rest(asked, account)
 
@@ -215,7 +220,7 @@ class Exchange:
             if request.content_type != "application/json":
                 return _json({"message": "send JSON, with its content type"}, 415)
             try:
-                change(await request.read())
+                change(await _body(request))
             except (msgspec.MsgspecError, ValueError) as error:
                 return _json({"message": str(error)}, 422)
         return None
@@ -371,7 +376,7 @@ def application(exchange: Exchange) -> web.Application:
     async def say_goodbye(_: web.Application) -> None:
         await exchange.close_clients()
 
-    app = web.Application(client_max_size=exchange.settings.message_bytes, middlewares=[_in_json])
+    app = web.Application(client_max_size=exchange.settings.message_bytes, middlewares=[_in_json, _by_name])
     app[EXCHANGE] = exchange
     app.cleanup_ctx.append(pacing)
     app.on_shutdown.append(say_goodbye)
@@ -394,7 +399,9 @@ async def listening(exchange: Exchange) -> AsyncIterator[asyncio.Task[None]]:
     Raises CannotListen if the address is not to be had.
     """
     app = application(exchange)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S, keepalive_timeout=IDLE_S
+    )
     await runner.setup()
     assert runner.server is not None
     desk = Desk(exchange.respond, exchange.quoted, exchange.settings.message_bytes, runner.server)
@@ -431,6 +438,32 @@ async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse
             status=error.status,
             headers=headers,
         )
+
+
+@web.middleware
+async def _by_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve only who calls the exchange by a name of its own, and no page of another origin."""
+    headers = request.headers
+    hosts = headers.getall("Host", [])
+    refused = request.app[EXCHANGE].names.refusal(hosts, headers.get("Origin"), headers.get("Sec-Fetch-Site"))
+    if refused is None:
+        return await handler(request)
+    response = _refusal(refused)
+    return web.Response(status=response.status, body=response.body, content_type="application/json")
+
+
+def _refusal(refused: Refusal) -> Response:
+    body = {"code": refused.status * 100_000 + 10_000, "message": refused.sentence}
+    return Response(refused.status, msgspec.json.encode(body))
+
+
+async def _body(request: web.Request) -> bytes:
+    """Read a request's body, which has to come in time."""
+    try:
+        async with asyncio.timeout(REQUEST_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"the body did not come within {REQUEST_S:g} s") from None
 
 
 def _reason(error: OSError) -> str:

@@ -34,6 +34,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     host: str = "127.0.0.1"  # the address to listen on
     port: int = 8765  # the port to listen on; 0 takes any that is free
+    allowed_hosts: tuple[str, ...] = ()  # names by which it may be called, beside localhost and host
     symbols: tuple[str, ...] = ("AAPL", "MSFT")  # the stocks of the market, in capitals
     seed: int = 7  # fixes prices and the gaps between events
     speed: float = 10.0  # market seconds a real second, up to 1,000

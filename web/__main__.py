@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from web.app import HUB, SENDER, make_app
+from web.app import HUB, SENDER, make_app, make_runner
 from web.assets import load_assets
 from web.hub import Hub
 from web.lock import is_secret
@@ -165,7 +165,7 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | N
 
     pipe_out = PipeOut(fd_out)
     app = make_app(settings, load_assets(), pipe_out.send, loop.time, secret)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
+    runner = make_runner(app, _SHUTDOWN_S)
     await runner.setup()
     try:
         try:

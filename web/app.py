@@ -47,6 +47,9 @@ SEND_COMMAND: web.AppKey[SendCommand] = web.AppKey("SEND_COMMAND")
 STUCK_S = 5.0
 """Seconds without a word of the bot, which says something ten times a second, after which it is not well."""
 
+REQUEST_S = 10.0
+"""Seconds that a request may take to come in, and that a connection is kept on which nothing more is asked."""
+
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
 _OPEN = frozenset(
@@ -105,6 +108,18 @@ def make_app(
     return app
 
 
+def make_runner(app: web.Application, shutdown_s: float) -> web.AppRunner:
+    """Make what serves the application: a connection that never says a whole request is closed in time."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=shutdown_s,
+        keepalive_timeout=REQUEST_S,
+        lingering_time=REQUEST_S / 10,
+    )
+
+
 async def _sending(app: web.Application) -> AsyncIterator[None]:
     """Own the task that sends events."""
     app[SENDER] = asyncio.create_task(app[HUB].run(), name="hub")
@@ -148,6 +163,15 @@ def _unknown(sentence: str) -> web.Response:
     return answer
 
 
+async def _body(request: web.Request) -> bytes:
+    """Read a request's body, which has to come in time."""
+    try:
+        async with asyncio.timeout(REQUEST_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"The request did not come within {REQUEST_S:g} s.\n") from None
+
+
 def _json(data: Any, status: int = 200) -> web.Response:
     return web.Response(body=_encode(data), status=status, content_type="application/json")
 
@@ -175,7 +199,7 @@ async def _login(request: web.Request) -> web.Response:
     if request.content_type != "application/json":
         return _refused(415, "Send the secret as application/json.")
     try:
-        wish = msgspec.json.decode(await request.read(), type=LoginRequest)
+        wish = msgspec.json.decode(await _body(request), type=LoginRequest)
     except msgspec.MsgspecError:
         return _refused(400, "That holds no secret.")
     lock = request.app[LOCK]
@@ -221,9 +245,11 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
     _bound_send_buffer(request)
     try:
-        # A ping is written beside what the hub writes, so it must not come while a sending may still be under way.
+        # Without a time-out of the library's: with one, the system cuts off who does not read before the hub has
+        # noticed and counted it. A ping is written beside what the hub writes, so it must not come while a sending may
+        # be under way.
         ping_s = max(15.0, 2 * settings.write_timeout_s)
-        async with sse_response(request, send_timeout=settings.write_timeout_s, ping_interval=ping_s) as response:
+        async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
             await hub.serve(response, request.transport, abort)
     finally:
         hub.release()
@@ -241,7 +267,7 @@ async def _command(request: web.Request) -> web.Response:
     if request.content_type != "application/json":
         return _refused(415, "Send the command as application/json.")
     try:
-        wish = msgspec.json.decode(await request.read(), type=CommandRequest)
+        wish = msgspec.json.decode(await _body(request), type=CommandRequest)
     except msgspec.MsgspecError as problem:
         return _refused(400, f"That is not a command: {problem}.")
     if wish.command not in (*COMMANDS, RESTART):

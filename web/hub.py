@@ -189,6 +189,8 @@ class Hub:
                 self._drop(client)
 
     def _drop(self, client: Client) -> None:
+        if client.dropped:
+            return  # it is counted once, for whatever reason it had to go first
         self.dropped += 1
         client.drop()
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import secrets
 import signal
 import socket
-import socketserver
 import sys
 import threading
 import time
@@ -26,32 +24,15 @@ from actors.messages import Command, GateActed, StateChanged
 from service import fact_log
 from service.errors import UserError
 from service.live import commands, running
-from service.live.latch import MOST_REASON, Latch, file_of, keep, reason_of, remove
+from service.live.control_socket import HEAR_S, MOST_BYTES, ControlSocket, Reply, Request
+from service.live.latch import Latch, file_of, keep, reason_of, remove
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""
 
 _LOOK_S = 0.2  # real seconds between two looks for the files, and for the signal
-_HEAR_S = 2.0  # real seconds that somebody may take to say what they want
 _ANSWER_S = 20.0  # real seconds for the gate to answer
-_MOST_BYTES = 10_000  # of a request, and of an answer
 _SIGNAL = None if sys.platform in ("win32", "darwin") else signal.SIGUSR1
-
-
-class _Request(msgspec.Struct, frozen=True):
-    """What comes over the socket, one line of JSON."""
-
-    token: str
-    command: str
-    reason: str = ""
-    source: str = "terminal"
-
-
-class _Reply(msgspec.Struct, frozen=True):
-    """What goes back."""
-
-    done: bool
-    answer: str
 
 
 # --------------------------------------------------------------------------------------------------- in the bot
@@ -138,7 +119,7 @@ class Control:
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener: threading.Thread | None = None  # waits for the signal
-        self._server: _Server
+        self._socket: ControlSocket
 
     def make_switch(self, broker: GuardedBroker | None, book: str, settings: GateSettings) -> KillSwitch:
         """Make the switch; the gate is set by who makes that."""
@@ -165,9 +146,9 @@ class Control:
         """Open the socket, and bar entries at once if a file says so. Raises UserError."""
         self.switch.start()
         self.latch.bar()
-        self._server = _Server(self._token, self.pull)
-        self._start("kill switch socket", lambda: self._server.serve_forever(_LOOK_S))
-        claimed.publish_control(f"127.0.0.1:{self._server.server_address[1]}", self._token)
+        self._socket = ControlSocket(self._token, self.pull)
+        self._start("kill switch socket", self._socket.serve)
+        claimed.publish_control(self._socket.address, self._token)
 
     def begin(self) -> None:
         """Give the core what the files say, now that it can be given something; from here on, watch them."""
@@ -186,8 +167,7 @@ class Control:
     def close(self) -> None:
         """End the threads."""
         self._ending.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._socket.close()
         self.switch.stop()
         if self._listener is not None and self._listener.is_alive() and self._listener.ident is not None:
             assert _SIGNAL is not None
@@ -236,38 +216,6 @@ class Control:
                 _log("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    """Takes one line from each who comes, and answers with one."""
-
-    daemon_threads = True
-
-    def __init__(self, token: str, pull: Callable[[str, str, str], Answer]) -> None:
-        self.token = token
-        self.pull = pull
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    server: _Server
-    timeout = _HEAR_S
-
-    def handle(self) -> None:
-        with contextlib.suppress(OSError):
-            self.wfile.write(msgspec.json.encode(self._reply()) + b"\n")
-
-    def _reply(self) -> _Reply:
-        try:
-            request = msgspec.json.decode(self.rfile.readline(_MOST_BYTES), type=_Request)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return _Reply(False, "no request of ours")
-        if not hmac.compare_digest(request.token.encode(), self.server.token.encode()):
-            return _Reply(False, "the token is not this bot's")
-        if request.command not in (HALT, FLATTEN):
-            return _Reply(False, "only halt and flatten are taken here")
-        answer = self.server.pull(request.command, request.reason[:MOST_REASON], request.source[:20])
-        return _Reply(True, answer.sentence)
-
-
 def _log(event: str, sentence: str) -> None:
     say = logger.bind(logger="microbot.gate", event=event)
     say.log("INFO" if event == "gate.handed_over" else "WARNING", "{}", sentence)
@@ -284,12 +232,12 @@ def send(folder: Path, command: str, reason: str) -> str:
     if command == "resume" or not bot.control:
         return running.send(folder, command, reason)
     host, _, port = bot.control.rpartition(":")
-    request = _Request(bot.token, command, reason)
+    request = Request(bot.token, command, reason)
     try:
-        with socket.create_connection((host, int(port)), _HEAR_S) as connection:
+        with socket.create_connection((host, int(port)), HEAR_S) as connection:
             connection.settimeout(_ANSWER_S)
             connection.sendall(msgspec.json.encode(request) + b"\n")
-            reply = msgspec.json.decode(connection.makefile("rb").readline(_MOST_BYTES), type=_Reply)
+            reply = msgspec.json.decode(connection.makefile("rb").readline(MOST_BYTES), type=Reply)
     except (OSError, ValueError, msgspec.MsgspecError):
         raise UserError(_unheard(folder, command, reason, bot.pid)) from None
     if not reply.done:

@@ -39,6 +39,7 @@ EDGES = {
 
 # A process has one place in which clocks are made and handed in; in the bot's it is `service/`.
 ROOTS = {
+    "mock_exchange/names.py": "takes apart the addresses in the headers of those who call; it waits for nothing",
     "mock_exchange/run.py": "starts the exchange's process: no `service/` stands above it to hand in the time",
 }
 

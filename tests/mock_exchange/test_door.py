@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+from mock_exchange import door
 from mock_exchange.alpaca.calls import Request, Response
 from mock_exchange.door import MOST_HEAD_BYTES, Call, Desk, Door, Verdict, read, written
 from mock_exchange.events import SECOND
@@ -105,6 +106,7 @@ class Wire(asyncio.Transport):
         self.sent = b""
         self.reading = True
         self.closed = False
+        self.aborted = asyncio.Event()
 
     def write(self, data: Any) -> None:
         self.sent += data
@@ -120,6 +122,9 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.aborted.set()
 
 
 class Visitor:
@@ -214,6 +219,33 @@ def test_a_client_that_does_not_read_its_answers_is_asked_no_more() -> None:
     play(scenario)
 
 
+def test_a_client_that_never_reads_its_answers_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "IDLE_S", 0.01)
+    monkeypatch.setattr(door, "REQUEST_S", 0.01)
+
+    async def scenario() -> None:
+        visitor = Visitor()
+        visitor.door.data_received(get(b"/v2/a"))
+        visitor.door.pause_writing()
+        await visitor.wire.aborted.wait()
+
+    play(scenario)
+
+
+def test_a_client_whose_answer_takes_long_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "IDLE_S", 0.0)
+    monkeypatch.setattr(door, "REQUEST_S", 0.0)
+
+    async def scenario() -> None:
+        visitor = Visitor(delay_s=0.05)
+        visitor.door.data_received(get(b"/v2/a"))
+        while not visitor.answers:  # the door has nobody to tell
+            assert not visitor.wire.closed
+            await asyncio.sleep(0.001)
+
+    play(scenario)
+
+
 def test_a_client_that_wants_to_go_is_answered_first_and_nothing_after_it() -> None:
     async def scenario() -> None:
         visitor = Visitor()
@@ -259,7 +291,7 @@ async def responses(reader: asyncio.StreamReader, count: int) -> list[tuple[int,
 @pytest.mark.parametrize("quoted", [True, False])
 def test_plain_calls_and_others_share_a_connection(quoted: bool) -> None:
     async def scenario() -> None:
-        settings = ExchangeSettings(port=0, start_at=START, speed=100.0, keys=("ANN:1",))
+        settings = ExchangeSettings(port=0, start_at=START, speed=100.0, keys=("ANN:1",), allowed_hosts=("here",))
         exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
         async with listening(exchange):
             if quoted:
@@ -286,7 +318,8 @@ def test_plain_calls_and_others_share_a_connection(quoted: bool) -> None:
 
 def test_stopping_closes_connections_on_which_nothing_is_asked() -> None:
     async def scenario() -> None:
-        exchange = Exchange(ExchangeSettings(port=0), wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+        settings = ExchangeSettings(port=0, allowed_hosts=("here",))
+        exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
         async with listening(exchange):
             reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(exchange.url).port)
             writer.write(get(b"/v2/clock"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from service.doctor import machine
 from service.doctor.findings import Verdict
 from service.errors import UserError
 from service.live import running, web_secret
-from tests.support.live import Bot, microbot
+from tests.support.live import PATIENCE_S, Bot, microbot
 from web.lock import is_secret
 from web.settings import WebSettings
 
@@ -126,8 +128,25 @@ def test_a_secret_on_the_command_line_is_said_to_be_readable_there(tmp_path: Pat
 
 
 def test_a_redirect_is_not_followed_with_the_secret(tmp_path: Path) -> None:
-    handler = running.NoRedirect()
-    assert handler.redirect_request(None, None, 302, "Found", {}, "http://evil.com") is None
+    with socket.create_server(("127.0.0.1", 0)) as server, running.claim(tmp_path) as claimed:
+        port = server.getsockname()[1]
+        web_secret.prepare(WebSettings(secret=SECRET), tmp_path)
+        claimed.publish(f"http://127.0.0.1:{port}")
+
+        def redirect() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(10_000)
+                caller.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/\r\n\r\n" % port)
+
+        thread = threading.Thread(target=redirect)
+        thread.start()
+        with pytest.raises(UserError, match="refused pause: Found"):
+            running.send(tmp_path, "pause", "")
+        thread.join(PATIENCE_S)
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()  # nobody came a second time
 
 
 # ----------------------------------------------------------------------------------------------------- the doctor

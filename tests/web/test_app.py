@@ -16,13 +16,15 @@ from yarl import URL
 
 from actors.messages import Command, RestartChain
 from tests.web.builders import closed, feed, metrics, opened, session, signal, ticks
-from web.app import HUB, STUCK_S, make_app
+from web import app as web_app
+from web.app import HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
 from web.hub import Hub
 from web.messages import Answered, Asked
 from web.settings import WebSettings
 
 PATIENCE_S = 20
+LAZY = 50
 ASSETS = Assets({"index.html": Asset(b"<p>page", "text/html", "tag1")}, ("sha256-abc=",))
 T = TypeVar("T")
 
@@ -74,7 +76,7 @@ async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
         return dashboard.taking
 
     app = make_app(WebSettings(**settings), ASSETS, send, asyncio.get_running_loop().time)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
+    runner = make_runner(app, 0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -197,6 +199,56 @@ def test_every_answer_carries_the_security_headers(path: str) -> None:
                 assert answer.headers["Referrer-Policy"] == "no-referrer"
 
     run(scenario)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /api/st", b"GET /api/state HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_a_connection_that_never_says_a_whole_request_is_closed_however_it_trickles(
+    beginning: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_app, "REQUEST_S", 0.2)
+
+    async def scenario(dashboard: Dashboard) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", dashboard.port)
+        writer.write(beginning)
+        ended = asyncio.create_task(reader.read())
+        while not ended.done():
+            if beginning:
+                writer.write(b"a")
+            await asyncio.wait([ended], timeout=0.02)
+        writer.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("path", ["/api/command", "/api/login", "/api/state", "/nowhere"])
+def test_a_request_whose_body_does_not_come_is_answered_and_its_connection_closed(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_app, "REQUEST_S", 0.2)
+
+    async def scenario(dashboard: Dashboard) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", dashboard.port)
+        headers = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+        writer.write(f"POST {path} HTTP/1.1\r\n{headers}\r\n{{".encode())
+        assert (await reader.read()).startswith(b"HTTP/1.1 4")
+        assert dashboard.commands == []
+        writer.close()
+
+    run(scenario)
+
+
+def test_an_event_stream_is_no_request_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_app, "REQUEST_S", 0.01)
+
+    async def scenario(dashboard: Dashboard) -> None:
+        async with listening(dashboard) as next_event:
+            await next_event()
+            for _ in range(20):  # a third of a second
+                dashboard.hub.tell(feed())
+                while (await next_event())[0] != "feed":
+                    pass
+
+    run(scenario, update_hz=60)
 
 
 # ---------------------------------------------------------------------------------------------- commands
@@ -477,6 +529,41 @@ def test_a_client_whose_writes_take_too_long_is_dropped() -> None:
                 assert json.loads((await dashboard.get("healthz"))[1])["clients_dropped"] == 1
 
     run(scenario, client_queue=100_000, update_hz=60, write_timeout_s=0.5)
+
+
+def test_whoever_is_cut_off_for_not_reading_is_counted_however_small_the_sendings() -> None:
+    """Small ones are handed to the system at once, which keeps them for a while: it must not cut anybody off first."""
+
+    async def scenario(dashboard: Dashboard) -> None:
+        lazy = [lazy_client(dashboard.port) for _ in range(LAZY)]
+        try:
+            async with listening(dashboard) as next_event:
+                await next_event()
+                while dashboard.hub.clients <= LAZY:
+                    await dashboard.get("healthz")
+                while dashboard.hub.clients > 1:
+                    dashboard.hub.tell(feed(reason="x" * 10_000))
+                    while (await next_event())[0] != "feed":
+                        pass
+                assert dashboard.hub.dropped == LAZY
+        finally:
+            for each in lazy:
+                each.close()
+
+    run(scenario, update_hz=60, write_timeout_s=1.0)
+
+
+def test_a_browser_that_leaves_by_itself_is_not_counted_as_cut_off() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        lazy_client(dashboard.port).close()
+        async with listening(dashboard) as next_event:
+            await next_event()
+            while dashboard.hub.clients > 1:
+                dashboard.hub.tell(feed())
+                await next_event()
+            assert dashboard.hub.dropped == 0
+
+    run(scenario, update_hz=60)
 
 
 def test_a_browser_that_leaves_gives_its_place_back_and_one_too_many_is_told() -> None:

@@ -119,6 +119,22 @@ def test_a_page_that_slept_says_how_old_is_what_it_shows(browser: Browser, web_p
     browser.visit(web_process.url, scenario)
 
 
+def test_a_stream_that_is_open_and_mute_is_replaced(browser: Browser, web_process: WebProcess) -> None:
+    """So is one whose other end is gone since a sleep, of which a browser hears nothing."""
+
+    async def scenario(page: Page) -> None:
+        await page.add_init_script(WITHOUT_SHARED_WORKERS)
+        await page.reload()
+        await expect(page.locator("#price")).to_have_text("150.00")
+        async with page.expect_request("**/events"):
+            await page.evaluate("slept_ms => { const now = Date.now; Date.now = () => now() + slept_ms }", 20_000)
+        await expect(page.locator("#banners")).to_be_empty()
+
+    web_process.tell(session(), ticks(150.0))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
 def test_a_command_says_that_it_is_under_way_and_then_what_became_of_it(
     browser: Browser, web_process: WebProcess
 ) -> None:
