@@ -16,6 +16,10 @@ StrategyOption = Annotated[
     str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")
 ]
 
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Run the strategy that a recording names, wherever it is from.")
+]
+
 
 def folder(text: str) -> Path:
     """Read a folder's name: an empty one is a variable that was not set, not the folder that we are in."""

@@ -13,6 +13,7 @@ import msgspec
 from pipeline.events import Clock, Quote, Refused, Trade
 from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Event, Hello, Turn, Unread
 from pipeline.venues.jsonl import NOT_JSON, JsonLines
+from pipeline.venues.units import other_unit
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", tag_field="type"):
@@ -94,7 +95,9 @@ class SimpleDecoder:
             other = self._other.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._several(data)
-        if isinstance(other, Hello):
+        if isinstance(other, Hello) and (unit := other_unit(other.ts)):
+            self.said.append(f"its hello's time is in {unit}, and must be in nanoseconds: {other.ts}")
+        elif isinstance(other, Hello):
             self.hello = other
         else:
             self.said.append(other.message)

@@ -132,7 +132,8 @@ def replay(
 ) -> dict[str, object]:
     """Feed a tape to a fresh core and return the summary; with `out`, write the three files there."""
     loaded = strategies.load(strategy, settings.strategy)
-    tapes.size(tape)  # a missing tape is said before a folder is made
+    tapes.size(tape)  # a missing tape, and what is none, is said before a folder is made
+    tapes.check(tape)
     if out is None:
         return _decide(tape, settings, loaded, noop, progress, say)
     with contextlib.closing(Decisions(out)) as decisions:
