@@ -230,7 +230,7 @@ def run(
     log_file = logs.configure(effective.log)
     outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
-    if outcome.failure:
+    if outcome.failure or outcome.record_failure:
         raise typer.Exit(1)
 
 
