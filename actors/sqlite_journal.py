@@ -300,7 +300,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             check_version(connection, path)
             check_rows(connection, path)
             yield connection
-    except (sqlite3.Error, msgspec.MsgspecError) as error:
+    except (sqlite3.Error, msgspec.MsgspecError, zlib.error) as error:
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
 
 

@@ -73,7 +73,7 @@ def back_up(path: Path, copy: Path) -> int:
             check_version(source, path)
             source.backup(target)
             target.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
-            complaint = next(damages(target), "")
+            complaint = next(damages(target, "integrity_check"), "")
         if complaint:
             raise JournalUnusable(f"the journal {path} is damaged ({complaint}): there is nothing sound to copy")
         part.replace(copy)

@@ -67,12 +67,12 @@ def said_or(read_it: Callable[[], Any]) -> Any:
         return None
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_flipped_bit_is_never_read_back_as_true(seed: int, sound: Path, tmp_path: Path) -> None:
     whole, book, size = all_of(sound), begun(sound), sound.stat().st_size
     dice = random.Random(seed)
     found = 0
-    for number in range(60):
+    for number in range(40):
         path = Path(shutil.copy(sound, tmp_path / f"{number}.db"))
         with path.open("r+b") as file:
             place = dice.randrange(size)
@@ -94,13 +94,14 @@ def places_of(path: Path, text: bytes) -> list[int]:
     return found[1:]
 
 
-SPOILT = (b"o7", b"momentum_burst", b'"equity"', b"order_rejected", b"simulated")
+SPOILT = (b'"o7"', b"momentum_burst", b'"equity"')
+"""Texts that stand in rows only, and in no index."""
 
 
 @pytest.mark.parametrize("text", SPOILT, ids=bytes.decode)
 def test_a_flipped_bit_in_a_row_is_found_by_whoever_looks(text: bytes, sound: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
-    for number, place in enumerate(places_of(sound, text)[:8]):
+    for number, place in enumerate(places_of(sound, text)[:3]):
         path = Path(shutil.copy(sound, tmp_path / f"{number}.db"))
         with path.open("r+b") as file:
             file.seek(place + 1)

@@ -34,14 +34,14 @@ def damage(path: Path, page: int) -> None:
 
 
 def forget_in_the_index(path: Path) -> None:
-    """Let the index of the facts hold one that is none: what neither a page nor a row by itself shows."""
+    """Let the index of the facts lack one: what no page by itself shows."""
     with closing(sqlite3.connect(path)) as connection:
         index = connection.execute("SELECT * FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchone()
         connection.execute("PRAGMA writable_schema=1")
         connection.execute("DELETE FROM sqlite_master WHERE name = ?", (index[1],))
         connection.commit()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DELETE FROM facts WHERE id = (SELECT max(id) FROM facts)")
+        connection.execute("INSERT INTO facts VALUES (1000000, 1, 1, 'signal', 1, 'A', '1', '{}')")
         connection.execute("PRAGMA writable_schema=1")
         connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", index)
         connection.commit()
