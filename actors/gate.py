@@ -40,6 +40,7 @@ class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _DEFAULT = GateSettings()
+_LOOK_S = 1.0  # real seconds between two looks at the journal's file
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -75,7 +76,8 @@ class Gate:
 
     The kill switch (`actors/kill_switch.py`) bars entries here, and takes over while the core decides nothing: until
     `hand_over`, no order of the core's leaves. `watch` is called with each batch before its effects leave, `refuse`
-    with each order that does not, and why; both on the gate's thread.
+    with each order that does not, and why; both on the gate's thread. So is `look`, every second and at the end: it
+    says what has become of the journal's file, and what it says halts as a journal that fails does.
     """
 
     def __init__(
@@ -88,12 +90,14 @@ class Gate:
         *,
         watch: Callable[[Batch], None] = lambda _: None,
         refuse: Callable[[SubmitOrder, str], None] = lambda _, __: None,
+        look: Callable[[], str] = lambda: "",
     ) -> None:
         self.barred = ""  # why a person's kill switch refuses entries; empty while it does not
         self.taken_over = False  # by the kill switch: the core's orders are refused
         self._turn = 0  # how often that happened
         self._late_turn = 0  # one that ends when the queue is empty
         self.halted = ""  # why entries are refused; empty while they are not
+        self.unwritten = ""  # why the journal does not hold everything; empty while it does
         self.durable = 0  # input number up to which the journal is durable
         self.refused = 0  # entries that were not let out
         self.limit = settings.queue_batches
@@ -105,6 +109,8 @@ class Gate:
         self._running_s = running_s  # seconds in which this process ran: a stopped one is not stuck
         self._watch_batch = watch
         self._refuse = refuse
+        self._look = look
+        self._look_at = 0.0  # when the next one is due
         self._sending = threading.Lock()  # whoever bars entries knows that none leaves after that
         self._queue: queue.Queue[Batch | _HandOver | None] = queue.Queue(settings.queue_batches)
         self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
@@ -201,6 +207,8 @@ class Gate:
                 continue
             if batch is None:
                 self._catch_up()
+                self._look_at = 0.0
+                self._look_at_journal()
                 self._journal.close()
                 return
             if isinstance(batch, _HandOver):
@@ -244,7 +252,7 @@ class Gate:
             if not self.halted:  # what is after a gap in the journal is not durable
                 self.durable = max(self.durable, batch.number)
         except Exception as error:
-            self._halt("journal", str(error))
+            self._fail_journal(str(error))
         self._show(batch)
         for effect in batch.effects:
             self._send(effect)
@@ -282,12 +290,25 @@ class Gate:
             except OSError as error:
                 self._on_trouble(Trouble("broker", f"{effect.id}: {error}"))
 
+    def _look_at_journal(self) -> None:
+        now = self._running_s()
+        if self.unwritten or now < self._look_at:
+            return
+        self._look_at = now + _LOOK_S
+        if wrong := self._look():
+            self._fail_journal(wrong)
+
+    def _fail_journal(self, why: str) -> None:
+        self.unwritten = self.unwritten or why
+        self._halt("journal", why)
+
     def _halt(self, kind: str, detail: str) -> None:
         if not self.halted:
             self.halted = f"{kind}: {detail}"
             self._on_trouble(Trouble(kind, detail))
 
     def _watch(self) -> None:
+        self._look_at_journal()
         silent = self.silent_s
         if silent > self._settings.stall_s and not self._stalled:
             self._stalled = True

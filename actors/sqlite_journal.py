@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from actors.book import Book
+from actors.file_watch import FileWatch
 from actors.journal import Entry, Run, TradeTicks
 from actors.messages import BurstBlocked, EntryLooked, FeedChanged
 from actors.positions import of_session
+from actors.row_sums import FACT, SUMMED, complaints, fill, row_sum
 from actors.wal import damage
 
 _SCRIPTS = (
@@ -38,10 +40,16 @@ _SCRIPTS = (
         PRIMARY KEY (run, decision)
     );
     """,
+    "".join(f"ALTER TABLE {table} ADD COLUMN sum INTEGER;\n" for table in (*SUMMED, "facts"))
+    + "".join(f"UPDATE {table} SET sum = row_sum({columns});\n" for table, columns in SUMMED.items())
+    + f"UPDATE facts NOT INDEXED SET sum = fact_sum({FACT});\n",
 )
 """What takes the file from one version to the next; its version is their number."""
 
 VERSION = len(_SCRIPTS)
+
+_WITH_SUMS = 3
+"""The version from which on rows have sums."""
 
 _LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged, TradeTicks)
 """Many, and in the log and the recording for who wants them; ticks have a table of their own."""
@@ -87,7 +95,10 @@ class SqliteJournal:
             raise JournalUnusable(_unusable(path, error)) from None
         self._run = 0
         self._next_run = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()[0]
+        self._sum = 0  # of the run's last fact
         self._book = book
+        self._path = path
+        self._watches = FileWatch(path), FileWatch(_log_of(path), grows=False)
 
     @property
     def run(self) -> int:
@@ -96,22 +107,34 @@ class SqliteJournal:
 
     def begin(self, run: Run) -> None:
         """Note the session to which what follows belongs. Raises OSError if that fails."""
-        values = msgspec.structs.asdict(run) | {"settings": _encode(run.settings).decode()}
+        settings = _encode(run.settings).decode()
+        values = (run.started_ts, run.version, run.strategy, run.venue, int(run.paper), run.name, settings)
+        execute = self._connection.execute
         try:
-            found = self._connection.execute(
-                "INSERT INTO runs (started_ts, version, strategy, venue, paper, name, settings, recording) "
-                "VALUES (:started_ts, :version, :strategy, :venue, :paper, :name, :settings, :recording)",
-                values,
-            )
+            execute("BEGIN IMMEDIATE")
+            number = execute("SELECT ifnull(max(id), 0) + 1 FROM runs").fetchone()[0]
+            row = (number, *values, run.recording)
+            execute(f"INSERT INTO runs ({SUMMED['runs']}, sum) VALUES ({_marks(10)})", (*row, row_sum(*row)))
+            execute("COMMIT")
         except sqlite3.Error as error:
+            self._roll_back()
             raise OSError(f"the journal cannot be written: {error}") from None
-        self._run = found.lastrowid or 0
+        self._run, self._sum = number, 0
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         """Make the facts of input `number`, and the book after it, durable. Raises OSError if that fails."""
-        rows = [self._row(number, fact) for fact in facts if not isinstance(fact, _LEFT_OUT)]
+        rows, last = [], self._sum
+        for fact in facts:
+            if not isinstance(fact, _LEFT_OUT):
+                row = self._row(number, fact)
+                last = row_sum(*row, after=last)
+                rows.append((*row, last))
         ticks = [
-            (self._run, kept.decision, kept.symbol, zlib.compress(msgspec.msgpack.encode(kept)))
+            _summed(self._run, kept.decision, kept.symbol, zlib.compress(msgspec.msgpack.encode(kept)))
             for kept in facts
             if isinstance(kept, TradeTicks)
         ]
@@ -120,17 +143,15 @@ class SqliteJournal:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            self._connection.executemany(
-                "INSERT INTO facts (run, input, kind, ts, symbol, decision, body) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-            )
-            self._connection.executemany("REPLACE INTO ticks VALUES (?, ?, ?, ?)", ticks)
+            self._connection.executemany(f"INSERT INTO facts ({FACT}, sum) VALUES ({_marks(8)})", rows)
+            self._connection.executemany(f"REPLACE INTO ticks ({SUMMED['ticks']}, sum) VALUES ({_marks(5)})", ticks)
             if book is not None:
-                values = (self._book, self._run, number, _encode(book).decode())
-                execute("REPLACE INTO books VALUES (?, ?, ?, ?)", values)
+                values = _summed(self._book, self._run, number, _encode(book).decode())
+                execute(f"REPLACE INTO books ({SUMMED['books']}, sum) VALUES ({_marks(5)})", values)
             execute("COMMIT")
+            self._sum = last
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
+            self._roll_back()
             raise OSError(f"the journal cannot be written: {error}") from None
 
     def _row(self, number: int, fact: Entry) -> tuple[object, ...]:
@@ -146,7 +167,9 @@ class SqliteJournal:
     def last_book(self) -> Book | None:
         """Return the book as it was written last, None without one. Raises JournalUnusable if it cannot be read."""
         try:
-            row = self._connection.execute("SELECT body FROM books WHERE name = ?", (self._book,)).fetchone()
+            row = self._connection.execute(
+                "SELECT body FROM books NOT INDEXED WHERE name = ?", (self._book,)
+            ).fetchone()
             if row is None:
                 return None
             return msgspec.json.decode(row[0], type=Book)
@@ -155,9 +178,30 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalUnusable(f"the journal's book cannot be read ({error}): restore a backup") from None
 
+    def look(self) -> str:
+        """Say what another program did to the file, or to the log beside it; empty if nothing.
+
+        What is appended from then on is in no file that anyone can open.
+        """
+        for watch, name in zip(self._watches, (self._path, _log_of(self._path)), strict=True):
+            if happened := watch.look():
+                return f"the journal {name} {happened}"
+        return ""
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _summed(*values: object) -> tuple[object, ...]:
+    return (*values, row_sum(*values))
+
+
+# Who reads has every row looked at first, and then reads the tables themselves: an index may say otherwise.
 
 
 def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str, Any]]:
@@ -166,8 +210,7 @@ def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str,
     Raises JournalUnusable.
     """
     with _reading(path) as connection:
-        marks = ", ".join("?" * len(kinds))
-        query = f"SELECT run, body FROM facts WHERE kind IN ({marks}) AND ts >= ? ORDER BY id"
+        query = f"SELECT run, body FROM facts NOT INDEXED WHERE kind IN ({_marks(len(kinds))}) AND ts >= ? ORDER BY id"
         for run, body in connection.execute(query, (*kinds, since)):
             yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
 
@@ -212,7 +255,7 @@ def story(path: Path, decision: str, run: int | None = None) -> Story:
 
 def _runs_after(connection: sqlite3.Connection, run: int, alias: str) -> list[int]:
     """Return the later runs that took a decision over under another name."""
-    query = "SELECT DISTINCT run FROM facts WHERE decision = ? AND run > ? ORDER BY run"
+    query = "SELECT DISTINCT run FROM facts NOT INDEXED WHERE decision = ? AND run > ? ORDER BY run"
     return [row[0] for row in connection.execute(query, (alias, run))]
 
 
@@ -220,7 +263,7 @@ def _named(connection: sqlite3.Connection, path: Path, decision: str, run: int |
     """Return the run and the full id of what was asked for."""
     for pattern in ("decision = ?1", "substr(decision, 1, length(?1)) = ?1"):
         rows = connection.execute(
-            f"SELECT run, decision FROM facts WHERE kind IN ('signal', 'position_opened') AND {pattern} "
+            f"SELECT run, decision FROM facts NOT INDEXED WHERE kind IN ('signal', 'position_opened') AND {pattern} "
             "AND (?2 IS NULL OR run = ?2) GROUP BY run, decision ORDER BY run DESC",
             (decision, run),
         ).fetchall()
@@ -244,7 +287,7 @@ def _run_of(connection: sqlite3.Connection, run: int) -> tuple[str, str, str, st
 def _facts_of(connection: sqlite3.Connection, run: int, decision: str) -> list[dict[str, Any]]:
     """Return what a run stated of a decision, and of the orders that were made for it, which only name themselves."""
     query = (
-        "SELECT body FROM facts WHERE run = ?1 AND (decision = ?2 OR "
+        "SELECT body FROM facts NOT INDEXED WHERE run = ?1 AND (decision = ?2 OR "
         "(kind IN ('order_changed', 'order_rejected') AND instr(body, ?3) > 0)) ORDER BY id"
     )
     rows = connection.execute(query, (run, decision, f".{decision}."))
@@ -254,7 +297,9 @@ def _facts_of(connection: sqlite3.Connection, run: int, decision: str) -> list[d
 def _ticks_of(connection: sqlite3.Connection, run: int, decision: str) -> TradeTicks | None:
     if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
         return None
-    row = connection.execute("SELECT body FROM ticks WHERE run = ? AND decision = ?", (run, decision)).fetchone()
+    row = connection.execute(
+        "SELECT body FROM ticks NOT INDEXED WHERE run = ? AND decision = ?", (run, decision)
+    ).fetchone()
     return msgspec.msgpack.decode(zlib.decompress(row[0]), type=TradeTicks) if row is not None else None
 
 
@@ -264,11 +309,38 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise JournalUnusable(f"there is no journal {path}: `microbot run` writes one")
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(open_to_read(path)) as connection:
             check_version(connection, path)
+            check_rows(connection, path)
             yield connection
-    except (sqlite3.Error, msgspec.MsgspecError) as error:
+    except (sqlite3.Error, msgspec.MsgspecError, zlib.error) as error:
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a journal as it is at one moment, also while a bot writes. Raises sqlite3.Error."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.execute("BEGIN")
+    return connection
+
+
+def check_rows(connection: sqlite3.Connection, path: Path, *, check: str = "quick_check") -> None:
+    """Raise JournalUnusable unless the pages hang together and every row is what was written; sqlite3.Error as well."""
+    found = next(damages(connection, check), "")
+    if found:
+        raise JournalUnusable(_damaged(path, found))
+
+
+def damages(connection: sqlite3.Connection, check: str = "quick_check") -> Iterator[str]:
+    """Say what is damaged: first how the pages hang together, as SQLite sees it, then which rows. Raises sqlite3.Error.
+
+    "integrity_check" compares the indices as well. Rows that a version without sums wrote are not looked at.
+    """
+    pages = [str(row[0]) for row in connection.execute(f"PRAGMA {check}(5)")]
+    if pages != ["ok"]:
+        yield from (" ".join(page.split()) for page in pages)
+    elif connection.execute("PRAGMA user_version").fetchone()[0] >= _WITH_SUMS:
+        yield from complaints(connection)
 
 
 def read_books(path: Path) -> dict[str, Book]:
@@ -276,10 +348,11 @@ def read_books(path: Path) -> dict[str, Book]:
     if not path.is_file():
         return {}
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(open_to_read(path)) as connection:
             if check_version(connection, path) == 0:
                 return {}  # a file that no bot has written to yet
-            found = connection.execute("SELECT name, body FROM books").fetchall()
+            check_rows(connection, path)
+            found = connection.execute("SELECT name, body FROM books NOT INDEXED").fetchall()
         return {name: msgspec.json.decode(body, type=Book) for name, body in found}
     except sqlite3.Error as error:
         raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
@@ -309,20 +382,23 @@ def _damaged(path: Path, what: str) -> str:
 
 
 def _check(path: Path) -> None:
-    """Look at every page once: a damaged one is not to be found out in the middle of trading. Changes nothing."""
+    """Look at every page and row once: damage is not to be found out in the middle of trading. Changes nothing."""
     if not path.exists():
         return
     _check_log(path)
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if found != "ok":
-        raise JournalUnusable(_damaged(path, " ".join(found.split())))
+    with closing(open_to_read(path)) as connection:
+        check_version(connection, path)
+        check_rows(connection, path, check="integrity_check")
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _check_log(path: Path) -> None:
     """Look at what a bot that was killed has left beside the journal: SQLite drops in silence what follows a damage."""
     try:
-        log = path.with_name(f"{path.name}-wal").read_bytes()
+        log = _log_of(path).read_bytes()
     except OSError:
         return
     if what := damage(log):
@@ -340,5 +416,6 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    fill(connection)
     for number, script in enumerate(_SCRIPTS[check_version(connection, path) :], check_version(connection, path) + 1):
         connection.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")

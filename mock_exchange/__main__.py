@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _faults_of(file: str | None) -> tuple[str, ...]:
     """Read the faults that a file names. Raises OSError or ValueError."""
-    return parse_lines(Path(file).read_text(encoding="utf-8")) if file is not None else ()
+    return parse_lines(Path(file).read_text(encoding="utf-8-sig")) if file is not None else ()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from pipeline.events import SECOND
+from pipeline.venues.units import other_unit
 
 _SAMPLES = 31  # offsets whose median is the anchor
 _SAMPLE_EVERY = SECOND // 20  # ns of our time between two of them
@@ -103,7 +104,7 @@ class VenueClock:
 
     def plausible(self, ts: int, monotonic: int) -> bool:
         """Learn from a message's time, and say whether it may be traded on."""
-        if not 0 < ts < _LATEST:
+        if not 0 < ts < _LATEST or other_unit(ts):
             return False
         offset = ts - round(self.rate * monotonic)
         if self._anchor is None:

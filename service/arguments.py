@@ -17,6 +17,10 @@ StrategyOption = Annotated[
     str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")
 ]
 
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Run the strategy that a recording names, wherever it is from.")
+]
+
 
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="End with the first failure of a strategy.")]
 

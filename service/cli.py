@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import arguments, outlet, upkeep
-from service.arguments import Assignments, Config, DataDir, FailFast, Json, StrategyOption, folder
+from service.arguments import Assignments, Config, DataDir, FailFast, Json, StrategyOption, TrustOption, folder
 from service.aside import prints_aside
 from service.errors import UserError
 from service.venues import Venue
@@ -65,28 +65,27 @@ def replay(
         Path | None, typer.Option("--out", metavar="DIR", help="Write signals, trades and summary there.")
     ] = None,
     fail_fast: FailFast = False,
+    trust: TrustOption = False,
+    data_dir: DataDir = Path("data"),
     as_json: Json = False,
 ) -> None:
     """Decide on a tape again: the same tape and settings give the same decisions, byte for byte.
 
+    A recording is decided with the strategy that it names, if it is a session of the data folder; else with --trust.
     Exit code 3 if a strategy failed.
     """
     from service import settings, terminal
     from service.recorded import replay as replaying, tapes
+    from service.recorded.trust import Trust
 
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
-    chosen = strategy
-    if recorded is not None and recorded.strategy is not None and strategy is None:
-        chosen = recorded.strategy
-        terminal.say(f"running the strategy that the recording names: {chosen} (--strategy takes another)")
+    chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy)
     told: list[str] = []  # once the progress bar is gone
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, prints_aside():
         summary = replaying.replay(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
     for sentence in told:
         terminal.say(sentence)
-    if not summary["ticks"] and summary["ticks_rejected"]:
-        raise UserError(f"not one line of {tape} is a trade: is it a tape?")
     terminal.print_summary(summary, as_json=as_json)
     terminal.say_failures(summary)
     if replaying.failed(summary):
@@ -109,6 +108,7 @@ def diff(
     strategy_b: Annotated[
         str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of B alone.")
     ] = None,
+    trust: TrustOption = False,
     data_dir: DataDir = Path("data"),
     as_json: Json = False,
 ) -> None:
@@ -119,13 +119,15 @@ def diff(
     these options; without any, with what the journal says was decided live. Ids are not compared: they are made of
     input numbers. Of a folder, only signals and trades can be.
     """
+    from service import terminal
     from service.recorded import diff as differing
     from service.recorded.diff import Changes
+    from service.recorded.trust import Trust
 
     both = Changes(config, tuple(assignments or ()), strategy)
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
     with prints_aside():
-        found = differing.compare(a, b, both, alone, data_dir)
+        found = differing.compare(a, b, both, alone, Trust(data_dir, trust, terminal.say))
     if arguments.for_machines(as_json):
         print(visible_json(differing.as_json(found)))
     else:
@@ -249,7 +251,7 @@ def run(
     with outlet.nobody_waits(), prints_aside():
         outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
-    if outcome.failure:
+    if outcome.failure or outcome.record_failure:
         raise typer.Exit(1)
     if replaying.failed(outcome.summary):
         raise typer.Exit(STRATEGY_FAILED)
@@ -371,7 +373,7 @@ def exchange(
     from mock_exchange.faults import describe, parse_lines
     from mock_exchange.run import run as serve, write_tape as write
     from mock_exchange.settings import parse_start_at, parse_symbols
-    from service import logs, settings
+    from service import logs, plain_text, settings
 
     try:
         start = parse_start_at(start_at)
@@ -383,9 +385,9 @@ def exchange(
         print(describe())
         raise typer.Exit
     try:
-        from_file = parse_lines(Path(faults).read_text()) if faults is not None else ()
+        from_file = parse_lines(plain_text.read(Path(faults))) if faults is not None else ()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = getattr(error, "strerror", None) or (f"it is {error}" if isinstance(error, plain_text.NoText) else error)
         raise UserError(f"--faults {faults} cannot be read: {why}") from None
     wrong = [*from_file, *(fault or ())]
     flags = {

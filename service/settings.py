@@ -29,6 +29,7 @@ from actors.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings
+from service import plain_text
 from service.errors import UserError
 from service.live.hours import HoursSettings
 from service.recorded.archive import RecordSettings
@@ -159,14 +160,17 @@ def as_layer(settings: CoreSettings) -> Layer:
 
 def _from_file(path: Path) -> Layer:
     try:
-        with path.open("rb") as file:
-            return _sections(tomllib.load(file), str(path))
+        return _sections(tomllib.loads(plain_text.read(path)), str(path))
     except FileNotFoundError:
         raise UserError(f"there is no settings file {path}") from None
     except OSError as error:
         raise UserError(f"the settings file {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except plain_text.NoText as error:
+        raise UserError(f"the settings file {path} is not TOML: it is {error}") from None
+    except tomllib.TOMLDecodeError as error:
         raise UserError(f"the settings file {path} is not TOML: {error}") from None
+    except RecursionError:
+        raise UserError(f"the settings file {path} is not TOML for a bot: it is nested too deeply") from None
 
 
 def _from_environment(environment: Mapping[str, str]) -> Layer:
@@ -214,7 +218,7 @@ def _value(text: str) -> Any:
     """Read a value as TOML; a bare word is a string."""
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return read["value"] if len(read) == 1 else text
 

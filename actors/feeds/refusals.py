@@ -10,6 +10,7 @@ from loguru import logger
 from pipeline.admission import CROSSED_QUOTE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED, PRICE_COLLAR, TOO_MANY_SYMBOLS
 from pipeline.events import Gap, Refused, Trade
 from pipeline.venues.dialect import Event, Unread
+from pipeline.venues.units import other_unit
 
 _KINDS = 200  # reasons and symbols that are counted apart; all further ones are counted together
 _LONGEST = 300  # characters of an example, and of what a venue says
@@ -79,7 +80,12 @@ class Refusals:
         data = example if isinstance(example, bytes) else msgspec.json.encode(example)
         text = data[: _LONGEST * 4].decode(errors="backslashreplace")[:_LONGEST]
         bound = _log.bind(event="feed.refused", reason=reason, symbol=symbol, count=count, example=text)
-        bound.info(f"refused{_times(count)} ({reason}{_RULES.get(reason, '')}): {text}")
+        if unit := reason == IMPLAUSIBLE_TIME and other_unit(getattr(example, "ts", 0)):
+            bound.bind(unit=unit).warning(
+                f"refused{_times(count)} (its time is in {unit}, and must be in nanoseconds): {text}"
+            )
+        else:
+            bound.info(f"refused{_times(count)} ({reason}{_RULES.get(reason, '')}): {text}")
 
 
 def _times(count: int) -> str:

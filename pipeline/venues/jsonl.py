@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +16,10 @@ from pipeline.events import Clock, Gap, Quote, Refused, Trade
 NOT_JSON = "not JSON"
 NOT_AN_OBJECT = "not an object"
 BAD_TRADE = "bad trade"
+TOO_LONG = "too long"
+
+MOST_LENIENT = 1 << 16
+"""Bytes of a line that is read although it is off the fast path: beyond it stands no trade of any venue."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character: it is no text, and cannot be written down again
 
@@ -48,6 +53,8 @@ class JsonLines(Generic[T]):
 
     def line(self, line: bytes) -> T | Refused | None:
         """Decode one line; None for a blank one and for what is to be ignored."""
+        # Files that were put one behind the other have their marks in the middle.
+        line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
             return None
         try:
@@ -61,8 +68,10 @@ class JsonLines(Generic[T]):
 
     def _leniently(self, line: bytes) -> Any:
         """Decode what is off the fast path: a bad quote within a trade, an unknown type, garbage."""
+        if len(line) > MOST_LENIENT:
+            return Refused(TOO_LONG)
         try:
-            event: Any = json.loads(line, parse_constant=float)
+            event: Any = json.loads(line.decode(), parse_constant=float)  # of bytes, it would guess at the encoding
         except (ValueError, RecursionError):
             return Refused(NOT_JSON)
         if not isinstance(event, dict):

@@ -19,6 +19,7 @@ _NAME = re.compile(
 _VISIBLE, _HIDDEN = "4", "5"  # executions
 _EMPTY = 9_999_999_999  # price of an empty side, either sign
 _INFINITY = float("inf")
+_LATEST = 1 << 62  # ns: the year 2116
 _UNIT = 10_000  # prices are integers of 1/10,000
 
 
@@ -64,6 +65,8 @@ def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterato
             if not (message and book):
                 raise ValueError("it has no counterpart in the other file")
             ts = midnight + _nanoseconds(message[0])
+            if not 0 < ts < _LATEST:
+                raise ValueError("its time is out of range")
             if message[1] in (_VISIBLE, _HIDDEN):
                 price, size = int(message[4]) / _UNIT, float(message[3])
                 yield Trade(name.symbol, ts, price, size) if price > 0 and 0 <= size < _INFINITY else Refused(BAD_TRADE)
@@ -71,7 +74,7 @@ def events(name: Name, messages: Iterable[str], books: Iterable[str]) -> Iterato
             if (bid, ask) != last and 0 < bid <= ask < _EMPTY:
                 last = (bid, ask)
                 yield Quote(name.symbol, ts, bid / _UNIT, ask / _UNIT)
-    except (ValueError, IndexError, csv.Error) as error:
+    except (ValueError, IndexError, OverflowError, csv.Error) as error:
         raise BadRecording(f"row {row} of the {name.symbol} recording cannot be read ({error})") from None
 
 

@@ -24,6 +24,7 @@ from pipeline.venues.dialect import (
     Turn,
 )
 from pipeline.venues.jsonl import NOT_JSON, JsonLines
+from pipeline.venues.units import other_unit
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", tag_field="type"):
@@ -94,6 +95,8 @@ class SimpleDecoder:
         said: list[str] = []
         for data in messages:
             match self._message(data, taken):
+                case Hello() as found if unit := other_unit(found.ts):
+                    said.append(f"its hello's time is in {unit}, and must be in nanoseconds: {found.ts}")
                 case Hello() as hello:
                     pass
                 case Complaint(message):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.sqlite_journal import JournalUnusable, check_version, read_books
+from actors.sqlite_journal import JournalUnusable, check_rows, check_version, damages, read_books
 
 _MOST_COMPLAINTS = 5  # of a damaged file; one is enough to know
 
@@ -18,7 +18,7 @@ class Health(msgspec.Struct, frozen=True):
     """What a look at a journal found."""
 
     version: int  # of its schema
-    complaints: tuple[str, ...]  # SQLite's own, none if it is sound
+    complaints: tuple[str, ...]  # SQLite's own, or rows that are not what was written; none if it is sound
     runs: int
     facts: int
     books: tuple[str, ...]
@@ -45,11 +45,11 @@ def examine(path: Path, *, thorough: bool = False) -> Health:
     """
     try:
         with closing(_open(path, "ro")) as connection:
+            connection.execute("BEGIN")  # all of one moment
             version = check_version(connection, path)
             check = "integrity_check" if thorough else "quick_check"
-            found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({_MOST_COMPLAINTS})")]
-            if found != ["ok"]:
-                return Health(version, tuple(found), 0, 0, ())
+            if found := tuple(itertools.islice(damages(connection, check), _MOST_COMPLAINTS)):
+                return Health(version, found, 0, 0, ())
             runs, facts = (
                 connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] if version else 0
                 for table in ("runs", "facts")
@@ -73,8 +73,8 @@ def back_up(path: Path, copy: Path) -> int:
             check_version(source, path)
             source.backup(target)
             target.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
-            complaint = target.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if complaint != "ok":
+            complaint = next(damages(target, "integrity_check"), "")
+        if complaint:
             raise JournalUnusable(f"the journal {path} is damaged ({complaint}): there is nothing sound to copy")
         part.replace(copy)
     except BaseException as error:
@@ -110,6 +110,7 @@ def prune(path: Path, before: int) -> Pruned:
     try:
         with closing(_open(path, "rw")) as connection:
             check_version(connection, path)
+            check_rows(connection, path)
             old, kept = _old_runs(connection, path, before)
             connection.execute("BEGIN IMMEDIATE")
             facts = sum(_facts_of(connection, run) for run in old)

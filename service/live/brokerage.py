@@ -22,6 +22,7 @@ from actors.brokers.outbox import Outbox
 from actors.core import Core
 from actors.messages import Report
 from actors.orders import OrderStatus
+from service import plain_text
 from service.errors import UserError
 from service.figures import price
 from service.live.book_names import new_book
@@ -129,7 +130,9 @@ def bot_id(data_dir: Path) -> str:
     """Return the name by which this data folder's bots know their orders again; it is made at the first start."""
     path = data_dir / BOT_ID
     try:
-        known = path.read_text().strip()
+        known = plain_text.read(path).strip()
+    except plain_text.NoText:
+        known = ""
     except FileNotFoundError:
         known = secrets.token_hex(4)
         try:

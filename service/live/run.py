@@ -136,9 +136,16 @@ class _Bot:
         )
         with stopping.caught(self._stopping):
             try:
-                return await self._run()
+                return self._judged(await self._run())
             except Stopped:  # before any input: the summary is that of a core that has heard nothing
                 return Outcome(Core(self._settings.core, self._strategy).summary(), (), None, failure=self._failure)
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        """Look back at a session, once its last fact is written: one that the journal does not hold has failed."""
+        if not self._gate.unwritten or outcome.failure:
+            return outcome
+        failure = f"the journal does not hold all of this session: {self._gate.unwritten}"
+        return msgspec.structs.replace(outcome, failure=failure)
 
     async def _run(self) -> Outcome:
         async with contextlib.AsyncExitStack() as stack:
@@ -260,6 +267,7 @@ class _Bot:
             self._running_s,
             watch=switch.see,
             refuse=switch.refuse,
+            look=self._books.look,
         )
         self._session_started = SessionStarted(
             session=time.strftime("%Y-%m-%d %H:%M:%S"),

@@ -15,7 +15,6 @@ from actors.feeds.addresses import shown
 from actors.feeds.tape import TapeFeed
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from pipeline.admission import Admission
-from pipeline.events import Refused
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect
 from service import venues
@@ -50,12 +49,10 @@ def source_of(
     """
     if url is not None and url.startswith(TAPE):
         path = Path(url.removeprefix(TAPE))
-        tapes.size(path)
-        warn = logger.bind(logger="microbot.feed", event="tape.cut").warning
+        tapes.check(path)
+        warn = logger.bind(logger="microbot.feed", event="tape.read").warning
         batches = tapes.read(path, say=warn)
         first = next(batches, [])  # a tape that cannot be read is said at once, not in the middle of a session
-        if first and all(isinstance(event, Refused) for event in first):
-            raise UserError(f"not one of the first {len(first)} lines of {path} is a trade: is it a tape?")
         feed = TapeFeed(_chain(first, batches), options.speed, clock, admission, monotonic)
         return Source(feed, f"{path} ({options.speed:g}x)", "tape")
     dialect: Callable[[], Dialect] | None = None

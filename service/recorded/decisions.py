@@ -23,7 +23,9 @@ from service import strategies
 from service.books.history import JOURNAL
 from service.errors import UserError
 from service.recorded import tapes
+from service.recorded.lines import Lines
 from service.recorded.replay import SignalLine, TradeLine, core_of
+from service.recorded.trust import Trust
 from service.settings import Settings
 
 WRITTEN = ("signal", "trade")
@@ -84,13 +86,13 @@ def _number(given: Any, plain: Any) -> Any:
 class Side:
     """One of the two runs: a tape that can be decided anew, as often as need be."""
 
-    def __init__(self, path: Path, settings: Settings, strategy: str | None) -> None:
+    def __init__(self, path: Path, settings: Settings, strategy: str | None, trust: Trust) -> None:
         self.path = path
         self.settings = settings
         tapes.size(path)  # a missing one is said before anything is read
+        tapes.check(path)
         self._recorded = tapes.recorded_settings(path)
-        named = self._recorded.strategy if self._recorded is not None else None
-        self._strategy = strategy if strategy is not None else named
+        self._strategy = trust.strategy(path, self._recorded, strategy)
         self.inputs = 0  # of the whole, once it was decided
 
     def core(self, see: Callable[[Fact], None]) -> Core:
@@ -147,12 +149,14 @@ def written(folder: Path) -> Iterator[Decision]:
         ("trades.jsonl", "trade", TradeLine, "exit_ts"),
     ):
         path = folder / name
+        if not path.exists():
+            raise UserError(f"there is no {path}: `microbot replay TAPE --out {folder}` writes it")
         try:
-            rows = [msgspec.json.decode(row, type=line) for row in path.read_bytes().splitlines()]
-        except FileNotFoundError:
-            raise UserError(f"there is no {path}: `microbot replay TAPE --out {folder}` writes it") from None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from None
+            with Lines(path, what="file") as source:
+                batches = iter(source.batch, [])
+                rows = [msgspec.json.decode(row, type=line) for batch in batches for row in batch if row.strip()]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise UserError(f"the file {path} cannot be read: {error}") from None
         for row in rows:
             what = msgspec.structs.asdict(row)
             found.append(Decision(kind, what[time], what["symbol"], _plain(what, time, "symbol", "id")))

@@ -15,6 +15,7 @@ from service import settings
 from service.errors import UserError
 from service.recorded import decisions, tapes
 from service.recorded.decisions import Decision, Side
+from service.recorded.trust import Trust
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -63,40 +64,40 @@ class Difference(msgspec.Struct, frozen=True):
     ends_at: int = 0  # input with which a recording broke off that the journal has decisions after; else 0
 
 
-def compare(a: Path, b: Path | None, both: Changes, alone: Changes, data_dir: Path) -> Difference:
+def compare(a: Path, b: Path | None, both: Changes, alone: Changes, trust: Trust) -> Difference:
     """Compare two runs; without `b`, A as recorded with A changed, or with the journal. Raises UserError."""
     if b is None:
-        return _with_itself(a, both.and_(alone), data_dir)
+        return _with_itself(a, both.and_(alone), trust)
     if (a.is_dir() and both) or (b.is_dir() and both.and_(alone)):
         raise UserError("a folder was decided already: settings and strategies change tapes and recordings only")
-    first, second = _side(a, both), _side(b, both.and_(alone))
+    first, second = _side(a, both, trust), _side(b, both.and_(alone), trust)
     if first is not None and second is not None:
         return _explained(first, second, _first(first.decisions(), second.decisions(), str(a), str(b)))
     found = _first(_known(first, a), _known(second, b), str(a), str(b))
     return _explained(first, second, found)
 
 
-def _with_itself(a: Path, changes: Changes, data_dir: Path) -> Difference:
-    side = _side(a, Changes())
+def _with_itself(a: Path, changes: Changes, trust: Trust) -> Difference:
+    side = _side(a, Changes(), trust)
     if side is None:
         raise UserError(f"{a} is a folder: name another run to compare it with")
     if changes:
-        other = _side(a, changes)
+        other = _side(a, changes, msgspec.structs.replace(trust, say=lambda _: None))  # the same was said already
         return _explained(
             side, other, _first(side.decisions(), other.decisions() if other else iter(()), str(a), "changed")
         )
-    found = _first(side.decisions(), decisions.journaled(data_dir, a), str(a), "the journal")
+    found = _first(side.decisions(), decisions.journaled(trust.data_dir, a), str(a), "the journal")
     if found.a is None and found.b is not None and found.b.input > side.inputs:
         # A bot that was killed: the last inputs were lost on their way to the recording, which is written behind.
         return msgspec.structs.replace(found, equal=True, b=None, ends_at=side.inputs)
     return _explained(side, None, found)
 
 
-def _side(path: Path, changes: Changes) -> Side | None:
+def _side(path: Path, changes: Changes, trust: Trust) -> Side | None:
     """Return a run that can be decided anew; None for a folder."""
     if path.is_dir():
         return None
-    return Side(path, _settings(path, changes), changes.strategy)
+    return Side(path, _settings(path, changes), changes.strategy, trust)
 
 
 def _settings(path: Path, changes: Changes) -> settings.Settings:

@@ -11,6 +11,7 @@ from typing import IO, Protocol
 import msgspec
 
 from actors.core import CoreSettings, Input
+from actors.file_watch import FileWatch
 from service.errors import UserError
 from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
 from service.settings import as_layer
@@ -48,6 +49,7 @@ class Recorder:
         except OSError as error:
             raise UserError(f"--record {path} cannot be written: {error.strerror}") from None
         self._file: IO[bytes] = self._raw
+        self._watch = FileWatch(path)
         if path.suffix == ".gz":
             self._file = gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1)  # type: ignore[assignment]
         try:
@@ -77,8 +79,15 @@ class Recorder:
             else:
                 self.written += len(waiting)
                 self._note_times(waiting)
+                self._look()
                 return
         self.lost += len(waiting)
+
+    def _look(self) -> None:
+        """End the recording if its file is gone: nothing of it is left."""
+        if not self.failed and (happened := self._watch.look()):
+            self.failed = f"the recording {self.path} {happened}"
+            self.lost, self.written = self.lost + self.written, 0
 
     def _put(self, lines: Sequence[Input | SettingsRecorded]) -> None:
         for start in range(0, len(lines), _LINES_AT_ONCE):
@@ -96,6 +105,7 @@ class Recorder:
         if self._raw.closed:
             return
         self.flush()
+        self._look()
         last: list[_Closes] = [self._file, self._raw]
         if self._file is not self._raw and not self.failed:
             last.insert(1, _Ending(self._raw, SessionEnded(self.written, self._first_ts, self._last_ts)))

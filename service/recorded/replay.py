@@ -144,7 +144,8 @@ def replay(
     `fail_fast` ends it with the first input at which a strategy raises.
     """
     loaded = strategies.chosen(strategy, settings)
-    tapes.size(tape)  # a missing tape is said before a folder is made
+    tapes.size(tape)  # a missing tape, and what is none, is said before a folder is made
+    tapes.check(tape)
     if out is None:
         return _decide(tape, settings, loaded, noop, progress, say, fail_fast=fail_fast)
     with contextlib.closing(Decisions(out)) as decisions:

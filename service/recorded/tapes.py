@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import gzip
-import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, BinaryIO, TypeVar
+from typing import Any
 
 import msgspec
 
 from actors.core import Input
-from pipeline.events import Refused
+from pipeline.events import Clock, Quote, Refused, Trade
 from pipeline.venues import lobster
 from pipeline.venues.jsonl import JsonLines
+from pipeline.venues.units import other_unit
 from service.errors import UserError
+from service.recorded import lines as files
+from service.recorded.lines import Lines
+from service.recorded.unlike import EXPECTED, describe, shown
 from service.settings import Layer
 
-T = TypeVar("T")
-
-CHUNK = 1 << 16  # bytes read at once; about 600 events
+CHUNK = files.CHUNK
+LOOKED_AT = 1000
+"""Lines, without blank ones, by which it is judged whether a file is a tape."""
+MOST_REFUSED = 9
+"""So many times as many lines as are events may be refused among them."""
 Progress = Callable[[int], None]
 """Told how many bytes of the file have been read so far."""
 Say = Callable[[str], None]
@@ -60,7 +66,7 @@ _LAST_BYTES = 512  # in which a compressed last line has its place
 
 def ended(path: Path) -> SessionEnded | None:
     """Return what the last line of a compressed recording says; None for one that is torn, or goes on."""
-    with _open_raw(path) as file:
+    with files.open_raw(path) as file:
         file.seek(max(0, size(path) - _LAST_BYTES))
         tail = file.read()
     try:
@@ -77,23 +83,48 @@ _BEFORE: tuple[tuple[str, str, Any], ...] = (
 )
 """Settings that came later, and what stood for them until then."""
 
-_EVENTS: JsonLines[Input] = JsonLines(Input)  # whatever may be fed is recorded, and comes back
 _SETTINGS = msgspec.json.Decoder(SettingsRecorded)
 
 
+class Reader:
+    """Decodes the lines of one tape, and remembers what it refused."""
+
+    def __init__(self) -> None:
+        self.refused = 0  # lines
+        self.first = b""  # of them
+        self.why = ""
+        # Whatever may be fed is recorded, and comes back.
+        self._decoder: JsonLines[Input] = JsonLines(Input, self._note)
+        self.line = self._decoder.line
+        self.lines = self._decoder.lines
+
+    def _note(self, reason: str, line: bytes) -> None:
+        if not self.refused:
+            self.first, self.why = line, reason
+        self.refused += 1
+
+
 def recorded_settings(path: Path) -> SettingsRecorded | None:
-    """Return what the first line of a recording says; None for any other tape."""
+    """Return what the first line of a recording says, blank ones aside; None for any other tape.
+
+    Raises UserError for a recording's first line that cannot be read: other settings would decide otherwise.
+    """
     if _is_lobster(path):
         return None
-    with ExitStack() as stack:
-        file, _ = _inflated(stack, path, _open_raw(path))
-        return _settings(_guarded(path, lambda: file.readline(1 << 20)))
+    with Lines(path, CHUNK) as source:
+        while batch := source.batch():
+            for line in batch:
+                if line.strip():
+                    return _settings(path, line, torn=source.unfinished)
+    return None
 
 
-def _settings(line: bytes) -> SettingsRecorded | None:
+def _settings(path: Path, line: bytes, *, torn: bool = False) -> SettingsRecorded | None:
     try:
         found = _SETTINGS.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if _BEGINNING.match(line) and not torn:
+            raise UserError(f"the settings in the first line of {path} cannot be read: {error}") from None
         return None
     # What a recording does not know, its session did not do: it decides as it did then.
     for section, key, then in _BEFORE:
@@ -101,10 +132,61 @@ def _settings(line: bytes) -> SettingsRecorded | None:
     return found
 
 
-def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: None) -> Iterator[list[Input]]:
-    """Read a tape in batches of events, in their order. Raises UserError if it is none.
+_BEGINNING = re.compile(rb'\s*\{\s*"type"\s*:\s*"settings"')
 
-    One that breaks off, as the recording of a bot that was killed, is read up to its last whole line, and said to.
+
+def check(path: Path) -> None:
+    """Raise UserError, and say what was found, if a file is no tape; its first thousand lines tell.
+
+    It is none if none of its lines is an event, if more than nine times as many are refused as are events, or if all
+    their times are of another unit than nanoseconds. A recording is one by its first line, and so is an empty file.
+    """
+    if _is_lobster(path):
+        with ExitStack() as stack:
+            _lobster(stack, path)
+        return
+    reader = Reader()
+    events = looked_at = number = 0
+    units: set[str] = set()
+    first: tuple[int, bytes] | None = None  # line that is no event; its number
+    timed: tuple[int, int] | None = None  # first time, and the number of its line
+    with Lines(path, CHUNK) as source:
+        while looked_at < LOOKED_AT and (batch := source.batch()):
+            for number, line in enumerate(batch[: LOOKED_AT - looked_at], source.number + 1):
+                if not line.strip():
+                    continue
+                if not looked_at and _settings(path, line, torn=source.unfinished) is not None:
+                    return
+                looked_at += 1
+                before, event = reader.refused, reader.line(line)
+                if event is None or reader.refused > before:
+                    if first is None or (event is not None and reader.refused == 1):
+                        first = number, line
+                    continue
+                events += 1
+                if isinstance(event, Trade | Quote | Clock):
+                    timed = timed or (event.ts, number)
+                    units.add(other_unit(event.ts))
+        whole = looked_at < LOOKED_AT
+    if first is not None and (reader.refused > MOST_REFUSED * events or (whole and not events)):
+        raise UserError(_none(path, *first, events, reader.refused))
+    if timed is not None and len(units) == 1 and "" not in units:
+        raise UserError(
+            f"the tape {path} has its times in {units.pop()} (line {timed[1]}: {timed[0]}): they must be nanoseconds "
+            "since 1970, UTC, with 19 digits"
+        )
+
+
+def _none(path: Path, number: int, line: bytes, events: int, refused: int) -> str:
+    many = f"; {events} of its lines are events, {refused} are none" if events else ""
+    return f"the tape {path} is none: line {number} is {describe(line)} ({shown(line)}){many}; {EXPECTED}"
+
+
+def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: None) -> Iterator[list[Input]]:
+    """Read a tape in batches of events, in their order. Raises UserError if it cannot be read.
+
+    One that breaks off, as the recording of a bot that was killed, is read up to its last whole line, and said to. So
+    is how many lines were refused, with the first of them.
     """
     return _read_lobster(path, progress) if _is_lobster(path) else _read_lines(path, progress, say)
 
@@ -118,104 +200,94 @@ def size(path: Path) -> int:
 
 
 def _read_lines(path: Path, progress: Progress, say: Say) -> Iterator[list[Input]]:
-    with ExitStack() as stack:
-        raw = _open_raw(path)
-        file, inflated = _inflated(stack, path, raw)
-        recording: bool | None = None
-        torn = False
-        while lines := _guarded(path, lambda: file.readlines(CHUNK)):
+    reader = Reader()
+    first_refused = 0  # number of its line
+    recording: bool | None = None
+    torn = False
+    with Lines(path, CHUNK) as source:
+        while lines := source.batch():
             if recording is None:
-                recording = _settings(lines[0]) is not None
-            if not lines[-1].endswith(b"\n") and (recording or (inflated is not None and inflated.cut)):
+                first = next((line for line in lines if line.strip()), None)
+                if first is not None:
+                    recording = _settings(path, first, torn=source.unfinished) is not None
+            if source.unfinished and (recording or source.cut):
                 # It is the last one. A recorder ends every line: what cannot be read here was being written.
-                torn = isinstance(_EVENTS.line(lines[-1]), Refused)
+                torn = isinstance(Reader().line(lines[-1]), Refused)
                 lines = lines[:-1] if torn else lines
-            yield _EVENTS.lines(lines)
-            progress(raw.tell())
-        if torn or (inflated is not None and inflated.cut):
-            if recording is None:
-                raise UserError(f"the tape {path} cannot be read: it breaks off before its first line")
-            say(f"the tape {path} ends in mid-stream, as after a kill: it is read up to its last whole line")
-
-
-class _Inflated(io.RawIOBase):
-    """What a gzip stream holds. One that breaks off ends there, and is `cut`; any other damage raises."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__()
-        self.cut = False
-        self._stream = gzip.GzipFile(fileobj=raw)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            data = self._stream.read1(len(buffer))  # `read` would lose what it has when it finds the end missing
-        except EOFError:
-            self.cut = True
-            return 0
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _inflated(stack: ExitStack, path: Path, raw: BinaryIO) -> tuple[BinaryIO, _Inflated | None]:
-    """Return a file to read lines from, and what inflates it if it is compressed; the stack closes them."""
-    stack.enter_context(raw)
-    if path.suffix != ".gz":
-        return raw, None
-    inflated = _Inflated(raw)
-    return stack.enter_context(io.BufferedReader(inflated, CHUNK)), inflated
+            before = reader.refused
+            yield reader.lines(lines)
+            if reader.refused and not before:
+                first_refused = source.number + lines.index(reader.first) + 1
+            progress(source.position)
+        cut = torn or source.cut
+    if cut:
+        if recording is None:
+            raise UserError(f"the tape {path} cannot be read: it breaks off before its first line")
+        say(f"the tape {path} ends in mid-stream, as after a kill: it is read up to its last whole line")
+    if reader.refused:
+        count = "1 line was" if reader.refused == 1 else f"{reader.refused:,} lines were"
+        example = f"line {first_refused} is {describe(reader.first)} ({shown(reader.first)})"
+        say(f"of the tape {path}, {count} refused; {'it' if reader.refused == 1 else 'the first'}: {example}")
 
 
 def _read_lobster(path: Path, progress: Progress) -> Iterator[list[Input]]:
     with ExitStack() as stack:
-        if path.suffix == ".zip":
-            try:
-                archive = stack.enter_context(zipfile.ZipFile(path))
-            except (OSError, zipfile.BadZipFile) as error:
-                raise UserError(f"the tape {path} cannot be read: {error}") from None
-            names = archive.namelist()
-
-            def open_member(name: str) -> IO[str]:
-                return io.TextIOWrapper(stack.enter_context(archive.open(name)), "ascii")
-        else:
-            halves = {path.name.replace("_message_", "_orderbook_"), path.name.replace("_orderbook_", "_message_")}
-            names = [str(p) for half in halves if (p := path.with_name(half)).is_file()]
-
-            def open_member(name: str) -> IO[str]:
-                return stack.enter_context(open(name, encoding="ascii"))
-
-        pair = {found.kind: (found, name) for name in sorted(names) if (found := lobster.Name.of(name))}
-        if pair.keys() != {"message", "orderbook"}:
-            raise UserError(
-                f"{path} is not a LOBSTER recording: it needs a message and an orderbook CSV, named "
-                "SYMBOL_DATE_startms_endms_(message|orderbook)_LEVELS.csv"
-            )
-        name = pair["message"][0]
-        halves_open = _guarded(path, lambda: [open_member(pair[kind][1]) for kind in ("message", "orderbook")])
-        stream = lobster.events(name, *halves_open)
-        while batch := _guarded(path, lambda: list(islice(stream, 1000))):
+        stream = lobster.events(*_lobster(stack, path))
+        while batch := files.guarded(path, lambda: list(islice(stream, 1000))):
             yield list(batch)
         progress(size(path))
 
 
-def _is_lobster(path: Path) -> bool:
-    return path.suffix == ".zip" or lobster.Name.of(path.name) is not None
+_Pair = tuple[lobster.Name, Iterator[str], Iterator[str]]
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others inflate as much as they like at once
 
 
-def _open_raw(path: Path) -> BinaryIO:
+def _lobster(stack: ExitStack, path: Path) -> _Pair:
+    return _members(stack, path) if files.is_zip(path) else _halves(stack, path)
+
+
+def _members(stack: ExitStack, path: Path) -> _Pair:
     try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise UserError(f"there is no tape {path}") from None
-    except OSError as error:
-        raise UserError(f"the tape {path} cannot be read: {error.strerror}") from None
-
-
-def _guarded(path: Path, read: Callable[[], T]) -> T:
-    """Read, saying plainly what is wrong with a damaged file (zipfile says RuntimeError of one with a password)."""
-    try:
-        return read()
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError) as error:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise UserError(f"the tape {path} cannot be read: {error}") from None
+    pair = _pair(path, archive.namelist())
+
+    def rows(name: str) -> Iterator[str]:
+        member = archive.getinfo(name)
+        if member.compress_type not in _METHODS:
+            raise UserError(f"the tape {path} cannot be read: {name} is not compressed by deflate")
+        file = stack.enter_context(files.guarded(path, lambda: archive.open(member)))
+        return files.rows(path, file, min(member.compress_size, size(path)))
+
+    return pair["message"][0], rows(pair["message"][1]), rows(pair["orderbook"][1])
+
+
+def _halves(stack: ExitStack, path: Path) -> _Pair:
+    both = {path.name.replace("_message_", "_orderbook_"), path.name.replace("_orderbook_", "_message_")}
+    pair = _pair(path, [str(p) for half in both if (p := path.with_name(half)).is_file()])
+
+    def rows(name: str) -> Iterator[str]:
+        return files.rows(path, stack.enter_context(files.open_raw(Path(name))))
+
+    return pair["message"][0], rows(pair["message"][1]), rows(pair["orderbook"][1])
+
+
+def _pair(path: Path, names: list[str]) -> dict[str, tuple[lobster.Name, str]]:
+    """Choose the two files of a recording. Raises UserError without them, and for more than one recording."""
+    found = [(name, file) for file in sorted(names) if (name := lobster.Name.of(file))]
+    pair = {name.kind: (name, file) for name, file in found}
+    if pair.keys() != {"message", "orderbook"}:
+        raise UserError(
+            f"{path} is not a LOBSTER recording: it needs a message and an orderbook CSV, named "
+            f"SYMBOL_DATE_startms_endms_(message|orderbook)_LEVELS.csv, and has {', '.join(names[:3]) or 'nothing'}"
+        )
+    if len(found) > len(pair):
+        raise UserError(
+            f"{path} holds more than one LOBSTER recording ({', '.join(f for _, f in found[:4])}): part them"
+        )
+    return pair
+
+
+def _is_lobster(path: Path) -> bool:
+    return lobster.Name.of(path.name) is not None or files.is_zip(path)

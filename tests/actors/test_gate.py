@@ -508,3 +508,25 @@ def test_an_unforeseen_error_halts_the_gate_and_exits_still_go_out() -> None:
         bench.submit(2, exit_of("b"))
         assert bench.finish() == ["sent b", "closed"]
         assert bench.told.kinds == ["journal"]
+
+
+def test_what_became_of_the_journal_s_file_halts_although_nothing_is_written() -> None:
+    said = [""]
+    troubles: list[Trouble] = []
+    gate = Gate(MemoryJournal(), None, troubles.append, look=lambda: said[0])
+    gate.start()
+    said[0] = "the journal was removed"
+    wait_until(lambda: bool(gate.halted))
+    assert gate.stop()
+    assert [(trouble.kind, trouble.detail) for trouble in troubles] == [("journal", "the journal was removed")]
+    assert gate.unwritten == "the journal was removed"
+
+
+def test_the_journal_s_file_is_looked_at_once_more_at_the_end() -> None:
+    said = [""]
+    gate = Gate(MemoryJournal(), None, look=lambda: said[0])
+    gate._look_at = float("inf")  # it was looked at a moment ago
+    gate.start()
+    said[0] = "the journal was removed"
+    assert gate.stop()
+    assert gate.unwritten == "the journal was removed"

@@ -133,3 +133,14 @@ def test_what_append_returned_from_survives_a_kill(tmp_path: Path) -> None:
         last = max([last, *(int(line) for line in said if line.endswith("\n"))])
     process.wait()
     assert len(list(read(tmp_path / "j.db", ["order_rejected"]))) >= last
+
+
+@pytest.mark.parametrize("name", ["j.db", "j.db-wal"])
+def test_a_journal_says_which_of_its_files_is_gone(name: str, tmp_path: Path) -> None:
+    opened = journal(tmp_path / "j.db")
+    assert opened.look() == ""
+    opened.append(1, [rejected(1)])
+    assert opened.look() == ""
+    (tmp_path / name).unlink()
+    assert opened.look() == f"the journal {tmp_path / name} was removed while it was written"
+    opened.close()

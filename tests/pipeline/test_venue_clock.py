@@ -389,3 +389,10 @@ def test_single_liars_among_punctual_messages_never_move_the_clock_out_of_what_t
             told.hear(liars.pop())
         assert told.hear(off)
         assert abs(told.error) <= SECOND // 5
+
+
+@pytest.mark.parametrize("divisor", [10**3, 10**6, 10**9])
+def test_a_time_in_another_unit_is_no_witness_however_often_it_comes(divisor: int) -> None:
+    clock = VenueClock()
+    assert not any(clock.plausible((START + n * TICK) // divisor, SECOND + n * TICK) for n in range(100))
+    assert clock.now(20 * SECOND) is None

@@ -236,3 +236,9 @@ def test_depth_inside_an_object_is_refused_too(deep: bytes) -> None:
 def test_two_halves_of_a_trade_in_two_frames_are_no_trade() -> None:
     one, two = b'{"type":"trade","symbol":"A","ts":1,', b'"price":1,"size":1}'
     assert decoded(one, two) == [Refused(NOT_JSON, 2)]
+
+
+def test_a_hello_with_its_time_in_another_unit_is_not_believed_and_said() -> None:
+    turn = SimpleDecoder().messages([b'{"type":"hello","ts":1767623400123,"rate":10}'])
+    assert (turn.events, turn.hello) == ([], None)
+    assert [("milliseconds" in said, "1767623400123" in said) for said in turn.said] == [(True, True)]

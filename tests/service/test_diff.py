@@ -21,6 +21,7 @@ from service.errors import UserError
 from service.recorded import diff
 from service.recorded.diff import Changes, Difference
 from service.recorded.recording import Recorder
+from service.recorded.trust import Trust
 from tests.service.test_cli import Run as Cli
 from tests.support.decisions import decided_by_core
 from tests.support.market import at
@@ -55,7 +56,7 @@ def tape(tmp_path: Path, events: list[Input]) -> Path:
 
 
 def compare(a: Path, b: Path | None = None, *, both: Changes = NOTHING, alone: Changes = NOTHING) -> Difference:
-    return diff.compare(a, b, both, alone, a.parent)
+    return diff.compare(a, b, both, alone, Trust(a.parent))
 
 
 def first_apart(events: list[Input], one: CoreSettings, other: CoreSettings) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def test_a_journal_of_the_first_version_is_taken_over_and_goes_on(
     assert run("explain", "2", "--data-dir", tmp_path).code == 0  # as it is
     write(tmp_path, ("paper", a_trade()))
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (sqlite_journal.VERSION,)
         assert connection.execute("SELECT recording FROM runs ORDER BY id").fetchall() == [("",), ("/r.jsonl.gz",)]
     assert run("explain", "2", "--run", "1", "--data-dir", tmp_path).out.startswith("decision 2 of run 1 (s)")
 

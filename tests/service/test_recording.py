@@ -307,3 +307,19 @@ def test_what_cannot_be_written_down_ends_the_recording_and_not_the_trading(tmp_
     recorder.flush()
     assert recorder.failed
     recorder.close()
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_recording_whose_file_is_gone_has_nothing_of_what_it_wrote(name: str, flushed: bool, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / name, CoreSettings(), None)
+    recorder.write(EVERYTHING[:5])
+    recorder.flush()
+    (tmp_path / name).unlink()
+    if flushed:
+        recorder.write(EVERYTHING[5:])
+        recorder.flush()
+    recorder.close()
+    assert recorder.failed == f"the recording {tmp_path / name} was removed while it was written"
+    assert (recorder.written, recorder.lost) == (0, len(EVERYTHING) if flushed else 5)
+    assert not (tmp_path / name).exists()

@@ -51,7 +51,9 @@ def test_a_file_that_is_no_tape_is_said_in_one_sentence(tmp_path: Path, run: Run
     path.write_text("my diary\n" * 20)
     refused = run("replay", path)
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err == f"microbot: not one line of {path} is a trade: is it a tape?\n"
+    assert f"microbot: the tape {path} is none: line 1 is no JSON (my diary); a tape is JSON Lines" in refused.err
+    assert run("replay", path, "--out", tmp_path / "out").code == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_how_often_a_strategy_failed_in_a_replay_is_said_although_it_ran_in_the_end(tmp_path: Path, run: Run) -> None:

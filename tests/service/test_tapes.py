@@ -162,7 +162,9 @@ def test_a_recording_cut_short_has_what_was_written_whole(name: str, cut: int, t
 def test_a_last_line_of_any_other_tape_is_refused_if_it_is_torn(tmp_path: Path) -> None:
     path = tmp_path / "tape.jsonl"
     path.write_bytes(tape(EVENTS)[:-20])
-    assert read_and_told(path) == ([*EVENTS[:-1], Refused("not JSON")], [])
+    found, told = read_and_told(path)
+    assert found == [*EVENTS[:-1], Refused("not JSON")]
+    assert [f"1 line was refused; it: line {len(EVENTS)} is no JSON" in sentence for sentence in told] == [True]
 
 
 def test_the_settings_of_a_recording_that_breaks_off_are_read_if_they_are_whole(tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_settings_count_only_in_the_first_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "first",
-    [b"", b"\n", b"nonsense\n", b'{"type":"settings"}\n', b'{"type":"settings","settings":5}\n', b"\x00" * 100],
+    [b"", b"\n", b"nonsense\n", b'{"a":{"type":"settings"}}\n', b"\x00" * 100],
 )
 def test_another_first_line_says_nothing(first: bytes, tmp_path: Path) -> None:
     path = tmp_path / "tape.jsonl"
@@ -221,10 +223,23 @@ def test_another_first_line_says_nothing(first: bytes, tmp_path: Path) -> None:
     assert tapes.recorded_settings(path) is None
 
 
-def test_a_first_line_without_end_is_not_read_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "first", [b'{"type":"settings"}\n', b'{"type":"settings","settings":5}\n', SETTINGS.replace(b"2}", b"2")]
+)
+def test_settings_that_cannot_be_read_are_not_replaced_by_others_in_silence(first: bytes, tmp_path: Path) -> None:
     path = tmp_path / "tape.jsonl"
-    path.write_bytes(b'{"type":"settings","settings":{},"x":"' + b"x" * (1 << 20) + b'"}\n')
-    assert tapes.recorded_settings(path) is None
+    path.write_bytes(first + tape(EVENTS))
+    for read in (tapes.recorded_settings, tapes.check, events):
+        with pytest.raises(UserError, match=r"^the settings in the first line of .* cannot be read: "):
+            read(path)
+
+
+def test_blank_lines_before_the_settings_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "tape.jsonl"
+    path.write_bytes(b"\n \r\n" + SETTINGS + tape(EVENTS))
+    recorded = tapes.recorded_settings(path)
+    assert recorded is not None
+    assert recorded.strategy == "mine.py:go"
 
 
 # ----------------------------------------------------------------------------------------------- LOBSTER

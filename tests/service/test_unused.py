@@ -26,7 +26,7 @@ class Feed:
         self.session = Session().feed(trade(0), trade(0, symbol="B"))
         self.unused = Unused(lambda: self.refused, lambda: self.now)
         who = SessionStarted("s", "burst", "feed", "mock", (), True, 0, {})
-        self.telemetry = Telemetry(self.session.core, who, 8.0, unused=self.unused)
+        self.telemetry = Telemetry(self.session.core, who, unused=self.unused)
 
     def hear(self, *events: Trade | Quote | Refused, refuse: tuple[str, str] | None = None) -> Feed:
         self.now += 0.1

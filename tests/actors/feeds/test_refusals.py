@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from actors.feeds.refusals import Tally
-from pipeline.admission import CROSSED_QUOTE, DUPLICATE, NOT_SUBSCRIBED, PRICE_COLLAR
+from pipeline.admission import CROSSED_QUOTE, DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED, PRICE_COLLAR
 from pipeline.events import SECOND, Refused, Trade
 from pipeline.venues.alpaca import AlpacaDialect
 from pipeline.venues.binance import BinanceDialect
@@ -69,6 +69,12 @@ def test_what_comes_after_the_gap_of_a_new_level_is_explained() -> None:
     events = logged(batch, until=7)
     assert refusals(events) == [(PRICE_COLLAR, "B", 1), (CROSSED_QUOTE, "B", 1), (DUPLICATE, "B", 1)]
     assert [json.loads(event["example"])["id"] for event in events] == [2, 6, 2]
+
+
+def test_a_time_in_another_unit_is_refused_by_the_name_of_that() -> None:
+    wrong = print_of(1)
+    events = logged(msgspec.structs.replace(wrong, ts=wrong.ts // 1_000_000), until=2)
+    assert [(event["reason"], event["unit"]) for event in events] == [(IMPLAUSIBLE_TIME, "milliseconds")]
 
 
 def test_what_cannot_be_read_is_shown_as_it_came() -> None:

@@ -1,0 +1,39 @@
+"""Whose strategy a replay runs: a recording names a file, and to load it is to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from service.errors import UserError
+from service.recorded import archive
+from service.recorded.tapes import SettingsRecorded
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """Which recordings may say what is run: those that this bot made, and all if a person says so."""
+
+    data_dir: Path
+    everything: bool = False  # by --trust
+    say: Callable[[str], None] = lambda _: None
+
+    def strategy(self, path: Path, recorded: SettingsRecorded | None, chosen: str | None) -> str | None:
+        """Return the strategy to run: the one that was chosen, else the one that the recording names, and say so.
+
+        Raises UserError if a recording from elsewhere names one.
+        """
+        if chosen is not None or recorded is None or recorded.strategy is None:
+            return chosen
+        named = recorded.strategy
+        if not (self.everything or self._is_own(path)):
+            raise UserError(
+                f"{path} names the strategy {named}, which would be run, and is no session of {self.data_dir}: "
+                "--trust runs it, --strategy another"
+            )
+        self.say(f"running the strategy that the recording {path} names: {named} (--strategy takes another)")
+        return named
+
+    def _is_own(self, path: Path) -> bool:
+        return path.resolve().parent == (self.data_dir / archive.SESSIONS).resolve()
