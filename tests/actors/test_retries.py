@@ -88,7 +88,7 @@ def test_what_the_venue_ends_by_itself_is_sent_again_at_once_and_then_later_each
     desk = Desk().enter()
     if leg == "exit":
         desk.tick(2, 98.5).say(2, S.CANCELED)
-    times = []
+    times: list[float] = []
     for half in range(4, 150):
         sent = 1
         while sent:
