@@ -355,6 +355,8 @@ class Core:
             if isinstance(event, _Standing):
                 self._standing[type(event), getattr(event, "symbol", "")] = event
             self.tell(self.risk, event)
+            if isinstance(event, BrokerChanged):
+                self.tell(self.executor, event)
         if self._mailbox:
             self._settle()
 

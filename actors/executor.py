@@ -14,8 +14,10 @@ from actors.book import CountedOrder, OpenOrder
 from actors.decisions import Decisions
 from actors.knowledge import decision_of
 from actors.messages import (
+    BrokerChanged,
     ExitDecided,
     ExitReason,
+    FeedState,
     GateOrder,
     OrderChanged,
     OrderSubmitted,
@@ -153,6 +155,8 @@ class Executor:
                 self._on_gate_order(message)
             case CloseAll():
                 self._close_all(message)
+            case BrokerChanged():
+                self._on_line(message)
             case CancelEntries():
                 self._cancel_entries()
             case OrderRejected():
@@ -439,6 +443,12 @@ class Executor:
         if entry.unwanted or before in OVER:
             self._cancel(entry)  # also one that turned up after it was given up
         self._context.tell(self, Pursue(report.symbol))
+
+    def _on_line(self, line: BrokerChanged) -> None:
+        """Try at once what was refused while the broker could not be reached."""
+        if line.state is FeedState.LIVE:
+            for symbol in self._retries.end(self._context.now):
+                self._context.tell(self, Pursue(symbol))
 
     def _on_rejected(self, report: OrderRejected) -> None:
         entry = self.blotter.get(report.order)

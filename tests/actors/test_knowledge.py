@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors.book import Book, CountedOrder
-from actors.knowledge import Knowledge, OrderName
+from actors.knowledge import Knowledge, OrderName, decision_of
 from actors.messages import GateOrder, OrderFilled, PositionOpened
 from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
@@ -215,6 +215,15 @@ def test_a_book_misses_what_it_has_not_counted_of_the_decisions_that_it_holds(or
     desk = Desk().enter()
     assert desk.session.core.positions.open["A"].decision == "5"
     assert Knowledge(written(desk.session)).misses(name_of(order), order) is misses
+
+
+@pytest.mark.parametrize(
+    "order", ["", ".5.A.exit.1", "b..A.exit.1", "b.5..exit.1", "b.5.A.exit.", "b.5.A.exit.x", "b.5.A.hedge.1", "b.5"]
+)
+def test_an_id_that_lacks_a_part_is_none_of_ours(order: str) -> None:
+    assert OrderName.of(order) is None
+    assert decision_of(order) == ""
+    assert OrderName.of("b.5.BRK.B.exit.12") == ("b", "5", "BRK.B", "exit", "12")
 
 
 def test_without_a_book_nothing_is_missed() -> None:
