@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.book import Book, HeldPosition, OpenOrder, Tally
+from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, Tally
 from actors.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
 from actors.messages import (
     BookReconciled,
@@ -165,6 +165,18 @@ def test_the_gate_s_orders_that_the_book_knows_or_whose_position_is_over_are_not
     core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(known).core
     core.run([msgspec.structs.replace(found, ts=at(10))])
     assert core.positions.open["A"].quantity == 10
+
+
+@pytest.mark.parametrize(("counted", "verdict"), [(4, Verdict.EXPLAINED), (6, Verdict.NOT_IN_ACCOUNT)])
+def test_what_an_order_filled_beyond_what_is_counted_is_what_it_did_meanwhile(counted: int, verdict: Verdict) -> None:
+    order = report("mb-bot-s0.77.A.exit.1", SELL, 6, seconds=0.5)
+    of = (CountedOrder(order.order, D(counted), D(counted) * 103),)
+    before = msgspec.structs.replace(book(2), counted=of, names_counted=True)
+    found = account(0, history=(order, report("mb-bot-s0.76.A.exit.1", SELL, 9)))  # and one of a trade that is over
+    assert (line(compared(before, found)).verdict, line(compared(before, found)).meanwhile) == (verdict, counted - 6)
+    core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(before).core
+    core.run([msgspec.structs.replace(found, ts=at(10))])
+    assert sum(p.quantity for p in core.positions.open.values()) == 2 + counted - 6
 
 
 def test_a_position_that_the_bot_s_orders_add_up_to_is_left_to_the_next_start() -> None:
