@@ -324,15 +324,18 @@ class Executor:
         """Keep one stop at the venue, for exactly what is held."""
         if any(entry.order.leg != "stop" for entry in working):
             return  # the entry is not done: the stop comes when it is, so that no two orders cross each other
+        side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
         if not working:
-            side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
             price = protective_stop(style, position.entry_price, side)
             self._submit(
                 position.symbol, side, position.quantity, position.decision, "stop", ExitReason.STOP, stop=price
             )
+        kept = False
         for entry in working:
-            if entry.open != position.quantity:
+            fits = entry.order.side is side and entry.open == position.quantity and not entry.unwanted
+            if kept or not fits:
                 self._cancel(entry)
+            kept = kept or fits
 
     def _waits(self, symbol: str, what: str) -> bool:
         """Whether a time of waiting after a refusal is not over: nobody's wish shortens it."""

@@ -199,6 +199,24 @@ def test_a_stop_for_another_quantity_than_what_is_adopted_is_taken_back(shares: 
     assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
 
 
+def test_a_stop_on_the_side_of_what_is_adopted_is_taken_back() -> None:
+    rests = old("stop", "0", status=S.ACCEPTED, side=OrderSide.BUY)
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(rests,), history=(old("entry", "10"),)))
+    assert desk.canceled == [rests.order]
+
+
+def test_of_two_stops_for_the_same_shares_one_is_taken_back() -> None:
+    """Both reached, they would sell twice as many as there are."""
+    first = old("stop", "0", status=S.ACCEPTED, side=OrderSide.SELL)
+    second = OrderReport("mb-bot-s0.77.A.stop.2", "A", OrderSide.SELL, S.ACCEPTED, D(10), D(0), None, at(-4), "v2")
+    desk = Desk(opened=False)
+    entry = old("entry", "10")
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(second, first), history=(entry,)))
+    assert len(desk.canceled) == 1
+    assert desk.orders == []
+
+
 def test_an_exit_of_an_earlier_run_is_no_stop_although_it_would_close_what_is_adopted() -> None:
     works = old("exit", "0", status=S.ACCEPTED, side=OrderSide.SELL)
     desk = Desk(opened=False)
