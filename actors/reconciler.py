@@ -211,7 +211,7 @@ class Reconciler:
         assert self.executor is not None
         for name, order in named:
             unnamed = name.symbol in adopted or not self.names_counted
-            if unnamed and order.filled and self._blotter.get(order.order) is None:
+            if unnamed and self._blotter.get(order.order) is None:
                 counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
                 decision = of_session(name.book, name.decision)
                 self._context.tell(self.executor, KnownOrder(decision, counted))

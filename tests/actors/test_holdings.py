@@ -72,6 +72,14 @@ def test_an_order_of_the_gate_s_is_remembered_until_it_is_over_and_counted(
     assert holdings.positions().get("A", (D(0), ""))[0] == 3 - shares
 
 
+def test_an_order_that_the_core_has_given_up_is_not_waited_for() -> None:
+    """The venue never got it: nobody will tell its end."""
+    holdings = Holdings()
+    holdings.see(1, (), book((ENTRY, 0), held=0))
+    holdings.see(2, (), book(held=0))
+    assert holdings.known == {}
+
+
 def test_news_of_an_order_only_goes_forward() -> None:
     holdings = Holdings()
     holdings.see(1, (), book((STOP, 0)))
