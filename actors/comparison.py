@@ -192,7 +192,7 @@ def _line(book: Book, symbol: str, position: HeldPosition | None, held: Decimal,
         return SymbolLine(symbol, booked, meanwhile, foreign, held, verdict, why, foreign_after=foreign)
     # Ours is kept as far as the account can hold it; what is beyond that is not ours.
     kept = ours if abs(ours) <= abs(held) else held
-    if ours * held <= 0:
+    if ours * held < 0:
         kept = ZERO
     closes = abs(ours - kept)
     bookable = min(abs(booked), abs(ours)) if booked * ours > 0 else ZERO

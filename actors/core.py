@@ -383,6 +383,8 @@ class Core:
             if isinstance(event, _Standing):
                 self._standing[type(event), getattr(event, "symbol", "")] = event
             self.tell(self.risk, event)
+            if isinstance(event, BrokerChanged):
+                self.tell(self.executor, event)
 
     def _on_gap(self, gap: Gap) -> None:
         for lane in self.lanes.values():

@@ -14,8 +14,10 @@ from actors.book import CountedOrder, OpenOrder
 from actors.decisions import Decisions
 from actors.knowledge import decision_of
 from actors.messages import (
+    BrokerChanged,
     ExitDecided,
     ExitReason,
+    FeedState,
     GateOrder,
     OrderChanged,
     OrderSubmitted,
@@ -161,6 +163,8 @@ class Executor:
                 self._on_gate_order(message)
             case CloseAll():
                 self._close_all(message)
+            case BrokerChanged():
+                self._on_line(message)
             case CancelEntries():
                 self._cancel_entries()
             case OrderRejected():
@@ -328,15 +332,18 @@ class Executor:
         """Keep one stop at the venue, for exactly what is held."""
         if any(entry.order.leg != "stop" for entry in working):
             return  # the entry is not done: the stop comes when it is, so that no two orders cross each other
+        side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
         if not working:
-            side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
             price = protective_stop(style, position.entry_price, side)
             self._submit(
                 position.symbol, side, position.quantity, position.decision, "stop", ExitReason.STOP, stop=price
             )
+        kept = False
         for entry in working:
-            if entry.open != position.quantity:
+            fits = entry.order.side is side and entry.open == position.quantity and not entry.unwanted
+            if kept or not fits:
                 self._cancel(entry)
+            kept = kept or fits
 
     def _waits(self, symbol: str, what: str) -> bool:
         """Whether a time of waiting after a refusal is not over: nobody's wish shortens it."""
@@ -447,6 +454,12 @@ class Executor:
         if entry.unwanted or before in OVER:
             self._cancel(entry)  # also one that turned up after it was given up
         self._context.tell(self, Pursue(report.symbol))
+
+    def _on_line(self, line: BrokerChanged) -> None:
+        """Try at once what was refused while the broker could not be reached."""
+        if line.state is FeedState.LIVE:
+            for symbol in self._retries.end(self._context.now):
+                self._context.tell(self, Pursue(symbol))
 
     def _on_rejected(self, report: OrderRejected) -> None:
         entry = self.blotter.get(report.order)

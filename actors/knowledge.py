@@ -31,7 +31,11 @@ class OrderName(NamedTuple):
 
 
 def decision_of(order_id: str) -> str:
-    """Return the decision that an order of ours is of, as later sessions call it; empty if the id is none of ours."""
+    """Return the decision that an order of ours is of, as later sessions call it; empty if the id is none of ours.
+
+    >>> decision_of("mb-0-s1.5.BRK.B.exit.1"), decision_of("mb-0-s2.s1-5.A.stop.2"), decision_of("by hand")
+    ('s1-5', 's1-5', '')
+    """
     name = OrderName.of(order_id)
     return of_session(name.book, name.decision) if name is not None else ""
 

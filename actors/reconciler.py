@@ -25,7 +25,7 @@ _ASKED = 3  # times as long may a difference last while one of our orders in the
 
 
 class AdoptOrder(msgspec.Struct, frozen=True):
-    """An order of an earlier run that is still open: keep it if its position needs it, else take it back."""
+    """An order of an earlier run that is still open: keep it if it may guard a position, else take it back."""
 
     order: SubmitOrder
     report: OrderReport
@@ -160,7 +160,7 @@ class Reconciler:
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
         missed = self._tell_missed(named)
-        adopted: dict[str, Decimal] = {}
+        adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
         in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
         for held in report.positions:
@@ -178,7 +178,7 @@ class Reconciler:
             decision = of_session(entry.name.book, entry.name.decision)
             # Beside somebody else's shares the account's average is of both.
             price = held.average if quantity == held.quantity else entry.average or held.average
-            adopted[held.symbol] = quantity
+            adopted.add(held.symbol)
             self._context.tell(
                 self._positions, Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision)
             )
@@ -211,18 +211,17 @@ class Reconciler:
         assert self.executor is not None
         for name, order in named:
             unnamed = name.symbol in adopted or not self.names_counted
-            if unnamed and order.filled and self._blotter.get(order.order) is None:
+            if unnamed and self._blotter.get(order.order) is None:
                 counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
                 decision = of_session(name.book, name.decision)
                 self._context.tell(self.executor, KnownOrder(decision, counted))
         self.names_counted = self.names_counted or with_history
 
-    def _adopt_order(self, order: OrderReport, adopted: dict[str, Decimal]) -> None:
+    def _adopt_order(self, order: OrderReport, adopted: Container[str]) -> None:
         name = self._name(order)
         if name is None or self._blotter.get(order.order) is not None:
             return
-        held = adopted.get(order.symbol, ZERO)
-        keep = name.leg == "stop" and held + order.side.sign * (order.quantity - order.filled) == 0 and held != 0
+        keep = name.leg == "stop" and order.symbol in adopted  # whether it fits, who guards the position looks
         assert self.executor is not None
         self._context.tell(self.executor, AdoptOrder(_submitted(name, order), order, keep))
 
@@ -242,7 +241,7 @@ class Reconciler:
             if self._blotter.get(report.order) is not None:
                 self._context.tell(self.executor, report)
             elif self._name(report) is not None:
-                self._adopt_order(report, {})  # of an earlier run, and late: it is taken back
+                self._adopt_order(report, ())  # of an earlier run, and late: it is taken back
             elif report.venue_id in self.foreign_orders:
                 accepted.add(report.symbol)
             else:

@@ -40,6 +40,12 @@ class Retries:
         """Return until when to wait; 0 if nothing was refused."""
         return self._refused.get((symbol, what), (0, 0))[1]
 
+    def end(self, now: int) -> list[str]:
+        """Wait no longer, but go on counting; return the symbols for which that is so."""
+        waiting = [(subject, times) for subject, (times, until) in self._refused.items() if until > now]
+        self._refused.update({subject: (times, now) for subject, times in waiting})
+        return [symbol for (symbol, _), _ in waiting]
+
     def forget(self, symbol: str, what: str) -> None:
         """Begin again: an order of the kind came to what it was sent for."""
         self._refused.pop((symbol, what), None)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors.book import Book, CountedOrder
-from actors.knowledge import Knowledge, OrderName
+from actors.knowledge import Knowledge, OrderName, decision_of
 from actors.messages import GateOrder, OrderFilled, PositionOpened
 from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
@@ -145,7 +145,7 @@ def test_an_order_of_this_session_that_the_core_was_not_told_of_is_named_like_th
 # --------------------------------------------------------------------------------------- books from before that
 
 
-@pytest.mark.parametrize(("seconds", "counted"), [(1.5, 0), (30, 1)])
+@pytest.mark.parametrize(("seconds", "counted"), [(1.5, 0), (2, 0), (30, 1)])
 def test_a_book_that_names_nothing_knows_what_is_older_than_it(seconds: float, counted: int) -> None:
     desk, cause = holding()
     book = as_before(written(desk.session))
@@ -171,6 +171,13 @@ def test_a_book_that_names_only_the_gate_s_orders_is_read_as_it_was_meant(heard:
     later = next_life(written(early), 3)
     later.feed(account(60, HeldAtVenue("A", D(6), D(100)), history=(gate,)))
     assert len(later.of(OrderFilled)) == (0 if heard else 1)
+
+
+def test_what_an_older_book_had_missed_is_not_hidden_by_one_written_before_the_account_was_seen() -> None:
+    desk, cause = holding()
+    early = next_life(as_before(written(desk.session)), 2).feed(clock(50))
+    out = report(f"{cause}.exit.1", SELL, "10", seconds=3)
+    assert held(next_life(written(early), 3).feed(account(60, history=(out,)))) == {}
 
 
 def test_a_session_that_was_told_of_no_order_that_is_over_does_not_claim_to_name_all() -> None:
@@ -215,6 +222,23 @@ def test_a_book_misses_what_it_has_not_counted_of_the_decisions_that_it_holds(or
     desk = Desk().enter()
     assert desk.session.core.positions.open["A"].decision == "5"
     assert Knowledge(written(desk.session)).misses(name_of(order), order) is misses
+
+
+def test_a_book_misses_the_orders_of_a_decision_for_which_it_has_only_an_order() -> None:
+    """The entry was filled, and the gate closed what it had bought, while the core was stuck."""
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"))
+    order = report("mb-bot-s1.5.A.gate.1", SELL, "4", seconds=9)
+    assert Knowledge(written(desk.session)).misses(name_of(order), order)
+
+
+@pytest.mark.parametrize(
+    "order", ["", ".5.A.exit.1", "b..A.exit.1", "b.5..exit.1", "b.5.A.exit.", "b.5.A.exit.x", "b.5.A.hedge.1", "b.5"]
+)
+def test_an_id_that_lacks_a_part_is_none_of_ours(order: str) -> None:
+    assert OrderName.of(order) is None
+    assert decision_of(order) == ""
+    assert OrderName.of("b.5.BRK.B.exit.12") == ("b", "5", "BRK.B", "exit", "12")
 
 
 def test_without_a_book_nothing_is_missed() -> None:

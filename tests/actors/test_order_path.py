@@ -151,6 +151,30 @@ def test_a_stop_for_less_than_is_held_is_replaced_by_one_for_all_of_it() -> None
     assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
 
 
+def test_a_stop_for_more_than_is_held_is_replaced_by_one_for_what_is() -> None:
+    """The gate closed a part: reached, the stop would sell what nobody has."""
+    desk = Desk().enter()
+    stop = desk.last
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    part = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(100), at(2), "v")
+    desk.session.feed(GateOrder(by_gate, at(2)), part)
+    assert desk.held == {"A": D(6)}
+    assert desk.canceled == [stop.id]
+    desk.say(2.1, S.CANCELED, of="stop")
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+
+
+def test_a_stop_is_replaced_when_the_position_has_become_one_of_the_other_side() -> None:
+    """The gate's order was filled beyond what was held, by as much as that."""
+    desk = Desk().enter()
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(20), "5", "gate", "HALT")
+    filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.FILLED, D(20), D(20), D(100), at(2), "v")
+    desk.session.feed(GateOrder(by_gate, at(2)), filled)
+    assert desk.held == {"A": D(-10)}
+    desk.say(2.1, S.CANCELED, of="stop")
+    assert (desk.last.leg, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
+
+
 def test_a_stop_that_is_gone_is_set_again() -> None:
     """Somebody canceled it by hand, or it expired."""
     desk = Desk().enter().say(2, S.CANCELED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages import Command, ExitDecided, OrderChanged
+from actors.messages import BrokerChanged, Command, ExitDecided, FeedState, OrderChanged
 from actors.orders import (
     CancelOrder,
     CancelRefused,
@@ -88,7 +88,7 @@ def test_what_the_venue_ends_by_itself_is_sent_again_at_once_and_then_later_each
     desk = Desk().enter()
     if leg == "exit":
         desk.tick(2, 98.5).say(2, S.CANCELED)
-    times = []
+    times: list[float] = []
     for half in range(4, 150):
         sent = 1
         while sent:
@@ -121,6 +121,23 @@ def test_refusals_of_a_whole_night_stop_nothing() -> None:
             desk.say(2 + 30 * n, S.REJECTED)
     assert len(exits(desk)) > 1_100
     assert desk.session.of(OrderRejected)[-1].refusals == len(exits(desk))
+
+
+def test_what_was_refused_while_the_line_was_down_goes_out_as_soon_as_it_is_up() -> None:
+    """An order that cannot be sent is refused, too: by the broker, half a minute apart in the end."""
+    desk = leaving()
+    desk.session.feed(BrokerChanged(FeedState.DOWN, at(2.5), "gone"))
+    for seconds in (3, 5, 9):
+        desk.pass_time(seconds).say(seconds, S.REJECTED)
+    sent = len(exits(desk))
+    desk.session.feed(BrokerChanged(FeedState.CONNECTING, at(10)))
+    assert len(exits(desk)) == sent
+    desk.session.feed(BrokerChanged(FeedState.LIVE, at(10)))
+    assert len(exits(desk)) == sent + 1
+    desk.say(10, S.REJECTED).pass_time(25.9)
+    assert len(exits(desk)) == sent + 1  # and the count goes on
+    desk.pass_time(26)
+    assert len(exits(desk)) == sent + 2
 
 
 def test_what_was_refused_long_ago_does_not_count() -> None:
