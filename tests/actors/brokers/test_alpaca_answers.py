@@ -30,7 +30,6 @@ from actors.orders import (
 )
 from mock_exchange.frames import TEXT, framed
 from tests.support.alpaca import (
-    ACCOUNT,
     HASTY,
     Reply,
     a_broker,
@@ -554,7 +553,8 @@ HTML = "<html><head><title>403 Forbidden</title></head><body>nginx</body></html>
 @on_a_loop
 async def test_an_answer_that_does_not_speak_of_keys_does_not_call_them_wrong(status: int, text: str) -> None:
     async with a_scripted_venue() as venue, a_broker(venue.url, HASTY) as (_, reported):
-        venue.script["GET /v2/account"] = [says(status, text=text), says(status, text=text), says(200, ACCOUNT)]
+        refused, asset = says(status, text=text), says(200, {"symbol": "AAPL", "tradable": True})
+        venue.script["GET /v2/assets/AAPL"] = [refused, refused, asset]  # what is asked for first of all
         await reported.live()
         assert REFUSED_KEYS not in [change.reason for change in reported.of(BrokerChanged)]
 
