@@ -32,6 +32,7 @@ EDGES = {
     "actors/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
     "actors/kill_switch.py": "is a thread beside the gate: it acts while the bot's loop is stuck",
     "actors/sqlite_journal.py": "writes the journal to a disk",
+    "actors/row_sums.py": "reads the rows of the journal",
     "actors/supervisor.py": "waits between restarts of an edge, in real seconds",
     "mock_exchange/door.py": "answers calls on a socket, some of them after a while",
     "mock_exchange/server.py": "paces the market's events in real time",
