@@ -35,11 +35,11 @@ class Decisions:
         return attempts[cause]
 
     def count(self, decision: str, order_id: str, filled: Decimal, value: Decimal) -> None:
-        """Note the shares of an order that are counted by now, and the money for them."""
-        if filled:
-            self._counted.setdefault(of_session(self._book, decision), {})[order_id] = CountedOrder(
-                order_id, filled, value
-            )
+        """Note the shares of an order that are counted by now, and the money for them; what is counted stays so."""
+        orders = self._counted.setdefault(of_session(self._book, decision), {})
+        before = orders.get(order_id)
+        if filled > (before.filled if before is not None else 0):
+            orders[order_id] = CountedOrder(order_id, filled, value)
 
     def counted(self) -> tuple[CountedOrder, ...]:
         """Return what is counted of the orders of each decision for which something is held or ordered."""

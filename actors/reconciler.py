@@ -182,7 +182,7 @@ class Reconciler:
             self._context.tell(
                 self._positions, Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision)
             )
-        self._tell_known(named, adopted, with_history=bool(report.history))
+        self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
         assert self.executor is not None
@@ -204,14 +204,11 @@ class Reconciler:
                     symbols.add(name.symbol)
         return symbols
 
-    def _tell_known(
-        self, named: Iterable[tuple[OrderName, OrderReport]], adopted: Container[str], *, with_history: bool
-    ) -> None:
+    def _tell_known(self, named: Iterable[tuple[OrderName, OrderReport]], *, with_history: bool) -> None:
         """Have the fills named that are counted without having been booked one by one: by an adoption, or long ago."""
         assert self.executor is not None
         for name, order in named:
-            unnamed = name.symbol in adopted or not self.names_counted
-            if unnamed and self._blotter.get(order.order) is None:
+            if self._blotter.get(order.order) is None and not self._knowledge.misses(name, order):
                 counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
                 decision = of_session(name.book, name.decision)
                 self._context.tell(self.executor, KnownOrder(decision, counted))

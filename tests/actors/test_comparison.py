@@ -176,7 +176,7 @@ def test_what_an_order_filled_beyond_what_is_counted_is_what_it_did_meanwhile(co
     of = (CountedOrder(order.order, D(counted), D(counted) * 103),)
     before = msgspec.structs.replace(book(2), counted=of, names_counted=True)
     found = account(0, history=(order, report("mb-bot-s0.76.A.exit.1", SELL, 9)))  # and one of a trade that is over
-    assert (line(compared(before, found)).verdict, line(compared(before, found)).meanwhile) == (verdict, counted - 6)
+    assert (line(compared(before, found)).verdict, line(compared(before, found)).meanwhile) == (verdict, D(counted - 6))
     core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(before).core
     core.run([msgspec.structs.replace(found, ts=at(10))])
     assert sum(p.quantity for p in core.positions.open.values()) == 2 + counted - 6
@@ -198,7 +198,7 @@ def test_a_position_beside_an_order_that_works_is_adopted_by_no_start() -> None:
 
 def test_what_was_accepted_and_is_gone_is_forgotten() -> None:
     found = line(compared(book(10, foreign=5), account(10)))
-    assert (found.verdict, found.foreign_after) == (Verdict.QUANTITY, 0)
+    assert (found.verdict, found.foreign_after) == (Verdict.QUANTITY, D(0))
     assert "accepting forgets it" in found.explanation
 
 

@@ -120,6 +120,14 @@ def test_a_position_of_somebody_s_is_adopted_and_what_is_counted_of_others_is_no
     assert [counted.order for counted in written(first.session).counted] == ["mb-bot-s0.77.A.entry.1"]
 
 
+def test_an_older_word_of_an_order_takes_back_nothing_of_what_is_counted() -> None:
+    desk, cause = holding()
+    older = report(f"{cause}.entry.1", BUY, "4", seconds=1, status=S.CANCELED)
+    book = written(desk.session)
+    later = next_life(book, 2).feed(account(9, HeldAtVenue("A", D(10), D(100)), history=(older,)))
+    assert written(later).counted == book.counted
+
+
 def test_what_is_counted_goes_on_from_life_to_life_for_as_long_as_the_position() -> None:
     desk, cause = holding()
     entry = CountedOrder(f"{cause}.entry.1", D(10), D(1000))
