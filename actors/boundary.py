@@ -10,11 +10,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from actors.messages import ExitReason
 from pipeline.checked import WrongValue, shown
 from pipeline.events import Frame, Signal
 from pipeline.exits import ExitSignal
 
 Said = TypeVar("Said", Signal, ExitSignal)
+
+_OF_EXITS = frozenset((ExitReason.TP, ExitReason.SL, ExitReason.TIME, ExitReason.FLAT))
+_RESERVED = frozenset(ExitReason) - _OF_EXITS
+"""Reasons that only the core gives: an exit that took one would be told of, and priced, as what it is not."""
 
 
 def admit(kind: type[Said], said: Any, symbol: str, now: int, tick_ts: int, price: float) -> Said:
@@ -32,6 +37,8 @@ def admit(kind: type[Said], said: Any, symbol: str, now: int, tick_ts: int, pric
     if isinstance(said, Signal):
         signal: Any = _timed(said, now, tick_ts, price)
         checked = signal
+    elif said.reason in _RESERVED:
+        raise WrongValue(f"the reason {said.reason} is the core's own: name the exit otherwise")
     return checked
 
 

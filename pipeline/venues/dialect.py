@@ -127,8 +127,12 @@ class Dialect(Protocol):
         """
 
 
+_LATEST = 4_102_444_800 * SECOND
+"""2100: no venue speaks of later, and times have to fit 64 bits wherever they are written."""
+
+
 def nanoseconds(time: str) -> int | None:
-    """Return an RFC 3339 time in UTC, with up to nine fractional digits, as ns; None if it is none.
+    """Return an RFC 3339 time in UTC, with up to nine fractional digits, as ns; None if it is none, or after 2100.
 
     >>> nanoseconds("2024-03-28T16:59:00.114612043Z")
     1711645140114612043
@@ -139,7 +143,8 @@ def nanoseconds(time: str) -> int | None:
     fraction = time[20:-1]
     if second is None or len(fraction) > 9 or (time[19:-1] and not (time[19] == "." and fraction.isdecimal())):
         return None
-    return second + (int(fraction.ljust(9, "0")) if fraction else 0)
+    found = second + (int(fraction.ljust(9, "0")) if fraction else 0)
+    return found if 0 < found < _LATEST else None
 
 
 @lru_cache(maxsize=64)  # ticks come in order: most share their second with the one before

@@ -235,6 +235,8 @@ def test_a_negative_momentum_is_refused_since_every_tick_would_be_long() -> None
         lambda: ExitSignal("A", "x" * 1000),
         lambda: ExitSignal(None, "MINE"),  # type: ignore[arg-type]
         lambda: ExitSignal("B", "MINE"),
+        lambda: ExitSignal("A", "HALT"),  # the core's own: it would be shown, and priced, as what it is not
+        lambda: ExitSignal("A", "FALLBACK"),
         lambda: "MINE",
         lambda: None,
     ],

@@ -397,11 +397,14 @@ LISTEN = msgspec.json.encode({"action": "listen", "data": {"streams": [UPDATES]}
 
 # --------------------------------------------------------------------------------------------------------------- times
 
+LAST_YEAR = 4_102_444_800
+"""2100, in seconds: times have to fit 64 bits wherever they are written, and no venue speaks of later."""
+
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def nanoseconds(time: str | None) -> int | None:
-    """Return an RFC 3339 time, with its offset and up to nine fractional digits, as ns; None if it is none.
+    """Return an RFC 3339 time, with its offset and up to nine fractional digits, as ns; None if it is none, or after 2100.
 
     >>> nanoseconds("2026-01-02T10:04:05.1-05:00")
     1767366245100000000
@@ -414,7 +417,7 @@ def nanoseconds(time: str | None) -> int | None:
         whole = int(datetime.fromisoformat(seconds + ("+00:00" if offset in "Zz" else offset)).timestamp())
     except (ValueError, OverflowError):
         return None
-    return whole * SECOND + int((fraction or "").ljust(9, "0")) if whole > 0 else None
+    return whole * SECOND + int((fraction or "").ljust(9, "0")) if 0 < whole < LAST_YEAR else None
 
 
 def rfc3339(ts: int) -> str:
