@@ -404,7 +404,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+
 
 
 def nanoseconds(time: str | None) -> int | None:
-    """Return an RFC 3339 time, with its offset and up to nine fractional digits, as ns; None if it is none, or after 2100.
+    """Return an RFC 3339 time, with offset and up to nine fractional digits, as ns; None if it is none, or after 2100.
 
     >>> nanoseconds("2026-01-02T10:04:05.1-05:00")
     1767366245100000000
