@@ -76,7 +76,7 @@ def money(value: float | Decimal | str, *, grouped: bool = False) -> str:
     exact = _exact(value)
     if not exact.is_finite():
         return f"${exact}"
-    places = 2 if not exact or abs(exact) >= Decimal("0.005") else min(1 - exact.adjusted(), 12)
+    places = 2 if not exact or abs(exact) >= Decimal("0.01") else min(1 - exact.adjusted(), 12)
     figure = f"{exact:z,.{places}f}" if grouped else f"{exact:z.{places}f}"
     if places > 2:
         figure = figure.rstrip("0")

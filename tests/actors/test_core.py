@@ -309,7 +309,7 @@ def test_the_way_to_a_new_level_is_no_momentum() -> None:
     admission = Admission(AdmissionSettings(), clock)
     tape = [trade(n / 2, 100.0) for n in range(6)] + [trade(3 + n / 10, 150.0) for n in range(12)]
     session = Session(entries=momentum_burst(eager).entries, strategy=eager)
-    session.feed(*admission.admit(tape, 3 * SECOND))
+    session.feed(*admission.admit(tape, 5 * SECOND))
     assert session.summary["ticks"] == 6 + 8
     assert session.of(SignalRaised) == []
 

@@ -133,7 +133,7 @@ def test_what_a_trade_earned_is_in_sight_at_any_width(browser: Browser, web_proc
         await page.set_viewport_size({"width": width, "height": 900})
         await expect(page.locator("#trade-rows tr")).to_have_count(1)
         await expect(page.locator("#trade-rows .pnl")).to_have_text("\u2212$0.0057")
-        assert await page.eval_on_selector(".trades-panel .scroll", "it => it.scrollWidth <= it.clientWidth")
+        assert await page.eval_on_selector(".trades-panel .scroll", "it => it.scrollWidth - it.clientWidth") <= 0
 
     slipped = closed(pnl="-0.0057", reason=ExitReason.NO_STOP)
     slipped = msgspec.structs.replace(

@@ -97,7 +97,7 @@ export const quantity = (value) => (isNumber(value) ? fixed(0, 6).format(value) 
 export function money(value) {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
-  const small = size > 0 && size < 0.005;
+  const small = size > 0 && size < 0.01;
   const decimals = size >= 100_000 ? [0, 0] : small ? [2, MOST_DECIMALS] : [2, 2];
   const text = fixed(...decimals).format(small ? Number(size.toPrecision(2)) : size);
   return signed(value, `$${text}`);
