@@ -213,8 +213,8 @@ def test_what_a_recording_carries_along_is_not_refused(mine: Path, tmp_path: Pat
     recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), f"{mine}:own_exits")
     recorder.write([trade(0)])
     recorder.close()
-    assert run("replay", tmp_path / "r.jsonl", "--json").code == 0
-    assert run("replay", tmp_path / "r.jsonl", "--json", "--set", "strategy.window_size=3").code == 2
+    assert run("replay", tmp_path / "r.jsonl", "--json", "--trust").code == 0
+    assert run("replay", tmp_path / "r.jsonl", "--json", "--trust", "--set", "strategy.window_size=3").code == 2
 
 
 # ---------------------------------------------------------------------------------------------- what it ends in

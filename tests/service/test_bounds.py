@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.messages import Command
 from pipeline.events import Refused, Trade
 from pipeline.venues.jsonl import MOST_LENIENT
 from service.errors import UserError
@@ -91,7 +92,7 @@ def test_a_long_line_of_no_use_is_refused_without_being_built(tmp_path: Path, me
 
 def test_a_line_as_long_as_a_recording_has_them_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    long = trade(0, symbol="A" * 3 * MEGABYTE)  # as an account with thousands of orders
+    long = Command("halt", 1, "test", "A" * 3 * MEGABYTE)  # as long as an account with thousands of orders
     path.write_bytes(tape([long, *EVENTS]))
     assert events(path) == [long, *EVENTS]
 
