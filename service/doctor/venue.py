@@ -16,7 +16,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from actors.brokers.alpaca import words
-from actors.brokers.alpaca.rest import NotSent, Rest, Unanswered
+from actors.brokers.alpaca.messages import NotSent, Unanswered
+from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from actors.brokers.alpaca import words
+from actors.brokers.alpaca.messages import Now
 from actors.orders import OVER, OrderReport
+from pipeline.events import SECOND
 
 MOST_REMEMBERED = 10_000
 """Orders whose ids at the venue are remembered; those of older ones are asked for."""
@@ -20,24 +22,17 @@ class _Watch:
 
     def __init__(self, filled: Decimal) -> None:
         self.filled = filled  # shares that it has told of
-        self.owed_since: float | None = None  # when REST told more than it
+        self.owed_since: int | None = None  # monotonic ns: when REST told more than it
 
 
 class KnownOrders:
-    """Takes what REST and the trading stream tell of orders. `now` is venue time in ns, `loop_time` the loop's in s."""
+    """Takes what REST and the trading stream tell of orders."""
 
-    def __init__(
-        self,
-        counts: Counter[str],
-        now: Callable[[], int],
-        is_ours: Callable[[str], bool],
-        loop_time: Callable[[], float],
-    ) -> None:
+    def __init__(self, counts: Counter[str], now: Callable[[], Now], is_ours: Callable[[str], bool]) -> None:
         self.news = 0  # things that happened to orders, as far as we know
         self.is_ours = is_ours
         self._counts = counts
         self._now = now
-        self._loop_time = loop_time
         self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
         self._watched: OrderedDict[str, _Watch] = OrderedDict()  # by order
 
@@ -49,7 +44,7 @@ class KnownOrders:
         """Put what the venue tells of an order into our words. Raises Unreadable."""
         if not words.is_known(body.status):
             self._counts["unknown_statuses"] += 1
-        return words.order_report(body, self._now(), at)
+        return words.order_report(body, self._now().venue_ns, at)
 
     def learn(self, report: OrderReport) -> None:
         """Take note of what REST told of an order: its id at the venue, and whether the stream owes news of it."""
@@ -58,7 +53,7 @@ class KnownOrders:
         if watch is None or watch.owed_since is not None:
             return
         if report.filled > watch.filled or report.status in OVER:
-            watch.owed_since = self._loop_time()
+            watch.owed_since = self._now().monotonic_ns
 
     def hear(self, report: OrderReport) -> None:
         """Take note of what the trading stream told of an order."""
@@ -93,5 +88,5 @@ class KnownOrders:
 
     def are_owed_for(self, seconds: float) -> bool:
         """Tell whether the stream has owed news of some order for so long."""
-        late = self._loop_time() - seconds
+        late = self._now().monotonic_ns - round(seconds * SECOND)
         return any(watch.owed_since is not None and watch.owed_since <= late for watch in self._watched.values())
