@@ -29,11 +29,15 @@ class Faults(msgspec.Struct, frozen=True):
     latency_s: float = 0.02  # mean, of each way between bot and venue
     lost_request: float = 0.0  # a request never arrives, and is not answered
     lost_answer: float = 0.0  # a request is done, and its answer lost
+    unreachable: float = 0.0  # no connection can be opened for a request
+    throttled: float = 0.0  # a request is refused for coming too often
+    garbled_answer: float = 0.0  # an answer comes, and cannot be read
     deaf: float = 0.0  # what the gate lets out gets nowhere, and nobody says so
     reject: float = 0.0  # the venue takes an order and rejects it
     double_update: float = 0.0  # an update comes twice
     late_update: float = 0.0  # an update comes seconds late, after others
     lost_update: float = 0.0  # an update never comes
+    garbled_update: float = 0.0  # it comes, and cannot be read
     slow_cancel: float = 0.0  # a cancel is confirmed, and comes into effect a second later
     thin_book: bool = False  # a quote shows one share: fills come in parts
     lost_tick: float = 0.0
@@ -92,6 +96,10 @@ class Faults(msgspec.Struct, frozen=True):
             stuck_s=every(40),
             command_s=every(30),
             resume_s=every(10, 0.9),
+            unreachable=chance(0.05),
+            throttled=chance(0.1),
+            garbled_answer=chance(0.05),
+            garbled_update=chance(0.1),
         )
 
 
