@@ -63,7 +63,7 @@ class Faults(msgspec.Struct, frozen=True):
         """Draw the faults of a run: each is on in about half of them, and rarer or more frequent."""
 
         def chance(most: float) -> float:
-            return random.uniform(0, most) if random.random() < 0.5 else 0.0
+            return _chance(random, most)
 
         def every(least_s: float, share: float = 0.5) -> float:
             return random.uniform(least_s, 4 * least_s) if random.random() < share else 0.0
@@ -96,11 +96,11 @@ class Faults(msgspec.Struct, frozen=True):
             stuck_s=every(40),
             command_s=every(30),
             resume_s=every(10, 0.9),
-            unreachable=chance(0.05),
-            throttled=chance(0.1),
-            garbled_answer=chance(0.05),
-            garbled_update=chance(0.1),
         )
+
+
+def _chance(random: Random, most: float) -> float:
+    return random.uniform(0, most) if random.random() < 0.5 else 0.0
 
 
 NONE = Faults()
@@ -141,4 +141,12 @@ class Scenario(msgspec.Struct, frozen=True):
             execution=execution,
         )
         start = LATE_EVENING if random.random() < 0.2 else MORNING
-        return cls(faults, settings, simulated, start, rollover_wait_s=random.choice((0.0, 1.0, 30.0)))
+        rollover_wait_s = random.choice((0.0, 1.0, 30.0))
+        faults = msgspec.structs.replace(  # drawn last, so that a seed is what it was without them
+            faults,
+            unreachable=_chance(random, 0.05),
+            throttled=_chance(random, 0.1),
+            garbled_answer=_chance(random, 0.05),
+            garbled_update=_chance(random, 0.1),
+        )
+        return cls(faults, settings, simulated, start, rollover_wait_s)
