@@ -34,7 +34,9 @@ class Order(msgspec.Struct, eq=False):
     changes: int = 0  # so that a timer can see that it is of an earlier state
     lost_at: int = 0  # ns: since when its state is unknown
     unwanted: bool = False  # to be canceled as soon as it can be
+    cancels: int = 0  # how often the venue was asked to cancel it
     cancel_at: int = 0  # ns: not to be canceled again before
+    cancel_due: int = 0  # ns: the `cancel_at` for which a timer is set
     executions: tuple[str, ...] = ()  # ids of those counted in `filled`; few, and there are many orders
 
     @property

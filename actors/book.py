@@ -40,6 +40,14 @@ class OpenOrder(msgspec.Struct, frozen=True):
     unwanted: bool
 
 
+class CountedOrder(msgspec.Struct, frozen=True):
+    """What the book has counted of an order: it is in the positions."""
+
+    order: str
+    filled: Decimal  # shares
+    value: Decimal  # money paid or got for them
+
+
 class Tally(msgspec.Struct, frozen=True):
     """The account's figures that go on from session to session."""
 
@@ -68,5 +76,7 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     closing: dict[str, str] = {}  # positions on their way out, and entries that are none to keep, by symbol: why
     foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol; signed
     foreign_orders: tuple[str, ...] = ()  # the venue's ids of open orders that are accepted as not ours
-    known_until: int = 0  # ns: orders of ours that are newer may not be in it; 0: as `ts`
-    gate_orders: tuple[str, ...] = ()  # the gate's own orders for what is held or ordered here that are counted in it
+    known_until: int = 0  # ns: what the account told before is in it; 0: as `ts`
+    gate_orders: tuple[str, ...] = ()  # where `counted` does not name all: the gate's own orders that are counted in it
+    counted: tuple[CountedOrder, ...] = ()  # the orders with fills for what is held or ordered here
+    names_counted: bool = False  # whether `counted` names all of them: books were not always written so

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 from actors.holdings import ZERO, Holdings, Known
 from actors.orders import CancelOrder, LookUpOrder, OrderSide, SubmitOrder
+from actors.retries import wait_s
 
 LEG = "gate"
 """The leg of an order that the gate sends by itself."""
 
-AGAIN_S = 1.0  # real seconds after which an order without news is asked for
+AGAIN_S = 1.0  # real seconds after which an order without news is asked for; twice as long each time
 MISSING_S = 5.0  # an order that the venue does not know for so long was never placed
-MOST_RETRY_S = 30.0
 
 
 class CloseOut:
@@ -31,6 +31,7 @@ class CloseOut:
         self._book = book
         self._reason = reason
         self._ask_at: dict[str, float] = {}  # by order
+        self._tries: dict[str, int] = {}  # by order: how often it was to be taken back, or asked for
         self._missing_since: dict[str, float] = {}  # by order
         self._given_up: set[str] = set()  # orders that never got there
         self._attempts = attempts if attempts is not None else {}  # by cause; they outlive a close-out
@@ -80,8 +81,9 @@ class CloseOut:
         name = known.order.id
         if now_s < self._ask_at.get(name, 0.0):
             return []
-        first = name not in self._ask_at
-        self._ask_at[name] = now_s + AGAIN_S
+        tries = self._tries[name] = self._tries.get(name, 0) + 1
+        first = tries == 1
+        self._ask_at[name] = now_s + wait_s(AGAIN_S, tries)  # later each time: what closes is not to wait behind it
         if known.order.leg == LEG:  # it is what closes: asked for, never taken back
             return [] if first else [LookUpOrder(name)]
         self.canceled.add(name)
@@ -101,7 +103,7 @@ class CloseOut:
             return None
         cause = f"{self._book}.{decision}.{symbol}.{LEG}"
         attempt = self._attempts[cause] = self._attempts.get(cause, 0) + 1
-        self._retry_at[symbol] = now_s + min(AGAIN_S * 2 ** (attempt - 1), MOST_RETRY_S)
+        self._retry_at[symbol] = now_s + wait_s(AGAIN_S, attempt)
         self.closed[symbol] = quantity
         side = OrderSide.SELL if held > 0 else OrderSide.BUY
         return SubmitOrder(f"{cause}.{attempt}", symbol, side, quantity, decision, LEG, self._reason)

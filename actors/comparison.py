@@ -13,11 +13,12 @@ from enum import StrEnum
 import msgspec
 
 from actors.book import Book, HeldPosition
+from actors.knowledge import Knowledge, OrderName
 from actors.messages import BookReconciled, ExitReason, Fact, PositionClosed
 from actors.metrics import Metrics
 from actors.orders import AccountReport, OrderReport, OrderSide
 from actors.positions import AVERAGES
-from actors.reconciler import OrderName, difference, entry_of, is_missed, known_until, live_decisions, strange_order
+from actors.reconciler import difference, entry_of, strange_order
 from actors.risk import MISMATCH
 
 ZERO = Decimal(0)
@@ -109,14 +110,11 @@ def compare(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
     strangers = [order for order in account.history if not order.order.startswith(ours)]
     booked = {position.symbol: position for position in book.positions}
     known = {entry.order.id for entry in book.orders}
-    # As at a start: orders of ours that the book cannot know are counted.
-    live, until = live_decisions(book), known_until(book)
-    newer = [
-        order
-        for name, order in named
-        if order.filled and order.order not in known and is_missed(name, order, until, live, book.gate_orders)
-    ]
-    working = {entry.order.symbol for entry in book.orders} | {order.symbol for order in newer}
+    # As at a start: what the book has not counted of orders of ours is counted.
+    knowledge = Knowledge(book)
+    news = [order for name, order in named if order.order not in known and knowledge.misses(name, order)]
+    newer = [(order, more) for order in news if (more := order.filled - knowledge.counted(order.order).filled)]
+    working = {entry.order.symbol for entry in book.orders} | {order.symbol for order, _ in newer}
     held = {position.symbol: position.quantity for position in account.positions}
     lines = []
     for symbol in sorted({*booked, *held, *book.foreign, *working}):
@@ -170,9 +168,11 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
 # ------------------------------------------------------------------------------------------------- positions
 
 
-def _meanwhile(book: Book, symbol: str, fates: Mapping[str, OrderReport], newer: Iterable[OrderReport]) -> Decimal:
-    """Return the shares that our orders in a symbol filled since the book was written."""
-    shares = sum((order.side.sign * order.filled for order in newer if order.symbol == symbol), ZERO)
+def _meanwhile(
+    book: Book, symbol: str, fates: Mapping[str, OrderReport], newer: Iterable[tuple[OrderReport, Decimal]]
+) -> Decimal:
+    """Return the shares that our orders in a symbol filled since the book was written; `newer` says how many beside."""
+    shares = sum((order.side.sign * more for order, more in newer if order.symbol == symbol), ZERO)
     for entry in book.orders:
         fate = fates.get(entry.order.id)
         if entry.order.symbol == symbol and fate is not None and fate.filled > entry.filled:
@@ -192,7 +192,7 @@ def _line(book: Book, symbol: str, position: HeldPosition | None, held: Decimal,
         return SymbolLine(symbol, booked, meanwhile, foreign, held, verdict, why, foreign_after=foreign)
     # Ours is kept as far as the account can hold it; what is beyond that is not ours.
     kept = ours if abs(ours) <= abs(held) else held
-    if ours * held <= 0:
+    if ours * held < 0:
         kept = ZERO
     closes = abs(ours - kept)
     bookable = min(abs(booked), abs(ours)) if booked * ours > 0 else ZERO

@@ -291,7 +291,9 @@ class Core:
             foreign=dict(self.reconciler.foreign) if self.reconciler is not None else {},
             foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
             known_until=self.reconciler.known_until if self.reconciler is not None else 0,
-            gate_orders=self.executor.gate_orders(),
+            gate_orders=self.reconciler.gate_orders if self.reconciler is not None else (),
+            counted=self.executor.counted(),
+            names_counted=self.reconciler.names_counted if self.reconciler is not None else False,
         )
 
     def standing(self) -> tuple[Input, ...]:
@@ -308,7 +310,7 @@ class Core:
         self.metrics.account = book.account
         self.positions.restore(book)
         self.risk.restore(book)
-        self.executor.restore(book.orders, book.closing, book.name, book.gate_orders)
+        self.executor.restore(book.orders, book.closing, book.name, book.counted)
         for symbol, reason in book.closing.items():  # a kill does not call off what was to be closed
             self.tell(self.executor, ExitSignal(symbol, reason))
         if self.reconciler is not None:
@@ -353,6 +355,8 @@ class Core:
             if isinstance(event, _Standing):
                 self._standing[type(event), getattr(event, "symbol", "")] = event
             self.tell(self.risk, event)
+            if isinstance(event, BrokerChanged):
+                self.tell(self.executor, event)
         if self._mailbox:
             self._settle()
 

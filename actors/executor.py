@@ -9,11 +9,15 @@ import msgspec
 from reactivex import abc
 
 from actors.actor import Actor, Context, UnknownMessage
-from actors.blotter import REMEMBERED_ORDERS, Blotter, Order
-from actors.book import OpenOrder
+from actors.blotter import Blotter, Order
+from actors.book import CountedOrder, OpenOrder
+from actors.decisions import Decisions
+from actors.knowledge import decision_of
 from actors.messages import (
+    BrokerChanged,
     ExitDecided,
     ExitReason,
+    FeedState,
     GateOrder,
     OrderChanged,
     OrderSubmitted,
@@ -37,7 +41,8 @@ from actors.orders import (
 )
 from actors.positions import Fill, Position, Positions, of_session
 from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
-from actors.reconciler import AdoptOrder, LookAfter, MissedOrder, Reconciled, decision_of
+from actors.reconciler import AdoptOrder, KnownOrder, LookAfter, MissedOrder, Reconciled
+from actors.retries import Retries, wait_s
 from actors.risk import CancelEntries, CloseAll, Enter, OrderOver
 from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
@@ -45,13 +50,16 @@ from pipeline.exits import ExitSignal, Held
 Guard = Callable[[Held], abc.DisposableBase]
 """Subscribes the exits of a position; what it returns is disposed of when the position is closed."""
 
-AT_ONCE = frozenset((ExitReason.SL, ExitReason.HALT, ExitReason.FLATTEN, ExitReason.NO_STOP, ExitReason.CLOSE))
+AT_ONCE = frozenset(
+    (ExitReason.SL, ExitReason.STOP, ExitReason.HALT, ExitReason.FLATTEN, ExitReason.NO_STOP, ExitReason.CLOSE)
+)
 """Reasons for which an exit does not wait for a better price than the market's."""
 
 _CANCELABLE = frozenset((OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED))
 
 STOP_TRIES = 3  # a position for which the venue refuses so many protective stops is closed
-_MOST_RETRY_S = 30.0
+EXIT, STOP = "exit", "stop"
+"""What a position needs at the venue, one at a time; each has its own time of waiting after a refusal."""
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -72,13 +80,6 @@ class Retry(msgspec.Struct, frozen=True):
     """The time of waiting after a refusal is over: try again."""
 
     symbol: str
-
-
-class Refused(msgspec.Struct):
-    """Orders that a position needs were refused, so many in a row."""
-
-    times: int = 0
-    waits: bool = False  # the time until the next try is not over
 
 
 class Wish(msgspec.Struct):
@@ -110,12 +111,11 @@ class Executor:
         self._guard = guard
         self._style = style
         self._guards: dict[str, abc.DisposableBase] = {}
-        self._attempts: dict[str, int] = {}  # orders by cause, so that a second attempt has an id of its own
+        self._decisions = Decisions(book, self._live)
         self.wishes: dict[str, Wish] = {}
-        self._refused: dict[str, Refused] = {}  # by symbol
+        self._retries = Retries(style.retry_s if style is not None else 1.0)
         self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._closing: dict[str, str] = {}  # symbols whose working entry is to be closed if it fills after all: why
-        self._of_gate: dict[str, str] = {}  # the gate's own orders that are counted: decisions, as later sessions say
         self.blotter = Blotter()
         self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
         self.broker: Actor | None = None
@@ -140,19 +140,23 @@ class Executor:
             case Due():
                 self._on_due(message)
             case Retry():
-                self._on_retry(message.symbol)
+                self._pursue(message.symbol)
             case LookAfter():
                 self._context.tell(self._broker(), LookUpOrder(message.order))
             case AdoptOrder():
                 self._adopt(message)
             case MissedOrder():
                 self._on_missed(message)
+            case KnownOrder():
+                self._decisions.count(message.decision, *msgspec.structs.astuple(message.counted))
             case Reconciled():
                 self._on_reconciled(message)
             case GateOrder():
                 self._on_gate_order(message)
             case CloseAll():
                 self._close_all(message)
+            case BrokerChanged():
+                self._on_line(message)
             case CancelEntries():
                 self._cancel_entries()
             case OrderRejected():
@@ -169,15 +173,14 @@ class Executor:
         working = self.blotter.working.values()
         return tuple(OpenOrder(e.order, e.status, e.filled, e.value, e.venue_id, e.unwanted) for e in working)
 
-    def gate_orders(self) -> tuple[str, ...]:
-        """Return the gate's orders that are counted, for what is held or ordered yet; others are forgotten."""
-        if not self._of_gate:
-            return ()
-        decisions = [position.decision for position in self._positions.open.values()]
-        decisions += [entry.order.decision for entry in self.blotter.working.values()]
-        live = {of_session(self._book, decision) for decision in decisions}
-        self._of_gate = {order: decision for order, decision in self._of_gate.items() if decision in live}
-        return tuple(self._of_gate)
+    def counted(self) -> tuple[CountedOrder, ...]:
+        """Return what is counted of the orders for what is held or ordered yet, to be written down."""
+        return self._decisions.counted() if self._style is not None else ()
+
+    def _live(self) -> set[str]:
+        """Return the decisions for which something is held or ordered."""
+        decisions = {position.decision for position in self._positions.open.values()}
+        return decisions | {entry.order.decision for entry in self.blotter.working.values()}
 
     def closing(self) -> dict[str, str]:
         """Return what is to be closed, and why, by symbol: positions, and entries that may fill yet."""
@@ -188,16 +191,18 @@ class Executor:
         orders: Iterable[OpenOrder],
         closing: Mapping[str, str],
         session: str,
-        gate_orders: Iterable[str] = (),
+        counted: Iterable[CountedOrder] = (),
     ) -> None:
         """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
 
         Orders at a simulated broker ended with the process. `closing` is what `closing` returned then: a position
-        on its way out needs no protective stop any more. `session` is what the ids of that session's orders begin with.
+        on its way out needs no protective stop any more. `session` is what the ids of that session's orders begin with,
+        `counted` what is counted of orders.
         Until the account was seen, nothing is sent for a position: the book may be older than what happened to it.
         """
         self._unreconciled = self._style is not None
-        self._of_gate = {order_id: decision_of(order_id) for order_id in gate_orders}
+        for known in counted:
+            self._decisions.count(decision_of(known.order), *msgspec.structs.astuple(known))
         for symbol, reason in closing.items():
             if symbol in self._positions.open:
                 self.wishes[symbol] = Wish(reason)
@@ -206,8 +211,8 @@ class Executor:
         for found in orders if self._style is not None else ():
             # Inputs are counted anew: without its session's name, the decision would be mistaken for one of this one's.
             decision = of_session(session, found.order.decision)
-            entry = self.blotter.add(msgspec.structs.replace(found.order, decision=decision), found.status)
-            entry.filled, entry.value = found.filled, found.value
+            order = msgspec.structs.replace(found.order, decision=decision)
+            entry = self._take(order, found.status, found.filled, found.value)
             entry.venue_id, entry.unwanted = found.venue_id, found.unwanted
             if entry.status is OrderStatus.UNKNOWN:  # already then; who asked is gone
                 entry.lost_at = self._context.now
@@ -245,7 +250,6 @@ class Executor:
     def _hasten(self, symbol: str, wish: Wish, reason: str) -> None:
         """Leave at market now, whatever was waited for."""
         wish.at_once = True
-        self._refused.pop(symbol, None)
         exits = [entry for entry in self.blotter.of(symbol) if entry.order.leg == "exit"]
         if not exits:
             wish.reason = reason
@@ -282,7 +286,8 @@ class Executor:
             self.priceless.discard(symbol)
             if not any(entry.order.leg == "entry" for entry in working):
                 self._closing.pop(symbol, None)
-            self._refused.pop(symbol, None)
+            self._retries.forget(symbol, EXIT)
+            self._retries.forget(symbol, STOP)
             for entry in working:
                 if entry.order.leg != "entry":
                     self._cancel(entry)  # there is nothing left for it to close
@@ -291,9 +296,9 @@ class Executor:
             others = [entry for entry in working if entry.order.leg not in ("exit", "gate")]
             for entry in others:
                 self._cancel(entry)
-            if not exits and not others and not self._waits(symbol):
+            if not exits and not others and not self._waits(symbol, EXIT):
                 self._leave(position, wish)
-        elif self._style is not None and not self._waits(symbol):
+        elif self._style is not None and not self._waits(symbol, STOP):
             self._protect(position, working, self._style)
 
     def _leave(self, position: Position, wish: Wish) -> None:
@@ -319,20 +324,22 @@ class Executor:
         """Keep one stop at the venue, for exactly what is held."""
         if any(entry.order.leg != "stop" for entry in working):
             return  # the entry is not done: the stop comes when it is, so that no two orders cross each other
+        side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
         if not working:
-            side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
             price = protective_stop(style, position.entry_price, side)
             self._submit(
                 position.symbol, side, position.quantity, position.decision, "stop", ExitReason.STOP, stop=price
             )
+        kept = False
         for entry in working:
-            if entry.open != position.quantity:
+            fits = entry.order.side is side and entry.open == position.quantity and not entry.unwanted
+            if kept or not fits:
                 self._cancel(entry)
+            kept = kept or fits
 
-    def _waits(self, symbol: str) -> bool:
-        """Whether a time of waiting after a refusal is not over."""
-        refused = self._refused.get(symbol)
-        return refused is not None and refused.waits
+    def _waits(self, symbol: str, what: str) -> bool:
+        """Whether a time of waiting after a refusal is not over: nobody's wish shortens it."""
+        return self._context.now < self._retries.until(symbol, what)
 
     # ------------------------------------------------------------------------------------------ orders
 
@@ -349,12 +356,8 @@ class Executor:
         stop: Decimal | None = None,
     ) -> Order:
         cause = f"{self._book}.{decision}.{symbol}.{leg}"
-        attempt = self._attempts[cause] = self._attempts.get(cause, 0) + 1
-        if len(self._attempts) > REMEMBERED_ORDERS:
-            del self._attempts[next(iter(self._attempts))]
-        order = SubmitOrder(
-            f"{cause}.{attempt}", symbol, side, quantity, decision, leg, reason, limit, stop, rests=stop is not None
-        )
+        name = f"{cause}.{self._decisions.attempt(decision, cause)}"
+        order = SubmitOrder(name, symbol, side, quantity, decision, leg, reason, limit, stop, rests=stop is not None)
         entry = self.blotter.add(order)
         self._context.publish(OrderSubmitted(order, self._context.now, self._context.input))
         self._context.tell(self._broker(), order)
@@ -363,18 +366,21 @@ class Executor:
         return entry
 
     def _cancel(self, entry: Order) -> None:
-        """Take an order back; one that the venue did not cancel, not sooner than after a while again."""
+        """Take an order back; one that the venue did not cancel, after a while again, and later each time."""
         entry.unwanted = True
         if entry.status not in _CANCELABLE:
             return
         now = self._context.now
         if now < entry.cancel_at:
-            self._expect(entry, "cancel", (entry.cancel_at - now) / SECOND)
+            if entry.cancel_due != entry.cancel_at:  # else it is waited for already
+                entry.cancel_due = entry.cancel_at
+                self._context.wake(self, Due("cancel", entry.id, entry.changes), entry.cancel_at)
             return
         self._change(entry, OrderEvent.CANCEL)
         self._context.tell(self._broker(), CancelOrder(entry.id))
         if self._style is not None:
-            entry.cancel_at = now + round(self._style.look_up_s * SECOND)
+            entry.cancels += 1
+            entry.cancel_at = now + round(wait_s(self._style.look_up_s, entry.cancels) * SECOND)
             self._expect(entry, "answer", self._style.answer_timeout_s)
 
     def _expect(self, entry: Order, kind: str, within_s: float) -> None:
@@ -393,27 +399,20 @@ class Executor:
         entry = self.blotter.working.get(due.order)
         if entry is None:
             return
-        if due.kind in ("entry", "reprice"):
+        if due.kind in ("entry", "reprice", "cancel"):
             self._cancel(entry)  # whatever became of it since: it had its time
         elif entry.changes != due.changes:
             return
-        elif due.kind == "cancel":
-            self._cancel(entry)
         elif due.kind == "answer" and entry.status in (OrderStatus.SUBMITTED, OrderStatus.CANCEL_PENDING):
             self._lose(entry, "no answer")
         elif due.kind == "look up" and entry.status is OrderStatus.UNKNOWN:
             self._look_up(entry)
 
-    def _on_retry(self, symbol: str) -> None:
-        if (refused := self._refused.get(symbol)) is not None:
-            refused.waits = False
-        self._pursue(symbol)
-
-    def _lose(self, entry: Order, reason: str) -> None:
+    def _lose(self, entry: Order, reason: str, refusals: int = 0) -> None:
         """The order's state is unknown: ask, and send nothing in its place until there is an answer."""
         if entry.status not in OVER and entry.status is not OrderStatus.UNKNOWN:
             entry.lost_at = self._context.now
-            self._change(entry, OrderEvent.LOSE, reason)
+            self._change(entry, OrderEvent.LOSE, reason, refusals)
             self._look_up(entry)
 
     def _look_up(self, entry: Order) -> None:
@@ -428,6 +427,7 @@ class Executor:
         if entry is None:
             return  # of an order that is none of ours
         order = entry.order
+        self._decisions.count(order.decision, order.id, entry.filled, entry.value)
         self._context.tell(self._positions, Fill(execution, order.decision, order.reason))
 
     def _on_report(self, report: OrderReport) -> None:
@@ -442,10 +442,16 @@ class Executor:
         if entry.status is not before or entry.filled != filled:
             self._publish(entry, before, report.reason)
             if entry.status in OVER and before not in OVER:
-                self._over(entry, report.reason)
+                self._over(entry, report.reason, passed=report.passed)
         if entry.unwanted or before in OVER:
             self._cancel(entry)  # also one that turned up after it was given up
         self._context.tell(self, Pursue(report.symbol))
+
+    def _on_line(self, line: BrokerChanged) -> None:
+        """Try at once what was refused while the broker could not be reached."""
+        if line.state is FeedState.LIVE:
+            for symbol in self._retries.end(self._context.now):
+                self._context.tell(self, Pursue(symbol))
 
     def _on_rejected(self, report: OrderRejected) -> None:
         entry = self.blotter.get(report.order)
@@ -457,7 +463,7 @@ class Executor:
     def _on_unanswered(self, report: SubmitUnanswered | CancelRefused) -> None:
         entry = self.blotter.working.get(report.order)
         if entry is not None:
-            self._lose(entry, report.reason)
+            self._lose(entry, report.reason, entry.cancels if isinstance(report, CancelRefused) else 0)
 
     def _on_missing(self, report: OrderMissing) -> None:
         """Believe that an order is not there once it was missing for long enough: a submit may be slow."""
@@ -467,50 +473,55 @@ class Executor:
         if self._context.now - entry.lost_at >= self._style.missing_s * SECOND:
             self._change(entry, OrderEvent.REJECT, "the venue never got it")
 
-    def _change(self, entry: Order, event: OrderEvent, reason: str = "") -> None:
+    def _change(self, entry: Order, event: OrderEvent, reason: str = "", refusals: int = 0) -> None:
         before = entry.status
         if self.blotter.move(entry, event) and entry.status is not before:
-            self._publish(entry, before, reason)
+            self._publish(entry, before, reason, refusals)
             if entry.status in OVER:
                 self._over(entry, reason)
 
-    def _publish(self, entry: Order, before: OrderStatus, reason: str) -> None:
+    def _publish(self, entry: Order, before: OrderStatus, reason: str, refusals: int = 0) -> None:
         now, number = self._context.now, self._context.input
-        order = entry.order
+        name, symbol, venue_id = entry.id, entry.order.symbol, entry.venue_id
         self._context.publish(
-            OrderChanged(
-                order.id, order.symbol, entry.status, before, entry.filled, now, number, entry.venue_id, reason
-            )
+            OrderChanged(name, symbol, entry.status, before, entry.filled, now, number, venue_id, reason, refusals)
         )
 
-    def _over(self, entry: Order, reason: str) -> None:
+    def _over(self, entry: Order, reason: str, *, passed: bool = False) -> None:
         """An order came to its end: let risk know, and see what its position needs now."""
-        symbol = entry.order.symbol
-        if entry.order.leg == "entry" and entry.status is not OrderStatus.FILLED:
+        symbol, leg = entry.order.symbol, entry.order.leg
+        if leg == "entry" and entry.status is not OrderStatus.FILLED:
             self._closing.pop(symbol, None)
-        if entry.status is OrderStatus.REJECTED:
-            self._context.publish(OrderRejected(entry.id, symbol, self._context.now, reason))
-            if entry.order.leg != "entry":
-                self._on_refused(entry)
-        else:
-            self._refused.pop(symbol, None)
+        rejected = entry.status is OrderStatus.REJECTED
+        refusals = 0
+        if leg != "entry":
+            refusals = self._count_refusal(entry, passed=passed)
+        if rejected:
+            self._context.publish(OrderRejected(entry.id, symbol, self._context.now, reason, refusals))
         self._tell_risk(OrderOver(symbol))
         self._context.tell(self, Pursue(symbol))
 
-    def _on_refused(self, entry: Order) -> None:
-        """What a position needs was refused: try again, later each time, and without a stop close it."""
-        symbol = entry.order.symbol
-        refused = self._refused.setdefault(symbol, Refused())
-        refused.times += 1
-        refused.waits = True
-        first_s = self._style.retry_s if self._style is not None else 1.0
-        wait_s = min(first_s * 2 ** (refused.times - 1), _MOST_RETRY_S)
-        self._context.wake(self, Retry(symbol), self._context.now + round(wait_s * SECOND))
-        wish = self.wishes.get(symbol)
-        if wish is not None:
-            wish.at_once = True
-        elif refused.times >= STOP_TRIES:
+    def _count_refusal(self, entry: Order, *, passed: bool) -> int:
+        """Wait before what a position needs is sent again if it was refused; return how often it was, in a row.
+
+        What ends without a fill, and without us, counts too: else it would go to and fro as fast as the venue answers.
+        """
+        symbol, what = entry.order.symbol, STOP if entry.order.leg == STOP else EXIT
+        rejected = entry.status is OrderStatus.REJECTED
+        if not rejected and (entry.unwanted or entry.filled):
+            self._retries.forget(symbol, what)
+            return 0
+        if what == STOP and passed:  # the price is where the stop was to close
+            self._wish(symbol, ExitReason.STOP)
+            return 1
+        now = self._context.now
+        times = self._retries.refuse(symbol, what, now, leniently=not rejected)
+        self._context.wake(self, Retry(symbol), self._retries.until(symbol, what))
+        if (wish := self.wishes.get(symbol)) is not None:
+            wish.at_once = wish.at_once or rejected
+        elif what == STOP and rejected and times >= STOP_TRIES:
             self._wish(symbol, ExitReason.NO_STOP)
+        return times
 
     def _tell_risk(self, message: object) -> None:
         if self.risk is not None:
@@ -520,11 +531,9 @@ class Executor:
         """Take over an order that an earlier run left at the venue; once, however often it is found."""
         if self.blotter.get(found.order.id) is not None:
             return
-        entry = self.blotter.add(found.order, found.report.status)
-        self._note_gate(found.order)
+        filled = found.report.filled
+        entry = self._take(found.order, found.report.status, filled, filled * (found.report.average or 0))
         entry.venue_id = found.report.venue_id
-        entry.filled = found.report.filled
-        entry.value = found.report.filled * (found.report.average or 0)
         if not found.keep:
             self._cancel(entry)
         self._context.tell(self, Pursue(found.order.symbol))
@@ -534,23 +543,24 @@ class Executor:
         if self.blotter.get(sent.order.id) is not None:
             return
         entry = self.blotter.add(sent.order)
-        self._note_gate(sent.order)
         self._context.publish(OrderSubmitted(sent.order, self._context.now, self._context.input))
         if self._style is not None:
             self._expect(entry, "answer", self._style.answer_timeout_s)
 
-    def _note_gate(self, order: SubmitOrder) -> None:
-        """Know of an order that the gate sent by itself, for the book."""
-        if order.leg == "gate":
-            self._of_gate[order.id] = decision_of(order.id)
+    def _take(self, order: SubmitOrder, status: OrderStatus, filled: Decimal, value: Decimal) -> Order:
+        """Take in an order of an earlier run, of which so much is counted already."""
+        self._decisions.count(order.decision, order.id, filled, value)
+        entry = self.blotter.add(order, status)
+        entry.filled, entry.value = filled, value
+        return entry
 
     def _on_missed(self, missed: MissedOrder) -> None:
-        """Count an order that left although the journal could not be written; what is left of an exit is taken back."""
+        """Count what the book lacks of an order; what is left of one that is no stop is taken back."""
         if self.blotter.get(missed.order.id) is not None:
             return
-        entry = self.blotter.add(missed.order, OrderStatus.UNKNOWN)
-        entry.unwanted = missed.order.leg != "stop"
-        self._note_gate(missed.order)
+        counted = missed.counted
+        entry = self._take(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)
+        entry.unwanted = missed.order.leg != STOP
         self._on_report(missed.report)
 
     def _on_reconciled(self, message: Reconciled) -> None:

@@ -209,6 +209,7 @@ class OrderChanged(msgspec.Struct, frozen=True, tag="order_changed", tag_field="
     input: int
     venue_id: str = ""
     reason: str = ""
+    refusals: int = 0  # how often the venue refused to cancel it, this included, if that is what moved it
 
 
 class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_field="type"):

@@ -141,6 +141,7 @@ class OrderRejected(msgspec.Struct, frozen=True, tag="order_rejected", tag_field
     symbol: str
     ts: int
     reason: str
+    refusals: int = 0  # in a row, of what a position needs: its exit, or its stop
 
 
 class OrderReport(msgspec.Struct, frozen=True, tag="order_report", tag_field="type"):
@@ -157,6 +158,7 @@ class OrderReport(msgspec.Struct, frozen=True, tag="order_report", tag_field="ty
     venue_id: str = ""
     reason: str = ""  # why it was rejected, in the venue's words
     stop: Decimal | None = None  # of a stop order
+    passed: bool = False  # it was refused since the price is beyond its stop already
 
 
 class SubmitUnanswered(msgspec.Struct, frozen=True, tag="submit_unanswered", tag_field="type"):

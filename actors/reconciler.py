@@ -10,7 +10,8 @@ import msgspec
 
 from actors.actor import Actor, Context, UnknownMessage
 from actors.blotter import Blotter
-from actors.book import Book
+from actors.book import Book, CountedOrder
+from actors.knowledge import Knowledge, OrderName
 from actors.messages import AccountOpened
 from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Adopt, Positions, of_session
@@ -23,29 +24,8 @@ ZERO = Decimal(0)
 _ASKED = 3  # times as long may a difference last while one of our orders in the symbol is being asked for
 
 
-class OrderName(NamedTuple):
-    """What an id of ours is made of: book.decision.symbol.leg.attempt."""
-
-    book: str
-    decision: str
-    symbol: str
-    leg: str
-    attempt: str
-
-    @classmethod
-    def of(cls, order_id: str) -> OrderName | None:
-        """Take an id apart; None if it is not made like ours (a symbol may have a dot in it)."""
-        try:
-            book, decision, rest = order_id.split(".", 2)
-            symbol, leg, attempt = rest.rsplit(".", 2)
-        except ValueError:
-            return None
-        sound = book and decision and symbol and attempt.isdecimal() and leg in ("entry", "exit", "stop", "gate")
-        return cls(book, decision, symbol, leg, attempt) if sound else None
-
-
 class AdoptOrder(msgspec.Struct, frozen=True):
-    """An order of an earlier run that is still open: keep it if its position needs it, else take it back."""
+    """An order of an earlier run that is still open: keep it if it may guard a position, else take it back."""
 
     order: SubmitOrder
     report: OrderReport
@@ -53,13 +33,22 @@ class AdoptOrder(msgspec.Struct, frozen=True):
 
 
 class MissedOrder(msgspec.Struct, frozen=True):
-    """An order that an earlier run sent after its book was written last: count what it did.
+    """An order of which the book lacks something: count what it did beyond what is `counted`.
 
-    The journal had failed, or it was the gate's own, of which the core had not heard.
+    It was sent, or filled, after the book was written last: the journal had failed, the core had not heard of it (it
+    was the gate's own), or nobody was there.
     """
 
     order: SubmitOrder
     report: OrderReport
+    counted: CountedOrder
+
+
+class KnownOrder(msgspec.Struct, frozen=True):
+    """An order of an earlier run that is over: what it filled is in a position that the book holds, or takes over."""
+
+    decision: str
+    counted: CountedOrder
 
 
 class Reconciled(msgspec.Struct, frozen=True):
@@ -92,34 +81,6 @@ def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, O
     return max(entries, key=lambda entry: entry[:2]) if entries and filled == quantity else None
 
 
-def decision_of(order_id: str) -> str:
-    """Return the decision that an order of ours is of, as later sessions call it; empty if the id is none of ours."""
-    name = OrderName.of(order_id)
-    return of_session(name.book, name.decision) if name is not None else ""
-
-
-def live_decisions(book: Book) -> frozenset[str]:
-    """Return the decisions of what a book holds and has ordered, as later sessions call them."""
-    decisions = [position.decision for position in book.positions] + [entry.order.decision for entry in book.orders]
-    return frozenset(of_session(book.name, decision) for decision in decisions)
-
-
-def known_until(book: Book) -> int:
-    """Return up to when a book knows of all our orders, ns."""
-    return book.known_until or book.ts
-
-
-def is_missed(name: OrderName, order: OrderReport, book_ts: int, live: Container[str], heard: Container[str]) -> bool:
-    """Tell whether a book cannot know of an order of ours: it is newer than that, or it is the gate's and not in it.
-
-    What the gate sends while the loop is stuck, the core hears of in its turn. A book that is written before, when the
-    loop goes on, is newer than such an order and does not know of it.
-    """
-    if name.leg == "gate" and of_session(name.book, name.decision) in live:
-        return order.order not in heard
-    return 0 < book_ts < order.ts
-
-
 class Reconciler:
     """The actor that hears of the account.
 
@@ -139,9 +100,8 @@ class Reconciler:
         self._suspects: dict[str, tuple[Decimal, Decimal, int]] = {}  # by symbol: book, account, since when
         self._seen = False
         self._account = ""  # the number of the account that the book is of
-        self._book_ts = 0  # up to when that book knows of our orders, ns; 0 without one
-        self._live: frozenset[str] = frozenset()  # decisions of what it holds and has ordered
-        self._heard: tuple[str, ...] = ()  # the gate's orders that it knows
+        self._knowledge = Knowledge()  # of that book
+        self.names_counted = True  # whether all that is counted is named, for a book that is written now
         self.foreign: Mapping[str, Decimal] = {}  # accepted as not ours: shares by symbol, signed
         self.foreign_orders: tuple[str, ...] = ()  # accepted as not ours: the venue's ids
         self.executor: Actor | None = None
@@ -149,11 +109,16 @@ class Reconciler:
 
     @property
     def known_until(self) -> int:
-        """Up to when a book that is written now knows of all our orders, ns; 0: up to now.
+        """Up to when what the account told is in a book that is written now, ns; 0: up to now.
 
         Before the account was seen, what the book before it has missed is not told yet, however new this one is.
         """
-        return 0 if self._seen else self._book_ts
+        return 0 if self._seen else self._knowledge.until
+
+    @property
+    def gate_orders(self) -> tuple[str, ...]:
+        """The gate's orders that are counted, as the book names them which does not name all that is."""
+        return () if self.names_counted else self._knowledge.heard
 
     def receive(self, message: object) -> None:
         if not isinstance(message, AccountReport):
@@ -164,7 +129,7 @@ class Reconciler:
             self._context.tell(self.risk, Mismatch((f"{reason} (--fresh begins a new book)",)))
             return
         if not self._seen:
-            if message.ts < self._book_ts and not message.history:
+            if message.ts < self._knowledge.until and not message.history:
                 return  # read for the session before this one: what happened until the book is not in it
             self._seen = True
             self._open(message)
@@ -176,8 +141,8 @@ class Reconciler:
     def restore(self, book: Book) -> None:
         """Know whose account the book is of, of when it is, and what in the account is somebody else's."""
         self._account = book.account
-        self._book_ts = known_until(book)
-        self._live, self._heard = live_decisions(book), book.gate_orders
+        self._knowledge = Knowledge(book)
+        self.names_counted = self._knowledge.names_all
         self.foreign = book.foreign
         self.foreign_orders = book.foreign_orders
 
@@ -195,7 +160,7 @@ class Reconciler:
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
         missed = self._tell_missed(named)
-        adopted: dict[str, Decimal] = {}
+        adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
         in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
         for held in report.positions:
@@ -213,37 +178,47 @@ class Reconciler:
             decision = of_session(entry.name.book, entry.name.decision)
             # Beside somebody else's shares the account's average is of both.
             price = held.average if quantity == held.quantity else entry.average or held.average
-            adopted[held.symbol] = quantity
+            adopted.add(held.symbol)
             self._context.tell(
                 self._positions, Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision)
             )
+        self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
         assert self.executor is not None
         self._context.tell(self.executor, Reconciled())
 
     def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> set[str]:
-        """Tell the executor of orders of ours that the book cannot know; return their symbols.
+        """Tell the executor of orders of which the book lacks something; return the symbols of those with fills.
 
-        While a journal cannot be written, exits and cancels go out all the same. What the book does know was over by
-        its time, or is among its working orders. What is counted so is not adopted as well.
+        While a journal cannot be written, exits and cancels go out all the same. What is counted so is not adopted as
+        well.
         """
         assert self.executor is not None
         symbols = set()
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
-            missed = is_missed(name, order, self._book_ts, self._live, self._heard)
-            if missed and self._blotter.get(order.order) is None:
-                self._context.tell(self.executor, MissedOrder(_submitted(name, order), order))
+            if self._knowledge.misses(name, order) and self._blotter.get(order.order) is None:
+                counted = self._knowledge.counted(order.order)
+                self._context.tell(self.executor, MissedOrder(_submitted(name, order), order, counted))
                 if order.filled:
                     symbols.add(name.symbol)
         return symbols
 
-    def _adopt_order(self, order: OrderReport, adopted: dict[str, Decimal]) -> None:
+    def _tell_known(self, named: Iterable[tuple[OrderName, OrderReport]], *, with_history: bool) -> None:
+        """Have the fills named that are counted without having been booked one by one: by an adoption, or long ago."""
+        assert self.executor is not None
+        for name, order in named:
+            if self._blotter.get(order.order) is None and not self._knowledge.misses(name, order):
+                counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
+                decision = of_session(name.book, name.decision)
+                self._context.tell(self.executor, KnownOrder(decision, counted))
+        self.names_counted = self.names_counted or with_history
+
+    def _adopt_order(self, order: OrderReport, adopted: Container[str]) -> None:
         name = self._name(order)
         if name is None or self._blotter.get(order.order) is not None:
             return
-        held = adopted.get(order.symbol, ZERO)
-        keep = name.leg == "stop" and held + order.side.sign * (order.quantity - order.filled) == 0 and held != 0
+        keep = name.leg == "stop" and order.symbol in adopted  # whether it fits, who guards the position looks
         assert self.executor is not None
         self._context.tell(self.executor, AdoptOrder(_submitted(name, order), order, keep))
 
@@ -263,7 +238,7 @@ class Reconciler:
             if self._blotter.get(report.order) is not None:
                 self._context.tell(self.executor, report)
             elif self._name(report) is not None:
-                self._adopt_order(report, {})  # of an earlier run, and late: it is taken back
+                self._adopt_order(report, ())  # of an earlier run, and late: it is taken back
             elif report.venue_id in self.foreign_orders:
                 accepted.add(report.symbol)
             else:

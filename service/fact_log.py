@@ -91,16 +91,27 @@ def _filled(fact: OrderFilled) -> Iterator[Line]:
 
 
 def _order_rejected(fact: OrderRejected) -> Iterator[Line]:
-    said = f"ORDER of {fact.symbol} rejected: {fact.reason}"
-    yield Line("microbot.executor", "order.rejected", "WARNING", said, _fields(fact))
+    said = f"ORDER of {fact.symbol} rejected{_times(fact.refusals)}: {fact.reason}"
+    yield Line("microbot.executor", "order.rejected", _loud(fact.refusals), said, _fields(fact))
 
 
 def _order_changed(fact: OrderChanged) -> Iterator[Line]:
-    said = f"ORDER {fact.order} {fact.previous} -> {fact.status}, filled {fact.filled}"
-    level = "WARNING" if fact.status is OrderStatus.UNKNOWN else "DEBUG"
+    said = f"ORDER {fact.order} {fact.previous} -> {fact.status}, filled {fact.filled}{_times(fact.refusals)}"
+    level = _loud(fact.refusals) if fact.status is OrderStatus.UNKNOWN else "DEBUG"
     yield Line(
         "microbot.executor", "order.changed", level, said + (f": {fact.reason}" if fact.reason else ""), _fields(fact)
     )
+
+
+def _loud(refusals: int) -> str:
+    """Return the level of the n-th refusal in a row: the 1st, 10th, 100th ... are loud, the rest says nothing new."""
+    while refusals and refusals % 10 == 0:
+        refusals //= 10
+    return "WARNING" if refusals <= 1 else "DEBUG"
+
+
+def _times(refusals: int) -> str:
+    return f" for the {refusals:,}th time" if refusals >= 10 else ""
 
 
 def _account(fact: AccountOpened) -> Iterator[Line]:

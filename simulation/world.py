@@ -9,8 +9,8 @@ from random import Random
 import msgspec
 
 from actors.kill_switch import FLATTEN, HALT
+from actors.knowledge import OrderName
 from actors.messages import PositionClosed, TradingState
-from actors.reconciler import OrderName
 from pipeline.events import SECOND
 from simulation.agenda import Agenda, Machine
 from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot, Place

@@ -23,6 +23,7 @@ from actors.orders import (
     OrderStatus,
     SubmitOrder,
 )
+from actors.retries import MOST_WAIT_S
 from pipeline.events import Side
 
 D = Decimal
@@ -77,6 +78,9 @@ class Desk:
     def is_done(self) -> bool:
         return self.close_out.is_done
 
+    def wants_account(self) -> bool:
+        return self.close_out.wants_account
+
     def closes(self) -> SubmitOrder:
         [order] = self.step()
         assert isinstance(order, SubmitOrder)
@@ -118,10 +122,15 @@ def test_shares_that_are_accepted_as_not_ours_are_left_alone() -> None:
 
 def test_nothing_is_sent_before_the_account_was_read() -> None:
     desk = Desk()
+    assert not desk.wants_account()
     assert desk.step() == []
-    assert desk.close_out.wants_account
+    assert desk.wants_account()
     assert desk.step(100) == []
+    assert not desk.is_done()  # no order works, and the position is open
     assert desk.hear(account(3)).closes().quantity == 3
+    assert desk.close_out.differs == {}
+    desk.hear(account(3))
+    assert not desk.wants_account()  # what was read twice since all is quiet is so
 
 
 def test_a_stop_that_filled_meanwhile_leaves_nothing_to_close() -> None:
@@ -171,10 +180,11 @@ def test_an_order_to_close_is_asked_for_and_never_repeated_while_its_end_is_unkn
     desk.step()
     order = desk.hear(account(3)).closes()
     assert desk.step() == []
-    for _ in range(3):
-        assert desk.step(AGAIN_S) == [LookUpOrder(order.id)]
+    for times in (1, 2, 4):
+        assert desk.step(AGAIN_S * times * 0.9) == []
+        assert desk.step(AGAIN_S * times * 0.2) == [LookUpOrder(order.id)]
     desk.hear(report(order, S.PARTIALLY_FILLED, 1))
-    assert all(isinstance(effect, LookUpOrder) for effect in desk.step(AGAIN_S))
+    assert all(isinstance(effect, LookUpOrder) for effect in desk.step(AGAIN_S * 8))
 
 
 def test_a_refused_close_is_tried_again_under_the_next_id_and_not_at_once() -> None:
@@ -186,6 +196,16 @@ def test_a_refused_close_is_tried_again_under_the_next_id_and_not_at_once() -> N
     assert desk.step() == []
     [again] = desk.step(AGAIN_S)
     assert again.id == f"{BOOK}.1.A.gate.2"
+
+
+def test_a_close_that_is_refused_for_hours_is_tried_for_hours() -> None:
+    desk = Desk()
+    desk.close_out = CloseOut(desk.holdings, BOOK, "HALT", {f"{BOOK}.1.A.gate": 5_000})
+    desk.step()
+    desk.hear(report(desk.hear(account(3)).closes(), S.REJECTED)).step()
+    desk.hear(account(3))
+    assert desk.step(MOST_WAIT_S * 0.9) == []
+    assert [type(effect) for effect in desk.step(MOST_WAIT_S * 0.2)] == [SubmitOrder]
 
 
 def test_a_second_close_out_of_a_session_goes_on_counting() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.book import Book, HeldPosition, OpenOrder, Tally
+from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, Tally
 from actors.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
 from actors.messages import (
     BookReconciled,
@@ -92,6 +92,8 @@ def test_a_difference_is_named_and_ours_is_kept_as_far_as_the_account_holds_it(
     found = line(comparison)
     assert (found.verdict, found.closes, found.foreign_after) == (verdict, D(closes), D(foreign))
     assert bool(comparison.differences) == verdict.differs
+    assert ("are gone" in found.explanation) == bool(closes)
+    assert (f"explains {foreign}" in found.explanation) == bool(foreign)
 
 
 def test_what_is_gone_at_a_price_that_nobody_knows_is_closed_at_what_it_cost() -> None:
@@ -167,11 +169,72 @@ def test_the_gate_s_orders_that_the_book_knows_or_whose_position_is_over_are_not
     assert core.positions.open["A"].quantity == 10
 
 
+@pytest.mark.parametrize(("counted", "verdict"), [(4, Verdict.EXPLAINED), (6, Verdict.NOT_IN_ACCOUNT)])
+def test_what_an_order_filled_beyond_what_is_counted_is_what_it_did_meanwhile(counted: int, verdict: Verdict) -> None:
+    order = report("mb-bot-s0.77.A.exit.1", SELL, 6, seconds=0.5)
+    of = (CountedOrder(order.order, D(counted), D(counted) * 103),)
+    before = msgspec.structs.replace(book(2), counted=of, names_counted=True)
+    found = account(0, history=(order, report("mb-bot-s0.76.A.exit.1", SELL, 9)))  # and one of a trade that is over
+    assert (line(compared(before, found)).verdict, line(compared(before, found)).meanwhile) == (verdict, D(counted - 6))
+    core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(before).core
+    core.run([msgspec.structs.replace(found, ts=at(10))])
+    assert sum(p.quantity for p in core.positions.open.values()) == 2 + counted - 6
+
+
 def test_a_position_that_the_bot_s_orders_add_up_to_is_left_to_the_next_start() -> None:
     comparison = compared(book(), account(10, history=(report("mb-bot-s0.5.A.entry.1", BUY, 10, seconds=0.5),)))
     assert line(comparison).verdict is Verdict.EXPLAINED
     assert "takes it over" in line(comparison).explanation
     assert compared(book(), account(10, history=(report("hand", BUY, 10),))).differences
+
+
+def test_a_position_beside_an_order_that_works_is_adopted_by_no_start() -> None:
+    """The symbol is in the book: what is in the account and not there, the next start counts as a difference."""
+    before = book(0, open_order(BUY, 3, "entry"))
+    found = account(10, history=(report("mb-bot-s0.5.A.entry.1", BUY, 10, seconds=0.5),))
+    assert line(compared(before, found)).verdict is Verdict.NOT_IN_BOOK
+
+
+def test_what_was_accepted_and_is_gone_is_forgotten() -> None:
+    found = line(compared(book(10, foreign=5), account(10)))
+    assert (found.verdict, found.foreign_after) == (Verdict.QUANTITY, D(0))
+    assert "accepting forgets it" in found.explanation
+
+
+def test_a_symbol_in_which_nothing_is_held_is_no_line() -> None:
+    comparison = compared(book(0, open_order(BUY, 3, "entry")), account(0))
+    assert comparison.symbols == ()
+    assert [order.verdict for order in comparison.orders] == [Verdict.EXPLAINED]  # the venue does not know it
+
+
+@pytest.mark.parametrize(("booked", "side", "meanwhile", "stuck"), [(10, SELL, 4, False), (4, BUY, 6, True)])
+def test_no_more_can_be_closed_than_the_book_holds(booked: int, side: OrderSide, meanwhile: int, stuck: bool) -> None:
+    before = book(booked, open_order(side, 10, "exit"))
+    found = line(compared(before, account(0), report("mb-bot-s0.77.A.exit.1", side, meanwhile)))
+    assert (found.closes, found.stuck) == (D(booked + side.sign * meanwhile), stuck)
+
+
+@pytest.mark.parametrize(("status", "filled"), [(OrderStatus.CANCELED, 0), (OrderStatus.ACCEPTED, 2)])
+def test_an_order_of_the_book_that_the_venue_tells_otherwise_is_explained(status: OrderStatus, filled: int) -> None:
+    before = book(10, open_order(SELL, 10))
+    fate = report("mb-bot-s0.77.A.stop.1", SELL, filled, of=10)
+    agrees = compared(before, account(10), report("mb-bot-s0.77.A.stop.1", SELL, 0, of=10))
+    assert [order.verdict for order in agrees.orders] == [Verdict.AGREES]
+    other = compared(before, account(10 - filled), msgspec.structs.replace(fate, status=status))
+    assert [order.verdict for order in other.orders] == [Verdict.EXPLAINED]
+
+
+def test_what_was_to_be_closed_is_still_to_be_where_something_is_left_of_it() -> None:
+    before = msgspec.structs.replace(book(10), closing={"A": "FLATTEN", "B": "FLATTEN"})
+    assert accept(before, compared(before, account(3)))[0].closing == {"A": "FLATTEN"}
+    assert accept(before, compared(before, account(0)))[0].closing == {}
+
+
+def test_what_is_gone_of_a_position_that_was_partly_sold_is_closed_at_what_it_cost() -> None:
+    sold = msgspec.structs.replace(position(10), exited=D(4), exit_value=D(440))
+    before = msgspec.structs.replace(book(10), positions=(sold,))
+    [closed] = [fact for fact in accept(before, compared(before, account(0)))[1] if isinstance(fact, PositionClosed)]
+    assert (closed.quantity, closed.pnl) == (D(10), D("39.9"))
 
 
 def test_before_its_own_fills_are_booked_nobody_can_say_what_is_missing() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors import blotter as blotters, executor as executors
+from actors import blotter as blotters, decisions
 from actors.actor import UnknownMessage
 from actors.executor import Executor
 from actors.messages import Command, ExitDecided, OrderFilled, OrderSubmitted, PositionClosed, PositionOpened, Refusal
@@ -178,9 +178,11 @@ def test_a_rejected_order_is_a_fact() -> None:
     assert [fact.order for fact in desk.session.of(OrderRejected)] == ["paper.1.A.exit.1"]
 
 
-def test_flatten_after_a_rejected_exit_tries_once_more() -> None:
+def test_flatten_after_a_rejected_exit_is_what_the_next_try_is_for() -> None:
     desk = Desk().enter(0).tick(1, 90).reject(1)
     desk.session.feed(Command("flatten", at(1.5)))
+    assert len(desk.orders) == 2  # no wish is a reason to try sooner
+    desk.session.feed(clock(2))
     assert (desk.last.leg, desk.last.reason) == ("exit", "FLATTEN")
 
 
@@ -399,11 +401,28 @@ def test_a_wish_to_leave_is_stated_once_also_while_nothing_can_be_done_about_it(
 
 
 def test_the_memory_of_orders_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "REMEMBERED_ORDERS", 3)
+    monkeypatch.setattr(decisions, "REMEMBERED_DECISIONS", 3)
     monkeypatch.setattr(blotters, "REMEMBERED_ORDERS", 3)
     session = Session(risk=RiskSettings(cooldown_trades_after_loss=0))
     for n in range(20):
         session.feed(trade(n, says="LONG"), trade(n + 0.5, 102))
     executor = session.core.executor
     assert len(session.trades) == 20
-    assert (len(executor.blotter._over), len(executor._attempts), len(executor.blotter.working)) == (3, 3, 0)
+    assert (len(executor.blotter._over), len(executor.blotter.working)) == (3, 0)
+    assert len(executor._decisions) <= 3
+
+
+def test_an_order_s_id_is_not_used_again_however_much_is_traded_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The venue would take it for the first: what that had filled would be counted once more."""
+    monkeypatch.setattr(decisions, "REMEMBERED_DECISIONS", 3)
+    desk = Desk().enter(0).tick(1, 90).reject(1)
+    for n in range(2, 40):
+        symbol = f"B{n}"
+        desk.enter(n, symbol).tick(n + 0.2, 102, symbol)
+        desk.fill(n + 0.3, price="102", order=next(o for o in desk.orders if (o.symbol, o.leg) == (symbol, "exit")))
+        desk.session.feed(OrderRejected([o.id for o in desk.orders if o.symbol == "A"][-1], "A", at(n + 0.4), "no"))
+    ids = [order.id for order in desk.orders]
+    assert len(ids) == len(set(ids))
+    assert sum(order.symbol == "A" for order in desk.orders) > 4

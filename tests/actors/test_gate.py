@@ -282,6 +282,22 @@ def test_while_the_kill_switch_has_taken_over_no_order_of_the_core_leaves_neithe
         assert [line for line in bench.finish() if line.startswith("sent")] == ["sent c", "sent d"]
 
 
+def test_an_exit_that_found_the_queue_full_before_a_hand_over_does_not_leave_after_it() -> None:
+    log: list[str] = []
+    refused: list[str] = []
+    small = GateSettings(queue_batches=1, stall_s=1000.0)
+    gate = Gate(Journal(log), Broker(log), Told(), small, refuse=lambda order, why: refused.append(order.id))
+    turn = gate.take_over()
+    gate.submit(Batch(1, [fact(1)]))
+    gate.submit(Batch(2, [fact(2)], [exit_of("a")]))
+    gate._queue.get_nowait()  # as the gate's thread does, and before it looks again at what found the queue full
+    gate.hand_over(turn)
+    gate.start()
+    assert gate.stop(PATIENCE_S)
+    assert refused == ["a"]
+    assert "sent a" not in log
+
+
 def test_a_hand_over_that_finds_the_queue_full_waits_until_everything_has_left() -> None:
     with a_gate(GateSettings(queue_batches=2, stall_s=0.02)) as bench:
         turn = bench.gate.take_over()

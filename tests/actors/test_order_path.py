@@ -18,6 +18,7 @@ from actors.orders import (
     OrderSide,
     SubmitOrder,
 )
+from actors.pricing import OrderSettings
 from tests.support.desk import BOOK, D, Desk, S
 from tests.support.market import at, quote, trade
 
@@ -150,6 +151,30 @@ def test_a_stop_for_less_than_is_held_is_replaced_by_one_for_all_of_it() -> None
     assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
 
 
+def test_a_stop_for_more_than_is_held_is_replaced_by_one_for_what_is() -> None:
+    """The gate closed a part: reached, the stop would sell what nobody has."""
+    desk = Desk().enter()
+    stop = desk.last
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    part = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(100), at(2), "v")
+    desk.session.feed(GateOrder(by_gate, at(2)), part)
+    assert desk.held == {"A": D(6)}
+    assert desk.canceled == [stop.id]
+    desk.say(2.1, S.CANCELED, of="stop")
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+
+
+def test_a_stop_is_replaced_when_the_position_has_become_one_of_the_other_side() -> None:
+    """The gate's order was filled beyond what was held, by as much as that."""
+    desk = Desk().enter()
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(20), "5", "gate", "HALT")
+    filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.FILLED, D(20), D(20), D(100), at(2), "v")
+    desk.session.feed(GateOrder(by_gate, at(2)), filled)
+    assert desk.held == {"A": D(-10)}
+    desk.say(2.1, S.CANCELED, of="stop")
+    assert (desk.last.leg, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
+
+
 def test_a_stop_that_is_gone_is_set_again() -> None:
     """Somebody canceled it by hand, or it expired."""
     desk = Desk().enter().say(2, S.CANCELED)
@@ -247,14 +272,18 @@ def test_an_exit_at_a_price_that_is_rejected_goes_at_market_next() -> None:
     assert not at_market
 
 
-def test_an_order_that_was_taken_begins_the_waiting_anew() -> None:
-    desk = Desk().enter().tick(2, 98.5).say(2, S.CANCELED).say(2, S.REJECTED).pass_time(3).say(3, S.REJECTED)
-    desk.pass_time(4.9)
+def test_an_exit_that_we_took_back_begins_the_waiting_again() -> None:
+    desk = Desk(style=OrderSettings(reprices=0)).enter().tick(2, 101.5).say(2, S.CANCELED)
+    desk.say(2, S.ACCEPTED).pass_time(3).say(3, S.CANCELED)
     assert desk.legs.count("exit") == 2
-    desk.pass_time(5).say(5, S.CANCELED)  # taken, and canceled by somebody: the next goes at once
-    assert desk.legs.count("exit") == 4
-    desk.say(5, S.REJECTED).pass_time(6)
+    desk.say(3, S.REJECTED).pass_time(4).say(4, S.REJECTED).pass_time(5.9)
+    assert desk.legs.count("exit") == 3
+    desk.pass_time(6).say(6, S.ACCEPTED).session.feed(Command("flatten", at(6)))
+    desk.session.core.executor._cancel(desk.session.core.executor.blotter.working[desk.last.id])
+    desk.say(6.1, S.CANCELED).say(6.2, S.REJECTED).pass_time(7.1)
     assert desk.legs.count("exit") == 5
+    desk.pass_time(7.2)
+    assert desk.legs.count("exit") == 6
 
 
 def test_a_rejected_exit_is_sent_again_later_each_time() -> None:

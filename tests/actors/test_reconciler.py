@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.book import CountedOrder
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -97,6 +98,17 @@ def test_a_difference_that_lasts_halts_and_one_that_passes_does_not() -> None:
     assert desk.canceled == []
 
 
+def test_a_difference_that_changes_is_another_one() -> None:
+    """Fills that the account tells of before the orders do: as long as it moves, it has not lasted."""
+    desk = Desk().enter()
+    stop = OrderReport(desk.last.id, "A", desk.last.side, S.ACCEPTED, D(10), D(0), None, at(1), "v")
+    for seconds, shares in ((2, 9), (8, 8), (14, 7), (20, 9), (29.9, 9)):
+        desk.session.feed(account(seconds, HeldAtVenue("A", D(shares), D(100)), orders=(stop,)))
+    assert desk.session.states == []
+    desk.session.feed(account(30, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    assert desk.session.states == ["HALTED"]
+
+
 def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> None:
     """The exit was filled; the news of it, and the first answers about it, got lost."""
     desk = Desk().enter()
@@ -165,6 +177,51 @@ def test_a_position_that_our_orders_do_not_add_up_to_is_not_taken_over() -> None
         desk.session.feed(account(seconds, HeldAtVenue("A", D(12), D(100)), history=(old("entry", "10"),)))
     assert (desk.held, desk.orders) == ({}, [])
     assert "A: the account holds 12, the book 0" in desk.session.core.risk.state_reason
+
+
+@pytest.mark.parametrize(("held", "filled"), [(7, "10"), (12, "10"), (-10, "10"), (10, "4")])
+def test_a_position_is_taken_over_only_if_our_orders_come_to_just_that(held: int, filled: str) -> None:
+    desk = Desk(opened=False)
+    for seconds in (1, 12):
+        desk.session.feed(account(seconds, HeldAtVenue("A", D(held), D(100)), history=(old("entry", filled),)))
+    assert (desk.held, desk.orders) == ({}, [])
+    assert f"A: the account holds {held}, the book 0" in desk.session.core.risk.state_reason
+
+
+@pytest.mark.parametrize("shares", ["7", "13"])
+def test_a_stop_for_another_quantity_than_what_is_adopted_is_taken_back(shares: str) -> None:
+    rests = OrderReport("mb-bot-s0.77.A.stop.1", "A", OrderSide.SELL, S.ACCEPTED, D(shares), D(0), None, at(-4), "vs")
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(rests,), history=(old("entry", "10"),)))
+    assert desk.canceled == [rests.order]
+    assert [entry.unwanted for entry in desk.session.core.executor.blotter.working.values()] == [True]
+    desk.session.feed(OrderReport(rests.order, "A", OrderSide.SELL, S.CANCELED, D(shares), D(0), None, at(2), "vs"))
+    assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
+
+
+def test_a_stop_on_the_side_of_what_is_adopted_is_taken_back() -> None:
+    rests = old("stop", "0", status=S.ACCEPTED, side=OrderSide.BUY)
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(rests,), history=(old("entry", "10"),)))
+    assert desk.canceled == [rests.order]
+
+
+def test_of_two_stops_for_the_same_shares_one_is_taken_back() -> None:
+    """Both reached, they would sell twice as many as there are."""
+    first = old("stop", "0", status=S.ACCEPTED, side=OrderSide.SELL)
+    second = OrderReport("mb-bot-s0.77.A.stop.2", "A", OrderSide.SELL, S.ACCEPTED, D(10), D(0), None, at(-4), "v2")
+    desk = Desk(opened=False)
+    entry = old("entry", "10")
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(second, first), history=(entry,)))
+    assert len(desk.canceled) == 1
+    assert desk.orders == []
+
+
+def test_an_exit_of_an_earlier_run_is_no_stop_although_it_would_close_what_is_adopted() -> None:
+    works = old("exit", "0", status=S.ACCEPTED, side=OrderSide.SELL)
+    desk = Desk(opened=False)
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(works,), history=(old("entry", "10"),)))
+    assert desk.canceled == [works.order]
 
 
 def test_what_is_left_of_an_adopted_position_was_entered_with_its_entry_and_not_with_its_exit() -> None:
@@ -287,17 +344,18 @@ def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_ove
     decision = desk.session.core.positions.open["A"].decision
     by_gate = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, "gate", "HALT")
     filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(99), at(3), "vg")
-    desk.session.feed(GateOrder(by_gate, at(2)))
-    assert desk.session.core.book().gate_orders == (by_gate.id,)
-    desk.session.feed(filled)
+    desk.session.feed(GateOrder(by_gate, at(2)), filled)
+    entry = CountedOrder(f"{BOOK}.{decision}.A.entry.1", D(10), D(1000))
+    counted = {entry, CountedOrder(by_gate.id, D(4), D(396))}
+    assert set(desk.session.core.book().counted) == counted
     session = going_on(desk)
-    assert session.core.book().gate_orders == (by_gate.id,)
+    assert set(session.core.book().counted) == counted
     session.feed(account(4, HeldAtVenue("A", D(6), D(100)), history=(filled,)))
     assert {symbol: p.quantity for symbol, p in session.core.positions.open.items()} == {"A": D(6)}
     (stop,) = session.core.executor.blotter.working.values()
     session.feed(OrderReport(stop.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(6), D(99), at(5), "vs"))
     assert not session.core.positions.open
-    assert session.core.book().gate_orders == ()
+    assert session.core.book().counted == ()
 
 
 def test_a_book_written_before_the_account_was_seen_hides_nothing_that_the_one_before_it_had_missed() -> None:

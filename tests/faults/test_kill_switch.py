@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.reconciler import OrderName
+from actors.knowledge import OrderName
 from service.books.history import JOURNAL
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Log, at
 from tests.support.exchange import ExchangeServer

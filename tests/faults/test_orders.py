@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from actors.knowledge import OrderName
 from actors.messages import OrderChanged, OrderSubmitted
-from actors.reconciler import OrderName
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Log, Replayed, at
 from tests.support.exchange import ExchangeServer
 from tests.support.faults import books_agree, guarded

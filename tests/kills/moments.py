@@ -8,8 +8,8 @@ from enum import StrEnum, auto
 from typing import Any, NamedTuple
 
 from actors.book import Book
+from actors.knowledge import OrderName
 from actors.orders import OrderStatus
-from actors.reconciler import OrderName
 
 
 class Moment(StrEnum):

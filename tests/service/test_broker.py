@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from actors.knowledge import OrderName
 from actors.messages import OrderChanged, OrderSubmitted, PositionClosed, SignalRaised
 from actors.orders import OrderStatus
-from actors.reconciler import OrderName
 from service.live import bookkeeping
 from service.options import RunOptions
 from service.venues import Venue

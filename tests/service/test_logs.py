@@ -187,6 +187,18 @@ def test_what_a_person_has_to_look_at_is_graver_than_what_is_usual(fact: Fact, l
     assert [line["level"] for line in found.lines] == [level]
 
 
+@pytest.mark.parametrize("kind", ["exit", "cancel"])
+def test_what_the_venue_refuses_again_and_again_is_said_at_growing_counts(kind: str, tmp_path: Path) -> None:
+    found = Logs(tmp_path, level="WARNING", file_level="WARNING")
+    for n in range(1, 1_001):
+        if kind == "exit":
+            fact_log.see(OrderRejected(f"o{n}", "A", START, "no", n))
+        else:
+            unknown, pending = OrderStatus.UNKNOWN, OrderStatus.CANCEL_PENDING
+            fact_log.see(OrderChanged("o1", "A", unknown, pending, Decimal(0), START, n, "", "no", n))
+    assert [line["refusals"] for line in found.lines] == [1, 10, 100, 1000]
+
+
 # ----------------------------------------------------------------------------------------------------------- the file
 
 EVENTS: dict[str, Fact] = {

@@ -337,7 +337,7 @@ def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.Mon
 
 
 def test_an_unknown_order_that_is_taken_for_rejected_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(executor: Executor, entry: Order, reason: str) -> None:
+    def lose(executor: Executor, entry: Order, reason: str, refusals: int = 0) -> None:
         executor._change(entry, OrderEvent.LOSE)
         executor._change(entry, OrderEvent.REJECT, reason)
 
@@ -377,8 +377,7 @@ def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyP
 
 
 def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Executor, "_on_refused", lambda executor, entry: None)
-    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol: symbol in executor.wishes)
+    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, what: symbol in executor.wishes)
     assert found()[1].rule
 
 

@@ -167,7 +167,7 @@ class OrderClient:
             return self._rejected(order, REFUSED_KEYS)
         if status >= 500 or status < 400 or status == 408:
             return self._unanswered(order, f"the venue answered {status}")
-        return self._rejected(order, refusal.message)
+        return self._rejected(order, refusal.message, passed=words.is_passed(status, refusal))
 
     def _known_already(self, order: SubmitOrder, message: str) -> Steps[Report]:
         """Find the order that has this id already: most likely it is this one, and the answer was lost."""
@@ -178,9 +178,9 @@ class OrderClient:
             return self._unanswered(order, f"{message}, and {error}")
         return found or self._unanswered(order, f"{message}, and the venue does not find it")
 
-    def _rejected(self, order: SubmitOrder, reason: str) -> OrderReport:
+    def _rejected(self, order: SubmitOrder, reason: str, *, passed: bool = False) -> OrderReport:
         self._known.unwatch(order.id)
-        return words.rejection(order, self._now().venue_ns, reason)
+        return words.rejection(order, self._now().venue_ns, reason, passed=passed)
 
     def _unanswered(self, order: SubmitOrder, reason: str) -> SubmitUnanswered:
         self._counts["unanswered"] += 1

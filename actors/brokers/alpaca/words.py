@@ -119,6 +119,7 @@ class ErrorBody(msgspec.Struct, frozen=True, gc=False):
 
     message: str = ""
     code: int | None = None
+    market_price: object = None  # beside a stop that it has passed; a text or a number
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -182,7 +183,7 @@ def refusal(body: bytes, status: int) -> ErrorBody:
         error = decode(body, ErrorBody)
     except Unreadable:
         error = ErrorBody()
-    return ErrorBody((error.message or f"the venue answered {status}")[:_MOST_SHOWN], error.code)
+    return ErrorBody((error.message or f"the venue answered {status}")[:_MOST_SHOWN], error.code, error.market_price)
 
 
 def is_about_keys(status: int, error: ErrorBody) -> bool:
@@ -193,6 +194,12 @@ def is_about_keys(status: int, error: ErrorBody) -> bool:
 def is_duplicate(status: int, error: ErrorBody) -> bool:
     """Whether an order was refused since its id is known: it, or one before it, was taken."""
     return status == 422 and (error.code == DUPLICATE_CODE or "client_order_id" in error.message)
+
+
+def is_passed(status: int, error: ErrorBody) -> bool:
+    """Whether a stop was refused since the price is beyond it already."""
+    told = error.market_price is not None or "current price" in error.message
+    return status == 422 and told and "stop price must be" in error.message
 
 
 def is_missing(status: int, error: ErrorBody) -> bool:
@@ -344,10 +351,11 @@ def submission(order: SubmitOrder) -> bytes:
     return msgspec.json.encode(wanted)
 
 
-def rejection(order: SubmitOrder, ts: int, reason: str) -> OrderReport:
-    """Report that an order was not taken."""
+def rejection(order: SubmitOrder, ts: int, reason: str, *, passed: bool = False) -> OrderReport:
+    """Report that an order was not taken; `passed`, for its price is beyond its stop already."""
+    refused, none = OrderStatus.REJECTED, Decimal(0)
     return OrderReport(
-        order.id, order.symbol, order.side, OrderStatus.REJECTED, order.quantity, Decimal(0), None, ts, reason=reason
+        order.id, order.symbol, order.side, refused, order.quantity, none, None, ts, reason=reason, passed=passed
     )
 
 

@@ -102,6 +102,19 @@ async def test_an_order_that_is_refused_is_rejected_in_the_venues_words(status: 
         assert reported.of(OrderReport)[0].reason == "not like this"
 
 
+@pytest.mark.parametrize("passed", [True, False])
+@on_a_loop
+async def test_a_stop_that_the_price_has_passed_is_reported_as_that(passed: bool) -> None:
+    why = "stop price must be less than current price" if passed else "stop price must be > 0"
+    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+        venue.script[POST] = [
+            says(422, {"code": 42210000, "message": why} | ({"market_price": "162.6"} if passed else {}))
+        ]
+        broker.send(order())
+        await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
+        assert (reported.of(OrderReport)[0].passed, reported.of(OrderReport)[0].reason) == (passed, why)
+
+
 @on_a_loop
 async def test_an_order_that_no_connection_could_take_is_rejected() -> None:
     with socket.socket() as taken:

@@ -240,6 +240,25 @@ def test_refused_keys_are_told_from_a_refused_order(status: int, error: ErrorBod
     assert words.is_about_keys(status, error) is keys
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "passed"),
+    [
+        (422, {"message": "stop price must be less than current price", "market_price": "162.6"}, True),
+        (422, {"message": "stop price must be greater than current price"}, True),
+        (422, {"message": "stop price must be at least 0.01 below the market", "market_price": 162.6}, True),
+        (422, {"message": "stop price must be > 0"}, False),
+        (422, {"message": "qty must be > 0", "market_price": "162.6"}, False),
+        (403, {"message": "stop price must be less than current price", "market_price": "162.6"}, False),
+    ],
+)
+def test_a_stop_that_is_passed_is_told_from_one_that_is_wrong(
+    status: int, error: dict[str, object], passed: bool
+) -> None:
+    refusal = words.refusal(msgspec.json.encode({"code": 42210000, "stop_price": "167.01", **error}), status)
+    assert refusal.message == error["message"]
+    assert words.is_passed(status, refusal) is passed
+
+
 def test_a_refusal_without_words_is_told_by_its_status() -> None:
     assert words.refusal(b"<html>", 502).message == "the venue answered 502"
     assert len(words.refusal(msgspec.json.encode({"message": "x" * 9_999}), 422).message) == 300

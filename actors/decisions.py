@@ -1,0 +1,58 @@
+"""Decisions: what is remembered of each, so that no order's id is used twice and no fill is counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
+
+from actors.book import CountedOrder
+from actors.positions import of_session
+
+REMEMBERED_DECISIONS = 1_000  # beside those for which something is held or ordered
+
+
+class Decisions:
+    """The orders that were sent for each decision, and what of them is counted; `live` names those that matter yet.
+
+    A decision of this session may be called as this session calls it, or as later ones do.
+    """
+
+    def __init__(self, book: str, live: Callable[[], Collection[str]]) -> None:
+        self._book = book
+        self._names = live
+        self._attempts: dict[str, dict[str, int]] = {}  # by decision and cause
+        self._counted: dict[str, dict[str, CountedOrder]] = {}  # by decision and order
+
+    def __len__(self) -> int:
+        return max(len(self._attempts), len(self._counted))
+
+    def attempt(self, decision: str, cause: str) -> int:
+        """Count an order that is sent for a cause; return how many there are."""
+        attempts = self._attempts.setdefault(of_session(self._book, decision), {})
+        attempts[cause] = attempts.get(cause, 0) + 1
+        if len(self) > REMEMBERED_DECISIONS:
+            self._forget()
+        return attempts[cause]
+
+    def count(self, decision: str, order_id: str, filled: Decimal, value: Decimal) -> None:
+        """Note the shares of an order that are counted by now, and the money for them; what is counted stays so."""
+        orders = self._counted.setdefault(of_session(self._book, decision), {})
+        before = orders.get(order_id)
+        if filled > (before.filled if before is not None else 0):
+            orders[order_id] = CountedOrder(order_id, filled, value)
+
+    def counted(self) -> tuple[CountedOrder, ...]:
+        """Return what is counted of the orders of each decision for which something is held or ordered."""
+        return tuple(order for decision in sorted(self._live()) for order in self._counted.get(decision, {}).values())
+
+    def _live(self) -> set[str]:
+        return {of_session(self._book, decision) for decision in self._names()}
+
+    def _forget(self) -> None:
+        """Forget the older half of the decisions, but none that matters."""
+        live = self._live()
+        for remembered in (self._attempts, self._counted):
+            older: Iterable[str] = list(remembered)[: len(remembered) // 2]
+            for decision in older:
+                if decision not in live:
+                    del remembered[decision]

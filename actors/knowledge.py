@@ -1,0 +1,78 @@
+"""Knowledge: what an order id of ours says, and what a book knows of the orders that the venue tells of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from actors.book import Book, CountedOrder
+from actors.orders import OVER, OrderReport
+from actors.positions import ZERO, of_session
+
+
+class OrderName(NamedTuple):
+    """What an id of ours is made of: book.decision.symbol.leg.attempt."""
+
+    book: str
+    decision: str
+    symbol: str
+    leg: str
+    attempt: str
+
+    @classmethod
+    def of(cls, order_id: str) -> OrderName | None:
+        """Take an id apart; None if it is not made like ours (a symbol may have a dot in it)."""
+        try:
+            book, decision, rest = order_id.split(".", 2)
+            symbol, leg, attempt = rest.rsplit(".", 2)
+        except ValueError:
+            return None
+        sound = book and decision and symbol and attempt.isdecimal() and leg in ("entry", "exit", "stop", "gate")
+        return cls(book, decision, symbol, leg, attempt) if sound else None
+
+
+def decision_of(order_id: str) -> str:
+    """Return the decision that an order of ours is of, as later sessions call it; empty if the id is none of ours.
+
+    >>> decision_of("mb-0-s1.5.BRK.B.exit.1"), decision_of("mb-0-s2.s1-5.A.stop.2"), decision_of("by hand")
+    ('s1-5', 's1-5', '')
+    """
+    name = OrderName.of(order_id)
+    return of_session(name.book, name.decision) if name is not None else ""
+
+
+class Knowledge:
+    """What a book knows of our orders, so that what it has not counted is counted once.
+
+    A book names what it has counted of each order of the decisions that it holds or has ordered for. An order of such
+    a decision is news for what it has filled beyond that, whenever that was; one of any other decision is over, or
+    belongs to a position that the account has and no book: that is adopted, not counted.
+
+    A book from before that was so (`names_counted`) is judged by the time up to which it knows of our orders, and the
+    gate's by those that it names.
+    """
+
+    def __init__(self, book: Book | None = None) -> None:
+        self.until = (book.known_until or book.ts) if book is not None else 0  # ns; 0 without a book
+        self.names_all = book is None or book.names_counted
+        self.heard = book.gate_orders if book is not None else ()
+        self._counted = {counted.order: counted for counted in book.counted} if book is not None else {}
+        decisions = [held.decision for held in book.positions] if book is not None else []
+        decisions += [entry.order.decision for entry in book.orders] if book is not None else []
+        self._live = frozenset(of_session(book.name, decision) for decision in decisions) if book is not None else ()
+
+    def counted(self, order_id: str) -> CountedOrder:
+        """Return what the book has counted of an order."""
+        return self._counted.get(order_id) or CountedOrder(order_id, ZERO, ZERO)
+
+    def misses(self, name: OrderName, order: OrderReport) -> bool:
+        """Tell whether the book lacks something of an order of ours that it does not list as working."""
+        if order.status in OVER and order.filled <= self.counted(order.order).filled:
+            return False
+        live = of_session(name.book, name.decision) in self._live
+        if self.names_all:
+            return live
+        # What the gate sends while the loop is stuck, the core hears of in its turn. A book that is written before,
+        # when the loop goes on, is newer than such an order and does not know of it.
+        if live and name.leg == "gate":
+            return order.order not in self.heard
+        return 0 < self.until < order.ts
