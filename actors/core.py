@@ -328,7 +328,7 @@ class Core:
         elif isinstance(event, Clock):
             self._move_now(event.ts)
         elif isinstance(event, Refused):
-            self.metrics.rejected[event.reason] += 1
+            self.metrics.rejected[event.reason] += event.count
         elif isinstance(event, Gap):
             self._move_now(event.ts)
             for lane in self.lanes.values():

@@ -50,7 +50,8 @@ class FrameConnection(ClientConnection):
         elif event.fin and not self._fragments:
             self._messages.append(bytes(event.data))
         else:
-            self._fragments.append(bytes(event.data))
+            if event.data or not self._fragments:  # empty ones have no size that `max_size` could bound
+                self._fragments.append(bytes(event.data))
             if event.fin:
                 self._messages.append(b"".join(self._fragments))
                 self._fragments.clear()

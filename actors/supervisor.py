@@ -86,10 +86,13 @@ class Supervisor:
     async def _supervise(self) -> None:
         spec = self._spec
         while True:
+            born = self._monotonic()
             reason = await self._life()
             for dependant in reversed(self._rest):
                 dependant.stop(f"the {spec.id} ended: {reason}")
             now = self._monotonic()
+            if now - born >= spec.within_s:
+                self._back_off.reset()  # it has lasted: what ended it is another matter than what ended the one before
             self._ended.append(now)
             if len(self._ended) > spec.restarts and now - self._ended[0] <= spec.within_s:
                 self._log.bind(event="child.given_up", reason=reason).error(

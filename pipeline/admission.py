@@ -14,6 +14,9 @@ from pipeline.venue_clock import VenueClock
 
 INFINITY = float("inf")
 
+MOST_REMEMBERED = 200_000
+"""Trade ids kept of all symbols together: some 50 MB of the longest. Each symbol has its even share of it."""
+
 BAD_PRICE = "bad price"
 BAD_SIZE = "bad size"
 DUPLICATE = "duplicate trade id"
@@ -66,7 +69,7 @@ class Admission:
         self._collar = settings.price_collar + EPSILON
         self._level_trades = settings.collar_trades
         self._skew = settings.max_skew_s * SECOND
-        self._remembered = settings.remembered_ids
+        self._remembered = settings.remembered_ids  # of each symbol, or less where there are many
         self._max_symbols = settings.max_symbols
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
@@ -86,7 +89,7 @@ class Admission:
                     if refusal := self._stranger(event.symbol):
                         add(refusal)
                         continue
-                    symbol = symbols[event.symbol] = _Symbol()
+                    symbol = self._begin(event.symbol)
                 price = event.price
                 if not 0 < price < INFINITY:
                     add(Refused(BAD_PRICE))
@@ -126,12 +129,23 @@ class Admission:
         if symbol is None:
             if refusal := self._stranger(quote.symbol):
                 return refusal
-            symbol = self._symbols[quote.symbol] = _Symbol()
+            symbol = self._begin(quote.symbol)
         if not (self._earliest <= quote.ts <= self._latest or self._plausible(quote.ts, monotonic)):
             return Refused(IMPLAUSIBLE_TIME)
         if not self._sound(symbol, quote.bid, quote.ask):
             return Refused(CROSSED_QUOTE)
         return quote
+
+    def _begin(self, name: str) -> _Symbol:
+        """Take in a symbol; where its share of the memory is not free, the others give of theirs."""
+        symbol = self._symbols[name] = _Symbol()
+        share = max(1, MOST_REMEMBERED // len(self._symbols))
+        if share < self._remembered:
+            self._remembered = share
+            for other in self._symbols.values():
+                while len(other.id_order) > share:
+                    other.ids.discard(other.id_order.popleft())
+        return symbol
 
     def _stranger(self, symbol: str) -> Refused | None:
         """Refuse a new symbol that nobody asked for, or that is one too many."""

@@ -22,8 +22,13 @@ EPSILON = 1e-9
 NEW_LEVEL = "new level"
 """The reason of a gap between two price levels: the quote of the old one is dropped as well."""
 
+LONGEST_SYMBOL = 32
+LONGEST_ID = 64
+"""Characters. No venue's are longer, and what is kept of them is bounded only if they are."""
+
 Timestamp = Annotated[int, Meta(gt=0)]
-Symbol = Annotated[str, Meta(min_length=1)]
+Symbol = Annotated[str, Meta(min_length=1, max_length=LONGEST_SYMBOL)]
+TradeId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[str, Meta(max_length=LONGEST_ID)]
 Price = Annotated[float, Meta(gt=0)]
 Size = Annotated[float, Meta(ge=0)]
 
@@ -62,7 +67,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False, tag="trade", tag_field="type"
     size: Size
     bid: float | None = None
     ask: float | None = None
-    id: int | str | None = None  # the venue's trade id, for de-duplication after a reconnect
+    id: TradeId | None = None  # the venue's trade id, for de-duplication after a reconnect
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False, tag="quote", tag_field="type"):
@@ -88,10 +93,11 @@ class Gap(msgspec.Struct, frozen=True, gc=False, tag="gap", tag_field="type"):
     reason: str = ""
 
 
-class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused", tag_field="type"):
-    """A trade that is none (bad price, bad type, no JSON): counted, and nothing else happens."""
+class Refused(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="refused", tag_field="type"):
+    """What a venue said and is not taken (bad price, bad type, no JSON): counted, and nothing else happens."""
 
     reason: str
+    count: int = 1  # things that were refused for it together
 
 
 class TradingStatus(msgspec.Struct, frozen=True, gc=False, tag="trading_status", tag_field="type"):

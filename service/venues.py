@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
+from actors.feeds.addresses import shown
 from pipeline.venues import binance, coinbase
 from pipeline.venues.alpaca import AlpacaDialect
 from pipeline.venues.binance import BinanceDialect
@@ -80,5 +81,6 @@ def check_address(option: str, url: str, given: str, example: str) -> None:
         sound = False
     if not sound:
         raise UserError(
-            f"{option} wants an address such as {example}, with a port from 1 to 65535 if it names one, not {given!r}"
+            f"{option} wants an address such as {example}, with a port from 1 to 65535 if it names one, "
+            f"not {shown(given)!r}"
         )

@@ -1,8 +1,14 @@
-"""How long to wait before the next try."""
+"""How long to wait before the next try, and how often there may be one at all."""
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
+
+MOST_CONNECTS = 20
+"""Connections to one venue within a minute, whatever becomes of them."""
+
+MINUTE_S = 60.0
 
 
 class BackOff:
@@ -22,3 +28,20 @@ class BackOff:
 
     def reset(self) -> None:
         self.failures = 0
+
+
+class Quota:
+    """At most so many tries in any stretch of time, whatever the delays between them are. Times are in seconds."""
+
+    def __init__(self, most: int = MOST_CONNECTS, within_s: float = MINUTE_S) -> None:
+        self._tried: deque[float] = deque(maxlen=most)
+        self._within = within_s
+
+    def left(self, now: float) -> float:
+        """Return how long it is until there may be another try; 0 if it may be now."""
+        tried = self._tried
+        return max(0.0, tried[0] + self._within - now) if len(tried) == tried.maxlen else 0.0
+
+    def take(self, now: float) -> None:
+        """Note a try."""
+        self._tried.append(now)

@@ -30,15 +30,15 @@ class Tally:
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], int] = {}
 
-    def count(self, reason: str, subject: str) -> int:
-        """Count one; return how many there were if that is worth a word, else 0."""
+    def count(self, reason: str, subject: str, by: int = 1) -> int:
+        """Count some; return how many there were if that is worth a word, else 0."""
         kind = (reason, subject[:_LONGEST])
         if kind not in self._counts and len(self._counts) >= _KINDS:
             kind = ("", "")
-        count = self._counts[kind] = self._counts.get(kind, 0) + 1
-        while count % 10 == 0:
-            count //= 10
-        return self._counts[kind] if count == 1 else 0
+        before = self._counts.get(kind, 0)
+        count = self._counts[kind] = before + by
+        # Worth a word is the 1st, and where the count gets to one more digit.
+        return count if len(str(count)) > len(str(before)) or not before else 0
 
 
 class Refusals:
@@ -50,8 +50,8 @@ class Refusals:
 
     def unread(self, refused: Iterable[Unread]) -> None:
         """Take what the dialect could not read."""
-        for reason, symbol, example in refused:
-            self._refuse(reason, symbol, example)
+        for reason, symbol, example, count in refused:
+            self._refuse(reason, symbol, example, count)
 
     def compare(self, asked: Iterable[Event], admitted: Sequence[Event]) -> None:
         """Take what was given to admission, and what came out of it."""
@@ -72,8 +72,8 @@ class Refusals:
             bound = _log.bind(event="feed.error", said=said[:_LONGEST], count=count)
             bound.warning(f"{name} says{_times(count)}: {said[:_LONGEST]}")
 
-    def _refuse(self, reason: str, symbol: str, example: bytes | msgspec.Struct) -> None:
-        count = self._refused.count(reason, symbol)
+    def _refuse(self, reason: str, symbol: str, example: bytes | msgspec.Struct, by: int = 1) -> None:
+        count = self._refused.count(reason, symbol, by)
         if not count:
             return
         data = example if isinstance(example, bytes) else msgspec.json.encode(example)
@@ -83,4 +83,4 @@ class Refusals:
 
 
 def _times(count: int) -> str:
-    return "" if count == 1 else f" for the {count:,}th time"
+    return "" if count == 1 else f", {count:,} times by now"

@@ -7,28 +7,30 @@ import contextlib
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import Annotated
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from loguru import logger
 from msgspec import Meta
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from actors.feeds.backoff import BackOff
+from actors.feeds.addresses import QUIET, ConnectThere, handshake_failure, proxy_to, refused_status, shown
+from actors.feeds.backoff import MOST_CONNECTS, BackOff, Quota
 from actors.feeds.feed import Feed, FeedFailed
 from actors.feeds.pause import Pause
 from actors.feeds.stale import StaleWatch
 from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
-from pipeline.events import Gap, Refused
+from pipeline.events import SECOND, Gap, Refused
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect, Turn
 from pipeline.venues.simple import SimpleDialect
 
 _log = logger.bind(logger="microbot.feed")
-_HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
+
+# Answers to a handshake that no waiting mends, as long as the venue has never let us in: keys, no access, no such page,
+# and a redirect.
+_FINAL = frozenset((301, 302, 303, 307, 308, 401, 403, 404))
 
 
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,15 +40,18 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     open_timeout_s: Annotated[float, Meta(gt=0)] = 10.0  # for the handshake
     first_delay_s: Annotated[float, Meta(gt=0)] = 0.2  # before the first reconnect; then it doubles
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any reconnect
+    connects_per_minute: Annotated[int, Meta(ge=1)] = MOST_CONNECTS  # at most, whatever becomes of them
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1 << 20  # a larger frame closes the connection (1009)
 
 
 class WebSocketFeed(Feed):
     """A venue on a WebSocket, in its dialect (by default the simple push of `pipeline.venues.simple`).
 
-    It reconnects for ever, with growing delays that only the first *data* message resets, subscribes anew, and tells
-    the core of every change of state and of the gap that a lost connection leaves. What ends it, as FeedFailed: a
-    refusal that no waiting can mend, of the handshake (401, 403, 404) or in the venue's dialect.
+    It reconnects for ever, with growing delays that only a connection resets on which *data* came for `stale_after_s`,
+    and not more than `connects_per_minute` times a minute; it subscribes anew, and tells the core of every change of
+    state and of the gap that a lost connection leaves. What ends it, as FeedFailed: a refusal that no waiting can mend,
+    of the handshake (401, 403, 404, a redirect) or in the venue's dialect. Once the venue has granted what was asked
+    for, or sent data, such a refusal passes as any other: it waits, and says for what.
     """
 
     def __init__(
@@ -62,15 +67,18 @@ class WebSocketFeed(Feed):
     ) -> None:
         super().__init__(clock, admission, monotonic)
         self.url = url
-        self.name = _without_secrets(url)
+        self.name = shown(url)
         self.connects = 0  # connections made
         self._settings = settings
         wanted = tuple(symbols)
         self._new_dialect = dialect or (lambda: SimpleDialect(wanted))
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
         self._pause = Pause(self._back_off)
+        self._quota = Quota(settings.connects_per_minute)
         self._connection_now: FrameConnection | None = None
         self._had_data = False  # ever: what comes after a lost connection is a gap only then
+        self._live_since: int | None = None  # ns, monotonic: when this connection brought its first data
+        self._worked = False  # ever: what we want and who we are is right, and a refusal passes
         self._gap = False
         self._fault: Exception | None = None
 
@@ -87,23 +95,39 @@ class WebSocketFeed(Feed):
     async def _run(self) -> None:
         self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.name)])
         while True:
+            self._quota.take(self._monotonic() / SECOND)
             reason = await self._connection()
             if self._fault is not None:
                 raise self._fault  # of whoever takes our events: it is no connection's, and no reconnect mends it
             self._gap = self._had_data
             self._change(FeedState.DOWN, self._pause.held or reason)
-            delay = self._back_off.next()
-            _log.bind(event="feed.reconnecting", delay_s=round(delay, 3), failures=self._back_off.failures).info(
-                f"next try in {delay:.1f} s"
-            )
+            self._judge_life()
+            delay = max(self._back_off.next(), self._quota.left(self._monotonic() / SECOND))
+            _log.bind(
+                event="feed.reconnecting", delay_s=round(delay, 3), failures=self._back_off.failures, reason=reason
+            ).info(f"next try in {delay:.1f} s: {self._pause.held or reason}")
             await self._pause.wait(delay)
+            # Also where a call has ended the wait.
+            await asyncio.sleep(self._quota.left(self._monotonic() / SECOND))
             self._change(FeedState.CONNECTING)
+
+    def _judge_life(self) -> None:
+        """Let delays start over if the connection that was lost has lasted: one that is cut each time had data, too."""
+        since, self._live_since = self._live_since, None
+        if since is not None and self._monotonic() - since >= self._settings.stale_after_s * SECOND:
+            self._back_off.reset()
+
+    def _refused(self, sentence: str) -> str:
+        """Return why there is no connection, if that may pass. Raises FeedFailed if it will not."""
+        if not self._worked:
+            raise FeedFailed(sentence) from None
+        return f"{sentence}; it worked before: waiting until it does again"
 
     async def _connection(self) -> str:
         """Connect and read until the connection is lost; return why."""
         settings = self._settings
         try:
-            async with connect(
+            async with ConnectThere(
                 self.url,
                 compression=None,
                 max_size=settings.max_frame_bytes,
@@ -111,7 +135,8 @@ class WebSocketFeed(Feed):
                 close_timeout=1,
                 ping_interval=20,
                 create_connection=FrameConnection,
-                proxy=None if urlsplit(self.url).hostname in _HERE else True,
+                logger=QUIET,
+                proxy=proxy_to(self.url),
             ) as connection:
                 assert isinstance(connection, FrameConnection)
                 self.connects += 1
@@ -122,16 +147,14 @@ class WebSocketFeed(Feed):
         except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
             raise FeedFailed(f"{self.name} is no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
-            status = error.response.status_code
-            if status in (401, 403, 404):
-                raise FeedFailed(
-                    f"{self.name} refused the connection with {status}: check the address and keys"
-                ) from None
-            return f"handshake refused with {status}"
+            said = refused_status(error)
+            if error.response.status_code in _FINAL:
+                return self._refused(f"{self.name} refused the connection with {said}: check the address and keys")
+            return f"handshake refused with {said}"
         except ConnectionClosed as error:
             return f"connection closed ({error.rcvd.code if error.rcvd else 1006})"
         except (InvalidHandshake, EOFError) as error:
-            return f"handshake failed: {error}"
+            return f"handshake failed: {handshake_failure(error)}"
         except TimeoutError:
             return "no answer to the handshake"
         except OSError as error:
@@ -153,7 +176,7 @@ class WebSocketFeed(Feed):
             self._connection_now = None
             self._fault = connection.fault
         if self._verdict.failed:
-            raise FeedFailed(f"{self.name}: {self._verdict.failed}")
+            return self._refused(f"{self.name}: {self._verdict.failed}")
         if self._verdict.lost:
             return self._verdict.lost
         if watch.bitten:
@@ -173,6 +196,7 @@ class WebSocketFeed(Feed):
             self.clock.declare(turn.hello.ts, turn.hello.rate, monotonic)
         if turn.send:
             self._answering = asyncio.get_running_loop().create_task(self._answer(turn.send))
+        self._worked = self._worked or turn.granted
         if turn.lost or turn.failed:
             self._verdict = turn
             if self._connection_now is not None:
@@ -185,8 +209,8 @@ class WebSocketFeed(Feed):
         if not inputs:
             return
         if self.state is not FeedState.LIVE and any(event.__class__ is not Refused for event in inputs):
-            self._back_off.reset()
-            self._had_data = True
+            self._had_data = self._worked = True
+            self._live_since = monotonic
             if self._gap:
                 self._gap = False
                 self._emit([Gap(self._now(), None, "reconnected")])
@@ -198,12 +222,3 @@ class WebSocketFeed(Feed):
             for message in messages:
                 if self._connection_now is not None:
                     await self._connection_now.send(message)
-
-
-def _without_secrets(url: str) -> str:
-    """Return an address as it may be shown and logged: without a user's name, password and query."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "the address"  # it is none; what is secret in it cannot be told apart
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

@@ -1,5 +1,7 @@
 """Alpaca's market data stream, as JSON: its handshake, its trades and quotes, halts and price bands.
 
+Of its prints, those that may set the last price are trades; the others are counted (`pipeline.venues.conditions`).
+
 Source: docs.alpaca.markets, real-time stock data.
 """
 
@@ -10,16 +12,21 @@ from enum import Enum, auto
 
 import msgspec
 
-from pipeline.events import PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import Gap, PriceBand, Quote, Trade, TradeId, TradingStatus
+from pipeline.venues.conditions import why_no_last_price
 from pipeline.venues.dialect import (
     BAD_MESSAGE,
     BAD_TIME,
     EMPTY_FRAME,
     EMPTY_QUOTE,
+    LONGEST_SAID,
+    MOST_BAD,
+    MOST_ITEMS,
     UNKNOWN_TYPE,
-    Event,
+    ShortSymbol,
+    Taken,
+    Text,
     Turn,
-    Unread,
     nanoseconds,
 )
 from pipeline.venues.jsonl import BAD_TRADE, NOT_JSON
@@ -28,20 +35,22 @@ from pipeline.venues.jsonl import BAD_TRADE, NOT_JSON
 class Message(msgspec.Struct, frozen=True, gc=False):
     """Any message of the stream; which fields are there depends on `T`."""
 
-    T: str
-    S: str = ""
-    t: str = ""
+    T: Text
+    S: ShortSymbol = ""
+    t: Text = ""
     p: float = 0.0  # trade: price
     s: float = -1.0  # trade: size
-    i: int | str | None = None  # trade: id, unique on its exchange
-    x: str = ""  # trade: exchange
+    i: TradeId | None = None  # trade: id, unique on its exchange
+    x: Text = ""  # trade: exchange
+    c: list[str] | float | None = None  # trade, quote: conditions; bar: its close
+    z: Text = ""  # trade, quote: tape
     bp: float = 0.0  # quote: bid, its size, ask, its size
     bs: float = 0.0
     ap: float = 0.0
     as_: float = msgspec.field(default=0.0, name="as")
     u: float = 0.0  # limit up, limit down: the upper band, and the lower one
     d: float = 0.0
-    sc: str = ""  # trading status: its code, in words, and why, in words
+    sc: Text = ""  # trading status: its code, in words, and why, in words
     sm: str = ""
     rm: str = ""
     msg: str = ""  # success and error
@@ -63,8 +72,11 @@ class State(Enum):
     STREAMING = auto()
 
 
-# Bars, updated and of a day, corrections, cancels, imbalances: of no use to us.
-_OTHERS = frozenset(("b", "u", "d", "c", "x", "i"))
+# Bars, updated and of a day, imbalances: of no use to us.
+_OTHERS = frozenset(("b", "u", "d", "i"))
+
+# What was printed before was none, or another one.
+_UNDONE = {"x": "a print was cancelled", "c": "a print was corrected"}
 
 # Errors that another connection a little later may not meet: time-out, connection limit, slow client, internal.
 _PASSING = frozenset((404, 406, 407, 500))
@@ -89,7 +101,6 @@ class AlpacaDialect:
         self._key = key
         self._secret = secret
         self._symbols = tuple(symbols) or ("*",)
-        self._unread: list[Unread] = []  # of the messages at hand
         self._wished = False  # for statuses and bands, which may be denied
         self._answered = False  # that wish
         self._decode = msgspec.json.Decoder(list[Message]).decode
@@ -100,55 +111,42 @@ class AlpacaDialect:
 
     def received(self, messages: list[bytes]) -> Turn:
         """Take part in the handshake; after it, decode."""
-        events: list[Event] = []
+        taken = Taken()
         send: list[str] = []
-        unread = self._unread = []
+        granted = False
         for data in messages:
-            try:
-                items = self._decode(data)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                items = self._one_by_one(data, events)
-            else:
-                if not items:
-                    events.append(self._refuse(EMPTY_FRAME, "", data))
-            for item in items:
+            for item in self._items(data, taken):
                 if item.T == "t":
-                    events.append(self._trade(item))
+                    _take_trade(item, taken)
                 elif item.T == "q":
-                    events.append(self._quote(item))
+                    _take_quote(item, taken)
                 elif item.T == "success":
                     send += self._success(item.msg)
                 elif item.T == "error":
                     if self._wished and not self._answered and item.code in _DENIALS:
                         self._answered = True
                         continue
-                    return self._error(item, events)
-                elif item.T == "s":
-                    events += self._status(item)
-                elif item.T == "l":
-                    events.append(self._band(item))
+                    return _error(item, taken)
                 elif item.T == "subscription":
                     if missing := self._missing(item):
                         sentence = f"the venue did not subscribe {missing}: check the symbols and the plan"
-                        return Turn(events, failed=sentence)
+                        return Turn(taken.events, failed=sentence, unread=taken.unread)
+                    granted = True
                     send += self._wish()
                 elif item.T not in _OTHERS:
-                    events.append(self._refuse(UNKNOWN_TYPE, item.S, item))
-        return Turn(events, tuple(send), unread=unread)
+                    _take_other(item, taken)
+        return Turn(taken.events, tuple(send), granted=granted, unread=taken.unread)
 
-    def _one_by_one(self, data: bytes, events: list[Event]) -> list[Message]:
-        """Decode a frame that does not decode as a whole: one bad message costs no other symbol its ticks."""
+    def _items(self, data: bytes, taken: Taken) -> list[Message]:
         try:
-            parts = _PARTS.decode(data)
+            items = self._decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            events.append(self._refuse(NOT_JSON, "", data))
+            return _one_by_one(data, taken)
+        if len(items) > MOST_ITEMS:
+            taken.refuse_rest(data, len(items))
             return []
-        items = []
-        for part in parts:
-            try:
-                items.append(_MESSAGE.decode(part))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                events.append(self._refuse(BAD_MESSAGE, "", bytes(part)))
+        if not items:
+            taken.refuse(EMPTY_FRAME, "", data)
         return items
 
     def _success(self, said: str) -> list[str]:
@@ -172,49 +170,83 @@ class AlpacaDialect:
         self._wished = True
         return [_say({"action": "subscribe", "statuses": self._symbols, "lulds": self._symbols})]
 
-    def _error(self, item: Message, events: list[Event]) -> Turn:
-        said = f"{item.msg} ({item.code})"
-        if item.code in _PASSING:
-            return Turn(events, lost=said)
-        if item.code in (401, 402):
-            return Turn(events, failed=f"the venue refused the keys: {said}; check APCA_API_KEY_ID and its secret")
-        return Turn(events, failed=f"the venue refused: {said}")
 
-    def _trade(self, item: Message) -> Event:
-        ts = nanoseconds(item.t)
-        if ts is None:
-            return self._refuse(BAD_TIME, item.S, item)
-        if not item.S or item.s < 0:
-            return self._refuse(BAD_TRADE, item.S, item)
+def _one_by_one(data: bytes, taken: Taken) -> list[Message]:
+    """Decode a frame that does not decode as a whole: one bad message costs no other symbol its ticks."""
+    try:
+        parts = _PARTS.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        taken.refuse(NOT_JSON, "", data)
+        return []
+    if len(parts) > MOST_ITEMS:
+        taken.refuse_rest(data, len(parts))
+        return []
+    items = []
+    bad = 0
+    for place, part in enumerate(parts):
+        try:
+            items.append(_MESSAGE.decode(part))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            if bad == MOST_BAD:
+                taken.refuse_rest(data, len(parts) - place)
+                break
+            bad += 1
+            taken.refuse(BAD_MESSAGE, "", bytes(part))
+    return items
+
+
+def _take_trade(item: Message, taken: Taken) -> None:
+    ts = nanoseconds(item.t)
+    if ts is None:
+        taken.refuse(BAD_TIME, item.S, item)
+    elif not item.S or item.s < 0:
+        taken.refuse(BAD_TRADE, item.S, item)
+    elif item.c and (why := why_no_last_price(item.z, item.c)):
+        taken.refuse(why, item.S, item)
+    else:
         trade_id = f"{item.x}{item.i}" if item.i is not None else None
-        return Trade(item.S, ts, item.p, item.s, None, None, trade_id)
+        taken.events.append(Trade(item.S, ts, item.p, item.s, None, None, trade_id))
 
-    def _quote(self, item: Message) -> Event:
-        ts = nanoseconds(item.t)
-        if ts is None or not item.S:
-            return self._refuse(BAD_TIME, item.S, item)
-        if not (item.bs > 0 and item.as_ > 0):
-            return self._refuse(EMPTY_QUOTE, item.S, item)
-        return Quote(item.S, ts, item.bp, item.ap)
 
-    def _status(self, item: Message) -> list[Event]:
+def _take_quote(item: Message, taken: Taken) -> None:
+    ts = nanoseconds(item.t)
+    if ts is None or not item.S:
+        taken.refuse(BAD_TIME, item.S, item)
+    elif not (item.bs > 0 and item.as_ > 0):
+        taken.refuse(EMPTY_QUOTE, item.S, item)
+    else:
+        taken.events.append(Quote(item.S, ts, item.bp, item.ap))
+
+
+def _take_other(item: Message, taken: Taken) -> None:
+    """Take a status, a band, and what undoes a print: the window that saw it is no good any more."""
+    if item.T == "s":
         halted = _HALTED.get(item.sc)
         if halted is None:
-            return []
-        ts = nanoseconds(item.t)
-        if ts is None or not item.S:
-            return [self._refuse(BAD_TIME, item.S, item)]
-        return [TradingStatus(ts, item.S, halted, ": ".join(filter(None, (item.sm, item.rm))))]
+            return
+    elif item.T != "l" and item.T not in _UNDONE:
+        taken.refuse(UNKNOWN_TYPE, item.S, item)
+        return
+    ts = nanoseconds(item.t)
+    if ts is None or not item.S:
+        taken.refuse(BAD_TIME, item.S, item)
+    elif item.T == "s":
+        reason = ": ".join(filter(None, (item.sm, item.rm)))
+        taken.events.append(TradingStatus(ts, item.S, bool(halted), reason[:LONGEST_SAID]))
+    elif item.T == "l":
+        taken.events.append(PriceBand(ts, item.S, item.d, item.u))
+    else:
+        taken.events.append(Gap(ts, item.S, _UNDONE[item.T]))
 
-    def _band(self, item: Message) -> Event:
-        ts = nanoseconds(item.t)
-        if ts is None or not item.S:
-            return self._refuse(BAD_TIME, item.S, item)
-        return PriceBand(ts, item.S, item.d, item.u)
 
-    def _refuse(self, reason: str, symbol: str, what: bytes | Message) -> Refused:
-        self._unread.append((reason, symbol, what))
-        return Refused(reason)
+def _error(item: Message, taken: Taken) -> Turn:
+    said = f"{item.msg[:LONGEST_SAID]} ({item.code})"
+    if item.code in _PASSING:
+        return Turn(taken.events, lost=said, unread=taken.unread)
+    refused = f"the venue refused: {said}"
+    if item.code in (401, 402):
+        refused = f"the venue refused the keys: {said}; check APCA_API_KEY_ID and its secret"
+    return Turn(taken.events, failed=refused, unread=taken.unread)
 
 
 def _say(message: dict[str, object]) -> str:

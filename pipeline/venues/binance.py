@@ -6,11 +6,13 @@ Source: developers.binance.com, WebSocket streams (spot).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from pipeline.events import Quote, Refused, Trade
-from pipeline.venues.dialect import UNKNOWN_TYPE, Event, Turn, Unread, number
+from pipeline.events import Quote, Trade
+from pipeline.venues.dialect import UNKNOWN_TYPE, ShortSymbol, Taken, Text, Turn, number
 from pipeline.venues.jsonl import NOT_JSON
 
 _MS = 1_000_000  # ns
@@ -20,6 +22,8 @@ URL = "wss://stream.binance.com:9443"
 _OTHERS = frozenset(("aggTrade", "avgPrice", "depthUpdate", "kline", "serverShutdown"))
 _OTHERS |= {"24hrMiniTicker", "24hrTicker", "1hTicker", "4hTicker", "1dTicker"}
 
+_Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
 
 class Payload(msgspec.Struct, frozen=True, gc=False):
     """A trade has `e` and a time `T` in ms; a bookTicker has neither. Numbers are strings.
@@ -27,14 +31,14 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     Only an answer has `id`; only a picture of the book, which we did not ask for, has `lastUpdateId`.
     """
 
-    s: str = ""
-    e: str = ""
-    t: int | None = None  # trade id
-    p: str = ""
-    q: str = ""
-    T: int = 0
-    b: str | list[object] | int = ""
-    a: str | list[object] | int = ""
+    s: ShortSymbol = ""
+    e: Text = ""
+    t: _Whole | None = None  # trade id
+    p: Text = ""
+    q: Text = ""
+    T: _Whole = 0
+    b: Text | list[object] | int = ""
+    a: Text | list[object] | int = ""
     id: str | int | msgspec.UnsetType | None = msgspec.UNSET
     lastUpdateId: int = 0
 
@@ -50,7 +54,6 @@ class BinanceDialect:
 
     def __init__(self) -> None:
         self._ts = 0
-        self._unread: list[Unread] = []  # of the messages at hand
         self._wrapped = msgspec.json.Decoder(Frame).decode
         self._raw = msgspec.json.Decoder(Payload).decode
 
@@ -66,22 +69,23 @@ class BinanceDialect:
 
     def received(self, messages: list[bytes]) -> Turn:
         """Decode; other streams' frames, answers, and quotes before the first trade are left out."""
-        unread = self._unread = []
-        return Turn([event for data in messages if (event := self._event(data)) is not None], unread=unread)
+        taken = Taken()
+        for data in messages:
+            self._take(data, taken)
+        return Turn(taken.events, unread=taken.unread)
 
-    def _event(self, data: bytes) -> Event | None:
+    def _take(self, data: bytes, taken: Taken) -> None:
         try:
             payload = self._wrapped(data).data or self._raw(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._refuse(NOT_JSON, data)
+            taken.refuse(NOT_JSON, "", data)
+            return
+        add = taken.events.append
         if payload.e == "trade" and payload.s:
             self._ts = payload.T * _MS
-            return Trade(payload.s, self._ts, number(payload.p), number(payload.q), None, None, payload.t)
-        if not payload.e and payload.s and isinstance(payload.b, str) and isinstance(payload.a, str):
-            return Quote(payload.s, self._ts, number(payload.b), number(payload.a)) if self._ts else None
-        known = payload.e in _OTHERS or payload.id is not msgspec.UNSET or payload.lastUpdateId
-        return None if known else self._refuse(UNKNOWN_TYPE, data)
-
-    def _refuse(self, reason: str, data: bytes) -> Refused:
-        self._unread.append((reason, "", data))
-        return Refused(reason)
+            add(Trade(payload.s, self._ts, number(payload.p), number(payload.q), None, None, payload.t))
+        elif not payload.e and payload.s and isinstance(payload.b, str) and isinstance(payload.a, str):
+            if self._ts:
+                add(Quote(payload.s, self._ts, number(payload.b), number(payload.a)))
+        elif not (payload.e in _OTHERS or payload.id is not msgspec.UNSET or payload.lastUpdateId):
+            taken.refuse(UNKNOWN_TYPE, "", data)

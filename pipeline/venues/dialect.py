@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
 
-from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import LONGEST_SYMBOL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 
 Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
 
@@ -23,6 +23,26 @@ EMPTY_QUOTE = "empty quote"
 BAD_TIME = "bad time"
 BAD_MESSAGE = "bad message"
 UNKNOWN_TYPE = "unknown type"
+TOO_LONG = "text too long"
+TOO_MANY = "too many bad items in a frame"
+
+MOST_ITEMS = 20_000
+"""Of a frame; one with more holds no market data, and is refused as a whole."""
+
+MOST_BAD = 100
+"""Items of a frame that are looked at although they are bad; after them, the rest of it is refused unread."""
+
+MOST_EXAMPLES = 20
+"""Of what could not be read in the messages at hand."""
+
+LONGEST_SAID = 300
+"""Characters of a venue's own words that go any further."""
+
+Text = Annotated[str, Meta(max_length=64)]
+"""Any word, time or number of a venue; a longer one is none."""
+
+ShortSymbol = Annotated[str, Meta(max_length=LONGEST_SYMBOL)]
+"""A symbol, or none."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
@@ -30,12 +50,55 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
 
     ts: Annotated[int, Meta(gt=0, lt=1 << 62)]
     rate: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
-    venue: str = ""
+    venue: Text = ""
     symbols: tuple[str, ...] = ()
 
 
-Unread = tuple[str, str, bytes | msgspec.Struct]
-"""Why something could not be read, its symbol if that is known, and what it was: an example for people."""
+class Unread(NamedTuple):
+    """Why something was not taken, its symbol if that is known, an example for people, and how often it came."""
+
+    reason: str
+    symbol: str
+    example: bytes | msgspec.Struct
+    times: int = 1
+
+
+class Taken:
+    """What becomes of messages that came together: events in order, and what is refused, counted by its reason.
+
+    All refusals of one reason are one event, at the place of the first: what a venue says that is none costs a bounded
+    number of inputs, however much of it comes at once. The examples are as few.
+    """
+
+    __slots__ = ("_examples", "_places", "events", "unread")
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.unread: list[Unread] = []
+        self._places: dict[str, int] = {}  # of the refusals among the events, by reason
+        self._examples: dict[tuple[str, str], int] = {}  # places of the examples, by reason and symbol
+
+    def refuse(self, reason: str, symbol: str, example: bytes | msgspec.Struct, count: int = 1) -> None:
+        """Count something that is not taken."""
+        place = self._places.setdefault(reason, len(self.events))
+        if place == len(self.events):
+            self.events.append(Refused(reason, count))
+        else:
+            before = self.events[place]
+            assert isinstance(before, Refused)
+            self.events[place] = Refused(reason, before.count + count)
+        if len(self.unread) >= MOST_EXAMPLES and (reason, symbol) not in self._examples:
+            symbol = ""  # without a symbol there are as many as reasons
+        shown = self._examples.setdefault((reason, symbol), len(self.unread))
+        if shown == len(self.unread):
+            self.unread.append(Unread(reason, symbol, example, count))
+        else:
+            seen = self.unread[shown]
+            self.unread[shown] = seen._replace(times=seen.times + count)
+
+    def refuse_rest(self, example: bytes, count: int) -> None:
+        """Refuse items of a frame that nobody looks at, since there are too many, or too many bad ones before them."""
+        self.refuse(TOO_MANY, "", example, count)
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -45,6 +108,7 @@ class Turn(msgspec.Struct, frozen=True):
     send: tuple[str, ...] = ()
     hello: Hello | None = None
     lost: str = ""  # why the connection is of no use: hang up, wait, and try again
+    granted: bool = False  # what we asked for: keys and symbols are right
     failed: str = ""  # why trying again would not help; one sentence that says what to do
     unread: Sequence[Unread] = ()  # what each `Refused` among the events stands for
     said: Sequence[str] = ()  # what the venue calls an error, and goes on all the same

@@ -6,12 +6,23 @@ A frame holds one event, or several as JSON Lines or as a JSON array. A `hello` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
-from pipeline.events import Clock, Quote, Refused, Trade
-from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Event, Hello, Turn, Unread
+from pipeline.events import LONGEST_ID, LONGEST_SYMBOL, Clock, Quote, Refused, Trade
+from pipeline.venues.dialect import (
+    EMPTY_FRAME,
+    LONGEST_SAID,
+    MOST_BAD,
+    MOST_ITEMS,
+    TOO_LONG,
+    UNKNOWN_TYPE,
+    Hello,
+    Taken,
+    Turn,
+)
 from pipeline.venues.jsonl import NOT_JSON, JsonLines
 
 
@@ -34,7 +45,14 @@ _KNOWN = ("subscribed", "error", "hello", "quote", "clock")
 
 
 class _PushedLines(JsonLines[Message]):
-    """A tape's lines as a venue pushes them: a type that nobody knows is refused, where a tape's is left out."""
+    """A tape's lines as a venue pushes them: a type that nobody knows is refused, where a tape's is left out.
+
+    So is a text that no symbol or id is as long as: a tape may have been written with longer ones.
+    """
+
+    def _leniently(self, line: bytes) -> Any:
+        event = super()._leniently(line)
+        return Refused(TOO_LONG) if isinstance(event, Trade | Quote) and _too_long(event) else event
 
     def _useless(self, kind: object) -> Refused | None:
         return None if kind in _KNOWN else Refused(UNKNOWN_TYPE)
@@ -53,71 +71,102 @@ class SimpleDialect:
 
     def received(self, messages: list[bytes]) -> Turn:
         """Decode."""
-        decoder = self._decoder
-        events: list[Event] = decoder.messages(messages)  # type: ignore[assignment]  # a list of some of them
-        hello, decoder.hello = decoder.hello, None
-        unread, said = decoder.unread, decoder.said
-        if unread or said:
-            decoder.unread, decoder.said = [], []
-        return Turn(events, hello=hello, unread=unread, said=said)
+        return self._decoder.messages(messages)
 
 
 class SimpleDecoder:
-    """From messages to events. Arbitrary bytes give events, never an exception; an empty message is refused.
-
-    A hello is not among the events: it stands in `hello` until somebody takes it from there. So do what was `unread`,
-    and what the venue `said` was an error.
-    """
+    """From messages to events. Arbitrary bytes give events, never an exception; an empty message is refused."""
 
     def __init__(self) -> None:
-        self.hello: Hello | None = None
-        self.unread: list[Unread] = []
-        self.said: list[str] = []
         self._event = msgspec.json.Decoder(Trade | Quote | Clock)
         self._other = msgspec.json.Decoder(Hello | Complaint)
-        self._lines = _PushedLines(on_refused=self._note)
+        self._lines = _PushedLines()
+        self._array = msgspec.json.Decoder(list[msgspec.Raw])
 
-    def messages(self, messages: list[bytes]) -> list[Message]:
+    def messages(self, messages: list[bytes]) -> Turn:
         """Decode messages that came together, in order."""
         try:
-            return list(map(self._event.decode, messages))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return [event for message in messages for event in self.message(message)]
-
-    def message(self, data: bytes) -> list[Message]:
-        """Decode one message: an event, several lines of them, an array of them, or a hello."""
-        try:
-            return [self._event.decode(data)]
+            return Turn(list(map(self._event.decode, messages)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
+        taken = Taken()
+        hello: Hello | None = None
+        said: list[str] = []
+        for data in messages:
+            match self._message(data, taken):
+                case Hello() as hello:
+                    pass
+                case Complaint(message):
+                    said.append(message[:LONGEST_SAID])
+        return Turn(taken.events, hello=hello, unread=taken.unread, said=said)
+
+    def _message(self, data: bytes, taken: Taken) -> Hello | Complaint | None:
+        """Take one message: an event, several lines of them, an array of them; return any other."""
         try:
-            other = self._other.decode(data)
+            taken.events.append(self._event.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._several(data)
-        if isinstance(other, Hello):
-            self.hello = other
+            pass
         else:
-            self.said.append(other.message)
-        return []
-
-    def _several(self, data: bytes) -> list[Message]:
-        start = data.lstrip()[:1]
-        if not start:
-            return [self._refuse(EMPTY_FRAME, data)]
-        return self._array(data) if start == b"[" else self._lines.chunk(data)
-
-    def _refuse(self, reason: str, data: bytes) -> Refused:
-        self._note(reason, data)
-        return Refused(reason)
-
-    def _note(self, reason: str, data: bytes) -> None:
-        self.unread.append((reason, "", data))
-
-    def _array(self, data: bytes) -> list[Message]:
+            return None
         try:
-            items = msgspec.json.decode(data, type=list[msgspec.Raw])
+            other: Hello | Complaint = self._other.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return [self._refuse(NOT_JSON, data)]
+            self._several(data, taken)
+            return None
+        return other
+
+    def _several(self, data: bytes, taken: Taken) -> None:
+        start = data.lstrip()[:1]
+        items: Sequence[bytes | msgspec.Raw] = ()
+        if start == b"[":
+            try:
+                items = self._array.decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                taken.refuse(NOT_JSON, "", data)
+                return
+        elif start:
+            text = data.removesuffix(b"\n")
+            if (count := text.count(b"\n")) >= MOST_ITEMS:
+                taken.refuse_rest(data, count + 1)
+                return
+            items = text.split(b"\n")
         if not items:
-            return [self._refuse(EMPTY_FRAME, data)]
-        return [event for item in items if (event := self._lines.line(bytes(item))) is not None]
+            taken.refuse(EMPTY_FRAME, "", data)
+        elif len(items) > MOST_ITEMS:
+            taken.refuse_rest(data, len(items))
+        else:
+            self._each(items, data, taken)
+
+    def _each(self, items: Sequence[bytes | msgspec.Raw], data: bytes, taken: Taken) -> None:
+        """Take items, one by one where they are not all sound: one that is bad costs no other."""
+        try:
+            taken.events += list(map(self._event.decode, items))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            return
+        bad = 0
+        for place, item in enumerate(items):
+            line = bytes(item)
+            event = self._lines.line(line)
+            if not isinstance(event, Refused):
+                if event is not None:
+                    taken.events.append(event)
+                continue
+            if bad == MOST_BAD:
+                taken.refuse_rest(data, len(items) - place)
+                return
+            bad += 1
+            taken.refuse(event.reason, "", line)
+
+
+def _too_long(event: Trade | Quote) -> bool:
+    """Whether a symbol or an id is longer than `Trade` allows, which a lenient reading does not ask."""
+    if len(event.symbol) > LONGEST_SYMBOL:
+        return True
+    match event:
+        case Trade(id=str(text)):
+            return len(text) > LONGEST_ID
+        case Trade(id=int(number)):
+            return not -(2**63) <= number < 2**63
+    return False

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
+from actors.feeds.addresses import shown
 from service import settings as settings_of, strategies
 from service.doctor import bot, machine, venue
 from service.doctor.books import journal
@@ -100,7 +101,7 @@ def _venue(case: Case, settings: Settings, environment: Mapping[str, str], stand
     where = venue.clock_address(_options(case), trading)
     if where is not None:
         told = venue.ask_date(where)
-        yield offset(told.date_s, told.machine_s, told.took_s, settings.admission.max_skew_s, where)
+        yield offset(told.date_s, told.machine_s, told.took_s, settings.admission.max_skew_s, shown(where))
     if wanted and environment.get(KEY) and environment.get(SECRET):
         yield asyncio.run(venue.keys_at(trading, environment))
     yield asyncio.run(venue.feed(settings, _options(case), environment, standing, case.wait_s))

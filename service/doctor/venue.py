@@ -19,12 +19,14 @@ from actors.brokers.alpaca import words
 from actors.brokers.alpaca.messages import NotSent, Unanswered
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress
+from actors.feeds.addresses import shown
 from actors.feeds.feed import FeedFailed
 from actors.feeds.websocket import WebSocketFeed
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
 from pipeline.events import Clock, Gap, Refused
 from pipeline.venue_clock import VenueClock
+from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT
 from service.doctor.bot import Standing
 from service.doctor.findings import Finding, failed, ok, warning
 from service.errors import UserError
@@ -56,7 +58,7 @@ def keys(environment: Mapping[str, str], *, wanted: bool) -> Finding:
 
 async def keys_at(address: AlpacaAddress, environment: Mapping[str, str]) -> Finding:
     """Try the keys where orders would go."""
-    check, where = "keys at the venue", urlsplit(address.rest_url).netloc
+    check, where = "keys at the venue", shown(address.rest_url).partition("://")[2]
     key, secret = environment.get(KEY, ""), environment.get(SECRET, "")
     if not all(word.isascii() and word.isprintable() and " " not in word for word in (key, secret)):
         return failed(check, "they hold characters that no key has", "copy them from the venue again")
@@ -67,7 +69,7 @@ async def keys_at(address: AlpacaAddress, environment: Mapping[str, str]) -> Fin
         return failed(check, f"{where} cannot be reached: {error}", "check the network, and --url if you gave one")
     finally:
         await rest.close()
-    if answer.status in (401, 403):
+    if words.is_about_keys(answer.status, words.refusal(answer.body, answer.status)):
         remedy = "check that they are of this venue: keys of the paper account do not open the live one"
         return failed(check, f"{where} refuses them ({answer.status})", remedy)
     try:
@@ -171,7 +173,7 @@ class Heard:
         for event in batch:
             if isinstance(event, FeedChanged):
                 self.down = event.reason if event.state in (FeedState.DOWN, FeedState.STALE) else self.down
-            elif isinstance(event, Refused):
+            elif isinstance(event, Refused) and event.reason not in (ODD_LOT, NO_LAST_PRICE):
                 self.refused = event.reason
             elif not isinstance(event, Clock | Gap):
                 self.spoke = True

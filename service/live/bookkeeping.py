@@ -11,6 +11,7 @@ import msgspec
 
 from actors.book import Book
 from actors.core import CoreSettings, Input
+from actors.feeds.addresses import shown
 from actors.journal import Journal, MemoryJournal, Run
 from actors.messages import Command
 from actors.sqlite_journal import JournalUnusable, SqliteJournal
@@ -33,7 +34,7 @@ def book_name(options: RunOptions) -> str:
         return SIMULATED
     if options.rehearse:
         return REHEARSAL
-    return f"alpaca {options.url or ('live' if options.live else 'paper')}"
+    return f"alpaca {shown(options.url) if options.url else 'live' if options.live else 'paper'}"
 
 
 class Bookkeeping:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -32,8 +33,14 @@ async def _spawn(*arguments: str, **options: Any) -> Process:
         stdout=PIPE,
         stderr=PIPE,
         start_new_session=True,
+        env=without_keys(os.environ),
         **options,
     )
+
+
+def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what opens an account: no child trades, and the web process talks to strangers."""
+    return {name: value for name, value in environment.items() if not name.upper().startswith("APCA_")}
 
 
 async def _end(process: Process, within_s: float = 2.0) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from loguru import logger
 
 from actors.core import Input
+from actors.feeds.addresses import shown
 from actors.feeds.tape import TapeFeed
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from pipeline.admission import Admission
@@ -61,7 +62,7 @@ def source_of(
     if options.venue is not None:
         url, dialect = venues.connection(options.venue, options.url, options.symbols, environment)
     elif url is None or not url.startswith(("ws://", "wss://")):
-        raise UserError(f"--feed wants ws://..., wss://... or tape:FILE, not {url!r}")
+        raise UserError(f"--feed wants ws://..., wss://... or tape:FILE, not {shown(url or '')!r}")
     elif options.feed is not None:
         venues.check_address("--feed", url, url, "ws://127.0.0.1:8765")
     socket = WebSocketFeed(url, settings, clock, admission, monotonic, random, options.symbols, dialect)

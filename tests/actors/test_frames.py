@@ -114,3 +114,24 @@ def test_a_masked_frame_is_a_fault() -> None:
 def test_an_empty_ping_alone_is_answered_at_once() -> None:
     wire = [WELCOME, frame(Opcode.PING, b"")]
     assert len(heard(FrameConnection, wire)[1]) > len(heard(FrameConnection, [WELCOME])[1])
+
+
+def test_empty_fragments_are_not_kept_however_many_there_are() -> None:
+    kept: list[int] = []
+
+    class Counting(FrameConnection):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            kept.append(len(self._fragments))
+
+    empty = frame(Opcode.CONT, b"", fin=False)
+    pieces = [
+        WELCOME,
+        frame(Opcode.TEXT, b"", fin=False),
+        *[empty] * 1_000,
+        frame(Opcode.CONT, b"m", fin=False),
+        *[empty] * 1_000,
+        frame(Opcode.CONT, b"n"),
+    ]
+    assert heard(Counting, pieces)[0] == [b"mn"]
+    assert max(kept) <= 2

@@ -105,6 +105,12 @@ def test_ends_exactly_as_long_ago_as_the_budget_reaches_do_count() -> None:
     assert len(child.given_up) == 1
 
 
+@pytest.mark.parametrize(("took_s", "failures"), [(59.0, 4), (60.0, 1)])
+def test_a_child_that_has_lasted_comes_back_as_soon_as_if_it_had_never_ended(took_s: float, failures: int) -> None:
+    supervisor = run(Child(ends=4, took_s=took_s), within(5, 60.0))
+    assert supervisor._back_off.failures == failures
+
+
 def test_stopping_cancels_the_child() -> None:
     child = Child(ends=0)
     run(child, within(5, 60.0))

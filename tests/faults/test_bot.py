@@ -95,7 +95,7 @@ def test_keys_that_are_refused_end_it_with_one_sentence_and_no_order(fault: str,
         assert done.stderr.count("connected to") <= 1
 
 
-def test_keys_that_are_revoked_in_mid_session_end_it_and_its_stops_stay_at_the_venue(tmp_path: Path) -> None:
+def test_keys_that_are_revoked_in_mid_session_are_waited_for_and_its_stops_stay_at_the_venue(tmp_path: Path) -> None:
     options = (*EAGER, *PATIENT, *ORDERS_IN_A_HURRY)
     with ExchangeServer("--speed", SPEED) as exchange, at(exchange, tmp_path, SPEED, *options) as bot:
         wait_until(lambda: guarded(exchange))
@@ -103,11 +103,15 @@ def test_keys_that_are_revoked_in_mid_session_end_it_and_its_stops_stay_at_the_v
         exchange.strike("drop:0")
         wait_until(lambda: bool(Log(bot).of("feed.changed", state="DOWN")))
         exchange.strike("wrong_key")
-        assert bot.process.wait(live.PATIENCE_S) == 1
-        assert "refused the keys" in bot.line("microbot: ")
+        log = Log(bot)
+        wait_until(lambda: sum("refused the keys" in it["reason"] for it in log.of("feed.changed", state="DOWN")) >= 3)
+        assert bot.process.poll() is None
+        waits = [it["failures"] for it in log.of("feed.reconnecting")]
+        assert waits == sorted(waits)
         exchange.strike()
         assert guarded(exchange)
         assert exchange.positions == held
+        wait_until(lambda: log.of("feed.changed")[-1]["state"] == "LIVE")
 
 
 # ------------------------------------------------------------------------------------------------------------- clocks

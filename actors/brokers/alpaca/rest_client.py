@@ -33,6 +33,7 @@ class RestClient:
         self._counts = counts
         self._new_back_off = new_back_off
         self._on_refused_keys = on_refused_keys
+        self._keys_worked = False  # with the last question but those that were refused for them
 
     def submit(self, body: bytes, still_wanted: Callable[[], bool]) -> Steps[Answer]:
         """Send an order. Raises NotSent or Unanswered."""
@@ -70,15 +71,19 @@ class RestClient:
         except (NotSent, Unanswered) as error:
             raise Failed(str(error)) from None
         if answer.status == 200:
+            self._keys_worked = True
             return answer.body
         refusal = words.refusal(answer.body, answer.status)
         if missing and words.is_missing(answer.status, refusal):
             return None
         if answer.status == 429:
             self._counts["throttled"] += 1
-        if answer.status in (401, 403):
-            self._on_refused_keys()
-            raise Failed(REFUSED_KEYS, keys=True)
+        if words.is_about_keys(answer.status, refusal):
+            # Keys that work are not refused from one question to the next: once may be chance, or a proxy in between.
+            worked, self._keys_worked = self._keys_worked, False
+            if not worked:
+                self._on_refused_keys()
+                raise Failed(REFUSED_KEYS, keys=True)
         raise Failed(refusal.message)
 
     def one(self, path: str, kind: type[words.T]) -> Steps[words.T]:

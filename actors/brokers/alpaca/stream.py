@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from actors.brokers.alpaca import words
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
+from actors.feeds.addresses import QUIET, ConnectThere, proxy_to, refused_status
 
 MOST_BYTES = 1 << 20
 """Of a frame; a larger one closes the connection (1009)."""
@@ -22,12 +21,6 @@ CLOSE_S = 0.2
 """Real seconds for the closing handshake: nothing that is still to come is worth waiting for."""
 
 _MUTE = "the trading stream did not answer"
-
-# At DEBUG, websockets logs what it sends, and the first message holds the secret.
-_QUIET = logging.getLogger("microbot.brokers.websockets")
-_QUIET.setLevel(logging.INFO)
-
-_HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
 
 
 class Listener(NamedTuple):
@@ -47,7 +40,7 @@ class Lost(Exception):
 
 
 class TradingStream:
-    """Connects once for each `run`.
+    """Connects once for each `run`. No redirect is followed: the keys go where they were meant to.
 
     A socket that is open but mute is noticed by pings that nobody answers; one whose venue answers pings and tells
     nothing is for the owner to notice.
@@ -72,7 +65,7 @@ class TradingStream:
 
     async def _open(self) -> ClientConnection:
         try:
-            return await connect(
+            return await ConnectThere(
                 self._url,
                 compression=None,
                 max_size=MOST_BYTES,
@@ -80,16 +73,16 @@ class TradingStream:
                 close_timeout=CLOSE_S,
                 ping_interval=self._settings.stale_s / 2,
                 ping_timeout=self._settings.stale_s / 2,
-                logger=_QUIET,
-                proxy=None if urlsplit(self._url).hostname in _HERE else True,
+                logger=QUIET,
+                proxy=proxy_to(self._url),
             )
         except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
             raise Lost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
             status = error.response.status_code
-            if status in (401, 403):
+            if words.is_about_keys(status, words.refusal(bytes(error.response.body or b""), status)):
                 raise Lost(REFUSED_KEYS, refused=True) from None
-            raise Lost(f"the trading stream refused the handshake with {status}") from None
+            raise Lost(f"the trading stream refused the handshake with {refused_status(error)}") from None
         except (InvalidHandshake, EOFError):
             raise Lost("the trading stream failed in the handshake") from None
         except TimeoutError:

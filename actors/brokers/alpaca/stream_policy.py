@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
 
 from actors.brokers.alpaca.messages import Action, ConnectStream, DropStream, Now
 from actors.brokers.alpaca.settings import BrokerSettings
-from actors.feeds.backoff import BackOff
+from actors.feeds.backoff import BackOff, Quota
 from pipeline.events import SECOND
 
 
@@ -24,6 +25,7 @@ class StreamPolicy:
     """One connection at a time, made again after growing, jittered delays.
 
     Only a connection that lasted `stale_s` resets them: one that is cut again and again has each time listened, too.
+    There are never more than MOST_CONNECTS a minute.
     Refused keys are tried again slowly, since a person may put them right at the venue. What it connects to may be
     held: then nothing is tried, since nobody is there, until it may go on.
     """
@@ -45,6 +47,7 @@ class StreamPolicy:
         self._was_lost = False
         self._now = now
         self._act = act
+        self._quota = Quota()
         self._held = ""  # why nothing is tried
         self._at_once = False  # the next attempt is not to wait
         self._dropped: tuple[str, bool] | None = None  # why the connection was cut here, and whether for its keys
@@ -61,7 +64,12 @@ class StreamPolicy:
 
     def connect_if_due(self) -> None:
         """Make an attempt if it is time."""
-        if self.due_ns is not None and self.due_ns <= self._now().monotonic_ns:
+        now_ns = self._now().monotonic_ns
+        if self.due_ns is not None and self.due_ns <= now_ns:
+            if (left_s := self._quota.left(now_ns / SECOND)) > 0:
+                self.due_ns = now_ns + math.ceil(left_s * SECOND)
+                return
+            self._quota.take(now_ns / SECOND)
             self.due_ns = None
             self.state = Connection.OPENING
             self._counts["reconnects"] += self._was_lost

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from actors.orders import AccountReport, AssetReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from pipeline.events import SECOND
@@ -28,6 +29,12 @@ MISSING_CODE = 40410000
 
 _MOST_DIGITS = 30  # before or after the point; no amount of money has more, and arithmetic stays exact and quick
 _MOST_SHOWN = 300  # characters of a venue's message
+_MOST_OBJECTS = 50_000  # in a body or a frame; no account has as much, and each costs more than its text does
+
+Text = Annotated[str, Meta(max_length=128)]
+"""Any word, id or time of the venue's: our own ids are the longest that it takes, and it takes no longer ones."""
+
+Symbol = Annotated[str, Meta(max_length=32)]
 
 T = TypeVar("T")
 
@@ -42,24 +49,24 @@ class Unreadable(ValueError):
 class OrderBody(msgspec.Struct, frozen=True, gc=False):
     """An order, as the venue tells of it. One of several legs, which we never place, has no symbol or side itself."""
 
-    id: str
-    symbol: str | None = None
-    client_order_id: str | None = None
-    side: str | None = None
-    status: str = ""
+    id: Text
+    symbol: Symbol | None = None
+    client_order_id: Text | None = None
+    side: Text | None = None
+    status: Text = ""
     qty: Decimal | None = None  # None for an order by value
     filled_qty: Decimal | None = None
     filled_avg_price: Decimal | None = None
     stop_price: Decimal | None = None
-    time_in_force: str = ""
-    submitted_at: str | None = None
-    updated_at: str | None = None
-    filled_at: str | None = None
-    canceled_at: str | None = None
-    expired_at: str | None = None
-    failed_at: str | None = None
-    replaced_at: str | None = None
-    replaced_by: str | None = None
+    time_in_force: Text = ""
+    submitted_at: Text | None = None
+    updated_at: Text | None = None
+    filled_at: Text | None = None
+    canceled_at: Text | None = None
+    expired_at: Text | None = None
+    failed_at: Text | None = None
+    replaced_at: Text | None = None
+    replaced_by: Text | None = None
 
     @property
     def our_id(self) -> str:
@@ -70,7 +77,7 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False):
 class AccountBody(msgspec.Struct, frozen=True, gc=False):
     """The account, without what it holds."""
 
-    account_number: str
+    account_number: Text
     cash: Decimal
     equity: Decimal
     buying_power: Decimal
@@ -85,16 +92,16 @@ class AccountBody(msgspec.Struct, frozen=True, gc=False):
 class PositionBody(msgspec.Struct, frozen=True, gc=False):
     """A position in the account."""
 
-    symbol: str
+    symbol: Symbol
     qty: Decimal
     avg_entry_price: Decimal
-    side: str = ""
+    side: Text = ""
 
 
 class AssetBody(msgspec.Struct, frozen=True, gc=False):
     """A symbol, and what may be done with it."""
 
-    symbol: str
+    symbol: Symbol
     tradable: bool = False
     shortable: bool = False
     fractionable: bool = False
@@ -103,7 +110,7 @@ class AssetBody(msgspec.Struct, frozen=True, gc=False):
 class ClockBody(msgspec.Struct, frozen=True, gc=False):
     """What time it is at the venue."""
 
-    timestamp: str
+    timestamp: Text
 
     @property
     def ts(self) -> int:
@@ -125,34 +132,34 @@ class ErrorBody(msgspec.Struct, frozen=True, gc=False):
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """Any message of the trading stream."""
 
-    stream: str
+    stream: Text
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Authorization(msgspec.Struct, frozen=True, gc=False):
     """The answer to keys, or to the wish to listen without them."""
 
-    status: str
+    status: Text
 
 
 class Listening(msgspec.Struct, frozen=True, gc=False):
     """The answer to the wish to listen: what is listened to from now on."""
 
-    streams: tuple[str, ...] = ()
+    streams: tuple[Text, ...] = ()
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
     """What happened to an order. The price and quantity beside the order are left out: the order says it clearly."""
 
-    event: str
+    event: Text
     order: OrderBody
-    timestamp: str | None = None
+    timestamp: Text | None = None
 
 
 def decode(body: bytes | str, kind: type[T]) -> T:
     """Decode JSON. Raises Unreadable."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(_bounded(body), type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
         raise Unreadable(f"no {kind.__name__}: {type(error).__name__}") from None
 
@@ -160,9 +167,16 @@ def decode(body: bytes | str, kind: type[T]) -> T:
 def decode_all(body: bytes, kind: type[T]) -> list[T]:
     """Decode a JSON array of one kind. Raises Unreadable."""
     try:
-        return msgspec.json.decode(body, type=list[kind])  # type: ignore[valid-type]  # a type made at run time
+        return msgspec.json.decode(_bounded(body), type=list[kind])  # type: ignore[valid-type]  # a type made at run time
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
         raise Unreadable(f"no array of {kind.__name__}: {type(error).__name__}") from None
+
+
+def _bounded(body: bytes | str) -> bytes | str:
+    """Return a body. Raises Unreadable for one that is made to fill our memory."""
+    if (body.count(b"{") if isinstance(body, bytes) else body.count("{")) > _MOST_OBJECTS:
+        raise Unreadable("an answer without end")
+    return body
 
 
 def frame(payload: bytes | str) -> Authorization | Listening | Update | None:
@@ -326,9 +340,14 @@ def asset_report(body: AssetBody, ts: int) -> AssetReport:
 def _number(value: Decimal | None) -> Decimal:
     if value is None:
         return Decimal(0)
-    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
+    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS or _exponent(value) < -_MOST_DIGITS:
         raise Unreadable("a number that is none")
     return value
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0  # that of infinity is a letter
 
 
 # ------------------------------------------------------------------------------------------------------ from our words

@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
+from actors.feeds.backoff import MOST_CONNECTS
 from actors.messages import BrokerChanged, FeedState
 from actors.orders import (
     AccountReport,
@@ -29,6 +30,7 @@ from actors.orders import (
 )
 from mock_exchange.frames import TEXT, framed
 from tests.support.alpaca import (
+    HASTY,
     Reply,
     a_broker,
     a_scripted_venue,
@@ -540,3 +542,95 @@ async def test_a_request_that_never_ends_does_not_keep_the_broker_from_stopping(
         assert await asyncio.to_thread(broker.stop, 0.5)
         await reported.until(lambda: reported.of(SubmitUnanswered))
         assert reported.of(SubmitUnanswered)[0].reason == "the broker was stopped"
+
+
+# ------------------------------------------------------------------------------------------------- refusals that pass
+
+HTML = "<html><head><title>403 Forbidden</title></head><body>nginx</body></html>"
+
+
+@pytest.mark.parametrize(("status", "text"), [(403, HTML), (403, ""), (403, '{"code":40310000,"message":"no data"}')])
+@on_a_loop
+async def test_an_answer_that_does_not_speak_of_keys_does_not_call_them_wrong(status: int, text: str) -> None:
+    async with a_scripted_venue() as venue, a_broker(venue.url, HASTY) as (_, reported):
+        refused, asset = says(status, text=text), says(200, {"symbol": "AAPL", "tradable": True})
+        venue.script["GET /v2/assets/AAPL"] = [refused, refused, asset]  # what is asked for first of all
+        await reported.live()
+        assert REFUSED_KEYS not in [change.reason for change in reported.of(BrokerChanged)]
+
+
+@on_a_loop
+async def test_keys_that_work_are_not_wrong_for_one_refusal_and_are_for_two_in_a_row() -> None:
+    async with a_scripted_venue() as venue, a_broker(venue.url, HASTY) as (_, reported):
+        await reported.live()
+        forbidden = refuses(403, "forbidden.")
+        venue.script["GET /v2/positions"] = [forbidden, says(200, [])]
+        await reported.another_account()
+        await reported.another_account()
+        assert REFUSED_KEYS not in [change.reason for change in reported.of(BrokerChanged)]
+        venue.script["GET /v2/positions"] = [forbidden]
+        await reported.until(lambda: reported.of(BrokerChanged)[-1].reason == REFUSED_KEYS)
+
+
+@on_a_loop
+async def test_a_handshake_that_is_refused_by_who_stands_in_between_is_tried_again_soon() -> None:
+    async with a_scripted_venue() as venue:
+        stream, refusals = venue.stream, iter([403, 403, 403])
+
+        async def refusing(request: web.Request) -> web.StreamResponse:
+            status = next(refusals, None)
+            return web.Response(status=status, text=HTML) if status is not None else await stream(request)
+
+        venue.stream = refusing  # type: ignore[method-assign]
+        async with a_broker(venue.url, HASTY) as (broker, reported):
+            await reported.live()
+            assert broker.counts["reconnects"] == 3
+            assert REFUSED_KEYS not in [change.reason for change in reported.of(BrokerChanged)]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@on_a_loop
+async def test_the_trading_stream_and_the_questions_follow_no_redirect(status: int) -> None:
+    reached: list[str] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        reached.append(str(request.headers.get("APCA-API-KEY-ID")))
+        return web.Response()
+
+    async with a_scripted_venue() as other, a_scripted_venue() as venue:
+        other.stream = other.answer = note  # type: ignore[method-assign]
+        there = other.url.replace("ws", "http", 1)
+
+        async def elsewhere(request: web.Request) -> web.StreamResponse:
+            return web.Response(status=status, headers={"Location": there + request.path})
+
+        venue.stream = venue.answer = elsewhere  # type: ignore[method-assign]
+        async with a_broker(venue.url, HASTY) as (broker, reported):
+            await reported.until(lambda: broker.counts["reconnects"] > 1 and broker.counts["polls_failed"] > 1)
+            assert "redirect" in "".join(change.reason for change in reported.of(BrokerChanged))
+        assert reached == []
+
+
+@on_a_loop
+async def test_the_trading_stream_connects_no_more_than_its_quota_although_somebody_calls() -> None:
+    async with a_scripted_venue() as venue:
+        venue.hangs_up = True
+        calls = 0
+        stream = venue.stream
+
+        async def counted(request: web.Request) -> web.StreamResponse:
+            nonlocal calls
+            calls += 1
+            return await stream(request)
+
+        venue.stream = counted  # type: ignore[method-assign]
+        hasty = msgspec.structs.replace(IMPATIENT, first_delay_s=0.001, most_delay_s=0.001)
+        async with a_broker(venue.url, hasty) as (broker, reported):
+            await reported.until(lambda: calls == MOST_CONNECTS)
+            polls = len(reported.of(AccountReport))
+            for _ in range(3):
+                broker.go_on()
+                broker.read_account()
+                await reported.until(lambda seen=polls: len(reported.of(AccountReport)) > seen)  # type: ignore[misc]
+                polls = len(reported.of(AccountReport))
+            assert calls == MOST_CONNECTS

@@ -322,3 +322,31 @@ def test_a_time_that_is_written_is_read_again(ts: int) -> None:
 def test_arbitrary_text_is_a_time_or_none(text: str) -> None:
     found = words.nanoseconds(text)
     assert found is None or found > 0
+
+
+# -------------------------------------------------------------------------------------------------------------- bounds
+
+
+@pytest.mark.parametrize(
+    ("field", "most"), [("id", 128), ("client_order_id", 128), ("symbol", 32), ("status", 128), ("updated_at", 128)]
+)
+def test_a_text_of_an_order_has_a_bound(field: str, most: int) -> None:
+    order = {"id": "v", "symbol": "AAPL"}
+    words.decode(msgspec.json.encode(order | {field: "x" * most}), OrderBody)
+    for length in (most + 1, 900_000):
+        with pytest.raises(Unreadable):
+            words.decode(msgspec.json.encode(order | {field: "x" * length}), OrderBody)
+
+
+def test_a_body_of_more_objects_than_an_account_has_is_refused_before_any_is_made() -> None:
+    body = b"[" + b",".join([b'{"id":""}'] * 100_000) + b"]"
+    with pytest.raises(Unreadable, match="without end"):
+        words.decode_all(body, OrderBody)
+    with pytest.raises(Unreadable, match="without end"):
+        words.frame(b'{"stream":"trade_updates","data":' + body + b"}")
+
+
+@pytest.mark.parametrize("digits", ["0." + "1" * 1_000, "0." + "0" * 500 + "1", "1" * 1_000])
+def test_a_number_with_digits_without_end_is_none(digits: str) -> None:
+    with pytest.raises(Unreadable):
+        words.order_report(words.decode(msgspec.json.encode({"id": "v", "filled_qty": digits}), OrderBody), 1)

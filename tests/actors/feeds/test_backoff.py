@@ -7,7 +7,7 @@ from random import Random
 
 from hypothesis import given, strategies as st
 
-from actors.feeds.backoff import BackOff
+from actors.feeds.backoff import BackOff, Quota
 from actors.feeds.websocket import FeedSettings
 
 
@@ -48,3 +48,25 @@ def test_a_venue_that_refuses_us_for_a_minute_is_asked_at_most_twelve_times() ->
     back_off = BackOff(defaults.first_delay_s, defaults.most_delay_s, Unlucky())
     asked_at = list(itertools.accumulate((back_off.next() for _ in range(30)), initial=0.0))
     assert sum(at < 60 for at in asked_at) <= 12
+
+
+@given(st.lists(st.floats(0.0, 30.0), max_size=60), st.integers(1, 20))
+def test_no_minute_has_more_tries_than_its_quota_however_they_come(gaps: list[float], most: int) -> None:
+    quota = Quota(most)
+    now, tries = 0.0, []
+    for gap in gaps:
+        now += gap
+        now += quota.left(now)
+        quota.take(now)
+        tries.append(now)
+    for first, last in zip(tries, tries[most:], strict=False):
+        assert last - first >= 60.0 - 1e-9
+
+
+def test_a_quota_that_is_not_used_up_makes_nobody_wait() -> None:
+    quota = Quota(2)
+    for now in (0.0, 1.0):
+        assert quota.left(now) == 0
+        quota.take(now)
+    assert quota.left(1.0) == 59.0
+    assert quota.left(60.0) == 0

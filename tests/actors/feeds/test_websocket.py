@@ -20,12 +20,13 @@ from actors.messages import FeedChanged, FeedState, Refusal
 from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED
 from pipeline.events import SECOND, Clock, Gap, Refused, Trade
 from pipeline.strategy import StrategySettings
-from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Turn
+from pipeline.venues.dialect import EMPTY_FRAME, TOO_MANY, UNKNOWN_TYPE, Turn
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from tests.support.live import (
     HASTY,
     Heard,
     a_venue,
+    drop,
     events_logged,
     feeds_ended,
     hello,
@@ -336,21 +337,73 @@ def test_there_is_no_gap_before_the_first_data() -> None:
     asyncio.run(scenario())
 
 
-def test_delays_grow_until_the_first_data_comes_and_only_that_resets_them() -> None:
+@pytest.mark.parametrize("word", [hello(), print_of(1)], ids=["a greeting", "data"])
+def test_delays_grow_while_no_connection_lasts_whatever_each_of_them_brings(word: str | Trade) -> None:
     settings = FeedSettings(first_delay_s=0.004, most_delay_s=0.02)
 
     async def scenario() -> None:
-        greeting = says(hello(), then=None)  # a greeting is no data
-        scripts = [greeting] * 5 + [says(print_of(1), then=None)] + [greeting] * 3 + [says(print_of(2))]
         with events_logged() as events:
-            async with a_venue(*scripts) as venue, listening_to(venue.url, settings=settings, seed=3) as listener:
+            async with (
+                a_venue(*[says(word, then=None)] * 8, says(print_of(2))) as venue,
+                listening_to(venue.url, settings=settings, seed=3) as listener,
+            ):
                 await listener.heard.until(lambda: 2 in listener.heard.ids)
         waits = [event for event in events if event.get("event") == "feed.reconnecting"]
-        assert [wait["failures"] for wait in waits] == [1, 2, 3, 4, 5, 1, 2, 3, 4]
+        assert [wait["failures"] for wait in waits] == [1, 2, 3, 4, 5, 6, 7, 8]
         chance = Random(3)
         for wait in waits:
             delay = min(0.02, 0.004 * 2 ** (wait["failures"] - 1)) * (0.5 + chance.random() / 2)
             assert wait["delay_s"] == pytest.approx(delay, abs=0.0006)  # it is logged in whole milliseconds
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("lasts_s", "failures"), [(14.9, [1, 2, 3, 4]), (15.1, [1, 2, 1, 2])])
+def test_only_a_connection_on_which_data_came_for_long_makes_delays_short_again(
+    lasts_s: float, failures: list[int]
+) -> None:
+    class Watch:
+        """A clock of its own, so that nobody waits and a slow machine changes nothing."""
+
+        ns = 0
+
+    async def scenario() -> None:
+        async def lasts(connection: ServerConnection) -> None:
+            await connection.send(msgspec.json.encode(print_of(1)).decode())
+            await listener.heard.until(lambda: listener.heard.states[-1] is LIVE)
+            Watch.ns += round(lasts_s * SECOND)
+            drop(connection)
+
+        short = says(print_of(2), then=None)
+        with events_logged() as events:
+            async with (
+                a_venue(short, short, lasts, says(hello(), then=None), says(print_of(9))) as venue,
+                listening_to(venue.url, monotonic=lambda: Watch.ns) as listener,
+            ):
+                await listener.heard.until(lambda: 9 in listener.heard.ids)
+        assert [event["failures"] for event in events if event.get("event") == "feed.reconnecting"] == failures
+
+    asyncio.run(scenario())
+
+
+def test_connects_a_minute_are_bounded_although_the_delays_are_short_and_somebody_calls() -> None:
+    settings = msgspec.structs.replace(HASTY, connects_per_minute=3)
+
+    async def scenario() -> None:
+        with events_logged() as events:
+            async with (
+                a_venue(says(print_of(1), then=None)) as venue,
+                listening_to(venue.url, settings=settings, monotonic=lambda: 0) as listener,
+            ):
+                await listener.heard.until(lambda: listener.heard.states.count(DOWN) == 3)
+                listener.feed.go_on()
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                assert listener.heard.states[-1] is DOWN
+                assert venue.asked == 3
+        waits = [event["delay_s"] for event in events if event.get("event") == "feed.reconnecting"]
+        assert max(waits[:2]) < 1
+        assert waits[2] == 60.0
 
     asyncio.run(scenario())
 
@@ -385,6 +438,75 @@ def test_a_venue_that_refuses_us_is_asked_once_and_the_operator_is_told(status: 
             assert listener.heard.inputs[-1].state is DOWN
             assert listener.heard.inputs[-1].reason == str(error)
             assert venue.asked == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404])
+def test_a_venue_that_has_let_us_in_and_refuses_us_later_is_waited_for(status: int) -> None:
+    async def scenario() -> None:
+        async def once(connection: ServerConnection) -> None:
+            await connection.send(msgspec.json.encode(print_of(1)).decode())
+            venue.refuse(status, status, status)
+            drop(connection)
+
+        with events_logged() as events:
+            async with a_venue(once, says(print_of(2))) as venue, listening_to(venue.url) as listener:
+                await listener.heard.until(lambda: 2 in listener.heard.ids)
+                assert not listener.heard.errors
+                assert venue.asked == 5
+                downs = [change.reason for change in listener.heard.of(FeedChanged) if change.state is DOWN]
+                assert [str(status) in reason and "waiting" in reason for reason in downs] == [False, True, True, True]
+        waits = [event for event in events if event.get("event") == "feed.reconnecting"]
+        assert [wait["failures"] for wait in waits] == [1, 2, 3, 4]
+        assert str(status) in waits[-1]["reason"]
+
+    asyncio.run(scenario())
+
+
+class Granting(Shy):
+    """A dialect whose venue says first that we may have what we want."""
+
+    def received(self, messages: list[bytes]) -> Turn:
+        granted = b"granted" in messages
+        turn = super().received([message for message in messages if message != b"granted"])
+        return msgspec.structs.replace(turn, granted=granted)
+
+
+@pytest.mark.parametrize(("dialect", "first"), [(Shy, "1"), (Granting, "granted")])
+def test_a_refusal_in_band_is_waited_out_once_the_venue_has_taken_us(dialect: type[Shy], first: str) -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(first, then=None), says("never"), says("2"), asks=True) as venue,
+            listening_to(venue.url, dialect=dialect) as listener,
+        ):
+            await listener.heard.until(lambda: 2 in listener.heard.ids)
+            assert not listener.heard.errors
+            downs = [change.reason for change in listener.heard.of(FeedChanged) if change.state is DOWN]
+            assert "the key is wrong" in downs[1]
+            assert "waiting" in downs[1]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_nowhere(status: int) -> None:
+    async def scenario() -> None:
+        async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {other.url}/\r\nContent-Length: 0\r\n\r\n"
+            writer.write(head.encode())
+            writer.close()
+
+        async with a_venue(says(print_of(1))) as other:
+            server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
+            url = f"ws://me:s3cret@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with server, listening_to(url, dialect=Shy) as listener:
+                await listener.heard.until(lambda: bool(listener.heard.errors or listener.heard.ids))
+                assert other.asked == 0
+                assert isinstance(listener.heard.errors[0], FeedFailed)
+                assert "redirect" in str(listener.heard.errors[0])
+                assert "s3cret" not in repr(listener.heard.inputs)
 
     asyncio.run(scenario())
 
@@ -583,6 +705,28 @@ def test_a_message_of_two_mebibytes_in_fragments_is_refused_too() -> None:
             await listener.heard.until(lambda: listener.heard.ids == [1])
             assert venue.connections[0].close_code == 1009
             assert "feed.max_frame_bytes" in listener.heard.of(FeedChanged)[1].reason
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("item", ["1", "null", '{"type":"trade"}', '{"type":"zz"}', "{}"])
+@pytest.mark.parametrize("between", [",", "\n"])
+def test_a_frame_of_nothing_but_junk_costs_a_few_inputs_and_all_of_it_is_counted(item: str, between: str) -> None:
+    many = (1 << 20) // (len(item) + 1) - 2
+    frame = between.join([item] * many)
+
+    async def scenario() -> None:
+        junk = f"[{frame}]" if between == "," else frame
+        async with (
+            a_venue(says(hello(), print_of(1), junk, print_of(2))) as venue,
+            listening_to(venue.url) as listener,
+        ):
+            await listener.heard.until(lambda: 2 in listener.heard.ids)
+            refusals = listener.heard.of(Refused)
+            assert sum(refusal.count for refusal in refusals) == many
+            assert len(refusals) <= 2
+            assert TOO_MANY in refused(listener.heard)
+            assert listener.feed.connects == 1
 
     asyncio.run(scenario())
 

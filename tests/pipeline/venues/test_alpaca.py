@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from pipeline.events import PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venues.alpaca import AlpacaDialect, State
-from pipeline.venues.dialect import BAD_MESSAGE, EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE
+from pipeline.venues.dialect import BAD_MESSAGE, BAD_TIME, EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE
 
 TIME = "2024-03-28T16:59:00.114612043Z"
 TS = 1_711_645_140_114_612_043
@@ -100,7 +100,7 @@ def test_a_time_that_is_none_is_refused() -> None:
 
 
 def test_other_messages_are_left_out() -> None:
-    for kind in ("b", "u", "d", "c", "x", "i", "success"):
+    for kind in ("b", "u", "d", "i", "success"):
         assert streaming().received(frame({"T": kind, "S": "AAPL"})).events == []
 
 
@@ -109,7 +109,7 @@ def test_a_message_of_wrong_types_costs_no_other_of_its_frame(bad: dict[str, obj
     trade = {"T": "t", "S": "AAPL", "i": 1, "x": "V", "p": 1.5, "s": 1, "t": TIME}
     turn = streaming().received(frame(trade | bad, trade))
     assert turn.events == [Refused(BAD_MESSAGE), Trade("AAPL", TS, 1.5, 1.0, None, None, "V1")]
-    assert [(reason, example) for reason, _, example in turn.unread] == [(BAD_MESSAGE, frame(trade | bad)[0][1:-1])]
+    assert [(it.reason, it.example) for it in turn.unread] == [(BAD_MESSAGE, frame(trade | bad)[0][1:-1])]
 
 
 @pytest.mark.parametrize("kind", ["", "z", "trade"])
@@ -119,6 +119,55 @@ def test_a_message_of_a_type_that_nobody_knows_is_counted(kind: str) -> None:
 
 def test_a_frame_without_messages_is_counted() -> None:
     assert streaming().received(frame()).events == [Refused(EMPTY_FRAME)]
+
+
+# ----------------------------------------------------------------------------------------------------------- conditions
+
+PRINT = {"T": "t", "S": "AAPL", "i": 1, "x": "V", "p": 1.5, "s": 1, "t": TIME}
+
+
+def test_a_print_that_may_not_set_the_last_price_is_no_trade_but_counted_with_its_reason() -> None:
+    contingent = PRINT | {"c": [" ", "4", "B"], "z": "A", "p": 1.53}
+    turn = streaming().received(frame(PRINT | {"c": ["@"], "z": "C"}, contingent, PRINT | {"c": ["@", "I"], "z": "C"}))
+    assert turn.events == [
+        Trade("AAPL", TS, 1.5, 1.0, None, None, "V1"),
+        Refused("print sets no last price"),
+        Refused("odd lot"),
+    ]
+    assert [it.symbol for it in turn.unread] == ["AAPL", "AAPL"]
+
+
+@pytest.mark.parametrize("conditions", [{}, {"c": None}, {"c": []}, {"c": [" "], "z": "A"}])
+def test_a_print_without_conditions_is_a_trade(conditions: dict[str, object]) -> None:
+    assert streaming().received(frame(PRINT | conditions)).events == [Trade("AAPL", TS, 1.5, 1.0, None, None, "V1")]
+
+
+@pytest.mark.parametrize("undone", [{"T": "x", "i": 465, "p": 1.5, "s": 300, "a": "C"}, {"T": "c", "oc": [" "]}])
+def test_a_print_that_is_cancelled_or_corrected_is_a_gap(undone: dict[str, object]) -> None:
+    (gap,) = streaming().received(frame({"S": "AAPL", "x": "D", "z": "A", "t": TIME} | undone)).events
+    assert isinstance(gap, Gap)
+    assert (gap.ts, gap.symbol) == (TS, "AAPL")
+
+
+@pytest.mark.parametrize("kind", ["x", "c"])
+def test_a_cancel_without_a_time_or_a_symbol_is_refused(kind: str) -> None:
+    assert streaming().received(frame({"T": kind, "S": "AAPL"}, {"T": kind, "t": TIME})).events == [
+        Refused(BAD_TIME, 2)
+    ]
+
+
+def test_a_bar_has_a_close_where_a_print_has_conditions() -> None:
+    assert streaming().received(frame({"T": "b", "S": "AAPL", "c": 1.5, "o": 1, "n": None, "t": TIME})).events == []
+
+
+def test_a_subscription_that_holds_the_symbols_is_granted() -> None:
+    dialect = AlpacaDialect("K", "S", ["AAPL"])
+    assert not dialect.received(frame({"T": "success", "msg": "authenticated"})).granted
+    assert dialect.received(frame(GRANTED)).granted
+
+
+def test_what_an_error_says_goes_no_further_than_a_sentence() -> None:
+    assert len(streaming().received(frame({"T": "error", "code": 402, "msg": "x" * 900_000})).failed) < 500
 
 
 # ------------------------------------------------------------------------------------------------------ halts and bands

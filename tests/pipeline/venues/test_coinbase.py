@@ -81,6 +81,13 @@ def test_an_error_ends_it_in_one_sentence() -> None:
     assert "NOPE-USD" in CoinbaseDialect([]).received([msgspec.json.encode(error)]).failed
 
 
+@pytest.mark.parametrize("said", ["rate limit exceeded", "Too many requests", "Internal error, try again"])
+def test_an_error_that_passes_is_a_lost_connection(said: str) -> None:
+    turn = CoinbaseDialect([]).received([msgspec.json.encode({"type": "error", "message": said})])
+    assert said in turn.lost
+    assert not turn.failed
+
+
 @given(st.lists(st.binary(max_size=60), max_size=4))
 def test_arbitrary_bytes_never_raise(messages: list[bytes]) -> None:
     assert all(isinstance(event, Refused) for event in CoinbaseDialect([]).received(messages).events)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -12,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from actors.brokers.alpaca.messages import Answer, Rest
+from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.messages import FeedChanged, FeedState
 from pipeline.events import Clock, Refused, Trade
+from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT
 from service.books.history import JOURNAL
 from service.doctor import bot, examination, machine, report
 from service.doctor.books import journal
@@ -22,8 +26,10 @@ from service.doctor.clock import Moment, offset, steadiness
 from service.doctor.examination import Case
 from service.doctor.findings import Finding, Verdict, anything_failed, failed, ok, warning
 from service.doctor.ports import port
-from service.doctor.venue import Heard, judge_feed, keys, tape
+from service.doctor.venue import Heard, judge_feed, keys, keys_at, tape
+from service.errors import UserError
 from service.live import running
+from service.venues import Venue
 from tests.support.journals import damage, forget_in_the_index, of_version_1
 
 NOON = 1_800_000_000.0
@@ -267,6 +273,8 @@ def test_a_tape_is_read_from_its_beginning(tmp_path: Path) -> None:
     [
         ([Trade("A", 10**18, 100.0, 1.0)], True, OK, "speaks"),
         ([Clock(10**18)], True, WARNING, "has said nothing"),
+        ([Refused(ODD_LOT)], True, OK, "speaks"),
+        ([Refused(NO_LAST_PRICE)], True, OK, "speaks"),
         ([Refused("TIME")], True, FAILED, "can be believed (TIME)"),
         ([FeedChanged(FeedState.DOWN, 0, "closed")], True, FAILED, "no further: closed"),
         ([FeedChanged(FeedState.DOWN, 0, "closed")], False, FAILED, "cannot be reached: closed"),
@@ -277,6 +285,45 @@ def test_a_feed_is_judged_by_its_words(said: list[object], connected: bool, verd
     heard.on_next(said)
     finding = judge_feed("feed", "a feed", heard, connected=connected, within_s=3)
     assert (finding.verdict, found in finding.found) == (verdict, True)
+
+
+def test_a_password_in_an_address_is_shown_by_no_check(tmp_path: Path) -> None:
+    keys = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
+    for case in (
+        Case(data_dir=tmp_path, log_dir=tmp_path, venue=Venue.ALPACA, url="http://me:s3cret@127.0.0.1:1", wait_s=0.1),
+        Case(data_dir=tmp_path, log_dir=tmp_path, feed="me:s3cret@nowhere"),
+        Case(data_dir=tmp_path, log_dir=tmp_path, feed="ws://me:s3cret@127.0.0.1:99999"),
+        Case(data_dir=tmp_path, log_dir=tmp_path, venue=Venue.ALPACA, url="me:s3cret@nowhere"),
+    ):
+        try:
+            found = list(map(str, examination.findings(case, keys)))
+        except UserError as error:
+            found = [str(error)]
+        assert found
+        assert "s3cret" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (403, b"<html>403 Forbidden</html>", "answers 403"),
+        (403, b'{"message":"forbidden."}', "refuses them"),
+        (401, b"", "refuses them"),
+        (302, b"", "answers 302"),
+    ],
+)
+def test_keys_are_called_refused_only_where_the_venue_speaks_of_them(
+    status: int, body: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def call(self: Rest, method: str, path: str) -> Answer:
+        return Answer(status, body)
+
+    monkeypatch.setattr(Rest, "call", call)
+    environment = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
+    finding = asyncio.run(keys_at(AlpacaAddress("http://me:s3cret@127.0.0.1:1"), environment))
+    assert finding.verdict is FAILED
+    assert said in finding.found
+    assert "s3cret" not in str(finding)
 
 
 # ------------------------------------------------------------------------------------------------- the examination
