@@ -300,7 +300,7 @@ def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.Monkey
 
 def test_a_core_that_is_not_told_what_the_gate_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoopLink, "tell", lambda link, inputs: None)
-    assert found()[1].rule in ("both sides", "one order, one cause")
+    assert found()[1].rule in ("both sides", "one order, one cause", "one position")
 
 
 def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
