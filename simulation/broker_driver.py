@@ -7,27 +7,7 @@ from typing import assert_never
 
 import msgspec
 
-from actors.brokers.alpaca.messages import (
-    Action,
-    Answer,
-    BlockEntries,
-    ConnectStream,
-    DropStream,
-    Ended,
-    Event,
-    Now,
-    Publish,
-    ReadAccount,
-    RequestAnswered,
-    RequestFailed,
-    SendRequest,
-    SetTimer,
-    Started,
-    StreamFrame,
-    StreamListening,
-    StreamLost,
-    TimerDue,
-)
+from actors.brokers.alpaca import messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.settings import BrokerSettings
 from actors.gate import Effect
@@ -80,7 +60,7 @@ class BrokerDriver:
     def start(self) -> None:
         """Connect, and read the account from now on."""
         self._asked_at = self._agenda.now
-        self._handle(Started())
+        self._handle(messages.Started())
 
     def send(self, effect: Effect) -> None:
         """Take what the gate lets out."""
@@ -89,17 +69,17 @@ class BrokerDriver:
 
     def bar(self, *, barred: bool) -> None:
         """Refuse entries that are not on the wire yet, or let them out again."""
-        self._handle(BlockEntries(barred))
+        self._handle(messages.BlockEntries(barred))
 
     def read_account(self) -> None:
         """Look at the account at once."""
-        self._handle(ReadAccount())
+        self._handle(messages.ReadAccount())
 
     def disconnect(self, reason: str) -> None:
         """Let the trading stream be gone; it comes back by itself."""
         if self._is_connected:
             self._is_connected = False
-            self._handle(StreamLost(reason))
+            self._handle(messages.StreamLost(reason))
 
     def cut(self) -> None:
         """Let the bot's process be gone."""
@@ -112,30 +92,30 @@ class BrokerDriver:
 
     # ------------------------------------------------------------------------------------------- the protocol
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: messages.Event) -> None:
         if not self._cut:
-            for action in self._protocol.handle(event, Now(self._agenda.now, self._now())):
+            for action in self._protocol.handle(event, messages.Now(self._agenda.now, self._now())):
                 self._do(action)
 
-    def _do(self, action: Action) -> None:
+    def _do(self, action: messages.Action) -> None:
         match action:
-            case Publish(reports):
+            case messages.Publish(reports):
                 self._later(0.0, lambda: self._on_report(list(reports)))
-            case SendRequest():
+            case messages.SendRequest():
                 self._request(action)
-            case SetTimer(due_ns):
+            case messages.SetTimer(due_ns):
                 self._timers += 1
                 number = self._timers
-                self._agenda.at(due_ns, lambda: self._handle(TimerDue()) if number == self._timers else None)
-            case ConnectStream():
+                self._agenda.at(due_ns, lambda: self._handle(messages.TimerDue()) if number == self._timers else None)
+            case messages.ConnectStream():
                 self._connection += 1
                 connection = self._connection
                 self._later(self._delay(), lambda: self._connect(connection))
-            case DropStream():
+            case messages.DropStream():
                 self._connection += 1  # an attempt that is under way comes to nothing
                 self._is_connected = False
-                self._later(0.0, lambda: self._handle(StreamLost("it was cut here")))
-            case Ended():
+                self._later(0.0, lambda: self._handle(messages.StreamLost("it was cut here")))
+            case messages.Ended():
                 raise Broken("account", "the broker has ended by itself")
             case _:
                 assert_never(action)
@@ -153,12 +133,12 @@ class BrokerDriver:
             return
         if self._agenda.now < self._venue.refuses_until:
             self._refusals.count()
-            self._handle(StreamLost("the trading stream refused the handshake with 406"))
+            self._handle(messages.StreamLost("the trading stream refused the handshake with 406"))
             return
         self._refusals.over()
         self.mute = False
         self._is_connected = True
-        self._handle(StreamListening())
+        self._handle(messages.StreamListening())
 
     def hear(self, updates: list[bytes]) -> None:
         """Take what the trading stream tells, with the faults of the way."""
@@ -178,13 +158,13 @@ class BrokerDriver:
 
         def tell() -> None:
             if self._is_connected and not self.mute and connection == self._connection:
-                self._handle(StreamFrame(payload))
+                self._handle(messages.StreamFrame(payload))
 
         self._later(seconds, tell)
 
     # ------------------------------------------------------------------------------------------------ requests
 
-    def _request(self, wanted: SendRequest) -> None:
+    def _request(self, wanted: messages.SendRequest) -> None:
         """Bring a request to the venue and its answer back: it takes a while, and may get lost either way."""
         occurs, faults, what = self._chance.occurs, self._faults, f"{wanted.method} {wanted.path}"
         is_reading = wanted.method == "GET" and ":" not in wanted.path
@@ -195,12 +175,14 @@ class BrokerDriver:
             self._time_out(wanted)
         elif occurs("unreachable", faults.unreachable, f"there is no connection for {what}"):
             self._may_know.discard(order_id)
-            self._later(self._delay(), lambda: self._handle(RequestFailed(wanted.number, "no connection", sent=False)))
+            self._later(
+                self._delay(), lambda: self._handle(messages.RequestFailed(wanted.number, "no connection", sent=False))
+            )
         else:
             # It gets there and is done also if the bot is killed meanwhile.
             self._agenda.after(self._delay(), lambda: self._arrive(wanted, order_id, is_reading=is_reading))
 
-    def _note(self, wanted: SendRequest) -> str:
+    def _note(self, wanted: messages.SendRequest) -> str:
         """Return the id of an order that is sent. Raises Broken if the venue may have taken it already."""
         if wanted.method != "POST":
             return ""
@@ -210,14 +192,14 @@ class BrokerDriver:
         self._may_know.add(order_id)
         return order_id
 
-    def _arrive(self, wanted: SendRequest, order_id: str, *, is_reading: bool) -> None:
+    def _arrive(self, wanted: messages.SendRequest, order_id: str, *, is_reading: bool) -> None:
         occurs, faults, what = self._chance.occurs, self._faults, f"{wanted.method} {wanted.path}"
         if occurs("throttled", faults.throttled, f"{what} is refused (429)"):
             self._may_know.discard(order_id)
-            answer = Answer(429, b'{"message":"too many requests."}')
+            answer = messages.Answer(429, b'{"message":"too many requests."}')
         else:
             done = self._venue.ask(wanted.method, wanted.path, wanted.body or b"", self._agenda.now, wanted.query)
-            answer = Answer(done.status, done.body)
+            answer = messages.Answer(done.status, done.body)
         lost = (
             occurs("lost_reading", faults.lost_answer / 4, f"the answer to {what} is lost")  # it takes several requests
             if is_reading
@@ -227,9 +209,9 @@ class BrokerDriver:
             self._time_out(wanted)
             return
         if answer.body and occurs("garbled_answer", faults.garbled_answer, f"the answer to {what} cannot be read"):
-            answer = Answer(answer.status, GARBLED)
-        self._later(self._delay(), lambda: self._handle(RequestAnswered(wanted.number, answer)))
+            answer = messages.Answer(answer.status, GARBLED)
+        self._later(self._delay(), lambda: self._handle(messages.RequestAnswered(wanted.number, answer)))
 
-    def _time_out(self, wanted: SendRequest) -> None:
-        seconds = self._settings.request_timeout_s
-        self._later(seconds, lambda: self._handle(RequestFailed(wanted.number, "no answer", sent=True)))
+    def _time_out(self, wanted: messages.SendRequest) -> None:
+        failed = messages.RequestFailed(wanted.number, "no answer", sent=True)
+        self._later(self._settings.request_timeout_s, lambda: self._handle(failed))

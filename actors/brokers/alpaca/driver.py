@@ -8,27 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import assert_never
 
-from actors.brokers.alpaca.messages import (
-    Action,
-    BlockEntries,
-    ConnectStream,
-    DropStream,
-    Ended,
-    Event,
-    Fault,
-    NotSent,
-    Now,
-    Publish,
-    RequestAnswered,
-    RequestFailed,
-    SendRequest,
-    SetTimer,
-    StreamFrame,
-    StreamListening,
-    StreamLost,
-    TimerDue,
-    Unanswered,
-)
+from actors.brokers.alpaca import messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.stream import Listener, Lost, TradingStream
@@ -45,7 +25,7 @@ class Driver:
     def __init__(
         self,
         protocol: AlpacaProtocol,
-        events: asyncio.Queue[Event],
+        events: asyncio.Queue[messages.Event],
         rest: Rest,
         new_stream: Callable[[Listener], TradingStream],
         on_report: Callable[[list[Report]], None],
@@ -60,7 +40,8 @@ class Driver:
         self._entries_blocked = entries_blocked
         self._blocked = False  # as the protocol knows it
         put = events.put_nowait
-        self._stream = new_stream(Listener(lambda: put(StreamListening()), lambda payload: put(StreamFrame(payload))))
+        listener = Listener(lambda: put(messages.StreamListening()), lambda payload: put(messages.StreamFrame(payload)))
+        self._stream = new_stream(listener)
         self._streaming: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -72,7 +53,7 @@ class Driver:
                 self._handle(await self._events.get())
         except Exception as error:  # whatever it is: what was under way has to be told
             with contextlib.suppress(Exception):  # if anything hears it
-                self._handle(Fault(type(error).__name__))
+                self._handle(messages.Fault(type(error).__name__))
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -82,33 +63,35 @@ class Driver:
             await self._rest.close()
             await asyncio.sleep(0)  # the loop closes connections one turn after it is told to
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: messages.Event) -> None:
         if (blocked := self._entries_blocked()) is not self._blocked:
             self._blocked = blocked
-            self._pass_on(BlockEntries(blocked))
+            self._pass_on(messages.BlockEntries(blocked))
         self._pass_on(event)
 
-    def _pass_on(self, event: Event) -> None:
-        for action in self._protocol.handle(event, Now(time.monotonic_ns(), self._now())):
+    def _pass_on(self, event: messages.Event) -> None:
+        for action in self._protocol.handle(event, messages.Now(time.monotonic_ns(), self._now())):
             self._do(action)
 
-    def _do(self, action: Action) -> None:
+    def _do(self, action: messages.Action) -> None:
         match action:
-            case Publish(reports):
+            case messages.Publish(reports):
                 self._on_report(list(reports))
-            case SendRequest():
+            case messages.SendRequest():
                 self._begin(self._request(action))
-            case SetTimer(due_ns):
+            case messages.SetTimer(due_ns):
                 if self._timer is not None:
                     self._timer.cancel()
                 delay_s = (due_ns - time.monotonic_ns()) / SECOND
-                self._timer = asyncio.get_running_loop().call_later(delay_s, self._events.put_nowait, TimerDue())
-            case ConnectStream():
+                self._timer = asyncio.get_running_loop().call_later(
+                    delay_s, self._events.put_nowait, messages.TimerDue()
+                )
+            case messages.ConnectStream():
                 self._streaming = self._begin(self._listen())
-            case DropStream():
+            case messages.DropStream():
                 if self._streaming is not None:
                     self._streaming.cancel()
-            case Ended():
+            case messages.Ended():
                 pass  # which `run` sees by itself
             case _:
                 assert_never(action)
@@ -119,28 +102,28 @@ class Driver:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _request(self, wanted: SendRequest) -> None:
-        event: RequestAnswered | RequestFailed
+    async def _request(self, wanted: messages.SendRequest) -> None:
+        event: messages.RequestAnswered | messages.RequestFailed
         try:
             answer = await self._rest.call(wanted.method, wanted.path, wanted.query, wanted.body)
-            event = RequestAnswered(wanted.number, answer)
-        except NotSent as error:
-            event = RequestFailed(wanted.number, str(error), sent=False)
-        except Unanswered as error:
-            event = RequestFailed(wanted.number, str(error), sent=True)
+            event = messages.RequestAnswered(wanted.number, answer)
+        except messages.NotSent as error:
+            event = messages.RequestFailed(wanted.number, str(error), sent=False)
+        except messages.Unanswered as error:
+            event = messages.RequestFailed(wanted.number, str(error), sent=True)
         except Exception as error:  # whatever it is: it may have been sent
             self._protocol.counts["faults"] += 1
-            event = RequestFailed(wanted.number, f"a fault of the broker: {type(error).__name__}", sent=True)
+            event = messages.RequestFailed(wanted.number, f"a fault of the broker: {type(error).__name__}", sent=True)
         self._events.put_nowait(event)
 
     async def _listen(self) -> None:
-        event: StreamLost | Fault
+        event: messages.StreamLost | messages.Fault
         try:
             await self._stream.run()
         except asyncio.CancelledError:
-            event = StreamLost("it was cut here")
+            event = messages.StreamLost("it was cut here")
         except Lost as lost:
-            event = StreamLost(lost.reason, lost.refused)
+            event = messages.StreamLost(lost.reason, lost.refused)
         except Exception as error:
-            event = Fault(type(error).__name__)
+            event = messages.Fault(type(error).__name__)
         self._events.put_nowait(event)

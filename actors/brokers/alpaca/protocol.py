@@ -7,33 +7,10 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import assert_never
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import messages, words
 from actors.brokers.alpaca.account import Account
 from actors.brokers.alpaca.conversations import Conversations, Steps
 from actors.brokers.alpaca.known import KnownOrders
-from actors.brokers.alpaca.messages import (
-    Action,
-    BlockEntries,
-    Ended,
-    Event,
-    Fault,
-    GoOn,
-    Hold,
-    NotSent,
-    Now,
-    Publish,
-    ReadAccount,
-    RequestAnswered,
-    RequestFailed,
-    SetTimer,
-    Started,
-    Stop,
-    StreamFrame,
-    StreamListening,
-    StreamLost,
-    TimerDue,
-    Unanswered,
-)
 from actors.brokers.alpaca.order_client import OrderClient
 from actors.brokers.alpaca.rest_client import Failed, RestClient
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
@@ -75,8 +52,8 @@ class AlpacaProtocol:
         self.has_ended = False
         self._has_started = False
         self._settings = settings
-        self._now = Now(0, 0)
-        self._actions: list[Action] = []
+        self._now = messages.Now(0, 0)
+        self._actions: list[messages.Action] = []
         self._timer_ns: int | None = None  # that is set
         self._stop_by_ns: int | None = None  # once we stop: when the grace is over
 
@@ -89,7 +66,7 @@ class AlpacaProtocol:
         self._failed_polls = 0  # in a row
         self._keys_refused = False
 
-        def now() -> Now:
+        def now() -> messages.Now:
             return self._now
 
         def new_back_off() -> BackOff:
@@ -120,7 +97,7 @@ class AlpacaProtocol:
         """Effects whose fate is told."""
         return self._orders.done
 
-    def handle(self, event: Event, now: Now) -> list[Action]:
+    def handle(self, event: messages.Event, now: messages.Now) -> list[messages.Action]:
         """Take what happened, and return what is to be done, in its order."""
         if self.has_ended:
             return []
@@ -131,38 +108,38 @@ class AlpacaProtocol:
         self._actions.clear()
         return actions
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: messages.Event) -> None:
         match event:
-            case StreamFrame(payload):
+            case messages.StreamFrame(payload):
                 self._on_frame(payload)
-            case RequestAnswered(number, answer):
+            case messages.RequestAnswered(number, answer):
                 self._conversations.go_on(number, answer)
-            case RequestFailed(number, reason, sent):
-                self._conversations.go_on(number, Unanswered(reason) if sent else NotSent(reason))
-            case TimerDue():
+            case messages.RequestFailed(number, reason, sent):
+                self._conversations.go_on(number, messages.Unanswered(reason) if sent else messages.NotSent(reason))
+            case messages.TimerDue():
                 self._timer_ns = None
             case SubmitOrder() | CancelOrder() | LookUpOrder():
                 self._take_effect(event)
-            case StreamListening():
+            case messages.StreamListening():
                 self._stream.listening()
                 self._read_at_once = True  # what happened before, nobody told
-            case StreamLost(reason, refused):
+            case messages.StreamLost(reason, refused):
                 self._on_lost(reason, refused=refused)
-            case Started():
+            case messages.Started():
                 self._has_started = self._read_at_once = True
                 self._publish(BrokerChanged(self._state, self._now.venue_ns))
                 self._stream.start()
-            case Hold(reason):
+            case messages.Hold(reason):
                 self._stream.hold(reason)
-            case GoOn():
+            case messages.GoOn():
                 self._stream.go_on()
-            case BlockEntries(blocked):
+            case messages.BlockEntries(blocked):
                 self._orders.blocked = blocked
-            case ReadAccount():
+            case messages.ReadAccount():
                 self._read_at_once = True
-            case Stop(grace_s):
+            case messages.Stop(grace_s):
                 self._stop_by_ns = self._now.monotonic_ns + round(grace_s * SECOND)
-            case Fault(error):
+            case messages.Fault(error):
                 self.counts["faults"] += 1
                 self._change(FeedState.DOWN, f"the broker's thread ended by a fault: {error}")
                 self._end()
@@ -186,19 +163,19 @@ class AlpacaProtocol:
         due_ns = min((due_ns for due_ns in dues_ns if due_ns is not None), default=None)
         if due_ns is not None and due_ns != self._timer_ns:
             self._timer_ns = due_ns
-            self._actions.append(SetTimer(due_ns))
+            self._actions.append(messages.SetTimer(due_ns))
 
     def _end(self) -> None:
         if not self.has_ended:
             self.has_ended = True
             self._orders.give_up("the broker was stopped")
             self._conversations.close()
-            self._actions.append(Ended())
+            self._actions.append(messages.Ended())
 
     # ------------------------------------------------------------------------------------------- what is told
 
     def _publish(self, *reports: Report) -> None:
-        self._actions.append(Publish(reports))
+        self._actions.append(messages.Publish(reports))
 
     def _change(self, state: FeedState, reason: str = "") -> None:
         """Report a change of state. What else goes wrong while the line is down is no news, unless it is the keys."""
