@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
 
 MOST_BYTES = 1 << 20
@@ -55,7 +55,7 @@ class TradingStream:
 
     def __init__(self, url: str, key: str, secret: str, settings: BrokerSettings, listener: Listener) -> None:
         self._url = url
-        self._authentication = words.authentication(key, secret)
+        self._authentication = codec.authentication(key, secret)
         self._settings = settings
         self._listener = listener
 
@@ -113,15 +113,15 @@ class TradingStream:
         """Take one message of the handshake; return whether it was the last. Raises Lost if we may not listen."""
         payload = await connection.recv()
         message = None
-        with contextlib.suppress(words.Unreadable):  # which its hearer finds, too
-            message = words.frame(payload)
-        if isinstance(message, words.Authorization):
+        with contextlib.suppress(codec.Unreadable):  # which its hearer finds, too
+            message = codec.frame(payload)
+        if isinstance(message, codec.Authorization):
             if message.status != "authorized":
                 raise Lost(REFUSED_KEYS, refused=True)
-            await connection.send(words.LISTEN)
+            await connection.send(codec.LISTEN)
             return False
-        if isinstance(message, words.Listening):
-            if words.UPDATES not in message.streams:
+        if isinstance(message, codec.Listening):
+            if codec.UPDATES not in message.streams:
                 raise Lost(NO_UPDATES)
             return True
         self._listener.frame(payload)
