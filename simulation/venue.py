@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.orders import OrderReport
 from mock_exchange.alpaca.calls import Conduct, Request, Response
 from mock_exchange.alpaca.rest import respond
@@ -115,11 +115,11 @@ class Venue:
         found: dict[str, OrderReport] = {}
         query = {"status": "all", "limit": "500", "direction": "desc"}
         while True:
-            page = words.decode_all(self.ask("GET", "/v2/orders", b"", now, query).body, words.OrderBody)
+            page = codec.decode_all(self.ask("GET", "/v2/orders", b"", now, query).body, codec.OrderBody)
             new = [body for body in page if body.our_id not in found]
             if not new:
                 return found
-            found |= {body.our_id: words.order_report(body, now) for body in new}
+            found |= {body.our_id: codec.order_report(body, now) for body in new}
             query["until"] = str(new[-1].submitted_at)
 
 

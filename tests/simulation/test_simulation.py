@@ -16,10 +16,10 @@ import reactivex
 
 from actors.blotter import Blotter, Order
 from actors.book import Book
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.conversations import Steps
-from actors.brokers.alpaca.known import KnownOrders
 from actors.brokers.alpaca.order_client import OrderClient
+from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.core import Core
 from actors.executor import Executor
@@ -386,19 +386,19 @@ def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPa
 
 def test_a_report_that_the_broker_counts_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """It adds what it is told again to what it was told, instead of taking it for the whole."""
-    whole = KnownOrders.report
-    told: set[tuple[KnownOrders, str, object]] = set()
+    whole = OrderTracker.report
+    told: set[tuple[OrderTracker, str, object]] = set()
 
-    def report(known: KnownOrders, body: words.OrderBody, at: str | None = None) -> OrderReport:
-        once = whole(known, body, at)
+    def report(tracker: OrderTracker, body: codec.OrderBody, at: str | None = None) -> OrderReport:
+        once = whole(tracker, body, at)
         if once.status is not OrderStatus.PARTIALLY_FILLED:
             return once
-        if (known, once.order, once.filled) in told:
+        if (tracker, once.order, once.filled) in told:
             return msgspec.structs.replace(once, filled=min(once.quantity, 2 * once.filled))
-        told.add((known, once.order, once.filled))
+        told.add((tracker, once.order, once.filled))
         return once
 
-    monkeypatch.setattr(KnownOrders, "report", report)
+    monkeypatch.setattr(OrderTracker, "report", report)
     assert found()[1].rule == "executions"
 
 

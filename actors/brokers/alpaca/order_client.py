@@ -6,10 +6,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.conversations import Pause, Steps
-from actors.brokers.alpaca.known import KnownOrders
 from actors.brokers.alpaca.messages import Answer, NotSent, Now, Unanswered
+from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
 from actors.brokers.alpaca.settings import REFUSED_KEYS
 from actors.feeds.backoff import BackOff
@@ -29,7 +29,7 @@ class OrderClient:
     def __init__(
         self,
         client: RestClient,
-        known: KnownOrders,
+        tracker: OrderTracker,
         counts: Counter[str],
         now: Callable[[], Now],
         start: Callable[[Steps[None]], None],
@@ -41,7 +41,7 @@ class OrderClient:
         self.done = 0  # effects whose fate is told
         self.blocked = False  # entries that are not on the wire yet are refused
         self._client = client
-        self._known = known
+        self._tracker = tracker
         self._counts = counts
         self._now = now
         self._start = start
@@ -122,18 +122,18 @@ class OrderClient:
     # ---------------------------------------------------------------------------------------------- submits
 
     def _submit(self, order: SubmitOrder) -> Steps[None]:
-        self._known.news += 1
+        self._tracker.news += 1
         if self._is_heard():
-            self._known.watch(order.id, Decimal(0))
+            self._tracker.watch(order.id, Decimal(0))
         report = yield from self._place(order)
-        self._known.news += 1
+        self._tracker.news += 1
         self._publish(report)
 
     def _place(self, order: SubmitOrder) -> Steps[Report]:
         if self._is_blocked(order):
             return self._rejected(order, "entries are halted")
         try:
-            answer = yield from self._client.submit(words.submission(order), lambda: not self._is_blocked(order))
+            answer = yield from self._client.submit(codec.submission(order), lambda: not self._is_blocked(order))
         except NotSent as error:
             return self._rejected(order, f"could not reach the venue: {error}")
         except Unanswered as error:
@@ -147,27 +147,27 @@ class OrderClient:
 
     def _taken_order(self, order: SubmitOrder, body: bytes) -> Report:
         try:
-            report = self._known.report(words.decode(body, words.OrderBody))
-        except words.Unreadable:
+            report = self._tracker.report(codec.decode(body, codec.OrderBody))
+        except codec.Unreadable:
             return self._unanswered(order, "the venue's answer cannot be read")
         if report.order != order.id:
             return self._unanswered(order, "the venue answered with another order")
-        self._known.learn(report)
+        self._tracker.learn(report)
         return report
 
     def _refused(self, order: SubmitOrder, answer: Answer) -> Steps[Report]:
         """Say what an answer means that does not take the order."""
-        status, refusal = answer.status, words.refusal(answer.body, answer.status)
-        if words.is_duplicate(status, refusal):
+        status, refusal = answer.status, codec.refusal(answer.body, answer.status)
+        if codec.is_duplicate(status, refusal):
             return (yield from self._known_already(order, refusal.message))
         if status == 429:
             return self._rejected(order, "too many requests")
-        if words.is_about_keys(status, refusal):
+        if codec.is_about_keys(status, refusal):
             self._on_refused_keys()
             return self._rejected(order, REFUSED_KEYS)
         if status >= 500 or status < 400 or status == 408:
             return self._unanswered(order, f"the venue answered {status}")
-        return self._rejected(order, refusal.message, passed=words.is_passed(status, refusal))
+        return self._rejected(order, refusal.message, passed=codec.is_passed(status, refusal))
 
     def _known_already(self, order: SubmitOrder, message: str) -> Steps[Report]:
         """Find the order that has this id already: most likely it is this one, and the answer was lost."""
@@ -179,8 +179,8 @@ class OrderClient:
         return found or self._unanswered(order, f"{message}, and the venue does not find it")
 
     def _rejected(self, order: SubmitOrder, reason: str, *, passed: bool = False) -> OrderReport:
-        self._known.unwatch(order.id)
-        return words.rejection(order, self._now().venue_ns, reason, passed=passed)
+        self._tracker.unwatch(order.id)
+        return codec.rejection(order, self._now().venue_ns, reason, passed=passed)
 
     def _unanswered(self, order: SubmitOrder, reason: str) -> SubmitUnanswered:
         self._counts["unanswered"] += 1
@@ -189,7 +189,7 @@ class OrderClient:
     # ---------------------------------------------------------------------------------- cancels and look-ups
 
     def _cancel(self, order: CancelOrder) -> Steps[None]:
-        venue_id = self._known.venue_id(order.id)
+        venue_id = self._tracker.venue_id(order.id)
         try:
             if venue_id is None:
                 found = yield from self._find(order.id)
@@ -199,11 +199,11 @@ class OrderClient:
                 if found.status in OVER:
                     return
                 venue_id = found.venue_id
-            self._known.news += 1
+            self._tracker.news += 1
             answer = yield from self._client.cancel(venue_id)
             if not 200 <= answer.status < 300:
-                refusal = words.refusal(answer.body, answer.status)
-                if words.is_about_keys(answer.status, refusal):
+                refusal = codec.refusal(answer.body, answer.status)
+                if codec.is_about_keys(answer.status, refusal):
                     self._on_refused_keys()
                 raise Failed(refusal.message)
         except (NotSent, Unanswered, Failed) as error:
@@ -244,10 +244,10 @@ class OrderClient:
         """Ask for an order by our id; None if the venue does not know it. Raises Failed."""
         try:
             body = yield from self._client.order(order_id)
-            report = self._known.report(body) if body is not None else None
-        except words.Unreadable as error:
+            report = self._tracker.report(body) if body is not None else None
+        except codec.Unreadable as error:
             self._counts["unreadable"] += 1
             raise Failed(str(error)) from None
         if report is not None:
-            self._known.learn(report)
+            self._tracker.learn(report)
         return report

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import assert_never
 
-from actors.brokers.alpaca import messages, words
+from actors.brokers.alpaca import codec, messages
 from actors.brokers.alpaca.account import Account
 from actors.brokers.alpaca.conversations import Conversations, Steps
-from actors.brokers.alpaca.known import KnownOrders
 from actors.brokers.alpaca.order_client import OrderClient
+from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import Failed, RestClient
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
 from actors.brokers.alpaca.stream_policy import StreamPolicy
@@ -76,13 +76,13 @@ class AlpacaProtocol:
             return self._stream.is_listening
 
         self._conversations = Conversations(self._actions.append)
-        self._known = KnownOrders(self.counts, now, is_ours)
+        self._tracker = OrderTracker(self.counts, now, is_ours)
         self._stream = StreamPolicy(settings, self.counts, new_back_off(), now, self._actions.append)
         client = RestClient(self.counts, new_back_off, self._refuse_keys)
-        self._account = Account(client, self._known, self.counts, symbols, now, is_heard, settings.poll_s * 0.9)
+        self._account = Account(client, self._tracker, self.counts, symbols, now, is_heard, settings.poll_s * 0.9)
         self._orders = OrderClient(
             client,
-            self._known,
+            self._tracker,
             self.counts,
             now,
             self._conversations.start,
@@ -197,32 +197,32 @@ class AlpacaProtocol:
         self._orders.take(effect)
 
     def _on_lost(self, reason: str, *, refused: bool) -> None:
-        self._known.unwatch_all()
+        self._tracker.unwatch_all()
         self._change(FeedState.DOWN, self._stream.lost(reason, refused=refused))
 
     def _on_frame(self, payload: str | bytes) -> None:
         try:
-            message = words.frame(payload)
-            if isinstance(message, words.Update):
+            message = codec.frame(payload)
+            if isinstance(message, codec.Update):
                 self._on_update(message)
-        except words.Unreadable:
+        except codec.Unreadable:
             self.counts["unreadable"] += 1
             self._read_early = True  # it may have told of a fill
             return
-        if isinstance(message, words.Authorization) and message.status != "authorized":
+        if isinstance(message, codec.Authorization) and message.status != "authorized":
             self._stream.drop(REFUSED_KEYS, refused=True)
-        elif isinstance(message, words.Listening) and words.UPDATES not in message.streams:
+        elif isinstance(message, codec.Listening) and codec.UPDATES not in message.streams:
             self._stream.drop(NO_UPDATES)
 
-    def _on_update(self, update: words.Update) -> None:
+    def _on_update(self, update: codec.Update) -> None:
         """Report what happened to an order. Raises Unreadable."""
-        self._known.news += 1
-        report = self._known.report(update.order, update.timestamp)
-        if not self._known.is_ours(report.order):
+        self._tracker.news += 1
+        report = self._tracker.report(update.order, update.timestamp)
+        if not self._tracker.is_ours(report.order):
             self.counts["foreign"] += 1
             self._read_early = True
             return
-        self._known.hear(report)
+        self._tracker.hear(report)
         if update.event == "order_cancel_rejected":
             self._publish(report, CancelRefused(report.order, report.ts, "the venue rejected the cancel"))
         else:
@@ -252,7 +252,7 @@ class AlpacaProtocol:
         try:
             yield from self._account.assets(self._publish)
             report = yield from self._account.read()
-        except (Failed, words.Unreadable) as error:
+        except (Failed, codec.Unreadable) as error:
             self._on_failed_reading(error)
         else:
             self._failed_polls = 0
@@ -261,7 +261,7 @@ class AlpacaProtocol:
             if connection and self._stream.is_listening and connection == self._stream.number:
                 self._change(FeedState.LIVE)
         self._is_reading = False
-        if self._known.are_owed_for(self._settings.stale_s):  # it answers pings, but does not tell what REST told
+        if self._tracker.are_owed_for(self._settings.stale_s):  # it answers pings, but does not tell what REST told
             self._stream.drop("the trading stream does not tell what happens to orders")
 
     def _on_failed_reading(self, error: Exception) -> None:

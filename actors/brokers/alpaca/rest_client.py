@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.conversations import Pause, Priority, Request, Steps, send
 from actors.brokers.alpaca.messages import Answer, NotSent, Unanswered
 from actors.brokers.alpaca.settings import REFUSED_KEYS
@@ -73,12 +73,12 @@ class RestClient:
         if answer.status == 200:
             self._keys_worked = True
             return answer.body
-        refusal = words.refusal(answer.body, answer.status)
-        if missing and words.is_missing(answer.status, refusal):
+        refusal = codec.refusal(answer.body, answer.status)
+        if missing and codec.is_missing(answer.status, refusal):
             return None
         if answer.status == 429:
             self._counts["throttled"] += 1
-        if words.is_about_keys(answer.status, refusal):
+        if codec.is_about_keys(answer.status, refusal):
             # Keys that work are not refused from one question to the next: once may be chance, or a proxy in between.
             worked, self._keys_worked = self._keys_worked, False
             if not worked:
@@ -86,15 +86,15 @@ class RestClient:
                 raise Failed(REFUSED_KEYS, keys=True)
         raise Failed(refusal.message)
 
-    def one(self, path: str, kind: type[words.T]) -> Steps[words.T]:
+    def one(self, path: str, kind: type[codec.T]) -> Steps[codec.T]:
         """Ask for a thing that there always is. Raises Failed, and Unreadable."""
-        return words.decode((yield from self.ask(path)) or b"", kind)
+        return codec.decode((yield from self.ask(path)) or b"", kind)
 
-    def many(self, path: str, kind: type[words.T], query: Mapping[str, str] | None = None) -> Steps[list[words.T]]:
+    def many(self, path: str, kind: type[codec.T], query: Mapping[str, str] | None = None) -> Steps[list[codec.T]]:
         """Ask for a list. Raises Failed, and Unreadable."""
-        return words.decode_all((yield from self.ask(path, query)) or b"", kind)
+        return codec.decode_all((yield from self.ask(path, query)) or b"", kind)
 
-    def order(self, client_order_id: str) -> Steps[words.OrderBody | None]:
+    def order(self, client_order_id: str) -> Steps[codec.OrderBody | None]:
         """Ask for an order by our id; None if the venue does not know it. Raises Failed, and Unreadable."""
         answer = yield from self.ask(
             "/v2/orders:by_client_order_id",
@@ -102,9 +102,9 @@ class RestClient:
             missing=True,
             priority=Priority.LOOK_UP,
         )
-        return words.decode(answer, words.OrderBody) if answer is not None else None
+        return codec.decode(answer, codec.OrderBody) if answer is not None else None
 
-    def asset(self, symbol: str) -> Steps[words.AssetBody | None]:
+    def asset(self, symbol: str) -> Steps[codec.AssetBody | None]:
         """Ask for an asset; None if the venue does not know it. Raises Failed, and Unreadable."""
         answer = yield from self.ask(f"/v2/assets/{quote(symbol, safe='')}", missing=True)
-        return words.decode(answer, words.AssetBody) if answer is not None else None
+        return codec.decode(answer, codec.AssetBody) if answer is not None else None

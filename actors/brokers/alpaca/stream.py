@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
 from actors.feeds.addresses import QUIET, ConnectThere, proxy_to, refused_status
 
@@ -48,7 +48,7 @@ class TradingStream:
 
     def __init__(self, url: str, key: str, secret: str, settings: BrokerSettings, listener: Listener) -> None:
         self._url = url
-        self._authentication = words.authentication(key, secret)
+        self._authentication = codec.authentication(key, secret)
         self._settings = settings
         self._listener = listener
 
@@ -80,7 +80,7 @@ class TradingStream:
             raise Lost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
             status = error.response.status_code
-            if words.is_about_keys(status, words.refusal(bytes(error.response.body or b""), status)):
+            if codec.is_about_keys(status, codec.refusal(bytes(error.response.body or b""), status)):
                 raise Lost(REFUSED_KEYS, refused=True) from None
             raise Lost(f"the trading stream refused the handshake with {refused_status(error)}") from None
         except (InvalidHandshake, EOFError):
@@ -106,15 +106,15 @@ class TradingStream:
         """Take one message of the handshake; return whether it was the last. Raises Lost if we may not listen."""
         payload = await connection.recv()
         message = None
-        with contextlib.suppress(words.Unreadable):  # which its hearer finds, too
-            message = words.frame(payload)
-        if isinstance(message, words.Authorization):
+        with contextlib.suppress(codec.Unreadable):  # which its hearer finds, too
+            message = codec.frame(payload)
+        if isinstance(message, codec.Authorization):
             if message.status != "authorized":
                 raise Lost(REFUSED_KEYS, refused=True)
-            await connection.send(words.LISTEN)
+            await connection.send(codec.LISTEN)
             return False
-        if isinstance(message, words.Listening):
-            if words.UPDATES not in message.streams:
+        if isinstance(message, codec.Listening):
+            if codec.UPDATES not in message.streams:
                 raise Lost(NO_UPDATES)
             return True
         self._listener.frame(payload)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.conversations import MOST_LOOK_UPS
 from actors.brokers.alpaca.messages import (
     Action,
@@ -506,8 +506,8 @@ def test_after_a_fault_the_line_is_down_and_nothing_is_handled(talk: Talk) -> No
 
 
 def test_a_fault_with_one_order_costs_no_other(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = words.submission
-    monkeypatch.setattr(words, "submission", lambda it: whole(it) if it.id != "bad" else 1 / 0)
+    whole = codec.submission
+    monkeypatch.setattr(codec, "submission", lambda it: whole(it) if it.id != "bad" else 1 / 0)
     talk.say(order("bad"), order("good"))
     talk.answer(POST, value=body("good"))
     assert [report.reason for report in talk.of(SubmitUnanswered)] == ["a fault of the broker: ZeroDivisionError"]
