@@ -23,6 +23,7 @@ EDGES = {
     "actors/brokers/alpaca/rest.py": "sends requests, and waits no longer than a real time for each",
     "actors/brokers/alpaca/stream.py": "is a connection to the venue: reconnects, and notices when it is mute",
     "actors/chain_watch.py": "is a thread that looks at what the loop is doing, for how long in real time",
+    "actors/feeds/addresses.py": "opens the connection to an address, and to no other",
     "actors/feeds/feed.py": "is the task that a feed runs in, which a subscription starts and ends",
     "actors/feeds/pause.py": "waits between two connections to a venue",
     "actors/feeds/stale.py": "notices a socket that is open but mute, which takes real seconds",
