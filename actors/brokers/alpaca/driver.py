@@ -87,7 +87,8 @@ class Driver:
                     delay_s, self._events.put_nowait, messages.TimerDue()
                 )
             case messages.ConnectStream():
-                self._streaming = self._begin(self._listen())
+                self._streaming = self._begin(self._stream.run())
+                self._streaming.add_done_callback(self._on_stream_end)
             case messages.DropStream():
                 if self._streaming is not None:
                     self._streaming.cancel()
@@ -116,14 +117,12 @@ class Driver:
             event = messages.RequestFailed(wanted.number, f"a fault of the broker: {type(error).__name__}", sent=True)
         self._events.put_nowait(event)
 
-    async def _listen(self) -> None:
-        event: messages.StreamLost | messages.Fault
-        try:
-            await self._stream.run()
-        except asyncio.CancelledError:
-            event = messages.StreamLost("it was cut here")
-        except Lost as lost:
-            event = messages.StreamLost(lost.reason, lost.refused)
-        except Exception as error:
-            event = messages.Fault(type(error).__name__)
-        self._events.put_nowait(event)
+    def _on_stream_end(self, task: asyncio.Task[None]) -> None:
+        """Say how the stream ended, also if it was cut before it could begin."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._events.put_nowait(messages.StreamLost("it was cut here"))
+        elif isinstance(error, Lost):
+            self._events.put_nowait(messages.StreamLost(error.reason, error.refused))
+        else:
+            self._events.put_nowait(messages.Fault(type(error).__name__))
