@@ -253,7 +253,8 @@ def _priced(line: SymbolLine, position: HeldPosition | None, strangers: list[Ord
 
 
 def _money(price: Decimal) -> str:
-    return f"${float(price):,.4f}".rstrip("0").rstrip(".")
+    places = max(4, 7 - price.adjusted())  # of a coin that costs next to nothing, too
+    return f"${price:,.{places}f}".rstrip("0").rstrip(".")
 
 
 def _reduced(position: HeldPosition, line: SymbolLine) -> HeldPosition:

@@ -109,6 +109,16 @@ def test_what_is_gone_at_a_price_that_nobody_knows_is_closed_at_what_it_cost() -
     assert (after.positions, after.tally.equity) == ((), D("9999.9"))
 
 
+@pytest.mark.parametrize(
+    ("price", "shown"), [("0.0000131", "$0.0000131"), ("1234.5", "$1,234.5"), ("0.333333333333", "$0.33333333")]
+)
+def test_a_price_is_told_with_the_digits_that_it_has(price: str, shown: str) -> None:
+    cost = msgspec.structs.replace(book(), positions=(position(10, price),))
+    assert f"at {shown}, what they cost" in line(compared(cost, account(0))).explanation
+    sold = account(0, history=(report("hand", SELL, 10, price=price),))
+    assert f"at {shown}, the price of the order" in line(compared(cost, sold)).explanation
+
+
 @pytest.mark.parametrize("sold", [[(10, 5, "103")], [(4, 5, "102"), (6, 6, "103")]])
 def test_orders_of_somebody_else_that_add_up_to_what_is_gone_give_its_price(sold: list[tuple[int, int, str]]) -> None:
     history = tuple(report(f"hand{n}", SELL, q, seconds=s, price=p) for n, (q, s, p) in enumerate(sold))
