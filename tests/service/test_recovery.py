@@ -182,12 +182,14 @@ def test_a_list_fits_its_terminal_and_never_cuts_the_decision(
         "entry_ts": 1_767_623_400_000_000_000,
         "exit_ts": 1_767_623_408_000_000_000,
         "exit_reason": "FLATTEN",
-        **dict.fromkeys(("entry_price", "exit_price", "pnl", "pnl_pct", "fees", "equity"), "10000.123456"),
+        **dict.fromkeys(("entry_price", "exit_price"), "0.0000131"),
+        **dict.fromkeys(("pnl", "pnl_pct", "fees", "equity"), "10000.123456"),
     }
     history._print_table([trade], "trades")
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line.rstrip()) <= width for line in lines[:2])
     assert "20260105T143254-1102" in lines[1]
-    assert "10000.1235" in lines[1]  # what it came to
+    assert "$10000.12" in lines[1]  # what it came to
+    assert ("0.0000131" in lines[1]) is (width > 100)  # with the digits that it has, where there is room
     assert not any("…" in line for line in lines)
     assert any("left out" in line for line in lines) is (width < 200)
