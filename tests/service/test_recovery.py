@@ -193,3 +193,12 @@ def test_a_list_fits_its_terminal_and_never_cuts_the_decision(
     assert ("0.0000131" in lines[1]) is (width > 100)  # with the digits that it has, where there is room
     assert not any("…" in line for line in lines)
     assert any("left out" in line for line in lines) is (width < 200)
+
+
+def test_a_list_as_csv_moves_no_cursor_and_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    row = dict.fromkeys(history.columns("orders")) | {"run": 1, "symbol": "\x1b[2JA\r\n\u202e", "reason": "no " * 1_000}
+    history.show(iter([row]), "orders", as_json=False, as_csv=True)
+    printed = capsys.readouterr().out
+    assert all(line.isprintable() for line in printed.splitlines())
+    (told,) = csv.DictReader(io.StringIO(printed))
+    assert (told["symbol"], told["reason"]) == ("\\x1b[2JA\\r\\n\\u202e", row["reason"])
