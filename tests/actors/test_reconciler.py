@@ -217,6 +217,20 @@ def test_of_two_stops_for_the_same_shares_one_is_taken_back() -> None:
     assert desk.orders == []
 
 
+def test_a_stop_that_is_taken_back_already_guards_nothing_although_it_has_come_to_fit() -> None:
+    """Kept in the place of the one that stays, it would leave the position with none."""
+    short = OrderReport("mb-bot-s0.77.A.stop.1", "A", OrderSide.SELL, S.ACCEPTED, D(7), D(0), None, at(-4), "v1")
+    whole = OrderReport("mb-bot-s0.77.A.stop.2", "A", OrderSide.SELL, S.ACCEPTED, D(10), D(0), None, at(-4), "v2")
+    desk = Desk(opened=False)
+    entry = old("entry", "10")
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(short, whole), history=(entry,)))
+    desk.session.feed(
+        OrderReport(whole.order, "A", OrderSide.SELL, S.PARTIALLY_FILLED, D(10), D(3), D(99), at(2), "v2")
+    )
+    assert desk.held == {"A": D(7)}
+    assert set(desk.canceled) == {short.order}
+
+
 def test_an_exit_of_an_earlier_run_is_no_stop_although_it_would_close_what_is_adopted() -> None:
     works = old("exit", "0", status=S.ACCEPTED, side=OrderSide.SELL)
     desk = Desk(opened=False)
@@ -317,6 +331,14 @@ def test_an_account_that_was_read_for_the_session_before_says_nothing() -> None:
     assert not session.of(AccountOpened)
     assert session.core.risk.state is TradingState.ACTIVE
     session.feed(account(3.5))
+    assert len(session.of(AccountOpened)) == 1
+
+
+def test_an_account_of_the_very_moment_of_the_book_is_the_session_s_first() -> None:
+    """While the market is silent there is none of a later time."""
+    session = going_on(leaving().say(2.3, S.FILLED, "10", "101").pass_time(3))
+    session.core.run([account(9)])
+    assert session.core.now == at(3)
     assert len(session.of(AccountOpened)) == 1
 
 
