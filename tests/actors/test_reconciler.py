@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from actors.book import CountedOrder
@@ -23,6 +24,7 @@ from actors.orders import (
     SubmitOrder,
 )
 from actors.pricing import OrderSettings
+from pipeline.events import Side
 from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
 from tests.support.market import at, clock, trade
 from tests.support.sessions import RestingBroker, Session
@@ -238,6 +240,15 @@ def test_an_exit_of_an_earlier_run_is_no_stop_although_it_would_close_what_is_ad
     assert desk.canceled == [works.order]
 
 
+def test_a_short_position_is_taken_over_as_one_and_guarded_by_a_stop_that_buys() -> None:
+    desk = Desk(opened=False)
+    entry = old("entry", "10", side=OrderSide.SELL)
+    desk.session.feed(account(1, HeldAtVenue("A", D(-10), D(100)), history=(entry,)))
+    position = desk.session.core.positions.open["A"]
+    assert (position.side, position.quantity) == (Side.SHORT, D(10))
+    assert (desk.last.leg, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
+
+
 def test_what_is_left_of_an_adopted_position_was_entered_with_its_entry_and_not_with_its_exit() -> None:
     stop = old("stop", "3", status=S.PARTIALLY_FILLED, side=OrderSide.SELL, seconds=-2)
     desk = Desk(opened=False)
@@ -340,6 +351,28 @@ def test_an_account_of_the_very_moment_of_the_book_is_the_session_s_first() -> N
     session.core.run([account(9)])
     assert session.core.now == at(3)
     assert len(session.of(AccountOpened)) == 1
+
+
+def test_a_position_that_the_book_holds_is_not_taken_over_once_more() -> None:
+    """A book that was written while no order of it worked."""
+    book = Desk().enter(1).pass_time(2).session.core.book()
+    session = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s2")
+    session.feed(msgspec.structs.replace(book, orders=()))
+    held = session.core.positions.open["A"]
+    name = f"{BOOK}.{held.decision.removeprefix('s1-')}.A.entry.1"
+    entry = OrderReport(name, "A", OrderSide.BUY, S.FILLED, D(10), D(10), D(100), at(1), "ve")
+    session.feed(account(9, HeldAtVenue("A", D(10), D(101)), history=(entry,)))
+    assert session.core.positions.open == {"A": held}
+    assert len(session.of(PositionOpened)) == 1  # by the book
+
+
+def test_what_an_order_of_the_book_has_filled_is_counted_once_and_not_taken_over_as_well() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"), clock(2))
+    session = going_on(desk)
+    entry = OrderReport(desk.last.id, "A", OrderSide.BUY, S.FILLED, D(10), D(10), D(100), at(3), "ve")
+    session.feed(account(9, HeldAtVenue("A", D(10), D(100)), history=(entry,)), entry)
+    assert {symbol: p.quantity for symbol, p in session.core.positions.open.items()} == {"A": D(10)}
 
 
 def test_what_an_account_tells_of_orders_that_are_over_counts_whenever_it_was_read() -> None:
