@@ -233,9 +233,10 @@ def _adopted(line: SymbolLine, explained: bool) -> SymbolLine:
 
 def _priced(line: SymbolLine, position: HeldPosition | None, strangers: list[OrderReport]) -> SymbolLine:
     """Look for the price at which what is gone went: other people's orders that add up to just that."""
-    if line.stuck or position is None:
+    if line.stuck:
         why = "; first the bot has to book its own fills: start it once, then reconcile"
         return msgspec.structs.replace(line, explanation=line.explanation + why)
+    assert position is not None  # of a symbol in which nothing is held, nothing can be closed
     out = [
         order
         for order in strangers
@@ -253,12 +254,13 @@ def _priced(line: SymbolLine, position: HeldPosition | None, strangers: list[Ord
 
 
 def _money(price: Decimal) -> str:
-    return f"${float(price):,.4f}".rstrip("0").rstrip(".")
+    places = max(4, 7 - price.adjusted())  # of a coin that costs next to nothing, too
+    return f"${price:,.{places}f}".rstrip("0").rstrip(".")
 
 
 def _reduced(position: HeldPosition, line: SymbolLine) -> HeldPosition:
     # The entry's value itself, where all of it goes at what it cost: an average may have no end.
-    if line.price is None and position.exited == 0 and line.closes == position.entered:
+    if line.price is None and line.closes == position.entered:
         value = position.entry_value
     else:
         value = line.closes * (line.price or AVERAGES.divide(position.entry_value, position.entered))

@@ -109,6 +109,16 @@ def test_what_is_gone_at_a_price_that_nobody_knows_is_closed_at_what_it_cost() -
     assert (after.positions, after.tally.equity) == ((), D("9999.9"))
 
 
+@pytest.mark.parametrize(
+    ("price", "shown"), [("0.0000131", "$0.0000131"), ("1234.5", "$1,234.5"), ("0.333333333333", "$0.33333333")]
+)
+def test_a_price_is_told_with_the_digits_that_it_has(price: str, shown: str) -> None:
+    cost = msgspec.structs.replace(book(), positions=(position(10, price),))
+    assert f"at {shown}, what they cost" in line(compared(cost, account(0))).explanation
+    sold = account(0, history=(report("hand", SELL, 10, price=price),))
+    assert f"at {shown}, the price of the order" in line(compared(cost, sold)).explanation
+
+
 @pytest.mark.parametrize("sold", [[(10, 5, "103")], [(4, 5, "102"), (6, 6, "103")]])
 def test_orders_of_somebody_else_that_add_up_to_what_is_gone_give_its_price(sold: list[tuple[int, int, str]]) -> None:
     history = tuple(report(f"hand{n}", SELL, q, seconds=s, price=p) for n, (q, s, p) in enumerate(sold))
@@ -126,6 +136,7 @@ def test_orders_of_somebody_else_that_add_up_to_what_is_gone_give_its_price(sold
         report("hand", BUY, 10),  # the wrong side
         report("hand", SELL, 10, seconds=-5),  # from before the position
         report("mb-bot-s0.77.A.exit.1", SELL, 10),  # the bot's own, and told as its own
+        msgspec.structs.replace(report("hand", SELL, 10), average=None),  # at nobody knows what price
     ],
 )
 def test_an_order_that_cannot_have_closed_it_gives_no_price(other: OrderReport) -> None:
@@ -196,6 +207,19 @@ def test_a_position_beside_an_order_that_works_is_adopted_by_no_start() -> None:
     assert line(compared(before, found)).verdict is Verdict.NOT_IN_BOOK
 
 
+def test_what_is_gone_at_what_it_cost_costs_just_that_also_where_an_average_has_no_end() -> None:
+    before = msgspec.structs.replace(book(3), positions=(msgspec.structs.replace(position(3), entry_value=D(100)),))
+    [closed] = [fact for fact in accept(before, compared(before, account(0)))[1] if isinstance(fact, PositionClosed)]
+    assert closed.pnl == D("-0.1")
+
+
+def test_what_agrees_is_explained_by_what_was_accepted_before_or_is_done_since_or_by_nothing() -> None:
+    assert line(compared(book(10), account(10))).explanation == ""
+    assert line(compared(book(10, foreign=5), account(15))).explanation == "5 of it are not ours, as accepted before"
+    since = compared(book(10, open_order(SELL, 10), foreign=5), account(5), report("mb-bot-s0.77.A.stop.1", SELL, 10))
+    assert line(since).explanation == "the bot's orders filled -10 since; the next start books it"
+
+
 def test_what_was_accepted_and_is_gone_is_forgotten() -> None:
     found = line(compared(book(10, foreign=5), account(10)))
     assert (found.verdict, found.foreign_after) == (Verdict.QUANTITY, D(0))
@@ -208,11 +232,14 @@ def test_a_symbol_in_which_nothing_is_held_is_no_line() -> None:
     assert [order.verdict for order in comparison.orders] == [Verdict.EXPLAINED]  # the venue does not know it
 
 
-@pytest.mark.parametrize(("booked", "side", "meanwhile", "stuck"), [(10, SELL, 4, False), (4, BUY, 6, True)])
+@pytest.mark.parametrize(
+    ("booked", "side", "meanwhile", "stuck"), [(10, SELL, 4, False), (4, BUY, 6, True), (4, SELL, 6, True)]
+)
 def test_no_more_can_be_closed_than_the_book_holds(booked: int, side: OrderSide, meanwhile: int, stuck: bool) -> None:
     before = book(booked, open_order(side, 10, "exit"))
     found = line(compared(before, account(0), report("mb-bot-s0.77.A.exit.1", side, meanwhile)))
-    assert (found.closes, found.stuck) == (D(booked + side.sign * meanwhile), stuck)
+    assert (found.closes, found.stuck) == (D(abs(booked + side.sign * meanwhile)), stuck)
+    assert ("start it once" in found.explanation, "nobody knows" in found.explanation) == (stuck, not stuck)
 
 
 @pytest.mark.parametrize(("status", "filled"), [(OrderStatus.CANCELED, 0), (OrderStatus.ACCEPTED, 2)])

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.core import Core, Input
-from actors.dating import DATED, Dated
+from actors.dating import DATED, Dated, moves_now
 from actors.messages import (
     BrokerChanged,
     Command,
@@ -87,6 +87,10 @@ def at_a_desk() -> Session:
 
 def test_every_class_of_input_has_a_rule_and_a_case_here() -> None:
     assert set(get_args(Input)) == set(DATED) == set(of_time(START))
+
+
+def test_what_moves_now_came_in_by_the_door_where_its_time_is_bounded() -> None:
+    assert {kind for kind in DATED if moves_now(of_time(START)[kind])} == {Trade, Quote, Clock}
 
 
 @pytest.mark.parametrize("kind", [k for k, rule in DATED.items() if rule is Dated.MOVES_NOW], ids=lambda k: k.__name__)

@@ -254,6 +254,14 @@ def test_without_a_book_nothing_is_missed() -> None:
     assert not Knowledge().misses(name_of(order), order)
 
 
+def test_a_book_from_before_any_time_was_known_misses_nothing() -> None:
+    """A bot that was paused before its feed said anything."""
+    desk, cause = holding()
+    book = msgspec.structs.replace(as_before(written(desk.session)), ts=0)
+    order = report(f"{cause}.exit.1", SELL, "4", seconds=9)
+    assert not Knowledge(book).misses(name_of(order), order)
+
+
 def test_an_account_that_is_read_for_the_session_before_is_known_by_the_book_s_time() -> None:
     desk, _ = holding()
     session = next_life(written(desk.session), 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from actors.book import CountedOrder
@@ -23,6 +24,7 @@ from actors.orders import (
     SubmitOrder,
 )
 from actors.pricing import OrderSettings
+from pipeline.events import Side
 from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
 from tests.support.market import at, clock, trade
 from tests.support.sessions import RestingBroker, Session
@@ -217,11 +219,34 @@ def test_of_two_stops_for_the_same_shares_one_is_taken_back() -> None:
     assert desk.orders == []
 
 
+def test_a_stop_that_is_taken_back_already_guards_nothing_although_it_has_come_to_fit() -> None:
+    """Kept in the place of the one that stays, it would leave the position with none."""
+    short = OrderReport("mb-bot-s0.77.A.stop.1", "A", OrderSide.SELL, S.ACCEPTED, D(7), D(0), None, at(-4), "v1")
+    whole = OrderReport("mb-bot-s0.77.A.stop.2", "A", OrderSide.SELL, S.ACCEPTED, D(10), D(0), None, at(-4), "v2")
+    desk = Desk(opened=False)
+    entry = old("entry", "10")
+    desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(short, whole), history=(entry,)))
+    desk.session.feed(
+        OrderReport(whole.order, "A", OrderSide.SELL, S.PARTIALLY_FILLED, D(10), D(3), D(99), at(2), "v2")
+    )
+    assert desk.held == {"A": D(7)}
+    assert set(desk.canceled) == {short.order}
+
+
 def test_an_exit_of_an_earlier_run_is_no_stop_although_it_would_close_what_is_adopted() -> None:
     works = old("exit", "0", status=S.ACCEPTED, side=OrderSide.SELL)
     desk = Desk(opened=False)
     desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(works,), history=(old("entry", "10"),)))
     assert desk.canceled == [works.order]
+
+
+def test_a_short_position_is_taken_over_as_one_and_guarded_by_a_stop_that_buys() -> None:
+    desk = Desk(opened=False)
+    entry = old("entry", "10", side=OrderSide.SELL)
+    desk.session.feed(account(1, HeldAtVenue("A", D(-10), D(100)), history=(entry,)))
+    position = desk.session.core.positions.open["A"]
+    assert (position.side, position.quantity) == (Side.SHORT, D(10))
+    assert (desk.last.leg, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
 
 
 def test_what_is_left_of_an_adopted_position_was_entered_with_its_entry_and_not_with_its_exit() -> None:
@@ -318,6 +343,36 @@ def test_an_account_that_was_read_for_the_session_before_says_nothing() -> None:
     assert session.core.risk.state is TradingState.ACTIVE
     session.feed(account(3.5))
     assert len(session.of(AccountOpened)) == 1
+
+
+def test_an_account_of_the_very_moment_of_the_book_is_the_session_s_first() -> None:
+    """While the market is silent there is none of a later time."""
+    session = going_on(leaving().say(2.3, S.FILLED, "10", "101").pass_time(3))
+    session.core.run([account(9)])
+    assert session.core.now == at(3)
+    assert len(session.of(AccountOpened)) == 1
+
+
+def test_a_position_that_the_book_holds_is_not_taken_over_once_more() -> None:
+    """A book that was written while no order of it worked."""
+    book = Desk().enter(1).pass_time(2).session.core.book()
+    session = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s2")
+    session.feed(msgspec.structs.replace(book, orders=()))
+    held = session.core.positions.open["A"]
+    name = f"{BOOK}.{held.decision.removeprefix('s1-')}.A.entry.1"
+    entry = OrderReport(name, "A", OrderSide.BUY, S.FILLED, D(10), D(10), D(100), at(1), "ve")
+    session.feed(account(9, HeldAtVenue("A", D(10), D(101)), history=(entry,)))
+    assert session.core.positions.open == {"A": held}
+    assert len(session.of(PositionOpened)) == 1  # by the book
+
+
+def test_what_an_order_of_the_book_has_filled_is_counted_once_and_not_taken_over_as_well() -> None:
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"), clock(2))
+    session = going_on(desk)
+    entry = OrderReport(desk.last.id, "A", OrderSide.BUY, S.FILLED, D(10), D(10), D(100), at(3), "ve")
+    session.feed(account(9, HeldAtVenue("A", D(10), D(100)), history=(entry,)), entry)
+    assert {symbol: p.quantity for symbol, p in session.core.positions.open.items()} == {"A": D(10)}
 
 
 def test_what_an_account_tells_of_orders_that_are_over_counts_whenever_it_was_read() -> None:

@@ -422,6 +422,18 @@ def test_what_a_child_warns_of_is_a_warning_and_what_it_merely_says_is_not(spawn
     assert len(levels) == 1_005
 
 
+def test_a_line_of_a_child_that_is_too_long_is_cut_and_those_after_it_are_heard(spawn: Callable[..., Spawned]) -> None:
+    async def scenario() -> ExchangeProcess:
+        spawn("sys.stderr.write('x' * 500_000 + '\\nno room\\n')\nsys.exit(2)")
+        exchange = ExchangeProcess(ExchangeSettings(), lambda: 0)
+        assert await asyncio.wait_for(exchange.run(), PATIENCE_S) == "exit code 2: no room"
+        return exchange
+
+    with events_logged() as events:
+        assert asyncio.run(scenario()).refused == "no room"
+    assert 1 < len([event for event in events if event.get("event") == "child.said"]) < 20
+
+
 @pytest.mark.parametrize("name", ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_LATER"])
 def test_a_child_inherits_no_keys_and_everything_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "s3cret")

@@ -128,6 +128,7 @@ def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: 
 def test_without_a_bot_a_command_says_that_it_arms_the_next_start(command: str, tmp_path: Path) -> None:
     said = control.send(tmp_path, command, "enough")
     assert "nothing happens now; the next start is armed" in said
+    assert f"closes all positions and is {'HALTED' if command == 'halt' else 'PAUSED'}" in said
     assert latch.reason_of(tmp_path, command) == "enough"
 
 

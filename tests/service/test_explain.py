@@ -20,12 +20,13 @@ from actors.journal import Run as JournalRun, TradeTicks
 from actors.messages import PositionClosed, SignalRaised
 from actors.sqlite_journal import SqliteJournal, story
 from pipeline.events import Reading
+from service.books import explain
 from service.books.explain import sparkline
 from service.books.history import JOURNAL
 from tests.service.test_cli import Run
 from tests.support.live import microbot
 from tests.support.market import at, trade
-from tests.support.sessions import Session
+from tests.support.sessions import PATIENT, Session
 
 pytestmark = pytest.mark.usefixtures("at_a_terminal")
 
@@ -67,6 +68,27 @@ def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: 
     assert (costs["fees"], costs["entry_slippage"]) == (Decimal("0.02"), Decimal("0.1"))
     assert [fact["type"] for fact in machine["facts"]].count("order_filled") == 2
     assert machine["ticks"]["ticks"] == [list(tick) for tick in around]
+
+
+def test_the_story_of_a_trade_shows_prices_with_the_digits_that_they_have(tmp_path: Path, run: Run) -> None:
+    session = Session(strategy=PATIENT, execution=ExecutionSettings(fill="last"))
+    session.feed(trade(0, 0.0000131), trade(1, 0.0000131, says="LONG"), trade(2, 0.0000127), trade(9000, 0.0000127))
+    (done,) = session.of(PositionClosed)
+    around = [(at(second), price, 1.0, None, None) for second, price in enumerate((0.0000131, 0.0000127))]
+    write(tmp_path, ("paper", session), ticks=TradeTicks(done.decision, "A", 1, around))
+    told = run("explain", done.decision, "--data-dir", tmp_path).out
+    for part in (
+        *("SIGNAL LONG A @ 0.0000131", "FILL BUY 1 @ 0.0000131", "FILL SELL 1 @ 0.0000127"),
+        *("A, 0.0000131 -> 0.0000127", "A: 0.0000127 to 0.0000131", "P/L -$0.0000004", "entry slippage $0.00"),
+    ):
+        assert part in told
+
+
+def test_the_story_of_an_order_shows_its_limit_and_its_stop_with_the_digits_that_they_have() -> None:
+    order = {"leg": "stop", "reason": "", "side": "SELL", "quantity": "1", "id": "o", "limit": None, "stop": "1.31E-5"}
+    for at_price in ({}, {"limit": "1.31E-5", "stop": None}):
+        (line,) = explain._submitted({"order": order | at_price, "ts": 1, "zone": "UTC"})
+        assert "0.0000131" in line
 
 
 def test_a_refused_signal_has_a_story_too(tmp_path: Path, run: Run) -> None:

@@ -17,8 +17,10 @@ class Disk:
 
     def __init__(self, room: int) -> None:
         self.room = room
+        self.tries = 0  # in vain
 
     def write(self, fd: int, data: bytes) -> int:
+        self.tries += not self.room
         if not self.room:
             raise OSError(errno.ENOSPC, "No space left on device")
         part = data[: self.room]
@@ -74,6 +76,7 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(log: Log, monkeypatch: pytes
         log.write("lost")
         log.now += 0.01
     assert len(log.told) == 1
+    assert 40 < disk.tries < 60  # one a second
     disk.room = 1_000
     log.now += 1.0
     log.write("three")

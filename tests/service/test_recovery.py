@@ -182,12 +182,23 @@ def test_a_list_fits_its_terminal_and_never_cuts_the_decision(
         "entry_ts": 1_767_623_400_000_000_000,
         "exit_ts": 1_767_623_408_000_000_000,
         "exit_reason": "FLATTEN",
-        **dict.fromkeys(("entry_price", "exit_price", "pnl", "pnl_pct", "fees", "equity"), "10000.123456"),
+        **dict.fromkeys(("entry_price", "exit_price"), "0.0000131"),
+        **dict.fromkeys(("pnl", "pnl_pct", "fees", "equity"), "10000.123456"),
     }
     history._print_table([trade], "trades")
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line.rstrip()) <= width for line in lines[:2])
     assert "20260105T143254-1102" in lines[1]
-    assert "10000.1235" in lines[1]  # what it came to
+    assert "$10000.12" in lines[1]  # what it came to
+    assert ("0.0000131" in lines[1]) is (width > 100)  # with the digits that it has, where there is room
     assert not any("…" in line for line in lines)
     assert any("left out" in line for line in lines) is (width < 200)
+
+
+def test_a_list_as_csv_moves_no_cursor_and_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    row = dict.fromkeys(history.columns("orders")) | {"run": 1, "symbol": "\x1b[2JA\r\n\u202e", "reason": "no " * 1_000}
+    history.show(iter([row]), "orders", as_json=False, as_csv=True)
+    printed = capsys.readouterr().out
+    assert all(line.isprintable() for line in printed.splitlines())
+    (told,) = csv.DictReader(io.StringIO(printed))
+    assert (told["symbol"], told["reason"]) == ("\\x1b[2JA\\r\\n\\u202e", row["reason"])
