@@ -80,7 +80,8 @@ class Said(_Stream):
         """Let a thread write for as long as the context lasts; what waits at its end gets a second."""
         self.flush()
         try:
-            self._fd = self._stream.fileno()
+            # One of its own: a number that is closed and given to another file must never get what is said here.
+            self._fd = os.dup(self._stream.fileno())
         except (AttributeError, OSError, ValueError):  # it is no file: nothing that could be full, either
             yield
             return
