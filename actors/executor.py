@@ -259,7 +259,7 @@ class Executor:
         """Leave at market now, whatever was waited for."""
         wish.at_once = True
         exits = [entry for entry in self.blotter.of(symbol) if entry.order.leg == "exit"]
-        if not exits:
+        if not exits and reason != ExitReason.FALLBACK:  # that only hastens what an exit has said
             wish.reason = reason
         for entry in exits:
             if entry.order.limit is not None:
@@ -299,7 +299,7 @@ class Executor:
             for entry in working:
                 if entry.order.leg != "entry":
                     self._cancel(entry)  # there is nothing left for it to close
-        elif (wish := self.wishes.get(symbol)) is not None:
+        elif (wish := self.wishes.get(symbol)) is not None and not self._lacks_price(symbol, wish, working):
             exits = [entry for entry in working if entry.order.leg in ("exit", "gate")]
             others = [entry for entry in working if entry.order.leg not in ("exit", "gate")]
             for entry in others:
@@ -309,14 +309,21 @@ class Executor:
         elif self._style is not None and not self._waits(symbol, STOP):
             self._protect(position, working, self._style)
 
+    def _lacks_price(self, symbol: str, wish: Wish, working: list[Order]) -> bool:
+        """Whether an exit has to wait for a price first, as after a restart or a pause: until then, the stop stays."""
+        market = self._context.instrument(symbol)
+        known = market.bid is not None or market.price > 0
+        sent = any(entry.order.leg in ("exit", "gate") for entry in working)
+        if known or sent or (self._style is not None and wish.at_once):
+            self.priceless.discard(symbol)
+            return False
+        self.priceless.add(symbol)
+        return True
+
     def _leave(self, position: Position, wish: Wish) -> None:
         """Send one exit order for what is held: at a price first, at market if that did not help or may not wait."""
         style = self._style
         market = self._context.instrument(position.symbol)
-        if market.bid is None and not market.price > 0 and not (style is not None and wish.at_once):
-            self.priceless.add(position.symbol)  # after a restart: the first price is waited for
-            return
-        self.priceless.discard(position.symbol)
         side = OrderSide.SELL if position.side is Side.LONG else OrderSide.BUY
         limit = None
         if style is not None and not wish.at_once and wish.tries <= style.reprices:

@@ -69,8 +69,9 @@ class Guard(abc.DisposableBase):
     Should they fail as a whole, the default ones take their place. The fallback is none of them: a timer of the core's
     own, and a look at each tick that they have seen (`look`), which ends with the position only.
 
-    `leave` hears of every wish to exit, `failed` of what an author's code raised, and `changed`, in words, of each time
-    that something else guards the position than before, and why. The subscriptions' time comes from `clock`.
+    `leave` hears of what an exit says, `close` of the fallback, whose reason is no exit's to give, `failed` of what an
+    author's code raised, and `changed`, in words, of each time that something else guards the position than before,
+    and why. The subscriptions' time comes from `clock`.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Guard(abc.DisposableBase):
         fallback: Fallback,
         clock: SymbolClock,
         leave: Callable[[ExitSignal], None],
+        close: Callable[[ExitSignal], None],
         failed: Callable[[BaseException], None],
         changed: Callable[[str, str], None],
     ) -> None:
@@ -92,11 +94,13 @@ class Guard(abc.DisposableBase):
         self._default = default
         self._clock = clock
         self._leave = leave
+        self._close = close
         self._failed = failed
         self._changed = changed
         self._inner: abc.DisposableBase | None = None
         self._disposed = False
         self._said = False  # a wish to exit, which holds until the position is closed: the executor sees it through
+        self._fell = False
         self._low, self._high = fallback.prices(held)
         self._timer: Timer | None = None
         if self.fallback_ts is not None:  # not the symbol's clock's: what this raises is no fault of an author's
@@ -163,9 +167,11 @@ class Guard(abc.DisposableBase):
             self._changed(self.words, reason)
 
     def _fall(self) -> None:
-        """Close the position, unless an exit has said to."""
-        if not self._said:
-            self._say(ExitSignal(self._held.symbol, ExitReason.FALLBACK))
+        """Close the position; where an exit has said to and it is open yet, at once: it waits for no price any more."""
+        if not self._fell:
+            self._fell = True
+            self._close(ExitSignal(self._held.symbol, ExitReason.FALLBACK))
+            self._said = True
 
     def dispose(self) -> None:
         self._disposed = True

@@ -173,6 +173,7 @@ class Lane:
             self._fallback,
             self.exit_clock,
             self.leave,
+            self._on_exit,
             self._exits_failed,
             self._guard_changed,
         )

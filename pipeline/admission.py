@@ -56,11 +56,12 @@ class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class _Symbol:
     """What admission knows of one symbol."""
 
-    __slots__ = ("id_order", "ids", "level", "outside", "price", "refused")
+    __slots__ = ("id_order", "ids", "level", "outside", "price", "refused", "ts")
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()  # trades, by reason
         self.price = 0.0  # last admitted; 0 before the first
+        self.ts = 0  # of the trade that was admitted last, ns
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
         self.ids: set[tuple[int | str, int]] = set()  # recent trade ids, each with its time, since ids begin anew ...
@@ -142,7 +143,8 @@ class Admission:
                 else:
                     symbol.price = price
                     if event.ts > self._latest:
-                        event = self._not_after_now(event, monotonic)
+                        event = self._not_after_now(event, monotonic, symbol.ts)
+                    symbol.ts = event.ts
                     if symbol.outside:
                         if symbol.outside >= self._level_trades:
                             add(Gap(event.ts, event.symbol, NEW_LEVEL))
@@ -185,12 +187,15 @@ class Admission:
         # Before any time is known there is no window that it could break.
         return Refused(IMPLAUSIBLE_TIME) if now is None else msgspec.structs.replace(gap, ts=now)
 
-    def _not_after_now(self, event: E, monotonic: int) -> E:
-        """Date what is plausible, but later than the venue's clock shows, to now: no single word moves that forward."""
-        now = self._clock.now(monotonic)
-        if now is None or event.ts <= self._clock.latest(monotonic):
+    def _not_after_now(self, event: E, monotonic: int, last: int = 0) -> E:
+        """Date what is plausible, but later than the venue's clock shows, to now: no single word moves that forward.
+
+        It stays behind the `last` (ns) of its symbol, which was in time: dated before that, it would not be used.
+        """
+        now, latest = self._clock.now(monotonic), self._clock.latest(monotonic)
+        if now is None or event.ts <= latest:
             return event
-        return msgspec.structs.replace(event, ts=now)
+        return msgspec.structs.replace(event, ts=max(now, min(last, latest)))
 
     def _begin(self, name: str) -> _Symbol:
         """Take in a symbol; where its share of the memory is not free, the others give of theirs."""

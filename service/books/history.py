@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,10 @@ def show(
     `zones` are the time zones in which people read the times of each run; UTC where none is known.
     """
     if as_csv:
+        first = list(islice(found, 1))  # where there is no journal, this says so: there is nothing to head then
         writer = csv.DictWriter(sys.stdout, _COLUMNS[what])
         writer.writeheader()
-        for row in found:
+        for row in chain(first, found):
             writer.writerow({name: _harmless(value) for name, value in row.items()})
     elif as_json or not sys.stdout.isatty():
         for row in found:

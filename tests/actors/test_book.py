@@ -318,9 +318,13 @@ def test_what_ran_out_meanwhile_waits_at_a_broker_too_for_a_price_to_be_sold_at(
     book = msgspec.structs.replace(written(session), orders=())  # its stop was not journaled
     later = at_broker(book="mb-bot-s2").feed(book, BrokerChanged(FeedState.LIVE, at(1500)))
     later.feed(account(1500, HeldAtVenue("A", D(10), D(100))), clock(1501))
-    assert sent(later) == []
+    [stop] = sent(later)
+    assert (stop.leg, stop.reason) == ("stop", "STOP")  # until there is one, a stop guards it
+    later.feed(OrderReport(stop.id, "A", stop.side, OrderStatus.ACCEPTED, D(10), D(0), None, at(1501), "w"))
     later.feed(trade(1502, 100))
-    assert [(order.leg, order.reason, order.limit) for order in sent(later)] == [("exit", "TIME", D("99.98"))]
+    later.feed(OrderReport(stop.id, "A", stop.side, OrderStatus.CANCELED, D(10), D(0), None, at(1502), "w"))
+    leaving = sent(later)[1:]
+    assert [(order.leg, order.reason, order.limit) for order in leaving] == [("exit", "TIME", D("99.98"))]
 
 
 @pytest.mark.parametrize(("leg", "taken_back"), [("exit", True), ("stop", False)])

@@ -17,6 +17,7 @@ from actors.messages import ExitReason, GuardChanged, OrderSubmitted, RemoveChai
 from actors.orders import OrderStatus as S
 from actors.risk import RiskSettings
 from pipeline import operators as op
+from pipeline.events import NEW_TIME, Gap
 from pipeline.exits import ExitSignal, stop_loss, time_stop
 from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings
@@ -149,6 +150,14 @@ def test_a_position_at_a_broker_has_it_too() -> None:
     desk = Desk(exits=SILENT["empty"]).enter().pass_time(2001)  # twice the patient time stop
     desk.say(2001.1, S.CANCELED, of="stop")
     assert (desk.last.leg, desk.last.reason, desk.last.limit) == ("exit", "FALLBACK", None)
+
+
+def test_an_exit_that_waits_for_a_price_is_hastened_by_it_and_leaves_at_market() -> None:
+    desk = Desk(exits=lambda held, market: time_stop(held, 8, market.clock)).enter()
+    desk.session.feed(Gap(at(5), None, NEW_TIME), clock(2000))
+    assert (desk.legs, desk.canceled) == (["entry", "stop"], [])  # nothing is sent without a price, and the stop stays
+    desk.pass_time(2001).say(2001.1, S.CANCELED, of="stop")
+    assert (desk.last.leg, desk.last.reason, desk.last.limit) == ("exit", "TIME", None)
 
 
 def test_a_position_that_is_taken_up_again_after_a_restart_has_it_from_its_entry_on() -> None:

@@ -19,8 +19,10 @@ from actors.orders import (
     SubmitOrder,
 )
 from actors.pricing import OrderSettings
+from pipeline.events import NEW_TIME, Gap
+from pipeline.exits import time_stop
 from tests.support.desk import BOOK, D, Desk, S
-from tests.support.market import at, quote, trade
+from tests.support.market import at, clock, quote, trade
 
 # ---------------------------------------------------------------------------------------------------- entries
 
@@ -124,6 +126,27 @@ def test_an_exit_takes_the_stop_back_first_and_waits_for_that() -> None:
     desk.say(2.1, S.CANCELED)
     assert desk.legs == ["entry", "stop", "exit"]
     assert (desk.last.reason, desk.last.quantity) == ("TP", D(10))
+
+
+def test_the_stop_stays_until_there_is_a_price_to_leave_at() -> None:
+    desk = Desk(exits=lambda held, market: time_stop(held, 8, market.clock)).enter(1)
+    desk.session.feed(Gap(at(5), None, NEW_TIME)).feed(clock(10), clock(500))
+    assert (desk.legs, desk.canceled) == (["entry", "stop"], [])
+    desk.tick(501, 100.2)
+    assert desk.canceled == [desk.last.id]
+    desk.say(501.1, S.CANCELED)
+    assert (desk.last.leg, desk.last.reason) == ("exit", "TIME")
+
+
+def test_an_exit_that_is_priced_anew_after_every_price_was_forgotten_leaves_a_stop_meanwhile() -> None:
+    desk = Desk(exits=lambda held, market: time_stop(held, 8, market.clock)).enter(1).pass_time(9)
+    desk.say(9.1, S.CANCELED, of="stop").say(9.2, S.ACCEPTED)
+    assert desk.last.limit is not None
+    desk.session.feed(Gap(at(9.5), None, NEW_TIME)).feed(clock(12))
+    desk.say(12.1, S.CANCELED)
+    assert desk.legs == ["entry", "stop", "exit", "stop"]
+    desk.say(12.2, S.ACCEPTED).tick(13, 100.2).say(13.1, S.CANCELED)
+    assert desk.legs[-1] == "exit"
 
 
 def test_a_stop_that_fills_while_it_is_taken_back_leaves_nothing_to_exit() -> None:

@@ -25,7 +25,7 @@ from pipeline.admission import (
 )
 from pipeline.events import NEW_LEVEL, NEW_TIME, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venue_clock import VenueClock
-from tests.support.market import START
+from tests.support.market import START, at, trade as print_of
 
 HOUR = 3600 * SECOND
 NAN, INFINITY = math.nan, math.inf
@@ -598,3 +598,12 @@ def test_a_halt_that_is_the_first_thing_heard_is_taken_at_its_word() -> None:
         IMPLAUSIBLE_TIME,
         "admitted",
     ]
+
+
+def test_a_trade_that_is_dated_to_now_stays_behind_the_one_before_it() -> None:
+    """One that was in time by a second made the next, which was a little more ahead, be dated before it: not used."""
+    admission = an_admission()
+    for seconds in (1, 2):
+        admission.admit([print_of(seconds)], seconds * SECOND)
+    admitted = admission.admit([print_of(3.9), print_of(4.5), print_of(3, symbol="B"), print_of(20)], 3 * SECOND)
+    assert [event.ts for event in admitted if isinstance(event, Trade)] == [at(3.9), at(3.9), at(3), at(3.9)]
