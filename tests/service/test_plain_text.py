@@ -42,7 +42,7 @@ def test_a_mark_before_a_recording_takes_neither_its_settings_nor_its_first_even
     write(path, BOM + SETTINGS + MANY)
     recorded = tapes.recorded_settings(path)
     assert recorded is not None
-    assert recorded.settings["risk"] == {"position_size": 2}
+    assert recorded.settings["risk"]["position_size"] == 2
     assert events(path) == EVENTS
 
 
