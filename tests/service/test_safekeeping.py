@@ -108,7 +108,8 @@ def test_old_runs_and_recordings_are_removed_and_the_bot_goes_on(tmp_path: Path)
     assert [recording.name for recording in sessions.iterdir()] == ["new.gz"]
     assert microbot("trades", cwd=tmp_path).stdout == ""
     nothing = microbot("prune", "--before", "2026-01-01", cwd=tmp_path)
-    assert (nothing.returncode, "nothing is older" in nothing.stdout) == (0, True)
+    assert nothing.returncode == 0
+    assert json.loads(nothing.stdout)["runs"] == 0  # a pipe is read by a program
     with Bot(tmp_path, *PATIENT, "--set", "strategy.entry_threshold=0.5") as bot:
         assert bot.line("resumed: ") == "AAPL"
         refused = microbot("prune", "--before", "2026-01-01", "--yes", cwd=tmp_path)
