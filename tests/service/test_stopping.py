@@ -141,7 +141,7 @@ def test_a_second_signal_at_a_stuck_loop_leaves_a_recording_that_is_whole_up_to_
             bot.process.send_signal(signal.SIGTERM)
         assert bot.process.wait(PATIENCE_S) in (1, 128 + signal.SIGTERM)
     (stuck / "stick").unlink()
-    replayed = microbot("replay", "r.jsonl.gz", cwd=stuck)
+    replayed = microbot("replay", "r.jsonl.gz", "--trust", cwd=stuck)
     assert json.loads(replayed.stdout)["ticks"] > 5
     assert "breaks off" not in replayed.stderr
 
