@@ -13,7 +13,7 @@ import pytest
 
 from actors.knowledge import OrderName
 from service.books.history import JOURNAL
-from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Log, at
+from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, Log, at
 from tests.support.exchange import ExchangeServer
 from tests.support.faults import guarded
 from tests.support.live import Bot, microbot, wait_until
@@ -54,7 +54,16 @@ strategy = Strategy("stuck", lambda ticks: ticks.pipe(ops.filter(may_signal), op
 LET_IT_BE = ("--set", "watch.gross_ms=1000000", "--set", "watch.budget_ms=1000000")
 """A strategy that is stuck goes on when it returns, and is not removed: here, the gate is looked at."""
 
-OPTIONS = ("--strategy", "stuck.py:strategy", *LET_IT_BE, "--set", "risk.position_size=3", *PATIENT, *ORDERS_IN_A_HURRY)
+HELD_FAST = (
+    *("--set", "orders.protective_stop=0.45"),
+    *("--set", "risk.fallback_stop=0.8", "--set", "risk.fallback_hold_s=200000"),
+)
+"""Nothing closes a position but a halt: the strategy has exits of its own that never do."""
+
+OPTIONS = (
+    *("--strategy", "stuck.py:strategy", *LET_IT_BE, "--set", "risk.position_size=3"),
+    *(*HELD_FAST, *ORDERS_IN_A_HURRY),
+)
 
 
 @contextmanager
@@ -175,7 +184,7 @@ def test_a_halt_before_a_kill_that_nobody_acted_on_closes_at_the_next_start(tmp_
         with stuck_with_positions(exchange, tmp_path) as bot:
             bot.process.send_signal(signal.SIGKILL)
             bot.process.wait()
-            assert "its next start is HALTED" in bot.command("halt").stdout
+            assert "the next start is armed" in bot.command("halt").stdout
         (tmp_path / "stick").unlink()
         known = entries(exchange)
         with at(exchange, tmp_path, SPEED, *OPTIONS) as bot:
@@ -256,7 +265,8 @@ def test_a_halt_without_a_bot_is_left_for_its_next_start(tmp_path: Path) -> None
     (tmp_path / "data").mkdir()
     left = microbot("halt", "--reason", "not today", cwd=tmp_path)
     assert left.returncode == 0
-    assert "no bot runs on data: its next start is HALTED" in left.stdout
+    assert "no bot runs on data" in left.stdout
+    assert "the next start is armed" in left.stdout
     with Bot(tmp_path, *EAGER) as bot:
         state = bot.until(lambda state: state["refusals"].get("HALTED"))
         assert (state["state"]["state"], state["state"]["reason"]) == ("HALTED", "not today")

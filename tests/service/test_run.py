@@ -500,7 +500,7 @@ def test_a_journal_that_fails_halts_the_bot(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(bookkeeping, "MemoryJournal", Full)
     outcome = run_a_tape(tmp_path)
-    assert outcome.failure == ""
+    assert outcome.failure == "the journal does not hold all of this session: [Errno 28] No space left on device"
     assert outcome.summary["halted"] is True
     assert outcome.summary["open_positions"] == 0
 
