@@ -252,7 +252,7 @@ def test_nothing_in_the_current_folder_is_taken_for_a_module_of_the_bot(tmp_path
     for name in ("web", "service", "mock_exchange", "aiohttp"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
-    (tmp_path / "signal.py").write_text("def strategy(ticks):\n    return ticks.pipe()\n")
+    (tmp_path / "signal.py").write_text("import reactivex\n\ndef strategy(ticks):\n    return reactivex.never()\n")
     with Bot(tmp_path, "--strategy", "signal.py") as bot:
         bot.until(lambda state: state["metrics"]["ticks"])
         bot.process.send_signal(signal.SIGTERM)
