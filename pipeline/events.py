@@ -324,9 +324,9 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
     ts: int
     side: Side
     price: float
-    momentum: float
-    volume_ratio: float
-    range: float
+    momentum: float = 0.0  # these three tell what a frame showed: for signals that were made of none, nothing
+    volume_ratio: float = 0.0
+    range: float = 0.0
     readings: tuple[Reading, ...] = ()
 
     def __post_init__(self) -> None:
