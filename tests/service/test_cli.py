@@ -242,7 +242,19 @@ def test_a_tape_that_breaks_off_is_replayed_as_far_as_it_goes_and_said_to(run: R
 
 def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert_one_line(run("replay", DAY, "--out", tmp_path / "file"), "--out", "cannot be written")
+    assert_one_line(run("replay", DAY, "--out", tmp_path / "file"), "--out", "cannot be written: it is no folder")
+
+
+@pytest.mark.parametrize("option", ["--log-dir", "--data-dir", "--record"])
+def test_what_is_no_folder_is_called_so(option: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    folders = {"--log-dir": tmp_path / "logs", "--data-dir": tmp_path / "data", "--record": tmp_path / "r.jsonl"}
+    folders[option] = tmp_path / "file" / "r.jsonl" if option == "--record" else tmp_path / "file"
+    given = [word for name, path in folders.items() for word in (name, path)]
+    tape_of_one = tmp_path / "t.jsonl"
+    tape_of_one.write_bytes(tape([trade(0)]))
+    outcome = run("run", "--feed", f"tape:{tape_of_one}", "--port", "0", *given)
+    assert_one_line(outcome, option, "it is no folder")
 
 
 @pytest.mark.parametrize(
