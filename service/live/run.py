@@ -44,6 +44,7 @@ from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
 from service import fact_log, logs, strategies, venues
 from service.errors import UserError
+from service.listening import check_free
 from service.live import commands, running, stopping, web_secret
 from service.live.book_names import next_book
 from service.live.bookkeeping import Bookkeeping
@@ -148,6 +149,8 @@ class _Bot:
         return msgspec.structs.replace(outcome, failure=failure)
 
     async def _run(self) -> Outcome:
+        web = self._settings.web
+        check_free("the dashboard", web.host, web.port, "--port")  # before there is a run: it would be one of nothing
         async with contextlib.AsyncExitStack() as stack:
             self._processes = Processes(stack, self._stop, self._random, self._settings.supervision, self._on_given_up)
             self._books = Bookkeeping(self._options)
@@ -358,6 +361,8 @@ class _Bot:
         return self._settings.hours.wanted(real=self._options.url is None)
 
     async def _start_exchange(self) -> str:
+        settings = self._settings.exchange
+        check_free("the mock exchange", settings.host, settings.port, "--exchange-port")
         exchange = ExchangeProcess(self._settings.exchange, self._market_now)
         await self._processes.start("exchange", exchange, vital=True)
         if exchange.refused:

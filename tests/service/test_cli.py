@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -243,6 +244,17 @@ def test_a_tape_that_breaks_off_is_replayed_as_far_as_it_goes_and_said_to(run: R
 def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert_one_line(run("replay", DAY, "--out", tmp_path / "file"), "--out", "cannot be written: it is no folder")
+
+
+@pytest.mark.parametrize("option", ["--port", "--exchange-port"])
+def test_a_port_that_is_taken_is_said_once_before_there_is_a_run(option: str, run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {"--port": 0, "--exchange-port": 0} | {option: other.getsockname()[1]}
+        folders = ("--log-dir", tmp_path / "logs", "--data-dir", tmp_path / "data")
+        outcome = run("run", *folders, *(word for pair in ports.items() for word in pair))
+    assert_one_line(outcome, "cannot start", "is in use already", option)
+    assert outcome.err.count("in use") == 1
+    assert (tmp_path / "logs" / "microbot.jsonl").read_text() == ""
 
 
 @pytest.mark.parametrize("option", ["--log-dir", "--data-dir", "--record"])
