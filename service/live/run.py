@@ -42,7 +42,7 @@ from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
-from service import fact_log, logs, strategies, venues
+from service import fact_log, figures, logs, strategies, venues
 from service.errors import UserError
 from service.listening import check_free
 from service.live import commands, running, stopping, web_secret
@@ -272,14 +272,15 @@ class _Bot:
             refuse=switch.refuse,
             look=self._books.look,
         )
+        now = time.time_ns()
         self._session_started = SessionStarted(
-            session=time.strftime("%Y-%m-%d %H:%M:%S"),
+            session=figures.instant(now, settings.risk.timezone),
             strategy=self._strategy.name,
             feed=source.name,
             venue=source.venue,
             symbols=self._options.symbols or (settings.exchange.symbols if self._options.feed is None else ()),
             paper=not self._options.live,
-            started_ts=time.time_ns(),
+            started_ts=now,
             settings=msgspec.to_builtins(settings.core),
         )
         self._books.begin(self._run_of(self._book))
@@ -639,7 +640,6 @@ class _Bot:
 
     def _tell_stuck(self, sentence: str) -> None:
         logger.bind(logger="microbot.service", event="session.stuck").critical(sentence)
-        self._say(sentence)
 
     def _on_feed_end(self) -> None:
         logger.bind(logger="microbot.service", event="feed.ended").info("the tape has ended")

@@ -328,6 +328,20 @@ def test_a_level_of_the_log_that_is_none_is_one_line(run: Run) -> None:
     assert_one_line(run("logs", "--level", "LOUD"), "--level wants one of")
 
 
+def test_a_command_that_is_interrupted_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("service.recorded.replay.replay", interrupted)
+    assert run("replay", DAY).code == 130
+
+
+def test_an_empty_tape_is_a_tape_without_events(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    outcome = run("replay", tmp_path / "empty.jsonl")
+    assert (outcome.code, json.loads(outcome.out)["ticks"]) == (0, 0)
+
+
 def test_without_a_command_the_help_is_shown(run: Run) -> None:
     outcome = run()
     assert outcome.code == 2

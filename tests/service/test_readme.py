@@ -26,3 +26,7 @@ def test_each_strategy_that_is_shown_can_be_run(code: str, tmp_path: Path) -> No
     core.run([trade(0, 100, size=10), trade(1, 100, size=1000), trade(2, 101, size=10)])
     assert not any(isinstance(fact, ChainFailed) for fact in facts)
     assert sum(isinstance(fact, SignalRaised) for fact in facts) == ("Signal(" in code)
+
+
+def test_the_exit_codes_are_told() -> None:
+    assert re.findall(r"^\| (\d+) \|", README.read_text(encoding="utf-8"), re.MULTILINE) == ["0", "1", "2", "3", "130"]
