@@ -29,28 +29,32 @@ def admit(kind: type[Said], said: Any, symbol: str, now: int, tick_ts: int, pric
     a ts or a price of 0 leaves that to be set here. Raises WrongValue, naming what is wrong with it.
     """
     if said.__class__ is not kind:
-        raise WrongValue(_wrong_kind(kind, said))
+        raise WrongValue(_wrong_kind(kind, said), said=said)
     if said.symbol != symbol:
         what = "a signal" if kind is Signal else "an exit"
-        raise WrongValue(f"{what} of the chain of {symbol} must be of {symbol}, not of {shown(said.symbol)}")
+        sentence = f"{what} of the chain of {symbol} must be of {symbol}, not of {shown(said.symbol)}"
+        raise WrongValue(sentence, said=said)
     checked: Said = said
     if isinstance(said, Signal):
         signal: Any = _timed(said, now, tick_ts, price)
         checked = signal
     elif said.reason in _RESERVED:
-        raise WrongValue(f"the reason {said.reason} is the core's own: name the exit otherwise")
+        raise WrongValue(f"the reason {said.reason} is the core's own: name the exit otherwise", said=said)
     return checked
 
 
 def _timed(signal: Signal, now: int, tick_ts: int, price: float) -> Signal:
     if signal.ts == tick_ts and signal.price == price > 0:
         return signal
+    wrong = ""
     if not price > 0:
-        raise WrongValue(f"there was no trade of {signal.symbol} yet: no signal can be about its price")
-    if signal.ts not in (0, now, tick_ts):
-        raise WrongValue(f"a signal is about now ({now}; 0 leaves it to be set), and its ts is {signal.ts}")
-    if signal.price not in (0, price):
-        raise WrongValue(f"a signal is at the last price ({price:g}; 0 leaves it to be set), not at {signal.price:g}")
+        wrong = f"there was no trade of {signal.symbol} yet: no signal can be about its price"
+    elif signal.ts not in (0, now, tick_ts):
+        wrong = f"a signal is about now ({now}; 0 leaves it to be set), and its ts is {signal.ts}"
+    elif signal.price not in (0, price):
+        wrong = f"a signal is at the last price ({price:g}; 0 leaves it to be set), not at {signal.price:g}"
+    if wrong:
+        raise WrongValue(wrong, said=signal)
     return msgspec.structs.replace(signal, ts=signal.ts or now, price=price)
 
 

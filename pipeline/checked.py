@@ -6,6 +6,7 @@ are made: what was made can be relied on, and a mistake is raised in the line th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -22,11 +23,34 @@ _SHOWN = 80  # characters of a value in a sentence
 
 
 class WrongValue(TypeError):
-    """A value that is not what it has to be. `maker` is the author's function that gave it, where that is known."""
+    """A value that is not what it has to be.
 
-    def __init__(self, sentence: str, maker: Callable[..., Any] | None = None) -> None:
+    `maker` is the author's function that gave it, where that is known; `said` is the value, where an author's stream
+    said it and it was found out only later.
+    """
+
+    def __init__(self, sentence: str, maker: Callable[..., Any] | None = None, said: Any = None) -> None:
         super().__init__(sentence)
         self.maker = maker
+        self.said = said
+
+
+_MADE_AT = "made at"  # no name that a field could have
+
+
+def note_maker(value: Any) -> None:
+    """Note on a Struct, from its `__post_init__`, the line that makes it: what is wrong with it may show only later.
+
+    It is kept beside the fields: no part of what is compared, shown or written.
+    """
+    frame = sys._getframe(2)
+    value.__dict__[_MADE_AT] = (frame.f_code.co_filename, frame.f_lineno)
+
+
+def made_at(value: Any) -> tuple[str, int] | None:
+    """Return the file and the line that made a value, where it was noted."""
+    found: tuple[str, int] | None = getattr(value, "__dict__", {}).get(_MADE_AT)
+    return found
 
 
 def number(what: str, value: Any, maker: Callable[..., Any] | None = None) -> float:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import force_setattr
 
-from pipeline.checked import WrongValue, number, shown, text, word
+from pipeline.checked import WrongValue, note_maker, number, shown, text, word
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
@@ -313,7 +313,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
         return msgspec.structs.replace(self, conditions=(*self.conditions, condition))
 
 
-class Signal(msgspec.Struct, frozen=True, gc=False, tag="signal", tag_field="type"):
+class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="type"):
     """A wish to enter: the first tick of a burst that meets every condition.
 
     A side may be given by its exact text. `ts` is the tick's and `price` the last one; 0 leaves them to the core.
@@ -324,12 +324,13 @@ class Signal(msgspec.Struct, frozen=True, gc=False, tag="signal", tag_field="typ
     ts: int
     side: Side
     price: float
-    momentum: float
-    volume_ratio: float
-    range: float
+    momentum: float = 0.0  # these three tell what a frame showed: for signals that were made of none, nothing
+    volume_ratio: float = 0.0
+    range: float = 0.0
     readings: tuple[Reading, ...] = ()
 
     def __post_init__(self) -> None:
+        note_maker(self)
         if self.side.__class__ is not Side:
             force_setattr(self, "side", word("a signal's side is", self.side, Side))
         if self.symbol.__class__ is not str:

@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from pipeline.checked import text
+from pipeline.checked import note_maker, text
 from pipeline.clock import RANK_TIME_STOP, SymbolClock
 from pipeline.events import EPSILON, SECOND, Candle, Side, Trade
 from pipeline.operators.lift import Callbacks, Direct, Operator, Scheduler, Step, lift
@@ -28,13 +28,14 @@ class Held(msgspec.Struct, frozen=True):
     entry_ts: int
 
 
-class ExitSignal(msgspec.Struct, frozen=True):
+class ExitSignal(msgspec.Struct, frozen=True, dict=True):
     """A wish to close a position; `reason` is TP, SL, TIME, FLAT or one of your own."""
 
     symbol: str
     reason: str
 
     def __post_init__(self) -> None:
+        note_maker(self)
         if self.symbol.__class__ is not str:
             force_setattr(self, "symbol", text("an exit's symbol is", self.symbol))
         force_setattr(self, "reason", text("an exit's reason is", self.reason))

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.errors import make_folder
+
 _write = os.write
 _TRY_EVERY_S = 1.0  # real seconds between two tries to write to a file that takes nothing
 
@@ -91,7 +93,7 @@ class LogFile:
             return True
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         size = os.fstat(self._fd).st_size
         self._torn = bool(size) and _last_byte(self._fd, size) != b"\n"  # of a bot that was killed

@@ -27,12 +27,16 @@ _LOOK_S = 0.2  # real seconds between two looks at a log that is followed
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
 
+def _nobody_says() -> int:
+    return 0
+
+
 class Context(NamedTuple):
     """What every line of a log knows: the zone in which people read times, the run, and the time at the venue."""
 
     zone: str = "UTC"
     run: Callable[[], int | None] = lambda: None
-    venue_now: Callable[[], int] = lambda: 0  # ns; 0 as long as the venue has said nothing
+    venue_now: Callable[[], int] = _nobody_says  # ns; 0 as long as the venue has said nothing
 
 
 _context = Context()
@@ -95,7 +99,10 @@ def _venue_ts(record: Any) -> int | None:
 
 def _terminal_line(record: Any) -> str:
     extra = record["extra"]
-    extra["_at"] = figures.of_day(_venue_ts(record) or _machine_ts(record), _context.zone)
+    venue_ts = _venue_ts(record)
+    at = figures.of_day(venue_ts or _machine_ts(record), _context.zone)
+    # Before the venue has said what time it is there, it is ours, which may be far ahead or behind: marked as such.
+    extra["_at"] = at if venue_ts or _context.venue_now is _nobody_says else f"{at}*"
     extra["_name"] = visible(_name(record))
     extra["_message"] = visible(record["message"])
     extra["_exception"] = ""

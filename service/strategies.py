@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reactivex import Observable
 
+from actors.authors import described, place_of
 from pipeline.checked import WrongValue, text
 from pipeline.operators.lift import Source, given_by
 from pipeline.strategy import EXIT_KEYS, Entries, Exits, Strategy, StrategySettings, default_exits, momentum_burst
@@ -55,7 +56,7 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     try:
         specification.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever the file raises is the author's to see, in one sentence
-        raise UserError(f"the strategy {file} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise UserError(f"the strategy {file} cannot be loaded: {described(error)}") from error
     made = getattr(module, name, None)
     if made is None:
         functions = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
@@ -83,33 +84,39 @@ def _let_siblings_be_imported(path: Path) -> None:
 
 
 def _check_exits(exits: Exits, place: str) -> None:
+    begins = place_of(exits)
+    at = f" ({begins})" if begins else ""
     try:
         inspect.signature(exits).bind(None, None)
     except TypeError as error:
-        raise UserError(f"the exits of {place} must take the position and the market, but {error}") from None
+        raise UserError(f"the exits of {place} must take the position and the market, but {error}{at}") from None
     except ValueError:
         pass  # a callable without a signature: calling it will tell
 
 
 def _try_out(entries: Entries, place: str) -> None:
     """Build what a symbol's lane will build when its first tick comes. Raises UserError if that fails."""
+    begins = place_of(entries)
+    at = f" ({begins})" if begins else ""
     try:
         inspect.signature(entries).bind(None)
     except TypeError as error:
-        raise UserError(f"{place} must take one parameter, the ticks, but {error}") from None
+        raise UserError(f"{place} must take one parameter, the ticks, but {error}{at}") from None
     except ValueError:
         pass  # a callable without a signature: calling it will tell
     try:
         signals: object = entries(Source())
     except (Exception, SystemExit) as error:  # whatever it raises is the author's to see, in one sentence
-        raise UserError(f"the strategy {place} cannot be built: {type(error).__name__}: {error}") from error
+        raise UserError(f"the strategy {place} cannot be built: {described(error)}") from error
     if isinstance(signals, Observable):
         if given := given_by(signals):
             ends = "op.bursts() (a signal a burst) or op.signals() (at each tick that meets every condition)"
-            raise UserError(f"the strategy {place} must end in signals, and ends in {given}: end its pipe with {ends}")
+            raise UserError(
+                f"the strategy {place} must end in signals, and ends in {given}: end its pipe with {ends}{at}"
+            )
         return
     if signals is None:
-        raise UserError(f"the strategy {place} returns nothing: is there a `return` before ticks.pipe(...)?")
+        raise UserError(f"the strategy {place} returns nothing: is there a `return` before ticks.pipe(...)?{at}")
     if inspect.iscoroutine(signals):
         signals.close()
-    raise UserError(f"the strategy {place} must return what ticks.pipe(...) gives, not a {type(signals).__name__}")
+    raise UserError(f"the strategy {place} must return what ticks.pipe(...) gives, not a {type(signals).__name__}{at}")

@@ -21,6 +21,7 @@ from service.recorded.replay import summary_json
 from service.visible import visible, visible_json
 
 _MONEY = {"total_pnl", "daily_pnl", "equity", "max_drawdown", "current_drawdown"}
+_OF_RUN = {"total_pnl": "total_pnl (this run)"}  # the day's, and the equity, are the book's: of every run on it
 _LOOK_S = 0.1  # real seconds between two looks whether there is still time for an answer
 _PERCENT = {"win_rate", "max_drawdown_pct"}
 
@@ -52,7 +53,7 @@ def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
         elif isinstance(value, dict):
             table.add_row(name, Text(visible("  ".join(f"{key} {count}" for key, count in value.items()) or "-")))
         else:
-            table.add_row(name, _shown(name, value))
+            table.add_row(_OF_RUN.get(name, name), _shown(name, value))
     Console().print(table)
 
 

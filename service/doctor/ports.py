@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from urllib.parse import urlsplit
 
 from service.doctor.bot import Standing
 from service.doctor.findings import Finding, failed, ok
+from service.listening import problem_of
 
 
 def port(check: str, host: str, number: int, setting: str, bot: Standing) -> Finding:
     """Try to listen where a part of the bot would; what our own running bot holds is well taken."""
     if number == 0:
         return ok(check, "any free one is taken")
-    problem = _problem(host, number)
+    problem = problem_of(host, number)
     if problem is None:
         return ok(check, f"{host}:{number} is free")
     if problem == errno.EADDRINUSE:
@@ -29,23 +29,6 @@ def port(check: str, host: str, number: int, setting: str, bot: Standing) -> Fin
         )
     host_setting = f"{setting.partition('.')[0]}.host"
     return failed(check, f"{host} is no address of this machine ({os.strerror(problem)})", f"mend {host_setting}")
-
-
-def _problem(host: str, number: int) -> int | None:
-    """Return why nobody can listen there, as the system's number for it; None if one can."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror:
-        return errno.EADDRNOTAVAIL
-    with socket.socket(family, kind, protocol) as listener:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: no wait for old packets
-        try:
-            listener.bind(address)
-            listener.listen(1)
-        except OSError as error:
-            return error.errno or errno.EADDRNOTAVAIL
-    return None
 
 
 def _ports_of(bot: Standing) -> set[int]:

@@ -42,8 +42,9 @@ from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
-from service import fact_log, logs, strategies, venues
+from service import fact_log, figures, logs, strategies, venues
 from service.errors import UserError
+from service.listening import check_free
 from service.live import commands, running, stopping, web_secret
 from service.live.book_names import next_book
 from service.live.bookkeeping import Bookkeeping
@@ -148,6 +149,8 @@ class _Bot:
         return msgspec.structs.replace(outcome, failure=failure)
 
     async def _run(self) -> Outcome:
+        web = self._settings.web
+        check_free("the dashboard", web.host, web.port, "--port")  # before there is a run: it would be one of nothing
         async with contextlib.AsyncExitStack() as stack:
             self._processes = Processes(stack, self._stop, self._random, self._settings.supervision, self._on_given_up)
             self._books = Bookkeeping(self._options)
@@ -269,14 +272,15 @@ class _Bot:
             refuse=switch.refuse,
             look=self._books.look,
         )
+        now = time.time_ns()
         self._session_started = SessionStarted(
-            session=time.strftime("%Y-%m-%d %H:%M:%S"),
+            session=figures.instant(now, settings.risk.timezone),
             strategy=self._strategy.name,
             feed=source.name,
             venue=source.venue,
             symbols=self._options.symbols or (settings.exchange.symbols if self._options.feed is None else ()),
             paper=not self._options.live,
-            started_ts=time.time_ns(),
+            started_ts=now,
             settings=msgspec.to_builtins(settings.core),
         )
         self._books.begin(self._run_of(self._book))
@@ -358,6 +362,8 @@ class _Bot:
         return self._settings.hours.wanted(real=self._options.url is None)
 
     async def _start_exchange(self) -> str:
+        settings = self._settings.exchange
+        check_free("the mock exchange", settings.host, settings.port, "--exchange-port")
         exchange = ExchangeProcess(self._settings.exchange, self._market_now)
         await self._processes.start("exchange", exchange, vital=True)
         if exchange.refused:
@@ -634,7 +640,6 @@ class _Bot:
 
     def _tell_stuck(self, sentence: str) -> None:
         logger.bind(logger="microbot.service", event="session.stuck").critical(sentence)
-        self._say(sentence)
 
     def _on_feed_end(self) -> None:
         logger.bind(logger="microbot.service", event="feed.ended").info("the tape has ended")

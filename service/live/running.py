@@ -15,7 +15,7 @@ from typing import IO
 
 import msgspec
 
-from service.errors import UserError
+from service.errors import UserError, make_folder
 from service.live import web_secret
 from service.private_files import write_private
 
@@ -73,7 +73,7 @@ class Claim:
 def claim(folder: Path) -> Iterator[Claim]:
     """Claim a data folder, which is made if need be. Raises UserError if another bot runs on it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = (folder / _LOCK).open("wb")
     except OSError as error:
         raise UserError(f"--data-dir {folder} cannot be written: {error.strerror}") from None

@@ -12,7 +12,7 @@ import msgspec
 
 from actors.core import CoreSettings, Input
 from actors.file_watch import FileWatch
-from service.errors import UserError
+from service.errors import UserError, make_folder
 from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
 from service.settings import as_layer
 
@@ -44,7 +44,7 @@ class Recorder:
         first = SettingsRecorded(as_layer(settings), strategy, version("microbot"), book, paper_book, MARKETS)
         self._waiting: list[Input] = []
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._raw = create(path, "--record")
         except OSError as error:
             raise UserError(f"--record {path} cannot be written: {error.strerror}") from None

@@ -16,7 +16,7 @@ from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
 from pipeline.strategy import Strategy
 from service import strategies
 from service.conditions import doubts
-from service.errors import UserError
+from service.errors import UserError, make_folder
 from service.recorded import tapes
 from service.settings import Settings
 
@@ -88,7 +88,7 @@ class Decisions:
         self._folder = folder
         self._stack = ExitStack()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._signals = self._open("signals.jsonl")
             self._trades = self._open("trades.jsonl")
         except OSError as error:

@@ -22,7 +22,7 @@ class Trust(msgspec.Struct, frozen=True):
     def strategy(self, path: Path, recorded: SettingsRecorded | None, chosen: str | None) -> str | None:
         """Return the strategy to run: the one that was chosen, else the one that the recording names, and say so.
 
-        Raises UserError if a recording from elsewhere names one.
+        Raises UserError if a recording from elsewhere names one, or if there is no such file.
         """
         if chosen is not None or recorded is None or recorded.strategy is None:
             return chosen
@@ -31,6 +31,13 @@ class Trust(msgspec.Struct, frozen=True):
             raise UserError(
                 f"{path} names the strategy {named}, which would be run, and is no session of {self.data_dir}: "
                 "--trust runs it, --strategy another"
+            )
+        file, colon, _ = named.rpartition(":")
+        if not Path(file if colon else named).is_file():
+            where = "" if Path(named).is_absolute() else "; it is named relative to the folder in which the bot ran"
+            raise UserError(
+                f"{path} names the strategy {named}, and there is no such file{where}: "
+                "replay it from there, or name the file with --strategy"
             )
         self.say(f"running the strategy that the recording {path} names: {named} (--strategy takes another)")
         return named

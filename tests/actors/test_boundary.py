@@ -104,6 +104,61 @@ def test_a_wrong_value_is_raised_in_the_author_s_line_that_made_it() -> None:
 
 
 @WAYS
+@pytest.mark.parametrize("wrong", [{"symbol": "B"}, {"ts": at(-1)}, {"price": 99.0}], ids=["symbol", "time", "price"])
+def test_a_signal_that_is_refused_only_by_the_core_is_told_by_the_line_that_made_it(wrong: Any, way: Any) -> None:
+    session = Session(entries=way(lambda tick: said(tick, **wrong)), chains=ONE_CHANCE).feed(trade(0))
+    place = raised_in(__file__, "# the author's line")
+    assert session.of(ChainFailed)[0].error.endswith(f" ({place})")
+
+
+def test_a_signal_that_was_made_long_before_it_is_said_is_told_by_its_own_line() -> None:
+    def entries(ticks: Any) -> Any:
+        return ticks.pipe(ops.map(said), ops.delay(1.0))
+
+    session = Session(entries=entries, chains=ONE_CHANCE).feed(trade(0), trade(0.5, 101), trade(0.6, 102), trade(1.2))
+    place = raised_in(__file__, "# the author's line")
+    assert session.of(ChainFailed)[0].error.endswith(f" ({place})")
+
+
+def as_text(tick: Trade) -> Any:  # the author's function
+    return "BUY"
+
+
+def test_what_is_no_signal_is_told_by_the_function_that_gave_it() -> None:
+    def entries(ticks: Any) -> Any:
+        return ticks.pipe(ops.map(lambda tick: tick), ops.map(as_text), ops.filter(lambda found: True))
+
+    session = Session(entries=entries, chains=ONE_CHANCE).feed(trade(0))
+    place = raised_in(__file__, "# the author's function")
+    assert session.of(ChainFailed)[0].error.endswith(f" ({place})")
+
+
+def test_where_nothing_tells_who_gave_it_the_strategy_is_named_as_such() -> None:
+    def entries(ticks: Any) -> Any:  # the author's strategy
+        return reactivex.return_value("BUY")
+
+    session = Session(entries=entries, chains=ONE_CHANCE).feed(trade(0))
+    place = raised_in(__file__, "# the author's strategy")
+    assert session.of(ChainFailed)[0].error.endswith(f" (in the strategy made at {place})")
+
+
+def test_a_signal_needs_no_more_than_symbol_time_side_and_price_and_is_written_with_every_field() -> None:
+    short = Signal("A", at(0), Side.LONG, 100.0)
+    assert short == said(trade(0))
+    assert list(msgspec.to_builtins(short)) == ["type", *Signal.__struct_fields__]
+
+
+def test_where_a_signal_was_made_is_no_part_of_it() -> None:
+    one, other = said(trade(0)), Signal("A", at(0), Side.LONG, 100.0, 0.0, 0.0, 0.0)
+    assert (one, hash(one), repr(one), msgspec.json.encode(one)) == (
+        other,
+        hash(other),
+        repr(other),
+        msgspec.json.encode(other),
+    )
+
+
+@WAYS
 @pytest.mark.parametrize("value", [None, "LONG", 5, {"side": "LONG"}, Side.LONG, ExitSignal("A", "TP")])
 def test_what_is_no_signal_fails_its_chain_and_orders_nothing(value: Any, way: Any) -> None:
     session = Session(entries=way(lambda tick: value), chains=ONE_CHANCE).feed(trade(0), trade(1))
@@ -250,6 +305,17 @@ def test_a_wrong_exit_fails_the_chain_by_its_line_and_orders_nothing(make: Calla
     assert failed.error.startswith("WrongValue: ")
     assert "test_boundary.py:" in failed.error
     assert len(session.of(OrderSubmitted)) == 1  # the entry
+
+
+def elsewhere(tick: Trade) -> ExitSignal:
+    return ExitSignal("B", "MINE")  # the author's exit
+
+
+def test_an_exit_of_another_symbol_is_told_by_the_line_that_made_it() -> None:
+    exits = lambda held, market: market.ticks.pipe(ops.map(elsewhere))  # noqa: E731
+    session = Session(exits=exits, chains=ONE_CHANCE).feed(trade(0, says="LONG"), trade(1))
+    place = raised_in(__file__, "# the author's exit")
+    assert session.of(ChainFailed)[0].error.endswith(f" ({place})")
 
 
 def test_a_reason_of_the_author_s_own_kind_of_text_is_a_plain_one() -> None:

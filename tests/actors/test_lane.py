@@ -187,7 +187,7 @@ def test_a_strategy_that_gives_no_signals_stops_and_says_what_it_should_give() -
 def test_an_error_on_the_stream_stops_its_symbol_and_names_the_function_that_made_it() -> None:
     [failed] = Session(entries=lambda ticks: reactivex.throw(Mistake("at once"))).feed(trade(0)).of(ChainFailed)
     here = raised_in(__file__, "Session(entries=lambda ticks: reactivex.throw(")
-    assert failed.error == f"Mistake: at once ({here})"
+    assert failed.error == f"Mistake: at once (in the strategy made at {here})"
 
 
 def test_a_stream_that_ends_by_itself_is_no_failure() -> None:

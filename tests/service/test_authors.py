@@ -139,6 +139,14 @@ def test_the_failures_of_a_run_are_those_of_all_its_sessions() -> None:
     }
 
 
+def test_a_table_of_a_summary_says_which_profit_is_of_this_run_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    terminal.print_summary(Session().feed(trade(0)).summary)
+    assert "total_pnl (this run)" in capsys.readouterr().out
+
+
 def test_a_table_of_a_summary_shows_how_many_failed(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.say_failures(Session().feed(trade(0)).summary)
     assert capsys.readouterr().err == ""

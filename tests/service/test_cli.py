@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -242,7 +243,30 @@ def test_a_tape_that_breaks_off_is_replayed_as_far_as_it_goes_and_said_to(run: R
 
 def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert_one_line(run("replay", DAY, "--out", tmp_path / "file"), "--out", "cannot be written")
+    assert_one_line(run("replay", DAY, "--out", tmp_path / "file"), "--out", "cannot be written: it is no folder")
+
+
+@pytest.mark.parametrize("option", ["--port", "--exchange-port"])
+def test_a_port_that_is_taken_is_said_once_before_there_is_a_run(option: str, run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {"--port": 0, "--exchange-port": 0} | {option: other.getsockname()[1]}
+        folders = ("--log-dir", tmp_path / "logs", "--data-dir", tmp_path / "data")
+        outcome = run("run", *folders, *(word for pair in ports.items() for word in pair))
+    assert_one_line(outcome, "cannot start", "is in use already", option)
+    assert outcome.err.count("in use") == 1
+    assert (tmp_path / "logs" / "microbot.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("option", ["--log-dir", "--data-dir", "--record"])
+def test_what_is_no_folder_is_called_so(option: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    folders = {"--log-dir": tmp_path / "logs", "--data-dir": tmp_path / "data", "--record": tmp_path / "r.jsonl"}
+    folders[option] = tmp_path / "file" / "r.jsonl" if option == "--record" else tmp_path / "file"
+    given = [word for name, path in folders.items() for word in (name, path)]
+    tape_of_one = tmp_path / "t.jsonl"
+    tape_of_one.write_bytes(tape([trade(0)]))
+    outcome = run("run", "--feed", f"tape:{tape_of_one}", "--port", "0", *given)
+    assert_one_line(outcome, option, "it is no folder")
 
 
 @pytest.mark.parametrize(
@@ -302,6 +326,20 @@ def test_a_command_line_that_is_none_is_one_line(run: Run, arguments: list[objec
 
 def test_a_level_of_the_log_that_is_none_is_one_line(run: Run) -> None:
     assert_one_line(run("logs", "--level", "LOUD"), "--level wants one of")
+
+
+def test_a_command_that_is_interrupted_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("service.recorded.replay.replay", interrupted)
+    assert run("replay", DAY).code == 130
+
+
+def test_an_empty_tape_is_a_tape_without_events(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    outcome = run("replay", tmp_path / "empty.jsonl")
+    assert (outcome.code, json.loads(outcome.out)["ticks"]) == (0, 0)
 
 
 def test_without_a_command_the_help_is_shown(run: Run) -> None:

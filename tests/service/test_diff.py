@@ -209,6 +209,7 @@ def test_a_recording_that_broke_off_before_the_journal_did_is_no_difference(tape
     assert (found.equal, found.b, found.ends_at) == (True, None, last)
     assert found.compared > 10
     assert f"breaks off with input {last:,}" in "\n".join(diff.for_people(found))
+    assert json.loads(diff.as_json(found))["ends_at"] == last
 
 
 def test_the_command_line_says_it_in_lines_or_json_and_by_its_exit_code(tape: Path, run: Cli) -> None:
@@ -220,6 +221,7 @@ def test_the_command_line_says_it_in_lines_or_json_and_by_its_exit_code(tape: Pa
     told = json.loads(other.out)
     assert told["a"]["kind"] == "signal"
     assert told["b"] is None
+    assert "ends_at" not in told  # neither broke off
     people = run("diff", tape, "--set-b", TIGHT).out
     assert f"input {told['input']['number']:,} at " in people
     assert "momentum: " in people

@@ -536,6 +536,18 @@ def test_every_line_names_its_run_and_the_venue_s_time(tmp_path: Path) -> None:
     assert all(" EST] - " in line for line in shown)
 
 
+def test_a_time_that_is_the_machine_s_although_there_is_a_venue_is_marked(tmp_path: Path) -> None:
+    told = io.StringIO()
+    logs.configure(LogSettings(dir=str(tmp_path)), terminal=told)
+    logger.info("of no venue")
+    now = 0
+    logs.know(logs.Context("UTC", lambda: 7, lambda: now))
+    logger.info("before it spoke")
+    now = at(9)
+    logger.info("since then")
+    assert [line.split("]")[0][-4:] for line in told.getvalue().splitlines()] == [" UTC", "UTC*", " UTC"]
+
+
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_fact_s_line_has_the_fact_s_own_time(event: str, tmp_path: Path) -> None:
     found = Logs(tmp_path, file_level="DEBUG")

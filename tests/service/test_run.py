@@ -108,6 +108,7 @@ def test_the_dashboard_is_there_healthy_and_its_ticks_grow(bot: Bot) -> None:
     assert set(state["metrics"]) >= METRICS
     assert set(state["symbols"]) == {"AAPL", "MSFT"}
     assert state["session"]["strategy"] == "momentum_burst"
+    assert state["session"]["session"].split()[-1] in ("EST", "EDT")  # in the zone of all times on the dashboard
 
 
 def test_the_dashboard_is_opened_in_a_browser_where_that_is_wished(

@@ -44,6 +44,19 @@ def own(tmp_path: Path, recording: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["relative", "absolute"])
+def test_a_strategy_that_is_not_where_the_recording_says_is_told_as_the_recording_s(
+    elsewhere: bool, run: Run, tmp_path: Path
+) -> None:
+    named = "s/mine.py:never" if elsewhere else f"{tmp_path / 'gone.py'}:never"
+    path = tmp_path / "of_another_folder.jsonl"
+    first = {"type": "settings", "settings": {}, "strategy": named}
+    path.write_bytes(json.dumps(first).encode() + b"\n" + tape([trade(0)]))
+    outcome = run("replay", path, "--trust")
+    assert_one_line(outcome, f"{path} names the strategy {named}, and there is no such file", "--strategy")
+    assert ("relative to the folder in which the bot ran" in outcome.err) is elsewhere
+
+
 WAYS = (("replay",), ("diff", "--set", "risk.position_size=2"), ("diff", "B"))
 
 
