@@ -243,7 +243,7 @@ def test_an_entry_that_a_simulated_broker_had_is_told_to_have_ended_with_its_ses
     later = resumed(session, execution=slow)
     (told,) = later.of(OrderChanged)
     assert (told.order, told.symbol, told.reason) == (sent_.order.id, "A", NOT_OUTLIVED)
-    assert (told.previous, told.status, told.filled) == (OrderStatus.SUBMITTED, OrderStatus.CANCELED, 0)
+    assert (told.previous, told.status, told.filled) == (OrderStatus.SUBMITTED, OrderStatus.CANCELED, D(0))
     assert told.decision == f"paper-{sent_.order.decision}"
     assert later.core.book().orders == ()
     assert resumed(later, execution=slow).of(OrderChanged) == []  # it is told once
