@@ -144,6 +144,7 @@ class _Bot:
         """Look back at a session, once its last fact is written: one that the journal does not hold has failed."""
         if not self._gate.unwritten or outcome.failure:
             return outcome
+        self._books.keep_gap(self._gate.unwritten)
         failure = f"the journal does not hold all of this session: {self._gate.unwritten}"
         return msgspec.structs.replace(outcome, failure=failure)
 
@@ -313,6 +314,8 @@ class _Bot:
             feed=source.name,
             settings=self._session_started.settings,
         ).info(f"session started: {self._strategy.name} on {source.name}")
+        if gap := self._books.tell_gap():
+            logger.bind(logger="microbot.service", event="book.older").warning(gap)
 
     async def _prepare_rehearsal(self) -> None:
         """Start a mock exchange, and trade there as if it were the venue, with its keys."""
@@ -654,6 +657,8 @@ class _Bot:
         """Hear of the gate's trouble, on its thread; the core learns of a halt as an input."""
         say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
         (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
+        if trouble.kind == "journal":
+            self._books.keep_gap(trouble.detail)
         if trouble.kind in ("journal", "overflow", "gate"):
             halt = Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}")
             with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to halt
