@@ -144,7 +144,6 @@ class _Bot:
         """Look back at a session, once its last fact is written: one that the journal does not hold has failed."""
         if not self._gate.unwritten or outcome.failure:
             return outcome
-        self._books.keep_gap(self._gate.unwritten)
         failure = f"the journal does not hold all of this session: {self._gate.unwritten}"
         return msgspec.structs.replace(outcome, failure=failure)
 
@@ -269,6 +268,7 @@ class _Bot:
             watch=switch.see,
             refuse=switch.refuse,
             look=self._books.look,
+            on_gap=self._books.keep_gap,
         )
         self._session_started = SessionStarted(
             session=time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -657,8 +657,6 @@ class _Bot:
         """Hear of the gate's trouble, on its thread; the core learns of a halt as an input."""
         say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
         (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
-        if trouble.kind == "journal":
-            self._books.keep_gap(trouble.detail)
         if trouble.kind in ("journal", "overflow", "gate"):
             halt = Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}")
             with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to halt
