@@ -14,6 +14,7 @@ from actors.book import CountedOrder, OpenOrder
 from actors.decisions import Decisions
 from actors.knowledge import decision_of
 from actors.messages import (
+    NOT_OUTLIVED,
     BrokerChanged,
     ExitDecided,
     ExitReason,
@@ -203,9 +204,9 @@ class Executor:
     ) -> None:
         """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
 
-        Orders at a simulated broker ended with the process. `closing` is what `closing` returned then: a position
-        on its way out needs no protective stop any more. `session` is what the ids of that session's orders begin with,
-        `counted` what is counted of orders.
+        Orders at a simulated broker ended with the session that sent them, and that is stated. `closing` is what
+        `closing` returned then: a position on its way out needs no protective stop any more. `session` is what the ids
+        of that session's orders begin with, `counted` what is counted of orders.
         Until the account was seen, nothing is sent for a position: the book may be older than what happened to it.
         """
         self._unreconciled = self._style is not None
@@ -216,10 +217,14 @@ class Executor:
                 self.wishes[symbol] = Wish(reason)
             elif self._style is not None:
                 self._closing[symbol] = reason
-        for found in orders if self._style is not None else ():
+        for found in orders:
             # Inputs are counted anew: without its session's name, the decision would be mistaken for one of this one's.
             decision = of_session(session, found.order.decision)
             order = msgspec.structs.replace(found.order, decision=decision)
+            if self._style is None:
+                over = Order(order, OrderStatus.CANCELED, found.filled, found.value)
+                self._publish(over, found.status, NOT_OUTLIVED)
+                continue
             entry = self._take(order, found.status, found.filled, found.value)
             entry.venue_id, entry.unwanted = found.venue_id, found.unwanted
             if entry.status is OrderStatus.UNKNOWN:  # already then; who asked is gone
@@ -497,9 +502,11 @@ class Executor:
 
     def _publish(self, entry: Order, before: OrderStatus, reason: str, refusals: int = 0) -> None:
         now, number = self._context.now, self._context.input
-        name, symbol, venue_id = entry.id, entry.order.symbol, entry.venue_id
+        name, symbol, decision, venue_id = entry.id, entry.order.symbol, entry.order.decision, entry.venue_id
         self._context.publish(
-            OrderChanged(name, symbol, entry.status, before, entry.filled, now, number, venue_id, reason, refusals)
+            OrderChanged(
+                name, symbol, entry.status, before, entry.filled, now, number, venue_id, reason, refusals, decision
+            )
         )
 
     def _over(self, entry: Order, reason: str, *, passed: bool = False) -> None:

@@ -77,7 +77,8 @@ class Gate:
     The kill switch (`actors/kill_switch.py`) bars entries here, and takes over while the core decides nothing: until
     `hand_over`, no order of the core's leaves. `watch` is called with each batch before its effects leave, `refuse`
     with each order that does not, and why; both on the gate's thread. So is `look`, every second and at the end: it
-    says what has become of the journal's file, and what it says halts as a journal that fails does.
+    says what has become of the journal's file, and what it says halts as a journal that fails does. `on_gap` is told
+    why the journal does not hold everything, once, whatever halted before; it must not raise.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Gate:
         watch: Callable[[Batch], None] = lambda _: None,
         refuse: Callable[[SubmitOrder, str], None] = lambda _, __: None,
         look: Callable[[], str] = lambda: "",
+        on_gap: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.barred = ""  # why a person's kill switch refuses entries; empty while it does not
         self.taken_over = False  # by the kill switch: the core's orders are refused
@@ -110,6 +112,7 @@ class Gate:
         self._watch_batch = watch
         self._refuse = refuse
         self._look = look
+        self._on_gap = on_gap
         self._look_at = 0.0  # when the next one is due
         self._sending = threading.Lock()  # whoever bars entries knows that none leaves after that
         self._queue: queue.Queue[Batch | _HandOver | None] = queue.Queue(settings.queue_batches)
@@ -299,7 +302,9 @@ class Gate:
             self._fail_journal(wrong)
 
     def _fail_journal(self, why: str) -> None:
-        self.unwritten = self.unwritten or why
+        if not self.unwritten:
+            self.unwritten = why
+            self._on_gap(why)
         self._halt("journal", why)
 
     def _halt(self, kind: str, detail: str) -> None:

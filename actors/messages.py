@@ -198,6 +198,10 @@ class OrderFilled(msgspec.Struct, frozen=True, tag="order_filled", tag_field="ty
     input: int
 
 
+NOT_OUTLIVED = "the session that sent it ended before it was filled"
+"""Why an order at the simulated broker, which is in the session, is canceled at the start of the next one."""
+
+
 class OrderChanged(msgspec.Struct, frozen=True, tag="order_changed", tag_field="type"):
     """The venue's news of an order moved it to another state, or filled some of it."""
 
@@ -211,6 +215,7 @@ class OrderChanged(msgspec.Struct, frozen=True, tag="order_changed", tag_field="
     venue_id: str = ""
     reason: str = ""
     refusals: int = 0  # how often the venue refused to cancel it, this included, if that is what moved it
+    decision: str = ""  # that it was sent for, as this session calls it; empty in journals of before that
 
 
 class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_field="type"):

@@ -14,8 +14,9 @@ import msgspec
 from actors.book import Book
 from actors.file_watch import FileWatch
 from actors.journal import Entry, Run, TradeTicks
+from actors.knowledge import OrderName, decision_of
 from actors.messages import BurstBlocked, EntryLooked, FeedChanged
-from actors.positions import of_session
+from actors.origins import KINDS, Origins
 from actors.row_sums import FACT, SUMMED, complaints, fill, row_sum
 from actors.wal import damage
 
@@ -60,13 +61,14 @@ _encode = msgspec.json.Encoder(decimal_format="string").encode
 class Story(msgspec.Struct, frozen=True):
     """All that the journal holds of one decision."""
 
-    run: int
-    decision: str
+    run: int  # that it began in
+    decision: str  # as it is called there
     strategy: str
-    recording: str  # the file that holds the inputs of its run; empty where there is none
+    recording: str  # the file that holds the inputs of that run; empty where there is none
     settings: dict[str, Any]
     facts: list[dict[str, Any]]  # in their order
     ticks: TradeTicks | None
+    later_recordings: dict[int, str] = {}  # of the runs that took it over, by run
 
 
 class JournalUnusable(Exception):
@@ -204,15 +206,41 @@ def _summed(*values: object) -> tuple[object, ...]:
 # Who reads has every row looked at first, and then reads the tables themselves: an index may say otherwise.
 
 
-def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str, Any]]:
+def read(path: Path, kinds: Sequence[str], since: int = 0, *, with_origins: bool = False) -> Iterator[dict[str, Any]]:
     """Read facts of some kinds from a time (ns) on, oldest first, also while a bot writes.
 
-    Raises JournalUnusable.
+    With origins, each says where its decision began. Raises JournalUnusable.
     """
     with _reading(path) as connection:
+        origins = _origins(connection) if with_origins else None
         query = f"SELECT run, body FROM facts NOT INDEXED WHERE kind IN ({_marks(len(kinds))}) AND ts >= ? ORDER BY id"
         for run, body in connection.execute(query, (*kinds, since)):
-            yield {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
+            fact = {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
+            if origins is not None:
+                fact["origin"] = _origin_of(fact, origins)
+            yield fact
+
+
+def _origin_of(fact: dict[str, Any], origins: Origins) -> str:
+    """Return where the decision of a fact began; of an order that names none, its id says which."""
+    nested = (fact.get(name) for name in ("signal", "order", "execution"))
+    inner = next((found for found in nested if isinstance(found, dict)), {})
+    name = OrderName.of(fact["order"]) if isinstance(fact.get("order"), str) else None
+    decision = fact.get("decision") or inner.get("decision") or (name.decision if name is not None else "")
+    return str(origins.of(fact["run"], decision, fact.get("symbol") or inner.get("symbol") or "")) if decision else ""
+
+
+def _origins(connection: sqlite3.Connection) -> Origins:
+    names = dict(connection.execute("SELECT id, name FROM runs"))
+    origins = Origins(names)
+    rows = connection.execute(
+        f"SELECT run, kind, decision, symbol FROM facts NOT INDEXED WHERE kind IN ({_marks(len(KINDS))}) "
+        "AND decision != '' ORDER BY id",
+        KINDS,
+    )
+    for row in rows:
+        origins.see(*row)
+    return origins
 
 
 def settings_of(path: Path) -> list[tuple[int, str]]:
@@ -237,26 +265,27 @@ def story(path: Path, decision: str, run: int | None = None) -> Story:
     """Read all that a decision led to, by its id or the beginning of it. Raises JournalUnusable.
 
     Of several runs with such an id, the newest is meant unless `run` says. A position that outlives its session is
-    known under another name in the next one: what was said of it there belongs to the story.
+    known under another name in the next one: whichever is asked for, the story is told from where it began.
     """
     with _reading(path) as connection:
         number, full = _named(connection, path, decision, run)
+        origins = _origins(connection)
+        taken_over = origins.taken_over.get((number, full), {})
+        if len(began := set(taken_over.values())) > 1:
+            names = ", ".join(f"{origin} ({symbol})" for symbol, origin in sorted(taken_over.items()))
+            raise JournalUnusable(
+                f"run {number} took over {len(began)} decisions as {full}: ask for one by where it began, {names}"
+            )
+        number, full = origin = began.pop() if began else origins.of(number, full, "")
         name, strategy, settings, recording = _run_of(connection, number)
-        facts = _facts_of(connection, number, full)
-        at, called = number, full
-        for later in _runs_after(connection, number, of_session(name, full)):
-            if any(fact["type"] == "position_closed" for fact in facts):
-                break
-            at, called = later, of_session(name, full)
-            facts += _facts_of(connection, at, called)
+        facts = _facts_of(connection, number, name, full)
+        at, called, recordings = number, full, {}
+        for at, called, symbol in origins.later(origin):
+            name, _, _, recordings[at] = _run_of(connection, at)
+            facts += _facts_of(connection, at, name, called, symbol)
         ticks = _ticks_of(connection, at, called)
-    return Story(number, full, strategy, recording, msgspec.json.decode(settings), facts, ticks)
-
-
-def _runs_after(connection: sqlite3.Connection, run: int, alias: str) -> list[int]:
-    """Return the later runs that took a decision over under another name."""
-    query = "SELECT DISTINCT run FROM facts NOT INDEXED WHERE decision = ? AND run > ? ORDER BY run"
-    return [row[0] for row in connection.execute(query, (alias, run))]
+    later = {run: path for run, path in recordings.items() if path}
+    return Story(number, full, strategy, recording, msgspec.json.decode(settings), facts, ticks, later)
 
 
 def _named(connection: sqlite3.Connection, path: Path, decision: str, run: int | None) -> tuple[int, str]:
@@ -284,14 +313,32 @@ def _run_of(connection: sqlite3.Connection, run: int) -> tuple[str, str, str, st
     return found
 
 
-def _facts_of(connection: sqlite3.Connection, run: int, decision: str) -> list[dict[str, Any]]:
-    """Return what a run stated of a decision, and of the orders that were made for it, which only name themselves."""
+def _facts_of(
+    connection: sqlite3.Connection, run: int, name: str, decision: str, symbol: str | None = None
+) -> list[dict[str, Any]]:
+    """Return what a run stated of a decision, and of the orders that were made for it, which may only name themselves.
+
+    `name` is what the run's order ids begin with; of what it took over, the `symbol` says more than the name.
+    """
     query = (
-        "SELECT body FROM facts NOT INDEXED WHERE run = ?1 AND (decision = ?2 OR "
-        "(kind IN ('order_changed', 'order_rejected') AND instr(body, ?3) > 0)) ORDER BY id"
+        "SELECT body, ifnull(decision, '') = '' FROM facts NOT INDEXED WHERE run = ?1 "
+        "AND (?3 IS NULL OR symbol = ?3) AND (decision = ?2 OR "
+        "(kind IN ('order_changed', 'order_rejected') AND ifnull(decision, '') = '')) ORDER BY id"
     )
-    rows = connection.execute(query, (run, decision, f".{decision}."))
-    return [{"run": run, **msgspec.json.decode(body, type=dict[str, Any])} for (body,) in rows]
+    found = []
+    for body, nameless in connection.execute(query, (run, decision, symbol)):
+        fact = msgspec.json.decode(body, type=dict[str, Any])
+        if not nameless or _is_for(fact["order"], name, decision):
+            found.append({"run": run, **fact})
+    return found
+
+
+def _is_for(order_id: str, name: str, decision: str) -> bool:
+    """Tell whether an order was made for a decision of a session: by this one, or by one before it."""
+    made = OrderName.of(order_id)
+    if made is None:
+        return False
+    return made.decision == decision if made.book == name else decision_of(order_id) == decision
 
 
 def _ticks_of(connection: sqlite3.Connection, run: int, decision: str) -> TradeTicks | None:

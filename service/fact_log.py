@@ -9,6 +9,7 @@ import msgspec
 from loguru import logger
 
 from actors.messages import (
+    NOT_OUTLIVED,
     AccountOpened,
     BookReconciled,
     BrokerChanged,
@@ -108,7 +109,8 @@ def _order_rejected(fact: OrderRejected) -> Iterator[Line]:
 
 def _order_changed(fact: OrderChanged) -> Iterator[Line]:
     said = f"ORDER {fact.order} {fact.previous} -> {fact.status}, filled {fact.filled}{_times(fact.refusals)}"
-    level = _loud(fact.refusals) if fact.status is OrderStatus.UNKNOWN else "DEBUG"
+    told = fact.status is OrderStatus.UNKNOWN or fact.reason == NOT_OUTLIVED
+    level = _loud(fact.refusals) if told else "DEBUG"
     yield Line(
         "microbot.executor", "order.changed", level, said + (f": {fact.reason}" if fact.reason else ""), _fields(fact)
     )

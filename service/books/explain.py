@@ -16,12 +16,18 @@ from service.figures import dollars, instant, price
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
+_MOST_DIGITS = 18  # of a run's number: what the journal can hold
 
 Row = dict[str, Any]
 
 
 def story(data_dir: Path, decision: str, run: int | None = None) -> Story:
-    """Read the story of a decision. Raises UserError."""
+    """Read the story of a decision, by its id or as RUN/DECISION, its origin. Raises UserError."""
+    of, slash, named = decision.partition("/")
+    if slash and of.isdecimal() and len(of) < _MOST_DIGITS:
+        if run is not None and run != int(of):
+            raise UserError(f"{decision} is of run {of}, and --run says {run}: leave one of them out")
+        decision, run = named, int(of)
     try:
         return read(data_dir / JOURNAL, decision, run)
     except JournalUnusable as error:
@@ -65,10 +71,11 @@ def for_people(found: Story) -> Iterator[str]:
             f"P/L {dollars(came_to['pnl'])}: {dollars(came_to['before_fees'])} before fees of "
             f"{dollars(came_to['fees'])}{against}"
         )
-    if found.ticks is not None:
-        yield from _plot(found)
+    yield from _plot(found)
     if found.recording:
         yield f"recorded in {found.recording}"
+    for run, path in found.later_recordings.items():
+        yield f"run {run} recorded in {path}"
 
 
 def _zone(found: Story) -> str:
@@ -147,10 +154,12 @@ _TOLD = {
 
 def _plot(found: Story) -> Iterator[str]:
     """Draw the ticks around the trade, with its entry and its exit marked."""
-    assert found.ticks is not None
-    ticks = [(int(tick[0]), float(tick[1])) for tick in found.ticks.ticks]
     closed = _last(found, "position_closed")
-    if len(ticks) < 2 or closed is None:
+    if found.ticks is None or closed is None:
+        return
+    ticks = [(int(tick[0]), float(tick[1])) for tick in found.ticks.ticks]
+    if len(ticks) < 2:
+        yield f"no chart: {len(ticks)} ticks of it are kept"
         return
     first, last = ticks[0][0], max(ticks[-1][0], ticks[0][0] + 1)
 
@@ -159,11 +168,20 @@ def _plot(found: Story) -> Iterator[str]:
 
     low, high = min(price for _, price in ticks), max(price for _, price in ticks)
     marks = [" "] * _WIDTH
-    marks[column(closed["exit_ts"])] = "X"
-    marks[column(closed["entry_ts"])] = "E"
+    legend: list[str] = []
+    missing: list[str] = []
+    for name, ts, mark in (("entry", closed["entry_ts"], "E"), ("exit", closed["exit_ts"], "X")):
+        if ts < first:
+            missing.append(f"no ticks of its {name} are kept: it was {(first - ts) / 1e9:,.1f} s before these")
+            continue
+        both = marks[column(ts)] == "E"
+        marks[column(ts)] = "*" if both else mark
+        legend = ["* entry and exit"] if both else [*legend, f"{mark} {name}"]
     yield f"{found.ticks.symbol}: {price(low)} to {price(high)}, {len(ticks)} ticks in {(last - first) / 1e9:.1f} s"
     yield f"  {sparkline([(column(ts), price) for ts, price in ticks])}"
-    yield f"  {''.join(marks).rstrip()}   E entry, X exit"
+    if legend:
+        yield f"  {''.join(marks).rstrip()}   {', '.join(legend)}"
+    yield from missing
 
 
 def sparkline(points: Sequence[tuple[int, float]], width: int = _WIDTH) -> str:

@@ -32,15 +32,32 @@ _KINDS = {
 _COLUMNS = {
     "trades": (
         *("run", "decision", "symbol", "side", "quantity", "entry_ts", "entry_price", "exit_ts", "exit_price"),
-        *("exit_reason", "pnl", "pnl_pct", "fees", "equity"),
+        *("exit_reason", "pnl", "pnl_pct", "fees", "equity", "origin"),
     ),
-    "signals": ("run", "decision", "ts", "symbol", "side", "price", "momentum", "volume_ratio", "range", "verdict"),
-    "orders": ("run", "ts", "order", "symbol", "side", "quantity", "leg", "status", "filled", "price", "reason"),
+    "signals": (
+        *("run", "decision", "ts", "symbol", "side", "price", "momentum", "volume_ratio", "range", "verdict"),
+        "origin",
+    ),
+    "orders": (
+        *("run", "ts", "order", "symbol", "side", "quantity", "leg", "status", "filled", "price", "reason"),
+        "origin",
+    ),
 }
 _LEAST_WANTED = {
-    "trades": ("equity", "fees", "run", "entry_ts", "pnl_pct", "entry_price", "quantity", "exit_price", "exit_reason"),
-    "signals": ("run", "range", "volume_ratio", "momentum", "price", "side"),
-    "orders": ("run", "reason", "leg", "price", "filled", "quantity", "symbol"),
+    "trades": (
+        "origin",
+        "equity",
+        "fees",
+        "run",
+        "entry_ts",
+        "pnl_pct",
+        "entry_price",
+        "quantity",
+        "exit_price",
+        "exit_reason",
+    ),
+    "signals": ("origin", "run", "range", "volume_ratio", "momentum", "price", "side"),
+    "orders": ("origin", "run", "reason", "leg", "price", "filled", "quantity", "symbol"),
 }
 """Columns that go where a terminal is too narrow for all."""
 _TIMES = ("ts", "entry_ts", "exit_ts")
@@ -69,7 +86,7 @@ def since(text: str | None, option: str = "--since") -> int:
 def rows(path: Path, what: str, from_ts: int = 0) -> Iterator[Row]:
     """Read rows of "trades", "signals" or "orders", oldest first. Raises UserError if there is no journal."""
     try:
-        for fact in read(path, _KINDS[what], from_ts):
+        for fact in read(path, _KINDS[what], from_ts, with_origins=True):
             flat = _flat(fact)
             yield {name: flat.get(name) for name in _COLUMNS[what]}
     except JournalUnusable as error:
@@ -104,18 +121,21 @@ def _flat(fact: Row) -> Row:
     kind = fact["type"]
     if kind == "signal":
         verdict = "approved" if fact["approved"] else fact["reason"]
-        return {**fact["signal"], "run": fact["run"], "decision": fact["decision"], "verdict": verdict}
+        kept = {name: fact[name] for name in ("run", "decision", "origin")}
+        return {**fact["signal"], **kept, "verdict": verdict}
     if kind == "order_submitted":
         return {
             **fact["order"],
             "order": fact["order"]["id"],
             "run": fact["run"],
+            "origin": fact["origin"],
             "ts": fact["ts"],
             "status": "submitted",
         }
     if kind == "order_filled":
         execution = fact["execution"]
-        return {**execution, "run": fact["run"], "filled": execution["quantity"], "quantity": None, "status": "fill"}
+        kept = {name: fact[name] for name in ("run", "origin")}
+        return {**execution, **kept, "filled": execution["quantity"], "quantity": None, "status": "fill"}
     if kind == "order_rejected":
         return {**fact, "status": "rejected"}
     return fact

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -27,6 +29,7 @@ from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
 from service.books.history import JOURNAL
 from service.errors import UserError
+from service.live import latch
 from service.live.sources import TAPE
 from service.options import RunOptions
 from service.venues import Venue
@@ -73,6 +76,7 @@ class Bookkeeping:
             self.journal: Journal = MemoryJournal()
             return
         name = book_name(options)
+        self._gap = f"journal_gap_{re.sub('[^a-z0-9]+', '_', name.lower())}"
         try:
             path = options.data_dir / JOURNAL
             self.journal = self._on_disk = SqliteJournal(path, name, durable=name != SIMULATED)
@@ -87,6 +91,32 @@ class Bookkeeping:
             self.journal.begin(run)
         except OSError as error:
             raise UserError(f"{error}: is the disk full?") from None
+
+    def keep_gap(self, why: str) -> None:
+        """Note, for the next start, that the journal does not hold all that is done; a full disk has room for that."""
+        if self._on_disk is not None:
+            latch.keep(self._options.data_dir, self._gap, why)
+
+    def tell_gap(self) -> str:
+        """Say once that the book may be older than what was done; empty if nothing, or if a new one is begun."""
+        if self._on_disk is None:
+            return ""
+        why = latch.reason_of(self._options.data_dir, self._gap, "it could not be written")
+        if why is None:
+            return ""
+        with contextlib.suppress(OSError):  # then it is said again
+            latch.file_of(self._options.data_dir, self._gap).unlink(missing_ok=True)
+        if self._book is None:
+            return ""
+        then = (
+            "what was closed then may be closed here again (`microbot logs` tells what was, --fresh begins a new book)"
+            if self._options.venue is not Venue.ALPACA
+            else "the account says what is held"
+        )
+        return (
+            f"the journal does not hold all of the last session ({why}), so the book that this one goes on with may "
+            f"be older than what was done: {then}"
+        )
 
     def run(self, strategy: str, venue: str, book: str, settings: CoreSettings, recording: Path | None) -> Run:
         """Say what a session that starts now is; `book` is what its order ids begin with."""

@@ -38,15 +38,15 @@ def keep(folder: Path, name: str, reason: str) -> str:
     return ""
 
 
-def reason_of(folder: Path, name: str) -> str | None:
-    """Return why the switch was pulled, by its file; None without one."""
+def reason_of(folder: Path, name: str, unsaid: str = "put there by hand") -> str | None:
+    """Return why the switch was pulled, by its file, or what it means if that is `unsaid`; None without one."""
     path = file_of(folder, name)
     if not path.exists():
         return None
     said = ""
     with contextlib.suppress(OSError):
         said = path.read_bytes()[:MOST_REASON].decode(errors="replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in said).split()) or "put there by hand"
+    return " ".join("".join(c if c.isprintable() else " " for c in said).split()) or unsaid
 
 
 def remove(folder: Path) -> str:

@@ -271,6 +271,7 @@ class _Bot:
             watch=switch.see,
             refuse=switch.refuse,
             look=self._books.look,
+            on_gap=self._books.keep_gap,
         )
         now = time.time_ns()
         self._session_started = SessionStarted(
@@ -317,6 +318,8 @@ class _Bot:
             feed=source.name,
             settings=self._session_started.settings,
         ).info(f"session started: {self._strategy.name} on {source.name}")
+        if gap := self._books.tell_gap():
+            logger.bind(logger="microbot.service", event="book.older").warning(gap)
 
     async def _prepare_rehearsal(self) -> None:
         """Start a mock exchange, and trade there as if it were the venue, with its keys."""

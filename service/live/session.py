@@ -11,6 +11,7 @@ from actors.core import Core, Input
 from actors.gate import Batch, Gate
 from actors.journal import Run
 from actors.messages import (
+    NOT_OUTLIVED,
     AccountOpened,
     Command,
     DayStarted,
@@ -159,7 +160,8 @@ class Session:
         """End the session, and begin the next as a start-up does: with the book, and with what holds.
 
         The old recording ends with `rollover`; `begin` makes the new core, and `recorder` and `run` are the new
-        session's. What its head states goes to the journal, but not to the readers, who know it already. `to` is an
+        session's. What its head states goes to the journal, but not to the readers, who know it already; but for the
+        orders that ended with the old session, which nobody has told them. `to` is an
         earlier time that the next session begins at, ns: since `now` never goes back, it takes a session of its own.
         """
         old = self.core
@@ -173,9 +175,13 @@ class Session:
         if recorder is not None:
             recorder.write(head)
         self.core.run(head)
+        ended = [fact for fact in self._facts if isinstance(fact, OrderChanged) and fact.reason == NOT_OUTLIVED]
         readers, self._readers = self._readers, ()
         self._pass_on(True)
         self._readers = readers
+        for read in readers:
+            for fact in ended:
+                read(fact)
 
     def _pass_on(self, commanded: bool) -> None:
         facts = self._facts.copy()

@@ -8,13 +8,16 @@ import msgspec
 import pytest
 
 from actors.book import Book
+from actors.brokers.simulated import ExecutionSettings
 from actors.messages import (
+    NOT_OUTLIVED,
     SHUTDOWN,
     AccountOpened,
     BrokerChanged,
     Command,
     FeedState,
     OrderChanged,
+    OrderSubmitted,
     PositionOpened,
     Refusal,
     TradingState,
@@ -231,6 +234,34 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     assert {s: p.quantity for s, p in later.core.positions.open.items()} == {"A": D(10)}
     # The stop names the session that decided on the position: this one's input 4 is another.
     assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.s1-4.A.stop.1")]
+
+
+def test_an_entry_that_a_simulated_broker_had_is_told_to_have_ended_with_its_session() -> None:
+    slow = ExecutionSettings(latency_ms=5_000)
+    session = Session(execution=slow).feed(trade(0, 100), trade(1, 100, says="LONG"))
+    (sent_,) = session.of(OrderSubmitted)
+    later = resumed(session, execution=slow)
+    (told,) = later.of(OrderChanged)
+    assert (told.order, told.symbol, told.reason) == (sent_.order.id, "A", NOT_OUTLIVED)
+    assert (told.previous, told.status, told.filled) == (OrderStatus.SUBMITTED, OrderStatus.CANCELED, D(0))
+    assert told.decision == f"paper-{sent_.order.decision}"
+    assert later.core.book().orders == ()
+    assert resumed(later, execution=slow).of(OrderChanged) == []  # it is told once
+    later.feed(trade(3, 100), trade(9, 100))
+    assert later.core.positions.open == {}
+
+
+def test_an_exit_that_a_simulated_broker_had_is_told_to_have_ended_and_is_sent_again() -> None:
+    slow = ExecutionSettings(latency_ms=5_000)
+    session = Session(execution=slow).feed(trade(0, 100), trade(1, 100, says="LONG"), trade(7, 100), trade(8, 102))
+    exit_ = session.of(OrderSubmitted)[-1].order
+    assert exit_.leg == "exit"
+    later = resumed(session, execution=slow)
+    (told,) = later.of(OrderChanged)
+    assert (told.order, told.status, told.reason) == (exit_.id, OrderStatus.CANCELED, NOT_OUTLIVED)
+    later.feed(trade(9, 102), trade(15, 102))
+    assert [(order.order.leg, order.order.decision) for order in later.of(OrderSubmitted)] == [("exit", told.decision)]
+    assert later.exits == ["TP"]
 
 
 def test_a_position_that_is_found_closed_before_the_account_is_seen_leaves_no_wish_behind() -> None:

@@ -335,6 +335,19 @@ def test_a_halt_is_told_once() -> None:
         assert bench.told.kinds == ["overflow"]
 
 
+def test_a_gap_in_the_journal_is_told_once_also_where_something_else_had_halted() -> None:
+    log: list[str] = []
+    gaps: list[str] = []
+    gate = Gate(Journal(log, disk_full), None, Told(), CALM, on_gap=gaps.append)
+    gate._halt("overflow", "too much")
+    gate.start()
+    for number in (1, 2):
+        gate.submit(Batch(number, [fact(number)]))
+    assert gate.stop(PATIENCE_S)
+    assert gaps == [gate.unwritten]
+    assert "No space left" in gaps[0]
+
+
 # -------------------------------------------------------------------------------------------------------- the broker
 
 

@@ -83,3 +83,12 @@ def test_a_journal_on_a_full_disk_ends_with_its_failure(tmp_path: Path) -> None:
         bot.process.send_signal(signal.SIGTERM)
         assert bot.process.wait(PATIENCE_S) == 1
         bot.line("microbot: the journal does not hold all of this session: the journal cannot be written")
+    older = "may be older than what was done"
+    with Bot(tmp_path, *EAGER, *PATIENT, "--no-record") as bot:
+        bot.until(lambda state: state["metrics"]["trades"] >= 2)  # it closes again what the last one had closed
+        assert sum(older in line for line in bot.said) == 1
+        bot.stop()
+    with Bot(tmp_path, *EAGER, *PATIENT, "--no-record") as bot:
+        bot.until(lambda state: state["metrics"]["ticks"] > 0)
+        assert not any(older in line for line in bot.said)  # the book is that session's
+        bot.stop()

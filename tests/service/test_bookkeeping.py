@@ -15,6 +15,7 @@ from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
 from service.live.bookkeeping import Bookkeeping
 from service.options import RunOptions
+from service.venues import Venue
 
 SETTINGS = CoreSettings()
 
@@ -66,3 +67,38 @@ def test_a_book_of_a_later_time_is_another_markets(tmp_path: Path) -> None:
     assert books.due([Clock(50 * SECOND)], 50 * SECOND, said.append) is None
     assert "a new one is begun" in said[0]
     books.close()
+
+
+def test_a_start_after_a_gap_in_the_journal_says_once_that_the_book_may_be_older(tmp_path: Path) -> None:
+    books = with_a_book(tmp_path, 100 * SECOND)
+    assert books.tell_gap() == ""
+    books.keep_gap("the disk is full")
+    books.close()
+    of_another = Bookkeeping(RunOptions(data_dir=tmp_path, venue=Venue.ALPACA))
+    assert of_another.tell_gap() == ""
+    of_another.close()
+    again = Bookkeeping(RunOptions(data_dir=tmp_path))
+    said = again.tell_gap()
+    assert "(the disk is full)" in said
+    assert "may be older than what was done" in said
+    assert again.tell_gap() == ""
+    again.close()
+
+
+def test_where_the_disk_has_no_room_for_a_reason_the_gap_is_known_all_the_same(tmp_path: Path) -> None:
+    books = with_a_book(tmp_path, 100 * SECOND)
+    books.keep_gap("")
+    assert "(it could not be written)" in books.tell_gap()
+    books.close()
+
+
+def test_a_new_book_is_not_said_to_be_older(tmp_path: Path) -> None:
+    books = with_a_book(tmp_path, 100 * SECOND)
+    books.keep_gap("the disk is full")
+    books.close()
+    fresh = Bookkeeping(RunOptions(data_dir=tmp_path, fresh=True))
+    assert fresh.tell_gap() == ""
+    fresh.close()
+    again = Bookkeeping(RunOptions(data_dir=tmp_path))
+    assert again.tell_gap() == ""
+    again.close()

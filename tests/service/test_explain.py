@@ -132,6 +132,109 @@ def test_a_position_that_outlived_its_session_keeps_its_story(tmp_path: Path, ru
     assert "CLOSED by TP" in told.out
 
 
+def carried(folder: Path, *, ticks: bool = False) -> tuple[Session, Session]:
+    """Journal two sessions, both called as a process's first one is: the second closes what the first had opened.
+
+    The second has a decision of its own under the first one's number.
+    """
+    first = Session().feed(trade(0), trade(1, says="LONG"))
+    second = Session().feed(first.core.book(), trade(5, 102.0), trade(6, says="LONG", symbol="B"))
+    second.feed(*(trade(second, 102.0, symbol="B") for second in (7, 8)))
+    around = [(at(second), 100.0 + second, 1.0, None, None) for second in range(5, 9)]
+    kept = TradeTicks(second.trades[0].decision, "A", 1, around) if ticks else None
+    write(folder, ("paper", first), ("paper", second), ticks=kept)
+    return first, second
+
+
+@pytest.mark.parametrize("asked", ["paper-2", "2 --run 1", "1/2", "2"])
+def test_a_decision_has_its_whole_story_under_every_name_that_is_shown(asked: str, tmp_path: Path, run: Run) -> None:
+    carried(tmp_path)
+    told = run("explain", *asked.split(), "--data-dir", tmp_path)
+    assert told.code == 0, told.err
+    parts = ("decision 2 of run 1", "SIGNAL LONG A @ 100", "[paper.2.A.entry.1]", "as decision paper-2", "CLOSED by TP")
+    for part in parts:
+        assert part in told.out
+    assert "SIGNAL LONG B" not in told.out
+    machine = json.loads(run("explain", *asked.split(), "--data-dir", tmp_path, "--json").out)
+    assert machine["costs"]["entry_slippage"] is not None
+    assert [fact["run"] for fact in machine["facts"]] == sorted(fact["run"] for fact in machine["facts"])
+
+
+def test_a_trade_and_its_signal_and_orders_are_joined_by_their_origin(tmp_path: Path, run: Run) -> None:
+    _, second = carried(tmp_path)
+    found = {
+        what: [json.loads(line) for line in run(what, "--data-dir", tmp_path, "--json").out.splitlines()]
+        for what in ("signals", "orders", "trades")
+    }
+    assert [row["origin"] for row in found["trades"]] == ["1/2", f"2/{second.trades[1].decision}"]
+    signals = {row["origin"]: row for row in found["signals"] if row["verdict"] == "approved"}
+    for trade_ in found["trades"]:
+        assert signals[trade_["origin"]]["symbol"] == trade_["symbol"]
+        orders = [row for row in found["orders"] if row["origin"] == trade_["origin"] and row["status"] == "submitted"]
+        assert [(row["symbol"], row["leg"]) for row in orders] == [(trade_["symbol"], leg) for leg in ("entry", "exit")]
+
+
+def test_a_decision_that_three_sessions_had_is_one(tmp_path: Path, run: Run) -> None:
+    first = Session().feed(trade(0), trade(1, says="LONG"))
+    second = Session().feed(first.core.book(), trade(5), trade(5, symbol="B", says="LONG"))
+    third = Session().feed(second.core.book(), trade(6, 102.0), trade(6, 102.0, symbol="B"))
+    write(tmp_path, ("paper", first), ("paper", second), ("paper", third))
+    rows = [json.loads(line) for line in run("trades", "--data-dir", tmp_path, "--json").out.splitlines()]
+    assert [(row["symbol"], row["origin"]) for row in rows] == [("A", "1/2"), ("B", "2/3")]
+    for asked, symbol in (("1/2", "A"), ("2/3", "B")):
+        told = run("explain", asked, "--data-dir", tmp_path).out
+        assert f"SIGNAL LONG {symbol}" in told
+        assert told.count("CLOSED by TP") == 1
+
+
+def test_a_name_that_two_decisions_were_taken_over_under_says_how_to_ask_for_one(tmp_path: Path, run: Run) -> None:
+    first = Session().feed(trade(0), trade(1, says="LONG"))
+    second = Session().feed(first.core.book(), trade(5, symbol="B", says="LONG"))
+    assert [p.decision for p in second.core.book().positions] == ["paper-2", "2"]
+    third = Session().feed(second.core.book(), trade(6, 102.0), trade(6, 102.0, symbol="B"))
+    write(tmp_path, ("paper", first), ("paper", second), ("paper", third))
+    vague = run("explain", "paper-2", "--data-dir", tmp_path)
+    assert vague.code == 2
+    assert "1/2 (A), 2/2 (B)" in vague.err
+    assert "SIGNAL LONG B" in run("explain", "2/2", "--data-dir", tmp_path).out
+    assert "SIGNAL LONG A" in run("explain", "1/2", "--data-dir", tmp_path).out
+
+
+def test_an_entry_that_ended_with_its_session_has_its_end_in_its_story(tmp_path: Path, run: Run) -> None:
+    slow = ExecutionSettings(latency_ms=5_000)
+    first = Session(execution=slow).feed(trade(0), trade(1, says="LONG"))
+    second = Session(execution=slow).feed(first.core.book(), trade(6, says="LONG"), trade(12), trade(13))
+    write(tmp_path, ("paper", first), ("paper", second))
+    told = run("explain", "1/2", "--data-dir", tmp_path).out
+    assert "paper.2.A.entry.1 submitted -> canceled: the session that sent it ended" in told
+    own = second.of(SignalRaised)[0].decision
+    assert own == "2"  # its order has the same id
+    assert "canceled" not in run("explain", f"2/{own}", "--data-dir", tmp_path).out
+
+
+def test_a_chart_that_begins_after_the_entry_does_not_mark_it(tmp_path: Path, run: Run) -> None:
+    carried(tmp_path, ticks=True)
+    told = run("explain", "1/2", "--data-dir", tmp_path).out
+    assert "X exit" in told
+    assert "E entry" not in told
+    assert "no ticks of its entry are kept: it was 4.0 s before these" in told
+
+
+def test_an_entry_and_an_exit_in_one_column_are_both_seen(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    done = session.trades[0]
+    around = [(at(second), 100.0 + second % 3, 1.0, None, None) for second in range(0, 1000, 1)]
+    write(tmp_path, ("paper", session), ticks=TradeTicks(done.decision, "A", 1, around))
+    assert "* entry and exit" in run("explain", done.decision, "--data-dir", tmp_path).out
+
+
+def test_an_origin_and_another_run_exclude_each_other(tmp_path: Path, run: Run) -> None:
+    carried(tmp_path)
+    refused = run("explain", "1/2", "--run", "2", "--data-dir", tmp_path)
+    assert refused.code == 2
+    assert "leave one of them out" in refused.err
+
+
 def test_the_beginning_of_an_id_is_enough_if_it_is_the_only_one(tmp_path: Path, run: Run) -> None:
     events = [trade(second, says="LONG" if second > 99 else None) for second in range(112)]
     write(tmp_path, ("paper", Session().feed(*events)))

@@ -16,6 +16,7 @@ import pytest
 from loguru import logger
 
 from actors.messages import (
+    NOT_OUTLIVED,
     AccountOpened,
     BookReconciled,
     BrokerChanged,
@@ -170,6 +171,9 @@ def test_terminal_and_file_have_levels_of_their_own(tmp_path: Path) -> None:
     assert [line["level"] for line in found.lines] == ["DEBUG", "INFO", "WARNING"]
 
 
+CANCELED = OrderStatus.CANCELED
+
+
 @pytest.mark.parametrize(
     ("fact", "level"),
     [
@@ -179,6 +183,7 @@ def test_terminal_and_file_have_levels_of_their_own(tmp_path: Path) -> None:
         (StateChanged(TradingState.HALTED, TradingState.ACTIVE, "loss", START, 1), "WARNING"),
         (StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "", START, 1), "INFO"),
         (OrderRejected("1", "A", START, "no funds"), "WARNING"),
+        (OrderChanged("1", "A", CANCELED, OrderStatus.SUBMITTED, Decimal(0), START, 1, "", NOT_OUTLIVED), "WARNING"),
         (ChainFailed("A", "a typo", START, 1), "ERROR"),
         (ChainRemoved("A", "too slow", START, 1), "ERROR"),
         (ChainRestarted("A", START, 1, 2), "WARNING"),

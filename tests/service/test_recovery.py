@@ -7,6 +7,7 @@ import io
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,32 @@ def test_a_killed_bot_goes_on_with_its_positions(tmp_path: Path) -> None:
     assert summary["trades"] == 2
     again = microbot("replay", "r.jsonl", "--json", cwd=tmp_path)
     assert json.loads(again.stdout) == summary  # the book is the recording's first word
+
+
+def test_an_order_that_a_killed_bot_had_sent_is_told_at_the_next_start(tmp_path: Path) -> None:
+    """Simulated fills: the order ended with its process, whatever had been decided."""
+    slow = ("--set", "execution.latency_ms=60000")
+    with Bot(tmp_path, *EAGER, *PATIENT, *slow) as bot:
+        wait_until(lambda: "submitted" in microbot("orders", cwd=tmp_path).stdout)
+        bot.process.send_signal(signal.SIGKILL)
+        bot.process.wait()
+    sent = {row["order"] for row in listed(tmp_path, "orders") if row["status"] == "submitted"}
+    with Bot(tmp_path, "--set", "strategy.entry_threshold=0.5") as bot:
+        wait_until(lambda: sum("ended before it was filled" in line for line in bot.said) >= len(sent))
+        bot.stop()
+    ended = {row["order"]: row for row in listed(tmp_path, "orders") if row["run"] == 2}
+    assert set(ended) == sent
+    for row in ended.values():
+        assert (row["status"], row["filled"]) == ("canceled", "0")
+        assert "ended before it was filled" in row["reason"]
+    with Bot(tmp_path, "--set", "strategy.entry_threshold=0.5") as bot:  # it is told once
+        bot.until(lambda state: state["metrics"]["ticks"] > 0)
+        bot.stop()
+    assert {row["run"] for row in listed(tmp_path, "orders")} == {1, 2}
+
+
+def listed(folder: Path, what: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in microbot(what, "--json", cwd=folder).stdout.splitlines()]
 
 
 def test_a_deadline_that_passed_while_nobody_watched_is_kept(tmp_path: Path) -> None:

@@ -13,7 +13,17 @@ import pytest
 
 from actors.core import Core, CoreSettings, Input
 from actors.journal import Run as JournalRun
-from actors.messages import Fact, FeedChanged, FeedState, PositionClosed, Refusal, RemoveChain, Rollover, SignalRaised
+from actors.messages import (
+    NOT_OUTLIVED,
+    Fact,
+    FeedChanged,
+    FeedState,
+    PositionClosed,
+    Refusal,
+    RemoveChain,
+    Rollover,
+    SignalRaised,
+)
 from actors.sqlite_journal import _LEFT_OUT, _encode
 from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
@@ -187,6 +197,22 @@ def test_the_head_of_a_session_is_recorded_and_journaled_and_no_news_to_the_read
     session.take([trade(2)])
     assert [type(event) for event in recorder.of("recorded")[-1]] == [Trade]
     assert witness.of("gate")[len(batches) :] == [] or witness.of("gate")[-1].run is None
+
+
+def test_the_readers_are_told_of_an_order_that_ended_with_its_session() -> None:
+    session, witness = a_session(latency_ms=5_000)
+    session.take([trade(0), trade(1, says="LONG")])
+    witness.calls.clear()
+    end = Rollover("size", "paper-2", session.core.now)
+    next_run = JournalRun(1, "1", "s", "test", True, "paper-2", {})
+
+    def begin(on_fact: Callable[[Fact], None]) -> Core:
+        return Core(CoreSettings(), Strategy("test", on_demand, default_exits(PATIENT_EXITS)), on_fact, book="paper-2")
+
+    session.roll_over(end, begin, None, next_run)
+    (told,) = witness.of("read")
+    assert (told.order, told.reason) == ("paper.2.A.entry.1", NOT_OUTLIVED)
+    assert told in witness.of("gate")[-1].facts
 
 
 # ------------------------------------------------------------------------------------------------- when it is due

@@ -92,11 +92,13 @@ class Witness:
         return [who for who, _ in itertools.groupby(who for who, _ in self.calls)]
 
 
-def a_session(outbox: Outbox | None = None) -> tuple[Session, Witness]:
+def a_session(outbox: Outbox | None = None, latency_ms: float = 0) -> tuple[Session, Witness]:
     witness = Witness()
     facts: list[Fact] = []
     strategy = Strategy("test", on_demand, default_exits(PATIENT))
-    core = witness.core = Core(CoreSettings(PATIENT), strategy, facts.append, broker=outbox)
+    core = witness.core = Core(
+        CoreSettings(PATIENT, execution=ExecutionSettings(latency_ms=latency_ms)), strategy, facts.append, broker=outbox
+    )
     gate: Any = witness
     recorder: Any = witness
     return Session(core, facts, gate, recorder, witness.gather, (witness.read,), outbox), witness
