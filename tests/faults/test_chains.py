@@ -231,6 +231,7 @@ def test_an_operator_that_dawdles_is_named_while_it_does_and_removed_and_the_oth
 
 # ------------------------------------------------------------------------------------------ an operator never returns
 
+
 def is_stuck(state: Any) -> bool:
     """Whether the dashboard names the strategy that does not return; the symbol may not be there yet."""
     return "AAPL" in state["symbols"] and "it is removed as soon as it returns" in state["symbols"]["AAPL"]["chain"]
@@ -268,4 +269,3 @@ def test_asked_twice_it_ends_at_once_although_the_loop_is_stuck(tmp_path: Path) 
 
         wait_until(ended)
         assert bot.process.returncode == 128 + signal.SIGTERM
-        assert not Log(bot).of("session.stuck")
