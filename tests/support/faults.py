@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from actors.messages import OrderSubmitted, PositionClosed, SignalRaised
+from pipeline.events import Refused
+from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT, UNKNOWN_CONDITION
 from service.recorded import tapes
 from tests.support.bots import Log, Replayed
 from tests.support.exchange import ExchangeServer
 from tests.support.live import Bot, wait_until
 
 T = TypeVar("T")
+SETS_NO_PRICE = (NO_LAST_PRICE, ODD_LOT, UNKNOWN_CONDITION)
 
 
 class Struck:
@@ -44,9 +47,12 @@ class Struck:
         return [event for batch in tapes.read(self.bot.folder / "r.jsonl") for event in batch]
 
     def refused(self, count: int) -> None:
-        """Wait until the dashboard shows that so many inputs more were refused."""
-        before = self.bot.state["metrics"]["ticks_rejected"]
-        self.bot.until(lambda state: state["metrics"]["ticks_rejected"] >= before + count)
+        """Wait until so many inputs more were refused, beside prints that set no price, of which a market is full."""
+
+        def so_far() -> int:
+            return sum(event.count for event in self.fed(Refused) if event.reason not in SETS_NO_PRICE)
+
+        wait_until(lambda: so_far() >= count)
 
     def reasons(self) -> set[str]:
         """Return every reason for a refusal that the log explains, since the bot's start."""
