@@ -90,10 +90,13 @@ class Said(_Stream):
         try:
             yield
         finally:
-            with self._news:
-                done = self._news.wait_for(lambda: not self._waiting and not self._busy, _LAST_S)
-            if done:
+            if self.drain():
                 self._thread = None  # it waits for more, and ends with the process
+
+    def drain(self) -> bool:
+        """Wait until all that was said is written, but no longer than a second; return whether it is."""
+        with self._news:
+            return self._news.wait_for(lambda: not self._waiting and not self._busy, _LAST_S)
 
     def _run(self) -> None:
         while True:
@@ -187,6 +190,13 @@ def nobody_waits() -> Iterator[None]:
     said: Any = sys.stderr
     with said.behind() if isinstance(said, Said) else contextlib.nullcontext():
         yield
+
+
+def drain() -> None:
+    """Give what was said on standard error a second to be written, before the process ends without a word."""
+    said: Any = sys.stderr
+    if isinstance(said, Said):
+        said.drain()
 
 
 def _as_stream(stream: Any) -> IO[str]:

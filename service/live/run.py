@@ -42,7 +42,7 @@ from actors.supervisor import ChildSpec, Dependant
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
-from service import fact_log, figures, logs, strategies, venues
+from service import fact_log, figures, logs, outlet, strategies, venues
 from service.errors import UserError
 from service.listening import check_free
 from service.live import commands, running, stopping, web_secret
@@ -643,6 +643,7 @@ class _Bot:
 
     def _tell_stuck(self, sentence: str) -> None:
         logger.bind(logger="microbot.service", event="session.stuck").critical(sentence)
+        outlet.drain()
 
     def _on_feed_end(self) -> None:
         logger.bind(logger="microbot.service", event="feed.ended").info("the tape has ended")

@@ -102,3 +102,18 @@ def test_the_streams_are_put_back() -> None:
     with pytest.raises(SystemExit):
         cli.main(["--version"])
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_what_was_said_is_written_before_a_process_ends_at_once() -> None:
+    """As one does whose loop is stuck: `os._exit` waits for no thread."""
+    program = (
+        "import os, sys\nfrom service import outlet\n"
+        "with outlet.guarded(), outlet.nobody_waits():\n"
+        "    for number in range(300): print('x' * 200, file=sys.stderr)\n"
+        "    print('the last word', file=sys.stderr)\n    outlet.drain()\n    os._exit(7)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), check=False, stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 7
+    assert done.stderr.splitlines()[-1] == "the last word"
