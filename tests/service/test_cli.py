@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from service.cli import main
+from tests.support.live import FREE_PORTS
 from tests.support.market import at, tape, trade
 from tests.support.shared import ROOT
 
@@ -38,6 +39,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     for name in list(os.environ):
         if name.startswith("MICROBOT_") and "__" in name:
             monkeypatch.delenv(name)
+    for name, port in FREE_PORTS.items():
+        monkeypatch.setenv(name, port)
 
     def call(*arguments: object) -> Outcome:
         with pytest.raises(SystemExit) as ended:

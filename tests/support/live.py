@@ -280,10 +280,14 @@ ROOT = Path(__file__).resolve().parents[2]
 MICROBOT = Path(sys.executable).with_name("microbot")
 
 
+FREE_PORTS = {"MICROBOT_WEB__PORT": "0", "MICROBOT_EXCHANGE__PORT": "0"}
+"""The default ports may belong to a bot of whoever runs the tests."""
+
+
 def environment() -> dict[str, str]:
     """Return an environment without settings of this machine's bot or ways around this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROBOT_")}
-    return kept | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
+    return kept | FREE_PORTS | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
 
 
 def microbot(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
