@@ -138,6 +138,9 @@ def test_a_redirect_is_not_followed_with_the_secret(tmp_path: Path) -> None:
             with caller:
                 caller.recv(10_000)
                 caller.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/\r\n\r\n" % port)
+                caller.shutdown(socket.SHUT_WR)
+                while caller.recv(10_000):  # a connection that is closed on unread bytes is reset, answer and all
+                    pass
 
         thread = threading.Thread(target=redirect)
         thread.start()
