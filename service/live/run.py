@@ -118,7 +118,7 @@ class _Bot:
         if options.venue is not None:  # a real venue keeps the time that we keep
             self._clock.expect(time.time_ns(), time.monotonic_ns())
         self._admission = Admission(settings.admission, self._clock, options.symbols)
-        self._timekeeper = Timekeeper(self._clock, self._admission)
+        self._timekeeper = Timekeeper(self._clock, self._admission, running_s=self._running_s)
         self._main_thread = threading.get_ident()
         self._begun = False  # there is a session
         self._brokerage: Brokerage | None = None

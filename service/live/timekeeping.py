@@ -14,7 +14,11 @@ from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Event
 
 PAUSE_NS = 3 * SECOND
-"""Real time without a beat after which the bot was away: stopped, or stuck. What came meanwhile is too old to trade."""
+"""Real time without a beat, and without the process running, after which the bot was away.
+
+What came meanwhile is too old to trade. A loop that is busy, with a burst of ticks or a slow strategy, is not away: it
+is late, and takes them all.
+"""
 
 _HELD_NS = SECOND // 2  # without a beat after which what has come is read before the time is told
 _OLD_NS = 10 * SECOND  # after a pause in which something old may still come
@@ -26,9 +30,10 @@ MARKET_DATA = frozenset(get_args(Event))
 class Timekeeper:
     """Tells the core the venue's time, and notices when the bot was away or the feed has gone back in time.
 
-    `beat` is called several times a second, on the loop. After a pause (the process was stopped and continued, or a
-    strategy was stuck), admission takes nothing that is older than that, and a gap makes the core forget every price:
-    what ran out meanwhile is closed at the first price that comes. `monotonic` and `wall` are the machine's clocks, ns.
+    `beat` is called several times a second, on the loop. After a pause (the process was stopped and continued, or the
+    machine slept), admission takes nothing that is older than that, and a gap makes the core forget every price: what
+    ran out meanwhile is closed at the first price that comes. `monotonic` and `wall` are the machine's clocks, ns;
+    `running_s` counts the seconds in which this process ran, and without it a pause is every time without a beat.
     """
 
     def __init__(
@@ -37,12 +42,15 @@ class Timekeeper:
         admission: Admission,
         monotonic: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], int] = time.time_ns,
+        running_s: Callable[[], float] | None = None,
     ) -> None:
         self.paused = False  # and the core has not heard of it
         self._clock = clock
         self._admission = admission
         self._monotonic = monotonic
         self._wall = wall
+        self._running_s = running_s
+        self._ran_s = 0.0  # at the last beat
         self._beat_at: int | None = None
         self._old_until: int | None = None  # when nothing old is expected any more
         self._asked_at: int | None = None
@@ -50,19 +58,28 @@ class Timekeeper:
     def monotonic(self) -> int:
         """Read the monotonic clock, as whoever takes market data in: a pause is noticed before that is looked at."""
         now = self._monotonic()
-        if self._beat_at is not None and now - self._beat_at > PAUSE_NS:
-            self._beat_at = now
+        if self._beat_at is not None and now - self._beat_at > PAUSE_NS and self._was_away(now - self._beat_at):
+            self._note_beat(now)
             if (venue := self._clock.now(now)) is not None:
                 self.paused = True
                 self._old_until = now + _OLD_NS
                 self._admission.pause(2 * venue - self._clock.latest(now))
         return now
 
+    def _was_away(self, silent: int) -> bool:
+        """Whether this process did not run for most of the time without a beat, ns."""
+        return self._running_s is None or silent - round((self._running_s() - self._ran_s) * SECOND) > PAUSE_NS
+
+    def _note_beat(self, monotonic: int) -> None:
+        self._beat_at = monotonic
+        if self._running_s is not None:
+            self._ran_s = self._running_s()
+
     def beat(self, core_now: int) -> list[Input]:
         """Return what the core is to be told of time, if anything; `core_now` is its own, ns."""
         monotonic = self.monotonic()
         held = self._beat_at is not None and monotonic - self._beat_at > _HELD_NS
-        self._beat_at = monotonic
+        self._note_beat(monotonic)
         self._clock.see_machine(self._wall(), monotonic)
         if self._old_until is not None and monotonic > self._old_until:
             self._old_until = None

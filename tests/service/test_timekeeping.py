@@ -33,12 +33,16 @@ STRATEGY = Strategy("test", on_demand, default_exits(SHORT))
 class Machine:
     """A bot's session between a feed and a clock, on a machine whose clocks the test moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, busy: bool = False) -> None:
         self.monotonic = 1_000 * SECOND
         self.wall = START + 600 * SECOND  # it is wrong, and nobody minds
         self.clock = VenueClock()
         self.admission = Admission(AdmissionSettings(), self.clock)
-        self.keeper = Timekeeper(self.clock, self.admission, lambda: self.monotonic, lambda: self.wall)
+        # Where the loop is busy the process runs all the while; where it is stopped, nothing of it does.
+        running_s = (lambda: self.monotonic / SECOND) if busy else (lambda: 0.0)
+        self.keeper = Timekeeper(
+            self.clock, self.admission, lambda: self.monotonic, lambda: self.wall, running_s=running_s
+        )
         self.witness = Witness()
         self.facts: list[Fact] = []
         core = Core(CoreSettings(SHORT, RiskSettings(cooldown_trades_after_loss=0)), STRATEGY, self.facts.append)
@@ -159,6 +163,18 @@ def test_a_moment_s_stall_is_no_pause_but_what_came_meanwhile_is_read_before_the
     machine.beat()
     assert machine.core.now == machine.venue
     assert not any(isinstance(event, Gap) for event in machine.inputs)
+
+
+def test_a_loop_that_is_busy_is_late_and_not_away_and_takes_all_that_came_meanwhile() -> None:
+    """A burst of ticks, or a strategy that takes seconds: nobody's windows begin again for it."""
+    machine = Machine(busy=True)
+    machine.pass_time(20)
+    machine.hear(ts=machine.venue - 19 * SECOND)
+    assert isinstance(machine.inputs[-1], Trade)
+    machine.beat()
+    machine.beat()
+    assert machine.core.now == machine.venue
+    assert not any(isinstance(event, Gap | Refused) for event in machine.inputs)
 
 
 def test_after_a_pause_late_news_is_taken_again_before_long() -> None:
