@@ -168,13 +168,13 @@ def test_a_moment_s_stall_is_no_pause_but_what_came_meanwhile_is_read_before_the
 def test_a_loop_that_is_busy_is_late_and_not_away_and_takes_all_that_came_meanwhile() -> None:
     """A burst of ticks, or a strategy that takes seconds: nobody's windows begin again for it."""
     machine = Machine(busy=True)
+    before = len(machine.inputs)
     machine.pass_time(20)
     machine.hear(ts=machine.venue - 19 * SECOND)
-    assert isinstance(machine.inputs[-1], Trade)
     machine.beat()
     machine.beat()
     assert machine.core.now == machine.venue
-    assert not any(isinstance(event, Gap | Refused) for event in machine.inputs)
+    assert {type(event) for event in machine.inputs[before:]} == {Trade, Clock}
 
 
 def test_after_a_pause_late_news_is_taken_again_before_long() -> None:
