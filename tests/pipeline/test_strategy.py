@@ -165,7 +165,7 @@ def test_the_window_left_out_stops_the_chain_and_says_what_to_do(first: str, par
         ChainFailed(
             "A",
             f"TypeError: {first} works on frames but got a Trade: put op.window(seconds=...) before it in the pipe"
-            f" ({raised_in(streams.__file__, 'return lambda source: reduce')})",
+            f" (in the strategy made at {raised_in(streams.__file__, 'return lambda source: reduce')})",
             trade(0).ts,
             1,
         )
