@@ -135,7 +135,7 @@ time.time_ns = stepped(time.time_ns, 1_000_000_000)
 def test_a_machine_whose_clock_steps_goes_on_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, patched = tmp_path / "step", tmp_path / "patched"
+    step, written, patched = tmp_path / "step", tmp_path / "next", tmp_path / "patched"
     patched.mkdir()
     (patched / "sitecustomize.py").write_text(STEPPED)
     step.write_text("0")
@@ -149,7 +149,8 @@ def test_a_machine_whose_clock_steps_goes_on_as_if_nothing_had_been(
             log.forget()
             for seconds in (3600, -3600):
                 before = bot.state["metrics"]["trades"]
-                step.write_text(str(seconds))
+                written.write_text(str(seconds))
+                written.replace(step)  # at once: a clock that reads half a step would raise
                 bot.until(lambda state, before=before: state["metrics"]["trades"] >= before + 2)  # type: ignore[misc]
             assert not log.of("feed.changed")
             assert not log.of("feed.refused", reason=IMPLAUSIBLE_TIME)
