@@ -428,7 +428,7 @@ def test_what_was_closed_since_the_account_was_read_is_a_mismatch_only_if_it_sta
     session.feed(OrderReport(order.id, "A", order.side, S.FILLED, D(10), D(10), D(101), at(3.1), "v"))
     session.feed(account(3.05, held))
     assert session.core.risk.state is TradingState.ACTIVE
-    for seconds in (8, 3 + STYLE.missing_s + 1):
+    for seconds in (8, 13, 3 + STYLE.missing_s + 1):
         session.feed(clock(seconds), account(seconds, *[held] * still_there))
     assert session.core.risk.state is (TradingState.HALTED if still_there else TradingState.ACTIVE)
 
