@@ -30,7 +30,7 @@ STEM = "AAPL_2012-06-21_34200000_57600000"
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that a test reaches in a moment."""
     monkeypatch.setattr(lines, "MOST_LINE", MEGABYTE)
-    monkeypatch.setattr(lines, "FREE_BYTES", 4 * MEGABYTE)
+    monkeypatch.setattr(lines, "FREE_BYTES", MEGABYTE)
 
 
 def bomb(path: Path, unit: bytes, megabytes: int = 200) -> Path:
