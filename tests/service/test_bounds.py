@@ -105,7 +105,7 @@ def test_a_line_as_long_as_a_recording_has_them_is_read(tmp_path: Path) -> None:
 def test_a_bomb_of_short_lines_is_refused(unit: bytes, tmp_path: Path, memory: list[int], monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(lines, "MOST_RATIO", 100)
     with pytest.raises(UserError, match="no tape is compressed that well"):
-        events(bomb(tmp_path / "a.jsonl.gz", unit, 4))
+        events(bomb(tmp_path / "a.jsonl.gz", unit, 2))
     assert memory[0] < 20 * MEGABYTE
 
 
