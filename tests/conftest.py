@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from hypothesis import settings
 
 from tests.support import shared
+from tests.support.live import FREE_PORTS
 
 # A busy machine is slow, and that is no fault of the code: examples have no deadline. A failing one is printed so
 # that it can be run again.
 settings.register_profile("microbot", deadline=None, print_blob=True)
 settings.load_profile("microbot")
+
+# A bot that this machine runs already has the usual ports, also where a test runs one in its own process.
+os.environ.update(FREE_PORTS)
+
+# What a job in the background ignores, the bots that it starts would ignore as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_report_header() -> str:

@@ -36,7 +36,7 @@ from alpaca.trading.requests import (
 )
 from alpaca.trading.stream import TradingStream
 
-PATIENCE_S = 30
+PATIENCE_S = 240
 """Real seconds that anything may take before the script gives up."""
 
 BUY: dict[str, Any] = {"side": OrderSide.BUY, "time_in_force": TimeInForce.DAY}

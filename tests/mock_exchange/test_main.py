@@ -28,7 +28,7 @@ from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
 COMMAND = [sys.executable, "-W", "error", "-m", "mock_exchange"]
-PATIENCE_S = 30
+PATIENCE_S = 240
 """Real seconds after which a test that hangs fails."""
 
 

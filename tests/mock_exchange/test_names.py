@@ -20,7 +20,7 @@ from mock_exchange.server import Exchange, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
-PATIENCE_S = 30
+PATIENCE_S = 240
 KEYS = {"APCA-API-KEY-ID": "ANN", "APCA-API-SECRET-KEY": "1"}
 ORDER = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
 FOREIGN = [

@@ -19,7 +19,7 @@ from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 90
+PATIENCE_S = 240
 """Real seconds after which a test that hangs fails."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell's closed descriptors")
 def test_no_file_of_the_bot_becomes_what_was_closed_at_its_start(tmp_path: Path) -> None:
     shown = "import os; from service import outlet\nwith outlet.guarded(): print(os.open('/dev/zero', os.O_RDONLY) > 2)"
-    command = f'{sys.executable} -c "{shown}" 2>&- 0<&-'
+    command = f'{shlex.quote(sys.executable)} -c "{shown}" 2>&- 0<&-'
     done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, check=False)
     assert done.stdout == b"True\n"
 

@@ -16,7 +16,7 @@ from typing import IO, Any, Self, TypeVar
 
 import msgspec
 import pytest
-from playwright.async_api import Browser as Chromium, Page, async_playwright
+from playwright.async_api import Browser as Chromium, Page, async_playwright, expect
 
 from actors.messages import Command
 from web.messages import Answered, Asked, FromBot, FromWeb, Listening
@@ -28,8 +28,9 @@ CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run"),
 )
-PATIENCE_S = 20
+PATIENCE_S = 240
 """Seconds after which something that has to happen is given up; nothing waits that long when all is well."""
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from web.hub import Hub
 from web.messages import Answered, Asked
 from web.settings import WebSettings
 
-PATIENCE_S = 20
+PATIENCE_S = 240
 LAZY = 50
 ASSETS = Assets({"index.html": Asset(b"<p>page", "text/html", "tag1")}, ("sha256-abc=",))
 T = TypeVar("T")

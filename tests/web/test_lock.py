@@ -18,7 +18,7 @@ from web.lock import LEAST_LENGTH, Lock, is_secret
 from web.messages import Answered, Asked
 from web.settings import WebSettings
 
-PATIENCE_S = 20
+PATIENCE_S = 240
 SECRET = "correct-horse-battery"
 PAGES = {"index.html": b"<p>the dashboard", "login.html": b"<p>the login", "dashboard.js": b"1", "login.js": b"2"}
 ASSETS = Assets({name: Asset(body, "text/plain", name) for name, body in PAGES.items()}, ())
