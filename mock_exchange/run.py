@@ -18,7 +18,7 @@ import msgspec
 from loguru import logger
 
 from mock_exchange.market import tape
-from mock_exchange.server import CannotListen, Exchange, listening
+from mock_exchange.server import CannotListen, Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 
@@ -65,7 +65,7 @@ async def _serve(settings: ExchangeSettings, stop_on_stdin_eof: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     _on_signals(loop, stop.set)
-    exchange = Exchange(settings, time.time_ns, time.monotonic_ns)
+    exchange = Server(settings, time.time_ns, time.monotonic_ns)
     # What is here by now stays, and what comes holds no cycles to speak of: looking for some, through all history and
     # all orders, would stop everything for milliseconds.
     gc.freeze()
@@ -91,7 +91,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _listening_line(exchange: Exchange) -> str:
+def _listening_line(exchange: Server) -> str:
     settings = exchange.settings
     symbols = ", ".join(settings.symbols[:8]) + (", ..." if len(settings.symbols) > 8 else "")
     return (

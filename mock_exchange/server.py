@@ -18,14 +18,14 @@ from aiohttp.typedefs import Handler
 from loguru import logger
 
 from mock_exchange.alpaca.calls import Request, Response
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import UPDATES, ConnectionFaults
 from mock_exchange.door import IDLE_S, REQUEST_S, Desk, Door
+from mock_exchange.exchange import Conversation, Exchange
 from mock_exchange.faults import CATALOGUE
 from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
-from mock_exchange.hindrance import UPDATES, Hindrance
-from mock_exchange.house import Conversation, House
 from mock_exchange.names import Names, Refusal
 from mock_exchange.settings import ExchangeSettings
-from mock_exchange.tick import Tick
 
 TURN_S = 0.001
 """Real seconds between two turns of the market at least."""
@@ -57,17 +57,17 @@ class _Client:
     """One connection."""
 
     def __init__(
-        self, ws: web.WebSocketResponse, request: web.Request, said: Conversation, hindrance: Hindrance, name: str
+        self, ws: web.WebSocketResponse, request: web.Request, said: Conversation, faults: ConnectionFaults, name: str
     ) -> None:
         self.ws = ws
         self.request = request
-        self.outbox = said.outbox
+        self.buffer = said.buffer
         self.publish = said.publish
         self.at_once = said.at_once
         self.hears_updates = said.words is UPDATES
-        self.hindrance = hindrance
+        self.faults = faults
         self.name = name  # for logs: the peer's address
-        self.wake = asyncio.Event()  # something waits in the outbox
+        self.wake = asyncio.Event()  # something waits in the buffer
         self.sender: asyncio.Task[None] | None = None
 
     @property
@@ -87,8 +87,8 @@ class _Client:
             self.request.transport.abort()
 
 
-class Exchange:
-    """A mock exchange on its port: the house, and the clients that it talks to.
+class Server:
+    """A mock exchange on its port: the exchange, and the clients that it talks to.
 
     The market opens when the first client has connected, so that the seed fixes what that client sees; from
     then on it runs whether or not anybody listens. The wall clock, which a market that starts now asks once,
@@ -100,7 +100,7 @@ class Exchange:
         self.url = ""  # where clients connect, once it listens
         self.dropped = 0  # clients that did not read
         self.names = Names(settings.host, settings.allowed_hosts)
-        self.house = House(settings, wall_ns, monotonic_ns, self._tell)
+        self.exchange = Exchange(settings, wall_ns, monotonic_ns, self._tell)
         self._connections = 0  # so far
         self._clients: set[_Client] = set()
         self._hearing: set[_Client] = set()  # those for whom something waits
@@ -111,7 +111,7 @@ class Exchange:
     @property
     def published(self) -> int:
         """How many events the market has had."""
-        return self.house.published
+        return self.exchange.published
 
     # -- the market --------------------------------------------------------------------------------------------
 
@@ -119,22 +119,22 @@ class Exchange:
         """Publish every event when it is due, for ever."""
         await self._opened.wait()
         while True:
-            self.house.advance()
-            seconds = self.house.seconds_to_next()
+            self.exchange.advance()
+            seconds = self.exchange.seconds_to_next()
             # Events closer together than this share a turn: waking every client costs more than an event.
             await asyncio.sleep(max(TURN_S, seconds) if seconds else 0)
 
-    def _tell(self, tick: Tick) -> None:
+    def _tell(self, broadcast: Broadcast) -> None:
         """Tell the clients what there is to tell."""
-        clear = not self.house.faults
+        clear = not self.exchange.faults
         for client in list(self._clients):
-            if tick.only_updates and not client.hears_updates:
+            if broadcast.only_updates and not client.hears_updates:
                 continue  # after an order that is most of them
-            if clear and client.at_once is not None and client.outbox.up_to_date and client.idle:
-                client.write(client.at_once(tick))
+            if clear and client.at_once is not None and client.buffer.up_to_date and client.idle:
+                client.write(client.at_once(broadcast))
                 continue
-            client.publish(tick)
-            if client.outbox.waits:
+            client.publish(broadcast)
+            if client.buffer.waits:
                 self._hearing.add(client)
         if self._hearing and not self._flushing:
             # What else is told in this turn of the loop, such as the fills of other orders, goes out with it.
@@ -152,24 +152,24 @@ class Exchange:
 
     async def push(self, request: web.Request) -> web.StreamResponse:
         """Serve the simple push."""
-        return await self._serve(request, self.house.push())
+        return await self._serve(request, self.exchange.push())
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """Serve the market-data stream."""
         name = request.path.rpartition("/")[2]
-        return await self._serve(request, self.house.feed(name, request.content_type, request.headers))
+        return await self._serve(request, self.exchange.feed(name, request.content_type, request.headers))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve the trading stream."""
-        return await self._serve(request, self.house.stream(request.headers))
+        return await self._serve(request, self.exchange.stream(request.headers))
 
     async def rest(self, request: web.Request) -> web.StreamResponse:
         """Answer a REST call."""
         asked = Request(request.method, request.path, request.query, await _body(request))
-        account = self.house.account_of(request.headers)
+        account = self.exchange.account_of(request.headers)
         if account is not None:
             await self.quoted()
-        response, delay_s = self.house.rest(asked, account)
+        response, delay_s = self.exchange.rest(asked, account)
         if delay_s:
             await asyncio.sleep(delay_s)
         content_type = "application/json" if response.body else None
@@ -180,35 +180,35 @@ class Exchange:
         host, origin, site = headers.get("HOST", ""), headers.get("ORIGIN"), headers.get("SEC-FETCH-SITE")
         if (refused := self.names.refusal((host,), origin, site)) is not None:
             return _refusal(refused), 0.0
-        account = self.house.account_of(headers)
-        return None if account is not None and not self.house.is_quoted() else self.house.rest(asked, account)
+        account = self.exchange.account_of(headers)
+        return None if account is not None and not self.exchange.is_quoted() else self.exchange.rest(asked, account)
 
     async def quoted(self) -> None:
         """Wait until no stock is without a quote: the market may open just now."""
         self._see_it_open()
-        while not self.house.is_quoted():
-            await asyncio.sleep(self.house.seconds_to_next())
-            self.house.advance()
+        while not self.exchange.is_quoted():
+            await asyncio.sleep(self.exchange.seconds_to_next())
+            self.exchange.advance()
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """Tell which faults are on, or turn on exactly those that are named. Only this machine may."""
         if (refused := await self._controlled(request, self._switch)) is not None:
             return refused
         known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
-        return _json({"faults": self.house.faults.active, "known": known})
+        return _json({"faults": self.exchange.faults.active, "known": known})
 
     async def control_halts(self, request: web.Request) -> web.StreamResponse:
         """Tell which stocks are halted, or halt exactly those that are named. Only this machine may."""
         if (refused := await self._controlled(request, self._halt)) is not None:
             return refused
-        return _json({"halted": self.house.halted})
+        return _json({"halted": self.exchange.halted})
 
     def _switch(self, body: bytes) -> None:
-        self.house.switch(msgspec.json.decode(body, type=Switches).faults)
+        self.exchange.switch(msgspec.json.decode(body, type=Switches).faults)
 
     def _halt(self, body: bytes) -> None:
         wanted = msgspec.json.decode(body, type=Halted).symbols
-        self.house.halt(wanted)
+        self.exchange.halt(wanted)
         self._opened.set()
 
     async def _controlled(self, request: web.Request, change: Callable[[bytes], None]) -> web.Response | None:
@@ -238,7 +238,7 @@ class Exchange:
         )
         if not ws.can_prepare(request):
             return web.Response(status=426, headers=_UPGRADE, text=f"Connect a WebSocket to {self.url}.\n")
-        if (status := self.house.faults.status("handshake")) is not None:
+        if (status := self.exchange.faults.status("handshake")) is not None:
             return web.Response(status=status, text="It does not open.\n")
         if len(self._clients) >= settings.most_clients:
             return web.Response(status=503, text=f"There are {settings.most_clients} clients already.\n")
@@ -248,9 +248,9 @@ class Exchange:
             return ws  # it left during the handshake
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
         self._connections += 1
-        hindrance = Hindrance(self.house.faults, self._connections, said.words)
+        faults = ConnectionFaults(self.exchange.faults, self._connections, said.words)
         name = _address(transport.get_extra_info("peername"))
-        await self._converse(_Client(ws, request, said, hindrance, name), said.greet)
+        await self._converse(_Client(ws, request, said, faults, name), said.greet)
         return ws
 
     async def _converse(self, client: _Client, greet: Callable[[], None]) -> None:
@@ -265,11 +265,11 @@ class Exchange:
             self._admit(client)
             async for message in client.ws:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    client.outbox.receive(message.data)
+                    client.buffer.receive(message.data)
                     self._admit(client)
         finally:
             timeout.cancel()
-            client.outbox.leave()
+            client.buffer.leave()
             self._clients.discard(client)
             client.sender.cancel()
             await asyncio.wait([client.sender])
@@ -279,18 +279,18 @@ class Exchange:
 
     def _admit(self, client: _Client) -> None:
         """Let the client's words have their effect."""
-        if client.outbox.admitted:
+        if client.buffer.admitted:
             self._see_it_open()
         self._wake(client)
 
     def _see_it_open(self) -> None:
         """Open the market, if it is not open yet, and have it go on by itself."""
         if not self._opened.is_set():
-            self.house.advance()
+            self.exchange.advance()
             self._opened.set()
 
     def _expire(self, client: _Client) -> None:
-        client.outbox.expire()
+        client.buffer.expire()
         self._wake(client)
 
     async def _send(self, client: _Client) -> None:
@@ -300,9 +300,9 @@ class Exchange:
                 while frames := _take_frames(client):
                     client.write(frames)
                     await client.request.writer.drain()
-                if client.hindrance.cut:
+                if client.faults.cut:
                     client.abort()
-                if client.outbox.closing:
+                if client.buffer.closing:
                     break
                 await client.wake.wait()
                 client.wake.clear()
@@ -312,15 +312,15 @@ class Exchange:
         """Have the client's queue sent, or drop the client if the queue ran over."""
         if client.idle:
             client.write(_take_frames(client))  # at once, which spares a task's turn
-        if client.outbox.waits or client.hindrance.cut:
+        if client.buffer.waits or client.faults.cut:
             client.wake.set()
-        if client.outbox.overflow and client in self._clients:
+        if client.buffer.overflow and client in self._clients:
             self._clients.discard(client)
             self.dropped += 1
             farewell = asyncio.create_task(_dismiss(client), name=f"dismiss {client.name}")
             self._farewells.add(farewell)
             farewell.add_done_callback(self._farewells.discard)
-            logger.bind(event="exchange.client_dropped", client=client.name, reason=client.outbox.overflow).warning(
+            logger.bind(event="exchange.client_dropped", client=client.name, reason=client.buffer.overflow).warning(
                 "a client that does not read was dropped"
             )
 
@@ -340,11 +340,11 @@ class Exchange:
 
 def _take_frames(client: _Client) -> bytes:
     """Take what waits, as frames, up to about CHUNK_BYTES; what is hindered may be other than what waited."""
-    kind = BINARY if client.outbox.binary else TEXT
-    payloads = client.outbox.take_frames(CHUNK_BYTES)
-    if not client.hindrance.active:
+    kind = BINARY if client.buffer.binary else TEXT
+    payloads = client.buffer.take_frames(CHUNK_BYTES)
+    if not client.faults.active:
         return framed(payloads, kind)
-    passed = chain.from_iterable(client.hindrance.passed(payload, kind) for payload in payloads)
+    passed = chain.from_iterable(client.faults.passed(payload, kind) for payload in payloads)
     return b"".join(framed([payload], kind) for payload, kind in passed)
 
 
@@ -352,19 +352,19 @@ async def _dismiss(client: _Client) -> None:
     """Tell a client that does not read why it has to go, if it can be told, and cut it off."""
     if client.sender is not None:
         client.sender.cancel()
-    if client.outbox.farewell:
-        client.write(framed([client.outbox.farewell], BINARY if client.outbox.binary else TEXT))
+    if client.buffer.farewell:
+        client.write(framed([client.buffer.farewell], BINARY if client.buffer.binary else TEXT))
         # Behind all that it did not read, the closing handshake may never come.
         with contextlib.suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(client.ws.close(), CLOSE_S)
     client.abort()
 
 
-EXCHANGE = web.AppKey("exchange", Exchange)
+EXCHANGE = web.AppKey("exchange", Server)
 PACING = web.AppKey("pacing", asyncio.Task[None])
 
 
-def application(exchange: Exchange) -> web.Application:
+def application(exchange: Server) -> web.Application:
     """Make the web application: Alpaca's protocols on their paths, the simple push on every other."""
 
     async def pacing(app: web.Application) -> AsyncIterator[None]:
@@ -393,7 +393,7 @@ def application(exchange: Exchange) -> web.Application:
 
 
 @contextlib.asynccontextmanager
-async def listening(exchange: Exchange) -> AsyncIterator[asyncio.Task[None]]:
+async def listening(exchange: Server) -> AsyncIterator[asyncio.Task[None]]:
     """Listen while the context lasts; yield the task that paces the market, which ends only by a fault.
 
     Raises CannotListen if the address is not to be had.

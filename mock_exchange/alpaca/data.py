@@ -9,7 +9,7 @@ import msgspec
 
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.outbox import Alone, Bounds, Outbox
+from mock_exchange.send_buffer import Alone, Bounds, SendBuffer
 
 ERRORS = {
     400: "invalid syntax",
@@ -45,7 +45,7 @@ Message = tuple[str, str, bytes]
 """A message of the stream: its channel, its symbol, and how it is encoded."""
 
 
-class Line:
+class FeedConnections:
     """The connections of one feed: how many each account has."""
 
     def __init__(self, feed: str, most: int, channels: int, *, covered: bool) -> None:
@@ -67,10 +67,10 @@ class Line:
         self._taken[account] -= 1
 
 
-class DataSession(Outbox):
+class DataSession(SendBuffer):
     """One client's conversation on a feed. `account` opens it at once; otherwise a message has to."""
 
-    def __init__(self, keys: Keys, line: Line, codec: Codec, symbols: int, bounds: Bounds) -> None:
+    def __init__(self, keys: Keys, line: FeedConnections, codec: Codec, symbols: int, bounds: Bounds) -> None:
         super().__init__(bounds, codec.array)
         self.binary = codec is Codec.MSGPACK
         self.codec = codec

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from mock_exchange.alpaca.stamps import SECOND, stamp
-from mock_exchange.bands import PriceBand
-from mock_exchange.distortion import Spoilt, Told
 from mock_exchange.events import Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
+from mock_exchange.luld_bands import PriceBand
+from mock_exchange.market_data_faults import Spoilt, Told
 
 ROUND_LOT = 100
 EXCHANGE = "V"

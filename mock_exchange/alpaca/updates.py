@@ -9,7 +9,7 @@ import msgspec
 
 from mock_exchange.alpaca import words
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.outbox import Alone, Bounds, Outbox
+from mock_exchange.send_buffer import Alone, Bounds, SendBuffer
 from mock_exchange.venue.orders import Update
 
 STREAMS = ("trade_updates",)
@@ -25,7 +25,7 @@ def report(update: Update) -> Report:
     return update.order.account, Alone(_encode({"stream": "trade_updates", "data": words.update(update)}))
 
 
-class TradingSession(Outbox):
+class TradingSession(SendBuffer):
     """One client's conversation. Its frames are binary and hold JSON; it may speak in frames of either kind."""
 
     binary = True

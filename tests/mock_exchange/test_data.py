@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.alpaca.data import DataSession, Line
+from mock_exchange.alpaca.data import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.bands import Indicator, PriceBand
-from mock_exchange.distortion import Told
+from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
-from mock_exchange.outbox import Bounds, Overflow
-from mock_exchange.tick import Tick
+from mock_exchange.luld_bands import Indicator, PriceBand
+from mock_exchange.market_data_faults import Told
+from mock_exchange.send_buffer import Bounds, Overflow
 
 START = 1_767_623_400 * SECOND
 KEYS = Keys(["ANN:1"])
@@ -33,8 +33,10 @@ AUTHENTICATED = {"T": "success", "msg": "authenticated"}
 class Talk:
     """A client with one session, and what it hears."""
 
-    def __init__(self, codec: Codec = Codec.JSON, *, line: Line | None = None, bounds: Bounds | None = None) -> None:
-        self.line = line or Line("iex", 1, 30, covered=True)
+    def __init__(
+        self, codec: Codec = Codec.JSON, *, line: FeedConnections | None = None, bounds: Bounds | None = None
+    ) -> None:
+        self.line = line or FeedConnections("iex", 1, 30, covered=True)
         self.session = DataSession(KEYS, self.line, codec, 2, bounds or Bounds(1_000, 1_000_000, 3))
 
     def hear(self) -> list[Any]:
@@ -59,7 +61,7 @@ class Talk:
 
     def tell(self, *told: Told) -> list[Any]:
         """Let something happen in the market and return what the client gets of it."""
-        self.session.publish(Tick(told, ()).data(self.session.codec))
+        self.session.publish(Broadcast(told, ()).data(self.session.codec))
         return self.hear()
 
 
@@ -142,7 +144,7 @@ def test_only_what_was_subscribed_to_comes() -> None:
 def test_events_share_a_frame_up_to_a_number(codec: Codec) -> None:
     talk = Talk(codec, bounds=Bounds(1_000, 1_000_000, 20)).open()
     talk.say(action="subscribe", trades=["AAPL"])
-    talk.session.publish(Tick([TRADE] * 45, ()).data(codec))
+    talk.session.publish(Broadcast([TRADE] * 45, ()).data(codec))
     sizes = [len(codec.decode(frame)) for frame in iter(talk.session.take_frame, b"")]
     assert sizes == [20, 20, 5]
 
@@ -190,7 +192,7 @@ def test_who_does_not_authenticate_in_time_is_sent_away() -> None:
 
 
 def test_more_symbols_than_the_plan_has_change_nothing() -> None:
-    talk = Talk(line=Line("iex", 1, 3, covered=True)).open()
+    talk = Talk(line=FeedConnections("iex", 1, 3, covered=True)).open()
     talk.say(action="subscribe", trades=["AAPL", "MSFT"], bars=["A", "B", "C", "D"])
     assert code(talk.say(action="subscribe", quotes=["AAPL", "MSFT"])) == 405
     assert code(talk.say(action="subscribe", trades=["*"])) == 405
@@ -209,7 +211,7 @@ def test_one_connection_more_than_the_plan_has_is_refused_until_one_is_given_bac
 
 
 def test_a_feed_that_the_plan_does_not_cover_is_refused() -> None:
-    talk = Talk(line=Line("sip", 1, 30, covered=False))
+    talk = Talk(line=FeedConnections("sip", 1, 30, covered=False))
     assert code(talk.say(action="auth", key="ANN", secret="1")) == 409
 
 
@@ -220,7 +222,7 @@ def test_a_channel_of_another_feed_is_refused() -> None:
 def test_a_client_that_does_not_read_overflows_and_has_a_farewell() -> None:
     talk = Talk(bounds=Bounds(10, 100_000, 1)).open()
     talk.say(action="subscribe", trades=["AAPL"])
-    talk.session.publish(Tick([TRADE] * 20, ()).data(Codec.JSON))
+    talk.session.publish(Broadcast([TRADE] * 20, ()).data(Codec.JSON))
     assert talk.session.overflow is Overflow.EVENTS
     assert code(msgspec.json.decode(talk.session.farewell)) == 407
 
@@ -257,4 +259,4 @@ def test_halts_and_bands_are_told_to_who_subscribed_to_them(codec: Codec) -> Non
 
 def test_the_simple_push_knows_neither_halts_nor_bands() -> None:
     told = (TradingStatus("AAPL", START, True), PriceBand("AAPL", START, 95.0, 105.0, Indicator.UPDATE), TRADE)
-    assert [symbol for symbol, _ in Tick(told, ()).lines] == ["AAPL"]
+    assert [symbol for symbol, _ in Broadcast(told, ()).lines] == ["AAPL"]

@@ -16,7 +16,7 @@ from mock_exchange import door
 from mock_exchange.alpaca.calls import Request, Response
 from mock_exchange.door import MOST_HEAD_BYTES, Call, Desk, Door, Verdict, read, written
 from mock_exchange.events import SECOND
-from mock_exchange.server import Exchange, listening
+from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -292,7 +292,7 @@ async def responses(reader: asyncio.StreamReader, count: int) -> list[tuple[int,
 def test_plain_calls_and_others_share_a_connection(quoted: bool) -> None:
     async def scenario() -> None:
         settings = ExchangeSettings(port=0, start_at=START, speed=100.0, keys=("ANN:1",), allowed_hosts=("here",))
-        exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+        exchange = Server(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
         async with listening(exchange):
             if quoted:
                 await exchange.quoted()
@@ -319,7 +319,7 @@ def test_plain_calls_and_others_share_a_connection(quoted: bool) -> None:
 def test_stopping_closes_connections_on_which_nothing_is_asked() -> None:
     async def scenario() -> None:
         settings = ExchangeSettings(port=0, allowed_hosts=("here",))
-        exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+        exchange = Server(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
         async with listening(exchange):
             reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(exchange.url).port)
             writer.write(get(b"/v2/clock"))

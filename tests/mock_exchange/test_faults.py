@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.distortion import HOUR, Distortion, Spoilt, Told, reported
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, ConnectionFaults, JunkFrames
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import CATALOGUE, Faults, describe, parse, parse_lines
-from mock_exchange.floor import Floor
 from mock_exchange.frames import BINARY, TEXT
-from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Hindrance, Words
 from mock_exchange.market import tape
-from mock_exchange.tick import Tick
+from mock_exchange.market_data_faults import HOUR, MarketDataFaults, Spoilt, Told, reported
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side, Update
+from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
 EVENTS: list[Event] = list(itertools.islice(tape(["AAPL", "MSFT"], 7, START, 3_600), 2_000))
@@ -29,8 +29,8 @@ EVENTS: list[Event] = list(itertools.islice(tape(["AAPL", "MSFT"], 7, START, 3_6
 
 def told(*specs: str, seed: int = 7) -> list[Told]:
     """Return what is told of EVENTS, in turns of a few."""
-    distortion = Distortion(Faults(seed, specs))
-    return [it for turn in range(0, len(EVENTS), 7) for it in distortion(EVENTS[turn : turn + 7])]
+    market_data_faults = MarketDataFaults(Faults(seed, specs))
+    return [it for turn in range(0, len(EVENTS), 7) for it in market_data_faults(EVENTS[turn : turn + 7])]
 
 
 def trades(events: Sequence[Told]) -> list[Trade]:
@@ -103,7 +103,7 @@ def test_without_a_switch_what_happened_is_told() -> None:
 
 @pytest.mark.parametrize("spec", DISTORTING)
 def test_the_seed_decides_what_is_struck(spec: str) -> None:
-    first, again, other = (Tick(told(spec, seed=seed), ()).lines for seed in (7, 7, 8))
+    first, again, other = (Broadcast(told(spec, seed=seed), ()).lines for seed in (7, 7, 8))
     assert first == again
     assert (first != other) == (spec != "burst:100")
 
@@ -152,28 +152,28 @@ def test_quotes_are_crossed_locked_or_empty() -> None:
 
 
 def test_prices_that_cannot_be_are_told_in_every_dialect() -> None:
-    tick = Tick(told("bad_prices:1"), ())
-    lines = b"\n".join(line for _, line in tick.lines)
+    broadcast = Broadcast(told("bad_prices:1"), ())
+    lines = b"\n".join(line for _, line in broadcast.lines)
     for price in (b"NaN", b"Infinity", b"0.0", b"-1.0", b"1e308", b'"126.55 dollars"'):
         assert b'"price":' + price in lines
-    spoilt = [msgspec.msgpack.decode(it) for channel, _, it in tick.data(Codec.MSGPACK) if channel == "trades"]
+    spoilt = [msgspec.msgpack.decode(it) for channel, _, it in broadcast.data(Codec.MSGPACK) if channel == "trades"]
     assert {str(trade["p"]) for trade in spoilt} == {"nan", "inf", "0.0", "-1.0", "1e+308", "126.55 dollars"}
-    assert any(b'"p":NaN' in it for _, _, it in tick.data(Codec.JSON))
+    assert any(b'"p":NaN' in it for _, _, it in broadcast.data(Codec.JSON))
 
 
 def test_a_burst_is_all_that_waited_at_once() -> None:
-    distortion = Distortion(Faults(7, ["burst:100"]))
-    turns = [distortion([event]) for event in EVENTS[:250]]
+    market_data_faults = MarketDataFaults(Faults(7, ["burst:100"]))
+    turns = [market_data_faults([event]) for event in EVENTS[:250]]
     assert [len(turn) for turn in turns if turn] == [100, 100]
     assert [event for turn in turns for event in turn] == EVENTS[:200]
 
 
 def test_what_waits_is_told_when_the_switch_is_turned_off() -> None:
     faults = Faults(7, ["burst:100", "reorder:1"])
-    distortion = Distortion(faults)
-    assert distortion(EVENTS[:9]) == []
+    market_data_faults = MarketDataFaults(faults)
+    assert market_data_faults(EVENTS[:9]) == []
     faults.switch([])
-    assert sorted(map(repr, distortion(EVENTS[9:10]))) == sorted(map(repr, EVENTS[:10]))
+    assert sorted(map(repr, market_data_faults(EVENTS[9:10]))) == sorted(map(repr, EVENTS[:10]))
 
 
 @given(st.lists(st.sampled_from(DISTORTING), unique=True), st.integers(0, 5))
@@ -186,10 +186,10 @@ def test_whatever_is_on_nothing_is_invented(specs: list[str], seed: int) -> None
 
 
 def updates_of_a_purchase() -> list[Update]:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
-    return floor.take_updates()
+    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
+    return venue.take_updates()
 
 
 @pytest.mark.parametrize(
@@ -203,23 +203,23 @@ def test_only_fills_are_lost_or_doubled(spec: str, events: list[str]) -> None:
 
 
 def test_few_shares_a_quote_fill_an_order_slowly() -> None:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.matching.most_displayed = 2
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=5 * SHARE), START + SECOND)
+    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue.matching.most_displayed = 2
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=5 * SHARE), START + SECOND)
     for second in (2, 3):
-        floor.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 100)])
-    assert [update.qty for update in floor.take_updates()] == [None, 2 * SHARE, 2 * SHARE, SHARE]
+        venue.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 100)])
+    assert [update.qty for update in venue.take_updates()] == [None, 2 * SHARE, 2 * SHARE, SHARE]
 
 
 def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 3)])
-    order = floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9 * SHARE), START)
-    floor.cancel_later("ANN", getattr(order, "id", ""), START + 5 * SECOND)
+    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 3)])
+    order = venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9 * SHARE), START)
+    venue.cancel_later("ANN", getattr(order, "id", ""), START + 5 * SECOND)
     for second in (4, 6):
-        floor.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 3)])
-    assert [update.change.value for update in floor.take_updates()] == [
+        venue.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 3)])
+    assert [update.change.value for update in venue.take_updates()] == [
         "new",
         "partial_fill",
         "partial_fill",
@@ -228,21 +228,25 @@ def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
 
 
 def test_foreign_orders_are_a_position_and_an_order_that_waits() -> None:
-    floor = Floor(("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.plant(5, START)
+    venue = VenueState(
+        ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
+    )
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.plant(5, START)
     for name in ("ANN", "BOB"):
-        assert floor.matching.accounts[name].qty("AAPL") == 5 * SHARE
-        assert [order.qty for order in floor.matching.orders.open_orders(name)] == [5 * SHARE]
+        assert venue.matching.accounts[name].qty("AAPL") == 5 * SHARE
+        assert [order.qty for order in venue.matching.orders.open_orders(name)] == [5 * SHARE]
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
-def sent(words: Words, *specs: str, frames: int = 100, connection: int = 1) -> tuple[list[tuple[bytes, int]], bool]:
-    hindrance = Hindrance(Faults(7, specs), connection, words)
-    out = [frame for number in range(frames) for frame in hindrance.passed(b"%d" % number, TEXT)]
-    return out, hindrance.cut
+def sent(
+    words: JunkFrames, *specs: str, frames: int = 100, connection: int = 1
+) -> tuple[list[tuple[bytes, int]], bool]:
+    faults = ConnectionFaults(Faults(7, specs), connection, words)
+    out = [frame for number in range(frames) for frame in faults.passed(b"%d" % number, TEXT)]
+    return out, faults.cut
 
 
 def test_without_a_switch_frames_pass() -> None:
@@ -262,7 +266,7 @@ def test_the_trading_stream_has_switches_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("words", [PUSH, JSON_FEED, MSGPACK_FEED, UPDATES])
-def test_frames_that_cannot_be_read_come_between_good_ones(words: Words) -> None:
+def test_frames_that_cannot_be_read_come_between_good_ones(words: JunkFrames) -> None:
     out, _ = sent(words, "malformed:1", frames=200)
     assert [payload for payload, _ in out[::2]] == [b"%d" % number for number in range(200)]
     assert set(out[1::2]) == set(words.unreadable)

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from mock_exchange import door, server
 from mock_exchange.events import SECOND
 from mock_exchange.names import Names
-from mock_exchange.server import Exchange, listening
+from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -35,9 +35,9 @@ FOREIGN = [
 
 
 @contextlib.asynccontextmanager
-async def an_exchange() -> AsyncIterator[tuple[Exchange, ClientSession, str]]:
+async def an_exchange() -> AsyncIterator[tuple[Server, ClientSession, str]]:
     settings = ExchangeSettings(port=0, start_at=START, speed=100.0, keys=("ANN:1",), allowed_hosts=("Desk.lan",))
-    exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+    exchange = Server(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
     async with asyncio.timeout(PATIENCE_S), listening(exchange), ClientSession() as client:
         yield exchange, client, exchange.url.replace("ws:", "http:")
 
@@ -64,8 +64,8 @@ def test_a_foreign_page_places_no_order_turns_on_no_fault_and_takes_no_socket(
                 with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                     await client.ws_connect(url + path, headers=headers)
                 assert refused.value.status == status
-            assert not exchange.house.faults
-            assert not exchange.house.halted
+            assert not exchange.exchange.faults
+            assert not exchange.exchange.halted
             async with client.get(url + "/v2/orders", headers=KEYS) as answer:
                 assert await answer.json() == []
 

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mock_exchange.events import SECOND, Event, Trade
 from mock_exchange.market import tape
-from mock_exchange.server import CannotListen, Exchange, listening
+from mock_exchange.server import CannotListen, Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -32,9 +32,9 @@ PATIENCE_S = 30
 
 
 @contextlib.asynccontextmanager
-async def an_exchange(**changes: Any) -> AsyncIterator[Exchange]:
+async def an_exchange(**changes: Any) -> AsyncIterator[Server]:
     settings = ExchangeSettings(**({"port": 0, "start_at": START, "speed": 100.0} | changes))
-    exchange = Exchange(settings, wall_ns=lambda: START + 1, monotonic_ns=time.monotonic_ns)
+    exchange = Server(settings, wall_ns=lambda: START + 1, monotonic_ns=time.monotonic_ns)
     async with asyncio.timeout(PATIENCE_S), listening(exchange):
         yield exchange
 
@@ -232,7 +232,7 @@ def test_a_fault_of_the_market_ends_the_pacing_and_is_not_swallowed() -> None:
         return reading
 
     async def scenario() -> None:
-        exchange = Exchange(ExchangeSettings(port=0, start_at=START), lambda: START, failing_clock)
+        exchange = Server(ExchangeSettings(port=0, start_at=START), lambda: START, failing_clock)
         async with asyncio.timeout(PATIENCE_S), listening(exchange) as pacing, connect(exchange.url):
             with pytest.raises(Fault):
                 await pacing

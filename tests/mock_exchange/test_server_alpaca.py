@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mock_exchange.events import SECOND
-from mock_exchange.server import Exchange, listening
+from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -32,7 +32,7 @@ PATIENCE_S = 30
 class Venue:
     """An exchange that listens, and a client of its REST calls."""
 
-    def __init__(self, exchange: Exchange, http: aiohttp.ClientSession) -> None:
+    def __init__(self, exchange: Server, http: aiohttp.ClientSession) -> None:
         self.exchange = exchange
         self.url = exchange.url
         self.http = http
@@ -64,7 +64,7 @@ async def a_venue(*faults: str, **changes: Any) -> AsyncIterator[Venue]:
         "keys": ("ANN:1", "BOB:2"),
         "faults": faults,
     } | changes
-    exchange = Exchange(ExchangeSettings(**words), wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+    exchange = Server(ExchangeSettings(**words), wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
     async with asyncio.timeout(PATIENCE_S), listening(exchange), aiohttp.ClientSession() as http:
         yield Venue(exchange, http)
 

@@ -11,10 +11,10 @@ from hypothesis import given, strategies as st
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.updates import TradingSession, report
 from mock_exchange.events import SECOND, Quote
-from mock_exchange.floor import Floor
-from mock_exchange.outbox import Bounds
+from mock_exchange.send_buffer import Bounds
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side
+from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
 
@@ -37,10 +37,12 @@ def listening(session: TradingSession, *streams: str) -> Any:
 
 
 def reports_of_a_purchase() -> list[tuple[str, bytes]]:
-    floor = Floor(("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
-    return [report(update) for update in floor.take_updates()]
+    venue = VenueState(
+        ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
+    )
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
+    return [report(update) for update in venue.take_updates()]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class PriceBand(msgspec.Struct, frozen=True, gc=False):
     indicator: Indicator
 
 
-class Bands:
+class LuldBands:
     """The bands of all stocks, as their trades make them."""
 
     def __init__(self) -> None:

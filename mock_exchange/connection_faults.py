@@ -12,7 +12,7 @@ OVERSIZED_BYTES = 2 << 20
 DEPTH = 10_000
 
 
-class Words(NamedTuple):
+class JunkFrames(NamedTuple):
     """What a connection's protocol makes of the frames that mean nothing."""
 
     unreadable: tuple[tuple[bytes, int], ...]
@@ -30,21 +30,21 @@ _JUNK = (
     (_DEEP, TEXT),
 )
 
-PUSH = Words(
+PUSH = JunkFrames(
     _JUNK,
     (
         b'{"type":"trade","symbol":"ZZZZ","ts":1767623400000000000,"price":1.0,"size":1,"bid":1.0,"ask":1.01,"id":1}',
         b'{"type":"weather","symbol":"AAPL","ts":1767623400000000000}',
     ),
 )
-JSON_FEED = Words(
+JSON_FEED = JunkFrames(
     _JUNK,
     (
         b'[{"T":"t","S":"ZZZZ","i":1,"x":"V","p":1.0,"s":1,"t":"2026-01-05T14:30:00Z","c":["@"],"z":"C"}]',
         b'[{"T":"weather","S":"AAPL"}]',
     ),
 )
-MSGPACK_FEED = Words(
+MSGPACK_FEED = JunkFrames(
     (
         (b"\x91\x82\xa1T\xa1t\xa1S", BINARY),  # it ends in the middle
         (b"\x91\x83\xa1T\xa1t\xa1S\x05\xa1p\x90", BINARY),  # wrong types
@@ -55,16 +55,16 @@ MSGPACK_FEED = Words(
     ),
     (b"\x91\x82\xa1T\xa7weather\xa1S\xa4AAPL", b"\x91\x82\xa1T\xa7climate\xa1S\xa4ZZZZ"),
 )
-UPDATES = Words(
+UPDATES = JunkFrames(
     tuple((junk, BINARY) for junk, _ in _JUNK),
     (b'{"stream":"weather","data":{}}', b'{"stream":"trade_updates","data":{"event":"sunshine","order":{}}}'),
 )
 
 
-class Hindrance:
-    """Stands between one client's outbox and its connection. `cut` asks for the connection's end."""
+class ConnectionFaults:
+    """Stands between one client's buffer and its connection. `cut` asks for the connection's end."""
 
-    def __init__(self, faults: Faults, connection: int, words: Words) -> None:
+    def __init__(self, faults: Faults, connection: int, words: JunkFrames) -> None:
         self.cut = False
         self._faults = faults
         self._dice = faults.dice_of(connection)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from mock_exchange.bands import Bands, Indicator, PriceBand
 from mock_exchange.events import Event, Trade
 from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
+from mock_exchange.luld_bands import Indicator, LuldBands, PriceBand
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
-from mock_exchange.watchlists import Watchlist
+from mock_exchange.venue.watchlist import Watchlist
 
 Happened = Event | Bar | TradingStatus | PriceBand
 """What the market does, and what is made of it."""
 
 
-class Floor:
+class VenueState:
     """The venue's state. Seed and start make its ids, so that no two sessions share one."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Floor:
         self.watchlists: dict[str, dict[str, Watchlist]] = {}  # by account and id
         self.watchlist_number = 0  # of the latest one
         self._halts = Halts(halts, start_ns)
-        self._bands = Bands()
+        self._bands = LuldBands()
         self._cancels: list[tuple[int, str, str]] = []  # due at a time: of an account, an order
 
     @property

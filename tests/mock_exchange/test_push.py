@@ -8,21 +8,21 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.protocol import Hello, Overflow, Session
+from mock_exchange.push import Hello, Overflow, PushSession
 
 AAPL = ("AAPL", b'{"type":"quote","symbol":"AAPL"}')
 MSFT = ("MSFT", b'{"type":"quote","symbol":"MSFT"}')
 
 
-def a_session(queue_events: int = 100, queue_bytes: int = 100_000, frame_events: int = 50) -> Session:
-    return Session(("AAPL", "MSFT"), queue_events, queue_bytes, frame_events)
+def a_session(queue_events: int = 100, queue_bytes: int = 100_000, frame_events: int = 50) -> PushSession:
+    return PushSession(("AAPL", "MSFT"), queue_events, queue_bytes, frame_events)
 
 
-def frames(session: Session) -> list[bytes]:
+def frames(session: PushSession) -> list[bytes]:
     return list(iter(session.take_frame, b""))
 
 
-def answer_to(message: str | bytes, session: Session | None = None) -> dict[str, Any]:
+def answer_to(message: str | bytes, session: PushSession | None = None) -> dict[str, Any]:
     session = session or a_session()
     session.receive(message)
     (frame,) = frames(session)

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import Faults
-from mock_exchange.floor import Happened
 from mock_exchange.venue.orders import Update
+from mock_exchange.venue_state import Happened
 
 HOUR = 3_600 * SECOND
 
@@ -46,7 +46,7 @@ def reported(updates: Sequence[Update], faults: Faults) -> list[Update]:
     return told
 
 
-class Distortion:
+class MarketDataFaults:
     """Turns what happened into what is told, as the switches want it."""
 
     def __init__(self, faults: Faults) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from mock_exchange.outbox import Alone, Bounds, Outbox, Overflow as Overflow
+from mock_exchange.send_buffer import Alone, Bounds, Overflow as Overflow, SendBuffer
 
 Line = tuple[str, bytes]
 """An event as it goes out: its symbol, and its JSON."""
@@ -46,7 +46,7 @@ class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
     message: str
 
 
-class Session(Outbox):
+class PushSession(SendBuffer):
     """One client's conversation: what it is to get, and what waits to be sent to it."""
 
     def __init__(self, symbols: Sequence[str], queue_events: int, queue_bytes: int, frame_events: int) -> None:

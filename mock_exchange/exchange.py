@@ -7,26 +7,26 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from mock_exchange.alpaca.calls import UNAUTHORIZED, Conduct, Request, Response, answer
-from mock_exchange.alpaca.data import DataSession, Line
+from mock_exchange.alpaca.calls import UNAUTHORIZED, FaultPolicy, Request, Response, answer
+from mock_exchange.alpaca.data import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.ticks import Codec
 from mock_exchange.alpaca.updates import TradingSession
-from mock_exchange.distortion import Distortion, Told, reported
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, JunkFrames
 from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
-from mock_exchange.floor import Floor
 from mock_exchange.frames import BINARY, TEXT, framed
-from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Words
 from mock_exchange.live import LiveMarket
 from mock_exchange.market import Market
-from mock_exchange.outbox import Bounds, Outbox
-from mock_exchange.protocol import Hello, Session
+from mock_exchange.market_data_faults import MarketDataFaults, Told, reported
+from mock_exchange.push import Hello, PushSession
+from mock_exchange.send_buffer import Bounds, SendBuffer
 from mock_exchange.settings import FEEDS, ExchangeSettings
-from mock_exchange.tick import Tick
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
+from mock_exchange.venue_state import VenueState
 
 EVENTS_A_TURN = 25
 """Events published before others have their turn."""
@@ -35,14 +35,16 @@ EVENTS_A_TURN = 25
 class Conversation(NamedTuple):
     """What is said to a client, and what it is told, once the handshake is done."""
 
-    outbox: Outbox
+    buffer: SendBuffer
     greet: Callable[[], None]
-    publish: Callable[[Tick], None]
-    words: Words
-    at_once: Callable[[Tick], bytes] | None = None  # the frames for who is up to date; None: they have to be queued
+    publish: Callable[[Broadcast], None]
+    words: JunkFrames
+    at_once: Callable[[Broadcast], bytes] | None = (
+        None  # the frames for who is up to date; None: they have to be queued
+    )
 
 
-class House:
+class Exchange:
     """Everything but the connections. What there is to tell goes to `tell`, at once.
 
     The market opens at the first call that needs it. The clocks tell nanoseconds.
@@ -53,7 +55,7 @@ class House:
         settings: ExchangeSettings,
         wall_ns: Callable[[], int],
         monotonic_ns: Callable[[], int],
-        tell: Callable[[Tick], None],
+        tell: Callable[[Broadcast], None],
     ) -> None:
         self.faults = Faults(settings.seed, settings.faults)
         self.published = 0  # events
@@ -63,12 +65,14 @@ class House:
         self._tell = tell
         self._keys = Keys(settings.keys)
         self._nobody = Keys(())
-        self._distortion = Distortion(self.faults)
+        self._market_data_faults = MarketDataFaults(self.faults)
         self._planted = False  # the orders of nobody, if they are asked for
-        self._open: tuple[LiveMarket, Floor] | None = None
+        self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
         self._lines = {
-            feed: Line(feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
+            feed: FeedConnections(
+                feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds
+            )
             for feed in FEEDS
         }
 
@@ -82,7 +86,7 @@ class House:
     def advance(self) -> int:
         """Tell what is due, or a part of it; return the market's time. The first call opens the market."""
         monotonic_ns = self._monotonic_ns()
-        market, floor = self._open or self._open_market(monotonic_ns)
+        market, venue = self._open or self._open_market(monotonic_ns)
         slipped_s = market.slipped_s
         events = market.take_due(monotonic_ns, EVENTS_A_TURN)
         if market.slipped_s > slipped_s:
@@ -91,9 +95,9 @@ class House:
             )
         if events:
             self.published += len(events)
-            floor.matching.most_displayed = self.faults.status("slow_fills")
-            told = self._distortion(floor.advance(events))
-            self._publish(told, floor.take_updates())
+            venue.matching.most_displayed = self.faults.status("slow_fills")
+            told = self._market_data_faults(venue.advance(events))
+            self._publish(told, venue.take_updates())
         return market.now(monotonic_ns)
 
     def seconds_to_next(self) -> float:
@@ -104,13 +108,13 @@ class House:
         """Tell whether every stock has a quote."""
         return self._open is not None and len(self._open[1].matching.prices) == len(self._settings.symbols)
 
-    def _open_market(self, monotonic_ns: int) -> tuple[LiveMarket, Floor]:
+    def _open_market(self, monotonic_ns: int) -> tuple[LiveMarket, VenueState]:
         settings = self._settings
         start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
         market = Market(settings.symbols, settings.seed, start_ns)
         self._open = (
             LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
-            Floor(
+            VenueState(
                 settings.symbols,
                 self._keys.accounts,
                 cash=settings.cash * DOLLAR * SHARE,
@@ -124,14 +128,14 @@ class House:
         return self._open
 
     def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
-        self._tell(Tick(told, reported(updates, self.faults)))
+        self._tell(Broadcast(told, reported(updates, self.faults)))
 
     # -- conversations -----------------------------------------------------------------------------------------
 
     def push(self) -> Conversation:
         """Begin to talk to a client of the simple push."""
         settings = self._settings
-        session = Session(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
+        session = PushSession(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
 
         def greet() -> None:
             if "refuse" in self.faults or "wrong_key" in self.faults:
@@ -141,10 +145,12 @@ class House:
             now = self.advance()
             session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
 
-        def at_once(tick: Tick) -> bytes:
-            return tick.framed(session.interest, lambda: framed(session.frames_of(session.chosen(tick.lines)), TEXT))
+        def at_once(broadcast: Broadcast) -> bytes:
+            return broadcast.framed(
+                session.interest, lambda: framed(session.frames_of(session.chosen(broadcast.lines)), TEXT)
+            )
 
-        return Conversation(session, greet, lambda tick: session.publish(tick.lines), PUSH, at_once)
+        return Conversation(session, greet, lambda broadcast: session.publish(broadcast.lines), PUSH, at_once)
 
     def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Conversation:
         """Begin to talk to a client of a feed of the market-data stream."""
@@ -152,17 +158,17 @@ class House:
         session = DataSession(self._right, self._lines[name], codec, len(self._settings.symbols), self._bounds)
         session.refuse = self.faults.status("refuse")
 
-        def publish(tick: Tick) -> None:
+        def publish(broadcast: Broadcast) -> None:
             if session.listens:
-                session.publish(tick.data(codec))
+                session.publish(broadcast.data(codec))
 
         kind = BINARY if session.binary else TEXT
 
-        def at_once(tick: Tick) -> bytes:
+        def at_once(broadcast: Broadcast) -> bytes:
             if not session.listens:
                 return b""
-            chosen = lambda: framed(session.frames_of(session.chosen(tick.data(codec))), kind)  # noqa: E731
-            return tick.framed((codec, session.interest), chosen)
+            chosen = lambda: framed(session.frames_of(session.chosen(broadcast.data(codec))), kind)  # noqa: E731
+            return broadcast.framed((codec, session.interest), chosen)
 
         account = self._right.account_of(headers)
         words = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
@@ -173,7 +179,7 @@ class House:
         session = TradingSession(self._right, self._bounds)
         account = self._right.account_of(headers)
         return Conversation(
-            session, lambda: session.greet(account), lambda tick: session.publish(tick.reports), UPDATES
+            session, lambda: session.greet(account), lambda broadcast: session.publish(broadcast.reports), UPDATES
         )
 
     # -- calls -------------------------------------------------------------------------------------------------
@@ -197,16 +203,16 @@ class House:
             return answer({"message": "the venue is out of order"}, status), delay_s
         if account is None or self._open is None:
             return UNAUTHORIZED, delay_s
-        market, floor = self._open
+        market, venue = self._open
         now = market.now(self._monotonic_ns())
-        self._plant(floor, now)
+        self._plant(venue, now)
         ordering = asked.method == "POST" and asked.path.rstrip("/") == "/v2/orders"
-        conduct = Conduct(
+        policy = FaultPolicy(
             reject=ordering and self.faults.strikes("rejects"),
             cancel_delay_ns=int((self.faults.value("late_cancels") or 0.0) * SECOND),
         )
-        response = respond(floor, account, asked, now, conduct)
-        if updates := floor.take_updates():
+        response = respond(venue, account, asked, now, policy)
+        if updates := venue.take_updates():
             self._publish((), updates)
         if not ordering:
             return response, delay_s
@@ -221,8 +227,8 @@ class House:
         self.faults.switch(specs)
         self._planted = False
         if self._open is not None and self.is_quoted():
-            market, floor = self._open
-            self._plant(floor, market.now(self._monotonic_ns()))
+            market, venue = self._open
+            self._plant(venue, market.now(self._monotonic_ns()))
         logger.bind(event="exchange.faults", faults=self.faults.active).info("faults were switched")
 
     def halt(self, symbols: Sequence[str]) -> None:
@@ -234,24 +240,24 @@ class House:
         if unknown:
             raise ValueError(f"{unknown[0][:20]!r} is not traded here; these are: {', '.join(self._settings.symbols)}")
         now = self.advance()
-        floor = self._floor
-        self._publish(floor.halt(symbols, now), floor.take_updates())
-        logger.bind(event="exchange.halts", halted=floor.halted).info("trading was halted or resumed")
+        venue = self._state
+        self._publish(venue.halt(symbols, now), venue.take_updates())
+        logger.bind(event="exchange.halts", halted=venue.halted).info("trading was halted or resumed")
 
     @property
     def halted(self) -> list[str]:
         """The stocks that are halted now."""
-        return self._floor.halted if self._open is not None else []
+        return self._state.halted if self._open is not None else []
 
     @property
-    def _floor(self) -> Floor:
+    def _state(self) -> VenueState:
         assert self._open is not None
         return self._open[1]
 
-    def _plant(self, floor: Floor, now: int) -> None:
+    def _plant(self, venue: VenueState, now: int) -> None:
         """Put the orders of nobody into the accounts, once, if they are asked for."""
         shares = self.faults.status("foreign_orders")
         if shares is not None and not self._planted:
             self._planted = True
-            floor.plant(shares, now)
-            self._publish((), floor.take_updates())
+            venue.plant(shares, now)
+            self._publish((), venue.take_updates())

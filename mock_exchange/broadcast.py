@@ -10,12 +10,12 @@ import msgspec
 from mock_exchange.alpaca.data import Message
 from mock_exchange.alpaca.ticks import Codec, careless, streamed
 from mock_exchange.alpaca.updates import Report, report
-from mock_exchange.bands import PriceBand
-from mock_exchange.distortion import Spoilt, Told
 from mock_exchange.events import Event, Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
-from mock_exchange.protocol import Line
+from mock_exchange.luld_bands import PriceBand
+from mock_exchange.market_data_faults import Spoilt, Told
+from mock_exchange.push import Line
 from mock_exchange.venue.orders import Update
 
 _encode = msgspec.json.Encoder().encode
@@ -38,7 +38,7 @@ _CHANNELS = {
 }
 
 
-class Tick:
+class Broadcast:
     """What the market did, and updates of orders that this, or a client, caused."""
 
     def __init__(self, told: Sequence[Told], updates: Sequence[Update]) -> None:

@@ -91,7 +91,7 @@ def start_price(symbol: str) -> float:
     return round(50.0 * math.pow(10.0, number / 2**64), 2)
 
 
-class Stock:
+class PriceProcess:
     """The endless tape of one symbol, fixed by the seed and shifted by the start."""
 
     def __init__(self, symbol: str, seed: int, start_ns: int) -> None:

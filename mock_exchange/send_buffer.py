@@ -27,7 +27,7 @@ class Bounds:
         self.frame_events = frame_events
 
 
-class Outbox:
+class SendBuffer:
     """A bounded queue of messages that leaves in frames.
 
     A client that lets it overflow is not to be waited for: from then on `overflow` says which bound it broke,
