@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import msgspec
@@ -42,11 +42,9 @@ class Broadcast:
     """What the market did, and updates of orders that this, or a client, caused."""
 
     def __init__(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
-        self.only_updates = not told
         self._told = told
         self._updates = updates
         self._data: dict[Codec, list[Message]] = {}
-        self._framed: dict[Hashable, bytes] = {}
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -58,13 +56,6 @@ class Broadcast:
         if codec not in self._data:
             self._data[codec] = [(_CHANNELS[type(it)], it.symbol, streamed(it, codec)) for it in self._told]
         return self._data[codec]
-
-    def framed(self, interest: Hashable, make: Callable[[], bytes]) -> bytes:
-        """Return the frames for those clients who want the same; they are made for the first of them."""
-        frames = self._framed.get(interest)
-        if frames is None:
-            frames = self._framed[interest] = make()
-        return frames
 
     @cached_property
     def reports(self) -> list[Report]:

@@ -6,28 +6,35 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mock_exchange.faults import Faults
-from mock_exchange.frames import BINARY, TEXT
 
 OVERSIZED_BYTES = 2 << 20
 DEPTH = 10_000
 
 
+class Frame(NamedTuple):
+    """A message as it is sent on a WebSocket."""
+
+    payload: bytes
+    binary: bool = False
+
+
 class JunkFrames(NamedTuple):
     """What a connection's protocol makes of the frames that mean nothing."""
 
-    unreadable: tuple[tuple[bytes, int], ...]
+    unreadable: tuple[Frame, ...]
     strange: tuple[bytes, ...]
+    switches: str = ""  # how the names of its switches to drop and to mute end
 
 
 _DEEP = b"[" * DEPTH + b"]" * DEPTH
 _JUNK = (
-    (b'{"type":"trade","symbol":"AAPL","pri', TEXT),
-    (b'[{"T":"t","S":"AAPL","p":{},"s":[],"t":5}]', TEXT),
-    (b'{"type":"trade","symbol":5,"ts":"now","price":[],"size":{}}', TEXT),
-    (b"\xff\xfe\xfd", BINARY),
-    (b"", TEXT),
-    (b"null", TEXT),
-    (_DEEP, TEXT),
+    Frame(b'{"type":"trade","symbol":"AAPL","pri'),
+    Frame(b'[{"T":"t","S":"AAPL","p":{},"s":[],"t":5}]'),
+    Frame(b'{"type":"trade","symbol":5,"ts":"now","price":[],"size":{}}'),
+    Frame(b"\xff\xfe\xfd", binary=True),
+    Frame(b""),
+    Frame(b"null"),
+    Frame(_DEEP),
 )
 
 PUSH = JunkFrames(
@@ -46,53 +53,50 @@ JSON_FEED = JunkFrames(
 )
 MSGPACK_FEED = JunkFrames(
     (
-        (b"\x91\x82\xa1T\xa1t\xa1S", BINARY),  # it ends in the middle
-        (b"\x91\x83\xa1T\xa1t\xa1S\x05\xa1p\x90", BINARY),  # wrong types
-        (b"\xc1", BINARY),  # a byte that msgpack never uses
-        (b"", BINARY),
-        (b"\xc0", BINARY),  # nil
-        (b"\x91" * DEPTH + b"\xc0", BINARY),
+        Frame(b"\x91\x82\xa1T\xa1t\xa1S", binary=True),  # it ends in the middle
+        Frame(b"\x91\x83\xa1T\xa1t\xa1S\x05\xa1p\x90", binary=True),  # wrong types
+        Frame(b"\xc1", binary=True),  # a byte that msgpack never uses
+        Frame(b"", binary=True),
+        Frame(b"\xc0", binary=True),  # nil
+        Frame(b"\x91" * DEPTH + b"\xc0", binary=True),
     ),
     (b"\x91\x82\xa1T\xa7weather\xa1S\xa4AAPL", b"\x91\x82\xa1T\xa7climate\xa1S\xa4ZZZZ"),
 )
 UPDATES = JunkFrames(
-    tuple((junk, BINARY) for junk, _ in _JUNK),
+    tuple(Frame(junk.payload, binary=True) for junk in _JUNK),
     (b'{"stream":"weather","data":{}}', b'{"stream":"trade_updates","data":{"event":"sunshine","order":{}}}'),
+    switches="_updates",
 )
 
 
 class ConnectionFaults:
-    """Stands between one client's buffer and its connection. `cut` asks for the connection's end."""
+    """Decides what becomes of each frame on its way to one client. `cut` asks for the connection's end."""
 
-    def __init__(self, faults: Faults, connection: int, words: JunkFrames) -> None:
+    def __init__(self, faults: Faults, connection: int, junk: JunkFrames) -> None:
         self.cut = False
         self._faults = faults
         self._dice = faults.dice_of(connection)
-        self._words = words
-        suffix = "_updates" if words is UPDATES else ""
-        self._drop, self._mute = "drop" + suffix, "mute" + suffix
+        self._junk = junk
+        self._drop, self._mute = "drop" + junk.switches, "mute" + junk.switches
         self._sent = 0  # frames
 
-    @property
-    def active(self) -> bool:
-        """Whether anything may be in the way."""
-        return bool(self._faults)
-
-    def passed(self, payload: bytes, kind: int) -> Sequence[tuple[bytes, int]]:
-        """Return the frames that go out instead of this one, each with its kind."""
+    def passed(self, frame: Frame) -> Sequence[Frame]:
+        """Return the frames that go out instead of this one."""
+        if not self._faults:
+            return (frame,)
         drop, mute = self._faults.value(self._drop), self._faults.value(self._mute)
         if drop is not None and self._sent >= drop:
             self.cut = True
         if self.cut or (mute is not None and self._sent >= mute):
             return ()
         self._sent += 1
-        frames = [(payload, kind)]
+        frames = [frame]
         if self._strikes("malformed"):
-            frames.append(self._dice.choice(self._words.unreadable))
+            frames.append(self._dice.choice(self._junk.unreadable))
         if self._strikes("strangers"):
-            frames.append((self._dice.choice(self._words.strange), kind))
+            frames.append(Frame(self._dice.choice(self._junk.strange), frame.binary))
         if self._strikes("oversized"):
-            frames.append((b" " * OVERSIZED_BYTES, kind))
+            frames.append(Frame(b" " * OVERSIZED_BYTES, frame.binary))
         return frames
 
     def _strikes(self, name: str) -> bool:

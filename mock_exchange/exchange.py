@@ -17,12 +17,12 @@ from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, JunkFrames
 from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
-from mock_exchange.frames import BINARY, TEXT, framed
 from mock_exchange.live import LiveMarket
 from mock_exchange.market import Market
 from mock_exchange.market_data_faults import MarketDataFaults, Told, reported
 from mock_exchange.push import Hello, PushSession
-from mock_exchange.send_buffer import Bounds, SendBuffer
+from mock_exchange.send_buffer import Bounds
+from mock_exchange.session import Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
@@ -33,19 +33,16 @@ EVENTS_A_TURN = 25
 
 
 class Conversation(NamedTuple):
-    """What is said to a client, and what it is told, once the handshake is done."""
+    """A session with one client, and what it needs to know only of the exchange."""
 
-    buffer: SendBuffer
-    greet: Callable[[], None]
-    publish: Callable[[Broadcast], None]
-    words: JunkFrames
-    at_once: Callable[[Broadcast], bytes] | None = (
-        None  # the frames for who is up to date; None: they have to be queued
-    )
+    session: Session
+    greet: Callable[[], None]  # queues the first words
+    publish: Callable[[Broadcast], None]  # queues what the client wants of a broadcast
+    junk: JunkFrames  # of its protocol
 
 
 class Exchange:
-    """Everything but the connections. What there is to tell goes to `tell`, at once.
+    """Everything but the connections. What clients are to be told goes to `broadcast`, at once.
 
     The market opens at the first call that needs it. The clocks tell nanoseconds.
     """
@@ -53,23 +50,24 @@ class Exchange:
     def __init__(
         self,
         settings: ExchangeSettings,
+        faults: Faults,
         wall_ns: Callable[[], int],
         monotonic_ns: Callable[[], int],
-        tell: Callable[[Broadcast], None],
+        broadcast: Callable[[Broadcast], None],
     ) -> None:
-        self.faults = Faults(settings.seed, settings.faults)
+        self.faults = faults
         self.published = 0  # events
         self._settings = settings
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
-        self._tell = tell
+        self._broadcast = broadcast
         self._keys = Keys(settings.keys)
         self._nobody = Keys(())
         self._market_data_faults = MarketDataFaults(self.faults)
         self._planted = False  # the orders of nobody, if they are asked for
         self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
-        self._lines = {
+        self._feeds = {
             feed: FeedConnections(
                 feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds
             )
@@ -128,14 +126,14 @@ class Exchange:
         return self._open
 
     def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
-        self._tell(Broadcast(told, reported(updates, self.faults)))
+        self._broadcast(Broadcast(told, reported(updates, self.faults)))
 
     # -- conversations -----------------------------------------------------------------------------------------
 
     def push(self) -> Conversation:
-        """Begin to talk to a client of the simple push."""
+        """Begin a conversation with a client of the simple push."""
         settings = self._settings
-        session = PushSession(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
+        session = PushSession(settings.symbols, self._bounds)
 
         def greet() -> None:
             if "refuse" in self.faults or "wrong_key" in self.faults:
@@ -145,37 +143,24 @@ class Exchange:
             now = self.advance()
             session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
 
-        def at_once(broadcast: Broadcast) -> bytes:
-            return broadcast.framed(
-                session.interest, lambda: framed(session.frames_of(session.chosen(broadcast.lines)), TEXT)
-            )
-
-        return Conversation(session, greet, lambda broadcast: session.publish(broadcast.lines), PUSH, at_once)
+        return Conversation(session, greet, lambda broadcast: session.publish(broadcast.lines), PUSH)
 
     def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Conversation:
-        """Begin to talk to a client of a feed of the market-data stream."""
+        """Begin a conversation with a client of a feed of the market-data stream."""
         codec = Codec.MSGPACK if content_type == "application/msgpack" else Codec.JSON
-        session = DataSession(self._right, self._lines[name], codec, len(self._settings.symbols), self._bounds)
+        session = DataSession(self._right, self._feeds[name], codec, len(self._settings.symbols), self._bounds)
         session.refuse = self.faults.status("refuse")
+        account = self._right.account_of(headers)
 
         def publish(broadcast: Broadcast) -> None:
-            if session.listens:
+            if session.subscribed:
                 session.publish(broadcast.data(codec))
 
-        kind = BINARY if session.binary else TEXT
-
-        def at_once(broadcast: Broadcast) -> bytes:
-            if not session.listens:
-                return b""
-            chosen = lambda: framed(session.frames_of(session.chosen(broadcast.data(codec))), kind)  # noqa: E731
-            return broadcast.framed((codec, session.interest), chosen)
-
-        account = self._right.account_of(headers)
-        words = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
-        return Conversation(session, lambda: session.greet(account), publish, words, at_once)
+        junk = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
+        return Conversation(session, lambda: session.greet(account), publish, junk)
 
     def stream(self, headers: Mapping[str, str]) -> Conversation:
-        """Begin to talk to a client of the trading stream."""
+        """Begin a conversation with a client of the trading stream."""
         session = TradingSession(self._right, self._bounds)
         account = self._right.account_of(headers)
         return Conversation(

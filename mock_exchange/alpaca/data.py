@@ -9,7 +9,8 @@ import msgspec
 
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.send_buffer import Alone, Bounds, SendBuffer
+from mock_exchange.send_buffer import Alone, Bounds
+from mock_exchange.session import Session
 
 ERRORS = {
     400: "invalid syntax",
@@ -67,7 +68,7 @@ class FeedConnections:
         self._taken[account] -= 1
 
 
-class DataSession(SendBuffer):
+class DataSession(Session):
     """One client's conversation on a feed. `account` opens it at once; otherwise a message has to."""
 
     def __init__(self, keys: Keys, line: FeedConnections, codec: Codec, symbols: int, bounds: Bounds) -> None:
@@ -81,7 +82,6 @@ class DataSession(SendBuffer):
         self._line = line
         self._all_symbols = symbols  # how many symbols "*" stands for
         self._wanted: dict[str, dict[str, None]] = {channel: {} for channel in CHANNELS}
-        self.interest = _interest(self._wanted)
 
     def greet(self, account: str | None) -> None:
         """Say the first words; headers of the handshake may have opened an account already."""
@@ -105,21 +105,17 @@ class DataSession(SendBuffer):
             self._line.give_back(self.account)
             self.account = None
 
-    def chosen(self, messages: Iterable[Message]) -> list[bytes]:
-        """Return those messages that the client subscribed to."""
-        wanted = self._wanted
-        return [
-            encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]
-        ]
+    @property
+    def subscribed(self) -> bool:
+        """Whether the client subscribed to anything."""
+        return any(self._wanted.values())
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Queue those messages that the client subscribed to."""
-        self.put_all(self.chosen(messages))
-
-    @property
-    def listens(self) -> bool:
-        """Whether the client subscribed to anything."""
-        return any(self.interest)
+        wanted = self._wanted
+        self.buffer.put_all(
+            [encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]]
+        )
 
     # -- the client's words --------------------------------------------------------------------------------------
 
@@ -193,25 +189,19 @@ class DataSession(SendBuffer):
     # -- the venue's -----------------------------------------------------------------------------------------------
 
     def _list(self) -> None:
-        self.interest = _interest(self._wanted)
         lists = {name: list(self._wanted[name]) for name in CHANNELS if name in ECHOED or self._wanted[name]}
         self._say({"T": "subscription", **lists})
 
     def _fail(self, code: int) -> None:
         self._say({"T": "error", "code": code, "msg": ERRORS.get(code, "refused")})
         if code in LAST_WORDS or self.refuse == code:
-            self.closing = True
+            self.buffer.closing = True
 
     def _say(self, message: dict[str, Any]) -> None:
-        self.put(Alone(self._encoded(message)))
+        self.buffer.put(Alone(self._encoded(message)))
 
     def _encoded(self, message: dict[str, Any]) -> bytes:
         return self.codec.array([self.codec.encode(message)])
-
-
-def _interest(wanted: dict[str, dict[str, None]]) -> tuple[frozenset[str], ...]:
-    """Return what a client wants, as a value: who wants the same gets the same."""
-    return tuple(frozenset(wanted[channel]) for channel in CHANNELS)
 
 
 def _named(request: dict[str, Any]) -> dict[str, list[str]] | int:

@@ -9,7 +9,8 @@ import msgspec
 
 from mock_exchange.alpaca import words
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.send_buffer import Alone, Bounds, SendBuffer
+from mock_exchange.send_buffer import Alone, Bounds
+from mock_exchange.session import Session
 from mock_exchange.venue.orders import Update
 
 STREAMS = ("trade_updates",)
@@ -25,7 +26,7 @@ def report(update: Update) -> Report:
     return update.order.account, Alone(_encode({"stream": "trade_updates", "data": words.update(update)}))
 
 
-class TradingSession(SendBuffer):
+class TradingSession(Session):
     """One client's conversation. Its frames are binary and hold JSON; it may speak in frames of either kind."""
 
     binary = True
@@ -48,7 +49,7 @@ class TradingSession(SendBuffer):
     def publish(self, reports: Iterable[Report]) -> None:
         """Queue what is about the client's own orders, if it listens; each is a frame of its own."""
         if self._streams:
-            self.put_all([encoded for account, encoded in reports if account == self.account])
+            self.buffer.put_all([encoded for account, encoded in reports if account == self.account])
 
     def receive(self, message: str | bytes) -> None:
         """Take a message and queue the answer to it."""
@@ -78,4 +79,4 @@ class TradingSession(SendBuffer):
         self._say("authorization", {"status": status, "action": "authenticate" if action != "auth" else action})
 
     def _say(self, stream: str, data: dict[str, Any]) -> None:
-        self.put(Alone(msgspec.json.encode({"stream": stream, "data": data})))
+        self.buffer.put(Alone(msgspec.json.encode({"stream": stream, "data": data})))

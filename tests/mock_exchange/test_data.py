@@ -42,7 +42,7 @@ class Talk:
     def hear(self) -> list[Any]:
         """Return what waits: each frame is an array."""
         heard: list[Any] = []
-        while frame := self.session.take_frame():
+        while frame := self.session.buffer.take_frame():
             messages = self.session.codec.decode(frame)
             assert isinstance(messages, list)
             heard += messages
@@ -134,9 +134,9 @@ def test_in_msgpack_a_time_is_a_timestamp() -> None:
 
 def test_only_what_was_subscribed_to_comes() -> None:
     talk = Talk().open()
-    before = talk.session.listens
+    before = talk.session.subscribed
     talk.say(action="subscribe", trades=["MSFT"], quotes=["AAPL"])
-    assert (before, talk.session.listens) == (False, True)
+    assert (before, talk.session.subscribed) == (False, True)
     assert [it["T"] for it in talk.tell(TRADE, QUOTE, BAR)] == ["q"]
 
 
@@ -145,7 +145,7 @@ def test_events_share_a_frame_up_to_a_number(codec: Codec) -> None:
     talk = Talk(codec, bounds=Bounds(1_000, 1_000_000, 20)).open()
     talk.say(action="subscribe", trades=["AAPL"])
     talk.session.publish(Broadcast([TRADE] * 45, ()).data(codec))
-    sizes = [len(codec.decode(frame)) for frame in iter(talk.session.take_frame, b"")]
+    sizes = [len(codec.decode(frame)) for frame in iter(talk.session.buffer.take_frame, b"")]
     assert sizes == [20, 20, 5]
 
 
@@ -157,7 +157,7 @@ def test_what_is_no_request_is_invalid_syntax(message: bytes) -> None:
     talk = Talk().open()
     talk.session.receive(message)
     assert code(talk.hear()) == 400
-    assert not talk.session.closing
+    assert not talk.session.buffer.closing
 
 
 @pytest.mark.parametrize("words", [{}, {"trades": "AAPL"}, {"trades": [5]}])
@@ -174,7 +174,7 @@ def test_nobody_subscribes_before_authenticating(action: str) -> None:
 def test_a_wrong_key_is_refused_and_the_connection_closed(pair: dict[str, Any]) -> None:
     talk = Talk()
     assert code(talk.say(action="auth", **pair)) == 402
-    assert talk.session.closing
+    assert talk.session.buffer.closing
 
 
 def test_nobody_authenticates_twice() -> None:
@@ -185,7 +185,7 @@ def test_who_does_not_authenticate_in_time_is_sent_away() -> None:
     talk = Talk()
     talk.session.expire()
     assert code(talk.hear()) == 404
-    assert talk.session.closing
+    assert talk.session.buffer.closing
     late = Talk().open()
     late.session.expire()
     assert late.hear() == []
@@ -204,7 +204,7 @@ def test_one_connection_more_than_the_plan_has_is_refused_until_one_is_given_bac
     first = Talk().open()
     second = Talk(line=first.line)
     assert code(second.say(action="auth", key="ANN", secret="1")) == 406
-    assert second.session.closing
+    assert second.session.buffer.closing
     second.session.leave()
     first.session.leave()
     assert Talk(line=first.line).say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
@@ -223,7 +223,7 @@ def test_a_client_that_does_not_read_overflows_and_has_a_farewell() -> None:
     talk = Talk(bounds=Bounds(10, 100_000, 1)).open()
     talk.say(action="subscribe", trades=["AAPL"])
     talk.session.publish(Broadcast([TRADE] * 20, ()).data(Codec.JSON))
-    assert talk.session.overflow is Overflow.EVENTS
+    assert talk.session.buffer.overflow is Overflow.EVENTS
     assert code(msgspec.json.decode(talk.session.farewell)) == 407
 
 

@@ -13,10 +13,9 @@ from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.ticks import Codec
 from mock_exchange.broadcast import Broadcast
-from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, ConnectionFaults, JunkFrames
+from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, ConnectionFaults, Frame, JunkFrames
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import CATALOGUE, Faults, describe, parse, parse_lines
-from mock_exchange.frames import BINARY, TEXT
 from mock_exchange.market import tape
 from mock_exchange.market_data_faults import HOUR, MarketDataFaults, Spoilt, Told, reported
 from mock_exchange.venue.money import SHARE
@@ -241,16 +240,14 @@ def test_foreign_orders_are_a_position_and_an_order_that_waits() -> None:
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
-def sent(
-    words: JunkFrames, *specs: str, frames: int = 100, connection: int = 1
-) -> tuple[list[tuple[bytes, int]], bool]:
+def sent(words: JunkFrames, *specs: str, frames: int = 100, connection: int = 1) -> tuple[list[Frame], bool]:
     faults = ConnectionFaults(Faults(7, specs), connection, words)
-    out = [frame for number in range(frames) for frame in faults.passed(b"%d" % number, TEXT)]
+    out = [frame for number in range(frames) for frame in faults.passed(Frame(b"%d" % number))]
     return out, faults.cut
 
 
 def test_without_a_switch_frames_pass() -> None:
-    assert sent(PUSH, frames=2) == ([(b"0", TEXT), (b"1", TEXT)], False)
+    assert sent(PUSH, frames=2) == ([Frame(b"0"), Frame(b"1")], False)
 
 
 def test_a_dropped_connection_is_cut_and_a_mute_one_is_not() -> None:
@@ -280,8 +277,8 @@ def test_malformed_frames_of_the_feed_are_malformed() -> None:
         symbol: str
         t: Any
 
-    for payload, kind in MSGPACK_FEED.unreadable:
-        assert kind == BINARY
+    for payload, binary in MSGPACK_FEED.unreadable:
+        assert binary
         with pytest.raises((msgspec.DecodeError, RecursionError)):
             msgspec.msgpack.decode(payload, type=list[Message])
 

@@ -26,14 +26,14 @@ PATIENCE_S = 90
 async def run_client(script: str, **changes: Any) -> Any:
     """Run a module against an exchange of its own; return what it prints."""
     settings = ExchangeSettings(port=0, start_at=START, speed=100.0, **changes)
-    exchange = Server(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
-    async with asyncio.timeout(PATIENCE_S), listening(exchange):
+    server = Server(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+    async with asyncio.timeout(PATIENCE_S), listening(server):
         process = await asyncio.create_subprocess_exec(
             *(
                 sys.executable,
                 "-m",
                 f"tests.mock_exchange.{script}",
-                str(urlsplit(exchange.url).port),
+                str(urlsplit(server.url).port),
                 "MOCK-KEY",
                 "MOCK-SECRET",
             ),

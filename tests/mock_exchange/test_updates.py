@@ -25,7 +25,7 @@ def a_session() -> TradingSession:
 
 def say(session: TradingSession, message: Any) -> Any:
     session.receive(msgspec.json.encode(message))
-    return msgspec.json.decode(session.take_frame())
+    return msgspec.json.decode(session.buffer.take_frame())
 
 
 def authorized(session: TradingSession, key: str = "ANN", secret: str = "1") -> Any:
@@ -81,7 +81,7 @@ def test_an_order_s_updates_come_in_order_and_once_each_in_a_frame_of_its_own() 
     authorized(session)
     listening(session, "trade_updates")
     session.publish(reports_of_a_purchase())
-    new, fill = (msgspec.json.decode(frame) for frame in iter(session.take_frame, b""))
+    new, fill = (msgspec.json.decode(frame) for frame in iter(session.buffer.take_frame, b""))
     assert session.binary
     assert (new["stream"], new["data"]["event"], new["data"]["order"]["status"]) == ("trade_updates", "new", "new")
     data = fill["data"]
@@ -97,12 +97,12 @@ def test_without_listening_nothing_comes_and_never_of_another_account() -> None:
     listening(other, "trade_updates")
     for session in (silent, other):
         session.publish(reports_of_a_purchase())
-        assert session.take_frame() == b""
+        assert session.buffer.take_frame() == b""
 
 
 @given(st.text() | st.binary())
 def test_any_message_at_all_gets_one_answer(message: str | bytes) -> None:
     session = a_session()
     session.receive(message)
-    assert session.take_frame() != b""
-    assert session.take_frame() == b""
+    assert session.buffer.take_frame() != b""
+    assert session.buffer.take_frame() == b""
