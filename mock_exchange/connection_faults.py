@@ -1,4 +1,4 @@
-"""What goes wrong with one connection: it is cut, falls silent, or carries frames that mean nothing."""
+"""Faults of one connection: it is cut, falls silent, or carries frames that mean nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The venue as a whole, without a socket: its market, its books, its faults, and whom it talks to in which protocol."""
+"""The exchange without a socket: its market, its venue, its faults, and the conversations with its clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
 from mock_exchange.live import LiveMarket
 from mock_exchange.market import Market
-from mock_exchange.market_data_faults import MarketDataFaults, Told, reported
+from mock_exchange.market_data_faults import MarketDataFaults, Published, reported
 from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
@@ -42,9 +42,9 @@ class Conversation(NamedTuple):
 
 
 class Exchange:
-    """Everything but the connections. What clients are to be told goes to `broadcast`, at once.
+    """Everything but the connections. What is published goes to `broadcast`, at once.
 
-    The market opens at the first call that needs it. The clocks tell nanoseconds.
+    The market opens at the first call that needs it. The clocks return nanoseconds.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Exchange:
         self._monotonic_ns = monotonic_ns
         self._broadcast = broadcast
         self._keys = Keys(settings.keys)
-        self._nobody = Keys(())
+        self._no_keys = Keys(())
         self._market_data_faults = MarketDataFaults(self.faults)
-        self._planted = False  # the orders of nobody, if they are asked for
+        self._planted = False  # the foreign orders, if they are asked for
         self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
         self._feeds = {
@@ -82,9 +82,9 @@ class Exchange:
         return self._open is not None
 
     def advance(self) -> int:
-        """Tell what is due, or a part of it; return the market's time. The first call opens the market."""
+        """Publish what is due, or a part of it; return the market's time. The first call opens the market."""
         monotonic_ns = self._monotonic_ns()
-        market, venue = self._open or self._open_market(monotonic_ns)
+        market, venue = self._opened(monotonic_ns)
         slipped_s = market.slipped_s
         events = market.take_due(monotonic_ns, EVENTS_A_TURN)
         if market.slipped_s > slipped_s:
@@ -94,8 +94,8 @@ class Exchange:
         if events:
             self.published += len(events)
             venue.matching.most_displayed = self.faults.status("slow_fills")
-            told = self._market_data_faults(venue.advance(events))
-            self._publish(told, venue.take_updates())
+            published = self._market_data_faults(venue.advance(events))
+            self._publish(published, venue.take_updates())
         return market.now(monotonic_ns)
 
     def seconds_to_next(self) -> float:
@@ -106,7 +106,10 @@ class Exchange:
         """Tell whether every stock has a quote."""
         return self._open is not None and len(self._open[1].matching.prices) == len(self._settings.symbols)
 
-    def _open_market(self, monotonic_ns: int) -> tuple[LiveMarket, VenueState]:
+    def _opened(self, monotonic_ns: int) -> tuple[LiveMarket, VenueState]:
+        """Return the market and the venue; the first call opens them."""
+        if self._open is not None:
+            return self._open
         settings = self._settings
         start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
         market = Market(settings.symbols, settings.seed, start_ns)
@@ -125,8 +128,8 @@ class Exchange:
         logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
         return self._open
 
-    def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
-        self._broadcast(Broadcast(told, reported(updates, self.faults)))
+    def _publish(self, published: Sequence[Published], updates: Sequence[Update]) -> None:
+        self._broadcast(Broadcast(published, reported(updates, self.faults)))
 
     # -- conversations -----------------------------------------------------------------------------------------
 
@@ -139,7 +142,7 @@ class Exchange:
             if "refuse" in self.faults or "wrong_key" in self.faults:
                 session.turn_away("You are not wanted here.")
                 return
-            # What was due before the greeting goes to those who are there already.
+            # What was due before the greeting goes to the clients that are there already.
             now = self.advance()
             session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
 
@@ -148,9 +151,9 @@ class Exchange:
     def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Conversation:
         """Begin a conversation with a client of a feed of the market-data stream."""
         codec = Codec.MSGPACK if content_type == "application/msgpack" else Codec.JSON
-        session = DataSession(self._right, self._feeds[name], codec, len(self._settings.symbols), self._bounds)
-        session.refuse = self.faults.status("refuse")
-        account = self._right.account_of(headers)
+        symbols, refuse = len(self._settings.symbols), self.faults.status("refuse")
+        session = DataSession(self._valid_keys, self._feeds[name], codec, symbols, self._bounds, refuse)
+        account = self._valid_keys.account_of(headers)
 
         def publish(broadcast: Broadcast) -> None:
             if session.subscribed:
@@ -161,8 +164,8 @@ class Exchange:
 
     def stream(self, headers: Mapping[str, str]) -> Conversation:
         """Begin a conversation with a client of the trading stream."""
-        session = TradingSession(self._right, self._bounds)
-        account = self._right.account_of(headers)
+        session = TradingSession(self._valid_keys, self._bounds)
+        account = self._valid_keys.account_of(headers)
         return Conversation(
             session, lambda: session.greet(account), lambda broadcast: session.publish(broadcast.reports), UPDATES
         )
@@ -170,16 +173,16 @@ class Exchange:
     # -- calls -------------------------------------------------------------------------------------------------
 
     @property
-    def _right(self) -> Keys:
-        """The pairs that are right now."""
-        return self._nobody if "wrong_key" in self.faults else self._keys
+    def _valid_keys(self) -> Keys:
+        """The pairs that are valid now."""
+        return self._no_keys if "wrong_key" in self.faults else self._keys
 
     def account_of(self, headers: Mapping[str, str]) -> str | None:
         """Return the account that a request's headers open; a stranger, who has none, does not open the market."""
-        return self._right.account_of(headers)
+        return self._valid_keys.account_of(headers)
 
     def rest(self, asked: Request, account: str | None) -> tuple[Response, float]:
-        """Do what is asked and tell whom it concerns; return the answer, and the real seconds until it is to go out.
+        """Carry out a call and publish its effects; return the answer, and the real seconds until it is to go out.
 
         For those with an account, the market has to be quoted.
         """
@@ -190,7 +193,7 @@ class Exchange:
             return UNAUTHORIZED, delay_s
         market, venue = self._open
         now = market.now(self._monotonic_ns())
-        self._plant(venue, now)
+        self._plant_foreign_orders(venue, now)
         ordering = asked.method == "POST" and asked.path.rstrip("/") == "/v2/orders"
         policy = FaultPolicy(
             reject=ordering and self.faults.strikes("rejects"),
@@ -213,7 +216,7 @@ class Exchange:
         self._planted = False
         if self._open is not None and self.is_quoted():
             market, venue = self._open
-            self._plant(venue, market.now(self._monotonic_ns()))
+            self._plant_foreign_orders(venue, market.now(self._monotonic_ns()))
         logger.bind(event="exchange.faults", faults=self.faults.active).info("faults were switched")
 
     def halt(self, symbols: Sequence[str]) -> None:
@@ -225,24 +228,19 @@ class Exchange:
         if unknown:
             raise ValueError(f"{unknown[0][:20]!r} is not traded here; these are: {', '.join(self._settings.symbols)}")
         now = self.advance()
-        venue = self._state
+        _, venue = self._opened(self._monotonic_ns())
         self._publish(venue.halt(symbols, now), venue.take_updates())
         logger.bind(event="exchange.halts", halted=venue.halted).info("trading was halted or resumed")
 
     @property
     def halted(self) -> list[str]:
         """The stocks that are halted now."""
-        return self._state.halted if self._open is not None else []
+        return self._open[1].halted if self._open is not None else []
 
-    @property
-    def _state(self) -> VenueState:
-        assert self._open is not None
-        return self._open[1]
-
-    def _plant(self, venue: VenueState, now: int) -> None:
-        """Put the orders of nobody into the accounts, once, if they are asked for."""
+    def _plant_foreign_orders(self, venue: VenueState, now: int) -> None:
+        """Put orders that no client made into the accounts, once, if the switch is on."""
         shares = self.faults.status("foreign_orders")
         if shares is not None and not self._planted:
             self._planted = True
-            venue.plant(shares, now)
+            venue.plant_foreign_orders(shares, now)
             self._publish((), venue.take_updates())

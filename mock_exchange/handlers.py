@@ -1,4 +1,4 @@
-"""What is served on which path: Alpaca's REST calls and streams, the switches, and the simple push on every other."""
+"""Which path serves what: Alpaca's REST calls and streams, the switches, and the simple push on every other."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def errors_in_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def own_names_only(names: Names) -> Middleware:
-    """Make the middleware that serves nobody who calls the exchange by another name, and no page of another origin."""
+    """Make the middleware that refuses calls by a foreign name, and pages of another origin."""
 
     @web.middleware
     async def own_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:

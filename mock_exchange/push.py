@@ -1,6 +1,6 @@
-"""What the venue and one client say to each other, without a socket.
+"""The simple push: the protocol between the venue and one client, without a socket.
 
-The venue greets, then pushes events; the client may narrow them at any time:
+The venue greets, then pushes events; the client may narrow them to some symbols at any time:
 
     < {"type":"hello","venue":"mock","ts":1767623400000000000,"rate":10.0,"symbols":["AAPL","MSFT"],"seed":7}
     < {"type":"quote","symbol":"AAPL","ts":1767623400000012345,"bid":150.0,"ask":150.02}

@@ -33,7 +33,7 @@ class CannotListen(Exception):
 class Server:
     """A mock exchange, its clients, and what paces it.
 
-    The wall clock, which a market that starts now asks once, and the monotonic one are handed in; both tell
+    The wall clock, which a market that starts now asks once, and the monotonic one are handed in; both return
     nanoseconds.
     """
 

@@ -1,4 +1,4 @@
-"""All that exists once the market is open: its past, its books and its accounts, and how they go on with it."""
+"""The state of an open venue: history, books, accounts, halts and bands, and how events of the market change it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mock_exchange.venue.money import CENT, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
 from mock_exchange.venue.watchlist import Watchlist
 
-Happened = Event | Bar | TradingStatus | PriceBand
-"""What the market does, and what is made of it."""
+MarketEvent = Event | Bar | TradingStatus | PriceBand
+"""What the market does, and what is derived from it."""
 
 
 class VenueState:
@@ -49,16 +49,16 @@ class VenueState:
         """The stocks that are halted."""
         return sorted(self._halts.halted)
 
-    def advance(self, events: Iterable[Event]) -> list[Happened]:
-        """Let the market's events happen; return them, each bar before the event that showed it to be complete.
+    def advance(self, events: Iterable[Event]) -> list[MarketEvent]:
+        """Apply the market's events; return what is published, each bar before the event that showed it to be complete.
 
-        Of a halted stock nothing happens, but for its first price: without one nobody could trade the others.
+        Events of a halted stock are dropped, but for its first price: without one the market is not open.
         """
-        told: list[Happened] = []
+        published: list[MarketEvent] = []
         halted, prices = self._halts.halted, self.matching.prices
         for event in events:
             if changed := self._halts.due(event.ts):
-                told += self._switched(changed)
+                published += self._switched(changed)
             while self._cancels and self._cancels[0][0] <= event.ts:
                 due, account, order_id = heapq.heappop(self._cancels)
                 self.matching.cancel(account, order_id, due)
@@ -68,34 +68,34 @@ class VenueState:
                     self.matching.halt(event.symbol)
                 self.matching.roll(event.ts)
                 continue
-            told += self.history.add(event)
-            told.append(event)
+            published += self.history.add(event)
+            published.append(event)
             if isinstance(event, Trade) and (band := self._bands.add(event.symbol, event.price, event.ts)) is not None:
-                told.append(band)
+                published.append(band)
             self.matching.apply(event)
-        return told
+        return published
 
-    def halt(self, symbols: Iterable[str], now: int) -> list[Happened]:
-        """Halt exactly these stocks and resume all others; return what there is to tell."""
+    def halt(self, symbols: Iterable[str], now: int) -> list[MarketEvent]:
+        """Halt exactly these stocks and resume all others; return what is published."""
         return self._switched(self._halts.switch(symbols, now))
 
-    def _switched(self, changed: Iterable[TradingStatus]) -> list[Happened]:
-        """Let halts and resumptions have their effect on orders and bands."""
-        told: list[Happened] = []
+    def _switched(self, changed: Iterable[TradingStatus]) -> list[MarketEvent]:
+        """Apply halts and resumptions to orders and bands."""
+        published: list[MarketEvent] = []
         for status in changed:
-            told.append(status)
+            published.append(status)
             if status.halted:
                 self.matching.halt(status.symbol)
             indicator = Indicator.SUSPENDED if status.halted else Indicator.REOPENING
-            if (band := self._bands.tell(status.symbol, status.ts, indicator)) is not None:
-                told.append(band)
-        return told
+            if (band := self._bands.band(status.symbol, status.ts, indicator)) is not None:
+                published.append(band)
+        return published
 
     def cancel_later(self, account: str, order_id: str, due: int) -> None:
         """Cancel an order at a time to come, if it is still open then."""
         heapq.heappush(self._cancels, (due, account, order_id))
 
-    def plant(self, shares: int, now: int) -> None:
+    def plant_foreign_orders(self, shares: int, now: int) -> None:
         """Put a position and an order that no client made into every account."""
         symbol = self.symbols[0]
         bought = OrderRequest(symbol=symbol, side=Side.BUY, qty=shares * SHARE)

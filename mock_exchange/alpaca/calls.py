@@ -1,4 +1,4 @@
-"""What a REST call is: what was sent, what it gets, and who asks at which time."""
+"""REST calls: the request, the response, and the context in which a request is answered."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CODES = {
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a client sent."""
+    """A request as it was sent."""
 
     method: str
     path: str
@@ -42,17 +42,17 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What it gets: a status, and JSON or nothing."""
+    """A status, and JSON or nothing."""
 
     status: int
     body: bytes = b""
 
 
 class FaultPolicy(msgspec.Struct, frozen=True):
-    """How the venue treats a request, if not as it should."""
+    """The faults that a request meets."""
 
-    reject: bool = False  # take orders, and reject them afterwards
-    cancel_delay_ns: int = 0  # say that orders are canceled, but cancel them so much later
+    reject: bool = False  # take the order, and reject it afterwards
+    cancel_delay_ns: int = 0  # answer that the order is canceled, but cancel it so much later
 
 
 NO_FAULTS = FaultPolicy()

@@ -1,4 +1,4 @@
-"""The market-data stream: what the venue and one client say to each other, without a socket."""
+"""The market-data stream: the protocol between the venue and one client, without a socket."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAST_WORDS = frozenset({402, 404, 406, 407, 408, 409})
 """After these the connection is closed."""
 
 CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
-"""What can be subscribed to. Updated and daily bars never say anything."""
+"""What can be subscribed to. Updated and daily bars never come."""
 
 COUNTED = ("trades", "quotes")
 """The channels whose symbols the plan limits."""
@@ -69,22 +69,33 @@ class FeedConnections:
 
 
 class DataSession(Session):
-    """One client's conversation on a feed. `account` opens it at once; otherwise a message has to."""
+    """One client's conversation on a feed.
 
-    def __init__(self, keys: Keys, line: FeedConnections, codec: Codec, symbols: int, bounds: Bounds) -> None:
+    `symbols` is how many "*" stands for; `refuse` is a code with which every authentication is refused.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        feed: FeedConnections,
+        codec: Codec,
+        symbols: int,
+        bounds: Bounds,
+        refuse: int | None = None,
+    ) -> None:
         super().__init__(bounds, codec.array)
         self.binary = codec is Codec.MSGPACK
         self.codec = codec
         self.account: str | None = None  # once it is authenticated
-        self.refuse: int | None = None  # a code with which every authentication is refused
         self.farewell = self._encoded({"T": "error", "code": 407, "msg": ERRORS[407]})
         self._keys = keys
-        self._line = line
-        self._all_symbols = symbols  # how many symbols "*" stands for
+        self._feed = feed
+        self._all_symbols = symbols
+        self._refuse = refuse
         self._wanted: dict[str, dict[str, None]] = {channel: {} for channel in CHANNELS}
 
     def greet(self, account: str | None) -> None:
-        """Say the first words; headers of the handshake may have opened an account already."""
+        """Queue the greeting; headers of the handshake may have opened an account already."""
         self._say({"T": "success", "msg": "connected"})
         if account is not None:
             self._open(account)
@@ -95,14 +106,14 @@ class DataSession(Session):
         return self.account is not None
 
     def expire(self) -> None:
-        """End the conversation if nobody has authenticated until now."""
+        """End the conversation if the client has not authenticated by now."""
         if self.account is None:
             self._fail(404)
 
     def leave(self) -> None:
-        """Give the connection back; the client is gone."""
+        """Give the connection back to the feed; the client is gone."""
         if self.account is not None:
-            self._line.give_back(self.account)
+            self._feed.give_back(self.account)
             self.account = None
 
     @property
@@ -117,7 +128,7 @@ class DataSession(Session):
             [encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]]
         )
 
-    # -- the client's words --------------------------------------------------------------------------------------
+    # -- messages of the client ----------------------------------------------------------------------------------
 
     def receive(self, message: str | bytes) -> None:
         """Take a message and queue the answer to it."""
@@ -151,11 +162,11 @@ class DataSession(Session):
             self._open(account)
 
     def _open(self, account: str) -> None:
-        if self.refuse is not None:
-            self._fail(self.refuse)
-        elif not self._line.covered:
+        if self._refuse is not None:
+            self._fail(self._refuse)
+        elif not self._feed.covered:
             self._fail(409)
-        elif not self._line.take(account):
+        elif not self._feed.take(account):
             self._fail(406)
         else:
             self.account = account
@@ -167,7 +178,7 @@ class DataSession(Session):
             self._fail(named)
             return
         wanted = {channel: self._wanted[channel] | dict.fromkeys(named.get(channel, ())) for channel in CHANNELS}
-        if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._line.channels:
+        if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._feed.channels:
             self._fail(405)
             return
         self._wanted = wanted
@@ -186,7 +197,7 @@ class DataSession(Session):
     def _weight(self, symbols: dict[str, None]) -> int:
         return len(symbols) + (self._all_symbols - 1 if EVERY in symbols else 0)
 
-    # -- the venue's -----------------------------------------------------------------------------------------------
+    # -- messages to it --------------------------------------------------------------------------------------------
 
     def _list(self) -> None:
         lists = {name: list(self._wanted[name]) for name in CHANNELS if name in ECHOED or self._wanted[name]}
@@ -194,7 +205,7 @@ class DataSession(Session):
 
     def _fail(self, code: int) -> None:
         self._say({"T": "error", "code": code, "msg": ERRORS.get(code, "refused")})
-        if code in LAST_WORDS or self.refuse == code:
+        if code in LAST_WORDS or self._refuse == code:
             self.buffer.closing = True
 
     def _say(self, message: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ MOST_DAYS = 4_000
 def respond(
     venue: VenueState, account: str | None, request: Request, now: int, policy: FaultPolicy = NO_FAULTS
 ) -> Response:
-    """Answer a request of an account; None is somebody without one. A slash at a path's end makes no difference."""
+    """Answer a request of an account; None if it has none. A slash at a path's end makes no difference."""
     if account is None:
         return UNAUTHORIZED
     path = request.path.rstrip("/")
@@ -120,7 +120,7 @@ def _cancel(context: RequestContext) -> Response:
 def _cancel_all(context: RequestContext) -> Response:
     canceled = []
     for order in context.venue.matching.orders.open_orders(context.account):
-        # One that went with another is canceled too: nobody needs to know whose turn it was.
+        # One that went with another is canceled too: whose turn it was does not matter.
         result = context.venue.matching.cancel(context.account, order.id, context.now)
         gone = isinstance(result, Order) or result.reason is Reason.NOT_OPEN
         canceled.append({"id": order.id, "status": 200 if gone else 500})
@@ -244,7 +244,7 @@ _CALLS: list[tuple[str, re.Pattern[str], Call]] = [
         ("GET", "/v2/stocks/(?P<name>.+)", _stocks),
     )
 ]
-"""Every call: its method, its path, and who answers it."""
+"""Every call: its method, its path, and its function."""
 
 _EXACTLY = {
     (method, pattern.pattern): call for method, pattern, call in _CALLS if re.escape(pattern.pattern) == pattern.pattern

@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 1_000
 MOST_LIMIT = 10_000
 
 FEEDS = ("iex", "sip", "delayed_sip")
-"""All of them tell the same: the venue is the only one there is."""
+"""All of them have the same data: the venue is the only one there is."""
 
 OTHER_FEEDS = ("otc", "boats", "overnight")
 """Those that Alpaca has and no plan of this venue covers."""

@@ -14,7 +14,7 @@ from mock_exchange.events import Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 from mock_exchange.luld_bands import PriceBand
-from mock_exchange.market_data_faults import Spoilt, Told
+from mock_exchange.market_data_faults import BadPriceTrade, Published
 
 ROUND_LOT = 100
 EXCHANGE = "V"
@@ -112,9 +112,9 @@ def careless(price: float | str) -> Any:
     return msgspec.Raw(b"NaN" if math.isnan(price) else b"Infinity")
 
 
-def streamed(it: Told, codec: Codec) -> bytes:
+def streamed(it: Published, codec: Codec) -> bytes:
     """Encode a message of the market-data stream."""
-    if isinstance(it, Spoilt):
+    if isinstance(it, BadPriceTrade):
         price = careless(it.price) if codec is Codec.JSON else it.price
         return codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
     if isinstance(it, Trade):

@@ -43,7 +43,7 @@ class TradingSession(Session):
         return self.account is not None
 
     def greet(self, account: str | None) -> None:
-        """Let headers of the handshake open an account; nothing is said."""
+        """Take the account that headers of the handshake opened; nothing is sent."""
         self.account = account
 
     def publish(self, reports: Iterable[Report]) -> None:

@@ -1,4 +1,4 @@
-"""What an order must be by itself, before anybody's money is looked at."""
+"""What an order must be by itself, whatever its account has."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
 - An order is filled at the displayed price, never beyond its limit, by at most what is displayed there. What
   one order takes is gone for the next until the market's next quote; what other traders take at the quote is
   gone too. Clients do not trade with each other.
-- Of several orders, who pays more (or asks less) comes first, then who came first, whoever's they are.
-- Orders may be for parts of a share, or for an amount of money. A displayed share of which somebody takes a part is
+- Of several orders, the one that pays more (or asks less) comes first, then the earliest, of all accounts alike.
+- Orders may be for parts of a share, or for an amount of money. A displayed share of which a part is taken is
   gone as a whole, so that orders for whole shares are filled in whole shares. Parts cannot be sold short.
 - A stop is reached by a trade after it was placed, and is a market (or limit) order from then on.
 - A leg of a bracket or OTO order goes into the book when its entry is filled; if the entry ends partly filled,
@@ -77,7 +77,7 @@ class Matching:
     # -- the market --------------------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
-        """Let the market move: display a quote or take note of a trade, and fill whom that reaches."""
+        """Apply an event of the market: display a quote or record a trade, and fill the orders that it reaches."""
         self.roll(event.ts)
         book = self._books[event.symbol]
         if isinstance(event, Quote):
@@ -117,7 +117,7 @@ class Matching:
             self._trigger(book, self.orders[reached], ts)
 
     def _trail(self, book: Book, order: Order, ts: int) -> None:
-        """Let a trailing stop follow the latest trade, or be reached by it."""
+        """Move a trailing stop after the latest trade, or trigger it."""
         assert order.best is not None
         best = max(order.best, book.last) if order.side is Side.SELL else min(order.best, book.last)
         stop = _trailing_stop(order, best)
@@ -158,7 +158,7 @@ class Matching:
         self._carry_over(book, order, ts)
 
     def _carry_over(self, book: Book, order: Order, ts: int) -> None:
-        """Let an execution have its effect on the order's relatives."""
+        """Apply an execution to the order's parent, legs and rivals."""
         if order.parent is None and order.order_class in (OrderClass.BRACKET, OrderClass.OTO):
             if order.status is Status.FILLED:
                 self._place_legs(book, order, order.filled, ts)

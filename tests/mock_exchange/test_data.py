@@ -17,7 +17,7 @@ from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 from mock_exchange.luld_bands import Indicator, PriceBand
-from mock_exchange.market_data_faults import Told
+from mock_exchange.market_data_faults import Published
 from mock_exchange.send_buffer import Bounds, Overflow
 
 START = 1_767_623_400 * SECOND
@@ -59,7 +59,7 @@ class Talk:
         self.say(action="auth", key="ANN", secret="1")
         return self
 
-    def tell(self, *told: Told) -> list[Any]:
+    def tell(self, *told: Published) -> list[Any]:
         """Let something happen in the market and return what the client gets of it."""
         self.session.publish(Broadcast(told, ()).data(self.session.codec))
         return self.hear()

@@ -17,7 +17,7 @@ from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDAT
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import CATALOGUE, Faults, describe, parse, parse_lines
 from mock_exchange.market import tape
-from mock_exchange.market_data_faults import HOUR, MarketDataFaults, Spoilt, Told, reported
+from mock_exchange.market_data_faults import HOUR, BadPriceTrade, MarketDataFaults, Published, reported
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side, Update
 from mock_exchange.venue_state import VenueState
@@ -26,17 +26,17 @@ START = 1_767_623_400 * SECOND
 EVENTS: list[Event] = list(itertools.islice(tape(["AAPL", "MSFT"], 7, START, 3_600), 2_000))
 
 
-def told(*specs: str, seed: int = 7) -> list[Told]:
+def told(*specs: str, seed: int = 7) -> list[Published]:
     """Return what is told of EVENTS, in turns of a few."""
     market_data_faults = MarketDataFaults(Faults(seed, specs))
     return [it for turn in range(0, len(EVENTS), 7) for it in market_data_faults(EVENTS[turn : turn + 7])]
 
 
-def trades(events: Sequence[Told]) -> list[Trade]:
+def trades(events: Sequence[Published]) -> list[Trade]:
     return [event for event in events if isinstance(event, Trade)]
 
 
-def quotes(events: Sequence[Told]) -> list[Quote]:
+def quotes(events: Sequence[Published]) -> list[Quote]:
     return [event for event in events if isinstance(event, Quote)]
 
 
@@ -124,14 +124,16 @@ def test_reordered_events_change_places_with_the_next() -> None:
 def test_gaps_leave_events_out_and_change_no_other() -> None:
     seen = told("gaps:0.2")
     assert 0.7 * len(EVENTS) < len(seen) < 0.9 * len(EVENTS)
-    rest: Iterator[Told] = iter(EVENTS)
+    rest: Iterator[Published] = iter(EVENTS)
     assert all(event in rest for event in seen)
 
 
 @pytest.mark.parametrize(("spec", "shift"), [("late_times:0.2", -HOUR), ("future_times:0.2", HOUR)])
 def test_times_are_an_hour_off(spec: str, shift: int) -> None:
     shifts = [
-        event.ts - true.ts for event, true in zip(told(spec), EVENTS, strict=True) if not isinstance(event, Spoilt)
+        event.ts - true.ts
+        for event, true in zip(told(spec), EVENTS, strict=True)
+        if not isinstance(event, BadPriceTrade)
     ]
     assert set(shifts) == {0, shift}
 
@@ -231,7 +233,7 @@ def test_foreign_orders_are_a_position_and_an_order_that_waits() -> None:
         ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
     )
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    venue.plant(5, START)
+    venue.plant_foreign_orders(5, START)
     for name in ("ANN", "BOB"):
         assert venue.matching.accounts[name].qty("AAPL") == 5 * SHARE
         assert [order.qty for order in venue.matching.orders.open_orders(name)] == [5 * SHARE]

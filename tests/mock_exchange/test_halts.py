@@ -14,7 +14,7 @@ from mock_exchange.market import tape
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import Kind, Order, OrderRequest, Side, Status, TimeInForce
-from mock_exchange.venue_state import Happened, VenueState
+from mock_exchange.venue_state import MarketEvent, VenueState
 
 START = 1_767_623_400 * SECOND
 
@@ -46,11 +46,11 @@ class Venue:
         )
         self.now = START
 
-    def tell(self, *events: Event) -> list[Happened]:
+    def tell(self, *events: Event) -> list[MarketEvent]:
         self.now = events[-1].ts
         return self.venue.advance(events)
 
-    def halt(self, *symbols: str) -> list[Happened]:
+    def halt(self, *symbols: str) -> list[MarketEvent]:
         return self.venue.halt(symbols, self.now)
 
     def order(self, side: Side = Side.BUY, symbol: str = "AAPL", **words: Any) -> Order:
@@ -64,11 +64,11 @@ class Venue:
         return self.venue.matching.orders[order.id].status
 
 
-def statuses(told: list[Happened]) -> list[TradingStatus]:
+def statuses(told: list[MarketEvent]) -> list[TradingStatus]:
     return [it for it in told if isinstance(it, TradingStatus)]
 
 
-def bands(told: list[Happened]) -> list[PriceBand]:
+def bands(told: list[MarketEvent]) -> list[PriceBand]:
     return [it for it in told if isinstance(it, PriceBand)]
 
 
