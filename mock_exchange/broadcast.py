@@ -7,9 +7,9 @@ from functools import cached_property
 
 import msgspec
 
-from mock_exchange.alpaca.data import Message
-from mock_exchange.alpaca.ticks import Codec, careless, streamed
-from mock_exchange.alpaca.updates import Report, report
+from mock_exchange.alpaca.data_schema import Codec, careless, streamed
+from mock_exchange.alpaca.data_stream import Message
+from mock_exchange.alpaca.trading_stream import Report, report
 from mock_exchange.events import Event, Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from loguru import logger
 
 from mock_exchange.alpaca.calls import UNAUTHORIZED, FaultPolicy, Request, Response, answer
-from mock_exchange.alpaca.data import DataSession, FeedConnections
+from mock_exchange.alpaca.data_schema import Codec
+from mock_exchange.alpaca.data_stream import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
-from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.alpaca.updates import TradingSession
+from mock_exchange.alpaca.trading_stream import TradingSession
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, JunkFrames
 from mock_exchange.events import SECOND

@@ -116,10 +116,10 @@ class PriceProcess:
 
     def events(self) -> Iterator[Event]:
         """Yield the stock's events without end; their times rise strictly."""
-        yield from self._look()
+        yield from self._requote()
         while True:
             self._wait()
-            yield from self._order() if self._chance() < ORDERS else self._look()
+            yield from self._order() if self._chance() < ORDERS else self._requote()
 
     # -- time --------------------------------------------------------------------------------------------------
 
@@ -129,10 +129,10 @@ class PriceProcess:
         while (gap := self._gap()) >= self._left_s:
             # Nothing came until the phase ended. The wait so far says nothing about the next one: draw again.
             waited += self._left_s
-            self._pass(self._left_s)
+            self._elapse(self._left_s)
             self._next_phase()
         self._left_s -= gap
-        self._pass(gap)
+        self._elapse(gap)
         self._fast += FAST_CHILDREN * FAST_DECAY
         self._slow += SLOW_CHILDREN * SLOW_DECAY
         self._ns += round((waited + gap) * SECOND)
@@ -155,7 +155,7 @@ class PriceProcess:
                 gap = min(gap, -math.log(left) / SLOW_DECAY)
         return gap
 
-    def _pass(self, seconds: float) -> None:
+    def _elapse(self, seconds: float) -> None:
         """Move on in time: excitement decays, the value drifts and diffuses."""
         self._fast *= math.exp(-FAST_DECAY * seconds)
         self._slow *= math.exp(-SLOW_DECAY * seconds)
@@ -198,7 +198,7 @@ class PriceProcess:
 
     # -- arrivals ----------------------------------------------------------------------------------------------
 
-    def _look(self) -> Sequence[Event]:
+    def _requote(self) -> Sequence[Event]:
         """Requote around the value; return the quote if it moved."""
         chance = self._chance
         mean = SPREAD_BP * BP * self._phase.spread * self._value
@@ -236,7 +236,7 @@ class PriceProcess:
             fill = min(shares, waiting, 100 + 100 * int(self._exponential(1.0)))
             shares -= fill
             events.append(self._trade(self._ask if self._side > 0 else self._bid, fill))
-            self._take(fill)
+            self._use_up(fill)
             if fill == waiting:
                 self._lift()
                 events.append(self._quote())
@@ -244,7 +244,7 @@ class PriceProcess:
                 break
         return events
 
-    def _take(self, shares: int) -> None:
+    def _use_up(self, shares: int) -> None:
         if self._side > 0:
             self._ask_size -= shares
         else:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
-from mock_exchange.alpaca import owner, watchlists, words
+from mock_exchange.alpaca import account_calls, schema, watchlists
 from mock_exchange.alpaca.calls import (
     NO_FAULTS,
     UNAUTHORIZED,
@@ -68,8 +68,8 @@ _NOT_MODELLED = re.compile("/v2/(options|corporate_actions)(?![^/:])")
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
-def _written(context: RequestContext, order: Order) -> words.WrittenOrder:
-    return words.order(order, context.venue.matching.orders.legs(order))
+def _written(context: RequestContext, order: Order) -> schema.WrittenOrder:
+    return schema.order(order, context.venue.matching.orders.legs(order))
 
 
 def _order_or_refusal(context: RequestContext, order: Order | Refusal) -> Response:
@@ -85,7 +85,7 @@ def _submit(context: RequestContext) -> Response:
 def _list_orders(context: RequestContext) -> Response:
     orders = context.venue.matching.orders
     chosen, nested = listed(orders, context.account, context.request.query)
-    return answer([words.order(order, orders.legs(order) if nested else ()) for order in chosen])
+    return answer([schema.order(order, orders.legs(order) if nested else ()) for order in chosen])
 
 
 def _get_order(context: RequestContext) -> Response:
@@ -130,9 +130,9 @@ def _cancel_all(context: RequestContext) -> Response:
 # -- positions ---------------------------------------------------------------------------------------------------------
 
 
-def _position(context: RequestContext, symbol: str) -> words.Json:
+def _position(context: RequestContext, symbol: str) -> schema.Json:
     account, prices = context.venue.matching.accounts[context.account], context.venue.matching.prices
-    return words.position(symbol, account.positions[symbol], prices[symbol], account.available(symbol))
+    return schema.position(symbol, account.positions[symbol], prices[symbol], account.available(symbol))
 
 
 def _list_positions(context: RequestContext) -> Response:
@@ -172,7 +172,7 @@ def _close_all(context: RequestContext) -> Response:
 
 def _symbol(context: RequestContext) -> str:
     """Return the symbol that the path names, by itself or by its asset's id."""
-    by_id = {words.asset_id(symbol): symbol for symbol in context.venue.symbols}
+    by_id = {schema.asset_id(symbol): symbol for symbol in context.venue.symbols}
     return by_id.get(context.name, context.name.upper())
 
 
@@ -180,26 +180,26 @@ def _symbol(context: RequestContext) -> str:
 
 
 def _clock(context: RequestContext) -> Response:
-    return answer(words.clock(context.now, context.venue.matching.day_end))
+    return answer(schema.clock(context.now, context.venue.matching.day_end))
 
 
 def _calendar(context: RequestContext) -> Response:
-    opened = words.day_of(context.venue.start_ns)
+    opened = schema.day_of(context.venue.start_ns)
     start, end = day(context.request.query, "start", opened), day(context.request.query, "end", opened + timedelta(365))
     if (end - start).days >= MOST_DAYS:
         raise Unreadable(Reason.BAD_VALUE, f"start and end must be less than {MOST_DAYS} days apart")
-    return answer([words.calendar_day(start + timedelta(days)) for days in range((end - start).days + 1)])
+    return answer([schema.calendar_day(start + timedelta(days)) for days in range((end - start).days + 1)])
 
 
 def _asset(context: RequestContext) -> Response:
     symbol = _symbol(context)
     if symbol not in context.venue.symbols:
         return refuse(Refusal(Reason.ASSET_NOT_FOUND, f"asset not found for {context.name[:64]}"))
-    return answer(words.asset(symbol))
+    return answer(schema.asset(symbol))
 
 
 def _assets(context: RequestContext) -> Response:
-    assets = [words.asset(symbol) for symbol in context.venue.symbols]
+    assets = [schema.asset(symbol) for symbol in context.venue.symbols]
     for name, key in (("status", "status"), ("asset_class", "class"), ("exchange", "exchange")):
         if wanted := context.request.query.get(name):
             assets = [it for it in assets if it[key].lower() == wanted.lower()]
@@ -224,12 +224,12 @@ _CALLS: list[tuple[str, re.Pattern[str], Call]] = [
         ("DELETE", "/v2/positions", _close_all),
         ("GET", "/v2/positions/{}", _get_position),
         ("DELETE", "/v2/positions/{}", _close),
-        ("GET", "/v2/account", owner.account),
-        ("GET", "/v2/account/configurations", owner.configuration),
-        ("PATCH", "/v2/account/configurations", owner.configure),
-        ("GET", "/v2/account/activities", owner.list_activities),
-        ("GET", "/v2/account/activities/{}", owner.list_activities),
-        ("GET", "/v2/account/portfolio/history", owner.portfolio_history),
+        ("GET", "/v2/account", account_calls.account),
+        ("GET", "/v2/account/configurations", account_calls.configuration),
+        ("PATCH", "/v2/account/configurations", account_calls.configure),
+        ("GET", "/v2/account/activities", account_calls.list_activities),
+        ("GET", "/v2/account/activities/{}", account_calls.list_activities),
+        ("GET", "/v2/account/portfolio/history", account_calls.portfolio_history),
         ("GET", "/v2/clock", _clock),
         ("GET", "/v2/calendar", _calendar),
         ("GET", "/v2/assets", _assets),

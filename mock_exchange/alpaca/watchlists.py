@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mock_exchange.alpaca import words
+from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.calls import RequestContext, Response, answer
 from mock_exchange.alpaca.requests import Unreadable, json_object
 from mock_exchange.alpaca.stamps import stamp
@@ -85,7 +85,7 @@ def _kept(context: RequestContext, it: Watchlist) -> Response:
     return answer(_written(context, it))
 
 
-def _name(context: RequestContext, body: words.Json, own: str) -> str:
+def _name(context: RequestContext, body: schema.Json, own: str) -> str:
     name = body.get("name")
     if not isinstance(name, str) or not 0 < len(name) <= MOST_NAME:
         raise Unreadable(Reason.BAD_VALUE, f"name must be text of 1 to {MOST_NAME} characters")
@@ -105,7 +105,7 @@ def _symbols(context: RequestContext, named: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(symbol.upper() for symbol in named))
 
 
-def _written(context: RequestContext, it: Watchlist, *, with_assets: bool = True) -> words.Json:
+def _written(context: RequestContext, it: Watchlist, *, with_assets: bool = True) -> schema.Json:
     written = {
         "id": it.id,
         "account_id": context.venue.ids.of(f"account/{context.account}"),
@@ -113,4 +113,4 @@ def _written(context: RequestContext, it: Watchlist, *, with_assets: bool = True
         "updated_at": stamp(it.updated_ns),
         "name": it.name,
     }
-    return written | ({"assets": [words.asset(symbol) for symbol in it.symbols]} if with_assets else {})
+    return written | ({"assets": [schema.asset(symbol) for symbol in it.symbols]} if with_assets else {})

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.alpaca.ticks import Codec
+from mock_exchange.alpaca.data_schema import Codec
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, ConnectionFaults, Frame, JunkFrames
 from mock_exchange.events import SECOND, Event, Quote, Trade

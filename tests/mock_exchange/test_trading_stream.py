@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.updates import TradingSession, report
+from mock_exchange.alpaca.trading_stream import TradingSession, report
 from mock_exchange.events import SECOND, Quote
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.venue.money import SHARE

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca import words
+from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.send_buffer import Alone, Bounds
 from mock_exchange.session import Session
@@ -23,7 +23,7 @@ Report = tuple[str, bytes]
 
 def report(update: Update) -> Report:
     """Encode an update for the stream."""
-    return update.order.account, Alone(_encode({"stream": "trade_updates", "data": words.update(update)}))
+    return update.order.account, Alone(_encode({"stream": "trade_updates", "data": schema.update(update)}))
 
 
 class TradingSession(Session):

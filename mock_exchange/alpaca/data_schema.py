@@ -118,13 +118,13 @@ def streamed(it: Published, codec: Codec) -> bytes:
         price = careless(it.price) if codec is Codec.JSON else it.price
         return codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
     if isinstance(it, Trade):
-        kind, words = "t", trade(it, codec.time)
+        kind, fields = "t", trade(it, codec.time)
     elif isinstance(it, Quote):
-        kind, words = "q", quote(it, codec.time)
+        kind, fields = "q", quote(it, codec.time)
     elif isinstance(it, Bar):
-        kind, words = "b", bar(it, codec.time)
+        kind, fields = "b", bar(it, codec.time)
     elif isinstance(it, TradingStatus):
-        kind, words = "s", status(it, codec.time)
+        kind, fields = "s", status(it, codec.time)
     else:
-        kind, words = "l", band(it, codec.time)
-    return codec.encode({"T": kind, "S": it.symbol, **words})
+        kind, fields = "l", band(it, codec.time)
+    return codec.encode({"T": kind, "S": it.symbol, **fields})

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from mock_exchange.alpaca.data_schema import Codec
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.ticks import Codec
 from mock_exchange.send_buffer import Alone, Bounds
 from mock_exchange.session import Session
 
@@ -56,14 +56,14 @@ class FeedConnections:
         self.covered = covered  # whether the plan has this feed
         self._taken: dict[str, int] = {}
 
-    def take(self, account: str) -> bool:
+    def acquire(self, account: str) -> bool:
         """Take a connection for an account, if it may have one more."""
         if self._taken.get(account, 0) >= self.most:
             return False
         self._taken[account] = self._taken.get(account, 0) + 1
         return True
 
-    def give_back(self, account: str) -> None:
+    def release(self, account: str) -> None:
         """End a connection of an account."""
         self._taken[account] -= 1
 
@@ -113,7 +113,7 @@ class DataSession(Session):
     def leave(self) -> None:
         """Give the connection back to the feed; the client is gone."""
         if self.account is not None:
-            self._feed.give_back(self.account)
+            self._feed.release(self.account)
             self.account = None
 
     @property
@@ -166,7 +166,7 @@ class DataSession(Session):
             self._fail(self._refuse)
         elif not self._feed.covered:
             self._fail(409)
-        elif not self._feed.take(account):
+        elif not self._feed.acquire(account):
             self._fail(406)
         else:
             self.account = account

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.alpaca.data import DataSession, FeedConnections
+from mock_exchange.alpaca.data_schema import Codec
+from mock_exchange.alpaca.data_stream import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.ticks import Codec
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.halts import TradingStatus
@@ -39,7 +39,7 @@ class Talk:
         self.line = line or FeedConnections("iex", 1, 30, covered=True)
         self.session = DataSession(KEYS, self.line, codec, 2, bounds or Bounds(1_000, 1_000_000, 3))
 
-    def hear(self) -> list[Any]:
+    def received(self) -> list[Any]:
         """Return what waits: each frame is an array."""
         heard: list[Any] = []
         while frame := self.session.buffer.take_frame():
@@ -51,7 +51,7 @@ class Talk:
     def say(self, **message: Any) -> list[Any]:
         """Say something and return the answer."""
         self.session.receive(self.session.codec.encode(message))
-        return self.hear()
+        return self.received()
 
     def open(self) -> Talk:
         """Authenticate."""
@@ -59,10 +59,10 @@ class Talk:
         self.say(action="auth", key="ANN", secret="1")
         return self
 
-    def tell(self, *told: Published) -> list[Any]:
+    def publish(self, *told: Published) -> list[Any]:
         """Let something happen in the market and return what the client gets of it."""
         self.session.publish(Broadcast(told, ()).data(self.session.codec))
-        return self.hear()
+        return self.received()
 
 
 def code(answer: list[Any]) -> int:
@@ -78,7 +78,7 @@ def code(answer: list[Any]) -> int:
 def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
     talk = Talk(codec)
     talk.session.greet(None)
-    assert talk.hear() == [CONNECTED]
+    assert talk.received() == [CONNECTED]
     before = talk.session.admitted
     assert talk.say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
     assert (before, talk.session.admitted) == (False, True)
@@ -90,7 +90,7 @@ def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
 def test_headers_of_the_handshake_authenticate_too() -> None:
     talk = Talk()
     talk.session.greet("ANN")
-    assert talk.hear() == [CONNECTED, AUTHENTICATED]
+    assert talk.received() == [CONNECTED, AUTHENTICATED]
 
 
 def test_the_list_of_subscriptions_is_always_whole() -> None:
@@ -107,7 +107,7 @@ def test_the_list_of_subscriptions_is_always_whole() -> None:
 def test_in_json_a_time_is_text_to_the_nanosecond() -> None:
     talk = Talk().open()
     talk.say(action="subscribe", trades=["*"], quotes=["*"], bars=["*"])
-    trade, quote, bar = talk.tell(TRADE, QUOTE, BAR)
+    trade, quote, bar = talk.publish(TRADE, QUOTE, BAR)
     assert trade == {"T": "t", "S": "AAPL", "i": 96_921, "x": "V", "p": 126.55, "s": 1} | {
         "t": "2026-01-05T14:30:00.500000007Z",
         "c": ["@", "I"],
@@ -127,7 +127,7 @@ def test_in_json_a_time_is_text_to_the_nanosecond() -> None:
 def test_in_msgpack_a_time_is_a_timestamp() -> None:
     talk = Talk(Codec.MSGPACK).open()
     talk.say(action="subscribe", trades=["AAPL"])
-    (trade,) = talk.tell(TRADE)
+    (trade,) = talk.publish(TRADE)
     assert talk.session.binary
     assert trade["t"] == datetime(2026, 1, 5, 14, 30, 0, 500_000, tzinfo=UTC)
 
@@ -137,7 +137,7 @@ def test_only_what_was_subscribed_to_comes() -> None:
     before = talk.session.subscribed
     talk.say(action="subscribe", trades=["MSFT"], quotes=["AAPL"])
     assert (before, talk.session.subscribed) == (False, True)
-    assert [it["T"] for it in talk.tell(TRADE, QUOTE, BAR)] == ["q"]
+    assert [it["T"] for it in talk.publish(TRADE, QUOTE, BAR)] == ["q"]
 
 
 @pytest.mark.parametrize("codec", list(Codec))
@@ -156,7 +156,7 @@ def test_events_share_a_frame_up_to_a_number(codec: Codec) -> None:
 def test_what_is_no_request_is_invalid_syntax(message: bytes) -> None:
     talk = Talk().open()
     talk.session.receive(message)
-    assert code(talk.hear()) == 400
+    assert code(talk.received()) == 400
     assert not talk.session.buffer.closing
 
 
@@ -184,11 +184,11 @@ def test_nobody_authenticates_twice() -> None:
 def test_who_does_not_authenticate_in_time_is_sent_away() -> None:
     talk = Talk()
     talk.session.expire()
-    assert code(talk.hear()) == 404
+    assert code(talk.received()) == 404
     assert talk.session.buffer.closing
     late = Talk().open()
     late.session.expire()
-    assert late.hear() == []
+    assert late.received() == []
 
 
 def test_more_symbols_than_the_plan_has_change_nothing() -> None:
@@ -231,7 +231,7 @@ def test_a_client_that_does_not_read_overflows_and_has_a_farewell() -> None:
 def test_any_message_at_all_gets_one_answer(codec: Codec, message: str | bytes) -> None:
     talk = Talk(codec).open()
     talk.session.receive(message)
-    assert len(talk.hear()) == 1
+    assert len(talk.received()) == 1
 
 
 @pytest.mark.parametrize("codec", list(Codec))
@@ -241,7 +241,7 @@ def test_halts_and_bands_are_told_to_who_subscribed_to_them(codec: Codec) -> Non
     band = PriceBand("MSFT", START, 95.0, 105.0, Indicator.UPDATE)
     halt, resumption = TradingStatus("AAPL", START, True), TradingStatus("AAPL", START, False)
     stranger = TradingStatus("MSFT", START, True)
-    halted, resumed, bands = talk.tell(halt, TRADE, resumption, stranger, band)
+    halted, resumed, bands = talk.publish(halt, TRADE, resumption, stranger, band)
     times = [message.pop("t") for message in (halted, resumed, bands)]
     assert times == [START_STAMP[codec]] * 3
     assert halted == {

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca import words
+from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.activities import activities
 from mock_exchange.alpaca.calls import RequestContext, Response, answer
 from mock_exchange.alpaca.requests import Unreadable, json_object
@@ -22,7 +22,7 @@ def account(context: RequestContext) -> Response:
     """Answer with the account."""
     matching = context.venue.matching
     return answer(
-        words.account(matching.accounts[context.account], matching.prices, _identity(context), context.venue.start_ns)
+        schema.account(matching.accounts[context.account], matching.prices, _identity(context), context.venue.start_ns)
     )
 
 
