@@ -310,7 +310,7 @@ async def test_refused_keys_are_told_once_and_not_tried_in_a_loop(faults: tuple[
         told = reported.of(BrokerChanged)[1:]  # a stream that is refused with 403 may be told of first: it says not why
         assert (told[-1], told.count(refused)) == (refused, 1)
         assert [report.reason for report in reported.of(OrderReport)] == [REFUSED_KEYS]
-        assert broker.counts["reconnects"] == 0
+        assert broker.counts["reconnects"] <= ("handshake:403" in faults)  # one before the first look is answered
         assert broker.counts["requests"] == 2  # the first look, and the order
 
 
