@@ -37,9 +37,7 @@ def respond(
     if account is None:
         return UNAUTHORIZED
     path = request.path.rstrip("/")
-    call, name = _EXACTLY.get((request.method, path)), ""
-    if call is None:
-        call, name = _matching(request.method, path)
+    call, name = _matching(request.method, path)
     if call is not None:
         try:
             return call(RequestContext(venue, account, request, now, name, policy))
@@ -245,8 +243,3 @@ _CALLS: list[tuple[str, re.Pattern[str], Call]] = [
     )
 ]
 """Every call: its method, its path, and its function."""
-
-_EXACTLY = {
-    (method, pattern.pattern): call for method, pattern, call in _CALLS if re.escape(pattern.pattern) == pattern.pattern
-}
-"""Those whose path names nothing: they need not be searched for."""
