@@ -1,4 +1,4 @@
-"""The words of the tape and of the wire: what the venue tells its clients about the market.
+"""Trades and quotes, as on the tape and on the wire of the simple push.
 
 Times (`ts`) are integer nanoseconds since the Unix epoch, UTC; prices are in the stock's currency, sizes in
 shares. Encoded by msgspec, each is one JSON object with its `type` first.
@@ -34,7 +34,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False, tag="quote", tag_field="type"
     ts: int
     bid: float
     ask: float
-    bid_size: int | None = None  # None: not told
+    bid_size: int | None = None  # None: not known
     ask_size: int | None = None
 
 

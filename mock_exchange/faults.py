@@ -1,4 +1,4 @@
-"""What can be made to go wrong at the venue, by name. Which frames, events and orders it strikes, the seed decides."""
+"""The faults that can be switched on, by name. The seed decides which frames, events and orders they strike."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CATALOGUE = {
     for fault in (
         # Connections
         Fault("handshake", 503, 400, 599, "HTTP status", "no WebSocket is opened"),
-        Fault("refuse", 406, 400, 599, "code", "whoever authenticates, or connects to the push, is refused in-band"),
+        Fault("refuse", 406, 400, 599, "code", "authentication, or a client of the push, is refused in-band"),
         Fault("wrong_key", 1, 1, 1, "no meaning", "no pair of keys is right"),
         Fault("drop", 500, 0, 1e9, "frames", "a connection with market data is cut after so many"),
         Fault("mute", 100, 0, 1e9, "frames", "a connection with market data stays open, but says no more after these"),
@@ -43,13 +43,13 @@ CATALOGUE = {
         # Market data
         _chance("bad_prices", 0.01, "a trade has no price that can be: NaN, infinite, 0, negative, 1e308 or text"),
         _chance("spikes", 0.001, "a trade has ten times its price"),
-        _chance("duplicates", 0.05, "an event is told twice"),
-        _chance("reorder", 0.05, "an event is told after the next one"),
-        _chance("gaps", 0.05, "an event is not told"),
+        _chance("duplicates", 0.05, "an event is published twice"),
+        _chance("reorder", 0.05, "an event is published after the next one"),
+        _chance("gaps", 0.05, "an event is not published"),
         _chance("late_times", 0.01, "an event's time is an hour early"),
         _chance("future_times", 0.01, "an event's time is an hour ahead"),
         _chance("crossed", 0.02, "a quote is crossed, locked, or of no size"),
-        Fault("burst", 5_000, 1, 1e6, "events", "nothing is told until so many wait, then all at once"),
+        Fault("burst", 5_000, 1, 1e6, "events", "nothing is published until so many wait, then all at once"),
         # Orders
         Fault("rest", 503, 400, 599, "HTTP status", "no REST call is done"),
         _chance("lost_answers", 0.2, "an order is taken, but answered 504"),
@@ -105,7 +105,7 @@ class Faults:
         return None if value is None else int(value)
 
     def strikes(self, name: str) -> bool:
-        """Throw the dice of a switch; one that is off never strikes."""
+        """Draw whether a switch strikes now; one that is off never does."""
         chance = self._on.get(name)
         return chance is not None and self._dice[name].random() < chance
 

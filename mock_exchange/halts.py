@@ -1,7 +1,7 @@
-"""Trading halts: when a stock is not traded, as a plan made beforehand and as somebody wants it now.
+"""Trading halts: when a stock is not traded, by a plan and by a request.
 
 A plan is written SYMBOL, SYMBOL@SECONDS or SYMBOL@SECONDS+SECONDS: after so many market seconds (at once, if it does
-not say), and for so many (until somebody resumes it). While a stock is halted the market says nothing of it, and
+not say), and for so many (until it is resumed by a request). While a stock is halted no event of it is published, and
 what happened meanwhile is seen in its first price afterwards.
 """
 
@@ -31,7 +31,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     symbol: str
     after_s: float = 0.0
-    for_s: float | None = None  # None: until somebody resumes it
+    for_s: float | None = None  # None: until it is resumed by a request
 
 
 def parse(text: str) -> Plan:
@@ -48,7 +48,7 @@ class Halts:
 
     def __init__(self, plans: Iterable[str], start_ns: int) -> None:
         self.halted: set[str] = set()
-        self._due: list[tuple[int, int, str, bool]] = []  # when, in which order, whom, and how
+        self._due: list[tuple[int, int, str, bool]] = []  # time, number, symbol, halted or not
         for plan in map(parse, plans):
             begins = start_ns + round(plan.after_s * SECOND)
             self._plan(begins, plan.symbol, halted=True)
@@ -59,7 +59,7 @@ class Halts:
         heapq.heappush(self._due, (ts, len(self._due), symbol, halted))
 
     def due(self, now: int) -> list[TradingStatus]:
-        """Let what was planned up to now have its effect; return what changed."""
+        """Carry out what was planned up to now; return what changed."""
         changed: list[TradingStatus] = []
         while self._due and self._due[0][0] <= now:
             ts, _, symbol, halted = heapq.heappop(self._due)
@@ -68,7 +68,7 @@ class Halts:
         return changed
 
     def switch(self, symbols: Iterable[str], now: int) -> list[TradingStatus]:
-        """Halt exactly these, and resume all others; return what changed. What is planned comes all the same."""
+        """Halt exactly these, and resume all others; return what changed. Plans stay."""
         wanted = set(symbols)
         changed = [self._switch(symbol, now, halted=False) for symbol in sorted(self.halted - wanted)]
         return changed + [self._switch(symbol, now, halted=True) for symbol in sorted(wanted - self.halted)]

@@ -36,7 +36,7 @@ class Bar(msgspec.Struct, gc=False):
         return round(self.turnover / self.volume, 6) if self.volume else self.close
 
     def add(self, price: float, size: int) -> None:
-        """Take in one more trade."""
+        """Add one more trade."""
         self.high, self.low, self.close = max(self.high, price), min(self.low, price), price
         self.volume += size
         self.trades += 1
@@ -89,7 +89,7 @@ class History:
         self._minute = 0
 
     def add(self, event: Event) -> list[Bar]:
-        """Take note of an event; return the bars of the minute that it has shown to be over."""
+        """Add an event; return the bars of the minute that it has shown to be over."""
         minute = event.ts - event.ts % MINUTE
         done = self._complete() if minute > self._minute else []
         self._minute = minute
@@ -117,7 +117,7 @@ class History:
 
 
 def joined(bars: Iterable[Bar], start_of: Callable[[int], int]) -> list[Bar]:
-    """Make longer bars of one-minute bars; `start_of` tells when the longer bar begins that holds a moment."""
+    """Make longer bars of one-minute bars; `start_of` returns when the longer bar begins that holds a moment."""
     longer: list[Bar] = []
     for bar in bars:
         start = start_of(bar.ts)

@@ -10,9 +10,9 @@ class LiveMarket:
     """A market whose events fall due by a monotonic clock, which is handed in as nanoseconds.
 
     A market that falls behind its clock by more than `most_lag_s` real seconds, because the process was
-    stopped or the machine is too slow for the speed, does not hurry after it: that would flood everybody with
-    a past that they missed. The clock is set back to where the market stands, and `slipped_s` tells by how
-    many real seconds in all.
+    stopped or the machine is too slow for the speed, does not hurry after it: that would flood all clients
+    with a past that they missed. The clock is set back to where the market stands, and `slipped_s` is by how many
+    real seconds in all.
     """
 
     def __init__(self, market: Market, start_ns: int, speed: float, most_lag_s: float, monotonic_ns: int) -> None:

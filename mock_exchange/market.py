@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 from mock_exchange.events import SECOND, Event
-from mock_exchange.stock import Stock
+from mock_exchange.price_process import PriceProcess
 
 
 class Market:
@@ -27,7 +27,7 @@ class Market:
         self.symbols = tuple(symbols)
         if not self.symbols or len(set(self.symbols)) < len(self.symbols):
             raise ValueError(f"a market needs one symbol or several different ones, not {list(self.symbols)!r}")
-        stocks = [Stock(symbol, seed, start_ns).events() for symbol in self.symbols]
+        stocks = [PriceProcess(symbol, seed, start_ns).events() for symbol in self.symbols]
         self._events: Iterator[Event] = heapq.merge(*stocks, key=attrgetter("ts"))
         self._next = next(self._events)
 

@@ -18,7 +18,7 @@ import msgspec
 from loguru import logger
 
 from mock_exchange.market import tape
-from mock_exchange.server import CannotListen, Exchange, listening
+from mock_exchange.server import CannotListen, Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 
@@ -65,13 +65,13 @@ async def _serve(settings: ExchangeSettings, stop_on_stdin_eof: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     _on_signals(loop, stop.set)
-    exchange = Exchange(settings, time.time_ns, time.monotonic_ns)
+    server = Server(settings, time.time_ns, time.monotonic_ns)
     # What is here by now stays, and what comes holds no cycles to speak of: looking for some, through all history and
     # all orders, would stop everything for milliseconds.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-    async with listening(exchange) as pacing:
-        print(_listening_line(exchange), flush=True)
+    async with listening(server) as pacing:
+        print(_listening_line(server), flush=True)
         if stop_on_stdin_eof:
             _on_stdin_eof(loop, stop.set)
         stopping = asyncio.create_task(stop.wait())
@@ -79,7 +79,9 @@ async def _serve(settings: ExchangeSettings, stop_on_stdin_eof: bool) -> None:
         stopping.cancel()
         if pacing.done():
             pacing.result()  # a fault of the market ends the exchange: raise it here rather than serve silence
-    logger.bind(event="exchange.stopped", events=exchange.published, dropped=exchange.dropped).info("stopped")
+    logger.bind(event="exchange.stopped", events=server.exchange.published, dropped=server.connections.dropped).info(
+        "stopped"
+    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -91,11 +93,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _listening_line(exchange: Exchange) -> str:
-    settings = exchange.settings
+def _listening_line(server: Server) -> str:
+    settings = server.settings
     symbols = ", ".join(settings.symbols[:8]) + (", ..." if len(settings.symbols) > 8 else "")
     return (
-        f"mock exchange: listening on {exchange.url} ({symbols}; seed {settings.seed}; speed {settings.speed:g}x), "
+        f"mock exchange: listening on {server.url} ({symbols}; seed {settings.seed}; speed {settings.speed:g}x), "
         "waiting for clients"
     )
 

@@ -1,469 +1,93 @@
-"""The venue on a socket: one port, a market in real time, and clients that cannot hold it up."""
+"""The exchange on its port: REST calls and streams share it, served by aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from itertools import chain
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
-import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
-from aiohttp.typedefs import Handler
-from loguru import logger
+from aiohttp import web
 
-from mock_exchange.alpaca.calls import Request, Response
-from mock_exchange.door import IDLE_S, REQUEST_S, Desk, Door
-from mock_exchange.faults import CATALOGUE
-from mock_exchange.frames import BINARY, CHUNK_BYTES, TEXT, framed
-from mock_exchange.hindrance import UPDATES, Hindrance
-from mock_exchange.house import Conversation, House
-from mock_exchange.names import Names, Refusal
+from mock_exchange.connections import CLOSE_S, Connections, host_and_port
+from mock_exchange.exchange import Exchange
+from mock_exchange.faults import Faults
+from mock_exchange.handlers import Handlers, errors_in_json, own_names_only
+from mock_exchange.names import Names
+from mock_exchange.pacing import Pacer
 from mock_exchange.settings import ExchangeSettings
-from mock_exchange.tick import Tick
 
-TURN_S = 0.001
-"""Real seconds between two turns of the market at least."""
+IDLE_S = 75.0
+"""Real seconds after which a connection is closed on which no whole request came, however it trickles."""
 
-CLOSE_S = 0.5
-"""Real seconds that clients have for the closing handshake when the exchange stops."""
-
-
-_UPGRADE = {"Upgrade": "websocket"}
-
-
-class Halted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The stocks that are to be halted, and no others."""
-
-    symbols: tuple[str, ...]
-
-
-class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The faults that are to be on, and no others."""
-
-    faults: tuple[str, ...]
+LINGER_S = 1.0
+"""Real seconds for which the rest of a refused body is read, so that the client gets the answer."""
 
 
 class CannotListen(Exception):
     """The address could not be listened on; the text is one sentence for people."""
 
 
-class _Client:
-    """One connection."""
+class Server:
+    """A mock exchange, its clients, and what paces it.
 
-    def __init__(
-        self, ws: web.WebSocketResponse, request: web.Request, said: Conversation, hindrance: Hindrance, name: str
-    ) -> None:
-        self.ws = ws
-        self.request = request
-        self.outbox = said.outbox
-        self.publish = said.publish
-        self.at_once = said.at_once
-        self.hears_updates = said.words is UPDATES
-        self.hindrance = hindrance
-        self.name = name  # for logs: the peer's address
-        self.wake = asyncio.Event()  # something waits in the outbox
-        self.sender: asyncio.Task[None] | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether the system has taken all that was sent before."""
-        transport = self.request.transport
-        return transport is not None and transport.get_write_buffer_size() == 0
-
-    def write(self, frames: bytes) -> None:
-        """Hand frames to the system: it keeps what the client does not read yet."""
-        if frames and self.request.transport is not None and not self.ws.closed:
-            self.request.transport.write(frames)
-
-    def abort(self) -> None:
-        """Cut the connection without a word."""
-        if self.request.transport is not None:
-            self.request.transport.abort()
-
-
-class Exchange:
-    """A mock exchange on its port: the house, and the clients that it talks to.
-
-    The market opens when the first client has connected, so that the seed fixes what that client sees; from
-    then on it runs whether or not anybody listens. The wall clock, which a market that starts now asks once,
-    and the monotonic one are handed in; both tell nanoseconds.
+    The wall clock, which a market that starts now asks once, and the monotonic one are handed in; both return
+    nanoseconds.
     """
 
     def __init__(self, settings: ExchangeSettings, wall_ns: Callable[[], int], monotonic_ns: Callable[[], int]) -> None:
         self.settings = settings
         self.url = ""  # where clients connect, once it listens
-        self.dropped = 0  # clients that did not read
-        self.names = Names(settings.host, settings.allowed_hosts)
-        self.house = House(settings, wall_ns, monotonic_ns, self._tell)
-        self._connections = 0  # so far
-        self._clients: set[_Client] = set()
-        self._hearing: set[_Client] = set()  # those for whom something waits
-        self._flushing = False  # it is about to be sent
-        self._farewells: set[asyncio.Task[None]] = set()
-        self._opened = asyncio.Event()
+        faults = Faults(settings.seed, settings.faults)
+        self.connections = Connections(settings, faults)
+        self.exchange = Exchange(settings, faults, wall_ns, monotonic_ns, self.connections.broadcast)
+        self.pacer = Pacer(self.exchange)
 
-    @property
-    def published(self) -> int:
-        """How many events the market has had."""
-        return self.house.published
-
-    # -- the market --------------------------------------------------------------------------------------------
-
-    async def pace(self) -> None:
-        """Publish every event when it is due, for ever."""
-        await self._opened.wait()
-        while True:
-            self.house.advance()
-            seconds = self.house.seconds_to_next()
-            # Events closer together than this share a turn: waking every client costs more than an event.
-            await asyncio.sleep(max(TURN_S, seconds) if seconds else 0)
-
-    def _tell(self, tick: Tick) -> None:
-        """Tell the clients what there is to tell."""
-        clear = not self.house.faults
-        for client in list(self._clients):
-            if tick.only_updates and not client.hears_updates:
-                continue  # after an order that is most of them
-            if clear and client.at_once is not None and client.outbox.up_to_date and client.idle:
-                client.write(client.at_once(tick))
-                continue
-            client.publish(tick)
-            if client.outbox.waits:
-                self._hearing.add(client)
-        if self._hearing and not self._flushing:
-            # What else is told in this turn of the loop, such as the fills of other orders, goes out with it.
-            self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
-
-    def _flush(self) -> None:
-        """Send what was told in this turn of the loop."""
-        self._flushing = False
-        hearing, self._hearing = self._hearing, set()
-        for client in hearing:
-            self._wake(client)
-
-    # -- routes ------------------------------------------------------------------------------------------------
-
-    async def push(self, request: web.Request) -> web.StreamResponse:
-        """Serve the simple push."""
-        return await self._serve(request, self.house.push())
-
-    async def feed(self, request: web.Request) -> web.StreamResponse:
-        """Serve the market-data stream."""
-        name = request.path.rpartition("/")[2]
-        return await self._serve(request, self.house.feed(name, request.content_type, request.headers))
-
-    async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Serve the trading stream."""
-        return await self._serve(request, self.house.stream(request.headers))
-
-    async def rest(self, request: web.Request) -> web.StreamResponse:
-        """Answer a REST call."""
-        asked = Request(request.method, request.path, request.query, await _body(request))
-        account = self.house.account_of(request.headers)
-        if account is not None:
-            await self.quoted()
-        response, delay_s = self.house.rest(asked, account)
-        if delay_s:
-            await asyncio.sleep(delay_s)
-        content_type = "application/json" if response.body else None
-        return web.Response(status=response.status, body=response.body or None, content_type=content_type)
-
-    def respond(self, asked: Request, headers: Mapping[str, str]) -> tuple[Response, float] | None:
-        """Answer a REST call, and say after how many real seconds; None if the market has to be quoted first."""
-        host, origin, site = headers.get("HOST", ""), headers.get("ORIGIN"), headers.get("SEC-FETCH-SITE")
-        if (refused := self.names.refusal((host,), origin, site)) is not None:
-            return _refusal(refused), 0.0
-        account = self.house.account_of(headers)
-        return None if account is not None and not self.house.is_quoted() else self.house.rest(asked, account)
-
-    async def quoted(self) -> None:
-        """Wait until no stock is without a quote: the market may open just now."""
-        self._see_it_open()
-        while not self.house.is_quoted():
-            await asyncio.sleep(self.house.seconds_to_next())
-            self.house.advance()
-
-    async def control(self, request: web.Request) -> web.StreamResponse:
-        """Tell which faults are on, or turn on exactly those that are named. Only this machine may."""
-        if (refused := await self._controlled(request, self._switch)) is not None:
-            return refused
-        known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
-        return _json({"faults": self.house.faults.active, "known": known})
-
-    async def control_halts(self, request: web.Request) -> web.StreamResponse:
-        """Tell which stocks are halted, or halt exactly those that are named. Only this machine may."""
-        if (refused := await self._controlled(request, self._halt)) is not None:
-            return refused
-        return _json({"halted": self.house.halted})
-
-    def _switch(self, body: bytes) -> None:
-        self.house.switch(msgspec.json.decode(body, type=Switches).faults)
-
-    def _halt(self, body: bytes) -> None:
-        wanted = msgspec.json.decode(body, type=Halted).symbols
-        self.house.halt(wanted)
-        self._opened.set()
-
-    async def _controlled(self, request: web.Request, change: Callable[[bytes], None]) -> web.Response | None:
-        """Let somebody on this machine change something, if that is wanted; return why it is refused."""
-        if not _is_here(request.remote):
-            return _json({"message": "only from the exchange's own machine"}, 403)
-        if request.method == "POST":
-            # A browser asks before it sends JSON to another site, and gets no leave here.
-            if request.content_type != "application/json":
-                return _json({"message": "send JSON, with its content type"}, 415)
-            try:
-                change(await _body(request))
-            except (msgspec.MsgspecError, ValueError) as error:
-                return _json({"message": str(error)}, 422)
-        return None
-
-    # -- connections -------------------------------------------------------------------------------------------
-
-    async def _serve(self, request: web.Request, said: Conversation) -> web.StreamResponse:
-        """Serve one client for as long as it stays."""
-        settings = self.settings
-        ws = web.WebSocketResponse(
-            compress=False,  # on the same host it costs more than it saves
-            heartbeat=settings.heartbeat_s,
-            max_msg_size=settings.message_bytes,
-            timeout=CLOSE_S,
+    def application(self) -> web.Application:
+        """Make the web application."""
+        names = Names(self.settings.host, self.settings.allowed_hosts)
+        app = web.Application(
+            client_max_size=self.settings.message_bytes, middlewares=[errors_in_json, own_names_only(names)]
         )
-        if not ws.can_prepare(request):
-            return web.Response(status=426, headers=_UPGRADE, text=f"Connect a WebSocket to {self.url}.\n")
-        if (status := self.house.faults.status("handshake")) is not None:
-            return web.Response(status=status, text="It does not open.\n")
-        if len(self._clients) >= settings.most_clients:
-            return web.Response(status=503, text=f"There are {settings.most_clients} clients already.\n")
-        await ws.prepare(request)
-        transport = request.transport
-        if transport is None:
-            return ws  # it left during the handshake
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
-        self._connections += 1
-        hindrance = Hindrance(self.house.faults, self._connections, said.words)
-        name = _address(transport.get_extra_info("peername"))
-        await self._converse(_Client(ws, request, said, hindrance, name), said.greet)
-        return ws
+        app.add_routes(Handlers(self.exchange, self.connections, self.pacer).routes())
 
-    async def _converse(self, client: _Client, greet: Callable[[], None]) -> None:
-        greet()
-        self._clients.add(client)
-        client.sender = asyncio.create_task(self._send(client), name=f"send to {client.name}")
-        timeout = asyncio.get_running_loop().call_later(self.settings.auth_timeout_s, self._expire, client)
-        logger.bind(event="exchange.client_connected", client=client.name, clients=len(self._clients)).info(
-            "a client connected"
-        )
-        try:
-            self._admit(client)
-            async for message in client.ws:
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    client.outbox.receive(message.data)
-                    self._admit(client)
-        finally:
-            timeout.cancel()
-            client.outbox.leave()
-            self._clients.discard(client)
-            client.sender.cancel()
-            await asyncio.wait([client.sender])
-            logger.bind(event="exchange.client_left", client=client.name, clients=len(self._clients)).info(
-                "a client left"
-            )
+        async def close(_: web.Application) -> None:
+            await self.connections.close()
 
-    def _admit(self, client: _Client) -> None:
-        """Let the client's words have their effect."""
-        if client.outbox.admitted:
-            self._see_it_open()
-        self._wake(client)
-
-    def _see_it_open(self) -> None:
-        """Open the market, if it is not open yet, and have it go on by itself."""
-        if not self._opened.is_set():
-            self.house.advance()
-            self._opened.set()
-
-    def _expire(self, client: _Client) -> None:
-        client.outbox.expire()
-        self._wake(client)
-
-    async def _send(self, client: _Client) -> None:
-        """Send what waits, many frames at a time. Only this waits for the client to read."""
-        with contextlib.suppress(ConnectionError):  # it left: the reading side ends the conversation
-            while True:
-                while frames := _take_frames(client):
-                    client.write(frames)
-                    await client.request.writer.drain()
-                if client.hindrance.cut:
-                    client.abort()
-                if client.outbox.closing:
-                    break
-                await client.wake.wait()
-                client.wake.clear()
-            await client.ws.close()
-
-    def _wake(self, client: _Client) -> None:
-        """Have the client's queue sent, or drop the client if the queue ran over."""
-        if client.idle:
-            client.write(_take_frames(client))  # at once, which spares a task's turn
-        if client.outbox.waits or client.hindrance.cut:
-            client.wake.set()
-        if client.outbox.overflow and client in self._clients:
-            self._clients.discard(client)
-            self.dropped += 1
-            farewell = asyncio.create_task(_dismiss(client), name=f"dismiss {client.name}")
-            self._farewells.add(farewell)
-            farewell.add_done_callback(self._farewells.discard)
-            logger.bind(event="exchange.client_dropped", client=client.name, reason=client.outbox.overflow).warning(
-                "a client that does not read was dropped"
-            )
-
-    async def close_clients(self) -> None:
-        """Say goodbye to everybody, and cut off who does not answer in time."""
-        if self._farewells:
-            await asyncio.wait(self._farewells)
-        clients = list(self._clients)
-        goodbyes = [asyncio.create_task(client.ws.close(code=WSCloseCode.GOING_AWAY)) for client in clients]
-        if goodbyes:
-            _, late = await asyncio.wait(goodbyes, timeout=CLOSE_S)
-            for task in late:
-                task.cancel()
-        for client in clients:
-            client.abort()
-
-
-def _take_frames(client: _Client) -> bytes:
-    """Take what waits, as frames, up to about CHUNK_BYTES; what is hindered may be other than what waited."""
-    kind = BINARY if client.outbox.binary else TEXT
-    payloads = client.outbox.take_frames(CHUNK_BYTES)
-    if not client.hindrance.active:
-        return framed(payloads, kind)
-    passed = chain.from_iterable(client.hindrance.passed(payload, kind) for payload in payloads)
-    return b"".join(framed([payload], kind) for payload, kind in passed)
-
-
-async def _dismiss(client: _Client) -> None:
-    """Tell a client that does not read why it has to go, if it can be told, and cut it off."""
-    if client.sender is not None:
-        client.sender.cancel()
-    if client.outbox.farewell:
-        client.write(framed([client.outbox.farewell], BINARY if client.outbox.binary else TEXT))
-        # Behind all that it did not read, the closing handshake may never come.
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            await asyncio.wait_for(client.ws.close(), CLOSE_S)
-    client.abort()
-
-
-EXCHANGE = web.AppKey("exchange", Exchange)
-PACING = web.AppKey("pacing", asyncio.Task[None])
-
-
-def application(exchange: Exchange) -> web.Application:
-    """Make the web application: Alpaca's protocols on their paths, the simple push on every other."""
-
-    async def pacing(app: web.Application) -> AsyncIterator[None]:
-        app[PACING] = asyncio.create_task(exchange.pace(), name="pace the market")
-        yield
-        app[PACING].cancel()
-        await asyncio.wait([app[PACING]])
-
-    async def say_goodbye(_: web.Application) -> None:
-        await exchange.close_clients()
-
-    app = web.Application(client_max_size=exchange.settings.message_bytes, middlewares=[_in_json, _by_name])
-    app[EXCHANGE] = exchange
-    app.cleanup_ctx.append(pacing)
-    app.on_shutdown.append(say_goodbye)
-    app.router.add_get("/v2/{feed:iex|sip}", exchange.feed)
-    app.router.add_get("/stream{slash:/?}", exchange.stream)
-    app.router.add_get("/control/faults", exchange.control)
-    app.router.add_post("/control/faults", exchange.control)
-    app.router.add_get("/control/halts", exchange.control_halts)
-    app.router.add_post("/control/halts", exchange.control_halts)
-    app.router.add_route("*", "/v2/{call:.*}", exchange.rest)
-    app.router.add_route("*", "/v1{call:.*}", exchange.rest)  # news, crypto and the like, which are not there
-    app.router.add_get("/{path:.*}", exchange.push)
-    return app
+        app.on_shutdown.append(close)
+        return app
 
 
 @contextlib.asynccontextmanager
-async def listening(exchange: Exchange) -> AsyncIterator[asyncio.Task[None]]:
+async def listening(server: Server) -> AsyncIterator[asyncio.Task[None]]:
     """Listen while the context lasts; yield the task that paces the market, which ends only by a fault.
 
     Raises CannotListen if the address is not to be had.
     """
-    app = application(exchange)
+    settings = server.settings
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S, keepalive_timeout=IDLE_S
+        server.application(),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=CLOSE_S,
+        keepalive_timeout=IDLE_S,
+        lingering_time=LINGER_S,
     )
     await runner.setup()
-    assert runner.server is not None
-    desk = Desk(exchange.respond, exchange.quoted, exchange.settings.message_bytes, runner.server)
-    doors: set[Door] = set()
-    server: asyncio.Server | None = None
+    pacing = asyncio.create_task(server.pacer.run(), name="pace the market")
     try:
-        settings = exchange.settings
         try:
-            loop = asyncio.get_running_loop()
-            server = await loop.create_server(lambda: Door(desk, doors), settings.host, settings.port)
+            await web.TCPSite(runner, settings.host, settings.port).start()
         except OSError as error:
             raise CannotListen(f"cannot listen on {settings.host}:{settings.port}: {_reason(error)}") from error
-        exchange.url = f"ws://{_address(server.sockets[0].getsockname())}"
-        yield app[PACING]
+        server.url = f"ws://{host_and_port(runner.addresses[0])}"
+        yield pacing
     finally:
-        if server is not None:
-            server.close()
-        for door in list(doors):
-            door.close()
         await runner.cleanup()
-
-
-@web.middleware
-async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Have what aiohttp itself refuses, such as a body that is too long, answered in JSON like all else."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return web.json_response(
-            {"code": error.status * 100_000 + 10_000, "message": error.text or error.reason},
-            status=error.status,
-            headers=headers,
-        )
-
-
-@web.middleware
-async def _by_name(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Serve only who calls the exchange by a name of its own, and no page of another origin."""
-    headers = request.headers
-    hosts = headers.getall("Host", [])
-    refused = request.app[EXCHANGE].names.refusal(hosts, headers.get("Origin"), headers.get("Sec-Fetch-Site"))
-    if refused is None:
-        return await handler(request)
-    response = _refusal(refused)
-    return web.Response(status=response.status, body=response.body, content_type="application/json")
-
-
-def _refusal(refused: Refusal) -> Response:
-    body = {"code": refused.status * 100_000 + 10_000, "message": refused.sentence}
-    return Response(refused.status, msgspec.json.encode(body))
-
-
-async def _body(request: web.Request) -> bytes:
-    """Read a request's body, which has to come in time."""
-    try:
-        async with asyncio.timeout(REQUEST_S):
-            return await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the body did not come within {REQUEST_S:g} s") from None
+        pacing.cancel()
+        await asyncio.wait([pacing])
 
 
 def _reason(error: OSError) -> str:
@@ -472,23 +96,3 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "the port is in use"
     return os.strerror(error.errno).lower() if error.errno else str(error)
-
-
-def _is_here(remote: str | None) -> bool:
-    """Tell whether a peer's address is of this machine."""
-    if remote is None:
-        return False
-    address = ipaddress.ip_address(remote.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
-
-
-def _json(value: Any, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")
-
-
-def _address(name: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
-    if not name:
-        return "unknown"
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

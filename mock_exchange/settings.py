@@ -45,7 +45,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     frame_events: int = 500  # events in one frame at most
     send_buffer_bytes: int = 262_144  # of the system, for each connection; it hides a slow client from the queue
     message_bytes: int = 65_536  # the longest message taken from a client; a longer one closes the connection
-    heartbeat_s: float = 20.0  # real seconds between pings; who does not answer within half of that is disconnected
+    heartbeat_s: float = 20.0  # real seconds between pings; without an answer within half of that, it is disconnected
     most_lag_s: float = 1.0  # real seconds the market may fall behind its clock; then the clock waits for it
     keys: tuple[str, ...] = (DEFAULT_KEY,)  # KEY:SECRET of each account of Alpaca's protocols
     cash: int = 100_000  # dollars that each account begins with

@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl
 
 from actors.brokers.alpaca import words
 from actors.orders import OrderReport
-from mock_exchange.alpaca.calls import Conduct, Request, Response
+from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
 from mock_exchange.alpaca.rest import respond
-from mock_exchange.alpaca.updates import report
+from mock_exchange.alpaca.trading_stream import report
 from mock_exchange.events import Event
-from mock_exchange.floor import Floor
 from mock_exchange.market import Market
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Side, Update
+from mock_exchange.venue_state import VenueState
 from pipeline.events import SECOND
 from simulation.broken import Broken
 from simulation.chance import Chance
@@ -37,7 +37,7 @@ class Venue:
         self._faults = faults
         self._chance = chance
         self._market = Market(symbols, seed, start)
-        self._floor = Floor(
+        self._floor = VenueState(
             symbols, (ACCOUNT,), cash=CASH * DOLLAR * SHARE, seed=seed, start_ns=start, history_events=1_000
         )
         self._floor.matching.most_displayed = 1 if faults.thin_book else None
@@ -70,7 +70,7 @@ class Venue:
         ordering = (method, path) == ("POST", "/v2/orders")
         slow = method == "DELETE" and occurs("slow_cancel", faults.slow_cancel, "a cancel takes a second")
         rejects = ordering and occurs("reject", faults.reject, "the venue rejects an order")
-        conduct = Conduct(reject=bool(rejects), cancel_delay_ns=SECOND if slow else 0)
+        conduct = FaultPolicy(reject=bool(rejects), cancel_delay_ns=SECOND if slow else 0)
         return respond(self._floor, ACCOUNT, Request(method, path, dict(parse_qsl(query)), body), now, conduct)
 
     def updates(self) -> list[bytes]:

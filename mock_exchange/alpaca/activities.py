@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from mock_exchange.alpaca.listing import moment, one_of, whole
 from mock_exchange.alpaca.requests import Unreadable
+from mock_exchange.alpaca.schema import Json
 from mock_exchange.alpaca.stamps import SECOND, new_york, parse, stamp
-from mock_exchange.alpaca.words import Json
 from mock_exchange.venue.money import quantity, text
 from mock_exchange.venue.orders import Reason, Update
 

@@ -1,4 +1,4 @@
-"""What a REST call is: what was sent, what it gets, and who asks at which time."""
+"""REST calls: the request, the response, and the context in which a request is answered."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.floor import Floor
 from mock_exchange.venue.orders import Reason, Refusal
+from mock_exchange.venue_state import VenueState
 
 CODES = {
     Reason.BAD_REQUEST: (400, 40010000),
@@ -33,7 +33,7 @@ CODES = {
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a client sent."""
+    """A request as it was sent."""
 
     method: str
     path: str
@@ -42,35 +42,35 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What it gets: a status, and JSON or nothing."""
+    """A status, and JSON or nothing."""
 
     status: int
     body: bytes = b""
 
 
-class Conduct(msgspec.Struct, frozen=True):
-    """How the venue treats a request, if not as it should."""
+class FaultPolicy(msgspec.Struct, frozen=True):
+    """The faults that a request meets."""
 
-    reject: bool = False  # take orders, and reject them afterwards
-    cancel_delay_ns: int = 0  # say that orders are canceled, but cancel them so much later
+    reject: bool = False  # take the order, and reject it afterwards
+    cancel_delay_ns: int = 0  # answer that the order is canceled, but cancel it so much later
 
 
-GOOD_CONDUCT = Conduct()
+NO_FAULTS = FaultPolicy()
 
-Call = Callable[["Visit"], Response]
+Call = Callable[["RequestContext"], Response]
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Visit(msgspec.Struct, frozen=True):
+class RequestContext(msgspec.Struct, frozen=True):
     """One request of a client whose account is known, at a time of the market."""
 
-    floor: Floor
+    venue: VenueState
     account: str
     request: Request
     now: int
     name: str  # the order, position or stock that the path names
-    conduct: Conduct
+    policy: FaultPolicy
 
 
 def answer(value: Any, status: int = 200) -> Response:

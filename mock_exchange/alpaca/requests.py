@@ -24,9 +24,6 @@ Json = dict[str, Any]
 E = TypeVar("E", bound=StrEnum)
 
 
-_PLAIN = frozenset({"symbol", "side", "qty", "type", "time_in_force", "client_order_id"})
-"""What most orders name, and then no more of it has to be read."""
-
 LEAST_NOTIONAL = 100
 """Cents that an order for an amount of money is for at least."""
 
@@ -56,22 +53,14 @@ def json_object(body: bytes) -> Json:
 
 def order_request(body: Json) -> OrderRequest:
     """Read an order. Raises Unreadable."""
-    if body.keys() <= _PLAIN:
-        return OrderRequest(
-            symbol=_text(body, "symbol", required=True) or "",
-            side=_word(body, "side", Side),
-            qty=parts_of(body["qty"]) if body.get("qty") is not None else _nothing(),
-            kind=_word(body, "type", Kind),
-            time_in_force=_word(body, "time_in_force", TimeInForce, TimeInForce.DAY),
-            client_order_id=_text(body, "client_order_id") or None,
-        )
+    symbol, side = _text(body, "symbol", required=True) or "", _word(body, "side", Side)
     qty, notional = _size(body)
     order_class = _word(body, "order_class", OrderClass, OrderClass.SIMPLE)
     target = _price(_inner(body, "take_profit"), "limit_price", "take_profit.")
     limit = _price(body, "limit_price")
     return OrderRequest(
-        symbol=_text(body, "symbol", required=True) or "",
-        side=_word(body, "side", Side),
+        symbol=symbol,
+        side=side,
         qty=qty,
         notional=notional,
         kind=_word(body, "type", Kind),
@@ -120,17 +109,15 @@ def _size(body: Json) -> tuple[int, int | None]:
     if qty is not None and notional is not None:
         raise Unreadable(Reason.BAD_VALUE, "only one of qty or notional is accepted")
     if notional is None:
-        return (parts_of(qty) if qty is not None else _nothing()), None
+        if qty is None:
+            raise Unreadable(Reason.BAD_VALUE, "qty or notional is required")
+        return parts_of(qty), None
     cents = _number(notional, "notional") * (DOLLAR // CENT)
     if cents != cents.to_integral_value():
         raise Unreadable(Reason.BAD_VALUE, "notional must have no more than two decimals")
     if cents < LEAST_NOTIONAL:
         raise Unreadable(Reason.BAD_VALUE, f"notional must be >= {LEAST_NOTIONAL * CENT // DOLLAR}")
     return 0, int(cents) * CENT * SHARE
-
-
-def _nothing() -> int:
-    raise Unreadable(Reason.BAD_VALUE, "qty or notional is required")
 
 
 def _number(value: Any, name: str) -> Decimal:

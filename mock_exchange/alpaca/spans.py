@@ -37,7 +37,7 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def is_days(self) -> bool:
-        """Whether it is a day or longer. Such bars are told while they still run."""
+        """Whether it is a day or longer. Such bars are returned while they still run."""
         return self.unit in "DWM"
 
     def start(self, ts: int) -> int:

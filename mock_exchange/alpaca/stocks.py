@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mock_exchange.alpaca import ticks
+from mock_exchange.alpaca import data_schema
 from mock_exchange.alpaca.listing import moment, whole
 from mock_exchange.alpaca.requests import Unreadable
 from mock_exchange.alpaca.spans import Span, span
@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 1_000
 MOST_LIMIT = 10_000
 
 FEEDS = ("iex", "sip", "delayed_sip")
-"""All of them tell the same: the venue is the only one there is."""
+"""All of them have the same data: the venue is the only one there is."""
 
 OTHER_FEEDS = ("otc", "boats", "overnight")
 """Those that Alpaca has and no plan of this venue covers."""
@@ -28,10 +28,10 @@ ADJUSTMENTS = ("raw", "split", "dividend", "all", "spin-off")
 """They change nothing, as no stock here is ever split or pays anything."""
 
 _DAY = Span(1, "D")
-_WRITERS: dict[str, Callable[[Any, Callable[[int], Any]], ticks.Json]] = {
-    "trades": ticks.trade,
-    "quotes": ticks.quote,
-    "bars": ticks.bar,
+_WRITERS: dict[str, Callable[[Any, Callable[[int], Any]], data_schema.Json]] = {
+    "trades": data_schema.trade,
+    "quotes": data_schema.quote,
+    "bars": data_schema.bar,
 }
 
 Json = dict[str, Any]
@@ -88,8 +88,8 @@ def _snapshot(history: History, symbol: str) -> Json:
         "latestTrade": _latest(history, "trades", symbol),
         "latestQuote": _latest(history, "quotes", symbol),
         "minuteBar": _latest(history, "bars", symbol),
-        "dailyBar": ticks.bar(day[-1], stamp) if day else None,
-        "prevDailyBar": ticks.bar(day[-2], stamp) if len(day) > 1 else None,
+        "dailyBar": data_schema.bar(day[-1], stamp) if day else None,
+        "prevDailyBar": data_schema.bar(day[-2], stamp) if len(day) > 1 else None,
     }
 
 

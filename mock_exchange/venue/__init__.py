@@ -1,1 +1,1 @@
-"""What is traded, and by whom: orders, their matching, accounts. No I/O and no clock; it knows no protocol."""
+"""Orders, their matching, and accounts. No I/O and no clock; it knows no protocol."""

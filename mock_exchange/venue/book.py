@@ -12,7 +12,7 @@ _ANY_PRICE = 1 << 62
 
 
 class Ladder:
-    """Orders by price, then by time: the best rank comes first, and of equals who came first."""
+    """Orders by price, then by time: the best rank comes first, and of equals the earliest."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[int, int, str]] = []
@@ -54,7 +54,7 @@ class Book:
         self._orders: set[str] = set()  # all of these
 
     def show(self, bid: int, ask: int, bid_shares: int, ask_shares: int) -> None:
-        """Replace what is displayed: nobody has taken anything of it yet."""
+        """Replace what is displayed; all of it is there to be taken."""
         self.price = {Side.BUY: ask, Side.SELL: bid}
         self.shares = {Side.BUY: ask_shares, Side.SELL: bid_shares}
         if not self.last:
@@ -65,7 +65,7 @@ class Book:
         self.shares = {Side.BUY: 0, Side.SELL: 0}
 
     def note_trade(self, price: int, shares: int) -> None:
-        """Take note of a trade between others; what it took at the quote is displayed no more."""
+        """Record a trade between others; what it took at the quote is displayed no more."""
         self.last = price
         for side in SIDES:
             if price == self.price[side]:
@@ -118,7 +118,7 @@ class Book:
 
 
 def _eagerness(order: Order) -> int:
-    """Return the rank of an order among those that can be filled: who pays more, or asks less, comes first."""
+    """Return the rank of an order among those that can be filled: the one that pays more, or asks less, comes first."""
     limit = order.limit
     if limit is None:
         return -_ANY_PRICE

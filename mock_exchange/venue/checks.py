@@ -1,4 +1,4 @@
-"""What an order must be by itself, before anybody's money is looked at."""
+"""What an order must be by itself, whatever its account has."""
 
 from __future__ import annotations
 
@@ -21,19 +21,8 @@ _WIRE_NAMES = {"limit": "limit_price", "stop": "stop_price"}
 
 def flaw(request: OrderRequest, last: int) -> Refusal | None:
     """Return what is wrong with a request, or None; `last` is where the stock is traded."""
-    message = _shape(request)
-    if message is None and not _is_plain(request):
-        message = _prices(request) or _complex(request, last)
+    message = _shape(request) or _prices(request) or _complex(request, last)
     return Refusal(Reason.BAD_VALUE, message) if message else None
-
-
-def _is_plain(request: OrderRequest) -> bool:
-    """Tell whether a request names no price and has no relatives, as most market orders."""
-    return (
-        request.order_class is OrderClass.SIMPLE
-        and request.limit is request.stop is request.trail is request.trail_bp is None
-        and request.target is request.stop_loss is request.stop_loss_limit is None
-    )
 
 
 def sub_penny(price: int) -> bool:

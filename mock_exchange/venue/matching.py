@@ -5,8 +5,8 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
 - An order is filled at the displayed price, never beyond its limit, by at most what is displayed there. What
   one order takes is gone for the next until the market's next quote; what other traders take at the quote is
   gone too. Clients do not trade with each other.
-- Of several orders, who pays more (or asks less) comes first, then who came first, whoever's they are.
-- Orders may be for parts of a share, or for an amount of money. A displayed share of which somebody takes a part is
+- Of several orders, the one that pays more (or asks less) comes first, then the earliest, of all accounts alike.
+- Orders may be for parts of a share, or for an amount of money. A displayed share of which a part is taken is
   gone as a whole, so that orders for whole shares are filled in whole shares. Parts cannot be sold short.
 - A stop is reached by a trade after it was placed, and is a market (or limit) order from then on.
 - A leg of a bracket or OTO order goes into the book when its entry is filled; if the entry ends partly filled,
@@ -26,12 +26,14 @@ from itertools import chain
 from msgspec.structs import replace
 
 from mock_exchange.events import Event, Quote
-from mock_exchange.venue.account import MARGIN_EQUITY, Account
+from mock_exchange.venue.account import Account
 from mock_exchange.venue.book import Book
 from mock_exchange.venue.checks import flaw
+from mock_exchange.venue.claims import Claim, claim_of, measured, wash_trade
 from mock_exchange.venue.day import day_end
 from mock_exchange.venue.ids import Ids
-from mock_exchange.venue.money import SHARE, money, points, quantity, share_of
+from mock_exchange.venue.money import SHARE, points, share_of
+from mock_exchange.venue.order_factory import OrderFactory
 from mock_exchange.venue.orders import (
     OPEN,
     SIDES,
@@ -52,9 +54,6 @@ from mock_exchange.venue.registry import MOST_SHOWN, Registry
 MOST_OPEN = 5_000
 """Open orders of one account."""
 
-SHORT_SALE_PERCENT = 103
-"""Of the ask: what a share sold short counts for."""
-
 
 class Matching:
     """All books, orders and accounts of the venue."""
@@ -65,9 +64,8 @@ class Matching:
         self.prices: dict[str, int] = {}  # where each stock was traded last, points
         self.most_displayed: int | None = None  # shares that a quote shows to orders at most; None is as it comes
         self._books = {symbol: Book() for symbol in symbols}
-        self._ids = ids
+        self._new_orders = OrderFactory(ids)
         self._day_end = day_end(start_ns)
-        self._number = 0
 
     # -- what can be asked -------------------------------------------------------------------------------------
 
@@ -79,7 +77,7 @@ class Matching:
     # -- the market --------------------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
-        """Let the market move: display a quote or take note of a trade, and fill whom that reaches."""
+        """Apply an event of the market: display a quote or record a trade, and fill the orders that it reaches."""
         self.roll(event.ts)
         book = self._books[event.symbol]
         if isinstance(event, Quote):
@@ -119,7 +117,7 @@ class Matching:
             self._trigger(book, self.orders[reached], ts)
 
     def _trail(self, book: Book, order: Order, ts: int) -> None:
-        """Let a trailing stop follow the latest trade, or be reached by it."""
+        """Move a trailing stop after the latest trade, or trigger it."""
         assert order.best is not None
         best = max(order.best, book.last) if order.side is Side.SELL else min(order.best, book.last)
         stop = _trailing_stop(order, best)
@@ -160,7 +158,7 @@ class Matching:
         self._carry_over(book, order, ts)
 
     def _carry_over(self, book: Book, order: Order, ts: int) -> None:
-        """Let an execution have its effect on the order's relatives."""
+        """Apply an execution to the order's parent, legs and rivals."""
         if order.parent is None and order.order_class in (OrderClass.BRACKET, OrderClass.OTO):
             if order.status is Status.FILLED:
                 self._place_legs(book, order, order.filled, ts)
@@ -195,19 +193,18 @@ class Matching:
             flaw(request, book.last)
             or self.orders.taken(account, request.client_order_id)
             or self.accounts[account].forbids(request)
-            or self._wash_trade(request, account)
+            or wash_trade(request, account, self.orders)
         )
         if refusal:
             return refusal
         if self.orders.count_open(account) >= MOST_OPEN:
             return Refusal(Reason.TOO_MANY_ORDERS, f"more than {MOST_OPEN} open orders")
-        request = _measured(request, book)
-        claim = self._claim(request, account, book)
+        request = measured(request, book)
+        claim = claim_of(request, self.accounts[account], book, self.prices)
         if isinstance(claim, Refusal):
             return claim
-        reserve, holds = claim
-        taken = self._order(account, request, now, reserve=reserve, holds=holds)
-        legs = self._legs(taken, request)
+        taken = self._new_orders.order(account, request, now, claim)
+        legs = self._new_orders.legs(taken, request)
         if legs:
             taken = replace(taken, legs=tuple(leg.id for leg in legs))
         for order in (taken, *legs):
@@ -249,14 +246,16 @@ class Matching:
         request = _replacing(old, wanted)
         refusal = flaw(request, book.last) or self.orders.taken(account, wanted.client_order_id)
         if refusal is None and old.order_class is OrderClass.SIMPLE:
-            refusal = self._wash_trade(request, account)
+            refusal = wash_trade(request, account, self.orders)
         if refusal:
             return refusal
-        request = _measured(request, book)
-        claim = (old.reserve, old.holds) if old.parent else self._claim(request, account, book, old)
+        request = measured(request, book)
+        claim: Claim | Refusal = Claim(old.reserve, holds=old.holds)
+        if not old.parent:
+            claim = claim_of(request, self.accounts[account], book, self.prices, released=old)
         if isinstance(claim, Refusal):
             return claim
-        new = self._order(account, request, now, reserve=claim[0], holds=claim[1])
+        new = self._new_orders.order(account, request, now, claim)
         new = replace(new, order_class=old.order_class, legs=old.legs, parent=old.parent, replaces=old.id)
         book.discard(old)
         self.orders.change(old, Change.REPLACED, now, {"replaced_by": new.id})
@@ -278,110 +277,6 @@ class Matching:
         return self.submit(account, OrderRequest(symbol=symbol, side=side, qty=abs(held) if qty is None else qty), now)
 
     # -- how -----------------------------------------------------------------------------------------------------
-
-    def _wash_trade(self, request: OrderRequest, account: str) -> Refusal | None:
-        """Refuse an order that may be filled against one of its own account; complex orders see to that themselves."""
-        if request.order_class is not OrderClass.SIMPLE:
-            return None
-        sign = 1 if request.side is Side.BUY else -1
-        for other in self.orders.working(account, request.symbol, request.side.other):
-            if request.limit is None or other.limit is None or sign * (request.limit - other.limit) >= 0:
-                kind = "market/stop" if other.limit is None else "limit"
-                return Refusal(
-                    Reason.WASH_TRADE,
-                    "potential wash trade detected. use complex orders",
-                    {"existing_order_id": other.id, "reject_reason": f"opposite side {kind} order exists"},
-                )
-        return None
-
-    def _claim(
-        self, request: OrderRequest, name: str, book: Book, released: Order | None = None
-    ) -> tuple[int, bool] | Refusal:
-        """Find what an order needs: points of buying power a share, or parts of the position."""
-        account, symbol = self.accounts[name], request.symbol
-        position = account.qty(symbol)
-        closing = position < 0 if request.side is Side.BUY else position > 0
-        if closing or request.order_class is OrderClass.OCO:
-            available = account.available(symbol) if closing else 0
-            if released is not None and released.holds:
-                available += released.left
-            if request.qty <= available:
-                return 0, True
-            requested, there = quantity(request.qty), quantity(available)
-            return Refusal(
-                Reason.INSUFFICIENT_SHARES,
-                f"insufficient qty available for order (requested: {requested}, available: {there})",
-                {
-                    "available": there,
-                    "existing_qty": quantity(abs(position)),
-                    "held_for_orders": quantity(account.held.get(symbol, 0)),
-                    "symbol": symbol,
-                },
-            )
-        if request.side is Side.SELL and request.fractional:
-            return Refusal(Reason.NOT_FRACTIONABLE, "fractional orders cannot be sold short")
-        if request.side is Side.SELL and account.equity(self.prices) < MARGIN_EQUITY:
-            return Refusal(Reason.INSUFFICIENT_BUYING_POWER, "account is not allowed to short")
-        price = _price_to_reserve(request, book.price[Side.BUY])
-        power = account.buying_power(self.prices) + (released.reserve * released.left if released else 0)
-        if price * request.qty > power:
-            return Refusal(
-                Reason.INSUFFICIENT_BUYING_POWER,
-                "insufficient buying power",
-                {"buying_power": money(power), "cost_basis": money(price * request.qty)},
-            )
-        return price, False
-
-    def _order(self, account: str, request: OrderRequest, now: int, *, reserve: int, holds: bool) -> Order:
-        self._number += 1
-        order_id = self._ids.next()
-        return Order(
-            id=order_id,
-            client_order_id=request.client_order_id or self._ids.of(f"client/{order_id}"),
-            account=account,
-            symbol=request.symbol,
-            side=request.side,
-            kind=request.kind,
-            time_in_force=request.time_in_force,
-            qty=request.qty,
-            notional=request.notional,
-            created_ns=now,
-            updated_ns=now,
-            number=self._number,
-            order_class=request.order_class,
-            limit=request.limit if request.order_class is not OrderClass.OCO else request.target,
-            stop=request.stop,
-            trail=request.trail,
-            trail_bp=request.trail_bp,
-            extended_hours=request.extended_hours,
-            reserve=reserve,
-            holds=holds,
-        )
-
-    def _legs(self, parent: Order, request: OrderRequest) -> list[Order]:
-        if request.order_class is OrderClass.SIMPLE:
-            return []
-        side = parent.side if request.order_class is OrderClass.OCO else parent.side.other
-        asked: list[tuple[Kind, int | None, int | None]] = []
-        if request.target is not None and request.order_class is not OrderClass.OCO:
-            asked.append((Kind.LIMIT, request.target, None))
-        if request.stop_loss is not None:
-            kind = Kind.STOP if request.stop_loss_limit is None else Kind.STOP_LIMIT
-            asked.append((kind, request.stop_loss_limit, request.stop_loss))
-        legs = []
-        for kind, limit, stop in asked:
-            leg = OrderRequest(
-                symbol=parent.symbol,
-                side=side,
-                qty=parent.qty,
-                kind=kind,
-                time_in_force=parent.time_in_force,
-                limit=limit,
-                stop=stop,
-            )
-            order = self._order(parent.account, leg, parent.created_ns, reserve=0, holds=False)
-            legs.append(replace(order, order_class=parent.order_class, parent=parent.id, status=Status.HELD))
-        return legs
 
     def _place(self, book: Book, order: Order, now: int) -> None:
         """Put a taken order into the book, fill what can be filled, and take out what may not wait."""
@@ -430,14 +325,6 @@ class Matching:
             )
 
 
-def _measured(request: OrderRequest, book: Book) -> OrderRequest:
-    """Return a request for an amount of money with the quantity that this is at its limit, or as the market is now."""
-    if request.notional is None:
-        return request
-    price = request.limit or book.price[request.side] or book.last
-    return replace(request, qty=max(1, request.notional // price))
-
-
 def _left_at(price: int, order: Order, notional: int) -> int:
     """Return what an order for an amount of money has left at a price: never more of a position than it holds.
 
@@ -445,13 +332,6 @@ def _left_at(price: int, order: Order, notional: int) -> int:
     """
     parts = max(1, (notional - order.paid) // price)
     return min(order.left, parts) if order.holds else parts
-
-
-def _price_to_reserve(request: OrderRequest, ask: int) -> int:
-    """Return what a share counts for when an order is taken that opens a position."""
-    if request.side is Side.SELL:
-        return max(request.limit or 0, ask * SHORT_SALE_PERCENT // 100)
-    return request.limit or max(request.stop or 0, ask)
 
 
 def _trailing_stop(order: Order, best: int) -> int:

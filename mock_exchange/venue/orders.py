@@ -168,7 +168,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     qty: int
     created_ns: int
     updated_ns: int
-    number: int  # of the venue's orders; who came first has the lower one
+    number: int  # of the venue's orders; the earlier one has the lower
     order_class: OrderClass = OrderClass.SIMPLE
     status: Status = Status.PENDING_NEW
     limit: int | None = None

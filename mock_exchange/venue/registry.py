@@ -107,7 +107,7 @@ class Registry:
         changes: dict[str, Any] | None = None,
         execution: tuple[int, int, int] | None = None,
     ) -> Order:
-        """Let something happen to an order, if TRANSITIONS allows it, and report it."""
+        """Apply a change to an order and report it. Raises ImpossibleChange if TRANSITIONS does not allow it."""
         status = TRANSITIONS[order.status].get(change)
         if status is None:
             raise ImpossibleChange(order, change)

@@ -35,8 +35,10 @@ EDGES = {
     "actors/sqlite_journal.py": "writes the journal to a disk",
     "actors/row_sums.py": "reads the rows of the journal",
     "actors/supervisor.py": "waits between restarts of an edge, in real seconds",
-    "mock_exchange/door.py": "answers calls on a socket, some of them after a while",
-    "mock_exchange/server.py": "paces the market's events in real time",
+    "mock_exchange/connections.py": "sends to the clients' WebSockets, and waits for those that read slowly",
+    "mock_exchange/handlers.py": "answers HTTP requests, some of them after a while",
+    "mock_exchange/pacing.py": "paces the market's events in real time",
+    "mock_exchange/server.py": "listens on the exchange's port",
 }
 
 # A process has one place in which clocks are made and handed in; in the bot's it is `service/`.

@@ -10,9 +10,9 @@ import pytest
 from actors.feeds.backoff import BackOff
 from actors.feeds.websocket import FeedSettings
 from actors.messages import SignalRaised
-from mock_exchange.distortion import Distortion
 from mock_exchange.faults import Faults
 from mock_exchange.market import tape
+from mock_exchange.market_data_faults import MarketDataFaults
 from pipeline.admission import (
     BAD_PRICE,
     CROSSED_QUOTE,
@@ -174,9 +174,9 @@ def test_a_market_told_twice_gives_the_signals_of_a_market_told_once() -> None:
         clock = VenueClock(60.0)
         clock.declare(START, 1.0, 0)
         admission = Admission(AdmissionSettings(), clock, SYMBOLS)
-        distortion = Distortion(Faults(7, faults))
+        market_data_faults = MarketDataFaults(Faults(7, faults))
         for event in tape(SYMBOLS, 7, START, 600):
-            told = [EVENTS.decode(msgspec.json.encode(it)) for it in distortion([event])]
+            told = [EVENTS.decode(msgspec.json.encode(it)) for it in market_data_faults([event])]
             session.feed(*admission.admit(told, event.ts - START))
         return [msgspec.structs.replace(fact, input=0, decision="") for fact in session.of(SignalRaised)]
 

@@ -90,6 +90,7 @@ def serve(symbols: int, speed: float) -> int:
         symbols=("AAPL", *(f"LOAD{number}" for number in range(2, symbols + 1))),
         speed=speed,
         frame_events=1,
+        allowed_hosts=("load",),
         keys=KEYS,
         cash=100_000_000,
         queue_events=200_000,

@@ -196,16 +196,16 @@ def filters(client: Client) -> dict[str, Any]:
         orders = trading.get_orders(GetOrdersRequest(**words))
         return [order.client_order_id.partition("-")[2] for order in orders if order.client_order_id[:7] == "listed-"]
 
-    tick = timedelta(microseconds=1)
+    broadcast = timedelta(microseconds=1)
     seen = {
         "default": [order.client_order_id[-1] for order in trading.get_orders()],
         "asc": listed(direction=Sort.ASC),
         "limit": listed(limit=2),
         "symbols": listed(symbols=["AAPL"]),
         "both": listed(symbols=["AAPL", "MSFT"]),
-        "after": listed(after=moment[0] + tick),
+        "after": listed(after=moment[0] + broadcast),
         "until": listed(until=moment[2]),
-        "window": listed(after=moment[0] + tick, until=moment[2]),
+        "window": listed(after=moment[0] + broadcast, until=moment[2]),
         "closed": listed(status=QueryOrderStatus.CLOSED),
         "sells": listed(side=OrderSide.SELL),
     }

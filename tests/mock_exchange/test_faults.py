@@ -11,33 +11,32 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.distortion import HOUR, Distortion, Spoilt, Told, reported
+from mock_exchange.alpaca.data_schema import Codec
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, ConnectionFaults, Frame, JunkFrames
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import CATALOGUE, Faults, describe, parse, parse_lines
-from mock_exchange.floor import Floor
-from mock_exchange.frames import BINARY, TEXT
-from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Hindrance, Words
 from mock_exchange.market import tape
-from mock_exchange.tick import Tick
+from mock_exchange.market_data_faults import HOUR, BadPriceTrade, MarketDataFaults, Published, reported
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side, Update
+from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
 EVENTS: list[Event] = list(itertools.islice(tape(["AAPL", "MSFT"], 7, START, 3_600), 2_000))
 
 
-def told(*specs: str, seed: int = 7) -> list[Told]:
+def told(*specs: str, seed: int = 7) -> list[Published]:
     """Return what is told of EVENTS, in turns of a few."""
-    distortion = Distortion(Faults(seed, specs))
-    return [it for turn in range(0, len(EVENTS), 7) for it in distortion(EVENTS[turn : turn + 7])]
+    market_data_faults = MarketDataFaults(Faults(seed, specs))
+    return [it for turn in range(0, len(EVENTS), 7) for it in market_data_faults(EVENTS[turn : turn + 7])]
 
 
-def trades(events: Sequence[Told]) -> list[Trade]:
+def trades(events: Sequence[Published]) -> list[Trade]:
     return [event for event in events if isinstance(event, Trade)]
 
 
-def quotes(events: Sequence[Told]) -> list[Quote]:
+def quotes(events: Sequence[Published]) -> list[Quote]:
     return [event for event in events if isinstance(event, Quote)]
 
 
@@ -103,7 +102,7 @@ def test_without_a_switch_what_happened_is_told() -> None:
 
 @pytest.mark.parametrize("spec", DISTORTING)
 def test_the_seed_decides_what_is_struck(spec: str) -> None:
-    first, again, other = (Tick(told(spec, seed=seed), ()).lines for seed in (7, 7, 8))
+    first, again, other = (Broadcast(told(spec, seed=seed), ()).lines for seed in (7, 7, 8))
     assert first == again
     assert (first != other) == (spec != "burst:100")
 
@@ -125,14 +124,16 @@ def test_reordered_events_change_places_with_the_next() -> None:
 def test_gaps_leave_events_out_and_change_no_other() -> None:
     seen = told("gaps:0.2")
     assert 0.7 * len(EVENTS) < len(seen) < 0.9 * len(EVENTS)
-    rest: Iterator[Told] = iter(EVENTS)
+    rest: Iterator[Published] = iter(EVENTS)
     assert all(event in rest for event in seen)
 
 
 @pytest.mark.parametrize(("spec", "shift"), [("late_times:0.2", -HOUR), ("future_times:0.2", HOUR)])
 def test_times_are_an_hour_off(spec: str, shift: int) -> None:
     shifts = [
-        event.ts - true.ts for event, true in zip(told(spec), EVENTS, strict=True) if not isinstance(event, Spoilt)
+        event.ts - true.ts
+        for event, true in zip(told(spec), EVENTS, strict=True)
+        if not isinstance(event, BadPriceTrade)
     ]
     assert set(shifts) == {0, shift}
 
@@ -152,28 +153,28 @@ def test_quotes_are_crossed_locked_or_empty() -> None:
 
 
 def test_prices_that_cannot_be_are_told_in_every_dialect() -> None:
-    tick = Tick(told("bad_prices:1"), ())
-    lines = b"\n".join(line for _, line in tick.lines)
+    broadcast = Broadcast(told("bad_prices:1"), ())
+    lines = b"\n".join(line for _, line in broadcast.lines)
     for price in (b"NaN", b"Infinity", b"0.0", b"-1.0", b"1e308", b'"126.55 dollars"'):
         assert b'"price":' + price in lines
-    spoilt = [msgspec.msgpack.decode(it) for channel, _, it in tick.data(Codec.MSGPACK) if channel == "trades"]
+    spoilt = [msgspec.msgpack.decode(it) for channel, _, it in broadcast.data(Codec.MSGPACK) if channel == "trades"]
     assert {str(trade["p"]) for trade in spoilt} == {"nan", "inf", "0.0", "-1.0", "1e+308", "126.55 dollars"}
-    assert any(b'"p":NaN' in it for _, _, it in tick.data(Codec.JSON))
+    assert any(b'"p":NaN' in it for _, _, it in broadcast.data(Codec.JSON))
 
 
 def test_a_burst_is_all_that_waited_at_once() -> None:
-    distortion = Distortion(Faults(7, ["burst:100"]))
-    turns = [distortion([event]) for event in EVENTS[:250]]
+    market_data_faults = MarketDataFaults(Faults(7, ["burst:100"]))
+    turns = [market_data_faults([event]) for event in EVENTS[:250]]
     assert [len(turn) for turn in turns if turn] == [100, 100]
     assert [event for turn in turns for event in turn] == EVENTS[:200]
 
 
 def test_what_waits_is_told_when_the_switch_is_turned_off() -> None:
     faults = Faults(7, ["burst:100", "reorder:1"])
-    distortion = Distortion(faults)
-    assert distortion(EVENTS[:9]) == []
+    market_data_faults = MarketDataFaults(faults)
+    assert market_data_faults(EVENTS[:9]) == []
     faults.switch([])
-    assert sorted(map(repr, distortion(EVENTS[9:10]))) == sorted(map(repr, EVENTS[:10]))
+    assert sorted(map(repr, market_data_faults(EVENTS[9:10]))) == sorted(map(repr, EVENTS[:10]))
 
 
 @given(st.lists(st.sampled_from(DISTORTING), unique=True), st.integers(0, 5))
@@ -186,10 +187,10 @@ def test_whatever_is_on_nothing_is_invented(specs: list[str], seed: int) -> None
 
 
 def updates_of_a_purchase() -> list[Update]:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
-    return floor.take_updates()
+    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
+    return venue.take_updates()
 
 
 @pytest.mark.parametrize(
@@ -203,23 +204,23 @@ def test_only_fills_are_lost_or_doubled(spec: str, events: list[str]) -> None:
 
 
 def test_few_shares_a_quote_fill_an_order_slowly() -> None:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.matching.most_displayed = 2
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=5 * SHARE), START + SECOND)
+    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue.matching.most_displayed = 2
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=5 * SHARE), START + SECOND)
     for second in (2, 3):
-        floor.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 100)])
-    assert [update.qty for update in floor.take_updates()] == [None, 2 * SHARE, 2 * SHARE, SHARE]
+        venue.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 100)])
+    assert [update.qty for update in venue.take_updates()] == [None, 2 * SHARE, 2 * SHARE, SHARE]
 
 
 def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
-    floor = Floor(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 3)])
-    order = floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9 * SHARE), START)
-    floor.cancel_later("ANN", getattr(order, "id", ""), START + 5 * SECOND)
+    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 3)])
+    order = venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9 * SHARE), START)
+    venue.cancel_later("ANN", getattr(order, "id", ""), START + 5 * SECOND)
     for second in (4, 6):
-        floor.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 3)])
-    assert [update.change.value for update in floor.take_updates()] == [
+        venue.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 3)])
+    assert [update.change.value for update in venue.take_updates()] == [
         "new",
         "partial_fill",
         "partial_fill",
@@ -228,25 +229,27 @@ def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
 
 
 def test_foreign_orders_are_a_position_and_an_order_that_waits() -> None:
-    floor = Floor(("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.plant(5, START)
+    venue = VenueState(
+        ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
+    )
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.plant_foreign_orders(5, START)
     for name in ("ANN", "BOB"):
-        assert floor.matching.accounts[name].qty("AAPL") == 5 * SHARE
-        assert [order.qty for order in floor.matching.orders.open_orders(name)] == [5 * SHARE]
+        assert venue.matching.accounts[name].qty("AAPL") == 5 * SHARE
+        assert [order.qty for order in venue.matching.orders.open_orders(name)] == [5 * SHARE]
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
-def sent(words: Words, *specs: str, frames: int = 100, connection: int = 1) -> tuple[list[tuple[bytes, int]], bool]:
-    hindrance = Hindrance(Faults(7, specs), connection, words)
-    out = [frame for number in range(frames) for frame in hindrance.passed(b"%d" % number, TEXT)]
-    return out, hindrance.cut
+def sent(words: JunkFrames, *specs: str, frames: int = 100, connection: int = 1) -> tuple[list[Frame], bool]:
+    faults = ConnectionFaults(Faults(7, specs), connection, words)
+    out = [frame for number in range(frames) for frame in faults.passed(Frame(b"%d" % number))]
+    return out, faults.cut
 
 
 def test_without_a_switch_frames_pass() -> None:
-    assert sent(PUSH, frames=2) == ([(b"0", TEXT), (b"1", TEXT)], False)
+    assert sent(PUSH, frames=2) == ([Frame(b"0"), Frame(b"1")], False)
 
 
 def test_a_dropped_connection_is_cut_and_a_mute_one_is_not() -> None:
@@ -262,7 +265,7 @@ def test_the_trading_stream_has_switches_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("words", [PUSH, JSON_FEED, MSGPACK_FEED, UPDATES])
-def test_frames_that_cannot_be_read_come_between_good_ones(words: Words) -> None:
+def test_frames_that_cannot_be_read_come_between_good_ones(words: JunkFrames) -> None:
     out, _ = sent(words, "malformed:1", frames=200)
     assert [payload for payload, _ in out[::2]] == [b"%d" % number for number in range(200)]
     assert set(out[1::2]) == set(words.unreadable)
@@ -276,8 +279,8 @@ def test_malformed_frames_of_the_feed_are_malformed() -> None:
         symbol: str
         t: Any
 
-    for payload, kind in MSGPACK_FEED.unreadable:
-        assert kind == BINARY
+    for payload, binary in MSGPACK_FEED.unreadable:
+        assert binary
         with pytest.raises((msgspec.DecodeError, RecursionError)):
             msgspec.msgpack.decode(payload, type=list[Message])
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from mock_exchange.events import Quote
 from mock_exchange.venue.money import DOLLAR, SHARE, money, quantity
 from mock_exchange.venue.orders import Order, Reason, Refusal, Side, Status
-from tests.mock_exchange.test_matching import Floor
+from tests.mock_exchange.test_matching import Venue
 from tests.mock_exchange.test_rest import Desk, read
 
 HUNDRED = 100 * DOLLAR * SHARE
@@ -115,76 +115,76 @@ def test_a_notional_order_that_is_replaced_when_partly_filled_spends_only_the_re
 
 
 def test_a_part_of_a_displayed_share_uses_it_up() -> None:
-    floor = Floor()
-    floor.quote(100.00, 100.02, ask_size=2)
-    floor.buy(0.5)
-    whole = floor.buy(2)
-    assert floor.fills() == [("buy", 0.5, 100.02), ("buy", 1, 100.02)]
-    floor.quote(100.00, 100.02, ask_size=1)
-    assert floor.now(whole).status is Status.FILLED
+    venue = Venue()
+    venue.quote(100.00, 100.02, ask_size=2)
+    venue.buy(0.5)
+    whole = venue.buy(2)
+    assert venue.fills() == [("buy", 0.5, 100.02), ("buy", 1, 100.02)]
+    venue.quote(100.00, 100.02, ask_size=1)
+    assert venue.now(whole).status is Status.FILLED
 
 
 def test_a_notional_buy_that_waits_spends_what_is_left_at_the_new_price() -> None:
-    floor = Floor()
-    floor.quote(99.98, 100.00, ask_size=1)
-    order = floor.buy(0, notional=3 * HUNDRED)
-    assert floor.now(order).filled == SHARE
-    floor.quote(79.98, 80.00)
-    assert floor.fills() == [("buy", 1, 100.0), ("buy", 2.5, 80.0)]
-    assert (floor.now(order).status, floor.now(order).paid) == (Status.FILLED, 3 * HUNDRED)
-    assert floor.venue.accounts["ann"].reserved == 0
+    venue = Venue()
+    venue.quote(99.98, 100.00, ask_size=1)
+    order = venue.buy(0, notional=3 * HUNDRED)
+    assert venue.now(order).filled == SHARE
+    venue.quote(79.98, 80.00)
+    assert venue.fills() == [("buy", 1, 100.0), ("buy", 2.5, 80.0)]
+    assert (venue.now(order).status, venue.now(order).paid) == (Status.FILLED, 3 * HUNDRED)
+    assert venue.venue.accounts["ann"].reserved == 0
 
 
 def test_a_rest_that_buys_nothing_ends_the_order() -> None:
-    floor = Floor()
-    floor.quote(0.98, 1.00, ask_size=99)
-    order = floor.buy(0, notional=99 * DOLLAR * SHARE + 10_000)  # a billionth more than 99 shares
-    floor.quote(49.98, 50.00)
-    assert (floor.now(order).status, floor.now(order).filled) == (Status.FILLED, 99 * SHARE + 1)
+    venue = Venue()
+    venue.quote(0.98, 1.00, ask_size=99)
+    order = venue.buy(0, notional=99 * DOLLAR * SHARE + 10_000)  # a billionth more than 99 shares
+    venue.quote(49.98, 50.00)
+    assert (venue.now(order).status, venue.now(order).filled) == (Status.FILLED, 99 * SHARE + 1)
 
 
 def test_a_notional_sale_never_sells_more_than_was_set_aside_for_it() -> None:
-    floor = Floor()
-    floor.quote(99.98, 100.00)
-    floor.buy(1.5)
-    floor.quote(100.00, 100.02, bid_size=0)
-    sale = floor.sell(0, notional=HUNDRED)
-    kept = floor.sell(0.5, limit=105.0)
-    floor.quote(50.00, 50.02)
-    assert (floor.now(sale).status, floor.now(sale).filled) == (Status.FILLED, SHARE)
-    assert floor.venue.accounts["ann"].qty("AAPL") == floor.now(kept).left == SHARE // 2
+    venue = Venue()
+    venue.quote(99.98, 100.00)
+    venue.buy(1.5)
+    venue.quote(100.00, 100.02, bid_size=0)
+    sale = venue.sell(0, notional=HUNDRED)
+    kept = venue.sell(0.5, limit=105.0)
+    venue.quote(50.00, 50.02)
+    assert (venue.now(sale).status, venue.now(sale).filled) == (Status.FILLED, SHARE)
+    assert venue.venue.accounts["ann"].qty("AAPL") == venue.now(kept).left == SHARE // 2
 
 
 def test_a_notional_sale_takes_in_its_money_when_the_price_rises() -> None:
-    floor = Floor()
-    floor.buy(1)
-    floor.quote(100.00, 100.02, bid_size=0)
-    sale = floor.sell(0, notional=HUNDRED)
-    floor.quote(125.00, 125.02)
-    assert (floor.now(sale).filled, floor.now(sale).paid) == (SHARE * 8 // 10, HUNDRED)
-    assert floor.venue.accounts["ann"].held["AAPL"] == 0
+    venue = Venue()
+    venue.buy(1)
+    venue.quote(100.00, 100.02, bid_size=0)
+    sale = venue.sell(0, notional=HUNDRED)
+    venue.quote(125.00, 125.02)
+    assert (venue.now(sale).filled, venue.now(sale).paid) == (SHARE * 8 // 10, HUNDRED)
+    assert venue.venue.accounts["ann"].held["AAPL"] == 0
 
 
 def test_parts_cannot_be_sold_beyond_the_position() -> None:
-    floor = Floor()
-    floor.buy(0.5)
-    assert floor.refused(Side.SELL, 0.500000001).reason is Reason.INSUFFICIENT_SHARES
-    assert floor.refused(Side.SELL, 1).message == "insufficient qty available for order (requested: 1, available: 0.5)"
-    floor.sell(0.5)
-    assert floor.refused(Side.SELL, 0.5).reason is Reason.NOT_FRACTIONABLE
+    venue = Venue()
+    venue.buy(0.5)
+    assert venue.refused(Side.SELL, 0.500000001).reason is Reason.INSUFFICIENT_SHARES
+    assert venue.refused(Side.SELL, 1).message == "insufficient qty available for order (requested: 1, available: 0.5)"
+    venue.sell(0.5)
+    assert venue.refused(Side.SELL, 0.5).reason is Reason.NOT_FRACTIONABLE
 
 
 def test_half_of_an_odd_short_position_can_be_bought_back() -> None:
-    floor = Floor()
-    floor.sell(3)
-    closing = floor.venue.close("ann", "AAPL", 3 * SHARE // 2, floor.ts)
+    venue = Venue()
+    venue.sell(3)
+    closing = venue.venue.close("ann", "AAPL", 3 * SHARE // 2, venue.ts)
     assert isinstance(closing, Order)
-    assert floor.venue.accounts["ann"].qty("AAPL") == -3 * SHARE // 2
+    assert venue.venue.accounts["ann"].qty("AAPL") == -3 * SHARE // 2
 
 
 def test_a_notional_order_is_refused_when_it_costs_more_than_the_account_may_buy() -> None:
-    floor = Floor(cash=99 * DOLLAR * SHARE)
-    refusal = floor.ask_for(Side.BUY, 0, notional=HUNDRED)
+    venue = Venue(cash=99 * DOLLAR * SHARE)
+    refusal = venue.ask_for(Side.BUY, 0, notional=HUNDRED)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.INSUFFICIENT_BUYING_POWER
     assert refusal.details["buying_power"] == "99"

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from mock_exchange.bands import STEP, Bands, Indicator, PriceBand
 from mock_exchange.events import SECOND, Event, Quote, Trade
-from mock_exchange.floor import Floor, Happened
 from mock_exchange.halts import Halts, Plan, TradingStatus, parse
+from mock_exchange.luld_bands import STEP, Indicator, LuldBands, PriceBand
 from mock_exchange.market import tape
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import Kind, Order, OrderRequest, Side, Status, TimeInForce
+from mock_exchange.venue_state import MarketEvent, VenueState
 
 START = 1_767_623_400 * SECOND
 
@@ -32,10 +32,10 @@ def trade(seconds: float, price: float = 100.0, symbol: str = "AAPL") -> Trade:
 
 
 class Venue:
-    """A floor that is told what happens, and an account on it."""
+    """A venue that is told what happens, and an account on it."""
 
     def __init__(self, *halts: str) -> None:
-        self.floor = Floor(
+        self.venue = VenueState(
             ("AAPL", "MSFT"),
             ["ANN"],
             cash=1_000_000_000 * SHARE,
@@ -46,29 +46,29 @@ class Venue:
         )
         self.now = START
 
-    def tell(self, *events: Event) -> list[Happened]:
+    def tell(self, *events: Event) -> list[MarketEvent]:
         self.now = events[-1].ts
-        return self.floor.advance(events)
+        return self.venue.advance(events)
 
-    def halt(self, *symbols: str) -> list[Happened]:
-        return self.floor.halt(symbols, self.now)
+    def halt(self, *symbols: str) -> list[MarketEvent]:
+        return self.venue.halt(symbols, self.now)
 
     def order(self, side: Side = Side.BUY, symbol: str = "AAPL", **words: Any) -> Order:
-        order = self.floor.matching.submit(
+        order = self.venue.matching.submit(
             "ANN", OrderRequest(symbol=symbol, side=side, qty=5 * SHARE, **words), self.now
         )
         assert isinstance(order, Order), order
         return order
 
     def status(self, order: Order) -> Status:
-        return self.floor.matching.orders[order.id].status
+        return self.venue.matching.orders[order.id].status
 
 
-def statuses(told: list[Happened]) -> list[TradingStatus]:
+def statuses(told: list[MarketEvent]) -> list[TradingStatus]:
     return [it for it in told if isinstance(it, TradingStatus)]
 
 
-def bands(told: list[Happened]) -> list[PriceBand]:
+def bands(told: list[MarketEvent]) -> list[PriceBand]:
     return [it for it in told if isinstance(it, PriceBand)]
 
 
@@ -124,7 +124,7 @@ def test_nothing_is_told_of_a_halted_stock_and_others_go_on() -> None:
         map(at, (1, 2, 21, 22))
     )
     assert [it.ts for it in told if isinstance(it, Trade) and it.symbol == "MSFT"] == [at(13)]
-    assert [it.ts for it in venue.floor.history.trades["AAPL"].between(0, at(99), 9, newest_first=False)] == [
+    assert [it.ts for it in venue.venue.history.trades["AAPL"].between(0, at(99), 9, newest_first=False)] == [
         at(2),
         at(21),
     ]
@@ -145,7 +145,7 @@ def test_orders_wait_while_their_stock_is_halted_and_are_filled_by_its_first_quo
     venue.halt()
     assert venue.status(order) is Status.NEW  # nobody has offered anything yet
     venue.tell(trade(6, 95.0), quote(7, 95.0))
-    filled = venue.floor.matching.orders[order.id]
+    filled = venue.venue.matching.orders[order.id]
     assert filled.status is Status.FILLED
     assert filled.paid == 5 * SHARE * (950_200 if filled.side is Side.BUY else 950_000)
 
@@ -157,7 +157,7 @@ def test_an_order_that_waited_before_the_halt_waits_through_it_and_can_be_cancel
     venue.halt("AAPL")
     venue.tell(quote(2, 40.0), trade(3, 400.0, "MSFT"))
     assert venue.status(order) is Status.NEW
-    assert isinstance(venue.floor.matching.cancel("ANN", order.id, venue.now), Order)
+    assert isinstance(venue.venue.matching.cancel("ANN", order.id, venue.now), Order)
 
 
 @pytest.mark.parametrize("at_once", [TimeInForce.IOC, TimeInForce.FOK])
@@ -181,7 +181,7 @@ def test_a_stock_halted_from_the_start_has_a_price_but_nobody_trades_it() -> Non
     venue = Venue("AAPL")
     told = venue.tell(quote(1), trade(2), quote(3))
     assert statuses(told) == [TradingStatus("AAPL", START, True)]
-    assert venue.floor.matching.prices["AAPL"] == 1_000_100
+    assert venue.venue.matching.prices["AAPL"] == 1_000_100
     assert venue.status(venue.order()) is Status.NEW
 
 
@@ -195,7 +195,7 @@ def test_no_order_is_ever_filled_while_its_stock_is_halted(seed: int, spans: lis
             halted = it.halted if isinstance(it, TradingStatus) else halted
         if place % 10 == 0:
             venue.order()
-        fills = [update for update in venue.floor.take_updates() if update.price is not None]
+        fills = [update for update in venue.venue.take_updates() if update.price is not None]
         assert not (halted and fills)
 
 
@@ -214,7 +214,7 @@ def test_bands_are_told_with_the_first_trade_and_when_they_change() -> None:
 
 
 def test_bands_forget_what_is_older_than_five_minutes() -> None:
-    told = Bands()
+    told = LuldBands()
     told.add("AAPL", 100.0, START)
     for step in range(1, 11):
         told.add("AAPL", 200.0, START + step * STEP)
@@ -228,7 +228,7 @@ def test_bands_forget_what_is_older_than_five_minutes() -> None:
     ("price", "down", "up"), [(3.0, 2.85, 3.15), (1.0, 0.8, 1.2), (0.5, 0.35, 0.65), (0.1, 0.025, 0.175)]
 )
 def test_cheap_stocks_have_wider_bands(price: float, down: float, up: float) -> None:
-    band = Bands().add("AAPL", price, START)
+    band = LuldBands().add("AAPL", price, START)
     assert band is not None
     assert (band.down, band.up) == pytest.approx((down, up), abs=0.0051)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.market import Market, tape
-from mock_exchange.stock import start_price
+from mock_exchange.price_process import start_price
 
 START = 1_767_623_400 * SECOND  # 2026-01-05 09:30 in New York
 HOUR = 3_600

@@ -33,7 +33,7 @@ START = 1_767_623_400 * SECOND
 CASH = 100_000 * DOLLAR * SHARE
 
 
-class Floor:
+class Venue:
     """A venue with one stock and short words for what happens there."""
 
     def __init__(self, cash: int = CASH) -> None:
@@ -109,269 +109,269 @@ class Floor:
 
 
 def test_a_market_order_is_filled_at_the_other_side_of_the_quote() -> None:
-    floor = Floor()
-    order = floor.buy(10)
+    venue = Venue()
+    order = venue.buy(10)
     assert order.status is Status.PENDING_NEW
-    assert floor.changes(order) == ["new", "fill"]
-    assert floor.fills() == [("buy", 10, 100.02)]
-    floor.sell(10)
-    assert floor.fills()[-1] == ("sell", 10, 100.0)
+    assert venue.changes(order) == ["new", "fill"]
+    assert venue.fills() == [("buy", 10, 100.02)]
+    venue.sell(10)
+    assert venue.fills()[-1] == ("sell", 10, 100.0)
 
 
 def test_a_large_order_takes_what_is_displayed_once_and_waits_for_the_next_quote() -> None:
-    floor = Floor()
-    floor.quote(100.00, 100.02, ask_size=300)
-    order = floor.buy(700)
-    assert floor.now(order).status is Status.PARTIALLY_FILLED
-    floor.trade(100.01)
-    assert floor.now(order).filled == 300 * SHARE
-    floor.quote(100.00, 100.05, ask_size=300)
-    floor.quote(100.00, 100.04, ask_size=300)
-    assert floor.fills() == [("buy", 300, 100.02), ("buy", 300, 100.05), ("buy", 100, 100.04)]
-    assert floor.changes(order) == ["new", "partial_fill", "partial_fill", "fill"]
+    venue = Venue()
+    venue.quote(100.00, 100.02, ask_size=300)
+    order = venue.buy(700)
+    assert venue.now(order).status is Status.PARTIALLY_FILLED
+    venue.trade(100.01)
+    assert venue.now(order).filled == 300 * SHARE
+    venue.quote(100.00, 100.05, ask_size=300)
+    venue.quote(100.00, 100.04, ask_size=300)
+    assert venue.fills() == [("buy", 300, 100.02), ("buy", 300, 100.05), ("buy", 100, 100.04)]
+    assert venue.changes(order) == ["new", "partial_fill", "partial_fill", "fill"]
 
 
 def test_what_others_take_at_the_quote_is_displayed_no_more() -> None:
-    floor = Floor()
-    floor.quote(100.00, 100.02, ask_size=300)
-    floor.trade(100.02, size=250)
-    floor.buy(100)
-    assert floor.fills() == [("buy", 50, 100.02)]
+    venue = Venue()
+    venue.quote(100.00, 100.02, ask_size=300)
+    venue.trade(100.02, size=250)
+    venue.buy(100)
+    assert venue.fills() == [("buy", 50, 100.02)]
 
 
 def test_a_limit_order_waits_for_its_price_and_gets_a_better_one_if_there_is_one() -> None:
-    floor = Floor()
-    order = floor.buy(10, limit=99.99)
-    assert floor.changes(order) == ["new"]
-    floor.quote(99.96, 99.98)
-    assert floor.fills() == [("buy", 10, 99.98)]
+    venue = Venue()
+    order = venue.buy(10, limit=99.99)
+    assert venue.changes(order) == ["new"]
+    venue.quote(99.96, 99.98)
+    assert venue.fills() == [("buy", 10, 99.98)]
 
 
 def test_a_stop_is_reached_by_a_trade_and_filled_like_a_market_order() -> None:
-    floor = Floor()
-    floor.buy(10)
-    stop = floor.sell(10, kind=Kind.STOP, stop=99.50)
-    floor.quote(99.40, 99.42)
-    assert floor.now(stop).filled == 0
-    floor.trade(99.45)
-    assert floor.fills()[-1] == ("sell", 10, 99.40)
+    venue = Venue()
+    venue.buy(10)
+    stop = venue.sell(10, kind=Kind.STOP, stop=99.50)
+    venue.quote(99.40, 99.42)
+    assert venue.now(stop).filled == 0
+    venue.trade(99.45)
+    assert venue.fills()[-1] == ("sell", 10, 99.40)
 
 
 def test_a_stop_limit_that_is_reached_still_waits_for_its_limit() -> None:
-    floor = Floor()
-    order = floor.buy(10, kind=Kind.STOP_LIMIT, stop=100.50, limit=100.55)
-    floor.trade(100.50)
-    assert floor.fills() == [("buy", 10, 100.02)]
-    late = floor.buy(10, kind=Kind.STOP_LIMIT, stop=101.00, limit=101.05)
-    floor.quote(101.10, 101.12)
-    floor.trade(101.11)
-    assert floor.now(late).status is Status.NEW
-    floor.quote(101.00, 101.04)
-    assert floor.now(late).status is Status.FILLED
-    assert floor.now(order).status is Status.FILLED
+    venue = Venue()
+    order = venue.buy(10, kind=Kind.STOP_LIMIT, stop=100.50, limit=100.55)
+    venue.trade(100.50)
+    assert venue.fills() == [("buy", 10, 100.02)]
+    late = venue.buy(10, kind=Kind.STOP_LIMIT, stop=101.00, limit=101.05)
+    venue.quote(101.10, 101.12)
+    venue.trade(101.11)
+    assert venue.now(late).status is Status.NEW
+    venue.quote(101.00, 101.04)
+    assert venue.now(late).status is Status.FILLED
+    assert venue.now(order).status is Status.FILLED
 
 
 def test_a_trailing_stop_follows_the_best_price_and_never_goes_back() -> None:
-    floor = Floor()
-    floor.trade(100.00)
-    floor.buy(10)
-    trailing = floor.sell(10, kind=Kind.TRAILING_STOP, trail=0.50)
-    floor.trade(101.00)
-    floor.trade(100.60)
-    assert (floor.now(trailing).best, floor.now(trailing).stop) == (101 * DOLLAR, 1_005_000)
-    floor.trade(100.50)
-    assert floor.now(trailing).status is Status.FILLED
+    venue = Venue()
+    venue.trade(100.00)
+    venue.buy(10)
+    trailing = venue.sell(10, kind=Kind.TRAILING_STOP, trail=0.50)
+    venue.trade(101.00)
+    venue.trade(100.60)
+    assert (venue.now(trailing).best, venue.now(trailing).stop) == (101 * DOLLAR, 1_005_000)
+    venue.trade(100.50)
+    assert venue.now(trailing).status is Status.FILLED
 
 
 def test_a_trailing_stop_may_trail_by_percent() -> None:
-    floor = Floor()
-    floor.trade(100.00)
-    trailing = floor.buy(10, kind=Kind.TRAILING_STOP, trail_bp=100)
-    floor.trade(90.00)
-    assert floor.now(trailing).stop == 909_000
-    floor.trade(90.90)
-    assert floor.now(trailing).status is Status.FILLED
+    venue = Venue()
+    venue.trade(100.00)
+    trailing = venue.buy(10, kind=Kind.TRAILING_STOP, trail_bp=100)
+    venue.trade(90.00)
+    assert venue.now(trailing).stop == 909_000
+    venue.trade(90.90)
+    assert venue.now(trailing).status is Status.FILLED
 
 
 # -- how long ---------------------------------------------------------------------------------------------------------
 
 
 def test_immediate_or_cancel_takes_what_is_there_and_cancels_the_rest() -> None:
-    floor = Floor()
-    floor.quote(100.00, 100.02, ask_size=300)
-    order = floor.buy(500, time_in_force=TimeInForce.IOC)
-    assert floor.changes(order) == ["new", "partial_fill", "canceled"]
-    assert floor.now(order).filled == 300 * SHARE
+    venue = Venue()
+    venue.quote(100.00, 100.02, ask_size=300)
+    order = venue.buy(500, time_in_force=TimeInForce.IOC)
+    assert venue.changes(order) == ["new", "partial_fill", "canceled"]
+    assert venue.now(order).filled == 300 * SHARE
 
 
 @pytest.mark.parametrize(("qty", "changes"), [(300, ["new", "fill"]), (301, ["new", "canceled"])])
 def test_fill_or_kill_takes_all_or_nothing(qty: int, changes: list[str]) -> None:
-    floor = Floor()
-    floor.quote(100.00, 100.02, ask_size=300)
-    assert floor.changes(floor.buy(qty, time_in_force=TimeInForce.FOK)) == changes
+    venue = Venue()
+    venue.quote(100.00, 100.02, ask_size=300)
+    assert venue.changes(venue.buy(qty, time_in_force=TimeInForce.FOK)) == changes
 
 
 def test_a_day_order_expires_at_the_end_of_the_day_and_one_without_end_stays() -> None:
-    floor = Floor()
-    day, stays = floor.buy(10, limit=99.0), floor.buy(10, limit=99.0, time_in_force=TimeInForce.GTC)
-    floor.ts = floor.venue.day_end - SECOND
-    floor.quote(100.00, 100.02)
-    assert floor.now(day).status is Status.EXPIRED
-    assert floor.now(stays).status is Status.NEW
+    venue = Venue()
+    day, stays = venue.buy(10, limit=99.0), venue.buy(10, limit=99.0, time_in_force=TimeInForce.GTC)
+    venue.ts = venue.venue.day_end - SECOND
+    venue.quote(100.00, 100.02)
+    assert venue.now(day).status is Status.EXPIRED
+    assert venue.now(stays).status is Status.NEW
 
 
 def test_the_equity_at_the_day_s_end_sets_the_margin_of_the_next_day() -> None:
-    floor = Floor()
-    floor.buy(1_000)
-    floor.trade(10.00)
-    floor.ts = floor.venue.day_end - SECOND
-    floor.quote(9.99, 10.00)
-    assert floor.venue.accounts["ann"].last_equity == CASH - 1_000 * SHARE * 900_200
-    assert floor.venue.accounts["ann"].multiplier == 2
+    venue = Venue()
+    venue.buy(1_000)
+    venue.trade(10.00)
+    venue.ts = venue.venue.day_end - SECOND
+    venue.quote(9.99, 10.00)
+    assert venue.venue.accounts["ann"].last_equity == CASH - 1_000 * SHARE * 900_200
+    assert venue.venue.accounts["ann"].multiplier == 2
 
 
 # -- priority ---------------------------------------------------------------------------------------------------------
 
 
 def test_who_pays_more_comes_first_then_who_came_first() -> None:
-    floor = Floor()
-    low = floor.buy(100, limit=99.90)
-    high = floor.buy(100, "bob", limit=99.95)
-    second = floor.buy(100, limit=99.95)
-    floor.quote(99.88, 99.90, ask_size=250)
-    assert [floor.now(order).filled // SHARE for order in (high, second, low)] == [100, 100, 50]
+    venue = Venue()
+    low = venue.buy(100, limit=99.90)
+    high = venue.buy(100, "bob", limit=99.95)
+    second = venue.buy(100, limit=99.95)
+    venue.quote(99.88, 99.90, ask_size=250)
+    assert [venue.now(order).filled // SHARE for order in (high, second, low)] == [100, 100, 50]
 
 
 # -- orders of several parts ------------------------------------------------------------------------------------------
 
 
-def a_bracket(floor: Floor, qty: int = 10, **words: Any) -> Order:
-    return floor.buy(qty, order_class=OrderClass.BRACKET, target=101.0, stop_loss=99.0, **words)
+def a_bracket(venue: Venue, qty: int = 10, **words: Any) -> Order:
+    return venue.buy(qty, order_class=OrderClass.BRACKET, target=101.0, stop_loss=99.0, **words)
 
 
 def test_the_legs_of_a_bracket_wait_for_the_entry() -> None:
-    floor = Floor()
-    entry = a_bracket(floor, limit=99.90)
-    assert [leg.status for leg in floor.legs(entry)] == [Status.HELD, Status.HELD]
-    floor.quote(99.88, 99.90)
-    assert [leg.status for leg in floor.legs(entry)] == [Status.NEW, Status.NEW]
+    venue = Venue()
+    entry = a_bracket(venue, limit=99.90)
+    assert [leg.status for leg in venue.legs(entry)] == [Status.HELD, Status.HELD]
+    venue.quote(99.88, 99.90)
+    assert [leg.status for leg in venue.legs(entry)] == [Status.NEW, Status.NEW]
 
 
 def test_the_target_that_is_filled_cancels_the_stop() -> None:
-    floor = Floor()
-    entry = a_bracket(floor)
-    floor.quote(101.01, 101.03)
-    target, stop = floor.legs(entry)
+    venue = Venue()
+    entry = a_bracket(venue)
+    venue.quote(101.01, 101.03)
+    target, stop = venue.legs(entry)
     assert (target.status, stop.status) == (Status.FILLED, Status.CANCELED)
-    assert floor.fills() == [("buy", 10, 100.02), ("sell", 10, 101.01)]
+    assert venue.fills() == [("buy", 10, 100.02), ("sell", 10, 101.01)]
 
 
 def test_the_stop_that_is_filled_cancels_the_target() -> None:
-    floor = Floor()
-    entry = a_bracket(floor)
-    floor.quote(98.90, 98.92)
-    floor.trade(98.91)
-    target, stop = floor.legs(entry)
+    venue = Venue()
+    entry = a_bracket(venue)
+    venue.quote(98.90, 98.92)
+    venue.trade(98.91)
+    target, stop = venue.legs(entry)
     assert (target.status, stop.status) == (Status.CANCELED, Status.FILLED)
-    assert floor.venue.accounts["ann"].positions == {}
+    assert venue.venue.accounts["ann"].positions == {}
 
 
 def test_a_leg_that_is_partly_filled_leaves_the_other_as_much() -> None:
-    floor = Floor()
-    entry = a_bracket(floor, 100)
-    floor.quote(101.00, 101.02, bid_size=30)
-    target, stop = floor.legs(entry)
+    venue = Venue()
+    entry = a_bracket(venue, 100)
+    venue.quote(101.00, 101.02, bid_size=30)
+    target, stop = venue.legs(entry)
     assert (target.filled, stop.left) == (30 * SHARE, 70 * SHARE)
 
 
 def test_an_entry_canceled_while_partly_filled_leaves_legs_for_what_was_filled() -> None:
-    floor = Floor()
-    floor.quote(100.00, 100.02, ask_size=30)
-    entry = a_bracket(floor, 100)
-    floor.cancel(entry)
-    assert [(leg.status, leg.qty // SHARE) for leg in floor.legs(entry)] == [(Status.NEW, 30), (Status.NEW, 30)]
+    venue = Venue()
+    venue.quote(100.00, 100.02, ask_size=30)
+    entry = a_bracket(venue, 100)
+    venue.cancel(entry)
+    assert [(leg.status, leg.qty // SHARE) for leg in venue.legs(entry)] == [(Status.NEW, 30), (Status.NEW, 30)]
 
 
 def test_an_entry_canceled_before_it_was_filled_takes_its_legs_along() -> None:
-    floor = Floor()
-    entry = a_bracket(floor, limit=99.90)
-    floor.cancel(entry)
-    assert [leg.status for leg in floor.legs(entry)] == [Status.CANCELED, Status.CANCELED]
+    venue = Venue()
+    entry = a_bracket(venue, limit=99.90)
+    venue.cancel(entry)
+    assert [leg.status for leg in venue.legs(entry)] == [Status.CANCELED, Status.CANCELED]
 
 
 def test_a_leg_that_is_canceled_takes_the_other_along() -> None:
-    floor = Floor()
-    target, stop = floor.legs(a_bracket(floor))
-    floor.cancel(target)
-    assert floor.now(stop).status is Status.CANCELED
+    venue = Venue()
+    target, stop = venue.legs(a_bracket(venue))
+    venue.cancel(target)
+    assert venue.now(stop).status is Status.CANCELED
 
 
 def test_one_cancels_the_other_closes_a_position_once() -> None:
-    floor = Floor()
-    floor.buy(10)
-    oco = floor.sell(10, limit=101.0, order_class=OrderClass.OCO, target=101.0, stop_loss=99.0)
-    (stop,) = floor.legs(oco)
-    assert (floor.now(oco).status, stop.status) == (Status.NEW, Status.NEW)
-    floor.trade(98.99)
-    assert (floor.now(oco).status, floor.now(stop).status) == (Status.CANCELED, Status.FILLED)
+    venue = Venue()
+    venue.buy(10)
+    oco = venue.sell(10, limit=101.0, order_class=OrderClass.OCO, target=101.0, stop_loss=99.0)
+    (stop,) = venue.legs(oco)
+    assert (venue.now(oco).status, stop.status) == (Status.NEW, Status.NEW)
+    venue.trade(98.99)
+    assert (venue.now(oco).status, venue.now(stop).status) == (Status.CANCELED, Status.FILLED)
 
 
 def test_one_triggers_the_other() -> None:
-    floor = Floor()
-    (stop,) = floor.legs(floor.buy(10, order_class=OrderClass.OTO, stop_loss=99.0))
+    venue = Venue()
+    (stop,) = venue.legs(venue.buy(10, order_class=OrderClass.OTO, stop_loss=99.0))
     assert stop.status is Status.NEW
-    assert floor.refused(Side.SELL, 1).reason is Reason.INSUFFICIENT_SHARES  # the stop holds them
+    assert venue.refused(Side.SELL, 1).reason is Reason.INSUFFICIENT_SHARES  # the stop holds them
 
 
 # -- replacing and canceling ------------------------------------------------------------------------------------------
 
 
 def test_a_replaced_order_is_a_new_one_for_what_is_left_and_goes_to_the_end_of_the_queue() -> None:
-    floor = Floor()
-    first = floor.buy(100, limit=99.90)
-    second = floor.buy(100, limit=99.90)
-    floor.quote(99.88, 99.90, ask_size=40)
-    new = floor.replace(first, time_in_force=TimeInForce.GTC)
+    venue = Venue()
+    first = venue.buy(100, limit=99.90)
+    second = venue.buy(100, limit=99.90)
+    venue.quote(99.88, 99.90, ask_size=40)
+    new = venue.replace(first, time_in_force=TimeInForce.GTC)
     assert isinstance(new, Order)
-    assert (new.qty, new.replaces, floor.now(first).replaced_by) == (60 * SHARE, first.id, new.id)
-    assert floor.changes(first) == ["new", "partial_fill", "replaced"]
-    floor.quote(99.88, 99.90, ask_size=100)
-    assert (floor.now(second).filled, floor.now(new).filled) == (100 * SHARE, 0)
+    assert (new.qty, new.replaces, venue.now(first).replaced_by) == (60 * SHARE, first.id, new.id)
+    assert venue.changes(first) == ["new", "partial_fill", "replaced"]
+    venue.quote(99.88, 99.90, ask_size=100)
+    assert (venue.now(second).filled, venue.now(new).filled) == (100 * SHARE, 0)
 
 
 def test_a_leg_can_be_moved_and_keeps_its_relatives() -> None:
-    floor = Floor()
-    entry = a_bracket(floor)
-    target, stop = floor.legs(entry)
-    moved = floor.replace(stop, stop=995_000)
+    venue = Venue()
+    entry = a_bracket(venue)
+    target, stop = venue.legs(entry)
+    moved = venue.replace(stop, stop=995_000)
     assert isinstance(moved, Order)
-    floor.trade(99.50)
-    assert floor.now(moved).status is Status.FILLED
-    assert floor.now(target).status is Status.CANCELED
+    venue.trade(99.50)
+    assert venue.now(moved).status is Status.FILLED
+    assert venue.now(target).status is Status.CANCELED
 
 
 def test_what_has_ended_can_be_neither_canceled_nor_replaced() -> None:
-    floor = Floor()
-    order = floor.buy(10)
-    for refusal in (floor.cancel(order), floor.replace(order, limit=DOLLAR)):
+    venue = Venue()
+    order = venue.buy(10)
+    for refusal in (venue.cancel(order), venue.replace(order, limit=DOLLAR)):
         assert isinstance(refusal, Refusal)
         assert refusal.reason is Reason.NOT_OPEN
         assert refusal.message == 'order is already in "filled" state'
 
 
 def test_another_account_s_order_is_not_found() -> None:
-    floor = Floor()
-    order = floor.buy(10, limit=99.0)
-    refusal = floor.venue.cancel("bob", order.id, floor.ts)
+    venue = Venue()
+    order = venue.buy(10, limit=99.0)
+    refusal = venue.venue.cancel("bob", order.id, venue.ts)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.ORDER_NOT_FOUND
 
 
 def test_a_rejected_order_is_taken_first() -> None:
-    floor = Floor()
-    order = floor.venue.submit("ann", OrderRequest(symbol="AAPL", side=Side.BUY, qty=SHARE), floor.ts, reject=True)
+    venue = Venue()
+    order = venue.venue.submit("ann", OrderRequest(symbol="AAPL", side=Side.BUY, qty=SHARE), venue.ts, reject=True)
     assert isinstance(order, Order)
-    assert [update.change for update in floor.venue.orders.take_updates()] == [Change.REJECTED]
+    assert [update.change for update in venue.venue.orders.take_updates()] == [Change.REJECTED]
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------
@@ -398,90 +398,90 @@ def test_a_rejected_order_is_taken_first() -> None:
     ],
 )
 def test_a_malformed_order_is_refused_with_a_reason(words: dict[str, Any], message: str) -> None:
-    refusal = Floor().refused(Side.BUY, **({"qty": 1} | words))
+    refusal = Venue().refused(Side.BUY, **({"qty": 1} | words))
     assert refusal.reason is Reason.BAD_VALUE
     assert message in refusal.message
 
 
 def test_below_a_dollar_prices_are_finer() -> None:
-    floor = Floor()
-    assert floor.now(floor.buy(1, limit=0.1234)).limit == 1_234
+    venue = Venue()
+    assert venue.now(venue.buy(1, limit=0.1234)).limit == 1_234
 
 
 def test_a_client_order_id_is_taken_once() -> None:
-    floor = Floor()
-    floor.buy(1, client_order_id="mine")
-    assert floor.refused(Side.BUY, 1, client_order_id="mine").reason is Reason.DUPLICATE_CLIENT_ORDER_ID
-    floor.buy(1, "bob", client_order_id="mine")
+    venue = Venue()
+    venue.buy(1, client_order_id="mine")
+    assert venue.refused(Side.BUY, 1, client_order_id="mine").reason is Reason.DUPLICATE_CLIENT_ORDER_ID
+    venue.buy(1, "bob", client_order_id="mine")
 
 
 def test_a_position_cannot_be_sold_twice_nor_turned_over() -> None:
-    floor = Floor()
-    floor.buy(10)
-    floor.sell(6, limit=105.0)
-    refusal = floor.refused(Side.SELL, 5)
+    venue = Venue()
+    venue.buy(10)
+    venue.sell(6, limit=105.0)
+    refusal = venue.refused(Side.SELL, 5)
     assert refusal.message == "insufficient qty available for order (requested: 5, available: 4)"
     assert refusal.details == {"available": "4", "existing_qty": "10", "held_for_orders": "6", "symbol": "AAPL"}
-    floor.sell(4)
+    venue.sell(4)
 
 
 def test_four_times_the_equity_buys_and_not_a_cent_more() -> None:
-    floor = Floor()
-    floor.buy(3_999, limit=100.00, time_in_force=TimeInForce.GTC)
-    refusal = floor.refused(Side.BUY, 2, limit=99.99)
+    venue = Venue()
+    venue.buy(3_999, limit=100.00, time_in_force=TimeInForce.GTC)
+    refusal = venue.refused(Side.BUY, 2, limit=99.99)
     assert refusal.reason is Reason.INSUFFICIENT_BUYING_POWER
     assert refusal.details == {"buying_power": "100", "cost_basis": "199.98"}
-    floor.buy(1, limit=100.00)
+    venue.buy(1, limit=100.00)
 
 
 def test_a_canceled_order_gives_its_buying_power_back() -> None:
-    floor = Floor()
-    floor.cancel(floor.buy(4_000, limit=100.00))
-    floor.buy(4_000, limit=100.00)
+    venue = Venue()
+    venue.cancel(venue.buy(4_000, limit=100.00))
+    venue.buy(4_000, limit=100.00)
 
 
 def test_a_small_account_neither_borrows_nor_sells_short() -> None:
-    floor = Floor(cash=1_999 * DOLLAR * SHARE)
-    assert floor.refused(Side.BUY, 20, limit=100.0).reason is Reason.INSUFFICIENT_BUYING_POWER
-    assert floor.refused(Side.SELL, 1).message == "account is not allowed to short"
-    floor.buy(19, limit=100.0)
+    venue = Venue(cash=1_999 * DOLLAR * SHARE)
+    assert venue.refused(Side.BUY, 20, limit=100.0).reason is Reason.INSUFFICIENT_BUYING_POWER
+    assert venue.refused(Side.SELL, 1).message == "account is not allowed to short"
+    venue.buy(19, limit=100.0)
 
 
 # -- the books --------------------------------------------------------------------------------------------------------
 
 
 def test_a_short_sale_earns_when_the_price_falls() -> None:
-    floor = Floor()
-    floor.sell(10)
-    assert floor.venue.accounts["ann"].qty("AAPL") == -10 * SHARE
-    floor.quote(98.98, 99.00)
-    closing = floor.venue.close("ann", "AAPL", None, floor.ts)
+    venue = Venue()
+    venue.sell(10)
+    assert venue.venue.accounts["ann"].qty("AAPL") == -10 * SHARE
+    venue.quote(98.98, 99.00)
+    closing = venue.venue.close("ann", "AAPL", None, venue.ts)
     assert isinstance(closing, Order)
-    account = floor.venue.accounts["ann"]
+    account = venue.venue.accounts["ann"]
     assert (account.positions, account.cash, account.realized) == ({}, CASH + 10 * DOLLAR * SHARE, 10 * DOLLAR * SHARE)
 
 
 def test_there_is_nothing_to_close_without_a_position() -> None:
-    floor = Floor()
-    refusal = floor.venue.close("ann", "AAPL", None, floor.ts)
+    venue = Venue()
+    refusal = venue.venue.close("ann", "AAPL", None, venue.ts)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.POSITION_NOT_FOUND
 
 
 def test_what_the_table_does_not_list_cannot_happen() -> None:
-    floor = Floor()
-    order = floor.now(floor.buy(10))
+    venue = Venue()
+    order = venue.now(venue.buy(10))
     with pytest.raises(ImpossibleChange, match="is filled, it cannot be canceled"):
-        floor.venue.orders.change(order, Change.CANCELED, floor.ts)
+        venue.venue.orders.change(order, Change.CANCELED, venue.ts)
 
 
 def test_the_oldest_ended_orders_are_forgotten() -> None:
-    floor = Floor()
-    floor.venue.orders = Registry(floor.venue.accounts, Ids("small"), most_ended=3)
-    orders = [floor.buy(1, client_order_id=f"{number}") for number in range(5)]
-    assert isinstance(floor.venue.orders.find("ann", orders[0].id), Refusal)
-    assert floor.now(orders[4]).filled == SHARE
-    floor.buy(1, client_order_id="0")
+    venue = Venue()
+    venue.venue.orders = Registry(venue.venue.accounts, Ids("small"), most_ended=3)
+    orders = [venue.buy(1, client_order_id=f"{number}") for number in range(5)]
+    assert isinstance(venue.venue.orders.find("ann", orders[0].id), Refusal)
+    assert venue.now(orders[4]).filled == SHARE
+    venue.buy(1, client_order_id="0")
 
 
 STEPS = st.one_of(
@@ -511,13 +511,13 @@ STEPS = st.one_of(
 )
 
 
-def play(floor: Floor, step: tuple[Any, ...], seen: list[Order]) -> None:
+def play(venue: Venue, step: tuple[Any, ...], seen: list[Order]) -> None:
     """Do one of the steps; whatever is refused does nothing."""
     match step:
         case ("quote", cents, spread, size):
-            floor.quote(cents / 100, (cents + spread) / 100, size, size)
+            venue.quote(cents / 100, (cents + spread) / 100, size, size)
         case ("trade", cents, size):
-            floor.trade(cents / 100, size)
+            venue.trade(cents / 100, size)
         case ("order", account, side, qty, kind, time_in_force, cents, order_class):
             price = cents / 100
             sign = 1 if (side is Side.BUY) is (order_class is not OrderClass.OCO) else -1
@@ -532,47 +532,47 @@ def play(floor: Floor, step: tuple[Any, ...], seen: list[Order]) -> None:
                 words["stop_loss"] = price - sign
             if order_class in (OrderClass.BRACKET, OrderClass.OCO):
                 words["target"] = price + sign
-            answer = floor.ask_for(side, qty, account, **words)
+            answer = venue.ask_for(side, qty, account, **words)
             if isinstance(answer, Order):
-                seen += [answer, *floor.legs(answer)]
+                seen += [answer, *venue.legs(answer)]
         case ("part" | "money" as size, account, side, billionths, cents):
             size_and_limit: dict[str, Any] = {} if cents is None else {"limit": cents / 100}
             if size == "money":  # from a dollar to five thousand and one
                 size_and_limit["notional"] = (100 + billionths // 100_000) * CENT * SHARE
-            answer = floor.ask_for(side, 0 if size == "money" else billionths / SHARE, account, **size_and_limit)
+            answer = venue.ask_for(side, 0 if size == "money" else billionths / SHARE, account, **size_and_limit)
             if isinstance(answer, Order):
                 seen.append(answer)
         case ("cancel", place) if place < len(seen):
-            floor.cancel(seen[place])
+            venue.cancel(seen[place])
         case ("replace", place, cents) if place < len(seen):
             limited = seen[place].limit is not None
-            changed = floor.replace(seen[place], **{"limit" if limited else "stop": cents * 100})
+            changed = venue.replace(seen[place], **{"limit" if limited else "stop": cents * 100})
             if isinstance(changed, Order):
                 seen.append(changed)
         case ("close", account):
-            floor.venue.close(account, "AAPL", None, floor.ts)
-            floor.updates += floor.venue.orders.take_updates()
+            venue.venue.close(account, "AAPL", None, venue.ts)
+            venue.updates += venue.venue.orders.take_updates()
         case ("day",):
-            floor.ts = floor.venue.day_end
-            floor.venue.roll(floor.ts)
-            floor.updates += floor.venue.orders.take_updates()
+            venue.ts = venue.venue.day_end
+            venue.venue.roll(venue.ts)
+            venue.updates += venue.venue.orders.take_updates()
 
 
-def check(floor: Floor) -> None:
+def check(venue: Venue) -> None:
     """Nothing is lost, nothing appears, and what is set aside is what working orders need."""
-    for name, account in floor.venue.accounts.items():
-        fills = [it for it in floor.updates if it.price is not None and it.order.account == name]
+    for name, account in venue.venue.accounts.items():
+        fills = [it for it in venue.updates if it.price is not None and it.order.account == name]
         signed = [((it.qty or 0) if it.order.side is Side.BUY else -(it.qty or 0), it.price or 0) for it in fills]
         assert account.qty("AAPL") == sum(qty for qty, _ in signed)
         assert account.cash == CASH - sum(qty * price for qty, price in signed)
         cost = sum(position.cost for position in account.positions.values())
         assert account.cash + cost == CASH + account.realized
         assert account.qty("AAPL") * cost >= 0
-        open_orders = floor.venue.orders.open_orders(name)
+        open_orders = venue.venue.orders.open_orders(name)
         working = [order for order in open_orders if order.status is not Status.HELD]
         assert account.reserved == sum(order.reserve * order.left for order in working)
         assert account.held.get("AAPL", 0) == sum(order.left for order in working if order.holds)
-        for order in floor.venue.orders.every(name, newest_first=False):
+        for order in venue.venue.orders.every(name, newest_first=False):
             executed = [it for it in fills if it.order.id == order.id]
             assert order.filled == sum(it.qty or 0 for it in executed) <= order.qty
             assert order.paid == sum((it.qty or 0) * (it.price or 0) for it in executed)
@@ -590,21 +590,21 @@ def check(floor: Floor) -> None:
 @settings(max_examples=150)
 @given(st.lists(STEPS, max_size=40))
 def test_quantity_and_cash_are_conserved_whatever_happens(steps: list[tuple[Any, ...]]) -> None:
-    floor = Floor()
+    venue = Venue()
     seen: list[Order] = []
     for step in steps:
-        play(floor, step, seen)
-        check(floor)
+        play(venue, step, seen)
+        check(venue)
 
 
 @settings(max_examples=50)
 @given(st.lists(STEPS, max_size=40))
 def test_updates_follow_the_table_and_the_same_steps_give_the_same_updates(steps: list[tuple[Any, ...]]) -> None:
-    floors = [Floor(), Floor()]
-    for floor in floors:
+    floors = [Venue(), Venue()]
+    for venue in floors:
         seen: list[Order] = []
         for step in steps:
-            play(floor, step, seen)
+            play(venue, step, seen)
     assert floors[0].updates == floors[1].updates
     statuses: dict[str, Status] = {}
     for update in floors[0].updates:
@@ -618,11 +618,11 @@ def test_updates_follow_the_table_and_the_same_steps_give_the_same_updates(steps
 @settings(max_examples=50)
 @given(st.integers(0, 500), st.lists(st.integers(1, 200), min_size=1, max_size=8))
 def test_no_more_is_filled_than_was_displayed(displayed: int, wanted: list[int]) -> None:
-    floor = Floor()
-    floor.quote(100.00, 100.02, ask_size=displayed)
+    venue = Venue()
+    venue.quote(100.00, 100.02, ask_size=displayed)
     for place, qty in enumerate(wanted):
-        floor.buy(qty, ("ann", "bob")[place % 2])
-    assert sum(qty for name in ("ann", "bob") for _, qty, _ in floor.fills(name)) == min(displayed, sum(wanted))
+        venue.buy(qty, ("ann", "bob")[place % 2])
+    assert sum(qty for name in ("ann", "bob") for _, qty, _ in venue.fills(name)) == min(displayed, sum(wanted))
 
 
 # -- wash trades ------------------------------------------------------------------------------------------------------
@@ -647,40 +647,40 @@ BUY_FAR, SELL_FAR = {"limit": 90.0}, {"limit": 110.0}
 def test_a_buy_that_could_meet_a_sale_of_its_account_is_refused(
     resting: dict[str, Any], wanted: dict[str, Any], reason: str | None
 ) -> None:
-    floor = Floor()
-    other = floor.sell(5, **resting)
-    answer = floor.ask_for(Side.BUY, 5, **wanted)
+    venue = Venue()
+    other = venue.sell(5, **resting)
+    answer = venue.ask_for(Side.BUY, 5, **wanted)
     if reason is None:
         assert isinstance(answer, Order)
     else:
         details = {"existing_order_id": other.id, "reject_reason": f"opposite side {reason} order exists"}
         assert answer == Refusal(Reason.WASH_TRADE, "potential wash trade detected. use complex orders", details)
-    assert isinstance(floor.ask_for(Side.BUY, 5, "bob", **wanted), Order)  # of another account it is none
+    assert isinstance(venue.ask_for(Side.BUY, 5, "bob", **wanted), Order)  # of another account it is none
 
 
 def test_a_sale_that_could_meet_a_buy_of_its_account_is_refused_until_that_has_ended() -> None:
-    floor = Floor()
-    other = floor.buy(5, limit=90.0)
-    assert floor.refused(Side.SELL, 5).reason is Reason.WASH_TRADE
-    assert floor.refused(Side.SELL, 5, limit=90.0).reason is Reason.WASH_TRADE
-    kept = floor.sell(5, limit=90.01)
-    assert floor.now(kept).status is Status.FILLED
-    floor.cancel(other)
-    floor.sell(5)
+    venue = Venue()
+    other = venue.buy(5, limit=90.0)
+    assert venue.refused(Side.SELL, 5).reason is Reason.WASH_TRADE
+    assert venue.refused(Side.SELL, 5, limit=90.0).reason is Reason.WASH_TRADE
+    kept = venue.sell(5, limit=90.01)
+    assert venue.now(kept).status is Status.FILLED
+    venue.cancel(other)
+    venue.sell(5)
 
 
 def test_complex_orders_are_not_taken_for_wash_trades_but_their_legs_stand_in_the_way_of_others() -> None:
-    floor = Floor()
-    floor.buy(5, limit=90.0)
-    floor.buy(5, order_class=OrderClass.BRACKET, target=110.0, stop_loss=95.0)
-    assert floor.refused(Side.BUY, 1).reason is Reason.WASH_TRADE
+    venue = Venue()
+    venue.buy(5, limit=90.0)
+    venue.buy(5, order_class=OrderClass.BRACKET, target=110.0, stop_loss=95.0)
+    assert venue.refused(Side.BUY, 1).reason is Reason.WASH_TRADE
 
 
 def test_a_replacement_is_no_way_around_it() -> None:
-    floor = Floor()
-    floor.sell(5, limit=110.0)
-    bid = floor.buy(5, limit=90.0)
-    refusal = floor.replace(bid, limit=110 * DOLLAR)
+    venue = Venue()
+    venue.sell(5, limit=110.0)
+    bid = venue.buy(5, limit=90.0)
+    refusal = venue.replace(bid, limit=110 * DOLLAR)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.WASH_TRADE
-    assert isinstance(floor.replace(bid, limit=91 * DOLLAR), Order)
+    assert isinstance(venue.replace(bid, limit=91 * DOLLAR), Order)

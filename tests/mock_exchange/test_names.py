@@ -13,10 +13,10 @@ import pytest
 from aiohttp import ClientSession
 from hypothesis import given, strategies as st
 
-from mock_exchange import door, server
+from mock_exchange import handlers, server as server_module
 from mock_exchange.events import SECOND
 from mock_exchange.names import Names
-from mock_exchange.server import Exchange, listening
+from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -35,11 +35,11 @@ FOREIGN = [
 
 
 @contextlib.asynccontextmanager
-async def an_exchange() -> AsyncIterator[tuple[Exchange, ClientSession, str]]:
+async def a_server() -> AsyncIterator[tuple[Server, ClientSession, str]]:
     settings = ExchangeSettings(port=0, start_at=START, speed=100.0, keys=("ANN:1",), allowed_hosts=("Desk.lan",))
-    exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
-    async with asyncio.timeout(PATIENCE_S), listening(exchange), ClientSession() as client:
-        yield exchange, client, exchange.url.replace("ws:", "http:")
+    server = Server(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+    async with asyncio.timeout(PATIENCE_S), listening(server), ClientSession() as client:
+        yield server, client, server.url.replace("ws:", "http:")
 
 
 @pytest.mark.parametrize(("status", "headers"), FOREIGN)
@@ -47,10 +47,10 @@ def test_a_foreign_page_places_no_order_turns_on_no_fault_and_takes_no_socket(
     status: int, headers: dict[str, str]
 ) -> None:
     async def scenario() -> None:
-        async with an_exchange() as (exchange, client, url):
+        async with a_server() as (server, client, url):
             for method, path, sent in (
                 ("POST", "/v2/orders", {"json": ORDER}),
-                ("POST", "/v2/orders", {"data": b"{}", "chunked": True}),  # past the door
+                ("POST", "/v2/orders", {"data": b"{}", "chunked": True}),
                 ("DELETE", "/v2/orders", {}),
                 ("GET", "/v2/account", {}),
                 ("POST", "/control/faults", {"json": {"faults": ["mute"]}}),
@@ -64,8 +64,8 @@ def test_a_foreign_page_places_no_order_turns_on_no_fault_and_takes_no_socket(
                 with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                     await client.ws_connect(url + path, headers=headers)
                 assert refused.value.status == status
-            assert not exchange.house.faults
-            assert not exchange.house.halted
+            assert not server.exchange.faults
+            assert not server.exchange.halted
             async with client.get(url + "/v2/orders", headers=KEYS) as answer:
                 assert await answer.json() == []
 
@@ -85,7 +85,7 @@ def test_a_foreign_page_places_no_order_turns_on_no_fault_and_takes_no_socket(
 )
 def test_a_program_is_served_by_any_name_of_the_exchange(headers: dict[str, str]) -> None:
     async def scenario() -> None:
-        async with an_exchange() as (_, client, url):
+        async with a_server() as (_, client, url):
             async with client.post(url + "/v2/orders", json=ORDER, headers=KEYS | headers) as answer:
                 assert answer.status == 200
             async with client.post(url + "/control/faults", json={"faults": []}, headers=headers) as answer:
@@ -125,11 +125,13 @@ def test_any_headers_are_served_or_refused_but_no_error(hosts: list[str], origin
 def test_a_request_that_does_not_become_whole_is_cut_off_however_it_trickles(
     beginning: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "REQUEST_S", 0.2)
+    monkeypatch.setattr(server_module, "IDLE_S", 0.2)
+    monkeypatch.setattr(server_module, "LINGER_S", 0.1)
+    monkeypatch.setattr(handlers, "BODY_S", 0.1)
 
     async def scenario() -> None:
-        async with an_exchange() as (exchange, _, _url):
-            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(exchange.url).port)
+        async with a_server() as (server, _, _url):
+            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.url).port)
             writer.write(beginning)
             ended = asyncio.create_task(reader.read())
             while not ended.done():
@@ -143,11 +145,11 @@ def test_a_request_that_does_not_become_whole_is_cut_off_however_it_trickles(
 
 @pytest.mark.parametrize("path", ["/control/faults", "/v1beta1/news"])
 def test_a_body_that_does_not_come_is_waited_for_no_longer(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "REQUEST_S", 0.1)
+    monkeypatch.setattr(handlers, "BODY_S", 0.1)
 
     async def scenario() -> None:
-        async with an_exchange() as (exchange, _, _url):
-            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(exchange.url).port)
+        async with a_server() as (server, _, _url):
+            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.url).port)
             head = (
                 f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
             )

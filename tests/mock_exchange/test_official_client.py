@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mock_exchange.events import SECOND
-from mock_exchange.server import Exchange, listening
+from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -26,14 +26,14 @@ PATIENCE_S = 240
 async def run_client(script: str, **changes: Any) -> Any:
     """Run a module against an exchange of its own; return what it prints."""
     settings = ExchangeSettings(port=0, start_at=START, speed=100.0, **changes)
-    exchange = Exchange(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
-    async with asyncio.timeout(PATIENCE_S), listening(exchange):
+    server = Server(settings, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+    async with asyncio.timeout(PATIENCE_S), listening(server):
         process = await asyncio.create_subprocess_exec(
             *(
                 sys.executable,
                 "-m",
                 f"tests.mock_exchange.{script}",
-                str(urlsplit(exchange.url).port),
+                str(urlsplit(server.url).port),
                 "MOCK-KEY",
                 "MOCK-SECRET",
             ),

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.alpaca.calls import Conduct, Request, Response
+from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.events import SECOND, Quote, Trade
-from mock_exchange.floor import Floor
 from mock_exchange.venue.money import DOLLAR, SHARE
+from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
 CASH = 100_000 * DOLLAR * SHARE
@@ -31,7 +31,9 @@ class Desk:
 
     def __init__(self) -> None:
         self.keys = Keys(["ANN:1", "BOB:2"])
-        self.floor = Floor(("AAPL", "MSFT"), ["ANN", "BOB"], cash=CASH, seed=7, start_ns=START, history_events=10_000)
+        self.venue = VenueState(
+            ("AAPL", "MSFT"), ["ANN", "BOB"], cash=CASH, seed=7, start_ns=START, history_events=10_000
+        )
         self.now = START
         for symbol, price in (("AAPL", 100.0), ("MSFT", 400.0)):
             self.tell(Quote(symbol, 0, price, price + 0.02, 500, 500))
@@ -39,11 +41,11 @@ class Desk:
 
     def tell(self, event: Quote | Trade) -> None:
         self.now += SECOND
-        self.floor.advance([msgspec.structs.replace(event, ts=self.now)])
+        self.venue.advance([msgspec.structs.replace(event, ts=self.now)])
 
     def ask(self, method: str, path: str, account: str = "ANN", body: Any = None, **query: str) -> Response:
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body) if body is not None else b""
-        return respond(self.floor, self.keys.account_of(HEADERS[account]), Request(method, path, query, raw), self.now)
+        return respond(self.venue, self.keys.account_of(HEADERS[account]), Request(method, path, query, raw), self.now)
 
     def get(self, path: str, **query: str) -> Any:
         return read(self.ask("GET", path, **query))
@@ -421,9 +423,9 @@ def test_a_clients_id_stays_taken_when_its_order_has_ended(end: str) -> None:
     if end == "cancel":
         words |= {"type": "limit", "limit_price": "1"}
     body = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"} | words
-    conduct = Conduct(reject=end == "reject")
+    policy = FaultPolicy(reject=end == "reject")
     order = read(
-        respond(desk.floor, "ANN", Request("POST", "/v2/orders", {}, msgspec.json.encode(body)), desk.now, conduct)
+        respond(desk.venue, "ANN", Request("POST", "/v2/orders", {}, msgspec.json.encode(body)), desk.now, policy)
     )
     if end == "cancel":
         assert desk.ask("DELETE", f"/v2/orders/{order['id']}").status == 204

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mock_exchange.events import SECOND, Event, Trade
 from mock_exchange.market import tape
-from mock_exchange.server import CannotListen, Exchange, listening
+from mock_exchange.server import CannotListen, Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -32,11 +32,11 @@ PATIENCE_S = 240
 
 
 @contextlib.asynccontextmanager
-async def an_exchange(**changes: Any) -> AsyncIterator[Exchange]:
+async def a_server(**changes: Any) -> AsyncIterator[Server]:
     settings = ExchangeSettings(**({"port": 0, "start_at": START, "speed": 100.0} | changes))
-    exchange = Exchange(settings, wall_ns=lambda: START + 1, monotonic_ns=time.monotonic_ns)
-    async with asyncio.timeout(PATIENCE_S), listening(exchange):
-        yield exchange
+    server = Server(settings, wall_ns=lambda: START + 1, monotonic_ns=time.monotonic_ns)
+    async with asyncio.timeout(PATIENCE_S), listening(server):
+        yield server
 
 
 async def events_from(ws: ClientConnection, count: int) -> list[Event]:
@@ -67,7 +67,7 @@ async def close_code(ws: ClientConnection) -> int | None:
 
 def test_the_first_client_is_greeted_and_sees_the_market_from_its_start() -> None:
     async def scenario() -> None:
-        async with an_exchange() as exchange, connect(exchange.url) as ws:
+        async with a_server() as server, connect(server.url) as ws:
             assert msgspec.json.decode(await ws.recv()) == {
                 "type": "hello",
                 "venue": "mock",
@@ -84,22 +84,22 @@ def test_the_first_client_is_greeted_and_sees_the_market_from_its_start() -> Non
 
 def test_the_market_waits_for_its_first_client_and_then_for_nobody() -> None:
     async def scenario() -> None:
-        async with an_exchange() as exchange:
-            assert exchange.published == 0
-            async with connect(exchange.url) as first:
+        async with a_server() as server:
+            assert server.exchange.published == 0
+            async with connect(server.url) as first:
                 assert msgspec.json.decode(await first.recv())["ts"] == START
                 seen = await events_from(first, 100)
-            async with connect(exchange.url) as second:
+            async with connect(server.url) as second:
                 hello = await answer_from(second)
                 assert hello["ts"] >= seen[-1].ts
-                assert all(event.ts > hello["ts"] for event in await events_from(second, 20))
+                assert all(event.ts >= hello["ts"] for event in await events_from(second, 20))
 
     asyncio.run(scenario())
 
 
 def test_a_market_that_starts_now_starts_when_the_first_client_comes() -> None:
     async def scenario() -> None:
-        async with an_exchange(start_at=None) as exchange, connect(exchange.url) as ws:
+        async with a_server(start_at=None) as server, connect(server.url) as ws:
             assert msgspec.json.decode(await ws.recv())["ts"] == START + 1
 
     asyncio.run(scenario())
@@ -107,7 +107,7 @@ def test_a_market_that_starts_now_starts_when_the_first_client_comes() -> None:
 
 def test_a_client_may_narrow_what_it_gets() -> None:
     async def scenario() -> None:
-        async with an_exchange() as exchange, connect(exchange.url + "/any/path") as ws:
+        async with a_server() as server, connect(server.url + "/any/path") as ws:
             await answer_from(ws)
             await ws.send('{"type":"subscribe","symbols":["MSFT"]}')
             assert await answer_from(ws) == {"type": "subscribed", "symbols": ["MSFT"]}
@@ -119,7 +119,7 @@ def test_a_client_may_narrow_what_it_gets() -> None:
 @pytest.mark.parametrize("message", ["nonsense", '{"type":"subscribe","symbols":["NOPE"]}', b"\x00\xff"])
 def test_a_bad_subscription_is_answered_and_the_events_go_on(message: str | bytes) -> None:
     async def scenario() -> None:
-        async with an_exchange() as exchange, connect(exchange.url) as ws:
+        async with a_server() as server, connect(server.url) as ws:
             await answer_from(ws)
             await ws.send(message)
             assert (await answer_from(ws))["type"] == "error"
@@ -131,19 +131,19 @@ def test_a_bad_subscription_is_answered_and_the_events_go_on(message: str | byte
 def test_a_client_that_does_not_read_is_dropped_while_another_gets_everything() -> None:
     async def scenario() -> None:
         small = {"queue_events": 2_000, "queue_bytes": 200_000, "send_buffer_bytes": 4_096}
-        async with an_exchange(speed=1_000.0, **small) as exchange:
-            address = urlsplit(exchange.url)
+        async with a_server(speed=1_000.0, **small) as server:
+            address = urlsplit(server.url)
             with socket.socket() as slow:
                 slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
                 slow.connect((address.hostname, address.port))
                 slow.sendall(HANDSHAKE)
-                async with connect(exchange.url) as reader:
+                async with connect(server.url) as reader:
                     await answer_from(reader)
                     events: list[Event] = []
-                    while not exchange.dropped:
+                    while not server.connections.dropped:
                         events += await events_from(reader, 1)
                     events += await events_from(reader, 100)
-            assert exchange.dropped == 1
+            assert server.connections.dropped == 1
             for symbol in ("AAPL", "MSFT"):
                 ids = [event.id for event in events if isinstance(event, Trade) and event.symbol == symbol]
                 assert ids == list(range(ids[0], ids[0] + len(ids)))
@@ -153,8 +153,8 @@ def test_a_client_that_does_not_read_is_dropped_while_another_gets_everything() 
 
 def test_a_client_that_answers_no_ping_is_disconnected() -> None:
     async def scenario() -> None:
-        async with an_exchange(heartbeat_s=0.05) as exchange:
-            address = urlsplit(exchange.url)
+        async with a_server(heartbeat_s=0.05) as server:
+            address = urlsplit(server.url)
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
             writer.write(HANDSHAKE)
             with contextlib.suppress(ConnectionError):
@@ -167,7 +167,7 @@ def test_a_client_that_answers_no_ping_is_disconnected() -> None:
 
 def test_a_message_longer_than_allowed_closes_the_connection() -> None:
     async def scenario() -> None:
-        async with an_exchange(message_bytes=100) as exchange, connect(exchange.url) as ws:
+        async with a_server(message_bytes=100) as server, connect(server.url) as ws:
             await ws.send("x" * 200)
             assert await close_code(ws) == 1009
 
@@ -177,8 +177,8 @@ def test_a_message_longer_than_allowed_closes_the_connection() -> None:
 def test_clients_are_told_goodbye_when_the_exchange_stops() -> None:
     async def scenario() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            async with an_exchange() as exchange:
-                ws = await stack.enter_async_context(connect(exchange.url))
+            async with a_server() as server:
+                ws = await stack.enter_async_context(connect(server.url))
                 await answer_from(ws)
             assert await close_code(ws) == 1001
 
@@ -187,10 +187,10 @@ def test_clients_are_told_goodbye_when_the_exchange_stops() -> None:
 
 def test_one_client_too_many_is_refused() -> None:
     async def scenario() -> None:
-        async with an_exchange(most_clients=1) as exchange, connect(exchange.url) as ws:
+        async with a_server(most_clients=1) as server, connect(server.url) as ws:
             await answer_from(ws)
             with pytest.raises(InvalidStatus) as refused:
-                await connect(exchange.url)
+                await connect(server.url)
             assert refused.value.response.status_code == 503
             await events_from(ws, 10)
 
@@ -199,21 +199,21 @@ def test_one_client_too_many_is_refused() -> None:
 
 def test_a_plain_request_is_told_to_connect_a_websocket() -> None:
     async def scenario() -> None:
-        async with an_exchange() as exchange, aiohttp.ClientSession() as browser:
-            async with browser.get(exchange.url.replace("ws://", "http://")) as response:
+        async with a_server() as server, aiohttp.ClientSession() as browser:
+            async with browser.get(server.url.replace("ws://", "http://")) as response:
                 assert response.status == 426
-                assert exchange.url in await response.text()
-            assert exchange.published == 0  # such a visitor does not open the market
+                assert server.url in await response.text()
+            assert server.exchange.published == 0  # such a visitor does not open the market
 
     asyncio.run(scenario())
 
 
 def test_a_port_in_use_is_told_in_one_sentence() -> None:
     async def scenario() -> None:
-        async with an_exchange() as exchange:
-            port = urlsplit(exchange.url).port
+        async with a_server() as server:
+            port = urlsplit(server.url).port
             with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}: the port is in use"):
-                async with an_exchange(port=port):
+                async with a_server(port=port):
                     pass
 
     asyncio.run(scenario())
@@ -232,8 +232,8 @@ def test_a_fault_of_the_market_ends_the_pacing_and_is_not_swallowed() -> None:
         return reading
 
     async def scenario() -> None:
-        exchange = Exchange(ExchangeSettings(port=0, start_at=START), lambda: START, failing_clock)
-        async with asyncio.timeout(PATIENCE_S), listening(exchange) as pacing, connect(exchange.url):
+        server = Server(ExchangeSettings(port=0, start_at=START), lambda: START, failing_clock)
+        async with asyncio.timeout(PATIENCE_S), listening(server) as pacing, connect(server.url):
             with pytest.raises(Fault):
                 await pacing
 

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mock_exchange.events import SECOND
-from mock_exchange.server import Exchange, listening
+from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 
 START = 1_767_623_400 * SECOND
@@ -32,9 +32,9 @@ PATIENCE_S = 240
 class Venue:
     """An exchange that listens, and a client of its REST calls."""
 
-    def __init__(self, exchange: Exchange, http: aiohttp.ClientSession) -> None:
-        self.exchange = exchange
-        self.url = exchange.url
+    def __init__(self, server: Server, http: aiohttp.ClientSession) -> None:
+        self.server = server
+        self.url = server.url
         self.http = http
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -64,9 +64,9 @@ async def a_venue(*faults: str, **changes: Any) -> AsyncIterator[Venue]:
         "keys": ("ANN:1", "BOB:2"),
         "faults": faults,
     } | changes
-    exchange = Exchange(ExchangeSettings(**words), wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
-    async with asyncio.timeout(PATIENCE_S), listening(exchange), aiohttp.ClientSession() as http:
-        yield Venue(exchange, http)
+    server = Server(ExchangeSettings(**words), wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+    async with asyncio.timeout(PATIENCE_S), listening(server), aiohttp.ClientSession() as http:
+        yield Venue(server, http)
 
 
 async def say(ws: ClientConnection, **message: Any) -> Any:
@@ -192,7 +192,7 @@ def test_a_stranger_gets_no_answer_and_does_not_open_the_market() -> None:
             url = venue.url.replace("ws://", "http://") + "/v2/account"
             async with venue.http.get(url) as response:
                 assert (response.status, await response.json()) == (401, {"message": "unauthorized"})
-            assert venue.exchange.published == 0
+            assert venue.server.exchange.published == 0
 
     asyncio.run(scenario())
 
@@ -210,18 +210,18 @@ def test_a_client_stuck_on_a_feed_delays_nobody_and_is_dropped() -> None:
                 stuck.setblocking(False)
                 assert await asyncio.get_running_loop().sock_recv(stuck, 12) == b"HTTP/1.1 101"
                 stuck.sendall(_masked(b'{"action":"subscribe","trades":["*"],"quotes":["*"]}'))
-                async with connect(venue.url + "/v2/iex", additional_headers=KEYS) as ws:
+                async with connect(venue.url + "/v2/iex", additional_headers=KEYS, close_timeout=0.1) as ws:
                     await control(ws)
                     await control(ws)
                     await say(ws, action="subscribe", trades=["AAPL"])
                     ids: list[int] = []
-                    while not venue.exchange.dropped:
+                    while not venue.server.connections.dropped:
                         ids += [trade["i"] for trade in json.loads(await ws.recv())]
                         assert (await venue.ask("POST", "/v2/orders", BUY))[0] == 200
                         assert json.loads(await updates.recv())["data"]["event"] == "new"
                         assert json.loads(await updates.recv())["data"]["event"] == "fill"
                     assert ids == list(range(ids[0], ids[0] + len(ids)))
-            assert venue.exchange.dropped == 1
+            assert venue.server.connections.dropped == 1
 
     asyncio.run(scenario())
 

@@ -18,7 +18,7 @@ from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.messages import BrokerChanged, FeedState, Report
 from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
-from mock_exchange.server import Exchange, listening
+from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 from tests.support.live import PATIENCE_S
 from tests.support.market import START
@@ -132,10 +132,10 @@ async def a_broker(
 
 
 @contextlib.asynccontextmanager
-async def an_exchange(*faults: str, **settings: Any) -> AsyncIterator[Exchange]:
+async def an_exchange(*faults: str, **settings: Any) -> AsyncIterator[Server]:
     """Open the mock exchange on a port that the system gives, with its market a hundred times as fast as ours."""
     chosen = ExchangeSettings(port=0, start_at=START, speed=100.0, faults=faults, **settings)
-    exchange = Exchange(chosen, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
+    exchange = Server(chosen, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
     async with listening(exchange):
         yield exchange
 

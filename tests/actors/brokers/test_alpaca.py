@@ -186,7 +186,7 @@ async def test_a_fill_that_is_told_twice_says_the_same_twice() -> None:
 async def test_a_fill_may_be_told_before_the_answer() -> None:
     async with an_exchange() as exchange, a_broker(exchange.url) as (broker, reported):
         await reported.live()
-        exchange.house.switch(["early_fills:300"])
+        exchange.exchange.switch(["early_fills:300"])
         broker.send(order())
         await filled(reported)
         told = len(reported.statuses())
@@ -264,14 +264,14 @@ async def test_fills_go_on_until_a_cancel_takes_effect() -> None:
 async def test_an_order_that_fills_while_the_stream_is_down_is_found_by_rest() -> None:
     async with an_exchange() as exchange, a_broker(exchange.url) as (broker, reported):
         await reported.live()
-        exchange.house.switch(["drop_updates:0", "handshake:503"])
+        exchange.exchange.switch(["drop_updates:0", "handshake:503"])
         broker.send(order())
         await reported.until(lambda: reported.states[-1] is DOWN)
         await holds(reported, 5)
         assert OrderStatus.FILLED not in reported.statuses()
         broker.send(LookUpOrder("one"))
         await filled(reported)
-        exchange.house.switch([])
+        exchange.exchange.switch([])
         told = len(reported.of(AccountReport))
         await reported.live()
         assert len(reported.of(AccountReport)) > told
@@ -282,7 +282,7 @@ async def test_an_order_that_fills_while_the_stream_is_down_is_found_by_rest() -
 async def test_a_cancel_while_the_stream_is_down_is_looked_up() -> None:
     async with an_exchange() as exchange, a_broker(exchange.url) as (broker, reported):
         await reported.live()
-        exchange.house.switch(["drop_updates:0", "handshake:503"])
+        exchange.exchange.switch(["drop_updates:0", "handshake:503"])
         broker.send(order(limit="10"))
         await reported.until(lambda: reported.states[-1] is DOWN)
         broker.send(CancelOrder("one"))
@@ -295,7 +295,7 @@ async def test_a_refused_handshake_is_tried_again(status: int) -> None:
     async with an_exchange(f"handshake:{status}") as exchange, a_broker(exchange.url) as (broker, reported):
         await reported.until(lambda: reported.states[-1:] == [DOWN] and broker.counts["reconnects"] > 2)
         assert str(status) in reported.of(BrokerChanged)[-1].reason
-        exchange.house.switch([])
+        exchange.exchange.switch([])
         await reported.live()
 
 
@@ -320,7 +320,7 @@ async def test_keys_that_are_put_right_at_the_venue_are_taken() -> None:
     patient = BrokerSettings(poll_s=0.1, first_delay_s=0.01, refused_delay_s=0.05)
     async with an_exchange("wrong_key") as exchange, a_broker(exchange.url, patient) as (_, reported):
         await reported.until(lambda: DOWN in reported.states)
-        exchange.house.switch([])
+        exchange.exchange.switch([])
         await reported.live()
 
 
@@ -328,10 +328,10 @@ async def test_keys_that_are_put_right_at_the_venue_are_taken() -> None:
 async def test_a_venue_whose_rest_interface_fails_is_down_although_the_stream_listens() -> None:
     async with an_exchange() as exchange, a_broker(exchange.url) as (broker, reported):
         await reported.live()
-        exchange.house.switch(["rest:503"])
+        exchange.exchange.switch(["rest:503"])
         await reported.until(lambda: reported.states[-1] is DOWN)
         assert broker.counts["polls_failed"] > 1
-        exchange.house.switch([])
+        exchange.exchange.switch([])
         await reported.live()
         assert broker.counts["reconnects"] == 0
 
@@ -364,10 +364,10 @@ async def test_frames_that_mean_nothing_are_dropped_and_the_account_looked_at() 
 async def test_a_frame_that_is_too_large_costs_the_connection_and_no_more() -> None:
     async with an_exchange() as exchange, a_broker(exchange.url) as (broker, reported):
         await reported.live()
-        exchange.house.switch(["oversized:1"])
+        exchange.exchange.switch(["oversized:1"])
         broker.send(order())
         await reported.until(lambda: reported.states[-1] is DOWN)
-        exchange.house.switch([])
+        exchange.exchange.switch([])
         await reported.live()
         await holds(reported, 5)
 
@@ -377,7 +377,7 @@ async def test_an_order_that_is_not_ours_is_told_with_the_account_only() -> None
     ours = "one"
     async with an_exchange() as exchange, a_broker(exchange.url, is_ours=ours.__eq__) as (broker, reported):
         await reported.live()
-        exchange.house.switch(["foreign_orders:3"])
+        exchange.exchange.switch(["foreign_orders:3"])
         await reported.until(lambda: reported.held == {"AAPL": 3} and len(reported.account.orders) == 1)
         assert reported.account.orders[0].order != ours
         assert not reported.of(OrderReport)

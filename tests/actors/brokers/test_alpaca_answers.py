@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
+from websockets.frames import Frame, Opcode
 
 from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
 from actors.feeds.backoff import MOST_CONNECTS
@@ -28,7 +29,6 @@ from actors.orders import (
     OrderStatus,
     SubmitUnanswered,
 )
-from mock_exchange.frames import TEXT, framed
 from tests.support.alpaca import (
     HASTY,
     Reply,
@@ -476,7 +476,7 @@ async def a_mute_venue(*frames: bytes) -> AsyncIterator[tuple[str, list[int]]]:
                 accept = base64.b64encode(digest).decode()
                 lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
                 writer.write("\r\n".join([*lines, f"Sec-WebSocket-Accept: {accept}", "", ""]).encode())
-                writer.write(framed(frames, TEXT))
+                writer.writelines(Frame(Opcode.TEXT, frame).serialize(mask=False) for frame in frames)
                 await closing.wait()
         writer.close()
 

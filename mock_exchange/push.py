@@ -1,6 +1,6 @@
-"""What the venue and one client say to each other, without a socket.
+"""The simple push: the protocol between the venue and one client, without a socket.
 
-The venue greets, then pushes events; the client may narrow them at any time:
+The venue greets, then pushes events; the client may narrow them to some symbols at any time:
 
     < {"type":"hello","venue":"mock","ts":1767623400000000000,"rate":10.0,"symbols":["AAPL","MSFT"],"seed":7}
     < {"type":"quote","symbol":"AAPL","ts":1767623400000012345,"bid":150.0,"ask":150.02}
@@ -18,7 +18,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from mock_exchange.outbox import Alone, Bounds, Outbox, Overflow as Overflow
+from mock_exchange.send_buffer import Alone, Bounds
+from mock_exchange.session import Session
 
 Line = tuple[str, bytes]
 """An event as it goes out: its symbol, and its JSON."""
@@ -46,35 +47,36 @@ class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
     message: str
 
 
-class Session(Outbox):
+class PushSession(Session):
     """One client's conversation: what it is to get, and what waits to be sent to it."""
 
-    def __init__(self, symbols: Sequence[str], queue_events: int, queue_bytes: int, frame_events: int) -> None:
-        super().__init__(Bounds(queue_events, queue_bytes, frame_events), b"\n".join)
+    def __init__(self, symbols: Sequence[str], bounds: Bounds) -> None:
+        super().__init__(bounds, b"\n".join)
         self._symbols = tuple(symbols)  # that the venue has
-        self.interest = frozenset(symbols)  # what the client wants: who wants the same gets the same
+        self._wanted = frozenset(symbols)
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the client was not turned away."""
+        return not self.buffer.closing
 
     def greet(self, hello: Hello) -> None:
         """Queue the first words."""
-        self.put(Alone(msgspec.json.encode(hello)))
+        self.buffer.put(Alone(msgspec.json.encode(hello)))
 
     def turn_away(self, message: str) -> None:
         """Say why the client is not wanted, as the last words."""
-        self.put(Alone(msgspec.json.encode(Error(message))))
-        self.closing = True
-
-    def chosen(self, lines: Iterable[Line]) -> list[bytes]:
-        """Return those events that the client wants."""
-        wanted = self.interest
-        return [line for symbol, line in lines if symbol in wanted]
+        self.buffer.put(Alone(msgspec.json.encode(Error(message))))
+        self.buffer.closing = True
 
     def publish(self, lines: Iterable[Line]) -> None:
         """Queue those events that the client wants."""
-        self.put_all(self.chosen(lines))
+        wanted = self._wanted
+        self.buffer.put_all([line for symbol, line in lines if symbol in wanted])
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""
-        self.put(Alone(msgspec.json.encode(self._answer(message))))
+        self.buffer.put(Alone(msgspec.json.encode(self._answer(message))))
 
     def _answer(self, message: str | bytes) -> Subscribed | Error:
         try:
@@ -91,5 +93,5 @@ class Session(Outbox):
         unknown = [symbol for symbol in symbols if symbol not in self._symbols]
         if unknown:
             return Error(f"The symbol {unknown[0][:20]!r} is not traded here; these are: {', '.join(self._symbols)}.")
-        self.interest = frozenset(symbols)
-        return Subscribed(tuple(symbol for symbol in self._symbols if symbol in self.interest))
+        self._wanted = frozenset(symbols)
+        return Subscribed(tuple(symbol for symbol in self._symbols if symbol in self._wanted))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.updates import TradingSession, report
+from mock_exchange.alpaca.trading_stream import TradingSession, report
 from mock_exchange.events import SECOND, Quote
-from mock_exchange.floor import Floor
-from mock_exchange.outbox import Bounds
+from mock_exchange.send_buffer import Bounds
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side
+from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
 
@@ -25,7 +25,7 @@ def a_session() -> TradingSession:
 
 def say(session: TradingSession, message: Any) -> Any:
     session.receive(msgspec.json.encode(message))
-    return msgspec.json.decode(session.take_frame())
+    return msgspec.json.decode(session.buffer.take_frame())
 
 
 def authorized(session: TradingSession, key: str = "ANN", secret: str = "1") -> Any:
@@ -37,10 +37,12 @@ def listening(session: TradingSession, *streams: str) -> Any:
 
 
 def reports_of_a_purchase() -> list[tuple[str, bytes]]:
-    floor = Floor(("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
-    floor.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
-    floor.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
-    return [report(update) for update in floor.take_updates()]
+    venue = VenueState(
+        ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
+    )
+    venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
+    venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
+    return [report(update) for update in venue.take_updates()]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_an_order_s_updates_come_in_order_and_once_each_in_a_frame_of_its_own() 
     authorized(session)
     listening(session, "trade_updates")
     session.publish(reports_of_a_purchase())
-    new, fill = (msgspec.json.decode(frame) for frame in iter(session.take_frame, b""))
+    new, fill = (msgspec.json.decode(frame) for frame in iter(session.buffer.take_frame, b""))
     assert session.binary
     assert (new["stream"], new["data"]["event"], new["data"]["order"]["status"]) == ("trade_updates", "new", "new")
     data = fill["data"]
@@ -95,12 +97,12 @@ def test_without_listening_nothing_comes_and_never_of_another_account() -> None:
     listening(other, "trade_updates")
     for session in (silent, other):
         session.publish(reports_of_a_purchase())
-        assert session.take_frame() == b""
+        assert session.buffer.take_frame() == b""
 
 
 @given(st.text() | st.binary())
 def test_any_message_at_all_gets_one_answer(message: str | bytes) -> None:
     session = a_session()
     session.receive(message)
-    assert session.take_frame() != b""
-    assert session.take_frame() == b""
+    assert session.buffer.take_frame() != b""
+    assert session.buffer.take_frame() == b""

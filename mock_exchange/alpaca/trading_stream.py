@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca import words
+from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.outbox import Alone, Bounds, Outbox
+from mock_exchange.send_buffer import Alone, Bounds
+from mock_exchange.session import Session
 from mock_exchange.venue.orders import Update
 
 STREAMS = ("trade_updates",)
@@ -22,10 +23,10 @@ Report = tuple[str, bytes]
 
 def report(update: Update) -> Report:
     """Encode an update for the stream."""
-    return update.order.account, Alone(_encode({"stream": "trade_updates", "data": words.update(update)}))
+    return update.order.account, Alone(_encode({"stream": "trade_updates", "data": schema.update(update)}))
 
 
-class TradingSession(Outbox):
+class TradingSession(Session):
     """One client's conversation. Its frames are binary and hold JSON; it may speak in frames of either kind."""
 
     binary = True
@@ -42,13 +43,13 @@ class TradingSession(Outbox):
         return self.account is not None
 
     def greet(self, account: str | None) -> None:
-        """Let headers of the handshake open an account; nothing is said."""
+        """Take the account that headers of the handshake opened; nothing is sent."""
         self.account = account
 
     def publish(self, reports: Iterable[Report]) -> None:
         """Queue what is about the client's own orders, if it listens; each is a frame of its own."""
         if self._streams:
-            self.put_all([encoded for account, encoded in reports if account == self.account])
+            self.buffer.put_all([encoded for account, encoded in reports if account == self.account])
 
     def receive(self, message: str | bytes) -> None:
         """Take a message and queue the answer to it."""
@@ -78,4 +79,4 @@ class TradingSession(Outbox):
         self._say("authorization", {"status": status, "action": "authenticate" if action != "auth" else action})
 
     def _say(self, stream: str, data: dict[str, Any]) -> None:
-        self.put(Alone(msgspec.json.encode({"stream": stream, "data": data})))
+        self.buffer.put(Alone(msgspec.json.encode({"stream": stream, "data": data})))

@@ -1,7 +1,7 @@
-"""The bands outside of which a stock may not be traded (limit up, limit down): so far around what it was worth lately.
+"""The bands outside of which a stock may not be traded (limit up, limit down): so far around its latest mean price.
 
-The reference is the mean price of the trades of the last five minutes, taken anew every half minute. From three dollars
-on the bands are 5 % away from it, below 20 %, and below 75 cents 15 cents or 75 %, whichever is less; their prices are
+The reference is the mean price of the trades of the last five minutes, taken every half minute. From three dollars
+on, the bands are 5 % away from it, below 20 %, and below 75 cents 15 cents or 75 %, whichever is less; their prices are
 whole cents.
 """
 
@@ -20,7 +20,7 @@ STEPS = 10
 
 
 class Indicator(StrEnum):
-    """Why a band is told."""
+    """Why a band is published."""
 
     OPENING = "A"
     UPDATE = "B"
@@ -38,14 +38,14 @@ class PriceBand(msgspec.Struct, frozen=True, gc=False):
     indicator: Indicator
 
 
-class Bands:
+class LuldBands:
     """The bands of all stocks, as their trades make them."""
 
     def __init__(self) -> None:
         self._references: dict[str, _Reference] = {}
 
     def add(self, symbol: str, price: float, ts: int) -> PriceBand | None:
-        """Take note of a trade; return the stock's band if that changed it."""
+        """Add a trade; return the stock's band if that changed it."""
         reference = self._references.get(symbol)
         if reference is None:
             self._references[symbol] = reference = _Reference(price, ts)
@@ -56,7 +56,7 @@ class Bands:
         reference.renew()
         return reference.band(symbol, ts, Indicator.UPDATE) if reference.prices != before else None
 
-    def tell(self, symbol: str, ts: int, indicator: Indicator) -> PriceBand | None:
+    def band(self, symbol: str, ts: int, indicator: Indicator) -> PriceBand | None:
         """Return a stock's band as it is, for another reason; None if it has none yet."""
         reference = self._references.get(symbol)
         return None if reference is None else reference.band(symbol, ts, indicator)
@@ -72,7 +72,7 @@ class _Reference:
         self.prices = _prices(price)
 
     def add(self, price: float, ts: int) -> bool:
-        """Take in a trade; tell whether it is the first of a step."""
+        """Add a trade; return whether it is the first of a step."""
         step = ts // STEP
         if step == self._step:
             self._sum += price
@@ -85,7 +85,7 @@ class _Reference:
         return True
 
     def renew(self) -> None:
-        """Take the reference anew, of the steps that are over; without any, of the trade that came after them."""
+        """Take the reference of the steps that are over; without any, of the trade that came after them."""
         past = self._past or ((self._step, self._sum, self._count),)
         self.prices = _prices(sum(step[1] for step in past) / sum(step[2] for step in past))
 

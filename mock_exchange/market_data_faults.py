@@ -1,4 +1,4 @@
-"""What goes wrong with market data between the market and its clients. The market itself, and orders, see the truth."""
+"""Faults of market data on its way from the market to the clients. Orders are matched against what really happened."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from msgspec.structs import replace
 
 from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import Faults
-from mock_exchange.floor import Happened
 from mock_exchange.venue.orders import Update
+from mock_exchange.venue_state import MarketEvent
 
 HOUR = 3_600 * SECOND
 
 IMPOSSIBLE: tuple[float | str, ...] = (math.nan, math.inf, 0.0, -1.0, 1e308, "126.55 dollars")
 
 
-class Spoilt(msgspec.Struct, frozen=True, gc=False):
-    """A trade that is told with a price that cannot be."""
+class BadPriceTrade(msgspec.Struct, frozen=True, gc=False):
+    """A trade that is published with an impossible price."""
 
     trade: Trade
     price: float | str
@@ -30,62 +30,62 @@ class Spoilt(msgspec.Struct, frozen=True, gc=False):
         return self.trade.symbol
 
 
-Told = Happened | Spoilt
-"""What clients are told."""
+Published = MarketEvent | BadPriceTrade
+"""What clients get."""
 
 
 def reported(updates: Sequence[Update], faults: Faults) -> list[Update]:
     """Return what is reported of what happened to orders: fills may be lost or doubled."""
-    told: list[Update] = []
+    published: list[Update] = []
     for update in updates:
         if update.price is not None and faults.strikes("lost_fills"):
             continue
-        told.append(update)
+        published.append(update)
         if update.price is not None and faults.strikes("double_fills"):
-            told.append(update)
-    return told
+            published.append(update)
+    return published
 
 
-class Distortion:
-    """Turns what happened into what is told, as the switches want it."""
+class MarketDataFaults:
+    """Turns what happened into what is published, as the switches ask for it."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._kept: Told | None = None  # it is told after the next one
-        self._waiting: list[Told] = []  # for a burst
+        self._kept: Published | None = None  # it is published after the next one
+        self._waiting: list[Published] = []  # for a burst
 
-    def __call__(self, happened: Sequence[Happened]) -> list[Told]:
-        """Return what is told now; what is kept back is told later."""
+    def __call__(self, happened: Sequence[MarketEvent]) -> list[Published]:
+        """Return what is published now; what is kept back is published later."""
         if not self._faults and self._kept is None and not self._waiting:
             return list(happened)
-        told: list[Told] = []
+        published: list[Published] = []
         for it in happened:
-            told += self._one(it) if isinstance(it, Event) else self._in_order(it)
+            published += self._one(it) if isinstance(it, Event) else self._in_order(it)
         size = self._faults.status("burst")
         if size is None and not self._waiting:
-            return told
-        self._waiting += told
+            return published
+        self._waiting += published
         if size is not None and len(self._waiting) < size:
             return []
         burst, self._waiting = self._waiting, []
         return burst
 
-    def _one(self, event: Event) -> list[Told]:
+    def _one(self, event: Event) -> list[Published]:
         strikes = self._faults.strikes
         if strikes("gaps"):
             return []
-        told = self._changed(event)
+        published = self._changed(event)
         if self._kept is None and strikes("reorder"):
-            self._kept = told
+            self._kept = published
             return []
-        return self._in_order(told) * (2 if strikes("duplicates") else 1)
+        return self._in_order(published) * (2 if strikes("duplicates") else 1)
 
-    def _in_order(self, it: Told) -> list[Told]:
-        """Tell this, and what has waited for it."""
+    def _in_order(self, it: Published) -> list[Published]:
+        """Return this, and what has waited for it."""
         kept, self._kept = self._kept, None
         return [it] if kept is None else [it, kept]
 
-    def _changed(self, event: Event) -> Told:
+    def _changed(self, event: Event) -> Published:
         strikes = self._faults.strikes
         if strikes("late_times"):
             event = replace(event, ts=event.ts - HOUR)
@@ -96,7 +96,7 @@ class Distortion:
         if strikes("spikes"):
             return replace(event, price=round(event.price * 10, 2))
         if strikes("bad_prices"):
-            return Spoilt(event, IMPOSSIBLE[self._faults.pick("bad_prices", len(IMPOSSIBLE))])
+            return BadPriceTrade(event, IMPOSSIBLE[self._faults.pick("bad_prices", len(IMPOSSIBLE))])
         return event
 
     def _crossed(self, quote: Quote) -> Quote:

@@ -1,6 +1,6 @@
 """One stock of the market: what its trades and quotes come from.
 
-The stock has a *value* that nobody sees, and quoters who follow it. The value drifts and diffuses as its
+The stock has a hidden *value*, and quoters who follow it. The value drifts and diffuses as its
 *phase* lets it: calm most of the time, now and then a burst of several seconds in one direction, and after
 it a cooling in which part of the burst may be taken back, or added to. Arrivals (an order that takes from
 the book, or a look at the quote by those who make it) excite further arrivals, so that they come in
@@ -28,7 +28,7 @@ import msgspec
 from mock_exchange.events import SECOND, Event, Quote, Trade
 
 KNOWN_PRICES = {"AAPL": 150.0, "MSFT": 400.0}
-"""Where the stocks that everybody knows are traded; any other price comes from the name."""
+"""Where well-known stocks are traded; any other price is made from the name."""
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -56,14 +56,14 @@ DRIFT_BP, DRIFT_BP_SPREAD = 0.8, 0.5  # median drift in a burst, basis points pe
 COOLING_S = (7.0, 23.0)  # shortest and longest seconds of a cooling
 GIVEN_BACK = (-0.2, 1.0)  # least and largest share of a burst's drift that the cooling takes back
 
-# One arrival excites others: within milliseconds (somebody reacts) and for seconds (somebody works an order).
+# One arrival excites others: within milliseconds (a reaction) and for seconds (an order that is worked).
 ARRIVALS = 0.6  # a second, in a calm market, that nothing excited
 FAST_CHILDREN, FAST_DECAY = 0.5, 400.0  # arrivals excited by one, and how fast that ebbs, per second
 SLOW_CHILDREN, SLOW_DECAY = 0.3, 0.5
 
 ORDERS = 0.4  # share of arrivals that are orders
 SAME_SIDE = 0.55  # chance that an order follows the one before to its side
-SAME_SIZE = 0.4  # chance that one that does also has its size: somebody slices a large order
+SAME_SIZE = 0.4  # chance that one that does also has its size: a large order is sliced
 FLOW = 0.15  # deviation of a phase's taste for one side, a chance
 LEAN = 0.5  # by which a value one spread off the quote's middle changes the chance of a side
 MOST_LEAN = 0.45  # so that neither side is ever certain
@@ -91,7 +91,7 @@ def start_price(symbol: str) -> float:
     return round(50.0 * math.pow(10.0, number / 2**64), 2)
 
 
-class Stock:
+class PriceProcess:
     """The endless tape of one symbol, fixed by the seed and shifted by the start."""
 
     def __init__(self, symbol: str, seed: int, start_ns: int) -> None:
@@ -110,14 +110,16 @@ class Stock:
         self._mood = 0.0
         self._burst_bp = 0.0  # how far the latest burst drifted
         self._fast = self._slow = 0.0  # rates of excited arrivals, per second
+        self._phase, self._left_s = CALM, 0.0
+        self._drift = self._rate = self._volatility = self._flow = 0.0  # of the phase, as it begins
         self._enter(CALM, 0.0, self._exponential(STRETCH_S))
 
     def events(self) -> Iterator[Event]:
         """Yield the stock's events without end; their times rise strictly."""
-        yield from self._look()
+        yield from self._requote()
         while True:
             self._wait()
-            yield from self._order() if self._chance() < ORDERS else self._look()
+            yield from self._order() if self._chance() < ORDERS else self._requote()
 
     # -- time --------------------------------------------------------------------------------------------------
 
@@ -125,12 +127,12 @@ class Stock:
         """Go to the next arrival, through as many ends of phases as lie on the way."""
         waited = 0.0
         while (gap := self._gap()) >= self._left_s:
-            # Nothing came until the phase ended. The wait so far says nothing about the next one: draw anew.
+            # Nothing came until the phase ended. The wait so far says nothing about the next one: draw again.
             waited += self._left_s
-            self._pass(self._left_s)
+            self._elapse(self._left_s)
             self._next_phase()
         self._left_s -= gap
-        self._pass(gap)
+        self._elapse(gap)
         self._fast += FAST_CHILDREN * FAST_DECAY
         self._slow += SLOW_CHILDREN * SLOW_DECAY
         self._ns += round((waited + gap) * SECOND)
@@ -153,8 +155,8 @@ class Stock:
                 gap = min(gap, -math.log(left) / SLOW_DECAY)
         return gap
 
-    def _pass(self, seconds: float) -> None:
-        """Let time go by: excitement ebbs, the value drifts and diffuses."""
+    def _elapse(self, seconds: float) -> None:
+        """Move on in time: excitement decays, the value drifts and diffuses."""
         self._fast *= math.exp(-FAST_DECAY * seconds)
         self._slow *= math.exp(-SLOW_DECAY * seconds)
         noise_bp = self._volatility * math.sqrt(seconds) * self._random.gauss(0.0, 1.0)
@@ -196,8 +198,8 @@ class Stock:
 
     # -- arrivals ----------------------------------------------------------------------------------------------
 
-    def _look(self) -> Sequence[Event]:
-        """Let the quoters look at the value, and tell if that moved the quote."""
+    def _requote(self) -> Sequence[Event]:
+        """Requote around the value; return the quote if it moved."""
         chance = self._chance
         mean = SPREAD_BP * BP * self._phase.spread * self._value
         spread = max(1, int(mean * (1.0 + SPREAD_NOISE * (2.0 * chance() - 1.0)) + chance()))
@@ -213,7 +215,7 @@ class Stock:
         return (self._quote(),)
 
     def _order(self) -> Sequence[Event]:
-        """Let somebody buy at the ask or sell at the bid, as deep into the book as the size takes them."""
+        """Draw an order that buys at the ask or sells at the bid, as deep into the book as its size takes it."""
         chance = self._chance
         room = self._ask - self._bid
         if chance() >= SAME_SIDE:
@@ -234,7 +236,7 @@ class Stock:
             fill = min(shares, waiting, 100 + 100 * int(self._exponential(1.0)))
             shares -= fill
             events.append(self._trade(self._ask if self._side > 0 else self._bid, fill))
-            self._take(fill)
+            self._use_up(fill)
             if fill == waiting:
                 self._lift()
                 events.append(self._quote())
@@ -242,14 +244,14 @@ class Stock:
                 break
         return events
 
-    def _take(self, shares: int) -> None:
+    def _use_up(self, shares: int) -> None:
         if self._side > 0:
             self._ask_size -= shares
         else:
             self._bid_size -= shares
 
     def _lift(self) -> None:
-        """Step to the next price level behind one that nobody waits at any more."""
+        """Step to the next price level behind one that is used up."""
         if self._side > 0:
             self._ask, self._ask_size = self._ask + 1, self._waiting()
         elif self._bid > 1:

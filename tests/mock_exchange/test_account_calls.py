@@ -100,7 +100,7 @@ def a_desk_with_fills() -> tuple[Desk, Any]:
 
 def test_every_execution_is_an_activity_that_agrees_with_its_order_and_its_update() -> None:
     desk, (first, second) = a_desk_with_fills()
-    told = [update for update in desk.floor.take_updates() if update.price is not None]
+    told = [update for update in desk.venue.take_updates() if update.price is not None]
     sold, rest, part = desk.get("/v2/account/activities")
     assert [it["id"].partition("::")[2] for it in (part, rest, sold)] == [update.execution_id for update in told]
     assert [it["order_id"] for it in (part, rest, sold)] == [first["id"], first["id"], second["id"]]
@@ -161,7 +161,7 @@ def test_the_portfolio_s_history_is_what_it_was_worth_at_first_and_what_it_is_wo
     desk.order(qty="100")
     history = desk.get("/v2/account/portfolio/history", timeframe="1D")
     assert history["equity"] == [100_000.0, float(desk.get("/v2/account")["equity"])]
-    assert history["timestamp"] == [desk.floor.start_ns // 1_000_000_000, desk.now // 1_000_000_000]
+    assert history["timestamp"] == [desk.venue.start_ns // 1_000_000_000, desk.now // 1_000_000_000]
     assert history["profit_loss"] == [0.0, history["equity"][1] - 100_000.0]
     assert history["base_value"] == 100_000.0
 
@@ -181,6 +181,6 @@ def test_what_is_not_modelled_is_refused_by_name(path: str, what: str) -> None:
 @pytest.mark.parametrize("path", ["/v2/orders", "/v2/account", "/v2/positions", "/v2/clock", "/v2/assets/AAPL"])
 def test_a_slash_at_the_end_of_a_path_makes_no_difference(path: str) -> None:
     desk = Desk()
-    plain, slashed = (respond(desk.floor, "ANN", Request("GET", it, {}), desk.now) for it in (path, f"{path}/"))
+    plain, slashed = (respond(desk.venue, "ANN", Request("GET", it, {}), desk.now) for it in (path, f"{path}/"))
     assert plain == slashed
     assert plain.status == 200

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from mock_exchange.alpaca.stamps import SECOND, stamp
-from mock_exchange.bands import PriceBand
-from mock_exchange.distortion import Spoilt, Told
 from mock_exchange.events import Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
+from mock_exchange.luld_bands import PriceBand
+from mock_exchange.market_data_faults import BadPriceTrade, Published
 
 ROUND_LOT = 100
 EXCHANGE = "V"
@@ -112,19 +112,19 @@ def careless(price: float | str) -> Any:
     return msgspec.Raw(b"NaN" if math.isnan(price) else b"Infinity")
 
 
-def streamed(it: Told, codec: Codec) -> bytes:
+def streamed(it: Published, codec: Codec) -> bytes:
     """Encode a message of the market-data stream."""
-    if isinstance(it, Spoilt):
+    if isinstance(it, BadPriceTrade):
         price = careless(it.price) if codec is Codec.JSON else it.price
         return codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
     if isinstance(it, Trade):
-        kind, words = "t", trade(it, codec.time)
+        kind, fields = "t", trade(it, codec.time)
     elif isinstance(it, Quote):
-        kind, words = "q", quote(it, codec.time)
+        kind, fields = "q", quote(it, codec.time)
     elif isinstance(it, Bar):
-        kind, words = "b", bar(it, codec.time)
+        kind, fields = "b", bar(it, codec.time)
     elif isinstance(it, TradingStatus):
-        kind, words = "s", status(it, codec.time)
+        kind, fields = "s", status(it, codec.time)
     else:
-        kind, words = "l", band(it, codec.time)
-    return codec.encode({"T": kind, "S": it.symbol, **words})
+        kind, fields = "l", band(it, codec.time)
+    return codec.encode({"T": kind, "S": it.symbol, **fields})

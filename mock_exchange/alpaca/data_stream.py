@@ -1,4 +1,4 @@
-"""The market-data stream: what the venue and one client say to each other, without a socket."""
+"""The market-data stream: the protocol between the venue and one client, without a socket."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from mock_exchange.alpaca.data_schema import Codec
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.outbox import Alone, Bounds, Outbox
+from mock_exchange.send_buffer import Alone, Bounds
+from mock_exchange.session import Session
 
 ERRORS = {
     400: "invalid syntax",
@@ -31,7 +32,7 @@ LAST_WORDS = frozenset({402, 404, 406, 407, 408, 409})
 """After these the connection is closed."""
 
 CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
-"""What can be subscribed to. Updated and daily bars never say anything."""
+"""What can be subscribed to. Updated and daily bars never come."""
 
 COUNTED = ("trades", "quotes")
 """The channels whose symbols the plan limits."""
@@ -45,7 +46,7 @@ Message = tuple[str, str, bytes]
 """A message of the stream: its channel, its symbol, and how it is encoded."""
 
 
-class Line:
+class FeedConnections:
     """The connections of one feed: how many each account has."""
 
     def __init__(self, feed: str, most: int, channels: int, *, covered: bool) -> None:
@@ -55,36 +56,46 @@ class Line:
         self.covered = covered  # whether the plan has this feed
         self._taken: dict[str, int] = {}
 
-    def take(self, account: str) -> bool:
+    def acquire(self, account: str) -> bool:
         """Take a connection for an account, if it may have one more."""
         if self._taken.get(account, 0) >= self.most:
             return False
         self._taken[account] = self._taken.get(account, 0) + 1
         return True
 
-    def give_back(self, account: str) -> None:
+    def release(self, account: str) -> None:
         """End a connection of an account."""
         self._taken[account] -= 1
 
 
-class DataSession(Outbox):
-    """One client's conversation on a feed. `account` opens it at once; otherwise a message has to."""
+class DataSession(Session):
+    """One client's conversation on a feed.
 
-    def __init__(self, keys: Keys, line: Line, codec: Codec, symbols: int, bounds: Bounds) -> None:
+    `symbols` is how many "*" stands for; `refuse` is a code with which every authentication is refused.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        feed: FeedConnections,
+        codec: Codec,
+        symbols: int,
+        bounds: Bounds,
+        refuse: int | None = None,
+    ) -> None:
         super().__init__(bounds, codec.array)
         self.binary = codec is Codec.MSGPACK
         self.codec = codec
         self.account: str | None = None  # once it is authenticated
-        self.refuse: int | None = None  # a code with which every authentication is refused
         self.farewell = self._encoded({"T": "error", "code": 407, "msg": ERRORS[407]})
         self._keys = keys
-        self._line = line
-        self._all_symbols = symbols  # how many symbols "*" stands for
+        self._feed = feed
+        self._all_symbols = symbols
+        self._refuse = refuse
         self._wanted: dict[str, dict[str, None]] = {channel: {} for channel in CHANNELS}
-        self.interest = _interest(self._wanted)
 
     def greet(self, account: str | None) -> None:
-        """Say the first words; headers of the handshake may have opened an account already."""
+        """Queue the greeting; headers of the handshake may have opened an account already."""
         self._say({"T": "success", "msg": "connected"})
         if account is not None:
             self._open(account)
@@ -95,33 +106,29 @@ class DataSession(Outbox):
         return self.account is not None
 
     def expire(self) -> None:
-        """End the conversation if nobody has authenticated until now."""
+        """End the conversation if the client has not authenticated by now."""
         if self.account is None:
             self._fail(404)
 
     def leave(self) -> None:
-        """Give the connection back; the client is gone."""
+        """Give the connection back to the feed; the client is gone."""
         if self.account is not None:
-            self._line.give_back(self.account)
+            self._feed.release(self.account)
             self.account = None
 
-    def chosen(self, messages: Iterable[Message]) -> list[bytes]:
-        """Return those messages that the client subscribed to."""
-        wanted = self._wanted
-        return [
-            encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]
-        ]
+    @property
+    def subscribed(self) -> bool:
+        """Whether the client subscribed to anything."""
+        return any(self._wanted.values())
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Queue those messages that the client subscribed to."""
-        self.put_all(self.chosen(messages))
+        wanted = self._wanted
+        self.buffer.put_all(
+            [encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]]
+        )
 
-    @property
-    def listens(self) -> bool:
-        """Whether the client subscribed to anything."""
-        return any(self.interest)
-
-    # -- the client's words --------------------------------------------------------------------------------------
+    # -- messages of the client ----------------------------------------------------------------------------------
 
     def receive(self, message: str | bytes) -> None:
         """Take a message and queue the answer to it."""
@@ -155,11 +162,11 @@ class DataSession(Outbox):
             self._open(account)
 
     def _open(self, account: str) -> None:
-        if self.refuse is not None:
-            self._fail(self.refuse)
-        elif not self._line.covered:
+        if self._refuse is not None:
+            self._fail(self._refuse)
+        elif not self._feed.covered:
             self._fail(409)
-        elif not self._line.take(account):
+        elif not self._feed.acquire(account):
             self._fail(406)
         else:
             self.account = account
@@ -171,7 +178,7 @@ class DataSession(Outbox):
             self._fail(named)
             return
         wanted = {channel: self._wanted[channel] | dict.fromkeys(named.get(channel, ())) for channel in CHANNELS}
-        if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._line.channels:
+        if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._feed.channels:
             self._fail(405)
             return
         self._wanted = wanted
@@ -190,28 +197,22 @@ class DataSession(Outbox):
     def _weight(self, symbols: dict[str, None]) -> int:
         return len(symbols) + (self._all_symbols - 1 if EVERY in symbols else 0)
 
-    # -- the venue's -----------------------------------------------------------------------------------------------
+    # -- messages to it --------------------------------------------------------------------------------------------
 
     def _list(self) -> None:
-        self.interest = _interest(self._wanted)
         lists = {name: list(self._wanted[name]) for name in CHANNELS if name in ECHOED or self._wanted[name]}
         self._say({"T": "subscription", **lists})
 
     def _fail(self, code: int) -> None:
         self._say({"T": "error", "code": code, "msg": ERRORS.get(code, "refused")})
-        if code in LAST_WORDS or self.refuse == code:
-            self.closing = True
+        if code in LAST_WORDS or self._refuse == code:
+            self.buffer.closing = True
 
     def _say(self, message: dict[str, Any]) -> None:
-        self.put(Alone(self._encoded(message)))
+        self.buffer.put(Alone(self._encoded(message)))
 
     def _encoded(self, message: dict[str, Any]) -> bytes:
         return self.codec.array([self.codec.encode(message)])
-
-
-def _interest(wanted: dict[str, dict[str, None]]) -> tuple[frozenset[str], ...]:
-    """Return what a client wants, as a value: who wants the same gets the same."""
-    return tuple(frozenset(wanted[channel]) for channel in CHANNELS)
 
 
 def _named(request: dict[str, Any]) -> dict[str, list[str]] | int:

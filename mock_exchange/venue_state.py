@@ -1,25 +1,25 @@
-"""All that exists once the market is open: its past, its books and its accounts, and how they go on with it."""
+"""The state of an open venue: history, books, accounts, halts and bands, and how events of the market change it."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
 
-from mock_exchange.bands import Bands, Indicator, PriceBand
 from mock_exchange.events import Event, Trade
 from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
+from mock_exchange.luld_bands import Indicator, LuldBands, PriceBand
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
-from mock_exchange.watchlists import Watchlist
+from mock_exchange.venue.watchlist import Watchlist
 
-Happened = Event | Bar | TradingStatus | PriceBand
-"""What the market does, and what is made of it."""
+MarketEvent = Event | Bar | TradingStatus | PriceBand
+"""What the market does, and what is derived from it."""
 
 
-class Floor:
+class VenueState:
     """The venue's state. Seed and start make its ids, so that no two sessions share one."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Floor:
         self.watchlists: dict[str, dict[str, Watchlist]] = {}  # by account and id
         self.watchlist_number = 0  # of the latest one
         self._halts = Halts(halts, start_ns)
-        self._bands = Bands()
+        self._bands = LuldBands()
         self._cancels: list[tuple[int, str, str]] = []  # due at a time: of an account, an order
 
     @property
@@ -49,16 +49,16 @@ class Floor:
         """The stocks that are halted."""
         return sorted(self._halts.halted)
 
-    def advance(self, events: Iterable[Event]) -> list[Happened]:
-        """Let the market's events happen; return them, each bar before the event that showed it to be complete.
+    def advance(self, events: Iterable[Event]) -> list[MarketEvent]:
+        """Apply the market's events; return what is published, each bar before the event that showed it to be complete.
 
-        Of a halted stock nothing happens, but for its first price: without one nobody could trade the others.
+        Events of a halted stock are dropped, but for its first price: without one the market is not open.
         """
-        told: list[Happened] = []
+        published: list[MarketEvent] = []
         halted, prices = self._halts.halted, self.matching.prices
         for event in events:
             if changed := self._halts.due(event.ts):
-                told += self._switched(changed)
+                published += self._switched(changed)
             while self._cancels and self._cancels[0][0] <= event.ts:
                 due, account, order_id = heapq.heappop(self._cancels)
                 self.matching.cancel(account, order_id, due)
@@ -68,34 +68,34 @@ class Floor:
                     self.matching.halt(event.symbol)
                 self.matching.roll(event.ts)
                 continue
-            told += self.history.add(event)
-            told.append(event)
+            published += self.history.add(event)
+            published.append(event)
             if isinstance(event, Trade) and (band := self._bands.add(event.symbol, event.price, event.ts)) is not None:
-                told.append(band)
+                published.append(band)
             self.matching.apply(event)
-        return told
+        return published
 
-    def halt(self, symbols: Iterable[str], now: int) -> list[Happened]:
-        """Halt exactly these stocks and resume all others; return what there is to tell."""
+    def halt(self, symbols: Iterable[str], now: int) -> list[MarketEvent]:
+        """Halt exactly these stocks and resume all others; return what is published."""
         return self._switched(self._halts.switch(symbols, now))
 
-    def _switched(self, changed: Iterable[TradingStatus]) -> list[Happened]:
-        """Let halts and resumptions have their effect on orders and bands."""
-        told: list[Happened] = []
+    def _switched(self, changed: Iterable[TradingStatus]) -> list[MarketEvent]:
+        """Apply halts and resumptions to orders and bands."""
+        published: list[MarketEvent] = []
         for status in changed:
-            told.append(status)
+            published.append(status)
             if status.halted:
                 self.matching.halt(status.symbol)
             indicator = Indicator.SUSPENDED if status.halted else Indicator.REOPENING
-            if (band := self._bands.tell(status.symbol, status.ts, indicator)) is not None:
-                told.append(band)
-        return told
+            if (band := self._bands.band(status.symbol, status.ts, indicator)) is not None:
+                published.append(band)
+        return published
 
     def cancel_later(self, account: str, order_id: str, due: int) -> None:
         """Cancel an order at a time to come, if it is still open then."""
         heapq.heappush(self._cancels, (due, account, order_id))
 
-    def plant(self, shares: int, now: int) -> None:
+    def plant_foreign_orders(self, shares: int, now: int) -> None:
         """Put a position and an order that no client made into every account."""
         symbol = self.symbols[0]
         bought = OrderRequest(symbol=symbol, side=Side.BUY, qty=shares * SHARE)

@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.alpaca.data import DataSession, Line
+from mock_exchange.alpaca.data_schema import Codec
+from mock_exchange.alpaca.data_stream import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.bands import Indicator, PriceBand
-from mock_exchange.distortion import Told
+from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
-from mock_exchange.outbox import Bounds, Overflow
-from mock_exchange.tick import Tick
+from mock_exchange.luld_bands import Indicator, PriceBand
+from mock_exchange.market_data_faults import Published
+from mock_exchange.send_buffer import Bounds, Overflow
 
 START = 1_767_623_400 * SECOND
 KEYS = Keys(["ANN:1"])
@@ -33,14 +33,16 @@ AUTHENTICATED = {"T": "success", "msg": "authenticated"}
 class Talk:
     """A client with one session, and what it hears."""
 
-    def __init__(self, codec: Codec = Codec.JSON, *, line: Line | None = None, bounds: Bounds | None = None) -> None:
-        self.line = line or Line("iex", 1, 30, covered=True)
+    def __init__(
+        self, codec: Codec = Codec.JSON, *, line: FeedConnections | None = None, bounds: Bounds | None = None
+    ) -> None:
+        self.line = line or FeedConnections("iex", 1, 30, covered=True)
         self.session = DataSession(KEYS, self.line, codec, 2, bounds or Bounds(1_000, 1_000_000, 3))
 
-    def hear(self) -> list[Any]:
+    def received(self) -> list[Any]:
         """Return what waits: each frame is an array."""
         heard: list[Any] = []
-        while frame := self.session.take_frame():
+        while frame := self.session.buffer.take_frame():
             messages = self.session.codec.decode(frame)
             assert isinstance(messages, list)
             heard += messages
@@ -49,7 +51,7 @@ class Talk:
     def say(self, **message: Any) -> list[Any]:
         """Say something and return the answer."""
         self.session.receive(self.session.codec.encode(message))
-        return self.hear()
+        return self.received()
 
     def open(self) -> Talk:
         """Authenticate."""
@@ -57,10 +59,10 @@ class Talk:
         self.say(action="auth", key="ANN", secret="1")
         return self
 
-    def tell(self, *told: Told) -> list[Any]:
+    def publish(self, *told: Published) -> list[Any]:
         """Let something happen in the market and return what the client gets of it."""
-        self.session.publish(Tick(told, ()).data(self.session.codec))
-        return self.hear()
+        self.session.publish(Broadcast(told, ()).data(self.session.codec))
+        return self.received()
 
 
 def code(answer: list[Any]) -> int:
@@ -76,7 +78,7 @@ def code(answer: list[Any]) -> int:
 def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
     talk = Talk(codec)
     talk.session.greet(None)
-    assert talk.hear() == [CONNECTED]
+    assert talk.received() == [CONNECTED]
     before = talk.session.admitted
     assert talk.say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
     assert (before, talk.session.admitted) == (False, True)
@@ -88,7 +90,7 @@ def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
 def test_headers_of_the_handshake_authenticate_too() -> None:
     talk = Talk()
     talk.session.greet("ANN")
-    assert talk.hear() == [CONNECTED, AUTHENTICATED]
+    assert talk.received() == [CONNECTED, AUTHENTICATED]
 
 
 def test_the_list_of_subscriptions_is_always_whole() -> None:
@@ -105,7 +107,7 @@ def test_the_list_of_subscriptions_is_always_whole() -> None:
 def test_in_json_a_time_is_text_to_the_nanosecond() -> None:
     talk = Talk().open()
     talk.say(action="subscribe", trades=["*"], quotes=["*"], bars=["*"])
-    trade, quote, bar = talk.tell(TRADE, QUOTE, BAR)
+    trade, quote, bar = talk.publish(TRADE, QUOTE, BAR)
     assert trade == {"T": "t", "S": "AAPL", "i": 96_921, "x": "V", "p": 126.55, "s": 1} | {
         "t": "2026-01-05T14:30:00.500000007Z",
         "c": ["@", "I"],
@@ -125,25 +127,25 @@ def test_in_json_a_time_is_text_to_the_nanosecond() -> None:
 def test_in_msgpack_a_time_is_a_timestamp() -> None:
     talk = Talk(Codec.MSGPACK).open()
     talk.say(action="subscribe", trades=["AAPL"])
-    (trade,) = talk.tell(TRADE)
+    (trade,) = talk.publish(TRADE)
     assert talk.session.binary
     assert trade["t"] == datetime(2026, 1, 5, 14, 30, 0, 500_000, tzinfo=UTC)
 
 
 def test_only_what_was_subscribed_to_comes() -> None:
     talk = Talk().open()
-    before = talk.session.listens
+    before = talk.session.subscribed
     talk.say(action="subscribe", trades=["MSFT"], quotes=["AAPL"])
-    assert (before, talk.session.listens) == (False, True)
-    assert [it["T"] for it in talk.tell(TRADE, QUOTE, BAR)] == ["q"]
+    assert (before, talk.session.subscribed) == (False, True)
+    assert [it["T"] for it in talk.publish(TRADE, QUOTE, BAR)] == ["q"]
 
 
 @pytest.mark.parametrize("codec", list(Codec))
 def test_events_share_a_frame_up_to_a_number(codec: Codec) -> None:
     talk = Talk(codec, bounds=Bounds(1_000, 1_000_000, 20)).open()
     talk.say(action="subscribe", trades=["AAPL"])
-    talk.session.publish(Tick([TRADE] * 45, ()).data(codec))
-    sizes = [len(codec.decode(frame)) for frame in iter(talk.session.take_frame, b"")]
+    talk.session.publish(Broadcast([TRADE] * 45, ()).data(codec))
+    sizes = [len(codec.decode(frame)) for frame in iter(talk.session.buffer.take_frame, b"")]
     assert sizes == [20, 20, 5]
 
 
@@ -154,8 +156,8 @@ def test_events_share_a_frame_up_to_a_number(codec: Codec) -> None:
 def test_what_is_no_request_is_invalid_syntax(message: bytes) -> None:
     talk = Talk().open()
     talk.session.receive(message)
-    assert code(talk.hear()) == 400
-    assert not talk.session.closing
+    assert code(talk.received()) == 400
+    assert not talk.session.buffer.closing
 
 
 @pytest.mark.parametrize("words", [{}, {"trades": "AAPL"}, {"trades": [5]}])
@@ -172,7 +174,7 @@ def test_nobody_subscribes_before_authenticating(action: str) -> None:
 def test_a_wrong_key_is_refused_and_the_connection_closed(pair: dict[str, Any]) -> None:
     talk = Talk()
     assert code(talk.say(action="auth", **pair)) == 402
-    assert talk.session.closing
+    assert talk.session.buffer.closing
 
 
 def test_nobody_authenticates_twice() -> None:
@@ -182,15 +184,15 @@ def test_nobody_authenticates_twice() -> None:
 def test_who_does_not_authenticate_in_time_is_sent_away() -> None:
     talk = Talk()
     talk.session.expire()
-    assert code(talk.hear()) == 404
-    assert talk.session.closing
+    assert code(talk.received()) == 404
+    assert talk.session.buffer.closing
     late = Talk().open()
     late.session.expire()
-    assert late.hear() == []
+    assert late.received() == []
 
 
 def test_more_symbols_than_the_plan_has_change_nothing() -> None:
-    talk = Talk(line=Line("iex", 1, 3, covered=True)).open()
+    talk = Talk(line=FeedConnections("iex", 1, 3, covered=True)).open()
     talk.say(action="subscribe", trades=["AAPL", "MSFT"], bars=["A", "B", "C", "D"])
     assert code(talk.say(action="subscribe", quotes=["AAPL", "MSFT"])) == 405
     assert code(talk.say(action="subscribe", trades=["*"])) == 405
@@ -202,14 +204,14 @@ def test_one_connection_more_than_the_plan_has_is_refused_until_one_is_given_bac
     first = Talk().open()
     second = Talk(line=first.line)
     assert code(second.say(action="auth", key="ANN", secret="1")) == 406
-    assert second.session.closing
+    assert second.session.buffer.closing
     second.session.leave()
     first.session.leave()
     assert Talk(line=first.line).say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
 
 
 def test_a_feed_that_the_plan_does_not_cover_is_refused() -> None:
-    talk = Talk(line=Line("sip", 1, 30, covered=False))
+    talk = Talk(line=FeedConnections("sip", 1, 30, covered=False))
     assert code(talk.say(action="auth", key="ANN", secret="1")) == 409
 
 
@@ -220,8 +222,8 @@ def test_a_channel_of_another_feed_is_refused() -> None:
 def test_a_client_that_does_not_read_overflows_and_has_a_farewell() -> None:
     talk = Talk(bounds=Bounds(10, 100_000, 1)).open()
     talk.say(action="subscribe", trades=["AAPL"])
-    talk.session.publish(Tick([TRADE] * 20, ()).data(Codec.JSON))
-    assert talk.session.overflow is Overflow.EVENTS
+    talk.session.publish(Broadcast([TRADE] * 20, ()).data(Codec.JSON))
+    assert talk.session.buffer.overflow is Overflow.EVENTS
     assert code(msgspec.json.decode(talk.session.farewell)) == 407
 
 
@@ -229,7 +231,7 @@ def test_a_client_that_does_not_read_overflows_and_has_a_farewell() -> None:
 def test_any_message_at_all_gets_one_answer(codec: Codec, message: str | bytes) -> None:
     talk = Talk(codec).open()
     talk.session.receive(message)
-    assert len(talk.hear()) == 1
+    assert len(talk.received()) == 1
 
 
 @pytest.mark.parametrize("codec", list(Codec))
@@ -239,7 +241,7 @@ def test_halts_and_bands_are_told_to_who_subscribed_to_them(codec: Codec) -> Non
     band = PriceBand("MSFT", START, 95.0, 105.0, Indicator.UPDATE)
     halt, resumption = TradingStatus("AAPL", START, True), TradingStatus("AAPL", START, False)
     stranger = TradingStatus("MSFT", START, True)
-    halted, resumed, bands = talk.tell(halt, TRADE, resumption, stranger, band)
+    halted, resumed, bands = talk.publish(halt, TRADE, resumption, stranger, band)
     times = [message.pop("t") for message in (halted, resumed, bands)]
     assert times == [START_STAMP[codec]] * 3
     assert halted == {
@@ -257,4 +259,4 @@ def test_halts_and_bands_are_told_to_who_subscribed_to_them(codec: Codec) -> Non
 
 def test_the_simple_push_knows_neither_halts_nor_bands() -> None:
     told = (TradingStatus("AAPL", START, True), PriceBand("AAPL", START, 95.0, 105.0, Indicator.UPDATE), TRADE)
-    assert [symbol for symbol, _ in Tick(told, ()).lines] == ["AAPL"]
+    assert [symbol for symbol, _ in Broadcast(told, ()).lines] == ["AAPL"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca import words
+from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.activities import activities
-from mock_exchange.alpaca.calls import Response, Visit, answer
+from mock_exchange.alpaca.calls import RequestContext, Response, answer
 from mock_exchange.alpaca.requests import Unreadable, json_object
 from mock_exchange.alpaca.stamps import SECOND
 from mock_exchange.venue.configuration import Configuration
@@ -18,24 +18,24 @@ from mock_exchange.venue.orders import Reason
 _DOLLAR = DOLLAR * SHARE  # as an amount
 
 
-def account(visit: Visit) -> Response:
+def account(context: RequestContext) -> Response:
     """Answer with the account."""
-    matching = visit.floor.matching
+    matching = context.venue.matching
     return answer(
-        words.account(matching.accounts[visit.account], matching.prices, _identity(visit), visit.floor.start_ns)
+        schema.account(matching.accounts[context.account], matching.prices, _identity(context), context.venue.start_ns)
     )
 
 
-def configuration(visit: Visit) -> Response:
+def configuration(context: RequestContext) -> Response:
     """Answer with what the account may do."""
-    return answer(visit.floor.matching.accounts[visit.account].configuration)
+    return answer(context.venue.matching.accounts[context.account].configuration)
 
 
-def configure(visit: Visit) -> Response:
+def configure(context: RequestContext) -> Response:
     """Change what the account may do: what is named, and nothing else."""
-    account = visit.floor.matching.accounts[visit.account]
+    account = context.venue.matching.accounts[context.account]
     named: dict[str, Any] = {
-        name: value for name, value in json_object(visit.request.body).items() if value is not None
+        name: value for name, value in json_object(context.request.body).items() if value is not None
     }
     try:
         account.configuration = msgspec.convert(
@@ -46,28 +46,28 @@ def configure(visit: Visit) -> Response:
     return answer(account.configuration)
 
 
-def list_activities(visit: Visit) -> Response:
+def list_activities(context: RequestContext) -> Response:
     """Answer with a page of what has happened in the account."""
-    executions = visit.floor.matching.orders.executions(visit.account)
-    return answer(activities(executions, _identity(visit), visit.name, visit.request.query))
+    executions = context.venue.matching.orders.executions(context.account)
+    return answer(activities(executions, _identity(context), context.name, context.request.query))
 
 
-def portfolio_history(visit: Visit) -> Response:
+def portfolio_history(context: RequestContext) -> Response:
     """Answer with what the account was worth when the market opened, and what it is worth now: two points."""
-    matching = visit.floor.matching
-    account = matching.accounts[visit.account]
+    matching = context.venue.matching
+    account = matching.accounts[context.account]
     first, last = account.first_cash / _DOLLAR, account.equity(matching.prices) / _DOLLAR
     return answer(
         {
-            "timestamp": [visit.floor.start_ns // SECOND, visit.now // SECOND],
+            "timestamp": [context.venue.start_ns // SECOND, context.now // SECOND],
             "equity": [first, last],
             "profit_loss": [0.0, round(last - first, 4)],
             "profit_loss_pct": [0.0, round((last - first) / first, 8)],
             "base_value": first,
-            "timeframe": visit.request.query.get("timeframe") or "1D",
+            "timeframe": context.request.query.get("timeframe") or "1D",
         }
     )
 
 
-def _identity(visit: Visit) -> str:
-    return visit.floor.ids.of(f"account/{visit.account}")
+def _identity(context: RequestContext) -> str:
+    return context.venue.ids.of(f"account/{context.account}")

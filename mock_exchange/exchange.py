@@ -1,4 +1,4 @@
-"""The venue as a whole, without a socket: its market, its books, its faults, and whom it talks to in which protocol."""
+"""The exchange without a socket: its market, its venue, its faults, and the conversations with its clients."""
 
 from __future__ import annotations
 
@@ -7,68 +7,70 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from mock_exchange.alpaca.calls import UNAUTHORIZED, Conduct, Request, Response, answer
-from mock_exchange.alpaca.data import DataSession, Line
+from mock_exchange.alpaca.calls import UNAUTHORIZED, FaultPolicy, Request, Response, answer
+from mock_exchange.alpaca.data_schema import Codec
+from mock_exchange.alpaca.data_stream import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
-from mock_exchange.alpaca.ticks import Codec
-from mock_exchange.alpaca.updates import TradingSession
-from mock_exchange.distortion import Distortion, Told, reported
+from mock_exchange.alpaca.trading_stream import TradingSession
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, JunkFrames
 from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
-from mock_exchange.floor import Floor
-from mock_exchange.frames import BINARY, TEXT, framed
-from mock_exchange.hindrance import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, Words
 from mock_exchange.live import LiveMarket
 from mock_exchange.market import Market
-from mock_exchange.outbox import Bounds, Outbox
-from mock_exchange.protocol import Hello, Session
+from mock_exchange.market_data_faults import MarketDataFaults, Published, reported
+from mock_exchange.push import Hello, PushSession
+from mock_exchange.send_buffer import Bounds
+from mock_exchange.session import Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
-from mock_exchange.tick import Tick
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
+from mock_exchange.venue_state import VenueState
 
 EVENTS_A_TURN = 25
 """Events published before others have their turn."""
 
 
 class Conversation(NamedTuple):
-    """What is said to a client, and what it is told, once the handshake is done."""
+    """A session with one client, and what it needs to know only of the exchange."""
 
-    outbox: Outbox
-    greet: Callable[[], None]
-    publish: Callable[[Tick], None]
-    words: Words
-    at_once: Callable[[Tick], bytes] | None = None  # the frames for who is up to date; None: they have to be queued
+    session: Session
+    greet: Callable[[], None]  # queues the first words
+    publish: Callable[[Broadcast], None]  # queues what the client wants of a broadcast
+    junk: JunkFrames  # of its protocol
 
 
-class House:
-    """Everything but the connections. What there is to tell goes to `tell`, at once.
+class Exchange:
+    """Everything but the connections. What is published goes to `broadcast`, at once.
 
-    The market opens at the first call that needs it. The clocks tell nanoseconds.
+    The market opens at the first call that needs it. The clocks return nanoseconds.
     """
 
     def __init__(
         self,
         settings: ExchangeSettings,
+        faults: Faults,
         wall_ns: Callable[[], int],
         monotonic_ns: Callable[[], int],
-        tell: Callable[[Tick], None],
+        broadcast: Callable[[Broadcast], None],
     ) -> None:
-        self.faults = Faults(settings.seed, settings.faults)
+        self.faults = faults
         self.published = 0  # events
         self._settings = settings
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
-        self._tell = tell
+        self._broadcast = broadcast
         self._keys = Keys(settings.keys)
-        self._nobody = Keys(())
-        self._distortion = Distortion(self.faults)
-        self._planted = False  # the orders of nobody, if they are asked for
-        self._open: tuple[LiveMarket, Floor] | None = None
+        self._no_keys = Keys(())
+        self._market_data_faults = MarketDataFaults(self.faults)
+        self._planted = False  # the foreign orders, if they are asked for
+        self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
-        self._lines = {
-            feed: Line(feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
+        self._feeds = {
+            feed: FeedConnections(
+                feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds
+            )
             for feed in FEEDS
         }
 
@@ -80,9 +82,9 @@ class House:
         return self._open is not None
 
     def advance(self) -> int:
-        """Tell what is due, or a part of it; return the market's time. The first call opens the market."""
+        """Publish what is due, or a part of it; return the market's time. The first call opens the market."""
         monotonic_ns = self._monotonic_ns()
-        market, floor = self._open or self._open_market(monotonic_ns)
+        market, venue = self._opened(monotonic_ns)
         slipped_s = market.slipped_s
         events = market.take_due(monotonic_ns, EVENTS_A_TURN)
         if market.slipped_s > slipped_s:
@@ -91,9 +93,9 @@ class House:
             )
         if events:
             self.published += len(events)
-            floor.matching.most_displayed = self.faults.status("slow_fills")
-            told = self._distortion(floor.advance(events))
-            self._publish(told, floor.take_updates())
+            venue.matching.most_displayed = self.faults.status("slow_fills")
+            published = self._market_data_faults(venue.advance(events))
+            self._publish(published, venue.take_updates())
         return market.now(monotonic_ns)
 
     def seconds_to_next(self) -> float:
@@ -104,13 +106,16 @@ class House:
         """Tell whether every stock has a quote."""
         return self._open is not None and len(self._open[1].matching.prices) == len(self._settings.symbols)
 
-    def _open_market(self, monotonic_ns: int) -> tuple[LiveMarket, Floor]:
+    def _opened(self, monotonic_ns: int) -> tuple[LiveMarket, VenueState]:
+        """Return the market and the venue; the first call opens them."""
+        if self._open is not None:
+            return self._open
         settings = self._settings
         start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
         market = Market(settings.symbols, settings.seed, start_ns)
         self._open = (
             LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
-            Floor(
+            VenueState(
                 settings.symbols,
                 self._keys.accounts,
                 cash=settings.cash * DOLLAR * SHARE,
@@ -123,72 +128,61 @@ class House:
         logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
         return self._open
 
-    def _publish(self, told: Sequence[Told], updates: Sequence[Update]) -> None:
-        self._tell(Tick(told, reported(updates, self.faults)))
+    def _publish(self, published: Sequence[Published], updates: Sequence[Update]) -> None:
+        self._broadcast(Broadcast(published, reported(updates, self.faults)))
 
     # -- conversations -----------------------------------------------------------------------------------------
 
     def push(self) -> Conversation:
-        """Begin to talk to a client of the simple push."""
+        """Begin a conversation with a client of the simple push."""
         settings = self._settings
-        session = Session(settings.symbols, settings.queue_events, settings.queue_bytes, settings.frame_events)
+        session = PushSession(settings.symbols, self._bounds)
 
         def greet() -> None:
             if "refuse" in self.faults or "wrong_key" in self.faults:
                 session.turn_away("You are not wanted here.")
                 return
-            # What was due before the greeting goes to those who are there already.
+            # What was due before the greeting goes to the clients that are there already.
             now = self.advance()
             session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
 
-        def at_once(tick: Tick) -> bytes:
-            return tick.framed(session.interest, lambda: framed(session.frames_of(session.chosen(tick.lines)), TEXT))
-
-        return Conversation(session, greet, lambda tick: session.publish(tick.lines), PUSH, at_once)
+        return Conversation(session, greet, lambda broadcast: session.publish(broadcast.lines), PUSH)
 
     def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Conversation:
-        """Begin to talk to a client of a feed of the market-data stream."""
+        """Begin a conversation with a client of a feed of the market-data stream."""
         codec = Codec.MSGPACK if content_type == "application/msgpack" else Codec.JSON
-        session = DataSession(self._right, self._lines[name], codec, len(self._settings.symbols), self._bounds)
-        session.refuse = self.faults.status("refuse")
+        symbols, refuse = len(self._settings.symbols), self.faults.status("refuse")
+        session = DataSession(self._valid_keys, self._feeds[name], codec, symbols, self._bounds, refuse)
+        account = self._valid_keys.account_of(headers)
 
-        def publish(tick: Tick) -> None:
-            if session.listens:
-                session.publish(tick.data(codec))
+        def publish(broadcast: Broadcast) -> None:
+            if session.subscribed:
+                session.publish(broadcast.data(codec))
 
-        kind = BINARY if session.binary else TEXT
-
-        def at_once(tick: Tick) -> bytes:
-            if not session.listens:
-                return b""
-            chosen = lambda: framed(session.frames_of(session.chosen(tick.data(codec))), kind)  # noqa: E731
-            return tick.framed((codec, session.interest), chosen)
-
-        account = self._right.account_of(headers)
-        words = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
-        return Conversation(session, lambda: session.greet(account), publish, words, at_once)
+        junk = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
+        return Conversation(session, lambda: session.greet(account), publish, junk)
 
     def stream(self, headers: Mapping[str, str]) -> Conversation:
-        """Begin to talk to a client of the trading stream."""
-        session = TradingSession(self._right, self._bounds)
-        account = self._right.account_of(headers)
+        """Begin a conversation with a client of the trading stream."""
+        session = TradingSession(self._valid_keys, self._bounds)
+        account = self._valid_keys.account_of(headers)
         return Conversation(
-            session, lambda: session.greet(account), lambda tick: session.publish(tick.reports), UPDATES
+            session, lambda: session.greet(account), lambda broadcast: session.publish(broadcast.reports), UPDATES
         )
 
     # -- calls -------------------------------------------------------------------------------------------------
 
     @property
-    def _right(self) -> Keys:
-        """The pairs that are right now."""
-        return self._nobody if "wrong_key" in self.faults else self._keys
+    def _valid_keys(self) -> Keys:
+        """The pairs that are valid now."""
+        return self._no_keys if "wrong_key" in self.faults else self._keys
 
     def account_of(self, headers: Mapping[str, str]) -> str | None:
         """Return the account that a request's headers open; a stranger, who has none, does not open the market."""
-        return self._right.account_of(headers)
+        return self._valid_keys.account_of(headers)
 
     def rest(self, asked: Request, account: str | None) -> tuple[Response, float]:
-        """Do what is asked and tell whom it concerns; return the answer, and the real seconds until it is to go out.
+        """Carry out a call and publish its effects; return the answer, and the real seconds until it is to go out.
 
         For those with an account, the market has to be quoted.
         """
@@ -197,16 +191,16 @@ class House:
             return answer({"message": "the venue is out of order"}, status), delay_s
         if account is None or self._open is None:
             return UNAUTHORIZED, delay_s
-        market, floor = self._open
+        market, venue = self._open
         now = market.now(self._monotonic_ns())
-        self._plant(floor, now)
+        self._plant_foreign_orders(venue, now)
         ordering = asked.method == "POST" and asked.path.rstrip("/") == "/v2/orders"
-        conduct = Conduct(
+        policy = FaultPolicy(
             reject=ordering and self.faults.strikes("rejects"),
             cancel_delay_ns=int((self.faults.value("late_cancels") or 0.0) * SECOND),
         )
-        response = respond(floor, account, asked, now, conduct)
-        if updates := floor.take_updates():
+        response = respond(venue, account, asked, now, policy)
+        if updates := venue.take_updates():
             self._publish((), updates)
         if not ordering:
             return response, delay_s
@@ -221,8 +215,8 @@ class House:
         self.faults.switch(specs)
         self._planted = False
         if self._open is not None and self.is_quoted():
-            market, floor = self._open
-            self._plant(floor, market.now(self._monotonic_ns()))
+            market, venue = self._open
+            self._plant_foreign_orders(venue, market.now(self._monotonic_ns()))
         logger.bind(event="exchange.faults", faults=self.faults.active).info("faults were switched")
 
     def halt(self, symbols: Sequence[str]) -> None:
@@ -234,24 +228,19 @@ class House:
         if unknown:
             raise ValueError(f"{unknown[0][:20]!r} is not traded here; these are: {', '.join(self._settings.symbols)}")
         now = self.advance()
-        floor = self._floor
-        self._publish(floor.halt(symbols, now), floor.take_updates())
-        logger.bind(event="exchange.halts", halted=floor.halted).info("trading was halted or resumed")
+        _, venue = self._opened(self._monotonic_ns())
+        self._publish(venue.halt(symbols, now), venue.take_updates())
+        logger.bind(event="exchange.halts", halted=venue.halted).info("trading was halted or resumed")
 
     @property
     def halted(self) -> list[str]:
         """The stocks that are halted now."""
-        return self._floor.halted if self._open is not None else []
+        return self._open[1].halted if self._open is not None else []
 
-    @property
-    def _floor(self) -> Floor:
-        assert self._open is not None
-        return self._open[1]
-
-    def _plant(self, floor: Floor, now: int) -> None:
-        """Put the orders of nobody into the accounts, once, if they are asked for."""
+    def _plant_foreign_orders(self, venue: VenueState, now: int) -> None:
+        """Put orders that no client made into the accounts, once, if the switch is on."""
         shares = self.faults.status("foreign_orders")
         if shares is not None and not self._planted:
             self._planted = True
-            floor.plant(shares, now)
-            self._publish((), floor.take_updates())
+            venue.plant_foreign_orders(shares, now)
+            self._publish((), venue.take_updates())

@@ -8,21 +8,22 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.protocol import Hello, Overflow, Session
+from mock_exchange.push import Hello, PushSession
+from mock_exchange.send_buffer import Bounds, Overflow
 
 AAPL = ("AAPL", b'{"type":"quote","symbol":"AAPL"}')
 MSFT = ("MSFT", b'{"type":"quote","symbol":"MSFT"}')
 
 
-def a_session(queue_events: int = 100, queue_bytes: int = 100_000, frame_events: int = 50) -> Session:
-    return Session(("AAPL", "MSFT"), queue_events, queue_bytes, frame_events)
+def a_session(queue_events: int = 100, queue_bytes: int = 100_000, frame_events: int = 50) -> PushSession:
+    return PushSession(("AAPL", "MSFT"), Bounds(queue_events, queue_bytes, frame_events))
 
 
-def frames(session: Session) -> list[bytes]:
-    return list(iter(session.take_frame, b""))
+def frames(session: PushSession) -> list[bytes]:
+    return list(iter(session.buffer.take_frame, b""))
 
 
-def answer_to(message: str | bytes, session: Session | None = None) -> dict[str, Any]:
+def answer_to(message: str | bytes, session: PushSession | None = None) -> dict[str, Any]:
     session = session or a_session()
     session.receive(message)
     (frame,) = frames(session)
@@ -57,7 +58,7 @@ def test_a_frame_holds_no_more_events_than_it_may() -> None:
 
 
 def test_nothing_waits_at_first() -> None:
-    assert a_session().take_frame() == b""
+    assert a_session().buffer.take_frame() == b""
 
 
 def test_a_subscription_narrows_what_follows() -> None:
@@ -138,31 +139,31 @@ def test_any_message_at_all_gets_one_answer(message: str | bytes) -> None:
 def test_a_queue_of_too_many_events_overflows() -> None:
     session = a_session(queue_events=3)
     session.publish([AAPL, AAPL, AAPL])
-    assert session.overflow is None
+    assert session.buffer.overflow is None
     session.publish([AAPL])
-    assert session.overflow is Overflow.EVENTS
+    assert session.buffer.overflow is Overflow.EVENTS
 
 
 def test_a_queue_of_too_many_bytes_overflows() -> None:
     session = a_session(queue_bytes=2 * len(AAPL[1]))
     session.publish([AAPL, AAPL])
-    assert session.overflow is None
+    assert session.buffer.overflow is None
     session.publish([AAPL])
-    assert session.overflow is Overflow.BYTES
+    assert session.buffer.overflow is Overflow.BYTES
 
 
 def test_answers_fill_the_queue_like_events() -> None:
     session = a_session(queue_events=2)
     for _ in range(3):
         session.receive("nonsense")
-    assert session.overflow is Overflow.EVENTS
+    assert session.buffer.overflow is Overflow.EVENTS
 
 
 def test_events_of_other_symbols_take_no_room() -> None:
     session = a_session(queue_events=2)
     session.receive('{"type":"subscribe","symbols":["MSFT"]}')
     session.publish([AAPL] * 10 + [MSFT])
-    assert session.overflow is None
+    assert session.buffer.overflow is None
 
 
 def test_what_was_taken_makes_room_again() -> None:
@@ -170,7 +171,7 @@ def test_what_was_taken_makes_room_again() -> None:
     for _ in range(10):
         session.publish([AAPL, MSFT, AAPL])
         assert len(frames(session)) == 1
-    assert session.overflow is None
+    assert session.buffer.overflow is None
 
 
 def test_after_an_overflow_nothing_is_queued_any_more() -> None:
@@ -180,15 +181,3 @@ def test_after_an_overflow_nothing_is_queued_any_more() -> None:
     session.publish([AAPL])
     session.receive("nonsense")
     assert frames(session) == []
-
-
-@given(st.lists(st.sampled_from([AAPL, MSFT]), max_size=20), st.integers(1, 7))
-def test_what_goes_out_at_once_comes_in_the_frames_in_which_it_would_have_waited(
-    lines: list[tuple[str, bytes]], frame_events: int
-) -> None:
-    session = a_session(frame_events=frame_events)
-    assert session.up_to_date
-    at_once = session.frames_of(session.chosen(lines))
-    session.publish(lines)
-    assert session.up_to_date is not bool(lines)
-    assert frames(session) == at_once

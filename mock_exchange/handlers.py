@@ -1,0 +1,171 @@
+"""Which path serves what: Alpaca's REST calls and streams, the switches, and the simple push on every other."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from mock_exchange.alpaca.calls import Request
+from mock_exchange.connections import Connections
+from mock_exchange.exchange import Exchange
+from mock_exchange.faults import CATALOGUE
+from mock_exchange.names import Names
+from mock_exchange.pacing import Pacer
+
+BODY_S = 10.0
+"""Real seconds within which a request's body has to come."""
+
+
+class Halted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The stocks that are to be halted, and no others."""
+
+    symbols: tuple[str, ...]
+
+
+class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The faults that are to be on, and no others."""
+
+    faults: tuple[str, ...]
+
+
+class Handlers:
+    """The handlers of HTTP requests."""
+
+    def __init__(self, exchange: Exchange, connections: Connections, pacer: Pacer) -> None:
+        self._exchange = exchange
+        self._connections = connections
+        self._pacer = pacer
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return every path and its handler; the first that matches is taken."""
+        return [
+            web.get("/v2/{feed:iex|sip}", self.feed),
+            web.get("/stream{slash:/?}", self.stream),
+            web.get("/control/faults", self.faults),
+            web.post("/control/faults", self.faults),
+            web.get("/control/halts", self.halts),
+            web.post("/control/halts", self.halts),
+            web.route("*", "/v2/{call:.*}", self.rest),
+            web.route("*", "/v1{call:.*}", self.rest),  # news, crypto and the like, which are not there
+            web.get("/{path:.*}", self.push),
+        ]
+
+    async def push(self, request: web.Request) -> web.StreamResponse:
+        """Serve the simple push."""
+        return await self._connections.serve(request, self._exchange.push(), self._pacer.open_market)
+
+    async def feed(self, request: web.Request) -> web.StreamResponse:
+        """Serve a feed of the market-data stream."""
+        conversation = self._exchange.feed(request.match_info["feed"], request.content_type, request.headers)
+        return await self._connections.serve(request, conversation, self._pacer.open_market)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Serve the trading stream."""
+        return await self._connections.serve(request, self._exchange.stream(request.headers), self._pacer.open_market)
+
+    async def rest(self, request: web.Request) -> web.StreamResponse:
+        """Answer a REST call."""
+        asked = Request(request.method, request.path, request.query, await _body(request))
+        account = self._exchange.account_of(request.headers)
+        if account is not None:
+            await self._pacer.wait_for_quotes()
+        response, delay_s = self._exchange.rest(asked, account)
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        content_type = "application/json" if response.body else None
+        return web.Response(status=response.status, body=response.body or None, content_type=content_type)
+
+    async def faults(self, request: web.Request) -> web.StreamResponse:
+        """Answer which faults are on, after turning on exactly those that a POST names."""
+
+        def switch(body: bytes) -> None:
+            self._exchange.switch(msgspec.json.decode(body, type=Switches).faults)
+
+        if (refused := await _controlled(request, switch)) is not None:
+            return refused
+        known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
+        return _json({"faults": self._exchange.faults.active, "known": known})
+
+    async def halts(self, request: web.Request) -> web.StreamResponse:
+        """Answer which stocks are halted, after halting exactly those that a POST names."""
+
+        def halt(body: bytes) -> None:
+            self._exchange.halt(msgspec.json.decode(body, type=Halted).symbols)
+            self._pacer.open_market()
+
+        if (refused := await _controlled(request, halt)) is not None:
+            return refused
+        return _json({"halted": self._exchange.halted})
+
+
+async def _controlled(request: web.Request, change: Callable[[bytes], None]) -> web.Response | None:
+    """Make the change that a POST asks for, from this machine only; return why it is refused, or None."""
+    if not _is_loopback(request.remote):
+        return _json({"message": "only from the exchange's own machine"}, 403)
+    if request.method == "POST":
+        # A browser asks before it sends JSON to another site, and gets no leave here.
+        if request.content_type != "application/json":
+            return _json({"message": "send JSON, with its content type"}, 415)
+        try:
+            change(await _body(request))
+        except (msgspec.MsgspecError, ValueError) as error:
+            return _json({"message": str(error)}, 422)
+    return None
+
+
+@web.middleware
+async def errors_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer in JSON what aiohttp itself refuses, such as a body that is too long."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return _refused(error.status, error.text or error.reason, allow)
+
+
+def own_names_only(names: Names) -> Middleware:
+    """Make the middleware that refuses calls by a foreign name, and pages of another origin."""
+
+    @web.middleware
+    async def own_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers = request.headers
+        hosts = headers.getall("Host", [])
+        refused = names.refusal(hosts, headers.get("Origin"), headers.get("Sec-Fetch-Site"))
+        return await handler(request) if refused is None else _refused(refused.status, refused.sentence)
+
+    return own_names_only
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"the body did not come within {BODY_S:g} s") from None
+
+
+def _is_loopback(remote: str | None) -> bool:
+    """Tell whether a peer's address is of this machine."""
+    if remote is None:
+        return False
+    address = ipaddress.ip_address(remote.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    return _json({"code": status * 100_000 + 10_000, "message": message}, status, headers)
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(value), content_type="application/json", headers=headers
+    )
