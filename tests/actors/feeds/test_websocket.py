@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 from actors.feeds.feed import Batch, FeedFailed
@@ -39,6 +40,19 @@ from tests.support.market import START, trade
 from tests.support.sessions import Session
 
 CONNECTING, LIVE, STALE, DOWN = FeedState.CONNECTING, FeedState.LIVE, FeedState.STALE, FeedState.DOWN
+
+
+def switching(head: bytes) -> bytes:
+    """Return the answer to a client's handshake, of which that is the head."""
+    key = next(line for line in head.decode().splitlines() if line.lower().startswith("sec-websocket-key"))
+    accept = accept_key(key.partition(": ")[2])
+    upgrade = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    return b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade.encode()
+
+
+def text_frame(data: bytes) -> bytes:
+    """Return a message as a server sends it."""
+    return Frame(Opcode.TEXT, data).serialize(mask=False)
 
 
 def refused(heard: Heard) -> list[str]:
@@ -709,6 +723,37 @@ def test_a_message_of_two_mebibytes_in_fragments_is_refused_too() -> None:
     asyncio.run(scenario())
 
 
+def test_a_venue_to_which_our_message_was_too_large_is_not_taken_for_one_whose_was() -> None:
+    async def scenario() -> None:
+        async def complains(connection: ServerConnection) -> None:
+            await connection.close(1009)
+
+        async with a_venue(complains, says(print_of(1))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: listener.heard.ids == [1])
+            (down,) = [change.reason for change in listener.heard.of(FeedChanged) if change.state is DOWN]
+            assert down == "connection closed (1009)"
+
+    asyncio.run(scenario())
+
+
+def test_what_a_venue_said_before_it_hung_up_is_decided_on_in_full() -> None:
+    async def scenario() -> None:
+        async def all_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            prints = b"".join(text_frame(msgspec.json.encode(print_of(number))) for number in range(1000))
+            writer.write(switching(head) + prints + b"\x88\x02\x03\xe8")
+            writer.close()
+
+        server = await asyncio.start_server(all_at_once, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, listening_to(url) as listener:
+            await listener.heard.until(lambda: DOWN in listener.heard.states)
+            assert listener.heard.ids == list(range(1000))
+            assert len(listener.heard.batches) < 100  # several messages a turn
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("item", ["1", "null", '{"type":"trade"}', '{"type":"zz"}', "{}"])
 @pytest.mark.parametrize("between", [",", "\n"])
 def test_a_frame_of_nothing_but_junk_costs_a_few_inputs_and_all_of_it_is_counted(item: str, between: str) -> None:
@@ -750,11 +795,8 @@ def test_a_venue_that_closes_at_once_is_tried_again_although_we_subscribe() -> N
     async def scenario() -> None:
         async def shut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             head = await reader.readuntil(b"\r\n\r\n")
-            key = next(line for line in head.decode().splitlines() if line.lower().startswith("sec-websocket-key"))
-            accept = accept_key(key.partition(": ")[2])
-            upgrade = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
             # The goodbye comes with the handshake: when the client wants to speak, the connection is closing.
-            writer.write(b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade.encode() + b"\x88\x02\x03\xe8")
+            writer.write(switching(head) + b"\x88\x02\x03\xe8")
             writer.close()
 
         server = await asyncio.start_server(shut, "127.0.0.1", 0)
