@@ -17,6 +17,7 @@ from actors.messages import RestartChain
 from pipeline import operators as op
 from pipeline.events import Frame, Trade
 from pipeline.strategy import default_exits
+from service.live.gauges import Gauges
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import at, clock, gap, trade
 from tests.support.sessions import PATIENT, Session, on_demand
@@ -54,7 +55,7 @@ class Watched:
 
 
 def work(turn: int, symbol: str = "A", line: int = 1) -> AtWork:
-    return AtWork(symbol, f"slow.py:{line}", (None, turn))
+    return AtWork(symbol, f"slow.py:{line}", (turn, 0))
 
 
 # ----------------------------------------------------------------------------------------------------------- judging
@@ -325,10 +326,8 @@ def test_a_condition_that_a_gauge_asks_is_found_outside_of_the_core_as_well() ->
     stuck = Stuck()
     stuck.symbol = ""  # free while the core runs
     session = Session(**in_a_condition(stuck)).feed(*(trade(n / 2, 100 + n) for n in range(5)))
-    frame = session.core.lanes["A"].clock.frame
-    assert frame is not None
     stuck.symbol = "A"
-    asking: Any = type("Asking", (), {"feed": lambda self: frame.readings, "core": session.core})()
+    asking: Any = type("Asking", (), {"feed": lambda self: Gauges().of(session.core), "core": session.core})()
     with stuck.found(asking) as look:
         found = look()
         assert found is not None
