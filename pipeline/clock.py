@@ -81,9 +81,8 @@ class InputClock:
     ) -> Timer:
         """Call `action` when `now` reaches `due` (ns); one that is past fires at the next `advance`.
 
-        `symbol_index` says whose timer it is, None that it is the core's own.
-
-        Raises TooManyTimers where fewer than `spare` others could be set after it.
+        `symbol_index` says whose timer it is, None that it is the core's own. Raises TooManyTimers where fewer than
+        `spare` others could be set after it.
         """
         if len(self._heap) >= MAX_TIMERS - spare:
             self._forget_cancelled(MAX_TIMERS - spare)

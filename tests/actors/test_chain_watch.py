@@ -300,6 +300,14 @@ def composing_anew(stuck: Stuck) -> dict[str, Any]:
     return {"entries": entries}
 
 
+def composing_at_first(stuck: Stuck) -> dict[str, Any]:
+    def entries(ticks: Observable[Trade]) -> Any:
+        stuck(Named)
+        return on_demand(ticks)
+
+    return {"entries": entries}
+
+
 def composing_exits(stuck: Stuck) -> dict[str, Any]:
     def exits(held: Any, market: Any) -> Any:
         stuck(Named)
@@ -312,7 +320,7 @@ def at_its_end(stuck: Stuck) -> dict[str, Any]:
     return {"entries": lambda ticks: on_demand(ticks.pipe(ops.do_action(on_completed=lambda: stuck(Named))))}
 
 
-@pytest.mark.parametrize("place", [composing_anew, composing_exits, at_its_end])
+@pytest.mark.parametrize("place", [composing_at_first, composing_anew, composing_exits, at_its_end])
 def test_compositions_and_the_end_of_a_stream_are_found_too(place: Callable[[Stuck], dict[str, Any]]) -> None:
     stuck = Stuck()
     with stuck.found(Session(**place(stuck)), trade(0, says="LONG"), gap(1)) as look:
@@ -357,6 +365,15 @@ def test_a_file_is_named_as_it_is_unless_it_lies_below_the_root() -> None:
             found = at_work(session.core, thread.ident, root)
             assert found is not None
             assert found.place.rpartition(":")[0] == name
+
+
+def test_what_is_further_out_than_the_core_is_no_author_s_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.at_work.is_authors", lambda file: file.endswith("sessions.py"))
+    stuck = Stuck()
+    with stuck.found(Session(**in_an_operator(stuck)), trade(0)) as look:
+        found = look()
+        assert found is not None
+        assert "threading.py" in found.place
 
 
 def test_a_thread_that_runs_no_chain_is_at_nobody_s_work() -> None:
