@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
+from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
@@ -53,6 +55,20 @@ def switching(head: bytes) -> bytes:
 def text_frame(data: bytes) -> bytes:
     """Return a message as a server sends it."""
     return Frame(Opcode.TEXT, data).serialize(mask=False)
+
+
+@contextlib.asynccontextmanager
+async def blurting(*messages: bytes) -> AsyncIterator[str]:
+    """Serve a venue that says all that it has to with the handshake, goodbye included; yields its address."""
+
+    async def blurt(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(switching(head) + b"".join(map(text_frame, messages)) + b"\x88\x02\x03\xe8")
+        writer.close()
+
+    server = await asyncio.start_server(blurt, "127.0.0.1", 0)
+    async with server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 def refused(heard: Heard) -> list[str]:
@@ -738,18 +754,29 @@ def test_a_venue_to_which_our_message_was_too_large_is_not_taken_for_one_whose_w
 
 def test_what_a_venue_said_before_it_hung_up_is_decided_on_in_full() -> None:
     async def scenario() -> None:
-        async def all_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head = await reader.readuntil(b"\r\n\r\n")
-            prints = b"".join(text_frame(msgspec.json.encode(print_of(number))) for number in range(1000))
-            writer.write(switching(head) + prints + b"\x88\x02\x03\xe8")
-            writer.close()
-
-        server = await asyncio.start_server(all_at_once, "127.0.0.1", 0)
-        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, listening_to(url) as listener:
+        prints = [msgspec.json.encode(print_of(number)) for number in range(1000)]
+        async with blurting(*prints) as url, listening_to(url) as listener:
             await listener.heard.until(lambda: DOWN in listener.heard.states)
             assert listener.heard.ids == list(range(1000))
             assert len(listener.heard.batches) < 100  # several messages a turn
+
+    asyncio.run(scenario())
+
+
+class Listener(Shy):
+    """A dialect that waits to be spoken to."""
+
+    def opened(self) -> Turn:
+        return Turn()
+
+
+def test_a_refusal_that_comes_with_the_goodbye_is_heard() -> None:
+    async def scenario() -> None:
+        async with blurting(b"never") as url, listening_to(url, dialect=Listener) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.errors) or DOWN in listener.heard.states)
+            await feeds_ended()
+            (error,) = listener.heard.errors
+            assert "the key is wrong" in str(error)
 
     asyncio.run(scenario())
 
@@ -793,15 +820,8 @@ def test_a_thousand_trades_at_once_all_arrive_in_order() -> None:
 
 def test_a_venue_that_closes_at_once_is_tried_again_although_we_subscribe() -> None:
     async def scenario() -> None:
-        async def shut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head = await reader.readuntil(b"\r\n\r\n")
-            # The goodbye comes with the handshake: when the client wants to speak, the connection is closing.
-            writer.write(switching(head) + b"\x88\x02\x03\xe8")
-            writer.close()
-
-        server = await asyncio.start_server(shut, "127.0.0.1", 0)
-        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, listening_to(url, "A") as listener:
+        # The goodbye comes with the handshake: when the client wants to speak, the connection is closing.
+        async with blurting() as url, listening_to(url, "A") as listener:
             await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 3 or bool(listener.heard.errors))
             assert not listener.heard.errors
 
