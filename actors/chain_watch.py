@@ -1,7 +1,7 @@
 """The watch on users' chains: notices one that takes too long while it still does, from a thread of its own.
 
-It looks a few times a second at what the main thread is doing, and costs the tick path nothing. What it finds is a
-measurement, and changes no decision: to act on it, whoever is told sends an input.
+It looks a few times a second at what the core is doing. What it finds is a measurement, and changes no decision: to
+act on it, whoever is told sends an input.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import msgspec
+from reactivex.abc import DisposableBase
 from reactivex.internal import noop
 
 from actors.actor import Actor
@@ -51,7 +52,7 @@ from actors.venue_facts import VenueFacts
 from pipeline.checked import FAULTS
 from pipeline.clock import RANK_DAY, InputClock
 from pipeline.events import NEW_LEVEL, NEW_TIME, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
-from pipeline.exits import ExitSignal
+from pipeline.exits import ExitSignal, Held
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 
 Input = (
@@ -152,15 +153,15 @@ class Core:
         self.input = 0
         self._others = 0  # inputs that are no trades
         self.lanes: dict[str, Lane] = {}
+        self._symbols: list[str] = []  # by index, those of lanes that are being opened among them
+        self._interrupted = False
         self._standing: dict[tuple[type, str], Input] = {}
         self._removals: dict[str, RemoveChain] = {}  # of symbols that are not heard of yet
         self.clock = InputClock(self._settle)
         equity = Decimal(str(settings.risk.starting_equity))
         self.metrics = Metrics(equity)
         self.positions = Positions(self, equity, Decimal(str(settings.execution.fee_per_share)))
-        self.executor = Executor(
-            self, self.positions, book, lambda held: self.instrument(held.symbol).guard(held), style
-        )
+        self.executor = Executor(self, self.positions, book, self._guard, style)
         limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
         facts = VenueFacts(with_broker=style is not None)
         self.risk = Risk(settings.risk, self, self.positions, self.executor, limits, facts)
@@ -219,10 +220,27 @@ class Core:
     def instrument(self, symbol: str) -> Lane:
         return self.lanes.get(symbol) or self._open_lane(symbol, self.now)
 
+    @property
+    def at_work(self) -> tuple[str, tuple[int, int]] | None:
+        """The symbol whose strategy or exits run now, and a mark of the one thing they are at; from any thread."""
+        index = self.clock.at_work
+        return None if index is None else (self._symbols[index], (self.input, self.clock.turn))
+
     # ------------------------------------------------------------------------------------------ inputs
 
     def run(self, inputs: Iterable[Input]) -> None:
-        """Handle inputs in order, each to its end."""
+        """Handle inputs in order, each to its end: all of them, if nobody interrupts that."""
+        try:
+            self._run(inputs)
+        finally:
+            self.clock.at_work = None
+            self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Let `run` return after the input that it is at, from any thread; `input` says how far it came."""
+        self._interrupted = True
+
+    def _run(self, inputs: Iterable[Input]) -> None:
         lanes = self.lanes
         clock = self.clock
         mailbox = self._mailbox
@@ -231,6 +249,8 @@ class Core:
             if event.__class__ is not Trade:
                 self._others += 1
                 self._on_other(event)
+                if self._interrupted:
+                    return
                 continue
             # A trade, by far the most frequent input: this loop is the tick path, and has no call that it can spare.
             ts = event.ts
@@ -245,6 +265,7 @@ class Core:
                     clock.advance(ts)
                 else:
                     clock.now = ts
+            clock.at_work = lane.index
             bid = event.bid
             if bid is not None:
                 ask = event.ask
@@ -263,6 +284,8 @@ class Core:
                 lane.chain.fail(error)
             if mailbox:
                 self._settle()
+            if self._interrupted:
+                return
 
     def _heed(self, lane: Lane, tick: Trade) -> None:
         """Show a tick to the order that waits for it, and to the exits of the position that was open before it.
@@ -337,10 +360,17 @@ class Core:
     def finish(self) -> None:
         """End every strategy's stream, as at the end of a tape: bursts that still run are counted."""
         for lane in self.lanes.values():
-            lane.finish()
+            with self.clock.working_for(lane.index):
+                lane.finish()
         self._settle()
 
+    def _guard(self, held: Held) -> DisposableBase:
+        lane = self.instrument(held.symbol)
+        with self.clock.working_for(lane.index):
+            return lane.guard(held)
+
     def _on_other(self, event: Input) -> None:
+        self.clock.at_work = None
         if isinstance(event, Quote):
             self._on_quote(event)
         elif isinstance(event, Clock):
@@ -393,7 +423,8 @@ class Core:
                     lane.bid = lane.ask = None
                 elif gap.reason == NEW_TIME:
                     lane.forget_prices()
-                lane.restart()
+                with self.clock.working_for(lane.index):
+                    lane.restart()
 
     def _on_quote(self, quote: Quote) -> None:
         lane = self.lanes.get(quote.symbol)
@@ -411,21 +442,24 @@ class Core:
         self._move_now(ts)
         if (lane := self.lanes.get(symbol)) is not None:  # a timer that was due opened it
             return lane
-        lane = self.lanes[symbol] = Lane(
-            symbol,
-            len(self.lanes),
-            self.clock,
-            self._strategy,
-            self._default,
-            self._fallback,
-            self.metrics,
-            self,
-            self.settings.chains,
-            self.failures,
-            lambda signal: self.tell(self.risk, signal),
-            lambda exit_signal: self.tell(self.executor, exit_signal),
-            self._debug,
-        )
+        index = len(self.lanes)
+        self._symbols.append(symbol)
+        with self.clock.working_for(index):
+            lane = self.lanes[symbol] = Lane(
+                symbol,
+                index,
+                self.clock,
+                self._strategy,
+                self._default,
+                self._fallback,
+                self.metrics,
+                self,
+                self.settings.chains,
+                self.failures,
+                lambda signal: self.tell(self.risk, signal),
+                lambda exit_signal: self.tell(self.executor, exit_signal),
+                self._debug,
+            )
         if (removal := self._removals.pop(symbol, None)) is not None:
             lane.remove(removal.reason)
         return lane
@@ -436,10 +470,12 @@ class Core:
             self._removals.pop(event.symbol, None)
             if isinstance(event, RemoveChain):  # nothing to stop yet, but to keep from starting
                 self._removals[event.symbol] = event
-        elif isinstance(event, RemoveChain):
-            lane.remove(event.reason)
         else:
-            lane.chain.restart()
+            with self.clock.working_for(lane.index):
+                if isinstance(event, RemoveChain):
+                    lane.remove(event.reason)
+                else:
+                    lane.chain.restart()
 
     # -------------------------------------------------------------------------------------------- time
 
@@ -483,7 +519,8 @@ class Core:
 
     def _settle(self) -> None:
         """Deliver messages until every mailbox is empty."""
-        mailbox = self._mailbox
+        clock, mailbox = self.clock, self._mailbox
+        at_work, clock.at_work = clock.at_work, None
         delivered = 0
         while mailbox:
             actor, message = mailbox.popleft()
@@ -491,6 +528,7 @@ class Core:
             delivered += 1
             if delivered > MAX_MESSAGES_PER_INPUT:
                 raise MailboxOverflow(MAX_MESSAGES_PER_INPUT)
+        clock.at_work = at_work
 
     # ----------------------------------------------------------------------------------------- summary
 

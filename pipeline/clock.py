@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -37,11 +38,12 @@ class TooManyTimers(RuntimeError):
 class Timer:
     """One action at one time. `cancel` is final; a cancelled timer is skipped when its time comes."""
 
-    __slots__ = ("action", "due")
+    __slots__ = ("action", "due", "symbol_index")
 
-    def __init__(self, due: int, action: Callable[[], None]) -> None:
+    def __init__(self, due: int, action: Callable[[], None], symbol_index: int | None) -> None:
         self.due = due
         self.action = action
+        self.symbol_index = symbol_index
 
     def cancel(self) -> None:
         self.action = noop
@@ -53,28 +55,40 @@ class InputClock:
     `advance(ts)` fires every timer that is due at or before `ts`, in the order of (due, rank, symbol, sequence),
     each with `now` at its own due time, and then sets `now` to `ts`; never back. After each timer `settle` is
     called, so that what it set off is finished before the next one.
+
+    `at_work` is the index of the symbol whose strategy or exits run now, None if none do: another thread may look at
+    it. Whoever calls an author's code sets it; here that is done for timers. `turn` is another number each time.
     """
 
     def __init__(self, settle: Callable[[], None] = noop) -> None:
         self.now = 0
         self.target = 0  # where the running `advance` goes
         self.next_due = NEVER  # when `advance` has to do more than to set `now`
+        self.at_work: int | None = None
+        self.turn = 0
         self._heap: list[tuple[int, int, int, int, Timer]] = []
         self._sequence = 0
         self._settle = settle
 
     def at(
-        self, due: int, action: Callable[[], None], rank: int = RANK_OTHER, symbol_index: int = 0, *, spare: int = 0
+        self,
+        due: int,
+        action: Callable[[], None],
+        rank: int = RANK_OTHER,
+        symbol_index: int | None = None,
+        *,
+        spare: int = 0,
     ) -> Timer:
         """Call `action` when `now` reaches `due` (ns); one that is past fires at the next `advance`.
 
-        Raises TooManyTimers where fewer than `spare` others could be set after it.
+        `symbol_index` says whose timer it is, None that it is the core's own. Raises TooManyTimers where fewer than
+        `spare` others could be set after it.
         """
         if len(self._heap) >= MAX_TIMERS - spare:
             self._forget_cancelled(MAX_TIMERS - spare)
-        timer = Timer(due, action)
+        timer = Timer(due, action, symbol_index)
         self._sequence += 1
-        heappush(self._heap, (due, rank, symbol_index, self._sequence, timer))
+        heappush(self._heap, (due, rank, symbol_index or 0, self._sequence, timer))
         self.next_due = self._heap[0][0]
         return timer
 
@@ -106,11 +120,24 @@ class InputClock:
             if timer.action is not noop:
                 if timer.due > self.now:
                     self.now = timer.due
+                self.at_work = timer.symbol_index
+                self.turn += 1
                 timer.action()
+                self.at_work = None
                 self._settle()
         self.next_due = heap[0][0] if heap else NEVER
         if ts > self.now:
             self.now = ts
+
+    @contextmanager
+    def working_for(self, symbol_index: int | None) -> Iterator[None]:
+        """Say whose strategy runs, for as long as the block does."""
+        before, self.at_work = self.at_work, symbol_index
+        self.turn += 1
+        try:
+            yield
+        finally:
+            self.at_work = before
 
 
 class SymbolClock(PeriodicScheduler):

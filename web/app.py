@@ -250,7 +250,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
         # be under way.
         ping_s = max(15.0, 2 * settings.write_timeout_s)
         async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
-            await hub.serve(response, request.transport, abort)
+            await hub.serve(response, abort)
     finally:
         hub.release()
     return response

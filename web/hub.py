@@ -47,16 +47,8 @@ class TooManyClients(Exception):
 class Client:
     """One browser's event stream: a bounded queue of sendings, and the task that writes them."""
 
-    def __init__(
-        self,
-        response: EventSourceResponse,
-        transport: asyncio.Transport | None,
-        abort: Callable[[], None],
-        queue_limit: int,
-    ) -> None:
+    def __init__(self, response: EventSourceResponse, abort: Callable[[], None], queue_limit: int) -> None:
         self._response = response
-        self._transport = transport if response.chunked else None
-        self._waiting = False  # everything that was offered is written, and the task waits for more
         self._abort = abort
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_limit)
         self.dropped = False
@@ -74,36 +66,16 @@ class Client:
             return False
         return True
 
-    def push(self, chunk: bytes) -> bool:
-        """Write one chunk of HTTP to a client that is up to date, with no task in between; False if it is not."""
-        transport = self._transport
-        if transport is None or not self._waiting or not self._queue.empty() or transport.is_closing():
-            return False
-        if transport.get_write_buffer_size():
-            return False  # it has not even taken what was written last: let its task wait for it
-        transport.write(chunk)
-        return True
-
     def drop(self) -> None:
         """Cut the connection; there is no point in waiting for a peer that does not read."""
         self.dropped = True
         self._abort()
 
-    async def _next(self) -> bytes | None:
-        self._waiting = True
-        try:
-            return await self._queue.get()
-        finally:
-            self._waiting = False
-
     async def write(self, write_timeout_s: float) -> None:
         """Write what is offered until the end is said. Raises `TimeoutError` when one sending takes too long."""
-        while (payload := await self._next()) is not None:
+        while (payload := await self._queue.get()) is not None:
+            view = memoryview(payload)
             async with asyncio.timeout(write_timeout_s):
-                if len(payload) <= _SLICE:
-                    await self._response.write(payload)
-                    continue
-                view = memoryview(payload)
                 for start in range(0, len(view), _SLICE):
                     await self._response.write(view[start : start + _SLICE])
 
@@ -181,11 +153,8 @@ class Hub:
                 self._say_last(joining)
 
     def _send(self, clients: Iterable[Client], payload: bytes) -> None:
-        chunk = b"%x\r\n%b\r\n" % (len(payload), payload) if len(payload) <= _SLICE else b""
         for client in clients:
-            if client.dropped or (chunk and client.push(chunk)):
-                continue
-            if not client.offer(payload):
+            if not client.dropped and not client.offer(payload):
                 self._drop(client)
 
     def _drop(self, client: Client) -> None:
@@ -204,11 +173,9 @@ class Hub:
         """Give a reserved place back."""
         self._places_taken -= 1
 
-    async def serve(
-        self, response: EventSourceResponse, transport: asyncio.Transport | None, abort: Callable[[], None]
-    ) -> None:
+    async def serve(self, response: EventSourceResponse, abort: Callable[[], None]) -> None:
         """Serve one client until it leaves, is dropped, or the last event has been said."""
-        client = Client(response, transport, abort, self._settings.client_queue)
+        client = Client(response, abort, self._settings.client_queue)
         self._joining.append(client)
         self._changed.set()
         try:

@@ -42,7 +42,7 @@ from web.messages import (
     TicksSeen,
     ToWeb,
 )
-from web.shapes import number, plain, signal_data, summary_data, trade_data
+from web.shapes import number, signal_data, summary_data, trade_data
 from web.symbol_view import SymbolView
 
 TRADES_SHOWN = 100
@@ -180,7 +180,7 @@ class ReadModel:
         if self._session is None:
             return None
         data: dict[str, Any] = msgspec.structs.asdict(self._session)
-        shown = {name: plain(self._session.settings.get(name, {})) for name in _SECTIONS_SHOWN}
+        shown = {name: self._session.settings.get(name, {}) for name in _SECTIONS_SHOWN}
         return data | {"settings": shown}
 
     def _feed_data(self) -> dict[str, Any]:

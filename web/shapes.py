@@ -18,30 +18,17 @@ NUMBERS = {
 """The numbers of summary.json as they are before anything has happened."""
 
 
-def plain(value: Any) -> Any:
-    """Return the value as JSON can hold it: exact numbers as floats, anything unknown as its text."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return str(value)
-
-
 def number(value: Any) -> Any:
     """Return the value as a number if it is one; a `Decimal` crosses the pipe as its text."""
     try:
-        return float(value) if isinstance(value, str) else value
+        return float(value) if isinstance(value, str | Decimal) else value
     except ValueError:
         return value
 
 
 def summary_data(told: dict[str, object]) -> dict[str, Any]:
     """Return the whole summary.json shape, whatever part of it has been told so far."""
-    summary: dict[str, Any] = {**NUMBERS, "halted": False} | plain(told)
+    summary: dict[str, Any] = {**NUMBERS, "halted": False} | told
     for name in NUMBERS:
         summary[name] = number(summary[name])
     summary["funnel"] = dict.fromkeys(FUNNEL, 0) | summary.get("funnel", {})

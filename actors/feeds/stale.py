@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from actors.frames import FrameConnection
+from websockets.asyncio.client import ClientConnection
 
 LOOKS = 4
 """How often it looks within the time that a connection may be mute: so it is late by a quarter of that at most."""
@@ -13,7 +13,7 @@ LOOKS = 4
 class StaleWatch:
     """Drops a connection that was mute for a while. One timer, not one per message: whoever hears one sets a flag."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, connection: FrameConnection) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, connection: ClientConnection) -> None:
         self.heard = False
         self.bitten = False
         self._loop = loop

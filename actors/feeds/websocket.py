@@ -6,19 +6,20 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 from loguru import logger
 from msgspec import Meta
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
 
 from actors.feeds.addresses import QUIET, ConnectThere, handshake_failure, proxy_to, refused_status, shown
 from actors.feeds.backoff import MOST_CONNECTS, BackOff, Quota
 from actors.feeds.feed import Feed, FeedFailed
 from actors.feeds.pause import Pause
 from actors.feeds.stale import StaleWatch
-from actors.frames import FrameConnection
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Gap, Refused
@@ -42,6 +43,21 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any reconnect
     connects_per_minute: Annotated[int, Meta(ge=1)] = MOST_CONNECTS  # at most, whatever becomes of them
     max_frame_bytes: Annotated[int, Meta(ge=1024)] = 1 << 20  # a larger frame closes the connection (1009)
+
+
+class _Connected:
+    """What belongs to one connection, and ends with it."""
+
+    def __init__(self, connection: ClientConnection, dialect: Dialect, stale_after_s: float) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.watch = StaleWatch(asyncio.get_running_loop(), stale_after_s, connection)
+        self.messages: list[bytes] = []  # that were read, and are decided on next
+        self.verdict = Turn()  # how the dialect ended it
+
+    def hang_up(self) -> None:
+        """Cut the connection: a goodbye would wait for a peer that may be mute."""
+        self.connection.transport.abort()
 
 
 class WebSocketFeed(Feed):
@@ -75,7 +91,8 @@ class WebSocketFeed(Feed):
         self._back_off = BackOff(settings.first_delay_s, settings.most_delay_s, random)
         self._pause = Pause(self._back_off)
         self._quota = Quota(settings.connects_per_minute)
-        self._connection_now: FrameConnection | None = None
+        self._connected: _Connected | None = None
+        self._answers: set[asyncio.Task[None]] = set()  # on their way to the venue
         self._had_data = False  # ever: what comes after a lost connection is a gap only then
         self._live_since: int | None = None  # ns, monotonic: when this connection brought its first data
         self._worked = False  # ever: what we want and who we are is right, and a refusal passes
@@ -85,8 +102,8 @@ class WebSocketFeed(Feed):
     def hold(self, reason: str) -> None:
         """Hang up, and connect no more until `go_on`: who is called is away."""
         self._pause.hold(reason)
-        if self._connection_now is not None:
-            self._connection_now.transport.abort()
+        if self._connected is not None:
+            self._connected.hang_up()
 
     def go_on(self) -> None:
         """Connect at once: who is called is there again."""
@@ -134,11 +151,10 @@ class WebSocketFeed(Feed):
                 open_timeout=settings.open_timeout_s,
                 close_timeout=1,
                 ping_interval=20,
-                create_connection=FrameConnection,
+                max_queue=None,  # what one read brings is decided on before the next: there is nothing to hold back
                 logger=QUIET,
                 proxy=proxy_to(self.url),
             ) as connection:
-                assert isinstance(connection, FrameConnection)
                 self.connects += 1
                 _log.bind(event="feed.connected", url=self.name, connects=self.connects).info(
                     f"connected to {self.name}"
@@ -160,47 +176,71 @@ class WebSocketFeed(Feed):
         except OSError as error:
             return f"no connection: {error.strerror or error}"
 
-    async def _talk(self, connection: FrameConnection) -> str:
+    async def _talk(self, connection: ClientConnection) -> str:
         """Talk the venue's dialect, taking messages as they come, until the connection is lost; return why."""
-        self._connection_now = connection
-        self._dialect = self._new_dialect()
-        self._verdict = Turn()
-        watch = self._watch = StaleWatch(asyncio.get_running_loop(), self._settings.stale_after_s, connection)
+        here = self._connected = _Connected(connection, self._new_dialect(), self._settings.stale_after_s)
         try:
-            for message in self._dialect.opened().send:
+            for message in here.dialect.opened().send:
                 await connection.send(message)
-            connection.listen(self._take)
-            await connection.wait_closed()
+            await self._read(here)
+        except ConnectionClosed as error:
+            self._take_waiting(here)
+            return self._why_lost(here, error)
         finally:
-            watch.stop()
-            self._connection_now = None
-            self._fault = connection.fault
-        if self._verdict.failed:
-            return self._refused(f"{self.name}: {self._verdict.failed}")
-        if self._verdict.lost:
-            return self._verdict.lost
-        if watch.bitten:
+            here.watch.stop()
+            self._connected = None
+
+    async def _read(self, here: _Connected) -> NoReturn:
+        """Read until the connection is closed. All the messages that wait are taken as one batch, in one turn.
+
+        `recv` does not wait while there are messages, so all that one read of the socket brought are gathered before
+        the loop comes to take them. A turn for each would cost more than the decisions on them.
+        """
+        loop, messages, recv = asyncio.get_running_loop(), here.messages, here.connection.recv
+        while True:
+            messages.append(await recv(decode=False))
+            if len(messages) == 1:
+                loop.call_soon(self._take_waiting, here)
+
+    def _why_lost(self, here: _Connected, error: ConnectionClosed) -> str:
+        if here.verdict.failed:
+            return self._refused(f"{self.name}: {here.verdict.failed}")
+        if here.verdict.lost:
+            return here.verdict.lost
+        if here.watch.bitten:
             reason = f"no message for {self._settings.stale_after_s:g} s"
             self._change(FeedState.STALE, reason)
             return reason
-        if connection.too_large:
+        if error.sent is not None and error.sent.code == CloseCode.MESSAGE_TOO_BIG and not error.rcvd_then_sent:
             return f"a message was larger than feed.max_frame_bytes, which is {self._settings.max_frame_bytes:,}"
-        return f"connection closed ({connection.close_code})"
+        return f"connection closed ({here.connection.close_code})"
 
-    def _take(self, messages: list[bytes]) -> None:
+    def _take_waiting(self, here: _Connected) -> None:
+        messages = here.messages.copy()
+        here.messages.clear()
+        if not messages or here.verdict.lost or here.verdict.failed or self._fault is not None:
+            return
+        try:
+            self._take(here, messages)
+        except Exception as fault:  # asyncio would only log it: it is the feed's to pass on
+            self._fault = fault
+            here.hang_up()
+
+    def _take(self, here: _Connected, messages: list[bytes]) -> None:
         """Decode and admit messages that came together, and hand them on."""
-        self._watch.heard = True
-        turn = self._dialect.received(messages)
+        here.watch.heard = True
+        turn = here.dialect.received(messages)
         monotonic = self._monotonic()
         if turn.hello is not None:
             self.clock.declare(turn.hello.ts, turn.hello.rate, monotonic)
         if turn.send:
-            self._answering = asyncio.get_running_loop().create_task(self._answer(turn.send))
+            answer = asyncio.get_running_loop().create_task(self._answer(here.connection, turn.send))
+            self._answers.add(answer)
+            answer.add_done_callback(self._answers.discard)
         self._worked = self._worked or turn.granted
         if turn.lost or turn.failed:
-            self._verdict = turn
-            if self._connection_now is not None:
-                self._connection_now.transport.abort()
+            here.verdict = turn
+            here.hang_up()
         if turn.unread:
             self._refusals.unread(turn.unread)
         for said in turn.said:
@@ -217,8 +257,7 @@ class WebSocketFeed(Feed):
             self._change(FeedState.LIVE)
         self._emit(inputs)
 
-    async def _answer(self, messages: Iterable[str]) -> None:
+    async def _answer(self, connection: ClientConnection, messages: Iterable[str]) -> None:
         with contextlib.suppress(ConnectionClosed):  # whoever waits for the connection's end hears of it
             for message in messages:
-                if self._connection_now is not None:
-                    await self._connection_now.send(message)
+                await connection.send(message)

@@ -20,7 +20,12 @@ class Gauges:
 
     def of(self, core: Core) -> list[GaugesSeen]:
         """Return the gauges of all symbols."""
-        return [self._of(frame) for lane in core.lanes.values() if (frame := lane.clock.frame) is not None]
+        found = []
+        for lane in core.lanes.values():
+            if (frame := lane.clock.frame) is not None:
+                with core.clock.working_for(lane.index):
+                    found.append(self._of(frame))
+        return found
 
     def _of(self, frame: Frame) -> GaugesSeen:
         readings, doubts = self._judge.readings(frame)

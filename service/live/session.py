@@ -86,7 +86,6 @@ class Session:
         self._interject = interject
         self._timekeeper = timekeeper
         self._batch: Sequence[Input] = ()  # the one that runs
-        self._cut: tuple[Sequence[Input], list[Input]] | None = None  # a batch that was cut short, and what it held
         self._before = 0  # inputs before it
         self._run: Run | None = None  # the session that the next batch begins
 
@@ -117,32 +116,27 @@ class Session:
             self.core.run(inputs)
         finally:  # also what was stated before a fault is told
             self._batch = ()
-            cut, self._cut = self._cut, None
-            whole = cut[1] if cut is not None and cut[0] is inputs else inputs
             done = self.core.input - before
-            self._gather(whole if whole is inputs else whole[:done])
+            self._gather(inputs if done == len(inputs) else inputs[:done])
             if commanded or self._facts or (self._outbox is not None and self._outbox.effects):
                 self._pass_on(commanded)
-        if whole is not inputs:
-            self._go_on(whole[done:])
+        if done < len(inputs):
+            self._go_on(inputs[done:])
 
     def cut(self) -> None:
         """End the batch that runs after the input that runs, for `interject` to have its say before the rest of it.
 
-        From any thread; without a batch, nothing happens. The core walks through the batch's own list: when that is
-        empty, it is at its end. So it need not ask, at each tick, whether somebody wants it to stop.
+        From any thread; without a batch, nothing happens. One that ends meanwhile leaves the next to be cut.
         """
-        batch = self._batch
-        if isinstance(batch, list) and batch:  # an empty one is cut already
-            self._cut = batch, batch.copy()
-            batch.clear()
+        if self._batch:
+            self.core.interrupt()
 
     def unfed(self) -> int:
         """Return how many inputs were recorded, but not fed; from another thread, where the loop is stuck in one."""
         return max(0, len(self._batch) - (self.core.input - self._before)) if self._batch else 0
 
     def _go_on(self, rest: Sequence[Input]) -> None:
-        """Take what somebody interjects, then the rest of a batch that was cut short."""
+        """Take what is interjected, then the rest of a batch that was cut short."""
         if self._recorder is not None:
             self._recorder.take_back(len(rest))
         for inputs in (self._interject(), rest):

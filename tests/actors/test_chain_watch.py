@@ -17,6 +17,7 @@ from actors.messages import RestartChain
 from pipeline import operators as op
 from pipeline.events import Frame, Trade
 from pipeline.strategy import default_exits
+from service.live.gauges import Gauges
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import at, clock, gap, trade
 from tests.support.sessions import PATIENT, Session, on_demand
@@ -54,7 +55,7 @@ class Watched:
 
 
 def work(turn: int, symbol: str = "A", line: int = 1) -> AtWork:
-    return AtWork(symbol, f"slow.py:{line}", (None, turn))
+    return AtWork(symbol, f"slow.py:{line}", (turn, 0))
 
 
 # ----------------------------------------------------------------------------------------------------------- judging
@@ -299,6 +300,14 @@ def composing_anew(stuck: Stuck) -> dict[str, Any]:
     return {"entries": entries}
 
 
+def composing_at_first(stuck: Stuck) -> dict[str, Any]:
+    def entries(ticks: Observable[Trade]) -> Any:
+        stuck(Named)
+        return on_demand(ticks)
+
+    return {"entries": entries}
+
+
 def composing_exits(stuck: Stuck) -> dict[str, Any]:
     def exits(held: Any, market: Any) -> Any:
         stuck(Named)
@@ -311,7 +320,7 @@ def at_its_end(stuck: Stuck) -> dict[str, Any]:
     return {"entries": lambda ticks: on_demand(ticks.pipe(ops.do_action(on_completed=lambda: stuck(Named))))}
 
 
-@pytest.mark.parametrize("place", [composing_anew, composing_exits, at_its_end])
+@pytest.mark.parametrize("place", [composing_at_first, composing_anew, composing_exits, at_its_end])
 def test_compositions_and_the_end_of_a_stream_are_found_too(place: Callable[[Stuck], dict[str, Any]]) -> None:
     stuck = Stuck()
     with stuck.found(Session(**place(stuck)), trade(0, says="LONG"), gap(1)) as look:
@@ -325,10 +334,8 @@ def test_a_condition_that_a_gauge_asks_is_found_outside_of_the_core_as_well() ->
     stuck = Stuck()
     stuck.symbol = ""  # free while the core runs
     session = Session(**in_a_condition(stuck)).feed(*(trade(n / 2, 100 + n) for n in range(5)))
-    frame = session.core.lanes["A"].clock.frame
-    assert frame is not None
     stuck.symbol = "A"
-    asking: Any = type("Asking", (), {"feed": lambda self: frame.readings, "core": session.core})()
+    asking: Any = type("Asking", (), {"feed": lambda self: Gauges().of(session.core), "core": session.core})()
     with stuck.found(asking) as look:
         found = look()
         assert found is not None
@@ -358,6 +365,15 @@ def test_a_file_is_named_as_it_is_unless_it_lies_below_the_root() -> None:
             found = at_work(session.core, thread.ident, root)
             assert found is not None
             assert found.place.rpartition(":")[0] == name
+
+
+def test_what_is_further_out_than_the_core_is_no_author_s_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.at_work.is_authors", lambda file: file.endswith("sessions.py"))
+    stuck = Stuck()
+    with stuck.found(Session(**in_an_operator(stuck)), trade(0)) as look:
+        found = look()
+        assert found is not None
+        assert "threading.py" in found.place
 
 
 def test_a_thread_that_runs_no_chain_is_at_nobody_s_work() -> None:

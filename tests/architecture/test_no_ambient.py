@@ -29,7 +29,6 @@ EDGES = {
     "actors/feeds/stale.py": "notices a socket that is open but mute, which takes real seconds",
     "actors/feeds/tape.py": "waits until the moment at which a tape's next event is due",
     "actors/feeds/websocket.py": "is the connection to a venue, and waits between two of them",
-    "actors/frames.py": "is the socket: it hands over what was read from it",
     "actors/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
     "actors/kill_switch.py": "is a thread beside the gate: it acts while the bot's loop is stuck",
     "actors/sqlite_journal.py": "writes the journal to a disk",

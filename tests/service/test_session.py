@@ -74,6 +74,9 @@ class Witness:
     def write(self, inputs: Sequence[Input]) -> None:
         self._note("recorded", list(inputs))
 
+    def take_back(self, count: int) -> None:
+        self._note("taken back", count)
+
     def submit(self, batch: Batch) -> None:
         self._note("gate", batch)
 
@@ -190,11 +193,14 @@ def test_a_cut_that_comes_too_late_for_its_batch_costs_no_input() -> None:
     session, witness = a_session()
     session.take([trade(0)])
     session.cut()
-    session._cut = ([trade(0)], [trade(0)])  # the watch had the last batch in its hands when that ended
     session.take([trade(1), trade(2)])
     assert witness.of("recorded") == witness.of("gathered") == [[trade(0)], [trade(1), trade(2)]]
+    session.core.interrupt()  # the last batch ran still when the watch looked at it
+    session.take([trade(3), trade(4), trade(5)])
+    assert witness.of("gathered")[2:] == [[trade(3)], [trade(4), trade(5)]]
+    assert witness.of("taken back") == [2]
     assert witness.core is not None
-    assert witness.core.ticks == 3
+    assert witness.core.ticks == 6
 
 
 def test_however_often_and_whenever_batches_are_cut_no_input_is_lost_or_fed_twice(tmp_path: Path) -> None:

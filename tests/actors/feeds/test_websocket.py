@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
+from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 from actors.feeds.feed import Batch, FeedFailed
@@ -39,6 +42,33 @@ from tests.support.market import START, trade
 from tests.support.sessions import Session
 
 CONNECTING, LIVE, STALE, DOWN = FeedState.CONNECTING, FeedState.LIVE, FeedState.STALE, FeedState.DOWN
+
+
+def switching(head: bytes) -> bytes:
+    """Return the answer to a client's handshake, of which that is the head."""
+    key = next(line for line in head.decode().splitlines() if line.lower().startswith("sec-websocket-key"))
+    accept = accept_key(key.partition(": ")[2])
+    upgrade = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    return b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade.encode()
+
+
+def text_frame(data: bytes) -> bytes:
+    """Return a message as a server sends it."""
+    return Frame(Opcode.TEXT, data).serialize(mask=False)
+
+
+@contextlib.asynccontextmanager
+async def blurting(*messages: bytes) -> AsyncIterator[str]:
+    """Serve a venue that says all that it has to with the handshake, goodbye included; yields its address."""
+
+    async def blurt(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(switching(head) + b"".join(map(text_frame, messages)) + b"\x88\x02\x03\xe8")
+        writer.close()
+
+    server = await asyncio.start_server(blurt, "127.0.0.1", 0)
+    async with server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 def refused(heard: Heard) -> list[str]:
@@ -709,6 +739,48 @@ def test_a_message_of_two_mebibytes_in_fragments_is_refused_too() -> None:
     asyncio.run(scenario())
 
 
+def test_a_venue_to_which_our_message_was_too_large_is_not_taken_for_one_whose_was() -> None:
+    async def scenario() -> None:
+        async def complains(connection: ServerConnection) -> None:
+            await connection.close(1009)
+
+        async with a_venue(complains, says(print_of(1))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: listener.heard.ids == [1])
+            (down,) = [change.reason for change in listener.heard.of(FeedChanged) if change.state is DOWN]
+            assert down == "connection closed (1009)"
+
+    asyncio.run(scenario())
+
+
+def test_what_a_venue_said_before_it_hung_up_is_decided_on_in_full() -> None:
+    async def scenario() -> None:
+        prints = [msgspec.json.encode(print_of(number)) for number in range(1000)]
+        async with blurting(*prints) as url, listening_to(url) as listener:
+            await listener.heard.until(lambda: DOWN in listener.heard.states)
+            assert listener.heard.ids == list(range(1000))
+            assert len(listener.heard.batches) < 100  # several messages a turn
+
+    asyncio.run(scenario())
+
+
+class Listener(Shy):
+    """A dialect that waits to be spoken to."""
+
+    def opened(self) -> Turn:
+        return Turn()
+
+
+def test_a_refusal_that_comes_with_the_goodbye_is_heard() -> None:
+    async def scenario() -> None:
+        async with blurting(b"never") as url, listening_to(url, dialect=Listener) as listener:
+            await listener.heard.until(lambda: bool(listener.heard.errors) or DOWN in listener.heard.states)
+            await feeds_ended()
+            (error,) = listener.heard.errors
+            assert "the key is wrong" in str(error)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("item", ["1", "null", '{"type":"trade"}', '{"type":"zz"}', "{}"])
 @pytest.mark.parametrize("between", [",", "\n"])
 def test_a_frame_of_nothing_but_junk_costs_a_few_inputs_and_all_of_it_is_counted(item: str, between: str) -> None:
@@ -748,18 +820,8 @@ def test_a_thousand_trades_at_once_all_arrive_in_order() -> None:
 
 def test_a_venue_that_closes_at_once_is_tried_again_although_we_subscribe() -> None:
     async def scenario() -> None:
-        async def shut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head = await reader.readuntil(b"\r\n\r\n")
-            key = next(line for line in head.decode().splitlines() if line.lower().startswith("sec-websocket-key"))
-            accept = accept_key(key.partition(": ")[2])
-            upgrade = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-            # The goodbye comes with the handshake: when the client wants to speak, the connection is closing.
-            writer.write(b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade.encode() + b"\x88\x02\x03\xe8")
-            writer.close()
-
-        server = await asyncio.start_server(shut, "127.0.0.1", 0)
-        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, listening_to(url, "A") as listener:
+        # The goodbye comes with the handshake: when the client wants to speak, the connection is closing.
+        async with blurting() as url, listening_to(url, "A") as listener:
             await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 3 or bool(listener.heard.errors))
             assert not listener.heard.errors
 
