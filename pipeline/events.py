@@ -369,15 +369,20 @@ class BurstEnded(msgspec.Struct, frozen=True, gc=False):
 MarketEvent = Trade | Quote | Clock | Gap | Refused
 
 
-def signal_of(frame: Frame) -> Signal:
-    """Make the signal that a passing frame stands for. Raises WrongValue for one that points nowhere."""
-    direction = frame.direction
-    if not direction:
-        raise WrongValue("a frame that points neither up nor down is no signal: ask whether it `passed`")
+def signal_of(frame: Frame, side: Side | None = None) -> Signal:
+    """Make the signal that a passing frame stands for, to its own side unless one is given.
+
+    Raises WrongValue for a frame that points nowhere.
+    """
+    if side is None:
+        direction = frame.direction
+        if not direction:
+            raise WrongValue("a frame that points neither up nor down is no signal: ask whether it `passed`")
+        side = Side.LONG if direction > 0 else Side.SHORT
     return Signal(
         symbol=frame.tick.symbol,
         ts=frame.tick.ts,
-        side=Side.LONG if direction > 0 else Side.SHORT,
+        side=side,
         price=frame.price,
         momentum=frame.momentum,
         volume_ratio=frame.volume_ratio,

@@ -3,67 +3,127 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from reactivex import Observable
 
 from pipeline.clock import SymbolClock
-from pipeline.events import EPSILON, BurstEnded, BurstStarted, Condition, Frame, Side, Signal, signal_of
-from pipeline.operators.lift import Operator, Scheduler, Step, lift
+from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Side, Signal, signal_of
+from pipeline.operators.condition import EitherWay
+from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
 from pipeline.operators.momentum import MOMENTUM
 from pipeline.operators.window import needs_frames
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
 
-_LEAST = 5e-324
-"""The smallest positive number: without a momentum condition any move gives a direction."""
+NO_DIRECTION = (
+    "a burst is a run of ticks that point the same way, and no condition before op.bursts() says where a tick points: "
+    "put op.momentum(0.0005), or an op.condition(...) with either_way=, before it in the pipe"
+)
 
 
 def bursts() -> Operator[Frame, Signal]:
     """Signal the first tick of each burst at which every condition is met.
 
-    A burst is a run of consecutive ticks with the same direction; a change of direction, or the end of the
-    stream, ends it. Subscribed with a `SymbolClock`, it shows there the newest frame, how many were ready, and each
-    `BurstStarted` and `BurstEnded`, which says what stood in the way of a signal: the first
-    condition in the pipe that no tick of the burst met, else NEVER_TOGETHER.
+    A burst is a run of consecutive ticks with the same direction, which the first condition in the pipe that has one
+    gives; a change of direction, or the end of the stream, ends it. Subscribed with a `SymbolClock`, it shows there the
+    newest frame, how many were ready, and each `BurstStarted` and `BurstEnded`, which says what stood in the way of a
+    signal: the first condition in the pipe that no tick of the burst met, else NEVER_TOGETHER.
+
+    Raises ValueError, as the pipe is built, where no condition gives a direction; behind an operator that hides what
+    its frames carry, at the first frame.
     """
-    return lift(_bursts)
+
+    def operator(source: Observable[Any]) -> Observable[Signal]:
+        if directed(source) is False:
+            raise ValueError(NO_DIRECTION)
+        return Lifted(source, _bursts)
+
+    return operator
+
+
+class _Rules(NamedTuple):
+    """What the conditions of a pipe ask of its ticks."""
+
+    up: float  # momentum that points a tick LONG ...
+    down: float  # ... and SHORT
+    direct: Callable[[Frame], int] | None  # what points it, where that is not momentum
+    gates: tuple[tuple[int, Condition], ...]  # each with its bit in `met`
+
+    @classmethod
+    def of(cls, conditions: tuple[Condition, ...]) -> _Rules:
+        """Read them off the conditions. Raises ValueError if none gives a direction."""
+        pointing = next((c for c in conditions if c.direction is not None), None)
+        if pointing is None:
+            raise ValueError(NO_DIRECTION)
+        direction = pointing.direction
+        sure = isinstance(direction, EitherWay)  # a tick that it points somewhere meets its condition
+        gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if not (sure and c is pointing)))
+        if isinstance(direction, EitherWay) and direction.value is MOMENTUM:
+            # By far the most common one: `bursts` compares the frame's own number, which saves two calls a tick.
+            return cls(direction.up, direction.down, None, gates)
+        return cls(0.0, 0.0, direction, gates)
+
+
+class _Burst:
+    """The burst that runs, and what its ticks met."""
+
+    __slots__ = ("_emit", "_met", "_see", "_side", "_signalled", "_symbol", "_ticks", "gates")
+
+    def __init__(self, emit: Callable[[Signal], None], see: Callable[[BurstStarted | BurstEnded], None]) -> None:
+        self.gates: tuple[tuple[int, Condition], ...] = ()
+        self._emit = emit
+        self._see = see
+        self._side = Side.LONG
+        self._symbol = ""
+        self._signalled = False
+        self._met = 0  # bits of the gates that some tick of it met
+        self._ticks = 0
+
+    def begin(self, frame: Frame, direction: int) -> None:
+        self._side = Side.LONG if direction > 0 else Side.SHORT
+        self._symbol = frame.tick.symbol
+        self._signalled = False
+        self._met = self._ticks = 0
+        self._see(BurstStarted(self._symbol, frame.tick.ts, self._side))
+
+    def count(self, frame: Frame) -> None:
+        """Count a tick of the burst, and signal it if it is the first to meet every condition."""
+        self._ticks += 1
+        if self._signalled:
+            return
+        together = True
+        for bit, gate in self.gates:
+            if gate.passed(frame):
+                self._met |= bit
+            else:
+                together = False
+        if together:
+            self._signalled = True
+            self._emit(signal_of(frame, self._side))
+
+    def end(self) -> None:
+        blocked = None
+        if not self._signalled:
+            blocked = next((gate.reason for bit, gate in self.gates if not self._met & bit), NEVER_TOGETHER)
+        self._see(BurstEnded(self._symbol, self._side, self._ticks, blocked))
 
 
 def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
     symbol_clock = SymbolClock.of(scheduler)
     see_frame = symbol_clock.see_frame
-    see_burst = symbol_clock.see_burst
-    known: tuple[Condition, ...] | None = None  # the conditions that the next five were made from
-    up = down = 0.0  # momentum that gives a tick its direction
-    direct: Callable[[Frame], int] | None = None  # what gives it, where that is not momentum
-    gates: tuple[tuple[int, Condition], ...] = ()  # each with its bit in `met`
-    burst = 0  # direction of the burst that runs, 0 for none
-    signalled = False
-    met = 0  # bits of the gates that some tick of the burst met
-    count = 0
-    symbol = ""
-
-    def learn(frame: Frame) -> None:
-        nonlocal known, up, down, direct, gates
-        known = frame.conditions
-        directed = next((c for c in known if c.direction is not None), None)
-        gates = tuple((1 << i, c) for i, c in enumerate(c for c in known if c is not directed))
-        if directed is None:
-            up, down, direct = _LEAST, -_LEAST, None
-        elif directed.value is MOMENTUM:
-            up, down, direct = directed.threshold - EPSILON, EPSILON - directed.threshold, None
-        else:
-            direct = directed.direction
-
-    def end() -> None:
-        blocked = None
-        if not signalled:
-            blocked = next((c.reason for bit, c in gates if not met & bit), NEVER_TOGETHER)
-        see_burst(BurstEnded(symbol, Side.LONG if burst > 0 else Side.SHORT, count, blocked))
+    burst = _Burst(emit, symbol_clock.see_burst)
+    known: tuple[Condition, ...] | None = None  # the conditions that the next three were read off
+    up = down = 0.0
+    direct: Callable[[Frame], int] | None = None
+    pointed = 0  # direction of the burst that runs, 0 for none
 
     def on_next(frame: Frame) -> None:
-        nonlocal burst, signalled, met, count, symbol
+        nonlocal known, up, down, direct, pointed
         try:
             if frame.conditions is not known:
-                learn(frame)
+                up, down, direct, burst.gates = _Rules.of(frame.conditions)
+                known = frame.conditions
         except AttributeError:
             needs_frames("bursts", frame)
             raise
@@ -81,32 +141,19 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
                 direction = direct(frame)
         if see_frame is not None:
             see_frame(frame)
-        if direction != burst:
-            if burst:
-                end()
-            burst = direction
+        if direction != pointed:
+            if pointed:
+                burst.end()
+            pointed = direction
             if direction:
-                signalled = False
-                met = count = 0
-                symbol = frame.tick.symbol
-                see_burst(BurstStarted(symbol, frame.tick.ts, Side.LONG if direction > 0 else Side.SHORT))
+                burst.begin(frame, direction)
         if direction:
-            count += 1
-            if not signalled:
-                together = True
-                for bit, gate in gates:
-                    if gate.passed(frame):
-                        met |= bit
-                    else:
-                        together = False
-                if together:
-                    signalled = True
-                    emit(signal_of(frame))
+            burst.count(frame)
 
     def on_completed() -> None:
-        nonlocal burst
-        if burst:
-            end()
-            burst = 0
+        nonlocal pointed
+        if pointed:
+            burst.end()
+            pointed = 0
 
     return Step(on_next, on_completed)

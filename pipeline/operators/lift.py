@@ -42,6 +42,9 @@ class Direct(Observable[Out]):
     gives = ""
     """What its values are and who gives them, in words ("frames, those of op.window"), where they cannot be signals."""
 
+    directed: bool | None = None
+    """Whether its frames say which way their tick points; None where that is known only once they come."""
+
     def subscribe(
         self,
         on_next: Any = None,
@@ -71,11 +74,12 @@ MakeStep = Callable[[Callable[[Any], None], Scheduler], Step]
 class Lifted(Direct[Out]):
     """An operator made of a step, which is born with the subscription."""
 
-    def __init__(self, source: Observable[Any], make: MakeStep, gives: str = "") -> None:
+    def __init__(self, source: Observable[Any], make: MakeStep, gives: str = "", directed: bool | None = None) -> None:
         super().__init__()
         self.source = source
         self.make = make
         self.gives = gives
+        self.directed = directed
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         step = self.make(observer.on_next, scheduler)
@@ -116,6 +120,11 @@ def lift(make: MakeStep, *, gives: str = "") -> Operator[Any, Any]:
 def given_by(stream: Observable[Any]) -> str:
     """Return what a stream gives, and by whom, where it is known to give no signals; else nothing."""
     return str(getattr(stream, "gives", ""))
+
+
+def directed(stream: Observable[Any]) -> bool | None:
+    """Return whether a stream's frames say which way their tick points; None where that is not known yet."""
+    return getattr(stream, "directed", None)
 
 
 class Merged(Direct[Out]):

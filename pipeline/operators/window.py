@@ -37,7 +37,12 @@ class Frames(Lifted[Frame]):
             clock.warm_up = max(clock.warm_up, span)
             return Step(_window(span, min_ticks, conditions, emit))
 
-        super().__init__(source, make, f"frames, those of {conditions[-1].name if conditions else 'op.window'}")
+        super().__init__(
+            source,
+            make,
+            f"frames, those of {conditions[-1].name if conditions else 'op.window'}",
+            any(condition.direction is not None for condition in conditions),
+        )
         self.span = span
         self.min_ticks = min_ticks
         self.conditions = conditions

@@ -207,7 +207,9 @@ def test_a_signal_before_the_first_trade_is_refused() -> None:
 def test_what_a_condition_gives_is_a_plain_number_in_its_reading(value: Any) -> None:
     own = op.condition("own", lambda frame: value, at_least=0.1)
     frames: list[Frame] = []
-    session = Session(entries=lambda ticks: ticks.pipe(op.window(1, 1), own, ops.do_action(frames.append), op.bursts()))
+    session = Session(
+        entries=lambda ticks: ticks.pipe(op.window(1, 1), own, ops.do_action(frames.append), op.signals())
+    )
     session.feed(trade(0))
     [reading] = frames[0].readings
     assert (type(reading.value), reading.value, reading.passed) == (float, float(value), True)

@@ -252,7 +252,9 @@ def in_a_condition(stuck: Stuck) -> dict[str, Any]:
         return 1.0
 
     def entries(ticks: Observable[Trade]) -> Any:
-        return ticks.pipe(op.window(1.0, 1), op.condition("mine", value, at_least=0.0), op.bursts())
+        return ticks.pipe(
+            op.window(1.0, 1), op.momentum(0.0005), op.condition("mine", value, at_least=0.0), op.bursts()
+        )
 
     return {"entries": entries}
 

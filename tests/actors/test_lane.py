@@ -341,7 +341,7 @@ def ready(session: Session) -> int:
 
 def warm(*symbols: str) -> Session:
     """A session in which these symbols' windows of a second are warm since second 1."""
-    session = Session(entries=lambda ticks: op.window(1.0, 1)(ticks).pipe(op.bursts()))
+    session = Session(entries=lambda ticks: op.window(1.0, 1)(ticks).pipe(op.momentum(0.0005), op.bursts()))
     for seconds in (0, 0.5, 1):
         session.feed(*(trade(seconds, symbol=symbol) for symbol in symbols))
     assert ready(session) == len(symbols)
@@ -442,7 +442,7 @@ def test_every_symbol_has_a_window_of_its_own() -> None:
     frames: list[Frame] = []
 
     def entries(ticks: Observable[Trade]) -> Any:
-        return ticks.pipe(op.window(10, 1), ops.do_action(frames.append), op.bursts())
+        return ticks.pipe(op.window(10, 1), ops.do_action(frames.append), op.momentum(0.0005), op.bursts())
 
     Session(entries=entries).feed(trade(0), trade(1, symbol="B"), trade(2), trade(3, symbol="B"))
     assert [(f.symbol, f.count) for f in frames] == [("A", 1), ("B", 1), ("A", 2), ("B", 2)]
