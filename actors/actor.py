@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from actors.messages import Fact
-from pipeline.clock import SymbolClock
 
 
 class Actor(Protocol):
@@ -22,7 +21,6 @@ class Instrument(Protocol):
     bid: float | None  # quote in force
     ask: float | None
     held_at_input: int  # number of the last tick's input that found a position open
-    clock: SymbolClock
 
     @property
     def price(self) -> float:

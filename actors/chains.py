@@ -14,8 +14,9 @@ from actors.actor import Context
 from actors.authors import described, traced
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted
 from pipeline.checked import WrongValue, shown
-from pipeline.clock import RANK_OTHER, SymbolClock, Timer
+from pipeline.clock import RANK_OTHER, Timer
 from pipeline.events import SECOND
+from pipeline.operators.probe import ProbedClock
 
 
 class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,7 +113,7 @@ class Chain:
         symbol: str,
         settings: ChainSettings,
         context: Context,
-        clock: SymbolClock,
+        clock: ProbedClock,
         failures: Failures,
         begin: Callable[[], None],
         stop: Callable[[], None],
@@ -163,7 +164,7 @@ class Chain:
 
     def _work(self) -> int:
         """Return for how long it has worked since it began, in ns, its warm-up left out."""
-        return max(0, self._good_until - self._begun - self._clock.warm_up)
+        return max(0, self._good_until - self._begun - self._clock.probe.warm_up)
 
     def fail(self, error: Any, author: Callable[..., Any] | None = None) -> None:
         """Stop the chain, and restart it after a while if that is within its budget.

@@ -15,11 +15,12 @@ from actors.guard import Fallback, Guard, GuardedBy
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from actors.metrics import Metrics
 from pipeline.checked import FAULTS
-from pipeline.clock import InputClock, SymbolClock
+from pipeline.clock import InputClock
 from pipeline.events import BurstEnded, BurstStarted, Frame, Signal, Trade
 from pipeline.exits import ExitSignal, Held
 from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Callbacks, Source
+from pipeline.operators.probe import Probe, ProbedClock
 from pipeline.strategy import Exits, Market, Strategy
 
 
@@ -49,6 +50,7 @@ class Lane:
         "last_ts",
         "late",
         "listener",
+        "probe",
         "symbol",
         "ticks",
         "watched",
@@ -81,20 +83,15 @@ class Lane:
         self.listener: Actor | None = None  # hears of each trade before the exits do
         self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
-        self.clock = SymbolClock(clock, index)
+        self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
+        self.clock = ProbedClock(clock, index, self.probe, self._entries_failed)
         self.chain = Chain(
             symbol, chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
         )
-        self.clock.on_fault = self.chain.fail
-        self.exit_clock = SymbolClock(
-            clock, index
-        )  # the exits' own: what they raise, and when they stop, is told apart
-        self.exit_clock.on_fault = self._exit_failed
+        # The exits' own: what they raise, and when they stop, is told apart.
+        self.exit_clock = ProbedClock(clock, index, on_fault=self._exit_failed)
         self.watched = _Watched(self._exit_failed)  # what the exits of an open position hear, before the strategy
         self.guard_now: Guard | None = None  # of the open position
-        if debug:
-            self.clock.see_frame = self._see_frame
-        self.clock.see_burst = self._see_burst
         self.candles = Candles(self.exit_clock)
         self._strategy = strategy
         self._default = default  # exits for a position whose own cannot even be subscribed
@@ -113,7 +110,7 @@ class Lane:
 
     def _subscribe(self) -> None:
         self.chain.begins()
-        self.clock.warm_up = 0
+        self.probe.warm_up = 0
         try:
             signals = self._strategy.entries(self.ticks)
             self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
@@ -128,7 +125,7 @@ class Lane:
         if subscription is not None:
             with suppress(*FAULTS):  # it is stopped already: what it raises at its end is nobody's news
                 subscription.dispose()
-        self.clock.frame = None  # nobody asks the conditions of a chain that is stopped
+        self.probe.frame = None  # nobody asks the conditions of a chain that is stopped
 
     def _emit(self, said: Signal) -> None:
         """Take what the strategy says."""
@@ -189,7 +186,7 @@ class Lane:
     @property
     def time_stop_ts(self) -> int | None:
         """When the first of the position's exits that said when it will, closes it, in ns; None where none did."""
-        return min(self.exit_clock.time_stops, default=None)
+        return min(self.exit_clock.probe.deadlines, default=None)
 
     def listen(self, actor: Actor | None) -> None:
         """Let an actor hear of each trade from the next one on; None ends that."""
@@ -199,6 +196,9 @@ class Lane:
     def leave(self, said: ExitSignal) -> None:
         """Take what an exit says."""
         self._on_exit(admit(ExitSignal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
+
+    def _entries_failed(self, error: BaseException) -> None:
+        self.chain.fail(error)
 
     def _exits_failed(self, error: BaseException) -> None:
         self.chain.fail(error, self._strategy.exits)
@@ -218,11 +218,11 @@ class Lane:
             raise TypeError(f"exits must return an observable, not a {type(found).__name__}: is there a `return`?")
         return found
 
-    def _see_frame(self, frame: Frame) -> None:
+    def _publish_frame(self, frame: Frame) -> None:
         if frame.ready:
             self._context.publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
 
-    def _see_burst(self, event: BurstStarted | BurstEnded) -> None:
+    def _publish_burst(self, event: BurstStarted | BurstEnded) -> None:
         if isinstance(event, BurstStarted):
             self._metrics.bursts += 1
         elif event.blocked is not None:

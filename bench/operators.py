@@ -21,6 +21,7 @@ from pipeline.events import Side, Trade
 from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
 from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Source
+from pipeline.operators.probe import ProbedClock
 from pipeline.strategy import Market, Strategy, StrategySettings, default_exits, momentum_burst
 
 ABOUT = (
@@ -94,7 +95,7 @@ def _pushed_through(*operators: Any) -> Run:
 
     def run(ticks: list[Trade]) -> None:
         source: Source[Trade] = Source()
-        source.pipe(*operators).subscribe(noop, scheduler=SymbolClock(InputClock()))
+        source.pipe(*operators).subscribe(noop, scheduler=ProbedClock(InputClock()))
         push = source.on_next
         for tick in ticks:
             push(tick)

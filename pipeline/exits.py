@@ -17,6 +17,7 @@ from pipeline.checked import note_maker, text
 from pipeline.clock import RANK_TIME_STOP, SymbolClock
 from pipeline.events import EPSILON, SECOND, Candle, Side, Trade
 from pipeline.operators.lift import Callbacks, Direct, Operator, Scheduler, Step, lift
+from pipeline.operators.probe import Probe
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -108,17 +109,17 @@ class _At(Direct[ExitSignal]):
         self._clock = clock
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        stops, due = self._clock.time_stops, self._due
+        deadlines, due = Probe.of(scheduler).deadlines, self._due
 
         def fire() -> None:
-            stops.remove(due)
+            deadlines.remove(due)
             observer.on_next(self._value)
 
         def cancel() -> None:
             timer.cancel()
-            if due in stops:
-                stops.remove(due)
+            if due in deadlines:
+                deadlines.remove(due)
 
-        stops.append(due)  # for show: how long the position has
+        deadlines.append(due)
         timer = self._clock.at(due, fire, RANK_TIME_STOP)
         return Disposable(cancel)

@@ -48,7 +48,7 @@ class Judge:
 def doubts(core: Core) -> list[Doubt]:
     """Judge the conditions of every symbol's newest frame, when all is decided: it changes nothing any more."""
     judge = Judge()
-    frames = [lane.clock.frame for lane in core.lanes.values()]
+    frames = [lane.probe.frame for lane in core.lanes.values()]
     return [doubt for frame in frames if frame is not None for doubt in judge.readings(frame)[1]]
 
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from reactivex import Observable
 
-from pipeline.clock import SymbolClock
 from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Side, Signal, signal_of
 from pipeline.operators.condition import EitherWay
 from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
 from pipeline.operators.momentum import MOMENTUM
+from pipeline.operators.probe import Probe
 from pipeline.operators.window import needs_frames
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
@@ -26,9 +26,9 @@ def bursts() -> Operator[Frame, Signal]:
     """Signal the first tick of each burst at which every condition is met.
 
     A burst is a run of consecutive ticks with the same direction, which the first condition in the pipe that has one
-    gives; a change of direction, or the end of the stream, ends it. Subscribed with a `SymbolClock`, it shows there the
-    newest frame, how many were ready, and each `BurstStarted` and `BurstEnded`, which says what stood in the way of a
-    signal: the first condition in the pipe that no tick of the burst met, else NEVER_TOGETHER.
+    gives; a change of direction, or the end of the stream, ends it. A `Probe` is shown the newest frame, how many were
+    ready, and each `BurstStarted` and `BurstEnded`, which says what stood in the way of a signal: the first condition
+    in the pipe that no tick of the burst met, else NEVER_TOGETHER.
 
     Raises ValueError, as the pipe is built, where no condition gives a direction; behind an operator that hides what
     its frames carry, at the first frame.
@@ -68,12 +68,12 @@ class _Rules(NamedTuple):
 class _Burst:
     """The burst that runs, and what its ticks met."""
 
-    __slots__ = ("_emit", "_met", "_see", "_side", "_signalled", "_symbol", "_ticks", "gates")
+    __slots__ = ("_emit", "_met", "_show", "_side", "_signalled", "_symbol", "_ticks", "gates")
 
-    def __init__(self, emit: Callable[[Signal], None], see: Callable[[BurstStarted | BurstEnded], None]) -> None:
+    def __init__(self, emit: Callable[[Signal], None], show: Callable[[BurstStarted | BurstEnded], None]) -> None:
         self.gates: tuple[tuple[int, Condition], ...] = ()
         self._emit = emit
-        self._see = see
+        self._show = show
         self._side = Side.LONG
         self._symbol = ""
         self._signalled = False
@@ -85,7 +85,7 @@ class _Burst:
         self._symbol = frame.tick.symbol
         self._signalled = False
         self._met = self._ticks = 0
-        self._see(BurstStarted(self._symbol, frame.tick.ts, self._side))
+        self._show(BurstStarted(self._symbol, frame.tick.ts, self._side))
 
     def count(self, frame: Frame) -> None:
         """Count a tick of the burst, and signal it if it is the first to meet every condition."""
@@ -106,13 +106,13 @@ class _Burst:
         blocked = None
         if not self._signalled:
             blocked = next((gate.reason for bit, gate in self.gates if not self._met & bit), NEVER_TOGETHER)
-        self._see(BurstEnded(self._symbol, self._side, self._ticks, blocked))
+        self._show(BurstEnded(self._symbol, self._side, self._ticks, blocked))
 
 
 def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
-    symbol_clock = SymbolClock.of(scheduler)
-    see_frame = symbol_clock.see_frame
-    burst = _Burst(emit, symbol_clock.see_burst)
+    probe = Probe.of(scheduler)
+    on_frame = probe.on_frame
+    burst = _Burst(emit, probe.on_burst)
     known: tuple[Condition, ...] | None = None  # the conditions that the next three were read off
     up = down = 0.0
     direct: Callable[[Frame], int] | None = None
@@ -127,10 +127,10 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
         except AttributeError:
             needs_frames("bursts", frame)
             raise
-        symbol_clock.frame = frame
+        probe.frame = frame
         direction = 0
         if frame.ready:
-            symbol_clock.ready += 1
+            probe.ready += 1
             if direct is None:
                 moved = frame.momentum
                 if moved >= up:
@@ -139,8 +139,8 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
                     direction = -1
             else:
                 direction = direct(frame)
-        if see_frame is not None:
-            see_frame(frame)
+        if on_frame is not None:
+            on_frame(frame)
         if direction != pointed:
             if pointed:
                 burst.end()

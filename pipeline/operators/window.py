@@ -9,9 +9,9 @@ from typing import Any
 
 from reactivex import Observable
 
-from pipeline.clock import SymbolClock
 from pipeline.events import SECOND, Condition, Frame, Trade
 from pipeline.operators.lift import Lifted, Scheduler, Step
+from pipeline.operators.probe import Probe
 
 _size = attrgetter("size")
 
@@ -33,8 +33,8 @@ class Frames(Lifted[Frame]):
         self, source: Observable[Trade], span: int, min_ticks: int, conditions: tuple[Condition, ...] = ()
     ) -> None:
         def make(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
-            clock = SymbolClock.of(scheduler)
-            clock.warm_up = max(clock.warm_up, span)
+            probe = Probe.of(scheduler)
+            probe.warm_up = max(probe.warm_up, span)
             return Step(_window(span, min_ticks, conditions, emit))
 
         super().__init__(

@@ -20,7 +20,7 @@ class Gauges:
 
     def of(self, core: Core) -> list[GaugesSeen]:
         """Return the gauges of all symbols."""
-        return [self._of(frame) for lane in core.lanes.values() if (frame := lane.clock.frame) is not None]
+        return [self._of(frame) for lane in core.lanes.values() if (frame := lane.probe.frame) is not None]
 
     def _of(self, frame: Frame) -> GaugesSeen:
         readings, doubts = self._judge.readings(frame)

@@ -327,7 +327,7 @@ def test_a_condition_that_a_gauge_asks_is_found_outside_of_the_core_as_well() ->
     stuck = Stuck()
     stuck.symbol = ""  # free while the core runs
     session = Session(**in_a_condition(stuck)).feed(*(trade(n / 2, 100 + n) for n in range(5)))
-    frame = session.core.lanes["A"].clock.frame
+    frame = session.core.lanes["A"].probe.frame
     assert frame is not None
     stuck.symbol = "A"
     asking: Any = type("Asking", (), {"feed": lambda self: frame.readings, "core": session.core})()

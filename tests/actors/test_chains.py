@@ -170,9 +170,9 @@ def test_what_a_stopped_chain_saw_last_is_shown_no_more() -> None:
         chains=THREE,
     )
     session.feed(trade(0))
-    assert session.core.lanes["A"].clock.frame is not None
+    assert session.core.lanes["A"].probe.frame is not None
     session.feed(trade(1))
-    assert session.core.lanes["A"].clock.frame is None
+    assert session.core.lanes["A"].probe.frame is None
 
 
 @given(tapes(), st.integers(1, 30), st.sampled_from(SYMBOLS))

@@ -318,7 +318,7 @@ def test_a_pipe_may_end_in_a_signal_of_each_tick_that_meets_every_condition() ->
 
 def test_a_pipe_without_bursts_shows_the_newest_frame() -> None:
     session = Session(entries=signals_only).feed(trade(0), trade(0.5))
-    frame = session.core.lanes["A"].clock.frame
+    frame = session.core.lanes["A"].probe.frame
     assert frame is not None
     assert frame.ts == at(0.5)
 

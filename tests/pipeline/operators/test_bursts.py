@@ -14,6 +14,7 @@ from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Reading,
 from pipeline.operators.condition import given as given_condition
 from pipeline.operators.lift import Source, Step
 from pipeline.operators.momentum import MOMENTUM
+from pipeline.operators.probe import Probe, ProbedClock
 from tests.support.frames import frame
 from tests.support.market import at, trade
 from tests.support.streams import (
@@ -52,13 +53,12 @@ def look(direction: int, *, spike: bool = False, wide: bool = False, seconds: fl
 
 
 class Watched:
-    """Bursts with a symbol's clock that shows what they do not pass on."""
+    """Bursts with a probe that is shown what they do not pass on."""
 
     def __init__(self, pipe: Pipe = conditions) -> None:
-        self.clock = SymbolClock(InputClock())
         self.bursts: list[BurstStarted | BurstEnded] = []
-        self.clock.see_burst = self.bursts.append
-        self.tap = Tap(pipe, self.clock)
+        self.probe = Probe(on_burst=self.bursts.append)
+        self.tap = Tap(pipe, ProbedClock(InputClock(), probe=self.probe))
 
     def push(self, *frames: Frame) -> Watched:
         self.tap.push(*frames)
@@ -297,20 +297,26 @@ def test_a_burst_says_its_way_and_when_it_began_and_how_many_ticks_it_had(way: i
     assert watched.bursts == [BurstStarted("A", at(1), side), BurstEnded("A", side, 3, "NO_VOLUME_SPIKE")]
 
 
-def test_the_clock_shows_the_newest_frame_and_how_many_were_ready() -> None:
+def test_a_probe_is_shown_the_newest_frame_and_how_many_were_ready() -> None:
     newest = look(0, seconds=9)
     watched = Watched().push(look(0, ready=False), look(1), newest)
-    assert watched.clock.ready == 2
-    assert watched.clock.frame is not None
-    assert watched.clock.frame.ts == newest.ts
+    assert watched.probe.ready == 2
+    assert watched.probe.frame is not None
+    assert watched.probe.frame.ts == newest.ts
 
 
-def test_who_asked_sees_every_frame() -> None:
-    clock = SymbolClock(InputClock())
+def test_a_probe_that_asks_is_shown_every_frame() -> None:
     seen: list[Frame] = []
-    clock.see_frame = seen.append
-    Tap(conditions, clock).push(look(0), look(1), look(1, ready=False))
+    Tap(conditions, ProbedClock(InputClock(), probe=Probe(seen.append))).push(look(0), look(1), look(1, ready=False))
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("scheduler", [None, SymbolClock(InputClock())])
+def test_without_a_probe_they_say_the_same_and_show_nothing(scheduler: SymbolClock | None) -> None:
+    values = [look(1), look(1, spike=True, wide=True), look(0)]
+    expected = Watched().push(*values)
+    assert outputs(conditions, values, scheduler) == expected.tap.values
+    assert (Probe.of(scheduler).frame, Probe.of(scheduler).ready) == (None, 0)
 
 
 # ------------------------------------------------------------------------------------------ in a pipe
@@ -338,7 +344,7 @@ def test_a_plain_operator_in_between_works_and_changes_nothing(plain: Any, place
     assert len(expected.tap.values) > 3
     assert found.tap.values == expected.tap.values
     assert found.bursts == expected.bursts
-    assert found.clock.ready == expected.clock.ready
+    assert found.probe.ready == expected.probe.ready
 
 
 def test_a_signal_comes_at_the_time_of_its_tick() -> None:
