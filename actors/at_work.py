@@ -16,7 +16,8 @@ from actors.authors import is_authors
 from actors.core import Core
 from actors.lane import Lane
 from pipeline.clock import InputClock, SymbolClock
-from pipeline.events import Frame, Trade
+from pipeline.events import Trade
+from pipeline.operators.frame import Frame
 
 
 class AtWork(NamedTuple):

@@ -12,8 +12,9 @@ import msgspec
 
 from actors.messages import ExitReason
 from pipeline.checked import WrongValue, shown
-from pipeline.events import Frame, Signal
+from pipeline.events import Signal
 from pipeline.exits import ExitSignal
+from pipeline.operators.frame import Frame
 
 Said = TypeVar("Said", Signal, ExitSignal)
 

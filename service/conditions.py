@@ -10,7 +10,8 @@ import msgspec
 
 from actors.core import Core
 from pipeline.checked import WrongValue
-from pipeline.events import Condition, Frame, Reading
+from pipeline.events import Reading
+from pipeline.operators.frame import Condition, Frame
 
 
 class Doubt(msgspec.Struct, frozen=True):

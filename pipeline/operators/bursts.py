@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from reactivex import Observable
 
-from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Side, Signal, signal_of
+from pipeline.events import Side, Signal
 from pipeline.operators.condition import EitherWay
+from pipeline.operators.frame import Condition, Frame, needs_frames, signal_of
 from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
 from pipeline.operators.momentum import MOMENTUM
-from pipeline.operators.probe import Probe
-from pipeline.operators.window import needs_frames
+from pipeline.operators.probe import BurstEnded, BurstStarted, Probe
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
 

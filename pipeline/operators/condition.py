@@ -11,9 +11,10 @@ import msgspec
 from reactivex import Observable
 
 from pipeline.checked import number, text
-from pipeline.events import EPSILON, Bound, Condition, Frame
+from pipeline.events import EPSILON, Bound
+from pipeline.operators.frame import Condition, Frame, needs_frames
 from pipeline.operators.lift import Lifted, MakeStep, Operator, Scheduler, Step, directed
-from pipeline.operators.window import Frames, needs_frames
+from pipeline.operators.window import Frames
 
 
 class EitherWay(msgspec.Struct, frozen=True):

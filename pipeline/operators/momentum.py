@@ -5,8 +5,8 @@ from __future__ import annotations
 from operator import attrgetter
 
 from pipeline.checked import number
-from pipeline.events import Condition, Frame
 from pipeline.operators.condition import EitherWay, given
+from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Operator
 
 MOMENTUM = attrgetter("momentum")

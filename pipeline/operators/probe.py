@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from reactivex import abc
 from reactivex.internal import noop
 
 from pipeline.clock import InputClock, SymbolClock
-from pipeline.events import BurstEnded, BurstStarted, Frame
+from pipeline.events import Side
+from pipeline.operators.frame import Frame
+
+
+class BurstStarted(msgspec.Struct, frozen=True, gc=False):
+    """Consecutive ticks began to point the same way."""
+
+    symbol: str
+    ts: int
+    side: Side
+
+
+class BurstEnded(msgspec.Struct, frozen=True, gc=False):
+    """A burst is over; `blocked` says why it gave no signal, and is None if it gave one."""
+
+    symbol: str
+    side: Side
+    ticks: int
+    blocked: str | None
 
 
 class Probe:

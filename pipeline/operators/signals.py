@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.events import Frame, Signal, signal_of
+from pipeline.events import Signal
+from pipeline.operators.frame import Frame, needs_frames, signal_of
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
 from pipeline.operators.probe import Probe
-from pipeline.operators.window import needs_frames
 
 
 def signals() -> Operator[Frame, Signal]:

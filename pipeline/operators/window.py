@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
 
 from reactivex import Observable
 
-from pipeline.events import SECOND, Condition, Frame, Trade
+from pipeline.events import SECOND, Trade
+from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Lifted, Scheduler, Step
 from pipeline.operators.probe import Probe
 
@@ -149,11 +149,3 @@ def _window(
         )
 
     return on_next
-
-
-def needs_frames(name: str, value: Any) -> None:
-    """Raise TypeError, saying what to do, unless `value` is a frame."""
-    if not isinstance(value, Frame):
-        raise TypeError(
-            f"{name} works on frames but got a {type(value).__name__}: put op.window(seconds=...) before it in the pipe"
-        )

@@ -16,9 +16,10 @@ from reactivex import operators as ops
 from actors.messages import ChainFailed, OrderSubmitted, SignalRaised
 from pipeline import operators as op
 from pipeline.checked import WrongValue
-from pipeline.events import Condition, Frame, Reading, Side, Signal, Trade, signal_of
+from pipeline.events import Reading, Side, Signal, Trade
 from pipeline.exits import ExitSignal
 from pipeline.operators.condition import given
+from pipeline.operators.frame import Condition, Frame, signal_of
 from pipeline.operators.lift import Step
 from tests.support.market import at, quote, trade
 from tests.support.raising import raised_in

@@ -15,7 +15,8 @@ from actors.at_work import AtWork, at_work
 from actors.chain_watch import MOST_SYMBOLS, ChainSlow, ChainWatch, WatchSettings, WatchThread
 from actors.messages import RestartChain
 from pipeline import operators as op
-from pipeline.events import Frame, Trade
+from pipeline.events import Trade
+from pipeline.operators.frame import Frame
 from pipeline.strategy import default_exits
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import at, clock, gap, trade

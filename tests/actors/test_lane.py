@@ -14,8 +14,9 @@ from reactivex import Observable, operators as ops
 from actors.core import Core, CoreSettings
 from actors.messages import BurstBlocked, ChainFailed, EntryLooked, Fact, SignalRaised
 from pipeline import operators as op
-from pipeline.events import Frame, Side, Trade
+from pipeline.events import Side, Trade
 from pipeline.exits import ExitSignal
+from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings, default_exits, momentum_burst
 from tests.support.market import at, clock, gap, trade

@@ -10,11 +10,12 @@ from reactivex import Observable, operators as ops
 
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
-from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Reading, Side, Signal, Trade
+from pipeline.events import Reading, Side, Signal, Trade
 from pipeline.operators.condition import given as given_condition
+from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Source, Step
 from pipeline.operators.momentum import MOMENTUM
-from pipeline.operators.probe import Probe, ProbedClock
+from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
 from tests.support.frames import frame
 from tests.support.market import at, trade
 from tests.support.streams import (
