@@ -18,10 +18,10 @@ from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Signal, Trade
 from pipeline.exits import ExitSignal, Held
-from pipeline.operators.candles import Candles
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
 from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
+from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Exits, Market, Strategy
 
 

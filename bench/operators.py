@@ -19,9 +19,9 @@ from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Side, Trade
 from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
-from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Source
 from pipeline.operators.probe import ProbedClock
+from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Market, Strategy, StrategySettings, default_exits, momentum_burst
 
 ABOUT = (

@@ -14,7 +14,7 @@ from pipeline.checked import number, text
 from pipeline.events import EPSILON, Bound
 from pipeline.operators.frame import Condition, Frame, needs_frames
 from pipeline.operators.lift import Lifted, MakeStep, Operator, Scheduler, Step, directed
-from pipeline.operators.window import Frames
+from pipeline.operators.window.window import Frames
 
 
 class EitherWay(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from pipeline.events import Reading, Side, Signal, Trade
 from pipeline.operators.condition import given as given_condition
 from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Source, Step
-from pipeline.operators.momentum import MOMENTUM
+from pipeline.operators.momentum.momentum import MOMENTUM
 from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
 from tests.support.frames import frame
 from tests.support.market import at, trade

@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 from pipeline import operators as op
 from pipeline.clock import NEVER, InputClock, SymbolClock
 from pipeline.events import SECOND, Candle, Trade
-from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Source
+from pipeline.operators.timing.candles import Candles
 from tests.support.market import at, trade
 from tests.support.ticks import ticks
 

@@ -11,7 +11,7 @@ from pipeline.events import Side, Signal
 from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames, signal_of
 from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
-from pipeline.operators.momentum import MOMENTUM
+from pipeline.operators.momentum.momentum import MOMENTUM
 from pipeline.operators.probe import BurstEnded, BurstStarted, Probe
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
