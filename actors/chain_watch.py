@@ -1,7 +1,7 @@
 """The watch on users' chains: notices one that takes too long while it still does, from a thread of its own.
 
 It looks a few times a second at what the main thread is doing, and costs the tick path nothing. What it finds is a
-measurement, and changes no decision: to act on it, whoever is told sends an input.
+measurement, and changes no decision: to act on it, an edge sends an input.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class ChainWatch:
 
 
 class WatchThread:
-    """Lets a watch look, until it is stopped. One that fails is told of: nobody would miss it."""
+    """Calls a watch regularly until it is stopped. One that fails is logged: nothing else would show it."""
 
     def __init__(self, watch: ChainWatch) -> None:
         self._watch = watch

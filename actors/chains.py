@@ -20,7 +20,7 @@ from pipeline.operators.probe import ProbedClock
 
 
 class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[chains]: how often a symbol's strategy that raised may begin anew. All of it in venue seconds."""
+    """[chains]: how often a symbol's strategy that raised may be restarted. All of it in venue seconds."""
 
     restarts: Annotated[int, Meta(ge=0)] = 3  # at most so many ...
     within_s: Annotated[float, Meta(gt=0)] = 60.0  # ... in so many seconds; one failure more, and it stays FAILED
@@ -35,7 +35,7 @@ class ChainState(StrEnum):
     """How a symbol's chain is."""
 
     RUNNING = "RUNNING"
-    RESTARTING = "RESTARTING"  # it failed, and begins anew after a delay
+    RESTARTING = "RESTARTING"  # it failed, and is restarted after a delay
     FAILED = "FAILED"  # it failed once more than its budget allows
     REMOVED = "REMOVED"  # it was too slow
 
@@ -52,7 +52,7 @@ class Failures:
         return sum(self.by_symbol.values())
 
     def note(self, symbol: str, error: BaseException, words: str, ts: int, number: int) -> None:
-        """Take note of a failure that the input of that number led to, at `ts` (ns)."""
+        """Count a failure that the input of that number led to, at `ts` (ns)."""
         self.by_symbol[symbol] = self.by_symbol.get(symbol, 0) + 1
         if self._first is None:
             traceback = list(traced(error))
@@ -72,7 +72,7 @@ class Budget:
         self._failures: deque[int] = deque(maxlen=settings.restarts + 1)  # those that count
 
     def spend(self, now: int) -> int | None:
-        """Take note of a failure; return the delay of the restart that follows, None if there is none left."""
+        """Count a failure; return the delay of the restart that follows (ns), None if there is none left."""
         failures = self._failures
         failures.append(now)
         while now - failures[0] > self._within:
@@ -98,7 +98,7 @@ class Budget:
 
 
 class Chain:
-    """Supervises one symbol's chain: stops it when it fails, and begins it anew while its budget lasts.
+    """Supervises one symbol's chain: stops it when it fails, and restarts it while its budget lasts.
 
     Time is the core's, and the delay is one of its timers, so that a replay restarts at the same input. `begin`
     subscribes the chain afresh, so that its windows warm up again, and `stop` ends its subscription.
@@ -199,7 +199,7 @@ class Chain:
         self._context.publish(ChainRemoved(self._symbol, reason, self._context.now, self._context.input))
 
     def restart(self) -> None:
-        """Begin anew with the whole budget, because somebody asked for it; what runs is left alone."""
+        """Restart with the whole budget, because a command asked for it; what runs is left alone."""
         if self.runs:
             return
         self._forget_timer()

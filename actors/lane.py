@@ -124,12 +124,12 @@ class Lane:
         self.ticks = Source()
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            with suppress(*FAULTS):  # it is stopped already: what it raises at its end is nobody's news
+            with suppress(*FAULTS):  # it is stopped already: what it raises at its end changes nothing
                 subscription.dispose()
-        self.probe.frame = None  # nobody asks the conditions of a chain that is stopped
+        self.probe.frame = None  # the conditions of a chain that is stopped are not asked
 
     def _emit(self, said: Signal) -> None:
-        """Take what the strategy says."""
+        """Pass on a signal of the strategy, checked."""
         self._on_signal(admit(Signal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
     def forget_prices(self) -> None:
@@ -144,7 +144,7 @@ class Lane:
             self.guard_now.fall_back("its strategy was removed")
 
     def restart(self) -> None:
-        """End the strategy's stream and subscribe it anew: windows warm up again. One that does not run stays so."""
+        """End the strategy's stream and subscribe it again: windows warm up afresh. One that does not run stays so."""
         if self.chain.runs:
             self.finish()
         if self.chain.runs:
@@ -190,12 +190,12 @@ class Lane:
         return min(self.exit_clock.probe.deadlines, default=None)
 
     def listen(self, actor: Actor | None) -> None:
-        """Let an actor hear of each trade from the next one on; None ends that."""
+        """Send an actor each trade from the next one on; None ends that."""
         self.listener = actor
         self.heeded = self.guarded or actor is not None
 
     def leave(self, said: ExitSignal) -> None:
-        """Take what an exit says."""
+        """Pass on an exit's wish, checked."""
         self._on_exit(admit(ExitSignal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
     def _entries_failed(self, error: BaseException) -> None:
@@ -205,7 +205,7 @@ class Lane:
         self.chain.fail(error, self._strategy.exits)
 
     def _exit_failed(self, error: BaseException) -> None:
-        """Take note of one exit that raised."""
+        """Count the failure of one exit, and note it with the guard."""
         self._exits_failed(error)
         if self.guard_now is not None:
             self.guard_now.note(error)

@@ -106,10 +106,10 @@ def _pushed_through(*operators: Any) -> Run:
 def _candles(ticks: list[Trade]) -> None:
     clock = InputClock()
     candles = Candles(SymbolClock(clock))
-    see = candles.see
+    update = candles.update
     for tick in ticks:
         clock.now = tick.ts
-        see(tick)
+        update(tick)
 
 
 # ------------------------------------------------------------------------------------------------- the exits
@@ -142,7 +142,7 @@ def _held(compose: Compose) -> Run:
         watched: Source[Trade] = Source()
         first = ticks[0]
         clock.advance(first.ts)
-        candles.see(first)
+        candles.update(first)
         held = Held(first.symbol, Side.LONG, first.price, first.ts)
         for exits in compose(held, watched, candles, symbol_clock):
             exits.subscribe(noop, scheduler=symbol_clock)

@@ -1,4 +1,4 @@
-"""Values that an author's code made, taken only as what they have to be.
+"""Values that an author's code made, accepted only as what they have to be.
 
 The words of `pipeline.events` and `pipeline.exits` that an author's code makes check themselves by these, where they
 are made: what was made can be relied on, and a mistake is raised in the line that made it.

@@ -27,7 +27,7 @@ MAX_TIMERS = 100_000
 
 
 class TooManyTimers(RuntimeError):
-    """More timers are waiting than a sane program would set: somebody sets them without end."""
+    """More timers are waiting than a sane program would set: an operator sets them without end."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} timers are waiting: an operator sets timers faster than they fire")
@@ -137,7 +137,7 @@ class SymbolClock(PeriodicScheduler):
         return self.clock.at(due, lambda: self.guarded(action), rank, self.symbol_index, spare=MAX_TIMERS // 10)
 
     def guarded(self, action: Callable[[], None]) -> None:
-        """Run what an author may have written: a fault of it is told, and stops nobody else."""
+        """Run what an author may have written: its fault goes to `on_fault`, and stops no other timer."""
         try:
             action()
         except FAULTS as fault:

@@ -93,7 +93,7 @@ class Gap(msgspec.Struct, frozen=True, gc=False, tag="gap", tag_field="type"):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="refused", tag_field="type"):
-    """What a venue said and is not taken (bad price, bad type, no JSON): counted, and nothing else happens."""
+    """What a venue said and is not used (bad price, bad type, no JSON): counted, and nothing else happens."""
 
     reason: str
     count: int = 1  # things that were refused for it together

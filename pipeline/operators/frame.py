@@ -67,8 +67,9 @@ class Window(msgspec.Struct, frozen=True, gc=False):
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """One tick and what its window holds: an immutable value, from which every reading can be computed.
 
-    It carries the conditions it must meet rather than their results: a reading is computed when somebody
-    looks (a burst, a gauge, a DEBUG log), and on the many ticks at which nobody does it costs nothing.
+    It carries the conditions it must meet rather than their results: a reading is computed when a burst, a gauge or a
+    DEBUG log asks for it, and costs nothing on the many ticks at which none does. Prices are in the symbol's currency,
+    sizes in shares (or coins), momentum and range are fractions.
     """
 
     tick: Trade
@@ -119,7 +120,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def direction(self) -> int:
-        """+1, -1 or 0: the sign of the momentum, where a momentum condition stands in the pipe only if it is met."""
+        """+1, -1 or 0: as the first condition that has a direction says, without one the sign of the momentum."""
         if not self.ready:
             return 0
         for condition in self.conditions:
@@ -131,8 +132,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     def readings(self) -> tuple[Reading, ...]:
         """What each condition saw, in the order of the pipe.
 
-        It is looked at for show, also where the chain never asks: a condition that raises is left out, and costs nobody
-        anything. Where the chain does ask, it raises there, and fails that chain.
+        They are for show, also where the pipe never asks: a condition that raises is left out, and costs nothing. Where
+        the pipe does ask, it raises there, and fails that symbol's strategy.
         """
         readings = []
         for condition in self.conditions:

@@ -62,7 +62,7 @@ class Direct(Observable[Out]):
 
 
 class Step(NamedTuple):
-    """One subscription's state: what it does with a value and, if it has something to say, at the end."""
+    """One subscription's state: what it does with a value and, where it emits then, at the end."""
 
     on_next: Callable[[Any], None]
     on_completed: Callable[[], None] = noop
@@ -97,7 +97,7 @@ def lift(make: MakeStep, *, gives: str = "") -> Operator[Any, Any]:
     """Make an operator from a step.
 
     `make(emit, scheduler)` is called once a subscription and returns its `Step`, whose `on_next(value)` calls
-    `emit(result)` as often as it has something to say. `scheduler` is the one handed to `subscribe`: time and
+    `emit(result)` as often as it has a result. `scheduler` is the one handed to `subscribe`: time and
     timers come from nowhere else. `gives` says what comes out and of whom, where that can be no signals.
 
     >>> from reactivex import of
@@ -128,7 +128,7 @@ def directed(stream: Observable[Any]) -> bool | None:
 
 
 class Merged(Direct[Out]):
-    """What several sources say, as they say it; for synchronous sources, and therefore without locks."""
+    """The values of several synchronous sources as they come, and therefore without locks."""
 
     def __init__(self, sources: tuple[Observable[Any], ...]) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Merged(Direct[Out]):
         self.gives = next(filter(None, map(given_by, sources)), "")
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        """Subscribe to each source in turn: where two speak at the same instant, the first in the list does first."""
+        """Subscribe to each source in turn: of two values at the same instant, the first source's comes first."""
         running = len(self._sources)
         subscriptions: list[abc.DisposableBase] = []
 
@@ -176,12 +176,12 @@ class Source(Direct[Out]):
         self.on_next: Callable[[Any], None] = noop
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        """Let the observer hear what is pushed from now on."""
+        """Add an observer, which is called with what is pushed from now on."""
         self._set((*self._observers, observer))
         return Disposable(lambda: self._set(tuple(o for o in self._observers if o is not observer)))
 
     def on_completed(self) -> None:
-        """Tell every observer that nothing more comes, and let go of them."""
+        """Complete every observer, and forget them."""
         observers = self._observers
         self._set(())
         for observer in observers:

@@ -52,7 +52,7 @@ class Probe:
 
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> Probe:
-        """Return the probe that a subscription's scheduler carries; without one, a new one that nobody reads."""
+        """Return the probe that a subscription's scheduler carries; without one, a new one that is read by none."""
         return scheduler.probe if isinstance(scheduler, ProbedClock) else cls()
 
 

@@ -275,7 +275,7 @@ class Position:
         """Print a trade at which the position has earned `fraction`."""
         tick = trade(seconds, 100 * (1 + self.side.sign * fraction))
         self.time.advance(tick.ts)
-        self.candles.see(tick)
+        self.candles.update(tick)
         self.ticks.on_next(tick)
         return self
 
