@@ -103,7 +103,7 @@ class Admission:
 
     @property
     def refused(self) -> Mapping[str, Counter[str]]:
-        """How many trades were refused so far, by symbol and reason; those of symbols that are not wanted are left out."""
+        """How many trades were refused so far, by symbol and reason; those of unwanted symbols are left out."""
         return {name: symbol.refused for name, symbol in self._symbols.items() if symbol.refused}
 
     def pause(self, ts: int) -> None:

@@ -26,7 +26,7 @@ class VenueClock:
 
     - a *later* time is believed at once where the machine's own clock jumped alike (a laptop that slept), else after
       ten seconds of messages that all agree on it;
-    - an *earlier* time, which a core whose time never goes back cannot follow, only stands in `earlier` after ten seconds
+    - an *earlier* time, which a core whose time never goes back cannot follow, stands in `earlier` after ten seconds
       of them, until `go_back` is called. Messages that come late, but in their order, are no witnesses of it.
 
     All times in ns.
