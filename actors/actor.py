@@ -14,7 +14,7 @@ class Actor(Protocol):
 
 
 class Instrument(Protocol):
-    """What is known of a symbol's market. Prices are floats, times ns; None where nothing was seen yet."""
+    """What an actor may read of a symbol's context. Prices are floats; None where nothing was seen yet."""
 
     symbol: str
     index: int  # order in which symbols were first seen
@@ -52,7 +52,7 @@ class Context(Protocol):
         """State a fact to whoever reads facts."""
 
     def instrument(self, symbol: str) -> Instrument:
-        """The market of a symbol."""
+        """Return what is known of a symbol."""
 
 
 class UnknownMessage(TypeError):

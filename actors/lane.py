@@ -1,4 +1,4 @@
-"""A symbol's lane through the core: its market, its strategy's subscription, its position's exits."""
+"""What the core has of one symbol: its prices, its strategy's subscription, its position's exits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.strategy import Exits, Market, Strategy
 
 
 class Lane:
-    """All that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
+    """Holds all that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
 
     __slots__ = (
         "_context",
