@@ -1,4 +1,4 @@
-"""Users' chains: what becomes of one that fails, or that is too slow to stay."""
+"""A symbol's running strategy: what becomes of one that fails, or that is too slow to stay."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChainState(StrEnum):
-    """How a symbol's chain is."""
+    """How a symbol's strategy is."""
 
     RUNNING = "RUNNING"
     RESTARTING = "RESTARTING"  # it failed, and is restarted after a delay
@@ -64,7 +64,7 @@ class Failures:
 
 
 class Budget:
-    """The restarts that one chain has; times are ns, of one clock that only goes forward."""
+    """The restarts that one symbol's strategy has; times are ns, of one clock that only goes forward."""
 
     def __init__(self, settings: ChainSettings) -> None:
         self._settings = settings
@@ -98,14 +98,14 @@ class Budget:
 
 
 class Chain:
-    """Supervises one symbol's chain: stops it when it fails, and restarts it while its budget lasts.
+    """Supervises one symbol's strategy: stops it when it fails, and restarts it while its budget lasts.
 
     Time is the core's, and the delay is one of its timers, so that a replay restarts at the same input. `begin`
-    subscribes the chain afresh, so that its windows warm up again, and `stop` ends its subscription.
+    subscribes the strategy afresh, so that its windows warm up again, and `stop` ends its subscription.
 
-    A chain that failed is on probation: it `hear`s each tick after the strategy, and what counts as time without
-    failure is that from the end of its warm-up to the last such tick. So one that fails at each tick at which it is
-    warm spends its budget, however long it warms up and however rare the ticks are.
+    A strategy that failed is on probation: `note_good_tick` is called with each tick after it, and what counts as time
+    without failure is that from the end of its warm-up to the last such tick. So one that fails at each tick at which
+    it is warm spends its budget, however long it warms up and however rare the ticks are.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Chain:
         self._worked += self._work()
         self._begun = self._good_until = self._context.now
 
-    def hear(self, _: object) -> None:
+    def note_good_tick(self, _: object) -> None:
         """Note a tick that the strategy dealt with."""
         if self.runs:
             self._good_until = self._context.now
@@ -167,7 +167,7 @@ class Chain:
         return max(0, self._good_until - self._begun - self._clock.probe.warm_up)
 
     def fail(self, error: Any, author: Callable[..., Any] | None = None) -> None:
-        """Stop the chain, and restart it after a while if that is within its budget.
+        """Stop the strategy, and restart it after a while if that is within its budget.
 
         `author` is the function whose stream it was, if that is not the strategy's own.
         """
@@ -189,7 +189,7 @@ class Chain:
         context.publish(ChainFailed(self._symbol, self.reason, now, context.input, restart_ts, self._budget.left))
 
     def remove(self, reason: str) -> None:
-        """Stop the chain for good: its time costs the other symbols theirs."""
+        """Stop the strategy for good: its time costs the other symbols theirs."""
         if self.state is ChainState.REMOVED:
             return
         self._forget_timer()

@@ -115,10 +115,10 @@ class Lane:
         try:
             signals = self._strategy.entries(self.ticks)
             self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
-        except FAULTS as error:  # an author's composition may raise anything; it costs that chain only
+        except FAULTS as error:  # an author's composition may raise anything; it costs that symbol only
             self.chain.fail(error)
         if self.chain.on_probation and self.chain.runs:
-            self.ticks.subscribe(self.chain.hear)  # behind the strategy: what it hears was dealt with
+            self.ticks.subscribe(self.chain.note_good_tick)  # behind the strategy: it dealt with that tick
 
     def _unsubscribe(self) -> None:
         self.ticks = Source()
@@ -126,7 +126,7 @@ class Lane:
         if subscription is not None:
             with suppress(*FAULTS):  # it is stopped already: what it raises at its end changes nothing
                 subscription.dispose()
-        self.probe.frame = None  # the conditions of a chain that is stopped are not asked
+        self.probe.frame = None  # the conditions of a strategy that is stopped are not asked
 
     def _emit(self, said: Signal) -> None:
         """Pass on a signal of the strategy, checked."""
