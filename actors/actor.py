@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from actors.messages import Fact
-from pipeline.clock import SymbolClock
 
 
 class Actor(Protocol):
@@ -15,14 +14,13 @@ class Actor(Protocol):
 
 
 class Instrument(Protocol):
-    """What is known of a symbol's market. Prices are floats, times ns; None where nothing was seen yet."""
+    """What an actor may read of a symbol's context. Prices are floats; None where nothing was seen yet."""
 
     symbol: str
     index: int  # order in which symbols were first seen
     bid: float | None  # quote in force
     ask: float | None
     held_at_input: int  # number of the last tick's input that found a position open
-    clock: SymbolClock
 
     @property
     def price(self) -> float:
@@ -54,7 +52,7 @@ class Context(Protocol):
         """State a fact to whoever reads facts."""
 
     def instrument(self, symbol: str) -> Instrument:
-        """The market of a symbol."""
+        """Return what is known of a symbol."""
 
 
 class UnknownMessage(TypeError):

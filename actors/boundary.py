@@ -1,7 +1,7 @@
 """The boundary: all that an author's strategy says comes into the core here, checked once.
 
 What a signal, a reading or a wish to exit is made of, each has checked where it was made (`pipeline.checked`); here it
-is held against what only the core knows: whose chain speaks, when, and at what price.
+is held against what only the core knows: whose strategy speaks, when, and at what price.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import msgspec
 
 from actors.messages import ExitReason
 from pipeline.checked import WrongValue, shown
-from pipeline.events import Frame, Signal
+from pipeline.events import Signal
 from pipeline.exits import ExitSignal
+from pipeline.operators.frame import Frame
 
 Said = TypeVar("Said", Signal, ExitSignal)
 

@@ -1,7 +1,7 @@
-"""The watch on users' chains: notices one that takes too long while it still does, from a thread of its own.
+"""The watch on users' strategies: notices one that takes too long while it still does, from a thread of its own.
 
 It looks a few times a second at what the core is doing. What it finds is a measurement, and changes no decision: to
-act on it, whoever is told sends an input.
+act on it, an edge sends an input.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class WatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChainSlow(msgspec.Struct, frozen=True):
-    """A chain takes longer than its budget for one tick; it may still be at it."""
+    """A strategy takes longer than its budget for one tick; it may still be at it."""
 
     symbol: str
     place: str  # file:line where it was seen
@@ -50,8 +50,8 @@ class ChainSlow(msgspec.Struct, frozen=True):
 class ChainWatch:
     """Judges what each look finds.
 
-    `look` is called every `interval_s` real seconds, and calls `on_slow` at each strike, and once when a chain is to
-    be removed. What it says a tick took is what it saw: a tick that takes half as long again as its budget is always
+    `look` is called every `interval_s` real seconds, and calls `on_slow` at each strike, and once when a strategy is
+    to be removed. What it says a tick took is what it saw: a tick that takes half as long again as its budget is always
     noticed, one within its budget never. A look that comes late says little: this process did not run, or not this
     thread. Only the processor time that was used meanwhile counts then. If no more than one input was handled in it, it
     was the one that is at work: code that holds the interpreter, as a long regular expression does, keeps the watch
@@ -138,7 +138,7 @@ class ChainWatch:
 
 
 class WatchThread:
-    """Lets a watch look, until it is stopped. One that fails is told of: nobody would miss it."""
+    """Calls a watch regularly until it is stopped. One that fails is logged: nothing else would show it."""
 
     def __init__(self, watch: ChainWatch) -> None:
         self._watch = watch

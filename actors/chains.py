@@ -1,4 +1,4 @@
-"""Users' chains: what becomes of one that fails, or that is too slow to stay."""
+"""A symbol's running strategy: what becomes of one that fails, or that is too slow to stay."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from actors.actor import Context
 from actors.authors import described, traced
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted
 from pipeline.checked import WrongValue, shown
-from pipeline.clock import RANK_OTHER, SymbolClock, Timer
+from pipeline.clock import RANK_OTHER, Timer
 from pipeline.events import SECOND
+from pipeline.operators.probe import ProbedClock
 
 
 class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[chains]: how often a symbol's strategy that raised may begin anew. All of it in venue seconds."""
+    """[chains]: how often a symbol's strategy that raised may be restarted. All of it in venue seconds."""
 
     restarts: Annotated[int, Meta(ge=0)] = 3  # at most so many ...
     within_s: Annotated[float, Meta(gt=0)] = 60.0  # ... in so many seconds; one failure more, and it stays FAILED
@@ -31,10 +32,10 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChainState(StrEnum):
-    """How a symbol's chain is."""
+    """How a symbol's strategy is."""
 
     RUNNING = "RUNNING"
-    RESTARTING = "RESTARTING"  # it failed, and begins anew after a delay
+    RESTARTING = "RESTARTING"  # it failed, and is restarted after a delay
     FAILED = "FAILED"  # it failed once more than its budget allows
     REMOVED = "REMOVED"  # it was too slow
 
@@ -51,7 +52,7 @@ class Failures:
         return sum(self.by_symbol.values())
 
     def note(self, symbol: str, error: BaseException, words: str, ts: int, number: int) -> None:
-        """Take note of a failure that the input of that number led to, at `ts` (ns)."""
+        """Count a failure that the input of that number led to, at `ts` (ns)."""
         self.by_symbol[symbol] = self.by_symbol.get(symbol, 0) + 1
         if self._first is None:
             traceback = list(traced(error))
@@ -63,7 +64,7 @@ class Failures:
 
 
 class Budget:
-    """The restarts that one chain has; times are ns, of one clock that only goes forward."""
+    """The restarts that one symbol's strategy has; times are ns, of one clock that only goes forward."""
 
     def __init__(self, settings: ChainSettings) -> None:
         self._settings = settings
@@ -71,7 +72,7 @@ class Budget:
         self._failures: deque[int] = deque(maxlen=settings.restarts + 1)  # those that count
 
     def spend(self, now: int) -> int | None:
-        """Take note of a failure; return the delay of the restart that follows, None if there is none left."""
+        """Count a failure; return the delay of the restart that follows (ns), None if there is none left."""
         failures = self._failures
         failures.append(now)
         while now - failures[0] > self._within:
@@ -97,14 +98,14 @@ class Budget:
 
 
 class Chain:
-    """Supervises one symbol's chain: stops it when it fails, and begins it anew while its budget lasts.
+    """Supervises one symbol's strategy: stops it when it fails, and restarts it while its budget lasts.
 
     Time is the core's, and the delay is one of its timers, so that a replay restarts at the same input. `begin`
-    subscribes the chain afresh, so that its windows warm up again, and `stop` ends its subscription.
+    subscribes the strategy afresh, so that its windows warm up again, and `stop` ends its subscription.
 
-    A chain that failed is on probation: it `hear`s each tick after the strategy, and what counts as time without
-    failure is that from the end of its warm-up to the last such tick. So one that fails at each tick at which it is
-    warm spends its budget, however long it warms up and however rare the ticks are.
+    A strategy that failed is on probation: `note_good_tick` is called with each tick after it, and what counts as time
+    without failure is that from the end of its warm-up to the last such tick. So one that fails at each tick at which
+    it is warm spends its budget, however long it warms up and however rare the ticks are.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Chain:
         symbol: str,
         settings: ChainSettings,
         context: Context,
-        clock: SymbolClock,
+        clock: ProbedClock,
         failures: Failures,
         begin: Callable[[], None],
         stop: Callable[[], None],
@@ -154,7 +155,7 @@ class Chain:
         self._worked += self._work()
         self._begun = self._good_until = self._context.now
 
-    def hear(self, _: object) -> None:
+    def note_good_tick(self, _: object) -> None:
         """Note a tick that the strategy dealt with."""
         if self.runs:
             self._good_until = self._context.now
@@ -163,10 +164,10 @@ class Chain:
 
     def _work(self) -> int:
         """Return for how long it has worked since it began, in ns, its warm-up left out."""
-        return max(0, self._good_until - self._begun - self._clock.warm_up)
+        return max(0, self._good_until - self._begun - self._clock.probe.warm_up)
 
     def fail(self, error: Any, author: Callable[..., Any] | None = None) -> None:
-        """Stop the chain, and restart it after a while if that is within its budget.
+        """Stop the strategy, and restart it after a while if that is within its budget.
 
         `author` is the function whose stream it was, if that is not the strategy's own.
         """
@@ -188,7 +189,7 @@ class Chain:
         context.publish(ChainFailed(self._symbol, self.reason, now, context.input, restart_ts, self._budget.left))
 
     def remove(self, reason: str) -> None:
-        """Stop the chain for good: its time costs the other symbols theirs."""
+        """Stop the strategy for good: its time costs the other symbols theirs."""
         if self.state is ChainState.REMOVED:
             return
         self._forget_timer()
@@ -198,7 +199,7 @@ class Chain:
         self._context.publish(ChainRemoved(self._symbol, reason, self._context.now, self._context.input))
 
     def restart(self) -> None:
-        """Begin anew with the whole budget, because somebody asked for it; what runs is left alone."""
+        """Restart with the whole budget, because a command asked for it; what runs is left alone."""
         if self.runs:
             return
         self._forget_timer()

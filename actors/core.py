@@ -536,7 +536,7 @@ class Core:
         """Return the fields of summary.json."""
         return self.metrics.summary(
             ticks=self.ticks,
-            ready=sum(lane.clock.ready for lane in self.lanes.values()),
+            ready=sum(lane.probe.ready for lane in self.lanes.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
         ) | {

@@ -1,4 +1,4 @@
-"""A symbol's lane through the core: its market, its strategy's subscription, its position's exits."""
+"""What the core has of one symbol: its prices, its strategy's subscription, its position's exits."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from actors.guard import Fallback, Guard, GuardedBy
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from actors.metrics import Metrics
 from pipeline.checked import FAULTS
-from pipeline.clock import InputClock, SymbolClock
-from pipeline.events import BurstEnded, BurstStarted, Frame, Signal, Trade
+from pipeline.clock import InputClock
+from pipeline.events import Signal, Trade
 from pipeline.exits import ExitSignal, Held
-from pipeline.operators.candles import Candles
+from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
+from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
+from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Exits, Market, Strategy
 
 
 class Lane:
-    """All that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
+    """Holds all that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
 
     __slots__ = (
         "_context",
@@ -49,6 +51,7 @@ class Lane:
         "last_ts",
         "late",
         "listener",
+        "probe",
         "symbol",
         "ticks",
         "watched",
@@ -81,20 +84,15 @@ class Lane:
         self.listener: Actor | None = None  # hears of each trade before the exits do
         self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
-        self.clock = SymbolClock(clock, index)
+        self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
+        self.clock = ProbedClock(clock, index, self.probe, self._entries_failed)
         self.chain = Chain(
             symbol, chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
         )
-        self.clock.on_fault = self.chain.fail
-        self.exit_clock = SymbolClock(
-            clock, index
-        )  # the exits' own: what they raise, and when they stop, is told apart
-        self.exit_clock.on_fault = self._exit_failed
+        # The exits' own: what they raise, and when they stop, is told apart.
+        self.exit_clock = ProbedClock(clock, index, on_fault=self._exit_failed)
         self.watched = _Watched(self._exit_failed)  # what the exits of an open position hear, before the strategy
         self.guard_now: Guard | None = None  # of the open position
-        if debug:
-            self.clock.see_frame = self._see_frame
-        self.clock.see_burst = self._see_burst
         self.candles = Candles(self.exit_clock)
         self._strategy = strategy
         self._default = default  # exits for a position whose own cannot even be subscribed
@@ -113,25 +111,25 @@ class Lane:
 
     def _subscribe(self) -> None:
         self.chain.begins()
-        self.clock.warm_up = 0
+        self.probe.warm_up = 0
         try:
             signals = self._strategy.entries(self.ticks)
             self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
-        except FAULTS as error:  # an author's composition may raise anything; it costs that chain only
+        except FAULTS as error:  # an author's composition may raise anything; it costs that symbol only
             self.chain.fail(error)
         if self.chain.on_probation and self.chain.runs:
-            self.ticks.subscribe(self.chain.hear)  # behind the strategy: what it hears was dealt with
+            self.ticks.subscribe(self.chain.note_good_tick)  # behind the strategy: it dealt with that tick
 
     def _unsubscribe(self) -> None:
         self.ticks = Source()
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            with suppress(*FAULTS):  # it is stopped already: what it raises at its end is nobody's news
+            with suppress(*FAULTS):  # it is stopped already: what it raises at its end changes nothing
                 subscription.dispose()
-        self.clock.frame = None  # nobody asks the conditions of a chain that is stopped
+        self.probe.frame = None  # the conditions of a strategy that is stopped are not asked
 
     def _emit(self, said: Signal) -> None:
-        """Take what the strategy says."""
+        """Pass on a signal of the strategy, checked."""
         self._on_signal(admit(Signal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
     def forget_prices(self) -> None:
@@ -146,7 +144,7 @@ class Lane:
             self.guard_now.fall_back("its strategy was removed")
 
     def restart(self) -> None:
-        """End the strategy's stream and subscribe it anew: windows warm up again. One that does not run stays so."""
+        """End the strategy's stream and subscribe it again: windows warm up afresh. One that does not run stays so."""
         if self.chain.runs:
             self.finish()
         if self.chain.runs:
@@ -189,22 +187,25 @@ class Lane:
     @property
     def time_stop_ts(self) -> int | None:
         """When the first of the position's exits that said when it will, closes it, in ns; None where none did."""
-        return min(self.exit_clock.time_stops, default=None)
+        return min(self.exit_clock.probe.deadlines, default=None)
 
     def listen(self, actor: Actor | None) -> None:
-        """Let an actor hear of each trade from the next one on; None ends that."""
+        """Send an actor each trade from the next one on; None ends that."""
         self.listener = actor
         self.heeded = self.guarded or actor is not None
 
     def leave(self, said: ExitSignal) -> None:
-        """Take what an exit says."""
+        """Pass on an exit's wish, checked."""
         self._on_exit(admit(ExitSignal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
+
+    def _entries_failed(self, error: BaseException) -> None:
+        self.chain.fail(error)
 
     def _exits_failed(self, error: BaseException) -> None:
         self.chain.fail(error, self._strategy.exits)
 
     def _exit_failed(self, error: BaseException) -> None:
-        """Take note of one exit that raised."""
+        """Count the failure of one exit, and note it with the guard."""
         self._exits_failed(error)
         if self.guard_now is not None:
             self.guard_now.note(error)
@@ -218,11 +219,11 @@ class Lane:
             raise TypeError(f"exits must return an observable, not a {type(found).__name__}: is there a `return`?")
         return found
 
-    def _see_frame(self, frame: Frame) -> None:
+    def _publish_frame(self, frame: Frame) -> None:
         if frame.ready:
             self._context.publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
 
-    def _see_burst(self, event: BurstStarted | BurstEnded) -> None:
+    def _publish_burst(self, event: BurstStarted | BurstEnded) -> None:
         if isinstance(event, BurstStarted):
             self._metrics.bursts += 1
         elif event.blocked is not None:

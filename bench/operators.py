@@ -19,8 +19,9 @@ from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Side, Trade
 from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
-from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Source
+from pipeline.operators.probe import ProbedClock
+from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Market, Strategy, StrategySettings, default_exits, momentum_burst
 
 ABOUT = (
@@ -94,7 +95,7 @@ def _pushed_through(*operators: Any) -> Run:
 
     def run(ticks: list[Trade]) -> None:
         source: Source[Trade] = Source()
-        source.pipe(*operators).subscribe(noop, scheduler=SymbolClock(InputClock()))
+        source.pipe(*operators).subscribe(noop, scheduler=ProbedClock(InputClock()))
         push = source.on_next
         for tick in ticks:
             push(tick)
@@ -105,10 +106,10 @@ def _pushed_through(*operators: Any) -> Run:
 def _candles(ticks: list[Trade]) -> None:
     clock = InputClock()
     candles = Candles(SymbolClock(clock))
-    see = candles.see
+    update = candles.update
     for tick in ticks:
         clock.now = tick.ts
-        see(tick)
+        update(tick)
 
 
 # ------------------------------------------------------------------------------------------------- the exits
@@ -141,7 +142,7 @@ def _held(compose: Compose) -> Run:
         watched: Source[Trade] = Source()
         first = ticks[0]
         clock.advance(first.ts)
-        candles.see(first)
+        candles.update(first)
         held = Held(first.symbol, Side.LONG, first.price, first.ts)
         for exits in compose(held, watched, candles, symbol_clock):
             exits.subscribe(noop, scheduler=symbol_clock)

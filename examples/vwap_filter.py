@@ -8,8 +8,9 @@ from __future__ import annotations
 from reactivex import Observable
 
 from pipeline import operators as op
-from pipeline.events import Frame, Signal, Trade
+from pipeline.events import Signal, Trade
 from pipeline.operators import Operator
+from pipeline.operators.frame import Frame
 
 
 def vwap_gap(maximum: float) -> Operator[Frame, Frame]:

@@ -64,7 +64,7 @@ class _Symbol:
         self.ts = 0  # of the trade that was admitted last, ns
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
-        self.ids: set[tuple[int | str, int]] = set()  # recent trade ids, each with its time, since ids begin anew ...
+        self.ids: set[tuple[int | str, int]] = set()  # recent trade ids, each with its time, since ids start over ...
         self.id_order: deque[tuple[int | str, int]] = deque()  # ... oldest first
 
     def refuse(self, reason: str) -> Refused:
@@ -103,11 +103,11 @@ class Admission:
 
     @property
     def refused(self) -> Mapping[str, Counter[str]]:
-        """How many trades were refused so far, by symbol and reason; without those of symbols that nobody wants."""
+        """How many trades were refused so far, by symbol and reason; those of unwanted symbols are left out."""
         return {name: symbol.refused for name, symbol in self._symbols.items() if symbol.refused}
 
     def pause(self, ts: int) -> None:
-        """Take nothing any more that is from before `ts` (venue time, ns): nobody was there to hear it."""
+        """Refuse from now on what is from before `ts` (venue time, ns): the bot was away then."""
         self._outdated = ts
 
     def admit(self, events: Iterable[Event], monotonic: int) -> list[Event]:
@@ -188,7 +188,7 @@ class Admission:
         return Refused(IMPLAUSIBLE_TIME) if now is None else msgspec.structs.replace(gap, ts=now)
 
     def _not_after_now(self, event: E, monotonic: int, last: int = 0) -> E:
-        """Date what is plausible, but later than the venue's clock shows, to now: no single word moves that forward.
+        """Date what is plausible, but later than the venue's clock shows, to now: no single message moves that forward.
 
         It stays behind the `last` (ns) of its symbol, which was in time: dated before that, it would not be used.
         """
@@ -198,7 +198,7 @@ class Admission:
         return msgspec.structs.replace(event, ts=max(now, min(last, latest)))
 
     def _begin(self, name: str) -> _Symbol:
-        """Take in a symbol; where its share of the memory is not free, the others give of theirs."""
+        """Add a symbol; where its share of the remembered ids is not free, the others give up some of theirs."""
         symbol = self._symbols[name] = _Symbol()
         share = max(1, MOST_REMEMBERED // len(self._symbols))
         if share < self._remembered:
@@ -209,7 +209,7 @@ class Admission:
         return symbol
 
     def _stranger(self, symbol: str) -> Refused | None:
-        """Refuse a new symbol that nobody asked for, or that is one too many."""
+        """Refuse a new symbol that is not wanted, or that is one too many."""
         if self._wanted:
             return None if symbol in self._wanted else Refused(NOT_SUBSCRIBED)
         return None if len(self._symbols) < self._max_symbols else Refused(TOO_MANY_SYMBOLS)

@@ -1,4 +1,4 @@
-"""Values that an author's code made, taken only as what they have to be.
+"""Values that an author's code made, accepted only as what they have to be.
 
 The words of `pipeline.events` and `pipeline.exits` that an author's code makes check themselves by these, where they
 are made: what was made can be relied on, and a mistake is raised in the line that made it.
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 Word = TypeVar("Word", bound=StrEnum)
 
 FAULTS = (Exception, SystemExit)
-"""What an author's code may raise at the cost of its own chain: `exit()` in a strategy does not end the bot."""
+"""What an author's code may raise at the cost of its own symbol: `exit()` in a strategy does not end the bot."""
 
 _LONGEST = 100  # characters of a name or a reason
 _SHOWN = 80  # characters of a value in a sentence

@@ -15,7 +15,7 @@ from reactivex.internal import noop
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from pipeline.checked import FAULTS
-from pipeline.events import SECOND, BurstEnded, BurstStarted, Frame
+from pipeline.events import SECOND
 
 # Timers due at the same instant fire by rank, then in the order in which their symbols were first seen.
 RANK_DAY = 0
@@ -28,7 +28,7 @@ MAX_TIMERS = 100_000
 
 
 class TooManyTimers(RuntimeError):
-    """More timers are waiting than a sane program would set: somebody sets them without end."""
+    """More timers are waiting than a sane program would set: an operator sets them without end."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} timers are waiting: an operator sets timers faster than they fire")
@@ -143,45 +143,34 @@ class InputClock:
 class SymbolClock(PeriodicScheduler):
     """A symbol's view of the clock, and the scheduler that its operators are subscribed with.
 
-    RxPY's own time operators (`ops.debounce`, `ops.delay`, ...) run on it in virtual time. Beyond time, it takes
-    what operators have to show but do not pass on: the newest frame, how many were ready, and each burst. Who
-    wants every frame sets `see_frame` before the operators are subscribed; that costs a call a tick. `on_fault`
-    hears of what its timers raise.
+    RxPY's own time operators (`ops.debounce`, `ops.delay`, ...) run on it in virtual time. `on_fault` is called with
+    what its timers raise; without it, they raise where the time is moved.
     """
 
-    def __init__(self, clock: InputClock, symbol_index: int = 0) -> None:
+    def __init__(
+        self, clock: InputClock, symbol_index: int = 0, on_fault: Callable[[BaseException], None] | None = None
+    ) -> None:
         super().__init__()
         self.clock = clock
         self.symbol_index = symbol_index
         self._trampoline: deque[tuple[Disposable, Any, Any]] = deque()  # actions to run now, the running one first
-        self.frame: Frame | None = None
-        self.ready = 0
-        self.warm_up = 0  # ns that the windows look back: so long they are not ready
-        self.time_stops: list[int] = []  # when exits that wait for a time will close a position
-        self.see_frame: Callable[[Frame], None] | None = None
-        self.see_burst: Callable[[BurstStarted | BurstEnded], None] = noop
-        self.on_fault: Callable[[BaseException], None] | None = None
+        self._on_fault = on_fault
 
     def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER) -> Timer:
-        """Call `action` when `now` reaches `due` (ns). What it raises goes to `on_fault`, if somebody set that.
+        """Call `action` when `now` reaches `due` (ns). What it raises goes to `on_fault`.
 
         However many timers an author's operators set, the core's own have room beside them.
         """
         return self.clock.at(due, lambda: self.guarded(action), rank, self.symbol_index, spare=MAX_TIMERS // 10)
 
     def guarded(self, action: Callable[[], None]) -> None:
-        """Run what an author may have written: a fault of it is told, and stops nobody else."""
+        """Run what an author may have written: its fault goes to `on_fault`, and stops no other timer."""
         try:
             action()
         except FAULTS as fault:
-            if self.on_fault is None:
+            if self._on_fault is None:
                 raise
-            self.on_fault(fault)
-
-    @classmethod
-    def of(cls, scheduler: abc.SchedulerBase | None) -> SymbolClock:
-        """Return the scheduler if it is a symbol's clock, else one of its own that nobody watches."""
-        return scheduler if isinstance(scheduler, SymbolClock) else cls(InputClock())
+            self._on_fault(fault)
 
     @property
     def now(self) -> datetime:

@@ -1,4 +1,4 @@
-"""The words everybody shares: what happens in a market, and what the strategy sees in it.
+"""What happens in a market, and what a strategy says of it.
 
 Times (`ts`, `now`, `start`) are integer nanoseconds since the Unix epoch, UTC. Prices are in the
 symbol's currency, sizes in shares (or coins), ratios and momentum are fractions (0.01 is one percent).
@@ -6,10 +6,10 @@ symbol's currency, sizes in shares (or coins), ratios and momentum are fractions
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import IntEnum, StrEnum
+from enum import StrEnum
+from importlib import import_module
 from math import isfinite
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -50,14 +50,6 @@ class Side(StrEnum):
     def sign(self) -> int:
         """+1 for LONG, -1 for SHORT."""
         return 1 if self is Side.LONG else -1
-
-
-class Direction(IntEnum):
-    """Where a tick points: the sign of its momentum once that is large enough."""
-
-    SHORT = -1
-    NONE = 0
-    LONG = 1
 
 
 # ---------------------------------------------------------------------------------------- market events
@@ -101,7 +93,7 @@ class Gap(msgspec.Struct, frozen=True, gc=False, tag="gap", tag_field="type"):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="refused", tag_field="type"):
-    """What a venue said and is not taken (bad price, bad type, no JSON): counted, and nothing else happens."""
+    """What a venue said and is not used (bad price, bad type, no JSON): counted, and nothing else happens."""
 
     reason: str
     count: int = 1  # things that were refused for it together
@@ -135,7 +127,7 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
     previous_close: float | None  # None for a symbol's first candle
 
 
-# ------------------------------------------------------------------------------------ what the strategy sees
+# ------------------------------------------------------------------------------------ what a strategy says
 
 
 Bound = Literal["at_least", "at_most", "more_than", "either_way"]
@@ -170,147 +162,6 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
         force_setattr(self, "passed", bool(number(f"whether {self.name!r} passed is", self.passed)))
         if self.bound not in _BOUNDS:
             raise WrongValue(f"the reading {self.name!r} has the bound {shown(self.bound)}, none of {_BOUNDS}")
-
-
-class Condition(msgspec.Struct, frozen=True, eq=False):
-    """A named test of a frame. `reason` is how the funnel calls a burst in which it never passed.
-
-    What its functions give is checked whenever they are asked, unless `checked` says that they give a float, a bool and
-    a direction of -1, 0 or 1 for certain.
-    """
-
-    name: str
-    reason: str
-    threshold: float
-    value: Callable[[Frame], float]
-    passed: Callable[[Frame], bool]
-    direction: Callable[[Frame], int] | None = None  # only for a condition that gives ticks their direction
-    bound: Bound = "at_least"  # for show: `passed` decides
-    checked: bool = False
-
-    def __post_init__(self) -> None:
-        if self.checked:
-            return
-        force_setattr(self, "checked", True)
-        force_setattr(self, "name", text("a condition's name is", self.name))
-        force_setattr(self, "reason", text(f"the reason of the condition {self.name!r} is", self.reason))
-        force_setattr(self, "threshold", number(f"the condition {self.name!r} has the threshold", self.threshold))
-        gave = f"the condition {self.name!r} gave"
-        value, passed, direction = self.value, self.passed, self.direction
-        force_setattr(self, "value", lambda frame: number(gave, value(frame), value))
-        force_setattr(self, "passed", lambda frame: bool(number(gave, passed(frame), passed)))
-        if direction is not None:
-            pointed = f"the condition {self.name!r} gave the direction"
-            force_setattr(self, "direction", lambda frame: _sign(number(pointed, direction(frame), direction)))
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
-
-
-class Window(msgspec.Struct, frozen=True, gc=False):
-    """Statistics of a frame's window, the newest tick included."""
-
-    oldest_price: float
-    count: int
-    volume: float
-    high: float
-    low: float
-    notional: float
-
-    @property
-    def vwap(self) -> float:
-        """The volume-weighted average price; without any volume, the oldest price."""
-        return self.notional / self.volume if self.volume > 0 else self.oldest_price
-
-
-class Frame(msgspec.Struct, frozen=True, gc=False):
-    """One tick and what its window holds: an immutable value, from which every reading can be computed.
-
-    It carries the conditions it must meet rather than their results: a reading is computed when somebody
-    looks (a burst, a gauge, a DEBUG log), and on the many ticks at which nobody does it costs nothing.
-    """
-
-    tick: Trade
-    price: float
-    ready: bool  # the window is warm and holds enough ticks
-    momentum: float  # price over the price of the oldest tick in the window, less one
-    count: int  # ticks in the window, this one included
-    oldest_price: float
-    others_volume: float  # sum of the sizes of the *other* ticks in the window
-    others_notional: float  # sum of their price x size
-    high: float
-    low: float
-    conditions: tuple[Condition, ...] = ()
-
-    @property
-    def symbol(self) -> str:
-        return self.tick.symbol
-
-    @property
-    def ts(self) -> int:
-        return self.tick.ts
-
-    @property
-    def size(self) -> float:
-        return self.tick.size
-
-    @property
-    def range(self) -> float:
-        """Highest over lowest price in the window, less one."""
-        return self.high / self.low - 1
-
-    @property
-    def volume_ratio(self) -> float:
-        """This tick's size over the mean size of the other ticks in the window; 0 if that mean is 0."""
-        return self.tick.size * (self.count - 1) / self.others_volume if self.others_volume > 0 else 0.0
-
-    @property
-    def window(self) -> Window:
-        """The window's statistics, for conditions of your own."""
-        return Window(
-            self.oldest_price,
-            self.count,
-            self.others_volume + self.size,
-            self.high,
-            self.low,
-            self.others_notional + self.price * self.size,
-        )
-
-    @property
-    def direction(self) -> int:
-        """+1, -1 or 0: the sign of the momentum, where a momentum condition stands in the pipe only if it is met."""
-        if not self.ready:
-            return 0
-        for condition in self.conditions:
-            if condition.direction is not None:
-                return condition.direction(self)
-        return (self.momentum > 0) - (self.momentum < 0)
-
-    @property
-    def readings(self) -> tuple[Reading, ...]:
-        """What each condition saw, in the order of the pipe.
-
-        It is looked at for show, also where the chain never asks: a condition that raises is left out, and costs nobody
-        anything. Where the chain does ask, it raises there, and fails that chain.
-        """
-        readings = []
-        for condition in self.conditions:
-            try:
-                value, passed = condition.value(self), condition.passed(self)
-            except Exception:  # an author's function may raise anything
-                continue
-            readings.append(Reading(condition.name, value, condition.threshold, passed, condition.bound))
-        return tuple(readings)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the tick has a direction and every condition is met."""
-        return self.direction != 0 and all(c.passed(self) for c in self.conditions)
-
-    def given(self, condition: Condition) -> Frame:
-        """Return this frame with one more condition to meet."""
-        return msgspec.structs.replace(self, conditions=(*self.conditions, condition))
 
 
 class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="type"):
@@ -349,43 +200,17 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
             force_setattr(self, "readings", tuple(readings))
 
 
-class BurstStarted(msgspec.Struct, frozen=True, gc=False):
-    """Consecutive ticks began to point the same way."""
-
-    symbol: str
-    ts: int
-    side: Side
-
-
-class BurstEnded(msgspec.Struct, frozen=True, gc=False):
-    """A burst is over; `blocked` says why it gave no signal, and is None if it gave one."""
-
-    symbol: str
-    side: Side
-    ticks: int
-    blocked: str | None
-
-
 MarketEvent = Trade | Quote | Clock | Gap | Refused
-
-
-def signal_of(frame: Frame) -> Signal:
-    """Make the signal that a passing frame stands for. Raises WrongValue for one that points nowhere."""
-    direction = frame.direction
-    if not direction:
-        raise WrongValue("a frame that points neither up nor down is no signal: ask whether it `passed`")
-    return Signal(
-        symbol=frame.tick.symbol,
-        ts=frame.tick.ts,
-        side=Side.LONG if direction > 0 else Side.SHORT,
-        price=frame.price,
-        momentum=frame.momentum,
-        volume_ratio=frame.volume_ratio,
-        range=frame.range,
-        readings=frame.readings,
-    )
 
 
 def as_json(value: Any) -> bytes:
     """Encode any of these as one line of JSON (without the newline)."""
     return msgspec.json.encode(value)
+
+
+if not TYPE_CHECKING:  # strategies of recorded sessions import from here what stands beside the operators now
+
+    def __getattr__(name: str) -> Any:
+        if name in ("Condition", "Frame", "Window", "signal_of"):
+            return getattr(import_module("pipeline.operators.frame"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

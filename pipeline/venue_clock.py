@@ -26,7 +26,7 @@ class VenueClock:
 
     - a *later* time is believed at once where the machine's own clock jumped alike (a laptop that slept), else after
       ten seconds of messages that all agree on it;
-    - an *earlier* time, which nobody can follow whose time never goes back, only stands in `earlier` after ten seconds
+    - an *earlier* time, which a core whose time never goes back cannot follow, stands in `earlier` after ten seconds
       of them, until `go_back` is called. Messages that come late, but in their order, are no witnesses of it.
 
     All times in ns.
@@ -53,7 +53,7 @@ class VenueClock:
         self._went_back = 0  # how often the feed did
 
     def expect(self, ts: int, monotonic: int) -> None:
-        """Take the time of our own clock as what a venue will say that starts now; it moves nothing by itself."""
+        """Expect a venue that starts now to tell the time of our own clock; that moves nothing by itself."""
         self._expected = ts - round(self.rate * monotonic)
 
     def see_machine(self, wall: int, monotonic: int) -> None:
@@ -63,7 +63,7 @@ class VenueClock:
             self._machine_then = self._machine
 
     def declare(self, ts: int, rate: float, monotonic: int) -> None:
-        """Take the venue's own word for its time and rate, as a hello gives them; once sure of a time, for the rate."""
+        """Adopt the time and rate that a venue's hello declares; once sure of a time, only the rate."""
         now = self.now(monotonic)
         self.rate = rate
         self._near = round(SECOND * max(rate, 1.0))
@@ -79,7 +79,7 @@ class VenueClock:
         return None if self._anchor is None else self._anchor + round(self.rate * monotonic)
 
     def latest(self, monotonic: int) -> int:
-        """Return the latest ts that may be taken as it is now; what is plausible and later than that is of now."""
+        """Return the latest ts that may be used as it is; what is plausible and later than that is dated to now."""
         now = self.now(monotonic)
         return _LATEST if now is None else now + self._near
 
@@ -88,7 +88,7 @@ class VenueClock:
         return None if self._earlier is None else self._earlier + round(self.rate * monotonic)
 
     def go_back(self, monotonic: int) -> None:
-        """Follow the earlier time. Who feeds on ours has to begin anew with it."""
+        """Follow the earlier time. What ran on the later one has to start over with it."""
         if self._earlier is not None:
             self._went_back += 1
             self.jumps += 1
@@ -159,7 +159,7 @@ class VenueClock:
         return self._machine - self._machine_then
 
     def _hear(self, offset: int, monotonic: int, apart: int) -> bool:
-        """Hear a witness; it agrees with the one before if they are no further apart than that, or than near.
+        """Count a witness; it agrees with the one before if they are no further apart than `apart`, or than near.
 
         Return whether enough of them in a row agree.
         """

@@ -10,7 +10,8 @@ import msgspec
 
 from actors.core import Core
 from pipeline.checked import WrongValue
-from pipeline.events import Condition, Frame, Reading
+from pipeline.events import Reading
+from pipeline.operators.frame import Condition, Frame
 
 
 class Doubt(msgspec.Struct, frozen=True):
@@ -22,11 +23,11 @@ class Doubt(msgspec.Struct, frozen=True):
 
 
 class Judge:
-    """Looks at the conditions of frames past the chain that asks them for its decisions; each doubt is said once.
+    """Looks at the conditions of frames past the strategy that asks them for its decisions; each doubt is said once.
 
     A condition that remembers is changed by being asked, and a replay, which has no dashboard, decides otherwise. So
     each is asked twice: one that answers the second time otherwise is named. So is one that gives no number while its
-    window is ready, which stops its chain as soon as that asks, and a name that two conditions share.
+    window is ready, which stops its strategy as soon as that asks, and a name that two conditions share.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class Judge:
 def doubts(core: Core) -> list[Doubt]:
     """Judge the conditions of every symbol's newest frame, when all is decided: it changes nothing any more."""
     judge = Judge()
-    frames = [lane.clock.frame for lane in core.lanes.values()]
+    frames = [lane.probe.frame for lane in core.lanes.values()]
     return [doubt for frame in frames if frame is not None for doubt in judge.readings(frame)[1]]
 
 
@@ -76,7 +77,7 @@ def _remembering(readings: tuple[Reading, ...], again: tuple[Reading, ...]) -> I
 
 def _numberless(frame: Frame) -> Iterator[Doubt]:
     for condition in frame.conditions:
-        with suppress(Exception):  # an author's function may raise anything; where it is asked, that fails its chain
+        with suppress(Exception):  # an author's function may raise anything; where it is asked, that fails its strategy
             try:
                 condition.value(frame)
             except WrongValue as wrong:

@@ -95,7 +95,7 @@ def _check_exits(exits: Exits, place: str) -> None:
 
 
 def _try_out(entries: Entries, place: str) -> None:
-    """Build what a symbol's lane will build when its first tick comes. Raises UserError if that fails."""
+    """Build what the core will build when a symbol's first tick comes. Raises UserError if that fails."""
     begins = place_of(entries)
     at = f" ({begins})" if begins else ""
     try:

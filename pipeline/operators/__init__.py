@@ -1,14 +1,14 @@
 """The operators a signal is composed of: `from pipeline import operators as op`."""
 
-from pipeline.operators.bursts import bursts
-from pipeline.operators.candles import candles
 from pipeline.operators.condition import condition, running_condition
 from pipeline.operators.lift import Operator, lift, merge
-from pipeline.operators.momentum import momentum
-from pipeline.operators.signals import signals
-from pipeline.operators.volatility_guard import volatility_guard
-from pipeline.operators.volume_spike import volume_spike
-from pipeline.operators.window import window
+from pipeline.operators.momentum.momentum import momentum
+from pipeline.operators.signals.bursts import bursts
+from pipeline.operators.signals.signals import signals
+from pipeline.operators.timing.candles import candles
+from pipeline.operators.volatility.volatility_guard import volatility_guard
+from pipeline.operators.volume.volume_spike import volume_spike
+from pipeline.operators.window.window import window
 
 __all__ = [
     "Operator",

@@ -42,6 +42,9 @@ class Direct(Observable[Out]):
     gives = ""
     """What its values are and who gives them, in words ("frames, those of op.window"), where they cannot be signals."""
 
+    directed: bool | None = None
+    """Whether its frames say which way their tick points; None where that is known only once they come."""
+
     def subscribe(
         self,
         on_next: Any = None,
@@ -59,7 +62,7 @@ class Direct(Observable[Out]):
 
 
 class Step(NamedTuple):
-    """One subscription's state: what it does with a value and, if it has something to say, at the end."""
+    """One subscription's state: what it does with a value and, where it emits then, at the end."""
 
     on_next: Callable[[Any], None]
     on_completed: Callable[[], None] = noop
@@ -71,11 +74,12 @@ MakeStep = Callable[[Callable[[Any], None], Scheduler], Step]
 class Lifted(Direct[Out]):
     """An operator made of a step, which is born with the subscription."""
 
-    def __init__(self, source: Observable[Any], make: MakeStep, gives: str = "") -> None:
+    def __init__(self, source: Observable[Any], make: MakeStep, gives: str = "", directed: bool | None = None) -> None:
         super().__init__()
         self.source = source
         self.make = make
         self.gives = gives
+        self.directed = directed
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         step = self.make(observer.on_next, scheduler)
@@ -93,7 +97,7 @@ def lift(make: MakeStep, *, gives: str = "") -> Operator[Any, Any]:
     """Make an operator from a step.
 
     `make(emit, scheduler)` is called once a subscription and returns its `Step`, whose `on_next(value)` calls
-    `emit(result)` as often as it has something to say. `scheduler` is the one handed to `subscribe`: time and
+    `emit(result)` as often as it has a result. `scheduler` is the one handed to `subscribe`: time and
     timers come from nowhere else. `gives` says what comes out and of whom, where that can be no signals.
 
     >>> from reactivex import of
@@ -118,8 +122,13 @@ def given_by(stream: Observable[Any]) -> str:
     return str(getattr(stream, "gives", ""))
 
 
+def directed(stream: Observable[Any]) -> bool | None:
+    """Return whether a stream's frames say which way their tick points; None where that is not known yet."""
+    return getattr(stream, "directed", None)
+
+
 class Merged(Direct[Out]):
-    """What several sources say, as they say it; for synchronous sources, and therefore without locks."""
+    """The values of several synchronous sources as they come, and therefore without locks."""
 
     def __init__(self, sources: tuple[Observable[Any], ...]) -> None:
         super().__init__()
@@ -127,7 +136,7 @@ class Merged(Direct[Out]):
         self.gives = next(filter(None, map(given_by, sources)), "")
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        """Subscribe to each source in turn: where two speak at the same instant, the first in the list does first."""
+        """Subscribe to each source in turn: of two values at the same instant, the first source's comes first."""
         running = len(self._sources)
         subscriptions: list[abc.DisposableBase] = []
 
@@ -167,12 +176,12 @@ class Source(Direct[Out]):
         self.on_next: Callable[[Any], None] = noop
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        """Let the observer hear what is pushed from now on."""
+        """Add an observer, which is called with what is pushed from now on."""
         self._set((*self._observers, observer))
         return Disposable(lambda: self._set(tuple(o for o in self._observers if o is not observer)))
 
     def on_completed(self) -> None:
-        """Tell every observer that nothing more comes, and let go of them."""
+        """Complete every observer, and forget them."""
         observers = self._observers
         self._set(())
         for observer in observers:

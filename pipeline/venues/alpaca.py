@@ -110,7 +110,7 @@ class AlpacaDialect:
         return Turn()
 
     def received(self, messages: list[bytes]) -> Turn:
-        """Take part in the handshake; after it, decode."""
+        """Answer the handshake's messages; after it, decode."""
         taken = Taken()
         send: list[str] = []
         granted = False
@@ -219,7 +219,7 @@ def _take_quote(item: Message, taken: Taken) -> None:
 
 
 def _take_other(item: Message, taken: Taken) -> None:
-    """Take a status, a band, and what undoes a print: the window that saw it is no good any more."""
+    """Decode a status, a band, and what undoes a print: the window that holds it is no good any more."""
     if item.T == "s":
         halted = _HALTED.get(item.sc)
         if halted is None:

@@ -36,7 +36,7 @@ MOST_EXAMPLES = 20
 """Of what could not be read in the messages at hand."""
 
 LONGEST_SAID = 300
-"""Characters of a venue's own words that go any further."""
+"""Characters of a venue's own words that are kept."""
 
 Text = Annotated[str, Meta(max_length=64)]
 """Any word, time or number of a venue; a longer one is none."""
@@ -46,7 +46,7 @@ ShortSymbol = Annotated[str, Meta(max_length=LONGEST_SYMBOL)]
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
-    """A venue's word on its time (ns), and on how many of its seconds pass in a real one."""
+    """What a venue declares: its time (ns), and how many of its seconds pass in a real one."""
 
     ts: Annotated[int, Meta(gt=0, lt=1 << 62)]
     rate: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
@@ -97,7 +97,7 @@ class Taken:
             self.unread[shown] = seen._replace(times=seen.times + count)
 
     def refuse_rest(self, example: bytes, count: int) -> None:
-        """Refuse items of a frame that nobody looks at, since there are too many, or too many bad ones before them."""
+        """Refuse items of a frame unread, since there are too many, or too many bad ones before them."""
         self.refuse(TOO_MANY, "", example, count)
 
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class JsonLines(Generic[T]):
-    """Decodes lines of JSON to events: many at a time, and where one resists, one by one.
+    """Decodes lines of JSON to events: many at a time, and where one does not decode, one by one.
 
     `types` are the tagged Structs to decode besides Trade, Quote and Clock. A line that is no JSON object, or a
     trade with a bad field, becomes `Refused`; unknown types, and quotes and clocks with a bad ts or symbol, are

@@ -46,7 +46,7 @@ _KNOWN = ("subscribed", "error", "hello", "quote", "clock")
 
 
 class _PushedLines(JsonLines[Message]):
-    """A tape's lines as a venue pushes them: a type that nobody knows is refused, where a tape's is left out.
+    """A tape's lines as a venue pushes them: an unknown type is refused, where a tape's is left out.
 
     So is a text that no symbol or id is as long as: a tape may have been written with longer ones.
     """
@@ -104,7 +104,7 @@ class SimpleDecoder:
         return Turn(taken.events, hello=hello, unread=taken.unread, said=said)
 
     def _message(self, data: bytes, taken: Taken) -> Hello | Complaint | None:
-        """Take one message: an event, several lines of them, an array of them; return any other."""
+        """Decode one message: an event, several lines of them, an array of them; return any other."""
         try:
             taken.events.append(self._event.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -141,7 +141,7 @@ class SimpleDecoder:
             self._each(items, data, taken)
 
     def _each(self, items: Sequence[bytes | msgspec.Raw], data: bytes, taken: Taken) -> None:
-        """Take items, one by one where they are not all sound: one that is bad costs no other."""
+        """Decode items, one by one where they are not all sound: one that is bad costs no other."""
         try:
             taken.events += list(map(self._event.decode, items))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from loguru import logger
 
 from actors.core import Core
-from pipeline.events import Frame
+from pipeline.operators.frame import Frame
 from service.conditions import Judge
 from web.messages import GaugesSeen
 
@@ -22,7 +22,7 @@ class Gauges:
         """Return the gauges of all symbols."""
         found = []
         for lane in core.lanes.values():
-            if (frame := lane.clock.frame) is not None:
+            if (frame := lane.probe.frame) is not None:
                 with core.clock.working_for(lane.index):
                     found.append(self._of(frame))
         return found

@@ -16,9 +16,10 @@ from reactivex import operators as ops
 from actors.messages import ChainFailed, OrderSubmitted, SignalRaised
 from pipeline import operators as op
 from pipeline.checked import WrongValue
-from pipeline.events import Condition, Frame, Reading, Side, Signal, Trade, signal_of
+from pipeline.events import Reading, Side, Signal, Trade
 from pipeline.exits import ExitSignal
 from pipeline.operators.condition import given
+from pipeline.operators.frame import Condition, Frame, signal_of
 from pipeline.operators.lift import Step
 from tests.support.market import at, quote, trade
 from tests.support.raising import raised_in
@@ -207,7 +208,9 @@ def test_a_signal_before_the_first_trade_is_refused() -> None:
 def test_what_a_condition_gives_is_a_plain_number_in_its_reading(value: Any) -> None:
     own = op.condition("own", lambda frame: value, at_least=0.1)
     frames: list[Frame] = []
-    session = Session(entries=lambda ticks: ticks.pipe(op.window(1, 1), own, ops.do_action(frames.append), op.bursts()))
+    session = Session(
+        entries=lambda ticks: ticks.pipe(op.window(1, 1), own, ops.do_action(frames.append), op.signals())
+    )
     session.feed(trade(0))
     [reading] = frames[0].readings
     assert (type(reading.value), reading.value, reading.passed) == (float, float(value), True)

@@ -15,7 +15,8 @@ from actors.at_work import AtWork, at_work
 from actors.chain_watch import MOST_SYMBOLS, ChainSlow, ChainWatch, WatchSettings, WatchThread
 from actors.messages import RestartChain
 from pipeline import operators as op
-from pipeline.events import Frame, Trade
+from pipeline.events import Trade
+from pipeline.operators.frame import Frame
 from pipeline.strategy import default_exits
 from service.live.gauges import Gauges
 from tests.support.live import PATIENCE_S, events_logged
@@ -253,7 +254,9 @@ def in_a_condition(stuck: Stuck) -> dict[str, Any]:
         return 1.0
 
     def entries(ticks: Observable[Trade]) -> Any:
-        return ticks.pipe(op.window(1.0, 1), op.condition("mine", value, at_least=0.0), op.bursts())
+        return ticks.pipe(
+            op.window(1.0, 1), op.momentum(0.0005), op.condition("mine", value, at_least=0.0), op.bursts()
+        )
 
     return {"entries": entries}
 

@@ -130,7 +130,7 @@ def test_windows_warm_up_anew_after_a_restart() -> None:
                 raise Mistake
             return tick
 
-        return ticks.pipe(ops.map(step), op.window(1.0, 1), op.bursts())
+        return ticks.pipe(ops.map(step), op.window(1.0, 1), op.momentum(0.0005), op.bursts())
 
     session = Session(entries=entries, chains=THREE)
     session.feed(trade(0), trade(0.5), trade(1), trade(1.5), trade(2))
@@ -166,12 +166,13 @@ def test_what_a_stopped_chain_saw_last_is_shown_no_more() -> None:
         return raising_while(lambda tick: tick.ts == at(1))(ticks.pipe(ops.do_action(lambda _: None)))
 
     session = Session(
-        entries=lambda ticks: op.merge(op.window(1.0, 1)(ticks).pipe(op.bursts()), entries(ticks)), chains=THREE
+        entries=lambda ticks: op.merge(op.window(1.0, 1)(ticks).pipe(op.momentum(0.0005), op.bursts()), entries(ticks)),
+        chains=THREE,
     )
     session.feed(trade(0))
-    assert session.core.lanes["A"].clock.frame is not None
+    assert session.core.lanes["A"].probe.frame is not None
     session.feed(trade(1))
-    assert session.core.lanes["A"].clock.frame is None
+    assert session.core.lanes["A"].probe.frame is None
 
 
 @given(tapes(), st.integers(1, 30), st.sampled_from(SYMBOLS))
@@ -208,7 +209,7 @@ def failing_when_warm(every: float, ticks: int, chains: ChainSettings = THREE, w
         return frame
 
     def entries(ticks: Observable[Trade]) -> Any:
-        return ticks.pipe(op.window(window_s, 1), ops.map(raising), op.bursts())
+        return ticks.pipe(op.window(window_s, 1), ops.map(raising), op.momentum(0.0005), op.bursts())
 
     return Session(entries=entries, chains=chains).feed(*(trade(n * every) for n in range(ticks)))
 
@@ -331,7 +332,7 @@ def test_a_chain_that_ended_begins_anew_on_request_with_its_whole_budget(end: An
 
 
 def test_a_chain_that_runs_is_left_alone_by_a_request() -> None:
-    session = Session(entries=lambda ticks: op.window(1.0, 1)(ticks).pipe(op.bursts()))
+    session = Session(entries=lambda ticks: op.window(1.0, 1)(ticks).pipe(op.momentum(0.0005), op.bursts()))
     session.feed(trade(0), trade(0.5), trade(1), RestartChain("A", at(1.1)), trade(1.2))
     assert session.summary["funnel"]["ready"] == 2
     assert session.of(ChainRestarted) == []

@@ -14,8 +14,9 @@ from reactivex import Observable, operators as ops
 from actors.core import Core, CoreSettings
 from actors.messages import BurstBlocked, ChainFailed, EntryLooked, Fact, SignalRaised
 from pipeline import operators as op
-from pipeline.events import Frame, Side, Trade
+from pipeline.events import Side, Trade
 from pipeline.exits import ExitSignal
+from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Step
 from pipeline.strategy import StrategySettings, default_exits, momentum_burst
 from tests.support.market import at, clock, gap, trade
@@ -318,7 +319,7 @@ def test_a_pipe_may_end_in_a_signal_of_each_tick_that_meets_every_condition() ->
 
 def test_a_pipe_without_bursts_shows_the_newest_frame() -> None:
     session = Session(entries=signals_only).feed(trade(0), trade(0.5))
-    frame = session.core.lanes["A"].clock.frame
+    frame = session.core.lanes["A"].probe.frame
     assert frame is not None
     assert frame.ts == at(0.5)
 
@@ -341,7 +342,7 @@ def ready(session: Session) -> int:
 
 def warm(*symbols: str) -> Session:
     """A session in which these symbols' windows of a second are warm since second 1."""
-    session = Session(entries=lambda ticks: op.window(1.0, 1)(ticks).pipe(op.bursts()))
+    session = Session(entries=lambda ticks: op.window(1.0, 1)(ticks).pipe(op.momentum(0.0005), op.bursts()))
     for seconds in (0, 0.5, 1):
         session.feed(*(trade(seconds, symbol=symbol) for symbol in symbols))
     assert ready(session) == len(symbols)
@@ -442,7 +443,7 @@ def test_every_symbol_has_a_window_of_its_own() -> None:
     frames: list[Frame] = []
 
     def entries(ticks: Observable[Trade]) -> Any:
-        return ticks.pipe(op.window(10, 1), ops.do_action(frames.append), op.bursts())
+        return ticks.pipe(op.window(10, 1), ops.do_action(frames.append), op.momentum(0.0005), op.bursts())
 
     Session(entries=entries).feed(trade(0), trade(1, symbol="B"), trade(2), trade(3, symbol="B"))
     assert [(f.symbol, f.count) for f in frames] == [("A", 1), ("B", 1), ("A", 2), ("B", 2)]

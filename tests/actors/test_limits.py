@@ -11,7 +11,6 @@ from actors.core import Core, CoreSettings
 from actors.limits import Costs, Limits, LimitSettings, spread
 from actors.messages import Fact, Refusal, SignalRaised
 from actors.risk import RiskSettings
-from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import SECOND, Side, Signal, Trade
 from pipeline.operators.lift import lift
 from pipeline.strategy import Strategy, StrategySettings, default_exits
@@ -33,7 +32,6 @@ class Quoted:
         self.price = price
         self.bid = bid
         self.ask = ask
-        self.clock = SymbolClock(InputClock())
 
 
 def refusal(

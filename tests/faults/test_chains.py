@@ -132,7 +132,7 @@ def test_an_operator_that_raises_on_every_tick_leaves_the_other_symbols_ticks_an
     assert len(of_msft(healthy.facts)) > 20
     assert of_msft(sick.facts) == of_msft(healthy.facts)
     assert sick.core.ticks == healthy.core.ticks == len(ticks)
-    frames = [session.core.lanes["MSFT"].clock.ready for session in heard.values()]
+    frames = [session.core.lanes["MSFT"].probe.ready for session in heard.values()]
     assert frames[0] == frames[1] > 1000
     assert (len(sick.of(ChainFailed)), len(sick.of(ChainRestarted))) == (4, 3)
     assert sick.core.lanes["AAPL"].chain.state is ChainState.FAILED

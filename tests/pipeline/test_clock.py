@@ -378,21 +378,16 @@ def test_what_a_timer_raises_goes_to_whoever_asked_and_else_to_the_caller() -> N
     def failing() -> None:
         raise RuntimeError("an author's mistake")
 
-    scheduler = symbol_clock()
+    time = InputClock()
+    scheduler = SymbolClock(time)
     scheduler.at(at(1), failing)
     with pytest.raises(RuntimeError, match="an author's mistake"):
         scheduler.clock.advance(at(1))
     faults: list[BaseException] = []
-    scheduler.on_fault = faults.append
+    scheduler = SymbolClock(time, on_fault=faults.append)
     scheduler.at(at(2), failing)
     scheduler.clock.advance(at(2))
     assert [str(fault) for fault in faults] == ["an author's mistake"]
-
-
-def test_another_scheduler_is_replaced_by_a_clock_that_nobody_watches() -> None:
-    scheduler = symbol_clock()
-    assert SymbolClock.of(scheduler) is scheduler
-    assert isinstance(SymbolClock.of(None), SymbolClock)
 
 
 # ------------------------------------------------------------------------------ time operators of RxPY

@@ -11,8 +11,8 @@ from reactivex import Observable
 from pipeline.clock import RANK_CANDLE, RANK_TIME_STOP, InputClock, SymbolClock
 from pipeline.events import SECOND, Candle, Side, Trade
 from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
-from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Source
+from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Market, StrategySettings, default_exits
 from tests.support.market import at, trade
 from tests.support.streams import (
@@ -275,7 +275,7 @@ class Position:
         """Print a trade at which the position has earned `fraction`."""
         tick = trade(seconds, 100 * (1 + self.side.sign * fraction))
         self.time.advance(tick.ts)
-        self.candles.see(tick)
+        self.candles.update(tick)
         self.ticks.on_next(tick)
         return self
 

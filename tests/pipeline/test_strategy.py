@@ -36,10 +36,13 @@ LONGEST_REAL = 4_000  # of the real morning, in which less happens
 OWN = ("own", "own-quick")
 EXITS = ("profit_target", "stop_loss", "time_stop", "flat_market")
 
+ANY_MOVE = math.nextafter(1e-9, 1)
+"""The threshold that is the least move that is no noise."""
+
 # What makes a condition hold always, or an exit come never. The multiplier is below what a setting may be: a spike is
-# strictly more than it, and 0 would still ask for some volume. The threshold is the least move that is no noise.
+# strictly more than it, and 0 would still ask for some volume.
 VACUOUS: dict[str, dict[str, Any]] = {
-    "momentum": {"entry_threshold": math.nextafter(1e-9, 1)},
+    "momentum": {"entry_threshold": ANY_MOVE},
     "volume_spike": {"volume_spike_multiplier": -1.0},
     "volatility_guard": {"volatility_guard_threshold": 0.0},
     "profit_target": {"profit_target": 1e9},
@@ -79,7 +82,8 @@ def alone(settings: CoreSettings) -> CoreSettings:
 def composed(s: StrategySettings, without: str | None = None) -> Strategy:
     """Compose the default strategy by hand, as an author would, with one part left out.
 
-    A pipe must end in signals: without `bursts`, which leaves one of each burst, it ends in all of them.
+    A pipe must end in signals: without `bursts`, which leaves one of each burst, it ends in all of them. Its ticks must
+    point somewhere: without `momentum`, they point wherever the price moved.
     """
     parts: dict[str, Pipe] = {
         "window": op.window(s.window_size, s.min_ticks),
@@ -98,6 +102,9 @@ def composed(s: StrategySettings, without: str | None = None) -> Strategy:
         }
         return op.merge(*(stream for name, stream in parts_of_exit.items() if name != without))
 
+    if without == "momentum":
+        parts["any_move"] = op.condition("any_move", lambda frame: frame.momentum, either_way=ANY_MOVE)
+        parts["bursts"] = parts.pop("bursts")
     if without == "bursts":
         parts["signals"] = op.signals()
     return Strategy("composed", chain(*(part for name, part in parts.items() if name != without)), exits)

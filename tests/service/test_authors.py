@@ -52,11 +52,12 @@ def remembering(frame):
     return asked
 
 def memory(ticks):
-    return ticks.pipe(op.window(3, 1), op.condition("memory", remembering, at_least=0), op.bursts())
+    own = op.condition("memory", remembering, at_least=0)
+    return ticks.pipe(op.window(3, 1), op.momentum(0.0005), own, op.bursts())
 
 def twice(ticks):
     same = op.condition("same", lambda frame: 1.0, at_least=0)
-    return ticks.pipe(op.window(3, 1), same, same, op.bursts())
+    return ticks.pipe(op.window(3, 1), op.momentum(0.0005), same, same, op.bursts())
 
 def pure(ticks):
     return ticks.pipe(op.window(3, 1), op.momentum(0.0005), op.bursts())
@@ -241,7 +242,7 @@ def test_what_a_recording_carries_along_is_not_refused(mine: Path, tmp_path: Pat
 )
 def test_a_pipe_that_does_not_end_in_signals_is_refused_with_what_ends_it(pipe: str, ends: str, mine: Path) -> None:
     head = "from pipeline import operators as op\nfrom reactivex import operators as ops\n"
-    for written in (f"ticks.pipe({pipe})", f"op.merge(ticks.pipe(op.window(), op.bursts()), ticks.pipe({pipe}))"):
+    for written in (f"ticks.pipe({pipe})", f"op.merge(ticks.pipe(op.bursts()), ticks.pipe({pipe}))"):
         mine.write_text(f"{head}def strategy(ticks):\n    return {written}\n")
         with pytest.raises(UserError) as refused:
             strategies.load(f"{mine}:strategy", CoreSettings().strategy)

@@ -180,7 +180,7 @@ OTHER = """
 from pipeline import operators as op
 
 def strategy(ticks):
-    return ticks.pipe(op.window(), op.bursts())
+    return ticks.pipe(op.window(), op.momentum(0.0005), op.bursts())
 """
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from actors.core import Core, CoreSettings
 from pipeline import operators as op
-from pipeline.events import SECOND, Frame, Trade
+from pipeline.events import SECOND, Trade
+from pipeline.operators.frame import Frame
 from pipeline.strategy import Strategy, StrategySettings, default_exits
 from service.live.telemetry import Telemetry
 from tests.support.live import events_logged

@@ -26,7 +26,7 @@ def strategy(ticks):
     return ticks.pipe(op.window(seconds=1, min_ticks=1), op.momentum(0.0005), op.bursts())
 
 def other(ticks):
-    return ticks.pipe(op.window(seconds=1, min_ticks=1), op.bursts())
+    return ticks.pipe(op.window(seconds=1, min_ticks=1), op.momentum(0.001), op.bursts())
 
 whole = Strategy("my own", other, default_exits(StrategySettings()))
 '''
@@ -127,6 +127,12 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
             "from pipeline import operators as op\n\ndef s(ticks):\n    return ticks.pipe(\n        op.momentun(1))\n",
             "mine.py:s",
             r"cannot be built: AttributeError: [^\n]+ \(mine\.py:5\)$",
+        ),
+        (
+            "from pipeline import operators as op\n\ndef s(ticks):\n    return ticks.pipe(\n"
+            "        op.window(), op.volume_spike(2), op.bursts())\n",
+            "mine.py:s",
+            r"mine\.py:s cannot be built: ValueError: [^\n]+: put op\.momentum\(0\.0005\), or [^\n]+ \(mine\.py:4\)$",
         ),
         ("def s(t): raise SystemExit(3)\n", "mine.py:s", r"mine\.py:s cannot be built: SystemExit: 3 \(mine\.py:1\)$"),
         (

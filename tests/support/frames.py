@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.events import Frame
+from pipeline.operators.frame import Frame
 from tests.support.market import trade
 
 

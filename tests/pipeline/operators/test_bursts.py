@@ -10,8 +10,12 @@ from reactivex import Observable, operators as ops
 
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
-from pipeline.events import BurstEnded, BurstStarted, Condition, Frame, Side, Signal, Trade
+from pipeline.events import Reading, Side, Signal, Trade
 from pipeline.operators.condition import given as given_condition
+from pipeline.operators.frame import Condition, Frame
+from pipeline.operators.lift import Source, Step
+from pipeline.operators.momentum.momentum import MOMENTUM
+from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
 from tests.support.frames import frame
 from tests.support.market import at, trade
 from tests.support.streams import (
@@ -50,13 +54,12 @@ def look(direction: int, *, spike: bool = False, wide: bool = False, seconds: fl
 
 
 class Watched:
-    """Bursts with a symbol's clock that shows what they do not pass on."""
+    """Bursts with a probe that is shown what they do not pass on."""
 
     def __init__(self, pipe: Pipe = conditions) -> None:
-        self.clock = SymbolClock(InputClock())
         self.bursts: list[BurstStarted | BurstEnded] = []
-        self.clock.see_burst = self.bursts.append
-        self.tap = Tap(pipe, self.clock)
+        self.probe = Probe(on_burst=self.bursts.append)
+        self.tap = Tap(pipe, ProbedClock(InputClock(), probe=self.probe))
 
     def push(self, *frames: Frame) -> Watched:
         self.tap.push(*frames)
@@ -112,9 +115,45 @@ def test_a_tick_that_is_not_ready_signals_nothing() -> None:
     assert outputs(conditions, [look(1, spike=True, wide=True, ready=False)]) == []
 
 
-def test_without_a_momentum_condition_a_tick_points_wherever_the_price_moved() -> None:
-    values = [frame(momentum=1e-12), frame(momentum=0.0), frame(momentum=-1e-12), frame(momentum=-0.5)]
-    assert [signal.side for signal in outputs(op.bursts(), values)] == [Side.LONG, Side.SHORT]
+def test_bursts_are_refused_where_no_condition_gives_a_direction() -> None:
+    whatever = op.condition("narrow", lambda f: f.high, at_most=50)
+    counted = op.running_condition("third", _counter, at_least=3)
+    for parts in ([], [op.volume_spike(1.5)], [whatever], [counted], [counted, whatever]):
+        with pytest.raises(
+            ValueError, match=r"put op\.momentum\(0\.0005\), or an op\.condition\(\.\.\.\) with either_way="
+        ):
+            chain(op.window(), *parts, op.bursts())(Source())
+
+
+@pytest.mark.parametrize("plain", [ops.filter(lambda _: True), op.lift(lambda emit, _: Step(emit))])
+def test_bursts_that_cannot_see_the_conditions_are_refused_at_the_first_frame(plain: Any) -> None:
+    tap = Tap(chain(op.window(), plain, op.volume_spike(1.5), op.bursts()))
+    for seconds in (0, 1):
+        with pytest.raises(ValueError, match="no condition before"):
+            tap.push(trade(seconds))
+
+
+@pytest.mark.parametrize(
+    "direction",
+    [
+        op.condition("against", lambda f: -f.momentum, either_way=0.0005),
+        op.running_condition("against", lambda: lambda f: -f.momentum, either_way=0.0005),
+    ],
+)
+@pytest.mark.parametrize("plain", [[], [op.lift(lambda emit, _: Step(emit))]])
+def test_a_condition_either_way_gives_the_direction(direction: Any, plain: list[Any]) -> None:
+    values = [look(1), frame(momentum=0.0005 - 2e-9), frame(momentum=0.0005 - 5e-10), look(-1)]
+    pipe = chain(*plain, direction, op.bursts())
+    assert [signal.side for signal in outputs(pipe, values)] == [Side.SHORT, Side.SHORT, Side.LONG]
+    [reading] = outputs(pipe, [look(1)])[0].readings
+    assert reading == Reading("against", -0.001, 0.0005, True, "either_way")
+
+
+def test_a_direction_that_does_not_meet_its_own_condition_signals_nothing() -> None:
+    picky = Condition("picky", "NO_PICK", 0.0, value=lambda f: 0.0, passed=lambda f: False, direction=lambda f: 1)
+    watched = Watched(chain(given_condition(picky), op.bursts())).push(look(1))
+    watched.tap.complete()
+    assert (watched.tap.values, watched.blocked) == ([], ["NO_PICK"])
 
 
 def test_a_second_momentum_condition_must_be_met_as_well() -> None:
@@ -142,6 +181,22 @@ def test_a_condition_of_one_s_own_may_give_the_direction() -> None:
         (BurstEnded, Side.SHORT),
         (BurstStarted, Side.LONG),
     ]
+
+
+def test_a_signal_points_where_its_burst_does_whatever_the_condition_looks_at() -> None:
+    against = Condition(
+        name="momentum",
+        reason="NO_MOVE",
+        threshold=0.0005,
+        value=MOMENTUM,
+        passed=lambda f: abs(f.momentum) >= 0.0005,
+        direction=lambda f: (f.momentum < 0) - (f.momentum > 0),
+        checked=True,
+    )
+    watched = Watched(chain(given_condition(against), op.bursts())).push(look(1), look(0), look(-1))
+    sides = [Side.SHORT, Side.LONG]
+    assert [burst.side for burst in watched.bursts if isinstance(burst, BurstStarted)] == sides
+    assert [signal.side for signal in watched.tap.values] == sides
 
 
 def test_exactly_the_threshold_points_with_float_noise_forgiven() -> None:
@@ -243,20 +298,26 @@ def test_a_burst_says_its_way_and_when_it_began_and_how_many_ticks_it_had(way: i
     assert watched.bursts == [BurstStarted("A", at(1), side), BurstEnded("A", side, 3, "NO_VOLUME_SPIKE")]
 
 
-def test_the_clock_shows_the_newest_frame_and_how_many_were_ready() -> None:
+def test_a_probe_is_shown_the_newest_frame_and_how_many_were_ready() -> None:
     newest = look(0, seconds=9)
     watched = Watched().push(look(0, ready=False), look(1), newest)
-    assert watched.clock.ready == 2
-    assert watched.clock.frame is not None
-    assert watched.clock.frame.ts == newest.ts
+    assert watched.probe.ready == 2
+    assert watched.probe.frame is not None
+    assert watched.probe.frame.ts == newest.ts
 
 
-def test_who_asked_sees_every_frame() -> None:
-    clock = SymbolClock(InputClock())
+def test_a_probe_that_asks_is_shown_every_frame() -> None:
     seen: list[Frame] = []
-    clock.see_frame = seen.append
-    Tap(conditions, clock).push(look(0), look(1), look(1, ready=False))
+    Tap(conditions, ProbedClock(InputClock(), probe=Probe(seen.append))).push(look(0), look(1), look(1, ready=False))
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("scheduler", [None, SymbolClock(InputClock())])
+def test_without_a_probe_they_say_the_same_and_show_nothing(scheduler: SymbolClock | None) -> None:
+    values = [look(1), look(1, spike=True, wide=True), look(0)]
+    expected = Watched().push(*values)
+    assert outputs(conditions, values, scheduler) == expected.tap.values
+    assert (Probe.of(scheduler).frame, Probe.of(scheduler).ready) == (None, 0)
 
 
 # ------------------------------------------------------------------------------------------ in a pipe
@@ -284,7 +345,7 @@ def test_a_plain_operator_in_between_works_and_changes_nothing(plain: Any, place
     assert len(expected.tap.values) > 3
     assert found.tap.values == expected.tap.values
     assert found.bursts == expected.bursts
-    assert found.clock.ready == expected.clock.ready
+    assert found.probe.ready == expected.probe.ready
 
 
 def test_a_signal_comes_at_the_time_of_its_tick() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 from pipeline import operators as op
 from pipeline.clock import NEVER, InputClock, SymbolClock
 from pipeline.events import SECOND, Candle, Trade
-from pipeline.operators.candles import Candles
 from pipeline.operators.lift import Source
+from pipeline.operators.timing.candles import Candles
 from tests.support.market import at, trade
 from tests.support.ticks import ticks
 
@@ -53,7 +53,7 @@ def hot(seconds: float = 0.0) -> tuple[InputClock, Candles]:
 
 def see(time: InputClock, candles: Candles, seconds: float, price: float) -> None:
     time.advance(at(seconds))
-    candles.see(trade(seconds, price))
+    candles.update(trade(seconds, price))
 
 
 # ------------------------------------------------------------------------------------------ as an operator
@@ -286,7 +286,7 @@ def test_before_the_first_price_there_is_nothing_to_close() -> None:
     stream.subscribe(candles.append)
     time.advance(at(3.5))
     assert candles == []
-    stream.see(trade(3.5, 100.0))
+    stream.update(trade(3.5, 100.0))
     time.advance(at(5))
     assert [(candle.start, candle.close, candle.previous_close) for candle in candles] == [
         (at(3), 100.0, None),

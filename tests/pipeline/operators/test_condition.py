@@ -10,7 +10,8 @@ from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
 
 from pipeline import operators as op
-from pipeline.events import Frame, Reading, Trade
+from pipeline.events import Reading, Trade
+from pipeline.operators.frame import Frame
 from tests.support.frames import frame
 from tests.support.market import trade
 from tests.support.streams import (
@@ -79,7 +80,7 @@ def test_a_threshold_of_zero_is_a_threshold() -> None:
 @pytest.mark.parametrize("make", [op.condition, op.running_condition])
 @pytest.mark.parametrize("bounds", [{}, {"at_least": 1, "at_most": 2}, {"at_least": 1, "at_most": 2, "more_than": 3}])
 def test_a_condition_wants_exactly_one_threshold(make: Callable[..., object], bounds: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="'spread': give exactly one of at_least, at_most and more_than"):
+    with pytest.raises(ValueError, match="'spread': give exactly one of at_least, at_most, more_than and either_way"):
         make("spread", price, **bounds)
 
 
@@ -202,3 +203,9 @@ def test_two_subscriptions_are_independent(pipe: Pipe) -> None:
 def test_a_prefix_of_the_ticks_gives_a_prefix_of_the_readings(values: list[Trade], cut: int) -> None:
     assert_no_look_ahead(plain, values, cut, key=lambda f: f.readings)
     assert_no_look_ahead(run, values, cut, key=lambda f: f.readings)
+
+
+@pytest.mark.parametrize("make", [op.condition, op.running_condition])
+def test_a_threshold_either_way_below_zero_is_refused(make: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match="'spread': either_way must be 0 or more, not -1"):
+        make("spread", float, either_way=-1)

@@ -10,7 +10,8 @@ from hypothesis import given, strategies as st
 from reactivex import Observable
 
 from pipeline import operators as op
-from pipeline.events import Frame, Reading, Trade
+from pipeline.events import Reading, Trade
+from pipeline.operators.frame import Frame
 from tests.support.frames import frame
 from tests.support.market import trade
 from tests.support.streams import (

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline import operators as op
-from pipeline.events import SECOND, Frame, Trade
+from pipeline.events import SECOND, Trade
+from pipeline.operators.frame import Frame
 from tests.support.market import trade
 from tests.support.streams import (
     Tap,

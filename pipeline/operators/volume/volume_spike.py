@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.events import Condition, Frame
 from pipeline.operators.condition import given, of_frame
+from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Operator
 
 

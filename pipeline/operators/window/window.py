@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
 
 from reactivex import Observable
 
-from pipeline.clock import SymbolClock
-from pipeline.events import SECOND, Condition, Frame, Trade
+from pipeline.events import SECOND, Trade
+from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Lifted, Scheduler, Step
+from pipeline.operators.probe import Probe
 
 _size = attrgetter("size")
 
-# A running sum gathers float noise, of the order of the largest value that it had. It is taken anew after this
+# A running sum gathers float noise, of the order of the largest value that it had. It is added up afresh after this
 # many ticks left the window, and at once when it has thinned out to this share of that largest value.
 _RESUM_EVERY = 512
 _THINNED = 1e-3
 
-_NO_TICK = Trade("", 0, 0.0, 0.0)
+_NO_TICK = Trade("", -(1 << 62), 0.0, 0.0)
+"""Fills an empty window, and leaves it when the first tick comes."""
 
 
 class Frames(Lifted[Frame]):
@@ -33,11 +34,16 @@ class Frames(Lifted[Frame]):
         self, source: Observable[Trade], span: int, min_ticks: int, conditions: tuple[Condition, ...] = ()
     ) -> None:
         def make(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
-            clock = SymbolClock.of(scheduler)
-            clock.warm_up = max(clock.warm_up, span)
-            return Step(_window(span, min_ticks, conditions, emit))
+            probe = Probe.of(scheduler)
+            probe.warm_up = max(probe.warm_up, span)
+            return _window(span, min_ticks, conditions, emit)
 
-        super().__init__(source, make, f"frames, those of {conditions[-1].name if conditions else 'op.window'}")
+        super().__init__(
+            source,
+            make,
+            f"frames, those of {conditions[-1].name if conditions else 'op.window'}",
+            any(condition.direction is not None for condition in conditions),
+        )
         self.span = span
         self.min_ticks = min_ticks
         self.conditions = conditions
@@ -61,27 +67,25 @@ def window(seconds: float = 15.0, min_ticks: int = 3) -> Callable[[Observable[Tr
     return lambda source: Frames(source, round(seconds * SECOND), min_ticks)
 
 
-def _window(
-    span: int, min_ticks: int, conditions: tuple[Condition, ...], emit: Callable[[Frame], None]
-) -> Callable[[Trade], None]:
-    ticks: deque[Trade] = deque()
+def _window(span: int, min_ticks: int, conditions: tuple[Condition, ...], emit: Callable[[Frame], None]) -> Step:
+    ticks = deque([_NO_TICK])
+    highs = deque([_NO_TICK])  # falling prices: the first is the window's highest
+    lows = deque([_NO_TICK])  # rising prices: the first is the window's lowest
     append, popleft = ticks.append, ticks.popleft
-    highs: deque[Trade] = deque()  # falling prices: the first is the window's highest
-    lows: deque[Trade] = deque()  # rising prices: the first is the window's lowest
-    most = 0.0  # the largest volume since the sums were last taken anew
-    volume = notional = 0.0  # sums over `ticks` of size and of price x size
-    newest = 0.0  # the last tick's price
+    oldest = _NO_TICK
+    newest = 0.0  # the last tick's price; 0 before the window's first
     warm_from = 0  # since when the window has not been empty
-    oldest = _NO_TICK  # the window's first, once it has one
-    left = 0  # ticks that left since the sums were last taken anew
+    volume = notional = 0.0  # sums over `ticks` of size and of price x size
+    most = 0.0  # the largest volume since the sums were last added up afresh
+    left = -1  # ticks that left since then; the first to leave is none
 
     def on_next(tick: Trade) -> None:
-        nonlocal volume, most, notional, newest, warm_from, oldest, left
-        ts = tick.ts
-        price = tick.price
+        nonlocal oldest, newest, warm_from, volume, notional, most, left
+        ts, price = tick.ts, tick.price
+        append(tick)
         start = ts - span
-        if oldest.ts <= start and ticks:
-            while True:
+        if oldest.ts <= start:
+            while oldest.ts <= start:  # at the latest the new tick is within the window
                 popleft()
                 left += 1
                 size = oldest.size
@@ -91,28 +95,21 @@ def _window(
                     highs.popleft()
                 if lows[0] is oldest:
                     lows.popleft()
-                if not ticks:
-                    break
                 oldest = ticks[0]
-                if oldest.ts > start:
-                    break
-            if volume < most * _THINNED or (left >= _RESUM_EVERY and left >= len(ticks)):
-                volume = most = sum(map(_size, ticks))
-                notional = sum([t.price * t.size for t in ticks])
-                left = 0
-        if not ticks:
-            oldest = tick
-            warm_from = ts
-            volume = most = notional = 0.0
-        others_volume = volume
-        others_notional = notional
+            if volume < most * _THINNED or (left >= _RESUM_EVERY and left >= len(ticks) - 1):
+                volume, notional = _sums_without_newest(ticks)
+                most, left = volume, 0
+            if oldest is tick:
+                warm_from = ts
+                newest = volume = most = notional = 0.0
         size = tick.size
+        old_volume, old_notional = volume, notional  # without this tick
         volume += size
         if volume > most:
             most = volume
         notional += size * price
         # The newest tick is the last of both, so that the next one can shorten only one of them.
-        if price == newest and ticks:
+        if price == newest:
             highs[-1] = lows[-1] = tick
         else:
             if price > newest:
@@ -123,32 +120,15 @@ def _window(
                     lows.pop()
             highs.append(tick)
             lows.append(tick)
-        newest = price
-        append(tick)
-        count = len(ticks)
-        oldest_price = oldest.price
-        emit(
-            Frame(
-                tick,
-                price,
-                count >= min_ticks and ts - warm_from >= span,
-                price / oldest_price - 1,
-                count,
-                oldest_price,
-                others_volume,
-                others_notional,
-                highs[0].price,
-                lows[0].price,
-                conditions,
-            )
-        )
+            newest = price
+        count, base = len(ticks), oldest.price
+        ready = count >= min_ticks and warm_from <= start
+        high, low = highs[0].price, lows[0].price
+        emit(Frame(tick, price, ready, price / base - 1, count, base, old_volume, old_notional, high, low, conditions))
 
-    return on_next
+    return Step(on_next)
 
 
-def needs_frames(name: str, value: Any) -> None:
-    """Raise TypeError, saying what to do, unless `value` is a frame."""
-    if not isinstance(value, Frame):
-        raise TypeError(
-            f"{name} works on frames but got a {type(value).__name__}: put op.window(seconds=...) before it in the pipe"
-        )
+def _sums_without_newest(ticks: deque[Trade]) -> tuple[float, float]:
+    others = list(ticks)[:-1]
+    return sum(map(_size, others)), sum([tick.price * tick.size for tick in others])

@@ -26,7 +26,7 @@ def candles() -> Callable[[Observable[Trade]], Observable[Candle]]:
             stream = Candles(scheduler)
 
             def on_next(tick: Trade) -> None:
-                stream.see(tick)
+                stream.update(tick)
                 if not stream.observed:  # the first tick starts the first candle
                     listening.add(stream.subscribe(observer))
 
@@ -47,9 +47,9 @@ class _OfTicks(Observable[Candle]):
 class Candles(Direct[Candle]):
     """A symbol's candles, hot: each whole second of `now` from its first tick on has one.
 
-    A candle closes at the next whole second with the last price, whether or not a tick arrived. While nobody
-    subscribes no timer runs, and a tick costs one comparison: whoever pushes ticks calls `see`, or does what it
-    does in line. A subscriber hears of every candle that closes from then on; each knows its predecessor's close.
+    A candle closes at the next whole second with the last price, whether or not a tick arrived. Without a subscriber
+    no timer runs, and a tick costs one comparison: what pushes ticks calls `update`, or does what it does in line. A
+    subscriber gets every candle that closes from then on; each knows its predecessor's close.
     """
 
     def __init__(self, clock: SymbolClock) -> None:
@@ -65,11 +65,11 @@ class Candles(Direct[Candle]):
 
     @property
     def observed(self) -> bool:
-        """Whether anybody waits for candles."""
+        """Whether there is a subscriber."""
         return bool(self._observers)
 
-    def see(self, tick: Trade) -> None:
-        """Take the price of a tick at `now`."""
+    def update(self, tick: Trade) -> None:
+        """Set the running candle's price to that of a tick at `now`."""
         if self._time.now >= self.end:
             self.roll(tick.symbol)
         self.price = tick.price
@@ -82,12 +82,12 @@ class Candles(Direct[Candle]):
         self.end = (self._time.now // SECOND + 1) * SECOND
 
     def forget_price(self) -> None:
-        """Know of no price, and close no candle, until the next tick: that one's candle is a first one again."""
+        """Forget the price, and close no candle until the next tick: that one's candle is a first one again."""
         self.price = 0.0
         self._previous = None
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
-        """Let the observer hear of the candles that close from now on."""
+        """Add an observer, which is called with the candles that close from now on."""
         self._observers = (*self._observers, observer)
         if self._timer is None:
             if self._time.now >= self.end:

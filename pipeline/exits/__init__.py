@@ -1,0 +1,13 @@
+"""Exits: each an operator from what happens to `ExitSignal`; `op.merge` makes one stream of several.
+
+All of them watch one `Held` position, and end with the subscription that the executor disposes of when the position is
+closed.
+"""
+
+from pipeline.exits.flat_market import flat_market
+from pipeline.exits.held import ExitSignal, Held
+from pipeline.exits.profit_target import profit_target
+from pipeline.exits.stop_loss import stop_loss
+from pipeline.exits.time_stop import time_stop
+
+__all__ = ["ExitSignal", "Held", "flat_market", "profit_target", "stop_loss", "time_stop"]

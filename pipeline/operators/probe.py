@@ -1,0 +1,73 @@
+"""Probe: what operators show beside what they pass on, handed to them as they are subscribed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from reactivex import abc
+from reactivex.internal import noop
+
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import Side
+from pipeline.operators.frame import Frame
+
+
+class BurstStarted(msgspec.Struct, frozen=True, gc=False):
+    """Consecutive ticks began to point the same way."""
+
+    symbol: str
+    ts: int
+    side: Side
+
+
+class BurstEnded(msgspec.Struct, frozen=True, gc=False):
+    """A burst is over; `blocked` says why it gave no signal, and is None if it gave one."""
+
+    symbol: str
+    side: Side
+    ticks: int
+    blocked: str | None
+
+
+class Probe:
+    """What the operators of one subscription show. They write it; gauges, logs and the summary read it.
+
+    `on_frame` is called with each frame, which costs a call a tick; `on_burst` with each burst's begin and end.
+    """
+
+    __slots__ = ("deadlines", "frame", "on_burst", "on_frame", "ready", "warm_up")
+
+    def __init__(
+        self,
+        on_frame: Callable[[Frame], None] | None = None,
+        on_burst: Callable[[BurstStarted | BurstEnded], None] = noop,
+    ) -> None:
+        self.frame: Frame | None = None  # the newest one
+        self.ready = 0  # frames whose window was warm
+        self.warm_up = 0  # ns that the windows look back: so long they are not ready
+        self.deadlines: list[int] = []  # ns: when exits that wait for a time will close a position
+        self.on_frame = on_frame
+        self.on_burst = on_burst
+
+    @classmethod
+    def of(cls, scheduler: abc.SchedulerBase | None) -> Probe:
+        """Return the probe that a subscription's scheduler carries; without one, a new one that is read by none."""
+        return scheduler.probe if isinstance(scheduler, ProbedClock) else cls()
+
+
+class ProbedClock(SymbolClock):
+    """A symbol's clock that hands a probe to every operator that is subscribed with it as the scheduler.
+
+    The scheduler is all that RxPY passes on from an operator to the one before it, plain ones included.
+    """
+
+    def __init__(
+        self,
+        clock: InputClock,
+        symbol_index: int = 0,
+        probe: Probe | None = None,
+        on_fault: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        super().__init__(clock, symbol_index, on_fault)
+        self.probe = probe or Probe()

@@ -1,0 +1,159 @@
+"""bursts: at most one signal for each run of ticks that point the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from reactivex import Observable
+
+from pipeline.events import Side, Signal
+from pipeline.operators.condition import EitherWay
+from pipeline.operators.frame import Condition, Frame, needs_frames, signal_of
+from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
+from pipeline.operators.momentum.momentum import MOMENTUM
+from pipeline.operators.probe import BurstEnded, BurstStarted, Probe
+
+NEVER_TOGETHER = "NEVER_TOGETHER"
+
+NO_DIRECTION = (
+    "a burst is a run of ticks that point the same way, and no condition before op.bursts() says where a tick points: "
+    "put op.momentum(0.0005), or an op.condition(...) with either_way=, before it in the pipe"
+)
+
+
+def bursts() -> Operator[Frame, Signal]:
+    """Signal the first tick of each burst at which every condition is met.
+
+    A burst is a run of consecutive ticks with the same direction, which the first condition in the pipe that has one
+    gives; a change of direction, or the end of the stream, ends it. A `Probe` is shown the newest frame, how many were
+    ready, and each `BurstStarted` and `BurstEnded`, which says what stood in the way of a signal: the first condition
+    in the pipe that no tick of the burst met, else NEVER_TOGETHER.
+
+    Raises ValueError, as the pipe is built, where no condition gives a direction; behind an operator that hides what
+    its frames carry, at the first frame.
+    """
+
+    def operator(source: Observable[Any]) -> Observable[Signal]:
+        if directed(source) is False:
+            raise ValueError(NO_DIRECTION)
+        return Lifted(source, _bursts)
+
+    return operator
+
+
+class _Rules(NamedTuple):
+    """What the conditions of a pipe ask of its ticks."""
+
+    up: float  # momentum that points a tick LONG ...
+    down: float  # ... and SHORT
+    direct: Callable[[Frame], int] | None  # what points it, where that is not momentum
+    gates: tuple[tuple[int, Condition], ...]  # each with its bit in `met`
+
+    @classmethod
+    def of(cls, conditions: tuple[Condition, ...]) -> _Rules:
+        """Read them off the conditions. Raises ValueError if none gives a direction."""
+        pointing = next((c for c in conditions if c.direction is not None), None)
+        if pointing is None:
+            raise ValueError(NO_DIRECTION)
+        direction = pointing.direction
+        sure = isinstance(direction, EitherWay)  # a tick that it points somewhere meets its condition
+        gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if not (sure and c is pointing)))
+        if isinstance(direction, EitherWay) and direction.value is MOMENTUM:
+            # By far the most common one: `bursts` compares the frame's own number, which saves two calls a tick.
+            return cls(direction.up, direction.down, None, gates)
+        return cls(0.0, 0.0, direction, gates)
+
+
+class _Burst:
+    """The burst that runs, and what its ticks met."""
+
+    __slots__ = ("_emit", "_met", "_show", "_side", "_signalled", "_symbol", "_ticks", "gates")
+
+    def __init__(self, emit: Callable[[Signal], None], show: Callable[[BurstStarted | BurstEnded], None]) -> None:
+        self.gates: tuple[tuple[int, Condition], ...] = ()
+        self._emit = emit
+        self._show = show
+        self._side = Side.LONG
+        self._symbol = ""
+        self._signalled = False
+        self._met = 0  # bits of the gates that some tick of it met
+        self._ticks = 0
+
+    def begin(self, frame: Frame, direction: int) -> None:
+        self._side = Side.LONG if direction > 0 else Side.SHORT
+        self._symbol = frame.tick.symbol
+        self._signalled = False
+        self._met = self._ticks = 0
+        self._show(BurstStarted(self._symbol, frame.tick.ts, self._side))
+
+    def count(self, frame: Frame) -> None:
+        """Count a tick of the burst, and signal it if it is the first to meet every condition."""
+        self._ticks += 1
+        if self._signalled:
+            return
+        together = True
+        for bit, gate in self.gates:
+            if gate.passed(frame):
+                self._met |= bit
+            else:
+                together = False
+        if together:
+            self._signalled = True
+            self._emit(signal_of(frame, self._side))
+
+    def end(self) -> None:
+        blocked = None
+        if not self._signalled:
+            blocked = next((gate.reason for bit, gate in self.gates if not self._met & bit), NEVER_TOGETHER)
+        self._show(BurstEnded(self._symbol, self._side, self._ticks, blocked))
+
+
+def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
+    probe = Probe.of(scheduler)
+    on_frame = probe.on_frame
+    burst = _Burst(emit, probe.on_burst)
+    known: tuple[Condition, ...] | None = None  # the conditions that the next three were read off
+    up = down = 0.0
+    direct: Callable[[Frame], int] | None = None
+    pointed = 0  # direction of the burst that runs, 0 for none
+
+    def on_next(frame: Frame) -> None:
+        nonlocal known, up, down, direct, pointed
+        try:
+            if frame.conditions is not known:
+                up, down, direct, burst.gates = _Rules.of(frame.conditions)
+                known = frame.conditions
+        except AttributeError:
+            needs_frames("bursts", frame)
+            raise
+        probe.frame = frame
+        direction = 0
+        if frame.ready:
+            probe.ready += 1
+            if direct is None:
+                moved = frame.momentum
+                if moved >= up:
+                    direction = 1
+                elif moved <= down:
+                    direction = -1
+            else:
+                direction = direct(frame)
+        if on_frame is not None:
+            on_frame(frame)
+        if direction != pointed:
+            if pointed:
+                burst.end()
+            pointed = direction
+            if direction:
+                burst.begin(frame, direction)
+        if direction:
+            burst.count(frame)
+
+    def on_completed() -> None:
+        nonlocal pointed
+        if pointed:
+            burst.end()
+            pointed = 0
+
+    return Step(on_next, on_completed)

@@ -1,0 +1,1 @@
+"""Conditions on how much the price moves about, whichever way."""

@@ -1,0 +1,1 @@
+"""Conditions on what was traded."""

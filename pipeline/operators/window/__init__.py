@@ -1,0 +1,1 @@
+"""From ticks to frames: the windows that they look back on."""
