@@ -202,7 +202,8 @@ def test_a_client_stuck_on_a_feed_delays_nobody_and_is_dropped() -> None:
         small = {"queue_events": 500, "queue_bytes": 50_000, "send_buffer_bytes": 4_096, "feed_connections": 2}
         async with a_venue(speed=1_000.0, **small) as venue, venue.stream() as updates:
             address = urlsplit(venue.url)
-            head = f"GET /v2/iex HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{_lines(KEYS)}"
+            keys = {"Host": address.netloc, "Upgrade": "websocket", "Connection": "Upgrade", **KEYS}
+            head = f"GET /v2/iex HTTP/1.1\r\n{_lines(keys)}"
             with socket.socket() as stuck:
                 stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
                 stuck.connect((address.hostname, address.port))
