@@ -28,7 +28,7 @@ from service.venues import Venue as VenueName
 from simulation.agenda import Agenda, Machine
 from simulation.audit import Audit
 from simulation.broken import Broken
-from simulation.broker import Broker
+from simulation.broker_driver import BrokerDriver
 from simulation.chance import Chance
 from simulation.disk import Disk, WatchedJournal
 from simulation.faults import Scenario
@@ -38,6 +38,9 @@ from simulation.kill_switch import LoopLink, VirtualKillSwitch
 from simulation.ledger import Ledgers
 from simulation.memory import Testament
 from simulation.venue import Venue
+
+BOT = "mb-51b07a11"
+"""What its order ids begin with, in all its lives."""
 
 NOW = "at once"
 BEFORE, AFTER = "before the journal has orders", "after the journal has orders"
@@ -110,7 +113,7 @@ class Bot:
         )
         self.books = Bookkeeping(options, place.machine.wall_ns)
         wall_s = place.machine.wall_ns() / SECOND
-        book = PAPER if scenario.simulated else new_book("mb-51b07a11", self.books.last_name, wall_s)
+        book = PAPER if scenario.simulated else new_book(BOT, self.books.last_name, wall_s)
         facts: list[Fact] = []
         self._outbox = None if scenario.simulated else Outbox()
         self._rollover = Rollover(scenario.rollover_wait_s, lambda: place.machine.monotonic_ns() / SECOND)
@@ -123,7 +126,15 @@ class Bot:
         machine = place.machine
         self._timekeeper = Timekeeper(self.feed.clock, self.feed.admission, machine.monotonic_ns, machine.wall_ns)
         self.feed.monotonic = self._timekeeper.monotonic
-        self.broker = Broker(place.agenda, place.venue, faults, place.chance, self.feed.now, self._on_reports)
+        self.broker = BrokerDriver(
+            place.agenda,
+            place.venue,
+            faults,
+            place.chance,
+            self.feed.now,
+            lambda order: order.startswith(f"{BOT}-"),
+            self._on_reports,
+        )
         self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
         if self.audit.awaiting is not self.books.pending:
             raise Broken("memory", "the journal has lost its book")
@@ -264,6 +275,8 @@ class Bot:
     def _tick_clock(self) -> None:
         if self.dead:
             return
+        if self._outbox is not None:
+            self.broker.check()
         if self._stuck:
             self._place.agenda.after(0.1, self._tick_clock)
             return
@@ -314,10 +327,10 @@ class Bot:
         self._sent += 1
         try:
             self.audit.leaving(effect, self.gate.halted, self.switch.pulled)
+            self.broker.send(effect)
         except Broken as broken:
             self._broken = broken  # the gate takes it for a fault of the broker's
             raise
-        self.broker.send(effect)
 
     def _before_append(self) -> None:
         if self.gate.leaving:

@@ -16,14 +16,19 @@ import reactivex
 
 from actors.blotter import Blotter, Order
 from actors.book import Book
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.conversations import Steps
+from actors.brokers.alpaca.order_client import OrderClient
+from actors.brokers.alpaca.order_tracker import OrderTracker
+from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.core import Core
 from actors.executor import Executor
 from actors.feeds.backoff import BackOff
 from actors.gate import Batch, Gate
 from actors.holdings import Holdings
 from actors.journal import Journal
-from actors.messages import Fact, Refusal, Rollover, TradingState
-from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitUnanswered
+from actors.messages import Fact, Refusal, Report, Rollover, TradingState
+from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk
 from pipeline import strategy
@@ -295,7 +300,7 @@ def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.Monkey
 
 def test_a_core_that_is_not_told_what_the_gate_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoopLink, "tell", lambda link, inputs: None)
-    assert found()[1].rule in ("both sides", "one order, one cause")
+    assert found()[1].rule in ("both sides", "one order, one cause", "one position")
 
 
 def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,3 +379,47 @@ def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyP
 def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, what: symbol in executor.wishes)
     assert found()[1].rule
+
+
+# ------------------------------------------------------------------------- rules of the broker's protocol
+
+
+def test_a_report_that_the_broker_counts_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It adds what it is told again to what it was told, instead of taking it for the whole."""
+    whole = OrderTracker.report
+    told: set[tuple[OrderTracker, str, object]] = set()
+
+    def report(tracker: OrderTracker, body: codec.OrderBody, at: str | None = None) -> OrderReport:
+        once = whole(tracker, body, at)
+        if once.status is not OrderStatus.PARTIALLY_FILLED:
+            return once
+        if (tracker, once.order, once.filled) in told:
+            return msgspec.structs.replace(once, filled=min(once.quantity, 2 * once.filled))
+        told.add((tracker, once.order, once.filled))
+        return once
+
+    monkeypatch.setattr(OrderTracker, "report", report)
+    assert found()[1].rule == "executions"
+
+
+def test_an_order_that_the_broker_sends_again_without_an_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = OrderClient._place
+
+    def place(client: OrderClient, order: SubmitOrder) -> Steps[Report]:
+        report = yield from whole(client, order)
+        return (yield from whole(client, order)) if isinstance(report, SubmitUnanswered) else report
+
+    monkeypatch.setattr(OrderClient, "_place", place)
+    broken = found()[1]
+    assert (broken.rule, "to the venue twice" in str(broken)) == ("one order, one cause", True)
+
+
+def test_an_account_that_the_broker_reads_no_more_after_an_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = AlpacaProtocol._read
+
+    def read(protocol: AlpacaProtocol) -> Steps[None]:
+        yield from whole(protocol)
+        protocol._is_reading = protocol._failed_polls > 0
+
+    monkeypatch.setattr(AlpacaProtocol, "_read", read)
+    assert found()[1].rule == "account"

@@ -454,7 +454,7 @@ async def test_a_connection_that_is_cut_again_and_again_waits_longer_each_time()
         venue.hangs_up = True
         async with a_broker(venue.url) as (broker, reported):
             await reported.until(lambda: broker.counts["reconnects"] > 4)
-            assert broker._stream._back_off.failures > 4
+            assert broker._protocol._stream.back_off.failures > 4
             venue.hangs_up = False
             await reported.live()
 
