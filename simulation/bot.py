@@ -33,8 +33,8 @@ from simulation.chance import Chance
 from simulation.disk import Disk, WatchedJournal
 from simulation.faults import Scenario
 from simulation.feed import Feed
-from simulation.gate import Killed, VirtualGate
-from simulation.kill_switch import LoopLink, VirtualKillSwitch
+from simulation.gate import GateLine, Killed
+from simulation.kill_switch import STEP_S, LoopLink, VirtualKillSwitch
 from simulation.ledger import Ledgers
 from simulation.memory import Testament
 from simulation.venue import Venue
@@ -48,6 +48,9 @@ BETWEEN, SENT = "between two orders that leave", "after orders have left"
 MOMENTS = (NOW, BEFORE, AFTER, BETWEEN, SENT)
 """When, in what the gate does with a batch, a bot is killed."""
 MOMENTS_WEIGHTS = (1, 2, 3, 3, 2)
+
+LOOK_S = 0.25
+"""Seconds between two looks of the gate's thread, when nothing waits."""
 
 MOMENT_S = 15.0
 """Seconds that such a moment may take to come; then the bot is killed wherever it is."""
@@ -88,6 +91,12 @@ class Part:
         del self.log[-count:]
 
 
+def _options(place: Place) -> RunOptions:
+    if place.scenario.simulated:
+        return RunOptions(data_dir=place.disk.folder)
+    return RunOptions(data_dir=place.disk.folder, venue=VenueName.ALPACA, url="http://simulation")
+
+
 class Bot:
     """A process that runs until it is killed; what it was fed is in its parts."""
 
@@ -95,71 +104,65 @@ class Bot:
         scenario, settings = place.scenario, place.scenario.settings
         self.dead = False
         self.recording_is_full = False
-        self._stuck = False  # the loop is, and what it is to do waits
-        self._waiting: list[Callable[[], None]] = []
         self.told: list[str] = []  # what it says on the terminal
         self.testament: Testament | None = None  # once it is dead
         self.strategy = momentum_burst(settings.strategy)
-        self._place = place
         self.died = ""  # at which of the moments
         self.on_death: Callable[[], None] = lambda: None
+        self._place = place
+        self._stuck = False  # the loop is, and what it is to do waits
+        self._waiting: list[Callable[[], None]] = []
         self._doom = ""  # where it is to be killed
         self._broken: Broken | None = None  # what was found on the gate's way
         self._sent = 0  # effects of the batch that leaves
-        options = (
-            RunOptions(data_dir=place.disk.folder)
-            if scenario.simulated
-            else RunOptions(data_dir=place.disk.folder, venue=VenueName.ALPACA, url="http://simulation")
-        )
-        self.books = Bookkeeping(options, place.machine.wall_ns)
-        wall_s = place.machine.wall_ns() / SECOND
-        book = PAPER if scenario.simulated else new_book(BOT, self.books.last_name, wall_s)
+        machine, simulated = place.machine, scenario.simulated
+        self.books = Bookkeeping(_options(place), machine.wall_ns)
+        book = PAPER if simulated else new_book(BOT, self.books.last_name, machine.wall_ns() / SECOND)
         facts: list[Fact] = []
-        self._outbox = None if scenario.simulated else Outbox()
-        self._rollover = Rollover(scenario.rollover_wait_s, lambda: place.machine.monotonic_ns() / SECOND)
+        self._outbox = None if simulated else Outbox()
+        self._rollover = Rollover(scenario.rollover_wait_s, lambda: machine.monotonic_ns() / SECOND)
         self.parts = [Part(book)]
         core = self._make_core(self.parts[0], facts.append)
-        faults = scenario.faults
         self.feed = Feed(
-            place.agenda, place.machine, place.venue, faults, place.chance, self.take, greeted=scenario.simulated
+            place.agenda, machine, place.venue, scenario.faults, place.chance, self.take, greeted=simulated
         )
-        machine = place.machine
         self._timekeeper = Timekeeper(self.feed.clock, self.feed.admission, machine.monotonic_ns, machine.wall_ns)
         self.feed.monotonic = self._timekeeper.monotonic
         self.broker = BrokerDriver(
             place.agenda,
             place.venue,
-            faults,
+            scenario.faults,
             place.chance,
             self.feed.now,
             lambda order: order.startswith(f"{BOT}-"),
             self._on_reports,
         )
-        self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
+        self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=simulated)
         if self.audit.awaiting is not self.books.pending:
             raise Broken("memory", "the journal has lost its book")
-        journal = WatchedJournal(
-            self.books.journal,
-            lambda: place.agenda.now < place.disk.full_until,
-            self._before_append,
-            self._on_appended,
-            lambda: self.audit.on_failed(self.gate.in_hand),
+        link = LoopLink(place.agenda, self._on_loop, self.take, self._on_command)
+        to_broker = None if simulated else self.broker
+        self.switch = VirtualKillSwitch(place.agenda, link, to_broker, book, place.disk.folder, self.feed.now)
+        self._line = self._make_line()
+        self.gate = self.switch.gate = self._line.gate
+        self._latch = Latch(place.disk.folder, self.switch)
+        self.session = Session(
+            core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
-        self.switch = VirtualKillSwitch(
-            place.agenda,
-            LoopLink(place.agenda, self._on_loop, self.take, self._on_command),
-            None if scenario.simulated else self.broker,
-            book,
-            place.disk.folder,
-            self.feed.now,
-            self._guarded,
-        )
-        self.gate = self.switch.gate = VirtualGate(
-            journal,
-            None if scenario.simulated else self,
+
+    def _make_line(self) -> GateLine:
+        place, faults = self._place, self._place.scenario.faults
+        return GateLine(
+            WatchedJournal(
+                self.books.journal,
+                lambda: place.agenda.now < place.disk.full_until,
+                self._before_append,
+                self._on_appended,
+                lambda: self.audit.on_failed(self._line.in_hand),
+            ),
+            None if place.scenario.simulated else self,
             self._on_trouble,
             place.agenda,
-            place.disk,
             place.chance,
             faults.slow_disk,
             lambda: self.audit.position,
@@ -167,10 +170,6 @@ class Bot:
             self._guarded,
             self.switch.see,
             self.switch.refuse,
-        )
-        self._latch = Latch(place.disk.folder, self.switch)
-        self.session = Session(
-            core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
 
     @property
@@ -194,7 +193,8 @@ class Bot:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""
         self.books.begin(self._run_of(self.parts[0]))
         self._latch.bar()
-        self.switch.start()
+        self._every(LOOK_S, self.gate.idle)
+        self._every(STEP_S, self.switch.step)
         self.feed.start()
         if self._outbox is not None:
             self.broker.start()
@@ -242,7 +242,7 @@ class Bot:
 
     def press(self, name: str) -> None:
         """Pull the kill switch."""
-        self._guarded(lambda: self.switch.press(name))
+        self._guarded(lambda: self.switch.press(name, self._guarded))
 
     def hear(self, events: Sequence[Event]) -> None:
         """Let it hear of the market."""
@@ -333,14 +333,14 @@ class Bot:
             raise
 
     def _before_append(self) -> None:
-        if self.gate.leaving:
+        if self._line.leaving:
             self._reach(BEFORE)
 
     def _on_appended(self, facts: Sequence[Entry], book: Book | None) -> None:
-        self.gate.written()
-        self.audit.on_appended(self.gate.in_hand, facts, book)
+        self._line.written()
+        self.audit.on_appended(self._line.in_hand, facts, book)
         self._sent = 0
-        if self.gate.leaving:
+        if self._line.leaving:
             self._reach(AFTER)
 
     def _on_sent(self, effects: int) -> None:
@@ -352,10 +352,17 @@ class Bot:
         if trouble.kind in ("journal", "overflow"):
             reason = f"{trouble.kind}: {trouble.detail}"
             self._place.agenda.after(0.001, lambda: self.command("halt", "gate", reason))
-        else:
+        elif trouble.kind not in ("stall", "recovered"):
             raise self._broken or Broken("gate", f"{trouble.kind}: {trouble.detail}")
 
+    def _every(self, seconds: float, action: Callable[[], None]) -> None:
+        """Have a thread of its own do something again and again."""
+        if not self.dead:
+            self._guarded(action)
+            self._place.agenda.after(seconds, lambda: self._every(seconds, action))
+
     def _guarded(self, action: Callable[[], None]) -> None:
+        """Have a thread of its own do something, in which it may be killed."""
         if not self.dead:
             try:
                 action()
@@ -390,7 +397,7 @@ class Bot:
         if self.dead:
             return
         self.dead = True
-        self.testament = self.audit.testament(self.gate.waiting_from)
+        self.testament = self.audit.testament(self._line.waiting_from)
         self._place.ledgers.kill()
         self._place.disk.survive()
         self.broker.cut()

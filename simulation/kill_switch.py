@@ -57,7 +57,7 @@ class LoopLink:
 
 
 class VirtualKillSwitch(KillSwitch):
-    """Looks at what there is to do as its thread would. `guarded` runs what may end in `Killed`, if the bot lives."""
+    """The kill switch without its thread: who drives it has it `step`, and nobody waits for an answer."""
 
     def __init__(
         self,
@@ -67,7 +67,6 @@ class VirtualKillSwitch(KillSwitch):
         book: str,
         folder: Path,
         now: Callable[[], int],
-        guarded: Callable[[Callable[[], None]], None],
     ) -> None:
         super().__init__(
             link,
@@ -82,22 +81,17 @@ class VirtualKillSwitch(KillSwitch):
         )
         self.said: list[str] = []
         self._agenda = agenda
-        self._guarded = guarded
 
-    def start(self) -> None:
-        """Begin to look; there is no thread."""
-        self._guarded(self._step)
-        self._agenda.after(STEP_S, self.start)
-
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Look once at what there is to do."""
         with self._news:
             self._look()
 
-    def stop(self) -> None:
-        """There is no thread."""
+    def press(self, name: str, guarded: Callable[[Callable[[], None]], None]) -> None:
+        """Pull the switch, and do by itself what a core does not that leaves it without an answer.
 
-    def press(self, name: str) -> None:
-        """Pull the switch, and do by itself what a core does not that leaves it without an answer."""
+        `guarded` runs what happens later, if the bot lives.
+        """
         _, taken = self._begin(name, f"{name} from somebody", "terminal")
 
         def look() -> None:
@@ -105,4 +99,4 @@ class VirtualKillSwitch(KillSwitch):
                 with self._news:
                     self._take_over(name)
 
-        self._agenda.after(self._settings.answer_s, lambda: self._guarded(look))
+        self._agenda.after(self._settings.answer_s, lambda: guarded(look))

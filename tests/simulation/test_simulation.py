@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import subprocess
 import sys
@@ -24,9 +23,8 @@ from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.core import Core
 from actors.executor import Executor
 from actors.feeds.backoff import BackOff
-from actors.gate import Batch, Gate
+from actors.gate_policy import Batch, GatePolicy, HandOver, LetOut, Steps as GateSteps
 from actors.holdings import Holdings
-from actors.journal import Journal
 from actors.messages import Fact, Refusal, Report, Rollover, TradingState
 from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
 from actors.positions import Positions
@@ -273,28 +271,22 @@ def test_a_position_that_is_forgotten_at_a_rollover_is_found(monkeypatch: pytest
 
 
 def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Gate._let_out
+    whole = GatePolicy.work
 
-    def let_out(gate: Gate, batch: Batch) -> None:
-        for effect in batch.effects:
-            gate._send(effect)
-        whole(gate, msgspec.structs.replace(batch, effects=()))
+    def work(policy: GatePolicy, item: Batch | HandOver) -> GateSteps:
+        if isinstance(item, Batch):
+            for effect in item.effects:
+                yield LetOut(effect)
+            item = msgspec.structs.replace(item, effects=())
+        yield from whole(policy, item)
 
-    monkeypatch.setattr(Gate, "_let_out", let_out)
+    monkeypatch.setattr(GatePolicy, "work", work)
     assert found()[1].rule == "output commit"
 
 
 def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries would leave, and no bot would ever know of them again."""
-
-    def let_out(gate: Gate, batch: Batch) -> None:
-        journal: Journal = gate._journal
-        with contextlib.suppress(OSError):
-            journal.append(batch.number, batch.facts, batch.book)
-        for effect in batch.effects:
-            gate._send(effect)
-
-    monkeypatch.setattr(Gate, "_let_out", let_out)
+    monkeypatch.setattr(GatePolicy, "_lose", lambda policy, why: iter(()))
     assert found()[1].rule == "output commit"
 
 
