@@ -41,9 +41,9 @@ class Gate:
     """Does what the gate's policy decides, by a journal and a broker, on a thread of its own.
 
     `submit` never blocks. Trouble is reported through `on_trouble`, on the gate's thread. The loop calls `beat` as a
-    sign of life; the thread reports when it stops coming. The kill switch (`actors/kill_switch.py`) bars entries here,
-    and takes over. `watch` is called with each batch before its effects leave, `refuse` with each order that does not,
-    and why; both on the gate's thread. So is `look`, every second and at the end: it says what has become of the
+    sign of life; the thread reports when it stops coming. The kill switch (`actors/kill_switch.py`) blocks entries
+    here, and takes over. `watch` is called with each batch before its effects leave, `refuse` with each order that does
+    not, and why; both on the gate's thread. So is `look`, every second and at the end: it says what has become of the
     journal's file, and what it says halts as a journal that fails does. `on_gap` is told why the journal does not hold
     everything, once, whatever halted before; it must not raise. `waiting` is for a driver other than the thread: it
     takes what waits, and has the gate `work` on each.
@@ -74,7 +74,7 @@ class Gate:
         self._refuse = refuse
         self._look = look
         self._on_gap = on_gap
-        self._sending = threading.Lock()  # whoever bars entries knows that none leaves after that
+        self._sending = threading.Lock()  # whoever blocks entries knows that none leaves after that
         self._queue: queue.SimpleQueue[Batch | HandOver | None] = queue.SimpleQueue()  # of the thread; None ends it
         self._waiting: Waiting = self._queue if waiting is None else waiting
         self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
@@ -107,14 +107,14 @@ class Gate:
         else:
             self._waiting.put(batch)
 
-    def bar(self, reason: str) -> None:
-        """Refuse entries until `unbar`: none leaves after this returns."""
+    def block_entries(self, reason: str) -> None:
+        """Refuse entries until `allow_entries`: none leaves after this returns."""
         with self._sending:
-            self._policy.barred = reason
+            self._policy.entries_blocked = reason
 
-    def unbar(self) -> None:
+    def allow_entries(self) -> None:
         """Let entries out again, unless the gate has halted."""
-        self._policy.barred = ""
+        self._policy.entries_blocked = ""
 
     def take_over(self) -> int:
         """Refuse every order of the core's until `hand_over`: none leaves after this returns. Returns the turn."""
@@ -134,9 +134,9 @@ class Gate:
         return self._waiting.qsize()
 
     @property
-    def barred(self) -> str:
+    def entries_blocked(self) -> str:
         """Why a person's kill switch refuses entries; empty while it does not."""
-        return self._policy.barred
+        return self._policy.entries_blocked
 
     @property
     def taken_over(self) -> bool:

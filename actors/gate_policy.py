@@ -113,14 +113,14 @@ class GatePolicy:
 
     If the journal fails, or so much waits that the queue is full, the gate halts: it refuses entries from then on.
     Cancels and exits still go out, under their deterministic ids; of what found the queue full at once, while what
-    changed the book is written behind what was before it. The kill switch bars entries, and takes over while the core
+    changed the book is written behind what was before it. The kill switch blocks entries, and takes over while the core
     decides nothing: until the turn ends, no order of the core's leaves.
 
     `spill` and what sets the switch may be called on any thread; everything else on one.
     """
 
     def __init__(self, settings: GateSettings) -> None:
-        self.barred = ""  # why a person's kill switch refuses entries; empty while it does not
+        self.entries_blocked = ""  # why a person's kill switch refuses entries; empty while it does not
         self.taken_over = False  # by the kill switch: the core's orders are refused
         self.late_turn = 0  # of taking over: one that ends when nothing waits any more
         self.halted = ""  # why entries are refused; empty while they are not
@@ -167,7 +167,7 @@ class GatePolicy:
             return ""
         if self.taken_over:
             return "the kill switch has taken over"
-        return self.halted or self.barred if _is_entry(effect) else ""
+        return self.halted or self.entries_blocked if _is_entry(effect) else ""
 
     # ---------------------------------------------------------------------------------------- what is done
 

@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 
 from actors.close_out import CloseOut
 from actors.gate import Batch, Gate, GateSettings
-from actors.holdings import ZERO, Holdings
 from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, StateChanged, TradingState
 from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
+from actors.shadow_ledger import ZERO, ShadowLedger
 
 HALT, FLATTEN = "halt", "flatten"
 _STEPS = 20  # in which an answer is waited for
@@ -37,7 +37,7 @@ class Loop(Protocol):
 class GuardedBroker(Protocol):
     """What the kill switch needs of a broker beyond what the gate sends it."""
 
-    def bar(self, *, barred: bool) -> None: ...
+    def block_entries(self, *, blocked: bool) -> None: ...
 
     def read_account(self) -> None: ...
 
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 class KillSwitch:
     """Serves `halt` and `flatten` from whatever thread asks.
 
-    `pull` bars entries at the gate and at the broker, writes down that it was pulled (`keep`, which returns why that
+    `pull` blocks entries at the gate and at the broker, writes down that it was pulled (`keep`, which returns why that
     failed), and gives the core the command. A core that takes it within `answer_s` cancels and closes as ever. Over
     one that does not, or that gets stuck before it has finished, the gate takes over: its own thread cancels and
     closes, and feeds what it did to the core. With the first sign of life it hands over again, behind all of that, so
@@ -82,10 +82,10 @@ class KillSwitch:
         self._show = show  # takes what was done, and a state of which the core cannot tell
         self._running_s = running_s  # seconds in which this process ran: a stopped one is not stuck
         self._settings = settings
-        self._holdings = Holdings()
+        self._ledger = ShadowLedger()
         self._attempts: dict[str, int] = {}
-        self._switching = threading.Lock()  # so that all or nothing of it is barred
-        self._news = threading.Condition()  # guards the holdings and what follows
+        self._switching = threading.Lock()  # so that all or nothing of it is blocked
+        self._news = threading.Condition()  # guards the ledger and what follows
         self._close_out: CloseOut | None = None  # while the gate has taken over
         self._alive: Future[str] | None = None  # is done once the loop lives again
         self._turn = 0  # of taking over
@@ -107,16 +107,16 @@ class KillSwitch:
     def see(self, batch: Batch) -> None:
         """Look at what is on its way out, on the gate's thread."""
         with self._news:
-            self._holdings.see(batch.number, batch.facts, batch.book)
+            self._ledger.fold_batch(batch.number, batch.facts, batch.book)
             for effect in batch.effects:
                 if isinstance(effect, SubmitOrder):
-                    self._holdings.let_out(effect)
+                    self._ledger.add_order(effect)
 
     def hear(self, reports: Sequence[Report]) -> None:
         """Hear the broker, on its thread."""
         with self._news:
             for report in reports:
-                self._holdings.hear(report)
+                self._ledger.fold_report(report)
             self._news.notify_all()
 
     def refuse(self, order: SubmitOrder, reason: str) -> None:
@@ -137,21 +137,21 @@ class KillSwitch:
 
     # --------------------------------------------------------------------------------------- the switch
 
-    def bar(self, name: str, reason: str) -> None:
+    def block_entries(self, name: str, reason: str) -> None:
         """Let no entry out from here on."""
         with self._switching:
             self.pulled = name
-            self.gate.bar(reason)
+            self.gate.block_entries(reason)
             if self._broker is not None:
-                self._broker.bar(barred=True)
+                self._broker.block_entries(blocked=True)
 
     def lift(self) -> None:
         """Let entries out again."""
         with self._switching:
             self.pulled = ""
-            self.gate.unbar()
+            self.gate.allow_entries()
             if self._broker is not None:
-                self._broker.bar(barred=False)
+                self._broker.block_entries(blocked=False)
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""
@@ -166,7 +166,7 @@ class KillSwitch:
             said.append(self._answer_to(taken))
         except FutureTimeout:
             state = TradingState.HALTED if self.pulled == HALT else TradingState.PAUSED
-            self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._holdings.number))
+            self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._ledger.number))
             said.append(self._act(name))
         except (CancelledError, RuntimeError):
             said.append("the bot is stopping")
@@ -182,17 +182,17 @@ class KillSwitch:
     def _begin(self, name: str, reason: str, source: str) -> tuple[str, Future[str]]:
         """Bar entries, write it down, and give the core the command; return why it is not written, and its answer."""
         if not (self.pulled == HALT and name == FLATTEN):
-            self.bar(name, reason)
+            self.block_entries(name, reason)
         lost = self._keep(name, reason)
-        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._holdings.number))
+        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._ledger.number))
         # It is of now, whenever the core takes it: a book that is written then does not know what the gate did.
         return lost, self._loop.give(Command(name, self._now(), source, reason))
 
     def _await_flight(self) -> str:
         """Wait for the fate of entries that had left; return one that is still not known."""
         with self._news:
-            self._news.wait_for(lambda: not self._holdings.entries_in_flight(), _FLIGHT_S)
-            return next(iter(self._holdings.entries_in_flight()), "")
+            self._news.wait_for(lambda: not self._ledger.entries_in_flight(), _FLIGHT_S)
+            return next(iter(self._ledger.entries_in_flight()), "")
 
     def _act(self, name: str) -> str:
         """Do by itself what the stuck core does not; return what was done, or how far that is."""
@@ -221,7 +221,7 @@ class KillSwitch:
             self._turn = self.gate.take_over()
             self._alive = self._loop.call(lambda: None)
             reason = ExitReason.FLATTEN if name == FLATTEN else ExitReason.HALT
-            self._close_out = CloseOut(self._holdings, self._holdings.book or self._book, reason, self._attempts)
+            self._close_out = CloseOut(self._ledger, self._ledger.book or self._book, reason, self._attempts)
             self._say("gate.took_over", "the loop is stuck: the gate takes orders back and closes positions by itself")
         self._news.notify_all()
 
@@ -239,7 +239,7 @@ class KillSwitch:
         """Whether there is something to close that a core which gets stuck would leave open."""
         if not self.pulled or self._broker is None:
             return False
-        return bool(self._holdings.positions() or self._holdings.working())
+        return bool(self._ledger.positions() or self._ledger.working())
 
     def _look(self) -> None:
         if self._close_out is None:
@@ -254,13 +254,13 @@ class KillSwitch:
         effects = self._close_out.step(self._running_s())
         for effect in effects:
             if isinstance(effect, SubmitOrder):
-                self._holdings.let_out(effect)
+                self._ledger.add_order(effect)
                 self._loop.tell([GateOrder(effect, self._now())])
-                self._journal(GateActed("close", effect.reason, self._now(), self._holdings.number, effect.id, effect))
+                self._journal(GateActed("close", effect.reason, self._now(), self._ledger.number, effect.id, effect))
             elif isinstance(effect, CancelOrder):
-                self._journal(GateActed("cancel", "", self._now(), self._holdings.number, effect.id))
+                self._journal(GateActed("cancel", "", self._now(), self._ledger.number, effect.id))
         if effects:
-            self.gate.submit(Batch(self._holdings.number, (), effects))
+            self.gate.submit(Batch(self._ledger.number, (), effects))
         elif self._close_out.wants_account and self._running_s() >= self._ask_at:
             self._ask_at = self._running_s() + 10 * _STEP_S
             self._broker.read_account()
@@ -275,5 +275,5 @@ class KillSwitch:
         self._news.notify_all()
 
     def _journal(self, fact: GateActed) -> None:
-        self.gate.submit(Batch(self._holdings.number, (fact,)))
+        self.gate.submit(Batch(self._ledger.number, (fact,)))
         self._show(fact)

@@ -31,7 +31,7 @@ from pipeline.events import SECOND, Clock, Quote, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.ledger import Ledgers
-from simulation.memory import Memory, Testament
+from simulation.memory import CrashSnapshot, Memory
 from simulation.venue import Venue
 
 UNGUARDED_S = 1.0
@@ -49,7 +49,7 @@ class Audit:
     """Follows one life of the bot through its facts, and looks at its core and at what leaves the gate."""
 
     def __init__(
-        self, core: Core, feed: Feed, venue: Venue, ledgers: Ledgers, before: Testament | None, *, simulated: bool
+        self, core: Core, feed: Feed, venue: Venue, ledgers: Ledgers, before: CrashSnapshot | None, *, simulated: bool
     ) -> None:
         self.facts: list[Fact] = []
         self.submitted: set[str] = set()
@@ -293,7 +293,7 @@ class Audit:
             raise Broken("memory", f"after a rollover {memory.differences(self._handed_over)}")
         self._memories.append((self.position, memory))
 
-    def testament(self, waiting_from: int | None) -> Testament:
+    def crash_snapshot(self, waiting_from: int | None) -> CrashSnapshot:
         """Return what the next life must know; what waits for the journal from that input on may be lost."""
         if self.awaiting and self._before is not None:
             return self._before
@@ -301,7 +301,7 @@ class Audit:
             self._memories.append((self.position, self._memory()))
         limit = min((n - 1 for n in (waiting_from, self._failed_at or None) if n), default=1 << 62)
         known = [memory for number, memory in self._memories if number <= limit]
-        return Testament(known[-1] if known else self._memories[0][1], self.had_book)
+        return CrashSnapshot(known[-1] if known else self._memories[0][1], self.had_book)
 
     def _memory(self) -> Memory:
         return Memory.of(self._core, simulated=self._simulated)

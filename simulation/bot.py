@@ -1,4 +1,4 @@
-"""One life of the bot: the real session, core, gate and journal, fed by the agenda instead of sockets."""
+"""One life of the bot: the real session, core, gate and journal, fed by the scheduler instead of sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from service.live.timekeeping import Timekeeper
 from service.options import RunOptions
 from service.recorded.replay import PAPER
 from service.venues import Venue as VenueName
-from simulation.agenda import Agenda, Machine
 from simulation.audit import Audit
 from simulation.broken import Broken
 from simulation.broker_driver import BrokerDriver
@@ -36,7 +35,8 @@ from simulation.feed import Feed
 from simulation.gate import GateLine, Killed
 from simulation.kill_switch import STEP_S, LoopLink, VirtualKillSwitch
 from simulation.ledger import Ledgers
-from simulation.memory import Testament
+from simulation.memory import CrashSnapshot
+from simulation.scheduler import Machine, VirtualScheduler
 from simulation.venue import Venue
 
 BOT = "mb-51b07a11"
@@ -59,7 +59,7 @@ MOMENT_S = 15.0
 class Place(NamedTuple):
     """What outlives a bot."""
 
-    agenda: Agenda
+    scheduler: VirtualScheduler
     machine: Machine
     disk: Disk
     venue: Venue
@@ -100,12 +100,12 @@ def _options(place: Place) -> RunOptions:
 class Bot:
     """A process that runs until it is killed; what it was fed is in its parts."""
 
-    def __init__(self, place: Place, before: Testament | None) -> None:
+    def __init__(self, place: Place, before: CrashSnapshot | None) -> None:
         scenario, settings = place.scenario, place.scenario.settings
         self.dead = False
         self.recording_is_full = False
         self.told: list[str] = []  # what it says on the terminal
-        self.testament: Testament | None = None  # once it is dead
+        self.crash_snapshot: CrashSnapshot | None = None  # once it is dead
         self.strategy = momentum_burst(settings.strategy)
         self.died = ""  # at which of the moments
         self.on_death: Callable[[], None] = lambda: None
@@ -124,12 +124,12 @@ class Bot:
         self.parts = [Part(book)]
         core = self._make_core(self.parts[0], facts.append)
         self.feed = Feed(
-            place.agenda, machine, place.venue, scenario.faults, place.chance, self.take, greeted=simulated
+            place.scheduler, machine, place.venue, scenario.faults, place.chance, self.take, greeted=simulated
         )
         self._timekeeper = Timekeeper(self.feed.clock, self.feed.admission, machine.monotonic_ns, machine.wall_ns)
         self.feed.monotonic = self._timekeeper.monotonic
         self.broker = BrokerDriver(
-            place.agenda,
+            place.scheduler,
             place.venue,
             scenario.faults,
             place.chance,
@@ -140,9 +140,9 @@ class Bot:
         self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=simulated)
         if self.audit.awaiting is not self.books.pending:
             raise Broken("memory", "the journal has lost its book")
-        link = LoopLink(place.agenda, self._on_loop, self.take, self._on_command)
+        link = LoopLink(place.scheduler, self._on_loop, self.take, self._on_command)
         to_broker = None if simulated else self.broker
-        self.switch = VirtualKillSwitch(place.agenda, link, to_broker, book, place.disk.folder, self.feed.now)
+        self.switch = VirtualKillSwitch(place.scheduler, link, to_broker, book, place.disk.folder, self.feed.now)
         self._line = self._make_line()
         self.gate = self.switch.gate = self._line.gate
         self._latch = Latch(place.disk.folder, self.switch)
@@ -155,14 +155,14 @@ class Bot:
         return GateLine(
             WatchedJournal(
                 self.books.journal,
-                lambda: place.agenda.now < place.disk.full_until,
+                lambda: place.scheduler.now < place.disk.full_until,
                 self._before_append,
                 self._on_appended,
                 lambda: self.audit.on_failed(self._line.in_hand),
             ),
             None if place.scenario.simulated else self,
             self._on_trouble,
-            place.agenda,
+            place.scheduler,
             place.chance,
             faults.slow_disk,
             lambda: self.audit.position,
@@ -251,7 +251,7 @@ class Bot:
     def stick(self, seconds: float) -> None:
         """Let the loop be stuck for some seconds: nothing gets to the core, and the threads go on."""
         self._stuck = True
-        self._place.agenda.after(seconds, self.unstick)
+        self._place.scheduler.after(seconds, self.unstick)
 
     def unstick(self) -> None:
         """Let the loop go on with what has come meanwhile."""
@@ -278,16 +278,16 @@ class Bot:
         if self._outbox is not None:
             self.broker.check()
         if self._stuck:
-            self._place.agenda.after(0.1, self._tick_clock)
+            self._place.scheduler.after(0.1, self._tick_clock)
             return
         self.gate.beat()
         now = self.feed.now()
-        if now > self.core.now and abs(now - self._place.agenda.now) > 5 * SECOND:
-            raise Broken("venue time", f"the bot believes {now}, it is {self._place.agenda.now}")
+        if now > self.core.now and abs(now - self._place.scheduler.now) > 5 * SECOND:
+            raise Broken("venue time", f"the bot believes {now}, it is {self._place.scheduler.now}")
         if inputs := self._timekeeper.beat(self.core.now):
             self.take(inputs)
         self._look_at_recording()
-        self._place.agenda.after(0.1, self._tick_clock)
+        self._place.scheduler.after(0.1, self._tick_clock)
 
     def _look_at_recording(self) -> None:
         """Roll over when it is time, as `service/live/run.py` does."""
@@ -351,7 +351,7 @@ class Bot:
     def _on_trouble(self, trouble: Trouble) -> None:
         if trouble.kind in ("journal", "overflow"):
             reason = f"{trouble.kind}: {trouble.detail}"
-            self._place.agenda.after(0.001, lambda: self.command("halt", "gate", reason))
+            self._place.scheduler.after(0.001, lambda: self.command("halt", "gate", reason))
         elif trouble.kind not in ("stall", "recovered"):
             raise self._broken or Broken("gate", f"{trouble.kind}: {trouble.detail}")
 
@@ -359,7 +359,7 @@ class Bot:
         """Have a thread of its own do something again and again."""
         if not self.dead:
             self._guarded(action)
-            self._place.agenda.after(seconds, lambda: self._every(seconds, action))
+            self._place.scheduler.after(seconds, lambda: self._every(seconds, action))
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Have a thread of its own do something, in which it may be killed."""
@@ -383,9 +383,9 @@ class Bot:
             self.died = NOW
             self.kill()
         else:
-            self._place.agenda.after(MOMENT_S, self.kill)
+            self._place.scheduler.after(MOMENT_S, self.kill)
             if where == BETWEEN:  # which is rare, unless all is to be closed
-                self._place.agenda.after(MOMENT_S / 2, lambda: self.command("flatten"))
+                self._place.scheduler.after(MOMENT_S / 2, lambda: self.command("flatten"))
 
     def _reach(self, where: str) -> None:
         if self._doom == where:
@@ -397,7 +397,7 @@ class Bot:
         if self.dead:
             return
         self.dead = True
-        self.testament = self.audit.testament(self._line.waiting_from)
+        self.crash_snapshot = self.audit.crash_snapshot(self._line.waiting_from)
         self._place.ledgers.kill()
         self._place.disk.survive()
         self.broker.cut()

@@ -13,11 +13,11 @@ from actors.brokers.alpaca.settings import BrokerSettings
 from actors.gate import Effect
 from actors.messages import Report
 from pipeline.events import SECOND
-from simulation.agenda import Agenda
 from simulation.broken import Broken
 from simulation.chance import Chance
 from simulation.faults import Faults
 from simulation.refusals import Refusals
+from simulation.scheduler import VirtualScheduler
 from simulation.venue import Venue
 
 UNREAD_S = 30.0
@@ -31,7 +31,7 @@ class BrokerDriver:
 
     def __init__(
         self,
-        agenda: Agenda,
+        scheduler: VirtualScheduler,
         venue: Venue,
         faults: Faults,
         chance: Chance,
@@ -42,24 +42,24 @@ class BrokerDriver:
         self.mute = False  # the trading stream is connected, and says nothing
         self._settings = BrokerSettings()
         self._protocol = AlpacaProtocol(self._settings, venue.symbols, chance.stream("jitter of the broker"), is_ours)
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._venue = venue
         self._faults = faults
         self._chance = chance
         self._now = now
         self._on_report = on_report
         self._latency = chance.stream("latency of the broker")
-        self._refusals = Refusals(agenda, "trading stream")
+        self._refusals = Refusals(scheduler, "trading stream")
         self._cut = False
         self._timers = 0  # that were set: only the last one counts
         self._connection = 0  # number of the trading stream's last
         self._is_connected = False
         self._may_know: set[str] = set()  # orders that were sent and that the venue may have taken
-        self._asked_at = agenda.now  # when the account was asked for last
+        self._asked_at = scheduler.now  # when the account was asked for last
 
     def start(self) -> None:
         """Connect, and read the account from now on."""
-        self._asked_at = self._agenda.now
+        self._asked_at = self._scheduler.now
         self._handle(messages.Started())
 
     def send(self, effect: Effect) -> None:
@@ -67,9 +67,9 @@ class BrokerDriver:
         if not self._chance.occurs("deaf", self._faults.deaf, f"what is to be sent gets nowhere ({effect.id})"):
             self._handle(effect)
 
-    def bar(self, *, barred: bool) -> None:
+    def block_entries(self, *, blocked: bool) -> None:
         """Refuse entries that are not on the wire yet, or let them out again."""
-        self._handle(messages.BlockEntries(barred))
+        self._handle(messages.BlockEntries(blocked))
 
     def read_account(self) -> None:
         """Look at the account at once."""
@@ -87,14 +87,14 @@ class BrokerDriver:
 
     def check(self) -> None:
         """Raise Broken if the account was left unread for long."""
-        if self._agenda.now - self._asked_at > UNREAD_S * SECOND:
+        if self._scheduler.now - self._asked_at > UNREAD_S * SECOND:
             raise Broken("account", f"the account was not asked for in {UNREAD_S:g} s")
 
     # ------------------------------------------------------------------------------------------- the protocol
 
     def _handle(self, event: messages.Event) -> None:
         if not self._cut:
-            for action in self._protocol.handle(event, messages.Now(self._agenda.now, self._now())):
+            for action in self._protocol.handle(event, messages.Now(self._scheduler.now, self._now())):
                 self._do(action)
 
     def _do(self, action: messages.Action) -> None:
@@ -106,7 +106,9 @@ class BrokerDriver:
             case messages.SetTimer(due_ns):
                 self._timers += 1
                 number = self._timers
-                self._agenda.at(due_ns, lambda: self._handle(messages.TimerDue()) if number == self._timers else None)
+                self._scheduler.at(
+                    due_ns, lambda: self._handle(messages.TimerDue()) if number == self._timers else None
+                )
             case messages.ConnectStream():
                 self._connection += 1
                 connection = self._connection
@@ -120,8 +122,12 @@ class BrokerDriver:
             case _:
                 assert_never(action)
 
+    def _on_timer(self, number: int) -> None:
+        if number == self._timers:
+            self._handle(messages.TimerDue())
+
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        self._agenda.after(seconds, lambda: None if self._cut else action())
+        self._scheduler.after(seconds, lambda: None if self._cut else action())
 
     def _delay(self) -> float:
         return self._latency.expovariate(1 / self._faults.latency_s)
@@ -131,7 +137,7 @@ class BrokerDriver:
     def _connect(self, connection: int) -> None:
         if connection != self._connection:
             return
-        if self._agenda.now < self._venue.refuses_until:
+        if self._scheduler.now < self._venue.refuses_until:
             self._refusals.count()
             self._handle(messages.StreamLost("the trading stream refused the handshake with 406"))
             return
@@ -169,7 +175,7 @@ class BrokerDriver:
         occurs, faults, what = self._chance.occurs, self._faults, f"{wanted.method} {wanted.path}"
         is_reading = wanted.method == "GET" and ":" not in wanted.path
         if is_reading:
-            self._asked_at = self._agenda.now
+            self._asked_at = self._scheduler.now
         order_id = self._note(wanted)
         if not is_reading and occurs("lost_request", faults.lost_request, f"{what} is lost on its way"):
             self._time_out(wanted)
@@ -180,7 +186,7 @@ class BrokerDriver:
             )
         else:
             # It gets there and is done also if the bot is killed meanwhile.
-            self._agenda.after(self._delay(), lambda: self._arrive(wanted, order_id, is_reading=is_reading))
+            self._scheduler.after(self._delay(), lambda: self._arrive(wanted, order_id, is_reading=is_reading))
 
     def _note(self, wanted: messages.SendRequest) -> str:
         """Return the id of an order that is sent. Raises Broken if the venue may have taken it already."""
@@ -198,7 +204,7 @@ class BrokerDriver:
             self._may_know.discard(order_id)
             answer = messages.Answer(429, b'{"message":"too many requests."}')
         else:
-            done = self._venue.ask(wanted.method, wanted.path, wanted.body or b"", self._agenda.now, wanted.query)
+            done = self._venue.ask(wanted.method, wanted.path, wanted.body or b"", self._scheduler.now, wanted.query)
             answer = messages.Answer(done.status, done.body)
         lost = (
             occurs("lost_reading", faults.lost_answer / 4, f"the answer to {what} is lost")  # it takes several requests

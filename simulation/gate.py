@@ -1,4 +1,4 @@
-"""The gate in virtual time: the line in which batches wait for it, with the agenda in place of its thread."""
+"""The gate in virtual time: the line in which batches wait for it, with the scheduler in place of its thread."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from actors.gate import Batch, Broker, Gate, GateSettings, HandOver, Trouble
 from actors.journal import Journal
 from actors.orders import SubmitOrder
 from pipeline.events import SECOND
-from simulation.agenda import Agenda
 from simulation.chance import Chance
+from simulation.scheduler import VirtualScheduler
 
 
 class Killed(BaseException):
@@ -29,7 +29,7 @@ class GateLine:
         journal: Journal,
         broker: Broker | None,
         on_trouble: Callable[[Trouble], None],
-        agenda: Agenda,
+        scheduler: VirtualScheduler,
         chance: Chance,
         slow_disk: float,
         position: Callable[[], int],
@@ -43,14 +43,14 @@ class GateLine:
             broker,
             on_trouble,
             GateSettings(),
-            lambda: agenda.now / SECOND,
+            lambda: scheduler.now / SECOND,
             watch=watch,
             refuse=refuse,
             waiting=self,
         )
         self.leaving = 0  # effects of the batch in hand
         self.in_hand = 0  # the position of that batch
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._chance = chance
         self._slow_disk = slow_disk
         self._position = position
@@ -95,7 +95,7 @@ class GateLine:
         while self._items:
             if random := self._chance.occurs("slow_disk", self._slow_disk, "the journal takes its time"):
                 self._busy = True
-                self._agenda.after(random.uniform(0.01, 3), lambda: self._guarded(self._go_on))
+                self._scheduler.after(random.uniform(0.01, 3), lambda: self._guarded(self._go_on))
                 return
             self._work_one_off()
 

@@ -1,4 +1,4 @@
-"""The kill switch's twin: the switch itself, with the agenda in place of its thread and of those who wait for it."""
+"""The kill switch's twin: the switch itself, with the scheduler in place of its thread and of those who wait for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.messages import Command, GateOrder
 from actors.orders import OrderReport
 from pipeline.events import SECOND
 from service.live.latch import keep
-from simulation.agenda import Agenda
+from simulation.scheduler import VirtualScheduler
 
 STEP_S = 0.05
 """Seconds between two looks at what there is to do."""
@@ -26,12 +26,12 @@ class LoopLink:
 
     def __init__(
         self,
-        agenda: Agenda,
+        scheduler: VirtualScheduler,
         on_loop: Callable[[Callable[[], None]], None],
         take: Callable[[Sequence[OrderReport | GateOrder]], None],
         command: Callable[[Command], None],
     ) -> None:
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._on_loop = on_loop
         self._take = take
         self._command = command
@@ -53,7 +53,7 @@ class LoopLink:
         return future
 
     def _later(self, work: Callable[[], None]) -> None:
-        self._agenda.after(0, lambda: self._on_loop(work))
+        self._scheduler.after(0, lambda: self._on_loop(work))
 
 
 class VirtualKillSwitch(KillSwitch):
@@ -61,7 +61,7 @@ class VirtualKillSwitch(KillSwitch):
 
     def __init__(
         self,
-        agenda: Agenda,
+        scheduler: VirtualScheduler,
         link: LoopLink,
         broker: GuardedBroker | None,
         book: str,
@@ -76,11 +76,11 @@ class VirtualKillSwitch(KillSwitch):
             now,
             lambda event, sentence: self.said.append(sentence),
             lambda fact: None,
-            lambda: agenda.now / SECOND,
+            lambda: scheduler.now / SECOND,
             GateSettings(),
         )
         self.said: list[str] = []
-        self._agenda = agenda
+        self._scheduler = scheduler
 
     def step(self) -> None:
         """Look once at what there is to do."""
@@ -99,4 +99,4 @@ class VirtualKillSwitch(KillSwitch):
                 with self._news:
                     self._take_over(name)
 
-        self._agenda.after(self._settings.answer_s, lambda: guarded(look))
+        self._scheduler.after(self._settings.answer_s, lambda: guarded(look))

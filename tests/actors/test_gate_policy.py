@@ -129,9 +129,9 @@ def test_none_of_the_core_s_orders_leaves_until_the_turn_ends_and_the_gate_s_own
     assert not policy.refusal(entry("a"))
 
 
-def test_entries_that_are_barred_are_refused_and_exits_are_not() -> None:
+def test_entries_that_are_blocked_are_refused_and_exits_are_not() -> None:
     policy = a_policy()
-    policy.barred = "enough"
+    policy.entries_blocked = "enough"
     assert (policy.refusal(entry("a")), policy.refusal(exit_of("b"))) == ("enough", "")
 
 

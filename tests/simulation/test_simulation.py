@@ -24,18 +24,18 @@ from actors.core import Core
 from actors.executor import Executor
 from actors.feeds.backoff import BackOff
 from actors.gate_policy import Batch, GatePolicy, HandOver, LetOut, Steps as GateSteps
-from actors.holdings import Holdings
 from actors.messages import Fact, Refusal, Report, Rollover, TradingState
 from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk
+from actors.shadow_ledger import ShadowLedger
 from pipeline import strategy
 from service.live.session import Session
-from simulation.agenda import Machine
 from simulation.bot import MOMENTS
 from simulation.broken import Broken
 from simulation.faults import NONE, Faults, Scenario
 from simulation.kill_switch import LoopLink
+from simulation.scheduler import Machine
 from simulation.world import World
 from tests.support.live import ROOT
 
@@ -95,16 +95,16 @@ def test_without_faults_it_trades_all_the_time() -> None:
 def test_what_the_gate_has_closed_is_not_closed_again_by_a_life_whose_last_one_heard_of_the_halt_alone() -> None:
     """The loop goes on, takes the halt that it was given first, writes its book, and the process is killed."""
     world = World(7, Scenario(NONE))
-    agenda = world.agenda
+    scheduler = world.scheduler
 
     def get_stuck() -> None:
         bot = world.bot
         if not any(order.status is OrderStatus.ACCEPTED for order in bot.core.executor.blotter.working.values()):
-            agenda.after(0.01, get_stuck)  # until a stop guards a position
+            scheduler.after(0.01, get_stuck)  # until a stop guards a position
             return
         bot.stick(60)
-        agenda.after(1, lambda: bot.press("halt"))
-        agenda.after(20, die)
+        scheduler.after(1, lambda: bot.press("halt"))
+        scheduler.after(20, die)
 
     def die() -> None:
         bot = world.bot
@@ -113,10 +113,10 @@ def test_what_the_gate_has_closed_is_not_closed_again_by_a_life_whose_last_one_h
         while bot.core.risk.state is not TradingState.HALTED:
             bot._waiting.pop(0)()
         assert bot.core.positions.open
-        bot.on_death = lambda: agenda.after(5, world._restart)
+        bot.on_death = lambda: scheduler.after(5, world._restart)
         bot.kill()
 
-    agenda.after(20, get_stuck)
+    scheduler.after(20, get_stuck)
     assert world.run(120).lives == 2
     assert not world.bot.audit.of_gate
 
@@ -296,8 +296,8 @@ def test_a_core_that_is_not_told_what_the_gate_has_closed_is_found(monkeypatch: 
 
 
 def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Holdings, "let_out", lambda holdings, order: None)
-    monkeypatch.setattr(Holdings, "in_account", lambda holdings, symbol: holdings.positions()[symbol][0])
+    monkeypatch.setattr(ShadowLedger, "let_out", lambda ledger, order: None)
+    monkeypatch.setattr(ShadowLedger, "in_account", lambda ledger, symbol: ledger.positions()[symbol][0])
     assert found()[1].rule
 
 

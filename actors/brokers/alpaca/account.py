@@ -98,7 +98,7 @@ class Account:
         for order in orders:
             if quiet and self._is_heard() and self._tracker.is_ours(order.order):
                 self._tracker.watch(order.order, order.filled)
-            self._tracker.learn(order)
+            self._tracker.note_answer(order)
         body = yield from self._body(positions)
         history = () if self._had_history else (yield from self._history())
         report = codec.account_report(body, ts, positions, orders, history)

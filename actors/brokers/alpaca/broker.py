@@ -104,9 +104,9 @@ class AlpacaBroker:
         """Connect the trading stream at once: the venue is there again."""
         self._tell(GoOn())
 
-    def bar(self, *, barred: bool) -> None:
+    def block_entries(self, *, blocked: bool) -> None:
         """Refuse entries that are not on the wire yet, however long they have been here; or let them out again."""
-        self._blocked = barred
+        self._blocked = blocked
 
     def read_account(self) -> None:
         """Look at the account at once."""

@@ -152,7 +152,7 @@ class OrderClient:
             return self._unanswered(order, "the venue's answer cannot be read")
         if report.order != order.id:
             return self._unanswered(order, "the venue answered with another order")
-        self._tracker.learn(report)
+        self._tracker.note_answer(report)
         return report
 
     def _refused(self, order: SubmitOrder, answer: Answer) -> Steps[Report]:
@@ -249,5 +249,5 @@ class OrderClient:
             self._counts["unreadable"] += 1
             raise Failed(str(error)) from None
         if report is not None:
-            self._tracker.learn(report)
+            self._tracker.note_answer(report)
         return report

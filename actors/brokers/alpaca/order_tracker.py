@@ -15,7 +15,7 @@ MOST_REMEMBERED = 10_000
 """Orders whose ids at the venue are remembered; those of older ones are asked for."""
 
 
-class TrackedOrder:
+class WatchedOrder:
     """An order whose news the trading stream owes us."""
 
     __slots__ = ("filled", "owed_since")
@@ -34,7 +34,7 @@ class OrderTracker:
         self._counts = counts
         self._now = now
         self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
-        self._watched: OrderedDict[str, TrackedOrder] = OrderedDict()  # by order
+        self._watched: OrderedDict[str, WatchedOrder] = OrderedDict()  # by order
 
     def venue_id(self, order: str) -> str | None:
         """Return an order's id at the venue; None if it is not known, or no longer."""
@@ -46,7 +46,7 @@ class OrderTracker:
             self._counts["unknown_statuses"] += 1
         return codec.order_report(body, self._now().venue_ns, at)
 
-    def learn(self, report: OrderReport) -> None:
+    def note_answer(self, report: OrderReport) -> None:
         """Take note of what REST told of an order: its id at the venue, and whether the stream owes news of it."""
         self.remember(report)
         watch = self._watched.get(report.order)
@@ -55,7 +55,7 @@ class OrderTracker:
         if report.filled > watch.filled or report.status in OVER:
             watch.owed_since = self._now().monotonic_ns
 
-    def hear(self, report: OrderReport) -> None:
+    def note_update(self, report: OrderReport) -> None:
         """Take note of what the trading stream told of an order."""
         self.remember(report)
         if report.status in OVER:
@@ -74,7 +74,7 @@ class OrderTracker:
 
     def watch(self, order: str, filled: Decimal) -> None:
         """Expect the trading stream's news of an order of which it has told so many filled shares."""
-        self._watched.setdefault(order, TrackedOrder(filled))
+        self._watched.setdefault(order, WatchedOrder(filled))
         if len(self._watched) > MOST_REMEMBERED:
             self._watched.popitem(last=False)
 

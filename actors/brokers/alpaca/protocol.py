@@ -222,7 +222,7 @@ class AlpacaProtocol:
             self.counts["foreign"] += 1
             self._read_early = True
             return
-        self._tracker.hear(report)
+        self._tracker.note_update(report)
         if update.event == "order_cancel_rejected":
             self._publish(report, CancelRefused(report.order, report.ts, "the venue rejected the cancel"))
         else:
