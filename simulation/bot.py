@@ -181,7 +181,7 @@ class Bot:
         settings = self._place.scenario.settings
 
         def state(fact: Fact) -> None:
-            self.audit.see(fact)
+            self.audit.check_fact(fact)
             part.facts.append(fact)
             on_fact(fact)
 
@@ -222,7 +222,7 @@ class Bot:
                 self.session.take([book])
                 self.audit.restoring = False
                 self.audit.restored(book)
-            self.audit.hear(inputs)
+            self.audit.note_inputs(inputs)
             self.session.take(inputs)
             self.audit.step()
         except Killed:
@@ -244,9 +244,9 @@ class Bot:
         """Pull the kill switch."""
         self._guarded(lambda: self.switch.press(name, self._guarded))
 
-    def hear(self, events: Sequence[Event]) -> None:
+    def deliver_events(self, events: Sequence[Event]) -> None:
         """Let it hear of the market."""
-        self._on_loop(lambda: self.feed.hear(events))
+        self._on_loop(lambda: self.feed.deliver_events(events))
 
     def stick(self, seconds: float) -> None:
         """Let the loop be stuck for some seconds: nothing gets to the core, and the threads go on."""

@@ -146,7 +146,7 @@ class BrokerDriver:
         self._is_connected = True
         self._handle(messages.StreamListening())
 
-    def hear(self, updates: list[bytes]) -> None:
+    def deliver_updates(self, updates: list[bytes]) -> None:
         """Take what the trading stream tells, with the faults of the way."""
         occurs, faults = self._chance.occurs, self._faults
         for update in updates if self._is_connected and not self.mute else ():

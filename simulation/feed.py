@@ -129,7 +129,7 @@ class Feed:
 
     # ------------------------------------------------------------------------------------------------- what comes
 
-    def hear(self, events: Sequence[Event]) -> None:
+    def deliver_events(self, events: Sequence[Event]) -> None:
         """Hear of the market, with the faults of the way."""
         if not self.connected or self._cut or self.mute:
             return

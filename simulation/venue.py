@@ -79,7 +79,7 @@ class Venue:
 
     def _gather(self) -> None:
         if updates := self._floor.take_updates():
-            self._tally.see(updates)
+            self._tally.count_updates(updates)
             self._untold += updates
 
     # -- what an auditor asks ---------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ class Venue:
         self._gather()
         return Decimal(self._tally.filled.get(order, 0)) / SHARE
 
-    def look(self, most: Decimal) -> None:
+    def check_account(self, most: Decimal) -> None:
         """Look at the account: what it holds must come of its executions. Raises Broken."""
         account = self._floor.matching.accounts[ACCOUNT]
         held = {symbol: position.qty for symbol, position in account.positions.items()}
@@ -132,7 +132,7 @@ class Tally:
         self.filled: dict[str, int] = {}  # parts, by our order id
         self._seen: set[str] = set()
 
-    def see(self, updates: Iterable[Update]) -> None:
+    def count_updates(self, updates: Iterable[Update]) -> None:
         """Count executions, each once."""
         for update in updates:
             if update.qty is None or update.price is None or update.execution_id in self._seen:

@@ -140,10 +140,10 @@ class World:
         events = self.venue.advance(self.scheduler.now)
         updates = self.venue.updates()
         if updates:
-            self.venue.look(self._most)
+            self.venue.check_account(self._most)
         if self.bots:
-            self.bot.hear(events)
-            self.bot.broker.hear(updates)
+            self.bot.deliver_events(events)
+            self.bot.broker.deliver_updates(updates)
         self.scheduler.at(self.venue.next_ts, self._move_market)
 
     def _start_bot(self) -> None:
