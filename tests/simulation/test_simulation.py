@@ -296,7 +296,7 @@ def test_a_core_that_is_not_told_what_the_gate_has_closed_is_found(monkeypatch: 
 
 
 def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ShadowLedger, "let_out", lambda ledger, order: None)
+    monkeypatch.setattr(ShadowLedger, "add_order", lambda ledger, order: None)
     monkeypatch.setattr(ShadowLedger, "in_account", lambda ledger, symbol: ledger.positions()[symbol][0])
     assert found()[1].rule
 
