@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from actors.holdings import ZERO, Holdings, Known
 from actors.orders import CancelOrder, LookUpOrder, OrderSide, SubmitOrder
 from actors.retries import wait_s
+from actors.shadow_ledger import ZERO, ShadowLedger, TrackedOrder
 
 LEG = "gate"
 """The leg of an order that the gate sends by itself."""
@@ -16,18 +16,18 @@ MISSING_S = 5.0  # an order that the venue does not know for so long was never p
 
 
 class CloseOut:
-    """Decides the next effects from what the holdings say; it waits for nothing and sends nothing.
+    """Decides the next effects from what the ledger says; it waits for nothing and sends nothing.
 
     First every order of ours is taken back, until the venue has told the end of each. Then one order at market closes
     what is left of each position, never more than the account holds of it. Its id is made of the position's decision
     and counts the attempts, and the next is sent only once the end of the last is known: so nothing is closed twice.
     """
 
-    def __init__(self, holdings: Holdings, book: str, reason: str, attempts: dict[str, int] | None = None) -> None:
+    def __init__(self, ledger: ShadowLedger, book: str, reason: str, attempts: dict[str, int] | None = None) -> None:
         self.canceled: set[str] = set()  # orders that were to be taken back
         self.closed: dict[str, Decimal] = {}  # shares that orders were sent for, by symbol
         self.differs: dict[str, str] = {}  # symbols of which the account does not hold what we think: how so
-        self._holdings = holdings
+        self._ledger = ledger
         self._book = book
         self._reason = reason
         self._ask_at: dict[str, float] = {}  # by order
@@ -41,34 +41,34 @@ class CloseOut:
     @property
     def is_done(self) -> bool:
         """Whether no order of ours works, and nothing is held that could be closed."""
-        return not self._works() and not (self._holdings.positions().keys() - self.differs.keys())
+        return not self._works() and not (self._ledger.positions().keys() - self.differs.keys())
 
     @property
     def wants_account(self) -> bool:
         """Whether the account is to be read before anything else can be done."""
-        return self._mark is not None and self._holdings.accounts < self._mark + 2
+        return self._mark is not None and self._ledger.accounts < self._mark + 2
 
     def step(self, now_s: float) -> list[CancelOrder | LookUpOrder | SubmitOrder]:
         """Return what is to be sent now; `now_s` is monotonic."""
-        for known in self._holdings.working():
+        for known in self._ledger.working():
             self._look_for(known, now_s)
         if working := self._works():
             self._mark = None
             return [effect for known in working for effect in self._take_back(known, now_s)]
         if self._mark is None:
-            self._mark = self._holdings.accounts
+            self._mark = self._ledger.accounts
         return [
             order
-            for symbol, (held, decision) in sorted(self._holdings.positions().items())
+            for symbol, (held, decision) in sorted(self._ledger.positions().items())
             if (order := self._close(symbol, held, decision, now_s)) is not None
         ]
 
     # ------------------------------------------------------------------------------------------------ orders
 
-    def _works(self) -> list[Known]:
-        return [known for known in self._holdings.working() if known.order.id not in self._given_up]
+    def _works(self) -> list[TrackedOrder]:
+        return [known for known in self._ledger.working() if known.order.id not in self._given_up]
 
-    def _look_for(self, known: Known, now_s: float) -> None:
+    def _look_for(self, known: TrackedOrder, now_s: float) -> None:
         """Give an order up that was missing at the venue for so long that it never got there."""
         name = known.order.id
         if not known.missing:
@@ -77,7 +77,7 @@ class CloseOut:
         elif now_s - self._missing_since.setdefault(name, now_s) >= MISSING_S:
             self._given_up.add(name)
 
-    def _take_back(self, known: Known, now_s: float) -> list[CancelOrder | LookUpOrder]:
+    def _take_back(self, known: TrackedOrder, now_s: float) -> list[CancelOrder | LookUpOrder]:
         name = known.order.id
         if now_s < self._ask_at.get(name, 0.0):
             return []
@@ -90,8 +90,8 @@ class CloseOut:
         return [CancelOrder(name)] if first else [CancelOrder(name), LookUpOrder(name)]
 
     def _close(self, symbol: str, held: Decimal, decision: str, now_s: float) -> SubmitOrder | None:
-        theirs = self._holdings.in_account(symbol)
-        read_since = self._holdings.accounts - (self._mark or 0)
+        theirs = self._ledger.in_account(symbol)
+        read_since = self._ledger.accounts - (self._mark or 0)
         if read_since < 1 or (theirs != held and read_since < 2) or now_s < self._retry_at.get(symbol, 0.0):
             return None  # a reading that began before everything was quiet may be of before
         quantity = min(abs(held), abs(theirs)) if held * theirs > 0 else ZERO

@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 
 from actors.close_out import CloseOut
 from actors.gate import Batch, Gate, GateSettings
-from actors.holdings import ZERO, Holdings
 from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, StateChanged, TradingState
 from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
+from actors.shadow_ledger import ZERO, ShadowLedger
 
 HALT, FLATTEN = "halt", "flatten"
 _STEPS = 20  # in which an answer is waited for
@@ -37,7 +37,7 @@ class Loop(Protocol):
 class GuardedBroker(Protocol):
     """What the kill switch needs of a broker beyond what the gate sends it."""
 
-    def bar(self, *, barred: bool) -> None: ...
+    def block_entries(self, *, blocked: bool) -> None: ...
 
     def read_account(self) -> None: ...
 
@@ -49,10 +49,19 @@ class Answer(NamedTuple):
     sentence: str
 
 
+class _TakenOver(NamedTuple):
+    """What is under way while the core decides nothing."""
+
+    turn: int
+    close_out: CloseOut
+    broker: GuardedBroker
+    alive: Future[str]  # is done once the loop lives again
+
+
 class KillSwitch:
     """Serves `halt` and `flatten` from whatever thread asks.
 
-    `pull` bars entries at the gate and at the broker, writes down that it was pulled (`keep`, which returns why that
+    `pull` blocks entries at the gate and at the broker, writes down that it was pulled (`keep`, which returns why that
     failed), and gives the core the command. A core that takes it within `answer_s` cancels and closes as ever. Over
     one that does not, or that gets stuck before it has finished, the gate takes over: its own thread cancels and
     closes, and feeds what it did to the core. With the first sign of life it hands over again, behind all of that, so
@@ -82,13 +91,11 @@ class KillSwitch:
         self._show = show  # takes what was done, and a state of which the core cannot tell
         self._running_s = running_s  # seconds in which this process ran: a stopped one is not stuck
         self._settings = settings
-        self._holdings = Holdings()
+        self._ledger = ShadowLedger()
         self._attempts: dict[str, int] = {}
-        self._switching = threading.Lock()  # so that all or nothing of it is barred
-        self._news = threading.Condition()  # guards the holdings and what follows
-        self._close_out: CloseOut | None = None  # while the gate has taken over
-        self._alive: Future[str] | None = None  # is done once the loop lives again
-        self._turn = 0  # of taking over
+        self._switching = threading.Lock()  # so that all or nothing of it is blocked
+        self._news = threading.Condition()  # guards the ledger and what follows
+        self._taken_over: _TakenOver | None = None  # while the gate has
         self._ask_at = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="kill switch", daemon=True)
@@ -107,16 +114,16 @@ class KillSwitch:
     def see(self, batch: Batch) -> None:
         """Look at what is on its way out, on the gate's thread."""
         with self._news:
-            self._holdings.see(batch.number, batch.facts, batch.book)
+            self._ledger.fold_batch(batch.number, batch.facts, batch.book)
             for effect in batch.effects:
                 if isinstance(effect, SubmitOrder):
-                    self._holdings.let_out(effect)
+                    self._ledger.add_order(effect)
 
     def hear(self, reports: Sequence[Report]) -> None:
         """Hear the broker, on its thread."""
         with self._news:
             for report in reports:
-                self._holdings.hear(report)
+                self._ledger.fold_report(report)
             self._news.notify_all()
 
     def refuse(self, order: SubmitOrder, reason: str) -> None:
@@ -137,21 +144,21 @@ class KillSwitch:
 
     # --------------------------------------------------------------------------------------- the switch
 
-    def bar(self, name: str, reason: str) -> None:
+    def block_entries(self, name: str, reason: str) -> None:
         """Let no entry out from here on."""
         with self._switching:
             self.pulled = name
-            self.gate.bar(reason)
+            self.gate.block_entries(reason)
             if self._broker is not None:
-                self._broker.bar(barred=True)
+                self._broker.block_entries(blocked=True)
 
     def lift(self) -> None:
         """Let entries out again."""
         with self._switching:
             self.pulled = ""
-            self.gate.unbar()
+            self.gate.allow_entries()
             if self._broker is not None:
-                self._broker.bar(barred=False)
+                self._broker.block_entries(blocked=False)
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""
@@ -166,7 +173,7 @@ class KillSwitch:
             said.append(self._answer_to(taken))
         except FutureTimeout:
             state = TradingState.HALTED if self.pulled == HALT else TradingState.PAUSED
-            self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._holdings.number))
+            self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._ledger.number))
             said.append(self._act(name))
         except (CancelledError, RuntimeError):
             said.append("the bot is stopping")
@@ -180,19 +187,19 @@ class KillSwitch:
         return taken.result(self._settings.answer_s / _STEPS)
 
     def _begin(self, name: str, reason: str, source: str) -> tuple[str, Future[str]]:
-        """Bar entries, write it down, and give the core the command; return why it is not written, and its answer."""
+        """Block entries, write it down, and give the core the command; return why it is not written, and its answer."""
         if not (self.pulled == HALT and name == FLATTEN):
-            self.bar(name, reason)
+            self.block_entries(name, reason)
         lost = self._keep(name, reason)
-        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._holdings.number))
+        self._journal(GateActed(name, f"{reason} ({source})", self._now(), self._ledger.number))
         # It is of now, whenever the core takes it: a book that is written then does not know what the gate did.
         return lost, self._loop.give(Command(name, self._now(), source, reason))
 
     def _await_flight(self) -> str:
         """Wait for the fate of entries that had left; return one that is still not known."""
         with self._news:
-            self._news.wait_for(lambda: not self._holdings.entries_in_flight(), _FLIGHT_S)
-            return next(iter(self._holdings.entries_in_flight()), "")
+            self._news.wait_for(lambda: not self._ledger.entries_in_flight(), _FLIGHT_S)
+            return next(iter(self._ledger.entries_in_flight()), "")
 
     def _act(self, name: str) -> str:
         """Do by itself what the stuck core does not; return what was done, or how far that is."""
@@ -202,26 +209,20 @@ class KillSwitch:
                 "they are closed when it goes on, or at the next start"
             )
         with self._news:
-            self._take_over(name)
-            self._news.wait_for(lambda: self._close_out is None or self._close_out.is_done, _REPORT_S)
-            return self._told() if self._close_out is not None else "the loop goes on, and the core closes what is left"
-
-    def _told(self) -> str:
-        done = self._close_out
-        assert done is not None
-        closed = ", ".join(f"{shares:f} {symbol}" for symbol, shares in sorted(done.closed.items())) or "nothing"
-        what = "has" if done.is_done else "is still at it: it has"
-        did = f"the loop is stuck, and the gate {what} taken back {len(done.canceled)} orders and closed {closed}"
-        return "; ".join((did, *done.differs.values()))
+            self._take_over(name, self._broker)
+            self._news.wait_for(lambda: self._taken_over is None or self._taken_over.close_out.is_done, _REPORT_S)
+            if self._taken_over is None:
+                return "the loop goes on, and the core closes what is left"
+            return _described(self._taken_over.close_out)
 
     # ------------------------------------------------------------------------------ the kill switch's thread
 
-    def _take_over(self, name: str) -> None:
-        if self._close_out is None:
-            self._turn = self.gate.take_over()
-            self._alive = self._loop.call(lambda: None)
+    def _take_over(self, name: str, broker: GuardedBroker) -> None:
+        if self._taken_over is None:
+            turn, alive = self.gate.take_over(), self._loop.call(lambda: None)
             reason = ExitReason.FLATTEN if name == FLATTEN else ExitReason.HALT
-            self._close_out = CloseOut(self._holdings, self._holdings.book or self._book, reason, self._attempts)
+            close_out = CloseOut(self._ledger, self._ledger.book or self._book, reason, self._attempts)
+            self._taken_over = _TakenOver(turn, close_out, broker, alive)
             self._say("gate.took_over", "the loop is stuck: the gate takes orders back and closes positions by itself")
         self._news.notify_all()
 
@@ -232,48 +233,54 @@ class KillSwitch:
                     self._look()
                 except Exception as error:  # whatever it is, a kill switch that dies silently is worse
                     self._say("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
-                busy = self._close_out is not None or self._is_watching()
+                busy = self._taken_over is not None or self._broker_to_watch() is not None
                 self._news.wait(_STEP_S if busy else self._settings.stall_s / 4)
 
-    def _is_watching(self) -> bool:
-        """Whether there is something to close that a core which gets stuck would leave open."""
-        if not self.pulled or self._broker is None:
-            return False
-        return bool(self._holdings.positions() or self._holdings.working())
+    def _broker_to_watch(self) -> GuardedBroker | None:
+        """Return the broker at which there is something to close that a core which gets stuck would leave open."""
+        is_open = self.pulled and (self._ledger.positions() or self._ledger.working())
+        return self._broker if is_open else None
 
     def _look(self) -> None:
-        if self._close_out is None:
-            if self._is_watching() and self.gate.silent_s > self._settings.answer_s:
-                self._take_over(self.pulled)
+        taken_over = self._taken_over
+        if taken_over is None:
+            broker = self._broker_to_watch()
+            if broker is not None and self.gate.silent_s > self._settings.answer_s:
+                self._take_over(self.pulled, broker)
             return
-        assert self._broker is not None
-        assert self._alive is not None
-        if self._alive.done():
-            self._hand_over()
+        if taken_over.alive.done():
+            self._hand_over(taken_over.turn)
             return
-        effects = self._close_out.step(self._running_s())
+        effects = taken_over.close_out.step(self._running_s())
         for effect in effects:
             if isinstance(effect, SubmitOrder):
-                self._holdings.let_out(effect)
+                self._ledger.add_order(effect)
                 self._loop.tell([GateOrder(effect, self._now())])
-                self._journal(GateActed("close", effect.reason, self._now(), self._holdings.number, effect.id, effect))
+                self._journal(GateActed("close", effect.reason, self._now(), self._ledger.number, effect.id, effect))
             elif isinstance(effect, CancelOrder):
-                self._journal(GateActed("cancel", "", self._now(), self._holdings.number, effect.id))
+                self._journal(GateActed("cancel", "", self._now(), self._ledger.number, effect.id))
         if effects:
-            self.gate.submit(Batch(self._holdings.number, (), effects))
-        elif self._close_out.wants_account and self._running_s() >= self._ask_at:
+            self.gate.submit(Batch(self._ledger.number, (), effects))
+        elif taken_over.close_out.wants_account and self._running_s() >= self._ask_at:
             self._ask_at = self._running_s() + 10 * _STEP_S
-            self._broker.read_account()
+            taken_over.broker.read_account()
         self._news.notify_all()
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, turn: int) -> None:
         """Let the core decide again, once it has heard of everything that was done here."""
-        self._close_out = None
-        turn = self._turn
+        self._taken_over = None
         self._loop.call(lambda: self.gate.hand_over(turn))
         self._say("gate.handed_over", "the loop goes on: the core decides again")
         self._news.notify_all()
 
     def _journal(self, fact: GateActed) -> None:
-        self.gate.submit(Batch(self._holdings.number, (fact,)))
+        self.gate.submit(Batch(self._ledger.number, (fact,)))
         self._show(fact)
+
+
+def _described(close_out: CloseOut) -> str:
+    """Say what was done, and whether that is all."""
+    closed = ", ".join(f"{shares:f} {symbol}" for symbol, shares in sorted(close_out.closed.items())) or "nothing"
+    what = "has" if close_out.is_done else "is still at it: it has"
+    did = f"the loop is stuck, and the gate {what} taken back {len(close_out.canceled)} orders and closed {closed}"
+    return "; ".join((did, *close_out.differs.values()))

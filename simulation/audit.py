@@ -31,7 +31,7 @@ from pipeline.events import SECOND, Clock, Quote, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.ledger import Ledgers
-from simulation.memory import Memory, Testament
+from simulation.memory import CrashSnapshot, Memory
 from simulation.venue import Venue
 
 UNGUARDED_S = 1.0
@@ -49,7 +49,7 @@ class Audit:
     """Follows one life of the bot through its facts, and looks at its core and at what leaves the gate."""
 
     def __init__(
-        self, core: Core, feed: Feed, venue: Venue, ledgers: Ledgers, before: Testament | None, *, simulated: bool
+        self, core: Core, feed: Feed, venue: Venue, ledgers: Ledgers, before: CrashSnapshot | None, *, simulated: bool
     ) -> None:
         self.facts: list[Fact] = []
         self.submitted: set[str] = set()
@@ -89,7 +89,7 @@ class Audit:
 
     # ------------------------------------------------------------------------------------------------- facts
 
-    def see(self, fact: Fact) -> None:
+    def check_fact(self, fact: Fact) -> None:
         """Check a fact as it is stated."""
         self.facts.append(fact)
         self._news = True
@@ -97,9 +97,9 @@ class Audit:
             if fact.approved:
                 self._approved.add(fact.decision)
         elif isinstance(fact, OrderSubmitted):
-            self._see_order(fact.order)
+            self._check_order(fact.order)
         elif isinstance(fact, OrderFilled):
-            self._see_fill(fact)
+            self._check_fill(fact)
         elif isinstance(fact, OrderRejected):
             self._refused_at[fact.symbol] = fact.ts
         elif isinstance(fact, AccountOpened):
@@ -107,7 +107,7 @@ class Audit:
         elif isinstance(fact, PositionOpened) and fact.adopted and not self.restoring:
             raise Broken("memory", f"{fact.symbol}: the position is in the account, and the book has forgotten it")
 
-    def _see_order(self, order: SubmitOrder) -> None:
+    def _check_order(self, order: SubmitOrder) -> None:
         core, symbol = self._core, order.symbol
         if self.awaiting and not self.restoring:
             raise Broken("memory", f"the order {order.id} was sent before the book was taken up")
@@ -133,7 +133,7 @@ class Audit:
         if symbol in core.positions.open or len(core.executor.blotter.of(symbol)) > 1:
             raise Broken("one position", f"the entry {order.id} was sent although {symbol} is being traded")
 
-    def _see_fill(self, fact: OrderFilled) -> None:
+    def _check_fill(self, fact: OrderFilled) -> None:
         order = fact.execution.order
         self._ledgers.say(self._earlier + fact.input, fact.execution)
         filled = self._ledgers.said.filled[order]
@@ -178,7 +178,7 @@ class Audit:
 
     # ------------------------------------------------------------------------------------------------- every step
 
-    def hear(self, inputs: Sequence[Input]) -> None:
+    def note_inputs(self, inputs: Sequence[Input]) -> None:
         """Know what the core is about to be fed."""
         for event in inputs:
             if isinstance(event, _MARKET):
@@ -186,7 +186,7 @@ class Audit:
             elif not isinstance(event, Clock):
                 self._news = True
                 if isinstance(event, Command):
-                    self._see_command(event)
+                    self._note_command(event)
 
     def step(self) -> None:
         """Look at the core between two inputs, or after a few that came at once."""
@@ -198,9 +198,9 @@ class Audit:
                 raise Broken("one position", f"{symbol}: the book holds {position.quantity}, not {self._most} at most")
             if not core.lanes[symbol].guarded:
                 raise Broken("guarded", f"{symbol}: an open position has no exits")
-            self._see_deadline(symbol)
+            self._check_deadline(symbol)
             if not self._simulated:
-                self._see_guard(symbol)
+                self._check_guard(symbol)
         if self._bare_since or self._late_since or self._overdue:
             self._forget()
         if self._news or len(core.executor.wishes) != self._wishes:
@@ -224,7 +224,7 @@ class Audit:
             if len(self._memories) > 1_000:
                 self._memories.popleft()
 
-    def _see_deadline(self, symbol: str) -> None:
+    def _check_deadline(self, symbol: str) -> None:
         """A position whose time is over is on its way out at the next moment."""
         core = self._core
         since = self._ledgers.said.since.get(symbol)
@@ -233,7 +233,7 @@ class Audit:
         elif core.now > self._late_since.setdefault(symbol, core.now):
             raise Broken("deadlines", f"{symbol}: its time was over at {since + self._time_stop}, now is {core.now}")
 
-    def _see_guard(self, symbol: str) -> None:
+    def _check_guard(self, symbol: str) -> None:
         core = self._core
         if core.executor.blotter.of(symbol) or symbol in core.executor.wishes:
             self._bare_since.pop(symbol, None)
@@ -251,7 +251,7 @@ class Audit:
             del self._late_since[symbol]
         self._overdue &= positions.keys()
 
-    def _see_command(self, command: Command) -> None:
+    def _note_command(self, command: Command) -> None:
         """The auditor's own idea of what somebody wants."""
         if command.name == "resume":
             self._by_hand = TradingState.ACTIVE
@@ -293,7 +293,7 @@ class Audit:
             raise Broken("memory", f"after a rollover {memory.differences(self._handed_over)}")
         self._memories.append((self.position, memory))
 
-    def testament(self, waiting_from: int | None) -> Testament:
+    def crash_snapshot(self, waiting_from: int | None) -> CrashSnapshot:
         """Return what the next life must know; what waits for the journal from that input on may be lost."""
         if self.awaiting and self._before is not None:
             return self._before
@@ -301,7 +301,7 @@ class Audit:
             self._memories.append((self.position, self._memory()))
         limit = min((n - 1 for n in (waiting_from, self._failed_at or None) if n), default=1 << 62)
         known = [memory for number, memory in self._memories if number <= limit]
-        return Testament(known[-1] if known else self._memories[0][1], self.had_book)
+        return CrashSnapshot(known[-1] if known else self._memories[0][1], self.had_book)
 
     def _memory(self) -> Memory:
         return Memory.of(self._core, simulated=self._simulated)

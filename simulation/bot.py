@@ -1,4 +1,4 @@
-"""One life of the bot: the real session, core, gate and journal, fed by the agenda instead of sockets."""
+"""One life of the bot: the real session, core, gate and journal, fed by the scheduler instead of sockets."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ from service.live.timekeeping import Timekeeper
 from service.options import RunOptions
 from service.recorded.replay import PAPER
 from service.venues import Venue as VenueName
-from simulation.agenda import Agenda, Machine
 from simulation.audit import Audit
 from simulation.broken import Broken
-from simulation.broker import Broker
+from simulation.broker_driver import BrokerDriver
 from simulation.chance import Chance
 from simulation.disk import Disk, WatchedJournal
 from simulation.faults import Scenario
 from simulation.feed import Feed
-from simulation.gate import Killed, VirtualGate
-from simulation.kill_switch import LoopLink, VirtualKillSwitch
+from simulation.gate import GateLine, Killed
+from simulation.kill_switch import STEP_S, LoopLink, VirtualKillSwitch
 from simulation.ledger import Ledgers
-from simulation.memory import Testament
+from simulation.memory import CrashSnapshot
+from simulation.scheduler import Machine, VirtualScheduler
 from simulation.venue import Venue
+
+BOT = "mb-51b07a11"
+"""What its order ids begin with, in all its lives."""
 
 NOW = "at once"
 BEFORE, AFTER = "before the journal has orders", "after the journal has orders"
@@ -46,6 +49,9 @@ MOMENTS = (NOW, BEFORE, AFTER, BETWEEN, SENT)
 """When, in what the gate does with a batch, a bot is killed."""
 MOMENTS_WEIGHTS = (1, 2, 3, 3, 2)
 
+LOOK_S = 0.25
+"""Seconds between two looks of the gate's thread, when nothing waits."""
+
 MOMENT_S = 15.0
 """Seconds that such a moment may take to come; then the bot is killed wherever it is."""
 
@@ -53,7 +59,7 @@ MOMENT_S = 15.0
 class Place(NamedTuple):
     """What outlives a bot."""
 
-    agenda: Agenda
+    scheduler: VirtualScheduler
     machine: Machine
     disk: Disk
     venue: Venue
@@ -85,71 +91,79 @@ class Part:
         del self.log[-count:]
 
 
+def _options(place: Place) -> RunOptions:
+    if place.scenario.simulated:
+        return RunOptions(data_dir=place.disk.folder)
+    return RunOptions(data_dir=place.disk.folder, venue=VenueName.ALPACA, url="http://simulation")
+
+
 class Bot:
     """A process that runs until it is killed; what it was fed is in its parts."""
 
-    def __init__(self, place: Place, before: Testament | None) -> None:
+    def __init__(self, place: Place, before: CrashSnapshot | None) -> None:
         scenario, settings = place.scenario, place.scenario.settings
         self.dead = False
         self.recording_is_full = False
+        self.told: list[str] = []  # what it says on the terminal
+        self.crash_snapshot: CrashSnapshot | None = None  # once it is dead
+        self.strategy = momentum_burst(settings.strategy)
+        self.died = ""  # at which of the moments
+        self.on_death: Callable[[], None] = lambda: None
+        self._place = place
         self._stuck = False  # the loop is, and what it is to do waits
         self._unstuck_at = 0  # ns; when it was last
         self._waiting: list[Callable[[], None]] = []
-        self.told: list[str] = []  # what it says on the terminal
-        self.testament: Testament | None = None  # once it is dead
-        self.strategy = momentum_burst(settings.strategy)
-        self._place = place
-        self.died = ""  # at which of the moments
-        self.on_death: Callable[[], None] = lambda: None
         self._doom = ""  # where it is to be killed
         self._broken: Broken | None = None  # what was found on the gate's way
         self._sent = 0  # effects of the batch that leaves
-        options = (
-            RunOptions(data_dir=place.disk.folder)
-            if scenario.simulated
-            else RunOptions(data_dir=place.disk.folder, venue=VenueName.ALPACA, url="http://simulation")
-        )
-        self.books = Bookkeeping(options, place.machine.wall_ns)
-        wall_s = place.machine.wall_ns() / SECOND
-        book = PAPER if scenario.simulated else new_book("mb-51b07a11", self.books.last_name, wall_s)
+        machine, simulated = place.machine, scenario.simulated
+        self.books = Bookkeeping(_options(place), machine.wall_ns)
+        book = PAPER if simulated else new_book(BOT, self.books.last_name, machine.wall_ns() / SECOND)
         facts: list[Fact] = []
-        self._outbox = None if scenario.simulated else Outbox()
-        self._rollover = Rollover(scenario.rollover_wait_s, lambda: place.machine.monotonic_ns() / SECOND)
+        self._outbox = None if simulated else Outbox()
+        self._rollover = Rollover(scenario.rollover_wait_s, lambda: machine.monotonic_ns() / SECOND)
         self.parts = [Part(book)]
         core = self._make_core(self.parts[0], facts.append)
-        faults = scenario.faults
         self.feed = Feed(
-            place.agenda, place.machine, place.venue, faults, place.chance, self.take, greeted=scenario.simulated
+            place.scheduler, machine, place.venue, scenario.faults, place.chance, self.take, greeted=simulated
         )
-        machine = place.machine
         self._timekeeper = Timekeeper(self.feed.clock, self.feed.admission, machine.monotonic_ns, machine.wall_ns)
         self.feed.monotonic = self._timekeeper.monotonic
-        self.broker = Broker(place.agenda, place.venue, faults, place.chance, self.feed.now, self._on_reports)
-        self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=scenario.simulated)
+        self.broker = BrokerDriver(
+            place.scheduler,
+            place.venue,
+            scenario.faults,
+            place.chance,
+            self.feed.now,
+            lambda order: order.startswith(f"{BOT}-"),
+            self._on_reports,
+        )
+        self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=simulated)
         if self.audit.awaiting is not self.books.pending:
             raise Broken("memory", "the journal has lost its book")
-        journal = WatchedJournal(
-            self.books.journal,
-            lambda: place.agenda.now < place.disk.full_until,
-            self._before_append,
-            self._on_appended,
-            lambda: self.audit.on_failed(self.gate.in_hand),
+        link = LoopLink(place.scheduler, self._on_loop, self.take, self._on_command)
+        to_broker = None if simulated else self.broker
+        self.switch = VirtualKillSwitch(place.scheduler, link, to_broker, book, place.disk.folder, self.feed.now)
+        self._line = self._make_line()
+        self.gate = self.switch.gate = self._line.gate
+        self._latch = Latch(place.disk.folder, self.switch)
+        self.session = Session(
+            core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
-        self.switch = VirtualKillSwitch(
-            place.agenda,
-            LoopLink(place.agenda, self._on_loop, self.take, self._on_command),
-            None if scenario.simulated else self.broker,
-            book,
-            place.disk.folder,
-            self.feed.now,
-            self._guarded,
-        )
-        self.gate = self.switch.gate = VirtualGate(
-            journal,
-            None if scenario.simulated else self,
+
+    def _make_line(self) -> GateLine:
+        place, faults = self._place, self._place.scenario.faults
+        return GateLine(
+            WatchedJournal(
+                self.books.journal,
+                lambda: place.scheduler.now < place.disk.full_until,
+                self._before_append,
+                self._on_appended,
+                lambda: self.audit.on_failed(self._line.in_hand),
+            ),
+            None if place.scenario.simulated else self,
             self._on_trouble,
-            place.agenda,
-            place.disk,
+            place.scheduler,
             place.chance,
             faults.slow_disk,
             lambda: self.audit.position,
@@ -157,10 +171,6 @@ class Bot:
             self._guarded,
             self.switch.see,
             self.switch.refuse,
-        )
-        self._latch = Latch(place.disk.folder, self.switch)
-        self.session = Session(
-            core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
 
     @property
@@ -172,7 +182,7 @@ class Bot:
         settings = self._place.scenario.settings
 
         def state(fact: Fact) -> None:
-            self.audit.see(fact)
+            self.audit.check_fact(fact)
             part.facts.append(fact)
             on_fact(fact)
 
@@ -184,7 +194,8 @@ class Bot:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""
         self.books.begin(self._run_of(self.parts[0]))
         self._latch.bar()
-        self.switch.start()
+        self._every(LOOK_S, self.gate.idle)
+        self._every(STEP_S, self.switch.step)
         self.feed.start()
         if self._outbox is not None:
             self.broker.start()
@@ -212,7 +223,7 @@ class Bot:
                 self.session.take([book])
                 self.audit.restoring = False
                 self.audit.restored(book)
-            self.audit.hear(inputs)
+            self.audit.note_inputs(inputs)
             self.session.take(inputs)
             self.audit.step()
         except Killed:
@@ -232,21 +243,21 @@ class Bot:
 
     def press(self, name: str) -> None:
         """Pull the kill switch."""
-        self._guarded(lambda: self.switch.press(name))
+        self._guarded(lambda: self.switch.press(name, self._guarded))
 
-    def hear(self, events: Sequence[Event]) -> None:
+    def deliver_events(self, events: Sequence[Event]) -> None:
         """Let it hear of the market."""
-        self._on_loop(lambda: self.feed.hear(events))
+        self._on_loop(lambda: self.feed.deliver_events(events))
 
     def stick(self, seconds: float) -> None:
         """Let the loop be stuck for some seconds: nothing gets to the core, and the threads go on."""
         self._stuck = True
-        self._place.agenda.after(seconds, self.unstick)
+        self._place.scheduler.after(seconds, self.unstick)
 
     def unstick(self) -> None:
         """Let the loop go on with what has come meanwhile."""
         self._stuck = False
-        self._unstuck_at = self._place.agenda.now
+        self._unstuck_at = self._place.scheduler.now
         while self._waiting and not self.dead:
             self._waiting.pop(0)()
 
@@ -266,18 +277,20 @@ class Bot:
     def _tick_clock(self) -> None:
         if self.dead:
             return
+        if self._outbox is not None:
+            self.broker.check()
         if self._stuck:
-            self._place.agenda.after(0.1, self._tick_clock)
+            self._place.scheduler.after(0.1, self._tick_clock)
             return
         self.gate.beat()
-        now, truth = self.feed.now(), self._place.agenda.now
+        now, truth = self.feed.now(), self._place.scheduler.now
         # All it may have heard yet has waited for a loop that was stuck.
         if now > self.core.now and abs(now - truth) > 5 * SECOND and truth - self._unstuck_at > 5 * SECOND:
             raise Broken("venue time", f"the bot believes {now}, it is {truth}")
         if inputs := self._timekeeper.beat(self.core.now):
             self.take(inputs)
         self._look_at_recording()
-        self._place.agenda.after(0.1, self._tick_clock)
+        self._place.scheduler.after(0.1, self._tick_clock)
 
     def _look_at_recording(self) -> None:
         """Roll over when it is time, as `service/live/run.py` does."""
@@ -317,20 +330,20 @@ class Bot:
         self._sent += 1
         try:
             self.audit.leaving(effect, self.gate.halted, self.switch.pulled)
+            self.broker.send(effect)
         except Broken as broken:
             self._broken = broken  # the gate takes it for a fault of the broker's
             raise
-        self.broker.send(effect)
 
     def _before_append(self) -> None:
-        if self.gate.leaving:
+        if self._line.leaving:
             self._reach(BEFORE)
 
     def _on_appended(self, facts: Sequence[Entry], book: Book | None) -> None:
-        self.gate.written()
-        self.audit.on_appended(self.gate.in_hand, facts, book)
+        self._line.written()
+        self.audit.on_appended(self._line.in_hand, facts, book)
         self._sent = 0
-        if self.gate.leaving:
+        if self._line.leaving:
             self._reach(AFTER)
 
     def _on_sent(self, effects: int) -> None:
@@ -341,11 +354,18 @@ class Bot:
     def _on_trouble(self, trouble: Trouble) -> None:
         if trouble.kind in ("journal", "overflow"):
             reason = f"{trouble.kind}: {trouble.detail}"
-            self._place.agenda.after(0.001, lambda: self.command("halt", "gate", reason))
-        else:
+            self._place.scheduler.after(0.001, lambda: self.command("halt", "gate", reason))
+        elif trouble.kind not in ("stall", "recovered"):
             raise self._broken or Broken("gate", f"{trouble.kind}: {trouble.detail}")
 
+    def _every(self, seconds: float, action: Callable[[], None]) -> None:
+        """Have a thread of its own do something again and again."""
+        if not self.dead:
+            self._guarded(action)
+            self._place.scheduler.after(seconds, lambda: self._every(seconds, action))
+
     def _guarded(self, action: Callable[[], None]) -> None:
+        """Have a thread of its own do something, in which it may be killed."""
         if not self.dead:
             try:
                 action()
@@ -366,9 +386,9 @@ class Bot:
             self.died = NOW
             self.kill()
         else:
-            self._place.agenda.after(MOMENT_S, self.kill)
+            self._place.scheduler.after(MOMENT_S, self.kill)
             if where == BETWEEN:  # which is rare, unless all is to be closed
-                self._place.agenda.after(MOMENT_S / 2, lambda: self.command("flatten"))
+                self._place.scheduler.after(MOMENT_S / 2, lambda: self.command("flatten"))
 
     def _reach(self, where: str) -> None:
         if self._doom == where:
@@ -380,7 +400,7 @@ class Bot:
         if self.dead:
             return
         self.dead = True
-        self.testament = self.audit.testament(self.gate.waiting_from)
+        self.crash_snapshot = self.audit.crash_snapshot(self._line.waiting_from)
         self._place.ledgers.kill()
         self._place.disk.survive()
         self.broker.cut()

@@ -29,11 +29,15 @@ class Faults(msgspec.Struct, frozen=True):
     latency_s: float = 0.02  # mean, of each way between bot and venue
     lost_request: float = 0.0  # a request never arrives, and is not answered
     lost_answer: float = 0.0  # a request is done, and its answer lost
+    unreachable: float = 0.0  # no connection can be opened for a request
+    throttled: float = 0.0  # a request is refused for coming too often
+    garbled_answer: float = 0.0  # an answer comes, and cannot be read
     deaf: float = 0.0  # what the gate lets out gets nowhere, and nobody says so
     reject: float = 0.0  # the venue takes an order and rejects it
     double_update: float = 0.0  # an update comes twice
     late_update: float = 0.0  # an update comes seconds late, after others
     lost_update: float = 0.0  # an update never comes
+    garbled_update: float = 0.0  # it comes, and cannot be read
     slow_cancel: float = 0.0  # a cancel is confirmed, and comes into effect a second later
     thin_book: bool = False  # a quote shows one share: fills come in parts
     lost_tick: float = 0.0
@@ -59,7 +63,7 @@ class Faults(msgspec.Struct, frozen=True):
         """Draw the faults of a run: each is on in about half of them, and rarer or more frequent."""
 
         def chance(most: float) -> float:
-            return random.uniform(0, most) if random.random() < 0.5 else 0.0
+            return _chance(random, most)
 
         def every(least_s: float, share: float = 0.5) -> float:
             return random.uniform(least_s, 4 * least_s) if random.random() < share else 0.0
@@ -93,6 +97,10 @@ class Faults(msgspec.Struct, frozen=True):
             command_s=every(30),
             resume_s=every(10, 0.9),
         )
+
+
+def _chance(random: Random, most: float) -> float:
+    return random.uniform(0, most) if random.random() < 0.5 else 0.0
 
 
 NONE = Faults()
@@ -133,4 +141,12 @@ class Scenario(msgspec.Struct, frozen=True):
             execution=execution,
         )
         start = LATE_EVENING if random.random() < 0.2 else MORNING
-        return cls(faults, settings, simulated, start, rollover_wait_s=random.choice((0.0, 1.0, 30.0)))
+        rollover_wait_s = random.choice((0.0, 1.0, 30.0))
+        faults = msgspec.structs.replace(  # drawn last, so that a seed is what it was without them
+            faults,
+            unreachable=_chance(random, 0.05),
+            throttled=_chance(random, 0.1),
+            garbled_answer=_chance(random, 0.05),
+            garbled_update=_chance(random, 0.1),
+        )
+        return cls(faults, settings, simulated, start, rollover_wait_s)

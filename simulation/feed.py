@@ -13,10 +13,10 @@ from mock_exchange.events import Event, Trade as Print
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Gap, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
-from simulation.agenda import Agenda, Machine
 from simulation.chance import Chance
 from simulation.faults import Faults
 from simulation.refusals import Refusals
+from simulation.scheduler import Machine, VirtualScheduler
 from simulation.venue import Venue
 
 HOUR = 3600 * SECOND
@@ -29,7 +29,7 @@ class Feed:
 
     def __init__(
         self,
-        agenda: Agenda,
+        scheduler: VirtualScheduler,
         machine: Machine,
         venue: Venue,
         faults: Faults,
@@ -46,7 +46,7 @@ class Feed:
             self.clock.expect(machine.wall_ns(), machine.monotonic_ns())
         self._greeted = greeted
         self._settings = FeedSettings()
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._machine = machine
         self._venue = venue
         self._faults = faults
@@ -57,7 +57,7 @@ class Feed:
         self._back_off = BackOff(
             self._settings.first_delay_s, self._settings.most_delay_s, chance.stream("jitter of the feed")
         )
-        self._refusals = Refusals(agenda, "feed")
+        self._refusals = Refusals(scheduler, "feed")
         self._connection = 0
         self._heard = False
         self._had_data = False
@@ -71,7 +71,7 @@ class Feed:
     def start(self) -> None:
         """Connect."""
         self._take([FeedChanged(FeedState.CONNECTING, self.now())])
-        self._agenda.after(_CONNECTING_S, self._connect)
+        self._scheduler.after(_CONNECTING_S, self._connect)
 
     def cut(self) -> None:
         """Let the bot's process be gone."""
@@ -82,7 +82,7 @@ class Feed:
     def _connect(self) -> None:
         if self._cut or self.connected:
             return
-        if self._agenda.now < self._venue.refuses_until:
+        if self._scheduler.now < self._venue.refuses_until:
             self._refusals.count()
             self._lost("connection limit exceeded (406)")
             return
@@ -91,7 +91,7 @@ class Feed:
         self.mute = self._heard = False
         self._connection += 1
         if self._greeted:
-            self.clock.declare(self._agenda.now, 1.0, self._machine.monotonic_ns())
+            self.clock.declare(self._scheduler.now, 1.0, self._machine.monotonic_ns())
         self._watch(self._connection, 0)
 
     def disconnect(self, reason: str) -> None:
@@ -103,7 +103,7 @@ class Feed:
     def _lost(self, reason: str) -> None:
         self._gap = self._had_data
         self._change(FeedState.DOWN, reason)
-        self._agenda.after(self._back_off.next(), self._try_again)
+        self._scheduler.after(self._back_off.next(), self._try_again)
 
     def _try_again(self) -> None:
         if not self._cut:
@@ -120,7 +120,7 @@ class Feed:
             self._change(FeedState.STALE, "mute")
             self.disconnect("mute")
         else:
-            self._agenda.after(self._settings.stale_after_s / LOOKS, lambda: self._watch(connection, mute))
+            self._scheduler.after(self._settings.stale_after_s / LOOKS, lambda: self._watch(connection, mute))
 
     def _change(self, state: FeedState, reason: str = "") -> None:
         if state is not self.state or reason:
@@ -129,7 +129,7 @@ class Feed:
 
     # ------------------------------------------------------------------------------------------------- what comes
 
-    def hear(self, events: Sequence[Event]) -> None:
+    def deliver_events(self, events: Sequence[Event]) -> None:
         """Hear of the market, with the faults of the way."""
         if not self.connected or self._cut or self.mute:
             return
@@ -148,7 +148,7 @@ class Feed:
                     told = Trade(told.symbol, told.ts + spoil.choice((-HOUR, HOUR)), told.price, told.size)
             if late := occurs("late_tick", faults.late_tick, "a tick comes late"):
                 connection = self._connection
-                self._agenda.after(late.uniform(0, 3), lambda t=told, c=connection: self._arrive_late(t, c))  # type: ignore[misc]
+                self._scheduler.after(late.uniform(0, 3), lambda t=told, c=connection: self._arrive_late(t, c))  # type: ignore[misc]
                 continue
             heard.append(told)
             if occurs("double_tick", faults.double_tick, "a tick comes twice"):

@@ -1,29 +1,27 @@
-"""The gate's twin: the gate itself, with the agenda in place of its thread."""
+"""The gate in virtual time: the line in which batches wait for it, with the scheduler in place of its thread."""
 
 from __future__ import annotations
 
-import queue
 from collections import deque
 from collections.abc import Callable
 
-from actors.gate import Batch, Broker, Gate, GateSettings, Trouble, _HandOver
+from actors.gate import Batch, Broker, Gate, GateSettings, HandOver, Trouble
 from actors.journal import Journal
 from actors.orders import SubmitOrder
 from pipeline.events import SECOND
-from simulation.agenda import Agenda
 from simulation.chance import Chance
-from simulation.disk import Disk
+from simulation.scheduler import VirtualScheduler
 
 
 class Killed(BaseException):
     """The process was killed, in the middle of whatever it did: nobody catches that."""
 
 
-class VirtualGate(Gate):
-    """Takes batches out of the gate's own queue: at once, or, while the disk is slow, when it is done with the last.
+class GateLine:
+    """Has the gate work off what waits: at once, or, while the disk is slow, when it is done with the last.
 
     `position` tells how many inputs the bot has taken in all its sessions. `on_sent` is called when all effects of a
-    batch have left, with their number.
+    batch have left, with their number. `guarded` runs what may end in `Killed`.
     """
 
     def __init__(
@@ -31,8 +29,7 @@ class VirtualGate(Gate):
         journal: Journal,
         broker: Broker | None,
         on_trouble: Callable[[Trouble], None],
-        agenda: Agenda,
-        disk: Disk,
+        scheduler: VirtualScheduler,
         chance: Chance,
         slow_disk: float,
         position: Callable[[], int],
@@ -41,74 +38,79 @@ class VirtualGate(Gate):
         watch: Callable[[Batch], None],
         refuse: Callable[[SubmitOrder, str], None],
     ) -> None:
-        monotonic = lambda: agenda.now / SECOND  # noqa: E731
-        super().__init__(journal, broker, on_trouble, GateSettings(), monotonic, watch=watch, refuse=refuse)
-        self._agenda = agenda
-        self._disk = disk
+        self.gate = Gate(
+            journal,
+            broker,
+            on_trouble,
+            GateSettings(),
+            lambda: scheduler.now / SECOND,
+            watch=watch,
+            refuse=refuse,
+            waiting=self,
+        )
+        self.leaving = 0  # effects of the batch in hand
+        self.in_hand = 0  # the position of that batch
+        self._scheduler = scheduler
         self._chance = chance
         self._slow_disk = slow_disk
         self._position = position
         self._on_sent = on_sent
-        self._guarded = guarded  # runs what may end in `Killed`
+        self._guarded = guarded
+        self._items: deque[Batch | HandOver] = deque()
+        self._positions: deque[int] = deque()  # of the batches that the journal does not hold yet
+        self._written = 0  # the position of the last batch that the journal holds
         self._busy = False
-        self.leaving = 0  # effects of the batch in hand
-        self.in_hand = 0  # the position of that batch
-        self._waiting: deque[int] = deque()  # positions of those that wait for the journal
 
     @property
     def waiting_from(self) -> int | None:
-        """The position of the first batch that the journal does not hold; None if it holds all."""
-        return self._waiting[0] if self._waiting else None
+        """The first position of which the journal does not hold the batch; None if it holds all.
+
+        A batch of the kill switch has the position of the last input, whose own may be written already.
+        """
+        return next((position for position in self._positions if position > self._written), None)
 
     def written(self) -> None:
         """Know that the journal holds the batch in hand."""
-        self._waiting.popleft()
+        self._written = self._positions.popleft()
 
-    def start(self) -> None:
-        """There is no thread."""
+    # ------------------------------------------------------------------------------------ what the gate asks for
 
-    def stop(self, timeout_s: float = 3.0) -> bool:
-        """There is no thread."""
-        return True
-
-    def submit(self, batch: Batch) -> None:
-        self._waiting.append(self._position())
-        super().submit(batch)
+    def put(self, item: Batch | HandOver) -> None:
+        """Let something wait for its turn."""
+        if isinstance(item, Batch):
+            self._positions.append(self._position())
+        self._items.append(item)
         if not self._busy:
             self._work_off()
 
-    def hand_over(self, turn: int) -> None:
-        super().hand_over(turn)
-        if not self._busy:
-            self._work_off()
+    def qsize(self) -> int:
+        """How much waits."""
+        return len(self._items)
+
+    # ------------------------------------------------------------------------------------------- working it off
 
     def _work_off(self) -> None:
         """Let out what waits, unless the disk is busy: then later."""
         self._busy = False
-        while not self._queue.empty():
+        while self._items:
             if random := self._chance.occurs("slow_disk", self._slow_disk, "the journal takes its time"):
                 self._busy = True
-                self._agenda.after(random.uniform(0.01, 3), lambda: self._guarded(self._let_go))
+                self._scheduler.after(random.uniform(0.01, 3), lambda: self._guarded(self._go_on))
                 return
-            self._let_one_out()
+            self._work_one_off()
 
-    def _let_go(self) -> None:
-        self._let_one_out()  # the one that took its time
+    def _go_on(self) -> None:
+        self._work_one_off()  # the one that took its time
         self._work_off()
 
-    def _let_one_out(self) -> None:
-        try:
-            batch = self._queue.get_nowait()
-        except queue.Empty:
+    def _work_one_off(self) -> None:
+        item = self._items.popleft()
+        if isinstance(item, HandOver):
+            self.gate.work(item)
             return
-        if isinstance(batch, _HandOver):
-            self._end_turn(batch.turn)
-            return
-        assert batch is not None  # nobody stops the gate here
-        waiting = len(self._waiting)
-        self.in_hand = self._waiting[0]
-        self.leaving = len(batch.effects)
-        self._take(batch)
-        if len(self._waiting) == waiting:  # the journal has failed
-            self._waiting.popleft()
-        self._on_sent(len(batch.effects))
+        waiting = len(self._positions)
+        self.in_hand, self.leaving = self._positions[0], len(item.effects)
+        self.gate.work(item)
+        if len(self._positions) == waiting:  # the journal has failed
+            self._positions.popleft()
+        self._on_sent(len(item.effects))

@@ -1,4 +1,4 @@
-"""The kill switch's twin: the switch itself, with the agenda in place of its thread and of those who wait for it."""
+"""The kill switch's twin: the switch itself, with the scheduler in place of its thread and of those who wait for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.messages import Command, GateOrder
 from actors.orders import OrderReport
 from pipeline.events import SECOND
 from service.live.latch import keep
-from simulation.agenda import Agenda
+from simulation.scheduler import VirtualScheduler
 
 STEP_S = 0.05
 """Seconds between two looks at what there is to do."""
@@ -26,12 +26,12 @@ class LoopLink:
 
     def __init__(
         self,
-        agenda: Agenda,
+        scheduler: VirtualScheduler,
         on_loop: Callable[[Callable[[], None]], None],
         take: Callable[[Sequence[OrderReport | GateOrder]], None],
         command: Callable[[Command], None],
     ) -> None:
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._on_loop = on_loop
         self._take = take
         self._command = command
@@ -53,21 +53,20 @@ class LoopLink:
         return future
 
     def _later(self, work: Callable[[], None]) -> None:
-        self._agenda.after(0, lambda: self._on_loop(work))
+        self._scheduler.after(0, lambda: self._on_loop(work))
 
 
 class VirtualKillSwitch(KillSwitch):
-    """Looks at what there is to do as its thread would. `guarded` runs what may end in `Killed`, if the bot lives."""
+    """The kill switch without its thread: who drives it has it `step`, and nobody waits for an answer."""
 
     def __init__(
         self,
-        agenda: Agenda,
+        scheduler: VirtualScheduler,
         link: LoopLink,
         broker: GuardedBroker | None,
         book: str,
         folder: Path,
         now: Callable[[], int],
-        guarded: Callable[[Callable[[], None]], None],
     ) -> None:
         super().__init__(
             link,
@@ -77,32 +76,27 @@ class VirtualKillSwitch(KillSwitch):
             now,
             lambda event, sentence: self.said.append(sentence),
             lambda fact: None,
-            lambda: agenda.now / SECOND,
+            lambda: scheduler.now / SECOND,
             GateSettings(),
         )
         self.said: list[str] = []
-        self._agenda = agenda
-        self._guarded = guarded
+        self._scheduler = scheduler
 
-    def start(self) -> None:
-        """Begin to look; there is no thread."""
-        self._guarded(self._step)
-        self._agenda.after(STEP_S, self.start)
-
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Look once at what there is to do."""
         with self._news:
             self._look()
 
-    def stop(self) -> None:
-        """There is no thread."""
+    def press(self, name: str, guarded: Callable[[Callable[[], None]], None]) -> None:
+        """Pull the switch, and do by itself what a core does not that leaves it without an answer.
 
-    def press(self, name: str) -> None:
-        """Pull the switch, and do by itself what a core does not that leaves it without an answer."""
+        `guarded` runs what happens later, if the bot lives.
+        """
         _, taken = self._begin(name, f"{name} from somebody", "terminal")
 
         def look() -> None:
             if not taken.done() and self._broker is not None:
                 with self._news:
-                    self._take_over(name)
+                    self._take_over(name, self._broker)
 
-        self._agenda.after(self._settings.answer_s, lambda: self._guarded(look))
+        self._scheduler.after(self._settings.answer_s, lambda: guarded(look))

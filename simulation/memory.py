@@ -49,7 +49,7 @@ class Memory(msgspec.Struct, frozen=True):
         )
 
 
-class Testament(msgspec.Struct, frozen=True):
+class CrashSnapshot(msgspec.Struct, frozen=True):
     """What a killed bot leaves to the audit of the next one."""
 
     memory: Memory

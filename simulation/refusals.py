@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.events import SECOND
-from simulation.agenda import Agenda
 from simulation.broken import Broken
+from simulation.scheduler import VirtualScheduler
 
 MOST_REFUSALS = 12
 """Connections that may be tried in vain within a minute."""
@@ -13,8 +13,8 @@ MOST_REFUSALS = 12
 class Refusals:
     """Counts the tries to connect that were refused in a row: a venue that refuses is not to be run over."""
 
-    def __init__(self, agenda: Agenda, what: str) -> None:
-        self._agenda = agenda
+    def __init__(self, scheduler: VirtualScheduler, what: str) -> None:
+        self._scheduler = scheduler
         self._what = what
         self._at: list[int] = []
 
@@ -24,7 +24,7 @@ class Refusals:
 
     def count(self) -> None:
         """Count one. Raises Broken if there are too many within a minute."""
-        now = self._agenda.now
+        now = self._scheduler.now
         self._at = [at for at in self._at if at > now - 60 * SECOND] + [now]
         if len(self._at) > MOST_REFUSALS:
             raise Broken(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from urllib.parse import parse_qsl
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
 from actors.orders import OrderReport
 from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
 from mock_exchange.alpaca.rest import respond
@@ -63,15 +62,14 @@ class Venue:
         self._floor.advance(events)
         return events
 
-    def ask(self, method: str, path: str, body: bytes, now: int) -> Response:
+    def ask(self, method: str, path: str, body: bytes, now: int, query: Mapping[str, str] | None = None) -> Response:
         """Make a REST call."""
-        path, _, query = path.partition("?")
         occurs, faults = self._chance.occurs, self._faults
         ordering = (method, path) == ("POST", "/v2/orders")
         slow = method == "DELETE" and occurs("slow_cancel", faults.slow_cancel, "a cancel takes a second")
         rejects = ordering and occurs("reject", faults.reject, "the venue rejects an order")
         conduct = FaultPolicy(reject=bool(rejects), cancel_delay_ns=SECOND if slow else 0)
-        return respond(self._floor, ACCOUNT, Request(method, path, dict(parse_qsl(query)), body), now, conduct)
+        return respond(self._floor, ACCOUNT, Request(method, path, query or {}, body), now, conduct)
 
     def updates(self) -> list[bytes]:
         """Take the updates that are to be told, as the trading stream tells them."""
@@ -81,7 +79,7 @@ class Venue:
 
     def _gather(self) -> None:
         if updates := self._floor.take_updates():
-            self._tally.see(updates)
+            self._tally.count_updates(updates)
             self._untold += updates
 
     # -- what an auditor asks ---------------------------------------------------------------------------------
@@ -91,7 +89,7 @@ class Venue:
         self._gather()
         return Decimal(self._tally.filled.get(order, 0)) / SHARE
 
-    def look(self, most: Decimal) -> None:
+    def check_account(self, most: Decimal) -> None:
         """Look at the account: what it holds must come of its executions. Raises Broken."""
         account = self._floor.matching.accounts[ACCOUNT]
         held = {symbol: position.qty for symbol, position in account.positions.items()}
@@ -115,15 +113,14 @@ class Venue:
     def orders(self, now: int) -> dict[str, OrderReport]:
         """Every order of the account, by our id."""
         found: dict[str, OrderReport] = {}
-        until = ""
+        query = {"status": "all", "limit": "500", "direction": "desc"}
         while True:
-            path = f"/v2/orders?status=all&limit=500&direction=desc{until}"
-            page = words.decode_all(self.ask("GET", path, b"", now).body, words.OrderBody)
+            page = codec.decode_all(self.ask("GET", "/v2/orders", b"", now, query).body, codec.OrderBody)
             new = [body for body in page if body.our_id not in found]
             if not new:
                 return found
-            found |= {body.our_id: words.order_report(body, now) for body in new}
-            until = f"&until={new[-1].submitted_at}"
+            found |= {body.our_id: codec.order_report(body, now) for body in new}
+            query["until"] = str(new[-1].submitted_at)
 
 
 class Tally:
@@ -135,7 +132,7 @@ class Tally:
         self.filled: dict[str, int] = {}  # parts, by our order id
         self._seen: set[str] = set()
 
-    def see(self, updates: Iterable[Update]) -> None:
+    def count_updates(self, updates: Iterable[Update]) -> None:
         """Count executions, each once."""
         for update in updates:
             if update.qty is None or update.price is None or update.execution_id in self._seen:

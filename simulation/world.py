@@ -12,13 +12,13 @@ from actors.kill_switch import FLATTEN, HALT
 from actors.knowledge import OrderName
 from actors.messages import PositionClosed, TradingState
 from pipeline.events import SECOND
-from simulation.agenda import Agenda, Machine
 from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot, Place
 from simulation.broken import Broken
 from simulation.chance import Chance
 from simulation.disk import Disk
 from simulation.faults import Faults, Scenario
 from simulation.ledger import Ledgers
+from simulation.scheduler import Machine, VirtualScheduler
 from simulation.venue import FOREVER, Venue
 
 SYMBOLS = ("AAPL", "MSFT")
@@ -59,16 +59,16 @@ class World:
             scenario = msgspec.structs.replace(scenario, faults=faults)
         self.seed = seed
         self.scenario = scenario
-        self.agenda = Agenda(scenario.start)
-        self.chance = Chance(seed, lambda: self.agenda.now, only)
+        self.scheduler = VirtualScheduler(scenario.start)
+        self.chance = Chance(seed, lambda: self.scheduler.now, only)
         self.venue = Venue(SYMBOLS, seed, scenario.start, scenario.faults, self.chance)
         self.bots: list[Bot] = []
         self.rows: list[tuple[object, ...]] = []  # of the journal, at the end, if they were asked for
-        self._machine = Machine(self.agenda)
+        self._machine = Machine(self.scheduler)
         self._disk = Disk()
         fee = Decimal(str(scenario.settings.execution.fee_per_share)) if scenario.simulated else Decimal(0)
         self._place = Place(
-            self.agenda,
+            self.scheduler,
             self._machine,
             self._disk,
             self.venue,
@@ -82,7 +82,7 @@ class World:
     @property
     def seconds(self) -> float:
         """Seconds of the market so far."""
-        return (self.agenda.now - self.scenario.start) / SECOND
+        return (self.scheduler.now - self.scenario.start) / SECOND
 
     @property
     def bot(self) -> Bot:
@@ -106,7 +106,7 @@ class World:
     def _run(self, seconds: float) -> Result:
         self._move_market()
         while not self.venue.quoted:
-            self.agenda.run_to(self.venue.next_ts)
+            self.scheduler.run_to(self.venue.next_ts)
         self._start_bot()
         faults = self.scenario.faults
         for kind, every_s, words, occasion in (
@@ -125,7 +125,7 @@ class World:
         ):
             if every_s:
                 self._now_and_then(kind, every_s, words, occasion)
-        self.agenda.run_to(self.scenario.start + round(seconds * SECOND))
+        self.scheduler.run_to(self.scenario.start + round(seconds * SECOND))
         self._settle()
         orders = self._join()
         trades = sum(isinstance(fact, PositionClosed) for bot in self.bots for fact in bot.audit.facts)
@@ -137,19 +137,19 @@ class World:
     # ------------------------------------------------------------------------------------------------- what goes on
 
     def _move_market(self) -> None:
-        events = self.venue.advance(self.agenda.now)
+        events = self.venue.advance(self.scheduler.now)
         updates = self.venue.updates()
         if updates:
-            self.venue.look(self._most)
+            self.venue.check_account(self._most)
         if self.bots:
-            self.bot.hear(events)
-            self.bot.broker.hear(updates)
-        self.agenda.at(self.venue.next_ts, self._move_market)
+            self.bot.deliver_events(events)
+            self.bot.broker.deliver_updates(updates)
+        self.scheduler.at(self.venue.next_ts, self._move_market)
 
     def _start_bot(self) -> None:
         if self._disk.full_until == FOREVER:
             self._disk.full_until = 0
-        self.bots.append(Bot(self._place, self.bot.testament if self.bots else None))
+        self.bots.append(Bot(self._place, self.bot.crash_snapshot if self.bots else None))
         self.bot.start()
 
     def _now_and_then(self, kind: str, every_s: float, words: str, occasion: Callable[[Random], None]) -> None:
@@ -159,9 +159,9 @@ class World:
             if not self._calm:
                 if random := self.chance.occurs(kind, 1.0, words):
                     occasion(random)
-                self.agenda.after(times.expovariate(1 / every_s), happen)
+                self.scheduler.after(times.expovariate(1 / every_s), happen)
 
-        self.agenda.after(times.expovariate(1 / every_s), happen)
+        self.scheduler.after(times.expovariate(1 / every_s), happen)
 
     def _lose_stream(self, random: Random) -> None:
         self.bot.broker.disconnect("the stream was cut")
@@ -178,7 +178,7 @@ class World:
     def _refuse(self, random: Random) -> None:
         seconds = random.uniform(1, 70)
         self.chance.detail(f"for {seconds:.1f} s")
-        self.venue.refuses_until = self.agenda.now + round(seconds * SECOND)
+        self.venue.refuses_until = self.scheduler.now + round(seconds * SECOND)
         if random.random() < 0.7:  # else nobody notices until the next connection is lost
             self._cut_all()
 
@@ -194,10 +194,10 @@ class World:
         reconnecting = random.random() < 0.2
         (where,) = ("while it reconnects",) if reconnecting else random.choices(MOMENTS, MOMENTS_WEIGHTS)
         self.chance.detail(f"{where}; started again {away_s:.1f} s later")
-        bot.on_death = lambda: self.agenda.after(away_s, self._restart)
+        bot.on_death = lambda: self.scheduler.after(away_s, self._restart)
         if reconnecting:
             self._cut_all()
-            self.agenda.after(random.uniform(0, 0.3), bot.kill)
+            self.scheduler.after(random.uniform(0, 0.3), bot.kill)
         else:
             bot.doom(where)
 
@@ -212,7 +212,7 @@ class World:
         else:
             seconds = random.uniform(0.1, 10)
             self.chance.detail(f"for {seconds:.1f} s")
-            self._disk.full_until = self.agenda.now + round(seconds * SECOND)
+            self._disk.full_until = self.scheduler.now + round(seconds * SECOND)
 
     def _step_clock(self, random: Random) -> None:
         seconds = random.choice(STEPS_S)
@@ -238,17 +238,17 @@ class World:
         if random.random() < 0.7:
             pull, later = random.choice((HALT, FLATTEN)), random.uniform(0, 3)
             self.chance.detail(f"and {later:.1f} s later somebody pulls the kill switch: {pull}")
-        ends = self.agenda.now + round(STICK_WITHIN_S * SECOND)
+        ends = self.scheduler.now + round(STICK_WITHIN_S * SECOND)
 
         def stick() -> None:
             if self._calm or bot.dead:
                 return
-            if self.agenda.now < ends and not (bot.core.positions.open or bot.core.executor.blotter.working):
-                self.agenda.after(0.05, stick)
+            if self.scheduler.now < ends and not (bot.core.positions.open or bot.core.executor.blotter.working):
+                self.scheduler.after(0.05, stick)
                 return
             bot.stick(seconds)
             if pull:
-                self.agenda.after(later, lambda: bot.press(pull))
+                self.scheduler.after(later, lambda: bot.press(pull))
 
         stick()
 
@@ -267,12 +267,12 @@ class World:
         bot = self.bot
         bot.unstick()
         bot.feed.mute = bot.broker.mute = False
-        self.agenda.run_to(self.agenda.now + 45 * SECOND)
+        self.scheduler.run_to(self.scheduler.now + 45 * SECOND)
         self._restart()  # it may have been doomed before
         self.bot.command("flatten")
-        end = self.agenda.now + round(SETTLE_S * SECOND)
-        while self.agenda.now < end and not self._flat():
-            self.agenda.run_to(self.agenda.now + SECOND)
+        end = self.scheduler.now + round(SETTLE_S * SECOND)
+        while self.scheduler.now < end and not self._flat():
+            self.scheduler.run_to(self.scheduler.now + SECOND)
         core = self.bot.core
         self.bot.audit.settled()
         if core.positions.open or self.venue.positions():
@@ -293,7 +293,7 @@ class World:
             return len(submitted)
         if len(submitted) != len(set(submitted)):
             raise Broken("one order, one cause", "two lives sent an order of the same id")
-        reports = self.venue.orders(self.agenda.now)
+        reports = self.venue.orders(self.scheduler.now)
         of_gate = {order for bot in self.bots for order in bot.audit.of_gate}
         if strange := reports.keys() - set(submitted) - of_gate:
             raise Broken("one order, one cause", f"orders that nobody sent: {sorted(strange)}")

@@ -15,8 +15,9 @@ from random import Random
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from actors.brokers.alpaca import words
-from actors.brokers.alpaca.rest import NotSent, Rest, Unanswered
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.messages import NotSent, Unanswered
+from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.feeds.addresses import shown
 from actors.feeds.feed import FeedFailed
@@ -68,12 +69,12 @@ async def keys_at(address: AlpacaAddress, environment: Mapping[str, str]) -> Fin
         return failed(check, f"{where} cannot be reached: {error}", "check the network, and --url if you gave one")
     finally:
         await rest.close()
-    if words.is_about_keys(answer.status, words.refusal(answer.body, answer.status)):
+    if codec.is_about_keys(answer.status, codec.refusal(answer.body, answer.status)):
         remedy = "check that they are of this venue: keys of the paper account do not open the live one"
         return failed(check, f"{where} refuses them ({answer.status})", remedy)
     try:
-        body = words.decode(answer.body, words.AccountBody)
-    except words.Unreadable:
+        body = codec.decode(answer.body, codec.AccountBody)
+    except codec.Unreadable:
         return failed(check, f"{where} answers {answer.status}, and tells no account", "is the address right?")
     blocked = body.account_blocked or body.trading_blocked or body.trade_suspended_by_user
     if blocked:

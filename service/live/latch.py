@@ -70,7 +70,7 @@ class Latch:
         """Bar entries, at the start, if a file says so."""
         for name in (HALT, FLATTEN):
             if (reason := reason_of(self._folder, name)) is not None:
-                self._switch.bar(name, reason)
+                self._switch.block_entries(name, reason)
                 break
 
     def left(self) -> Command | None:
@@ -85,7 +85,7 @@ class Latch:
         if name not in (HALT, FLATTEN):
             return ""
         if not (self._switch.pulled == HALT and name == FLATTEN):
-            self._switch.bar(name, reason or name)
+            self._switch.block_entries(name, reason or name)
         lost = keep(self._folder, name, reason or name)
         return f"NOT written down ({lost}): it will not survive a restart" if lost else ""
 

@@ -9,7 +9,6 @@ import pytest
 
 from actors.book import Book, HeldPosition, OpenOrder, Tally
 from actors.close_out import AGAIN_S, MISSING_S, CloseOut
-from actors.holdings import Holdings
 from actors.messages import OrderFilled, TradingState
 from actors.orders import (
     AccountReport,
@@ -24,6 +23,7 @@ from actors.orders import (
     SubmitOrder,
 )
 from actors.retries import MOST_WAIT_S
+from actors.shadow_ledger import ShadowLedger
 from pipeline.events import Side
 
 D = Decimal
@@ -57,14 +57,14 @@ class Desk:
     """A close-out, and what it sent; the time passes by hand."""
 
     def __init__(self, *orders: tuple[SubmitOrder, int], held: int = 3) -> None:
-        self.holdings = Holdings()
-        self.holdings.see(1, (), book(*orders, held=held))
-        self.close_out = CloseOut(self.holdings, BOOK, "HALT")
+        self.ledger = ShadowLedger()
+        self.ledger.fold_batch(1, (), book(*orders, held=held))
+        self.close_out = CloseOut(self.ledger, BOOK, "HALT")
         self.now = 0.0
 
     def hear(self, *reports: OrderReport | OrderMissing | AccountReport) -> Desk:
         for heard in reports:
-            self.holdings.hear(heard)
+            self.ledger.fold_report(heard)
         return self
 
     def step(self, passed_s: float = 0.0) -> list[CancelOrder | LookUpOrder | SubmitOrder]:
@@ -72,7 +72,7 @@ class Desk:
         effects = self.close_out.step(self.now)
         for effect in effects:
             if isinstance(effect, SubmitOrder):
-                self.holdings.let_out(effect)
+                self.ledger.add_order(effect)
         return effects
 
     def is_done(self) -> bool:
@@ -111,11 +111,11 @@ def test_a_short_position_is_bought_back() -> None:
 
 def test_shares_that_are_accepted_as_not_ours_are_left_alone() -> None:
     desk = Desk()
-    desk.holdings.see(2, (), msgspec.structs.replace(book(), foreign={"A": D(5)}))
+    desk.ledger.fold_batch(2, (), msgspec.structs.replace(book(), foreign={"A": D(5)}))
     desk.step()
     assert desk.hear(account(5)).step() == []  # ours are gone, and the others are somebody else's
     short = Desk()
-    short.holdings.see(2, (), msgspec.structs.replace(book(), foreign={"A": D(-2)}))
+    short.ledger.fold_batch(2, (), msgspec.structs.replace(book(), foreign={"A": D(-2)}))
     short.step()
     assert short.hear(account(1)).closes().quantity == D(3)
 
@@ -152,10 +152,10 @@ def test_fills_that_the_core_has_counted_are_not_counted_again() -> None:
     desk = Desk((ENTRY, 1), held=1)
     fill = Execution("x", ENTRY.id, "A", OrderSide.BUY, D(2), D(100), 1)
     desk.hear(report(ENTRY, S.FILLED, 3))
-    assert desk.holdings.positions() == {"A": (D(3), "1")}
-    desk.holdings.see(2, [OrderFilled(fill, "1", 2)], book(held=3))
-    assert desk.holdings.positions() == {"A": (D(3), "1")}
-    assert desk.holdings.working() == []
+    assert desk.ledger.positions() == {"A": (D(3), "1")}
+    desk.ledger.fold_batch(2, [OrderFilled(fill, "1", 2)], book(held=3))
+    assert desk.ledger.positions() == {"A": (D(3), "1")}
+    assert desk.ledger.working() == []
 
 
 def test_never_more_is_closed_than_the_account_holds() -> None:
@@ -200,7 +200,7 @@ def test_a_refused_close_is_tried_again_under_the_next_id_and_not_at_once() -> N
 
 def test_a_close_that_is_refused_for_hours_is_tried_for_hours() -> None:
     desk = Desk()
-    desk.close_out = CloseOut(desk.holdings, BOOK, "HALT", {f"{BOOK}.1.A.gate": 5_000})
+    desk.close_out = CloseOut(desk.ledger, BOOK, "HALT", {f"{BOOK}.1.A.gate": 5_000})
     desk.step()
     desk.hear(report(desk.hear(account(3)).closes(), S.REJECTED)).step()
     desk.hear(account(3))
@@ -211,7 +211,7 @@ def test_a_close_that_is_refused_for_hours_is_tried_for_hours() -> None:
 def test_a_second_close_out_of_a_session_goes_on_counting() -> None:
     attempts = {f"{BOOK}.1.A.gate": 1}
     desk = Desk()
-    desk.close_out = CloseOut(desk.holdings, BOOK, "HALT", attempts)
+    desk.close_out = CloseOut(desk.ledger, BOOK, "HALT", attempts)
     desk.step()
     assert desk.hear(account(3)).closes().id == f"{BOOK}.1.A.gate.2"
 

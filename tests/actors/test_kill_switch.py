@@ -72,14 +72,14 @@ class Broker:
 
     def __init__(self) -> None:
         self.sent: list[Effect] = []
-        self.barred = False
+        self.entries_blocked = False
         self.asked = threading.Event()
 
     def send(self, effect: Effect) -> None:
         self.sent.append(effect)
 
-    def bar(self, *, barred: bool) -> None:
-        self.barred = barred
+    def block_entries(self, *, blocked: bool) -> None:
+        self.entries_blocked = blocked
 
     def read_account(self) -> None:
         self.asked.set()
@@ -151,7 +151,7 @@ def test_once_it_is_acknowledged_no_entry_leaves_and_the_core_hears_of_each_that
         assert [type(fact).__name__ for fact in bench.shown] == ["GateActed"]  # the core tells of the state itself
         assert "taken" in answer.sentence
         assert bench.kept == [("halt", "enough")]
-        assert bench.broker.barred
+        assert bench.broker.entries_blocked
         bench.let_out(1, entry(1), exit_of(2), CancelOrder("x"))
         assert bench.sent() == [exit_of(2).id]
         assert bench.sent(CancelOrder) == ["x"]
@@ -168,7 +168,7 @@ def test_lifted_it_lets_entries_out_again() -> None:
         bench.switch.lift()
         bench.let_out(1, entry(1))
         assert bench.sent() == [entry(1).id]
-        assert not bench.broker.barred
+        assert not bench.broker.entries_blocked
 
 
 def test_a_core_that_takes_the_command_is_left_to_do_it() -> None:
@@ -274,4 +274,4 @@ def test_a_flatten_does_not_weaken_a_halt() -> None:
         bench.switch.pull("halt", "enough", "terminal")
         bench.switch.pull("flatten", "all", "terminal")
         assert bench.switch.pulled == "halt"
-        assert bench.gate.barred == "enough"
+        assert bench.gate.entries_blocked == "enough"

@@ -51,7 +51,7 @@ def ask(folder: Path, line: bytes) -> dict[str, object]:
 def test_a_halt_is_taken_while_the_loop_does_not_run(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         assert "no entry leaves any more" in control.send(tmp_path, "halt", "enough")
-        assert served.switch.gate.barred == "enough"
+        assert served.switch.gate.entries_blocked == "enough"
         assert (tmp_path / "HALT").read_text() == "enough\n"
 
 
@@ -87,31 +87,31 @@ def test_the_token_is_for_this_user_alone(tmp_path: Path) -> None:
 def test_a_file_bars_entries_from_the_start(tmp_path: Path) -> None:
     (tmp_path / "HALT").write_text("  not\ttoday\x1b[31m\n")
     with a_control(tmp_path) as served:
-        assert served.switch.gate.barred == "not today [31m"
+        assert served.switch.gate.entries_blocked == "not today [31m"
 
 
 def test_a_file_that_is_touched_halts_and_stays(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         served.begin()
         (tmp_path / "HALT").touch()
-        wait_until(lambda: served.switch.gate.barred == "put there by hand")
+        wait_until(lambda: served.switch.gate.entries_blocked == "put there by hand")
         assert (tmp_path / "HALT").exists()
         assert served.latch.lift() == ""
         assert not (tmp_path / "HALT").exists()
-        assert served.switch.gate.barred == ""
+        assert served.switch.gate.entries_blocked == ""
 
 
 def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         (tmp_path / "HALT").mkdir()  # whoever made that: it cannot be unlinked
-        served.switch.bar("halt", "enough")
+        served.switch.block_entries("halt", "enough")
         assert "cannot be removed" in served.latch.lift()
-        assert served.switch.gate.barred == "enough"
+        assert served.switch.gate.entries_blocked == "enough"
 
 
 def test_a_gate_that_halted_by_itself_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        served.switch.gate.halted = "journal: the disk is full"
+        served.switch.gate._policy.halt("journal", "the disk is full")
         assert "until the bot is started again: journal: the disk is full" in served.latch.lift()
 
 
@@ -139,12 +139,12 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_a_halt_from_the_dashboard_bars_entries_and_survives_as_well(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         assert served.latch.hold("pause", "lunch") == ""
-        assert served.switch.gate.barred == ""
+        assert served.switch.gate.entries_blocked == ""
         assert served.latch.hold("halt", "enough") == ""
-        assert served.switch.gate.barred == "enough"
+        assert served.switch.gate.entries_blocked == "enough"
         assert (tmp_path / "HALT").read_text() == "enough\n"
         served.latch.hold("flatten", "less")
-        assert served.switch.gate.barred == "enough"  # a weaker command lifts nothing
+        assert served.switch.gate.entries_blocked == "enough"  # a weaker command lifts nothing
 
 
 def test_a_dashboard_s_halt_is_in_force_before_it_is_answered(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import subprocess
 import sys
@@ -16,23 +15,27 @@ import reactivex
 
 from actors.blotter import Blotter, Order
 from actors.book import Book
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.conversations import Steps
+from actors.brokers.alpaca.order_client import OrderClient
+from actors.brokers.alpaca.order_tracker import OrderTracker
+from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.core import Core
 from actors.executor import Executor
 from actors.feeds.backoff import BackOff
-from actors.gate import Batch, Gate
-from actors.holdings import Holdings
-from actors.journal import Journal
-from actors.messages import Fact, Refusal, Rollover, TradingState
-from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitUnanswered
+from actors.gate_policy import Batch, GatePolicy, HandOver, LetOut, Steps as GateSteps
+from actors.messages import Fact, Refusal, Report, Rollover, TradingState
+from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk
+from actors.shadow_ledger import ShadowLedger
 from pipeline import strategy
 from service.live.session import Session
-from simulation.agenda import Machine
 from simulation.bot import MOMENTS
 from simulation.broken import Broken
 from simulation.faults import NONE, Faults, Scenario
 from simulation.kill_switch import LoopLink
+from simulation.scheduler import Machine
 from simulation.world import World
 from tests.support.live import ROOT
 
@@ -92,16 +95,16 @@ def test_without_faults_it_trades_all_the_time() -> None:
 def test_what_the_gate_has_closed_is_not_closed_again_by_a_life_whose_last_one_heard_of_the_halt_alone() -> None:
     """The loop goes on, takes the halt that it was given first, writes its book, and the process is killed."""
     world = World(7, Scenario(NONE))
-    agenda = world.agenda
+    scheduler = world.scheduler
 
     def get_stuck() -> None:
         bot = world.bot
         if not any(order.status is OrderStatus.ACCEPTED for order in bot.core.executor.blotter.working.values()):
-            agenda.after(0.01, get_stuck)  # until a stop guards a position
+            scheduler.after(0.01, get_stuck)  # until a stop guards a position
             return
         bot.stick(60)
-        agenda.after(1, lambda: bot.press("halt"))
-        agenda.after(20, die)
+        scheduler.after(1, lambda: bot.press("halt"))
+        scheduler.after(20, die)
 
     def die() -> None:
         bot = world.bot
@@ -110,10 +113,10 @@ def test_what_the_gate_has_closed_is_not_closed_again_by_a_life_whose_last_one_h
         while bot.core.risk.state is not TradingState.HALTED:
             bot._waiting.pop(0)()
         assert bot.core.positions.open
-        bot.on_death = lambda: agenda.after(5, world._restart)
+        bot.on_death = lambda: scheduler.after(5, world._restart)
         bot.kill()
 
-    agenda.after(20, get_stuck)
+    scheduler.after(20, get_stuck)
     assert world.run(120).lives == 2
     assert not world.bot.audit.of_gate
 
@@ -268,39 +271,33 @@ def test_a_position_that_is_forgotten_at_a_rollover_is_found(monkeypatch: pytest
 
 
 def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Gate._let_out
+    whole = GatePolicy.work
 
-    def let_out(gate: Gate, batch: Batch) -> None:
-        for effect in batch.effects:
-            gate._send(effect)
-        whole(gate, msgspec.structs.replace(batch, effects=()))
+    def work(policy: GatePolicy, item: Batch | HandOver) -> GateSteps:
+        if isinstance(item, Batch):
+            for effect in item.effects:
+                yield LetOut(effect)
+            item = msgspec.structs.replace(item, effects=())
+        yield from whole(policy, item)
 
-    monkeypatch.setattr(Gate, "_let_out", let_out)
+    monkeypatch.setattr(GatePolicy, "work", work)
     assert found()[1].rule == "output commit"
 
 
 def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries would leave, and no bot would ever know of them again."""
-
-    def let_out(gate: Gate, batch: Batch) -> None:
-        journal: Journal = gate._journal
-        with contextlib.suppress(OSError):
-            journal.append(batch.number, batch.facts, batch.book)
-        for effect in batch.effects:
-            gate._send(effect)
-
-    monkeypatch.setattr(Gate, "_let_out", let_out)
+    monkeypatch.setattr(GatePolicy, "_lose", lambda policy, why: iter(()))
     assert found()[1].rule == "output commit"
 
 
 def test_a_core_that_is_not_told_what_the_gate_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoopLink, "tell", lambda link, inputs: None)
-    assert found()[1].rule in ("both sides", "one order, one cause")
+    assert found()[1].rule in ("both sides", "one order, one cause", "one position")
 
 
 def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Holdings, "let_out", lambda holdings, order: None)
-    monkeypatch.setattr(Holdings, "in_account", lambda holdings, symbol: holdings.positions()[symbol][0])
+    monkeypatch.setattr(ShadowLedger, "add_order", lambda ledger, order: None)
+    monkeypatch.setattr(ShadowLedger, "in_account", lambda ledger, symbol: ledger.positions()[symbol][0])
     assert found()[1].rule
 
 
@@ -374,3 +371,47 @@ def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyP
 def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, what: symbol in executor.wishes)
     assert found()[1].rule
+
+
+# ------------------------------------------------------------------------- rules of the broker's protocol
+
+
+def test_a_report_that_the_broker_counts_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It adds what it is told again to what it was told, instead of taking it for the whole."""
+    whole = OrderTracker.report
+    told: set[tuple[OrderTracker, str, object]] = set()
+
+    def report(tracker: OrderTracker, body: codec.OrderBody, at: str | None = None) -> OrderReport:
+        once = whole(tracker, body, at)
+        if once.status is not OrderStatus.PARTIALLY_FILLED:
+            return once
+        if (tracker, once.order, once.filled) in told:
+            return msgspec.structs.replace(once, filled=min(once.quantity, 2 * once.filled))
+        told.add((tracker, once.order, once.filled))
+        return once
+
+    monkeypatch.setattr(OrderTracker, "report", report)
+    assert found()[1].rule == "executions"
+
+
+def test_an_order_that_the_broker_sends_again_without_an_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = OrderClient._place
+
+    def place(client: OrderClient, order: SubmitOrder) -> Steps[Report]:
+        report = yield from whole(client, order)
+        return (yield from whole(client, order)) if isinstance(report, SubmitUnanswered) else report
+
+    monkeypatch.setattr(OrderClient, "_place", place)
+    broken = found()[1]
+    assert (broken.rule, "to the venue twice" in str(broken)) == ("one order, one cause", True)
+
+
+def test_an_account_that_the_broker_reads_no_more_after_an_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = AlpacaProtocol._read
+
+    def read(protocol: AlpacaProtocol) -> Steps[None]:
+        yield from whole(protocol)
+        protocol._is_reading = protocol._failed_polls > 0
+
+    monkeypatch.setattr(AlpacaProtocol, "_read", read)
+    assert found()[1].rule == "account"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from actors.brokers.alpaca import words
-from actors.brokers.alpaca.known import KnownOrders
-from actors.brokers.alpaca.questions import Questions
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.conversations import Steps
+from actors.brokers.alpaca.messages import Now
+from actors.brokers.alpaca.order_tracker import OrderTracker
+from actors.brokers.alpaca.rest_client import RestClient
 from actors.orders import OVER, AccountReport, AssetReport, HeldAtVenue, OrderReport
+from pipeline.events import SECOND
 
 READINGS = 4
 """How often the account is read anew because something happened meanwhile."""
@@ -21,34 +24,30 @@ MOST_PAGES = 10
 
 
 class Account:
-    """Reads the account. `now` is venue time in ns, 0 while it is not known; `loop_time` is the loop's, in s.
-
-    `is_heard` is whether the trading stream tells what happens to orders; `body_s` how old the account's own numbers
-    may be, since the venue counts our requests.
+    """Reads the account. `is_heard` is whether the trading stream tells what happens to orders; `body_s` how old the
+    account's own numbers may be, since the venue counts our requests.
     """
 
     def __init__(
         self,
-        questions: Questions,
-        known: KnownOrders,
+        client: RestClient,
+        tracker: OrderTracker,
         counts: Counter[str],
         symbols: Iterable[str],
-        now: Callable[[], int],
-        loop_time: Callable[[], float],
+        now: Callable[[], Now],
         is_heard: Callable[[], bool],
         body_s: float,
     ) -> None:
-        self._questions = questions
-        self._known = known
+        self._client = client
+        self._tracker = tracker
         self._counts = counts
         self._now = now
-        self._loop_time = loop_time
         self._is_heard = is_heard
-        self._body_s = body_s
+        self._body_ns = round(body_s * SECOND)
         self._had_history = False
         # Open orders with what is filled of them, and the news until then, at the last reading.
         self._last_read: tuple[frozenset[tuple[str, Decimal]], int] | None = None
-        self._last_body: tuple[float, tuple[HeldAtVenue, ...], words.AccountBody] | None = None
+        self._last_body: tuple[int, tuple[HeldAtVenue, ...], codec.AccountBody] | None = None
         self._assets = set(symbols)  # symbols seen
         self._assets_left = sorted(self._assets)  # of those, the ones whose asset is not reported yet
 
@@ -62,21 +61,22 @@ class Account:
         self._assets_left.append(symbol)
         return True
 
-    async def assets(self) -> AsyncIterator[AssetReport]:
-        """Read the assets that are not reported yet. Raises Failed, and Unreadable."""
+    def assets(self, publish: Callable[[AssetReport], None]) -> Steps[None]:
+        """Read the assets that are not reported yet, and publish each. Raises Failed, and Unreadable."""
         while self._assets_left:
             symbol = self._assets_left[0]
-            body = await self._questions.asset(symbol)
+            body = yield from self._client.asset(symbol)
+            ts = self._now().venue_ns
             if body is None:
-                report = AssetReport(symbol, self._now(), tradable=False, shortable=False)
+                report = AssetReport(symbol, ts, tradable=False, shortable=False)
             else:
-                report = words.asset_report(body, self._now())
+                report = codec.asset_report(body, ts)
             self._assets_left.remove(symbol)
-            yield report
+            publish(report)
 
     # ------------------------------------------------------------------------------------------- the account itself
 
-    async def read(self) -> AccountReport:
+    def read(self) -> Steps[AccountReport]:
         """Read the account so that its parts fit together; the first time, with orders that are over.
 
         Each part is read at a time of its own, and a fill between two of them would look like a position from nowhere.
@@ -87,65 +87,66 @@ class Account:
         Raises Failed, and Unreadable.
         """
         for _ in range(READINGS):
-            ts = self._now() or await self._venue_time()
-            positions = tuple(map(words.held, await self._questions.list("/v2/positions", words.PositionBody)))
-            orders = await self._open_orders()
+            ts = self._now().venue_ns or (yield from self._venue_time())
+            positions = tuple(map(codec.held, (yield from self._client.many("/v2/positions", codec.PositionBody))))
+            orders = yield from self._open_orders()
             now_open = frozenset((order.venue_id, order.filled) for order in orders)
-            quiet = (now_open, self._known.news) == self._last_read
-            self._last_read = now_open, self._known.news
+            quiet = (now_open, self._tracker.news) == self._last_read
+            self._last_read = now_open, self._tracker.news
             if quiet:
                 break
         for order in orders:
-            if quiet and self._is_heard() and self._known.is_ours(order.order):
-                self._known.watch(order.order, order.filled)
-            self._known.learn(order)
-        body = await self._body(positions)
-        history = () if self._had_history else await self._history()
-        report = words.account_report(body, ts, positions, orders, history)
+            if quiet and self._is_heard() and self._tracker.is_ours(order.order):
+                self._tracker.watch(order.order, order.filled)
+            self._tracker.note_answer(order)
+        body = yield from self._body(positions)
+        history = () if self._had_history else (yield from self._history())
+        report = codec.account_report(body, ts, positions, orders, history)
         self._had_history = True
         return report
 
-    async def _venue_time(self) -> int:
+    def _venue_time(self) -> Steps[int]:
         """Ask for the time, while the market data has not told it: what is adopted at the start is timed from here."""
-        return words.decode(await self._questions.ask("/v2/clock") or b"", words.ClockBody).ts
+        return (yield from self._client.one("/v2/clock", codec.ClockBody)).ts
 
-    async def _body(self, positions: tuple[HeldAtVenue, ...]) -> words.AccountBody:
+    def _body(self, positions: tuple[HeldAtVenue, ...]) -> Steps[codec.AccountBody]:
         """Read the account's own numbers, unless they are new and nothing has changed that they depend on."""
-        at = self._loop_time()
+        at = self._now().monotonic_ns
         if self._last_body is not None:
             then, held, body = self._last_body
-            if held == positions and at - then < self._body_s:
+            if held == positions and at - then < self._body_ns:
                 return body
-        body = words.decode(await self._questions.ask("/v2/account") or b"", words.AccountBody)
+        body = yield from self._client.one("/v2/account", codec.AccountBody)
         self._last_body = at, positions, body
         return body
 
-    async def _open_orders(self) -> tuple[OrderReport, ...]:
+    def _open_orders(self) -> Steps[tuple[OrderReport, ...]]:
         """Read all open orders, the newest first, page by page. What is submitted meanwhile shifts no page."""
-        found: dict[str, words.OrderBody] = {}
+        found: dict[str, codec.OrderBody] = {}
         query = {"status": "open", "limit": str(PAGE), "direction": "desc"}
         for _ in range(MOST_PAGES):
-            page = await self._questions.list("/v2/orders", words.OrderBody, query)
+            page = yield from self._client.many("/v2/orders", codec.OrderBody, query)
             known = len(found)
             found.update((body.id, body) for body in page)
             if len(page) < PAGE:
-                return tuple(map(self._known.report, found.values()))
-            oldest = words.nanoseconds(page[-1].submitted_at)
+                return tuple(map(self._tracker.report, found.values()))
+            oldest = codec.nanoseconds(page[-1].submitted_at)
             if oldest is None or len(found) == known:
                 break
-            query["until"] = words.rfc3339(oldest + 1)  # it excludes what it names: several may be as old
-        raise words.Unreadable(f"more than {MOST_PAGES * PAGE} open orders")
+            query = query | {"until": codec.rfc3339(oldest + 1)}  # it excludes what it names: several may be as old
+        raise codec.Unreadable(f"more than {MOST_PAGES * PAGE} open orders")
 
-    async def _history(self) -> tuple[OrderReport, ...]:
+    def _history(self) -> Steps[tuple[OrderReport, ...]]:
         """Read the newest orders that are over; what cannot be read of them is left out."""
         reports = []
-        for body in await self._questions.list("/v2/orders", words.OrderBody, {"status": "all", "limit": str(PAGE)}):
+        query = {"status": "all", "limit": str(PAGE)}
+        for body in (yield from self._client.many("/v2/orders", codec.OrderBody, query)):
             try:
-                report = self._known.report(body)
-            except words.Unreadable:
+                report = self._tracker.report(body)
+            except codec.Unreadable:
                 self._counts["unreadable"] += 1
                 continue
-            self._known.remember(report)
+            self._tracker.remember(report)
             if report.status in OVER:
                 reports.append(report)
         return tuple(reports)

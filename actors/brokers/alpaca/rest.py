@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-import msgspec
 from aiohttp import (
     ClientConnectorError,
     ClientError,
@@ -17,6 +16,8 @@ from aiohttp import (
     TCPConnector,
 )
 
+from actors.brokers.alpaca.messages import Answer, NotSent, Unanswered
+
 MOST_BYTES = 8 << 20
 """Of an answer; 500 orders come to less than one mebibyte."""
 
@@ -24,21 +25,6 @@ MOST_CONNECTIONS = 32
 
 _HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
 _BODY = {"Content-Type": "application/json"}
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the venue answered."""
-
-    status: int
-    body: bytes
-
-
-class NotSent(Exception):
-    """No connection could be opened: the venue has certainly not heard of the request."""
-
-
-class Unanswered(Exception):
-    """The request may have reached the venue, and no answer tells what became of it."""
 
 
 class Rest:

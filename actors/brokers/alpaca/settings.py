@@ -12,6 +12,9 @@ REFUSED_KEYS = (
 )
 """What is wrong, and what to do."""
 
+NO_UPDATES = "the trading stream does not tell of orders"
+"""Why a connection is of no use."""
+
 Seconds = Annotated[float, Meta(gt=0)]
 
 

@@ -13,7 +13,12 @@ from random import Random
 import pytest
 
 from actors.brokers.alpaca.broker import AlpacaBroker
+from actors.brokers.alpaca.driver import Driver
+from actors.brokers.alpaca.messages import Event, GoOn, Hold, Started, Stop
+from actors.brokers.alpaca.protocol import AlpacaProtocol
+from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
+from actors.brokers.alpaca.stream import TradingStream
 from actors.messages import BrokerChanged, FeedState, Report
 from actors.orders import (
     OVER,
@@ -422,6 +427,34 @@ def test_orders_go_out_while_the_loop_of_the_bot_is_stuck() -> None:
     finally:
         closing.set()
         venue.join(PATIENCE_S)
+
+
+@on_a_loop
+async def test_a_stream_that_is_held_before_it_could_begin_is_connected_when_it_may_go_on() -> None:
+    """Both stand in the queue when the driver begins: the stream's task is cancelled before its first step."""
+    reported = Reported()
+    async with an_exchange() as exchange:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        for event in (Started(), Hold("the exchange is away")):
+            events.put_nowait(event)
+        protocol = AlpacaProtocol(HASTY, [], Random(1), lambda _: True)
+        rest = Rest(exchange.url.replace("ws", "http", 1), KEY, SECRET, 1.0, protocol.counts)
+        driver = Driver(
+            protocol,
+            events,
+            rest,
+            lambda listener: TradingStream(f"{exchange.url}/stream", KEY, SECRET, HASTY, listener),
+            reported.take,
+            lambda: START,
+            lambda: False,
+        )
+        running = asyncio.create_task(driver.run())
+        await reported.until(lambda: reported.states[-1:] == [DOWN])
+        assert reported.of(BrokerChanged)[-1].reason == "the exchange is away"
+        events.put_nowait(GoOn())
+        await reported.live()
+        events.put_nowait(Stop(0.0))
+        await running
 
 
 @pytest.mark.parametrize("word", ["", "two words", "line\n", "schlüssel"], ids=repr)

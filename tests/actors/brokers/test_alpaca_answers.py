@@ -150,17 +150,17 @@ async def test_an_order_that_comes_too_often_for_good_is_rejected() -> None:
 
 
 @on_a_loop
-async def test_an_entry_that_is_barred_is_never_on_the_wire_and_an_exit_is() -> None:
+async def test_an_entry_that_is_blocked_is_never_on_the_wire_and_an_exit_is() -> None:
     async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
         venue.script[POST] = [says(200, body())]
-        broker.bar(barred=True)
+        broker.block_entries(blocked=True)
         broker.send(order())
         await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
         assert reported.of(OrderReport)[0].reason == "entries are halted"
         assert venue.calls(POST) == []
         broker.send(msgspec.structs.replace(order(), leg="gate"))
         await reported.until(lambda: reported.statuses()[1:] == [OrderStatus.ACCEPTED])
-        broker.bar(barred=False)
+        broker.block_entries(blocked=False)
         broker.send(order())
         await reported.until(lambda: reported.statuses()[2:] == [OrderStatus.ACCEPTED])
 
@@ -455,7 +455,7 @@ async def test_a_connection_that_is_cut_again_and_again_waits_longer_each_time()
         venue.hangs_up = True
         async with a_broker(venue.url) as (broker, reported):
             await reported.until(lambda: broker.counts["reconnects"] > 4)
-            assert broker._stream._back_off.failures > 4
+            assert broker._protocol._stream.back_off.failures > 4
             venue.hangs_up = False
             await reported.live()
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.brokers.alpaca.rest import Answer, Rest
+from actors.brokers.alpaca.messages import Answer
+from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.messages import FeedChanged, FeedState
 from pipeline.events import Clock, Refused, Trade

@@ -1,4 +1,4 @@
-"""What is known of orders at the venue: their ids there, and which of them the trading stream owes us news of."""
+"""Tracks orders at the venue: their ids there, and which of them the trading stream owes us news of."""
 
 from __future__ import annotations
 
@@ -6,61 +6,56 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
 
-from actors.brokers.alpaca import words
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.messages import Now
 from actors.orders import OVER, OrderReport
+from pipeline.events import SECOND
 
 MOST_REMEMBERED = 10_000
 """Orders whose ids at the venue are remembered; those of older ones are asked for."""
 
 
-class _Watch:
+class WatchedOrder:
     """An order whose news the trading stream owes us."""
 
     __slots__ = ("filled", "owed_since")
 
     def __init__(self, filled: Decimal) -> None:
         self.filled = filled  # shares that it has told of
-        self.owed_since: float | None = None  # when REST told more than it
+        self.owed_since: int | None = None  # monotonic ns: when REST told more than it
 
 
-class KnownOrders:
-    """Takes what REST and the trading stream tell of orders. `now` is venue time in ns, `loop_time` the loop's in s."""
+class OrderTracker:
+    """Takes what REST and the trading stream tell of orders."""
 
-    def __init__(
-        self,
-        counts: Counter[str],
-        now: Callable[[], int],
-        is_ours: Callable[[str], bool],
-        loop_time: Callable[[], float],
-    ) -> None:
+    def __init__(self, counts: Counter[str], now: Callable[[], Now], is_ours: Callable[[str], bool]) -> None:
         self.news = 0  # things that happened to orders, as far as we know
         self.is_ours = is_ours
         self._counts = counts
         self._now = now
-        self._loop_time = loop_time
         self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
-        self._watched: OrderedDict[str, _Watch] = OrderedDict()  # by order
+        self._watched: OrderedDict[str, WatchedOrder] = OrderedDict()  # by order
 
     def venue_id(self, order: str) -> str | None:
         """Return an order's id at the venue; None if it is not known, or no longer."""
         return self._venue_ids.get(order)
 
-    def report(self, body: words.OrderBody, at: str | None = None) -> OrderReport:
+    def report(self, body: codec.OrderBody, at: str | None = None) -> OrderReport:
         """Put what the venue tells of an order into our words. Raises Unreadable."""
-        if not words.is_known(body.status):
+        if not codec.is_known(body.status):
             self._counts["unknown_statuses"] += 1
-        return words.order_report(body, self._now(), at)
+        return codec.order_report(body, self._now().venue_ns, at)
 
-    def learn(self, report: OrderReport) -> None:
+    def note_answer(self, report: OrderReport) -> None:
         """Take note of what REST told of an order: its id at the venue, and whether the stream owes news of it."""
         self.remember(report)
         watch = self._watched.get(report.order)
         if watch is None or watch.owed_since is not None:
             return
         if report.filled > watch.filled or report.status in OVER:
-            watch.owed_since = self._loop_time()
+            watch.owed_since = self._now().monotonic_ns
 
-    def hear(self, report: OrderReport) -> None:
+    def note_update(self, report: OrderReport) -> None:
         """Take note of what the trading stream told of an order."""
         self.remember(report)
         if report.status in OVER:
@@ -79,7 +74,7 @@ class KnownOrders:
 
     def watch(self, order: str, filled: Decimal) -> None:
         """Expect the trading stream's news of an order of which it has told so many filled shares."""
-        self._watched.setdefault(order, _Watch(filled))
+        self._watched.setdefault(order, WatchedOrder(filled))
         if len(self._watched) > MOST_REMEMBERED:
             self._watched.popitem(last=False)
 
@@ -93,5 +88,5 @@ class KnownOrders:
 
     def are_owed_for(self, seconds: float) -> bool:
         """Tell whether the stream has owed news of some order for so long."""
-        late = self._loop_time() - seconds
+        late = self._now().monotonic_ns - round(seconds * SECOND)
         return any(watch.owed_since is not None and watch.owed_since <= late for watch in self._watched.values())

@@ -1,4 +1,4 @@
-"""The agenda: what happens when, in virtual time."""
+"""Virtual time: what happens when, and the clocks of the machine that the bot runs on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.events import SECOND
 Action = Callable[[], None]
 
 
-class Agenda:
+class VirtualScheduler:
     """Actions by time (ns); those of one time in the order in which they were set. Nothing waits for real."""
 
     def __init__(self, start: int) -> None:
@@ -39,15 +39,15 @@ class Agenda:
 class Machine:
     """The machine that the bot runs on: a monotonic clock that is right, and a wall clock that may be set."""
 
-    def __init__(self, agenda: Agenda) -> None:
+    def __init__(self, scheduler: VirtualScheduler) -> None:
         self.wrong_ns = 0  # how far the wall clock is ahead of true time
-        self._agenda = agenda
-        self._booted = agenda.now - 1_000 * SECOND
+        self._scheduler = scheduler
+        self._booted = scheduler.now - 1_000 * SECOND
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since the machine was started."""
-        return self._agenda.now - self._booted
+        return self._scheduler.now - self._booted
 
     def wall_ns(self) -> int:
         """What the machine takes for the time, ns."""
-        return self._agenda.now + self.wrong_ns
+        return self._scheduler.now + self.wrong_ns

@@ -1,4 +1,4 @@
-"""Holdings: what the gate knows of orders and positions without asking the core."""
+"""The shadow ledger: what the gate knows of orders and positions without asking the core."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from actors.orders import OVER, AccountReport, HeldAtVenue, OrderMissing, OrderR
 ZERO = Decimal(0)
 
 
-class Known(msgspec.Struct, eq=False):
+class TrackedOrder(msgspec.Struct, eq=False):
     """One order: what the core has counted of it, and what the venue has told."""
 
     order: SubmitOrder
@@ -26,7 +26,7 @@ class Known(msgspec.Struct, eq=False):
     missing: bool = False  # the last answer was that the venue knows no such order
 
 
-class Holdings:
+class ShadowLedger:
     """Folds the core's books, the effects that left, and the venue's reports into what is held and what works.
 
     A position is that of the last book, and what the venue has told beyond it of orders that left here: so it is right
@@ -36,13 +36,13 @@ class Holdings:
     def __init__(self) -> None:
         self.book = ""  # what the session's order ids begin with; empty before its first book
         self.number = 0  # of the last input that was seen
-        self.known: dict[str, Known] = {}
+        self.known: dict[str, TrackedOrder] = {}
         self.account: AccountReport | None = None
         self.accounts = 0  # reports of the account
         self._held: dict[str, HeldPosition] = {}
         self._foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol
 
-    def see(self, number: int, facts: Iterable[Entry], book: Book | None) -> None:
+    def fold_batch(self, number: int, facts: Iterable[Entry], book: Book | None) -> None:
         """Take what an input led to: fills that the core has counted, and the book after it."""
         if book is not None and book.name != self.book:
             self.book, self.number = book.name, 0  # another session goes on, and counts its inputs anew
@@ -56,21 +56,23 @@ class Holdings:
         self._foreign = book.foreign
         working = {entry.order.id: entry for entry in book.orders}
         for order_id, entry in working.items():
-            known = self.known.setdefault(order_id, Known(entry.order, heard=entry.filled, told=bool(entry.venue_id)))
+            known = self.known.setdefault(
+                order_id, TrackedOrder(entry.order, heard=entry.filled, told=bool(entry.venue_id))
+            )
             known.counted = entry.filled
         self.known = {name: known for name, known in self.known.items() if name in working or not _is_done(known)}
 
-    def let_out(self, order: SubmitOrder) -> None:
+    def add_order(self, order: SubmitOrder) -> None:
         """Take note of an order that leaves."""
-        self.known.setdefault(order.id, Known(order))
+        self.known.setdefault(order.id, TrackedOrder(order))
 
-    def hear(self, report: Report) -> None:
+    def fold_report(self, report: Report) -> None:
         """Take the venue's word."""
         if isinstance(report, AccountReport):
             self.account = report
             self.accounts += 1
             for order in report.orders:
-                self.hear(order)
+                self.fold_report(order)
         elif isinstance(report, OrderReport):
             if (known := self.known.get(report.order)) is not None:
                 known.heard = max(known.heard, report.filled)
@@ -79,7 +81,7 @@ class Holdings:
         elif isinstance(report, OrderMissing) and (known := self.known.get(report.order)) is not None:
             known.missing = True
 
-    def working(self) -> list[Known]:
+    def working(self) -> list[TrackedOrder]:
         """Return the orders whose end nobody has told."""
         return [known for known in self.known.values() if not known.over]
 
@@ -105,7 +107,7 @@ class Holdings:
         return held - self._foreign.get(symbol, ZERO)
 
 
-def _is_done(known: Known) -> bool:
+def _is_done(known: TrackedOrder) -> bool:
     """Whether nothing of an order that the book does not list can be news to the core."""
     if known.order.leg == "gate":  # the core may not have heard of it at all
         return known.over and known.heard <= known.counted

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.brokers.alpaca import words
-from actors.brokers.alpaca.words import Authorization, ErrorBody, Listening, OrderBody, Unreadable, Update
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.codec import Authorization, ErrorBody, Listening, OrderBody, Unreadable, Update
 from actors.orders import HeldAtVenue, OrderReport, OrderSide, OrderStatus
 from tests.support.alpaca import ACCOUNT, body, order
 
@@ -19,11 +19,11 @@ AT = 1_767_366_245_500_000_000  # of what `body` writes
 
 
 def report_of(**fields: Any) -> OrderReport:
-    return words.order_report(words.decode(msgspec.json.encode(body(**fields)), OrderBody), NOW)
+    return codec.order_report(codec.decode(msgspec.json.encode(body(**fields)), OrderBody), NOW)
 
 
 def account_of(**fields: Any) -> Any:
-    return words.account_report(words.decode(msgspec.json.encode(ACCOUNT | fields), words.AccountBody), NOW, (), (), ())
+    return codec.account_report(codec.decode(msgspec.json.encode(ACCOUNT | fields), codec.AccountBody), NOW, (), (), ())
 
 
 # ------------------------------------------------------------------------------------------------------------ orders
@@ -62,7 +62,7 @@ def test_an_order_is_reported_exactly() -> None:
     ],
 )
 def test_each_documented_status_has_its_place(word: str, status: OrderStatus) -> None:
-    assert words.is_known(word)
+    assert codec.is_known(word)
     assert report_of(status=word).status is status
 
 
@@ -74,7 +74,7 @@ def test_an_order_that_works_and_has_fills_is_filled_so_far(word: str, filled: s
 
 
 def test_a_status_that_is_not_documented_counts_as_working() -> None:
-    assert not words.is_known("sunshine")
+    assert not codec.is_known("sunshine")
     assert report_of(status="sunshine").status is OrderStatus.ACCEPTED
 
 
@@ -99,9 +99,9 @@ def test_a_rejected_order_has_a_reason() -> None:
 
 def test_the_time_is_the_newest_that_the_venue_gives() -> None:
     assert report_of(filled_at="2026-01-02T10:04:06-05:00").ts == AT + 500_000_000
-    untimed = words.decode(msgspec.json.encode(body(updated_at=None)), OrderBody)
-    assert words.order_report(untimed, NOW, "2026-01-02T15:04:05.5Z").ts == AT
-    assert words.order_report(untimed, NOW).ts == NOW
+    untimed = codec.decode(msgspec.json.encode(body(updated_at=None)), OrderBody)
+    assert codec.order_report(untimed, NOW, "2026-01-02T15:04:05.5Z").ts == AT
+    assert codec.order_report(untimed, NOW).ts == NOW
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_day_trades_are_limited_below_25_000_dollars(equity: str, last: str | No
 @pytest.mark.parametrize("quantity", ["5", "-5"])
 def test_a_short_position_is_negative_however_it_is_written(quantity: str) -> None:
     written = {"symbol": "AAPL", "qty": quantity, "avg_entry_price": "150.5", "side": "short"}
-    position = words.held(words.decode(msgspec.json.encode(written), words.PositionBody))
+    position = codec.held(codec.decode(msgspec.json.encode(written), codec.PositionBody))
     assert position == HeldAtVenue("AAPL", Decimal(-5), Decimal("150.5"))
 
 
@@ -189,15 +189,15 @@ def test_a_short_position_is_negative_however_it_is_written(quantity: str) -> No
 )
 def test_an_order_is_written_as_the_venue_takes_it(kind: dict[str, str], more: dict[str, str]) -> None:
     wanted = {"symbol": "AAPL", "qty": "5", "side": "buy", "time_in_force": "day", "client_order_id": "one"}
-    assert msgspec.json.decode(words.submission(order(**kind))) == wanted | more  # type: ignore[arg-type]
+    assert msgspec.json.decode(codec.submission(order(**kind))) == wanted | more  # type: ignore[arg-type]
 
 
 def test_an_order_that_rests_is_good_till_canceled() -> None:
-    assert msgspec.json.decode(words.submission(order(rests=True)))["time_in_force"] == "gtc"
+    assert msgspec.json.decode(codec.submission(order(rests=True)))["time_in_force"] == "gtc"
 
 
 def test_numbers_are_written_without_an_exponent() -> None:
-    assert [words.plain(Decimal(text)) for text in ("1E+2", "0.10", "1E-7")] == ["100", "0.10", "0.0000001"]
+    assert [codec.plain(Decimal(text)) for text in ("1E+2", "0.10", "1E-7")] == ["100", "0.10", "0.0000001"]
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
@@ -213,7 +213,7 @@ def test_numbers_are_written_without_an_exponent() -> None:
     ],
 )
 def test_a_duplicate_is_told_by_its_code_or_its_words(status: int, error: ErrorBody, duplicate: bool) -> None:
-    assert words.is_duplicate(status, error) is duplicate
+    assert codec.is_duplicate(status, error) is duplicate
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_duplicate_is_told_by_its_code_or_its_words(status: int, error: ErrorB
     ],
 )
 def test_a_wrong_address_is_no_missing_order(error: ErrorBody, missing: bool) -> None:
-    assert words.is_missing(404, error) is missing
+    assert codec.is_missing(404, error) is missing
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_wrong_address_is_no_missing_order(error: ErrorBody, missing: bool) ->
     ],
 )
 def test_refused_keys_are_told_from_a_refused_order(status: int, error: ErrorBody, keys: bool) -> None:
-    assert words.is_about_keys(status, error) is keys
+    assert codec.is_about_keys(status, error) is keys
 
 
 @pytest.mark.parametrize(
@@ -254,37 +254,37 @@ def test_refused_keys_are_told_from_a_refused_order(status: int, error: ErrorBod
 def test_a_stop_that_is_passed_is_told_from_one_that_is_wrong(
     status: int, error: dict[str, object], passed: bool
 ) -> None:
-    refusal = words.refusal(msgspec.json.encode({"code": 42210000, "stop_price": "167.01", **error}), status)
+    refusal = codec.refusal(msgspec.json.encode({"code": 42210000, "stop_price": "167.01", **error}), status)
     assert refusal.message == error["message"]
-    assert words.is_passed(status, refusal) is passed
+    assert codec.is_passed(status, refusal) is passed
 
 
 def test_a_refusal_without_words_is_told_by_its_status() -> None:
-    assert words.refusal(b"<html>", 502).message == "the venue answered 502"
-    assert len(words.refusal(msgspec.json.encode({"message": "x" * 9_999}), 422).message) == 300
+    assert codec.refusal(b"<html>", 502).message == "the venue answered 502"
+    assert len(codec.refusal(msgspec.json.encode({"message": "x" * 9_999}), 422).message) == 300
 
 
 # --------------------------------------------------------------------------------------------------- frames and times
 
 
 def test_frames_of_the_handshake_are_told_apart() -> None:
-    assert words.frame('{"stream":"authorization","data":{"status":"authorized"}}') == Authorization("authorized")
-    assert words.frame(b'{"stream":"listening","data":{"streams":["trade_updates"]}}') == Listening(("trade_updates",))
-    assert words.frame(b'{"stream":"weather","data":{"sun":1}}') is None
+    assert codec.frame('{"stream":"authorization","data":{"status":"authorized"}}') == Authorization("authorized")
+    assert codec.frame(b'{"stream":"listening","data":{"streams":["trade_updates"]}}') == Listening(("trade_updates",))
+    assert codec.frame(b'{"stream":"weather","data":{"sun":1}}') is None
 
 
 def test_an_update_is_its_order_and_leaves_out_the_price_beside_it() -> None:
     filled = body(status="filled", filled_qty="5", filled_avg_price="150.5")
     update = {"event": "fill", "price": "151", "qty": "1", "order": filled, "timestamp": "2026-01-02T15:04:05.5Z"}
-    message = words.frame(msgspec.json.encode({"stream": "trade_updates", "data": update}))
+    message = codec.frame(msgspec.json.encode({"stream": "trade_updates", "data": update}))
     assert isinstance(message, Update)
-    assert words.order_report(message.order, NOW).average == Decimal("150.5")
+    assert codec.order_report(message.order, NOW).average == Decimal("150.5")
 
 
 @given(st.binary(max_size=80))
 def test_arbitrary_bytes_are_unreadable_or_a_frame(payload: bytes) -> None:
     try:
-        words.frame(payload)
+        codec.frame(payload)
     except Unreadable:
         return
 
@@ -292,7 +292,7 @@ def test_arbitrary_bytes_are_unreadable_or_a_frame(payload: bytes) -> None:
 @pytest.mark.parametrize("payload", [b"", b"null", b"[" * 10_000, b"\xff\xfe", b'{"stream":"trade_updates","data":{}}'])
 def test_frames_that_say_nothing_are_unreadable(payload: bytes) -> None:
     with pytest.raises(Unreadable):
-        words.frame(payload)
+        codec.frame(payload)
 
 
 @pytest.mark.parametrize(
@@ -310,17 +310,17 @@ def test_frames_that_say_nothing_are_unreadable(payload: bytes) -> None:
     ],
 )
 def test_times_keep_their_nanoseconds(time: str | None, ts: int | None) -> None:
-    assert words.nanoseconds(time) == ts
+    assert codec.nanoseconds(time) == ts
 
 
 @given(st.integers(min_value=1_000_000_000, max_value=1 << 61))
 def test_a_time_that_is_written_is_read_again(ts: int) -> None:
-    assert words.nanoseconds(words.rfc3339(ts)) == ts
+    assert codec.nanoseconds(codec.rfc3339(ts)) == ts
 
 
 @given(st.text(max_size=40))
 def test_arbitrary_text_is_a_time_or_none(text: str) -> None:
-    found = words.nanoseconds(text)
+    found = codec.nanoseconds(text)
     assert found is None or found > 0
 
 
@@ -332,21 +332,21 @@ def test_arbitrary_text_is_a_time_or_none(text: str) -> None:
 )
 def test_a_text_of_an_order_has_a_bound(field: str, most: int) -> None:
     order = {"id": "v", "symbol": "AAPL"}
-    words.decode(msgspec.json.encode(order | {field: "x" * most}), OrderBody)
+    codec.decode(msgspec.json.encode(order | {field: "x" * most}), OrderBody)
     for length in (most + 1, 900_000):
         with pytest.raises(Unreadable):
-            words.decode(msgspec.json.encode(order | {field: "x" * length}), OrderBody)
+            codec.decode(msgspec.json.encode(order | {field: "x" * length}), OrderBody)
 
 
 def test_a_body_of_more_objects_than_an_account_has_is_refused_before_any_is_made() -> None:
     body = b"[" + b",".join([b'{"id":""}'] * 100_000) + b"]"
     with pytest.raises(Unreadable, match="without end"):
-        words.decode_all(body, OrderBody)
+        codec.decode_all(body, OrderBody)
     with pytest.raises(Unreadable, match="without end"):
-        words.frame(b'{"stream":"trade_updates","data":' + body + b"}")
+        codec.frame(b'{"stream":"trade_updates","data":' + body + b"}")
 
 
 @pytest.mark.parametrize("digits", ["0." + "1" * 1_000, "0." + "0" * 500 + "1", "1" * 1_000])
 def test_a_number_with_digits_without_end_is_none(digits: str) -> None:
     with pytest.raises(Unreadable):
-        words.order_report(words.decode(msgspec.json.encode({"id": "v", "filled_qty": digits}), OrderBody), 1)
+        codec.order_report(codec.decode(msgspec.json.encode({"id": "v", "filled_qty": digits}), OrderBody), 1)

@@ -1,0 +1,120 @@
+"""Conversations with the venue: several requests and pauses in their order, written as one function that never waits.
+
+A conversation is a generator. It yields the request that it wants sent, or a pause, and goes on with the answer.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+import msgspec
+
+from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswered
+from pipeline.events import SECOND
+
+MOST_LOOK_UPS = 4
+"""Look-ups on the wire at a time: orders and cancels never wait behind them."""
+
+T = TypeVar("T")
+
+
+class Priority(Enum):
+    """Whether a request may wait for others."""
+
+    AT_ONCE = auto()
+    LOOK_UP = auto()  # no more than `MOST_LOOK_UPS` at a time
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request, as a conversation yields it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: bytes | None = None
+    priority: Priority = Priority.AT_ONCE
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """A wish to go on only after a while."""
+
+    seconds: float
+
+
+Steps = Generator[Request | Pause, Any, T]
+"""A conversation that comes to a `T`."""
+
+
+def send(request: Request) -> Steps[Answer]:
+    """Send a request and return the answer, of whatever status. Raises NotSent or Unanswered."""
+    answer: Answer = yield request
+    return answer
+
+
+class Conversations:
+    """Runs conversations: has sent what they ask for, and lets each go on with its answer or after its pause."""
+
+    def __init__(self, on_send: Callable[[SendRequest], None]) -> None:
+        self._on_send = on_send
+        self._ready: deque[tuple[Steps[None], Answer | NotSent | Unanswered | None]] = deque()
+        self._asking: dict[int, tuple[Steps[None], Priority]] = {}  # by the number of the request on the wire
+        self._look_ups = 0  # of those
+        self._waiting: deque[tuple[Steps[None], Request]] = deque()  # look-ups that are too many
+        self._pausing: list[tuple[int, int, Steps[None]]] = []  # a heap, by due time and number
+        self._number = 0
+
+    @property
+    def due_ns(self) -> int | None:
+        """When the next one goes on by itself, in monotonic time."""
+        return self._pausing[0][0] if self._pausing else None
+
+    def start(self, steps: Steps[None]) -> None:
+        """Let a conversation begin at the next `run`."""
+        self._ready.append((steps, None))
+
+    def go_on(self, number: int, outcome: Answer | NotSent | Unanswered) -> None:
+        """Let the conversation that sent a request go on at the next `run`; nothing if there is none."""
+        if (found := self._asking.pop(number, None)) is None:
+            return
+        steps, priority = found
+        self._ready.append((steps, outcome))
+        if priority is Priority.LOOK_UP:
+            self._look_ups -= 1
+            if self._waiting:
+                self._send(*self._waiting.popleft())
+
+    def run(self, now_ns: int) -> None:
+        """Let everything go on that can, until all of it waits. Raises what a conversation raises."""
+        while self._pausing and self._pausing[0][0] <= now_ns:
+            self._ready.append((heapq.heappop(self._pausing)[2], None))
+        while self._ready:
+            steps, outcome = self._ready.popleft()
+            try:
+                wish = steps.throw(outcome) if isinstance(outcome, Exception) else steps.send(outcome)
+            except StopIteration:
+                continue
+            if isinstance(wish, Request):
+                if wish.priority is Priority.LOOK_UP and self._look_ups >= MOST_LOOK_UPS:
+                    self._waiting.append((steps, wish))
+                else:
+                    self._send(steps, wish)
+            else:
+                self._number += 1
+                heapq.heappush(self._pausing, (now_ns + round(wish.seconds * SECOND), self._number, steps))
+
+    def _send(self, steps: Steps[None], request: Request) -> None:
+        self._number += 1
+        self._asking[self._number] = steps, request.priority
+        self._look_ups += request.priority is Priority.LOOK_UP
+        self._on_send(SendRequest(self._number, request.method, request.path, request.query, request.body))
+
+    def close(self) -> None:
+        """Break all of them off."""
+        self._ready.clear()
+        self._asking.clear()
+        self._waiting.clear()
+        self._pausing.clear()

@@ -1,0 +1,168 @@
+"""What goes into the protocol of Alpaca's broker, and what comes out of it: values, whatever drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from actors.gate import Effect
+from actors.messages import Report
+
+
+class Now(NamedTuple):
+    """The time of an event."""
+
+    monotonic_ns: int  # real time, for delays and time-outs
+    venue_ns: int  # for reports that carry none; 0 as long as it is not known
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the venue answered."""
+
+    status: int
+    body: bytes
+
+
+class NotSent(Exception):
+    """No connection could be opened: the venue has certainly not heard of the request."""
+
+
+class Unanswered(Exception):
+    """The request may have reached the venue, and no answer tells what became of it."""
+
+
+# ----------------------------------------------------------------------------------------------------- events
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The broker is to connect, and to read the account from now on."""
+
+
+class RequestAnswered(msgspec.Struct, frozen=True):
+    """A request got an answer, of whatever status."""
+
+    number: int
+    answer: Answer
+
+
+class RequestFailed(msgspec.Struct, frozen=True):
+    """A request got no answer."""
+
+    number: int
+    reason: str
+    sent: bool  # whether the venue may have heard of it
+
+
+class StreamListening(msgspec.Struct, frozen=True):
+    """The trading stream is connected, has taken our keys, and tells from now on what happens to orders."""
+
+
+class StreamFrame(msgspec.Struct, frozen=True):
+    """The trading stream said something."""
+
+    payload: str | bytes
+
+
+class StreamLost(msgspec.Struct, frozen=True):
+    """The trading stream's connection, or the attempt to make one, has ended."""
+
+    reason: str
+    refused: bool = False  # the keys: trying again soon would not help
+
+
+class TimerDue(msgspec.Struct, frozen=True):
+    """The time that `SetTimer` named has come."""
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """The venue is away: the trading stream is to be connected no more until `GoOn`."""
+
+    reason: str
+
+
+class GoOn(msgspec.Struct, frozen=True):
+    """The venue is there again: the trading stream is to be connected at once."""
+
+
+class BlockEntries(msgspec.Struct, frozen=True):
+    """Entries that are not on the wire yet are not to leave; or, if not `blocked`, they may again."""
+
+    blocked: bool
+
+
+class ReadAccount(msgspec.Struct, frozen=True):
+    """The account is to be read at once."""
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """No more effects come: what runs may end within the grace, and then everything does."""
+
+    grace_s: float
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """The driver, or who hears its reports, has failed: everything ends now."""
+
+    error: str
+
+
+Event = (
+    Effect
+    | Started
+    | RequestAnswered
+    | RequestFailed
+    | StreamListening
+    | StreamFrame
+    | StreamLost
+    | TimerDue
+    | Hold
+    | GoOn
+    | BlockEntries
+    | ReadAccount
+    | Stop
+    | Fault
+)
+"""What the protocol handles: effects that the gate hands over, what the venue says, time, and wishes."""
+
+
+# ---------------------------------------------------------------------------------------------------- actions
+
+
+class SendRequest(msgspec.Struct, frozen=True):
+    """Send a request, once; answer with `RequestAnswered` or `RequestFailed` of the same number."""
+
+    number: int
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: bytes | None = None
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Report to the core."""
+
+    reports: Sequence[Report]
+
+
+class SetTimer(msgspec.Struct, frozen=True):
+    """Say `TimerDue` at that time, instead of at any that was named before."""
+
+    due_ns: int  # monotonic
+
+
+class ConnectStream(msgspec.Struct, frozen=True):
+    """Open the trading stream; answer with `StreamListening`, and in any case with `StreamLost` once it is over."""
+
+
+class DropStream(msgspec.Struct, frozen=True):
+    """Cut the trading stream's connection, or give up the attempt to make one; `StreamLost` follows."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Everything is told: let go of connections. No event is handled any more."""
+
+
+Action = SendRequest | Publish | SetTimer | ConnectStream | DropStream | Ended
+"""What the protocol wants done, in this order."""

@@ -1,0 +1,253 @@
+"""Orders at the venue: submits, cancels and look-ups, each tried as often as it may be, and its fate told as it is."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from decimal import Decimal
+
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.conversations import Pause, Steps
+from actors.brokers.alpaca.messages import Answer, NotSent, Now, Unanswered
+from actors.brokers.alpaca.order_tracker import OrderTracker
+from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
+from actors.brokers.alpaca.settings import REFUSED_KEYS
+from actors.feeds.backoff import BackOff
+from actors.gate import Effect
+from actors.messages import Report
+from actors.orders import OVER, CancelOrder, CancelRefused, OrderMissing, OrderReport, SubmitOrder, SubmitUnanswered
+
+
+class OrderClient:
+    """Turns effects into conversations, which `start` takes.
+
+    Submits of a symbol go out one after the other, as they were decided. A cancel or a look-up waits for the running
+    submit of its order: until that is answered, the venue may not know it. One look-up of an order is under way at a
+    time; all that are asked for meanwhile come to one more.
+    """
+
+    def __init__(
+        self,
+        client: RestClient,
+        tracker: OrderTracker,
+        counts: Counter[str],
+        now: Callable[[], Now],
+        start: Callable[[Steps[None]], None],
+        publish: Callable[..., None],
+        is_heard: Callable[[], bool],
+        new_back_off: Callable[[], BackOff],
+        on_refused_keys: Callable[[], None],
+    ) -> None:
+        self.done = 0  # effects whose fate is told
+        self.blocked = False  # entries that are not on the wire yet are refused
+        self._client = client
+        self._tracker = tracker
+        self._counts = counts
+        self._now = now
+        self._start = start
+        self._publish = publish  # takes reports
+        self._is_heard = is_heard  # whether the trading stream tells what happens to orders
+        self._new_back_off = new_back_off
+        self._on_refused_keys = on_refused_keys
+        self._in_hand: dict[int, Effect] = {}  # effects whose fate is not told yet, in the order of their coming
+        self._taken = 0
+        self._submits: dict[str, deque[int]] = {}  # by symbol: the one that runs, and those that wait for it
+        self._behind: dict[str, list[int]] = {}  # by order whose submit is not answered: what waits for that
+        self._looked_up: dict[str, bool] = {}  # by order that is being looked up: whether to do it once more
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the fate of every effect is told."""
+        return not self._in_hand
+
+    def take(self, effect: Effect) -> None:
+        """Begin with an effect, or let it wait for its turn."""
+        self._taken += 1
+        number = self._taken
+        self._in_hand[number] = effect
+        if isinstance(effect, SubmitOrder):
+            queue = self._submits.setdefault(effect.symbol, deque())
+            queue.append(number)
+            self._behind.setdefault(effect.id, [])
+            if len(queue) == 1:
+                self._start(self._do(number))
+        elif (behind := self._behind.get(effect.id)) is not None:
+            behind.append(number)
+        else:
+            self._start(self._do(number))
+
+    def give_up(self, reason: str) -> None:
+        """Tell that the fate of what is left is not known."""
+        for effect in self._in_hand.values():
+            self._publish_unknown(effect, reason)
+        self.done += len(self._in_hand)
+        self._in_hand.clear()
+
+    def _do(self, number: int) -> Steps[None]:
+        effect = self._in_hand[number]
+        try:
+            if isinstance(effect, SubmitOrder):
+                yield from self._submit(effect)
+            elif isinstance(effect, CancelOrder):
+                yield from self._cancel(effect)
+            else:
+                yield from self._look_up(effect.id)
+        except Exception as error:  # whatever it is: the core has to hear of this order, and others have to go out
+            self._counts["faults"] += 1
+            self._publish_unknown(effect, f"a fault of the broker: {type(error).__name__}")
+        self.done += 1
+        del self._in_hand[number]
+        if isinstance(effect, SubmitOrder):
+            self._start_next(effect)
+
+    def _start_next(self, answered: SubmitOrder) -> None:
+        """Start what waited for a submit to be answered."""
+        queue = self._submits[answered.symbol]
+        queue.popleft()
+        if queue:
+            self._start(self._do(queue[0]))
+        else:
+            del self._submits[answered.symbol]
+        for number in self._behind.pop(answered.id, ()):
+            self._start(self._do(number))
+
+    def _publish_unknown(self, effect: Effect, reason: str) -> None:
+        if isinstance(effect, SubmitOrder):
+            self._publish(self._unanswered(effect, reason))
+        elif isinstance(effect, CancelOrder):
+            self._publish(CancelRefused(effect.id, self._now().venue_ns, reason))
+        else:
+            self._counts["lookups_failed"] += 1
+
+    # ---------------------------------------------------------------------------------------------- submits
+
+    def _submit(self, order: SubmitOrder) -> Steps[None]:
+        self._tracker.news += 1
+        if self._is_heard():
+            self._tracker.watch(order.id, Decimal(0))
+        report = yield from self._place(order)
+        self._tracker.news += 1
+        self._publish(report)
+
+    def _place(self, order: SubmitOrder) -> Steps[Report]:
+        if self._is_blocked(order):
+            return self._rejected(order, "entries are halted")
+        try:
+            answer = yield from self._client.submit(codec.submission(order), lambda: not self._is_blocked(order))
+        except NotSent as error:
+            return self._rejected(order, f"could not reach the venue: {error}")
+        except Unanswered as error:
+            return self._unanswered(order, str(error))
+        if 200 <= answer.status < 300:
+            return self._taken_order(order, answer.body)
+        return (yield from self._refused(order, answer))
+
+    def _is_blocked(self, order: SubmitOrder) -> bool:
+        return self.blocked and order.leg == "entry"
+
+    def _taken_order(self, order: SubmitOrder, body: bytes) -> Report:
+        try:
+            report = self._tracker.report(codec.decode(body, codec.OrderBody))
+        except codec.Unreadable:
+            return self._unanswered(order, "the venue's answer cannot be read")
+        if report.order != order.id:
+            return self._unanswered(order, "the venue answered with another order")
+        self._tracker.note_answer(report)
+        return report
+
+    def _refused(self, order: SubmitOrder, answer: Answer) -> Steps[Report]:
+        """Say what an answer means that does not take the order."""
+        status, refusal = answer.status, codec.refusal(answer.body, answer.status)
+        if codec.is_duplicate(status, refusal):
+            return (yield from self._known_already(order, refusal.message))
+        if status == 429:
+            return self._rejected(order, "too many requests")
+        if codec.is_about_keys(status, refusal):
+            self._on_refused_keys()
+            return self._rejected(order, REFUSED_KEYS)
+        if status >= 500 or status < 400 or status == 408:
+            return self._unanswered(order, f"the venue answered {status}")
+        return self._rejected(order, refusal.message, passed=codec.is_passed(status, refusal))
+
+    def _known_already(self, order: SubmitOrder, message: str) -> Steps[Report]:
+        """Find the order that has this id already: most likely it is this one, and the answer was lost."""
+        self._counts["duplicates"] += 1
+        try:
+            found = yield from self._find(order.id)
+        except Failed as error:
+            return self._unanswered(order, f"{message}, and {error}")
+        return found or self._unanswered(order, f"{message}, and the venue does not find it")
+
+    def _rejected(self, order: SubmitOrder, reason: str, *, passed: bool = False) -> OrderReport:
+        self._tracker.unwatch(order.id)
+        return codec.rejection(order, self._now().venue_ns, reason, passed=passed)
+
+    def _unanswered(self, order: SubmitOrder, reason: str) -> SubmitUnanswered:
+        self._counts["unanswered"] += 1
+        return SubmitUnanswered(order.id, self._now().venue_ns, reason)
+
+    # ---------------------------------------------------------------------------------- cancels and look-ups
+
+    def _cancel(self, order: CancelOrder) -> Steps[None]:
+        venue_id = self._tracker.venue_id(order.id)
+        try:
+            if venue_id is None:
+                found = yield from self._find(order.id)
+                if found is None:
+                    raise Failed("the venue knows no such order")
+                self._publish(found)
+                if found.status in OVER:
+                    return
+                venue_id = found.venue_id
+            self._tracker.news += 1
+            answer = yield from self._client.cancel(venue_id)
+            if not 200 <= answer.status < 300:
+                refusal = codec.refusal(answer.body, answer.status)
+                if codec.is_about_keys(answer.status, refusal):
+                    self._on_refused_keys()
+                raise Failed(refusal.message)
+        except (NotSent, Unanswered, Failed) as error:
+            self._publish(CancelRefused(order.id, self._now().venue_ns, str(error)))
+            return
+        if not self._is_heard():  # nobody tells of its end
+            yield from self._look_up(order.id)
+
+    def _look_up(self, order_id: str) -> Steps[None]:
+        """Ask what became of an order; what a venue that does not answer is asked meanwhile comes to one more."""
+        if order_id in self._looked_up:
+            self._looked_up[order_id] = True
+            return
+        self._looked_up[order_id] = True
+        try:
+            while self._looked_up[order_id]:
+                self._looked_up[order_id] = False
+                yield from self._look_up_once(order_id)
+        finally:
+            del self._looked_up[order_id]
+
+    def _look_up_once(self, order_id: str) -> Steps[None]:
+        back_off = self._new_back_off()
+        for repetition in range(REPETITIONS + 1):
+            if repetition:
+                yield Pause(back_off.next())
+            try:
+                found = yield from self._find(order_id)
+            except Failed as error:
+                if error.keys:
+                    break
+                continue
+            self._publish(found or OrderMissing(order_id, self._now().venue_ns))
+            return
+        self._counts["lookups_failed"] += 1
+
+    def _find(self, order_id: str) -> Steps[OrderReport | None]:
+        """Ask for an order by our id; None if the venue does not know it. Raises Failed."""
+        try:
+            body = yield from self._client.order(order_id)
+            report = self._tracker.report(body) if body is not None else None
+        except codec.Unreadable as error:
+            self._counts["unreadable"] += 1
+            raise Failed(str(error)) from None
+        if report is not None:
+            self._tracker.note_answer(report)
+        return report
