@@ -164,8 +164,8 @@ class Reconciler:
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
         in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
         for held in report.positions:
-            if held.symbol in in_book:
-                continue
+            if held.symbol in in_book or self._positions.filled_at.get(held.symbol, 0) >= report.ts:
+                continue  # a fill that was counted since the reading began is not in it
             quantity = held.quantity - self.foreign.get(held.symbol, ZERO)
             if quantity == 0:
                 continue
@@ -269,6 +269,7 @@ class Reconciler:
                 continue
             before = self._suspects.get(symbol)
             since = before[2] if before is not None and before[:2] == (ours, theirs) else self._context.now
+            since = max(since, self._positions.filled_at.get(symbol, 0))  # a reading may be of before the last fill
             suspects[symbol] = (ours, theirs, since)
             patience_s = self._style.missing_s * (_ASKED if symbol in asked else 1)
             if self._context.now - since >= patience_s * SECOND:

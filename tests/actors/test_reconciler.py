@@ -111,6 +111,31 @@ def test_a_difference_that_changes_is_another_one() -> None:
     assert desk.session.states == ["HALTED"]
 
 
+def test_a_difference_lasts_from_the_last_fill_at_the_earliest() -> None:
+    """A reading told late holds again what was held, and sold, and no reading in between was told."""
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"), account(1, HeldAtVenue("A", D(10), D(100))))  # told before the fill
+    desk.say(2, S.FILLED, "10").say(2, S.ACCEPTED).tick(14, 102).say(14, S.CANCELED).say(15, S.FILLED, "10", "102")
+    assert desk.held == {}
+    desk.session.feed(clock(15), account(13, HeldAtVenue("A", D(10), D(100))))
+    assert desk.session.states == []
+    desk.session.feed(clock(24.9), account(24.9, HeldAtVenue("A", D(10), D(100))))
+    assert desk.session.states == []
+    desk.session.feed(clock(25), account(25, HeldAtVenue("A", D(10), D(100))))
+    assert desk.session.states == ["HALTED"]
+
+
+def test_what_was_sold_since_the_first_reading_began_is_not_taken_over() -> None:
+    """The fill that closed the position was told while the account was still being read."""
+    desk = leaving().pass_time(3)
+    session, order = going_on(desk), desk.last
+    session.feed(clock(3.2), OrderReport(order.id, "A", order.side, S.FILLED, D(10), D(10), D(101), at(3.1), "v"))
+    assert session.core.positions.open == {}
+    session.feed(account(3.05, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    assert session.core.positions.open == {}
+    assert session.of(AccountOpened)
+
+
 def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> None:
     """The exit was filled; the news of it, and the first answers about it, got lost."""
     desk = Desk().enter()
