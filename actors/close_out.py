@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from actors.execution.retries import wait_s
 from actors.holdings import ZERO, Holdings, Known
 from actors.orders import CancelOrder, LookUpOrder, OrderSide, SubmitOrder
-from actors.retries import wait_s
 
 LEG = "gate"
 """The leg of an order that the gate sends by itself."""

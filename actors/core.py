@@ -16,7 +16,8 @@ from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.chains import ChainSettings, ChainState, Failures
 from actors.dating import DATED, Dated
-from actors.executor import Executor, Pursue
+from actors.execution.executor import Executor, Pursue
+from actors.execution.pricing import OrderSettings
 from actors.guard import Fallback
 from actors.lane import Lane
 from actors.limits import Costs, Limits, LimitSettings
@@ -44,7 +45,6 @@ from actors.orders import (
     SubmitUnanswered,
 )
 from actors.positions import Positions
-from actors.pricing import OrderSettings
 from actors.reconciler import Reconciler
 from actors.risk import Risk, RiskSettings
 from actors.venue_facts import VenueFacts
@@ -161,14 +161,13 @@ class Core:
         self.executor = Executor(
             self, self.positions, book, lambda held: self.instrument(held.symbol).guard(held), style
         )
+        self.orders = self.executor.orders
         limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
         facts = VenueFacts(with_broker=style is not None)
         self.risk = Risk(settings.risk, self, self.positions, self.executor, limits, facts)
         self.reconciler: Reconciler | None = None
         if style is not None:
-            self.reconciler = Reconciler(
-                self, self.positions, self.executor.blotter, style, book.rpartition("-")[0] + "-"
-            )
+            self.reconciler = Reconciler(self, self.positions, self.orders, style, book.rpartition("-")[0] + "-")
             self.reconciler.executor = self.executor
             self.reconciler.risk = self.risk
         self._simulated = SimulatedBroker(settings.execution, self, self.executor) if broker is None else None

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import msgspec
 
 from actors.actor import Actor, Context, UnknownMessage
-from actors.blotter import Blotter
 from actors.book import Book, CountedOrder
+from actors.execution.order_cache import OrderCache
+from actors.execution.pricing import OrderSettings
 from actors.knowledge import Knowledge, OrderName
 from actors.messages import AccountOpened
 from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Adopt, Positions, of_session
-from actors.pricing import OrderSettings
 from actors.risk import Mismatch
 from actors.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
@@ -90,11 +90,11 @@ class Reconciler:
     """
 
     def __init__(
-        self, context: Context, positions: Positions, blotter: Blotter, style: OrderSettings, ours: str
+        self, context: Context, positions: Positions, orders: OrderCache, style: OrderSettings, ours: str
     ) -> None:
         self._context = context
         self._positions = positions
-        self._blotter = blotter
+        self._orders = orders
         self._style = style
         self._ours = ours  # what every book of ours begins with
         self._suspects: dict[str, tuple[Decimal, Decimal, int]] = {}  # by symbol: book, account, since when
@@ -133,7 +133,7 @@ class Reconciler:
                 return  # read for the session before this one: what happened until the book is not in it
             self._seen = True
             self._open(message)
-        differences = self._quantities(message) + self._orders(message.orders)
+        differences = self._quantities(message) + self._compare_orders(message.orders)
         self._context.tell(self.risk, message)
         if differences:
             self._context.tell(self.risk, Mismatch(tuple(differences)))
@@ -162,7 +162,7 @@ class Reconciler:
         missed = self._tell_missed(named)
         adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
-        in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
+        in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._orders.working.values())}
         for held in report.positions:
             if held.symbol in in_book or self._positions.filled_at.get(held.symbol, 0) >= report.ts:
                 continue  # a fill that was counted since the reading began is not in it
@@ -171,7 +171,7 @@ class Reconciler:
                 continue
             entry = entry_of(held.symbol, quantity, named)
             if entry is None:
-                if not self._blotter.has_had(held.symbol):  # else it may be closed since it was read
+                if not self._orders.has_had(held.symbol):  # else it may be closed since it was read
                     self._suspects[held.symbol] = (ZERO, held.quantity, 0)  # no order could explain it yet
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
@@ -197,7 +197,7 @@ class Reconciler:
         assert self.executor is not None
         symbols = set()
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
-            if self._knowledge.misses(name, order) and self._blotter.get(order.order) is None:
+            if self._knowledge.misses(name, order) and self._orders.get(order.order) is None:
                 counted = self._knowledge.counted(order.order)
                 self._context.tell(self.executor, MissedOrder(_submitted(name, order), order, counted))
                 if order.filled:
@@ -208,7 +208,7 @@ class Reconciler:
         """Have the fills named that are counted without having been booked one by one: by an adoption, or long ago."""
         assert self.executor is not None
         for name, order in named:
-            if self._blotter.get(order.order) is None and not self._knowledge.misses(name, order):
+            if self._orders.get(order.order) is None and not self._knowledge.misses(name, order):
                 counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
                 decision = of_session(name.book, name.decision)
                 self._context.tell(self.executor, KnownOrder(decision, counted))
@@ -216,7 +216,7 @@ class Reconciler:
 
     def _adopt_order(self, order: OrderReport, adopted: Container[str]) -> None:
         name = self._name(order)
-        if name is None or self._blotter.get(order.order) is not None:
+        if name is None or self._orders.get(order.order) is not None:
             return
         keep = name.leg == "stop" and order.symbol in adopted  # whether it fits, who guards the position looks
         assert self.executor is not None
@@ -227,7 +227,7 @@ class Reconciler:
 
     # ------------------------------------------------------------------------------------ every report
 
-    def _orders(self, reports: Iterable[OrderReport]) -> list[str]:
+    def _compare_orders(self, reports: Iterable[OrderReport]) -> list[str]:
         """Hand the executor what is said of its orders; return those that are nobody's."""
         assert self.executor is not None
         open_at_venue = set()
@@ -235,7 +235,7 @@ class Reconciler:
         accepted = set()
         for report in reports:
             open_at_venue.add(report.order)
-            if self._blotter.get(report.order) is not None:
+            if self._orders.get(report.order) is not None:
                 self._context.tell(self.executor, report)
             elif self._name(report) is not None:
                 self._adopt_order(report, ())  # of an earlier run, and late: it is taken back
@@ -246,7 +246,7 @@ class Reconciler:
         if self.foreign_orders:
             assert self.risk is not None
             self._context.tell(self.risk, ForeignOrders(frozenset(accepted)))
-        for entry in self._blotter.working.values():
+        for entry in self._orders.working.values():
             if entry.status in _AT_VENUE and entry.id not in open_at_venue:
                 self._context.tell(self.executor, LookAfter(entry.id))
         return strange
@@ -257,7 +257,7 @@ class Reconciler:
         It may take longer to know of an order that is under way and not open at the venue: its answers can get lost.
         """
         open_at_venue = {order.order for order in report.orders}
-        asked = {e.order.symbol for e in self._blotter.working.values() if e.id not in open_at_venue}
+        asked = {e.order.symbol for e in self._orders.working.values() if e.id not in open_at_venue}
         account = {held.symbol: held.quantity for held in report.positions}
         book = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
         differences = []

@@ -10,7 +10,7 @@ import msgspec
 
 from actors.book import Book
 from actors.core import Core, Input
-from actors.executor import AT_ONCE
+from actors.execution.executor import AT_ONCE
 from actors.gate import Effect
 from actors.journal import Entry
 from actors.messages import (
@@ -130,7 +130,7 @@ class Audit:
             raise Broken("states", f"the entry {order.id} was sent while {core.risk.state} ({self._by_hand} by hand)")
         if not self._feed.connected or self._feed.state is not FeedState.LIVE:
             raise Broken("states", f"the entry {order.id} was sent while the feed was {self._feed.state}")
-        if symbol in core.positions.open or len(core.executor.blotter.of(symbol)) > 1:
+        if symbol in core.positions.open or len(core.orders.of(symbol)) > 1:
             raise Broken("one position", f"the entry {order.id} was sent although {symbol} is being traded")
 
     def _see_fill(self, fact: OrderFilled) -> None:
@@ -235,7 +235,7 @@ class Audit:
 
     def _see_guard(self, symbol: str) -> None:
         core = self._core
-        if core.executor.blotter.of(symbol) or symbol in core.executor.wishes:
+        if core.orders.of(symbol) or symbol in core.executor.wishes:
             self._bare_since.pop(symbol, None)
             return
         excused = not self._account_seen or core.now < self._refused_at.get(symbol, 0) + EXCUSED_S * SECOND

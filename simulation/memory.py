@@ -37,7 +37,7 @@ class Memory(msgspec.Struct, frozen=True):
             tuple(sorted(cooldown.items())),
             tuple(sorted((p.symbol, str(p.side), p.quantity, p.entry_ts) for p in positions)),
             tuple(sorted(core.executor.closing().items())),
-            () if simulated else tuple(sorted(core.executor.blotter.working)),
+            () if simulated else tuple(sorted(core.orders.working)),
         )
 
     def differences(self, other: Memory) -> str:

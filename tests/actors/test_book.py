@@ -9,6 +9,7 @@ import pytest
 
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     NOT_OUTLIVED,
     SHUTDOWN,
@@ -34,7 +35,6 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.market import at, clock, quote, trade

@@ -9,6 +9,7 @@ import pytest
 
 from actors.book import Book, HeldPosition, OpenOrder, Tally
 from actors.close_out import AGAIN_S, MISSING_S, CloseOut
+from actors.execution.retries import MOST_WAIT_S
 from actors.holdings import Holdings
 from actors.messages import OrderFilled, TradingState
 from actors.orders import (
@@ -23,7 +24,6 @@ from actors.orders import (
     OrderStatus,
     SubmitOrder,
 )
-from actors.retries import MOST_WAIT_S
 from pipeline.events import Side
 
 D = Decimal

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, Tally
 from actors.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BookReconciled,
     BrokerChanged,
@@ -20,7 +21,6 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
-from actors.pricing import OrderSettings
 from actors.risk import MISMATCH
 from pipeline.events import Side
 from tests.support.market import at, trade

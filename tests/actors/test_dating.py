@@ -10,6 +10,7 @@ import pytest
 
 from actors.core import Core, Input
 from actors.dating import DATED, Dated, moves_now
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BrokerChanged,
     Command,
@@ -36,7 +37,6 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.strategy import StrategySettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     Command,
     GateOrder,
@@ -18,7 +19,6 @@ from actors.orders import (
     OrderSide,
     SubmitOrder,
 )
-from actors.pricing import OrderSettings
 from pipeline.events import NEW_TIME, Gap
 from pipeline.exits import time_stop
 from tests.support.desk import BOOK, D, Desk, S
@@ -302,7 +302,7 @@ def test_an_exit_that_we_took_back_begins_the_waiting_again() -> None:
     desk.say(3, S.REJECTED).pass_time(4).say(4, S.REJECTED).pass_time(5.9)
     assert desk.legs.count("exit") == 3
     desk.pass_time(6).say(6, S.ACCEPTED).session.feed(Command("flatten", at(6)))
-    desk.session.core.executor._cancel(desk.session.core.executor.blotter.working[desk.last.id])
+    desk.session.core.executor._cancel(desk.session.core.orders.working[desk.last.id])
     desk.say(6.1, S.CANCELED).say(6.2, S.REJECTED).pass_time(7.1)
     assert desk.legs.count("exit") == 5
     desk.pass_time(7.2)

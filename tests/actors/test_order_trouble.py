@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     Command,
     OrderChanged,
@@ -13,7 +14,6 @@ from actors.orders import (
     OrderRejected,
     SubmitUnanswered,
 )
-from actors.pricing import OrderSettings
 from tests.support.desk import D, Desk, S
 from tests.support.market import at, trade
 

@@ -284,7 +284,7 @@ def test_however_an_order_is_filled_the_position_is_the_sum_of_its_parts(
             assert (position.quantity if position else 0) == filled
         session.feed(Command("flatten", at(2)))
     assert len(session.trades) == 1
-    assert not session.core.executor.blotter.working
+    assert not session.core.orders.working
 
 
 def _cut_to(parts: list[int], total: int) -> list[int]:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from actors.book import CountedOrder
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -23,7 +24,6 @@ from actors.orders import (
     OrderSide,
     SubmitOrder,
 )
-from actors.pricing import OrderSettings
 from pipeline.events import Side
 from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
 from tests.support.market import at, clock, trade
@@ -221,7 +221,7 @@ def test_a_stop_for_another_quantity_than_what_is_adopted_is_taken_back(shares: 
     desk = Desk(opened=False)
     desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(rests,), history=(old("entry", "10"),)))
     assert desk.canceled == [rests.order]
-    assert [entry.unwanted for entry in desk.session.core.executor.blotter.working.values()] == [True]
+    assert [entry.unwanted for entry in desk.session.core.orders.working.values()] == [True]
     desk.session.feed(OrderReport(rests.order, "A", OrderSide.SELL, S.CANCELED, D(shares), D(0), None, at(2), "vs"))
     assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
 
@@ -432,7 +432,7 @@ def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_ove
     assert set(session.core.book().counted) == counted
     session.feed(account(4, HeldAtVenue("A", D(6), D(100)), history=(filled,)))
     assert {symbol: p.quantity for symbol, p in session.core.positions.open.items()} == {"A": D(6)}
-    (stop,) = session.core.executor.blotter.working.values()
+    (stop,) = session.core.orders.working.values()
     session.feed(OrderReport(stop.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(6), D(99), at(5), "vs"))
     assert not session.core.positions.open
     assert session.core.book().counted == ()

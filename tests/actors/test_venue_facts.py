@@ -7,10 +7,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from actors.execution.pricing import OrderSettings
 from actors.limits import LimitSettings
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
 from actors.orders import AccountReport, AssetReport
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.events import PriceBand, TradingStatus
 from tests.support.market import at, clock, quote, trade

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 import reactivex
 
-from actors.blotter import Blotter, Order
 from actors.book import Book
 from actors.core import Core
-from actors.executor import Executor
+from actors.execution.executor import Executor
+from actors.execution.order_cache import Order, OrderCache
 from actors.feeds.backoff import BackOff
 from actors.gate import Batch, Gate
 from actors.holdings import Holdings
@@ -96,7 +96,7 @@ def test_what_the_gate_has_closed_is_not_closed_again_by_a_life_whose_last_one_h
 
     def get_stuck() -> None:
         bot = world.bot
-        if not any(order.status is OrderStatus.ACCEPTED for order in bot.core.executor.blotter.working.values()):
+        if not any(order.status is OrderStatus.ACCEPTED for order in bot.core.orders.working.values()):
             agenda.after(0.01, get_stuck)  # until a stop guards a position
             return
         bot.stick(60)
@@ -305,15 +305,15 @@ def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monk
 
 
 def test_fills_that_count_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Blotter.execution
+    whole = OrderCache.execution
 
-    def execution(blotter: Blotter, entry: Order, report: OrderReport) -> Execution | None:
-        told = whole(blotter, entry, report)
+    def execution(cache: OrderCache, entry: Order, report: OrderReport) -> Execution | None:
+        told = whole(cache, entry, report)
         if told is None and report.filled and report.status is OrderStatus.PARTIALLY_FILLED:
-            return whole(blotter, Order(entry.order), report)
+            return whole(cache, Order(entry.order), report)
         return told
 
-    monkeypatch.setattr(Blotter, "execution", execution)
+    monkeypatch.setattr(OrderCache, "execution", execution)
     assert found()[1].rule == "executions"
 
 
@@ -321,7 +321,7 @@ def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.Mon
     whole = Executor._on_unanswered
 
     def again(executor: Executor, report: object) -> None:
-        entry = executor.blotter.working.get(report.order) if isinstance(report, SubmitUnanswered) else None
+        entry = executor.orders.working.get(report.order) if isinstance(report, SubmitUnanswered) else None
         if entry is not None:
             executor._context.tell(executor._broker(), entry.order)
         else:

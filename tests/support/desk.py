@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BrokerChanged,
     FeedState,
@@ -18,7 +19,6 @@ from actors.orders import (
     OrderStatus,
     SubmitOrder,
 )
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.strategy import Exits
 from tests.support.market import at, clock, quote, trade

@@ -14,9 +14,9 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.chains import ChainSettings
 from actors.core import Core, CoreSettings, Input
 from actors.dating import moves_now
+from actors.execution.pricing import OrderSettings
 from actors.limits import LimitSettings
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline import operators as op
 from pipeline.events import Clock, Side, Signal, Trade

@@ -101,7 +101,7 @@ def test_jitter_may_be_all_there_is() -> None:
 def test_an_order_without_a_price_at_its_fill_is_rejected_and_frees_its_symbol() -> None:
     session = Session(execution=SLOW)
     order = SubmitOrder("o", "A", BUY, D(1), "d", "entry")
-    session.core.executor.blotter.add(order)
+    session.core.orders.add(order)
     session.core.tell(session.core.executor.broker, order)  # type: ignore[arg-type]  # it has one
     session.feed(clock(1), clock(2))
     assert [fact.reason for fact in session.of(OrderRejected)] == ["no price seen yet"]
@@ -388,7 +388,7 @@ def test_nothing_is_filled_before_its_time_and_an_order_that_is_due_is_over(
     latency = round(settings.execution.latency_ms * 1e6)
     for order, parts in executions.items():
         assert all(part.ts >= submitted[order].ts + latency for part in parts)
-    working = core.executor.blotter.working
+    working = core.orders.working
     assert bool(working) == bool(core.orders_over_by)
     assert core.orders_over_by == 0 or core.orders_over_by > core.now
     core.run([clock(10 * 24 * 3600)])

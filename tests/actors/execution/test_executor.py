@@ -7,9 +7,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors import blotter as blotters, decisions
 from actors.actor import UnknownMessage
-from actors.executor import Executor
+from actors.execution import decisions, order_cache
+from actors.execution.executor import Executor
 from actors.messages import Command, ExitDecided, OrderFilled, OrderSubmitted, PositionClosed, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Positions
@@ -328,7 +328,7 @@ def test_an_entry_that_is_being_taken_back_refuses_signals_until_its_position_is
     desk.session.feed(trade(0, says="LONG"))
     entry = desk.last
     desk.fill(0.1, "4").tick(1, 90)
-    assert entry.id in desk.session.core.executor.blotter.working
+    assert entry.id in desk.session.core.orders.working
     desk.session.feed(trade(2, says="LONG"))
     assert desk.session.verdicts[-1] is Refusal.POSITION_OPEN
     desk.report(2.1, OrderStatus.CANCELED, filled="4").fill(2.2, price="90")
@@ -402,13 +402,13 @@ def test_a_wish_to_leave_is_stated_once_also_while_nothing_can_be_done_about_it(
 
 def test_the_memory_of_orders_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "REMEMBERED_DECISIONS", 3)
-    monkeypatch.setattr(blotters, "REMEMBERED_ORDERS", 3)
+    monkeypatch.setattr(order_cache, "REMEMBERED_ORDERS", 3)
     session = Session(risk=RiskSettings(cooldown_trades_after_loss=0))
     for n in range(20):
         session.feed(trade(n, says="LONG"), trade(n + 0.5, 102))
     executor = session.core.executor
     assert len(session.trades) == 20
-    assert (len(executor.blotter._over), len(executor.blotter.working)) == (3, 0)
+    assert (len(executor.orders._over), len(executor.orders.working)) == (3, 0)
     assert len(executor._decisions) <= 3
 
 

@@ -9,9 +9,11 @@ import msgspec
 from reactivex import abc
 
 from actors.actor import Actor, Context, UnknownMessage
-from actors.blotter import Blotter, Order
 from actors.book import CountedOrder, OpenOrder
-from actors.decisions import Decisions
+from actors.execution.decisions import Decisions
+from actors.execution.order_cache import Order, OrderCache
+from actors.execution.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
+from actors.execution.retries import Retries, wait_s
 from actors.knowledge import decision_of
 from actors.messages import (
     NOT_OUTLIVED,
@@ -41,9 +43,7 @@ from actors.orders import (
     SubmitUnanswered,
 )
 from actors.positions import Fill, Position, Positions, of_session
-from actors.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
 from actors.reconciler import AdoptOrder, KnownOrder, LookAfter, MissedOrder, Reconciled
-from actors.retries import Retries, wait_s
 from actors.risk import CancelEntries, CloseAll, Enter, OrderOver
 from pipeline.events import SECOND, Side
 from pipeline.exits import ExitSignal, Held
@@ -125,7 +125,7 @@ class Executor:
         self._retries = Retries(style.retry_s if style is not None else 1.0)
         self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._closing: dict[str, str] = {}  # symbols whose working entry is to be closed if it fills after all: why
-        self.blotter = Blotter()
+        self.orders = OrderCache()
         self.priceless: set[str] = set()  # symbols to leave as soon as there is a price
         self.broker: Actor | None = None
         self.risk: Actor | None = None
@@ -179,7 +179,7 @@ class Executor:
 
     def open_orders(self) -> tuple[OpenOrder, ...]:
         """Return the orders that work, to be written down."""
-        working = self.blotter.working.values()
+        working = self.orders.working.values()
         return tuple(OpenOrder(e.order, e.status, e.filled, e.value, e.venue_id, e.unwanted) for e in working)
 
     def counted(self) -> tuple[CountedOrder, ...]:
@@ -189,7 +189,7 @@ class Executor:
     def _live(self) -> set[str]:
         """Return the decisions for which something is held or ordered."""
         decisions = {position.decision for position in self._positions.open.values()}
-        return decisions | {entry.order.decision for entry in self.blotter.working.values()}
+        return decisions | {entry.order.decision for entry in self.orders.working.values()}
 
     def closing(self) -> dict[str, str]:
         """Return what is to be closed, and why, by symbol: positions, and entries that may fill yet."""
@@ -235,7 +235,7 @@ class Executor:
 
     def is_working(self, symbol: str) -> bool:
         """Whether an order of `symbol` is still on its way."""
-        return any(entry.order.symbol == symbol for entry in self.blotter.working.values())
+        return any(entry.order.symbol == symbol for entry in self.orders.working.values())
 
     # ---------------------------------------------------------------------------------------- wishes
 
@@ -263,7 +263,7 @@ class Executor:
     def _hasten(self, symbol: str, wish: Wish, reason: str) -> None:
         """Leave at market now, whatever was waited for."""
         wish.at_once = True
-        exits = [entry for entry in self.blotter.of(symbol) if entry.order.leg == "exit"]
+        exits = [entry for entry in self.orders.of(symbol) if entry.order.leg == "exit"]
         if not exits and reason != ExitReason.FALLBACK:  # that only hastens what an exit has said
             wish.reason = reason
         for entry in exits:
@@ -271,7 +271,7 @@ class Executor:
                 self._cancel(entry)
 
     def _close_all(self, message: CloseAll) -> None:
-        for entry in self.blotter.working.values():
+        for entry in self.orders.working.values():
             if entry.order.leg == "entry":
                 self._closing[entry.order.symbol] = message.reason  # also what it may fill yet
         self._cancel_entries()
@@ -280,7 +280,7 @@ class Executor:
 
     def _cancel_entries(self) -> None:
         """Cancel what would open a position; an exit under way is what closing needs."""
-        for entry in list(self.blotter.working.values()):
+        for entry in list(self.orders.working.values()):
             if entry.order.leg == "entry":
                 self._cancel(entry)
 
@@ -289,7 +289,7 @@ class Executor:
     def _pursue(self, symbol: str) -> None:
         """Do the next thing that the position of `symbol` needs, if it is not being done already."""
         position = self._positions.open.get(symbol)
-        working = self.blotter.of(symbol)
+        working = self.orders.of(symbol)
         if position is not None and self._unreconciled:
             return
         if position is not None and symbol in self._closing and symbol not in self.wishes:
@@ -378,7 +378,7 @@ class Executor:
         cause = f"{self._book}.{decision}.{symbol}.{leg}"
         name = f"{cause}.{self._decisions.attempt(decision, cause)}"
         order = SubmitOrder(name, symbol, side, quantity, decision, leg, reason, limit, stop, rests=stop is not None)
-        entry = self.blotter.add(order)
+        entry = self.orders.add(order)
         self._context.publish(OrderSubmitted(order, self._context.now, self._context.input))
         self._context.tell(self._broker(), order)
         if self._style is not None:
@@ -416,7 +416,7 @@ class Executor:
     # --------------------------------------------------------------------------------------- time-outs
 
     def _on_due(self, due: Due) -> None:
-        entry = self.blotter.working.get(due.order)
+        entry = self.orders.working.get(due.order)
         if entry is None:
             return
         if due.kind in ("entry", "reprice", "cancel"):
@@ -443,7 +443,7 @@ class Executor:
     # ----------------------------------------------------------------------------------------- reports
 
     def _on_execution(self, execution: Execution) -> None:
-        entry = self.blotter.execute(execution)
+        entry = self.orders.execute(execution)
         if entry is None:
             return  # of an order that is none of ours
         order = entry.order
@@ -451,14 +451,14 @@ class Executor:
         self._context.tell(self._positions, Fill(execution, order.decision, order.reason))
 
     def _on_report(self, report: OrderReport) -> None:
-        entry = self.blotter.get(report.order)
+        entry = self.orders.get(report.order)
         if entry is None:
             return  # of an earlier run, or nobody's: the account's next report tells, and the reconciler judges
         before, filled = entry.status, entry.filled
-        execution = self.blotter.execution(entry, report)
+        execution = self.orders.execution(entry, report)
         if execution is not None:
             self._on_execution(execution)
-        self.blotter.see(entry, report)
+        self.orders.see(entry, report)
         if entry.status is not before or entry.filled != filled:
             self._publish(entry, before, report.reason)
             if entry.status in OVER and before not in OVER:
@@ -474,20 +474,20 @@ class Executor:
                 self._context.tell(self, Pursue(symbol))
 
     def _on_rejected(self, report: OrderRejected) -> None:
-        entry = self.blotter.get(report.order)
+        entry = self.orders.get(report.order)
         if entry is None or entry.status in OVER:
             return
-        self.blotter.move(entry, OrderEvent.REJECT)
+        self.orders.move(entry, OrderEvent.REJECT)
         self._over(entry, report.reason)
 
     def _on_unanswered(self, report: SubmitUnanswered | CancelRefused) -> None:
-        entry = self.blotter.working.get(report.order)
+        entry = self.orders.working.get(report.order)
         if entry is not None:
             self._lose(entry, report.reason, entry.cancels if isinstance(report, CancelRefused) else 0)
 
     def _on_missing(self, report: OrderMissing) -> None:
         """Believe that an order is not there once it was missing for long enough: a submit may be slow."""
-        entry = self.blotter.working.get(report.order)
+        entry = self.orders.working.get(report.order)
         if entry is None or entry.status is not OrderStatus.UNKNOWN or self._style is None:
             return
         if self._context.now - entry.lost_at >= self._style.missing_s * SECOND:
@@ -495,7 +495,7 @@ class Executor:
 
     def _change(self, entry: Order, event: OrderEvent, reason: str = "", refusals: int = 0) -> None:
         before = entry.status
-        if self.blotter.move(entry, event) and entry.status is not before:
+        if self.orders.move(entry, event) and entry.status is not before:
             self._publish(entry, before, reason, refusals)
             if entry.status in OVER:
                 self._over(entry, reason)
@@ -551,7 +551,7 @@ class Executor:
 
     def _adopt(self, found: AdoptOrder) -> None:
         """Take over an order that an earlier run left at the venue; once, however often it is found."""
-        if self.blotter.get(found.order.id) is not None:
+        if self.orders.get(found.order.id) is not None:
             return
         filled = found.report.filled
         entry = self._take(found.order, found.report.status, filled, filled * (found.report.average or 0))
@@ -562,9 +562,9 @@ class Executor:
 
     def _on_gate_order(self, sent: GateOrder) -> None:
         """Count an order that the gate sent while the core decided nothing as the exit that it is."""
-        if self.blotter.get(sent.order.id) is not None:
+        if self.orders.get(sent.order.id) is not None:
             return
-        entry = self.blotter.add(sent.order)
+        entry = self.orders.add(sent.order)
         self._context.publish(OrderSubmitted(sent.order, self._context.now, self._context.input))
         if self._style is not None:
             self._expect(entry, "answer", self._style.answer_timeout_s)
@@ -572,13 +572,13 @@ class Executor:
     def _take(self, order: SubmitOrder, status: OrderStatus, filled: Decimal, value: Decimal) -> Order:
         """Take in an order of an earlier run, of which so much is counted already."""
         self._decisions.count(order.decision, order.id, filled, value)
-        entry = self.blotter.add(order, status)
+        entry = self.orders.add(order, status)
         entry.filled, entry.value = filled, value
         return entry
 
     def _on_missed(self, missed: MissedOrder) -> None:
         """Count what the book lacks of an order; what is left of one that is no stop is taken back."""
-        if self.blotter.get(missed.order.id) is not None:
+        if self.orders.get(missed.order.id) is not None:
             return
         counted = missed.counted
         entry = self._take(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)

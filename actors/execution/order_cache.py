@@ -1,4 +1,4 @@
-"""The blotter: every order of ours, where it is in its life, and how much of it was filled."""
+"""The order cache: every order of ours, where it is in its life, and how much of it was filled."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Order(msgspec.Struct, eq=False):
         return self.order.quantity - self.filled
 
 
-class Blotter:
+class OrderCache:
     """Folds what is reported into the orders' states; it decides nothing.
 
     A venue's reports are cumulative: the difference to what is known becomes one execution, whose id is made of the
