@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from decimal import Context as DecimalContext, Decimal, localcontext
+from typing import Protocol
 
 import msgspec
 
-from actors.actor import Actor, Context, UnknownMessage
+from actors.actor import Context, Port, assert_known
 from actors.book import Book, HeldPosition
-from actors.messages import ExitReason, OrderFilled, PositionClosed, PositionOpened
+from actors.messages import AccountOpened, ExitReason, OrderFilled, PositionClosed, PositionOpened
 from actors.orders import Execution, OrderSide
 from pipeline.events import Side
 
@@ -90,43 +92,74 @@ class Position(msgspec.Struct):
         self.signed_held = self.side.sign * float(self.quantity)
 
 
+PositionsMessage = Fill | Adopt | AccountOpened
+
+
+class PositionsView(Protocol):
+    """The positions, as those read them who must not change them."""
+
+    equity_reading: float  # of `equity`
+
+    @property
+    def equity(self) -> Decimal: ...
+
+    @property
+    def open(self) -> Mapping[str, Position]: ...
+
+    @property
+    def filled_at(self) -> Mapping[str, int]: ...
+
+
 class Positions:
     """The actor that books executions.
 
     It opens a position with the first execution in a symbol, adds, reduces and closes by those that follow. An
     execution that comes twice counts once; one larger than the position closes it and opens the rest the other way.
+    `listeners` are told, in this order, of what opened, grew and closed.
     """
 
-    def __init__(self, context: Context, starting_equity: Decimal, fee_per_share: Decimal) -> None:
+    def __init__(
+        self,
+        context: Context,
+        starting_equity: Decimal,
+        fee_per_share: Decimal,
+        listeners: Sequence[Port[PositionOpened | PositionClosed]] = (),
+    ) -> None:
         self._context = context
+        self._listeners = listeners
         self._fee = fee_per_share
         self.equity = starting_equity
         self.equity_reading = float(starting_equity)  # the same, for what is looked at on every tick
         self.open: dict[str, Position] = {}
         self.filled_at: dict[str, int] = {}  # by symbol: when the newest fill was counted, ns
-        self.listeners: tuple[Actor, ...] = ()  # who is told of PositionOpened and PositionClosed
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
 
-    def rebase(self, equity: Decimal) -> None:
-        """Count equity from here."""
-        self.equity = equity
-        self.equity_reading = float(equity)
+    def receive(self, message: PositionsMessage) -> None:
+        match message:
+            case Fill():
+                self._on_fill(message)
+            case Adopt():
+                self._adopt(message)
+            case AccountOpened():
+                self._count_from(message.equity)
+            case _:
+                assert_known(self, message)
 
-    def receive(self, message: object) -> None:
-        if isinstance(message, Adopt):
-            self._adopt(message)
-            return
-        if not isinstance(message, Fill):
-            raise UnknownMessage(self, message)
-        execution = message.execution
+    def _on_fill(self, fill: Fill) -> None:
+        execution = fill.execution
         if execution.id in self._seen:
             return
         self._remember(execution.id)
         self.filled_at[execution.symbol] = max(self._context.now, execution.ts)
         with localcontext(EXACT):
-            self._context.publish(OrderFilled(execution, message.decision, self._context.input))
-            self._book(message, execution.quantity)
+            self._context.publish(OrderFilled(execution, fill.decision, self._context.input))
+            self._book(fill, execution.quantity)
+
+    def _count_from(self, equity: Decimal) -> None:
+        """Count equity from here."""
+        self.equity = equity
+        self.equity_reading = float(equity)
 
     def held(self) -> tuple[HeldPosition, ...]:
         """Return the open positions, to be written down."""
@@ -139,7 +172,7 @@ class Positions:
 
     def restore(self, book: Book) -> None:
         """Go on with the positions of an earlier session."""
-        self.rebase(book.tally.equity)
+        self._count_from(book.tally.equity)
         for h in book.positions:
             position = Position(h.symbol, h.side, h.entry_ts, of_session(book.name, h.decision))
             position.exited, position.exit_value, position.fees = h.exited, h.exit_value, h.fees
@@ -215,8 +248,8 @@ class Positions:
 
     def _tell(self, fact: PositionOpened | PositionClosed) -> None:
         self._context.publish(fact)
-        for listener in self.listeners:
-            self._context.tell(listener, fact)
+        for tell in self._listeners:
+            tell(fact)
 
     def _remember(self, execution_id: str) -> None:
         self._seen.add(execution_id)

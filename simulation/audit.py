@@ -10,7 +10,7 @@ import msgspec
 
 from actors.book import Book
 from actors.core import Core, Input
-from actors.execution.executor import AT_ONCE
+from actors.execution.exits import AT_ONCE
 from actors.gate import Effect
 from actors.journal import Entry
 from actors.messages import (
@@ -203,14 +203,14 @@ class Audit:
                 self._see_guard(symbol)
         if self._bare_since or self._late_since or self._overdue:
             self._forget()
-        if self._news or len(core.executor.wishes) != self._wishes:
+        if self._news or len(core.executor.exits.intents) != self._wishes:
             self._look()
 
     def _look(self) -> None:
         """Compare what the core holds with what it said, and remember what it must not forget."""
         core = self._core
         self._news = False
-        self._wishes = len(core.executor.wishes)
+        self._wishes = len(core.executor.exits.intents)
         held = {symbol: p.side.sign * p.quantity for symbol, p in core.positions.open.items()}
         if held != self._ledgers.said.positions:
             raise Broken("executions", f"the book holds {held}, its executions come to {self._ledgers.said.positions}")
@@ -228,14 +228,14 @@ class Audit:
         """A position whose time is over is on its way out at the next moment."""
         core = self._core
         since = self._ledgers.said.since.get(symbol)
-        if since is None or core.now < since + self._time_stop or symbol in core.executor.wishes:
+        if since is None or core.now < since + self._time_stop or symbol in core.executor.exits.intents:
             self._late_since.pop(symbol, None)
         elif core.now > self._late_since.setdefault(symbol, core.now):
             raise Broken("deadlines", f"{symbol}: its time was over at {since + self._time_stop}, now is {core.now}")
 
     def _see_guard(self, symbol: str) -> None:
         core = self._core
-        if core.orders.of(symbol) or symbol in core.executor.wishes:
+        if core.orders.of(symbol) or symbol in core.executor.exits.intents:
             self._bare_since.pop(symbol, None)
             return
         excused = not self._account_seen or core.now < self._refused_at.get(symbol, 0) + EXCUSED_S * SECOND

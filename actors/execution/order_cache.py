@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 
-from actors.orders import OVER, Execution, OrderEvent, OrderReport, OrderStatus, SubmitOrder, after
+from actors.execution.order_states import OrderEvent, after
+from actors.orders import OVER, Execution, OrderReport, OrderRole, OrderStatus, SubmitOrder
 
 REMEMBERED_ORDERS = 1_000  # finished ones, for reports that come late
 ZERO = Decimal(0)
@@ -26,7 +29,7 @@ _EVENTS = {
 class Order(msgspec.Struct, eq=False):
     """One order and what became of it so far."""
 
-    order: SubmitOrder
+    request: SubmitOrder
     status: OrderStatus = OrderStatus.CREATED
     filled: Decimal = ZERO  # shares
     value: Decimal = ZERO  # money paid or got for them
@@ -41,12 +44,33 @@ class Order(msgspec.Struct, eq=False):
 
     @property
     def id(self) -> str:
-        return self.order.id
+        return self.request.id
+
+    @property
+    def symbol(self) -> str:
+        return self.request.symbol
+
+    @property
+    def role(self) -> OrderRole:
+        return self.request.leg
 
     @property
     def open(self) -> Decimal:
         """Shares that may still be filled."""
-        return self.order.quantity - self.filled
+        return self.request.quantity - self.filled
+
+
+class OrdersView(Protocol):
+    """The orders, as those read them who must not change them."""
+
+    @property
+    def working(self) -> Mapping[str, Order]: ...
+
+    def get(self, order_id: str) -> Order | None: ...
+
+    def is_working(self, symbol: str) -> bool: ...
+
+    def has_had(self, symbol: str) -> bool: ...
 
 
 class OrderCache:
@@ -60,12 +84,12 @@ class OrderCache:
         self.working: dict[str, Order] = {}
         self._over: dict[str, Order] = {}  # oldest first
 
-    def add(self, order: SubmitOrder, status: OrderStatus | None = None) -> Order:
+    def add(self, request: SubmitOrder, status: OrderStatus | None = None) -> Order:
         """Take in an order that is sent now, or one that was found at the venue in some status."""
-        entry = self.working[order.id] = Order(order, status or OrderStatus.CREATED)
+        order = self.working[request.id] = Order(request, status or OrderStatus.CREATED)
         if status is None:
-            self.move(entry, OrderEvent.SUBMIT)
-        return entry
+            self.move(order, OrderEvent.SUBMIT)
+        return order
 
     def get(self, order_id: str) -> Order | None:
         """Return an order that is working, or was not long ago."""
@@ -73,72 +97,76 @@ class OrderCache:
 
     def of(self, symbol: str) -> list[Order]:
         """Return the working orders of a symbol, oldest first."""
-        return [entry for entry in self.working.values() if entry.order.symbol == symbol]
+        return [order for order in self.working.values() if order.symbol == symbol]
+
+    def is_working(self, symbol: str) -> bool:
+        """Tell whether an order of a symbol is still on its way."""
+        return any(order.symbol == symbol for order in self.working.values())
 
     def has_had(self, symbol: str) -> bool:
         """Tell whether an order of a symbol works, or is remembered."""
-        return any(entry.order.symbol == symbol for of in (self.working, self._over) for entry in of.values())
+        return any(order.symbol == symbol for of in (self.working, self._over) for order in of.values())
 
-    def move(self, entry: Order, event: OrderEvent) -> bool:
+    def move(self, order: Order, event: OrderEvent) -> bool:
         """Let something happen to an order; False if the table knows no such transition."""
-        status = after(entry.status, event)
+        status = after(order.status, event)
         if status is None:
             return False
-        if status is not entry.status:
-            entry.status = status
-            entry.changes += 1
+        if status is not order.status:
+            order.status = status
+            order.changes += 1
             if status in OVER:
-                self._finish(entry)
+                self._finish(order)
             else:
-                self._over.pop(entry.id, None)
-                self.working[entry.id] = entry
+                self._over.pop(order.id, None)
+                self.working[order.id] = order
         return True
 
-    def execute(self, execution: Execution) -> Order | None:
+    def count_execution(self, execution: Execution) -> Order | None:
         """Count an execution of one of our orders; return that order, None if it is of nobody."""
-        entry = self.get(execution.order)
-        if entry is not None and execution.id not in entry.executions:
-            entry.executions += (execution.id,)
-            self._count(entry, execution.quantity, execution.quantity * execution.price)
-        return entry
+        order = self.get(execution.order)
+        if order is not None and execution.id not in order.executions:
+            order.executions += (execution.id,)
+            self._count(order, execution.quantity, execution.quantity * execution.price)
+        return order
 
-    def execution(self, entry: Order, report: OrderReport) -> Execution | None:
+    def execution_of(self, order: Order, report: OrderReport) -> Execution | None:
         """Return what a report says was filled beyond what is known; None if that is nothing."""
-        quantity = report.filled - entry.filled
+        quantity = report.filled - order.filled
         if quantity <= 0 or report.average is None:
             return None
-        value = report.filled * report.average - entry.value
+        value = report.filled * report.average - order.value
         price = value / quantity
         if not price > 0:  # an average that was rounded, over shares that cost next to nothing
             price = report.average
         return Execution(
-            f"{entry.id}/{report.filled.normalize():f}",
-            entry.id,
-            entry.order.symbol,
-            entry.order.side,
+            f"{order.id}/{report.filled.normalize():f}",
+            order.id,
+            order.symbol,
+            order.request.side,
             quantity,
             price,
             report.ts,
         )
 
-    def see(self, entry: Order, report: OrderReport) -> None:
+    def apply_status(self, order: Order, report: OrderReport) -> None:
         """Take a report's status, once its fills are counted, unless it is older than what is known."""
-        entry.venue_id = entry.venue_id or report.venue_id
+        order.venue_id = order.venue_id or report.venue_id
         event = _EVENTS.get(report.status)
-        if event is None or (report.filled < entry.filled and report.status not in OVER):
+        if event is None or (report.filled < order.filled and report.status not in OVER):
             return
-        self.move(entry, event)
+        self.move(order, event)
 
-    def _count(self, entry: Order, quantity: Decimal, value: Decimal) -> None:
-        entry.filled += quantity
-        entry.value += value
-        if entry.filled >= entry.order.quantity:
-            self.move(entry, OrderEvent.FILL)
+    def _count(self, order: Order, quantity: Decimal, value: Decimal) -> None:
+        order.filled += quantity
+        order.value += value
+        if order.filled >= order.request.quantity:
+            self.move(order, OrderEvent.FILL)
         else:
-            self.move(entry, OrderEvent.PARTIAL_FILL)
+            self.move(order, OrderEvent.PARTIAL_FILL)
 
-    def _finish(self, entry: Order) -> None:
-        self.working.pop(entry.id, None)
-        self._over[entry.id] = entry
+    def _finish(self, order: Order) -> None:
+        self.working.pop(order.id, None)
+        self._over[order.id] = order
         if len(self._over) > REMEMBERED_ORDERS:
             del self._over[next(iter(self._over))]

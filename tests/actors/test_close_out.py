@@ -20,6 +20,7 @@ from actors.orders import (
     LookUpOrder,
     OrderMissing,
     OrderReport,
+    OrderRole,
     OrderSide,
     OrderStatus,
     SubmitOrder,
@@ -29,8 +30,8 @@ from pipeline.events import Side
 D = Decimal
 S = OrderStatus
 BOOK = "mb-bot-s1"
-ENTRY = SubmitOrder(f"{BOOK}.1.A.entry.1", "A", OrderSide.BUY, D(3), "1", "entry")
-STOP = SubmitOrder(f"{BOOK}.1.A.stop.1", "A", OrderSide.SELL, D(3), "1", "stop", stop=D(90), rests=True)
+ENTRY = SubmitOrder(f"{BOOK}.1.A.entry.1", "A", OrderSide.BUY, D(3), "1", OrderRole.ENTRY)
+STOP = SubmitOrder(f"{BOOK}.1.A.stop.1", "A", OrderSide.SELL, D(3), "1", OrderRole.STOP, stop=D(90), rests=True)
 CLOSE = f"{BOOK}.1.A.gate.1"
 
 

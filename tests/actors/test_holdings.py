@@ -7,10 +7,10 @@ import pytest
 
 from actors.holdings import Holdings
 from actors.messages import OrderFilled
-from actors.orders import Execution, OrderMissing, OrderSide, SubmitOrder
+from actors.orders import Execution, OrderMissing, OrderRole, OrderSide, SubmitOrder
 from tests.actors.test_close_out import BOOK, CLOSE, ENTRY, STOP, D, S, account, book, report
 
-GATE = SubmitOrder(CLOSE, "A", OrderSide.SELL, D(3), "1", "gate", "HALT")
+GATE = SubmitOrder(CLOSE, "A", OrderSide.SELL, D(3), "1", OrderRole.GATE, "HALT")
 
 
 def filled(order: SubmitOrder, shares: int) -> OrderFilled:

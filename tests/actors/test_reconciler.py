@@ -21,11 +21,12 @@ from actors.messages import (
 from actors.orders import (
     HeldAtVenue,
     OrderReport,
+    OrderRole,
     OrderSide,
     SubmitOrder,
 )
 from pipeline.events import Side
-from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
+from tests.support.desk import BOOK, ORDERS, TEN, D, Desk, S, account, old
 from tests.support.market import at, clock, trade
 from tests.support.sessions import RestingBroker, Session
 
@@ -149,7 +150,7 @@ def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> Non
 
 def test_what_the_account_s_open_orders_filled_counts_and_none_of_them_is_looked_up() -> None:
     """The stream was down while a part was filled."""
-    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.say(1.1, S.ACCEPTED)
     entry = OrderReport(desk.last.id, "A", desk.last.side, S.PARTIALLY_FILLED, D(10), D(4), D(100), at(2), "v")
@@ -327,7 +328,7 @@ def test_a_position_that_ran_out_of_time_while_nobody_watched_is_closed_at_once(
     desk = Desk(opened=False)
     desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10", seconds=-2000),)))
     desk.pass_time(1.1)
-    assert desk.session.core.executor.is_working("A")
+    assert desk.session.core.orders.is_working("A")
     desk.say(1.2, S.ACCEPTED, of="stop").say(1.3, S.CANCELED, of="stop")
     assert (desk.last.leg, desk.last.reason) == ("exit", "TIME")
 
@@ -347,7 +348,7 @@ def test_the_equity_is_the_accounts() -> None:
 def going_on(before: Desk) -> Session:
     """Return the session that a rollover begins: with the book, and with what holds."""
     core = before.session.core
-    session = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s2")
+    session = Session(risk=TEN, broker=RestingBroker(), orders=ORDERS, book="mb-bot-s2")
     session.feed(core.book(), *core.standing())
     return session
 
@@ -381,7 +382,7 @@ def test_an_account_of_the_very_moment_of_the_book_is_the_session_s_first() -> N
 def test_a_position_that_the_book_holds_is_not_taken_over_once_more() -> None:
     """A book that was written while no order of it worked."""
     book = Desk().enter(1).pass_time(2).session.core.book()
-    session = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s2")
+    session = Session(risk=TEN, broker=RestingBroker(), orders=ORDERS, book="mb-bot-s2")
     session.feed(msgspec.structs.replace(book, orders=()))
     held = session.core.positions.open["A"]
     name = f"{BOOK}.{held.decision.removeprefix('s1-')}.A.entry.1"
@@ -415,14 +416,14 @@ def test_what_was_closed_since_the_account_was_read_is_a_mismatch_only_if_it_sta
     session.feed(OrderReport(order.id, "A", order.side, S.FILLED, D(10), D(10), D(101), at(3.1), "v"))
     session.feed(account(3.05, held))
     assert session.core.risk.state is TradingState.ACTIVE
-    session.feed(clock(3 + STYLE.missing_s + 1), account(3 + STYLE.missing_s + 1, *[held] * still_there))
+    session.feed(clock(3 + ORDERS.missing_s + 1), account(3 + ORDERS.missing_s + 1, *[held] * still_there))
     assert session.core.risk.state is (TradingState.HALTED if still_there else TradingState.ACTIVE)
 
 
 def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_over_sessions() -> None:
     desk = Desk().enter(1)
     decision = desk.session.core.positions.open["A"].decision
-    by_gate = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, "gate", "HALT")
+    by_gate = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, OrderRole.GATE, "HALT")
     filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(99), at(3), "vg")
     desk.session.feed(GateOrder(by_gate, at(2)), filled)
     entry = CountedOrder(f"{BOOK}.{decision}.A.entry.1", D(10), D(1000))
@@ -444,7 +445,7 @@ def test_a_book_written_before_the_account_was_seen_hides_nothing_that_the_one_b
     early = going_on(desk)
     early.feed(clock(50))
     assert early.core.book().ts == at(50)
-    last = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s3")
+    last = Session(risk=TEN, broker=RestingBroker(), orders=ORDERS, book="mb-bot-s3")
     last.feed(early.core.book())
     decision = desk.session.core.positions.open["A"].decision
     out = OrderReport(f"{BOOK}.{decision}.A.exit.1", "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(99), at(3), "vx")

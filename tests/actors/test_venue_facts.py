@@ -24,7 +24,7 @@ HOURS = MarketHours(((at(0), at(HOUR)), (at(10 * HOUR), at(12 * HOUR))), at(0))
 
 def at_broker(account: AccountReport = RICH, *, size: float = 10.0) -> Session:
     session = Session(
-        risk=RiskSettings(position_size=size), broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s1"
+        risk=RiskSettings(position_size=size), broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s1"
     )
     return session.feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account)
 

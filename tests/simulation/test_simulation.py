@@ -16,14 +16,17 @@ import reactivex
 
 from actors.book import Book
 from actors.core import Core
+from actors.execution import executor as executors
 from actors.execution.executor import Executor
 from actors.execution.order_cache import Order, OrderCache
+from actors.execution.order_manager import OrderManager
+from actors.execution.order_states import OrderEvent
 from actors.feeds.backoff import BackOff
 from actors.gate import Batch, Gate
 from actors.holdings import Holdings
 from actors.journal import Journal
 from actors.messages import Fact, Refusal, Rollover, TradingState
-from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitUnanswered
+from actors.orders import Execution, OrderReport, OrderStatus, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk
 from pipeline import strategy
@@ -172,7 +175,7 @@ def test_each_session_replays_to_the_same_facts(seed: int) -> None:
         if world.scenario.simulated:
             core = Core(settings, momentum, facts.append, book=part.book)
         else:
-            core = Core(settings, momentum, facts.append, book=part.book, broker=_Nowhere(), style=settings.orders)
+            core = Core(settings, momentum, facts.append, book=part.book, broker=_Nowhere())
         core.run(part.log)
         stated = len(facts)
         core.finish()  # as a rollover does, and no kill
@@ -305,15 +308,15 @@ def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monk
 
 
 def test_fills_that_count_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = OrderCache.execution
+    whole = OrderCache.execution_of
 
     def execution(cache: OrderCache, entry: Order, report: OrderReport) -> Execution | None:
         told = whole(cache, entry, report)
         if told is None and report.filled and report.status is OrderStatus.PARTIALLY_FILLED:
-            return whole(cache, Order(entry.order), report)
+            return whole(cache, Order(entry.request), report)
         return told
 
-    monkeypatch.setattr(OrderCache, "execution", execution)
+    monkeypatch.setattr(OrderCache, "execution_of", execution)
     assert found()[1].rule == "executions"
 
 
@@ -321,9 +324,9 @@ def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.Mon
     whole = Executor._on_unanswered
 
     def again(executor: Executor, report: object) -> None:
-        entry = executor.orders.working.get(report.order) if isinstance(report, SubmitUnanswered) else None
+        entry = executor._orders.working.get(report.order) if isinstance(report, SubmitUnanswered) else None
         if entry is not None:
-            executor._context.tell(executor._broker(), entry.order)
+            executor._manager._tell_broker(entry.request)
         else:
             whole(executor, report)  # type: ignore[arg-type]
 
@@ -332,16 +335,16 @@ def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.Mon
 
 
 def test_an_unknown_order_that_is_taken_for_rejected_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(executor: Executor, entry: Order, reason: str, refusals: int = 0) -> None:
-        executor._change(entry, OrderEvent.LOSE)
-        executor._change(entry, OrderEvent.REJECT, reason)
+    def lose(manager: OrderManager, entry: Order, reason: str, refusals: int = 0) -> None:
+        manager.move(entry, OrderEvent.LOSE)
+        manager.move(entry, OrderEvent.REJECT, reason)
 
-    monkeypatch.setattr(Executor, "_lose", lose)
+    monkeypatch.setattr(OrderManager, "lose", lose)
     assert found()[1].rule
 
 
 def test_a_stop_that_is_not_placed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Executor, "_protect", lambda *arguments: None)
+    monkeypatch.setattr(executors, "keep_stop", lambda *arguments: [])
     assert found()[1].rule == "guarded"
 
 
@@ -372,5 +375,5 @@ def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyP
 
 
 def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, what: symbol in executor.wishes)
+    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, role: symbol in executor.exits.intents)
     assert found()[1].rule

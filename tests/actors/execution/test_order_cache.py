@@ -9,7 +9,8 @@ from hypothesis import given, strategies as st
 
 from actors.execution import order_cache
 from actors.execution.order_cache import Order, OrderCache
-from actors.orders import OVER, Execution, OrderEvent, OrderReport, OrderSide, OrderStatus, SubmitOrder
+from actors.execution.order_states import OrderEvent
+from actors.orders import OVER, Execution, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from tests.support.market import at
 
 S = OrderStatus
@@ -17,7 +18,7 @@ D = Decimal
 
 
 def order(quantity: str = "10", id: str = "o") -> SubmitOrder:
-    return SubmitOrder(id, "A", OrderSide.BUY, D(quantity), "d", "entry")
+    return SubmitOrder(id, "A", OrderSide.BUY, D(quantity), "d", OrderRole.ENTRY)
 
 
 def report(status: OrderStatus, filled: str = "0", average: str | None = None, ts: float = 1) -> OrderReport:
@@ -34,11 +35,11 @@ def take(cache: OrderCache, entry: Order, *reports: OrderReport) -> list[Executi
     """Feed reports as the executor does, and return the executions that came of them."""
     executions = []
     for news in reports:
-        execution = cache.execution(entry, news)
+        execution = cache.execution_of(entry, news)
         if execution is not None:
             executions.append(execution)
-            cache.execute(execution)
-        cache.see(entry, news)
+            cache.count_execution(execution)
+        cache.apply_status(entry, news)
     return executions
 
 

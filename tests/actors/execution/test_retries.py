@@ -11,6 +11,7 @@ from actors.orders import (
     CancelRefused,
     OrderRejected,
     OrderReport,
+    OrderRole,
     OrderSide,
     OrderStatus,
     SubmitOrder,
@@ -60,7 +61,7 @@ def test_the_time_of_waiting_of_an_earlier_refusal_does_not_end_a_later_one() ->
     """The gate closed the position, and what was waited for would have been tried again at 5."""
     desk = leaving().pass_time(3).say(3, S.REJECTED)
     decision = desk.session.core.positions.open["A"].decision
-    by_hand = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, "gate", "HALT")
+    by_hand = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, OrderRole.GATE, "HALT")
     desk.session.core.orders.add(by_hand)
     desk.session.feed(OrderReport(by_hand.id, "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(98), at(3.1), "g"))
     assert desk.held == {}
