@@ -10,11 +10,11 @@ import msgspec
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
-from actors.execution.messages import AdoptOrder, KnownOrder, LookAfter, MissedOrder, Reconciled
+from actors.execution.messages import AdoptOrder, KnownOrder, MissedOrder, Reconciled
 from actors.execution.order_cache import OrdersView
 from actors.knowledge import Knowledge, OrderName
 from actors.messages import AccountOpened, ExitReason
-from actors.orders import AccountReport, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Adopt, PositionsView, of_session
 from actors.risk import Mismatch
 from actors.venue_facts import ForeignOrders
@@ -59,8 +59,7 @@ class Reconciler:
         orders: OrdersView,
         patience_s: float,
         ours: str,
-        *,
-        tell_executor: Port[AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookAfter | OrderReport],
+        tell_executor: Port[AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport],
         tell_risk: Port[AccountReport | AccountOpened | Mismatch | ForeignOrders],
         tell_positions: Port[AccountOpened | Adopt],
     ) -> None:
@@ -213,7 +212,7 @@ class Reconciler:
             self._tell_risk(ForeignOrders(frozenset(accepted)))
         for entry in self._orders.working.values():
             if entry.status in _AT_VENUE and entry.id not in open_at_venue:
-                self._tell_executor(LookAfter(entry.id))
+                self._tell_executor(LookUpOrder(entry.id))  # it should be among them
         return strange
 
     def _quantities(self, report: AccountReport) -> list[str]:

@@ -59,31 +59,15 @@ def wire(
     orders = OrderCache()
     equity, fee = Decimal(str(settings.risk.starting_equity)), Decimal(str(settings.execution.fee_per_share))
     positions = Positions(context, equity, fee, (tell_executor, tell_risk))
-    executor = Executor(
-        context,
-        policy,
-        book,
-        orders,
-        positions,
-        guard,
-        tell_broker=tell_broker,
-        tell_positions=tell_positions,
-        tell_risk=tell_risk,
-    )
+    executor = Executor(context, policy, book, orders, positions.open, guard, tell_broker, tell_positions, tell_risk)
     limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
     facts = VenueFacts(with_broker=policy.outlives_session)
     risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor)
     reconciler = None
     if policy.outlives_session:
+        ours = book.rpartition("-")[0] + "-"
         reconciler = Reconciler(
-            context,
-            positions,
-            orders,
-            policy.missing_s,
-            book.rpartition("-")[0] + "-",
-            tell_executor=tell_executor,
-            tell_risk=tell_risk,
-            tell_positions=tell_positions,
+            context, positions, orders, policy.missing_s, ours, tell_executor, tell_risk, tell_positions
         )
     venue = broker or SimulatedBroker(settings.execution, context, executor)
     return Actors(positions, orders, executor, risk, reconciler, venue)

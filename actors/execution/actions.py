@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import msgspec
 
 from actors.execution.order_cache import Order
 from actors.execution.policy import AT_MARKET, Terms
-from actors.orders import OrderRole, OrderSide
+from actors.orders import OrderSide, SubmitOrder
 from pipeline.events import Side
 
 
 class Submit(msgspec.Struct, frozen=True):
-    """Send an order; its id is made when it goes out."""
+    """Send an order; it gets its id, and the limit of its terms, when it goes out."""
 
-    symbol: str
-    side: OrderSide
-    quantity: Decimal  # shares
-    decision: str
-    role: OrderRole
-    reason: str = ""  # an exit's reason
+    order: SubmitOrder
     terms: Terms = AT_MARKET
-    stop: Decimal | None = None  # where a protective stop rests, money a share
 
 
 class Cancel(msgspec.Struct, frozen=True):

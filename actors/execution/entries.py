@@ -6,12 +6,12 @@ from actors.actor import Instrument
 from actors.execution.actions import Submit, opening_side
 from actors.execution.messages import Enter
 from actors.execution.policy import ExecutionPolicy
-from actors.orders import OrderRole
+from actors.orders import OrderRole, SubmitOrder
 
 
 def enter(approved: Enter, market: Instrument, policy: ExecutionPolicy) -> Submit:
     """Return the order that opens a position."""
     signal = approved.signal
     side = opening_side(signal.side)
-    terms = policy.entry_terms(market, side)
-    return Submit(signal.symbol, side, approved.quantity, approved.decision, OrderRole.ENTRY, terms=terms)
+    order = SubmitOrder("", signal.symbol, side, approved.quantity, approved.decision, OrderRole.ENTRY)
+    return Submit(order, policy.entry_terms(market, side))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from reactivex import abc
@@ -19,7 +19,6 @@ from actors.execution.messages import (
     Enter,
     ExecutorMessage,
     KnownOrder,
-    LookAfter,
     MissedOrder,
     OrderOver,
     Reconciled,
@@ -47,6 +46,7 @@ from actors.orders import (
     OVER,
     CancelRefused,
     Execution,
+    LookUpOrder,
     OrderCommand,
     OrderMissing,
     OrderRejected,
@@ -55,7 +55,7 @@ from actors.orders import (
     OrderStatus,
     SubmitUnanswered,
 )
-from actors.positions import Fill, PositionsView, of_session
+from actors.positions import Fill, Position, of_session
 from pipeline.events import SECOND
 from pipeline.exits import ExitSignal, Held
 
@@ -78,9 +78,8 @@ class Executor:
         policy: ExecutionPolicy,
         book: str,
         orders: OrderCache,
-        positions: PositionsView,
+        positions: Mapping[str, Position],
         guard: Guard,
-        *,
         tell_broker: Port[OrderCommand],
         tell_positions: Port[Fill],
         tell_risk: Port[OrderOver],
@@ -96,6 +95,7 @@ class Executor:
         self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
         self._retries = Retries(policy.retry_s)
         self._unreconciled = False  # a book was taken up, and the account not seen yet
+        self._tell_broker = tell_broker
         self._tell_positions = tell_positions
         self._tell_risk = tell_risk
 
@@ -119,8 +119,8 @@ class Executor:
                 self._review(message.symbol)
             case OrderTimer():
                 self._manager.on_timer(message)
-            case LookAfter():
-                self._manager.ask_for(message.order)
+            case LookUpOrder():
+                self._tell_broker(message)
             case AdoptOrder():
                 self._on_adopted(message)
             case MissedOrder():
@@ -169,7 +169,7 @@ class Executor:
         for counted in book.counted:
             self._count(decision_of(counted.order), counted)
         for symbol, reason in book.closing.items():
-            if symbol in self._positions.open:
+            if symbol in self._positions:
                 self.exits.intents[symbol] = ExitIntent(reason)
             elif outlived:
                 self.exits.closing_entries[symbol] = reason
@@ -191,7 +191,7 @@ class Executor:
 
     def _live(self) -> set[str]:
         """Return the decisions for which something is held or ordered."""
-        decisions = {position.decision for position in self._positions.open.values()}
+        decisions = {position.decision for position in self._positions.values()}
         return decisions | {order.request.decision for order in self._orders.working.values()}
 
     def _count(self, decision: str, counted: CountedOrder) -> None:
@@ -201,7 +201,7 @@ class Executor:
 
     def _review(self, symbol: str) -> None:
         """Do the next thing that the position of `symbol` needs, if it is not being done already."""
-        position = self._positions.open.get(symbol)
+        position = self._positions.get(symbol)
         working = self._orders.of(symbol)
         exits, manager = self.exits, self._manager
         if position is None:
@@ -229,7 +229,7 @@ class Executor:
         return self._context.now < self._retries.until(symbol, role)
 
     def _request_exit(self, symbol: str, reason: str) -> None:
-        if symbol not in self._positions.open:
+        if symbol not in self._positions:
             return
         intents = self.exits.intents
         before = intents[symbol].reason if symbol in intents else ""
@@ -243,7 +243,7 @@ class Executor:
             if order.role is OrderRole.ENTRY:
                 self.exits.closing_entries[order.symbol] = reason  # also what it may fill yet
         self._cancel_entries()
-        for symbol in sorted(self._positions.open, key=lambda s: self._context.instrument(s).index):
+        for symbol in sorted(self._positions, key=lambda s: self._context.instrument(s).index):
             self._request_exit(symbol, reason)
 
     def _cancel_entries(self) -> None:
@@ -374,7 +374,7 @@ class Executor:
             self._context.tell(self, Reconciled(booked=True))
             return
         self._unreconciled = False
-        for symbol in list(self._positions.open):
+        for symbol in list(self._positions):
             self._review(symbol)
 
     # ------------------------------------------------------------------------------------------ guards

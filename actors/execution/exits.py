@@ -11,20 +11,11 @@ from actors.execution.actions import Action, Cancel, Submit, closing_side
 from actors.execution.order_cache import Order
 from actors.execution.policy import ExecutionPolicy
 from actors.messages import ExitReason
-from actors.orders import OrderRole
+from actors.orders import OrderRole, SubmitOrder
 from actors.positions import Position
 
-AT_ONCE = frozenset(
-    (
-        ExitReason.SL,
-        ExitReason.STOP,
-        ExitReason.HALT,
-        ExitReason.FLATTEN,
-        ExitReason.NO_STOP,
-        ExitReason.CLOSE,
-        ExitReason.FALLBACK,
-    )
-)
+_R = ExitReason
+AT_ONCE = frozenset((_R.SL, _R.STOP, _R.HALT, _R.FLATTEN, _R.NO_STOP, _R.CLOSE, _R.FALLBACK))
 """Reasons for which an exit does not wait for a better price than the market's."""
 
 
@@ -99,8 +90,8 @@ class Exits:
         side = closing_side(position.side)
         terms = self._policy.exit_terms(market, side, intent.tries, at_market=intent.at_market)
         intent.tries += 1
-        quantity, decision = position.quantity, position.decision
-        return [Submit(position.symbol, side, quantity, decision, OrderRole.EXIT, intent.reason, terms)]
+        symbol, quantity, decision = position.symbol, position.quantity, position.decision
+        return [Submit(SubmitOrder("", symbol, side, quantity, decision, OrderRole.EXIT, intent.reason), terms)]
 
 
 def escalate_to_market(intent: ExitIntent, reason: str, working: Sequence[Order]) -> list[Action]:

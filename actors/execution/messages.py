@@ -12,6 +12,7 @@ from actors.messages import BrokerChanged, ExitReason, GateOrder, PositionClosed
 from actors.orders import (
     CancelRefused,
     Execution,
+    LookUpOrder,
     OrderMissing,
     OrderRejected,
     OrderReport,
@@ -79,12 +80,6 @@ class Reconciled(msgspec.Struct, frozen=True):
     booked: bool = False
 
 
-class LookAfter(msgspec.Struct, frozen=True):
-    """An order that should be open at the venue is not among the open ones: ask what became of it."""
-
-    order: str
-
-
 class OrderOver(msgspec.Struct, frozen=True):
     """An order of the symbol came to its end, as the executor tells risk."""
 
@@ -109,5 +104,5 @@ ExecutorMessage = (
     | MissedOrder
     | KnownOrder
     | Reconciled
-    | LookAfter
+    | LookUpOrder
 )

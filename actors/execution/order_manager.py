@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+import msgspec
+
 from actors.actor import Context, Port, Receiver
-from actors.execution.actions import Action, Cancel, Submit
+from actors.execution.actions import Action, Cancel
 from actors.execution.decisions import Decisions
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_states import OrderEvent
-from actors.execution.policy import ExecutionPolicy
+from actors.execution.policy import ExecutionPolicy, Terms
 from actors.execution.timers import OrderTimer, TimerKind
 from actors.messages import OrderChanged, OrderSubmitted
 from actors.orders import OVER, CancelOrder, LookUpOrder, OrderCommand, OrderStatus, SubmitOrder
@@ -48,22 +50,11 @@ class OrderManager:
             if isinstance(action, Cancel):
                 self.cancel(action.order)
             else:
-                self._submit(action)
+                self._submit(action.order, action.terms)
 
-    def _submit(self, wanted: Submit) -> None:
-        terms, stop = wanted.terms, wanted.stop
-        request = SubmitOrder(
-            self._decisions.new_order_id(wanted.decision, wanted.symbol, wanted.role),
-            wanted.symbol,
-            wanted.side,
-            wanted.quantity,
-            wanted.decision,
-            wanted.role,
-            wanted.reason,
-            terms.limit,
-            stop,
-            rests=stop is not None,
-        )
+    def _submit(self, wanted: SubmitOrder, terms: Terms) -> None:
+        name = self._decisions.new_order_id(wanted.decision, wanted.symbol, wanted.leg)
+        request = msgspec.structs.replace(wanted, id=name, limit=terms.limit)
         order = self.expect_answer(request)
         self._tell_broker(request)
         if terms.timer is not None:
@@ -109,12 +100,8 @@ class OrderManager:
 
     def look_up(self, order: Order) -> None:
         """Ask the venue what became of an order, and again until it answers."""
-        self.ask_for(order.id)
+        self._tell_broker(LookUpOrder(order.id))
         self._set_timer(order, TimerKind.LOOK_UP, self._policy.look_up_s)
-
-    def ask_for(self, order_id: str) -> None:
-        """Ask the venue what became of an order, once."""
-        self._tell_broker(LookUpOrder(order_id))
 
     def on_timer(self, timer: OrderTimer) -> None:
         """Do what is due about an order that still works."""
@@ -140,22 +127,10 @@ class OrderManager:
 
     def publish(self, order: Order, before: OrderStatus, reason: str, refusals: int = 0) -> None:
         """State that an order changed."""
-        now, number = self._context.now, self._context.input
-        request = order.request
+        name, symbol, decision, status = order.id, order.symbol, order.request.decision, order.status
+        now, number, venue_id = self._context.now, self._context.input, order.venue_id
         self._context.publish(
-            OrderChanged(
-                order.id,
-                request.symbol,
-                order.status,
-                before,
-                order.filled,
-                now,
-                number,
-                order.venue_id,
-                reason,
-                refusals,
-                request.decision,
-            )
+            OrderChanged(name, symbol, status, before, order.filled, now, number, venue_id, reason, refusals, decision)
         )
 
     def _set_timer(self, order: Order, kind: TimerKind, within_s: float | None) -> None:

@@ -8,7 +8,7 @@ from actors.execution.actions import Action, Cancel, Submit, closing_side
 from actors.execution.order_cache import Order
 from actors.execution.policy import ExecutionPolicy
 from actors.messages import ExitReason
-from actors.orders import OrderRole
+from actors.orders import OrderRole, SubmitOrder
 from actors.positions import Position
 
 STOP_TRIES = 3
@@ -22,7 +22,10 @@ def keep_stop(position: Position, working: Sequence[Order], policy: ExecutionPol
     if price is None or any(order.role is not OrderRole.STOP for order in working):
         return []  # while the entry is not done there is no stop: no two orders are to cross each other
     if not working:
-        quantity, decision = position.quantity, position.decision
-        return [Submit(position.symbol, side, quantity, decision, OrderRole.STOP, ExitReason.STOP, stop=price)]
+        symbol, decision, reason = position.symbol, position.decision, ExitReason.STOP
+        order = SubmitOrder(
+            "", symbol, side, position.quantity, decision, OrderRole.STOP, reason, None, price, rests=True
+        )
+        return [Submit(order)]
     fitting = [o for o in working if o.request.side is side and o.open == position.quantity and not o.unwanted]
     return [Cancel(order) for order in working if order not in fitting[:1]]
