@@ -59,10 +59,10 @@ class Context(Protocol):
         """Put a message into an actor's mailbox when `now` reaches `at` (ns)."""
 
     def listen(self, symbol: str, actor: Actor | None) -> None:
-        """Let an actor hear of each accepted trade of a symbol from the next one on, first of all; None ends that."""
+        """Send an actor each accepted trade of a symbol from the next one on, before all others; None ends that."""
 
     def publish(self, fact: Fact) -> None:
-        """State a fact to whoever reads facts."""
+        """State a fact to all who read facts."""
 
     def instrument(self, symbol: str) -> Instrument:
         """The market of a symbol."""

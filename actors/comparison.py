@@ -1,6 +1,6 @@
 """Comparison: the book beside the account, what explains each line, and what it takes to make them agree.
 
-Pure: a book, an account and what the venue says of the book's orders give a comparison; a comparison that somebody
+Pure: a book, an account and what the venue says of the book's orders give a comparison; a comparison that a person
 accepts gives the next book. Quantities are shares, negative for a short position.
 """
 
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
     NOT_IN_ACCOUNT = "not in the account"  # the book holds what the account does not
     NOT_IN_BOOK = "not in the book"  # the account holds what nothing of ours explains
     QUANTITY = "quantities differ"
-    NOT_OURS = "not ours"  # an open order that is nobody's
+    NOT_OURS = "not ours"  # an open order that the bot did not send
 
     @property
     def differs(self) -> bool:
@@ -52,7 +52,7 @@ class SymbolLine(msgspec.Struct, frozen=True):
     verdict: Verdict
     explanation: str
     closes: Decimal = ZERO  # shares that accepting closes in the book
-    price: Decimal | None = None  # at which; None: at the entry's price, since nobody knows a better one
+    price: Decimal | None = None  # at which; None: at the entry's price, since no better one is known
     foreign_after: Decimal = ZERO  # shares that are not ours from then on
     stuck: bool = False  # the book has to learn of its own fills first
 
@@ -144,7 +144,7 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
         left = position if line is None else _reduced(position, line)
         if line is not None and left.exited == left.entered:
             closed = _closed(left, metrics.equity, comparison.ts)
-            metrics.see(closed)
+            metrics.fold(closed)
             facts.append(closed)
         else:
             positions.append(left)
@@ -224,7 +224,7 @@ def _told(ours: Decimal, kept: Decimal, foreign: Decimal) -> str:
 
 
 def _adopted(line: SymbolLine, explained: bool) -> SymbolLine:
-    """Let a position that no book knows be explained by the bot's own orders, as at a start it is."""
+    """Mark a position that no book knows as explained, if the bot's own orders add up to it, as at a start."""
     if not explained:
         return line
     why = "the bot's own orders add up to it: the next start takes it over"

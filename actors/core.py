@@ -149,7 +149,7 @@ class Core:
         self.instrument(symbol).listen(actor)
 
     def publish(self, fact: Fact) -> None:
-        self.metrics.see(fact)
+        self.metrics.fold(fact)
         self._on_fact(fact)
 
     @property
@@ -223,7 +223,7 @@ class Core:
             if self._mailbox:
                 self._settle()
             if (guard := lane.guard_now) is not None:
-                guard.look(tick.price)
+                guard.check_fallback(tick.price)
                 if self._mailbox:
                     self._settle()
         if lane.guarded:

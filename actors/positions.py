@@ -22,7 +22,7 @@ REMEMBERED_EXECUTIONS = 10_000  # ids kept against a report that is delivered tw
 
 
 def of_session(book: str, decision: str) -> str:
-    """Return how a decision of an earlier session is called in later ones, whose inputs are counted anew."""
+    """Return how a decision of an earlier session is called in later ones, whose inputs are counted from 1 again."""
     return f"{book.rpartition('-')[2]}-{decision}" if decision.replace("-", "").isdigit() else decision
 
 

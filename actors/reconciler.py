@@ -1,4 +1,4 @@
-"""Reconciler: adopts at the start what is ours, compares the account with the book, halts on what is nobody's."""
+"""Reconciler: adopts at the start what is ours, compares the account with the book, halts on what is not explained."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Reconciler:
     """The actor that hears of the account.
 
     The first report adopts: a position is ours if the orders with our ids add up to it. Every report is compared
-    with the book; a difference that lasts is a mismatch, and so is an order or a position that is nobody's, unless
-    somebody has accepted that it is there (`microbot reconcile`).
+    with the book; a difference that lasts is a mismatch, and so is an order or a position that nothing
+    explains, unless a person has accepted that it is there (`microbot reconcile`).
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Reconciler:
             self._tell_risk(Mismatch(tuple(differences)))
 
     def restore(self, book: Book) -> None:
-        """Know whose account the book is of, of when it is, and what in the account is somebody else's."""
+        """Know whose account the book is of, of when it is, and what in the account is not ours."""
         self._account = book.account
         self._knowledge = Knowledge(book)
         self._names_counted = self._knowledge.names_all
@@ -148,7 +148,7 @@ class Reconciler:
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
             decision = of_session(entry.name.book, entry.name.decision)
-            # Beside somebody else's shares the account's average is of both.
+            # Beside shares that are not ours the account's average is of both.
             price = held.average if quantity == held.quantity else entry.average or held.average
             adopted.add(held.symbol)
             self._tell_positions(Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision))
@@ -194,7 +194,7 @@ class Reconciler:
     # ------------------------------------------------------------------------------------ every report
 
     def _compare_orders(self, reports: Iterable[OrderReport]) -> list[str]:
-        """Hand the executor what is said of its orders; return those that are nobody's."""
+        """Hand the executor what is said of its orders; return those that are not ours."""
         open_at_venue = set()
         strange = []
         accepted = set()
@@ -249,7 +249,7 @@ def difference(symbol: str, account: Decimal, book: Decimal, foreign: Decimal) -
 
 
 def strange_order(report: OrderReport) -> str:
-    """Say in a few words which open order is nobody's."""
+    """Say in a few words which open order is not ours."""
     side = "buy" if report.side is OrderSide.BUY else "sell"
     return f"an order to {side} {report.quantity:f} {report.symbol} is not ours ({report.venue_id})"
 

@@ -171,13 +171,13 @@ class Risk:
                 if not message.resumed:
                     self._count_losses_from(message.equity)
             case MarketHours():
-                self._facts.see(message)
+                self._facts.remember(message)
                 self._await_close()
             case BrokerChanged():
-                self._facts.see(message)
+                self._facts.remember(message)
                 self._context.publish(message)
             case AccountReport() | AssetReport() | TradingStatus() | PriceBand() | ForeignOrders():
-                self._facts.see(message)
+                self._facts.remember(message)
             case _MarketCloses():
                 self._on_close(message)
             case _:
@@ -236,7 +236,7 @@ class Risk:
         self.look_at_loss()
 
     def _free(self, symbol: str) -> None:
-        """Let a symbol be traded again once it has neither a position nor a working order."""
+        """Allow entries in a symbol again once it has neither a position nor a working order."""
         if symbol not in self._positions.open and not self._orders.is_working(symbol):
             self._busy.discard(symbol)
 
@@ -296,7 +296,7 @@ class Risk:
     def _await_close(self) -> None:
         """Be told, once, when the positions are to be closed before the market closes next."""
         now = self._context.now
-        if not now:  # which close is the next one, nobody knows yet: the hours are told again once time is known
+        if not now:  # the next close is not known before time is: the hours are told again then
             return
         close = self._facts.next_close(now + self._cutoff)
         if close == self._awaited_close:
@@ -334,7 +334,7 @@ class Risk:
             self._changed(previous)
 
     def _on_mismatch(self, mismatch: Mismatch) -> None:
-        """Halt without closing anything: what is in the account may be somebody else's."""
+        """Halt without closing anything: what is in the account may not be ours."""
         reason = f"{MISMATCH}: {'; '.join(mismatch.differences)}"
         if self._by_hand is TradingState.HALTED and self._by_hand_reason == reason:
             return

@@ -1,4 +1,4 @@
-"""Executor: turns approved signals and wishes to exit into orders, sees them through, and guards what was filled."""
+"""Executor: turns approved signals and signals to exit into orders, and follows them to their end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from actors.execution.retries import Retries
 from actors.execution.timers import OrderTimer
 from actors.knowledge import decision_of
 from actors.messages import (
-    NOT_OUTLIVED,
     BrokerChanged,
     ExitDecided,
     ExitReason,
@@ -159,7 +158,7 @@ class Executor:
         return self._decisions.counted() if self._policy.outlives_session else ()
 
     def restore(self, book: Book) -> None:
-        """Go on with the orders of an earlier session: each is looked up, for nobody watched it meanwhile.
+        """Go on with the orders of an earlier session: each is looked up, since it went on unwatched.
 
         Orders at a simulated broker ended with the session that sent them, and that is stated. A position that was on
         its way out needs no protective stop any more. Until the account was seen, nothing is sent for a position: the
@@ -177,17 +176,7 @@ class Executor:
             # Inputs are counted from 1 again: without its session's name, the decision would be taken for one of this.
             decision = of_session(book.name, found.order.decision)
             request = msgspec.structs.replace(found.order, decision=decision)
-            if not outlived:
-                over = Order(request, OrderStatus.CANCELED, found.filled, found.value)
-                self._manager.publish(over, found.status, NOT_OUTLIVED)
-                continue
-            order = self._manager.take_over(request, found.status, found.filled, found.value)
-            order.venue_id, order.unwanted = found.venue_id, found.unwanted
-            if order.status is OrderStatus.UNKNOWN:  # already then; who asked is gone
-                order.lost_at = self._context.now
-                self._manager.look_up(order)
-            else:
-                self._manager.lose(order, "the bot was restarted")
+            self._manager.go_on(msgspec.structs.replace(found, order=request))
 
     def _live(self) -> set[str]:
         """Return the decisions for which something is held or ordered."""
@@ -265,7 +254,7 @@ class Executor:
     def _on_report(self, report: OrderReport) -> None:
         order = self._orders.get(report.order)
         if order is None:
-            return  # of an earlier run, or nobody's: the account's next report tells, and the reconciler judges
+            return  # of an earlier run, or not ours: the reconciler judges it by the next report of the account
         before, filled = order.status, order.filled
         execution = self._orders.execution_of(order, report)
         if execution is not None:
@@ -351,11 +340,8 @@ class Executor:
         """Take over an order that an earlier run left at the venue; once, however often it is found."""
         if self._orders.get(found.order.id) is not None:
             return
-        report = found.report
-        order = self._manager.take_over(
-            found.order, report.status, report.filled, report.filled * (report.average or 0)
-        )
-        order.venue_id = report.venue_id
+        status, filled, average = found.report.status, found.report.filled, found.report.average
+        order = self._manager.take_over(found.order, status, filled, filled * (average or 0), found.report.venue_id)
         if not found.keep:
             self._manager.cancel(order)
         self._review_later(found.order.symbol)

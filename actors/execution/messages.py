@@ -59,7 +59,7 @@ class MissedOrder(msgspec.Struct, frozen=True):
     """An order of which the book lacks something: count what it did beyond what is `counted`.
 
     It was sent, or filled, after the book was written last: the journal had failed, the core had not heard of it (it
-    was the gate's own), or nobody was there.
+    was the gate's own), or the bot was not running.
     """
 
     order: SubmitOrder

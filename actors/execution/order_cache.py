@@ -18,7 +18,7 @@ _EVENTS = {
     OrderStatus.ACCEPTED: OrderEvent.ACCEPT,
     OrderStatus.PARTIALLY_FILLED: OrderEvent.PARTIAL_FILL,
     OrderStatus.FILLED: OrderEvent.FILL,
-    OrderStatus.CANCEL_PENDING: OrderEvent.ACCEPT,  # somebody asked for it: not we, or we know it already
+    OrderStatus.CANCEL_PENDING: OrderEvent.ACCEPT,  # asked for by hand, or by us, and then it is known already
     OrderStatus.CANCELED: OrderEvent.CANCELED,
     OrderStatus.REJECTED: OrderEvent.REJECT,
     OrderStatus.EXPIRED: OrderEvent.EXPIRE,
@@ -108,7 +108,7 @@ class OrderCache:
         return any(order.symbol == symbol for of in (self.working, self._over) for order in of.values())
 
     def move(self, order: Order, event: OrderEvent) -> bool:
-        """Let something happen to an order; False if the table knows no such transition."""
+        """Apply an event to an order; return False if the table knows no such transition."""
         status = after(order.status, event)
         if status is None:
             return False
@@ -123,7 +123,7 @@ class OrderCache:
         return True
 
     def count_execution(self, execution: Execution) -> Order | None:
-        """Count an execution of one of our orders; return that order, None if it is of nobody."""
+        """Count an execution of one of our orders; return that order, None if it is none of ours."""
         order = self.get(execution.order)
         if order is not None and execution.id not in order.executions:
             order.executions += (execution.id,)

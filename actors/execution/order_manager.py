@@ -8,13 +8,14 @@ from decimal import Decimal
 import msgspec
 
 from actors.actor import Context, Port, Receiver
+from actors.book import OpenOrder
 from actors.execution.actions import Action, Cancel
 from actors.execution.decisions import Decisions
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_states import OrderEvent
 from actors.execution.policy import ExecutionPolicy, Terms
 from actors.execution.timers import OrderTimer, TimerKind
-from actors.messages import OrderChanged, OrderSubmitted
+from actors.messages import NOT_OUTLIVED, OrderChanged, OrderSubmitted
 from actors.orders import OVER, CancelOrder, LookUpOrder, OrderCommand, OrderStatus, SubmitOrder
 from pipeline.events import SECOND
 
@@ -67,12 +68,28 @@ class OrderManager:
         self._set_timer(order, TimerKind.ANSWER, self._policy.answer_timeout_s)
         return order
 
-    def take_over(self, request: SubmitOrder, status: OrderStatus, filled: Decimal, value: Decimal) -> Order:
+    def take_over(
+        self, request: SubmitOrder, status: OrderStatus, filled: Decimal, value: Decimal, venue_id: str = ""
+    ) -> Order:
         """Take in an order of an earlier run, of which so much is counted already."""
         self._decisions.count(request.decision, request.id, filled, value)
         order = self._orders.add(request, status)
-        order.filled, order.value = filled, value
+        order.filled, order.value, order.venue_id = filled, value, venue_id
         return order
+
+    def go_on(self, found: OpenOrder) -> None:
+        """Go on with an order of an earlier session: it is looked up, or over with that session."""
+        if not self._policy.outlives_session:
+            over = Order(found.order, OrderStatus.CANCELED, found.filled, found.value)
+            self.publish(over, found.status, NOT_OUTLIVED)
+            return
+        order = self.take_over(found.order, found.status, found.filled, found.value, found.venue_id)
+        order.unwanted = found.unwanted
+        if order.status is OrderStatus.UNKNOWN:  # already then; who asked is gone
+            order.lost_at = self._context.now
+            self.look_up(order)
+        else:
+            self.lose(order, "the bot was restarted")
 
     def cancel(self, order: Order) -> None:
         """Take an order back; one that the venue did not cancel, after a while again, and later each time."""
@@ -118,7 +135,7 @@ class OrderManager:
             self.look_up(order)
 
     def move(self, order: Order, event: OrderEvent, reason: str = "", refusals: int = 0) -> bool:
-        """Let something happen to an order, and state it if that changes its status; return whether it does."""
+        """Apply an event to an order, state it if that changes the status, and return whether it does."""
         before = order.status
         changes = self._orders.move(order, event) and order.status is not before
         if changes:

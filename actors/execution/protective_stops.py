@@ -1,4 +1,4 @@
-"""Protective stops: what closes a position at the venue while nobody watches it."""
+"""Protective stops: what closes a position at the venue while the bot is away."""
 
 from __future__ import annotations
 
