@@ -124,7 +124,7 @@ class Risk:
         self._cooldown: dict[str, int] = {}  # signals still to be skipped, by symbol
         self.day_start_equity = positions.equity
         self._loss_floor = 0.0  # equity and open profit at or below this: halt
-        self._date = ""  # of the trading day
+        self.date = ""  # of the trading day; empty before the first
         self._awaited_close: int | None = None  # ns
         self._decisions = (0, 0)  # last input that raised a signal, and how many it has raised
 
@@ -137,12 +137,7 @@ class Risk:
     def written(self) -> tuple[str, TradingState, str, bool, dict[str, int]]:
         """Return what is to be written down: date, state by hand and its reason, daily halt, cooldown."""
         cooldown = {symbol: left for symbol, left in self._cooldown.items() if left > 0}
-        return self._date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
-
-    @property
-    def date(self) -> str:
-        """The trading day's; empty before the first."""
-        return self._date
+        return self.date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
 
     @property
     def state_reason(self) -> str:
@@ -263,7 +258,7 @@ class Risk:
         self._daily_halt = book.daily_halt
         self._cooldown = dict(book.cooldown)
         self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
-        self._date = book.date
+        self.date = book.date
         self._count_losses()
         if book.date:
             self._count_losses_from(book.tally.day_start_equity)
@@ -281,9 +276,9 @@ class Risk:
 
     def start_day(self, date: str, ts: int) -> None:
         """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
-        if date == self._date:
+        if date == self.date:
             return  # it goes on from an earlier session
-        self._date = date
+        self.date = date
         previous = self.state
         self._daily_halt = False
         self._count_losses()

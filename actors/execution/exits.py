@@ -70,7 +70,7 @@ class Exits:
             return None
         known = market.bid is not None or market.price > 0
         sent = any(order.role.closes_now for order in working)
-        if known or sent or not self._policy.needs_price(at_market=intent.at_market):
+        if known or sent or (self._policy.exits_unpriced and intent.at_market):
             self.priceless.discard(symbol)
             return intent
         self.priceless.add(symbol)

@@ -14,6 +14,7 @@ from actors.execution.decisions import Decisions
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_states import OrderEvent
 from actors.execution.policy import ExecutionPolicy, Terms
+from actors.execution.retries import wait_s
 from actors.execution.timers import OrderTimer, TimerKind
 from actors.messages import NOT_OUTLIVED, OrderChanged, OrderSubmitted
 from actors.orders import OVER, CancelOrder, LookUpOrder, OrderCommand, OrderStatus, SubmitOrder
@@ -105,7 +106,7 @@ class OrderManager:
         self.move(order, OrderEvent.CANCEL)
         self._tell_broker(CancelOrder(order.id))
         order.cancels += 1
-        order.cancel_at = now + round(self._policy.cancel_again_s(order.cancels) * SECOND)
+        order.cancel_at = now + round(wait_s(self._policy.look_up_s or 0.0, order.cancels) * SECOND)
         self._set_timer(order, TimerKind.ANSWER, self._policy.answer_timeout_s)
 
     def lose(self, order: Order, reason: str, refusals: int = 0) -> None:

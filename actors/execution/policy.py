@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 
 from actors.actor import Instrument
 from actors.execution.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
-from actors.execution.retries import wait_s
 from actors.execution.timers import TimerKind
 from actors.orders import OrderSide
 
@@ -26,14 +25,16 @@ AT_MARKET = Terms()
 class ExecutionPolicy(Protocol):
     """What the executor asks of the way in which its orders are executed. Seconds are the venue's; None: no time-out.
 
-    `outlives_session` says whether orders and positions go on while the bot is away, so that an account tells of them.
+    `outlives_session` says whether orders and positions go on while the bot is away, so that an account tells of them;
+    `exits_unpriced` whether an exit that may not wait goes out before a price is known.
     """
 
     outlives_session: bool
+    exits_unpriced: bool
     retry_s: float  # after the venue refused an exit or a stop
     missing_s: float  # an order that the venue does not know for so long was never placed
     answer_timeout_s: float | None
-    look_up_s: float | None
+    look_up_s: float | None  # between two look-ups of an order, and two cancels
 
     def entry_terms(self, market: Instrument, side: OrderSide) -> Terms:
         """Price an entry."""
@@ -44,17 +45,12 @@ class ExecutionPolicy(Protocol):
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
         """Return where the protective stop of a position rests, `side` being the stop's; None: there is none."""
 
-    def needs_price(self, *, at_market: bool) -> bool:
-        """Tell whether an exit has to wait until a price is known."""
-
-    def cancel_again_s(self, cancels: int) -> float:
-        """Return how long to wait before an order is canceled again that was canceled so often."""
-
 
 class SimulatedExecution:
     """Orders are filled in the core: at market and at once, so that nothing rests and there is nothing to wait for."""
 
     outlives_session = False
+    exits_unpriced = False
     retry_s = 1.0
     missing_s = float("inf")
     answer_timeout_s: float | None = None
@@ -69,17 +65,12 @@ class SimulatedExecution:
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
         return None
 
-    def needs_price(self, *, at_market: bool) -> bool:
-        return True
-
-    def cancel_again_s(self, cancels: int) -> float:
-        return 0.0
-
 
 class VenueExecution:
     """Orders go to a venue: priced by the quote, each with a time-out, and a stop rests for what is held."""
 
     outlives_session = True
+    exits_unpriced = True
 
     def __init__(self, settings: OrderSettings) -> None:
         self._settings = settings
@@ -101,9 +92,3 @@ class VenueExecution:
 
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
         return protective_stop(self._settings, entry_price, side)
-
-    def needs_price(self, *, at_market: bool) -> bool:
-        return not at_market
-
-    def cancel_again_s(self, cancels: int) -> float:
-        return wait_s(self._settings.look_up_s, cancels)
