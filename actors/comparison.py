@@ -14,10 +14,10 @@ import msgspec
 
 from actors.book import Book, HeldPosition
 from actors.knowledge import Knowledge, OrderName
-from actors.messages import BookReconciled, ExitReason, Fact, PositionClosed
+from actors.messages import BookReconciled, ExitReason, Fact
 from actors.metrics import Metrics
 from actors.orders import AccountReport, OrderReport, OrderSide
-from actors.positions import AVERAGES
+from actors.positions import AVERAGES, closed_trade
 from actors.reconciler import difference, entry_of, strange_order
 from actors.risk import MISMATCH
 
@@ -143,7 +143,7 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
         line = closes.get(position.symbol)
         left = position if line is None else _reduced(position, line)
         if line is not None and left.exited == left.entered:
-            closed = _closed(left, metrics.equity, comparison.ts)
+            closed = closed_trade(left, metrics.equity, comparison.ts, ExitReason.RECONCILED, 0)
             metrics.fold(closed)
             facts.append(closed)
         else:
@@ -200,17 +200,9 @@ def _line(book: Book, symbol: str, position: HeldPosition | None, held: Decimal,
         verdict = Verdict.NOT_IN_BOOK if ours == 0 and held else Verdict.QUANTITY
     else:
         verdict = Verdict.NOT_IN_ACCOUNT if kept == 0 else Verdict.QUANTITY
+    told, foreign_after = _told(ours, kept, held - kept), held - kept
     return SymbolLine(
-        symbol,
-        booked,
-        meanwhile,
-        foreign,
-        held,
-        verdict,
-        _told(ours, kept, held - kept),
-        closes=closes,
-        foreign_after=held - kept,
-        stuck=closes > bookable,
+        symbol, booked, meanwhile, foreign, held, verdict, told, closes, None, foreign_after, closes > bookable
     )
 
 
@@ -266,26 +258,6 @@ def _reduced(position: HeldPosition, line: SymbolLine) -> HeldPosition:
         value = line.closes * (line.price or AVERAGES.divide(position.entry_value, position.entered))
     return msgspec.structs.replace(
         position, exited=position.exited + line.closes, exit_value=position.exit_value + value
-    )
-
-
-def _closed(position: HeldPosition, equity: Decimal, ts: int) -> PositionClosed:
-    pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
-    return PositionClosed(
-        symbol=position.symbol,
-        side=position.side,
-        quantity=position.entered,
-        entry_ts=position.entry_ts,
-        entry_price=AVERAGES.divide(position.entry_value, position.entered),
-        exit_ts=ts,
-        exit_price=AVERAGES.divide(position.exit_value, position.exited),
-        exit_reason=ExitReason.RECONCILED,
-        pnl=pnl,
-        pnl_pct=float(pnl / position.entry_value),
-        fees=position.fees,
-        equity=equity + pnl,
-        decision=position.decision,
-        input=0,
     )
 
 

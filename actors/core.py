@@ -23,15 +23,13 @@ from actors.messages import (
     Command,
     Fact,
     FeedChanged,
-    GateOrder,
     MarketHours,
     RemoveChain,
-    Report,
     RestartChain,
     Rollover,
 )
 from actors.metrics import Metrics
-from actors.orders import AccountReport, AssetReport, Execution, OrderCommand, OrderRejected
+from actors.orders import AccountReport, AssetReport, OrderCommand
 from actors.trading_day import TradingDays
 from actors.wiring import wire
 from pipeline.checked import FAULTS
@@ -40,32 +38,27 @@ from pipeline.events import NEW_LEVEL, NEW_TIME, Clock, Gap, PriceBand, Quote, R
 from pipeline.exits import ExitSignal
 from pipeline.strategy import Strategy, default_exits
 
+_Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
+"""Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
+
 Input = (
     Trade
     | Quote
     | Clock
     | Gap
     | Refused
-    | TradingStatus
-    | PriceBand
     | Command
-    | FeedChanged
-    | MarketHours
     | RemoveChain
     | RestartChain
     | Rollover
-    | Execution
-    | OrderRejected
-    | Report
-    | GateOrder
     | Book
+    | AccountReport
+    | OrderNews
+    | _Standing
 )
 
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
-
-_Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
-"""Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 
 class MailboxOverflow(RuntimeError):

@@ -92,6 +92,29 @@ class Position(msgspec.Struct):
         self.signed_held = self.side.sign * float(self.quantity)
 
 
+def closed_trade(
+    position: Position | HeldPosition, equity: Decimal, exit_ts: int, reason: str, input: int
+) -> PositionClosed:
+    """Return the trade that a position became; `equity` is that of before it was closed."""
+    pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
+    return PositionClosed(
+        symbol=position.symbol,
+        side=position.side,
+        quantity=position.entered,
+        entry_ts=position.entry_ts,
+        entry_price=AVERAGES.divide(position.entry_value, position.entered),
+        exit_ts=exit_ts,
+        exit_price=AVERAGES.divide(position.exit_value, position.exited),
+        exit_reason=reason,
+        pnl=pnl,
+        pnl_pct=float(pnl / position.entry_value),
+        fees=position.fees,
+        equity=equity + pnl,
+        decision=position.decision,
+        input=input,
+    )
+
+
 PositionsMessage = Fill | Adopt | AccountOpened
 
 
@@ -189,18 +212,9 @@ class Positions:
         self._say_open(position, adopted=True)
 
     def _say_open(self, position: Position, *, adopted: bool = False) -> None:
-        self._tell(
-            PositionOpened(
-                symbol=position.symbol,
-                side=position.side,
-                quantity=position.quantity,
-                entry_price=position.entry_price,
-                entry_ts=position.entry_ts,
-                decision=position.decision,
-                input=self._context.input,
-                adopted=adopted,
-            )
-        )
+        symbol, side, quantity, price = position.symbol, position.side, position.quantity, position.entry_price
+        entry_ts, decision, number = position.entry_ts, position.decision, self._context.input
+        self._tell(PositionOpened(symbol, side, quantity, price, entry_ts, decision, number, adopted))
 
     def _book(self, fill: Fill, quantity: Decimal) -> None:
         execution = fill.execution
@@ -224,27 +238,10 @@ class Positions:
 
     def _close(self, position: Position, fill: Fill) -> None:
         del self.open[position.symbol]
-        pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
-        self.equity += pnl
-        self.equity_reading = float(self.equity)
-        self._tell(
-            PositionClosed(
-                symbol=position.symbol,
-                side=position.side,
-                quantity=position.entered,
-                entry_ts=position.entry_ts,
-                entry_price=position.entry_price,
-                exit_ts=fill.execution.ts,
-                exit_price=AVERAGES.divide(position.exit_value, position.exited),
-                exit_reason=fill.reason or ExitReason.FLATTEN,
-                pnl=pnl,
-                pnl_pct=float(pnl / position.entry_value),
-                fees=position.fees,
-                equity=self.equity,
-                decision=position.decision,
-                input=self._context.input,
-            )
-        )
+        reason = fill.reason or ExitReason.FLATTEN
+        trade = closed_trade(position, self.equity, fill.execution.ts, reason, self._context.input)
+        self._count_from(trade.equity)
+        self._tell(trade)
 
     def _tell(self, fact: PositionOpened | PositionClosed) -> None:
         self._context.publish(fact)
