@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Never, Protocol, TypeAlias, TypeVar
 
 from actors.messages import Fact
 
+Message = TypeVar("Message")
+Received = TypeVar("Received", contravariant=True)
 
-class Actor(Protocol):
-    """Receives messages one at a time, run to completion, and never waits."""
 
-    def receive(self, message: object) -> None: ...
+class Receiver(Protocol[Received]):
+    """An actor of which it is known what it takes: a union of messages that is declared beside it."""
+
+    def receive(self, message: Received, /) -> None:
+        """Handle one message, run to completion, and never wait."""
+
+
+Actor: TypeAlias = Receiver[Any]
+
+Port: TypeAlias = Callable[[Message], None]
+"""Puts a message into an actor's mailbox. It is there before the actor is, so that two actors can know each other."""
 
 
 class Instrument(Protocol):
@@ -39,17 +50,17 @@ class Context(Protocol):
     def not_after_now(self, ts: int) -> int:
         """Bound a time that another clock told: no later than `now`, if that is known."""
 
-    def tell(self, actor: Actor, message: object) -> None:
+    def tell(self, actor: Receiver[Message], message: Message) -> None:
         """Put a message into an actor's mailbox; it is delivered before the next input is taken."""
 
-    def wake(self, actor: Actor, message: object, at: int) -> None:
+    def wake(self, actor: Receiver[Message], message: Message, at: int) -> None:
         """Put a message into an actor's mailbox when `now` reaches `at` (ns)."""
 
     def listen(self, symbol: str, actor: Actor | None) -> None:
-        """Let an actor hear of each accepted trade of a symbol from the next one on, first of all; None ends that."""
+        """Send an actor each accepted trade of a symbol from the next one on, before all others; None ends that."""
 
     def publish(self, fact: Fact) -> None:
-        """State a fact to whoever reads facts."""
+        """State a fact to all who read facts."""
 
     def instrument(self, symbol: str) -> Instrument:
         """Return what is known of a symbol."""
@@ -62,3 +73,8 @@ class UnknownMessage(TypeError):
         super().__init__(f"{type(actor).__name__} does not know what to do with a {type(message).__name__}")
         self.actor = actor
         self.message = message
+
+
+def assert_known(actor: Actor, message: Never) -> Never:
+    """End an actor's `receive`, where mypy proves that nothing is left to come; raise UnknownMessage if it does."""
+    raise UnknownMessage(actor, message)

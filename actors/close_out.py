@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from actors.orders import CancelOrder, LookUpOrder, OrderSide, SubmitOrder
-from actors.retries import wait_s
+from actors.execution.retries import wait_s
+from actors.orders import CancelOrder, LookUpOrder, OrderRole, OrderSide, SubmitOrder
 from actors.shadow_ledger import ZERO, ShadowLedger, TrackedOrder
-
-LEG = "gate"
-"""The leg of an order that the gate sends by itself."""
 
 AGAIN_S = 1.0  # real seconds after which an order without news is asked for; twice as long each time
 MISSING_S = 5.0  # an order that the venue does not know for so long was never placed
@@ -84,7 +81,7 @@ class CloseOut:
         tries = self._tries[name] = self._tries.get(name, 0) + 1
         first = tries == 1
         self._ask_at[name] = now_s + wait_s(AGAIN_S, tries)  # later each time: what closes is not to wait behind it
-        if known.order.leg == LEG:  # it is what closes: asked for, never taken back
+        if known.order.leg is OrderRole.GATE:  # it is what closes: asked for, never taken back
             return [] if first else [LookUpOrder(name)]
         self.canceled.add(name)
         return [CancelOrder(name)] if first else [CancelOrder(name), LookUpOrder(name)]
@@ -101,9 +98,9 @@ class CloseOut:
             self.differs[symbol] = f"{symbol}: the account holds {theirs:f}, the book {held:f}"
         if not quantity:
             return None
-        cause = f"{self._book}.{decision}.{symbol}.{LEG}"
+        cause = f"{self._book}.{decision}.{symbol}.{OrderRole.GATE}"
         attempt = self._attempts[cause] = self._attempts.get(cause, 0) + 1
         self._retry_at[symbol] = now_s + wait_s(AGAIN_S, attempt)
         self.closed[symbol] = quantity
         side = OrderSide.SELL if held > 0 else OrderSide.BUY
-        return SubmitOrder(f"{cause}.{attempt}", symbol, side, quantity, decision, LEG, self._reason)
+        return SubmitOrder(f"{cause}.{attempt}", symbol, side, quantity, decision, OrderRole.GATE, self._reason)

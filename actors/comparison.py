@@ -1,6 +1,6 @@
 """Comparison: the book beside the account, what explains each line, and what it takes to make them agree.
 
-Pure: a book, an account and what the venue says of the book's orders give a comparison; a comparison that somebody
+Pure: a book, an account and what the venue says of the book's orders give a comparison; a comparison that a person
 accepts gives the next book. Quantities are shares, negative for a short position.
 """
 
@@ -14,10 +14,10 @@ import msgspec
 
 from actors.book import Book, HeldPosition
 from actors.knowledge import Knowledge, OrderName
-from actors.messages import BookReconciled, ExitReason, Fact, PositionClosed
+from actors.messages import BookReconciled, ExitReason, Fact
 from actors.metrics import Metrics
 from actors.orders import AccountReport, OrderReport, OrderSide
-from actors.positions import AVERAGES
+from actors.positions import AVERAGES, closed_trade
 from actors.reconciler import difference, entry_of, strange_order
 from actors.risk import MISMATCH
 
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
     NOT_IN_ACCOUNT = "not in the account"  # the book holds what the account does not
     NOT_IN_BOOK = "not in the book"  # the account holds what nothing of ours explains
     QUANTITY = "quantities differ"
-    NOT_OURS = "not ours"  # an open order that is nobody's
+    NOT_OURS = "not ours"  # an open order that the bot did not send
 
     @property
     def differs(self) -> bool:
@@ -52,7 +52,7 @@ class SymbolLine(msgspec.Struct, frozen=True):
     verdict: Verdict
     explanation: str
     closes: Decimal = ZERO  # shares that accepting closes in the book
-    price: Decimal | None = None  # at which; None: at the entry's price, since nobody knows a better one
+    price: Decimal | None = None  # at which; None: at the entry's price, since no better one is known
     foreign_after: Decimal = ZERO  # shares that are not ours from then on
     stuck: bool = False  # the book has to learn of its own fills first
 
@@ -143,8 +143,8 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
         line = closes.get(position.symbol)
         left = position if line is None else _reduced(position, line)
         if line is not None and left.exited == left.entered:
-            closed = _closed(left, metrics.equity, comparison.ts)
-            metrics.see(closed)
+            closed = closed_trade(left, metrics.equity, comparison.ts, ExitReason.RECONCILED, 0)
+            metrics.fold(closed)
             facts.append(closed)
         else:
             positions.append(left)
@@ -200,17 +200,9 @@ def _line(book: Book, symbol: str, position: HeldPosition | None, held: Decimal,
         verdict = Verdict.NOT_IN_BOOK if ours == 0 and held else Verdict.QUANTITY
     else:
         verdict = Verdict.NOT_IN_ACCOUNT if kept == 0 else Verdict.QUANTITY
+    told, foreign_after = _told(ours, kept, held - kept), held - kept
     return SymbolLine(
-        symbol,
-        booked,
-        meanwhile,
-        foreign,
-        held,
-        verdict,
-        _told(ours, kept, held - kept),
-        closes=closes,
-        foreign_after=held - kept,
-        stuck=closes > bookable,
+        symbol, booked, meanwhile, foreign, held, verdict, told, closes, None, foreign_after, closes > bookable
     )
 
 
@@ -224,7 +216,7 @@ def _told(ours: Decimal, kept: Decimal, foreign: Decimal) -> str:
 
 
 def _adopted(line: SymbolLine, explained: bool) -> SymbolLine:
-    """Let a position that no book knows be explained by the bot's own orders, as at a start it is."""
+    """Mark a position that no book knows as explained, if the bot's own orders add up to it, as at a start."""
     if not explained:
         return line
     why = "the bot's own orders add up to it: the next start takes it over"
@@ -266,26 +258,6 @@ def _reduced(position: HeldPosition, line: SymbolLine) -> HeldPosition:
         value = line.closes * (line.price or AVERAGES.divide(position.entry_value, position.entered))
     return msgspec.structs.replace(
         position, exited=position.exited + line.closes, exit_value=position.exit_value + value
-    )
-
-
-def _closed(position: HeldPosition, equity: Decimal, ts: int) -> PositionClosed:
-    pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
-    return PositionClosed(
-        symbol=position.symbol,
-        side=position.side,
-        quantity=position.entered,
-        entry_ts=position.entry_ts,
-        entry_price=AVERAGES.divide(position.entry_value, position.entered),
-        exit_ts=ts,
-        exit_price=AVERAGES.divide(position.exit_value, position.exited),
-        exit_reason=ExitReason.RECONCILED,
-        pnl=pnl,
-        pnl_pct=float(pnl / position.entry_value),
-        fees=position.fees,
-        equity=equity + pnl,
-        decision=position.decision,
-        input=0,
     )
 
 

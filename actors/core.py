@@ -4,56 +4,43 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from reactivex.abc import DisposableBase
 from reactivex.internal import noop
 
-from actors.actor import Actor
+from actors.actor import Actor, Message, Receiver
 from actors.book import Book
-from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
-from actors.chains import ChainSettings, ChainState, Failures
+from actors.brokers.simulated import SimulatedBroker
+from actors.chains import ChainState, Failures
+from actors.core_settings import CoreSettings as CoreSettings
 from actors.dating import DATED, Dated
-from actors.executor import Executor, Pursue
-from actors.guard import Fallback
+from actors.execution.messages import OrderNews, ReviewPosition
+from actors.execution.policy import ExecutionPolicy, SimulatedExecution, VenueExecution
 from actors.lane import Lane
-from actors.limits import Costs, Limits, LimitSettings
 from actors.messages import (
     BrokerChanged,
     Command,
     Fact,
     FeedChanged,
-    GateOrder,
     MarketHours,
     RemoveChain,
-    Report,
     RestartChain,
     Rollover,
 )
 from actors.metrics import Metrics
-from actors.orders import (
-    AccountReport,
-    AssetReport,
-    CancelRefused,
-    Execution,
-    OrderMissing,
-    OrderRejected,
-    OrderReport,
-    SubmitUnanswered,
-)
-from actors.positions import Positions
-from actors.pricing import OrderSettings
-from actors.reconciler import Reconciler
-from actors.risk import Risk, RiskSettings
-from actors.venue_facts import VenueFacts
+from actors.orders import AccountReport, AssetReport, OrderCommand
+from actors.trading_day import TradingDays
+from actors.wiring import wire
 from pipeline.checked import FAULTS
-from pipeline.clock import RANK_DAY, InputClock
-from pipeline.events import NEW_LEVEL, NEW_TIME, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.clock import InputClock
+from pipeline.events import NEW_LEVEL, NEW_TIME, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held
-from pipeline.strategy import Strategy, StrategySettings, default_exits
+from pipeline.strategy import Strategy, default_exits
+
+_Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
+"""Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 Input = (
     Trade
@@ -61,57 +48,18 @@ Input = (
     | Clock
     | Gap
     | Refused
-    | TradingStatus
-    | PriceBand
     | Command
-    | FeedChanged
-    | MarketHours
     | RemoveChain
     | RestartChain
     | Rollover
-    | Execution
-    | OrderRejected
-    | Report
-    | GateOrder
     | Book
+    | AccountReport
+    | OrderNews
+    | _Standing
 )
 
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
-LAST_DAY = date.max - timedelta(days=1)  # the last one whose end the calendar knows
-
-_Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
-"""Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
-
-_OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | GateOrder
-
-
-class CoreSettings(msgspec.Struct, frozen=True):
-    """The settings that decisions depend on; with the ordered inputs they determine every one."""
-
-    strategy: StrategySettings = StrategySettings()
-    risk: RiskSettings = RiskSettings()
-    execution: ExecutionSettings = ExecutionSettings()
-    limits: LimitSettings = LimitSettings()
-    orders: OrderSettings = OrderSettings()
-    chains: ChainSettings = ChainSettings()
-
-    @property
-    def fallback(self) -> Fallback:
-        """What closes a position that its exits do not."""
-        risk, strategy = self.risk, self.strategy
-        return Fallback.of(risk.fallback_stop, risk.fallback_hold_s, strategy.stop_loss, strategy.time_stop_seconds)
-
-    @property
-    def costs(self) -> Costs:
-        """What a trade costs, and what it is to bring."""
-        execution = self.execution
-        return Costs(
-            target=self.strategy.profit_target,
-            slippage=execution.slippage_bps / 10_000,
-            fee_per_share=execution.fee_per_share,
-            at_quote=execution.fill == "quote",
-        )
 
 
 class MailboxOverflow(RuntimeError):
@@ -132,8 +80,9 @@ class Core:
 
     `on_fact(fact)` is called for each fact as it happens. `debug` publishes every look at an entry as well. `broker`
     takes the orders; without one, they are filled by the simulated broker, in here. The reports of a broker outside
-    come in as inputs; `style` says how orders are priced and timed there, and `book` ("mb-<bot>-<session>") is what
-    their ids begin with. `any_time_moves` is for recordings of old: in them, whatever had a time moved `now`.
+    come in as inputs, and `book` ("mb-<bot>-<session>") is what their ids begin with. `policy` says how orders are
+    priced and timed: by default as the settings say at a broker outside, and at market in here. `any_time_moves` is
+    for recordings of old: in them, whatever had a time moved `now`.
     """
 
     def __init__(
@@ -144,8 +93,8 @@ class Core:
         *,
         book: str = "paper",
         debug: bool = False,
-        broker: Actor | None = None,
-        style: OrderSettings | None = None,
+        broker: Receiver[OrderCommand] | None = None,
+        policy: ExecutionPolicy | None = None,
         any_time_moves: bool = False,
     ) -> None:
         self.settings = settings
@@ -158,24 +107,13 @@ class Core:
         self._standing: dict[tuple[type, str], Input] = {}
         self._removals: dict[str, RemoveChain] = {}  # of symbols that are not heard of yet
         self.clock = InputClock(self._settle)
-        equity = Decimal(str(settings.risk.starting_equity))
-        self.metrics = Metrics(equity)
-        self.positions = Positions(self, equity, Decimal(str(settings.execution.fee_per_share)))
-        self.executor = Executor(self, self.positions, book, self._guard, style)
-        limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
-        facts = VenueFacts(with_broker=style is not None)
-        self.risk = Risk(settings.risk, self, self.positions, self.executor, limits, facts)
-        self.reconciler: Reconciler | None = None
-        if style is not None:
-            self.reconciler = Reconciler(
-                self, self.positions, self.executor.blotter, style, book.rpartition("-")[0] + "-"
-            )
-            self.reconciler.executor = self.executor
-            self.reconciler.risk = self.risk
-        self._simulated = SimulatedBroker(settings.execution, self, self.executor) if broker is None else None
-        self.executor.broker = broker or self._simulated
-        self.executor.risk = self.risk
-        self.positions.listeners = (self.executor, self.risk)
+        self.metrics = Metrics(Decimal(str(settings.risk.starting_equity)))
+        if policy is None:
+            policy = VenueExecution(settings.orders) if broker is not None else SimulatedExecution()
+        self.positions, self.orders, self.executor, self.risk, self.reconciler, self.broker = wire(
+            self, settings, policy, book, self._guard, broker
+        )
+        self._priceless = self.executor.exits.priceless
         self._name = book
         self._strategy = strategy
         self._default = default_exits(settings.strategy)
@@ -184,9 +122,7 @@ class Core:
         self._on_fact = on_fact
         self._debug = debug
         self._mailbox: deque[tuple[Actor, object]] = deque()
-        self._timezone = ZoneInfo(settings.risk.timezone)
-        # The first input that has a time begins the first trading day.
-        self.clock.at(0, lambda: self._begin_day(self.clock.target), RANK_DAY)
+        self._days = TradingDays(self.clock, settings.risk.timezone, self._begin_day)
 
     # ----------------------------------------------------------------------------------------- context
 
@@ -199,23 +135,23 @@ class Core:
         """Trades accepted so far."""
         return self.input - self._others - self.metrics.late
 
-    def tell(self, actor: Actor, message: object) -> None:
+    def tell(self, actor: Receiver[Message], message: Message) -> None:
         self._mailbox.append((actor, message))
 
-    def wake(self, actor: Actor, message: object, at: int) -> None:
+    def wake(self, actor: Receiver[Message], message: Message, at: int) -> None:
         self.clock.at(at, lambda: self.tell(actor, message))
 
     def listen(self, symbol: str, actor: Actor | None) -> None:
         self.instrument(symbol).listen(actor)
 
     def publish(self, fact: Fact) -> None:
-        self.metrics.see(fact)
+        self.metrics.fold(fact)
         self._on_fact(fact)
 
     @property
     def orders_over_by(self) -> int:
         """When the last order that waits in the simulation is over, in ns; 0 without one."""
-        return self._simulated.over_by if self._simulated is not None else 0
+        return self.broker.over_by if isinstance(self.broker, SimulatedBroker) else 0
 
     def instrument(self, symbol: str) -> Lane:
         return self.lanes.get(symbol) or self._open_lane(symbol, self.now)
@@ -299,13 +235,13 @@ class Core:
             self.tell(lane.listener, tick)
             self._settle()
         if guarded and lane.guarded:
-            if self.executor.priceless:
-                self.tell(self.executor, Pursue(lane.symbol))
+            if self._priceless:
+                self.tell(self.executor, ReviewPosition(lane.symbol))
             lane.watched.on_next(tick)
             if self._mailbox:
                 self._settle()
             if (guard := lane.guard_now) is not None:
-                guard.look(tick.price)
+                guard.check_fallback(tick.price)
                 if self._mailbox:
                     self._settle()
         if lane.guarded:
@@ -316,7 +252,7 @@ class Core:
     def book(self) -> Book:
         """Return what the bot owns and remembers now."""
         date, state, reason, daily_halt, cooldown = self.risk.written()
-        return Book(
+        book = Book(
             ts=self.now,
             tally=self.metrics.tally,
             date=date,
@@ -328,14 +264,10 @@ class Core:
             orders=self.executor.open_orders(),
             name=self._name,
             account=self.metrics.account,
-            closing=self.executor.closing(),
-            foreign=dict(self.reconciler.foreign) if self.reconciler is not None else {},
-            foreign_orders=self.reconciler.foreign_orders if self.reconciler is not None else (),
-            known_until=self.reconciler.known_until if self.reconciler is not None else 0,
-            gate_orders=self.reconciler.gate_orders if self.reconciler is not None else (),
+            closing=self.executor.exits.closing,
             counted=self.executor.counted(),
-            names_counted=self.reconciler.names_counted if self.reconciler is not None else False,
         )
+        return self.reconciler.completed(book) if self.reconciler is not None else book
 
     def standing(self) -> tuple[Input, ...]:
         """Return what was told and still holds: how feed and broker are, what is halted, which chains are removed."""
@@ -351,7 +283,7 @@ class Core:
         self.metrics.account = book.account
         self.positions.restore(book)
         self.risk.restore(book)
-        self.executor.restore(book.orders, book.closing, book.name, book.counted)
+        self.executor.restore(book)
         for symbol, reason in book.closing.items():  # a kill does not call off what was to be closed
             self.tell(self.executor, ExitSignal(symbol, reason))
         if self.reconciler is not None:
@@ -402,16 +334,17 @@ class Core:
             self._on_gap(event)
         elif isinstance(event, Book):
             self._restore(event)
-        elif isinstance(event, _OrderNews):
+        elif isinstance(event, OrderNews):
             self.tell(self.executor, event)
         elif isinstance(event, RemoveChain | RestartChain):
             self._on_chain(event)
         elif isinstance(event, AccountReport):
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)
-        elif not isinstance(event, Rollover):
-            if isinstance(event, _Standing):
-                self._standing[type(event), getattr(event, "symbol", "")] = event
+        elif isinstance(event, Command):
+            self.tell(self.risk, event)
+        elif isinstance(event, _Standing):
+            self._standing[type(event), getattr(event, "symbol", "")] = event
             self.tell(self.risk, event)
             if isinstance(event, BrokerChanged):
                 self.tell(self.executor, event)
@@ -434,8 +367,8 @@ class Core:
         if 0 < quote.bid <= quote.ask < INFINITY:
             lane.bid = quote.bid
             lane.ask = quote.ask
-            if self.executor.priceless:
-                self.tell(self.executor, Pursue(quote.symbol))
+            if self._priceless:
+                self.tell(self.executor, ReviewPosition(quote.symbol))
 
     def _open_lane(self, symbol: str, ts: int) -> Lane:
         """Begin a symbol's lane at `ts`: what its strategy subscribes has the time of its first input."""
@@ -483,37 +416,10 @@ class Core:
         if ts > self.clock.now:
             self.clock.advance(ts)
 
-    def _begin_day(self, ts: int) -> None:
-        """Start the trading day that `ts` is in, and set the timer of the midnight after it."""
-        day = self._date(ts)
-        if day is None:
-            return  # beyond the calendar (year 9999) no new day begins
+    def _begin_day(self, date: str, ts: int) -> None:
         # A day that was begun is not begun again after one that came later: a halt for its losses would end early.
-        if self._any_time_moves or day.isoformat() > self.risk.date:
-            self.risk.start_day(day.isoformat(), ts)
-        midnight = self._midnight(day + timedelta(days=1))
-        self.clock.at(midnight, lambda: self._pass_midnight(midnight), RANK_DAY)
-
-    def _pass_midnight(self, midnight: int) -> None:
-        """Begin the next day on which anything happens; the days before it pass without notice, however many."""
-        day = self._date(min(self.clock.target, self.clock.earliest)) or LAST_DAY
-        first = self._midnight(day)
-        if first > midnight:
-            self.clock.at(first, lambda: self._begin_day(first), RANK_DAY)
-        else:
-            self._begin_day(midnight)
-
-    def _date(self, ts: int) -> date | None:
-        """Return the date of `ts` where the settings say; None after the calendar's last."""
-        try:
-            day = datetime.fromtimestamp(ts // SECOND, self._timezone).date()
-        except (OverflowError, ValueError, OSError):
-            return None
-        return day if day <= LAST_DAY else None
-
-    def _midnight(self, day: date) -> int:
-        """Return when a day begins where the settings say."""
-        return round(datetime.combine(day, time.min, self._timezone).astimezone(UTC).timestamp()) * SECOND
+        if self._any_time_moves or date > self.risk.date:
+            self.risk.start_day(date, ts)
 
     # --------------------------------------------------------------------------------------- mailboxes
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from actors.book import Book
 from actors.journal import Entry, Run
-from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
+from actors.orders import CancelOrder, LookUpOrder, OrderRole, SubmitOrder
 
 Effect = SubmitOrder | CancelOrder | LookUpOrder
 
@@ -163,7 +163,7 @@ class GatePolicy:
 
     def refusal(self, effect: Effect) -> str:
         """Return why an effect must not leave; empty if it may."""
-        if not isinstance(effect, SubmitOrder) or effect.leg == "gate":
+        if not isinstance(effect, SubmitOrder) or effect.leg == OrderRole.GATE:
             return ""
         if self.taken_over:
             return "the kill switch has taken over"
@@ -265,4 +265,4 @@ class GatePolicy:
 
 
 def _is_entry(effect: Effect) -> bool:
-    return isinstance(effect, SubmitOrder) and effect.leg == "entry"
+    return isinstance(effect, SubmitOrder) and effect.leg == OrderRole.ENTRY

@@ -67,7 +67,7 @@ class Guard(abc.DisposableBase):
     """The subscription of a position's exits.
 
     Should they fail as a whole, the default ones take their place. The fallback is none of them: a timer of the core's
-    own, and a look at each tick that they have seen (`look`), which ends with the position only.
+    own, and a look at each tick that they have seen (`check_fallback`), which ends with the position only.
 
     `leave` hears of what an exit says, `close` of the fallback, whose reason is no exit's to give, `failed` of what an
     author's code raised, and `changed`, in words, of each time that something else guards the position than before,
@@ -119,8 +119,8 @@ class Guard(abc.DisposableBase):
             else:  # it failed while it was subscribed, and others stand in its place
                 _let_go(subscription)
 
-    def look(self, price: float) -> None:
-        """Look at a tick that the exits have seen."""
+    def check_fallback(self, price: float) -> None:
+        """Close the position if the price of a tick, which the exits have seen, is beyond the fallback."""
         if price <= self._low or price >= self._high:
             self._fall()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from actors.book import Book, CountedOrder
-from actors.orders import OVER, OrderReport
+from actors.orders import OVER, OrderReport, OrderRole
 from actors.positions import ZERO, of_session
 
 
@@ -15,7 +15,7 @@ class OrderName(NamedTuple):
     book: str
     decision: str
     symbol: str
-    leg: str
+    leg: OrderRole
     attempt: str
 
     @classmethod
@@ -24,10 +24,11 @@ class OrderName(NamedTuple):
         try:
             book, decision, rest = order_id.split(".", 2)
             symbol, leg, attempt = rest.rsplit(".", 2)
+            role = OrderRole(leg)
         except ValueError:
             return None
-        sound = book and decision and symbol and attempt.isdecimal() and leg in ("entry", "exit", "stop", "gate")
-        return cls(book, decision, symbol, leg, attempt) if sound else None
+        sound = book and decision and symbol and attempt.isdecimal()
+        return cls(book, decision, symbol, role, attempt) if sound else None
 
 
 def decision_of(order_id: str) -> str:
@@ -73,6 +74,6 @@ class Knowledge:
             return live
         # What the gate sends while the loop is stuck, the core hears of in its turn. A book that is written before,
         # when the loop goes on, is newer than such an order and does not know of it.
-        if live and name.leg == "gate":
+        if live and name.leg is OrderRole.GATE:
             return order.order not in self.heard
         return 0 < self.until < order.ts

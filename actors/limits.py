@@ -1,4 +1,4 @@
-"""Limits: what an order may cost and how often one may be sent, whatever the strategy wishes."""
+"""Limits: what an order may cost and how often one may be sent, whatever the strategy asks for."""
 
 from __future__ import annotations
 

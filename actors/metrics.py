@@ -35,7 +35,7 @@ class Metrics:
         self.max_drawdown = Decimal(0)
         self.max_drawdown_pct = 0.0
 
-    def see(self, fact: Fact) -> None:
+    def fold(self, fact: Fact) -> None:
         """Fold one fact in."""
         if isinstance(fact, SignalRaised):
             self.signals += 1
@@ -43,7 +43,7 @@ class Metrics:
             if fact.reason is not None:
                 self.refusals[fact.reason] += 1
         elif isinstance(fact, PositionClosed):
-            self._see_trade(fact)
+            self._fold_trade(fact)
         elif isinstance(fact, BurstBlocked):
             self.blocked[fact.reason] += 1
         elif isinstance(fact, DayStarted):
@@ -54,7 +54,7 @@ class Metrics:
             if not fact.resumed:
                 self.day_start_equity = self.high = fact.equity
 
-    def _see_trade(self, trade: PositionClosed) -> None:
+    def _fold_trade(self, trade: PositionClosed) -> None:
         self.trades += 1
         self.total_pnl += trade.pnl
         self.equity = trade.equity

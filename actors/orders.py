@@ -1,4 +1,4 @@
-"""Orders: what is asked for, its states and what moves it from one to the next, and what a venue reports of it.
+"""Orders: what is asked for, the states and roles of an order, and what a venue reports of it.
 
 A report is a snapshot: what the venue knows of an order (or of the account) at a time. Snapshots may come twice, late,
 from a stream or from a question; nothing is counted from them but the difference to what is known already.
@@ -37,56 +37,21 @@ class OrderStatus(StrEnum):
     UNKNOWN = auto()  # the venue's answer was lost: it is looked up, and never sent again
 
 
-class OrderEvent(StrEnum):
-    """What can happen to an order."""
-
-    SUBMIT = auto()
-    ACCEPT = auto()
-    PARTIAL_FILL = auto()
-    FILL = auto()  # the rest of it
-    CANCEL = auto()  # a cancel was sent
-    CANCELED = auto()
-    REJECT = auto()
-    EXPIRE = auto()
-    LOSE = auto()  # an answer did not come in time
-
-
-_S, _E = OrderStatus, OrderEvent
-
-# What any order that the venue may hold can meet.
-_AT_VENUE = {
-    _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
-    _E.FILL: _S.FILLED,
-    _E.CANCEL: _S.CANCEL_PENDING,
-    _E.CANCELED: _S.CANCELED,
-    _E.REJECT: _S.REJECTED,
-    _E.EXPIRE: _S.EXPIRED,
-    _E.LOSE: _S.UNKNOWN,
-}
-
-TRANSITIONS: dict[OrderStatus, dict[OrderEvent, OrderStatus]] = {
-    _S.CREATED: {_E.SUBMIT: _S.SUBMITTED},
-    _S.SUBMITTED: _AT_VENUE | {_E.ACCEPT: _S.ACCEPTED},
-    _S.ACCEPTED: _AT_VENUE | {_E.ACCEPT: _S.ACCEPTED},
-    _S.PARTIALLY_FILLED: _AT_VENUE | {_E.ACCEPT: _S.PARTIALLY_FILLED},
-    # A cancel that is on its way is not undone by older news.
-    _S.CANCEL_PENDING: _AT_VENUE | {_E.ACCEPT: _S.CANCEL_PENDING, _E.PARTIAL_FILL: _S.CANCEL_PENDING},
-    _S.UNKNOWN: _AT_VENUE | {_E.ACCEPT: _S.ACCEPTED},
-    # What is over may still be filled: the fill was on its way before the end was told. An order that the venue did
-    # not know may turn up after all.
-    _S.CANCELED: {_E.PARTIAL_FILL: _S.CANCELED, _E.FILL: _S.FILLED, _E.CANCELED: _S.CANCELED},
-    _S.EXPIRED: {_E.PARTIAL_FILL: _S.EXPIRED, _E.FILL: _S.FILLED, _E.EXPIRE: _S.EXPIRED},
-    _S.REJECTED: _AT_VENUE | {_E.ACCEPT: _S.ACCEPTED},
-    _S.FILLED: {_E.FILL: _S.FILLED},
-}
-"""The one table: a status and an event give the next status; what is not in it does not happen."""
-
 OVER = frozenset((OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED))
 
 
-def after(status: OrderStatus, event: OrderEvent) -> OrderStatus | None:
-    """Return the status after an event, or None if it cannot happen there (old news, most of the time)."""
-    return TRANSITIONS[status].get(event)
+class OrderRole(StrEnum):
+    """What an order is for."""
+
+    ENTRY = auto()
+    EXIT = auto()
+    STOP = auto()  # the protective stop that rests at the venue
+    GATE = auto()  # the gate's own exit, sent while the core decided nothing
+
+    @property
+    def closes_now(self) -> bool:
+        """Whether the order closes a position without waiting for a price."""
+        return self in (OrderRole.EXIT, OrderRole.GATE)
 
 
 # ------------------------------------------------------------------------------------------------ what is asked for
@@ -104,7 +69,7 @@ class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="ty
     side: OrderSide
     quantity: Decimal
     decision: str
-    leg: str  # "entry", "exit", "stop": the protective stop that rests at the venue, or "gate": the gate's own exit
+    leg: OrderRole
     reason: str = ""  # an exit's reason
     limit: Decimal | None = None  # never buy above it, never sell below it
     stop: Decimal | None = None  # sleeps until the price gets there, then trades at market
@@ -119,6 +84,10 @@ class LookUpOrder(msgspec.Struct, frozen=True, tag="look_up_order", tag_field="t
     """Ask the venue what it knows of an order: what was said of it does not suffice."""
 
     id: str
+
+
+OrderCommand = SubmitOrder | CancelOrder | LookUpOrder
+"""What a broker is asked."""
 
 
 # ----------------------------------------------------------------------------------------------- what a venue reports

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from decimal import Context as DecimalContext, Decimal, localcontext
+from typing import Protocol
 
 import msgspec
 
-from actors.actor import Actor, Context, UnknownMessage
+from actors.actor import Context, Port, assert_known
 from actors.book import Book, HeldPosition
-from actors.messages import ExitReason, OrderFilled, PositionClosed, PositionOpened
+from actors.messages import AccountOpened, ExitReason, OrderFilled, PositionClosed, PositionOpened
 from actors.orders import Execution, OrderSide
 from pipeline.events import Side
 
@@ -20,7 +22,7 @@ REMEMBERED_EXECUTIONS = 10_000  # ids kept against a report that is delivered tw
 
 
 def of_session(book: str, decision: str) -> str:
-    """Return how a decision of an earlier session is called in later ones, whose inputs are counted anew."""
+    """Return how a decision of an earlier session is called in later ones, whose inputs are counted from 1 again."""
     return f"{book.rpartition('-')[2]}-{decision}" if decision.replace("-", "").isdigit() else decision
 
 
@@ -90,43 +92,97 @@ class Position(msgspec.Struct):
         self.signed_held = self.side.sign * float(self.quantity)
 
 
+def closed_trade(
+    position: Position | HeldPosition, equity: Decimal, exit_ts: int, reason: str, input: int
+) -> PositionClosed:
+    """Return the trade that a position became; `equity` is that of before it was closed."""
+    pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
+    return PositionClosed(
+        symbol=position.symbol,
+        side=position.side,
+        quantity=position.entered,
+        entry_ts=position.entry_ts,
+        entry_price=AVERAGES.divide(position.entry_value, position.entered),
+        exit_ts=exit_ts,
+        exit_price=AVERAGES.divide(position.exit_value, position.exited),
+        exit_reason=reason,
+        pnl=pnl,
+        pnl_pct=float(pnl / position.entry_value),
+        fees=position.fees,
+        equity=equity + pnl,
+        decision=position.decision,
+        input=input,
+    )
+
+
+PositionsMessage = Fill | Adopt | AccountOpened
+
+
+class PositionsView(Protocol):
+    """The positions, as those read them who must not change them."""
+
+    equity_reading: float  # of `equity`
+
+    @property
+    def equity(self) -> Decimal: ...
+
+    @property
+    def open(self) -> Mapping[str, Position]: ...
+
+    @property
+    def filled_at(self) -> Mapping[str, int]: ...
+
+
 class Positions:
     """The actor that books executions.
 
     It opens a position with the first execution in a symbol, adds, reduces and closes by those that follow. An
     execution that comes twice counts once; one larger than the position closes it and opens the rest the other way.
+    `listeners` are told, in this order, of what opened, grew and closed.
     """
 
-    def __init__(self, context: Context, starting_equity: Decimal, fee_per_share: Decimal) -> None:
+    def __init__(
+        self,
+        context: Context,
+        starting_equity: Decimal,
+        fee_per_share: Decimal,
+        listeners: Sequence[Port[PositionOpened | PositionClosed]] = (),
+    ) -> None:
         self._context = context
+        self._listeners = listeners
         self._fee = fee_per_share
         self.equity = starting_equity
         self.equity_reading = float(starting_equity)  # the same, for what is looked at on every tick
         self.open: dict[str, Position] = {}
         self.filled_at: dict[str, int] = {}  # by symbol: when the newest fill was counted, ns
-        self.listeners: tuple[Actor, ...] = ()  # who is told of PositionOpened and PositionClosed
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
 
-    def rebase(self, equity: Decimal) -> None:
-        """Count equity from here."""
-        self.equity = equity
-        self.equity_reading = float(equity)
+    def receive(self, message: PositionsMessage) -> None:
+        match message:
+            case Fill():
+                self._on_fill(message)
+            case Adopt():
+                self._adopt(message)
+            case AccountOpened():
+                self._count_from(message.equity)
+            case _:
+                assert_known(self, message)
 
-    def receive(self, message: object) -> None:
-        if isinstance(message, Adopt):
-            self._adopt(message)
-            return
-        if not isinstance(message, Fill):
-            raise UnknownMessage(self, message)
-        execution = message.execution
+    def _on_fill(self, fill: Fill) -> None:
+        execution = fill.execution
         if execution.id in self._seen:
             return
         self._remember(execution.id)
         self.filled_at[execution.symbol] = max(self._context.now, execution.ts)
         with localcontext(EXACT):
-            self._context.publish(OrderFilled(execution, message.decision, self._context.input))
-            self._book(message, execution.quantity)
+            self._context.publish(OrderFilled(execution, fill.decision, self._context.input))
+            self._book(fill, execution.quantity)
+
+    def _count_from(self, equity: Decimal) -> None:
+        """Count equity from here."""
+        self.equity = equity
+        self.equity_reading = float(equity)
 
     def held(self) -> tuple[HeldPosition, ...]:
         """Return the open positions, to be written down."""
@@ -139,7 +195,7 @@ class Positions:
 
     def restore(self, book: Book) -> None:
         """Go on with the positions of an earlier session."""
-        self.rebase(book.tally.equity)
+        self._count_from(book.tally.equity)
         for h in book.positions:
             position = Position(h.symbol, h.side, h.entry_ts, of_session(book.name, h.decision))
             position.exited, position.exit_value, position.fees = h.exited, h.exit_value, h.fees
@@ -156,18 +212,9 @@ class Positions:
         self._say_open(position, adopted=True)
 
     def _say_open(self, position: Position, *, adopted: bool = False) -> None:
-        self._tell(
-            PositionOpened(
-                symbol=position.symbol,
-                side=position.side,
-                quantity=position.quantity,
-                entry_price=position.entry_price,
-                entry_ts=position.entry_ts,
-                decision=position.decision,
-                input=self._context.input,
-                adopted=adopted,
-            )
-        )
+        symbol, side, quantity, price = position.symbol, position.side, position.quantity, position.entry_price
+        entry_ts, decision, number = position.entry_ts, position.decision, self._context.input
+        self._tell(PositionOpened(symbol, side, quantity, price, entry_ts, decision, number, adopted))
 
     def _book(self, fill: Fill, quantity: Decimal) -> None:
         execution = fill.execution
@@ -191,32 +238,15 @@ class Positions:
 
     def _close(self, position: Position, fill: Fill) -> None:
         del self.open[position.symbol]
-        pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
-        self.equity += pnl
-        self.equity_reading = float(self.equity)
-        self._tell(
-            PositionClosed(
-                symbol=position.symbol,
-                side=position.side,
-                quantity=position.entered,
-                entry_ts=position.entry_ts,
-                entry_price=position.entry_price,
-                exit_ts=fill.execution.ts,
-                exit_price=AVERAGES.divide(position.exit_value, position.exited),
-                exit_reason=fill.reason or ExitReason.FLATTEN,
-                pnl=pnl,
-                pnl_pct=float(pnl / position.entry_value),
-                fees=position.fees,
-                equity=self.equity,
-                decision=position.decision,
-                input=self._context.input,
-            )
-        )
+        reason = fill.reason or ExitReason.FLATTEN
+        trade = closed_trade(position, self.equity, fill.execution.ts, reason, self._context.input)
+        self._count_from(trade.equity)
+        self._tell(trade)
 
     def _tell(self, fact: PositionOpened | PositionClosed) -> None:
         self._context.publish(fact)
-        for listener in self.listeners:
-            self._context.tell(listener, fact)
+        for tell in self._listeners:
+            tell(fact)
 
     def _remember(self, execution_id: str) -> None:
         self._seen.add(execution_id)

@@ -1,4 +1,4 @@
-"""Reconciler: adopts at the start what is ours, compares the account with the book, halts on what is nobody's."""
+"""Reconciler: adopts at the start what is ours, compares the account with the book, halts on what is not explained."""
 
 from __future__ import annotations
 
@@ -8,59 +8,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.actor import Actor, Context, UnknownMessage
-from actors.blotter import Blotter
+from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
+from actors.execution.messages import AdoptOrder, KnownOrder, MissedOrder, Reconciled
+from actors.execution.order_cache import OrdersView
 from actors.knowledge import Knowledge, OrderName
-from actors.messages import AccountOpened
-from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
-from actors.positions import Adopt, Positions, of_session
-from actors.pricing import OrderSettings
+from actors.messages import AccountOpened, ExitReason
+from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
+from actors.positions import Adopt, PositionsView, of_session
 from actors.risk import Mismatch
 from actors.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
 
 ZERO = Decimal(0)
 _ASKED = 3  # times as long may a difference last while one of our orders in the symbol is being asked for
-
-
-class AdoptOrder(msgspec.Struct, frozen=True):
-    """An order of an earlier run that is still open: keep it if it may guard a position, else take it back."""
-
-    order: SubmitOrder
-    report: OrderReport
-    keep: bool
-
-
-class MissedOrder(msgspec.Struct, frozen=True):
-    """An order of which the book lacks something: count what it did beyond what is `counted`.
-
-    It was sent, or filled, after the book was written last: the journal had failed, the core had not heard of it (it
-    was the gate's own), or nobody was there.
-    """
-
-    order: SubmitOrder
-    report: OrderReport
-    counted: CountedOrder
-
-
-class KnownOrder(msgspec.Struct, frozen=True):
-    """An order of an earlier run that is over: what it filled is in a position that the book holds, or takes over."""
-
-    decision: str
-    counted: CountedOrder
-
-
-class Reconciled(msgspec.Struct, frozen=True):
-    """The account was seen, and what the book had missed is told: once it is `booked`, positions may be acted on."""
-
-    booked: bool = False
-
-
-class LookAfter(msgspec.Struct, frozen=True):
-    """An order that should be open at the venue is not among the open ones: ask what became of it."""
-
-    order: str
 
 
 class Entry(NamedTuple):
@@ -85,7 +46,9 @@ def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, O
     of_symbol = [(name, order) for name, order in orders if name.symbol == symbol]
     filled = sum((order.side.sign * order.filled for _, order in of_symbol), ZERO)
     entries = [
-        Entry(order.ts, name, order.average) for name, order in of_symbol if name.leg == "entry" and order.filled
+        Entry(order.ts, name, order.average)
+        for name, order in of_symbol
+        if name.leg is OrderRole.ENTRY and order.filled
     ]
     return max(entries, key=lambda entry: entry[:2]) if entries and filled == quantity else None
 
@@ -94,64 +57,73 @@ class Reconciler:
     """The actor that hears of the account.
 
     The first report adopts: a position is ours if the orders with our ids add up to it. Every report is compared
-    with the book; a difference that lasts is a mismatch, and so is an order or a position that is nobody's, unless
-    somebody has accepted that it is there (`microbot reconcile`).
+    with the book; a difference that lasts is a mismatch, and so is an order or a position that nothing
+    explains, unless a person has accepted that it is there (`microbot reconcile`).
     """
 
     def __init__(
-        self, context: Context, positions: Positions, blotter: Blotter, style: OrderSettings, ours: str
+        self,
+        context: Context,
+        positions: PositionsView,
+        orders: OrdersView,
+        patience_s: float,
+        ours: str,
+        tell_executor: Port[AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport],
+        tell_risk: Port[AccountReport | AccountOpened | Mismatch | ForeignOrders],
+        tell_positions: Port[AccountOpened | Adopt],
     ) -> None:
         self._context = context
         self._positions = positions
-        self._blotter = blotter
-        self._style = style
+        self._orders = orders
+        self._patience_s = patience_s  # venue seconds that a difference may last
         self._ours = ours  # what every book of ours begins with
         self._suspects: dict[str, Suspect] = {}  # by symbol
         self._seen = False
         self._account = ""  # the number of the account that the book is of
         self._knowledge = Knowledge()  # of that book
-        self.names_counted = True  # whether all that is counted is named, for a book that is written now
+        self._names_counted = True  # whether all that is counted is named, for a book that is written now
         self.foreign: Mapping[str, Decimal] = {}  # accepted as not ours: shares by symbol, signed
         self.foreign_orders: tuple[str, ...] = ()  # accepted as not ours: the venue's ids
-        self.executor: Actor | None = None
-        self.risk: Actor | None = None
+        self._tell_executor = tell_executor
+        self._tell_risk = tell_risk
+        self._tell_positions = tell_positions
 
-    @property
-    def known_until(self) -> int:
-        """Up to when what the account told is in a book that is written now, ns; 0: up to now.
+    def completed(self, book: Book) -> Book:
+        """Return a book that is written now with what is known of the account in it.
 
         Before the account was seen, what the book before it has missed is not told yet, however new this one is.
         """
-        return 0 if self._seen else self._knowledge.until
+        return msgspec.structs.replace(
+            book,
+            foreign=dict(self.foreign),
+            foreign_orders=self.foreign_orders,
+            known_until=0 if self._seen else self._knowledge.until,
+            gate_orders=() if self._names_counted else self._knowledge.heard,
+            names_counted=self._names_counted,
+        )
 
-    @property
-    def gate_orders(self) -> tuple[str, ...]:
-        """The gate's orders that are counted, as the book names them which does not name all that is."""
-        return () if self.names_counted else self._knowledge.heard
-
-    def receive(self, message: object) -> None:
+    def receive(self, message: AccountReport) -> None:
         if not isinstance(message, AccountReport):
-            raise UnknownMessage(self, message)
-        assert self.risk is not None
+            assert_known(self, message)
         if self._account and message.number != self._account:
             reason = f"the book is of the account {self._account}, the keys are of {message.number}"
-            self._context.tell(self.risk, Mismatch((f"{reason} (--fresh begins a new book)",)))
+            self._tell_risk(Mismatch((f"{reason} (--fresh begins a new book)",)))
             return
         if not self._seen:
             if message.ts < self._knowledge.until and not message.history:
                 return  # read for the session before this one: what happened until the book is not in it
             self._seen = True
             self._open(message)
-        differences = self._quantities(message) + self._orders(message.orders)
-        self._context.tell(self.risk, message)
+        differences = self._quantities(message) + self._compare_orders(message.orders)
+        self._tell_risk(message)
         if differences:
-            self._context.tell(self.risk, Mismatch(tuple(differences)))
+            self._tell_risk(Mismatch(tuple(differences)))
 
     def restore(self, book: Book) -> None:
-        """Know whose account the book is of, of when it is, and what in the account is somebody else's."""
+        """Know whose account the book is of, of when it is, and what in the account is not ours."""
         self._account = book.account
         self._knowledge = Knowledge(book)
-        self.names_counted = self._knowledge.names_all
+        self._names_counted = self._knowledge.names_all
         self.foreign = book.foreign
         self.foreign_orders = book.foreign_orders
 
@@ -164,14 +136,14 @@ class Reconciler:
         equity = report.cash + invested
         opened = AccountOpened(report.number, report.cash, equity, report.ts, self._context.input, resumed)
         self._context.publish(opened)
-        assert self.risk is not None
-        self._context.tell(self.risk, opened)
+        self._tell_positions(opened)
+        self._tell_risk(opened)
         known = {order.order: order for order in (*report.history, *report.orders)}
         named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
         missed = self._tell_missed(named)
         adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
-        in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
+        in_book = {*missed, *self._positions.open, *(order.symbol for order in self._orders.working.values())}
         for held in report.positions:
             if held.symbol in in_book or self._positions.filled_at.get(held.symbol, 0) >= report.ts:
                 continue  # a fill that was counted since the reading began is not in it
@@ -180,23 +152,20 @@ class Reconciler:
                 continue
             entry = entry_of(held.symbol, quantity, named)
             if entry is None:
-                if not self._blotter.has_had(held.symbol):  # else it may be closed since it was read
+                if not self._orders.has_had(held.symbol):  # else it may be closed since it was read
                     # No order can explain it any more.
                     self._suspects[held.symbol] = Suspect(ZERO, held.quantity, self._context.now, _FOREVER)
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
             decision = of_session(entry.name.book, entry.name.decision)
-            # Beside somebody else's shares the account's average is of both.
+            # Beside shares that are not ours the account's average is of both.
             price = held.average if quantity == held.quantity else entry.average or held.average
             adopted.add(held.symbol)
-            self._context.tell(
-                self._positions, Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision)
-            )
+            self._tell_positions(Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision))
         self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
-        assert self.executor is not None
-        self._context.tell(self.executor, Reconciled())
+        self._tell_executor(Reconciled())
 
     def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> set[str]:
         """Tell the executor of orders of which the book lacks something; return the symbols of those with fills.
@@ -204,49 +173,45 @@ class Reconciler:
         While a journal cannot be written, exits and cancels go out all the same. What is counted so is not adopted as
         well.
         """
-        assert self.executor is not None
         symbols = set()
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
-            if self._knowledge.misses(name, order) and self._blotter.get(order.order) is None:
+            if self._knowledge.misses(name, order) and self._orders.get(order.order) is None:
                 counted = self._knowledge.counted(order.order)
-                self._context.tell(self.executor, MissedOrder(_submitted(name, order), order, counted))
+                self._tell_executor(MissedOrder(_submitted(name, order), order, counted))
                 if order.filled:
                     symbols.add(name.symbol)
         return symbols
 
     def _tell_known(self, named: Iterable[tuple[OrderName, OrderReport]], *, with_history: bool) -> None:
         """Have the fills named that are counted without having been booked one by one: by an adoption, or long ago."""
-        assert self.executor is not None
         for name, order in named:
-            if self._blotter.get(order.order) is None and not self._knowledge.misses(name, order):
+            if self._orders.get(order.order) is None and not self._knowledge.misses(name, order):
                 counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
                 decision = of_session(name.book, name.decision)
-                self._context.tell(self.executor, KnownOrder(decision, counted))
-        self.names_counted = self.names_counted or with_history
+                self._tell_executor(KnownOrder(decision, counted))
+        self._names_counted = self._names_counted or with_history
 
     def _adopt_order(self, order: OrderReport, adopted: Container[str]) -> None:
         name = self._name(order)
-        if name is None or self._blotter.get(order.order) is not None:
+        if name is None or self._orders.get(order.order) is not None:
             return
-        keep = name.leg == "stop" and order.symbol in adopted  # whether it fits, who guards the position looks
-        assert self.executor is not None
-        self._context.tell(self.executor, AdoptOrder(_submitted(name, order), order, keep))
+        keep = name.leg is OrderRole.STOP and order.symbol in adopted  # whether it fits, who guards the position looks
+        self._tell_executor(AdoptOrder(_submitted(name, order), order, keep))
 
     def _name(self, order: OrderReport) -> OrderName | None:
         return OrderName.of(order.order) if order.order.startswith(self._ours) else None
 
     # ------------------------------------------------------------------------------------ every report
 
-    def _orders(self, reports: Iterable[OrderReport]) -> list[str]:
-        """Hand the executor what is said of its orders; return those that are nobody's."""
-        assert self.executor is not None
+    def _compare_orders(self, reports: Iterable[OrderReport]) -> list[str]:
+        """Hand the executor what is said of its orders; return those that are not ours."""
         open_at_venue = set()
         strange = []
         accepted = set()
         for report in reports:
             open_at_venue.add(report.order)
-            if self._blotter.get(report.order) is not None:
-                self._context.tell(self.executor, report)
+            if self._orders.get(report.order) is not None:
+                self._tell_executor(report)
             elif self._name(report) is not None:
                 self._adopt_order(report, ())  # of an earlier run, and late: it is taken back
             elif report.venue_id in self.foreign_orders:
@@ -254,11 +219,10 @@ class Reconciler:
             else:
                 strange.append(strange_order(report))
         if self.foreign_orders:
-            assert self.risk is not None
-            self._context.tell(self.risk, ForeignOrders(frozenset(accepted)))
-        for entry in self._blotter.working.values():
+            self._tell_risk(ForeignOrders(frozenset(accepted)))
+        for entry in self._orders.working.values():
             if entry.status in _AT_VENUE and entry.id not in open_at_venue:
-                self._context.tell(self.executor, LookAfter(entry.id))
+                self._tell_executor(LookUpOrder(entry.id))  # it should be among them
         return strange
 
     def _quantities(self, report: AccountReport) -> list[str]:
@@ -267,7 +231,7 @@ class Reconciler:
         It may take longer to know of an order that is under way and not open at the venue: its answers can get lost.
         """
         open_at_venue = {order.order for order in report.orders}
-        asked = {e.order.symbol for e in self._blotter.working.values() if e.id not in open_at_venue}
+        asked = {o.symbol for o in self._orders.working.values() if o.id not in open_at_venue}
         account = {held.symbol: held.quantity for held in report.positions}
         book = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
         differences = []
@@ -277,7 +241,7 @@ class Reconciler:
             foreign = self.foreign.get(symbol, ZERO)
             if ours + foreign == theirs:
                 continue
-            patience = round(self._style.missing_s * (_ASKED if symbol in asked else 1) * SECOND)
+            patience = round(self._patience_s * (_ASKED if symbol in asked else 1) * SECOND)
             suspect = suspects[symbol] = self._suspect(symbol, ours, theirs, patience // 2)
             if suspect.lasted >= patience:
                 differences.append(difference(symbol, theirs, ours, foreign))
@@ -305,7 +269,7 @@ def difference(symbol: str, account: Decimal, book: Decimal, foreign: Decimal) -
 
 
 def strange_order(report: OrderReport) -> str:
-    """Say in a few words which open order is nobody's."""
+    """Say in a few words which open order is not ours."""
     side = "buy" if report.side is OrderSide.BUY else "sell"
     return f"an order to {side} {report.quantity:f} {report.symbol} is not ours ({report.venue_id})"
 
@@ -317,7 +281,7 @@ _FOREVER = 10**18
 _AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))
 
 
-_REASONS = {"stop": "STOP", "exit": "FLATTEN", "gate": "HALT"}
+_REASONS = {OrderRole.STOP: ExitReason.STOP, OrderRole.EXIT: ExitReason.FLATTEN, OrderRole.GATE: ExitReason.HALT}
 """Why an order of an earlier run closed a position, by its leg."""
 
 
@@ -332,5 +296,5 @@ def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
         name.leg,
         _REASONS.get(name.leg, ""),
         stop=order.stop,
-        rests=name.leg == "stop",
+        rests=name.leg is OrderRole.STOP,
     )

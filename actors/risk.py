@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
 
-from actors.actor import Actor, Context, UnknownMessage
+from actors.actor import Context, Port, assert_known
 from actors.book import Book
+from actors.execution.messages import CancelEntries, CloseAll, Enter, OrderOver
+from actors.execution.order_cache import OrdersView
 from actors.limits import Limits
 from actors.messages import (
     SHUTDOWN,
@@ -29,9 +31,10 @@ from actors.messages import (
     StateChanged,
     TradingState,
 )
-from actors.positions import Positions
-from actors.venue_facts import Told, VenueFacts
-from pipeline.events import EPSILON, SECOND, Signal
+from actors.orders import AccountReport, AssetReport
+from actors.positions import PositionsView
+from actors.venue_facts import ForeignOrders, Told, VenueFacts
+from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
 
 LOSS_LIMIT = "daily loss limit"
 SESSION_ENDS = "the session ends"
@@ -59,34 +62,10 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"timezone {self.timezone!r} is not known: use a name like America/New_York") from None
 
 
-class Enter(msgspec.Struct, frozen=True):
-    """An approved signal, on its way to the executor."""
-
-    signal: Signal
-    decision: str
-    quantity: Decimal
-
-
-class CloseAll(msgspec.Struct, frozen=True):
-    """Close every position and cancel every working order."""
-
-    reason: ExitReason
-
-
-class CancelEntries(msgspec.Struct, frozen=True):
-    """Cancel the working orders that would open a position."""
-
-
-class _Close(msgspec.Struct, frozen=True):
+class _MarketCloses(msgspec.Struct, frozen=True):
     """The market is about to close, at `close` (ns)."""
 
     close: int
-
-
-class OrderOver(msgspec.Struct, frozen=True):
-    """An order of the symbol came to its end."""
-
-    symbol: str
 
 
 class Mismatch(msgspec.Struct, frozen=True):
@@ -95,10 +74,18 @@ class Mismatch(msgspec.Struct, frozen=True):
     differences: tuple[str, ...]
 
 
-class Orders(Actor, Protocol):
-    """The executor, as risk knows it."""
-
-    def is_working(self, symbol: str) -> bool: ...
+RiskMessage = (
+    Signal
+    | Command
+    | FeedChanged
+    | Told
+    | AccountOpened
+    | PositionOpened
+    | PositionClosed
+    | OrderOver
+    | Mismatch
+    | _MarketCloses
+)
 
 
 class Risk:
@@ -113,10 +100,11 @@ class Risk:
         self,
         settings: RiskSettings,
         context: Context,
-        positions: Positions,
-        executor: Orders,
+        positions: PositionsView,
+        orders: OrdersView,
         limits: Limits,
         facts: VenueFacts,
+        tell_executor: Port[Enter | CloseAll | CancelEntries],
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -124,7 +112,8 @@ class Risk:
         self._cutoff = round(limits.settings.flatten_before_close_s * SECOND)
         self._context = context
         self._positions = positions
-        self._executor = executor
+        self._orders = orders
+        self._tell_executor = tell_executor
         self._quantity = Decimal(str(settings.position_size))
         self._by_hand = TradingState.ACTIVE
         self._by_hand_reason = ""
@@ -135,7 +124,7 @@ class Risk:
         self._cooldown: dict[str, int] = {}  # signals still to be skipped, by symbol
         self.day_start_equity = positions.equity
         self._loss_floor = 0.0  # equity and open profit at or below this: halt
-        self._date = ""  # of the trading day
+        self.date = ""  # of the trading day; empty before the first
         self._awaited_close: int | None = None  # ns
         self._decisions = (0, 0)  # last input that raised a signal, and how many it has raised
 
@@ -148,12 +137,7 @@ class Risk:
     def written(self) -> tuple[str, TradingState, str, bool, dict[str, int]]:
         """Return what is to be written down: date, state by hand and its reason, daily halt, cooldown."""
         cooldown = {symbol: left for symbol, left in self._cooldown.items() if left > 0}
-        return self._date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
-
-    @property
-    def date(self) -> str:
-        """The trading day's; empty before the first."""
-        return self._date
+        return self.date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
 
     @property
     def state_reason(self) -> str:
@@ -161,36 +145,38 @@ class Risk:
             return LOSS_LIMIT
         return SESSION_ENDS if self._ending is not None else self._by_hand_reason
 
-    def receive(self, message: object) -> None:
-        if isinstance(message, Signal):
-            self._on_signal(message)
-        elif isinstance(message, PositionClosed):
-            self._on_closed(message)
-        elif isinstance(message, PositionOpened):
-            self._busy.add(message.symbol)
-        elif isinstance(message, Command):
-            self._on_command(message)
-        elif isinstance(message, FeedChanged):
-            self._feed = message.state
-            self._context.publish(message)
-        elif isinstance(message, OrderOver):
-            self._free(message.symbol)
-        elif isinstance(message, Mismatch):
-            self._on_mismatch(message)
-        elif isinstance(message, AccountOpened):
-            self._positions.rebase(message.equity)
-            if not message.resumed:
-                self._count_losses()
-        elif isinstance(message, Told):
-            self._facts.see(message)
-            if isinstance(message, MarketHours):
-                self._await_close()
-            elif isinstance(message, BrokerChanged):
+    def receive(self, message: RiskMessage) -> None:
+        match message:
+            case Signal():
+                self._on_signal(message)
+            case PositionClosed():
+                self._on_closed(message)
+            case PositionOpened():
+                self._busy.add(message.symbol)
+            case Command():
+                self._on_command(message)
+            case FeedChanged():
+                self._feed = message.state
                 self._context.publish(message)
-        elif isinstance(message, _Close):
-            self._on_close(message)
-        else:
-            raise UnknownMessage(self, message)
+            case OrderOver():
+                self._free(message.symbol)
+            case Mismatch():
+                self._on_mismatch(message)
+            case AccountOpened():
+                if not message.resumed:
+                    self._count_losses_from(message.equity)
+            case MarketHours():
+                self._facts.remember(message)
+                self._await_close()
+            case BrokerChanged():
+                self._facts.remember(message)
+                self._context.publish(message)
+            case AccountReport() | AssetReport() | TradingStatus() | PriceBand() | ForeignOrders():
+                self._facts.remember(message)
+            case _MarketCloses():
+                self._on_close(message)
+            case _:
+                assert_known(self, message)
 
     # ----------------------------------------------------------------------------------------- signals
 
@@ -227,7 +213,7 @@ class Risk:
         if reason is None:
             self._busy.add(signal.symbol)
             self._limits.entered(signal.symbol, signal.side, self._quantity, self._context.now)
-            self._context.tell(self._executor, Enter(signal, decision, self._quantity))
+            self._tell_executor(Enter(signal, decision, self._quantity))
 
     def _next_decision(self) -> str:
         """Name a decision by its cause: the input, and its place among the signals of that input."""
@@ -245,8 +231,8 @@ class Risk:
         self.look_at_loss()
 
     def _free(self, symbol: str) -> None:
-        """Let a symbol be traded again once it has neither a position nor a working order."""
-        if symbol not in self._positions.open and not self._executor.is_working(symbol):
+        """Allow entries in a symbol again once it has neither a position nor a working order."""
+        if symbol not in self._positions.open and not self._orders.is_working(symbol):
             self._busy.discard(symbol)
 
     def look_at_loss(self) -> None:
@@ -262,7 +248,7 @@ class Risk:
             previous = self.state
             self._daily_halt = True
             self._changed(previous)
-            self._context.tell(self._executor, CloseAll(ExitReason.HALT))
+            self._tell_executor(CloseAll(ExitReason.HALT))
 
     def restore(self, book: Book) -> None:
         """Go on where an earlier session ended: its state, its day, its cooldown."""
@@ -272,7 +258,7 @@ class Risk:
         self._daily_halt = book.daily_halt
         self._cooldown = dict(book.cooldown)
         self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
-        self._date = book.date
+        self.date = book.date
         self._count_losses()
         if book.date:
             self._count_losses_from(book.tally.day_start_equity)
@@ -290,9 +276,9 @@ class Risk:
 
     def start_day(self, date: str, ts: int) -> None:
         """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
-        if date == self._date:
+        if date == self.date:
             return  # it goes on from an earlier session
-        self._date = date
+        self.date = date
         previous = self.state
         self._daily_halt = False
         self._count_losses()
@@ -305,18 +291,18 @@ class Risk:
     def _await_close(self) -> None:
         """Be told, once, when the positions are to be closed before the market closes next."""
         now = self._context.now
-        if not now:  # which close is the next one, nobody knows yet: the hours are told again once time is known
+        if not now:  # the next close is not known before time is: the hours are told again then
             return
         close = self._facts.next_close(now + self._cutoff)
         if close == self._awaited_close:
             return
         self._awaited_close = close
         if close is not None:
-            self._context.wake(self, _Close(close), close - self._cutoff)
+            self._context.wake(self, _MarketCloses(close), close - self._cutoff)
 
-    def _on_close(self, due: _Close) -> None:
+    def _on_close(self, due: _MarketCloses) -> None:
         if due.close == self._awaited_close:  # else the hours have changed since
-            self._context.tell(self._executor, CloseAll(ExitReason.CLOSE))
+            self._tell_executor(CloseAll(ExitReason.CLOSE))
             self._await_close()
 
     # ---------------------------------------------------------------------------------------- commands
@@ -330,27 +316,27 @@ class Risk:
                 self._set(TradingState.ACTIVE, command)
             case "reduce":
                 self._set(TradingState.REDUCING, command)
-                self._context.tell(self._executor, CancelEntries())
+                self._tell_executor(CancelEntries())
             case "flatten":
                 self._set(TradingState.PAUSED, command)
-                self._context.tell(self._executor, CloseAll(ExitReason.FLATTEN))
+                self._tell_executor(CloseAll(ExitReason.FLATTEN))
             case "halt":
                 self._set(TradingState.HALTED, command)
-                self._context.tell(self._executor, CloseAll(ExitReason.HALT))
+                self._tell_executor(CloseAll(ExitReason.HALT))
             case name:
                 raise UnknownCommand(name)
         if self.state is not previous:
             self._changed(previous)
 
     def _on_mismatch(self, mismatch: Mismatch) -> None:
-        """Halt without closing anything: what is in the account may be somebody else's."""
+        """Halt without closing anything: what is in the account may not be ours."""
         reason = f"{MISMATCH}: {'; '.join(mismatch.differences)}"
         if self._by_hand is TradingState.HALTED and self._by_hand_reason == reason:
             return
         previous = self.state
         self._by_hand = TradingState.HALTED
         self._by_hand_reason = reason
-        self._context.tell(self._executor, CancelEntries())
+        self._tell_executor(CancelEntries())
         self._changed(previous, reason)
 
     def _set(self, state: TradingState, command: Command) -> None:

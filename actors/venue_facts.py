@@ -40,7 +40,7 @@ class VenueFacts:
         self._opens: tuple[int, ...] = ()  # ns, in order
         self._closes: tuple[int, ...] = ()
 
-    def see(self, fact: Told) -> None:
+    def remember(self, fact: Told) -> None:
         """Remember a fact."""
         match fact:
             case BrokerChanged():

@@ -20,10 +20,10 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.chain_watch import WatchSettings
 from actors.chains import ChainSettings
 from actors.core import CoreSettings
+from actors.execution.pricing import OrderSettings
 from actors.feeds.websocket import FeedSettings
 from actors.gate import GateSettings
 from actors.limits import LimitSettings
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from actors.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings

@@ -10,7 +10,7 @@ import msgspec
 
 from actors.book import Book
 from actors.core import Core, Input
-from actors.executor import AT_ONCE
+from actors.execution.exits import AT_ONCE
 from actors.gate import Effect
 from actors.journal import Entry
 from actors.messages import (
@@ -26,7 +26,7 @@ from actors.messages import (
     SignalRaised,
     TradingState,
 )
-from actors.orders import OrderRejected, SubmitOrder
+from actors.orders import OrderRejected, OrderRole, SubmitOrder
 from pipeline.events import SECOND, Clock, Quote, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
@@ -115,10 +115,10 @@ class Audit:
             raise Broken("one order, one cause", f"the order {order.id} was sent twice")
         self.submitted.add(order.id)
         self.of_session.add(order.id)
-        if order.leg != "entry":
+        if order.leg != OrderRole.ENTRY:
             if symbol not in core.positions.open:
                 raise Broken("one order, one cause", f"the {order.leg} {order.id} has no position")
-            if symbol in self._overdue and order.leg == "exit" and order.reason not in _OVERDUE:
+            if symbol in self._overdue and order.leg == OrderRole.EXIT and order.reason not in _OVERDUE:
                 raise Broken("deadlines", f"{symbol} was left by {order.reason}, and its time was over before")
             at_price = self._simulated or order.limit is not None
             if order.reason == ExitReason.TIME and at_price and symbol not in self._heard:
@@ -130,7 +130,7 @@ class Audit:
             raise Broken("states", f"the entry {order.id} was sent while {core.risk.state} ({self._by_hand} by hand)")
         if not self._feed.connected or self._feed.state is not FeedState.LIVE:
             raise Broken("states", f"the entry {order.id} was sent while the feed was {self._feed.state}")
-        if symbol in core.positions.open or len(core.executor.blotter.of(symbol)) > 1:
+        if symbol in core.positions.open or len(core.orders.of(symbol)) > 1:
             raise Broken("one position", f"the entry {order.id} was sent although {symbol} is being traded")
 
     def _check_fill(self, fact: OrderFilled) -> None:
@@ -167,11 +167,11 @@ class Audit:
         if effect.id in self._left:
             raise Broken("one order, one cause", f"the order {effect.id} left twice")
         self._left.add(effect.id)
-        if effect.leg == "gate":
+        if effect.leg == OrderRole.GATE:
             self.of_gate.add(effect.id)
-        if effect.leg == "entry" and halted:
+        if effect.leg == OrderRole.ENTRY and halted:
             raise Broken("states", f"the entry {effect.id} left the gate although it had halted ({halted})")
-        if effect.leg == "entry" and pulled:
+        if effect.leg == OrderRole.ENTRY and pulled:
             raise Broken("states", f"the entry {effect.id} left although the kill switch was pulled ({pulled})")
         if effect.id not in self._journaled and not halted:
             raise Broken("output commit", f"the order {effect.id} left before the journal knew of it")
@@ -203,14 +203,14 @@ class Audit:
                 self._check_guard(symbol)
         if self._bare_since or self._late_since or self._overdue:
             self._forget()
-        if self._news or len(core.executor.wishes) != self._wishes:
+        if self._news or len(core.executor.exits.intents) != self._wishes:
             self._look()
 
     def _look(self) -> None:
         """Compare what the core holds with what it said, and remember what it must not forget."""
         core = self._core
         self._news = False
-        self._wishes = len(core.executor.wishes)
+        self._wishes = len(core.executor.exits.intents)
         held = {symbol: p.side.sign * p.quantity for symbol, p in core.positions.open.items()}
         if held != self._ledgers.said.positions:
             raise Broken("executions", f"the book holds {held}, its executions come to {self._ledgers.said.positions}")
@@ -228,14 +228,14 @@ class Audit:
         """A position whose time is over is on its way out at the next moment."""
         core = self._core
         since = self._ledgers.said.since.get(symbol)
-        if since is None or core.now < since + self._time_stop or symbol in core.executor.wishes:
+        if since is None or core.now < since + self._time_stop or symbol in core.executor.exits.intents:
             self._late_since.pop(symbol, None)
         elif core.now > self._late_since.setdefault(symbol, core.now):
             raise Broken("deadlines", f"{symbol}: its time was over at {since + self._time_stop}, now is {core.now}")
 
     def _check_guard(self, symbol: str) -> None:
         core = self._core
-        if core.executor.blotter.of(symbol) or symbol in core.executor.wishes:
+        if core.orders.of(symbol) or symbol in core.executor.exits.intents:
             self._bare_since.pop(symbol, None)
             return
         excused = not self._account_seen or core.now < self._refused_at.get(symbol, 0) + EXCUSED_S * SECOND

@@ -188,7 +188,7 @@ class Bot:
 
         if self._outbox is None:
             return Core(settings, self.strategy, state, book=part.book)
-        return Core(settings, self.strategy, state, book=part.book, broker=self._outbox, style=settings.orders)
+        return Core(settings, self.strategy, state, book=part.book, broker=self._outbox)
 
     def start(self) -> None:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""

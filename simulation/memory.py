@@ -36,8 +36,8 @@ class Memory(msgspec.Struct, frozen=True):
             daily_halt,
             tuple(sorted(cooldown.items())),
             tuple(sorted((p.symbol, str(p.side), p.quantity, p.entry_ts) for p in positions)),
-            tuple(sorted(core.executor.closing().items())),
-            () if simulated else tuple(sorted(core.executor.blotter.working)),
+            tuple(sorted(core.executor.exits.closing.items())),
+            () if simulated else tuple(sorted(core.orders.working)),
         )
 
     def differences(self, other: Memory) -> str:

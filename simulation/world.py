@@ -243,7 +243,7 @@ class World:
         def stick() -> None:
             if self._calm or bot.dead:
                 return
-            if self.scheduler.now < ends and not (bot.core.positions.open or bot.core.executor.blotter.working):
+            if self.scheduler.now < ends and not (bot.core.positions.open or bot.core.orders.working):
                 self.scheduler.after(0.05, stick)
                 return
             bot.stick(seconds)
@@ -277,14 +277,14 @@ class World:
         self.bot.audit.settled()
         if core.positions.open or self.venue.positions():
             raise Broken("settled", f"still open after {SETTLE_S:g} s: {core.positions.open or self.venue.positions()}")
-        if core.executor.blotter.working:
-            raise Broken("settled", f"orders still work: {sorted(core.executor.blotter.working)}")
+        if core.orders.working:
+            raise Broken("settled", f"orders still work: {sorted(core.orders.working)}")
         if core.risk.state not in (TradingState.PAUSED, TradingState.HALTED):
             raise Broken("states", f"after `flatten` the bot is {core.risk.state}")
 
     def _flat(self) -> bool:
         core = self.bot.core
-        return not core.positions.open and not core.executor.blotter.working and not self.venue.positions()
+        return not core.positions.open and not core.orders.working and not self.venue.positions()
 
     def _join(self) -> int:
         """Each order at the venue was sent by exactly one life of the bot, and both agree on its end."""
@@ -301,7 +301,7 @@ class World:
             raise Broken("one order, one cause", f"orders without a cause: {unnamed}")
         last = self.bot
         for order_id in last.audit.of_session & reports.keys():
-            entry = last.core.executor.blotter.get(order_id)
+            entry = last.core.orders.get(order_id)
             report = reports[order_id]
             if entry is None or (entry.filled, entry.status) != (report.filled, report.status):
                 raise Broken("both sides", f"{order_id}: here {entry and (entry.status, entry.filled)}, there {report}")

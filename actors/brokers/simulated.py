@@ -11,7 +11,16 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Actor, Context, UnknownMessage
-from actors.orders import CancelOrder, Execution, OrderRejected, OrderReport, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import (
+    CancelOrder,
+    Execution,
+    OrderRejected,
+    OrderReport,
+    OrderRole,
+    OrderSide,
+    OrderStatus,
+    SubmitOrder,
+)
 from pipeline.events import SECOND, Trade
 
 _PRICE = DecimalContext(prec=15, rounding=ROUND_HALF_EVEN)
@@ -173,7 +182,7 @@ class SimulatedBroker:
         waiting = self._waiting.get(order_id)
         if waiting is None:
             return
-        if waiting.order.leg == "entry":
+        if waiting.order.leg is OrderRole.ENTRY:
             self._cancel(order_id, "not filled in time")
         else:
             extra = Decimal(str(self._settings.impact_bps)) / 10_000

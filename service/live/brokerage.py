@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from actors.blotter import Order
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.outbox import Outbox
 from actors.core import Core
+from actors.execution.order_cache import Order
 from actors.messages import Report
-from actors.orders import OrderStatus
+from actors.orders import OrderRole, OrderStatus
 from service import plain_text
 from service.errors import UserError
 from service.figures import price
@@ -169,23 +169,23 @@ def address_of(url: str | None, *, live: bool) -> AlpacaAddress:
 
 def at_rest(core: Core) -> bool:
     """Whether nothing is on its way: no order works but protective stops that the venue has taken."""
-    return all(_rests(entry) for entry in core.executor.blotter.working.values())
+    return all(_rests(entry) for entry in core.orders.working.values())
 
 
 def is_guarded(core: Core) -> bool:
     """Whether no entry works, and each open position has its stop at the venue, or an exit that was taken there."""
-    working = core.executor.blotter.working.values()
-    guarding = {e.order.symbol for e in working if _rests(e) or (e.order.leg == "exit" and e.status in _TAKEN)}
-    return core.positions.open.keys() <= guarding and not any(e.order.leg == "entry" for e in working)
+    working = core.orders.working.values()
+    guarding = {e.symbol for e in working if _rests(e) or (e.role is OrderRole.EXIT and e.status in _TAKEN)}
+    return core.positions.open.keys() <= guarding and not any(e.role is OrderRole.ENTRY for e in working)
 
 
 def _rests(entry: Order) -> bool:
-    return entry.order.leg == "stop" and entry.status is OrderStatus.ACCEPTED and not entry.unwanted
+    return entry.role is OrderRole.STOP and entry.status is OrderStatus.ACCEPTED and not entry.unwanted
 
 
 def still_open(core: Core) -> tuple[str, ...]:
     """Describe each open position, and the stop that rests for it at the venue."""
-    stops = {e.order.symbol: e.order.stop for e in core.executor.blotter.working.values() if _rests(e)}
+    stops = {e.symbol: e.request.stop for e in core.orders.working.values() if _rests(e)}
     described = []
     for symbol, position in core.positions.open.items():
         stop = stops.get(symbol)

@@ -231,7 +231,6 @@ class _Bot:
             book=book,
             debug=debug,
             broker=self._brokerage.outbox,
-            style=settings.orders,
         )
 
     def _run_of(self, book: str) -> Run:

@@ -202,9 +202,7 @@ def core_of(
     """Make the core that decides a tape anew, or a recording as its session's did."""
     of_old = recorded is not None and recorded.now != tapes.MARKETS
     if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
-        broker = Nowhere()
-        style = settings.orders
-        return Core(settings.core, strategy, see, book=recorded.book, broker=broker, style=style, any_time_moves=of_old)
+        return Core(settings.core, strategy, see, book=recorded.book, broker=Nowhere(), any_time_moves=of_old)
     book = (recorded and recorded.paper_book) or PAPER
     return Core(settings.core, strategy, see, book=book, any_time_moves=of_old)
 

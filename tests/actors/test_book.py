@@ -9,6 +9,7 @@ import pytest
 
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     NOT_OUTLIVED,
     SHUTDOWN,
@@ -34,7 +35,6 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.market import at, clock, quote, trade
@@ -175,7 +175,7 @@ def test_decisions_of_an_earlier_session_have_names_of_their_own_and_keep_them()
 
 
 def at_broker(*, book: str = "mb-bot-s1") -> Session:
-    return Session(risk=RiskSettings(position_size=10.0), broker=RestingBroker(), style=OrderSettings(), book=book)
+    return Session(risk=RiskSettings(position_size=10.0), broker=RestingBroker(), orders=OrderSettings(), book=book)
 
 
 def account(
@@ -186,7 +186,7 @@ def account(
 
 
 def sent(session: Session) -> list[SubmitOrder]:
-    broker = session.core.executor.broker
+    broker = session.core.broker
     assert isinstance(broker, RestingBroker)
     return broker.of(SubmitOrder)
 
@@ -224,7 +224,7 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     session.feed(trade(1, 100, says="LONG"))
     [entry] = sent(session)
     later = at_broker(book="mb-bot-s2").feed(written(session))
-    broker = later.core.executor.broker
+    broker = later.core.broker
     assert isinstance(broker, RestingBroker)
     assert [question.id for question in broker.of(LookUpOrder)] == [entry.id]
     assert [fact.status for fact in later.of(OrderChanged)] == [OrderStatus.UNKNOWN]
@@ -288,7 +288,7 @@ def test_what_an_entry_fills_after_a_flatten_is_closed_also_after_a_kill() -> No
     assert written(session).closing == {"A": "FLATTEN"}
     later = at_broker(book="mb-bot-s2").feed(written(session), account(3))
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.ACCEPTED, D(10), D(0), None, at(3), "v"))
-    broker = later.core.executor.broker
+    broker = later.core.broker
     assert isinstance(broker, RestingBroker)
     assert [cancel.id for cancel in broker.of(CancelOrder)] == [entry.id]  # it was to be taken back, and still is
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(4), "v"))
@@ -301,16 +301,16 @@ def test_an_order_that_was_unknown_already_is_looked_up_again() -> None:
     [entry] = sent(session)
     session.feed(SubmitUnanswered(entry.id, at(2), "no answer"))
     later = at_broker(book="mb-bot-s2").feed(written(session))
-    broker = later.core.executor.broker
+    broker = later.core.broker
     assert isinstance(broker, RestingBroker)
     assert [question.id for question in broker.of(LookUpOrder)] == [entry.id]
     later.feed(clock(5))
     assert [question.id for question in broker.of(LookUpOrder)] == [entry.id, entry.id]
     began = 2.0  # where the later session's time goes on
     later.feed(OrderMissing(entry.id, at(began + 9.9)))
-    assert later.core.executor.is_working("A")  # it may be slow: what was waited before the kill does not count
+    assert later.core.orders.is_working("A")  # it may be slow: what was waited before the kill does not count
     later.feed(OrderMissing(entry.id, at(began + 10)))
-    assert not later.core.executor.is_working("A")
+    assert not later.core.orders.is_working("A")
 
 
 def test_an_exit_that_left_while_the_journal_failed_is_counted_and_not_sent_again() -> None:
@@ -372,7 +372,7 @@ def test_an_order_that_left_while_the_journal_failed_and_still_works(leg: str, t
     works = OrderReport(missed, "A", OrderSide.SELL, OrderStatus.ACCEPTED, D(10), D(0), None, at(4), "x")
     later = at_broker(book="mb-bot-s2").feed(book, BrokerChanged(FeedState.LIVE, at(5)))
     later.feed(account(5, HeldAtVenue("A", D(10), D(100)), orders=(works,)))
-    broker = later.core.executor.broker
+    broker = later.core.broker
     assert isinstance(broker, RestingBroker)
     assert (missed in [cancel.id for cancel in broker.of(CancelOrder)]) is taken_back
 

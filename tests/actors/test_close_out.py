@@ -9,6 +9,7 @@ import pytest
 
 from actors.book import Book, HeldPosition, OpenOrder, Tally
 from actors.close_out import AGAIN_S, MISSING_S, CloseOut
+from actors.execution.retries import MOST_WAIT_S
 from actors.messages import OrderFilled, TradingState
 from actors.orders import (
     AccountReport,
@@ -18,19 +19,19 @@ from actors.orders import (
     LookUpOrder,
     OrderMissing,
     OrderReport,
+    OrderRole,
     OrderSide,
     OrderStatus,
     SubmitOrder,
 )
-from actors.retries import MOST_WAIT_S
 from actors.shadow_ledger import ShadowLedger
 from pipeline.events import Side
 
 D = Decimal
 S = OrderStatus
 BOOK = "mb-bot-s1"
-ENTRY = SubmitOrder(f"{BOOK}.1.A.entry.1", "A", OrderSide.BUY, D(3), "1", "entry")
-STOP = SubmitOrder(f"{BOOK}.1.A.stop.1", "A", OrderSide.SELL, D(3), "1", "stop", stop=D(90), rests=True)
+ENTRY = SubmitOrder(f"{BOOK}.1.A.entry.1", "A", OrderSide.BUY, D(3), "1", OrderRole.ENTRY)
+STOP = SubmitOrder(f"{BOOK}.1.A.stop.1", "A", OrderSide.SELL, D(3), "1", OrderRole.STOP, stop=D(90), rests=True)
 CLOSE = f"{BOOK}.1.A.gate.1"
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, Tally
 from actors.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BookReconciled,
     BrokerChanged,
@@ -19,8 +20,7 @@ from actors.messages import (
     Refusal,
     TradingState,
 )
-from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
-from actors.pricing import OrderSettings
+from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from actors.risk import MISMATCH
 from pipeline.events import Side
 from tests.support.market import at, trade
@@ -59,7 +59,7 @@ def report(
 
 
 def open_order(side: OrderSide, quantity: int, leg: str = "stop") -> OpenOrder:
-    submitted = SubmitOrder(f"mb-bot-s0.77.A.{leg}.1", "A", side, D(quantity), "77", leg)
+    submitted = SubmitOrder(f"mb-bot-s0.77.A.{leg}.1", "A", side, D(quantity), "77", OrderRole(leg))
     return OpenOrder(submitted, OrderStatus.ACCEPTED, D(0), D(0), "v1", False)
 
 
@@ -163,7 +163,7 @@ def test_orders_of_ours_that_the_book_cannot_know_are_counted_once_as_a_start_co
     ):
         found = account(held, history=(order,))
         assert line(compared(book(shares), found)).verdict is Verdict.EXPLAINED
-        session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(book(shares))
+        session = Session(broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s2").feed(book(shares))
         core = session.core
         for seconds in (10, 60, 120):
             session.feed(msgspec.structs.replace(found, ts=at(seconds)))
@@ -176,7 +176,7 @@ def test_the_gate_s_orders_that_the_book_knows_or_whose_position_is_over_are_not
     known = msgspec.structs.replace(book(10), gate_orders=("mb-bot-s0.77.A.gate.1",))
     found = account(10, history=(report(order, SELL, 5, seconds=0.5),))
     assert line(compared(known, found)).verdict is Verdict.AGREES
-    core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(known).core
+    core = Session(broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s2").feed(known).core
     core.run([msgspec.structs.replace(found, ts=at(10))])
     assert core.positions.open["A"].quantity == 10
 
@@ -188,7 +188,7 @@ def test_what_an_order_filled_beyond_what_is_counted_is_what_it_did_meanwhile(co
     before = msgspec.structs.replace(book(2), counted=of, names_counted=True)
     found = account(0, history=(order, report("mb-bot-s0.76.A.exit.1", SELL, 9)))  # and one of a trade that is over
     assert (line(compared(before, found)).verdict, line(compared(before, found)).meanwhile) == (verdict, D(counted - 6))
-    core = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(before).core
+    core = Session(broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s2").feed(before).core
     core.run([msgspec.structs.replace(found, ts=at(10))])
     assert sum(p.quantity for p in core.positions.open.values()) == 2 + counted - 6
 
@@ -309,7 +309,7 @@ def test_a_bot_that_goes_on_from_what_was_accepted_finds_no_mismatch(
     found = account(held, *orders)
     accepted, _ = accept(before, compared(before, found))
     later = msgspec.json.decode(msgspec.json.encode(accepted), type=Book)
-    session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2").feed(later)
+    session = Session(broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s2").feed(later)
     core = session.core
     assert core.book().foreign == accepted.foreign  # and it is written down again
     for seconds in (10, 60, 120):
@@ -325,7 +325,7 @@ def test_a_symbol_is_not_entered_while_somebody_else_s_order_is_open_in_it() -> 
     """The venue refuses what crosses that order: a position could neither be guarded nor left."""
     hand = report("hand", BUY, 0, of=5)
     accepted, _ = accept(book(), compared(book(), account(0, hand)))
-    session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2")
+    session = Session(broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s2")
     session.feed(accepted, BrokerChanged(FeedState.LIVE, at(9)), account(0, hand), Command("resume", at(9)))
     session.feed(trade(10, 100, says="LONG"), trade(11, 100, symbol="B", says="LONG"))
     assert session.verdicts == [Refusal.FOREIGN_ORDER, None]
@@ -335,7 +335,7 @@ def test_a_symbol_is_not_entered_while_somebody_else_s_order_is_open_in_it() -> 
 
 def test_beside_somebody_else_s_shares_a_position_is_adopted_for_what_is_ours() -> None:
     entry = report("mb-bot-s1.5.A.entry.1", BUY, 3, price="100", seconds=0.5)
-    session = Session(broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s2")
+    session = Session(broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s2")
     session.feed(book(0, foreign=7), account(10, history=(entry,)))
     [held] = session.core.positions.held()
     assert (held.entered, held.entry_value) == (D(3), D(300))

@@ -10,6 +10,7 @@ import pytest
 
 from actors.core import Core, Input
 from actors.dating import DATED, Dated, moves_now
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BrokerChanged,
     Command,
@@ -31,12 +32,12 @@ from actors.orders import (
     OrderMissing,
     OrderRejected,
     OrderReport,
+    OrderRole,
     OrderSide,
     OrderStatus,
     SubmitOrder,
     SubmitUnanswered,
 )
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.strategy import StrategySettings
@@ -47,7 +48,7 @@ from tests.support.sessions import PATIENT, RestingBroker, Session
 DAY = 86_400 * SECOND
 D = Decimal
 BUY = OrderSide.BUY
-ORDER = SubmitOrder("mb-bot-s0.1.A.exit.1", "A", BUY, D(1), "1", "exit")
+ORDER = SubmitOrder("mb-bot-s0.1.A.exit.1", "A", BUY, D(1), "1", OrderRole.EXIT)
 
 
 def of_time(ts: int) -> dict[type, Any]:
@@ -82,7 +83,7 @@ def of_time(ts: int) -> dict[type, Any]:
 
 
 def at_a_desk() -> Session:
-    return Session(broker=RestingBroker(), style=OrderSettings(), book=BOOK).feed(trade(0, 100))
+    return Session(broker=RestingBroker(), orders=OrderSettings(), book=BOOK).feed(trade(0, 100))
 
 
 def test_every_class_of_input_has_a_rule_and_a_case_here() -> None:
@@ -145,7 +146,7 @@ def test_a_class_without_a_rule_is_refused() -> None:
 def test_a_fill_that_a_broker_dates_ahead_is_of_now_and_its_time_stop_comes_in_time(ahead: int) -> None:
     broker = RestingBroker()
     exits = StrategySettings(profit_target=0.5, stop_loss=0.4, flat_seconds=1000, time_stop_seconds=8)
-    session = Session(broker=broker, style=OrderSettings(), book=BOOK, strategy=exits)
+    session = Session(broker=broker, orders=OrderSettings(), book=BOOK, strategy=exits)
     session.feed(
         trade(0, 100),
         BrokerChanged(FeedState.LIVE, at(0)),
@@ -157,7 +158,7 @@ def test_a_fill_that_a_broker_dates_ahead_is_of_now_and_its_time_stop_comes_in_t
     session.core.run([filled])
     assert session.core.positions.open["A"].entry_ts == at(1)
     session.feed(clock(9))
-    assert session.core.executor.wishes["A"].reason == "TIME"
+    assert session.core.executor.exits.intents["A"].reason == "TIME"
 
 
 def test_a_position_that_was_found_is_not_held_since_a_later_time() -> None:

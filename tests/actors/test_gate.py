@@ -13,7 +13,7 @@ from actors.book import Book
 from actors.gate import Batch, Effect, Gate, GateSettings, Trouble
 from actors.journal import Entry, JournalFull, MemoryJournal, Run
 from actors.messages import DayStarted
-from actors.orders import CancelOrder, OrderSide, SubmitOrder
+from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S, wait_until
 from tests.support.sessions import Session
 
@@ -26,11 +26,11 @@ def fact(number: int) -> DayStarted:
 
 
 def entry(name: str) -> SubmitOrder:
-    return SubmitOrder(name, "A", OrderSide.BUY, Decimal(1), "1", "entry")
+    return SubmitOrder(name, "A", OrderSide.BUY, Decimal(1), "1", OrderRole.ENTRY)
 
 
 def exit_of(name: str) -> SubmitOrder:
-    return SubmitOrder(name, "A", OrderSide.SELL, Decimal(1), "1", "exit", "TP")
+    return SubmitOrder(name, "A", OrderSide.SELL, Decimal(1), "1", OrderRole.EXIT, "TP")
 
 
 class Journal:

@@ -23,17 +23,17 @@ from actors.gate_policy import (
     Write,
 )
 from actors.journal import Run
-from actors.orders import CancelOrder, OrderSide, SubmitOrder
+from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
 
 RUN = Run(1, "1", "momentum_burst", "test", True, "paper-2", {})
 
 
 def entry(name: str) -> SubmitOrder:
-    return SubmitOrder(name, "A", OrderSide.BUY, Decimal(1), "1", "entry")
+    return SubmitOrder(name, "A", OrderSide.BUY, Decimal(1), "1", OrderRole.ENTRY)
 
 
 def exit_of(name: str) -> SubmitOrder:
-    return SubmitOrder(name, "A", OrderSide.SELL, Decimal(1), "1", "exit", "TP")
+    return SubmitOrder(name, "A", OrderSide.SELL, Decimal(1), "1", OrderRole.EXIT, "TP")
 
 
 def a_policy(**settings: float) -> GatePolicy:
@@ -120,7 +120,7 @@ def test_what_finds_no_room_halts_and_its_exits_leave_before_what_waits_is_writt
 def test_none_of_the_core_s_orders_leaves_until_the_turn_ends_and_the_gate_s_own_do() -> None:
     policy = a_policy()
     turn = policy.take_over()
-    own = SubmitOrder("g", "A", OrderSide.SELL, Decimal(1), "1", "gate", "HALT")
+    own = SubmitOrder("g", "A", OrderSide.SELL, Decimal(1), "1", OrderRole.GATE, "HALT")
     refused = "the kill switch has taken over"
     assert [policy.refusal(e) for e in (entry("a"), exit_of("b"), own, CancelOrder("c"))] == [refused, refused, "", ""]
     assert done(policy, policy.work(HandOver(turn - 1))) == []

@@ -221,7 +221,7 @@ def test_the_time_that_is_left_goes_with_what_waits_for_it() -> None:
 
 
 def test_its_reason_does_not_wait_for_a_better_price() -> None:
-    from actors.executor import AT_ONCE
+    from actors.execution.exits import AT_ONCE
 
     assert ExitReason.FALLBACK in AT_ONCE
 

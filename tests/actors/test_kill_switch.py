@@ -13,7 +13,7 @@ from actors.gate import Batch, Effect, Gate, GateSettings
 from actors.journal import MemoryJournal
 from actors.kill_switch import KillSwitch
 from actors.messages import Command, GateActed, GateOrder, StateChanged, TradingState
-from actors.orders import CancelOrder, OrderReport, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import CancelOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from tests.actors.test_close_out import BOOK, STOP, account, book, report
 from tests.support.live import wait_until
 
@@ -23,11 +23,11 @@ PATIENT = GateSettings(answer_s=60)
 
 
 def entry(number: int) -> SubmitOrder:
-    return SubmitOrder(f"{BOOK}.{number}.A.entry.1", "A", OrderSide.BUY, D(3), f"{number}", "entry")
+    return SubmitOrder(f"{BOOK}.{number}.A.entry.1", "A", OrderSide.BUY, D(3), f"{number}", OrderRole.ENTRY)
 
 
 def exit_of(number: int) -> SubmitOrder:
-    return SubmitOrder(f"{BOOK}.{number}.A.exit.1", "A", OrderSide.SELL, D(3), f"{number}", "exit", "TP")
+    return SubmitOrder(f"{BOOK}.{number}.A.exit.1", "A", OrderSide.SELL, D(3), f"{number}", OrderRole.EXIT, "TP")
 
 
 class Loop:

@@ -10,8 +10,8 @@ import pytest
 from actors.book import Book, CountedOrder
 from actors.knowledge import Knowledge, OrderName, decision_of
 from actors.messages import GateOrder, OrderFilled, PositionOpened
-from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
-from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
+from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
+from tests.support.desk import BOOK, ORDERS, TEN, D, Desk, S, account, old
 from tests.support.market import at, clock, quote, trade
 from tests.support.sessions import RestingBroker, Session
 
@@ -31,7 +31,7 @@ def written(session: Session) -> Book:
 
 
 def next_life(book: Book, number: int) -> Session:
-    return Session(risk=TEN, broker=RestingBroker(), style=STYLE, book=f"mb-bot-s{number}").feed(book)
+    return Session(risk=TEN, broker=RestingBroker(), orders=ORDERS, book=f"mb-bot-s{number}").feed(book)
 
 
 def held(session: Session) -> dict[str, Decimal]:
@@ -66,7 +66,7 @@ def test_a_fill_that_a_life_counted_before_it_saw_the_account_is_not_counted_by_
 @pytest.mark.parametrize("leg", ["exit", "stop", "gate"])
 def test_an_exit_that_a_life_counted_before_it_saw_the_account_opens_nothing_in_the_next(leg: str) -> None:
     desk, cause = holding()
-    out = SubmitOrder(f"{cause}.{leg}.7", "A", SELL, D(10), cause.split(".")[1], leg, "HALT")
+    out = SubmitOrder(f"{cause}.{leg}.7", "A", SELL, D(10), cause.split(".")[1], OrderRole(leg), "HALT")
     desk.session.feed(GateOrder(out, at(2)))
     filled = report(out.id, SELL, "10", seconds=30)
     early = next_life(written(desk.session), 2).feed(filled, clock(40))

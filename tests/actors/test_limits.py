@@ -14,24 +14,11 @@ from actors.risk import RiskSettings
 from pipeline.events import SECOND, Side, Signal, Trade
 from pipeline.operators.lift import lift
 from pipeline.strategy import Strategy, StrategySettings, default_exits
-from tests.support.market import quote, trade
+from tests.support.market import Quoted, quote, trade
 from tests.support.sessions import Session
 
 NOW = 1_767_623_400 * SECOND
 FREE = Costs(target=0.0015, slippage=0.0, fee_per_share=0.0, at_quote=True)
-
-
-class Quoted:
-    """An instrument with a price and a quote."""
-
-    symbol = "AAPL"
-    index = 0
-    held_at_input = 0
-
-    def __init__(self, price: float = 100.0, bid: float | None = 99.99, ask: float | None = 100.01) -> None:
-        self.price = price
-        self.bid = bid
-        self.ask = ask
 
 
 def refusal(

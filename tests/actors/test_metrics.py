@@ -38,7 +38,7 @@ def folded(*pnls: str, start: str = "1000") -> Metrics:
     equity = Decimal(start)
     for pnl in pnls:
         equity += Decimal(pnl)
-        metrics.see(closed(pnl, str(equity)))
+        metrics.fold(closed(pnl, str(equity)))
     return metrics
 
 
@@ -126,16 +126,16 @@ def test_a_drawdown_that_was_made_good_is_remembered() -> None:
 
 def test_the_day_s_profit_counts_from_the_day_s_start() -> None:
     metrics = folded("5")
-    metrics.see(DayStarted("2026-01-06", Decimal(1005), at(0), 1))
+    metrics.fold(DayStarted("2026-01-06", Decimal(1005), at(0), 1))
     assert summary(metrics)["daily_pnl"] == 0.0
-    metrics.see(closed("-2", "1003"))
+    metrics.fold(closed("-2", "1003"))
     assert (summary(metrics)["daily_pnl"], summary(metrics)["total_pnl"]) == (-2.0, 3.0)
 
 
 def test_signals_are_counted_with_what_became_of_them() -> None:
     metrics = Metrics(Decimal(1))
     for reason in (None, Refusal.COOLDOWN, Refusal.COOLDOWN, Refusal.HALTED, None):
-        metrics.see(raised(reason))
+        metrics.fold(raised(reason))
     found = metrics.summary(ticks=9, ready=8, halted=True, open_positions=2)
     assert found["funnel"] == {"ticks": 9, "ready": 8, "bursts": 0, "signals": 5, "approved": 2, "trades": 0}
     assert found["refusals"] == {"COOLDOWN": 2, "HALTED": 1}
@@ -145,7 +145,7 @@ def test_signals_are_counted_with_what_became_of_them() -> None:
 def test_blocked_bursts_are_counted_by_reason_also_by_one_of_one_s_own() -> None:
     metrics = Metrics(Decimal(1))
     for reason in ("NO_VOLATILITY", "NO_NARROW", "NO_VOLATILITY"):
-        metrics.see(BurstBlocked("A", Side.LONG, 3, reason, at(0)))
+        metrics.fold(BurstBlocked("A", Side.LONG, 3, reason, at(0)))
     assert summary(metrics)["blocked"] == {
         "NO_VOLUME_SPIKE": 0,
         "NO_VOLATILITY": 2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     Command,
     GateOrder,
@@ -15,10 +16,10 @@ from actors.messages import (
 from actors.orders import (
     OrderRejected,
     OrderReport,
+    OrderRole,
     OrderSide,
     SubmitOrder,
 )
-from actors.pricing import OrderSettings
 from pipeline.events import NEW_TIME, Gap
 from pipeline.exits import time_stop
 from tests.support.desk import BOOK, D, Desk, S
@@ -74,7 +75,7 @@ def test_a_symbol_whose_position_is_open_is_not_free_when_an_order_of_it_ends() 
 def test_a_symbol_whose_order_works_is_not_free_when_its_position_is_closed() -> None:
     """The gate closed it; the stop that it took back is not gone yet."""
     desk = Desk().enter()
-    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", OrderRole.GATE, "HALT")
     filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(100), at(2), "v")
     desk.session.feed(GateOrder(by_gate, at(2)), filled)
     assert desk.held == {}
@@ -178,7 +179,7 @@ def test_a_stop_for_more_than_is_held_is_replaced_by_one_for_what_is() -> None:
     """The gate closed a part: reached, the stop would sell what nobody has."""
     desk = Desk().enter()
     stop = desk.last
-    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", OrderRole.GATE, "HALT")
     part = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(100), at(2), "v")
     desk.session.feed(GateOrder(by_gate, at(2)), part)
     assert desk.held == {"A": D(6)}
@@ -190,7 +191,7 @@ def test_a_stop_for_more_than_is_held_is_replaced_by_one_for_what_is() -> None:
 def test_a_stop_is_replaced_when_the_position_has_become_one_of_the_other_side() -> None:
     """The gate's order was filled beyond what was held, by as much as that."""
     desk = Desk().enter()
-    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(20), "5", "gate", "HALT")
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(20), "5", OrderRole.GATE, "HALT")
     filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.FILLED, D(20), D(20), D(100), at(2), "v")
     desk.session.feed(GateOrder(by_gate, at(2)), filled)
     assert desk.held == {"A": D(-10)}
@@ -296,13 +297,13 @@ def test_an_exit_at_a_price_that_is_rejected_goes_at_market_next() -> None:
 
 
 def test_an_exit_that_we_took_back_begins_the_waiting_again() -> None:
-    desk = Desk(style=OrderSettings(reprices=0)).enter().tick(2, 101.5).say(2, S.CANCELED)
+    desk = Desk(orders=OrderSettings(reprices=0)).enter().tick(2, 101.5).say(2, S.CANCELED)
     desk.say(2, S.ACCEPTED).pass_time(3).say(3, S.CANCELED)
     assert desk.legs.count("exit") == 2
     desk.say(3, S.REJECTED).pass_time(4).say(4, S.REJECTED).pass_time(5.9)
     assert desk.legs.count("exit") == 3
     desk.pass_time(6).say(6, S.ACCEPTED).session.feed(Command("flatten", at(6)))
-    desk.session.core.executor._cancel(desk.session.core.executor.blotter.working[desk.last.id])
+    desk.session.core.executor._manager.cancel(desk.session.core.orders.working[desk.last.id])
     desk.say(6.1, S.CANCELED).say(6.2, S.REJECTED).pass_time(7.1)
     assert desk.legs.count("exit") == 5
     desk.pass_time(7.2)
@@ -357,7 +358,7 @@ def test_the_same_inputs_with_reports_give_the_same_orders() -> None:
 def test_an_order_of_the_gate_is_the_exit_that_a_halt_needs() -> None:
     desk = Desk().enter()
     stop = desk.last
-    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", OrderRole.GATE, "HALT")
     # The core was stuck; it hears of all that at once: the stop's end, the command, the gate's order and its fill.
     desk.session.feed(
         OrderReport(stop.id, "A", stop.side, S.CANCELED, D(10), D(0), None, at(20), "v"),
@@ -374,13 +375,13 @@ def test_an_order_of_the_gate_is_the_exit_that_a_halt_needs() -> None:
     assert desk.held == {}
     [trade] = desk.session.trades
     assert (trade.exit_reason, trade.exit_price) == ("HALT", D(99))
-    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count("gate") == 1
+    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count(OrderRole.GATE) == 1
 
 
 def test_an_order_of_the_gate_without_news_is_looked_up() -> None:
     desk = Desk().enter()
-    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", "gate", "HALT")
+    by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", OrderRole.GATE, "HALT")
     desk.session.feed(GateOrder(by_gate, at(20)), GateOrder(by_gate, at(20)))
-    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count("gate") == 1
+    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count(OrderRole.GATE) == 1
     desk.pass_time(30)
     assert by_gate.id in desk.looked_up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     Command,
     OrderChanged,
@@ -13,7 +14,6 @@ from actors.orders import (
     OrderRejected,
     SubmitUnanswered,
 )
-from actors.pricing import OrderSettings
 from tests.support.desk import D, Desk, S
 from tests.support.market import at, trade
 
@@ -40,7 +40,7 @@ def test_an_order_that_was_to_be_taken_back_while_unknown_is_once_it_turns_up() 
 
 
 def test_silence_is_an_unanswered_submit_too() -> None:
-    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.pass_time(5.9)
     assert desk.looked_up == []
@@ -51,7 +51,7 @@ def test_silence_is_an_unanswered_submit_too() -> None:
 
 
 def test_an_answer_is_waited_for_from_what_was_asked_last() -> None:
-    desk = Desk(style=OrderSettings(entry_timeout_s=4.5))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=4.5))
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.say(1.1, S.ACCEPTED).pass_time(5.5)
     assert desk.canceled == [desk.last.id]
@@ -62,37 +62,37 @@ def test_an_answer_is_waited_for_from_what_was_asked_last() -> None:
 
 
 def test_an_order_that_nobody_knows_for_long_was_never_placed() -> None:
-    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.session.feed(SubmitUnanswered(desk.last.id, at(1), "cut"))
     for second in range(1, 11):
         desk.pass_time(second)
         desk.session.feed(OrderMissing(desk.last.id, at(second)))
-        assert desk.session.core.executor.is_working("A")
+        assert desk.session.core.orders.is_working("A")
     desk.pass_time(11).session.feed(OrderMissing(desk.last.id, at(11)))
-    assert not desk.session.core.executor.is_working("A")
+    assert not desk.session.core.orders.is_working("A")
     assert [fact.reason for fact in desk.session.of(OrderRejected)] == ["the venue never got it"]
     assert len(desk.looked_up) == 6  # at once, and every two seconds
 
 
 def test_what_is_told_of_an_unknown_order_again_does_not_put_off_its_end() -> None:
-    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
     for second in (1, 6):
         desk.session.feed(SubmitUnanswered(desk.last.id, at(second), "cut"))
     desk.session.feed(OrderMissing(desk.last.id, at(11)))
-    assert not desk.session.core.executor.is_working("A")
+    assert not desk.session.core.orders.is_working("A")
 
 
 def test_a_late_answer_that_an_order_is_missing_does_not_end_one_that_is_there() -> None:
-    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.say(1.1, S.ACCEPTED).session.feed(OrderMissing(desk.last.id, at(30)))
-    assert desk.session.core.executor.is_working("A")
+    assert desk.session.core.orders.is_working("A")
 
 
 def test_an_order_that_turns_up_after_all_is_taken_back() -> None:
-    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.session.feed(SubmitUnanswered(desk.last.id, at(1), "cut"))
     desk.session.feed(OrderMissing(desk.last.id, at(12)))

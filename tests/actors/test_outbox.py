@@ -17,14 +17,14 @@ from actors.core import Input
 from actors.gate import Batch, Effect, Gate, GateSettings
 from actors.journal import Entry, Run
 from actors.messages import Command, ExitReason, OrderFilled, PositionClosed, PositionOpened, Refusal
-from actors.orders import CancelOrder, Execution, OrderRejected, OrderSide, SubmitOrder
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, SubmitOrder
 from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.live import PATIENCE_S
 from tests.support.market import at, clock, trade
 from tests.support.sessions import Session
 
-ORDER = SubmitOrder("1", "A", OrderSide.BUY, Decimal(1), "1", "entry")
+ORDER = SubmitOrder("1", "A", OrderSide.BUY, Decimal(1), "1", OrderRole.ENTRY)
 TIGHT = StrategySettings(profit_target=0.01, stop_loss=0.01, time_stop_seconds=8, flat_seconds=1000)
 
 
@@ -284,7 +284,7 @@ def test_however_an_order_is_filled_the_position_is_the_sum_of_its_parts(
             assert (position.quantity if position else 0) == filled
         session.feed(Command("flatten", at(2)))
     assert len(session.trades) == 1
-    assert not session.core.executor.blotter.working
+    assert not session.core.orders.working
 
 
 def _cut_to(parts: list[int], total: int) -> list[int]:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from actors.book import CountedOrder
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -20,12 +21,12 @@ from actors.messages import (
 from actors.orders import (
     HeldAtVenue,
     OrderReport,
+    OrderRole,
     OrderSide,
     SubmitOrder,
 )
-from actors.pricing import OrderSettings
 from pipeline.events import Side
-from tests.support.desk import BOOK, STYLE, TEN, D, Desk, S, account, old
+from tests.support.desk import BOOK, ORDERS, TEN, D, Desk, S, account, old
 from tests.support.market import at, clock, trade
 from tests.support.sessions import RestingBroker, Session
 
@@ -162,7 +163,7 @@ def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> Non
 
 def test_what_the_account_s_open_orders_filled_counts_and_none_of_them_is_looked_up() -> None:
     """The stream was down while a part was filled."""
-    desk = Desk(style=OrderSettings(entry_timeout_s=60))
+    desk = Desk(orders=OrderSettings(entry_timeout_s=60))
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.say(1.1, S.ACCEPTED)
     entry = OrderReport(desk.last.id, "A", desk.last.side, S.PARTIALLY_FILLED, D(10), D(4), D(100), at(2), "v")
@@ -234,7 +235,7 @@ def test_a_stop_for_another_quantity_than_what_is_adopted_is_taken_back(shares: 
     desk = Desk(opened=False)
     desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), orders=(rests,), history=(old("entry", "10"),)))
     assert desk.canceled == [rests.order]
-    assert [entry.unwanted for entry in desk.session.core.executor.blotter.working.values()] == [True]
+    assert [entry.unwanted for entry in desk.session.core.orders.working.values()] == [True]
     desk.session.feed(OrderReport(rests.order, "A", OrderSide.SELL, S.CANCELED, D(shares), D(0), None, at(2), "vs"))
     assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
 
@@ -340,7 +341,7 @@ def test_a_position_that_ran_out_of_time_while_nobody_watched_is_closed_at_once(
     desk = Desk(opened=False)
     desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10", seconds=-2000),)))
     desk.pass_time(1.1)
-    assert desk.session.core.executor.is_working("A")
+    assert desk.session.core.orders.is_working("A")
     desk.say(1.2, S.ACCEPTED, of="stop").say(1.3, S.CANCELED, of="stop")
     assert (desk.last.leg, desk.last.reason) == ("exit", "TIME")
 
@@ -360,7 +361,7 @@ def test_the_equity_is_the_accounts() -> None:
 def going_on(before: Desk) -> Session:
     """Return the session that a rollover begins: with the book, and with what holds."""
     core = before.session.core
-    session = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s2")
+    session = Session(risk=TEN, broker=RestingBroker(), orders=ORDERS, book="mb-bot-s2")
     session.feed(core.book(), *core.standing())
     return session
 
@@ -394,7 +395,7 @@ def test_an_account_of_the_very_moment_of_the_book_is_the_session_s_first() -> N
 def test_a_position_that_the_book_holds_is_not_taken_over_once_more() -> None:
     """A book that was written while no order of it worked."""
     book = Desk().enter(1).pass_time(2).session.core.book()
-    session = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s2")
+    session = Session(risk=TEN, broker=RestingBroker(), orders=ORDERS, book="mb-bot-s2")
     session.feed(msgspec.structs.replace(book, orders=()))
     held = session.core.positions.open["A"]
     name = f"{BOOK}.{held.decision.removeprefix('s1-')}.A.entry.1"
@@ -428,7 +429,7 @@ def test_what_was_closed_since_the_account_was_read_is_a_mismatch_only_if_it_sta
     session.feed(OrderReport(order.id, "A", order.side, S.FILLED, D(10), D(10), D(101), at(3.1), "v"))
     session.feed(account(3.05, held))
     assert session.core.risk.state is TradingState.ACTIVE
-    for seconds in (8, 13, 3 + STYLE.missing_s + 1):
+    for seconds in (8, 13, 3 + ORDERS.missing_s + 1):
         session.feed(clock(seconds), account(seconds, *[held] * still_there))
     assert session.core.risk.state is (TradingState.HALTED if still_there else TradingState.ACTIVE)
 
@@ -436,7 +437,7 @@ def test_what_was_closed_since_the_account_was_read_is_a_mismatch_only_if_it_sta
 def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_over_sessions() -> None:
     desk = Desk().enter(1)
     decision = desk.session.core.positions.open["A"].decision
-    by_gate = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, "gate", "HALT")
+    by_gate = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, OrderRole.GATE, "HALT")
     filled = OrderReport(by_gate.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(4), D(99), at(3), "vg")
     desk.session.feed(GateOrder(by_gate, at(2)), filled)
     entry = CountedOrder(f"{BOOK}.{decision}.A.entry.1", D(10), D(1000))
@@ -446,7 +447,7 @@ def test_the_gate_s_order_is_in_the_book_until_what_it_closes_is_closed_also_ove
     assert set(session.core.book().counted) == counted
     session.feed(account(4, HeldAtVenue("A", D(6), D(100)), history=(filled,)))
     assert {symbol: p.quantity for symbol, p in session.core.positions.open.items()} == {"A": D(6)}
-    (stop,) = session.core.executor.blotter.working.values()
+    (stop,) = session.core.orders.working.values()
     session.feed(OrderReport(stop.id, "A", OrderSide.SELL, S.CANCELED, D(10), D(6), D(99), at(5), "vs"))
     assert not session.core.positions.open
     assert session.core.book().counted == ()
@@ -458,7 +459,7 @@ def test_a_book_written_before_the_account_was_seen_hides_nothing_that_the_one_b
     early = going_on(desk)
     early.feed(clock(50))
     assert early.core.book().ts == at(50)
-    last = Session(risk=TEN, broker=RestingBroker(), style=STYLE, book="mb-bot-s3")
+    last = Session(risk=TEN, broker=RestingBroker(), orders=ORDERS, book="mb-bot-s3")
     last.feed(early.core.book())
     decision = desk.session.core.positions.open["A"].decision
     out = OrderReport(f"{BOOK}.{decision}.A.exit.1", "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(99), at(3), "vx")

@@ -396,7 +396,7 @@ def test_a_command_that_is_none_is_a_fault_with_its_name() -> None:
 def test_a_message_for_somebody_else_is_a_fault() -> None:
     session = Session()
     with pytest.raises(UnknownMessage, match="Risk does not know what to do with a str") as caught:
-        session.core.risk.receive("hello")
+        session.core.risk.receive("hello")  # type: ignore[arg-type]  # that is the fault
     assert (caught.value.actor, caught.value.message) == (session.core.risk, "hello")
 
 

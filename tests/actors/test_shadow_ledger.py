@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from actors.messages import OrderFilled
-from actors.orders import Execution, OrderMissing, OrderSide, SubmitOrder
+from actors.orders import Execution, OrderMissing, OrderRole, OrderSide, SubmitOrder
 from actors.shadow_ledger import ShadowLedger
 from tests.actors.test_close_out import BOOK, CLOSE, ENTRY, STOP, D, S, account, book, report
 
-GATE = SubmitOrder(CLOSE, "A", OrderSide.SELL, D(3), "1", "gate", "HALT")
+GATE = SubmitOrder(CLOSE, "A", OrderSide.SELL, D(3), "1", OrderRole.GATE, "HALT")
 
 
 def filled(order: SubmitOrder, shares: int) -> OrderFilled:

@@ -7,10 +7,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from actors.execution.pricing import OrderSettings
 from actors.limits import LimitSettings
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
 from actors.orders import AccountReport, AssetReport
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.events import PriceBand, TradingStatus
 from tests.support.market import at, clock, quote, trade
@@ -24,7 +24,7 @@ HOURS = MarketHours(((at(0), at(HOUR)), (at(10 * HOUR), at(12 * HOUR))), at(0))
 
 def at_broker(account: AccountReport = RICH, *, size: float = 10.0) -> Session:
     session = Session(
-        risk=RiskSettings(position_size=size), broker=RestingBroker(), style=OrderSettings(), book="mb-bot-s1"
+        risk=RiskSettings(position_size=size), broker=RestingBroker(), orders=OrderSettings(), book="mb-bot-s1"
     )
     return session.feed(trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)), account)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.execution.pricing import OrderSettings
 from actors.limits import LimitSettings
-from actors.pricing import OrderSettings
 from service.errors import UserError
 from service.live.brokerage import LIVE, PAPER, address_of, at_broker, bot_id
 from service.live.hours import HoursSettings, market_hours

@@ -48,7 +48,7 @@ class Noon:
         """Look for news of the hours, as the bot does, and say whether an entry is allowed."""
         if self.hours.due(now):
             self.reads += 1
-            self.facts.see(self.hours.read(now))
+            self.facts.remember(self.hours.read(now))
         refusal = self.facts.refusal(self.session.core.instrument("A"), Side.LONG, Decimal(1), now, 0)
         assert refusal in (None, Refusal.MARKET_CLOSED)
         return refusal is None

@@ -43,7 +43,7 @@ from actors.messages import (
     StateChanged,
     TradingState,
 )
-from actors.orders import Execution, OrderRejected, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from pipeline.events import Reading, Side, Signal
 from pipeline.strategy import StrategySettings, momentum_burst
 from service import fact_log, logs
@@ -54,6 +54,7 @@ from tests.support.market import START, at, trade
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import Session
 
+ORDER = SubmitOrder("1", "A", OrderSide.BUY, Decimal(1), "17", OrderRole.ENTRY)
 HOSTILE = [
     "{x}",
     "{}",
@@ -157,7 +158,7 @@ def test_at_debug_every_look_at_an_entry_says_what_each_condition_saw(tmp_path: 
 def test_below_debug_looks_and_orders_are_not_shown(tmp_path: Path) -> None:
     found = Logs(tmp_path)
     fact_log.see(EntryLooked("AAPL", START, (Reading("momentum", 0.0006, 0.0005, True),)))
-    fact_log.see(OrderSubmitted(SubmitOrder("1", "A", OrderSide.BUY, Decimal(1), "17", "entry"), START, 1))
+    fact_log.see(OrderSubmitted(ORDER, START, 1))
     assert found.said == []
     assert found.path.read_bytes() == b""
 
@@ -213,7 +214,7 @@ def test_what_the_venue_refuses_again_and_again_is_said_at_growing_counts(kind: 
 EVENTS: dict[str, Fact] = {
     "signal.approved": signal(),
     "signal.refused": signal(reason=Refusal.COOLDOWN),
-    "order.submitted": OrderSubmitted(SubmitOrder("1", "A", OrderSide.BUY, Decimal(1), "17", "entry"), START, 1),
+    "order.submitted": OrderSubmitted(ORDER, START, 1),
     "order.filled": OrderFilled(Execution("1/1", "1", "A", OrderSide.BUY, Decimal(1), Decimal("1.5"), START), "17", 1),
     "order.rejected": OrderRejected("1", "A", START, "no funds"),
     "position.opened": opened(),

@@ -21,6 +21,7 @@ from websockets.asyncio.server import ServerConnection
 from actors.brokers.outbox import Outbox
 from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings, Input
+from actors.execution.policy import SimulatedExecution
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from actors.gate import Batch, Gate
 from actors.journal import MemoryJournal
@@ -99,9 +100,8 @@ def a_session(outbox: Outbox | None = None, latency_ms: float = 0) -> tuple[Sess
     witness = Witness()
     facts: list[Fact] = []
     strategy = Strategy("test", on_demand, default_exits(PATIENT))
-    core = witness.core = Core(
-        CoreSettings(PATIENT, execution=ExecutionSettings(latency_ms=latency_ms)), strategy, facts.append, broker=outbox
-    )
+    settings = CoreSettings(PATIENT, execution=ExecutionSettings(latency_ms=latency_ms))
+    core = witness.core = Core(settings, strategy, facts.append, broker=outbox, policy=SimulatedExecution())
     gate: Any = witness
     recorder: Any = witness
     return Session(core, facts, gate, recorder, witness.gather, (witness.read,), outbox), witness

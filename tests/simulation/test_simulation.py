@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import reactivex
 
-from actors.blotter import Blotter, Order
 from actors.book import Book
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.conversations import Steps
@@ -21,11 +20,15 @@ from actors.brokers.alpaca.order_client import OrderClient
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.core import Core
-from actors.executor import Executor
+from actors.execution import executor as executors
+from actors.execution.executor import Executor
+from actors.execution.order_cache import Order, OrderCache
+from actors.execution.order_manager import OrderManager
+from actors.execution.order_states import OrderEvent
 from actors.feeds.backoff import BackOff
 from actors.gate_policy import Batch, GatePolicy, HandOver, LetOut, Steps as GateSteps
 from actors.messages import Fact, Refusal, Report, Rollover, TradingState
-from actors.orders import Execution, OrderEvent, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
+from actors.orders import Execution, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
 from actors.positions import Positions
 from actors.risk import Risk
 from actors.shadow_ledger import ShadowLedger
@@ -99,7 +102,7 @@ def test_what_the_gate_has_closed_is_not_closed_again_by_a_life_whose_last_one_h
 
     def get_stuck() -> None:
         bot = world.bot
-        if not any(order.status is OrderStatus.ACCEPTED for order in bot.core.executor.blotter.working.values()):
+        if not any(order.status is OrderStatus.ACCEPTED for order in bot.core.orders.working.values()):
             scheduler.after(0.01, get_stuck)  # until a stop guards a position
             return
         bot.stick(60)
@@ -175,7 +178,7 @@ def test_each_session_replays_to_the_same_facts(seed: int) -> None:
         if world.scenario.simulated:
             core = Core(settings, momentum, facts.append, book=part.book)
         else:
-            core = Core(settings, momentum, facts.append, book=part.book, broker=_Nowhere(), style=settings.orders)
+            core = Core(settings, momentum, facts.append, book=part.book, broker=_Nowhere())
         core.run(part.log)
         stated = len(facts)
         core.finish()  # as a rollover does, and no kill
@@ -302,15 +305,15 @@ def test_a_gate_that_closes_without_looking_for_what_it_has_closed_is_found(monk
 
 
 def test_fills_that_count_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Blotter.execution
+    whole = OrderCache.execution_of
 
-    def execution(blotter: Blotter, entry: Order, report: OrderReport) -> Execution | None:
-        told = whole(blotter, entry, report)
+    def execution(cache: OrderCache, entry: Order, report: OrderReport) -> Execution | None:
+        told = whole(cache, entry, report)
         if told is None and report.filled and report.status is OrderStatus.PARTIALLY_FILLED:
-            return whole(blotter, Order(entry.order), report)
+            return whole(cache, Order(entry.request), report)
         return told
 
-    monkeypatch.setattr(Blotter, "execution", execution)
+    monkeypatch.setattr(OrderCache, "execution_of", execution)
     assert found()[1].rule == "executions"
 
 
@@ -318,9 +321,9 @@ def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.Mon
     whole = Executor._on_unanswered
 
     def again(executor: Executor, report: object) -> None:
-        entry = executor.blotter.working.get(report.order) if isinstance(report, SubmitUnanswered) else None
+        entry = executor._orders.working.get(report.order) if isinstance(report, SubmitUnanswered) else None
         if entry is not None:
-            executor._context.tell(executor._broker(), entry.order)
+            executor._manager._tell_broker(entry.request)
         else:
             whole(executor, report)  # type: ignore[arg-type]
 
@@ -329,16 +332,16 @@ def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.Mon
 
 
 def test_an_unknown_order_that_is_taken_for_rejected_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(executor: Executor, entry: Order, reason: str, refusals: int = 0) -> None:
-        executor._change(entry, OrderEvent.LOSE)
-        executor._change(entry, OrderEvent.REJECT, reason)
+    def lose(manager: OrderManager, entry: Order, reason: str, refusals: int = 0) -> None:
+        manager.move(entry, OrderEvent.LOSE)
+        manager.move(entry, OrderEvent.REJECT, reason)
 
-    monkeypatch.setattr(Executor, "_lose", lose)
+    monkeypatch.setattr(OrderManager, "lose", lose)
     assert found()[1].rule
 
 
 def test_a_stop_that_is_not_placed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Executor, "_protect", lambda *arguments: None)
+    monkeypatch.setattr(executors, "keep_stop", lambda *arguments: [])
     assert found()[1].rule == "guarded"
 
 
@@ -369,7 +372,7 @@ def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyP
 
 
 def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, what: symbol in executor.wishes)
+    monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, role: symbol in executor.exits.intents)
     assert found()[1].rule
 
 

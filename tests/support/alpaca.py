@@ -17,7 +17,7 @@ from aiohttp import web
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.messages import BrokerChanged, FeedState, Report
-from actors.orders import AccountReport, OrderReport, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import AccountReport, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
 from tests.support.live import PATIENCE_S
@@ -44,7 +44,8 @@ def order(
     rests: bool = False,
 ) -> SubmitOrder:
     price, trigger = (None if text is None else Decimal(text) for text in (limit, stop))
-    return SubmitOrder(id, symbol, side, Decimal(quantity), "d", "entry", limit=price, stop=trigger, rests=rests)
+    role = OrderRole.ENTRY
+    return SubmitOrder(id, symbol, side, Decimal(quantity), "d", role, limit=price, stop=trigger, rests=rests)
 
 
 def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BrokerChanged,
     FeedState,
@@ -18,7 +19,6 @@ from actors.orders import (
     OrderStatus,
     SubmitOrder,
 )
-from actors.pricing import OrderSettings
 from actors.risk import RiskSettings
 from pipeline.strategy import Exits
 from tests.support.market import at, clock, quote, trade
@@ -26,7 +26,7 @@ from tests.support.sessions import RestingBroker, Session
 
 S = OrderStatus
 D = Decimal
-STYLE = OrderSettings()
+ORDERS = OrderSettings()
 BOOK = "mb-bot-s1"
 TEN = RiskSettings(position_size=10.0, cooldown_trades_after_loss=0)
 
@@ -44,9 +44,9 @@ def account(
 class Desk:
     """A session at a broker whose answers the test gives; the account was seen and nothing is in it."""
 
-    def __init__(self, *, style: OrderSettings = STYLE, opened: bool = True, exits: Exits | None = None) -> None:
+    def __init__(self, *, orders: OrderSettings = ORDERS, opened: bool = True, exits: Exits | None = None) -> None:
         self.broker = RestingBroker()
-        self.session = Session(risk=TEN, broker=self.broker, style=style, book=BOOK, exits=exits)
+        self.session = Session(risk=TEN, broker=self.broker, orders=orders, book=BOOK, exits=exits)
         self.session.feed(quote(0, 99.99, 100.01), trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)))
         if opened:
             self.session.feed(account(0))

@@ -6,10 +6,25 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import SECOND, Clock, Gap, Quote, Trade
 
 START = 1_767_623_400 * SECOND
 """2026-01-05 09:30 in New York, a whole second."""
+
+
+class Quoted:
+    """An instrument with a price and a quote."""
+
+    symbol = "AAPL"
+    index = 0
+    held_at_input = 0
+
+    def __init__(self, price: float = 100.0, bid: float | None = 99.99, ask: float | None = 100.01) -> None:
+        self.price = price
+        self.bid = bid
+        self.ask = ask
+        self.clock = SymbolClock(InputClock())
 
 
 def at(seconds: float) -> int:

@@ -8,15 +8,17 @@ from typing import Any, TypeVar
 import msgspec
 from reactivex import Observable, abc
 
-from actors.actor import Actor
+from actors.actor import Receiver
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
 from actors.chains import ChainSettings
 from actors.core import Core, CoreSettings, Input
 from actors.dating import moves_now
+from actors.execution.policy import SimulatedExecution
+from actors.execution.pricing import OrderSettings
 from actors.limits import LimitSettings
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
-from actors.pricing import OrderSettings
+from actors.orders import OrderCommand
 from actors.risk import RiskSettings
 from pipeline import operators as op
 from pipeline.events import Clock, Side, Signal, Trade
@@ -61,18 +63,18 @@ class Session:
         execution: ExecutionSettings = EXECUTION,
         limits: LimitSettings = LIMITS,
         chains: ChainSettings = CHAINS,
-        broker: Actor | None = None,
-        style: OrderSettings | None = None,
+        broker: Receiver[OrderCommand] | None = None,
+        orders: OrderSettings | None = None,
         book: str = "paper",
         debug: bool = False,
     ) -> None:
         self.facts: list[Fact] = []
         self.core = Core(
-            CoreSettings(strategy, risk, execution, limits, chains=chains),
+            CoreSettings(strategy, risk, execution, limits, orders or OrderSettings(), chains),
             Strategy("test", entries, exits or default_exits(strategy)),
             self.facts.append,
             broker=broker,
-            style=style,
+            policy=SimulatedExecution() if orders is None else None,
             book=book,
             debug=debug,
         )

@@ -15,7 +15,16 @@ from actors.brokers.alpaca.settings import REFUSED_KEYS
 from actors.feeds.backoff import BackOff
 from actors.gate import Effect
 from actors.messages import Report
-from actors.orders import OVER, CancelOrder, CancelRefused, OrderMissing, OrderReport, SubmitOrder, SubmitUnanswered
+from actors.orders import (
+    OVER,
+    CancelOrder,
+    CancelRefused,
+    OrderMissing,
+    OrderReport,
+    OrderRole,
+    SubmitOrder,
+    SubmitUnanswered,
+)
 
 
 class OrderClient:
@@ -143,7 +152,7 @@ class OrderClient:
         return (yield from self._refused(order, answer))
 
     def _is_blocked(self, order: SubmitOrder) -> bool:
-        return self.blocked and order.leg == "entry"
+        return self.blocked and order.leg == OrderRole.ENTRY
 
     def _taken_order(self, order: SubmitOrder, body: bytes) -> Report:
         try:

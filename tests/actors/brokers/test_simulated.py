@@ -11,7 +11,7 @@ import pytest
 from actors.actor import UnknownMessage
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.messages import OrderFilled
-from actors.orders import CancelOrder, Execution, OrderRejected, OrderSide, SubmitOrder
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, SubmitOrder
 from actors.risk import RiskSettings
 from tests.support.market import at, quote, trade
 from tests.support.sessions import PATIENT, Session
@@ -54,7 +54,7 @@ class Market:
 
 
 def order(side: OrderSide, quantity: str = "2") -> SubmitOrder:
-    return SubmitOrder("o1", "A", side, Decimal(quantity), "d1", "entry")
+    return SubmitOrder("o1", "A", side, Decimal(quantity), "d1", OrderRole.ENTRY)
 
 
 def filled(side: OrderSide, market: Market, **settings: Any) -> Decimal:

@@ -14,7 +14,7 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, CoreSettings, Input
 from actors.limits import Costs
 from actors.messages import COMMANDS, Command, Fact, OrderChanged, OrderFilled, OrderSubmitted, PositionOpened, Refusal
-from actors.orders import CancelOrder, Execution, OrderRejected, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from actors.risk import RiskSettings
 from pipeline.events import Side, Trade
 from pipeline.strategy import momentum_burst
@@ -54,12 +54,12 @@ def held(session: Session) -> dict[str, Decimal]:
 def test_an_order_fills_by_the_clock_at_the_quote_in_force_then() -> None:
     session = Session(execution=SLOW).feed(trade(0, bid=99.9, ask=100.1, says="LONG"), quote(0.2, 100.3, 100.5))
     assert fills(session) == []
-    assert session.core.executor.is_working("A")
+    assert session.core.orders.is_working("A")
     session.feed(clock(0.499))
     assert fills(session) == []
     session.feed(clock(7))
     assert fills(session) == [(at(0.5), D(1), D("100.5"))]
-    assert not session.core.executor.is_working("A")
+    assert not session.core.orders.is_working("A")
 
 
 def test_a_tick_beyond_a_silence_does_not_price_the_fill_that_was_due_in_it() -> None:
@@ -100,13 +100,13 @@ def test_jitter_may_be_all_there_is() -> None:
 
 def test_an_order_without_a_price_at_its_fill_is_rejected_and_frees_its_symbol() -> None:
     session = Session(execution=SLOW)
-    order = SubmitOrder("o", "A", BUY, D(1), "d", "entry")
-    session.core.executor.blotter.add(order)
-    session.core.tell(session.core.executor.broker, order)  # type: ignore[arg-type]  # it has one
+    order = SubmitOrder("o", "A", BUY, D(1), "d", OrderRole.ENTRY)
+    session.core.orders.add(order)
+    session.core.tell(session.core.broker, order)
     session.feed(clock(1), clock(2))
     assert [fact.reason for fact in session.of(OrderRejected)] == ["no price seen yet"]
     assert session.core.orders_over_by == 0
-    assert not session.core.executor.is_working("A")
+    assert not session.core.orders.is_working("A")
 
 
 # ------------------------------------------------------------------------------------------------ slippage
@@ -199,7 +199,7 @@ def test_what_is_left_of_an_entry_is_canceled_when_patience_ends() -> None:
     session = Session(execution=thin(), risk=TEN).feed(trade(0, says="LONG"), trade(1, size=30), clock(5))
     assert canceled(session) == [(at(2), D(3))]
     assert held(session) == {"A": D(3)}
-    assert not session.core.executor.is_working("A")
+    assert not session.core.orders.is_working("A")
     session.feed(trade(6, size=1e6), trade(7, size=1e6, says="LONG"))
     assert held(session) == {"A": D(3)}
     assert session.verdicts == [None, Refusal.POSITION_OPEN]
@@ -302,7 +302,7 @@ def test_a_gap_loses_no_order() -> None:
 
 def test_a_cancel_of_an_order_that_does_not_wait_is_not_answered() -> None:
     session = Session(execution=thin())
-    broker = session.core.executor.broker
+    broker = session.core.broker
     assert broker is not None
     broker.receive(CancelOrder("nobody's"))
     session.feed(clock(1))
@@ -388,7 +388,7 @@ def test_nothing_is_filled_before_its_time_and_an_order_that_is_due_is_over(
     latency = round(settings.execution.latency_ms * 1e6)
     for order, parts in executions.items():
         assert all(part.ts >= submitted[order].ts + latency for part in parts)
-    working = core.executor.blotter.working
+    working = core.orders.working
     assert bool(working) == bool(core.orders_over_by)
     assert core.orders_over_by == 0 or core.orders_over_by > core.now
     core.run([clock(10 * 24 * 3600)])

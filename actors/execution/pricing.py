@@ -22,7 +22,7 @@ class OrderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entry_limit_bps: Points = 10.0  # basis points beyond the quote that an entry may cost
     entry_timeout_s: Positive = 3.0  # what is left of an entry then is canceled
     exit_limit_bps: Points = 2.0  # beyond the quote, for an exit that may wait
-    reprice_s: Positive = 1.0  # an exit that was not filled by then is priced anew
+    reprice_s: Positive = 1.0  # an exit that was not filled by then is priced again
     reprices: Annotated[int, Meta(ge=0)] = 2  # so often; then it goes at market
     protective_stop: Annotated[float, Meta(gt=0, lt=1)] = 0.005  # fraction from the entry at which the venue closes
     answer_timeout_s: Positive = 5.0  # an order or a cancel unanswered for so long is looked up

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 
 from actors.book import CountedOrder
+from actors.orders import OrderRole
 from actors.positions import of_session
 
 REMEMBERED_DECISIONS = 1_000  # beside those for which something is held or ordered
@@ -26,13 +27,14 @@ class Decisions:
     def __len__(self) -> int:
         return max(len(self._attempts), len(self._counted))
 
-    def attempt(self, decision: str, cause: str) -> int:
-        """Count an order that is sent for a cause; return how many there are."""
+    def new_order_id(self, decision: str, symbol: str, role: OrderRole) -> str:
+        """Return the id of the next order that is sent for a decision: session, decision, symbol, role and attempt."""
+        cause = f"{self._book}.{decision}.{symbol}.{role}"
         attempts = self._attempts.setdefault(of_session(self._book, decision), {})
         attempts[cause] = attempts.get(cause, 0) + 1
         if len(self) > REMEMBERED_DECISIONS:
             self._forget()
-        return attempts[cause]
+        return f"{cause}.{attempts[cause]}"
 
     def count(self, decision: str, order_id: str, filled: Decimal, value: Decimal) -> None:
         """Note the shares of an order that are counted by now, and the money for them; what is counted stays so."""

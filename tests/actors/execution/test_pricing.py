@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
+from actors.execution.pricing import OrderSettings, entry_limit, exit_limit, on_grid, protective_stop
 from actors.orders import OrderSide
-from actors.pricing import OrderSettings, entry_limit, exit_limit, on_grid, protective_stop
 from tests.support.market import quote, trade
 from tests.support.sessions import Session
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.orders import OVER, TRANSITIONS, OrderEvent, OrderStatus, after
+from actors.execution.order_states import TRANSITIONS, OrderEvent, after
+from actors.orders import OVER, OrderStatus
 
 S, E = OrderStatus, OrderEvent
 

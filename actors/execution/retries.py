@@ -20,7 +20,7 @@ def wait_s(first_s: float, times: int) -> float:
 class Retries:
     """Counts refusals by subject: what a position needs at the venue, its exit or its stop. Times are ns.
 
-    Only what becomes of orders changes it, never how often something is wished for. What was refused long ago is
+    Only what becomes of orders changes it, never how often an exit is asked for. What was refused long ago is
     forgotten: it begins to count at one again.
     """
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from actors.execution.retries import MOST_WAIT_S, Retries
 from actors.messages import BrokerChanged, Command, ExitDecided, FeedState, OrderChanged
 from actors.orders import (
     CancelOrder,
     CancelRefused,
     OrderRejected,
     OrderReport,
+    OrderRole,
     OrderSide,
     OrderStatus,
     SubmitOrder,
 )
-from actors.retries import MOST_WAIT_S, Retries
 from tests.support.desk import BOOK, D, Desk, S
 from tests.support.market import at, trade
 
@@ -60,8 +61,8 @@ def test_the_time_of_waiting_of_an_earlier_refusal_does_not_end_a_later_one() ->
     """The gate closed the position, and what was waited for would have been tried again at 5."""
     desk = leaving().pass_time(3).say(3, S.REJECTED)
     decision = desk.session.core.positions.open["A"].decision
-    by_hand = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, "gate", "HALT")
-    desk.session.core.executor.blotter.add(by_hand)
+    by_hand = SubmitOrder(f"{BOOK}.{decision}.A.gate.1", "A", OrderSide.SELL, D(10), decision, OrderRole.GATE, "HALT")
+    desk.session.core.orders.add(by_hand)
     desk.session.feed(OrderReport(by_hand.id, "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(98), at(3.1), "g"))
     assert desk.held == {}
     desk.enter(3.5).tick(4, 98.5).say(4, S.CANCELED).say(4.5, S.REJECTED)
@@ -115,7 +116,7 @@ def test_refusals_of_a_whole_night_stop_nothing() -> None:
     desk = leaving()
     for n in range(1, 1_300):
         desk.pass_time(2 + 30 * n)
-        if len(desk.session.core.executor.blotter.working) == 1:
+        if len(desk.session.core.orders.working) == 1:
             desk.say(2 + 30 * n, S.REJECTED)
     assert len(exits(desk)) > 1_100
     assert desk.session.of(OrderRejected)[-1].refusals == len(exits(desk))
@@ -157,7 +158,7 @@ def test_a_cancel_that_is_refused_is_repeated_later_each_time_however_often_it_i
         desk.tick(now, 98.5)
         if len(desk.canceled) > len(times):
             times.append(now)
-        if desk.session.core.executor.blotter.working[desk.last.id].status is S.CANCEL_PENDING:
+        if desk.session.core.orders.working[desk.last.id].status is S.CANCEL_PENDING:
             desk.session.feed(CancelRefused(desk.last.id, at(now), "no"))
             desk.say(now, S.ACCEPTED)
     assert times == [2, 4, 8, 16, 32, 62, 92]

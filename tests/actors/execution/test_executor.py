@@ -7,14 +7,12 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors import blotter as blotters, decisions
 from actors.actor import UnknownMessage
-from actors.executor import Executor
+from actors.execution import decisions, order_cache
 from actors.messages import Command, ExitDecided, OrderFilled, OrderSubmitted, PositionClosed, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderReport, OrderSide, OrderStatus, SubmitOrder
 from actors.positions import Positions
-from actors.risk import Enter, RiskSettings
-from pipeline.events import Side, Signal
+from actors.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.market import at, clock, trade
 from tests.support.sessions import PATIENT, RestingBroker, Session
@@ -99,13 +97,12 @@ def test_a_signal_becomes_a_market_order_and_its_exit_the_opposite_one(
 
 def test_an_order_is_a_fact_before_the_broker_hears_of_it() -> None:
     heard: list[int] = []
-    session = Session()
 
     class Broker:
         def receive(self, message: object) -> None:
             heard.append(len(session.of(OrderSubmitted)))
 
-    session.core.executor.broker = Broker()
+    session = Session(broker=Broker())
     session.feed(trade(0, says="LONG"))
     assert heard == [1]
 
@@ -145,17 +142,9 @@ def test_a_second_attempt_has_an_id_of_its_own() -> None:
     assert [order.id for order in desk.orders[1:]] == ["paper.1.A.exit.1", "paper.1.A.exit.2"]
 
 
-def test_an_approved_signal_of_no_core_needs_a_broker() -> None:
-    session = Session()
-    executor = Executor(session.core, session.core.positions, "book", session.core.executor._guard)
-    signal = Signal("A", at(0), Side.LONG, 100.0, 0.0, 0.0, 0.0)
-    with pytest.raises(RuntimeError, match="the executor was wired without a broker"):
-        executor.receive(Enter(signal, "1", Decimal(1)))
-
-
 def test_a_message_for_somebody_else_is_a_fault() -> None:
     with pytest.raises(UnknownMessage, match="Executor does not know what to do with a str"):
-        Session().core.executor.receive("hello")
+        Session().core.executor.receive("hello")  # type: ignore[arg-type]  # that is the fault
 
 
 # ---------------------------------------------------------------------------------------------- one exit
@@ -328,7 +317,7 @@ def test_an_entry_that_is_being_taken_back_refuses_signals_until_its_position_is
     desk.session.feed(trade(0, says="LONG"))
     entry = desk.last
     desk.fill(0.1, "4").tick(1, 90)
-    assert entry.id in desk.session.core.executor.blotter.working
+    assert entry.id in desk.session.core.orders.working
     desk.session.feed(trade(2, says="LONG"))
     assert desk.session.verdicts[-1] is Refusal.POSITION_OPEN
     desk.report(2.1, OrderStatus.CANCELED, filled="4").fill(2.2, price="90")
@@ -402,14 +391,14 @@ def test_a_wish_to_leave_is_stated_once_also_while_nothing_can_be_done_about_it(
 
 def test_the_memory_of_orders_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "REMEMBERED_DECISIONS", 3)
-    monkeypatch.setattr(blotters, "REMEMBERED_ORDERS", 3)
+    monkeypatch.setattr(order_cache, "REMEMBERED_ORDERS", 3)
     session = Session(risk=RiskSettings(cooldown_trades_after_loss=0))
     for n in range(20):
         session.feed(trade(n, says="LONG"), trade(n + 0.5, 102))
-    executor = session.core.executor
+    orders = session.core.orders
     assert len(session.trades) == 20
-    assert (len(executor.blotter._over), len(executor.blotter.working)) == (3, 0)
-    assert len(executor._decisions) <= 3
+    assert (len(orders._over), len(orders.working)) == (3, 0)
+    assert len(session.core.executor._decisions) <= 3
 
 
 def test_an_order_s_id_is_not_used_again_however_much_is_traded_meanwhile(

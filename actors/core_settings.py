@@ -1,0 +1,41 @@
+"""The settings that decisions depend on."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.brokers.simulated import ExecutionSettings
+from actors.chains import ChainSettings
+from actors.execution.pricing import OrderSettings
+from actors.guard import Fallback
+from actors.limits import Costs, LimitSettings
+from actors.risk import RiskSettings
+from pipeline.strategy import StrategySettings
+
+
+class CoreSettings(msgspec.Struct, frozen=True):
+    """The settings that decisions depend on; with the ordered inputs they determine every one."""
+
+    strategy: StrategySettings = StrategySettings()
+    risk: RiskSettings = RiskSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    limits: LimitSettings = LimitSettings()
+    orders: OrderSettings = OrderSettings()
+    chains: ChainSettings = ChainSettings()
+
+    @property
+    def fallback(self) -> Fallback:
+        """What closes a position that its exits do not."""
+        risk, strategy = self.risk, self.strategy
+        return Fallback.of(risk.fallback_stop, risk.fallback_hold_s, strategy.stop_loss, strategy.time_stop_seconds)
+
+    @property
+    def costs(self) -> Costs:
+        """What a trade costs, and what it is to bring."""
+        execution = self.execution
+        return Costs(
+            target=self.strategy.profit_target,
+            slippage=execution.slippage_bps / 10_000,
+            fee_per_share=execution.fee_per_share,
+            at_quote=execution.fill == "quote",
+        )

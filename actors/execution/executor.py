@@ -1,0 +1,377 @@
+"""Executor: turns approved signals and signals to exit into orders, and follows them to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from reactivex import abc
+
+from actors.actor import Context, Port, assert_known
+from actors.book import Book, CountedOrder, OpenOrder
+from actors.execution.decisions import Decisions
+from actors.execution.entries import enter
+from actors.execution.exits import ExitIntent, Exits
+from actors.execution.messages import (
+    AdoptOrder,
+    CancelEntries,
+    CloseAll,
+    Enter,
+    ExecutorMessage,
+    KnownOrder,
+    MissedOrder,
+    OrderOver,
+    Reconciled,
+    ReviewPosition,
+)
+from actors.execution.order_cache import Order, OrderCache
+from actors.execution.order_manager import OrderManager
+from actors.execution.order_states import OrderEvent
+from actors.execution.policy import ExecutionPolicy
+from actors.execution.protective_stops import STOP_TRIES, keep_stop
+from actors.execution.retries import Retries
+from actors.execution.timers import OrderTimer
+from actors.knowledge import decision_of
+from actors.messages import (
+    BrokerChanged,
+    ExitDecided,
+    ExitReason,
+    FeedState,
+    GateOrder,
+    PositionClosed,
+    PositionOpened,
+)
+from actors.orders import (
+    OVER,
+    CancelRefused,
+    Execution,
+    LookUpOrder,
+    OrderCommand,
+    OrderMissing,
+    OrderRejected,
+    OrderReport,
+    OrderRole,
+    OrderStatus,
+    SubmitUnanswered,
+)
+from actors.positions import Fill, Position, of_session
+from pipeline.events import SECOND
+from pipeline.exits import ExitSignal, Held
+
+Guard = Callable[[Held], abc.DisposableBase]
+"""Subscribes the exits of a position; what it returns is disposed of when the position is closed."""
+
+
+class Executor:
+    """The actor that owns the orders.
+
+    What a position needs follows from what is: with an intent to exit, entry and protective stop are taken back first,
+    then one exit order at a time is sent, for what is still held; without one, a stop rests for exactly what is held.
+    That is reviewed after every report and time-out, so it does not matter in what order news comes. Order ids are
+    made of their cause: the same input can never buy twice. How orders are priced and timed, the policy says.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        policy: ExecutionPolicy,
+        book: str,
+        orders: OrderCache,
+        positions: Mapping[str, Position],
+        guard: Guard,
+        tell_broker: Port[OrderCommand],
+        tell_positions: Port[Fill],
+        tell_risk: Port[OrderOver],
+    ) -> None:
+        self.exits = Exits(policy)
+        self._context = context
+        self._policy = policy
+        self._orders = orders
+        self._positions = positions
+        self._guard = guard
+        self._guards: dict[str, abc.DisposableBase] = {}
+        self._decisions = Decisions(book, self._live)
+        self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
+        self._retries = Retries(policy.retry_s)
+        self._unreconciled = False  # a book was taken up, and the account not seen yet
+        self._tell_broker = tell_broker
+        self._tell_positions = tell_positions
+        self._tell_risk = tell_risk
+
+    def receive(self, message: ExecutorMessage) -> None:
+        match message:
+            case Execution():
+                self._on_execution(message)
+            case ExitSignal():
+                self._request_exit(message.symbol, message.reason)
+            case Enter():
+                market = self._context.instrument(message.signal.symbol)
+                self._manager.carry_out([enter(message, market, self._policy)])
+            case PositionOpened():
+                self._on_opened(message)
+            case PositionClosed():
+                self._end_guard(message.symbol)
+                self._review(message.symbol)
+            case OrderReport():
+                self._on_report(message)
+            case ReviewPosition():
+                self._review(message.symbol)
+            case OrderTimer():
+                self._manager.on_timer(message)
+            case LookUpOrder():
+                self._tell_broker(message)
+            case AdoptOrder():
+                self._on_adopted(message)
+            case MissedOrder():
+                self._on_missed(message)
+            case KnownOrder():
+                self._count(message.decision, message.counted)
+            case Reconciled():
+                self._on_reconciled(message)
+            case GateOrder():
+                if self._orders.get(message.order.id) is None:
+                    self._manager.expect_answer(message.order)
+            case CloseAll():
+                self._close_all(message.reason)
+            case BrokerChanged():
+                self._on_line(message)
+            case CancelEntries():
+                self._cancel_entries()
+            case OrderRejected():
+                self._on_rejected(message)
+            case SubmitUnanswered() | CancelRefused():
+                self._on_unanswered(message)
+            case OrderMissing():
+                self._on_missing(message)
+            case _:
+                assert_known(self, message)
+
+    # -------------------------------------------------------------------------------------------- the book
+
+    def open_orders(self) -> tuple[OpenOrder, ...]:
+        """Return the orders that work, to be written down."""
+        working = self._orders.working.values()
+        return tuple(OpenOrder(o.request, o.status, o.filled, o.value, o.venue_id, o.unwanted) for o in working)
+
+    def counted(self) -> tuple[CountedOrder, ...]:
+        """Return what is counted of the orders for what is held or ordered yet, to be written down."""
+        return self._decisions.counted() if self._policy.outlives_session else ()
+
+    def restore(self, book: Book) -> None:
+        """Go on with the orders of an earlier session: each is looked up, since it went on unwatched.
+
+        Orders at a simulated broker ended with the session that sent them, and that is stated. A position that was on
+        its way out needs no protective stop any more. Until the account was seen, nothing is sent for a position: the
+        book may be older than what happened to it.
+        """
+        self._unreconciled = outlived = self._policy.outlives_session
+        for counted in book.counted:
+            self._count(decision_of(counted.order), counted)
+        for symbol, reason in book.closing.items():
+            if symbol in self._positions:
+                self.exits.intents[symbol] = ExitIntent(reason)
+            elif outlived:
+                self.exits.closing_entries[symbol] = reason
+        for found in book.orders:
+            # Inputs are counted from 1 again: without its session's name, the decision would be taken for one of this.
+            decision = of_session(book.name, found.order.decision)
+            request = msgspec.structs.replace(found.order, decision=decision)
+            self._manager.go_on(msgspec.structs.replace(found, order=request))
+
+    def _live(self) -> set[str]:
+        """Return the decisions for which something is held or ordered."""
+        decisions = {position.decision for position in self._positions.values()}
+        return decisions | {order.request.decision for order in self._orders.working.values()}
+
+    def _count(self, decision: str, counted: CountedOrder) -> None:
+        self._decisions.count(decision, counted.order, counted.filled, counted.value)
+
+    # ------------------------------------------------------------------------------- what a position needs
+
+    def _review(self, symbol: str) -> None:
+        """Do the next thing that the position of `symbol` needs, if it is not being done already."""
+        position = self._positions.get(symbol)
+        working = self._orders.of(symbol)
+        exits, manager = self.exits, self._manager
+        if position is None:
+            exits.forget(symbol, entry_works=any(order.role is OrderRole.ENTRY for order in working))
+            self._retries.forget(symbol, OrderRole.EXIT)
+            self._retries.forget(symbol, OrderRole.STOP)
+            for order in working:
+                if order.role is not OrderRole.ENTRY:
+                    manager.cancel(order)  # there is nothing left for it to close
+        elif self._unreconciled:
+            return
+        elif symbol in exits.closing_entries and symbol not in exits.intents:
+            self._request_exit(symbol, exits.closing_entries[symbol])  # an entry that was to fill no more did
+        else:
+            market = self._context.instrument(symbol)
+            intent = exits.to_close(symbol, market, working)
+            if intent is not None:
+                waits = self._waits(symbol, OrderRole.EXIT)
+                manager.carry_out(exits.close(position, intent, market, working, waits=waits))
+            elif not self._waits(symbol, OrderRole.STOP):
+                manager.carry_out(keep_stop(position, working, self._policy))
+
+    def _waits(self, symbol: str, role: OrderRole) -> bool:
+        """Whether a time of waiting after a refusal is not over: no intent shortens it."""
+        return self._context.now < self._retries.until(symbol, role)
+
+    def _request_exit(self, symbol: str, reason: str) -> None:
+        if symbol not in self._positions:
+            return
+        intents = self.exits.intents
+        before = intents[symbol].reason if symbol in intents else ""
+        self._manager.carry_out(self.exits.request(symbol, reason, self._orders.of(symbol)))
+        if (decided := intents[symbol].reason) != before:
+            self._context.publish(ExitDecided(symbol, decided, self._context.now, self._context.input))
+        self._review(symbol)
+
+    def _close_all(self, reason: ExitReason) -> None:
+        for order in self._orders.working.values():
+            if order.role is OrderRole.ENTRY:
+                self.exits.closing_entries[order.symbol] = reason  # also what it may fill yet
+        self._cancel_entries()
+        for symbol in sorted(self._positions, key=lambda s: self._context.instrument(s).index):
+            self._request_exit(symbol, reason)
+
+    def _cancel_entries(self) -> None:
+        """Cancel what would open a position; an exit under way is what closing needs."""
+        for order in list(self._orders.working.values()):
+            if order.role is OrderRole.ENTRY:
+                self._manager.cancel(order)
+
+    # ----------------------------------------------------------------------------------------- reports
+
+    def _on_execution(self, execution: Execution) -> None:
+        order = self._orders.count_execution(execution)
+        if order is None:
+            return  # of an order that is none of ours
+        request = order.request
+        self._decisions.count(request.decision, order.id, order.filled, order.value)
+        self._tell_positions(Fill(execution, request.decision, request.reason))
+
+    def _on_report(self, report: OrderReport) -> None:
+        order = self._orders.get(report.order)
+        if order is None:
+            return  # of an earlier run, or not ours: the reconciler judges it by the next report of the account
+        before, filled = order.status, order.filled
+        execution = self._orders.execution_of(order, report)
+        if execution is not None:
+            self._on_execution(execution)
+        self._orders.apply_status(order, report)
+        if order.status is not before or order.filled != filled:
+            self._manager.publish(order, before, report.reason)
+            if order.status in OVER and before not in OVER:
+                self._on_over(order, report.reason, passed=report.passed)
+        if order.unwanted or before in OVER:
+            self._manager.cancel(order)  # also one that turned up after it was given up
+        self._review_later(report.symbol)
+
+    def _on_line(self, line: BrokerChanged) -> None:
+        """Try at once what was refused while the broker could not be reached."""
+        if line.state is FeedState.LIVE:
+            for symbol in self._retries.end(self._context.now):
+                self._review_later(symbol)
+
+    def _on_rejected(self, report: OrderRejected) -> None:
+        order = self._orders.get(report.order)
+        if order is not None and order.status not in OVER:
+            self._orders.move(order, OrderEvent.REJECT)
+            self._on_over(order, report.reason)
+
+    def _on_unanswered(self, report: SubmitUnanswered | CancelRefused) -> None:
+        order = self._orders.working.get(report.order)
+        if order is not None:
+            refusals = order.cancels if isinstance(report, CancelRefused) else 0
+            self._manager.lose(order, report.reason, refusals)
+
+    def _on_missing(self, report: OrderMissing) -> None:
+        """Believe that an order is not there once it was missing for long enough: a submit may be slow."""
+        order = self._orders.working.get(report.order)
+        if order is None or order.status is not OrderStatus.UNKNOWN:
+            return
+        if self._context.now - order.lost_at >= self._policy.missing_s * SECOND:
+            reason = "the venue never got it"
+            if self._manager.move(order, OrderEvent.REJECT, reason):
+                self._on_over(order, reason)
+
+    def _on_over(self, order: Order, reason: str, *, passed: bool = False) -> None:
+        """An order came to its end: let risk know, and see what its position needs now."""
+        symbol = order.symbol
+        refusals = 0
+        if order.role is not OrderRole.ENTRY:
+            refusals = self._count_refusal(order, passed=passed)
+        elif order.status is not OrderStatus.FILLED:
+            self.exits.closing_entries.pop(symbol, None)
+        if order.status is OrderStatus.REJECTED:
+            self._context.publish(OrderRejected(order.id, symbol, self._context.now, reason, refusals))
+        self._tell_risk(OrderOver(symbol))
+        self._review_later(symbol)
+
+    def _count_refusal(self, order: Order, *, passed: bool) -> int:
+        """Wait before what a position needs is sent again if it was refused; return how often it was, in a row.
+
+        What ends without a fill, and without us, counts too: else it would go to and fro as fast as the venue answers.
+        """
+        symbol, role = order.symbol, OrderRole.STOP if order.role is OrderRole.STOP else OrderRole.EXIT
+        rejected = order.status is OrderStatus.REJECTED
+        if not rejected and (order.unwanted or order.filled):
+            self._retries.forget(symbol, role)
+            return 0
+        if role is OrderRole.STOP and passed:  # the price is where the stop was to close
+            self._request_exit(symbol, ExitReason.STOP)
+            return 1
+        times = self._retries.refuse(symbol, role, self._context.now, leniently=not rejected)
+        self._context.wake(self, ReviewPosition(symbol), self._retries.until(symbol, role))
+        if (intent := self.exits.intents.get(symbol)) is not None:
+            intent.at_market = intent.at_market or rejected
+        elif role is OrderRole.STOP and rejected and times >= STOP_TRIES:
+            self._request_exit(symbol, ExitReason.NO_STOP)
+        return times
+
+    def _review_later(self, symbol: str) -> None:
+        """Review a position once the fills that are on their way to it are booked."""
+        self._context.tell(self, ReviewPosition(symbol))
+
+    # ---------------------------------------------------------------------------------- orders of earlier runs
+
+    def _on_adopted(self, found: AdoptOrder) -> None:
+        """Take over an order that an earlier run left at the venue; once, however often it is found."""
+        if self._orders.get(found.order.id) is not None:
+            return
+        status, filled, average = found.report.status, found.report.filled, found.report.average
+        order = self._manager.take_over(found.order, status, filled, filled * (average or 0), found.report.venue_id)
+        if not found.keep:
+            self._manager.cancel(order)
+        self._review_later(found.order.symbol)
+
+    def _on_missed(self, missed: MissedOrder) -> None:
+        """Count what the book lacks of an order; what is left of one that is no stop is taken back."""
+        if self._orders.get(missed.order.id) is not None:
+            return
+        counted = missed.counted
+        order = self._manager.take_over(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)
+        order.unwanted = order.role is not OrderRole.STOP
+        self._on_report(missed.report)
+
+    def _on_reconciled(self, message: Reconciled) -> None:
+        if not message.booked:  # the fills of missed orders are on their way to the positions, before this
+            self._context.tell(self, Reconciled(booked=True))
+            return
+        self._unreconciled = False
+        for symbol in list(self._positions):
+            self._review(symbol)
+
+    # ------------------------------------------------------------------------------------------ guards
+
+    def _on_opened(self, position: PositionOpened) -> None:
+        """Guard a new position; one that grew is guarded again, at its new average price."""
+        self._end_guard(position.symbol)
+        held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
+        self._guards[position.symbol] = self._guard(held)
+
+    def _end_guard(self, symbol: str) -> None:
+        guard = self._guards.pop(symbol, None)
+        if guard is not None:
+            guard.dispose()

@@ -1,0 +1,108 @@
+"""What the executor is told, and what it tells of its orders' ends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from actors.book import CountedOrder
+from actors.execution.timers import OrderTimer
+from actors.messages import BrokerChanged, ExitReason, GateOrder, PositionClosed, PositionOpened
+from actors.orders import (
+    CancelRefused,
+    Execution,
+    LookUpOrder,
+    OrderMissing,
+    OrderRejected,
+    OrderReport,
+    SubmitOrder,
+    SubmitUnanswered,
+)
+from pipeline.events import Signal
+from pipeline.exits import ExitSignal
+
+
+class Enter(msgspec.Struct, frozen=True):
+    """An approved signal."""
+
+    signal: Signal
+    decision: str
+    quantity: Decimal
+
+
+class CloseAll(msgspec.Struct, frozen=True):
+    """Close every position and cancel every working order."""
+
+    reason: ExitReason
+
+
+class CancelEntries(msgspec.Struct, frozen=True):
+    """Cancel the working orders that would open a position."""
+
+
+class ReviewPosition(msgspec.Struct, frozen=True):
+    """Look at what a symbol's position needs."""
+
+    symbol: str
+
+
+class AdoptOrder(msgspec.Struct, frozen=True):
+    """An order of an earlier run that is still open: keep it if it may guard a position, else take it back."""
+
+    order: SubmitOrder
+    report: OrderReport
+    keep: bool
+
+
+class MissedOrder(msgspec.Struct, frozen=True):
+    """An order of which the book lacks something: count what it did beyond what is `counted`.
+
+    It was sent, or filled, after the book was written last: the journal had failed, the core had not heard of it (it
+    was the gate's own), or the bot was not running.
+    """
+
+    order: SubmitOrder
+    report: OrderReport
+    counted: CountedOrder
+
+
+class KnownOrder(msgspec.Struct, frozen=True):
+    """An order of an earlier run that is over: what it filled is in a position that the book holds, or takes over."""
+
+    decision: str
+    counted: CountedOrder
+
+
+class Reconciled(msgspec.Struct, frozen=True):
+    """The account was seen, and what the book had missed is told: once it is `booked`, positions may be acted on."""
+
+    booked: bool = False
+
+
+class OrderOver(msgspec.Struct, frozen=True):
+    """An order of the symbol came to its end, as the executor tells risk."""
+
+    symbol: str
+
+
+OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | GateOrder
+"""What is told of an order from outside the core."""
+
+ExecutorMessage = (
+    Enter
+    | ExitSignal
+    | CloseAll
+    | CancelEntries
+    | ReviewPosition
+    | OrderTimer
+    | OrderNews
+    | BrokerChanged
+    | PositionOpened
+    | PositionClosed
+    | AdoptOrder
+    | MissedOrder
+    | KnownOrder
+    | Reconciled
+    | LookUpOrder
+)

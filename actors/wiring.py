@@ -1,0 +1,73 @@
+"""The wiring: makes the core's actors, each with the ports of those that it may send messages to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from actors.actor import Context, Receiver
+from actors.brokers.simulated import SimulatedBroker
+from actors.core_settings import CoreSettings
+from actors.execution.executor import Executor, Guard
+from actors.execution.messages import ExecutorMessage
+from actors.execution.order_cache import OrderCache
+from actors.execution.policy import ExecutionPolicy
+from actors.limits import Limits
+from actors.orders import OrderCommand
+from actors.positions import Positions, PositionsMessage
+from actors.reconciler import Reconciler
+from actors.risk import Risk, RiskMessage
+from actors.venue_facts import VenueFacts
+
+
+class Actors(NamedTuple):
+    """The core's actors. Each owns its facts; the others read views of them, and change them by messages only."""
+
+    positions: Positions
+    orders: OrderCache  # the executor's
+    executor: Executor
+    risk: Risk
+    reconciler: Reconciler | None  # None where no account tells of what is held
+    broker: Receiver[OrderCommand]
+
+
+def wire(
+    context: Context,
+    settings: CoreSettings,
+    policy: ExecutionPolicy,
+    book: str,
+    guard: Guard,
+    broker: Receiver[OrderCommand] | None,
+) -> Actors:
+    """Make the actors of one core; without a broker, orders are filled by the simulated one.
+
+    `book` is what the session's order ids begin with ("mb-<bot>-<session>").
+    """
+
+    def tell_positions(message: PositionsMessage) -> None:
+        context.tell(positions, message)
+
+    def tell_executor(message: ExecutorMessage) -> None:
+        context.tell(executor, message)
+
+    def tell_risk(message: RiskMessage) -> None:
+        context.tell(risk, message)
+
+    def tell_broker(message: OrderCommand) -> None:
+        context.tell(venue, message)
+
+    orders = OrderCache()
+    equity, fee = Decimal(str(settings.risk.starting_equity)), Decimal(str(settings.execution.fee_per_share))
+    positions = Positions(context, equity, fee, (tell_executor, tell_risk))
+    executor = Executor(context, policy, book, orders, positions.open, guard, tell_broker, tell_positions, tell_risk)
+    limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
+    facts = VenueFacts(with_broker=policy.outlives_session)
+    risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor)
+    reconciler = None
+    if policy.outlives_session:
+        ours = book.rpartition("-")[0] + "-"
+        reconciler = Reconciler(
+            context, positions, orders, policy.missing_s, ours, tell_executor, tell_risk, tell_positions
+        )
+    venue = broker or SimulatedBroker(settings.execution, context, executor)
+    return Actors(positions, orders, executor, risk, reconciler, venue)
