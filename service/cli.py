@@ -307,13 +307,13 @@ def orders(
 
 
 def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool, parquet: Path | None) -> None:
-    from service.books import history
+    from service.journal_views import history
 
     if as_json + as_csv + (parquet is not None) > 1:
         raise UserError("--json, --csv and --parquet exclude each other: choose one")
     found = history.rows(data_dir / history.JOURNAL, what, history.since(since))
     if parquet is not None:
-        from service.books.parquet import write
+        from service.journal_views.parquet import write
 
         count = write(found, history.columns(what), parquet)
         print(f"{count:,} {what} in {parquet}")
@@ -333,7 +333,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Tell the whole story of a decision, from the journal: signal, verdict, orders, fills, exit, and the market."""
-    from service.books import explain as explaining
+    from service.journal_views import explain as explaining
 
     found = explaining.story(data_dir, decision, run)
     if arguments.for_machines(as_json):

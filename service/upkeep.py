@@ -43,7 +43,7 @@ def reconcile(
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
     """
     from service import fact_log, logs, settings, terminal, venues
-    from service.books import reconcile as reconciling
+    from service.journal_views import reconcile as reconciling
     from service.live import running
     from service.options import RunOptions
 
@@ -88,7 +88,7 @@ def backup(
     """Copy the journal, also while the bot runs: all of one moment, checked, under its name only when it is whole."""
     import json
 
-    from service.books import safekeeping
+    from service.journal_views import safekeeping
 
     said = safekeeping.back_up(data_dir, file)
     print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if arguments.for_machines(as_json) else said)
@@ -106,7 +106,7 @@ def prune(
     Stop the bot first, and make a backup if you may want the history back.
     """
     from service import terminal
-    from service.books import history, safekeeping
+    from service.journal_views import history, safekeeping
     from service.live import running
 
     if not (data_dir / history.JOURNAL).is_file():

@@ -27,8 +27,8 @@ from actors.orders import (
 )
 from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
-from service.books.history import JOURNAL
 from service.errors import UserError
+from service.journal_views.history import JOURNAL
 from service.live import latch
 from service.live.sources import TAPE
 from service.options import RunOptions

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.books.history import JOURNAL
+from service.journal_views.history import JOURNAL
 from service.recorded.archive import SESSIONS, found_in
 from tests.support.bots import EAGER, PATIENT
 from tests.support.live import PATIENCE_S, Bot, wait_until

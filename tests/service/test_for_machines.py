@@ -15,10 +15,10 @@ from actors.book import Book, Tally
 from actors.comparison import compare
 from actors.messages import PositionClosed, TradingState
 from actors.orders import AccountReport, HeldAtVenue
-from service.books import reconcile
 from service.cli import app
 from service.doctor import examination
 from service.doctor.findings import ok
+from service.journal_views import reconcile
 from service.live import run as running_bot
 from service.options import Outcome
 from service.recorded import archive

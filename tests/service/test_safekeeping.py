@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from actors import sqlite_journal
-from service.books import safekeeping
-from service.books.history import JOURNAL
+from service.journal_views import safekeeping
+from service.journal_views.history import JOURNAL
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, at
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.journals import of_version_1, version_of

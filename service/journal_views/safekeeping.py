@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from actors.sqlite_journal import JournalUnusable
-from service.books import journal_upkeep
-from service.books.history import JOURNAL
 from service.errors import UserError
+from service.journal_views import journal_upkeep
+from service.journal_views.history import JOURNAL
 from service.live.brokerage import BOT_ID
 
 SESSIONS = "sessions"

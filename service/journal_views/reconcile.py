@@ -25,8 +25,8 @@ from actors.journal import Run
 from actors.messages import BrokerChanged, Fact, Report, TradingState
 from actors.orders import AccountReport, LookUpOrder, OrderMissing, OrderReport
 from actors.sqlite_journal import JournalUnusable, SqliteJournal, read_books
-from service.books.history import JOURNAL
 from service.errors import UserError
+from service.journal_views.history import JOURNAL
 from service.live.bookkeeping import book_name
 from service.live.brokerage import BOT_ID, address_of, bot_id
 from service.options import RunOptions
