@@ -12,14 +12,14 @@ from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Effect, Trouble
 from actors.journal import Entry, Run
-from actors.messages import Command, Fact, Report, Rollover as RolledOver
+from actors.messages import Command, Fact, Report, Rollover
 from mock_exchange.events import Event
 from pipeline.events import SECOND
 from pipeline.strategy import momentum_burst
 from service.live.book_names import new_book, next_book
 from service.live.bookkeeping import Bookkeeping
-from service.live.latch import Latch
-from service.live.rollover import Rollover
+from service.live.halt_file import HaltFile
+from service.live.rotation import RotationPolicy
 from service.live.session import Session
 from service.live.timekeeping import Timekeeper
 from service.options import RunOptions
@@ -113,7 +113,7 @@ class Bot:
         book = PAPER if scenario.simulated else new_book("mb-51b07a11", self.books.last_name, wall_s)
         facts: list[Fact] = []
         self._outbox = None if scenario.simulated else Outbox()
-        self._rollover = Rollover(scenario.rollover_wait_s, lambda: place.machine.monotonic_ns() / SECOND)
+        self._rotation_policy = RotationPolicy(scenario.rollover_wait_s, lambda: place.machine.monotonic_ns() / SECOND)
         self.parts = [Part(book)]
         core = self._make_core(self.parts[0], facts.append)
         faults = scenario.faults
@@ -157,7 +157,7 @@ class Bot:
             self.switch.see,
             self.switch.refuse,
         )
-        self._latch = Latch(place.disk.folder, self.switch)
+        self._halt_file = HaltFile(place.disk.folder, self.switch)
         self.session = Session(
             core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
@@ -182,12 +182,12 @@ class Bot:
     def start(self) -> None:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""
         self.books.begin(self._run_of(self.parts[0]))
-        self._latch.bar()
+        self._halt_file.block_entries()
         self.switch.start()
         self.feed.start()
         if self._outbox is not None:
             self.broker.start()
-        if (command := self._latch.left()) is not None:
+        if (command := self._halt_file.pending_command()) is not None:
             self._on_command(command)
         self._tick_clock()
 
@@ -223,10 +223,10 @@ class Bot:
 
     def _on_command(self, command: Command) -> None:
         """Take a command, as `service/live/run.py` does."""
-        if command.name == "resume" and self._latch.lift():
+        if command.name == "resume" and self._halt_file.lift():
             return
         if command.source == "dashboard":
-            self._latch.hold(command.name, command.reason)
+            self._halt_file.hold(command.name, command.reason)
         self.take([msgspec.structs.replace(command, ts=command.ts or self.feed.now())])
 
     def press(self, name: str) -> None:
@@ -280,7 +280,7 @@ class Bot:
         """Roll over when it is time, as `service/live/run.py` does."""
         if self.dead or self.books.pending:
             return
-        reason = self._rollover.due(self.core, full=self.recording_is_full)
+        reason = self._rotation_policy.due(self.core, full=self.recording_is_full)
         if reason is not None:
             self.recording_is_full = False
             self._guarded(lambda: self._roll_over(reason))
@@ -295,7 +295,7 @@ class Bot:
             self.audit.follow(core)
             return core
 
-        self.session.roll_over(RolledOver(reason, part.book, old.now), begin, part, self._run_of(part))
+        self.session.roll_over(Rollover(reason, part.book, old.now), begin, part, self._run_of(part))
         self.audit.rolled_over()
         if self._outbox is not None:
             self.broker.read_account()

@@ -29,7 +29,7 @@ from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
 from service.errors import UserError
 from service.journal_views.history import JOURNAL
-from service.live import latch
+from service.live import halt_file
 from service.live.sources import TAPE
 from service.options import RunOptions
 from service.venues import Venue
@@ -95,17 +95,17 @@ class Bookkeeping:
     def keep_gap(self, why: str) -> None:
         """Note, for the next start, that the journal does not hold all that is done; a full disk has room for that."""
         if self._on_disk is not None:
-            latch.keep(self._options.data_dir, self._gap, why)
+            halt_file.keep(self._options.data_dir, self._gap, why)
 
     def tell_gap(self) -> str:
         """Say once that the book may be older than what was done; empty if nothing, or if a new one is begun."""
         if self._on_disk is None:
             return ""
-        why = latch.reason_of(self._options.data_dir, self._gap, "it could not be written")
+        why = halt_file.reason_of(self._options.data_dir, self._gap, "it could not be written")
         if why is None:
             return ""
         with contextlib.suppress(OSError):  # then it is said again
-            latch.file_of(self._options.data_dir, self._gap).unlink(missing_ok=True)
+            halt_file.file_of(self._options.data_dir, self._gap).unlink(missing_ok=True)
         if self._book is None:
             return ""
         then = (

@@ -18,7 +18,7 @@ from loguru import logger
 from actors.messages import Command, RestartChain
 from mock_exchange.settings import ExchangeSettings
 from service.live.commands import Effect
-from service.live.news import NewsPipe
+from service.live.urgent_pipe import UrgentPipe
 from service.logs import LEVELS
 from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
@@ -172,12 +172,12 @@ class WebProcess:
         self._on_start = on_start  # tells a new process what the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
-        self._news = NewsPipe()
+        self._urgent = UrgentPipe()
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port, secret="")
-        with self._news.opened() as (flag, options):
+        with self._urgent.opened() as (flag, options):
             words = (*flag, *self._secret_flag, "--settings", msgspec.json.encode(settings).decode())
             process = await _spawn("web", *words, **options)
         async with _heard(process, "microbot.web") as heard:
@@ -186,7 +186,7 @@ class WebProcess:
                 code = await process.wait()
             finally:
                 self._process = None
-                self._news.close()
+                self._urgent.close()
         if code == 2 and not self.port:
             self.refused = heard.last or "the web process cannot listen"
             self.listening.set()
@@ -207,7 +207,7 @@ class WebProcess:
 
     def tell_past_the_loop(self, message: Any) -> None:
         """Send one message from any thread, also while the loop is stuck; where there is no way, it is dropped."""
-        if not self._news.tell(message):
+        if not self._urgent.tell(message):
             self.dropped += 1
 
     @property

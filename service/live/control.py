@@ -25,7 +25,7 @@ from service import fact_log
 from service.errors import UserError
 from service.live import commands, running
 from service.live.control_socket import HEAR_S, MOST_BYTES, ControlSocket, Reply, Request
-from service.live.latch import Latch, file_of, keep, reason_of, remove
+from service.live.halt_file import HaltFile, file_of, keep, reason_of, remove
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""
@@ -109,7 +109,7 @@ class Control:
         running_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.switch: KillSwitch
-        self.latch: Latch
+        self.halt_file: HaltFile
         self._tell_state = show  # on the dashboard, past the loop
         self._folder = folder
         self._link = _LoopLink(loop, take, command)
@@ -134,7 +134,7 @@ class Control:
             self._running_s,
             settings,
         )
-        self.latch = Latch(self._folder, self.switch)
+        self.halt_file = HaltFile(self._folder, self.switch)
         return self.switch
 
     def _show(self, fact: GateActed | StateChanged) -> None:
@@ -145,14 +145,14 @@ class Control:
     def serve(self, claimed: running.Claim) -> None:
         """Open the socket, and bar entries at once if a file says so. Raises UserError."""
         self.switch.start()
-        self.latch.bar()
+        self.halt_file.block_entries()
         self._socket = ControlSocket(self._token, self.pull)
         self._start("kill switch socket", self._socket.serve)
         claimed.publish_control(self._socket.address, self._token)
 
     def begin(self) -> None:
         """Give the core what the files say, now that it can be given something; from here on, watch them."""
-        if (command := self.latch.left()) is not None:
+        if (command := self.halt_file.pending_command()) is not None:
             _log(f"gate.{command.name}", f"{file_of(self._folder, command.name)}: {command.reason}")
             self._link.give(command)
         self._start("kill switch file", self._watch_files)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import msgspec
 
 from actors.kill_switch import FLATTEN, HALT, Answer
-from service.live.latch import MOST_REASON
+from service.live.halt_file import MOST_REASON
 
 HEAR_S = 2.0
 """Real seconds that somebody may take to say what they want, and to take the answer."""

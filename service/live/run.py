@@ -55,15 +55,15 @@ from service.live.cost_guard import CostGuard
 from service.live.hours import Hours, market_hours
 from service.live.processes import Processes, Stopped
 from service.live.queues import bounded
-from service.live.rollover import Rollover
+from service.live.rotation import RotationPolicy
 from service.live.running_clock import running_clock
 from service.live.session import Session
+from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
-from service.live.watching import Watching
 from service.options import Outcome, RunOptions
 from service.recorded import archive
 from service.recorded.recording import Recorder
@@ -162,7 +162,7 @@ class _Bot:
             self._start_recorder(stack)
             source = await self._start_feed()
             self._start_core(stack, source)
-            self._start_watching(stack)
+            self._start_slow_strategies(stack)
             await self._start_web()
             self._gate.beat()  # from here on a strategy may get stuck
             self._subscribe(stack)
@@ -306,7 +306,7 @@ class _Bot:
             self._telemetry.gather,
             (fact_log.see, self._telemetry.see, self._keeper.see, self._see),
             brokerage.outbox if brokerage is not None else None,
-            lambda: self._watching.due(),
+            lambda: self._slow_strategies.due(),
             self._timekeeper,
         )
         self._begun = True
@@ -394,17 +394,17 @@ class _Bot:
         if not opened:
             self._say(f"no browser could be opened: {web_secret.address(url, self._secret)} is for you to open")
 
-    def _start_watching(self, stack: contextlib.AsyncExitStack) -> None:
-        self._watching = Watching(
+    def _start_slow_strategies(self, stack: contextlib.AsyncExitStack) -> None:
+        self._slow_strategies = SlowStrategies(
             self._settings.watch,
             lambda: self._session.core,
             self._venue_now,
             lambda late: self._web.tell_past_the_loop(late),
             self._session.cut,
-            lambda: self._take(self._watching.due()),
+            lambda: self._take(self._slow_strategies.due()),
         )
-        self._watching.start()
-        stack.callback(self._watching.stop)
+        self._slow_strategies.start()
+        stack.callback(self._slow_strategies.stop)
 
     def _subscribe(self, stack: contextlib.AsyncExitStack) -> None:
         subscription = self._feed.subscribe(self._take, self._on_feed_error, self._on_feed_end)
@@ -461,10 +461,10 @@ class _Bot:
         )
         if self._ended:
             return commands.Effect(False, "the bot is stopping, and takes no more commands")
-        if command.name == "resume" and (hindrance := self._control.latch.lift()):
+        if command.name == "resume" and (hindrance := self._control.halt_file.lift()):
             return commands.Effect(False, hindrance)
         source = command.source or "dashboard"
-        lost = self._control.latch.hold(command.name, command.reason) if source == "dashboard" else ""
+        lost = self._control.halt_file.hold(command.name, command.reason) if source == "dashboard" else ""
         before = commands.standing(self._session.core)
         self._take([msgspec.structs.replace(command, ts=command.ts or self._venue_now(), source=source)])
         effect = commands.effect(command.name, before, commands.standing(self._session.core))
@@ -478,7 +478,7 @@ class _Bot:
         )
         done = commands.restarted(self._session.core, wish.symbol)
         if done.changed:
-            self._watching.forgive(wish.symbol)
+            self._slow_strategies.forgive(wish.symbol)
             self._take([msgspec.structs.replace(wish, ts=self._venue_now())])
         return done
 
@@ -529,7 +529,7 @@ class _Bot:
 
     async def _drive_telemetry(self) -> None:
         cost_guard = CostGuard(self._session.core)
-        rollover = Rollover(self._settings.record.rollover_wait_s)
+        policy = RotationPolicy(self._settings.record.rollover_wait_s)
         while True:
             await asyncio.sleep(_TELEMETRY_S)
             self._gate.beat()
@@ -544,7 +544,7 @@ class _Bot:
                 }
             broker = self._brokerage.broker if self._brokerage is not None else None
             self._telemetry.bounded = bounded(self._session.core, self._gate, self._web, self._telemetry, broker)
-            self._telemetry.slow = self._watching.slow()
+            self._telemetry.slow = self._slow_strategies.slow()
             for message in self._telemetry.messages():
                 self._web.tell(message)
             self._keep_ticks()
@@ -552,7 +552,7 @@ class _Bot:
             if self._recordings is not None and not self._stop.is_set():
                 self._recordings.flush()
                 core = self._session.core
-                reason = None if self._books.pending else rollover.due(core, full=self._recordings.full)
+                reason = None if self._books.pending else policy.due(core, full=self._recordings.full)
                 if reason is not None and self._roll_over(reason):
                     cost_guard.follow(self._session.core)
             if not self._books.pending and not self._stop.is_set() and self._go_back():

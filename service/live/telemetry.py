@@ -16,8 +16,8 @@ from actors.messages import (
     SignalRaised,
 )
 from pipeline.events import SECOND, Quote, Trade
+from service.live.chart_history import ChartHistory
 from service.live.gauges import Gauges
-from service.live.recall import Recall
 from service.live.totals import Summary, together
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
@@ -64,7 +64,7 @@ class Telemetry:
         self._feed: FeedChanged | None = None  # the newest; it may be as old as the session
         self._chart_points = chart_points
         self._max_symbols = max_symbols
-        self._recalls: dict[str, Recall] = {}  # by symbol
+        self._histories: dict[str, ChartHistory] = {}  # by symbol
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
         self._gauges = Gauges()
@@ -109,7 +109,7 @@ class Telemetry:
     def history(self) -> list[Any]:
         """Return what a web process has to know that starts in the middle of a session."""
         feed = [] if self._feed is None else [self._feed]
-        recalled = chain.from_iterable(recall.messages() for recall in self._recalls.values())
+        recalled = chain.from_iterable(history.messages() for history in self._histories.values())
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
         return [
@@ -142,8 +142,8 @@ class Telemetry:
         for symbol, seen in ticks.items():
             if self._keeper is not None:
                 self._keeper.see_ticks(symbol, seen)
-            if (recall := self._recall(symbol, seen[0].price)) is not None:
-                recall.see(seen, skipped[symbol])
+            if (history := self._history_of(symbol, seen[0].price)) is not None:
+                history.see(seen, skipped[symbol])
         if self._unused is not None:
             self._unused.look({symbol: len(seen) + skipped[symbol] for symbol, seen in ticks.items()}, self._core)
         return [
@@ -152,12 +152,12 @@ class Telemetry:
             if (shown := _shown(seen))
         ]
 
-    def _recall(self, symbol: str, first_price: float) -> Recall | None:
+    def _history_of(self, symbol: str, first_price: float) -> ChartHistory | None:
         """Return what is kept of a symbol; None if it is one of more than can be shown."""
-        recall = self._recalls.get(symbol)
-        if recall is None and len(self._recalls) < self._max_symbols:
-            recall = self._recalls[symbol] = Recall(symbol, first_price, self._chart_points, TICKS_SHOWN)
-        return recall
+        history = self._histories.get(symbol)
+        if history is None and len(self._histories) < self._max_symbols:
+            history = self._histories[symbol] = ChartHistory(symbol, first_price, self._chart_points, TICKS_SHOWN)
+        return history
 
     def _metrics(self) -> MetricsSeen:
         core = self._core

@@ -15,7 +15,7 @@ import pytest
 from actors.gate import Gate, GateSettings
 from actors.journal import MemoryJournal
 from service.errors import UserError
-from service.live import control, latch, running
+from service.live import control, halt_file, running
 from service.live.commands import Effect
 from tests.support.live import PATIENCE_S, Bot, wait_until
 
@@ -96,7 +96,7 @@ def test_a_file_that_is_touched_halts_and_stays(tmp_path: Path) -> None:
         (tmp_path / "HALT").touch()
         wait_until(lambda: served.switch.gate.barred == "put there by hand")
         assert (tmp_path / "HALT").exists()
-        assert served.latch.lift() == ""
+        assert served.halt_file.lift() == ""
         assert not (tmp_path / "HALT").exists()
         assert served.switch.gate.barred == ""
 
@@ -105,14 +105,14 @@ def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         (tmp_path / "HALT").mkdir()  # whoever made that: it cannot be unlinked
         served.switch.bar("halt", "enough")
-        assert "cannot be removed" in served.latch.lift()
+        assert "cannot be removed" in served.halt_file.lift()
         assert served.switch.gate.barred == "enough"
 
 
 def test_a_gate_that_halted_by_itself_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         served.switch.gate.halted = "journal: the disk is full"
-        assert "until the bot is started again: journal: the disk is full" in served.latch.lift()
+        assert "until the bot is started again: journal: the disk is full" in served.halt_file.lift()
 
 
 def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: 
         claimed.publish_control(f"127.0.0.1:{silent.getsockname()[1]}", "x")
         with pytest.raises(UserError, match=r"does not answer; .*HALT is written"):
             control.send(tmp_path, "halt", "enough")
-    assert latch.reason_of(tmp_path, "halt") == "enough"
+    assert halt_file.reason_of(tmp_path, "halt") == "enough"
 
 
 @pytest.mark.parametrize("command", ["halt", "flatten"])
@@ -129,21 +129,21 @@ def test_without_a_bot_a_command_says_that_it_arms_the_next_start(command: str, 
     said = control.send(tmp_path, command, "enough")
     assert "nothing happens now; the next start is armed" in said
     assert f"closes all positions and is {'HALTED' if command == 'halt' else 'PAUSED'}" in said
-    assert latch.reason_of(tmp_path, command) == "enough"
+    assert halt_file.reason_of(tmp_path, command) == "enough"
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    assert latch.keep(tmp_path / "nowhere", "halt", "x") == f"{tmp_path}/nowhere/HALT: No such file or directory"
+    assert halt_file.keep(tmp_path / "nowhere", "halt", "x") == f"{tmp_path}/nowhere/HALT: No such file or directory"
 
 
 def test_a_halt_from_the_dashboard_bars_entries_and_survives_as_well(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        assert served.latch.hold("pause", "lunch") == ""
+        assert served.halt_file.hold("pause", "lunch") == ""
         assert served.switch.gate.barred == ""
-        assert served.latch.hold("halt", "enough") == ""
+        assert served.halt_file.hold("halt", "enough") == ""
         assert served.switch.gate.barred == "enough"
         assert (tmp_path / "HALT").read_text() == "enough\n"
-        served.latch.hold("flatten", "less")
+        served.halt_file.hold("flatten", "less")
         assert served.switch.gate.barred == "enough"  # a weaker command lifts nothing
 
 

@@ -11,7 +11,7 @@ from web.messages import SymbolRecalled, Tick
 _POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
 
 
-class Recall:
+class ChartHistory:
     """One symbol's newest ticks, and the last price of each second; `points` and `ticks` bound them."""
 
     def __init__(self, symbol: str, first_price: float, points: int, ticks: int) -> None:

@@ -19,7 +19,7 @@ from actors.messages import RemoveChain
 from web.messages import ChainLate
 
 
-class Watching:
+class SlowStrategies:
     """Watches the core that the calling thread runs; `core` gives it, since each session has its own.
 
     The log and the dashboard hear of a slow chain from the watch's own thread, since the loop may be stuck in that

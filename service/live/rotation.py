@@ -1,4 +1,4 @@
-"""Rollover: when a session ends and another goes on from it, in the same process."""
+"""Session rotation: when a session ends and another goes on from it, in the same process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from actors.core import Core
 from service.live.brokerage import at_rest
 
 
-class Rollover:
+class RotationPolicy:
     """Says when it is time: its recording has its size, or the trading day has changed.
 
     It waits for orders that are on their way, since a simulated one does not outlive its session; but no longer than

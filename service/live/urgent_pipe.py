@@ -12,7 +12,7 @@ from typing import Any
 from web.pipe import FrameWriter, PipeError
 
 
-class NewsPipe:
+class UrgentPipe:
     """A pipe of its own, written by any thread: the loop, which writes the other one, may be stuck.
 
     A frame is written whole or not at all, and nobody waits: a pipe that is full, or not there (as on Windows, where a

@@ -1,4 +1,4 @@
-"""The latch: files in the data folder that stand for a pulled kill switch, so that it stays pulled whatever comes."""
+"""The halt files: they stand for a pulled kill switch in the data folder, so that it stays pulled whatever comes."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def remove(folder: Path) -> str:
     return ""
 
 
-class Latch:
+class HaltFile:
     """The files of one bot, and its switch: they are kept alike."""
 
     def __init__(self, folder: Path, switch: KillSwitch) -> None:
         self._folder = folder
         self._switch = switch
 
-    def bar(self) -> None:
+    def block_entries(self) -> None:
         """Bar entries, at the start, if a file says so."""
         for name in (HALT, FLATTEN):
             if (reason := reason_of(self._folder, name)) is not None:
                 self._switch.bar(name, reason)
                 break
 
-    def left(self) -> Command | None:
+    def pending_command(self) -> Command | None:
         """Return the command that the core is to be given at the start, for the file that was found."""
         name = self._switch.pulled
         if not name:
