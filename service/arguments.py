@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,11 +29,6 @@ def folder(text: str) -> Path:
     if not text:
         raise typer.BadParameter("it is empty: name a folder")
     return Path(text)
-
-
-def for_machines(as_json: bool) -> bool:
-    """Whether output is to be JSON: that is wished, or a program reads it."""
-    return as_json or not sys.stdout.isatty()
 
 
 DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.", parser=folder)]

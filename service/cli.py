@@ -9,9 +9,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from service import arguments, outlet, upkeep
+from service import outlet, upkeep
 from service.arguments import Assignments, Config, DataDir, FailFast, Json, StrategyOption, TrustOption, folder
 from service.aside import prints_aside
+from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.venues import Venue
 from service.visible import visible, visible_json
@@ -128,7 +129,7 @@ def diff(
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
     with prints_aside():
         found = differing.compare(a, b, both, alone, Trust(data_dir, trust, terminal.say))
-    if arguments.for_machines(as_json):
+    if outlet.for_machines(as_json):
         print(visible_json(differing.as_json(found)))
     else:
         for line in differing.for_people(found):
@@ -311,7 +312,7 @@ def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: b
 
     if as_json + as_csv + (parquet is not None) > 1:
         raise UserError("--json, --csv and --parquet exclude each other: choose one")
-    found = history.rows(data_dir / history.JOURNAL, what, history.since(since))
+    found = history.rows(data_dir / JOURNAL, what, history.since(since))
     if parquet is not None:
         from service.journal_views.parquet import write
 
@@ -319,7 +320,7 @@ def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: b
         print(f"{count:,} {what} in {parquet}")
         return
     for_people = not (as_json or as_csv) and sys.stdout.isatty()
-    zones = history.zones(data_dir / history.JOURNAL) if for_people else None
+    zones = history.zones(data_dir / JOURNAL) if for_people else None
     history.show(found, what, as_json=as_json, as_csv=as_csv, zones=zones)
 
 
@@ -336,7 +337,7 @@ def explain(
     from service.journal_views import explain as explaining
 
     found = explaining.story(data_dir, decision, run)
-    if arguments.for_machines(as_json):
+    if outlet.for_machines(as_json):
         print(visible_json(explaining.as_json(found)))
     else:
         for line in explaining.for_people(found):
@@ -430,7 +431,7 @@ def show_logs(
 
     if level.upper() not in logs.LEVELS:
         raise UserError(f"--level wants one of {', '.join(logs.LEVELS)}, not {level}")
-    as_json = arguments.for_machines(as_json)
+    as_json = outlet.for_machines(as_json)
     try:
         for line in logs.follow(log_dir / logs.FILE, wait=following):
             if logs.matches(line, event=event, level=level.upper()):
@@ -448,7 +449,8 @@ def _control(name: str, what: str) -> None:
         reason: Annotated[str, typer.Option("--reason", help="Shown on the dashboard and in the log.")] = "",
         data_dir: DataDir = Path("data"),
     ) -> None:
-        from service.live import control as switch, running
+        from service.data_folder import running
+        from service.live import control as switch
 
         send = switch.send if name in switch.SERVED else running.send
         print(f"{name}: {send(data_dir, name, reason)}")
@@ -470,7 +472,7 @@ def restart(
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Begin a symbol's strategy anew that failed, or was removed for being slow."""
-    from service.live import running
+    from service.data_folder import running
 
     print(f"restart: {running.send(data_dir, 'restart', '', symbol)}")
 

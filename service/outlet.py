@@ -202,3 +202,8 @@ def drain() -> None:
 def _as_stream(stream: Any) -> IO[str]:
     found: IO[str] = stream
     return found
+
+
+def for_machines(as_json: bool) -> bool:
+    """Whether output is to be JSON: that is wished, or a program reads it."""
+    return as_json or not sys.stdout.isatty()

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from service import arguments
+from service import outlet
 from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
+from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.venues import Venue
 
@@ -43,8 +44,8 @@ def reconcile(
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
     """
     from service import fact_log, logs, settings, terminal, venues
+    from service.data_folder import running
     from service.journal_views import reconcile as reconciling
-    from service.live import running
     from service.options import RunOptions
 
     if venue is not Venue.ALPACA:
@@ -91,7 +92,7 @@ def backup(
     from service.journal_views import safekeeping
 
     said = safekeeping.back_up(data_dir, file)
-    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if arguments.for_machines(as_json) else said)
+    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if outlet.for_machines(as_json) else said)
 
 
 def prune(
@@ -106,11 +107,11 @@ def prune(
     Stop the bot first, and make a backup if you may want the history back.
     """
     from service import terminal
+    from service.data_folder import running
     from service.journal_views import history, safekeeping
-    from service.live import running
 
-    if not (data_dir / history.JOURNAL).is_file():
-        raise UserError(f"there is no journal {data_dir / history.JOURNAL}: `microbot run` writes one")
+    if not (data_dir / JOURNAL).is_file():
+        raise UserError(f"there is no journal {data_dir / JOURNAL}: `microbot run` writes one")
     at = history.since(before, "--before")
     with running.claim(data_dir):
         old = safekeeping.find_old(data_dir, at)
@@ -122,7 +123,7 @@ def prune(
                 raise typer.Exit(1)
         if old:
             old = safekeeping.prune(data_dir, at)
-    if arguments.for_machines(as_json):
+    if outlet.for_machines(as_json):
         import msgspec
 
         print(msgspec.json.encode(old).decode())

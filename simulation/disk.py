@@ -13,7 +13,7 @@ from pathlib import Path
 from actors.book import Book
 from actors.journal import Entry, Journal, Run
 from actors.kill_switch import FLATTEN, HALT
-from service.journal_views.history import JOURNAL
+from service.data_folder import JOURNAL
 from service.live.halt_file import file_of
 
 MEMORY = Path("/dev/shm")

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from actors.sqlite_journal import JournalUnusable, Story, story as read
+from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.figures import dollars, instant, price
-from service.journal_views.history import JOURNAL
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72

@@ -13,7 +13,6 @@ import msgspec
 
 from actors.book import Book
 from actors.core import CoreSettings, Input
-from actors.feeds.addresses import shown
 from actors.journal import Journal, MemoryJournal, Run
 from actors.messages import Command, GateOrder
 from actors.orders import (
@@ -27,11 +26,11 @@ from actors.orders import (
 )
 from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
+from service.data_folder import JOURNAL
 from service.errors import UserError
-from service.journal_views.history import JOURNAL
 from service.live import halt_file
 from service.live.sources import TAPE
-from service.options import RunOptions
+from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
 from service.venues import Venue
 
 _URGENT = (
@@ -46,18 +45,6 @@ _URGENT = (
     GateOrder,
 )
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
-
-
-SIMULATED, REHEARSAL = "simulated", "rehearsal"
-
-
-def book_name(options: RunOptions) -> str:
-    """Name the book of a session by where it trades. A rehearsal's exchange is another each time: it has no past."""
-    if options.venue is not Venue.ALPACA:
-        return SIMULATED
-    if options.rehearse:
-        return REHEARSAL
-    return f"alpaca {shown(options.url) if options.url else 'live' if options.live else 'paper'}"
 
 
 class Bookkeeping:

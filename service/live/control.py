@@ -22,8 +22,9 @@ from actors.gate import GateSettings
 from actors.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
 from actors.messages import Command, GateActed, StateChanged
 from service import fact_log
+from service.data_folder import running
 from service.errors import UserError
-from service.live import commands, running
+from service.live import commands
 from service.live.control_socket import HEAR_S, MOST_BYTES, ControlSocket, Reply, Request
 from service.live.halt_file import HaltFile, file_of, keep, reason_of, remove
 

@@ -5,26 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
 from actors.messages import MarketHours
 from service.errors import UserError
 
 _DAYS = 10  # of the calendar that the core is told at once
 DAY_NS = 86_400_000_000_000
 _AGAIN_NS = 900_000_000_000  # between two attempts to learn of hours that are not known
-
-
-class HoursSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[hours]: when to trade."""
-
-    calendar: str = "auto"  # an exchange's code such as XNYS; "off": always; "auto": XNYS at Alpaca, off in a rehearsal
-
-    def wanted(self, *, real: bool) -> str | None:
-        """Return the calendar to use at a stock broker (`real`: no rehearsal), None for always open."""
-        if self.calendar == "auto":
-            return "XNYS" if real else None
-        return None if self.calendar == "off" else self.calendar
 
 
 def market_hours(calendar: str, now: int) -> MarketHours:

@@ -10,13 +10,10 @@ from random import Random
 
 from actors.feeds.backoff import BackOff
 from actors.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
+from service.errors import Stopped
 from service.live.children import ExchangeProcess, WebProcess
 
 _START_S = 15.0  # real seconds that another process may take until it listens
-
-
-class Stopped(Exception):
-    """Asked to stop while still starting."""
 
 
 class Processes:

@@ -43,17 +43,18 @@ from pipeline.admission import Admission
 from pipeline.events import SECOND, Clock
 from pipeline.venue_clock import VenueClock
 from service import fact_log, figures, logs, outlet, strategies, venues
-from service.errors import UserError
+from service.data_folder import SESSIONS, running, web_secret
+from service.errors import Stopped, UserError
 from service.listening import check_free
-from service.live import commands, running, stopping, web_secret
+from service.live import commands, stopping
 from service.live.book_names import next_book
 from service.live.bookkeeping import Bookkeeping
-from service.live.brokerage import Brokerage, address_of, at_broker, still_open
+from service.live.brokerage import Brokerage, at_broker, still_open
 from service.live.children import ExchangeProcess, WebProcess
 from service.live.control import Control, signal_blocked
 from service.live.cost_guard import CostGuard
 from service.live.hours import Hours, market_hours
-from service.live.processes import Processes, Stopped
+from service.live.processes import Processes
 from service.live.queues import bounded
 from service.live.rotation import RotationPolicy
 from service.live.running_clock import running_clock
@@ -65,11 +66,11 @@ from service.live.timekeeping import Timekeeper
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
 from service.options import Outcome, RunOptions
-from service.recorded import archive
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
 from service.settings import Settings
+from service.venues import address_of
 from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
@@ -204,7 +205,7 @@ class _Bot:
         if not options.recorded:
             return
         venue = options.venue or ("simulated" if options.feed is None else "feed")
-        folder = options.data_dir / archive.SESSIONS
+        folder = options.data_dir / SESSIONS
         self._recordings = Recordings(folder, venue, options.record, self._settings.record, self._make_recorder)
         self._recordings.start(self._book)
         stack.push(self._recordings.end)

@@ -20,8 +20,8 @@ from actors.messages import (
 from actors.orders import OrderRejected
 from actors.sqlite_journal import JournalUnusable, facts_of_recording
 from service import strategies
+from service.data_folder import JOURNAL
 from service.errors import UserError
-from service.journal_views.history import JOURNAL
 from service.recorded import tapes
 from service.recorded.lines import Lines
 from service.recorded.replay import SignalLine, TradeLine, core_of

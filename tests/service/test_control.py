@@ -14,8 +14,9 @@ import pytest
 
 from actors.gate import Gate, GateSettings
 from actors.journal import MemoryJournal
+from service.data_folder import running
 from service.errors import UserError
-from service.live import control, halt_file, running
+from service.live import control, halt_file
 from service.live.commands import Effect
 from tests.support.live import PATIENCE_S, Bot, wait_until
 

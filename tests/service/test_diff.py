@@ -16,8 +16,8 @@ from actors.sqlite_journal import SqliteJournal
 from pipeline.events import Trade
 from pipeline.strategy import momentum_burst
 from service import settings
+from service.data_folder import JOURNAL
 from service.errors import UserError
-from service.journal_views.history import JOURNAL
 from service.recorded import diff
 from service.recorded.diff import Changes, Difference
 from service.recorded.recording import Recorder

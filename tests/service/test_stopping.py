@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from service.live import running
+from service.data_folder import running
 from service.live.running_clock import RunningClock
 from tests.support.bots import EAGER, HASTY, ORDERS_IN_A_HURRY, PATIENT
 from tests.support.exchange import KEYS, ExchangeServer

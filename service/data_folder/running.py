@@ -15,8 +15,8 @@ from typing import IO
 
 import msgspec
 
+from service.data_folder import web_secret
 from service.errors import UserError, make_folder
-from service.live import web_secret
 from service.private_files import write_private
 
 _FILE = "running.json"
