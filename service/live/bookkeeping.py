@@ -59,6 +59,7 @@ class Bookkeeping:
         self._wall_ns = wall_ns
         self._on_disk: SqliteJournal | None = None
         self._book: Book | None = None  # until it is taken up
+        self._gap = ""  # the file that says that the journal does not hold everything
         if options.feed is not None and options.feed.startswith(TAPE):
             self.journal: Journal = MemoryJournal()
             return

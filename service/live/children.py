@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,21 +158,22 @@ class WebProcess:
         self,
         settings: WebSettings,
         on_command: Callable[[Command | RestartChain], Effect],
-        on_start: Callable[[WebProcess], None],
+        history: Callable[[], Sequence[Any]],
+        urgent: UrgentPipe,
         secret_file: Path | None = None,
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
-        self.dropped = 0  # messages
+        self._dropped = 0  # messages that found the pipe full
         self.refused = ""  # why it cannot start at all, in its own words
         self.listening = asyncio.Event()  # also set when it cannot
         self._settings = settings
         self._on_command = on_command
         # Every user of the machine can read a command line: the secret is in a file that only this one can.
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
-        self._on_start = on_start  # tells a new process what the old one knew
+        self._history = history  # what a new process has to know that the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
-        self._urgent = UrgentPipe()
+        self._urgent = urgent
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
@@ -198,17 +199,17 @@ class WebProcess:
             return
         transport = self._process.stdin.transport
         if transport.is_closing() or transport.get_write_buffer_size() > MAX_WAITING:
-            self.dropped += 1
+            self._dropped += 1
             return
         try:
             transport.write(self._writer.frame(message))
         except PipeError:
-            self.dropped += 1
+            self._dropped += 1
 
-    def tell_past_the_loop(self, message: Any) -> None:
-        """Send one message from any thread, also while the loop is stuck; where there is no way, it is dropped."""
-        if not self._urgent.tell(message):
-            self.dropped += 1
+    @property
+    def dropped(self) -> int:
+        """Messages that did not reach the process, those past the loop included."""
+        return self._dropped + self._urgent.dropped
 
     @property
     def waiting(self) -> int:
@@ -225,7 +226,8 @@ class WebProcess:
                     if isinstance(message, Listening):
                         self.port = message.port
                         self._process = process
-                        self._on_start(self)
+                        for known in self._history():
+                            self.tell(known)
                         self.listening.set()
                     else:
                         done = self._on_command(message.command)

@@ -9,7 +9,7 @@ from actors.book import Book, moved_back
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Batch, Gate
-from actors.journal import Run
+from actors.journal import Entry, Run
 from actors.messages import (
     NOT_OUTLIVED,
     AccountOpened,
@@ -148,6 +148,10 @@ class Session:
         for inputs in (self._interject(), rest):
             if inputs:
                 self.take(inputs)
+
+    def write(self, entry: Entry) -> None:
+        """Have the journal keep something that no input led to."""
+        self._gate.submit(Batch(self.core.input, (entry,)))
 
     def roll_over(
         self,

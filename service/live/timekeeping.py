@@ -66,6 +66,15 @@ class Timekeeper:
                 self._admission.pause(2 * venue - self._clock.latest(now))
         return now
 
+    @property
+    def rate(self) -> float:
+        """Venue seconds a real second."""
+        return self._clock.rate
+
+    def venue_now(self) -> int:
+        """Return the venue's time, ns; 0 while it is not known. Any thread may ask."""
+        return self._clock.now(self._monotonic()) or 0
+
     def _was_away(self, silent: int) -> bool:
         """Whether this process did not run for most of the time without a beat, ns."""
         return self._running_s is None or silent - round((self._running_s() - self._ran_s) * SECOND) > PAUSE_NS

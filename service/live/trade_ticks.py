@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from actors.journal import TradeTicks
 from actors.messages import Fact, PositionClosed, PositionOpened
 from pipeline.events import SECOND
+from service.live.session import Session
 from web.messages import Tick
 
 MOST = 1_000
@@ -97,3 +98,8 @@ class TickKeeper:
         ready = [a for a in self._closed if a.closed and (all_of_them or now > a.closed.exit_ts + AFTER_NS)]
         self._closed = [a for a in self._closed if a not in ready]
         return [kept for around in ready if (kept := around.done()) is not None]
+
+    def write(self, session: Session, *, all_of_them: bool = False) -> None:
+        """Have what is complete written to the journal."""
+        for kept in self.finished(session.core.now, all_of_them=all_of_them):
+            session.write(kept)

@@ -20,6 +20,7 @@ class UrgentPipe:
     """
 
     def __init__(self) -> None:
+        self.dropped = 0  # messages
         self._lock = threading.Lock()
         self._writer = FrameWriter(limit=4096)  # what a pipe takes whole, or not at all
         self._fd = -1
@@ -48,6 +49,7 @@ class UrgentPipe:
             if self._fd >= 0:
                 os.write(self._fd, self._writer.frame(message))
                 return True
+        self.dropped += 1
         return False
 
     def close(self) -> None:

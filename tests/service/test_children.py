@@ -22,6 +22,7 @@ from pipeline.events import SECOND
 from service.live import children
 from service.live.children import ExchangeProcess, WebProcess
 from service.live.commands import Effect
+from service.live.urgent_pipe import UrgentPipe
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import START
 from web.messages import Answered, Asked, Listening, MetricsSeen
@@ -83,17 +84,17 @@ class Web:
     def __init__(self, settings: WebSettings) -> None:
         self.commands: list[Command | RestartChain] = []
         self.starts = 0
-        self.process = WebProcess(settings, self._on_command, self._on_start)
+        self.urgent = UrgentPipe()
+        self.process = WebProcess(settings, self._on_command, self._history, self.urgent)
         self.news = asyncio.Event()
 
     def _on_command(self, command: Command | RestartChain) -> Effect:
         self.commands.append(command)
         return Effect(True, f"{getattr(command, 'name', 'restart')} it is")
 
-    def _on_start(self, process: WebProcess) -> None:
-        assert process is self.process
+    def _history(self) -> list[object]:
         self.starts += 1
-        process.tell(DAY)
+        return [DAY]
 
 
 @contextlib.asynccontextmanager

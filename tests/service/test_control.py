@@ -6,35 +6,45 @@ import asyncio
 import json
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from actors.gate import Gate, GateSettings
 from actors.journal import MemoryJournal
+from actors.kill_switch import KillSwitch
 from service.data_folder import running
 from service.errors import UserError
 from service.live import control, halt_file
-from service.live.commands import Effect
+from service.live.mailbox import Mailbox
 from tests.support.live import PATIENCE_S, Bot, wait_until
 
 
+class Served(NamedTuple):
+    control: control.Control
+    switch: KillSwitch
+    halt_file: halt_file.HaltFile
+
+
 @contextmanager
-def a_control(folder: Path) -> Iterator[control.Control]:
+def a_control(folder: Path) -> Iterator[Served]:
     """Serve a kill switch whose loop never runs: that is what it is for."""
     loop = asyncio.new_event_loop()
-    served = control.Control(folder, loop, lambda _: None, lambda _: Effect(True, "done"), lambda: 0)
-    switch = served.make_switch(None, "paper", GateSettings(answer_s=0.01))
+    mailbox = Mailbox(loop)
+    settings = GateSettings(answer_s=0.01)
+    switch = control.make_switch(folder, mailbox, None, "paper", lambda: 0, time.monotonic, settings)
     switch.gate = Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
     switch.gate.start()
+    files = halt_file.HaltFile(folder, switch)
     with running.claim(folder) as claimed:
-        served.serve(claimed)
         try:
-            yield served
+            with control.serving(folder, switch, files, mailbox, claimed) as served:
+                yield Served(served, switch, files)
         finally:
-            served.close()
             switch.gate.stop()
             loop.close()
 
@@ -93,7 +103,7 @@ def test_a_file_bars_entries_from_the_start(tmp_path: Path) -> None:
 
 def test_a_file_that_is_touched_halts_and_stays(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        served.begin()
+        served.control.begin()
         (tmp_path / "HALT").touch()
         wait_until(lambda: served.switch.gate.barred == "put there by hand")
         assert (tmp_path / "HALT").exists()

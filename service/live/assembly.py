@@ -1,0 +1,302 @@
+"""The composition of a run: everything that it is made of is made here, whole, before any of it starts.
+
+Two things have to run before the rest can be made. The signals, since a person may stop a run that is still starting;
+and the mock exchange of a run that has one of its own, since its address is part of what the rest is made from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+from loguru import logger
+
+from actors.gate import Gate, Trouble
+from actors.kill_switch import KillSwitch
+from actors.messages import Command, Fact, Report
+from pipeline.admission import Admission
+from pipeline.venue_clock import VenueClock
+from service import fact_log, figures, logs
+from service.data_folder import SESSIONS, web_secret
+from service.errors import UserError
+from service.listening import check_free
+from service.live.bookkeeping import Bookkeeping
+from service.live.brokerage import Brokerage
+from service.live.children import ExchangeProcess, WebProcess
+from service.live.commands import CommandHandler
+from service.live.control import make_switch
+from service.live.halt_file import HaltFile
+from service.live.host import Host
+from service.live.intake import Intake
+from service.live.mailbox import Mailbox, Reader
+from service.live.plan import Plan, SessionParts
+from service.live.processes import Processes
+from service.live.rotation import RotationPolicy, SessionRotation
+from service.live.running_clock import RunningClock, running_clock
+from service.live.runtime import Runtime
+from service.live.session import Session
+from service.live.slow_strategies import Removals, SlowStrategies
+from service.live.sources import Source, source_of
+from service.live.telemetry import Telemetry
+from service.live.timekeeping import Timekeeper
+from service.live.trade_ticks import TickKeeper
+from service.live.unused import Unused
+from service.live.urgent_pipe import UrgentPipe
+from service.recorded.recording import Recorder
+from service.recorded.recordings import Recordings
+from service.recorded.replay import PAPER
+from service.venues import KEY, SECRET, address_of
+from web.messages import SessionStarted
+
+
+class Groundwork(NamedTuple):
+    """What every other part stands on: time, the journal, the way to the loop, and the other processes."""
+
+    clock: VenueClock
+    admission: Admission
+    timekeeper: Timekeeper
+    running_s: RunningClock
+    mailbox: Mailbox
+    books: Bookkeeping
+    processes: Processes
+    urgent: UrgentPipe
+    random: Random  # jitter of reconnects only: it decides nothing
+
+
+class WayOut(NamedTuple):
+    """What the core's effects go through, and what can stop them."""
+
+    brokerage: Brokerage | None
+    switch: KillSwitch
+    gate: Gate
+    halt_file: HaltFile
+
+
+def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
+    """Make what the rest stands on. Raises UserError for a journal that cannot be used."""
+    settings, options = plan.settings, plan.options
+    # A rehearsal's venue cannot declare its rate: the venue that it plays has none.
+    rate = settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
+    clock = VenueClock(settings.admission.max_skew_s, rate)
+    if options.venue is not None:  # a real venue keeps the time that we keep
+        clock.expect(time.time_ns(), time.monotonic_ns())
+    admission = Admission(settings.admission, clock, options.symbols)
+    running_s = running_clock(settings.gate)
+    timekeeper = Timekeeper(clock, admission, running_s=running_s)
+    random = Random(os.urandom(16))
+    ending = host.ending
+    processes = Processes(ending.stop, random, settings.supervision, ending.on_given_up)
+    books = Bookkeeping(options)
+    logs.know(logs.Context(settings.risk.timezone, lambda: books.run_number, timekeeper.venue_now))
+    mailbox = Mailbox(asyncio.get_running_loop())
+    return Groundwork(clock, admission, timekeeper, running_s, mailbox, books, processes, UrgentPipe(), random)
+
+
+async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) -> Plan:
+    """Start the mock exchange that a run has of its own, and return the plan with its address.
+
+    In a rehearsal it takes the venue's place, and its keys those of the environment. Raises UserError if it cannot
+    start, Stopped if the run is to end meanwhile.
+    """
+    settings, books, clock = plan.settings.exchange, ground.books, ground.clock
+
+    def market_now() -> int:  # where a market that is started goes on: its time never runs back
+        now = ground.timekeeper.venue_now()
+        return max(books.last_ts, time.time_ns()) if not now and settings.start_at is None and books.last_ts else now
+
+    check_free("the mock exchange", settings.host, settings.port, "--exchange-port")
+    exchange = ExchangeProcess(settings, market_now)
+    await ground.processes.start(stack, "exchange", exchange, vital=True)
+    if exchange.refused:
+        raise UserError(f"the mock exchange cannot start: {exchange.refused}")
+    if not plan.options.rehearse:
+        return msgspec.structs.replace(plan, feed=exchange.url)
+    clock.expect(time.time_ns(), time.monotonic_ns())  # its market starts now, and runs at its own rate
+    key, _, secret = settings.keys[0].partition(":")
+    url, symbols = exchange.url.replace("ws:", "http:", 1), plan.options.symbols or settings.symbols
+    options = msgspec.structs.replace(plan.options, url=url, symbols=symbols)
+    return msgspec.structs.replace(plan, options=options, environment={KEY: key, SECRET: secret})
+
+
+def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) -> Runtime:
+    """Make everything that a run is made of. The recording's file is opened, and closed with the stack.
+
+    Raises UserError for a feed, a broker or a recording that cannot be.
+    """
+    settings, options, ending, now = plan.settings, plan.options, host.ending, ground.timekeeper.venue_now
+    out = _way_out(plan, ground)
+    source = _source(plan, ground)
+    recordings = _recordings(plan, out.brokerage, stack)
+    parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage)
+    facts: list[Fact] = []
+    core = parts.core(parts.first_book, facts.append)
+    started = _started(plan, source)
+    keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
+    telemetry = Telemetry(
+        core,
+        started,
+        chart_points=settings.web.chart_points,
+        max_symbols=settings.web.max_symbols,
+        keeper=keeper,
+        unused=Unused(lambda: ground.admission.refused, time.monotonic),
+    )
+    removals = Removals(now)
+    session = Session(
+        core,
+        facts,
+        out.gate,
+        recordings.current if recordings is not None else None,
+        telemetry.gather,
+        (fact_log.see, telemetry.see, keeper.see, ending.check_fact),
+        out.brokerage.outbox if out.brokerage is not None else None,
+        removals.take,
+        ground.timekeeper,
+    )
+    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, ending, host.say)
+
+    def feed_removals() -> None:
+        ground.mailbox.call(lambda: intake.take(removals.take()))
+
+    slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.tell, feed_removals)
+    commands = CommandHandler(session, intake.take, out.halt_file, slow, ending, now)
+    secret_file = web_secret.file_of(options.data_dir) if host.secret else None
+    return Runtime(
+        plan=plan,
+        host=host,
+        mailbox=ground.mailbox,
+        reader=Reader(intake.take, commands.carry_out),
+        timekeeper=ground.timekeeper,
+        processes=ground.processes,
+        books=ground.books,
+        recordings=recordings,
+        source=source,
+        brokerage=out.brokerage,
+        switch=out.switch,
+        gate=out.gate,
+        halt_file=out.halt_file,
+        started=started,
+        first_run=parts.run(parts.first_book),
+        session=session,
+        telemetry=telemetry,
+        tick_keeper=keeper,
+        slow_strategies=slow,
+        rotation=SessionRotation(
+            RotationPolicy(settings.record.rollover_wait_s),
+            parts,
+            session,
+            recordings,
+            ground.books,
+            ground.timekeeper,
+            telemetry,
+            keeper,
+            # Nothing is sent for a position until the account was seen.
+            out.brokerage.broker.read_account if out.brokerage is not None else lambda: None,
+        ),
+        web=WebProcess(settings.web, commands.carry_out, telemetry.history, ground.urgent, secret_file),
+    )
+
+
+def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
+    """Make the gate with the kill switch beside it, and the broker behind it, if there is to be a real one."""
+    settings, options, mailbox, now = plan.settings, plan.options, ground.mailbox, ground.timekeeper.venue_now
+
+    def on_reports(reports: list[Report]) -> None:  # on the broker's thread, once it is started
+        switch.hear(reports)
+        mailbox.tell(reports)
+
+    brokerage = None
+    if plan.at_broker:
+        address = address_of(options.url, live=options.live)
+        last = ground.books.last_name
+        brokerage = Brokerage(
+            address,
+            plan.environment,
+            settings.broker,
+            options.symbols,
+            options.data_dir,
+            on_reports,
+            now,
+            ground.random,
+            last,
+        )
+    broker = brokerage.broker if brokerage is not None else None
+    book = brokerage.book if brokerage is not None else PAPER
+    folder, running_s = options.data_dir, ground.running_s
+    switch = make_switch(folder, mailbox, broker, book, now, running_s, settings.gate, ground.urgent.tell)
+    gate = switch.gate = Gate(
+        ground.books.journal,
+        broker,
+        _on_trouble(mailbox),
+        settings.gate,
+        running_s,
+        watch=switch.see,
+        refuse=switch.refuse,
+        look=ground.books.look,
+        on_gap=ground.books.keep_gap,
+    )
+    return WayOut(brokerage, switch, gate, HaltFile(folder, switch))
+
+
+def _on_trouble(mailbox: Mailbox) -> Callable[[Trouble], None]:
+    """Return what the gate calls, on its thread, with its trouble; the core is given a halt as an input."""
+
+    def on_trouble(trouble: Trouble) -> None:
+        say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
+        (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
+        if trouble.kind in ("journal", "overflow", "gate"):
+            mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
+
+    return on_trouble
+
+
+def _source(plan: Plan, ground: Groundwork) -> Source:
+    return source_of(
+        plan.settings.feed,
+        plan.options,
+        plan.feed,
+        plan.environment,
+        ground.clock,
+        ground.admission,
+        ground.random,
+        ground.timekeeper.monotonic,
+    )
+
+
+def _recordings(plan: Plan, brokerage: Brokerage | None, stack: AsyncExitStack) -> Recordings | None:
+    """Begin to record the first session, if that is wished; the recording ends with the stack."""
+    options, settings = plan.options, plan.settings
+    if not options.recorded:
+        return None
+
+    def make_recorder(path: Path, book: str) -> Recorder:
+        outside = brokerage is not None
+        paper = "" if outside or book == PAPER else book
+        return Recorder(path, settings.core, options.strategy, book if outside else "", paper)
+
+    venue = options.venue or ("simulated" if options.feed is None else "feed")
+    recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)
+    recordings.start(brokerage.book if brokerage is not None else PAPER)
+    stack.push(recordings.end)
+    return recordings
+
+
+def _started(plan: Plan, source: Source) -> SessionStarted:
+    """Return what the dashboard is told of the run."""
+    settings, options, now = plan.settings, plan.options, time.time_ns()
+    return SessionStarted(
+        session=figures.instant(now, settings.risk.timezone),
+        strategy=plan.strategy.name,
+        feed=source.name,
+        venue=source.venue,
+        symbols=options.symbols or (settings.exchange.symbols if options.feed is None else ()),
+        paper=not options.live,
+        started_ts=now,
+        settings=msgspec.to_builtins(settings.core),
+    )
