@@ -130,43 +130,26 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
 
     Raises UserError for a feed, a broker or a recording that cannot be.
     """
-    settings, options, ending, now = plan.settings, plan.options, host.ending, ground.timekeeper.venue_now
+    settings, now = plan.settings, ground.timekeeper.venue_now
     out = _way_out(plan, ground)
     source = _source(plan, ground)
     recordings = _recordings(plan, out.brokerage, stack)
     parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage)
-    facts: list[Fact] = []
-    core = parts.core(parts.first_book, facts.append)
     started = _started(plan, source)
     keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
-    telemetry = Telemetry(
-        core,
-        started,
-        chart_points=settings.web.chart_points,
-        max_symbols=settings.web.max_symbols,
-        keeper=keeper,
-        unused=Unused(lambda: ground.admission.refused, time.monotonic),
-    )
     removals = Removals(now)
-    session = Session(
-        core,
-        facts,
-        out.gate,
-        recordings.current if recordings is not None else None,
-        telemetry.gather,
-        (fact_log.see, telemetry.see, keeper.see, ending.check_fact),
-        out.brokerage.outbox if out.brokerage is not None else None,
-        removals.take,
-        ground.timekeeper,
-    )
-    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, ending, host.say)
+    session, telemetry = _first_session(host, ground, out, parts, recordings, started, keeper, removals)
+    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, host.ending, host.say)
 
     def feed_removals() -> None:
         ground.mailbox.call(lambda: intake.take(removals.take()))
 
     slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.tell, feed_removals)
-    commands = CommandHandler(session, intake.take, out.halt_file, slow, ending, now)
-    secret_file = web_secret.file_of(options.data_dir) if host.secret else None
+    commands = CommandHandler(session, intake.take, out.halt_file, slow, host.ending, now)
+    policy = RotationPolicy(settings.record.rollover_wait_s)
+    # Nothing is sent for a position of the next session until the account was seen.
+    on_begin = out.brokerage.broker.read_account if out.brokerage is not None else lambda: None
+    secret_file = web_secret.file_of(plan.options.data_dir) if host.secret else None
     return Runtime(
         plan=plan,
         host=host,
@@ -188,19 +171,41 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         tick_keeper=keeper,
         slow_strategies=slow,
         rotation=SessionRotation(
-            RotationPolicy(settings.record.rollover_wait_s),
-            parts,
-            session,
-            recordings,
-            ground.books,
-            ground.timekeeper,
-            telemetry,
-            keeper,
-            # Nothing is sent for a position until the account was seen.
-            out.brokerage.broker.read_account if out.brokerage is not None else lambda: None,
+            policy, parts, session, recordings, ground.books, ground.timekeeper, telemetry, keeper, on_begin
         ),
         web=WebProcess(settings.web, commands.carry_out, telemetry.history, ground.urgent, secret_file),
     )
+
+
+def _first_session(
+    host: Host,
+    ground: Groundwork,
+    out: WayOut,
+    parts: SessionParts,
+    recordings: Recordings | None,
+    started: SessionStarted,
+    keeper: TickKeeper,
+    removals: Removals,
+) -> tuple[Session, Telemetry]:
+    """Make the session with its first core, and what shows it: they follow each other through every rotation."""
+    facts: list[Fact] = []
+    core = parts.core(parts.first_book, facts.append)
+    web, unused = parts.plan.settings.web, Unused(lambda: ground.admission.refused, time.monotonic)
+    telemetry = Telemetry(
+        core, started, chart_points=web.chart_points, max_symbols=web.max_symbols, keeper=keeper, unused=unused
+    )
+    session = Session(
+        core,
+        facts,
+        out.gate,
+        recordings.current if recordings is not None else None,
+        telemetry.gather,
+        (fact_log.see, telemetry.see, keeper.see, host.ending.check_fact),
+        out.brokerage.outbox if out.brokerage is not None else None,
+        removals.take,
+        ground.timekeeper,
+    )
+    return session, telemetry
 
 
 def _way_out(plan: Plan, ground: Groundwork) -> WayOut:

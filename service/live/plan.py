@@ -51,7 +51,7 @@ class SessionParts:
     def __init__(
         self, plan: Plan, venue: str, books: Bookkeeping, recordings: Recordings | None, brokerage: Brokerage | None
     ) -> None:
-        self._plan = plan
+        self.plan = plan
         self._venue = venue
         self._books = books
         self._recordings = recordings
@@ -60,7 +60,7 @@ class SessionParts:
 
     def core(self, book: str, on_fact: Callable[[Fact], None]) -> Core:
         """Return a core that has heard of nothing yet."""
-        plan, settings = self._plan, self._plan.settings
+        plan, settings = self.plan, self.plan.settings
         debug = "DEBUG" in (settings.log.level, settings.log.file_level)
         if self._brokerage is None:
             return plan.core(settings.core, plan.strategy, on_fact, book=book, debug=debug)
@@ -78,9 +78,9 @@ class SessionParts:
         """Return what the journal says of the session that is recorded now."""
         recorder = self._recordings.current if self._recordings is not None else None
         return self._books.run(
-            self._plan.options.strategy or self._plan.strategy.name,
+            self.plan.options.strategy or self.plan.strategy.name,
             self._venue,
             book,
-            self._plan.settings.core,
+            self.plan.settings.core,
             recorder.path if recorder is not None else None,
         )

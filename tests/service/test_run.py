@@ -19,7 +19,8 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, Input
 from actors.journal import Entry, MemoryJournal
 from mock_exchange.market import tape
-from service import cli, logs, terminal
+from service import cli, logs
+from service.cli import terminal
 from service.live import assembly, bookkeeping, processes, run
 from service.options import Outcome, RunOptions
 from service.recorded.recording import Recorder

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands have, and exit codes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+STRATEGY_FAILED = 3
+"""The exit code of a run or a replay in which a strategy raised."""
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")]
 Assignments = Annotated[
@@ -19,7 +22,6 @@ StrategyOption = Annotated[
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the strategy that a recording names, wherever it is from.")
 ]
-
 
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="End with the first failure of a strategy.")]
 

@@ -10,19 +10,13 @@ from typing import Annotated
 import typer
 
 from service import outlet
-from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
+from service.cli.options import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.venues import Venue
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address.")]
 Live = Annotated[bool, typer.Option("--live", help="The account with real money.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    for command in (doctor, reconcile, backup, prune):
-        app.command()(command)
 
 
 def reconcile(
@@ -43,7 +37,8 @@ def reconcile(
     What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
     """
-    from service import fact_log, logs, settings, terminal, venues
+    from service import fact_log, logs, settings, venues
+    from service.cli import terminal
     from service.data_folder import running
     from service.journal_views import reconcile as reconciling
     from service.options import RunOptions
@@ -106,7 +101,7 @@ def prune(
     The newest run stays, and so do those in which a position was entered that is still open. The file gets smaller.
     Stop the bot first, and make a backup if you may want the history back.
     """
-    from service import terminal
+    from service.cli import terminal
     from service.data_folder import running
     from service.journal_views import history, safekeeping
 
