@@ -89,7 +89,7 @@ def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
         clock.expect(time.time_ns(), time.monotonic_ns())
     admission = Admission(settings.admission, clock, options.symbols)
     running_s = running_clock(settings.gate)
-    timekeeper = Timekeeper(clock, admission, running_s=running_s)
+    timekeeper = Timekeeper(clock, admission, running_s=running_s, on_away=_log_away)
     random = Random(os.urandom(16))
     ending = host.ending
     processes = Processes(ending.stop, random, settings.supervision, ending.on_given_up)
@@ -97,6 +97,12 @@ def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
     logs.know(logs.Context(settings.risk.timezone, lambda: books.run_number, timekeeper.venue_now))
     mailbox = Mailbox(asyncio.get_running_loop())
     return Groundwork(clock, admission, timekeeper, running_s, mailbox, books, processes, UrgentPipe(), random)
+
+
+def _log_away(away_s: float) -> None:
+    logger.bind(logger="microbot.service", event="session.away", away_s=round(away_s, 3)).warning(
+        f"away for {away_s:,.0f} s: this process was stopped, or the machine slept; no price of before is traded at"
+    )
 
 
 async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) -> Plan:

@@ -200,6 +200,19 @@ def test_a_process_that_is_stopped_and_goes_on_is_not_halted_and_its_loop_not_ca
     assert not [event for event in events_of(tmp_path) if event.startswith("gate.")]
 
 
+def test_for_how_long_a_process_was_stopped_is_logged_once_it_goes_on(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST) as bot:
+        bot.until(lambda state: state["metrics"]["ticks"])
+        bot.process.send_signal(signal.SIGSTOP)
+        wait_until(passed(4.5))  # longer than a moment's stall may take
+        bot.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: "session.away" in events_of(tmp_path))
+        bot.stop()
+    (away,) = [line for line in log_of(tmp_path) if line["event"] == "session.away"]
+    assert away["away_s"] >= 3
+    assert away["message"].startswith(f"away for {away['away_s']:,.0f} s")
+
+
 def test_a_signal_to_the_kill_switch_halts_also_after_a_stop(tmp_path: Path) -> None:
     with Bot(tmp_path, *FAST) as bot:
         assert bot.dashboard
