@@ -80,7 +80,7 @@ def diff(
 ) -> None:
     """Name the first decision in which two runs differ, with what both saw; exit code 1 if there is one.
 
-    Recordings and tapes are decided anew, each with the settings recorded in it; --set, --config and --strategy
+    Recordings and tapes are decided again, each with the settings recorded in it; --set, --config and --strategy
     change them for both, --set-b and its kin for B alone. Without B, A as it was recorded is compared with A under
     these options; without any, with what the journal says was decided live. Ids are not compared: they are made of
     input numbers. Of a folder, only signals and trades can be.

@@ -167,5 +167,5 @@ class Bookkeeping:
         return self._on_disk.look() if self._on_disk is not None else ""
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal."""
         self.journal.close()

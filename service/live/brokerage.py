@@ -87,7 +87,7 @@ class Brokerage:
     ) -> None:
         """Take working orders back, close the positions if that is wanted, and give the venue a while to do it.
 
-        `give` gives the core a command; `wish` is "flatten", "keep", or None: then `ask` asks, if there is somebody.
+        `give` gives the core a command; `wish` is "flatten", "keep", or None: then `ask` asks, if it can.
         With `hurry`, no question is waited for, and no longer than until what is open is guarded.
         """
         if wish is None and core.positions.open and ask is not None:
@@ -121,7 +121,7 @@ async def _answer(ask: Ask, question: str, hurry: asyncio.Event) -> str:
 
 
 def at_broker(settings: Settings) -> Settings:
-    """Return the settings with those limits set that nobody should be without at a broker.
+    """Return the settings with those limits set that no run at a broker should be without.
 
     Raises UserError for a protective stop that would come before the strategy's own.
     """

@@ -1,4 +1,4 @@
-"""What the bot keeps of a symbol's market, so that a web process that starts anew can show its past."""
+"""What the bot keeps of a symbol's market, so that a web process that is restarted can show its past."""
 
 from __future__ import annotations
 

@@ -223,8 +223,8 @@ def _leave(folder: Path, command: str, reason: str) -> str:
                 f"no bot runs on {folder}, and nothing was left for its next start: what its book remembers, HALTED or "
                 "PAUSED, `microbot resume` lifts once it runs"
             )
-        if hindrance := remove(folder):
-            raise UserError(hindrance)
+        if refused := remove(folder):
+            raise UserError(refused)
         return f"no bot runs on {folder}: what was left for its next start is lifted (not what its book remembers)"
     if lost := keep(folder, command, reason or f"{command} from the terminal"):
         raise UserError(f"no bot runs on {folder}, and {command} cannot be left for the next start: {lost}")

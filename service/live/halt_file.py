@@ -67,7 +67,7 @@ class HaltFile:
         self._switch = switch
 
     def block_entries(self) -> None:
-        """Bar entries, at the start, if a file says so."""
+        """Block entries, at the start, if a file says so."""
         for name in (HALT, FLATTEN):
             if (reason := reason_of(self._folder, name)) is not None:
                 self._switch.bar(name, reason)
@@ -81,7 +81,7 @@ class HaltFile:
         return Command(name, 0, f"the file {name.upper()}", reason_of(self._folder, name) or name)
 
     def hold(self, name: str, reason: str) -> str:
-        """Bar entries and write it down before the core is given `halt` or `flatten`; return why that failed, if so."""
+        """Block entries and write that down, before the core is given the command; return why that failed, if so."""
         if name not in (HALT, FLATTEN):
             return ""
         if not (self._switch.pulled == HALT and name == FLATTEN):
@@ -90,10 +90,10 @@ class HaltFile:
         return f"NOT written down ({lost}): it will not survive a restart" if lost else ""
 
     def lift(self) -> str:
-        """Let entries out again, and forget the files; return what stands against that."""
+        """Unblock entries and remove the files; return why that is refused, if it is."""
         if self._switch.gate.halted:
             return f"the gate stays halted until the bot is started again: {self._switch.gate.halted}"
-        if hindrance := remove(self._folder):
-            return hindrance
+        if refused := remove(self._folder):
+            return refused
         self._switch.lift()
         return ""

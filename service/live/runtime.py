@@ -112,7 +112,7 @@ class Runtime:
     # ------------------------------------------------------------------------------------------------ starting
 
     def _start_core(self, stack: AsyncExitStack) -> Control:
-        """Let the journal, the gate and the kill switch begin, so that the core can be fed."""
+        """Start the journal, the gate and the kill switch, so that the core can be fed."""
         self.mailbox.open(self.reader)
         if self.brokerage is not None:
             stack.callback(self.brokerage.broker.stop, _BROKER_STOP_S)

@@ -130,7 +130,7 @@ class Session:
         """End the batch that runs after the input that runs, for `interject` to have its say before the rest of it.
 
         From any thread; without a batch, nothing happens. The core walks through the batch's own list: when that is
-        empty, it is at its end. So it need not ask, at each tick, whether somebody wants it to stop.
+        empty, it is at its end. So it need not ask, at each tick, whether it is to stop.
         """
         batch = self._batch
         if isinstance(batch, list) and batch:  # an empty one is cut already
@@ -142,7 +142,7 @@ class Session:
         return max(0, len(self._batch) - (self.core.input - self._before)) if self._batch else 0
 
     def _go_on(self, rest: Sequence[Input]) -> None:
-        """Take what somebody interjects, then the rest of a batch that was cut short."""
+        """Take what `interject` gives, then the rest of a batch that was cut short."""
         if self._recorder is not None:
             self._recorder.take_back(len(rest))
         for inputs in (self._interject(), rest):

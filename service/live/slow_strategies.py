@@ -25,7 +25,7 @@ class Removals:
         self._due: deque[ChainSlow] = deque()
 
     def add(self, slow: ChainSlow) -> None:
-        """Let a strategy be removed."""
+        """Add the removal of a strategy that is too slow."""
         self._due.append(slow)
 
     def take(self) -> list[RemoveChain]:

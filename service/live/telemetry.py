@@ -48,10 +48,10 @@ class Telemetry:
         keeper: TickKeeper | None = None,
         unused: Unused | None = None,
     ) -> None:
-        self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
+        self.queues: dict[str, int] = {}  # depth and drops by name; written before each report
         self.bounded: tuple[QueueSeen, ...] = ()  # likewise, of the queues that have a bound
         self.left_out = 0  # inputs that were not even kept
-        self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; whoever watches writes it
+        self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; likewise
         self._core = core
         self._before: Summary = {}  # of the sessions that are over
         self._session = session

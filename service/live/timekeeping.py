@@ -22,7 +22,7 @@ is late, and takes them all.
 
 _HELD_NS = SECOND // 2  # without a beat after which what has come is read before the time is told
 _OLD_NS = 10 * SECOND  # after a pause in which something old may still come
-_ASK_NS = 10 * SECOND  # between two attempts to begin anew at an earlier time
+_ASK_NS = 10 * SECOND  # between two attempts to begin a session at an earlier time
 MARKET_DATA = frozenset(get_args(Event))
 """What comes from the feed. It is dated where it is admitted."""
 
@@ -62,7 +62,7 @@ class Timekeeper:
         self._asked_at: int | None = None
 
     def monotonic(self) -> int:
-        """Read the monotonic clock, as whoever takes market data in: a pause is noticed before that is looked at."""
+        """Read the monotonic clock for market data that is taken in: a pause is noticed before that is looked at."""
         now = self._monotonic()
         if self._beat_at is not None and (away := self._away(now - self._beat_at)) > PAUSE_NS:
             self._note_beat(now)
@@ -137,7 +137,7 @@ class Timekeeper:
                 self._clock.plausible(event.ts, self._monotonic())
 
     def earlier(self) -> int | None:
-        """Return the time to begin anew at, if the feed has gone back and stays there; not too often, ns."""
+        """Return the time at which a session is to begin, ns, if the feed has gone back to it; not too often."""
         monotonic = self._monotonic()
         earlier = self._clock.earlier(monotonic)
         if earlier is None or (self._asked_at is not None and monotonic - self._asked_at < _ASK_NS):

@@ -53,7 +53,7 @@ class UrgentPipe:
         return False
 
     def close(self) -> None:
-        """Let go of the pipe; the child finds its end."""
+        """Close the pipe; the child reads its end."""
         with self._lock:
             fd, self._fd = self._fd, -1
         if fd >= 0:

@@ -84,7 +84,7 @@ def _number(given: Any, plain: Any) -> Any:
 
 
 class Side:
-    """One of the two runs: a tape that can be decided anew, as often as need be."""
+    """One of the two runs: a tape that can be decided again, as often as need be."""
 
     def __init__(self, path: Path, settings: Settings, strategy: str | None, trust: Trust) -> None:
         self.path = path
