@@ -204,7 +204,7 @@ class Bot:
             self._waiting.append(lambda: self.take(inputs))
             return
         if not self.feed.now():
-            self._timekeeper.hear(inputs)
+            self._timekeeper.hear_account_time(inputs)
         try:
             if self.books.pending and (book := self.books.due(inputs, self.feed.now(), self._say)) is not None:
                 self.audit.restoring = True

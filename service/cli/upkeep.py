@@ -72,7 +72,7 @@ def reconcile(
             raise typer.Exit(1)
         logs.configure(effective.log, zone=effective.risk.timezone)
         for fact in reconciling.write(options, book, comparison):
-            fact_log.see(fact)
+            fact_log.log_fact(fact)
     terminal.say("written: start the bot, and `microbot resume` if it was halted")
 
 

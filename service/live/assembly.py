@@ -148,10 +148,10 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, host.ending, host.say)
 
     def feed_removals() -> None:
-        ground.mailbox.call(lambda: intake.take(removals.take()))
+        ground.mailbox.call(lambda: intake.feed(removals.take()))
 
-    slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.tell, feed_removals)
-    commands = CommandHandler(session, intake.take, out.halt_file, slow, host.ending, now)
+    slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.send, feed_removals)
+    commands = CommandHandler(session, intake.feed, out.halt_file, slow, host.ending, now)
     policy = RotationPolicy(settings.record.rollover_wait_s)
     # Nothing is sent for a position of the next session until the account was seen.
     on_begin = out.brokerage.broker.read_account if out.brokerage is not None else lambda: None
@@ -160,7 +160,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         plan=plan,
         host=host,
         mailbox=ground.mailbox,
-        reader=Reader(intake.take, commands.carry_out),
+        reader=Reader(intake.feed, commands.carry_out),
         timekeeper=ground.timekeeper,
         processes=ground.processes,
         books=ground.books,
@@ -206,7 +206,7 @@ def _first_session(
         out.gate,
         recordings.current if recordings is not None else None,
         telemetry.gather,
-        (fact_log.see, telemetry.see, keeper.see, host.ending.check_fact),
+        (fact_log.log_fact, telemetry.note_fact, keeper.note_fact, host.ending.check_fact),
         out.brokerage.outbox if out.brokerage is not None else None,
         removals.take,
         ground.timekeeper,
@@ -240,7 +240,7 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
     broker = brokerage.broker if brokerage is not None else None
     book = brokerage.book if brokerage is not None else PAPER
     folder, running_s = options.data_dir, ground.running_s
-    switch = make_switch(folder, mailbox, broker, book, now, running_s, settings.gate, ground.urgent.tell)
+    switch = make_switch(folder, mailbox, broker, book, now, running_s, settings.gate, ground.urgent.send)
     gate = switch.gate = Gate(
         ground.books.journal,
         broker,
@@ -249,7 +249,7 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
         running_s,
         watch=switch.see,
         refuse=switch.refuse,
-        look=ground.books.look,
+        look=ground.books.file_trouble,
         on_gap=ground.books.keep_gap,
     )
     return WayOut(brokerage, switch, gate, HaltFile(folder, switch))

@@ -162,7 +162,7 @@ class Bookkeeping:
             say(f"not among --symbols, so without prices until they are: {', '.join(unwatched)}")
         return book
 
-    def look(self) -> str:
+    def file_trouble(self) -> str:
         """Say what another program did to the journal's file; empty if nothing, or if there is none."""
         return self._on_disk.look() if self._on_disk is not None else ""
 

@@ -72,7 +72,7 @@ class Brokerage:
         except ValueError as error:
             raise UserError(str(error)) from None
 
-    def look(self, core: Core) -> None:
+    def check_leaving(self, core: Core) -> None:
         """Look, after inputs, whether what the end waits for has happened."""
         if self._done is not None and self._done(core):
             self._is_done.set()
@@ -97,7 +97,7 @@ class Brokerage:
         flatten = wish == "flatten"
         give("flatten" if flatten else "reduce")
         hurried = asyncio.create_task(hurry.wait())
-        hurried.add_done_callback(lambda _: self.look(core))
+        hurried.add_done_callback(lambda _: self.check_leaving(core))
         self._done = lambda core: (
             is_guarded(core) if hurry.is_set() else at_rest(core) and not (flatten and core.positions.open)
         )

@@ -21,7 +21,7 @@ class ChartHistory:
         self._points: deque[tuple[int, float]] = deque(maxlen=points)
         self._ticks: deque[Tick] = deque(maxlen=ticks)
 
-    def see(self, ticks: Sequence[Tick], skipped: int) -> None:
+    def add(self, ticks: Sequence[Tick], skipped: int) -> None:
         """Take ticks in their order; `skipped` more there were that nobody kept."""
         points = self._points
         newest = points[-1][0] if points else -1

@@ -152,7 +152,7 @@ async def _heard(process: Process, name: str) -> AsyncIterator[_Heard]:
 
 
 class WebProcess:
-    """The web process and its pipes. `tell` never blocks: what waits is bounded, and dropped beyond that."""
+    """The web process and its pipes. `send` never blocks: what waits is bounded, and dropped beyond that."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class WebProcess:
             self.listening.set()
         return heard.why(code)
 
-    def tell(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
         """Send one message of `web.pipe.FromBot`, if the process is there and reads."""
         if self._process is None or self._process.stdin is None:
             return
@@ -227,11 +227,11 @@ class WebProcess:
                         self.port = message.port
                         self._process = process
                         for known in self._history():
-                            self.tell(known)
+                            self.send(known)
                         self.listening.set()
                     else:
                         done = self._on_command(message.command)
-                        self.tell(Answered(message.ticket, *done))
+                        self.send(Answered(message.ticket, *done))
             except FrameTooLarge as error:
                 _tell_bad_message(error)
                 with contextlib.suppress(ProcessLookupError):

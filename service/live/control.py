@@ -64,7 +64,7 @@ def make_switch(
     """
 
     def show_and_log(fact: GateActed | StateChanged) -> None:
-        fact_log.see(fact)
+        fact_log.log_fact(fact)
         if isinstance(fact, StateChanged):
             show(fact)
 

@@ -13,7 +13,7 @@ class CostGuard:
     def __init__(self) -> None:
         self._dear: set[str] = set()  # symbols that were too dear when last looked at
 
-    def look(self, core: Core) -> None:
+    def warn_of_changes(self, core: Core) -> None:
         """Warn of what has changed since the last look, at the core of this session or the last one."""
         if core.settings.risk.cost_guard == "off":
             return

@@ -34,12 +34,12 @@ class Intake:
         self._ending = ending
         self._say = say
 
-    def take(self, inputs: Sequence[Input]) -> None:
+    def feed(self, inputs: Sequence[Input]) -> None:
         """Run inputs to their end. Raises what the core raises, once the run is marked as failed."""
         if self._ending.over or self._ending.core_failed:  # what comes while the parts are taken down
             return
         if not self._timekeeper.venue_now():
-            self._timekeeper.hear(inputs)
+            self._timekeeper.hear_account_time(inputs)
         try:
             if self._books.pending:
                 book = self._books.due(inputs, self._timekeeper.venue_now(), self._say)
@@ -50,4 +50,4 @@ class Intake:
             self._ending.fail_core(error)
             raise
         if self._brokerage is not None:
-            self._brokerage.look(self._session.core)
+            self._brokerage.check_leaving(self._session.core)

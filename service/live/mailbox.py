@@ -17,7 +17,7 @@ from service.live.commands import Effect
 class Reader(NamedTuple):
     """Who reads the mailbox, on the loop."""
 
-    take: Callable[[Sequence[Input]], None]
+    feed: Callable[[Sequence[Input]], None]
     carry_out: Callable[[Command], Effect]
 
 
@@ -42,7 +42,7 @@ class Mailbox:
     def tell(self, inputs: Sequence[Input]) -> None:
         """Feed inputs to the core."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._post(lambda reader: reader.take(inputs))
+            self._post(lambda reader: reader.feed(inputs))
 
     def give(self, command: Command) -> Future[str]:
         """Carry out a command; the result says what it did."""

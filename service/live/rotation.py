@@ -61,7 +61,7 @@ class RotationPolicy:
 
 
 class SessionRotation:
-    """Ends the session that runs and begins the next, with its book, where that is due; `look` a few times a second.
+    """Ends the session that runs and begins the next, with its book, where that is due.
 
     Each session has a recording of its own, so `recordings` is None where nothing is recorded, and then only a feed
     that goes back in time makes another one begin. `on_begin` is called once the next session runs.
@@ -89,7 +89,7 @@ class SessionRotation:
         self._tick_keeper = tick_keeper
         self._on_begin = on_begin
 
-    def look(self) -> None:
+    def rotate_if_due(self) -> None:
         """Rotate if it is time; while the last session's book waits to be taken up, it never is."""
         if self._books.pending:
             return

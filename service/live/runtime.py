@@ -145,7 +145,7 @@ class Runtime:
         control.begin()
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.plan.calendar) is not None:
-            tasks.append(keep_known(calendar, self.timekeeper.venue_now, self.reader.take))
+            tasks.append(keep_known(calendar, self.timekeeper.venue_now, self.reader.feed))
         for task in tasks:
             self._start_task(stack, task)
         stack.enter_context(stopping.duration(self.host.stopping, self.plan.options.duration_s))
@@ -175,14 +175,14 @@ class Runtime:
         feed, ending = self.source.feed, self.host.ending
         if isinstance(feed, WebSocketFeed):
             self.processes.depend("exchange", Dependant("feed", feed.hold, feed.go_on))
-        subscription = feed.subscribe(self.reader.take, ending.on_feed_error, ending.on_feed_end)
+        subscription = feed.subscribe(self.reader.feed, ending.on_feed_error, ending.on_feed_end)
         stack.callback(subscription.dispose)
 
     def _start_broker(self) -> None:
         if self.brokerage is None:
             return
         if (calendar := self.plan.calendar) is not None:
-            self.reader.take([market_hours(calendar, time.time_ns())])
+            self.reader.feed([market_hours(calendar, time.time_ns())])
         broker = self.brokerage.broker
         broker.start()
         self.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
@@ -204,7 +204,7 @@ class Runtime:
         while True:
             await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.timekeeper.rate))
             if inputs := self.timekeeper.beat(self.session.core.now):
-                self.reader.take(inputs)
+                self.reader.feed(inputs)
 
     async def _report(self) -> None:
         """Look ten times a second at what need not be looked at on the tick path, and tell the dashboard."""
@@ -214,11 +214,11 @@ class Runtime:
             self.gate.beat()
             self._report_once()
             self.tick_keeper.write(self.session)
-            cost_guard.look(self.session.core)
+            cost_guard.warn_of_changes(self.session.core)
             if not self.host.ending.stop.is_set():
                 if self.recordings is not None:
                     self.recordings.flush()
-                self.rotation.look()
+                self.rotation.rotate_if_due()
 
     def _report_once(self) -> None:
         core, telemetry = self.session.core, self.telemetry
@@ -230,7 +230,7 @@ class Runtime:
 
     def _tell_web(self) -> None:
         for message in self.telemetry.messages():
-            self.web.tell(message)
+            self.web.send(message)
 
     # ---------------------------------------------------------------------------------------------- stopping
 
@@ -243,7 +243,7 @@ class Runtime:
             elif options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
                 self._give("flatten")
                 while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
-                    self.reader.take([Clock(due)])
+                    self.reader.feed([Clock(due)])
         ending.over = True
         core.finish()
         self._tell_web()
@@ -257,4 +257,4 @@ class Runtime:
 
     def _give(self, command: str) -> None:
         """Give a command with which the session ends."""
-        self.reader.take([Command(command, self.timekeeper.venue_now(), SHUTDOWN)])
+        self.reader.feed([Command(command, self.timekeeper.venue_now(), SHUTDOWN)])

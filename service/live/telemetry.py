@@ -35,7 +35,7 @@ _SHOWN = get_args(ShownFact)
 class Telemetry:
     """Gathers inputs and facts, and says what they come to.
 
-    `gather` and `see` are on the tick path and only append; `messages` is called about ten times a second.
+    `gather` and `note_fact` are on the tick path and only append; `messages` is called about ten times a second.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Telemetry:
         """Inputs that wait to be shown."""
         return len(self._inputs)
 
-    def see(self, fact: Fact) -> None:
+    def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""
         if isinstance(fact, _SHOWN):
             self._facts.append(fact)
@@ -141,11 +141,11 @@ class Telemetry:
                 self._quotes[event.symbol] = (event.bid, event.ask)
         for symbol, seen in ticks.items():
             if self._keeper is not None:
-                self._keeper.see_ticks(symbol, seen)
+                self._keeper.note_ticks(symbol, seen)
             if (history := self._history_of(symbol, seen[0].price)) is not None:
-                history.see(seen, skipped[symbol])
+                history.add(seen, skipped[symbol])
         if self._unused is not None:
-            self._unused.look({symbol: len(seen) + skipped[symbol] for symbol, seen in ticks.items()}, self._core)
+            self._unused.update({symbol: len(seen) + skipped[symbol] for symbol, seen in ticks.items()}, self._core)
         return [
             TicksSeen(symbol, shown, len(seen) - len(shown) + skipped[symbol])
             for symbol, seen in ticks.items()

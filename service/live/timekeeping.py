@@ -130,7 +130,7 @@ class Timekeeper:
             inputs.append(Clock(now))
         return inputs
 
-    def hear(self, inputs: Sequence[Input]) -> None:
+    def hear_account_time(self, inputs: Sequence[Input]) -> None:
         """Take a broker's word for the time, as a witness, while the market has said nothing: it is the same venue."""
         for event in inputs:
             if isinstance(event, AccountReport):

@@ -43,7 +43,7 @@ class UrgentPipe:
         with self._lock:
             self._fd = writer
 
-    def tell(self, message: Any) -> bool:
+    def send(self, message: Any) -> bool:
         """Write a message; False if it had to be dropped."""
         with self._lock, contextlib.suppress(OSError, PipeError):
             if self._fd >= 0:

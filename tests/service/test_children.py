@@ -219,7 +219,7 @@ def test_what_is_told_reaches_the_process_in_order_and_whole(spawn: Callable[...
         spawn(script)
         async with running(WebSettings()) as (web, _):
             for _ in range(100):
-                web.process.tell(METRICS)
+                web.process.send(METRICS)
 
     asyncio.run(scenario())
     reader = from_bot()
@@ -230,12 +230,12 @@ def test_what_is_told_reaches_the_process_in_order_and_whole(spawn: Callable[...
 def test_nothing_is_told_to_a_process_that_is_not_there(spawn: Callable[..., Spawned]) -> None:
     async def scenario() -> None:
         web = Web(WebSettings())
-        web.process.tell(METRICS)
+        web.process.send(METRICS)
         assert web.process.waiting == 0
         spawn(f"say({frame(Listening(1))})")
         async with asyncio.timeout(PATIENCE_S):
             assert await web.process.run() == "exit code 0"
-        web.process.tell(METRICS)
+        web.process.send(METRICS)
         assert web.process.waiting == 0
 
     asyncio.run(scenario())
@@ -248,7 +248,7 @@ def test_a_process_that_does_not_read_costs_messages_and_never_waiting(spawn: Ca
         spawn(f"say({frame(Listening(1))}); time.sleep(60)")
         async with running(WebSettings()) as (web, _):
             for _ in range(100):
-                web.process.tell(large)
+                web.process.send(large)
             assert web.process.dropped >= 40
             assert 4 << 20 <= web.process.waiting <= (4 << 20) + 200_000
             web.process._process.kill()  # type: ignore[union-attr]  # its pipe is full: it would not hear a goodbye
@@ -260,7 +260,7 @@ def test_a_message_too_large_for_the_pipe_is_dropped_and_counted(spawn: Callable
     async def scenario() -> None:
         spawn(f"say({frame(Listening(1))}); read()")
         async with running(WebSettings()) as (web, _):
-            web.process.tell(MetricsSeen(1, TradingState.ACTIVE, "x" * (1 << 20), {}, (), {}, {}, {}))
+            web.process.send(MetricsSeen(1, TradingState.ACTIVE, "x" * (1 << 20), {}, (), {}, {}, {}))
             assert web.process.dropped == 1
 
     asyncio.run(scenario())

@@ -319,10 +319,10 @@ def test_a_broker_s_word_for_the_time_is_one_among_witnesses_while_the_market_is
     clock = VenueClock()
     keeper = Timekeeper(clock, Admission(AdmissionSettings(), clock), lambda: machine.monotonic, lambda: machine.wall)
     account = AccountReport(START + HOUR, "PA1", ONE, ONE, ONE, (), ())
-    keeper.hear([account, Command("pause", START)])
+    keeper.hear_account_time([account, Command("pause", START)])
     assert clock.now(machine.monotonic) is None
     clock.expect(START, machine.monotonic)
-    keeper.hear([msgspec.structs.replace(account, ts=START + SECOND)])
+    keeper.hear_account_time([msgspec.structs.replace(account, ts=START + SECOND)])
     assert clock.now(machine.monotonic) == START + SECOND
 
 

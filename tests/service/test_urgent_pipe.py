@@ -26,8 +26,8 @@ def opened(pipe: UrgentPipe) -> int:
 def test_what_is_told_arrives_whole_and_the_end_is_heard() -> None:
     pipe = UrgentPipe()
     reader = opened(pipe)
-    assert pipe.tell(LATE)
-    assert pipe.tell(LATE)
+    assert pipe.send(LATE)
+    assert pipe.send(LATE)
     pipe.close()
     frames = from_bot()
     while data := os.read(reader, 10):
@@ -38,20 +38,20 @@ def test_what_is_told_arrives_whole_and_the_end_is_heard() -> None:
 
 def test_without_a_child_there_is_nobody_to_tell() -> None:
     pipe = UrgentPipe()
-    assert not pipe.tell(LATE)
+    assert not pipe.send(LATE)
     reader = opened(pipe)
     os.close(reader)
-    assert not pipe.tell(LATE)  # the child is gone
+    assert not pipe.send(LATE)  # the child is gone
     pipe.close()
     pipe.close()
-    assert not pipe.tell(LATE)
+    assert not pipe.send(LATE)
 
 
 def test_a_child_that_does_not_read_keeps_nobody_waiting_and_what_it_reads_later_is_whole() -> None:
     pipe = UrgentPipe()
     reader = opened(pipe)
     told = 0
-    while pipe.tell(LATE):
+    while pipe.send(LATE):
         told += 1
     frames = from_bot()
     frames.feed(os.read(reader, 1 << 20))
@@ -64,7 +64,7 @@ def test_a_child_that_does_not_read_keeps_nobody_waiting_and_what_it_reads_later
 def test_what_a_pipe_does_not_take_at_once_is_dropped() -> None:
     pipe = UrgentPipe()
     reader = opened(pipe)
-    assert not pipe.tell(ChainLate("A", "x" * 5_000, 1))
-    assert pipe.tell(LATE)
+    assert not pipe.send(ChainLate("A", "x" * 5_000, 1))
+    assert pipe.send(LATE)
     pipe.close()
     os.close(reader)
