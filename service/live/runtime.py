@@ -88,13 +88,14 @@ class Runtime:
     async def run(self) -> Outcome:
         """Start the parts, wait for the end, and stop them. Raises UserError or Stopped if it does not start.
 
-        What could still act stops first: the run's own tasks, then feed, dashboard and the watch on strategies. The
-        kill switch can be pulled until that is done. The gate follows, which writes what waits, and at last the
-        broker, through which the gate may still let something out.
+        What brings something in stops first: the feed, then the run's own tasks. Then what shows it: the dashboard, and
+        the watch on strategies. The kill switch can be pulled until that is done. The gate follows, which writes what
+        waits, and at last the broker, through which the gate may still let something out.
         """
         async with AsyncExitStack() as stack:
-            control = self._start_core(stack)
-            await self._start_edges(stack, control)
+            driving = asyncio.Event()
+            control = self._start_core(stack, driving)
+            await self._start_edges(stack, control, driving)
             # What was set up lives as long as the session: the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -111,7 +112,7 @@ class Runtime:
 
     # ------------------------------------------------------------------------------------------------ starting
 
-    def _start_core(self, stack: AsyncExitStack) -> Control:
+    def _start_core(self, stack: AsyncExitStack, driving: asyncio.Event) -> Control:
         """Start the journal, the gate and the kill switch, so that the core can be fed."""
         self.mailbox.open(self.reader)
         if self.brokerage is not None:
@@ -119,6 +120,7 @@ class Runtime:
         self.books.begin(self.first_run)
         self.gate.start()
         stack.callback(self.gate.stop)
+        self._start_task(stack, self._beat(driving))
         at_broker = self.brokerage is not None
         self.host.stuck.guard(Guarded(self.session, self.gate, self.recordings, at_broker))
         folder = self.plan.options.data_dir
@@ -134,20 +136,21 @@ class Runtime:
             _log.bind(event="book.older").warning(gap)
         return control
 
-    async def _start_edges(self, stack: AsyncExitStack, control: Control) -> None:
+    async def _start_edges(self, stack: AsyncExitStack, control: Control, driving: asyncio.Event) -> None:
         """Start what feeds the core and what shows it, the dashboard first: it is there before anything is decided."""
         self.slow_strategies.start()
         stack.callback(self.slow_strategies.stop)
         await self._start_web(stack)
-        self.gate.beat()  # from here on a strategy may get stuck
-        self._start_feed(stack)
-        self._start_broker()
-        control.begin()
+        self.gate.beat()
+        driving.set()  # from here on a strategy may get stuck
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.plan.calendar) is not None:
             tasks.append(keep_known(calendar, self.timekeeper.venue_now, self.reader.feed))
         for task in tasks:
             self._start_task(stack, task)
+        self._start_feed(stack)
+        self._start_broker()
+        control.begin()
         stack.enter_context(stopping.duration(self.host.stopping, self.plan.options.duration_s))
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
@@ -199,6 +202,13 @@ class Runtime:
 
     # ----------------------------------------------------------------------------------------------- running
 
+    async def _beat(self, driving: asyncio.Event) -> None:
+        """Show the gate that the loop is alive until the gate is stopped: a dashboard may take its time to end."""
+        await driving.wait()
+        while True:
+            self.gate.beat()
+            await asyncio.sleep(_REPORT_S)
+
     async def _drive_clock(self) -> None:
         """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
         while True:
@@ -211,7 +221,6 @@ class Runtime:
         cost_guard = CostGuard()
         while True:
             await asyncio.sleep(_REPORT_S)
-            self.gate.beat()
             self._report_once()
             self.tick_keeper.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
