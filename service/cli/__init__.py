@@ -45,23 +45,16 @@ def microbot(
 
 
 _command: Callable[..., None]
-for _command in (
-    recorded.replay,
-    recorded.diff,
-    run.run,
-    recorded.sessions,
-    journal.trades,
-    journal.signals,
-    journal.orders,
-    journal.explain,
-    exchange.exchange,
-):
+for _command in (recorded.replay, recorded.diff, run.run, recorded.sessions):
+    app.command()(_command)
+for _name, _what in journal.LISTS.items():
+    app.command(name=_name, help=_what)(journal.list_of(_name))
+for _command in (journal.explain, exchange.exchange):
     app.command()(_command)
 app.command(name="logs")(bot.show_logs)
 for _name, _what in bot.COMMANDS.items():
     app.command(name=_name, help=_what)(bot.command_to_bot(_name))
-app.command()(bot.restart)
-for _command in (upkeep.doctor, upkeep.reconcile, upkeep.backup, upkeep.prune):
+for _command in (bot.restart, upkeep.doctor, upkeep.reconcile, upkeep.backup, upkeep.prune):
     app.command()(_command)
 
 _Misused: Any = typer.BadParameter.__mro__[2]  # the base of all that is wrong with a command line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -19,37 +20,27 @@ Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
 Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet there; needs pyarrow.")]
 
 
-def trades(
-    data_dir: DataDir = Path("data"),
-    since: Since = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    parquet: Parquet = None,
-) -> None:
-    """List the finished trades of every run, from the journal; also while the bot runs."""
-    _list("trades", data_dir, since, as_json, as_csv, parquet)
+LISTS = {
+    "trades": "List the finished trades of every run, from the journal; also while the bot runs.",
+    "signals": "List the signals and what risk said to each, from the journal.",
+    "orders": "List what became of each order, from the journal.",
+}
+"""What can be listed, and what is said of each."""
 
 
-def signals(
-    data_dir: DataDir = Path("data"),
-    since: Since = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    parquet: Parquet = None,
-) -> None:
-    """List the signals and what risk said to each, from the journal."""
-    _list("signals", data_dir, since, as_json, as_csv, parquet)
+def list_of(what: str) -> Callable[..., None]:
+    """Return the command that lists trades, signals or orders."""
 
+    def show(
+        data_dir: DataDir = Path("data"),
+        since: Since = None,
+        as_json: Json = False,
+        as_csv: Csv = False,
+        parquet: Parquet = None,
+    ) -> None:
+        _list(what, data_dir, since, as_json, as_csv, parquet)
 
-def orders(
-    data_dir: DataDir = Path("data"),
-    since: Since = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    parquet: Parquet = None,
-) -> None:
-    """List what became of each order, from the journal."""
-    _list("orders", data_dir, since, as_json, as_csv, parquet)
+    return show
 
 
 def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool, parquet: Path | None) -> None:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import msgspec
 from loguru import logger
 
 from actors.gate import Gate, Trouble
-from actors.kill_switch import KillSwitch
 from actors.messages import Command, Fact, Report
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
@@ -33,13 +31,13 @@ from service.live.children import ExchangeProcess, WebProcess
 from service.live.commands import CommandHandler
 from service.live.control import make_switch
 from service.live.halt_file import HaltFile
-from service.live.host import Host
 from service.live.intake import Intake
 from service.live.mailbox import Mailbox, Reader
+from service.live.parts import Groundwork, Host, WayOut
 from service.live.plan import Plan, SessionParts
 from service.live.processes import Processes
 from service.live.rotation import RotationPolicy, SessionRotation
-from service.live.running_clock import RunningClock, running_clock
+from service.live.running_clock import running_clock
 from service.live.runtime import Runtime
 from service.live.session import Session
 from service.live.slow_strategies import Removals, SlowStrategies
@@ -54,29 +52,6 @@ from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
 from service.venues import KEY, SECRET, address_of
 from web.messages import SessionStarted
-
-
-class Groundwork(NamedTuple):
-    """What every other part stands on: time, the journal, the way to the loop, and the other processes."""
-
-    clock: VenueClock
-    admission: Admission
-    timekeeper: Timekeeper
-    running_s: RunningClock
-    mailbox: Mailbox
-    books: Bookkeeping
-    processes: Processes
-    urgent: UrgentPipe
-    random: Random  # jitter of reconnects only: it decides nothing
-
-
-class WayOut(NamedTuple):
-    """What the core's effects go through, and what can stop them."""
-
-    brokerage: Brokerage | None
-    switch: KillSwitch
-    gate: Gate
-    halt_file: HaltFile
 
 
 def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
@@ -159,19 +134,13 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     return Runtime(
         plan=plan,
         host=host,
-        mailbox=ground.mailbox,
-        reader=Reader(intake.feed, commands.carry_out),
-        timekeeper=ground.timekeeper,
-        processes=ground.processes,
-        books=ground.books,
-        recordings=recordings,
+        ground=ground,
+        out=out,
         source=source,
-        brokerage=out.brokerage,
-        switch=out.switch,
-        gate=out.gate,
-        halt_file=out.halt_file,
+        recordings=recordings,
         started=started,
         first_run=parts.run(parts.first_book),
+        reader=Reader(intake.feed, commands.carry_out),
         session=session,
         telemetry=telemetry,
         tick_keeper=keeper,
@@ -244,7 +213,7 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
     gate = switch.gate = Gate(
         ground.books.journal,
         broker,
-        _on_trouble(mailbox),
+        partial(_on_trouble, mailbox),
         settings.gate,
         running_s,
         watch=switch.see,
@@ -255,16 +224,12 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
     return WayOut(brokerage, switch, gate, HaltFile(folder, switch))
 
 
-def _on_trouble(mailbox: Mailbox) -> Callable[[Trouble], None]:
-    """Return what the gate calls, on its thread, with its trouble; the core is given a halt as an input."""
-
-    def on_trouble(trouble: Trouble) -> None:
-        say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
-        (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
-        if trouble.kind in ("journal", "overflow", "gate"):
-            mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
-
-    return on_trouble
+def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
+    """Log the gate's trouble, on its thread; where it halts, the core is given a halt as an input."""
+    say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
+    (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
+    if trouble.kind in ("journal", "overflow", "gate"):
+        mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
 
 
 def _source(plan: Plan, ground: Groundwork) -> Source:

@@ -17,7 +17,7 @@ from service.live.assembly import assemble, lay_groundwork, start_exchange
 from service.live.brokerage import at_broker
 from service.live.control import signal_blocked
 from service.live.ending import Ending
-from service.live.host import Host
+from service.live.parts import Host
 from service.live.plan import Plan
 from service.live.stopping import STUCK_S, Stopping, caught
 from service.live.stuck_exit import StuckExit

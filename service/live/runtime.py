@@ -18,26 +18,21 @@ import msgspec
 from loguru import logger
 
 from actors.feeds.websocket import WebSocketFeed
-from actors.gate import Gate
 from actors.journal import Run
-from actors.kill_switch import KillSwitch
 from actors.messages import SHUTDOWN, Command
 from actors.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import web_secret
 from service.errors import UserError
 from service.live import stopping
-from service.live.bookkeeping import Bookkeeping
-from service.live.brokerage import Brokerage, still_open
+from service.live.brokerage import still_open
 from service.live.children import WebProcess
 from service.live.control import Control, serving
 from service.live.cost_guard import CostGuard
-from service.live.halt_file import HaltFile
-from service.live.host import Host
 from service.live.hours import keep_known, market_hours
-from service.live.mailbox import Mailbox, Reader
+from service.live.mailbox import Reader
+from service.live.parts import Groundwork, Host, WayOut
 from service.live.plan import Plan
-from service.live.processes import Processes
 from service.live.queues import bounded, depths
 from service.live.rotation import SessionRotation
 from service.live.session import Session
@@ -45,7 +40,6 @@ from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source
 from service.live.stuck_exit import Guarded
 from service.live.telemetry import Telemetry
-from service.live.timekeeping import Timekeeper
 from service.live.trade_ticks import TickKeeper
 from service.options import Outcome
 from service.recorded.recordings import Recordings
@@ -65,19 +59,13 @@ class Runtime:
 
     plan: Plan
     host: Host
-    mailbox: Mailbox
-    reader: Reader  # of the mailbox: takes inputs and carries out commands
-    timekeeper: Timekeeper
-    processes: Processes
-    books: Bookkeeping
-    recordings: Recordings | None
+    ground: Groundwork
+    out: WayOut
     source: Source
-    brokerage: Brokerage | None
-    switch: KillSwitch
-    gate: Gate
-    halt_file: HaltFile
-    started: SessionStarted
+    recordings: Recordings | None
+    started: SessionStarted  # what the dashboard is told of the run
     first_run: Run  # the first session, as the journal notes it
+    reader: Reader  # of the mailbox: feeds inputs and carries out commands
     session: Session
     telemetry: Telemetry
     tick_keeper: TickKeeper
@@ -105,26 +93,28 @@ class Runtime:
 
     def judged(self, outcome: Outcome) -> Outcome:
         """Return the outcome of a run once its last fact is written: one that the journal does not hold has failed."""
-        if not self.gate.unwritten or outcome.failure:
+        if not self.out.gate.unwritten or outcome.failure:
             return outcome
-        failure = f"the journal does not hold all of this session: {self.gate.unwritten}"
+        failure = f"the journal does not hold all of this session: {self.out.gate.unwritten}"
         return msgspec.structs.replace(outcome, failure=failure)
 
     # ------------------------------------------------------------------------------------------------ starting
 
     def _start_core(self, stack: AsyncExitStack, driving: asyncio.Event) -> Control:
         """Start the journal, the gate and the kill switch, so that the core can be fed."""
-        self.mailbox.open(self.reader)
-        if self.brokerage is not None:
-            stack.callback(self.brokerage.broker.stop, _BROKER_STOP_S)
-        self.books.begin(self.first_run)
-        self.gate.start()
-        stack.callback(self.gate.stop)
+        self.ground.mailbox.open(self.reader)
+        if self.out.brokerage is not None:
+            stack.callback(self.out.brokerage.broker.stop, _BROKER_STOP_S)
+        self.ground.books.begin(self.first_run)
+        self.out.gate.start()
+        stack.callback(self.out.gate.stop)
         self._start_task(stack, self._beat(driving))
-        at_broker = self.brokerage is not None
-        self.host.stuck.guard(Guarded(self.session, self.gate, self.recordings, at_broker))
+        at_broker = self.out.brokerage is not None
+        self.host.stuck.guard(Guarded(self.session, self.out.gate, self.recordings, at_broker))
         folder = self.plan.options.data_dir
-        control = stack.enter_context(serving(folder, self.switch, self.halt_file, self.mailbox, self.host.claimed))
+        control = stack.enter_context(
+            serving(folder, self.out.switch, self.out.halt_file, self.ground.mailbox, self.host.claimed)
+        )
         _log.bind(
             event="session.started",
             version=version("microbot"),
@@ -132,7 +122,7 @@ class Runtime:
             feed=self.source.name,
             settings=self.started.settings,
         ).info(f"session started: {self.plan.strategy.name} on {self.source.name}")
-        if gap := self.books.tell_gap():
+        if gap := self.ground.books.tell_gap():
             _log.bind(event="book.older").warning(gap)
         return control
 
@@ -141,11 +131,11 @@ class Runtime:
         self.slow_strategies.start()
         stack.callback(self.slow_strategies.stop)
         await self._start_web(stack)
-        self.gate.beat()
+        self.out.gate.beat()
         driving.set()  # from here on a strategy may get stuck
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.plan.calendar) is not None:
-            tasks.append(keep_known(calendar, self.timekeeper.venue_now, self.reader.feed))
+            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.reader.feed))
         for task in tasks:
             self._start_task(stack, task)
         self._start_feed(stack)
@@ -154,7 +144,7 @@ class Runtime:
         stack.enter_context(stopping.duration(self.host.stopping, self.plan.options.duration_s))
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
-        await self.processes.start(stack, "web", self.web, vital=False)
+        await self.ground.processes.start(stack, "web", self.web, vital=False)
         if self.web.refused:
             raise UserError(f"the dashboard cannot start: {self.web.refused}")
         where, options = self.plan.settings.web.host, self.plan.options
@@ -177,18 +167,18 @@ class Runtime:
     def _start_feed(self, stack: AsyncExitStack) -> None:
         feed, ending = self.source.feed, self.host.ending
         if isinstance(feed, WebSocketFeed):
-            self.processes.depend("exchange", Dependant("feed", feed.hold, feed.go_on))
+            self.ground.processes.depend("exchange", Dependant("feed", feed.hold, feed.go_on))
         subscription = feed.subscribe(self.reader.feed, ending.on_feed_error, ending.on_feed_end)
         stack.callback(subscription.dispose)
 
     def _start_broker(self) -> None:
-        if self.brokerage is None:
+        if self.out.brokerage is None:
             return
         if (calendar := self.plan.calendar) is not None:
             self.reader.feed([market_hours(calendar, time.time_ns())])
-        broker = self.brokerage.broker
+        broker = self.out.brokerage.broker
         broker.start()
-        self.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
+        self.ground.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
 
     def _start_task(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -206,14 +196,14 @@ class Runtime:
         """Show the gate that the loop is alive until the gate is stopped: a dashboard may take its time to end."""
         await driving.wait()
         while True:
-            self.gate.beat()
+            self.out.gate.beat()
             await asyncio.sleep(_REPORT_S)
 
     async def _drive_clock(self) -> None:
         """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
         while True:
-            await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.timekeeper.rate))
-            if inputs := self.timekeeper.beat(self.session.core.now):
+            await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.ground.timekeeper.rate))
+            if inputs := self.ground.timekeeper.beat(self.session.core.now):
                 self.reader.feed(inputs)
 
     async def _report(self) -> None:
@@ -231,9 +221,9 @@ class Runtime:
 
     def _report_once(self) -> None:
         core, telemetry = self.session.core, self.telemetry
-        broker = self.brokerage.broker if self.brokerage is not None else None
-        telemetry.queues = depths(self.gate, self.web, broker)
-        telemetry.bounded = bounded(core, self.gate, self.web, telemetry, broker)
+        broker = self.out.brokerage.broker if self.out.brokerage is not None else None
+        telemetry.queues = depths(self.out.gate, self.web, broker)
+        telemetry.bounded = bounded(core, self.out.gate, self.web, telemetry, broker)
         telemetry.slow = self.slow_strategies.slow()
         self._tell_web()
 
@@ -247,8 +237,8 @@ class Runtime:
         """Flatten or keep, tell the dashboard the last of it, and sum up."""
         core, ending, options = self.session.core, self.host.ending, self.plan.options
         if not ending.core_failed:
-            if self.brokerage is not None:
-                await self.brokerage.leave(core, self._give, options.on_exit, options.ask, ending.hurry)
+            if self.out.brokerage is not None:
+                await self.out.brokerage.leave(core, self._give, options.on_exit, options.ask, ending.hurry)
             elif options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
                 self._give("flatten")
                 while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
@@ -261,9 +251,9 @@ class Runtime:
         _log.bind(event="session.ended", summary=summary, failure=ending.failure).info("session ended")
         cut_short = self.recordings.close() if self.recordings is not None else ""
         paths = self.recordings.paths if self.recordings is not None else []
-        left = still_open(core) if self.brokerage is not None else tuple(core.positions.open)
+        left = still_open(core) if self.out.brokerage is not None else tuple(core.positions.open)
         return Outcome(summary, left, paths[-1] if paths else None, cut_short, ending.failure, len(paths))
 
     def _give(self, command: str) -> None:
         """Give a command with which the session ends."""
-        self.reader.feed([Command(command, self.timekeeper.venue_now(), SHUTDOWN)])
+        self.reader.feed([Command(command, self.ground.timekeeper.venue_now(), SHUTDOWN)])
