@@ -208,7 +208,8 @@ def test_for_how_long_a_process_was_stopped_is_logged_once_it_goes_on(tmp_path: 
         bot.process.send_signal(signal.SIGCONT)
         wait_until(lambda: "session.away" in events_of(tmp_path))
         bot.stop()
-    (away,) = [line for line in log_of(tmp_path) if line["event"] == "session.away"]
+    told = [line for line in log_of(tmp_path) if line["event"] == "session.away"]
+    away = max(told, key=lambda line: line["away_s"])  # a machine that is very busy may keep it away once more
     assert away["away_s"] >= 3
     assert away["message"].startswith(f"away for {away['away_s']:,.0f} s")
 
