@@ -10,6 +10,10 @@ class UserError(Exception):
     """Bad input: the command line prints the sentence and exits with code 2, without a traceback."""
 
 
+class Stopped(Exception):
+    """Asked to stop while still starting."""
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, and those above it, where they are missing. Raises OSError, also where a file is in the way."""
     try:

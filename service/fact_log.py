@@ -53,7 +53,7 @@ class Line(NamedTuple):
     fields: dict[str, Any]
 
 
-def see(fact: Fact) -> None:
+def log_fact(fact: Fact) -> None:
     """Log one fact. What is wrong with a log is told there, and is no reason to trade no more."""
     try:
         for line in lines(fact):

@@ -43,7 +43,7 @@ _context = Context()
 
 
 def know(context: Context) -> None:
-    """Let each line that is logged from here on know this."""
+    """Add this to each line that is logged from here on."""
     global _context  # as loguru itself: there is one log in a process
     _context = context
 
@@ -149,7 +149,7 @@ class _Intercept(logging.Handler):
 def follow(path: Path, *, wait: bool, sleep: Callable[[float], None] = time.sleep) -> Iterator[dict[str, Any]]:
     """Yield the lines of a log as dictionaries; with `wait`, go on as it grows.
 
-    Also across a rotation, after the file was moved or removed, and after it was cut to nothing and written anew.
+    Also across a rotation, after the file was moved or removed, and after it was cut to nothing and written again.
     """
     if not path.is_file() and not wait:
         raise UserError(f"there is no log {path}: start the bot, or name its folder with --log-dir")

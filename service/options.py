@@ -7,8 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from actors.feeds.addresses import shown
 from service.errors import UserError
 from service.venues import Venue
+
+SIMULATED, REHEARSAL = "simulated", "rehearsal"
+"""Names of journals beside those of accounts."""
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -62,3 +66,12 @@ class Outcome(msgspec.Struct, frozen=True):
     record_failure: str = ""  # why the recording is not whole
     failure: str = ""  # of the core, or of a feed that cannot go on; empty after an orderly stop
     sessions: int = 1  # that were recorded, one after the other
+
+
+def book_name(options: RunOptions) -> str:
+    """Name the book of a session by where it trades. A rehearsal's exchange is another each time: it has no past."""
+    if options.venue is not Venue.ALPACA:
+        return SIMULATED
+    if options.rehearse:
+        return REHEARSAL
+    return f"alpaca {shown(options.url) if options.url else 'live' if options.live else 'paper'}"

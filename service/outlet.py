@@ -1,4 +1,4 @@
-"""What goes to the terminal and into pipes: whoever reads there, or does not any more, holds up and breaks nothing."""
+"""What goes to the terminal and into pipes: a reader that is slow, or gone, holds up and breaks nothing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Stream:
 
 
 class Said(_Stream):
-    """Standard error: what cannot be written there is lost, and nobody who writes hears of it.
+    """Standard error: what cannot be written there is lost, and no writer is told.
 
     Within `behind` a thread writes, so that a reader who does not read (a terminal after Ctrl-S, a full pipe) holds up
     no one; what does not fit in is dropped, and counted in the next line that is written.
@@ -77,7 +77,7 @@ class Said(_Stream):
 
     @contextlib.contextmanager
     def behind(self) -> Iterator[None]:
-        """Let a thread write for as long as the context lasts; what waits at its end gets a second."""
+        """Have a thread write for as long as the context lasts; what waits at its end gets a second."""
         self.flush()
         try:
             # One of its own: a number that is closed and given to another file must never get what is said here.
@@ -137,7 +137,7 @@ class Told(_Stream):
             raise self._gone(error) from None
 
     def _gone(self, error: OSError) -> OutputGone:
-        """Let what is still buffered go nowhere, or Python complains of it at its end."""
+        """Drop what is still buffered, or Python complains of it at its end; return the error."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -186,7 +186,7 @@ def _open_the_closed() -> None:
 
 @contextlib.contextmanager
 def nobody_waits() -> Iterator[None]:
-    """Let a thread write what is said on standard error, where `guarded` stands before it."""
+    """Have a thread write what is said on standard error, where `guarded` stands before it."""
     said: Any = sys.stderr
     with said.behind() if isinstance(said, Said) else contextlib.nullcontext():
         yield
@@ -202,3 +202,8 @@ def drain() -> None:
 def _as_stream(stream: Any) -> IO[str]:
     found: IO[str] = stream
     return found
+
+
+def for_machines(as_json: bool) -> bool:
+    """Whether output is to be JSON: that is wished, or a program reads it."""
+    return as_json or not sys.stdout.isatty()

@@ -31,8 +31,6 @@ from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings
 from service import plain_text
 from service.errors import UserError
-from service.live.hours import HoursSettings
-from service.recorded.archive import RecordSettings
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
@@ -64,6 +62,28 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in (self.level, self.file_level):
             if name not in ("DEBUG", "INFO", "WARNING", "ERROR"):
                 raise ValueError(f"{name!r} is no level: use DEBUG, INFO, WARNING or ERROR")
+
+
+class HoursSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[hours]: when to trade."""
+
+    calendar: str = "auto"  # an exchange's code such as XNYS; "off": always; "auto": XNYS at Alpaca, off in a rehearsal
+
+    def wanted(self, *, real: bool) -> str | None:
+        """Return the calendar to use at a stock broker (`real`: no rehearsal), None for always open."""
+        if self.calendar == "auto":
+            return "XNYS" if real else None
+        return None if self.calendar == "off" else self.calendar
+
+
+class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[record]: how large a session's recording gets, and how many are kept; whole ones go, the oldest first."""
+
+    session_bytes: Annotated[int, Meta(ge=1_000)] = 256_000_000  # at this size a new session begins
+    keep_bytes: Annotated[int, Meta(ge=1_000)] = 2_000_000_000  # of all sessions, the one that is recorded included
+    keep_sessions: Annotated[int, Meta(ge=1)] = 500
+    queue_inputs: Annotated[int, Meta(ge=1_000)] = 500_000  # that wait to be written; beyond it the recording ends
+    rollover_wait_s: Annotated[float, Meta(ge=0)] = 30.0  # real seconds that orders on their way may hold it up
 
 
 class Settings(msgspec.Struct, frozen=True):

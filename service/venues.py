@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
+from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.feeds.addresses import shown
 from pipeline.venues import binance, coinbase
 from pipeline.venues.alpaca import AlpacaDialect
@@ -19,6 +21,8 @@ from pipeline.venues.dialect import Dialect
 from service.errors import UserError
 
 ALPACA_URL = "wss://stream.data.alpaca.markets"
+ALPACA_LIVE = AlpacaAddress("https://api.alpaca.markets", "wss://api.alpaca.markets/stream")
+ALPACA_PAPER = AlpacaAddress()
 KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"  # names of variables, not what they hold
 
 
@@ -84,3 +88,11 @@ def check_address(option: str, url: str, given: str, example: str) -> None:
             f"{option} wants an address such as {example}, with a port from 1 to 65535 if it names one, "
             f"not {shown(given)!r}"
         )
+
+
+def address_of(url: str | None, *, live: bool) -> AlpacaAddress:
+    """Return where the broker is: `url` is the mock exchange of a rehearsal, in http or ws."""
+    if url is None:
+        return ALPACA_LIVE if live else ALPACA_PAPER
+    rest = re.sub("^ws", "http", url.rstrip("/"))
+    return AlpacaAddress(rest, re.sub("^http", "ws", rest) + "/stream")

@@ -12,14 +12,14 @@ from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Effect, Trouble
 from actors.journal import Entry, Run
-from actors.messages import Command, Fact, Report, Rollover as RolledOver
+from actors.messages import Command, Fact, Report, Rollover
 from mock_exchange.events import Event
 from pipeline.events import SECOND
 from pipeline.strategy import momentum_burst
 from service.live.book_names import new_book, next_book
 from service.live.bookkeeping import Bookkeeping
-from service.live.latch import Latch
-from service.live.rollover import Rollover
+from service.live.halt_file import HaltFile
+from service.live.rotation import RotationPolicy
 from service.live.session import Session
 from service.live.timekeeping import Timekeeper
 from service.options import RunOptions
@@ -121,7 +121,7 @@ class Bot:
         book = PAPER if simulated else new_book(BOT, self.books.last_name, machine.wall_ns() / SECOND)
         facts: list[Fact] = []
         self._outbox = None if simulated else Outbox()
-        self._rollover = Rollover(scenario.rollover_wait_s, lambda: machine.monotonic_ns() / SECOND)
+        self._rotation_policy = RotationPolicy(scenario.rollover_wait_s, lambda: machine.monotonic_ns() / SECOND)
         self.parts = [Part(book)]
         core = self._make_core(self.parts[0], facts.append)
         self.feed = Feed(
@@ -146,7 +146,7 @@ class Bot:
         self.switch = VirtualKillSwitch(place.scheduler, link, to_broker, book, place.disk.folder, self.feed.now)
         self._line = self._make_line()
         self.gate = self.switch.gate = self._line.gate
-        self._latch = Latch(place.disk.folder, self.switch)
+        self._halt_file = HaltFile(place.disk.folder, self.switch)
         self.session = Session(
             core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
@@ -193,13 +193,13 @@ class Bot:
     def start(self) -> None:
         """Start: the session begins in the journal, the feed connects, and so does the broker."""
         self.books.begin(self._run_of(self.parts[0]))
-        self._latch.bar()
+        self._halt_file.block_entries()
         self._every(LOOK_S, self.gate.idle)
         self._every(STEP_S, self.switch.step)
         self.feed.start()
         if self._outbox is not None:
             self.broker.start()
-        if (command := self._latch.left()) is not None:
+        if (command := self._halt_file.pending_command()) is not None:
             self._on_command(command)
         self._tick_clock()
 
@@ -216,7 +216,7 @@ class Bot:
             self._waiting.append(lambda: self.take(inputs))
             return
         if not self.feed.now():
-            self._timekeeper.hear(inputs)
+            self._timekeeper.hear_account_time(inputs)
         try:
             if self.books.pending and (book := self.books.due(inputs, self.feed.now(), self._say)) is not None:
                 self.audit.restoring = True
@@ -235,10 +235,10 @@ class Bot:
 
     def _on_command(self, command: Command) -> None:
         """Take a command, as `service/live/run.py` does."""
-        if command.name == "resume" and self._latch.lift():
+        if command.name == "resume" and self._halt_file.lift():
             return
         if command.source == "dashboard":
-            self._latch.hold(command.name, command.reason)
+            self._halt_file.hold(command.name, command.reason)
         self.take([msgspec.structs.replace(command, ts=command.ts or self.feed.now())])
 
     def press(self, name: str) -> None:
@@ -296,7 +296,7 @@ class Bot:
         """Roll over when it is time, as `service/live/run.py` does."""
         if self.dead or self.books.pending:
             return
-        reason = self._rollover.due(self.core, full=self.recording_is_full)
+        reason = self._rotation_policy.due(self.core, full=self.recording_is_full)
         if reason is not None:
             self.recording_is_full = False
             self._guarded(lambda: self._roll_over(reason))
@@ -311,7 +311,7 @@ class Bot:
             self.audit.follow(core)
             return core
 
-        self.session.roll_over(RolledOver(reason, part.book, old.now), begin, part, self._run_of(part))
+        self.session.roll_over(Rollover(reason, part.book, old.now), begin, part, self._run_of(part))
         self.audit.rolled_over()
         if self._outbox is not None:
             self.broker.read_account()

@@ -13,8 +13,8 @@ from pathlib import Path
 from actors.book import Book
 from actors.journal import Entry, Journal, Run
 from actors.kill_switch import FLATTEN, HALT
-from service.books.history import JOURNAL
-from service.live.latch import file_of
+from service.data_folder import JOURNAL
+from service.live.halt_file import file_of
 
 MEMORY = Path("/dev/shm")
 """A disk in memory, where there is one: a commit then costs no more than its own work."""

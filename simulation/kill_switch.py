@@ -11,7 +11,7 @@ from actors.kill_switch import GuardedBroker, KillSwitch
 from actors.messages import Command, GateOrder
 from actors.orders import OrderReport
 from pipeline.events import SECOND
-from service.live.latch import keep
+from service.live.halt_file import keep
 from simulation.scheduler import VirtualScheduler
 
 STEP_S = 0.05

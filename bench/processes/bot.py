@@ -13,7 +13,7 @@ from bench.children import tell
 from bench.processes.feeder import ANY_TIME
 from bench.processes.probe import Probe, ReceiverSpec
 from service import logs, settings
-from service.live import run as service_run
+from service.live.run import run
 from service.options import RunOptions
 
 
@@ -35,9 +35,9 @@ def main(arguments: str) -> None:
         if sentence.startswith("dashboard: "):
             tell("dashboard", url=sentence.removeprefix("dashboard: "))
 
-    service_run.Core = ProbedCore  # type: ignore[attr-defined]  # it has no seam for a core that is watched
     logs.configure(effective.log)
-    service_run.run(effective, RunOptions(feed=spec.url, data_dir=folder / "data", recorded=spec.recorded), say)
+    options = RunOptions(feed=spec.url, data_dir=folder / "data", recorded=spec.recorded)
+    run(effective, options, say, ProbedCore)
 
 
 if __name__ == "__main__":

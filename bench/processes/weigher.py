@@ -47,7 +47,7 @@ def session() -> Callable[[Sequence[Any]], object]:
     gate.start()
     started = SessionStarted("1", "momentum_burst", "bench", "bench", (), True, tape.START, {})
     telemetry = Telemetry(core, started)
-    live = Session(core, facts, gate, None, telemetry.gather, (telemetry.see,))
+    live = Session(core, facts, gate, None, telemetry.gather, (telemetry.note_fact,))
 
     def run(ticks: Sequence[Any]) -> None:
         for tick in ticks:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from actors import sqlite_journal
 from actors.sqlite_journal import JournalUnusable
-from service.books import journal_upkeep
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
 from service.doctor.findings import Finding, failed, ok, warning
+from service.journal_views import journal_upkeep
 
 
 def journal(data_dir: Path) -> Finding:

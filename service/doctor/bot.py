@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from service.data_folder import running, web_secret
 from service.doctor.findings import Finding, failed, ok, warning
-from service.live import running, web_secret
 
 _ANSWER_S = 3.0
 _STUCK_S = 2.0  # since the bot's loop last told its dashboard anything; it does so ten times a second

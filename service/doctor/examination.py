@@ -20,10 +20,9 @@ from service.doctor.clock import Moment, offset, steadiness
 from service.doctor.findings import Finding, failed, ok
 from service.doctor.ports import port
 from service.errors import UserError
-from service.live.brokerage import address_of
 from service.options import RunOptions
 from service.settings import Settings
-from service.venues import KEY, SECRET, Venue
+from service.venues import KEY, SECRET, Venue, address_of
 
 _LISTEN_TO = {Venue.ALPACA: ("AAPL",), Venue.BINANCE: ("BTCUSDT",), Venue.COINBASE: ("BTC-USD",)}
 """Symbols that are always traded, where none are named."""

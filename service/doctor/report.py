@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from service import arguments
+from service import outlet
 from service.doctor.findings import Finding, Verdict
 from service.visible import visible, visible_json
 
@@ -22,7 +22,7 @@ def show(findings: Iterable[Finding], *, as_json: bool) -> bool:
     """Print findings as they come; return whether something failed."""
     counts: Counter[Verdict] = Counter()
     console = Console(soft_wrap=True)
-    as_json = arguments.for_machines(as_json)
+    as_json = outlet.for_machines(as_json)
     for finding in findings:
         counts[finding.verdict] += 1
         if as_json:

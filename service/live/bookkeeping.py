@@ -13,7 +13,6 @@ import msgspec
 
 from actors.book import Book
 from actors.core import CoreSettings, Input
-from actors.feeds.addresses import shown
 from actors.journal import Journal, MemoryJournal, Run
 from actors.messages import Command, GateOrder
 from actors.orders import (
@@ -27,11 +26,11 @@ from actors.orders import (
 )
 from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
 from service.errors import UserError
-from service.live import latch
+from service.live import halt_file
 from service.live.sources import TAPE
-from service.options import RunOptions
+from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
 from service.venues import Venue
 
 _URGENT = (
@@ -48,18 +47,6 @@ _URGENT = (
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
 
 
-SIMULATED, REHEARSAL = "simulated", "rehearsal"
-
-
-def book_name(options: RunOptions) -> str:
-    """Name the book of a session by where it trades. A rehearsal's exchange is another each time: it has no past."""
-    if options.venue is not Venue.ALPACA:
-        return SIMULATED
-    if options.rehearse:
-        return REHEARSAL
-    return f"alpaca {shown(options.url) if options.url else 'live' if options.live else 'paper'}"
-
-
 class Bookkeeping:
     """The journal of one session, and what it holds to go on with. A tape's time is another: it has neither.
 
@@ -72,6 +59,7 @@ class Bookkeeping:
         self._wall_ns = wall_ns
         self._on_disk: SqliteJournal | None = None
         self._book: Book | None = None  # until it is taken up
+        self._gap = ""  # the file that says that the journal does not hold everything
         if options.feed is not None and options.feed.startswith(TAPE):
             self.journal: Journal = MemoryJournal()
             return
@@ -95,17 +83,17 @@ class Bookkeeping:
     def keep_gap(self, why: str) -> None:
         """Note, for the next start, that the journal does not hold all that is done; a full disk has room for that."""
         if self._on_disk is not None:
-            latch.keep(self._options.data_dir, self._gap, why)
+            halt_file.keep(self._options.data_dir, self._gap, why)
 
     def tell_gap(self) -> str:
         """Say once that the book may be older than what was done; empty if nothing, or if a new one is begun."""
         if self._on_disk is None:
             return ""
-        why = latch.reason_of(self._options.data_dir, self._gap, "it could not be written")
+        why = halt_file.reason_of(self._options.data_dir, self._gap, "it could not be written")
         if why is None:
             return ""
         with contextlib.suppress(OSError):  # then it is said again
-            latch.file_of(self._options.data_dir, self._gap).unlink(missing_ok=True)
+            halt_file.file_of(self._options.data_dir, self._gap).unlink(missing_ok=True)
         if self._book is None:
             return ""
         then = (
@@ -174,10 +162,10 @@ class Bookkeeping:
             say(f"not among --symbols, so without prices until they are: {', '.join(unwatched)}")
         return book
 
-    def look(self) -> str:
+    def file_trouble(self) -> str:
         """Say what another program did to the journal's file; empty if nothing, or if there is none."""
         return self._on_disk.look() if self._on_disk is not None else ""
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal."""
         self.journal.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,21 +20,17 @@ from actors.core import Core
 from actors.execution.order_cache import Order
 from actors.messages import Report
 from actors.orders import OrderRole, OrderStatus
-from service import plain_text
+from service.data_folder.bot_id import bot_id
 from service.errors import UserError
 from service.figures import price
 from service.live.book_names import new_book
 from service.settings import Settings
 from service.venues import KEY, SECRET
 
-LIVE = AlpacaAddress("https://api.alpaca.markets", "wss://api.alpaca.markets/stream")
-PAPER = AlpacaAddress()
 _LIMITS: dict[str, Any] = {"max_spread": 0.002, "price_collar": 0.02, "orders_per_second": 5, "repeat_seconds": 1.0}
 """What holds at a broker where `[limits]` says nothing."""
 _LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
-BOT_ID = "bot-id"  # a file in the data folder
 _TAKEN = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
-_BOT_ID = re.compile("[0-9a-f]{8}")
 
 
 Ask = Callable[[str, Callable[[], bool]], str]
@@ -78,7 +72,7 @@ class Brokerage:
         except ValueError as error:
             raise UserError(str(error)) from None
 
-    def look(self, core: Core) -> None:
+    def check_leaving(self, core: Core) -> None:
         """Look, after inputs, whether what the end waits for has happened."""
         if self._done is not None and self._done(core):
             self._is_done.set()
@@ -93,7 +87,7 @@ class Brokerage:
     ) -> None:
         """Take working orders back, close the positions if that is wanted, and give the venue a while to do it.
 
-        `give` gives the core a command; `wish` is "flatten", "keep", or None: then `ask` asks, if there is somebody.
+        `give` gives the core a command; `wish` is "flatten", "keep", or None: then `ask` asks, if it can.
         With `hurry`, no question is waited for, and no longer than until what is open is guarded.
         """
         if wish is None and core.positions.open and ask is not None:
@@ -103,7 +97,7 @@ class Brokerage:
         flatten = wish == "flatten"
         give("flatten" if flatten else "reduce")
         hurried = asyncio.create_task(hurry.wait())
-        hurried.add_done_callback(lambda _: self.look(core))
+        hurried.add_done_callback(lambda _: self.check_leaving(core))
         self._done = lambda core: (
             is_guarded(core) if hurry.is_set() else at_rest(core) and not (flatten and core.positions.open)
         )
@@ -126,26 +120,8 @@ async def _answer(ask: Ask, question: str, hurry: asyncio.Event) -> str:
     return await asking
 
 
-def bot_id(data_dir: Path) -> str:
-    """Return the name by which this data folder's bots know their orders again; it is made at the first start."""
-    path = data_dir / BOT_ID
-    try:
-        known = plain_text.read(path).strip()
-    except plain_text.NoText:
-        known = ""
-    except FileNotFoundError:
-        known = secrets.token_hex(4)
-        try:
-            path.write_text(known + "\n")
-        except OSError as error:
-            raise UserError(f"--data-dir {data_dir} cannot be written: {error.strerror}") from None
-    if not _BOT_ID.fullmatch(known):
-        raise UserError(f"{path} should hold 8 hexadecimal digits, and does not: put back what was in it")
-    return known
-
-
 def at_broker(settings: Settings) -> Settings:
-    """Return the settings with those limits set that nobody should be without at a broker.
+    """Return the settings with those limits set that no run at a broker should be without.
 
     Raises UserError for a protective stop that would come before the strategy's own.
     """
@@ -157,14 +133,6 @@ def at_broker(settings: Settings) -> Settings:
     given = settings.limits
     missing = {name: value for name, value in _LIMITS.items() if getattr(given, name) is None}
     return msgspec.structs.replace(settings, limits=msgspec.structs.replace(given, **missing))
-
-
-def address_of(url: str | None, *, live: bool) -> AlpacaAddress:
-    """Return where the broker is: `url` is the mock exchange of a rehearsal, in http or ws."""
-    if url is None:
-        return LIVE if live else PAPER
-    rest = re.sub("^ws", "http", url.rstrip("/"))
-    return AlpacaAddress(rest, re.sub("^http", "ws", rest) + "/stream")
 
 
 def at_rest(core: Core) -> bool:

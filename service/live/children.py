@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from loguru import logger
 from actors.messages import Command, RestartChain
 from mock_exchange.settings import ExchangeSettings
 from service.live.commands import Effect
-from service.live.news import NewsPipe
+from service.live.urgent_pipe import UrgentPipe
 from service.logs import LEVELS
 from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
@@ -152,32 +152,33 @@ async def _heard(process: Process, name: str) -> AsyncIterator[_Heard]:
 
 
 class WebProcess:
-    """The web process and its pipes. `tell` never blocks: what waits is bounded, and dropped beyond that."""
+    """The web process and its pipes. `send` never blocks: what waits is bounded, and dropped beyond that."""
 
     def __init__(
         self,
         settings: WebSettings,
         on_command: Callable[[Command | RestartChain], Effect],
-        on_start: Callable[[WebProcess], None],
+        history: Callable[[], Sequence[Any]],
+        urgent: UrgentPipe,
         secret_file: Path | None = None,
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
-        self.dropped = 0  # messages
+        self._dropped = 0  # messages that found the pipe full
         self.refused = ""  # why it cannot start at all, in its own words
         self.listening = asyncio.Event()  # also set when it cannot
         self._settings = settings
         self._on_command = on_command
         # Every user of the machine can read a command line: the secret is in a file that only this one can.
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
-        self._on_start = on_start  # tells a new process what the old one knew
+        self._history = history  # what a new process has to know that the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
-        self._news = NewsPipe()
+        self._urgent = urgent
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port, secret="")
-        with self._news.opened() as (flag, options):
+        with self._urgent.opened() as (flag, options):
             words = (*flag, *self._secret_flag, "--settings", msgspec.json.encode(settings).decode())
             process = await _spawn("web", *words, **options)
         async with _heard(process, "microbot.web") as heard:
@@ -186,29 +187,29 @@ class WebProcess:
                 code = await process.wait()
             finally:
                 self._process = None
-                self._news.close()
+                self._urgent.close()
         if code == 2 and not self.port:
             self.refused = heard.last or "the web process cannot listen"
             self.listening.set()
         return heard.why(code)
 
-    def tell(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
         """Send one message of `web.pipe.FromBot`, if the process is there and reads."""
         if self._process is None or self._process.stdin is None:
             return
         transport = self._process.stdin.transport
         if transport.is_closing() or transport.get_write_buffer_size() > MAX_WAITING:
-            self.dropped += 1
+            self._dropped += 1
             return
         try:
             transport.write(self._writer.frame(message))
         except PipeError:
-            self.dropped += 1
+            self._dropped += 1
 
-    def tell_past_the_loop(self, message: Any) -> None:
-        """Send one message from any thread, also while the loop is stuck; where there is no way, it is dropped."""
-        if not self._news.tell(message):
-            self.dropped += 1
+    @property
+    def dropped(self) -> int:
+        """Messages that did not reach the process, those past the loop included."""
+        return self._dropped + self._urgent.dropped
 
     @property
     def waiting(self) -> int:
@@ -225,11 +226,12 @@ class WebProcess:
                     if isinstance(message, Listening):
                         self.port = message.port
                         self._process = process
-                        self._on_start(self)
+                        for known in self._history():
+                            self.send(known)
                         self.listening.set()
                     else:
                         done = self._on_command(message.command)
-                        self.tell(Answered(message.ticket, *done))
+                        self.send(Answered(message.ticket, *done))
             except FrameTooLarge as error:
                 _tell_bad_message(error)
                 with contextlib.suppress(ProcessLookupError):

@@ -1,12 +1,22 @@
-"""What became of a command, in one sentence: the bot's answer to whoever gave it."""
+"""Commands: how they become inputs of the core, and what they did, in one sentence for the person who gave them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from actors.core import Core
-from actors.messages import TradingState
+import msgspec
+from loguru import logger
+
+from actors.core import Core, Input
+from actors.messages import COMMANDS, Command, RestartChain, TradingState
 from actors.risk import LOSS_LIMIT
+from service.live.ending import Ending
+from service.live.halt_file import HaltFile
+from service.live.session import Session
+from service.live.slow_strategies import SlowStrategies
+
+_log = logger.bind(logger="microbot.service")
 
 
 class Standing(NamedTuple):
@@ -23,6 +33,9 @@ class Effect(NamedTuple):
     changed: bool
     sentence: str
     wrong: bool = False  # there is no such thing as the command is about
+
+
+_STOPPING = Effect(False, "the bot is stopping, and takes no more commands")
 
 
 def standing(core: Core) -> Standing:
@@ -67,3 +80,57 @@ def _unchanged(command: str, now: Standing) -> str:
     if now.state is TradingState.HALTED and command != "halt":
         return "trading stays HALTED: only `resume` lifts that"
     return f"trading was {now.state} already"
+
+
+class CommandHandler:
+    """Carries out the commands of dashboard, terminal, kill switch and gate, on the loop: as inputs of the core.
+
+    `take` feeds inputs, `venue_now` is the time that they get, ns.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        take: Callable[[Sequence[Input]], None],
+        halt_file: HaltFile,
+        slow_strategies: SlowStrategies,
+        ending: Ending,
+        venue_now: Callable[[], int],
+    ) -> None:
+        self._session = session
+        self._take = take
+        self._halt_file = halt_file
+        self._slow_strategies = slow_strategies
+        self._ending = ending
+        self._venue_now = venue_now
+
+    def carry_out(self, command: Command | RestartChain) -> Effect:
+        """Carry out a command; the kill switch's files follow what the dashboard says."""
+        if isinstance(command, RestartChain):
+            return self._restart(command)
+        if command.name not in COMMANDS:
+            unknown = f"there is no command {command.name!r}"
+            _log.bind(event="command.unknown", name=command.name).warning(unknown)
+            return Effect(False, unknown)
+        said = _log.bind(event="command.taken", command=command.name, source=command.source)
+        said.info(f"COMMAND {command.name}")
+        if self._ending.over:
+            return _STOPPING
+        if command.name == "resume" and (refused := self._halt_file.lift()):
+            return Effect(False, refused)
+        source = command.source or "dashboard"
+        lost = self._halt_file.hold(command.name, command.reason) if source == "dashboard" else ""
+        before = standing(self._session.core)
+        self._take([msgspec.structs.replace(command, ts=command.ts or self._venue_now(), source=source)])
+        done = effect(command.name, before, standing(self._session.core))
+        return done if not lost else Effect(done.changed, f"{done.sentence}; {lost}")
+
+    def _restart(self, wish: RestartChain) -> Effect:
+        if self._ending.over:
+            return _STOPPING
+        _log.bind(event="command.taken", command="restart", symbol=wish.symbol).info(f"COMMAND restart {wish.symbol}")
+        done = restarted(self._session.core, wish.symbol)
+        if done.changed:
+            self._slow_strategies.forgive(wish.symbol)
+            self._take([msgspec.structs.replace(wish, ts=self._venue_now())])
+        return done

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 from loguru import logger
 
-from actors.core import Input
 from actors.gate import GateSettings
 from actors.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
-from actors.messages import Command, GateActed, StateChanged
+from actors.messages import GateActed, StateChanged
 from service import fact_log
+from service.data_folder import running
 from service.errors import UserError
-from service.live import commands, running
 from service.live.control_socket import HEAR_S, MOST_BYTES, ControlSocket, Reply, Request
-from service.live.latch import Latch, file_of, keep, reason_of, remove
+from service.live.halt_file import HaltFile, file_of, keep, reason_of, remove
+from service.live.mailbox import Mailbox
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""
@@ -51,110 +48,81 @@ def signal_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _LoopLink:
-    """The way from other threads to the core, in order."""
+def make_switch(
+    folder: Path,
+    mailbox: Mailbox,
+    broker: GuardedBroker | None,
+    book: str,
+    now: Callable[[], int],
+    running_s: Callable[[], float],
+    settings: GateSettings,
+    show: Callable[[StateChanged], object] = lambda _: None,
+) -> KillSwitch:
+    """Make the kill switch of a data folder's bot; `show` puts a state on the dashboard, past the loop.
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        take: Callable[[Sequence[Input]], None],
-        command: Callable[[Command], commands.Effect],
-    ) -> None:
-        self._loop = loop
-        self._take = take
-        self._command = command
+    `now` is the venue's time, ns; `running_s` counts the seconds in which this process ran.
+    """
 
-    def tell(self, inputs: Sequence[Input]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the next start reads the account anew
-            self._loop.call_soon_threadsafe(self._take, inputs)
+    def show_and_log(fact: GateActed | StateChanged) -> None:
+        fact_log.log_fact(fact)
+        if isinstance(fact, StateChanged):
+            show(fact)
 
-    def give(self, command: Command) -> Future[str]:
-        return self._later(lambda: self._command(command).sentence)
+    return KillSwitch(
+        mailbox,
+        broker,
+        book,
+        lambda name, reason: keep(folder, name, reason),
+        now,
+        _log,
+        show_and_log,
+        running_s,
+        settings,
+    )
 
-    def call(self, function: Callable[[], None]) -> Future[str]:
-        def work() -> str:
-            function()
-            return ""
 
-        return self._later(work)
+@contextlib.contextmanager
+def serving(
+    folder: Path, switch: KillSwitch, halt_file: HaltFile, mailbox: Mailbox, claimed: running.Claim
+) -> Iterator[Control]:
+    """Serve the kill switch for as long as the context lasts; entries are blocked at once if a file says so.
 
-    def _later(self, work: Callable[[], str]) -> Future[str]:
-        future: Future[str] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(RuntimeError(str(error)))
-                raise
-
-        try:
-            self._loop.call_soon_threadsafe(run)
-        except RuntimeError as error:
-            future.set_exception(error)
-        return future
+    Raises UserError if the data folder cannot be written.
+    """
+    switch.start()
+    halt_file.block_entries()
+    control = Control(folder, switch, halt_file, mailbox)
+    try:
+        control.serve(claimed)
+        yield control
+    finally:
+        control.close()
 
 
 class Control:
-    """One session's kill switch, and the threads on which its socket, its files and its signal are served."""
+    """The threads on which a session's kill switch is served: its socket, its files and its signal."""
 
-    def __init__(
-        self,
-        folder: Path,
-        loop: asyncio.AbstractEventLoop,
-        take: Callable[[Sequence[Input]], None],
-        command: Callable[[Command], commands.Effect],
-        now: Callable[[], int],
-        show: Callable[[StateChanged], None] = lambda _: None,
-        running_s: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.switch: KillSwitch
-        self.latch: Latch
-        self._tell_state = show  # on the dashboard, past the loop
+    def __init__(self, folder: Path, switch: KillSwitch, halt_file: HaltFile, mailbox: Mailbox) -> None:
         self._folder = folder
-        self._link = _LoopLink(loop, take, command)
-        self._now = now
-        self._running_s = running_s  # seconds in which this process ran
+        self._switch = switch
+        self._halt_file = halt_file
+        self._mailbox = mailbox
         self._token = secrets.token_urlsafe(32)
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener: threading.Thread | None = None  # waits for the signal
-        self._socket: ControlSocket
-
-    def make_switch(self, broker: GuardedBroker | None, book: str, settings: GateSettings) -> KillSwitch:
-        """Make the switch; the gate is set by who makes that."""
-        self.switch = KillSwitch(
-            self._link,
-            broker,
-            book,
-            lambda name, reason: keep(self._folder, name, reason),
-            self._now,
-            _log,
-            self._show,
-            self._running_s,
-            settings,
-        )
-        self.latch = Latch(self._folder, self.switch)
-        return self.switch
-
-    def _show(self, fact: GateActed | StateChanged) -> None:
-        fact_log.see(fact)
-        if isinstance(fact, StateChanged):
-            self._tell_state(fact)
+        self._socket = ControlSocket(self._token, self.pull)
 
     def serve(self, claimed: running.Claim) -> None:
-        """Open the socket, and bar entries at once if a file says so. Raises UserError."""
-        self.switch.start()
-        self.latch.bar()
-        self._socket = ControlSocket(self._token, self.pull)
+        """Listen on the socket, and publish where that is. Raises UserError."""
         self._start("kill switch socket", self._socket.serve)
         claimed.publish_control(self._socket.address, self._token)
 
     def begin(self) -> None:
         """Give the core what the files say, now that it can be given something; from here on, watch them."""
-        if (command := self.latch.left()) is not None:
+        if (command := self._halt_file.pending_command()) is not None:
             _log(f"gate.{command.name}", f"{file_of(self._folder, command.name)}: {command.reason}")
-            self._link.give(command)
+            self._mailbox.give(command)
         self._start("kill switch file", self._watch_files)
         if _SIGNAL is not None:
             with signal_blocked():  # the thread has it blocked from its first moment on
@@ -162,13 +130,13 @@ class Control:
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Pull the switch, from any thread but the loop's."""
-        return self.switch.pull(name, reason or f"{name} from the {source}", source)
+        return self._switch.pull(name, reason or f"{name} from the {source}", source)
 
     def close(self) -> None:
         """End the threads."""
         self._ending.set()
         self._socket.close()
-        self.switch.stop()
+        self._switch.stop()
         if self._listener is not None and self._listener.is_alive() and self._listener.ident is not None:
             assert _SIGNAL is not None
             signal.pthread_kill(self._listener.ident, _SIGNAL)  # nothing else wakes it
@@ -195,7 +163,7 @@ class Control:
 
     def _look_for_files(self) -> None:
         for name in (HALT, FLATTEN):
-            if self.switch.pulled in (HALT, name):
+            if self._switch.pulled in (HALT, name):
                 break
             if (reason := reason_of(self._folder, name)) is not None:
                 self.pull(name, reason, f"the file {name.upper()}")
@@ -255,8 +223,8 @@ def _leave(folder: Path, command: str, reason: str) -> str:
                 f"no bot runs on {folder}, and nothing was left for its next start: what its book remembers, HALTED or "
                 "PAUSED, `microbot resume` lifts once it runs"
             )
-        if hindrance := remove(folder):
-            raise UserError(hindrance)
+        if refused := remove(folder):
+            raise UserError(refused)
         return f"no bot runs on {folder}: what was left for its next start is lifted (not what its book remembers)"
     if lost := keep(folder, command, reason or f"{command} from the terminal"):
         raise UserError(f"no bot runs on {folder}, and {command} cannot be left for the next start: {lost}")

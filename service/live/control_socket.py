@@ -1,4 +1,4 @@
-"""The kill switch's socket: one line in, one line out, for who knows the token, whatever else comes to its port.
+"""The kill switch's socket: one line in, one line out, for callers who know the token, whatever else comes to its port.
 
 One thread hears all who come, each for a bounded time and a bounded line, and no more than a bounded number at once:
 the oldest of those who have not said a whole line has to go, so that silent callers who fill the places keep nobody
@@ -18,10 +18,10 @@ from collections.abc import Callable
 import msgspec
 
 from actors.kill_switch import FLATTEN, HALT, Answer
-from service.live.latch import MOST_REASON
+from service.live.halt_file import MOST_REASON
 
 HEAR_S = 2.0
-"""Real seconds that somebody may take to say what they want, and to take the answer."""
+"""Real seconds that a caller may take to say what they want, and to take the answer."""
 
 MOST_BYTES = 10_000
 """Of a request, and of an answer."""
@@ -161,7 +161,7 @@ class ControlSocket:
             self._pulling.release()
 
     def _answer(self, connection: socket.socket, reply: Reply, within_s: float) -> None:
-        """Say the answer, and end the connection; nobody who does not take it holds anything up."""
+        """Send the answer, and end the connection; a caller that does not take it holds nothing up."""
         with connection, contextlib.suppress(OSError):
             connection.settimeout(within_s)
             connection.sendall(msgspec.json.encode(reply)[: MOST_BYTES - 1] + b"\n")

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 from loguru import logger
 
-from actors.core import Core
+from actors.core import Core, CoreSettings
 
 
 class CostGuard:
     """Looks at each symbol's costs a few times a second, and warns when they cross the target, either way."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._costs = core.settings.costs
+    def __init__(self) -> None:
         self._dear: set[str] = set()  # symbols that were too dear when last looked at
 
-    def follow(self, core: Core) -> None:
-        """Go on with the core of the next session."""
-        self._core = core
-
-    def look(self) -> None:
-        """Warn of what has changed since the last look."""
-        if self._core.settings.risk.cost_guard == "off":
+    def warn_of_changes(self, core: Core) -> None:
+        """Warn of what has changed since the last look, at the core of this session or the last one."""
+        if core.settings.risk.cost_guard == "off":
             return
-        for lane in self._core.lanes.values():
-            dear = self._costs.too_dear(lane)
+        for lane in core.lanes.values():
+            dear = core.settings.costs.too_dear(lane)
             if dear != (lane.symbol in self._dear):
                 self._dear ^= {lane.symbol}
-                self._say(lane.symbol, self._costs.round_trip(lane), dear)
+                self._say(core.settings, lane.symbol, core.settings.costs.round_trip(lane), dear)
 
-    def _say(self, symbol: str, cost: float, dear: bool) -> None:
-        target = self._costs.target
+    @staticmethod
+    def _say(settings: CoreSettings, symbol: str, cost: float, dear: bool) -> None:
+        target = settings.costs.target
         bound = logger.bind(logger="microbot.risk", symbol=symbol, round_trip=cost, target=target)
         if dear:
-            refused = ", so its entries are refused" if self._core.settings.risk.cost_guard == "refuse" else ""
+            refused = ", so its entries are refused" if settings.risk.cost_guard == "refuse" else ""
             bound.bind(event="cost.too_dear").warning(
                 f"COST {symbol}: a round trip costs {cost:.3%}, more than the target of {target:.3%} brings{refused}"
             )

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import msgspec
+from loguru import logger
 
 from actors.messages import MarketHours
 from service.errors import UserError
 
+_LOOK_S = 1.0  # real seconds between two looks whether the hours are still known
 _DAYS = 10  # of the calendar that the core is told at once
 DAY_NS = 86_400_000_000_000
 _AGAIN_NS = 900_000_000_000  # between two attempts to learn of hours that are not known
-
-
-class HoursSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[hours]: when to trade."""
-
-    calendar: str = "auto"  # an exchange's code such as XNYS; "off": always; "auto": XNYS at Alpaca, off in a rehearsal
-
-    def wanted(self, *, real: bool) -> str | None:
-        """Return the calendar to use at a stock broker (`real`: no rehearsal), None for always open."""
-        if self.calendar == "auto":
-            return "XNYS" if real else None
-        return None if self.calendar == "off" else self.calendar
 
 
 def market_hours(calendar: str, now: int) -> MarketHours:
@@ -72,3 +62,23 @@ class Hours:
         hours = self._read(self._calendar, now)
         self._known_until = hours.sessions[-1][1] if hours.sessions else 0
         return hours
+
+
+async def keep_known(calendar: str, now: Callable[[], int], take: Callable[[list[MarketHours]], None]) -> None:
+    """Keep the market's hours known, however long the bot runs; a calendar is read beside the loop.
+
+    `now` is the venue's time, ns; `take` feeds inputs.
+    """
+    hours = Hours(calendar)
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if not hours.due(at := now()):
+            continue
+        log = logger.bind(logger="microbot.service", event="hours.read", calendar=calendar)
+        try:
+            told = await asyncio.to_thread(hours.read, at)
+        except Exception as error:  # whatever a calendar raises, the hours that are known hold
+            log.bind(event="hours.failed").error(f"the hours of {calendar} cannot be read: {error}")
+            continue
+        log.debug(f"the hours of {calendar} are known for {len(told.sessions)} sessions")
+        take([told])

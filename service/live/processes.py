@@ -10,39 +10,34 @@ from random import Random
 
 from actors.feeds.backoff import BackOff
 from actors.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
+from service.errors import Stopped
 from service.live.children import ExchangeProcess, WebProcess
 
 _START_S = 60.0  # real seconds that another process may take until it listens
 
 
-class Stopped(Exception):
-    """Asked to stop while still starting."""
-
-
 class Processes:
-    """The processes of one session; they end with the stack that they are put on."""
+    """The other processes of a run, under supervision."""
 
     def __init__(
         self,
-        stack: contextlib.AsyncExitStack,
         stop: asyncio.Event,
         random: Random,
         settings: SupervisionSettings,
         on_given_up: Callable[[ChildSpec, str], None],
     ) -> None:
-        self._stack = stack
         self._stop = stop
         self._random = random
         self._settings = settings
         self._supervisors: dict[str, Supervisor] = {}
         self._on_given_up = on_given_up
 
-    async def start(self, name: str, child: ExchangeProcess | WebProcess, *, vital: bool) -> None:
-        """Start a child under supervision, and wait until it listens or says why it cannot.
+    async def start(
+        self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | WebProcess, *, vital: bool
+    ) -> None:
+        """Start a child under supervision, wait until it listens or says why it cannot, and end it with the stack.
 
-        Without a `vital` one, once it is given up, the session ends.
-
-        Raises Stopped if the session is to stop meanwhile.
+        Once a `vital` one is given up, the session ends. Raises Stopped if the session is to stop meanwhile.
         """
 
         async def run() -> str:
@@ -58,7 +53,7 @@ class Processes:
         )
         supervisor = self._supervisors[name] = Supervisor(spec, back_off, time.monotonic, self._on_given_up)
         supervisor.start()
-        self._stack.push_async_callback(supervisor.stop)
+        stack.push_async_callback(supervisor.stop)
         waits = [asyncio.ensure_future(event.wait()) for event in (child.listening, self._stop)]
         done, _ = await asyncio.wait(waits, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -69,6 +64,6 @@ class Processes:
             child.refused = "it did not start"
 
     def depend(self, name: str, dependant: Dependant) -> None:
-        """Let an edge share the fate of a process, if we started that one."""
+        """Stop and start an edge with a process, if we started that one."""
         if name in self._supervisors:
             self._supervisors[name].depend(dependant)

@@ -1,4 +1,4 @@
-"""The queues that have a bound, as the dashboard shows them."""
+"""The queues of a run, as the dashboard shows them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from service.live.telemetry import KEPT_INPUTS, Telemetry
 from web.messages import QueueSeen
 
 
+def depths(gate: Gate, web: WebProcess, broker: AlpacaBroker | None) -> dict[str, int]:
+    """Return what waits in each queue, and what was dropped."""
+    counts = {} if broker is None else {f"broker_{name}": count for name, count in broker.counts.items() if count}
+    return {"gate": gate.depth, "web_bytes": web.waiting, "web_dropped": web.dropped, **counts}
+
+
 def bounded(
     core: Core, gate: Gate, web: WebProcess, telemetry: Telemetry, broker: AlpacaBroker | None
 ) -> tuple[QueueSeen, ...]:
-    """Look at each queue once."""
+    """Return the queues that have a bound."""
     queues = [
         QueueSeen("gate", gate.depth, gate.limit, "inputs", gate.overflowed),
         QueueSeen("dashboard pipe", web.waiting, MAX_WAITING, "bytes", web.dropped),

@@ -9,7 +9,7 @@ from actors.book import Book, moved_back
 from actors.brokers.outbox import Outbox
 from actors.core import Core, Input
 from actors.gate import Batch, Gate
-from actors.journal import Run
+from actors.journal import Entry, Run
 from actors.messages import (
     NOT_OUTLIVED,
     AccountOpened,
@@ -136,12 +136,16 @@ class Session:
         return max(0, len(self._batch) - (self.core.input - self._before)) if self._batch else 0
 
     def _go_on(self, rest: Sequence[Input]) -> None:
-        """Take what is interjected, then the rest of a batch that was cut short."""
+        """Take what `interject` gives, then the rest of a batch that was cut short."""
         if self._recorder is not None:
             self._recorder.take_back(len(rest))
         for inputs in (self._interject(), rest):
             if inputs:
                 self.take(inputs)
+
+    def write(self, entry: Entry) -> None:
+        """Have the journal keep something that no input led to."""
+        self._gate.submit(Batch(self.core.input, (entry,)))
 
     def roll_over(
         self,

@@ -16,8 +16,8 @@ from actors.messages import (
     SignalRaised,
 )
 from pipeline.events import SECOND, Quote, Trade
+from service.live.chart_history import ChartHistory
 from service.live.gauges import Gauges
-from service.live.recall import Recall
 from service.live.totals import Summary, together
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
@@ -35,7 +35,7 @@ _SHOWN = get_args(ShownFact)
 class Telemetry:
     """Gathers inputs and facts, and says what they come to.
 
-    `gather` and `see` are on the tick path and only append; `messages` is called about ten times a second.
+    `gather` and `note_fact` are on the tick path and only append; `messages` is called about ten times a second.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Telemetry:
         keeper: TickKeeper | None = None,
         unused: Unused | None = None,
     ) -> None:
-        self.queues: dict[str, int] = {}  # depth and drops by name; whoever owns a queue writes it here
+        self.queues: dict[str, int] = {}  # depth and drops by name; written before each report
         self.bounded: tuple[QueueSeen, ...] = ()  # likewise, of the queues that have a bound
         self.left_out = 0  # inputs that were not even kept
-        self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; whoever watches writes it
+        self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; likewise
         self._core = core
         self._before: Summary = {}  # of the sessions that are over
         self._session = session
@@ -64,7 +64,7 @@ class Telemetry:
         self._feed: FeedChanged | None = None  # the newest; it may be as old as the session
         self._chart_points = chart_points
         self._max_symbols = max_symbols
-        self._recalls: dict[str, Recall] = {}  # by symbol
+        self._histories: dict[str, ChartHistory] = {}  # by symbol
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
         self._gauges = Gauges()
@@ -95,7 +95,7 @@ class Telemetry:
         """Inputs that wait to be shown."""
         return len(self._inputs)
 
-    def see(self, fact: Fact) -> None:
+    def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""
         if isinstance(fact, _SHOWN):
             self._facts.append(fact)
@@ -109,7 +109,7 @@ class Telemetry:
     def history(self) -> list[Any]:
         """Return what a web process has to know that starts in the middle of a session."""
         feed = [] if self._feed is None else [self._feed]
-        recalled = chain.from_iterable(recall.messages() for recall in self._recalls.values())
+        recalled = chain.from_iterable(history.messages() for history in self._histories.values())
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
         return [
@@ -141,23 +141,23 @@ class Telemetry:
                 self._quotes[event.symbol] = (event.bid, event.ask)
         for symbol, seen in ticks.items():
             if self._keeper is not None:
-                self._keeper.see_ticks(symbol, seen)
-            if (recall := self._recall(symbol, seen[0].price)) is not None:
-                recall.see(seen, skipped[symbol])
+                self._keeper.note_ticks(symbol, seen)
+            if (history := self._history_of(symbol, seen[0].price)) is not None:
+                history.add(seen, skipped[symbol])
         if self._unused is not None:
-            self._unused.look({symbol: len(seen) + skipped[symbol] for symbol, seen in ticks.items()}, self._core)
+            self._unused.update({symbol: len(seen) + skipped[symbol] for symbol, seen in ticks.items()}, self._core)
         return [
             TicksSeen(symbol, shown, len(seen) - len(shown) + skipped[symbol])
             for symbol, seen in ticks.items()
             if (shown := _shown(seen))
         ]
 
-    def _recall(self, symbol: str, first_price: float) -> Recall | None:
+    def _history_of(self, symbol: str, first_price: float) -> ChartHistory | None:
         """Return what is kept of a symbol; None if it is one of more than can be shown."""
-        recall = self._recalls.get(symbol)
-        if recall is None and len(self._recalls) < self._max_symbols:
-            recall = self._recalls[symbol] = Recall(symbol, first_price, self._chart_points, TICKS_SHOWN)
-        return recall
+        history = self._histories.get(symbol)
+        if history is None and len(self._histories) < self._max_symbols:
+            history = self._histories[symbol] = ChartHistory(symbol, first_price, self._chart_points, TICKS_SHOWN)
+        return history
 
     def _metrics(self) -> MetricsSeen:
         core = self._core

@@ -22,7 +22,7 @@ is late, and takes them all.
 
 _HELD_NS = SECOND // 2  # without a beat after which what has come is read before the time is told
 _OLD_NS = 10 * SECOND  # after a pause in which something old may still come
-_ASK_NS = 10 * SECOND  # between two attempts to begin anew at an earlier time
+_ASK_NS = 10 * SECOND  # between two attempts to begin a session at an earlier time
 MARKET_DATA = frozenset(get_args(Event))
 """What comes from the feed. It is dated where it is admitted."""
 
@@ -34,6 +34,7 @@ class Timekeeper:
     machine slept), admission takes nothing that is older than that, and a gap makes the core forget every price: what
     ran out meanwhile is closed at the first price that comes. `monotonic` and `wall` are the machine's clocks, ns;
     `running_s` counts the seconds in which this process ran, and without it a pause is every time without a beat.
+    `on_away` is told for how many seconds the bot was away, once it is back.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Timekeeper:
         monotonic: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], int] = time.time_ns,
         running_s: Callable[[], float] | None = None,
+        on_away: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.paused = False  # and the core has not heard of it
         self._clock = clock
@@ -50,25 +52,58 @@ class Timekeeper:
         self._monotonic = monotonic
         self._wall = wall
         self._running_s = running_s
+        self._on_away = on_away
+        self._machine: int | None = None  # the machine's clock less monotonic, at the last beat
+        self._slept = 0  # ns by which that has grown, and which no venue has borne out yet
+        self._anchor: int | None = None  # the venue's time at monotonic 0, at the last beat
         self._ran_s = 0.0  # at the last beat
         self._beat_at: int | None = None
         self._old_until: int | None = None  # when nothing old is expected any more
         self._asked_at: int | None = None
 
     def monotonic(self) -> int:
-        """Read the monotonic clock, as whoever takes market data in: a pause is noticed before that is looked at."""
+        """Read the monotonic clock for market data that is taken in: a pause is noticed before that is looked at."""
         now = self._monotonic()
-        if self._beat_at is not None and now - self._beat_at > PAUSE_NS and self._was_away(now - self._beat_at):
+        if self._beat_at is not None and (away := self._away(now - self._beat_at)) > PAUSE_NS:
             self._note_beat(now)
+            self._on_away(away / SECOND)
             if (venue := self._clock.now(now)) is not None:
                 self.paused = True
                 self._old_until = now + _OLD_NS
                 self._admission.pause(2 * venue - self._clock.latest(now))
         return now
 
-    def _was_away(self, silent: int) -> bool:
-        """Whether this process did not run for most of the time without a beat, ns."""
-        return self._running_s is None or silent - round((self._running_s() - self._ran_s) * SECOND) > PAUSE_NS
+    @property
+    def rate(self) -> float:
+        """Venue seconds a real second."""
+        return self._clock.rate
+
+    def venue_now(self) -> int:
+        """Return the venue's time, ns; 0 while it is not known. Any thread may ask."""
+        return self._clock.now(self._monotonic()) or 0
+
+    def _away(self, silent: int) -> int:
+        """Return how much of the time without a beat this process did not run, ns."""
+        if silent <= PAUSE_NS or self._running_s is None:
+            return silent
+        return silent - round((self._running_s() - self._ran_s) * SECOND)
+
+    def _notice_sleep(self, wall: int, monotonic: int) -> None:
+        """Tell of a sleep, in which monotonic clocks stand still, once the venue's time has moved on as the machine's.
+
+        A machine's clock that was only set is not borne out by any venue.
+        """
+        machine, venue = wall - monotonic, self._clock.now(monotonic)
+        if self._machine is not None and abs(machine - self._machine) > SECOND:
+            self._slept += machine - self._machine
+        self._machine = machine
+        anchor = None if venue is None else venue - round(self._clock.rate * monotonic)
+        if self._slept and anchor is not None and self._anchor is not None:
+            passed = anchor - self._anchor
+            if passed > PAUSE_NS and abs(passed - self._slept) < SECOND:
+                self._slept = 0
+                self._on_away(passed / SECOND)
+        self._anchor = anchor
 
     def _note_beat(self, monotonic: int) -> None:
         self._beat_at = monotonic
@@ -80,7 +115,9 @@ class Timekeeper:
         monotonic = self.monotonic()
         held = self._beat_at is not None and monotonic - self._beat_at > _HELD_NS
         self._note_beat(monotonic)
-        self._clock.see_machine(self._wall(), monotonic)
+        wall = self._wall()
+        self._clock.see_machine(wall, monotonic)
+        self._notice_sleep(wall, monotonic)
         if self._old_until is not None and monotonic > self._old_until:
             self._old_until = None
             self._admission.pause(0)
@@ -93,14 +130,14 @@ class Timekeeper:
             inputs.append(Clock(now))
         return inputs
 
-    def hear(self, inputs: Sequence[Input]) -> None:
+    def hear_account_time(self, inputs: Sequence[Input]) -> None:
         """Take a broker's word for the time, as a witness, while the market has said nothing: it is the same venue."""
         for event in inputs:
             if isinstance(event, AccountReport):
                 self._clock.plausible(event.ts, self._monotonic())
 
     def earlier(self) -> int | None:
-        """Return the time to begin anew at, if the feed has gone back and stays there; not too often, ns."""
+        """Return the time at which a session is to begin, ns, if the feed has gone back to it; not too often."""
         monotonic = self._monotonic()
         earlier = self._clock.earlier(monotonic)
         if earlier is None or (self._asked_at is not None and monotonic - self._asked_at < _ASK_NS):

@@ -1,4 +1,4 @@
-"""Totals: what the sessions of one run come to together, for whoever watches it."""
+"""Totals: what the sessions of one run come to together."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from actors.journal import TradeTicks
 from actors.messages import Fact, PositionClosed, PositionOpened
 from pipeline.events import SECOND
+from service.live.session import Session
 from web.messages import Tick
 
 MOST = 1_000
@@ -27,7 +28,7 @@ class _Around:
         self._every = 1  # of so many ticks one is kept
         self._turn = 0
 
-    def see(self, ticks: Sequence[Tick]) -> None:
+    def add(self, ticks: Sequence[Tick]) -> None:
         for tick in ticks:
             if self.closed is not None and tick.ts > self.closed.exit_ts + AFTER_NS:
                 return
@@ -47,7 +48,7 @@ class _Around:
 class TickKeeper:
     """Keeps what is traded from one window before a position's entry until some seconds after its exit.
 
-    `see`, of facts, only appends; `see_ticks` is called a few times a second, and `finished` after it, which gives what
+    `note_fact` only appends; `note_ticks` is called a few times a second, and `finished` after it, which gives what
     can be written down.
     """
 
@@ -59,7 +60,7 @@ class TickKeeper:
         self._open: dict[str, _Around] = {}
         self._closed: list[_Around] = []
 
-    def see_ticks(self, symbol: str, ticks: Sequence[Tick]) -> None:
+    def note_ticks(self, symbol: str, ticks: Sequence[Tick]) -> None:
         """Take ticks of a symbol in their order."""
         recent = self._recent.get(symbol)
         if recent is None:
@@ -68,12 +69,12 @@ class TickKeeper:
             recent = self._recent[symbol] = deque(maxlen=_BEFORE)
         recent.extend(ticks[-_BEFORE:])
         if (around := self._open.get(symbol)) is not None:
-            around.see(ticks)
+            around.add(ticks)
         for around in self._closed:
             if around.closed is not None and around.closed.symbol == symbol:
-                around.see(ticks)
+                around.add(ticks)
 
-    def see(self, fact: Fact) -> None:
+    def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is about a position."""
         if isinstance(fact, PositionOpened | PositionClosed):
             self._facts.append(fact)
@@ -84,7 +85,7 @@ class TickKeeper:
                 recent = list(self._recent.get(fact.symbol, ()))
                 start = bisect_left(recent, fact.entry_ts - self._window, key=lambda tick: tick.ts)
                 self._open[fact.symbol] = around = _Around(fact, ())
-                around.see(recent[start:])
+                around.add(recent[start:])
         elif (begun := self._open.pop(fact.symbol, None)) is not None:
             begun.closed = fact
             self._closed.append(begun)
@@ -97,3 +98,8 @@ class TickKeeper:
         ready = [a for a in self._closed if a.closed and (all_of_them or now > a.closed.exit_ts + AFTER_NS)]
         self._closed = [a for a in self._closed if a not in ready]
         return [kept for around in ready if (kept := around.done()) is not None]
+
+    def write(self, session: Session, *, all_of_them: bool = False) -> None:
+        """Have what is complete written to the journal."""
+        for kept in self.finished(session.core.now, all_of_them=all_of_them):
+            session.write(kept)

@@ -41,7 +41,7 @@ class _Heard:
         used = f"only {self.used:,} of {self.used + self.reasons.total():,} were" if self.used else "none was"
         return f"{used} used for {now_s - self.since:.0f} s: {many}"
 
-    def see(self, used: int, unused: Counter[str]) -> bool:
+    def count(self, used: int, unused: Counter[str]) -> bool:
         """Take what came since; return whether ticks are used again: several in a row, or a tenth of all."""
         self.reasons += unused
         self.used += used
@@ -66,7 +66,7 @@ class Unused:
         self._heard: dict[str, _Heard] = {}
         self._feed: _Heard | None = None
 
-    def look(self, fed: Mapping[str, int], core: Core) -> None:
+    def update(self, fed: Mapping[str, int], core: Core) -> None:
         """Take how many trades of each symbol were fed since the last look, late ones included."""
         now = self._monotonic()
         in_vain, all_refused = self._in_vain(core)
@@ -100,7 +100,7 @@ class Unused:
             if not unused.total():
                 return
             heard = self._heard[symbol] = _Heard(now)
-        if heard.see(max(0, used), unused):
+        if heard.count(max(0, used), unused):
             del self._heard[symbol]
             if heard.told:
                 _log.bind(event="ticks.used", symbol=symbol).info(f"{symbol}: ticks are used again")

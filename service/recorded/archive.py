@@ -5,26 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
-from msgspec import Meta
-
-SESSIONS = "sessions"
-"""The archive's name in the data folder."""
+from service.settings import RecordSettings
 
 _NAME = re.compile(r"(?P<start>\d{8}T\d{6}Z)-[a-z_]+(-\d+)?\.jsonl\.gz")
 _START = "%Y%m%dT%H%M%SZ"
-
-
-class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[record]: how large a session's recording gets, and how many are kept; whole ones go, the oldest first."""
-
-    session_bytes: Annotated[int, Meta(ge=1_000)] = 256_000_000  # at this size a new session begins
-    keep_bytes: Annotated[int, Meta(ge=1_000)] = 2_000_000_000  # of all sessions, the one that is recorded included
-    keep_sessions: Annotated[int, Meta(ge=1)] = 500
-    queue_inputs: Annotated[int, Meta(ge=1_000)] = 500_000  # that wait to be written; beyond it the recording ends
-    rollover_wait_s: Annotated[float, Meta(ge=0)] = 30.0  # real seconds that orders on their way may hold it up
 
 
 def new_path(folder: Path, venue: str, now: datetime) -> Path:

@@ -20,7 +20,7 @@ from actors.messages import (
 from actors.orders import OrderRejected
 from actors.sqlite_journal import JournalUnusable, facts_of_recording
 from service import strategies
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.recorded import tapes
 from service.recorded.lines import Lines
@@ -84,7 +84,7 @@ def _number(given: Any, plain: Any) -> Any:
 
 
 class Side:
-    """One of the two runs: a tape that can be decided anew, as often as need be."""
+    """One of the two runs: a tape that can be decided again, as often as need be."""
 
     def __init__(self, path: Path, settings: Settings, strategy: str | None, trust: Trust) -> None:
         self.path = path

@@ -94,7 +94,7 @@ def _with_itself(a: Path, changes: Changes, trust: Trust) -> Difference:
 
 
 def _side(path: Path, changes: Changes, trust: Trust) -> Side | None:
-    """Return a run that can be decided anew; None for a folder."""
+    """Return a run that can be decided again; None for a folder."""
     if path.is_dir():
         return None
     return Side(path, _settings(path, changes), changes.strategy, trust)

@@ -49,6 +49,7 @@ class Lines:
         self._chunk = chunk
         self._given = 0
         self._inflated = 0  # bytes
+        self._compressed = False
         self._rest: list[bytes] = []  # of a line whose end was not read yet
         self._stack = ExitStack()
         self._raw = self._stack.enter_context(open_raw(path))
@@ -64,7 +65,6 @@ class Lines:
         if magic.startswith(GZIP) or self._path.suffix == ".gz":
             self._compressed = True
             return self._stack.enter_context(io.BufferedReader(_Inflated(self._raw, self), CHUNK))
-        self._compressed = False
         if kind := foreign(magic):
             raise UserError(f"the {self._what} {self._path} is none: it is {kind}")
         return self._raw

@@ -16,7 +16,7 @@ from service.errors import UserError, make_folder
 from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
 from service.settings import as_layer
 
-_LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up whoever runs beside it: for some 0.1 ms
+_LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up what runs beside it: for some 0.1 ms
 
 
 class _Closes(Protocol):
@@ -27,7 +27,7 @@ class Recorder:
     """Writes the effective settings first, then every input, before it is fed to the core.
 
     It is JSON Lines, compressed if the name ends in .gz. Lines wait in memory for `flush`, which is called a few times
-    a second: off the tick path, and soon enough for whoever reads along. What was flushed is with the system, also of
+    a second: off the tick path, and soon enough to be read along. What was flushed is with the system, also of
     a compressed one, so that a bot that is killed loses no more than what waits.
     """
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from loguru import logger
 
 from actors.core import Input
-from service.errors import UserError
-from service.live.processes import Stopped
+from service.errors import Stopped, UserError
 from service.recorded import archive
-from service.recorded.archive import RecordSettings
 from service.recorded.recording import Recorder
+from service.settings import RecordSettings
 
 _CLOSE_S = 5.0  # real seconds that the end of a session waits for its recording
 

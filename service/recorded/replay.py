@@ -199,7 +199,7 @@ def _run_until_failure(core: Core, batch: list[Input]) -> None:
 def core_of(
     recorded: tapes.SettingsRecorded | None, settings: Settings, strategy: Strategy, see: Callable[[Fact], None]
 ) -> Core:
-    """Make the core that decides a tape anew, or a recording as its session's did."""
+    """Make the core that decides on a tape again, or a recording as its session's did."""
     of_old = recorded is not None and recorded.now != tapes.MARKETS
     if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
         return Core(settings.core, strategy, see, book=recorded.book, broker=Nowhere(), any_time_moves=of_old)

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.events import SECOND
-from service import arguments
+from service import outlet
+from service.data_folder import SESSIONS, running
 from service.errors import UserError
-from service.live import running
 from service.recorded import archive, tapes
 from service.visible import visible, visible_json
 
@@ -27,7 +27,7 @@ def rows(data_dir: Path) -> list[Row]:
 
     A torn one breaks off, as after a kill; it replays up to its last whole line. Its inputs are not counted.
     """
-    sessions = archive.found_in(data_dir / archive.SESSIONS)
+    sessions = archive.found_in(data_dir / SESSIONS)
     writing = sessions[-1] if sessions and running.is_claimed(data_dir) else None
     return [_row(path, going_on=path == writing) for path in sessions]
 
@@ -55,13 +55,13 @@ def _row(path: Path, *, going_on: bool) -> Row:
 def show(data_dir: Path, *, as_json: bool) -> None:
     """Write the list to stdout: a table for people, JSON Lines for programs."""
     found = rows(data_dir)
-    if arguments.for_machines(as_json):
+    if outlet.for_machines(as_json):
         for row in found:
             sys.stdout.write(visible_json(msgspec.json.encode(row).decode()) + "\n")
     elif not found:
-        print(f"no sessions in {data_dir / archive.SESSIONS} yet: `microbot run` records one")
+        print(f"no sessions in {data_dir / SESSIONS} yet: `microbot run` records one")
     else:
-        print(f"in {data_dir / archive.SESSIONS}:")
+        print(f"in {data_dir / SESSIONS}:")
         table = Table(box=None)
         for name in ("started", "length", "inputs", "kB", "state", "strategy", "file"):
             table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")

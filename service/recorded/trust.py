@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from service.data_folder import SESSIONS
 from service.errors import UserError
-from service.recorded import archive
 from service.recorded.tapes import SettingsRecorded
 
 
@@ -43,4 +43,4 @@ class Trust(msgspec.Struct, frozen=True):
         return named
 
     def _is_own(self, path: Path) -> bool:
-        return path.resolve().parent == (self.data_dir / archive.SESSIONS).resolve()
+        return path.resolve().parent == (self.data_dir / SESSIONS).resolve()

@@ -1,4 +1,4 @@
-"""What a file is that was taken for a tape: said to whoever named it, beside what a tape looks like."""
+"""What a file is that was taken for a tape: said to the person who named it, beside what a tape looks like."""
 
 from __future__ import annotations
 

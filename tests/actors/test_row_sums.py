@@ -16,7 +16,7 @@ from actors.book import Book
 from actors.journal import TradeTicks
 from actors.orders import OrderRejected
 from actors.sqlite_journal import VERSION, JournalUnusable, SqliteJournal, read, read_books, story
-from service.books.journal_upkeep import back_up, examine, prune
+from service.journal_views.journal_upkeep import back_up, examine, prune
 from tests.actors.test_sqlite_journal import RUN, rejected
 from tests.support.journals import of_version_1, version_of
 from tests.support.market import START, at, trade

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors.knowledge import OrderName
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, Log, at
 from tests.support.exchange import ExchangeServer
 from tests.support.faults import guarded

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from service.books.history import JOURNAL
-from service.recorded.archive import SESSIONS, found_in
+from service.data_folder import JOURNAL, SESSIONS
+from service.recorded.archive import found_in
 from tests.support.bots import EAGER, PATIENT
 from tests.support.live import PATIENCE_S, Bot, wait_until
 

@@ -12,7 +12,7 @@ import msgspec
 
 from actors.book import Book
 from actors.positions import of_session
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
 
 
 class Written(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service import arguments
+from service import outlet
 from tests.service.test_cli import run
 
 __all__ = ["at_a_terminal", "run"]
@@ -13,4 +13,4 @@ __all__ = ["at_a_terminal", "run"]
 @pytest.fixture
 def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let commands print for people, although the tests read what they print."""
-    monkeypatch.setattr(arguments, "for_machines", lambda as_json: as_json)
+    monkeypatch.setattr(outlet, "for_machines", lambda as_json: as_json)

@@ -12,12 +12,13 @@ import pytest
 
 from actors.core import CoreSettings
 from pipeline.events import Clock
-from service import arguments
+from service import outlet
+from service.data_folder import SESSIONS
 from service.errors import UserError
 from service.recorded import archive, tapes
-from service.recorded.archive import RecordSettings
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings, WrittenBehind
+from service.settings import RecordSettings
 from tests.service.test_cli import Run
 from tests.support.live import PATIENCE_S
 from tests.support.market import START, at
@@ -165,7 +166,7 @@ def test_sessions_are_listed_with_what_is_known_of_each(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("sessions", "--data-dir", tmp_path).out == ""
-    folder = tmp_path / archive.SESSIONS
+    folder = tmp_path / SESSIONS
     whole, torn = (archive.new_path(folder, "simulated", NOON.replace(hour=hour)) for hour in (1, 2))
     for path in (whole, torn):
         recorder = Recorder(path, CoreSettings(), "mine.py:strategy")
@@ -188,7 +189,7 @@ def test_sessions_are_listed_with_what_is_known_of_each(
     assert (by_file[str(torn)]["state"], by_file[str(torn)]["inputs"]) == ("torn", None)
     piped = run("sessions", "--data-dir", tmp_path).out
     assert [json.loads(line) for line in piped.splitlines()] == listed
-    monkeypatch.setattr(arguments, "for_machines", lambda as_json: as_json)
+    monkeypatch.setattr(outlet, "for_machines", lambda as_json: as_json)
     assert "whole" in run("sessions", "--data-dir", tmp_path).out
     recorder.close()
 

@@ -11,8 +11,9 @@ import pytest
 
 from actors.core import CoreSettings
 from actors.risk import RiskSettings
-from service import settings, strategies, terminal
+from service import settings, strategies
 from service.aside import prints_aside
+from service.cli import terminal
 from service.errors import UserError
 from service.live.totals import together
 from service.recorded import tapes

@@ -16,10 +16,12 @@ import pytest
 
 from actors.execution.pricing import OrderSettings
 from actors.limits import LimitSettings
+from service.data_folder.bot_id import bot_id
 from service.errors import UserError
-from service.live.brokerage import LIVE, PAPER, address_of, at_broker, bot_id
-from service.live.hours import HoursSettings, market_hours
-from service.settings import Settings
+from service.live.brokerage import at_broker
+from service.live.hours import market_hours
+from service.settings import HoursSettings, Settings
+from service.venues import ALPACA_LIVE, ALPACA_PAPER, address_of
 from tests.support.bots import EAGER, HASTY, PATIENT
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import MICROBOT, PATIENCE_S, environment, microbot
@@ -36,10 +38,10 @@ def ns(text: str) -> int:
 
 
 def test_orders_go_to_paper_unless_real_money_is_asked_for() -> None:
-    assert address_of(None, live=False) is PAPER
-    assert "paper" in PAPER.rest_url
-    assert "paper" in PAPER.stream_url
-    assert address_of(None, live=True) is LIVE
+    assert address_of(None, live=False) is ALPACA_PAPER
+    assert "paper" in ALPACA_PAPER.rest_url
+    assert "paper" in ALPACA_PAPER.stream_url
+    assert address_of(None, live=True) is ALPACA_LIVE
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8765", "ws://127.0.0.1:8765/", "http://127.0.0.1:8765/"])

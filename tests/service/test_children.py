@@ -22,6 +22,7 @@ from pipeline.events import SECOND
 from service.live import children
 from service.live.children import ExchangeProcess, WebProcess
 from service.live.commands import Effect
+from service.live.urgent_pipe import UrgentPipe
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import START
 from web.messages import Answered, Asked, Listening, MetricsSeen
@@ -83,17 +84,17 @@ class Web:
     def __init__(self, settings: WebSettings) -> None:
         self.commands: list[Command | RestartChain] = []
         self.starts = 0
-        self.process = WebProcess(settings, self._on_command, self._on_start)
+        self.urgent = UrgentPipe()
+        self.process = WebProcess(settings, self._on_command, self._history, self.urgent)
         self.news = asyncio.Event()
 
     def _on_command(self, command: Command | RestartChain) -> Effect:
         self.commands.append(command)
         return Effect(True, f"{getattr(command, 'name', 'restart')} it is")
 
-    def _on_start(self, process: WebProcess) -> None:
-        assert process is self.process
+    def _history(self) -> list[object]:
         self.starts += 1
-        process.tell(DAY)
+        return [DAY]
 
 
 @contextlib.asynccontextmanager
@@ -218,7 +219,7 @@ def test_what_is_told_reaches_the_process_in_order_and_whole(spawn: Callable[...
         spawn(script)
         async with running(WebSettings()) as (web, _):
             for _ in range(100):
-                web.process.tell(METRICS)
+                web.process.send(METRICS)
 
     asyncio.run(scenario())
     reader = from_bot()
@@ -229,12 +230,12 @@ def test_what_is_told_reaches_the_process_in_order_and_whole(spawn: Callable[...
 def test_nothing_is_told_to_a_process_that_is_not_there(spawn: Callable[..., Spawned]) -> None:
     async def scenario() -> None:
         web = Web(WebSettings())
-        web.process.tell(METRICS)
+        web.process.send(METRICS)
         assert web.process.waiting == 0
         spawn(f"say({frame(Listening(1))})")
         async with asyncio.timeout(PATIENCE_S):
             assert await web.process.run() == "exit code 0"
-        web.process.tell(METRICS)
+        web.process.send(METRICS)
         assert web.process.waiting == 0
 
     asyncio.run(scenario())
@@ -247,7 +248,7 @@ def test_a_process_that_does_not_read_costs_messages_and_never_waiting(spawn: Ca
         spawn(f"say({frame(Listening(1))}); time.sleep(60)")
         async with running(WebSettings()) as (web, _):
             for _ in range(100):
-                web.process.tell(large)
+                web.process.send(large)
             assert web.process.dropped >= 40
             assert 4 << 20 <= web.process.waiting <= (4 << 20) + 200_000
             web.process._process.kill()  # type: ignore[union-attr]  # its pipe is full: it would not hear a goodbye
@@ -259,7 +260,7 @@ def test_a_message_too_large_for_the_pipe_is_dropped_and_counted(spawn: Callable
     async def scenario() -> None:
         spawn(f"say({frame(Listening(1))}); read()")
         async with running(WebSettings()) as (web, _):
-            web.process.tell(MetricsSeen(1, TradingState.ACTIVE, "x" * (1 << 20), {}, (), {}, {}, {}))
+            web.process.send(MetricsSeen(1, TradingState.ACTIVE, "x" * (1 << 20), {}, (), {}, {}, {}))
             assert web.process.dropped == 1
 
     asyncio.run(scenario())

@@ -6,34 +6,45 @@ import asyncio
 import json
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from actors.gate import Gate, GateSettings
 from actors.journal import MemoryJournal
+from actors.kill_switch import KillSwitch
+from service.data_folder import running
 from service.errors import UserError
-from service.live import control, latch, running
-from service.live.commands import Effect
+from service.live import control, halt_file
+from service.live.mailbox import Mailbox
 from tests.support.live import PATIENCE_S, Bot, wait_until
 
 
+class Served(NamedTuple):
+    control: control.Control
+    switch: KillSwitch
+    halt_file: halt_file.HaltFile
+
+
 @contextmanager
-def a_control(folder: Path) -> Iterator[control.Control]:
+def a_control(folder: Path) -> Iterator[Served]:
     """Serve a kill switch whose loop never runs: that is what it is for."""
     loop = asyncio.new_event_loop()
-    served = control.Control(folder, loop, lambda _: None, lambda _: Effect(True, "done"), lambda: 0)
-    switch = served.make_switch(None, "paper", GateSettings(answer_s=0.01))
+    mailbox = Mailbox(loop)
+    settings = GateSettings(answer_s=0.01)
+    switch = control.make_switch(folder, mailbox, None, "paper", lambda: 0, time.monotonic, settings)
     switch.gate = Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
     switch.gate.start()
+    files = halt_file.HaltFile(folder, switch)
     with running.claim(folder) as claimed:
-        served.serve(claimed)
         try:
-            yield served
+            with control.serving(folder, switch, files, mailbox, claimed) as served:
+                yield Served(served, switch, files)
         finally:
-            served.close()
             switch.gate.stop()
             loop.close()
 
@@ -92,11 +103,11 @@ def test_a_file_bars_entries_from_the_start(tmp_path: Path) -> None:
 
 def test_a_file_that_is_touched_halts_and_stays(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        served.begin()
+        served.control.begin()
         (tmp_path / "HALT").touch()
         wait_until(lambda: served.switch.gate.entries_blocked == "put there by hand")
         assert (tmp_path / "HALT").exists()
-        assert served.latch.lift() == ""
+        assert served.halt_file.lift() == ""
         assert not (tmp_path / "HALT").exists()
         assert served.switch.gate.entries_blocked == ""
 
@@ -105,14 +116,14 @@ def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         (tmp_path / "HALT").mkdir()  # whoever made that: it cannot be unlinked
         served.switch.block_entries("halt", "enough")
-        assert "cannot be removed" in served.latch.lift()
+        assert "cannot be removed" in served.halt_file.lift()
         assert served.switch.gate.entries_blocked == "enough"
 
 
 def test_a_gate_that_halted_by_itself_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         served.switch.gate._policy.halt("journal", "the disk is full")
-        assert "until the bot is started again: journal: the disk is full" in served.latch.lift()
+        assert "until the bot is started again: journal: the disk is full" in served.halt_file.lift()
 
 
 def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +132,7 @@ def test_a_bot_that_does_not_answer_finds_the_file(tmp_path: Path, monkeypatch: 
         claimed.publish_control(f"127.0.0.1:{silent.getsockname()[1]}", "x")
         with pytest.raises(UserError, match=r"does not answer; .*HALT is written"):
             control.send(tmp_path, "halt", "enough")
-    assert latch.reason_of(tmp_path, "halt") == "enough"
+    assert halt_file.reason_of(tmp_path, "halt") == "enough"
 
 
 @pytest.mark.parametrize("command", ["halt", "flatten"])
@@ -129,21 +140,21 @@ def test_without_a_bot_a_command_says_that_it_arms_the_next_start(command: str, 
     said = control.send(tmp_path, command, "enough")
     assert "nothing happens now; the next start is armed" in said
     assert f"closes all positions and is {'HALTED' if command == 'halt' else 'PAUSED'}" in said
-    assert latch.reason_of(tmp_path, command) == "enough"
+    assert halt_file.reason_of(tmp_path, command) == "enough"
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    assert latch.keep(tmp_path / "nowhere", "halt", "x") == f"{tmp_path}/nowhere/HALT: No such file or directory"
+    assert halt_file.keep(tmp_path / "nowhere", "halt", "x") == f"{tmp_path}/nowhere/HALT: No such file or directory"
 
 
 def test_a_halt_from_the_dashboard_bars_entries_and_survives_as_well(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        assert served.latch.hold("pause", "lunch") == ""
+        assert served.halt_file.hold("pause", "lunch") == ""
         assert served.switch.gate.entries_blocked == ""
-        assert served.latch.hold("halt", "enough") == ""
+        assert served.halt_file.hold("halt", "enough") == ""
         assert served.switch.gate.entries_blocked == "enough"
         assert (tmp_path / "HALT").read_text() == "enough\n"
-        served.latch.hold("flatten", "less")
+        served.halt_file.hold("flatten", "less")
         assert served.switch.gate.entries_blocked == "enough"  # a weaker command lifts nothing
 
 

@@ -16,7 +16,7 @@ from actors.sqlite_journal import SqliteJournal
 from pipeline.events import Trade
 from pipeline.strategy import momentum_burst
 from service import settings
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.recorded import diff
 from service.recorded.diff import Changes, Difference

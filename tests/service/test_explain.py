@@ -20,9 +20,9 @@ from actors.journal import Run as JournalRun, TradeTicks
 from actors.messages import PositionClosed, SignalRaised
 from actors.sqlite_journal import SqliteJournal, story
 from pipeline.events import Reading
-from service.books import explain
-from service.books.explain import sparkline
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
+from service.journal_views import explain
+from service.journal_views.explain import sparkline
 from tests.service.test_cli import Run
 from tests.support.live import microbot
 from tests.support.market import at, trade

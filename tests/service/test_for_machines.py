@@ -15,10 +15,11 @@ from actors.book import Book, Tally
 from actors.comparison import compare
 from actors.messages import PositionClosed, TradingState
 from actors.orders import AccountReport, HeldAtVenue
-from service.books import reconcile
 from service.cli import app
+from service.data_folder import SESSIONS
 from service.doctor import examination
 from service.doctor.findings import ok
+from service.journal_views import reconcile
 from service.live import run as running_bot
 from service.options import Outcome
 from service.recorded import archive
@@ -55,11 +56,11 @@ def with_json() -> set[str]:
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Fill a data folder, and stand in for what would need a venue; return what the words above mean."""
     data = tmp_path / "data"
-    (data / archive.SESSIONS).mkdir(parents=True)
+    (data / SESSIONS).mkdir(parents=True)
     session = a_trade()
     (done,) = session.of(PositionClosed)
     write(data, ("paper", session))
-    archive.new_path(data / archive.SESSIONS, "simulated", datetime(2026, 1, 5, tzinfo=UTC)).write_bytes(b"")
+    archive.new_path(data / SESSIONS, "simulated", datetime(2026, 1, 5, tzinfo=UTC)).write_bytes(b"")
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "microbot.jsonl").write_text('{"ts":1,"level":"INFO","message":"hello"}\n' * 2)
     account = AccountReport(

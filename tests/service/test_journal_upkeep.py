@@ -12,7 +12,7 @@ from actors import sqlite_journal
 from actors.journal import Run
 from actors.sqlite_journal import JournalUnusable, SqliteJournal, read
 from pipeline.events import SECOND
-from service.books.journal_upkeep import back_up, count_old, examine, prune
+from service.journal_views.journal_upkeep import back_up, count_old, examine, prune
 from tests.support.journals import damage, of_version_1, version_of
 from tests.support.market import START, trade
 from tests.support.sessions import Session

@@ -115,8 +115,8 @@ def signal(symbol: str = "AAPL", reason: Refusal | None = None) -> SignalRaised:
 
 def test_an_entry_and_an_exit_look_as_documented(tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(opened())
-    fact_log.see(closed("150.48", "0.23", 0.00153))
+    fact_log.log_fact(opened())
+    fact_log.log_fact(closed("150.48", "0.23", 0.00153))
     assert found.said == [
         "[time] - microbot.executor - INFO - OPEN LONG AAPL @ $150.25",
         "[time] - microbot.executor - INFO - CLOSE LONG AAPL @ $150.48 (TP) | PnL: $0.23 (0.15%)",
@@ -137,7 +137,7 @@ def test_an_entry_and_an_exit_look_as_documented(tmp_path: Path) -> None:
 )
 def test_money_has_its_sign_before_the_dollar(pnl: str, pct: float, shown: str, tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(closed("150.13", pnl, pct, reason="SL"))
+    fact_log.log_fact(closed("150.13", pnl, pct, reason="SL"))
     assert found.said == [f"[time] - microbot.executor - INFO - CLOSE LONG AAPL @ $150.13 (SL) | PnL: {shown}"]
 
 
@@ -148,7 +148,7 @@ def test_at_debug_every_look_at_an_entry_says_what_each_condition_saw(tmp_path: 
         Reading("volume_spike", 2.14, 1.5, True),
         Reading("volatility_guard", 0.0012, 0.001, True),
     )
-    fact_log.see(EntryLooked("AAPL", START, readings))
+    fact_log.log_fact(EntryLooked("AAPL", START, readings))
     momentum, spike, guard = (line.split(" - DEBUG - ")[1] for line in found.said)
     assert momentum == "Momentum: 0.0006 (threshold: 0.0005)"
     assert spike.startswith("Volume spike: 2.1x avg")
@@ -157,17 +157,17 @@ def test_at_debug_every_look_at_an_entry_says_what_each_condition_saw(tmp_path: 
 
 def test_below_debug_looks_and_orders_are_not_shown(tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(EntryLooked("AAPL", START, (Reading("momentum", 0.0006, 0.0005, True),)))
-    fact_log.see(OrderSubmitted(ORDER, START, 1))
+    fact_log.log_fact(EntryLooked("AAPL", START, (Reading("momentum", 0.0006, 0.0005, True),)))
+    fact_log.log_fact(OrderSubmitted(ORDER, START, 1))
     assert found.said == []
     assert found.path.read_bytes() == b""
 
 
 def test_terminal_and_file_have_levels_of_their_own(tmp_path: Path) -> None:
     found = Logs(tmp_path, level="WARNING", file_level="DEBUG")
-    fact_log.see(EntryLooked("AAPL", START, (Reading("momentum", 0.0006, 0.0005, True),)))
-    fact_log.see(opened())
-    fact_log.see(FeedChanged(FeedState.DOWN, START, "gone"))
+    fact_log.log_fact(EntryLooked("AAPL", START, (Reading("momentum", 0.0006, 0.0005, True),)))
+    fact_log.log_fact(opened())
+    fact_log.log_fact(FeedChanged(FeedState.DOWN, START, "gone"))
     assert len(found.said) == 1
     assert [line["level"] for line in found.lines] == ["DEBUG", "INFO", "WARNING"]
 
@@ -193,7 +193,7 @@ CANCELED = OrderStatus.CANCELED
 )
 def test_what_a_person_has_to_look_at_is_graver_than_what_is_usual(fact: Fact, level: str, tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(fact)
+    fact_log.log_fact(fact)
     assert [line["level"] for line in found.lines] == [level]
 
 
@@ -202,10 +202,10 @@ def test_what_the_venue_refuses_again_and_again_is_said_at_growing_counts(kind: 
     found = Logs(tmp_path, level="WARNING", file_level="WARNING")
     for n in range(1, 1_001):
         if kind == "exit":
-            fact_log.see(OrderRejected(f"o{n}", "A", START, "no", n))
+            fact_log.log_fact(OrderRejected(f"o{n}", "A", START, "no", n))
         else:
             unknown, pending = OrderStatus.UNKNOWN, OrderStatus.CANCEL_PENDING
-            fact_log.see(OrderChanged("o1", "A", unknown, pending, Decimal(0), START, n, "", "no", n))
+            fact_log.log_fact(OrderChanged("o1", "A", unknown, pending, Decimal(0), START, n, "", "no", n))
     assert [line["refusals"] for line in found.lines] == [1, 10, 100, 1000]
 
 
@@ -242,7 +242,7 @@ EVENTS: dict[str, Fact] = {
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_fact_is_one_object_in_the_file_with_the_same_first_fields(event: str, tmp_path: Path) -> None:
     found = Logs(tmp_path, file_level="DEBUG")
-    fact_log.see(EVENTS[event])
+    fact_log.log_fact(EVENTS[event])
     (line,) = found.lines
     assert list(line)[:5] == ["ts", "level", "logger", "event", "message"]
     assert line["event"] == event
@@ -259,7 +259,7 @@ def test_every_kind_of_fact_is_logged() -> None:
 
 def test_a_closed_trade_has_its_fields_as_numbers_and_plain_words(tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(closed("150.48", "0.23", 0.0015))
+    fact_log.log_fact(closed("150.48", "0.23", 0.0015))
     (line,) = found.lines
     del line["ts"]
     assert line == {
@@ -293,7 +293,7 @@ def test_one_decision_id_runs_from_the_signal_to_the_close(tmp_path: Path) -> No
     session.feed(trade(0, symbol="AAPL"), trade(1, symbol="AAPL", says="LONG"), Command("flatten", at(2)))
     session.feed(Command("resume", at(3)), trade(4, symbol="AAPL", says="SHORT"), Command("flatten", at(5)))
     for fact in session.facts:
-        fact_log.see(fact)
+        fact_log.log_fact(fact)
     told = [(line["event"], line["decision"]) for line in found.lines if "decision" in line]
     way = ("signal.approved", "order.submitted", "order.filled", "position.opened")
     back = ("order.submitted", "order.filled", "trade.closed")
@@ -307,7 +307,7 @@ def test_a_whole_session_is_logged_line_by_line(tmp_path: Path) -> None:
     session.feed(*seeded_tape(1, ticks=300))
     found = Logs(tmp_path, file_level="DEBUG", level="ERROR")
     for fact in session.facts:
-        fact_log.see(fact)
+        fact_log.log_fact(fact)
     assert len(found.lines) == sum(len(list(fact_log.lines(fact))) for fact in session.facts)
     assert {"entry.looked", "signal.approved", "trade.closed"} <= {line["event"] for line in found.lines}
 
@@ -315,11 +315,11 @@ def test_a_whole_session_is_logged_line_by_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", HOSTILE)
 def test_braces_and_tags_in_a_symbol_are_shown_as_they_are(word: str, tmp_path: Path) -> None:
     found = Logs(tmp_path, level="DEBUG", file_level="DEBUG")
-    fact_log.see(opened(symbol=word))
-    fact_log.see(signal(symbol=word))
-    fact_log.see(FeedChanged(FeedState.DOWN, START, word))
-    fact_log.see(EntryLooked(word, START, (Reading("momentum", 1.0, 2.0, False),)))
-    fact_log.see(ChainFailed(word, word, START, 1))
+    fact_log.log_fact(opened(symbol=word))
+    fact_log.log_fact(signal(symbol=word))
+    fact_log.log_fact(FeedChanged(FeedState.DOWN, START, word))
+    fact_log.log_fact(EntryLooked(word, START, (Reading("momentum", 1.0, 2.0, False),)))
+    fact_log.log_fact(ChainFailed(word, word, START, 1))
     assert found.said[0] == f"[time] - microbot.executor - INFO - OPEN LONG {word} @ $150.25"
     assert len(found.said) == len(found.lines) == 5
     assert [line.get("symbol", word) for line in found.lines] == [word] * 5
@@ -354,8 +354,8 @@ CONTROLS = {
 @pytest.mark.parametrize("word", CONTROLS)
 def test_what_moves_a_cursor_is_escaped_on_the_terminal_and_kept_in_the_file(word: str, tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(opened(symbol=word))
-    fact_log.see(FeedChanged(FeedState.DOWN, START, word))
+    fact_log.log_fact(opened(symbol=word))
+    fact_log.log_fact(FeedChanged(FeedState.DOWN, START, word))
     assert found.said[0] == f"[time] - microbot.executor - INFO - OPEN LONG {CONTROLS[word]} @ $150.25"
     assert len(found.terminal.getvalue().split("\n")) == 3
     assert "".join(found.terminal.getvalue().split("\n")).isprintable()
@@ -381,7 +381,7 @@ def test_what_moves_a_cursor_is_escaped_in_a_traceback_too_which_looks_like_no_l
 
 def test_a_very_long_name_loses_its_middle_on_the_terminal(tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(opened(symbol="A" * 100_000))
+    fact_log.log_fact(opened(symbol="A" * 100_000))
     assert len(found.said[0]) < 1_200
     assert found.said[0].endswith("AAA @ $150.25")
 
@@ -417,9 +417,9 @@ def test_what_libraries_log_arrives_from_warning_on(tmp_path: Path) -> None:
 
 def test_a_later_bot_appends_to_the_log_of_an_earlier_one(tmp_path: Path) -> None:
     Logs(tmp_path)
-    fact_log.see(opened("A"))
+    fact_log.log_fact(opened("A"))
     found = Logs(tmp_path)
-    fact_log.see(opened("B"))
+    fact_log.log_fact(opened("B"))
     assert [line["symbol"] for line in found.lines] == ["A", "B"]
 
 
@@ -535,7 +535,7 @@ def test_following_goes_on_after_the_log_was_copied_and_cut(log: Log) -> None:
 def test_every_line_names_its_run_and_the_venue_s_time(tmp_path: Path) -> None:
     found = Logs(tmp_path)
     logs.know(logs.Context("America/New_York", lambda: 7, lambda: at(9)))
-    fact_log.see(opened())
+    fact_log.log_fact(opened())
     logger.bind(event="x").info("no fact")
     assert [(line["run"], line["venue_ts"]) for line in found.lines] == [(7, START), (7, at(9))]
     shown = [logs.for_people(line) for line in logs.follow(found.path, wait=False)]
@@ -558,13 +558,13 @@ def test_a_time_that_is_the_machine_s_although_there_is_a_venue_is_marked(tmp_pa
 def test_every_fact_s_line_has_the_fact_s_own_time(event: str, tmp_path: Path) -> None:
     found = Logs(tmp_path, file_level="DEBUG")
     logs.know(logs.Context("UTC", lambda: 7, lambda: 5))
-    fact_log.see(EVENTS[event])
+    fact_log.log_fact(EVENTS[event])
     assert {line["venue_ts"] for line in found.lines} <= {START, at(4)}
 
 
 def test_a_fact_that_cannot_be_logged_is_told_there_and_raises_nothing(tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(FeedChanged)  # type: ignore[arg-type]  # whatever it is
+    fact_log.log_fact(FeedChanged)  # type: ignore[arg-type]  # whatever it is
     assert [line["event"] for line in found.lines] == ["log.failed"]
 
 
@@ -612,7 +612,7 @@ def test_what_is_graver_than_every_level_is_always_shown() -> None:
 
 def test_a_line_of_the_file_looks_to_people_as_it_did_on_the_terminal(tmp_path: Path) -> None:
     found = Logs(tmp_path)
-    fact_log.see(opened())
+    fact_log.log_fact(opened())
     (shown,) = [logs.for_people(found) for found in logs.follow(found.path, wait=False)]
     assert re.sub(r"^\[[\d :.-]+ UTC\]", "[time]", shown) == found.said[0]
 
@@ -634,5 +634,5 @@ def test_a_line_cut_inside_a_character_is_left_out(log: Log) -> None:
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_line_of_a_fact_is_flat(event: str, tmp_path: Path) -> None:
     found = Logs(tmp_path, file_level="DEBUG")
-    fact_log.see(EVENTS[event])
+    fact_log.log_fact(EVENTS[event])
     assert not [name for name, value in found.lines[0].items() if isinstance(value, dict | list)]

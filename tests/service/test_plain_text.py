@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.events import Quote, Trade
 from service import plain_text, settings
+from service.data_folder.bot_id import BOT_ID, bot_id
 from service.errors import UserError
-from service.live.brokerage import BOT_ID, bot_id
 from service.recorded import decisions, replay as replaying, tapes
 from tests.service.test_cli import DAY, Run, assert_one_line, run
 from tests.service.test_tapes import EVENTS, SETTINGS, events, lobster_pair

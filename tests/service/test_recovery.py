@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from service.books import history
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
+from service.journal_views import history
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, at
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import Bot, microbot, wait_until

@@ -19,8 +19,9 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.core import Core, Input
 from actors.journal import Entry, MemoryJournal
 from mock_exchange.market import tape
-from service import cli, logs, terminal
-from service.live import bookkeeping, processes, run
+from service import cli, logs
+from service.cli import terminal
+from service.live import assembly, bookkeeping, processes, run
 from service.options import Outcome, RunOptions
 from service.recorded.recording import Recorder
 from service.settings import LIVE_COSTS, Settings, load
@@ -401,7 +402,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
+    monkeypatch.setattr(assembly, "ExchangeProcess", Unneeded)
     (tmp_path / "torn.jsonl.gz").write_bytes(b"\x1f\x8b\x08nonsense")
     (tmp_path / "diary.txt").write_text("today it rained\n" * 50)
     assert refusal(capsys, "--port", "0", "--exchange-port", "0", *arguments).startswith("microbot: ")
@@ -411,7 +412,7 @@ def test_a_dashboard_port_in_use_is_one_sentence_and_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
+    monkeypatch.setattr(assembly, "ExchangeProcess", Unneeded)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         sentence = refusal(capsys, "--port", port)
@@ -469,7 +470,7 @@ def test_an_option_that_cannot_be_read_is_exit_code_2(
 # ------------------------------------------------------------------------------------------- what fails on the inside
 
 
-def run_a_tape(folder: Path, record: Path | None = None) -> Outcome:
+def run_a_tape(folder: Path, record: Path | None = None, core: type[Core] = Core) -> Outcome:
     """Play a tape through the command's own wiring, in this process."""
     write_tape(folder / "tape.jsonl", 60)
     assignments = ["web.port=0", f"log.dir='{folder / 'logs'}'", LATE, *EAGER]
@@ -478,18 +479,17 @@ def run_a_tape(folder: Path, record: Path | None = None) -> Outcome:
     with loguru_restored():
         settings = load(assignments=assignments, environment={})
         logs.configure(settings.log)
-        return run.run(settings, options, lambda sentence: None)
+        return run.run(settings, options, lambda sentence: None, core)
 
 
-def test_a_core_that_fails_ends_the_session_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_core_that_fails_ends_the_session_with_its_error(tmp_path: Path) -> None:
     class Failing(Core):
         def run(self, inputs: Any) -> None:
             super().run(inputs)
             if self.ticks > 5:
                 raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(run, "Core", Failing)
-    outcome = run_a_tape(tmp_path)
+    outcome = run_a_tape(tmp_path, core=Failing)
     assert outcome.failure == "the core failed: ZeroDivisionError: a fault of ours"
     assert not (tmp_path / "data" / "running.json").exists()
 
@@ -506,9 +506,7 @@ def test_a_journal_that_fails_halts_the_bot(tmp_path: Path, monkeypatch: pytest.
     assert outcome.summary["open_positions"] == 0
 
 
-def test_the_feeds_inputs_the_clocks_and_the_commands_all_pass_one_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_feeds_inputs_the_clocks_and_the_commands_all_pass_one_way(tmp_path: Path) -> None:
     threads: set[str] = set()
     fed: list[str] = []
 
@@ -519,8 +517,7 @@ def test_the_feeds_inputs_the_clocks_and_the_commands_all_pass_one_way(
             fed.extend(type(event).__name__ for event in events)
             super().run(events)
 
-    monkeypatch.setattr(run, "Core", Watched)
-    outcome = run_a_tape(tmp_path)
+    outcome = run_a_tape(tmp_path, core=Watched)
     assert outcome.failure == ""
     assert threads == {threading.current_thread().name}
     assert {"FeedChanged", "Trade", "Quote", "Clock"} <= set(fed)
@@ -534,7 +531,7 @@ def test_a_recording_that_stops_is_told_once_and_does_not_stop_the_session(
             self.failed = "the disk is full"
             self.lost = 1234
 
-    monkeypatch.setattr(run, "Recorder", Stopping)
+    monkeypatch.setattr(assembly, "Recorder", Stopping)
     outcome = run_a_tape(tmp_path, tmp_path / "r.jsonl")
     assert outcome.failure == ""
     assert outcome.record_failure == "the disk is full (1,234 inputs are not in it)"
@@ -610,8 +607,8 @@ def test_a_web_process_that_never_listens_is_given_up_in_a_sentence(
             return ""
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
-    monkeypatch.setattr(run, "WebProcess", Mute)
+    monkeypatch.setattr(assembly, "ExchangeProcess", Unneeded)
+    monkeypatch.setattr(assembly, "WebProcess", Mute)
     monkeypatch.setattr(processes, "_START_S", 0.01)
     assert "dashboard" in refusal(capsys, "--port", "0")
 
@@ -636,8 +633,8 @@ def test_asked_to_stop_while_another_process_still_starts_it_does_not_wait_for_i
 ) -> None:
     ended = Slow.ended
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "ExchangeProcess", Unneeded)
-    monkeypatch.setattr(run, child, Slow)
+    monkeypatch.setattr(assembly, "ExchangeProcess", Unneeded)
+    monkeypatch.setattr(assembly, child, Slow)
     with loguru_restored(), pytest.raises(SystemExit) as code:
         cli.main(["run", "--port", "0", "--json", "--record", "r.jsonl"])
     assert code.value.code == 0

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from service.data_folder import running
 from service.errors import UserError
-from service.live import running
 from tests.support.live import PATIENCE_S
 
 
@@ -60,7 +60,7 @@ def test_a_second_claim_is_refused_also_before_the_first_one_has_published(tmp_p
 
 def test_a_claim_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from service.live import running\n"
+        "import os, sys; from pathlib import Path; from service.data_folder import running\n"
         "with running.claim(Path(sys.argv[1])) as claimed:\n"
         "    claimed.publish('http://127.0.0.1:1'); print('claimed', flush=True); sys.stdin.read()\n"
     )

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from actors import sqlite_journal
-from service.books import safekeeping
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL, SESSIONS
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, at
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.journals import of_version_1, version_of
@@ -87,7 +86,7 @@ def test_at_a_broker_a_backup_with_its_bot_id_takes_its_position_and_stop_up_aga
 
 def test_old_runs_and_recordings_are_removed_and_the_bot_goes_on(tmp_path: Path) -> None:
     path = of_version_1(tmp_path / "data" / JOURNAL)  # its first run ended when its second began
-    sessions = tmp_path / "data" / safekeeping.SESSIONS
+    sessions = tmp_path / "data" / SESSIONS
     (sessions / "old-folder").mkdir(parents=True)
     (sessions / "old.gz").write_bytes(b"x" * 1000)
     (sessions / "old-folder" / "part").write_bytes(b"x" * 1000)

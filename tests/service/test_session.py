@@ -383,7 +383,7 @@ async def a_live_session(url: str, recorder: Recorder, settings: CoreSettings) -
         inputs.extend(fed)
         news.set()
 
-    session = Session(core, landing, gate, recorder, gather, (telemetry.see, stated.append))
+    session = Session(core, landing, gate, recorder, gather, (telemetry.note_fact, stated.append))
 
     async def drive() -> None:
         while True:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from service.live import running
+from service.data_folder import running
 from service.live.running_clock import RunningClock
 from tests.support.bots import EAGER, HASTY, ORDERS_IN_A_HURRY, PATIENT
 from tests.support.exchange import KEYS, ExchangeServer
@@ -200,6 +200,20 @@ def test_a_process_that_is_stopped_and_goes_on_is_not_halted_and_its_loop_not_ca
         bot.stop()
     assert not (tmp_path / "data" / "HALT").exists()
     assert events_of(tmp_path).count("gate.stall") < 3  # a busy machine may let the loop wait, but not at each pause
+
+
+def test_for_how_long_a_process_was_stopped_is_logged_once_it_goes_on(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST) as bot:
+        bot.until(lambda state: state["metrics"]["ticks"])
+        bot.process.send_signal(signal.SIGSTOP)
+        wait_until(passed(4.5))  # longer than a moment's stall may take
+        bot.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: "session.away" in events_of(tmp_path))
+        bot.stop()
+    told = [line for line in log_of(tmp_path) if line["event"] == "session.away"]
+    away = max(told, key=lambda line: line["away_s"])  # a machine that is very busy may keep it away once more
+    assert away["away_s"] >= 3
+    assert away["message"].startswith(f"away for {away['away_s']:,.0f} s")
 
 
 def test_a_signal_to_the_kill_switch_halts_also_after_a_stop(tmp_path: Path) -> None:

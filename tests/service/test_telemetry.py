@@ -47,7 +47,7 @@ class Bot:
         self.telemetry.gather(inputs)
         facts, self._told = self.session.facts[self._told :], len(self.session.facts)
         for fact in facts:
-            self.telemetry.see(fact)
+            self.telemetry.note_fact(fact)
         return self
 
     def told(self, kind: type[M]) -> list[M]:

@@ -36,12 +36,18 @@ class Machine:
     def __init__(self, *, busy: bool = False) -> None:
         self.monotonic = 1_000 * SECOND
         self.wall = START + 600 * SECOND  # it is wrong, and nobody minds
+        self.away_s: list[float] = []  # what was told of pauses
         self.clock = VenueClock()
         self.admission = Admission(AdmissionSettings(), self.clock)
         # Where the loop is busy the process runs all the while; where it is stopped, nothing of it does.
         running_s = (lambda: self.monotonic / SECOND) if busy else (lambda: 0.0)
         self.keeper = Timekeeper(
-            self.clock, self.admission, lambda: self.monotonic, lambda: self.wall, running_s=running_s
+            self.clock,
+            self.admission,
+            lambda: self.monotonic,
+            lambda: self.wall,
+            running_s=running_s,
+            on_away=self.away_s.append,
         )
         self.witness = Witness()
         self.facts: list[Fact] = []
@@ -203,6 +209,43 @@ def test_a_machine_that_slept_goes_on_at_the_first_message_and_at_no_price_of_be
     assert float(closed.exit_price) == 100.99
 
 
+def test_how_long_the_process_was_stopped_is_told_once_however_the_pause_is_noticed() -> None:
+    for notice in (Machine.beat, Machine.hear):
+        machine = Machine()
+        machine.pass_time(20)
+        notice(machine)
+        for _ in range(30):
+            machine.live(0.1)
+        assert machine.away_s == [20.0]
+
+
+@pytest.mark.parametrize("naps", [1, 2])
+def test_how_long_the_machine_slept_is_told_once_the_venue_bears_it_out(naps: int) -> None:
+    machine = Machine()
+    for _ in range(naps):
+        machine.sleep(300)
+        machine.beat()
+    assert machine.away_s == []
+    for _ in range(30):
+        machine.live(0.1)
+    assert machine.away_s == [pytest.approx(naps * 300, abs=0.2)]
+
+
+def test_nothing_is_told_of_a_loop_that_is_busy_of_a_clock_that_is_set_or_of_a_feed_that_jumps_ahead() -> None:
+    busy = Machine(busy=True)
+    busy.pass_time(20)
+    busy.beat()
+    alone = Machine()
+    alone.wall += HOUR
+    jumping = Machine()
+    jumping.venue += HOUR
+    for machine in (busy, alone, jumping):
+        for _ in range(130):
+            machine.live(0.1)
+        assert machine.away_s == []
+    assert jumping.core.now == jumping.venue
+
+
 # ------------------------------------------------------------------------------------------ far ahead, and far back
 
 
@@ -276,10 +319,10 @@ def test_a_broker_s_word_for_the_time_is_one_among_witnesses_while_the_market_is
     clock = VenueClock()
     keeper = Timekeeper(clock, Admission(AdmissionSettings(), clock), lambda: machine.monotonic, lambda: machine.wall)
     account = AccountReport(START + HOUR, "PA1", ONE, ONE, ONE, (), ())
-    keeper.hear([account, Command("pause", START)])
+    keeper.hear_account_time([account, Command("pause", START)])
     assert clock.now(machine.monotonic) is None
     clock.expect(START, machine.monotonic)
-    keeper.hear([msgspec.structs.replace(account, ts=START + SECOND)])
+    keeper.hear_account_time([msgspec.structs.replace(account, ts=START + SECOND)])
     assert clock.now(machine.monotonic) == START + SECOND
 
 

@@ -32,14 +32,14 @@ def seconds(kept: TradeTicks) -> list[float]:
 
 def test_a_trade_has_the_ticks_from_a_window_before_its_entry_until_a_while_after_its_exit() -> None:
     keeper = TickKeeper(15, 8)
-    keeper.see_ticks("A", ticks(*range(30)))
-    keeper.see(opened(29))
+    keeper.note_ticks("A", ticks(*range(30)))
+    keeper.note_fact(opened(29))
     assert keeper.finished(at(29)) == []
-    keeper.see_ticks("A", ticks(*range(30, 40)))
-    keeper.see(closed(29, 39))
+    keeper.note_ticks("A", ticks(*range(30, 40)))
+    keeper.note_fact(closed(29, 39))
     assert keeper.finished(at(39)) == []
-    keeper.see_ticks("B", ticks(40, 41))
-    keeper.see_ticks("A", ticks(40, 44, 45, 50))
+    keeper.note_ticks("B", ticks(40, 41))
+    keeper.note_ticks("A", ticks(40, 44, 45, 50))
     assert keeper.finished(at(44)) == []  # there may be more of it
     (kept,) = keeper.finished(at(50))
     assert (kept.decision, kept.symbol, kept.every) == ("7", "A", 1)
@@ -50,21 +50,21 @@ def test_a_trade_has_the_ticks_from_a_window_before_its_entry_until_a_while_afte
 
 def test_a_trade_that_opens_and_closes_between_two_looks_is_kept_too() -> None:
     keeper = TickKeeper(5, 8)
-    keeper.see_ticks("A", ticks(*range(10)))
-    keeper.see(opened(8))
-    keeper.see(closed(8, 8.5))
+    keeper.note_ticks("A", ticks(*range(10)))
+    keeper.note_fact(opened(8))
+    keeper.note_fact(closed(8, 8.5))
     (kept,) = keeper.finished(at(9), all_of_them=True)
     assert [round(s) for s in seconds(kept)] == [*range(3, 10)]
 
 
 def test_a_long_trade_is_thinned_and_keeps_its_beginning_and_its_end() -> None:
     keeper = TickKeeper(5, 8)
-    keeper.see_ticks("A", ticks(0))
-    keeper.see(opened(0))
+    keeper.note_ticks("A", ticks(0))
+    keeper.note_fact(opened(0))
     keeper.finished(at(0))
     for start in range(1, 10_001, 100):
-        keeper.see_ticks("A", ticks(*range(start, start + 100)))
-    keeper.see(closed(0, 10_000))
+        keeper.note_ticks("A", ticks(*range(start, start + 100)))
+    keeper.note_fact(closed(0, 10_000))
     (kept,) = keeper.finished(at(20_000))
     told = seconds(kept)
     assert len(told) < MOST
@@ -76,9 +76,9 @@ def test_a_long_trade_is_thinned_and_keeps_its_beginning_and_its_end() -> None:
 
 def test_no_more_symbols_are_remembered_than_are_shown() -> None:
     keeper = TickKeeper(5, 1)
-    keeper.see_ticks("A", ticks(1))
-    keeper.see_ticks("B", ticks(1))
-    keeper.see(opened(1, "B"))
-    keeper.see(closed(1, 2, "B"))
+    keeper.note_ticks("A", ticks(1))
+    keeper.note_ticks("B", ticks(1))
+    keeper.note_fact(opened(1, "B"))
+    keeper.note_fact(closed(1, 2, "B"))
     (kept,) = keeper.finished(at(10))
     assert list(kept.ticks) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.recorded.archive import SESSIONS
+from service.data_folder import SESSIONS
 from tests.service.test_cli import Outcome, Run, assert_one_line, run
 from tests.support.market import tape, trade
 

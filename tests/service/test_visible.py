@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from service import cli, terminal
+from service import cli
+from service.cli import terminal
 from service.visible import visible, visible_json
 
 HOSTILE = "\x1b[31mA\n\u202e[red]"

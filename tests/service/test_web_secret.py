@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from service import settings
+from service.data_folder import running, web_secret
 from service.doctor import machine
 from service.doctor.findings import Verdict
 from service.errors import UserError
-from service.live import running, web_secret
 from tests.support.live import PATIENCE_S, Bot, microbot
 from web.lock import is_secret
 from web.settings import WebSettings

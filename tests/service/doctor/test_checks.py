@@ -19,7 +19,7 @@ from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.messages import FeedChanged, FeedState
 from pipeline.events import Clock, Refused, Trade
 from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL, running
 from service.doctor import bot, examination, machine, report
 from service.doctor.books import journal
 from service.doctor.bot import Standing
@@ -29,7 +29,6 @@ from service.doctor.findings import Finding, Verdict, anything_failed, failed, o
 from service.doctor.ports import port
 from service.doctor.venue import Heard, judge_feed, keys, keys_at, tape
 from service.errors import UserError
-from service.live import running
 from service.venues import Venue
 from tests.support.journals import damage, forget_in_the_index, of_version_1
 

@@ -1,4 +1,4 @@
-"""The latch: files in the data folder that stand for a pulled kill switch, so that it stays pulled whatever comes."""
+"""The halt files: they stand for a pulled kill switch in the data folder, so that it stays pulled whatever comes."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def remove(folder: Path) -> str:
     return ""
 
 
-class Latch:
+class HaltFile:
     """The files of one bot, and its switch: they are kept alike."""
 
     def __init__(self, folder: Path, switch: KillSwitch) -> None:
         self._folder = folder
         self._switch = switch
 
-    def bar(self) -> None:
-        """Bar entries, at the start, if a file says so."""
+    def block_entries(self) -> None:
+        """Block entries, at the start, if a file says so."""
         for name in (HALT, FLATTEN):
             if (reason := reason_of(self._folder, name)) is not None:
                 self._switch.block_entries(name, reason)
                 break
 
-    def left(self) -> Command | None:
+    def pending_command(self) -> Command | None:
         """Return the command that the core is to be given at the start, for the file that was found."""
         name = self._switch.pulled
         if not name:
@@ -81,7 +81,7 @@ class Latch:
         return Command(name, 0, f"the file {name.upper()}", reason_of(self._folder, name) or name)
 
     def hold(self, name: str, reason: str) -> str:
-        """Bar entries and write it down before the core is given `halt` or `flatten`; return why that failed, if so."""
+        """Block entries and write that down, before the core is given the command; return why that failed, if so."""
         if name not in (HALT, FLATTEN):
             return ""
         if not (self._switch.pulled == HALT and name == FLATTEN):
@@ -90,10 +90,10 @@ class Latch:
         return f"NOT written down ({lost}): it will not survive a restart" if lost else ""
 
     def lift(self) -> str:
-        """Let entries out again, and forget the files; return what stands against that."""
+        """Unblock entries and remove the files; return why that is refused, if it is."""
         if self._switch.gate.halted:
             return f"the gate stays halted until the bot is started again: {self._switch.gate.halted}"
-        if hindrance := remove(self._folder):
-            return hindrance
+        if refused := remove(self._folder):
+            return refused
         self._switch.lift()
         return ""

@@ -12,7 +12,7 @@ from typing import Any
 from web.pipe import FrameWriter, PipeError
 
 
-class NewsPipe:
+class UrgentPipe:
     """A pipe of its own, written by any thread: the loop, which writes the other one, may be stuck.
 
     A frame is written whole or not at all, and nobody waits: a pipe that is full, or not there (as on Windows, where a
@@ -20,6 +20,7 @@ class NewsPipe:
     """
 
     def __init__(self) -> None:
+        self.dropped = 0  # messages
         self._lock = threading.Lock()
         self._writer = FrameWriter(limit=4096)  # what a pipe takes whole, or not at all
         self._fd = -1
@@ -42,16 +43,17 @@ class NewsPipe:
         with self._lock:
             self._fd = writer
 
-    def tell(self, message: Any) -> bool:
+    def send(self, message: Any) -> bool:
         """Write a message; False if it had to be dropped."""
         with self._lock, contextlib.suppress(OSError, PipeError):
             if self._fd >= 0:
                 os.write(self._fd, self._writer.frame(message))
                 return True
+        self.dropped += 1
         return False
 
     def close(self) -> None:
-        """Let go of the pipe; the child finds its end."""
+        """Close the pipe; the child reads its end."""
         with self._lock:
             fd, self._fd = self._fd, -1
         if fd >= 0:

@@ -1,4 +1,4 @@
-"""What the bot keeps of a symbol's market, so that a web process that starts anew can show its past."""
+"""What the bot keeps of a symbol's market, so that a web process that is restarted can show its past."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from web.messages import SymbolRecalled, Tick
 _POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
 
 
-class Recall:
+class ChartHistory:
     """One symbol's newest ticks, and the last price of each second; `points` and `ticks` bound them."""
 
     def __init__(self, symbol: str, first_price: float, points: int, ticks: int) -> None:
@@ -21,7 +21,7 @@ class Recall:
         self._points: deque[tuple[int, float]] = deque(maxlen=points)
         self._ticks: deque[Tick] = deque(maxlen=ticks)
 
-    def see(self, ticks: Sequence[Tick], skipped: int) -> None:
+    def add(self, ticks: Sequence[Tick], skipped: int) -> None:
         """Take ticks in their order; `skipped` more there were that nobody kept."""
         points = self._points
         newest = points[-1][0] if points else -1

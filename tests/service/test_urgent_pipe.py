@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.live.news import NewsPipe
+from service.live.urgent_pipe import UrgentPipe
 from web.messages import ChainLate
 from web.pipe import from_bot
 
@@ -16,19 +16,19 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a child inherit
 LATE = ChainLate("A", "a tick took more than 250 ms, in mine.py:7", 1)
 
 
-def opened(news: NewsPipe) -> int:
+def opened(pipe: UrgentPipe) -> int:
     """Open the pipe as for a child; return what the child inherits."""
-    with news.opened() as ((flag, number), options):
+    with pipe.opened() as ((flag, number), options):
         assert (flag, options) == ("--news", {"pass_fds": (int(number),)})
         return os.dup(int(number))
 
 
 def test_what_is_told_arrives_whole_and_the_end_is_heard() -> None:
-    news = NewsPipe()
-    reader = opened(news)
-    assert news.tell(LATE)
-    assert news.tell(LATE)
-    news.close()
+    pipe = UrgentPipe()
+    reader = opened(pipe)
+    assert pipe.send(LATE)
+    assert pipe.send(LATE)
+    pipe.close()
     frames = from_bot()
     while data := os.read(reader, 10):
         frames.feed(data)
@@ -37,34 +37,34 @@ def test_what_is_told_arrives_whole_and_the_end_is_heard() -> None:
 
 
 def test_without_a_child_there_is_nobody_to_tell() -> None:
-    news = NewsPipe()
-    assert not news.tell(LATE)
-    reader = opened(news)
+    pipe = UrgentPipe()
+    assert not pipe.send(LATE)
+    reader = opened(pipe)
     os.close(reader)
-    assert not news.tell(LATE)  # the child is gone
-    news.close()
-    news.close()
-    assert not news.tell(LATE)
+    assert not pipe.send(LATE)  # the child is gone
+    pipe.close()
+    pipe.close()
+    assert not pipe.send(LATE)
 
 
 def test_a_child_that_does_not_read_keeps_nobody_waiting_and_what_it_reads_later_is_whole() -> None:
-    news = NewsPipe()
-    reader = opened(news)
+    pipe = UrgentPipe()
+    reader = opened(pipe)
     told = 0
-    while news.tell(LATE):
+    while pipe.send(LATE):
         told += 1
     frames = from_bot()
     frames.feed(os.read(reader, 1 << 20))
     assert list(frames.messages()) == [LATE] * told
     frames.close()
-    news.close()
+    pipe.close()
     os.close(reader)
 
 
 def test_what_a_pipe_does_not_take_at_once_is_dropped() -> None:
-    news = NewsPipe()
-    reader = opened(news)
-    assert not news.tell(ChainLate("A", "x" * 5_000, 1))
-    assert news.tell(LATE)
-    news.close()
+    pipe = UrgentPipe()
+    reader = opened(pipe)
+    assert not pipe.send(ChainLate("A", "x" * 5_000, 1))
+    assert pipe.send(LATE)
+    pipe.close()
     os.close(reader)

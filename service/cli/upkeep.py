@@ -9,19 +9,14 @@ from typing import Annotated
 
 import typer
 
-from service import arguments
-from service.arguments import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
+from service import outlet
+from service.cli.options import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
+from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.venues import Venue
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address.")]
 Live = Annotated[bool, typer.Option("--live", help="The account with real money.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    for command in (doctor, reconcile, backup, prune):
-        app.command()(command)
 
 
 def reconcile(
@@ -42,9 +37,10 @@ def reconcile(
     What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.
     """
-    from service import fact_log, logs, settings, terminal, venues
-    from service.books import reconcile as reconciling
-    from service.live import running
+    from service import fact_log, logs, settings, venues
+    from service.cli import terminal
+    from service.data_folder import running
+    from service.journal_views import reconcile as reconciling
     from service.options import RunOptions
 
     if venue is not Venue.ALPACA:
@@ -76,7 +72,7 @@ def reconcile(
             raise typer.Exit(1)
         logs.configure(effective.log, zone=effective.risk.timezone)
         for fact in reconciling.write(options, book, comparison):
-            fact_log.see(fact)
+            fact_log.log_fact(fact)
     terminal.say("written: start the bot, and `microbot resume` if it was halted")
 
 
@@ -88,10 +84,10 @@ def backup(
     """Copy the journal, also while the bot runs: all of one moment, checked, under its name only when it is whole."""
     import json
 
-    from service.books import safekeeping
+    from service.journal_views import safekeeping
 
     said = safekeeping.back_up(data_dir, file)
-    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if arguments.for_machines(as_json) else said)
+    print(json.dumps({"file": str(file), "bytes": file.stat().st_size}) if outlet.for_machines(as_json) else said)
 
 
 def prune(
@@ -105,12 +101,12 @@ def prune(
     The newest run stays, and so do those in which a position was entered that is still open. The file gets smaller.
     Stop the bot first, and make a backup if you may want the history back.
     """
-    from service import terminal
-    from service.books import history, safekeeping
-    from service.live import running
+    from service.cli import terminal
+    from service.data_folder import running
+    from service.journal_views import history, safekeeping
 
-    if not (data_dir / history.JOURNAL).is_file():
-        raise UserError(f"there is no journal {data_dir / history.JOURNAL}: `microbot run` writes one")
+    if not (data_dir / JOURNAL).is_file():
+        raise UserError(f"there is no journal {data_dir / JOURNAL}: `microbot run` writes one")
     at = history.since(before, "--before")
     with running.claim(data_dir):
         old = safekeeping.find_old(data_dir, at)
@@ -122,7 +118,7 @@ def prune(
                 raise typer.Exit(1)
         if old:
             old = safekeeping.prune(data_dir, at)
-    if arguments.for_machines(as_json):
+    if outlet.for_machines(as_json):
         import msgspec
 
         print(msgspec.json.encode(old).decode())

@@ -1,12 +1,14 @@
-"""Options that several commands have."""
+"""Options that several commands have, and exit codes."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+STRATEGY_FAILED = 3
+"""The exit code of a run or a replay in which a strategy raised."""
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")]
 Assignments = Annotated[
@@ -21,7 +23,6 @@ TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the strategy that a recording names, wherever it is from.")
 ]
 
-
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="End with the first failure of a strategy.")]
 
 
@@ -30,11 +31,6 @@ def folder(text: str) -> Path:
     if not text:
         raise typer.BadParameter("it is empty: name a folder")
     return Path(text)
-
-
-def for_machines(as_json: bool) -> bool:
-    """Whether output is to be JSON: that is wished, or a program reads it."""
-    return as_json or not sys.stdout.isatty()
 
 
 DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.", parser=folder)]

@@ -25,12 +25,11 @@ from actors.journal import Run
 from actors.messages import BrokerChanged, Fact, Report, TradingState
 from actors.orders import AccountReport, LookUpOrder, OrderMissing, OrderReport
 from actors.sqlite_journal import JournalUnusable, SqliteJournal, read_books
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL
+from service.data_folder.bot_id import BOT_ID, bot_id
 from service.errors import UserError
-from service.live.bookkeeping import book_name
-from service.live.brokerage import BOT_ID, address_of, bot_id
-from service.options import RunOptions
-from service.venues import KEY, SECRET
+from service.options import RunOptions, book_name
+from service.venues import KEY, SECRET, address_of
 from service.visible import visible, visible_json
 
 _PATIENCE_S = 15.0  # for the account, and for the orders in the book

@@ -15,8 +15,8 @@ from typing import IO
 
 import msgspec
 
+from service.data_folder import web_secret
 from service.errors import UserError, make_folder
-from service.live import web_secret
 from service.private_files import write_private
 
 _FILE = "running.json"
@@ -54,11 +54,11 @@ class Claim:
         self._published = Running(os.getpid(), "")
 
     def publish(self, dashboard: str) -> None:
-        """Let others find the dashboard."""
+        """Publish the address of the dashboard. Raises UserError."""
         self._write(msgspec.structs.replace(self._published, dashboard=dashboard))
 
     def publish_control(self, control: str, token: str) -> None:
-        """Let who may read what this user writes find the kill switch."""
+        """Publish where the kill switch is, for those who may read what this user writes. Raises UserError."""
         self._write(msgspec.structs.replace(self._published, control=control, token=token))
 
     def _write(self, published: Running) -> None:

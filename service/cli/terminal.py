@@ -81,7 +81,7 @@ def ask(question: str, is_late: Callable[[], bool] = lambda: False) -> str:
 
 
 def ask_account() -> str:
-    """Let the person type the number of the account in which real money is to be traded. Raises UserError."""
+    """Ask for the number of the account in which real money is to be traded. Raises UserError."""
     account = ask("REAL MONEY. Type the number of the account to trade in: ").strip()
     if not account:
         raise UserError("--live needs the number of the account: nothing was started")

@@ -19,7 +19,6 @@ from service import figures
 from service.errors import UserError
 from service.visible import visible, visible_json
 
-JOURNAL = "microbot.db"
 """The journal's name in the data folder."""
 
 Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Rollover: a session ends, another goes on where it was, and each recording by itself decides what was decided."""
+"""Rotation: a session ends, another goes on where it was, and each recording by itself decides what was decided."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies
 from service.live.book_names import new_book, next_book
-from service.live.rollover import Rollover as Due
+from service.live.rotation import RotationPolicy as Due
 from service.live.totals import together
 from service.recorded import tapes
 from service.recorded.decisions import Side

@@ -8,13 +8,10 @@ from pathlib import Path
 import msgspec
 
 from actors.sqlite_journal import JournalUnusable
-from service.books import journal_upkeep
-from service.books.history import JOURNAL
+from service.data_folder import JOURNAL, SESSIONS
+from service.data_folder.bot_id import BOT_ID
 from service.errors import UserError
-from service.live.brokerage import BOT_ID
-
-SESSIONS = "sessions"
-"""Where in the data folder recordings lie, if there are any."""
+from service.journal_views import journal_upkeep
 
 
 class Old(msgspec.Struct, frozen=True):

@@ -1,0 +1,81 @@
+"""The commands to a bot that runs, and the one that shows its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service import outlet
+from service.cli.options import DataDir, Json, folder
+from service.errors import UserError
+from service.visible import visible_json
+
+
+def show_logs(
+    following: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the log grows.")] = False,
+    event: Annotated[
+        str | None,
+        typer.Option(
+            "--event",
+            metavar="NAME",
+            help="Only this (trade.closed), or with a dot at the end (trade.) all of a kind.",
+        ),
+    ] = None,
+    level: Annotated[str, typer.Option("--level", metavar="LEVEL", help="Only these and graver ones.")] = "DEBUG",
+    log_dir: Annotated[Path, typer.Option("--log-dir", metavar="DIR", parser=folder)] = Path("logs"),
+    as_json: Json = False,
+) -> None:
+    """Show the log, for people: [day time] - logger - level - message, in your own time."""
+    import msgspec
+
+    from service import logs
+
+    if level.upper() not in logs.LEVELS:
+        raise UserError(f"--level wants one of {', '.join(logs.LEVELS)}, not {level}")
+    as_json = outlet.for_machines(as_json)
+    try:
+        for line in logs.follow(log_dir / logs.FILE, wait=following):
+            if logs.matches(line, event=event, level=level.upper()):
+                shown = visible_json(msgspec.json.encode(line).decode()) if as_json else logs.for_people(line)
+                print(shown, flush=following)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+COMMANDS = {
+    "pause": "Enter no more; exits go on.",
+    "resume": "Enter again, also after a halt by hand.",
+    "reduce": "Enter no more and cancel working entries; exits go on.",
+    "flatten": "Close all positions now, then pause; where no bot runs, its next start does.",
+    "halt": "Close all positions now and enter no more until `resume`; where no bot runs, its next start does.",
+}
+"""Commands to the bot, and what is said of each."""
+
+
+def command_to_bot(name: str) -> Callable[..., None]:
+    """Return the command line's twin of a command to the bot."""
+
+    def control(
+        reason: Annotated[str, typer.Option("--reason", help="Shown on the dashboard and in the log.")] = "",
+        data_dir: DataDir = Path("data"),
+    ) -> None:
+        from service.data_folder import running
+        from service.live import control as switch
+
+        send = switch.send if name in switch.SERVED else running.send
+        print(f"{name}: {send(data_dir, name, reason)}")
+
+    return control
+
+
+def restart(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Whose strategy.")],
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Start a symbol's strategy again that failed, or was removed for being slow."""
+    from service.data_folder import running
+
+    print(f"restart: {running.send(data_dir, 'restart', '', symbol)}")

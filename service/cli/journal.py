@@ -1,0 +1,79 @@
+"""The commands that show the journal, also while the bot runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service import outlet
+from service.cli.options import DataDir, Json
+from service.data_folder import JOURNAL
+from service.errors import UserError
+from service.visible import visible, visible_json
+
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="ISO 8601; venue time.")]
+Csv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
+Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet there; needs pyarrow.")]
+
+
+LISTS = {
+    "trades": "List the finished trades of every run, from the journal; also while the bot runs.",
+    "signals": "List the signals and what risk said to each, from the journal.",
+    "orders": "List what became of each order, from the journal.",
+}
+"""What can be listed, and what is said of each."""
+
+
+def list_of(what: str) -> Callable[..., None]:
+    """Return the command that lists trades, signals or orders."""
+
+    def show(
+        data_dir: DataDir = Path("data"),
+        since: Since = None,
+        as_json: Json = False,
+        as_csv: Csv = False,
+        parquet: Parquet = None,
+    ) -> None:
+        _list(what, data_dir, since, as_json, as_csv, parquet)
+
+    return show
+
+
+def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool, parquet: Path | None) -> None:
+    from service.journal_views import history
+
+    if as_json + as_csv + (parquet is not None) > 1:
+        raise UserError("--json, --csv and --parquet exclude each other: choose one")
+    found = history.rows(data_dir / JOURNAL, what, history.since(since))
+    if parquet is not None:
+        from service.journal_views.parquet import write
+
+        count = write(found, history.columns(what), parquet)
+        print(f"{count:,} {what} in {parquet}")
+        return
+    for_people = not (as_json or as_csv) and sys.stdout.isatty()
+    zones = history.zones(data_dir / JOURNAL) if for_people else None
+    history.show(found, what, as_json=as_json, as_csv=as_csv, zones=zones)
+
+
+def explain(
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="Its id, or the beginning of it.")],
+    data_dir: DataDir = Path("data"),
+    run: Annotated[
+        int | None, typer.Option("--run", help="Of which run; `microbot signals` names them. [newest]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the whole story of a decision, from the journal: signal, verdict, orders, fills, exit, and the market."""
+    from service.journal_views import explain as explaining
+
+    found = explaining.story(data_dir, decision, run)
+    if outlet.for_machines(as_json):
+        print(visible_json(explaining.as_json(found)))
+    else:
+        for line in explaining.for_people(found):
+            print(visible(line))

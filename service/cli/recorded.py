@@ -1,0 +1,110 @@
+"""The commands for what was recorded: decide on it again, compare it, list it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service import outlet
+from service.aside import prints_aside
+from service.cli.options import (
+    STRATEGY_FAILED,
+    Assignments,
+    Config,
+    DataDir,
+    FailFast,
+    Json,
+    StrategyOption,
+    TrustOption,
+)
+from service.visible import visible, visible_json
+
+
+def replay(
+    tape: Annotated[Path, typer.Argument(metavar="TAPE", help="JSON Lines (.gz), a recording, or LOBSTER.")],
+    config: Config = None,
+    assignments: Assignments = None,
+    strategy: StrategyOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write signals, trades and summary there.")
+    ] = None,
+    fail_fast: FailFast = False,
+    trust: TrustOption = False,
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Decide on a tape again: the same tape and settings give the same decisions, byte for byte.
+
+    A recording is decided with the strategy that it names, if it is a session of the data folder; else with --trust.
+    Exit code 3 if a strategy failed.
+    """
+    from service import settings
+    from service.cli import terminal
+    from service.recorded import replay as replaying, tapes
+    from service.recorded.trust import Trust
+
+    recorded = tapes.recorded_settings(tape)
+    effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
+    chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy)
+    told: list[str] = []  # once the progress bar is gone
+    with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, prints_aside():
+        summary = replaying.replay(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
+    for sentence in told:
+        terminal.say(sentence)
+    terminal.print_summary(summary, as_json=as_json)
+    terminal.say_failures(summary)
+    if replaying.failed(summary):
+        raise typer.Exit(STRATEGY_FAILED)
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A recording, a tape, or a folder that `replay --out` wrote.")],
+    b: Annotated[
+        Path | None, typer.Argument(metavar="B", help="Another. [A itself, with the options; or the journal]")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    strategy: StrategyOption = None,
+    assignments_b: Annotated[
+        list[str] | None, typer.Option("--set-b", metavar="SECTION.KEY=VALUE", help="One setting of B alone.")
+    ] = None,
+    config_b: Annotated[Path | None, typer.Option("--config-b", metavar="FILE", help="Settings of B alone.")] = None,
+    strategy_b: Annotated[
+        str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of B alone.")
+    ] = None,
+    trust: TrustOption = False,
+    data_dir: DataDir = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Name the first decision in which two runs differ, with what both saw; exit code 1 if there is one.
+
+    Recordings and tapes are decided again, each with the settings recorded in it; --set, --config and --strategy
+    change them for both, --set-b and its kin for B alone. Without B, A as it was recorded is compared with A under
+    these options; without any, with what the journal says was decided live. Ids are not compared: they are made of
+    input numbers. Of a folder, only signals and trades can be.
+    """
+    from service.cli import terminal
+    from service.recorded import diff as differing
+    from service.recorded.diff import Changes
+    from service.recorded.trust import Trust
+
+    both = Changes(config, tuple(assignments or ()), strategy)
+    alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
+    with prints_aside():
+        found = differing.compare(a, b, both, alone, Trust(data_dir, trust, terminal.say))
+    if outlet.for_machines(as_json):
+        print(visible_json(differing.as_json(found)))
+    else:
+        for line in differing.for_people(found):
+            print(visible(line))
+    if not found.equal:
+        raise typer.Exit(1)
+
+
+def sessions(data_dir: DataDir = Path("data"), as_json: Json = False) -> None:
+    """List the recorded sessions: when, for how long, how much, and whether each is whole."""
+    from service.recorded import session_list
+
+    session_list.show(data_dir, as_json=as_json)

@@ -1,0 +1,166 @@
+"""`microbot run`: its options, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service import outlet
+from service.aside import prints_aside
+from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, StrategyOption, folder
+from service.errors import UserError
+from service.venues import Venue
+
+if TYPE_CHECKING:
+    from service.options import RunOptions
+
+
+class OnExit(StrEnum):
+    """What becomes of open positions at the end."""
+
+    FLATTEN = "flatten"
+    KEEP = "keep"
+
+
+Feed = Annotated[
+    str | None,
+    typer.Option("--feed", metavar="URL|tape:FILE", help="Market data; without it the mock exchange is started."),
+]
+VenueOption = Annotated[
+    Venue | None, typer.Option("--venue", help="A venue instead: alpaca with its paper orders; others: data only.")
+]
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address: a rehearsal.")]
+Rehearse = Annotated[
+    bool, typer.Option("--rehearse", help="Start a mock exchange and trade there as at the venue: no account needed.")
+]
+Port = Annotated[int | None, typer.Option("--port", help="Of the dashboard; 0 takes a free one. [8080]")]
+ExchangePort = Annotated[
+    int | None, typer.Option("--exchange-port", help="Of the mock exchange it starts; 0 takes a free one. [8765]")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Of the mock exchange's market. [7]")]
+Speed = Annotated[
+    float | None,
+    typer.Option("--speed", help="Venue seconds a second: of the mock exchange [10], of a tape or --url [1]."),
+]
+Symbols = Annotated[str | None, typer.Option("--symbols", metavar="A,B", help="What to trade.")]
+LogDir = Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin a new book; the old one's history stays in the journal.")]
+Record = Annotated[
+    Path | None, typer.Option("--record", metavar="FILE", help="Record there. [DATA_DIR/sessions/START-VENUE.jsonl.gz]")
+]
+NoRecord = Annotated[bool, typer.Option("--no-record", help="Record nothing: then nothing can be replayed.")]
+Duration = Annotated[
+    float | None, typer.Option("--duration", metavar="SECONDS", help="Stop by itself after so many real seconds.")
+]
+OnExitOption = Annotated[
+    OnExit | None,
+    typer.Option(
+        "--on-exit", help="What becomes of open positions at the end. [flatten; at a broker it asks, or keeps them]"
+    ),
+]
+Live = Annotated[
+    bool, typer.Option("--live", help="At --venue alpaca: trade real money; asks for the account's number.")
+]
+Open = Annotated[bool, typer.Option("--open", help="Open the dashboard in a browser.")]
+
+
+def run(
+    feed: Feed = None,
+    venue: VenueOption = None,
+    url: Url = None,
+    rehearse: Rehearse = False,
+    port: Port = None,
+    exchange_port: ExchangePort = None,
+    seed: Seed = None,
+    speed: Speed = None,
+    symbols: Symbols = None,
+    strategy: StrategyOption = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    log_dir: LogDir = None,
+    data_dir: DataDir = Path("data"),
+    fresh: Fresh = False,
+    record: Record = None,
+    no_record: NoRecord = False,
+    duration: Duration = None,
+    on_exit: OnExitOption = None,
+    live: Live = False,
+    open_browser: Open = False,
+    fail_fast: FailFast = False,
+    as_json: Json = False,
+) -> None:
+    """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080.
+
+    Exit code 3 if a strategy failed.
+    """
+    from service.options import RunOptions
+
+    wanted = _names(symbols)
+    options = RunOptions(
+        feed=feed,
+        venue=venue,
+        url=url,
+        rehearse=rehearse,
+        speed=speed if speed is not None else 1.0,
+        symbols=wanted,
+        strategy=strategy,
+        record=record,
+        recorded=not no_record,
+        duration_s=duration,
+        on_exit=str(on_exit) if on_exit is not None else None,
+        live=live,
+        open_browser=open_browser,
+        data_dir=data_dir,
+        fresh=fresh,
+        fail_fast=fail_fast,
+    )
+    own = feed is None  # an exchange of its own, which the settings are about
+    market = {"seed": seed, "speed": speed if own else None, "symbols": list(wanted) or None if own else None}
+    flags = {"web.port": port, "exchange.port": exchange_port, "log.dir": str(log_dir) if log_dir is not None else None}
+    _start(
+        options, config, assignments or (), flags | {f"exchange.{key}": given for key, given in market.items()}, as_json
+    )
+
+
+def _names(symbols: str | None) -> tuple[str, ...]:
+    """Return the symbols, each once. Raises UserError if there is none among what was typed."""
+    wanted = tuple(dict.fromkeys(s.strip() for s in (symbols or "").split(",") if s.strip()))
+    if symbols is not None and not wanted:
+        raise UserError("--symbols wants names parted by commas, such as AAPL,MSFT")
+    return wanted
+
+
+def _start(
+    options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any], as_json: bool
+) -> None:
+    """Run, and exit by how that ended."""
+    import msgspec
+
+    from service import logs, settings
+    from service.cli import terminal
+    from service.live import run as running_bot
+    from service.recorded import replay as replaying
+
+    options = msgspec.structs.replace(options, ask=terminal.ask if terminal.can_ask() else None)
+    options.check()
+    costs = settings.LIVE_COSTS if options.venue is not Venue.ALPACA else None  # there, fills are not simulated
+    effective = settings.load(config, assignments, flags=flags, defaults=costs)
+    if effective.web.has_own_secret and any(given.strip().startswith("web.secret") for given in assignments):
+        terminal.say(
+            "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
+            'file or MICROBOT_WEB__SECRET, or set it to "auto"'
+        )
+    if options.live:
+        options = msgspec.structs.replace(options, account=terminal.ask_account())
+    log_file = logs.configure(effective.log, zone=effective.risk.timezone)
+    with outlet.nobody_waits(), prints_aside():
+        outcome = running_bot.run(effective, options, terminal.say)
+    terminal.print_outcome(outcome, log_file, as_json=as_json)
+    if outcome.failure or outcome.record_failure:
+        raise typer.Exit(1)
+    if replaying.failed(outcome.summary):
+        raise typer.Exit(STRATEGY_FAILED)

@@ -1,0 +1,278 @@
+"""The composition of a run: everything that it is made of is made here, whole, before any of it starts.
+
+Two things have to run before the rest can be made. The signals, since a person may stop a run that is still starting;
+and the mock exchange of a run that has one of its own, since its address is part of what the rest is made from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import msgspec
+from loguru import logger
+
+from actors.gate import Gate, Trouble
+from actors.messages import Command, Fact, Report
+from pipeline.admission import Admission
+from pipeline.venue_clock import VenueClock
+from service import fact_log, figures, logs
+from service.data_folder import SESSIONS, web_secret
+from service.errors import UserError
+from service.listening import check_free
+from service.live.bookkeeping import Bookkeeping
+from service.live.brokerage import Brokerage
+from service.live.children import ExchangeProcess, WebProcess
+from service.live.commands import CommandHandler
+from service.live.control import make_switch
+from service.live.halt_file import HaltFile
+from service.live.intake import Intake
+from service.live.mailbox import Mailbox, Reader
+from service.live.parts import Groundwork, Host, WayOut
+from service.live.plan import Plan, SessionParts
+from service.live.processes import Processes
+from service.live.rotation import RotationPolicy, SessionRotation
+from service.live.running_clock import running_clock
+from service.live.runtime import Runtime
+from service.live.session import Session
+from service.live.slow_strategies import Removals, SlowStrategies
+from service.live.sources import Source, source_of
+from service.live.telemetry import Telemetry
+from service.live.timekeeping import Timekeeper
+from service.live.trade_ticks import TickKeeper
+from service.live.unused import Unused
+from service.live.urgent_pipe import UrgentPipe
+from service.recorded.recording import Recorder
+from service.recorded.recordings import Recordings
+from service.recorded.replay import PAPER
+from service.venues import KEY, SECRET, address_of
+from web.messages import SessionStarted
+
+
+def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
+    """Make what the rest stands on. Raises UserError for a journal that cannot be used."""
+    settings, options = plan.settings, plan.options
+    # A rehearsal's venue cannot declare its rate: the venue that it plays has none.
+    rate = settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
+    clock = VenueClock(settings.admission.max_skew_s, rate)
+    if options.venue is not None:  # a real venue keeps the time that we keep
+        clock.expect(time.time_ns(), time.monotonic_ns())
+    admission = Admission(settings.admission, clock, options.symbols)
+    running_s = running_clock(settings.gate)
+    timekeeper = Timekeeper(clock, admission, running_s=running_s, on_away=_log_away)
+    random = Random(os.urandom(16))
+    ending = host.ending
+    processes = Processes(ending.stop, random, settings.supervision, ending.on_given_up)
+    books = Bookkeeping(options)
+    logs.know(logs.Context(settings.risk.timezone, lambda: books.run_number, timekeeper.venue_now))
+    mailbox = Mailbox(asyncio.get_running_loop())
+    return Groundwork(clock, admission, timekeeper, running_s, mailbox, books, processes, UrgentPipe(), random)
+
+
+def _log_away(away_s: float) -> None:
+    logger.bind(logger="microbot.service", event="session.away", away_s=round(away_s, 3)).warning(
+        f"away for {away_s:,.0f} s: this process was stopped, or the machine slept; no price of before is traded at"
+    )
+
+
+async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) -> Plan:
+    """Start the mock exchange that a run has of its own, and return the plan with its address.
+
+    In a rehearsal it takes the venue's place, and its keys those of the environment. Raises UserError if it cannot
+    start, Stopped if the run is to end meanwhile.
+    """
+    settings, books, clock = plan.settings.exchange, ground.books, ground.clock
+
+    def market_now() -> int:  # where a market that is started goes on: its time never runs back
+        now = ground.timekeeper.venue_now()
+        return max(books.last_ts, time.time_ns()) if not now and settings.start_at is None and books.last_ts else now
+
+    check_free("the mock exchange", settings.host, settings.port, "--exchange-port")
+    exchange = ExchangeProcess(settings, market_now)
+    await ground.processes.start(stack, "exchange", exchange, vital=True)
+    if exchange.refused:
+        raise UserError(f"the mock exchange cannot start: {exchange.refused}")
+    if not plan.options.rehearse:
+        return msgspec.structs.replace(plan, feed=exchange.url)
+    clock.expect(time.time_ns(), time.monotonic_ns())  # its market starts now, and runs at its own rate
+    key, _, secret = settings.keys[0].partition(":")
+    url, symbols = exchange.url.replace("ws:", "http:", 1), plan.options.symbols or settings.symbols
+    options = msgspec.structs.replace(plan.options, url=url, symbols=symbols)
+    return msgspec.structs.replace(plan, options=options, environment={KEY: key, SECRET: secret})
+
+
+def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) -> Runtime:
+    """Make everything that a run is made of. The recording's file is opened, and closed with the stack.
+
+    Raises UserError for a feed, a broker or a recording that cannot be.
+    """
+    settings, now = plan.settings, ground.timekeeper.venue_now
+    out = _way_out(plan, ground)
+    source = _source(plan, ground)
+    recordings = _recordings(plan, out.brokerage, stack)
+    parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage)
+    started = _started(plan, source)
+    keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
+    removals = Removals(now)
+    session, telemetry = _first_session(host, ground, out, parts, recordings, started, keeper, removals)
+    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, host.ending, host.say)
+
+    def feed_removals() -> None:
+        ground.mailbox.call(lambda: intake.feed(removals.take()))
+
+    slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.send, feed_removals)
+    commands = CommandHandler(session, intake.feed, out.halt_file, slow, host.ending, now)
+    policy = RotationPolicy(settings.record.rollover_wait_s)
+    # Nothing is sent for a position of the next session until the account was seen.
+    on_begin = out.brokerage.broker.read_account if out.brokerage is not None else lambda: None
+    secret_file = web_secret.file_of(plan.options.data_dir) if host.secret else None
+    return Runtime(
+        plan=plan,
+        host=host,
+        ground=ground,
+        out=out,
+        source=source,
+        recordings=recordings,
+        started=started,
+        first_run=parts.run(parts.first_book),
+        reader=Reader(intake.feed, commands.carry_out),
+        session=session,
+        telemetry=telemetry,
+        tick_keeper=keeper,
+        slow_strategies=slow,
+        rotation=SessionRotation(
+            policy, parts, session, recordings, ground.books, ground.timekeeper, telemetry, keeper, on_begin
+        ),
+        web=WebProcess(settings.web, commands.carry_out, telemetry.history, ground.urgent, secret_file),
+    )
+
+
+def _first_session(
+    host: Host,
+    ground: Groundwork,
+    out: WayOut,
+    parts: SessionParts,
+    recordings: Recordings | None,
+    started: SessionStarted,
+    keeper: TickKeeper,
+    removals: Removals,
+) -> tuple[Session, Telemetry]:
+    """Make the session with its first core, and what shows it: they follow each other through every rotation."""
+    facts: list[Fact] = []
+    core = parts.core(parts.first_book, facts.append)
+    web, unused = parts.plan.settings.web, Unused(lambda: ground.admission.refused, time.monotonic)
+    telemetry = Telemetry(
+        core, started, chart_points=web.chart_points, max_symbols=web.max_symbols, keeper=keeper, unused=unused
+    )
+    session = Session(
+        core,
+        facts,
+        out.gate,
+        recordings.current if recordings is not None else None,
+        telemetry.gather,
+        (fact_log.log_fact, telemetry.note_fact, keeper.note_fact, host.ending.check_fact),
+        out.brokerage.outbox if out.brokerage is not None else None,
+        removals.take,
+        ground.timekeeper,
+    )
+    return session, telemetry
+
+
+def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
+    """Make the gate with the kill switch beside it, and the broker behind it, if there is to be a real one."""
+    settings, options, mailbox, now = plan.settings, plan.options, ground.mailbox, ground.timekeeper.venue_now
+
+    def on_reports(reports: list[Report]) -> None:  # on the broker's thread, once it is started
+        switch.hear(reports)
+        mailbox.tell(reports)
+
+    brokerage = None
+    if plan.at_broker:
+        address = address_of(options.url, live=options.live)
+        last = ground.books.last_name
+        brokerage = Brokerage(
+            address,
+            plan.environment,
+            settings.broker,
+            options.symbols,
+            options.data_dir,
+            on_reports,
+            now,
+            ground.random,
+            last,
+        )
+    broker = brokerage.broker if brokerage is not None else None
+    book = brokerage.book if brokerage is not None else PAPER
+    folder, running_s = options.data_dir, ground.running_s
+    switch = make_switch(folder, mailbox, broker, book, now, running_s, settings.gate, ground.urgent.send)
+    gate = switch.gate = Gate(
+        ground.books.journal,
+        broker,
+        partial(_on_trouble, mailbox),
+        settings.gate,
+        running_s,
+        watch=switch.see,
+        refuse=switch.refuse,
+        look=ground.books.file_trouble,
+        on_gap=ground.books.keep_gap,
+    )
+    return WayOut(brokerage, switch, gate, HaltFile(folder, switch))
+
+
+def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
+    """Log the gate's trouble, on its thread; where it halts, the core is given a halt as an input."""
+    say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
+    (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
+    if trouble.kind in ("journal", "overflow", "gate"):
+        mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
+
+
+def _source(plan: Plan, ground: Groundwork) -> Source:
+    return source_of(
+        plan.settings.feed,
+        plan.options,
+        plan.feed,
+        plan.environment,
+        ground.clock,
+        ground.admission,
+        ground.random,
+        ground.timekeeper.monotonic,
+    )
+
+
+def _recordings(plan: Plan, brokerage: Brokerage | None, stack: AsyncExitStack) -> Recordings | None:
+    """Begin to record the first session, if that is wished; the recording ends with the stack."""
+    options, settings = plan.options, plan.settings
+    if not options.recorded:
+        return None
+
+    def make_recorder(path: Path, book: str) -> Recorder:
+        outside = brokerage is not None
+        paper = "" if outside or book == PAPER else book
+        return Recorder(path, settings.core, options.strategy, book if outside else "", paper)
+
+    venue = options.venue or ("simulated" if options.feed is None else "feed")
+    recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)
+    recordings.start(brokerage.book if brokerage is not None else PAPER)
+    stack.push(recordings.end)
+    return recordings
+
+
+def _started(plan: Plan, source: Source) -> SessionStarted:
+    """Return what the dashboard is told of the run."""
+    settings, options, now = plan.settings, plan.options, time.time_ns()
+    return SessionStarted(
+        session=figures.instant(now, settings.risk.timezone),
+        strategy=plan.strategy.name,
+        feed=source.name,
+        venue=source.venue,
+        symbols=options.symbols or (settings.exchange.symbols if options.feed is None else ()),
+        paper=not options.live,
+        started_ts=now,
+        settings=msgspec.to_builtins(settings.core),
+    )

@@ -1,0 +1,259 @@
+"""The life of a run: its parts are started in order, driven until something ends it, and stopped in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import threading
+import time
+import webbrowser
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from loguru import logger
+
+from actors.feeds.websocket import WebSocketFeed
+from actors.journal import Run
+from actors.messages import SHUTDOWN, Command
+from actors.supervisor import Dependant
+from pipeline.events import Clock
+from service.data_folder import web_secret
+from service.errors import UserError
+from service.live import stopping
+from service.live.brokerage import still_open
+from service.live.children import WebProcess
+from service.live.control import Control, serving
+from service.live.cost_guard import CostGuard
+from service.live.hours import keep_known, market_hours
+from service.live.mailbox import Reader
+from service.live.parts import Groundwork, Host, WayOut
+from service.live.plan import Plan
+from service.live.queues import bounded, depths
+from service.live.rotation import SessionRotation
+from service.live.session import Session
+from service.live.slow_strategies import SlowStrategies
+from service.live.sources import Source
+from service.live.stuck_exit import Guarded
+from service.live.telemetry import Telemetry
+from service.live.trade_ticks import TickKeeper
+from service.options import Outcome
+from service.recorded.recordings import Recordings
+from web.messages import SessionStarted
+
+CLOCKS_PER_VENUE_SECOND = 10
+_LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
+_REPORT_S = 0.1  # real seconds between two looks at everything that is looked at now and then
+_BROKER_STOP_S = 1.5  # real seconds that requests on their way have
+
+_log = logger.bind(logger="microbot.service")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A run, whole but not started; `run` is its life, once."""
+
+    plan: Plan
+    host: Host
+    ground: Groundwork
+    out: WayOut
+    source: Source
+    recordings: Recordings | None
+    started: SessionStarted  # what the dashboard is told of the run
+    first_run: Run  # the first session, as the journal notes it
+    reader: Reader  # of the mailbox: feeds inputs and carries out commands
+    session: Session
+    telemetry: Telemetry
+    tick_keeper: TickKeeper
+    slow_strategies: SlowStrategies
+    rotation: SessionRotation
+    web: WebProcess
+
+    async def run(self) -> Outcome:
+        """Start the parts, wait for the end, and stop them. Raises UserError or Stopped if it does not start.
+
+        What brings something in stops first: the feed, then the run's own tasks. Then what shows it: the dashboard, and
+        the watch on strategies. The kill switch can be pulled until that is done. The gate follows, which writes what
+        waits, and at last the broker, through which the gate may still let something out.
+        """
+        async with AsyncExitStack() as stack:
+            driving = asyncio.Event()
+            control = self._start_core(stack, driving)
+            await self._start_edges(stack, control, driving)
+            # What was set up lives as long as the session: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            await self.host.ending.stop.wait()
+            gc.unfreeze()
+            return await self._finish()
+
+    def judged(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of a run once its last fact is written: one that the journal does not hold has failed."""
+        if not self.out.gate.unwritten or outcome.failure:
+            return outcome
+        failure = f"the journal does not hold all of this session: {self.out.gate.unwritten}"
+        return msgspec.structs.replace(outcome, failure=failure)
+
+    # ------------------------------------------------------------------------------------------------ starting
+
+    def _start_core(self, stack: AsyncExitStack, driving: asyncio.Event) -> Control:
+        """Start the journal, the gate and the kill switch, so that the core can be fed."""
+        self.ground.mailbox.open(self.reader)
+        if self.out.brokerage is not None:
+            stack.callback(self.out.brokerage.broker.stop, _BROKER_STOP_S)
+        self.ground.books.begin(self.first_run)
+        self.out.gate.start()
+        stack.callback(self.out.gate.stop)
+        self._start_task(stack, self._beat(driving))
+        at_broker = self.out.brokerage is not None
+        self.host.stuck.guard(Guarded(self.session, self.out.gate, self.recordings, at_broker))
+        folder = self.plan.options.data_dir
+        control = stack.enter_context(
+            serving(folder, self.out.switch, self.out.halt_file, self.ground.mailbox, self.host.claimed)
+        )
+        _log.bind(
+            event="session.started",
+            version=version("microbot"),
+            strategy=self.plan.strategy.name,
+            feed=self.source.name,
+            settings=self.started.settings,
+        ).info(f"session started: {self.plan.strategy.name} on {self.source.name}")
+        if gap := self.ground.books.tell_gap():
+            _log.bind(event="book.older").warning(gap)
+        return control
+
+    async def _start_edges(self, stack: AsyncExitStack, control: Control, driving: asyncio.Event) -> None:
+        """Start what feeds the core and what shows it, the dashboard first: it is there before anything is decided."""
+        self.slow_strategies.start()
+        stack.callback(self.slow_strategies.stop)
+        await self._start_web(stack)
+        self.out.gate.beat()
+        driving.set()  # from here on a strategy may get stuck
+        tasks = [self._drive_clock(), self._report()]
+        if (calendar := self.plan.calendar) is not None:
+            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.reader.feed))
+        for task in tasks:
+            self._start_task(stack, task)
+        self._start_feed(stack)
+        self._start_broker()
+        control.begin()
+        stack.enter_context(stopping.duration(self.host.stopping, self.plan.options.duration_s))
+
+    async def _start_web(self, stack: AsyncExitStack) -> None:
+        await self.ground.processes.start(stack, "web", self.web, vital=False)
+        if self.web.refused:
+            raise UserError(f"the dashboard cannot start: {self.web.refused}")
+        where, options = self.plan.settings.web.host, self.plan.options
+        url = f"http://{f'[{where}]' if ':' in where else where}:{self.web.port}"
+        self.host.claimed.publish(url)
+        address = web_secret.address(url, self.host.secret)
+        self.host.say(f"dashboard: {address}")
+
+        def open_browser() -> None:
+            opened = False
+            with contextlib.suppress(OSError):  # the disk: the address is on the terminal all the same
+                opened = webbrowser.open(web_secret.page(url, self.host.secret, options.data_dir))
+            if not opened:
+                self.host.say(f"no browser could be opened: {address} is for you to open")
+
+        if options.open_browser:
+            # A browser of the terminal returns when it is closed: never on the loop.
+            threading.Thread(target=open_browser, name="browser", daemon=True).start()
+
+    def _start_feed(self, stack: AsyncExitStack) -> None:
+        feed, ending = self.source.feed, self.host.ending
+        if isinstance(feed, WebSocketFeed):
+            self.ground.processes.depend("exchange", Dependant("feed", feed.hold, feed.go_on))
+        subscription = feed.subscribe(self.reader.feed, ending.on_feed_error, ending.on_feed_end)
+        stack.callback(subscription.dispose)
+
+    def _start_broker(self) -> None:
+        if self.out.brokerage is None:
+            return
+        if (calendar := self.plan.calendar) is not None:
+            self.reader.feed([market_hours(calendar, time.time_ns())])
+        broker = self.out.brokerage.broker
+        broker.start()
+        self.ground.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
+
+    def _start_task(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self.host.ending.on_task_done)
+
+        async def cancel() -> None:
+            task.cancel()
+            await asyncio.wait([task], timeout=1)
+
+        stack.push_async_callback(cancel)
+
+    # ----------------------------------------------------------------------------------------------- running
+
+    async def _beat(self, driving: asyncio.Event) -> None:
+        """Show the gate that the loop is alive until the gate is stopped: a dashboard may take its time to end."""
+        await driving.wait()
+        while True:
+            self.out.gate.beat()
+            await asyncio.sleep(_REPORT_S)
+
+    async def _drive_clock(self) -> None:
+        """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
+        while True:
+            await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.ground.timekeeper.rate))
+            if inputs := self.ground.timekeeper.beat(self.session.core.now):
+                self.reader.feed(inputs)
+
+    async def _report(self) -> None:
+        """Look ten times a second at what need not be looked at on the tick path, and tell the dashboard."""
+        cost_guard = CostGuard()
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            self._report_once()
+            self.tick_keeper.write(self.session)
+            cost_guard.warn_of_changes(self.session.core)
+            if not self.host.ending.stop.is_set():
+                if self.recordings is not None:
+                    self.recordings.flush()
+                self.rotation.rotate_if_due()
+
+    def _report_once(self) -> None:
+        core, telemetry = self.session.core, self.telemetry
+        broker = self.out.brokerage.broker if self.out.brokerage is not None else None
+        telemetry.queues = depths(self.out.gate, self.web, broker)
+        telemetry.bounded = bounded(core, self.out.gate, self.web, telemetry, broker)
+        telemetry.slow = self.slow_strategies.slow()
+        self._tell_web()
+
+    def _tell_web(self) -> None:
+        for message in self.telemetry.messages():
+            self.web.send(message)
+
+    # ---------------------------------------------------------------------------------------------- stopping
+
+    async def _finish(self) -> Outcome:
+        """Flatten or keep, tell the dashboard the last of it, and sum up."""
+        core, ending, options = self.session.core, self.host.ending, self.plan.options
+        if not ending.core_failed:
+            if self.out.brokerage is not None:
+                await self.out.brokerage.leave(core, self._give, options.on_exit, options.ask, ending.hurry)
+            elif options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
+                self._give("flatten")
+                while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
+                    self.reader.feed([Clock(due)])
+        ending.over = True
+        core.finish()
+        self._tell_web()
+        self.tick_keeper.write(self.session, all_of_them=True)
+        summary = self.telemetry.summary()
+        _log.bind(event="session.ended", summary=summary, failure=ending.failure).info("session ended")
+        cut_short = self.recordings.close() if self.recordings is not None else ""
+        paths = self.recordings.paths if self.recordings is not None else []
+        left = still_open(core) if self.out.brokerage is not None else tuple(core.positions.open)
+        return Outcome(summary, left, paths[-1] if paths else None, cut_short, ending.failure, len(paths))
+
+    def _give(self, command: str) -> None:
+        """Give a command with which the session ends."""
+        self.reader.feed([Command(command, self.ground.timekeeper.venue_now(), SHUTDOWN)])

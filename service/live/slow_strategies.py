@@ -1,0 +1,109 @@
+"""Slow strategies: they are told of at once, also while the loop is stuck in one, and removed by an input."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from loguru import logger
+
+from actors.at_work import at_work
+from actors.chain_watch import ChainSlow, ChainWatch, WatchSettings, WatchThread
+from actors.messages import RemoveChain
+from service.live.session import Session
+from web.messages import ChainLate
+
+
+class Removals:
+    """The removals of slow strategies that wait to be fed. Any thread may add one."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._due: deque[ChainSlow] = deque()
+
+    def add(self, slow: ChainSlow) -> None:
+        """Add the removal of a strategy that is too slow."""
+        self._due.append(slow)
+
+    def take(self) -> list[RemoveChain]:
+        """Return the inputs that remove them, dated now; each is returned once."""
+        found = []
+        while self._due:
+            slow = self._due.popleft()
+            found.append(RemoveChain(slow.symbol, self._now(), slow.reason))
+        return found
+
+
+class SlowStrategies:
+    """Watches the core of a session, which the thread that makes this runs, for strategies that take too long.
+
+    The log and the dashboard (`show`) are told from the watch's own thread, since the loop may be stuck in that very
+    strategy. Its removal is an input, which waits in `removals`: the session feeds it between two ticks of the batch
+    that runs, which is cut for it; where none runs, `feed` does.
+    """
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        session: Session,
+        removals: Removals,
+        now: Callable[[], int],
+        show: Callable[[ChainLate], object],
+        feed: Callable[[], object],
+    ) -> None:
+        self._within_s = settings.within_s
+        self._session = session
+        self._removals = removals
+        self._now = now
+        self._show = show
+        self._feed = feed
+        self._slow: dict[str, ChainSlow] = {}  # by symbol: the newest that was seen
+        main, root = threading.get_ident(), str(Path.cwd())
+        watch = ChainWatch(
+            settings,
+            lambda: at_work(session.core, main, root),
+            self._on_slow,
+            time.monotonic,
+            time.process_time,
+            lambda: session.core.input,
+        )
+        self._thread = WatchThread(watch)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._thread.stop()
+
+    def slow(self) -> dict[str, str]:
+        """Describe the strategies that run, but were too slow of late, by symbol."""
+        for symbol, slow in tuple(self._slow.items()):  # the watch adds to it
+            if time.monotonic() - slow.seen_s > self._within_s:
+                self._slow.pop(symbol, None)
+        return {symbol: slow.described for symbol, slow in tuple(self._slow.items())}
+
+    def forgive(self, symbol: str) -> None:
+        """Forget that a symbol's strategy was slow: it is started again."""
+        self._slow.pop(symbol, None)
+
+    def _on_slow(self, slow: ChainSlow) -> None:
+        """Tell of a slow strategy, on the watch's thread, and have it removed if it is too slow."""
+        self._slow[slow.symbol] = slow
+        then = "; it is removed as soon as it returns" if slow.remove else ""
+        said = f"the strategy of {slow.symbol} is slow: {slow.reason}{then}"
+        logger.bind(
+            logger="microbot.watch",
+            event="chain.slow",
+            symbol=slow.symbol,
+            place=slow.place,
+            took_s=round(slow.took_s, 3),
+            strikes=slow.strikes,
+        ).log("ERROR" if slow.remove else "WARNING", "{}", said)
+        self._show(ChainLate(slow.symbol, f"{slow.described}{then}", self._now()))
+        if slow.remove:
+            self._removals.add(slow)
+            self._session.cut()
+            self._feed()
