@@ -68,6 +68,13 @@ $(BIN)/python:
 		echo "$(PYTHON) could not make a virtual environment: on Debian, 'apt-get install python3-venv' adds what it lacks." >&2; \
 		exit 1; }
 
+# The distribution was called microbot once: left beside microbot-trading, it would be a second one of the same files.
+FORGET_OLD_NAME = for old in $(VENV)/lib/python3*/site-packages/microbot-[0-9]*.dist-info; do \
+		if [ -d "$$old" ]; then \
+			echo "Removing the distribution microbot, which is called microbot-trading now; the command stays microbot."; \
+			$(BIN)/python -m pip --disable-pip-version-check --no-input uninstall --quiet --yes microbot; \
+		fi; done
+
 # The stamps are newer than what they depend on for as long as nothing has to be installed.
 # npm fetches the chart library; where there is none, a wheel with Node.js in it does.
 $(VENV)/installed-run: requirements/run.txt requirements/node.txt pyproject.toml hatch_build.py | $(BIN)/python
@@ -75,6 +82,7 @@ $(VENV)/installed-run: requirements/run.txt requirements/node.txt pyproject.toml
 	@$(INSTALL_LOCKED) -r requirements/run.txt
 	@command -v npm >/dev/null || $(INSTALL_LOCKED) -r requirements/node.txt
 	@$(BIN)/python hatch_build.py
+	@$(FORGET_OLD_NAME)
 	@$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 

@@ -14,6 +14,7 @@ from service.arguments import Assignments, Config, DataDir, FailFast, Json, Stra
 from service.aside import prints_aside
 from service.errors import UserError
 from service.venues import Venue
+from service.version import VERSION
 from service.visible import visible, visible_json
 
 app = typer.Typer(
@@ -36,9 +37,7 @@ class OnExit(StrEnum):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(version("microbot"))
+        print(VERSION)
         raise typer.Exit
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from decimal import Decimal
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
@@ -31,6 +30,7 @@ from service.live.bookkeeping import book_name
 from service.live.brokerage import BOT_ID, address_of, bot_id
 from service.options import RunOptions
 from service.venues import KEY, SECRET
+from service.version import VERSION
 from service.visible import visible, visible_json
 
 _PATIENCE_S = 15.0  # for the account, and for the orders in the book
@@ -83,7 +83,7 @@ def write(options: RunOptions, book: Book, comparison: Comparison) -> tuple[Fact
     try:
         with closing(SqliteJournal(options.data_dir / JOURNAL, book_name(options), durable=True)) as journal:
             paper = not options.live
-            journal.begin(Run(time.time_ns(), version("microbot"), "reconcile", "alpaca", paper, after.name, {}))
+            journal.begin(Run(time.time_ns(), VERSION, "reconcile", "alpaca", paper, after.name, {}))
             journal.append(0, facts, after)
     except (JournalUnusable, OSError) as error:
         raise UserError(str(error)) from None

@@ -12,7 +12,6 @@ import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -70,6 +69,7 @@ from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
 from service.settings import Settings
+from service.version import VERSION
 from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
@@ -313,7 +313,7 @@ class _Bot:
         logger.bind(
             logger="microbot.service",
             event="session.started",
-            version=version("microbot"),
+            version=VERSION,
             strategy=self._strategy.name,
             feed=source.name,
             settings=self._session_started.settings,

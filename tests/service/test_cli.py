@@ -358,7 +358,7 @@ def test_help_names_the_commands(run: Run) -> None:
 
 
 def test_the_version_is_that_of_the_package(run: Run) -> None:
-    assert run("--version").out.strip() == version("microbot")
+    assert run("--version").out.strip() == version("microbot-trading")
 
 
 def test_a_command_on_a_tape_stops_entries(run: Run, tmp_path: Path) -> None:
