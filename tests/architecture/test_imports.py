@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("pipeline", "actors", "mock_exchange", "web", "service")
+ROOMS = ("microbot", "pipeline", "actors", "mock_exchange", "web", "service")
 
 # Each is an import that one contract must refuse: the room, and what a module in it would import.
 FORBIDDEN = [
@@ -38,6 +38,7 @@ FORBIDDEN = [
     ("mock_exchange", "actors"),
     ("mock_exchange", "web"),
     ("mock_exchange", "service"),
+    *((room, "microbot") for room in ("pipeline", "actors", "mock_exchange", "web", "service")),
 ]
 
 
