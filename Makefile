@@ -4,6 +4,8 @@
 PYTHON ?= python3
 CHROMIUM ?= /usr/bin/chromium
 ARGS ?=
+# Tests at a time: most of them wait for processes. JOBS=0 runs them one after the other, as a debugger needs it.
+JOBS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +15,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run rehearse sim test soak kill check bench format docs lowest lock clean
+.PHONY: help run rehearse sim test cover soak kill check bench format docs lowest lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -25,7 +27,11 @@ run: $(VENV)/installed-run ## Start the bot; ARGS="--port 8081 --seed 3" are its
 test: $(VENV)/installed-test ## Run all checks and all tests; ARGS="-k gate" are options of pytest.
 	@sh .ci/chromium "$(CHROMIUM)"
 	@$(MAKE) --no-print-directory check
-	MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest --cov $(ARGS)
+	MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+cover: $(VENV)/installed-test ## Run the tests and say which lines none of them reaches; it takes twice as long.
+	@sh .ci/chromium "$(CHROMIUM)"
+	MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov $(ARGS)
 
 soak: $(VENV)/installed-test ## Let faults last for minutes, in real time: about six of them; ARGS="-k minute" chooses.
 	$(BIN)/python -m pytest tests/faults/soak.py -p no:randomly -s -v $(ARGS)
@@ -135,7 +141,8 @@ lowest: $(UV_VENV)/$(UV_VERSION) ## Run the tests with the lowest versions that 
 	@$(BIN)/python hatch_build.py
 	@$(UV) install --python $(LOWEST)/bin/python --no-build-isolation --no-deps --editable .
 	@sh .ci/chromium "$(CHROMIUM)"
-	MICROBOT_CHROMIUM="$(CHROMIUM)" $(LOWEST)/bin/python -m pytest --ignore tests/architecture/test_imports.py $(ARGS)
+	MICROBOT_CHROMIUM="$(CHROMIUM)" $(LOWEST)/bin/python -m pytest -n $(JOBS) --dist worksteal \
+		--ignore tests/architecture/test_imports.py $(ARGS)
 
 # logs/ and data/ stay: the books of a bot are not a build product.
 clean: ## Remove the environments, caches and build products; logs and data stay.

@@ -103,6 +103,7 @@ class Positions:
         self.equity = starting_equity
         self.equity_reading = float(starting_equity)  # the same, for what is looked at on every tick
         self.open: dict[str, Position] = {}
+        self.filled_at: dict[str, int] = {}  # by symbol: when the newest fill was counted, ns
         self.listeners: tuple[Actor, ...] = ()  # who is told of PositionOpened and PositionClosed
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
@@ -122,6 +123,7 @@ class Positions:
         if execution.id in self._seen:
             return
         self._remember(execution.id)
+        self.filled_at[execution.symbol] = max(self._context.now, execution.ts)
         with localcontext(EXACT):
             self._context.publish(OrderFilled(execution, message.decision, self._context.input))
             self._book(message, execution.quantity)

@@ -71,6 +71,15 @@ class Entry(NamedTuple):
     average: Decimal | None
 
 
+class Suspect(NamedTuple):
+    """A difference between the book and the account in one symbol that may yet be explained."""
+
+    book: Decimal
+    account: Decimal
+    seen_at: int  # when it was last seen, ns
+    lasted: int  # for how long it has been seen, ns
+
+
 def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, OrderReport]]) -> Entry | None:
     """Return the newest entry in a symbol, if all orders of ours add up to `quantity`; else nothing explains it."""
     of_symbol = [(name, order) for name, order in orders if name.symbol == symbol]
@@ -97,7 +106,7 @@ class Reconciler:
         self._blotter = blotter
         self._style = style
         self._ours = ours  # what every book of ours begins with
-        self._suspects: dict[str, tuple[Decimal, Decimal, int]] = {}  # by symbol: book, account, since when
+        self._suspects: dict[str, Suspect] = {}  # by symbol
         self._seen = False
         self._account = ""  # the number of the account that the book is of
         self._knowledge = Knowledge()  # of that book
@@ -164,15 +173,16 @@ class Reconciler:
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
         in_book = {*missed, *self._positions.open, *(entry.order.symbol for entry in self._blotter.working.values())}
         for held in report.positions:
-            if held.symbol in in_book:
-                continue
+            if held.symbol in in_book or self._positions.filled_at.get(held.symbol, 0) >= report.ts:
+                continue  # a fill that was counted since the reading began is not in it
             quantity = held.quantity - self.foreign.get(held.symbol, ZERO)
             if quantity == 0:
                 continue
             entry = entry_of(held.symbol, quantity, named)
             if entry is None:
                 if not self._blotter.has_had(held.symbol):  # else it may be closed since it was read
-                    self._suspects[held.symbol] = (ZERO, held.quantity, 0)  # no order could explain it yet
+                    # No order can explain it any more.
+                    self._suspects[held.symbol] = Suspect(ZERO, held.quantity, self._context.now, _FOREVER)
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
             decision = of_session(entry.name.book, entry.name.decision)
@@ -261,20 +271,31 @@ class Reconciler:
         account = {held.symbol: held.quantity for held in report.positions}
         book = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
         differences = []
-        suspects: dict[str, tuple[Decimal, Decimal, int]] = {}
+        suspects: dict[str, Suspect] = {}
         for symbol in sorted({*account, *book, *self.foreign}):
             ours, theirs = book.get(symbol, ZERO), account.get(symbol, ZERO)
             foreign = self.foreign.get(symbol, ZERO)
             if ours + foreign == theirs:
                 continue
-            before = self._suspects.get(symbol)
-            since = before[2] if before is not None and before[:2] == (ours, theirs) else self._context.now
-            suspects[symbol] = (ours, theirs, since)
-            patience_s = self._style.missing_s * (_ASKED if symbol in asked else 1)
-            if self._context.now - since >= patience_s * SECOND:
+            patience = round(self._style.missing_s * (_ASKED if symbol in asked else 1) * SECOND)
+            suspect = suspects[symbol] = self._suspect(symbol, ours, theirs, patience // 2)
+            if suspect.lasted >= patience:
                 differences.append(difference(symbol, theirs, ours, foreign))
         self._suspects = suspects
         return differences
+
+    def _suspect(self, symbol: str, ours: Decimal, theirs: Decimal, most: int) -> Suspect:
+        """Add to how long a difference has been seen; what passed since the last look counts up to `most` ns.
+
+        Time leaps after a pause and after a restart, and nothing was heard meanwhile that could have explained it.
+        """
+        now, before = self._context.now, self._suspects.get(symbol)
+        if before is None or (before.book, before.account) != (ours, theirs):
+            return Suspect(ours, theirs, now, 0)
+        filled_at = self._positions.filled_at.get(symbol, 0)
+        if filled_at > before.seen_at:  # what was seen before may have been read before that fill
+            before = Suspect(ours, theirs, filled_at, 0)
+        return Suspect(ours, theirs, now, before.lasted + min(now - before.seen_at, most))
 
 
 def difference(symbol: str, account: Decimal, book: Decimal, foreign: Decimal) -> str:
@@ -287,6 +308,10 @@ def strange_order(report: OrderReport) -> str:
     """Say in a few words which open order is nobody's."""
     side = "buy" if report.side is OrderSide.BUY else "sell"
     return f"an order to {side} {report.quantity:f} {report.symbol} is not ours ({report.venue_id})"
+
+
+_FOREVER = 10**18
+"""Longer than anything is waited for, ns: a difference that has lasted so long is one at once."""
 
 
 _AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))

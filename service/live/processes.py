@@ -12,7 +12,7 @@ from actors.feeds.backoff import BackOff
 from actors.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from service.live.children import ExchangeProcess, WebProcess
 
-_START_S = 15.0  # real seconds that another process may take until it listens
+_START_S = 60.0  # real seconds that another process may take until it listens
 
 
 class Stopped(Exception):

@@ -173,9 +173,7 @@ class Recordings:
         if self.current is None:
             return
         self.current.flush()
-        if self.current.failed and self.current.failed != self._told:
-            self._told = self.current.failed
-            logger.bind(logger="microbot.service", event="recording.stopped").error(self._told)
+        self._log_failure()
 
     def close(self) -> str:
         """Close the recording; return why it is not whole, if it is not."""
@@ -184,8 +182,14 @@ class Recordings:
         if self._previous is not None:  # it may have been ended a moment ago
             self._previous.close()
         self.current.close()
+        self._log_failure()
         failed, lost = self.current.failed, self.current.lost
         return f"{failed} ({lost:,} inputs are not in it)" if failed else ""
+
+    def _log_failure(self) -> None:
+        if self.current is not None and self.current.failed and self.current.failed != self._told:
+            self._told = self.current.failed
+            logger.bind(logger="microbot.service", event="recording.stopped").error(self._told)
 
     def cut_off(self, unfed: int) -> None:
         """Close the recording from another thread, where the loop is stuck; the newest inputs were not fed."""

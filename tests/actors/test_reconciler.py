@@ -91,7 +91,8 @@ def test_a_difference_that_lasts_halts_and_one_that_passes_does_not() -> None:
     desk.session.feed(account(2, orders=(stop,)))
     desk.session.feed(account(7, HeldAtVenue("A", D(10), D(100)), orders=(stop,)))
     desk.session.feed(account(13, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
-    desk.session.feed(account(22, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    for seconds in (18, 22.9):
+        desk.session.feed(account(seconds, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
     assert desk.session.states == []
     desk.session.feed(account(23, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
     assert desk.session.states == ["HALTED"]
@@ -100,15 +101,52 @@ def test_a_difference_that_lasts_halts_and_one_that_passes_does_not() -> None:
     assert desk.canceled == []
 
 
+def test_time_that_leaps_between_two_looks_does_not_make_a_difference_last() -> None:
+    """After a pause, or a restart, an hour may lie between two looks, and no answer could come in it."""
+    desk = Desk().enter()
+    stop = OrderReport(desk.last.id, "A", desk.last.side, S.ACCEPTED, D(10), D(0), None, at(1), "v")
+    for seconds in (2, 3600, 3604.9):
+        desk.session.feed(account(seconds, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    assert desk.session.states == []
+    desk.session.feed(account(3605, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
+    assert desk.session.states == ["HALTED"]
+
+
 def test_a_difference_that_changes_is_another_one() -> None:
     """Fills that the account tells of before the orders do: as long as it moves, it has not lasted."""
     desk = Desk().enter()
     stop = OrderReport(desk.last.id, "A", desk.last.side, S.ACCEPTED, D(10), D(0), None, at(1), "v")
-    for seconds, shares in ((2, 9), (8, 8), (14, 7), (20, 9), (29.9, 9)):
+    for seconds, shares in ((2, 9), (8, 8), (14, 7), (20, 9), (25, 9), (29.9, 9)):
         desk.session.feed(account(seconds, HeldAtVenue("A", D(shares), D(100)), orders=(stop,)))
     assert desk.session.states == []
     desk.session.feed(account(30, HeldAtVenue("A", D(9), D(100)), orders=(stop,)))
     assert desk.session.states == ["HALTED"]
+
+
+def test_a_difference_lasts_from_the_last_fill_at_the_earliest() -> None:
+    """A reading told late holds again what was held, and sold, and no reading in between was told."""
+    desk = Desk()
+    desk.session.feed(trade(1, 100, says="LONG"), account(1, HeldAtVenue("A", D(10), D(100))))  # told before the fill
+    desk.say(2, S.FILLED, "10").say(2, S.ACCEPTED).tick(14, 102).say(14, S.CANCELED).say(15, S.FILLED, "10", "102")
+    assert desk.held == {}
+    desk.session.feed(clock(15), account(13, HeldAtVenue("A", D(10), D(100))))
+    assert desk.session.states == []
+    for seconds in (20, 24.9):
+        desk.session.feed(clock(seconds), account(seconds, HeldAtVenue("A", D(10), D(100))))
+    assert desk.session.states == []
+    desk.session.feed(clock(25), account(25, HeldAtVenue("A", D(10), D(100))))
+    assert desk.session.states == ["HALTED"]
+
+
+def test_what_was_sold_since_the_first_reading_began_is_not_taken_over() -> None:
+    """The fill that closed the position was told while the account was still being read."""
+    desk = leaving().pass_time(3)
+    session, order = going_on(desk), desk.last
+    session.feed(clock(3.2), OrderReport(order.id, "A", order.side, S.FILLED, D(10), D(10), D(101), at(3.1), "v"))
+    assert session.core.positions.open == {}
+    session.feed(account(3.05, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
+    assert session.core.positions.open == {}
+    assert session.of(AccountOpened)
 
 
 def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> None:
@@ -116,7 +154,7 @@ def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> Non
     desk = Desk().enter()
     desk.tick(2, 102).say(2, S.CANCELED).say(2, S.ACCEPTED)
     assert desk.last.leg == "exit"
-    desk.session.feed(account(5), account(15), account(34))
+    desk.session.feed(account(5), account(15), account(25), account(34))
     assert desk.session.states == []
     desk.session.feed(account(35))
     assert desk.session.states == ["HALTED"]
@@ -390,7 +428,8 @@ def test_what_was_closed_since_the_account_was_read_is_a_mismatch_only_if_it_sta
     session.feed(OrderReport(order.id, "A", order.side, S.FILLED, D(10), D(10), D(101), at(3.1), "v"))
     session.feed(account(3.05, held))
     assert session.core.risk.state is TradingState.ACTIVE
-    session.feed(clock(3 + STYLE.missing_s + 1), account(3 + STYLE.missing_s + 1, *[held] * still_there))
+    for seconds in (8, 13, 3 + STYLE.missing_s + 1):
+        session.feed(clock(seconds), account(seconds, *[held] * still_there))
     assert session.core.risk.state is (TradingState.HALTED if still_there else TradingState.ACTIVE)
 
 

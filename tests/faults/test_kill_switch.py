@@ -151,7 +151,7 @@ def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_
     (tmp_path / "once").touch()
     (tmp_path / "quiet").touch()  # a signal that is refused, since the account is not read yet, would be the only one
     many = (  # a share a quote takes seconds; wherever the price goes, it fills
-        *("--set", "risk.position_size=200", "--set", "limits.max_notional=100000"),
+        *("--set", "risk.position_size=600", "--set", "limits.max_notional=300000"),
         *("--set", "orders.entry_limit_bps=500", "--set", "limits.price_collar=0.1"),
     )
     with (
@@ -174,7 +174,7 @@ def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_
         assert not state["positions"]
         filled = {order["client_order_id"].rsplit(".", 2)[1]: order["filled_qty"] for order in exchange.orders}
         assert filled["entry"] == filled["gate"]
-        assert 0 < float(filled["entry"]) < 200
+        assert 0 < float(filled["entry"]) < 600
         assert exchange.positions == {}
         bot.stop()
 

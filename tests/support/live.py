@@ -34,7 +34,7 @@ from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect
 from tests.support.market import START
 
-PATIENCE_S = 60
+PATIENCE_S = 240
 """Real seconds after which something that has to happen is given up; nothing waits that long when all is well."""
 
 HASTY = FeedSettings(first_delay_s=0.002, most_delay_s=0.01, connects_per_minute=1_000)

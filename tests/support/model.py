@@ -250,7 +250,7 @@ class Model:
             self.blocked[why] += 1
 
     def on_gap(self, gap: Gap) -> None:
-        self.move(gap.ts)
+        """Forget what a gap separates; it moves no time, since no one checked when it happened."""
         for market in self.markets.values():
             if gap.symbol in (None, market.name):
                 self.end_burst(market)

@@ -198,6 +198,7 @@ async def test_a_cancel_that_is_not_confirmed_is_refused_with_a_reason(reply: Re
     async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
         venue.script |= {POST: [says(200, body())], DELETE: [reply]}
         broker.send(order())
+        await reported.until(lambda: reported.statuses() == [OrderStatus.ACCEPTED])
         broker.send(CancelOrder("one"))
         await reported.until(lambda: reported.of(CancelRefused))
         assert reported.of(CancelRefused)[0].reason
