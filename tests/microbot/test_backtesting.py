@@ -187,6 +187,7 @@ def test_numbers_of_numpy_are_taken_in_events_and_in_settings() -> None:
     found = backtest([event], settings={"risk": given})
     assert found.summary["ticks"] == 1
     assert found.summary["equity"] == 500
+    assert type(found.equity[0].ts) is int  # what comes back is of Python
 
 
 # ------------------------------------------------------------------------------------------ what an author did
