@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run rehearse sim test cover soak kill check bench format lock clean
+.PHONY: help run rehearse sim test cover soak kill check bench format docs lowest lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -58,6 +58,10 @@ format: $(VENV)/installed-test ## Format the code and mend what ruff can mend by
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: $(VENV)/installed-docs ## Build docs/ and the reference as a site in build/docs; a broken link is an error.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean --quiet
+	@echo "The site begins at build/docs/index.html"
+
 # ------------------------------------------------------------------------------------------- installation
 
 # It says what is wrong in one sentence even to Python 2, so its syntax is that old.
@@ -74,6 +78,13 @@ $(BIN)/python:
 		echo "$(PYTHON) could not make a virtual environment: on Debian, 'apt-get install python3-venv' adds what it lacks." >&2; \
 		exit 1; }
 
+# The distribution was called microbot once: left beside microbot-trading, it would be a second one of the same files.
+FORGET_OLD_NAME = for old in $(VENV)/lib/python3*/site-packages/microbot-[0-9]*.dist-info; do \
+		if [ -d "$$old" ]; then \
+			echo "Removing the distribution microbot, which is called microbot-trading now; the command stays microbot."; \
+			$(BIN)/python -m pip --disable-pip-version-check --no-input uninstall --quiet --yes microbot; \
+		fi; done
+
 # The stamps are newer than what they depend on for as long as nothing has to be installed.
 # npm fetches the chart library; where there is none, a wheel with Node.js in it does.
 $(VENV)/installed-run: requirements/run.txt requirements/node.txt pyproject.toml hatch_build.py | $(BIN)/python
@@ -81,6 +92,7 @@ $(VENV)/installed-run: requirements/run.txt requirements/node.txt pyproject.toml
 	@$(INSTALL_LOCKED) -r requirements/run.txt
 	@command -v npm >/dev/null || $(INSTALL_LOCKED) -r requirements/node.txt
 	@$(BIN)/python hatch_build.py
+	@$(FORGET_OLD_NAME)
 	@$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -89,25 +101,51 @@ $(VENV)/installed-test: requirements/test.txt $(VENV)/installed-run
 	@$(INSTALL_LOCKED) -r requirements/test.txt
 	@touch $@
 
+$(VENV)/installed-docs: requirements/docs.txt | $(BIN)/python
+	@echo "Installing what the site needs into $(VENV) ..."
+	@$(INSTALL_LOCKED) -r requirements/docs.txt
+	@touch $@
+
 # ------------------------------------------------------------------------------------------------- upkeep
 
 # uv resolves for all systems at once, which pip cannot; it has an environment of its own, since nothing of
 # the project needs it. What is locked stays as it is until ARGS=--upgrade. Extras are kept in the lock files: an older
 # pip takes the newest version of a package that another one wants with an extra, unless the pin names that as well.
-LOCK_VENV := .venv-lock
-LOCK := $(LOCK_VENV)/bin/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
+UV_VENV := .venv-lock
+UV := $(UV_VENV)/bin/uv --quiet --no-config pip
+UV_VERSION := 0.13.9
+LOCK := $(UV) compile --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras \
 	--only-binary :all: --custom-compile-command "make lock" $(ARGS)
 
-lock: | $(BIN)/python ## Write the lock files anew after pyproject.toml changed; ARGS=--upgrade moves all versions.
-	@$(BIN)/python -m venv $(LOCK_VENV)
-	@$(LOCK_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: uv==0.13.9
+$(UV_VENV)/$(UV_VERSION): | $(BIN)/python
+	@$(BIN)/python -m venv $(UV_VENV)
+	@$(UV_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: uv==$(UV_VERSION)
+	@touch $@
+
+lock: $(UV_VENV)/$(UV_VERSION) ## Write the lock files anew after pyproject.toml changed; ARGS=--upgrade moves all versions.
 	$(LOCK) pyproject.toml --group build --output-file requirements/run.txt
 	$(LOCK) pyproject.toml --group build --group dev --constraint requirements/run.txt --output-file requirements/test.txt
 	$(LOCK) --group node --output-file requirements/node.txt
+	$(LOCK) --group docs --constraint requirements/test.txt --output-file requirements/docs.txt
+
+# The lower bounds of pyproject.toml are promises too. Of the packages that run it, this installs the lowest versions; of
+# those that only test it, the newest that go with them. The import linter, which looks at no package, wants a newer rich.
+LOWEST := .venv-lowest
+lowest: $(UV_VENV)/$(UV_VERSION) ## Run the tests with the lowest versions that pyproject.toml allows; ARGS="-k gate".
+	@$(BIN)/python -m venv --clear $(LOWEST)
+	@$(UV) compile pyproject.toml --extra parquet --resolution lowest-direct --only-binary :all: --no-header --no-annotate \
+		--python $(LOWEST)/bin/python --output-file $(LOWEST)/lowest.txt
+	@$(UV) install --python $(LOWEST)/bin/python --only-binary :all: --constraint $(LOWEST)/lowest.txt \
+		--requirement pyproject.toml --group build --group dev
+	@$(BIN)/python hatch_build.py
+	@$(UV) install --python $(LOWEST)/bin/python --no-build-isolation --no-deps --editable .
+	@sh .ci/chromium "$(CHROMIUM)"
+	MICROBOT_CHROMIUM="$(CHROMIUM)" $(LOWEST)/bin/python -m pytest -n $(JOBS) --dist worksteal \
+		--ignore tests/architecture/test_imports.py $(ARGS)
 
 # logs/ and data/ stay: the books of a bot are not a build product.
 clean: ## Remove the environments, caches and build products; logs and data stay.
-	rm -rf $(VENV) $(LOCK_VENV) build dist *.egg-info web/static/vendor
+	rm -rf $(VENV) $(UV_VENV) $(LOWEST) build dist *.egg-info web/static/vendor
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,13 +9,21 @@ from collections.abc import Callable
 
 from reactivex import Observable
 
-from pipeline import operators as op
-from pipeline.events import Signal, Trade
-from pipeline.exits import ExitSignal, Held, stop_loss, time_stop
-from pipeline.operators import Operator
-from pipeline.operators.frame import Frame
-from pipeline.operators.lift import Scheduler, Step
-from pipeline.strategy import Market, Strategy
+from microbot import (
+    ExitSignal,
+    Frame,
+    Held,
+    Market,
+    Operator,
+    Scheduler,
+    Signal,
+    Step,
+    Strategy,
+    Trade,
+    op,
+    stop_loss,
+    time_stop,
+)
 
 
 def with_trend(ticks: int) -> Operator[Frame, Frame]:

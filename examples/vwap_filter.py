@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from reactivex import Observable
 
-from pipeline import operators as op
-from pipeline.events import Signal, Trade
-from pipeline.operators import Operator
-from pipeline.operators.frame import Frame
+from microbot import Frame, Operator, Signal, Trade, op
 
 
 def vwap_gap(maximum: float) -> Operator[Frame, Frame]:

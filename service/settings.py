@@ -140,6 +140,7 @@ def load(
     assignments: Iterable[str] = (),
     *,
     flags: Mapping[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
     recorded: Layer | None = None,
     defaults: Layer | None = None,
     environment: Mapping[str, str] = os.environ,
@@ -147,9 +148,9 @@ def load(
     """Read the settings from all their sources.
 
     `assignments` are SECTION.KEY=VALUE, with VALUE as TOML or a bare word; `flags` are options of the command line that
-    stand for a setting, by its path, with None where the option was not given; `defaults` are a command's own, beneath
-    all others. Raises UserError, naming the path of what is wrong, for unknown keys, wrong types and values out of
-    range.
+    stand for a setting, by its path, with None where the option was not given; `given` is what a caller in Python says,
+    by path or by section; `defaults` are a command's own, beneath all others. Raises UserError, naming the path of what
+    is wrong, for unknown keys, wrong types and values out of range.
     """
     merged: Layer = {}
     layers: list[tuple[str, Layer]] = []
@@ -162,6 +163,7 @@ def load(
     layers.append(("the environment", _from_environment(environment)))
     layers.append(("--set", _from_assignments(assignments)))
     layers.append(("the command line", _from_flags(flags or {})))
+    layers.append(("settings=", _from_python(given or {})))
     chosen: dict[str, str] = {}
     for origin, layer in layers:
         if layer is not recorded and layer is not defaults:
@@ -232,6 +234,20 @@ def _from_flags(flags: Mapping[str, Any]) -> Layer:
         if value is not None:
             layer.setdefault(section, {})[key] = value
     return layer
+
+
+def _from_python(given: Mapping[str, Any]) -> Layer:
+    layer: Layer = {}
+    for name, value in given.items():
+        section, dot, key = str(name).partition(".")
+        values = {key: value} if dot else _sections({section: value}, "settings=")[section]
+        layer.setdefault(section, {}).update({str(each): _plain(inner) for each, inner in values.items()})
+    return layer
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy, as a sweep over settings gives them, as the number of Python that it is."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def _value(text: str) -> Any:

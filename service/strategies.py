@@ -1,4 +1,4 @@
-"""Loading a strategy that a user wrote: FILE.py:NAME."""
+"""Taking a strategy that a user wrote: named as FILE.py:NAME, or made in Python."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ from service.errors import UserError
 from service.settings import Settings
 
 
-def chosen(reference: str | None, settings: Settings) -> Strategy:
-    """Return a strategy as `load` does, for settings that it reads.
+def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strategy:
+    """Return the default strategy, the one that FILE.py:NAME names, or one that was made in Python.
 
-    Raises UserError also for a key of [strategy] that was chosen and that it does not read: it would do nothing. What a
-    recording carries along is not refused.
+    Whichever way it came, it is checked alike, for settings that it reads. Raises UserError also for a key of
+    [strategy] that was chosen and that it does not read: it would do nothing. What a recording carries along is not
+    refused.
     """
-    strategy = load(reference, settings.strategy)
+    if wanted is None or isinstance(wanted, str):
+        strategy, called = load(wanted, settings.strategy), str(wanted)
+    else:
+        called = str(getattr(wanted, "__name__", None) or getattr(wanted, "name", None) or "strategy=")
+        strategy = checked(wanted, called, called, settings.strategy)
     ignored = [key for key in settings.strategy_set_in if key not in strategy.reads]
     if ignored:
         named = ", ".join(f"strategy.{key} ({settings.strategy_set_in[key]})" for key in ignored)
         reads = f"only {', '.join(sorted(strategy.reads))}" if strategy.reads else "none of [strategy]"
-        raise UserError(f"{reference} does not read {named}: it reads {reads}; leave it out, or set it in the file")
+        raise UserError(f"{called} does not read {named}: it reads {reads}; leave it out, or set it in the strategy")
     return strategy
 
 
 def load(reference: str | None, settings: StrategySettings) -> Strategy:
-    """Return the default strategy, or the one that FILE.py:NAME names.
+    """Return the default strategy, or the one that FILE.py:NAME names, checked as `checked` does.
 
-    NAME is a function from ticks to signals (it gets the default exits), or a `Strategy`. It is built once for trial,
-    so that what is wrong with it is found now and not at the first tick. The file may import others beside it. Raises
-    UserError with the place of the fault if the file cannot be loaded or the strategy cannot be built.
+    The file may import others beside it. Raises UserError with the place of the fault if the file cannot be loaded or
+    the strategy cannot be built.
     """
     if reference is None:
         return momentum_burst(settings)
@@ -46,10 +50,10 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
         file, name = reference, "strategy"
     path = Path(file)
     if not path.is_file():
-        raise UserError(f"--strategy wants FILE.py:NAME, and there is no file {file}")
+        raise UserError(f"there is no strategy file {file}: name the strategy as FILE.py:NAME")
     specification = importlib.util.spec_from_file_location(f"microbot_strategy_{path.stem}", path)
     if specification is None or specification.loader is None:
-        raise UserError(f"--strategy wants a Python file (FILE.py:NAME), not {file}")
+        raise UserError(f"{file} is no Python file: name the strategy as FILE.py:NAME")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
     _let_siblings_be_imported(path)
@@ -61,7 +65,15 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     if made is None:
         functions = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise UserError(f"{file} has no {name}; it has {', '.join(functions) or 'no functions'}")
-    place = f"{file}:{name}"
+    return checked(made, f"{file}:{name}", f"{path.stem}:{name}", settings)
+
+
+def checked(made: object, place: str, name: str, settings: StrategySettings) -> Strategy:
+    """Return as a strategy what an author made: a `Strategy`, or a function from ticks to signals.
+
+    A function gets `name` and the default exits. It is built once for trial, so that what is wrong with it is found now
+    and not at the first tick. Raises UserError, naming `place`, if it cannot be built.
+    """
     if isinstance(made, Strategy):
         try:
             text(f"the name of the strategy {place} is", made.name)
@@ -73,7 +85,7 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     if not callable(made):
         raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
     _try_out(made, place)
-    return Strategy(f"{path.stem}:{name}", made, default_exits(settings), EXIT_KEYS)
+    return Strategy(name, made, default_exits(settings), EXIT_KEYS)
 
 
 def _let_siblings_be_imported(path: Path) -> None:

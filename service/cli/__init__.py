@@ -11,6 +11,7 @@ import typer
 from service import outlet
 from service.cli import bot, exchange, journal, recorded, run, upkeep
 from service.errors import UserError
+from service.version import VERSION
 from service.visible import visible
 
 app = typer.Typer(
@@ -25,9 +26,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(version("microbot"))
+        print(VERSION)
         raise typer.Exit
 
 

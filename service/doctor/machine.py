@@ -13,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from service.doctor.findings import Finding, failed, ok, warning
+from service.version import DISTRIBUTION, VERSION
 from web.assets import CHART_LIBRARY, STATIC
 from web.settings import WebSettings
 
@@ -51,13 +52,13 @@ def packages(requirements: Iterable[str], version_of: Callable[[str], str]) -> F
     if missing or old:
         found = "; ".join(filter(None, (f"missing: {', '.join(missing)}" * bool(missing), ", ".join(old))))
         return failed("packages", found, "install what is locked: remove .venv, then `make run`")
-    return ok("packages", f"microbot {version_of('microbot')} and what it needs")
+    return ok("packages", f"microbot {VERSION} and what it needs")
 
 
 def installed_packages() -> Finding:
     """Look at the packages of this environment."""
     try:
-        return packages(metadata.requires("microbot") or (), metadata.version)
+        return packages(metadata.requires(DISTRIBUTION) or (), metadata.version)
     except metadata.PackageNotFoundError:
         return failed("packages", "microbot itself is not installed", "install it: `make run`, or pip install")
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from decimal import Decimal
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
@@ -30,6 +29,7 @@ from service.data_folder.bot_id import BOT_ID, bot_id
 from service.errors import UserError
 from service.options import RunOptions, book_name
 from service.venues import KEY, SECRET, address_of
+from service.version import VERSION
 from service.visible import visible, visible_json
 
 _PATIENCE_S = 15.0  # for the account, and for the orders in the book
@@ -82,7 +82,7 @@ def write(options: RunOptions, book: Book, comparison: Comparison) -> tuple[Fact
     try:
         with closing(SqliteJournal(options.data_dir / JOURNAL, book_name(options), durable=True)) as journal:
             paper = not options.live
-            journal.begin(Run(time.time_ns(), version("microbot"), "reconcile", "alpaca", paper, after.name, {}))
+            journal.begin(Run(time.time_ns(), VERSION, "reconcile", "alpaca", paper, after.name, {}))
             journal.append(0, facts, after)
     except (JournalUnusable, OSError) as error:
         raise UserError(str(error)) from None

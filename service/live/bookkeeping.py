@@ -6,7 +6,6 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -32,6 +31,7 @@ from service.live import halt_file
 from service.live.sources import TAPE
 from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
 from service.venues import Venue
+from service.version import VERSION
 
 _URGENT = (
     Command,
@@ -110,7 +110,7 @@ class Bookkeeping:
         """Say what a session that starts now is; `book` is what its order ids begin with."""
         return Run(
             started_ts=self._wall_ns(),
-            version=version("microbot"),
+            version=VERSION,
             strategy=strategy,
             venue=venue,
             paper=not self._options.live,

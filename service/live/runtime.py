@@ -11,7 +11,6 @@ import webbrowser
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -43,6 +42,7 @@ from service.live.telemetry import Telemetry
 from service.live.trade_ticks import TickKeeper
 from service.options import Outcome
 from service.recorded.recordings import Recordings
+from service.version import VERSION
 from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
@@ -117,7 +117,7 @@ class Runtime:
         )
         _log.bind(
             event="session.started",
-            version=version("microbot"),
+            version=VERSION,
             strategy=self.plan.strategy.name,
             feed=self.source.name,
             settings=self.started.settings,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -15,6 +14,7 @@ from actors.file_watch import FileWatch
 from service.errors import UserError, make_folder
 from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
 from service.settings import as_layer
+from service.version import VERSION
 
 _LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up what runs beside it: for some 0.1 ms
 
@@ -41,7 +41,7 @@ class Recorder:
         self.size = 0  # bytes of the file so far
         self._first_ts = self._last_ts = 0  # of the inputs in the file, ns
         self._encode = msgspec.json.Encoder().encode_lines
-        first = SettingsRecorded(as_layer(settings), strategy, version("microbot"), book, paper_book, MARKETS)
+        first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS)
         self._waiting: list[Input] = []
         try:
             make_folder(path.parent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -13,7 +13,7 @@ from reactivex.internal import noop
 
 from actors.core import Core, Input
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
-from pipeline.strategy import Strategy
+from pipeline.strategy import Entries, Strategy
 from service import strategies
 from service.conditions import doubts
 from service.errors import UserError, make_folder
@@ -25,7 +25,11 @@ PAPER = "paper"  # what the order ids of a simulated session begin with, unless 
 
 
 class SignalLine(msgspec.Struct, frozen=True):
-    """One line of signals.jsonl."""
+    """A signal and what risk said to it: one line of signals.jsonl.
+
+    `ts` is in ns since 1970, UTC; `momentum` and `range` are fractions, `volume_ratio` a multiple of the mean.
+    `decision` is APPROVED or REJECTED, and `reason` says why it was rejected. `id` joins it with its trade.
+    """
 
     ts: int
     symbol: str
@@ -48,7 +52,12 @@ class SignalLine(msgspec.Struct, frozen=True):
 
 
 class TradeLine(msgspec.Struct, frozen=True):
-    """One line of trades.jsonl."""
+    """A finished trade: one line of trades.jsonl.
+
+    Times are in ns since 1970, UTC; prices, `pnl` (after `fees`) and `fees` in the symbol's currency; `pnl_pct` is a
+    fraction of the entry's value; `quantity` is in shares. `exit_reason` is TP, SL, TIME, FLAT, that of an exit of your
+    own, or one of the core's (HALT, FALLBACK ...). `id` joins it with its signal.
+    """
 
     symbol: str
     side: str
@@ -93,7 +102,7 @@ class Decisions:
             self._trades = self._open("trades.jsonl")
         except OSError as error:
             self._stack.close()
-            raise UserError(f"--out {folder} cannot be written: {error.strerror}") from None
+            raise UserError(f"the folder {folder} cannot be written: {error.strerror}") from None
 
     def _open(self, name: str) -> IO[bytes]:
         return self._stack.enter_context((self._folder / name).open("wb"))
@@ -111,7 +120,7 @@ class Decisions:
             self.close()
             (self._folder / "summary.json").write_bytes(summary_json(summary))
         except OSError as error:
-            raise UserError(f"--out {self._folder} cannot be written: {error.strerror}") from None
+            raise UserError(f"the folder {self._folder} cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
         """Close the files."""
@@ -132,38 +141,52 @@ def failed(summary: dict[str, object]) -> bool:
 def replay(
     tape: Path,
     settings: Settings,
-    strategy: str | None = None,
+    strategy: Strategy | Entries | str | None = None,
     out: Path | None = None,
     progress: tapes.Progress = lambda _: None,
     say: tapes.Say = lambda _: None,
     *,
+    see: Callable[[Fact], None] = noop,
     fail_fast: bool = False,
+    debug: bool = False,
 ) -> dict[str, object]:
     """Feed a tape to a fresh core and return the summary; with `out`, write the three files there.
 
-    `fail_fast` ends it with the first input at which a strategy raises.
+    `see` is told each fact, with `debug` every look at an entry as well. `fail_fast` ends it with the first input at
+    which a strategy raises.
     """
-    loaded = strategies.chosen(strategy, settings)
+    chosen = strategies.chosen(strategy, settings)
     tapes.size(tape)  # a missing tape, and what is none, is said before a folder is made
     tapes.check(tape)
-    if out is None:
-        return _decide(tape, settings, loaded, noop, progress, say, fail_fast=fail_fast)
-    with contextlib.closing(Decisions(out)) as decisions:
-        summary = _decide(tape, settings, loaded, decisions.see, progress, say, fail_fast=fail_fast)
-        decisions.finish(summary)
+    recorded = tapes.recorded_settings(tape)
+
+    with ExitStack() as stack:
+        decisions = stack.enter_context(contextlib.closing(Decisions(out))) if out is not None else None
+
+        def look(fact: Fact) -> None:
+            see(fact)
+            if decisions is not None:
+                decisions.see(fact)
+
+        batches = tapes.read(tape, progress, say)
+        summary = decide(batches, settings, chosen, look, say, recorded=recorded, fail_fast=fail_fast, debug=debug)
+        if decisions is not None:
+            decisions.finish(summary)
     return summary
 
 
-def _decide(
-    tape: Path,
+def decide(
+    batches: Iterable[Iterable[Input]],
     settings: Settings,
     strategy: Strategy,
-    see: Callable[[Fact], None],
-    progress: tapes.Progress,
-    say: tapes.Say,
+    see: Callable[[Fact], None] = noop,
+    say: tapes.Say = lambda _: None,
     *,
-    fail_fast: bool,
+    recorded: tapes.SettingsRecorded | None = None,
+    fail_fast: bool = False,
+    debug: bool = False,
 ) -> dict[str, object]:
+    """Feed inputs to a fresh core and return the summary; say what a person has to know of how it went."""
     failures: dict[str, list[str]] = {}  # of the strategy, by symbol
 
     def look(fact: Fact) -> None:
@@ -171,13 +194,10 @@ def _decide(
         if isinstance(fact, ChainFailed):
             failures.setdefault(fact.symbol, []).append(fact.error)
 
-    core = core_of(tapes.recorded_settings(tape), settings, strategy, look)
-    for batch in tapes.read(tape, progress, say):
-        if fail_fast:
-            _run_until_failure(core, batch)
-        else:
-            core.run(batch)
-        if fail_fast and core.failures.count:
+    core = core_of(recorded, settings, strategy, look, debug=debug)
+    for batch in batches:
+        core.run(_until_failure(core, batch) if fail_fast else batch)
+        if fail_fast and core.failures.by_symbol:
             say(f"a strategy failed at input {core.input:,}, and --fail-fast ends the replay there")
             break
     core.finish()
@@ -189,22 +209,27 @@ def _decide(
     return core.summary()
 
 
-def _run_until_failure(core: Core, batch: list[Input]) -> None:
+def _until_failure(core: Core, batch: Iterable[Input]) -> Iterator[Input]:
     for event in batch:
-        core.run((event,))
-        if core.failures.count:
+        yield event
+        if core.failures.by_symbol:
             return
 
 
 def core_of(
-    recorded: tapes.SettingsRecorded | None, settings: Settings, strategy: Strategy, see: Callable[[Fact], None]
+    recorded: tapes.SettingsRecorded | None,
+    settings: Settings,
+    strategy: Strategy,
+    see: Callable[[Fact], None],
+    *,
+    debug: bool = False,
 ) -> Core:
     """Make the core that decides on a tape again, or a recording as its session's did."""
     of_old = recorded is not None and recorded.now != tapes.MARKETS
+    name, broker = (recorded and recorded.paper_book) or PAPER, None
     if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
-        return Core(settings.core, strategy, see, book=recorded.book, broker=Nowhere(), any_time_moves=of_old)
-    book = (recorded and recorded.paper_book) or PAPER
-    return Core(settings.core, strategy, see, book=book, any_time_moves=of_old)
+        name, broker = recorded.book, Nowhere()
+    return Core(settings.core, strategy, see, book=name, debug=debug, broker=broker, any_time_moves=of_old)
 
 
 class Nowhere:

@@ -30,7 +30,7 @@ class Trust(msgspec.Struct, frozen=True):
         if not (self.everything or self._is_own(path)):
             raise UserError(
                 f"{path} names the strategy {named}, which would be run, and is no session of {self.data_dir}: "
-                "--trust runs it, --strategy another"
+                "trust it (--trust), or name another (--strategy)"
             )
         file, colon, _ = named.rpartition(":")
         if not Path(file if colon else named).is_file():

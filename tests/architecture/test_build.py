@@ -152,6 +152,7 @@ def test_the_wheel_holds_the_rooms_and_the_chart_library_and_no_tests(tmp_path: 
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = wheel.namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
+        "microbot",
         "pipeline",
         "actors",
         "mock_exchange",
@@ -159,6 +160,7 @@ def test_the_wheel_holds_the_rooms_and_the_chart_library_and_no_tests(tmp_path: 
         "service",
     }
     assert {"web/static/vendor/lightweight-charts.js", "web/static/vendor/lightweight-charts.LICENSE.txt"} <= set(names)
+    assert {"microbot/py.typed", "pipeline/py.typed", "actors/py.typed", "service/py.typed"} <= set(names)
 
 
 def test_the_source_archive_holds_the_build_hook_and_nobody_else_s_files(tmp_path: Path) -> None:

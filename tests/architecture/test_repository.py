@@ -36,8 +36,8 @@ def committed_files() -> list[str]:
     return [name for name in listing.split("\0") if name and (ROOT / name).is_file()]
 
 
-def test_there_is_a_lock_to_run_one_to_test_and_one_for_node() -> None:
-    assert [lock.name for lock in LOCKS] == ["node.txt", "run.txt", "test.txt"]
+def test_there_is_a_lock_to_run_one_to_test_one_for_the_site_and_one_for_node() -> None:
+    assert [lock.name for lock in LOCKS] == ["docs.txt", "node.txt", "run.txt", "test.txt"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -62,6 +62,8 @@ def test_a_lock_pins_every_package_by_hash(lock: Path) -> None:
 def test_the_tests_run_with_the_versions_that_run() -> None:
     run, test = pins(ROOT / "requirements" / "run.txt"), pins(ROOT / "requirements" / "test.txt")
     assert run.items() <= test.items()
+    site = pins(ROOT / "requirements" / "docs.txt")  # it is installed beside them
+    assert all(test.get(name, version) == version for name, version in site.items())
 
 
 def test_no_file_names_a_folder_of_somebody_s_machine() -> None:

@@ -246,7 +246,7 @@ def test_a_tape_that_breaks_off_is_replayed_as_far_as_it_goes_and_said_to(run: R
 
 def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert_one_line(run("replay", DAY, "--out", tmp_path / "file"), "--out", "cannot be written: it is no folder")
+    assert_one_line(run("replay", DAY, "--out", tmp_path / "file"), "the folder", "cannot be written: it is no folder")
 
 
 @pytest.mark.parametrize("option", ["--port", "--exchange-port"])
@@ -306,7 +306,7 @@ def test_a_tape_is_never_written_over_a_file_that_is_there(run: Run, tmp_path: P
 
 
 def test_a_bad_strategy_is_one_line(run: Run, tmp_path: Path) -> None:
-    assert_one_line(run("replay", DAY, "--strategy", "nowhere.py:go"), "there is no file nowhere.py")
+    assert_one_line(run("replay", DAY, "--strategy", "nowhere.py:go"), "there is no strategy file nowhere.py")
     (tmp_path / "mine.py").write_text("def broken(:\n")
     assert_one_line(run("replay", DAY, "--strategy", f"{tmp_path / 'mine.py'}:go"), "cannot be loaded: SyntaxError")
 
@@ -358,7 +358,7 @@ def test_help_names_the_commands(run: Run) -> None:
 
 
 def test_the_version_is_that_of_the_package(run: Run) -> None:
-    assert run("--version").out.strip() == version("microbot")
+    assert run("--version").out.strip() == version("microbot-trading")
 
 
 def test_a_command_on_a_tape_stops_entries(run: Run, tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_a_missing_tape_is_said_before_a_folder_is_made(tmp_path: Path) -> None:
 def test_a_file_where_the_folder_should_be_is_said_in_one_sentence(below: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     folder = tmp_path / "file" / below
-    with pytest.raises(UserError, match=r"^--out .*file.* cannot be written: "):
+    with pytest.raises(UserError, match=r"^the folder .*file.* cannot be written: "):
         replaying.replay(DAY.tape, Settings(), out=folder)
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -1,4 +1,4 @@
-"""Upgrades, backups and old data, as the README tells of them: each with a bot that has a position open."""
+"""Upgrades, backups and old data, as docs/SESSIONS.md tells of them: each with a bot that has a position open."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reference", "sentence"),
     [
-        (None, "mine.py:strategy", r"^--strategy wants FILE\.py:NAME, and there is no file .*mine\.py$"),
+        (None, "mine.py:strategy", r"^there is no strategy file .*mine\.py: name the strategy as FILE\.py:NAME$"),
         ("", "mine.py:strategy", r"mine\.py has no strategy; it has no functions$"),
         ("def a(t): ...\ndef b(t): ...\n", "mine.py:c", r"mine\.py has no c; it has a, b$"),
         ("limit = 5\n", "mine.py:limit", r"mine\.py:limit is a int: it must be a function of ticks, or a Strategy$"),
@@ -160,7 +160,7 @@ def test_what_is_wrong_is_said_in_one_sentence(
 def test_a_file_that_is_no_python_is_said(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
-    with pytest.raises(UserError, match=r"^--strategy wants a Python file \(FILE\.py:NAME\), not .*notes\.txt$"):
+    with pytest.raises(UserError, match=r"^.*notes\.txt is no Python file: name the strategy as FILE\.py:NAME$"):
         load(f"{path}:strategy")
 
 
@@ -172,7 +172,7 @@ def test_further_parameters_with_values_of_their_own_are_taken(written: str, tmp
 
 
 def test_a_folder_is_no_strategy(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match="there is no strategy file"):
         load(f"{tmp_path}:strategy")
 
 

@@ -45,7 +45,7 @@ def test_an_old_python_is_named_and_a_new_one_is_well() -> None:
 
 
 def test_a_package_that_is_missing_or_too_old_is_named() -> None:
-    there = {"microbot": "1.0", "aiohttp": "3.9.5", "loguru": "0.7.2"}
+    there = {"aiohttp": "3.9.5", "loguru": "0.7.2"}
 
     def version_of(name: str) -> str:
         if name not in there:
