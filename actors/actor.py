@@ -24,7 +24,7 @@ Port: TypeAlias = Callable[[Message], None]
 """Puts a message into an actor's mailbox. It is there before the actor is, so that two actors can know each other."""
 
 
-class Instrument(Protocol):
+class SymbolView(Protocol):
     """What an actor may read of a symbol's context. Prices are floats; None where nothing was seen yet."""
 
     symbol: str
@@ -62,7 +62,7 @@ class Context(Protocol):
     def publish(self, fact: Fact) -> None:
         """State a fact to all who read facts."""
 
-    def instrument(self, symbol: str) -> Instrument:
+    def symbol_view(self, symbol: str) -> SymbolView:
         """Return what is known of a symbol."""
 
 

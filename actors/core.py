@@ -18,7 +18,6 @@ from actors.core_settings import CoreSettings as CoreSettings
 from actors.dating import DATED, Dated
 from actors.execution.messages import OrderNews, ReviewPosition
 from actors.execution.policy import ExecutionPolicy, SimulatedExecution, VenueExecution
-from actors.lane import Lane
 from actors.messages import (
     BrokerChanged,
     Command,
@@ -31,6 +30,7 @@ from actors.messages import (
 )
 from actors.metrics import Metrics
 from actors.orders import AccountReport, AssetReport, OrderCommand
+from actors.symbol_context import SymbolContext
 from actors.trading_day import TradingDays
 from actors.wiring import wire
 from pipeline.checked import FAULTS
@@ -101,8 +101,8 @@ class Core:
         self._any_time_moves = any_time_moves
         self.input = 0
         self._others = 0  # inputs that are no trades
-        self.lanes: dict[str, Lane] = {}
-        self._symbols: list[str] = []  # by index, those of lanes that are being opened among them
+        self.contexts: dict[str, SymbolContext] = {}
+        self._symbols: list[str] = []  # by index, those of contexts that are being opened among them
         self._interrupted = False
         self._standing: dict[tuple[type, str], Input] = {}
         self._removals: dict[str, RemoveChain] = {}  # of symbols that are not heard of yet
@@ -142,7 +142,7 @@ class Core:
         self.clock.at(at, lambda: self.tell(actor, message))
 
     def listen(self, symbol: str, actor: Actor | None) -> None:
-        self.instrument(symbol).listen(actor)
+        self.symbol_view(symbol).listen(actor)
 
     def publish(self, fact: Fact) -> None:
         self.metrics.fold(fact)
@@ -153,8 +153,8 @@ class Core:
         """When the last order that waits in the simulation is over, in ns; 0 without one."""
         return self.broker.over_by if isinstance(self.broker, SimulatedBroker) else 0
 
-    def instrument(self, symbol: str) -> Lane:
-        return self.lanes.get(symbol) or self._open_lane(symbol, self.now)
+    def symbol_view(self, symbol: str) -> SymbolContext:
+        return self.contexts.get(symbol) or self._open_context(symbol, self.now)
 
     @property
     def at_work(self) -> tuple[str, tuple[int, int]] | None:
@@ -177,7 +177,7 @@ class Core:
         self._interrupted = True
 
     def _run(self, inputs: Iterable[Input]) -> None:
-        lanes = self.lanes
+        contexts = self.contexts
         clock = self.clock
         mailbox = self._mailbox
         for number, event in enumerate(inputs, self.input + 1):
@@ -190,61 +190,61 @@ class Core:
                 continue
             # A trade, by far the most frequent input: this loop is the tick path, and has no call that it can spare.
             ts = event.ts
-            lane = lanes.get(event.symbol) or self._open_lane(event.symbol, ts)
-            if ts < lane.last_ts:
+            context = contexts.get(event.symbol) or self._open_context(event.symbol, ts)
+            if ts < context.last_ts:
                 self.metrics.late += 1
-                lane.late += 1
+                context.late += 1
                 continue
-            lane.last_ts = ts
+            context.last_ts = ts
             if ts > clock.now:
                 if ts >= clock.next_due:
                     clock.advance(ts)
                 else:
                     clock.now = ts
-            clock.at_work = lane.index
+            clock.at_work = context.index
             bid = event.bid
             if bid is not None:
                 ask = event.ask
                 if ask is not None and 0 < bid <= ask < INFINITY:
-                    lane.bid = bid
-                    lane.ask = ask
-            candles = lane.candles
+                    context.bid = bid
+                    context.ask = ask
+            candles = context.candles
             if clock.now >= candles.end:
                 candles.roll(event.symbol)
             candles.price = event.price
-            if lane.heeded:
-                self._heed(lane, event)
+            if context.heeded:
+                self._heed(context, event)
             try:
-                lane.ticks.on_next(event)
+                context.ticks.on_next(event)
             except FAULTS as error:  # an author's operator may raise anything; it costs that chain only
-                lane.chain.fail(error)
+                context.chain.fail(error)
             if mailbox:
                 self._settle()
             if self._interrupted:
                 return
 
-    def _heed(self, lane: Lane, tick: Trade) -> None:
+    def _heed(self, context: SymbolContext, tick: Trade) -> None:
         """Show a tick to the order that waits for it, and to the exits of the position that was open before it.
 
         Then look at the position's fallback, and at the loss limit.
         """
-        guarded = lane.guarded
+        guarded = context.guarded
         if guarded:
-            lane.held_at_input = self.input
-        if lane.listener is not None:
-            self.tell(lane.listener, tick)
+            context.held_at_input = self.input
+        if context.listener is not None:
+            self.tell(context.listener, tick)
             self._settle()
-        if guarded and lane.guarded:
+        if guarded and context.guarded:
             if self._priceless:
-                self.tell(self.executor, ReviewPosition(lane.symbol))
-            lane.watched.on_next(tick)
+                self.tell(self.executor, ReviewPosition(context.symbol))
+            context.watched.on_next(tick)
             if self._mailbox:
                 self._settle()
-            if (guard := lane.guard_now) is not None:
+            if (guard := context.guard_now) is not None:
                 guard.check_fallback(tick.price)
                 if self._mailbox:
                     self._settle()
-        if lane.guarded:
+        if context.guarded:
             self.risk.look_at_loss()
             if self._mailbox:
                 self._settle()
@@ -271,8 +271,8 @@ class Core:
 
     def standing(self) -> tuple[Input, ...]:
         """Return what was told and still holds: how feed and broker are, what is halted, which chains are removed."""
-        removed = (lane for lane in self.lanes.values() if lane.chain.state is ChainState.REMOVED)
-        removals = [RemoveChain(lane.symbol, self.now, lane.chain.reason) for lane in removed]
+        removed = (context for context in self.contexts.values() if context.chain.state is ChainState.REMOVED)
+        removals = [RemoveChain(context.symbol, self.now, context.chain.reason) for context in removed]
         return *self._standing.values(), *self._removals.values(), *removals
 
     def _restore(self, book: Book) -> None:
@@ -291,15 +291,15 @@ class Core:
 
     def finish(self) -> None:
         """End every strategy's stream, as at the end of a tape: bursts that still run are counted."""
-        for lane in self.lanes.values():
-            with self.clock.working_for(lane.index):
-                lane.finish()
+        for context in self.contexts.values():
+            with self.clock.working_for(context.index):
+                context.finish()
         self._settle()
 
     def _guard(self, held: Held) -> DisposableBase:
-        lane = self.instrument(held.symbol)
-        with self.clock.working_for(lane.index):
-            return lane.guard(held)
+        context = self.symbol_view(held.symbol)
+        with self.clock.working_for(context.index):
+            return context.guard(held)
 
     def _on_other(self, event: Input) -> None:
         self.clock.at_work = None
@@ -350,35 +350,35 @@ class Core:
                 self.tell(self.executor, event)
 
     def _on_gap(self, gap: Gap) -> None:
-        for lane in self.lanes.values():
-            if gap.symbol is None or gap.symbol == lane.symbol:
+        for context in self.contexts.values():
+            if gap.symbol is None or gap.symbol == context.symbol:
                 if gap.reason == NEW_LEVEL:
-                    lane.bid = lane.ask = None
+                    context.bid = context.ask = None
                 elif gap.reason == NEW_TIME:
-                    lane.forget_prices()
-                with self.clock.working_for(lane.index):
-                    lane.restart()
+                    context.forget_prices()
+                with self.clock.working_for(context.index):
+                    context.restart()
 
     def _on_quote(self, quote: Quote) -> None:
-        lane = self.lanes.get(quote.symbol)
-        if lane is None:
-            lane = self._open_lane(quote.symbol, quote.ts)
+        context = self.contexts.get(quote.symbol)
+        if context is None:
+            context = self._open_context(quote.symbol, quote.ts)
         self._move_now(quote.ts)
         if 0 < quote.bid <= quote.ask < INFINITY:
-            lane.bid = quote.bid
-            lane.ask = quote.ask
+            context.bid = quote.bid
+            context.ask = quote.ask
             if self._priceless:
                 self.tell(self.executor, ReviewPosition(quote.symbol))
 
-    def _open_lane(self, symbol: str, ts: int) -> Lane:
-        """Begin a symbol's lane at `ts`: what its strategy subscribes has the time of its first input."""
+    def _open_context(self, symbol: str, ts: int) -> SymbolContext:
+        """Begin a symbol's context at `ts`: what its strategy subscribes has the time of its first input."""
         self._move_now(ts)
-        if (lane := self.lanes.get(symbol)) is not None:  # a timer that was due opened it
-            return lane
-        index = len(self.lanes)
+        if (context := self.contexts.get(symbol)) is not None:  # a timer that was due opened it
+            return context
+        index = len(self.contexts)
         self._symbols.append(symbol)
         with self.clock.working_for(index):
-            lane = self.lanes[symbol] = Lane(
+            context = self.contexts[symbol] = SymbolContext(
                 symbol,
                 index,
                 self.clock,
@@ -394,21 +394,21 @@ class Core:
                 self._debug,
             )
         if (removal := self._removals.pop(symbol, None)) is not None:
-            lane.remove(removal.reason)
-        return lane
+            context.remove(removal.reason)
+        return context
 
     def _on_chain(self, event: RemoveChain | RestartChain) -> None:
-        lane = self.lanes.get(event.symbol)
-        if lane is None:
+        context = self.contexts.get(event.symbol)
+        if context is None:
             self._removals.pop(event.symbol, None)
             if isinstance(event, RemoveChain):  # nothing to stop yet, but to keep from starting
                 self._removals[event.symbol] = event
         else:
-            with self.clock.working_for(lane.index):
+            with self.clock.working_for(context.index):
                 if isinstance(event, RemoveChain):
-                    lane.remove(event.reason)
+                    context.remove(event.reason)
                 else:
-                    lane.chain.restart()
+                    context.chain.restart()
 
     # -------------------------------------------------------------------------------------------- time
 
@@ -442,10 +442,12 @@ class Core:
         """Return the fields of summary.json."""
         return self.metrics.summary(
             ticks=self.ticks,
-            ready=sum(lane.probe.ready for lane in self.lanes.values()),
+            ready=sum(context.probe.ready for context in self.contexts.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
         ) | {
-            "failed": {lane.symbol: lane.chain.described for lane in self.lanes.values() if not lane.chain.runs},
+            "failed": {
+                context.symbol: context.chain.described for context in self.contexts.values() if not context.chain.runs
+            },
             "failures": self.failures.summary(),
         }

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.actor import Instrument
+from actors.actor import SymbolView
 from actors.messages import Refusal
 from pipeline.events import EPSILON, SECOND, Side
 
@@ -36,27 +36,27 @@ class Costs(msgspec.Struct, frozen=True):
     fee_per_share: float  # money, at entry and again at exit
     at_quote: bool  # fills pay the spread
 
-    def round_trip(self, market: Instrument) -> float:
+    def round_trip(self, view: SymbolView) -> float:
         """Return what entering and leaving costs: spread + 2 x slippage + 2 x fee / price."""
-        fees = 2 * self.fee_per_share / market.price if market.price > 0 else 0.0
-        return (spread(market) if self.at_quote else 0.0) + 2 * self.slippage + fees
+        fees = 2 * self.fee_per_share / view.price if view.price > 0 else 0.0
+        return (spread(view) if self.at_quote else 0.0) + 2 * self.slippage + fees
 
-    def too_dear(self, market: Instrument) -> bool:
+    def too_dear(self, view: SymbolView) -> bool:
         """Whether the round trip costs more than the target brings."""
-        return self.round_trip(market) > self.target + EPSILON
+        return self.round_trip(view) > self.target + EPSILON
 
 
-def spread(market: Instrument) -> float:
+def spread(view: SymbolView) -> float:
     """Return ask less bid as a fraction of their middle; 0 without a quote."""
-    if market.bid is None or market.ask is None:
+    if view.bid is None or view.ask is None:
         return 0.0
-    return (market.ask - market.bid) / ((market.ask + market.bid) / 2)
+    return (view.ask - view.bid) / ((view.ask + view.bid) / 2)
 
 
-def _off(market: Instrument, side: Side) -> float:
+def _off(view: SymbolView, side: Side) -> float:
     """Return how far the quote to trade at is off the last price, as a fraction of it; 0 without a quote."""
-    quote = market.ask if side is Side.LONG else market.bid
-    return abs(quote / market.price - 1) if quote is not None and market.price > 0 else 0.0
+    quote = view.ask if side is Side.LONG else view.bid
+    return abs(quote / view.price - 1) if quote is not None and view.price > 0 else 0.0
 
 
 class Limits:
@@ -69,21 +69,21 @@ class Limits:
         self._entries: deque[int] = deque()  # times of the entries of the last second, ns
         self._last: dict[tuple[str, Side, Decimal], int] = {}  # when each was last entered, ns
 
-    def refusal(self, market: Instrument, side: Side, quantity: Decimal, now: int) -> Refusal | None:
+    def refusal(self, view: SymbolView, side: Side, quantity: Decimal, now: int) -> Refusal | None:
         """Return the first limit that an entry would break, or None."""
         s = self.settings
         if s.max_quantity is not None and quantity > s.max_quantity + EPSILON:
             return Refusal.MAX_QUANTITY
-        if s.max_notional is not None and float(quantity) * market.price > s.max_notional + EPSILON:
+        if s.max_notional is not None and float(quantity) * view.price > s.max_notional + EPSILON:
             return Refusal.MAX_NOTIONAL
-        if s.max_spread is not None and spread(market) > s.max_spread + EPSILON:
+        if s.max_spread is not None and spread(view) > s.max_spread + EPSILON:
             return Refusal.SPREAD
-        if s.price_collar is not None and _off(market, side) > s.price_collar + EPSILON:
+        if s.price_collar is not None and _off(view, side) > s.price_collar + EPSILON:
             return Refusal.PRICE_COLLAR
-        if self._refuse_dear and self._costs.too_dear(market):
+        if self._refuse_dear and self._costs.too_dear(view):
             return Refusal.COST
         if s.repeat_seconds is not None:
-            last = self._last.get((market.symbol, side, quantity))
+            last = self._last.get((view.symbol, side, quantity))
             if last is not None and now - last < s.repeat_seconds * SECOND:
                 return Refusal.REPEATED
         if s.orders_per_second is not None:

@@ -192,19 +192,19 @@ class Risk:
         if self._feed is not FeedState.LIVE:
             return Refusal.STALE_FEED
         # The tick that closes a position opens none: `held_at_input` remembers what it found.
-        if symbol in self._busy or self._context.instrument(symbol).held_at_input == self._context.input:
+        if symbol in self._busy or self._context.symbol_view(symbol).held_at_input == self._context.input:
             return Refusal.POSITION_OPEN
         if self._cooldown.get(symbol, 0) > 0:
             return Refusal.COOLDOWN
         return None
 
     def _on_signal(self, signal: Signal) -> None:
-        instrument = self._context.instrument(signal.symbol)
+        view = self._context.symbol_view(signal.symbol)
         now = self._context.now
         reason = (
             self.refusal(signal.symbol)
-            or self._facts.refusal(instrument, signal.side, self._quantity, now, self._cutoff)
-            or self._limits.refusal(instrument, signal.side, self._quantity, now)
+            or self._facts.refusal(view, signal.side, self._quantity, now, self._cutoff)
+            or self._limits.refusal(view, signal.side, self._quantity, now)
         )
         if reason is Refusal.COOLDOWN:
             self._cooldown[signal.symbol] -= 1
@@ -242,7 +242,7 @@ class Risk:
         worth = self._positions.equity_reading
         for position in self._positions.open.values():
             # After a restart there may be no price yet: then there is neither profit nor loss.
-            price = self._context.instrument(position.symbol).price
+            price = self._context.symbol_view(position.symbol).price
             worth += position.open_profit(price) if price > 0 else 0.0
         if worth <= self._loss_floor + EPSILON:
             previous = self.state

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.actor import Instrument
+from actors.actor import SymbolView
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
 from actors.orders import AccountReport, AssetReport
 from pipeline.events import EPSILON, PriceBand, Side, TradingStatus
@@ -69,29 +69,29 @@ class VenueFacts:
         """Return the first close after `now` (ns), None if none is known."""
         return next((close for close in self._closes if close > now), None)
 
-    def refusal(self, market: Instrument, side: Side, quantity: Decimal, now: int, cutoff: int) -> Refusal | None:
+    def refusal(self, view: SymbolView, side: Side, quantity: Decimal, now: int, cutoff: int) -> Refusal | None:
         """Return the first fact that rules an entry out, or None. `cutoff` is in ns before the close."""
         if self._knows_hours:
             close = self.close_of(now)
             if close is None or now >= close - cutoff:
                 return Refusal.MARKET_CLOSED
-        if market.symbol in self._halted:
+        if view.symbol in self._halted:
             return Refusal.TRADING_HALT
-        band = self._bands.get(market.symbol)
-        if band is not None and not band.low - EPSILON <= market.price <= band.high + EPSILON:
+        band = self._bands.get(view.symbol)
+        if band is not None and not band.low - EPSILON <= view.price <= band.high + EPSILON:
             return Refusal.PRICE_BAND
-        return self._brokers_refusal(market, side, quantity) if self._with_broker else None
+        return self._brokers_refusal(view, side, quantity) if self._with_broker else None
 
-    def _brokers_refusal(self, market: Instrument, side: Side, quantity: Decimal) -> Refusal | None:
+    def _brokers_refusal(self, view: SymbolView, side: Side, quantity: Decimal) -> Refusal | None:
         account = self._account
         if self.broker is not FeedState.LIVE or account is None:
             return Refusal.BROKER_DOWN
         if account.blocked:
             return Refusal.BROKER_BLOCKED
-        asset = self._assets.get(market.symbol)
+        asset = self._assets.get(view.symbol)
         if asset is not None and not asset.tradable:
             return Refusal.NOT_TRADABLE
-        if market.symbol in self._foreign_orders:
+        if view.symbol in self._foreign_orders:
             return Refusal.FOREIGN_ORDER  # the venue would refuse what crosses it: our stop, or our exit
         if side is Side.SHORT and not (account.shorting and (asset is None or asset.shortable)):
             return Refusal.NOT_SHORTABLE
@@ -99,6 +99,6 @@ class VenueFacts:
             return Refusal.FRACTIONAL  # no stop can rest for a part of a share
         if account.day_trades_limited and account.day_trades >= DAY_TRADES:
             return Refusal.DAY_TRADES
-        if float(quantity) * market.price > float(account.buying_power) + EPSILON:
+        if float(quantity) * view.price > float(account.buying_power) + EPSILON:
             return Refusal.BUYING_POWER
         return None

@@ -49,7 +49,7 @@ class Judge:
 def doubts(core: Core) -> list[Doubt]:
     """Judge the conditions of every symbol's newest frame, when all is decided: it changes nothing any more."""
     judge = Judge()
-    frames = [lane.probe.frame for lane in core.lanes.values()]
+    frames = [context.probe.frame for context in core.contexts.values()]
     return [doubt for frame in frames if frame is not None for doubt in judge.readings(frame)[1]]
 
 

@@ -196,7 +196,7 @@ class Audit:
         for symbol, position in core.positions.open.items():
             if position.quantity > self._most:
                 raise Broken("one position", f"{symbol}: the book holds {position.quantity}, not {self._most} at most")
-            if not core.lanes[symbol].guarded:
+            if not core.contexts[symbol].guarded:
                 raise Broken("guarded", f"{symbol}: an open position has no exits")
             self._check_deadline(symbol)
             if not self._simulated:

@@ -126,9 +126,9 @@ class SimulatedBroker:
 
     def _fill(self, order: SubmitOrder, quantity: Decimal, number: int, factor: Decimal) -> Decimal | None:
         """Fill some of an order now, and return the price; None if there was none, and it was rejected."""
-        instrument = self._context.instrument(order.symbol)
-        quote = (instrument.ask if order.side is OrderSide.BUY else instrument.bid) if self._at_quote else None
-        price = instrument.price if quote is None else quote
+        view = self._context.symbol_view(order.symbol)
+        quote = (view.ask if order.side is OrderSide.BUY else view.bid) if self._at_quote else None
+        price = view.price if quote is None else quote
         if not price > 0:
             report = OrderRejected(order.id, order.symbol, self._context.now, "no price seen yet")
             self._context.tell(self._executor, report)

@@ -105,7 +105,7 @@ class Executor:
             case ExitSignal():
                 self._request_exit(message.symbol, message.reason)
             case Enter():
-                market = self._context.instrument(message.signal.symbol)
+                market = self._context.symbol_view(message.signal.symbol)
                 self._manager.carry_out([enter(message, market, self._policy)])
             case PositionOpened():
                 self._on_opened(message)
@@ -205,7 +205,7 @@ class Executor:
         elif symbol in exits.closing_entries and symbol not in exits.intents:
             self._request_exit(symbol, exits.closing_entries[symbol])  # an entry that was to fill no more did
         else:
-            market = self._context.instrument(symbol)
+            market = self._context.symbol_view(symbol)
             intent = exits.to_close(symbol, market, working)
             if intent is not None:
                 waits = self._waits(symbol, OrderRole.EXIT)
@@ -232,7 +232,7 @@ class Executor:
             if order.role is OrderRole.ENTRY:
                 self.exits.closing_entries[order.symbol] = reason  # also what it may fill yet
         self._cancel_entries()
-        for symbol in sorted(self._positions, key=lambda s: self._context.instrument(s).index):
+        for symbol in sorted(self._positions, key=lambda s: self._context.symbol_view(s).index):
             self._request_exit(symbol, reason)
 
     def _cancel_entries(self) -> None:

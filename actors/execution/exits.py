@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.actor import Instrument
+from actors.actor import SymbolView
 from actors.execution.actions import Action, Cancel, Submit, closing_side
 from actors.execution.order_cache import Order
 from actors.execution.policy import ExecutionPolicy
@@ -60,7 +60,7 @@ class Exits:
         if not entry_works:
             self.closing_entries.pop(symbol, None)
 
-    def to_close(self, symbol: str, market: Instrument, working: Sequence[Order]) -> ExitIntent | None:
+    def to_close(self, symbol: str, view: SymbolView, working: Sequence[Order]) -> ExitIntent | None:
         """Return the intent to act on; None without one, and while it waits for a price (until then, the stop stays).
 
         There may be no price after a restart or a pause.
@@ -68,7 +68,7 @@ class Exits:
         intent = self.intents.get(symbol)
         if intent is None:
             return None
-        known = market.bid is not None or market.price > 0
+        known = view.bid is not None or view.price > 0
         sent = any(order.role.closes_now for order in working)
         if known or sent or (self._policy.exits_unpriced and intent.at_market):
             self.priceless.discard(symbol)
@@ -77,7 +77,7 @@ class Exits:
         return None
 
     def close(
-        self, position: Position, intent: ExitIntent, market: Instrument, working: Sequence[Order], *, waits: bool
+        self, position: Position, intent: ExitIntent, view: SymbolView, working: Sequence[Order], *, waits: bool
     ) -> list[Action]:
         """Return the next step to the end of a position.
 
@@ -88,7 +88,7 @@ class Exits:
         if others or working or waits:
             return [Cancel(order) for order in others]
         side = closing_side(position.side)
-        terms = self._policy.exit_terms(market, side, intent.tries, at_market=intent.at_market)
+        terms = self._policy.exit_terms(view, side, intent.tries, at_market=intent.at_market)
         intent.tries += 1
         symbol, quantity, decision = position.symbol, position.quantity, position.decision
         return [Submit(SubmitOrder("", symbol, side, quantity, decision, OrderRole.EXIT, intent.reason), terms)]

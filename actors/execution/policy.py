@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from actors.actor import Instrument
+from actors.actor import SymbolView
 from actors.execution.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
 from actors.execution.timers import TimerKind
 from actors.orders import OrderSide
@@ -36,10 +36,10 @@ class ExecutionPolicy(Protocol):
     answer_timeout_s: float | None
     look_up_s: float | None  # between two look-ups of an order, and two cancels
 
-    def entry_terms(self, market: Instrument, side: OrderSide) -> Terms:
+    def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
         """Price an entry."""
 
-    def exit_terms(self, market: Instrument, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
+    def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
         """Price an exit that was tried so often before; `at_market` means that it may not wait for a better price."""
 
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
@@ -56,10 +56,10 @@ class SimulatedExecution:
     answer_timeout_s: float | None = None
     look_up_s: float | None = None
 
-    def entry_terms(self, market: Instrument, side: OrderSide) -> Terms:
+    def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
         return AT_MARKET
 
-    def exit_terms(self, market: Instrument, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
+    def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
         return AT_MARKET
 
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
@@ -79,15 +79,15 @@ class VenueExecution:
         self.answer_timeout_s: float | None = settings.answer_timeout_s
         self.look_up_s: float | None = settings.look_up_s
 
-    def entry_terms(self, market: Instrument, side: OrderSide) -> Terms:
+    def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
         settings = self._settings
-        return Terms(entry_limit(settings, market, side), TimerKind.ENTRY, settings.entry_timeout_s)
+        return Terms(entry_limit(settings, view, side), TimerKind.ENTRY, settings.entry_timeout_s)
 
-    def exit_terms(self, market: Instrument, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
+    def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
         settings = self._settings
         if at_market or tries > settings.reprices:
             return AT_MARKET
-        limit = exit_limit(settings, market, side)
+        limit = exit_limit(settings, view, side)
         return Terms(limit, TimerKind.REPRICE, settings.reprice_s) if limit is not None else AT_MARKET
 
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.actor import Instrument
+from actors.actor import SymbolView
 from actors.orders import OrderSide
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -31,14 +31,14 @@ class OrderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_s: Positive = 1.0  # after the venue refused an exit or a stop; twice as long each time
 
 
-def entry_limit(settings: OrderSettings, market: Instrument, side: OrderSide) -> Decimal | None:
+def entry_limit(settings: OrderSettings, view: SymbolView, side: OrderSide) -> Decimal | None:
     """Return the worst price that an entry may get; None while there is no price at all."""
-    return _beyond(settings.entry_limit_bps, market, side)
+    return _beyond(settings.entry_limit_bps, view, side)
 
 
-def exit_limit(settings: OrderSettings, market: Instrument, side: OrderSide) -> Decimal | None:
+def exit_limit(settings: OrderSettings, view: SymbolView, side: OrderSide) -> Decimal | None:
     """Return the worst price that an exit may get while it may wait for a better one; None without any price."""
-    return _beyond(settings.exit_limit_bps, market, side)
+    return _beyond(settings.exit_limit_bps, view, side)
 
 
 def protective_stop(settings: OrderSettings, entry_price: Decimal, side: OrderSide) -> Decimal:
@@ -54,9 +54,9 @@ def on_grid(price: Decimal, side: OrderSide) -> Decimal:
     return price.quantize(step, ROUND_CEILING if side is OrderSide.BUY else ROUND_FLOOR)
 
 
-def _beyond(bps: float, market: Instrument, side: OrderSide) -> Decimal | None:
-    quote = market.ask if side is OrderSide.BUY else market.bid
-    price = Decimal(repr(market.price if quote is None else quote))
+def _beyond(bps: float, view: SymbolView, side: OrderSide) -> Decimal | None:
+    quote = view.ask if side is OrderSide.BUY else view.bid
+    price = Decimal(repr(view.price if quote is None else quote))
     if not price:
         return None
     return on_grid(price * (1 + side.sign * Decimal(str(bps)) / 10_000), side)

@@ -45,12 +45,12 @@ def standing(core: Core) -> Standing:
 
 def restarted(core: Core, symbol: str) -> Effect:
     """Say what a wish to restart a symbol's strategy will do, before it is carried out."""
-    lane = core.lanes.get(symbol)
-    if lane is None:
-        known = ", ".join(sorted(core.lanes))
+    context = core.contexts.get(symbol)
+    if context is None:
+        known = ", ".join(sorted(core.contexts))
         said = f"no {symbol or 'such symbol'} is traded here" + (f", only {known}" if known else "")
         return Effect(False, said, wrong=True)
-    if lane.chain.runs:
+    if context.chain.runs:
         return Effect(False, f"the strategy of {symbol} runs already")
     return Effect(True, f"the strategy of {symbol} begins anew, and warms up")
 

@@ -17,11 +17,11 @@ class CostGuard:
         """Warn of what has changed since the last look, at the core of this session or the last one."""
         if core.settings.risk.cost_guard == "off":
             return
-        for lane in core.lanes.values():
-            dear = core.settings.costs.too_dear(lane)
-            if dear != (lane.symbol in self._dear):
-                self._dear ^= {lane.symbol}
-                self._say(core.settings, lane.symbol, core.settings.costs.round_trip(lane), dear)
+        for context in core.contexts.values():
+            dear = core.settings.costs.too_dear(context)
+            if dear != (context.symbol in self._dear):
+                self._dear ^= {context.symbol}
+                self._say(core.settings, context.symbol, core.settings.costs.round_trip(context), dear)
 
     @staticmethod
     def _say(settings: CoreSettings, symbol: str, cost: float, dear: bool) -> None:

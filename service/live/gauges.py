@@ -21,9 +21,9 @@ class Gauges:
     def of(self, core: Core) -> list[GaugesSeen]:
         """Return the gauges of all symbols."""
         found = []
-        for lane in core.lanes.values():
-            if (frame := lane.probe.frame) is not None:
-                with core.clock.working_for(lane.index):
+        for context in core.contexts.values():
+            if (frame := context.probe.frame) is not None:
+                with core.clock.working_for(context.index):
                     found.append(self._of(frame))
         return found
 

@@ -8,13 +8,13 @@ from itertools import chain, pairwise
 from typing import Any, get_args
 
 from actors.core import Core, Input
-from actors.lane import Lane
 from actors.messages import (
     BurstBlocked,
     Fact,
     FeedChanged,
     SignalRaised,
 )
+from actors.symbol_context import SymbolContext
 from pipeline.events import SECOND, Quote, Trade
 from service.live.chart_history import ChartHistory
 from service.live.gauges import Gauges
@@ -176,22 +176,22 @@ class Telemetry:
 
     def _chains(self) -> dict[str, str]:
         """Return how each symbol fares: its strategy, or that it hears nothing, also where it never did."""
-        chains = {lane.symbol: self._chain(lane) for lane in self._core.lanes.values()}
+        chains = {context.symbol: self._chain(context) for context in self._core.contexts.values()}
         for symbol, why in self._unused.states.items() if self._unused is not None else ():
-            lane = self._core.lanes.get(symbol)
-            if lane is None or lane.chain.runs:
+            context = self._core.contexts.get(symbol)
+            if context is None or context.chain.runs:
                 chains[symbol] = f"{UNUSED}: {why}"
         return chains
 
-    def _chain(self, lane: Lane) -> str:
-        slow = self.slow.get(lane.symbol) if lane.chain.runs else None
-        return lane.chain.described if slow is None else f"{SLOW}: {slow}"
+    def _chain(self, context: SymbolContext) -> str:
+        slow = self.slow.get(context.symbol) if context.chain.runs else None
+        return context.chain.described if slow is None else f"{SLOW}: {slow}"
 
     def _positions(self) -> list[OpenPosition]:
         positions = []
         for position in self._core.positions.open.values():
-            lane = self._core.lanes[position.symbol]
-            guard, price = lane.guard_now, lane.price
+            context = self._core.contexts[position.symbol]
+            guard, price = context.guard_now, context.price
             positions.append(
                 OpenPosition(
                     symbol=position.symbol,
@@ -201,7 +201,7 @@ class Telemetry:
                     entry_ts=position.entry_ts,
                     last_price=price,
                     open_profit=position.open_profit(price) if price > 0 else 0.0,  # it may not be known yet
-                    time_stop_ts=lane.time_stop_ts,
+                    time_stop_ts=context.time_stop_ts,
                     fallback_ts=guard.fallback_ts if guard is not None else None,
                     exits=guard.by.value if guard is not None else "NONE",
                     guard=guard.words if guard is not None else "nothing",

@@ -76,17 +76,17 @@ class Unused:
         self._see_feed(bool(fed), core.metrics.rejected, all_refused, now)
         self.states = {symbol: heard.described(now) for symbol, heard in self._heard.items() if heard.told}
         if self._feed is not None and self._feed.told:
-            self.states |= dict.fromkeys(core.lanes.keys() - self.states.keys(), self._feed.described(now))
+            self.states |= dict.fromkeys(core.contexts.keys() - self.states.keys(), self._feed.described(now))
 
     def _in_vain(self, core: Core) -> tuple[dict[str, Counter[str]], Counter[str]]:
         """Return what was not used since the last look, by symbol, and what admission has refused so far, in all."""
         in_vain: dict[str, Counter[str]] = {}
         in_all: Counter[str] = Counter()
-        for symbol, lane in core.lanes.items():
-            if lane.late != (before := self._late.get(symbol, 0)):
-                self._late[symbol] = lane.late
-                if lane.late > before:  # else it is that of another session
-                    in_vain.setdefault(symbol, Counter())[LATE] += lane.late - before
+        for symbol, context in core.contexts.items():
+            if context.late != (before := self._late.get(symbol, 0)):
+                self._late[symbol] = context.late
+                if context.late > before:  # else it is that of another session
+                    in_vain.setdefault(symbol, Counter())[LATE] += context.late - before
         for symbol, reasons in self._refused().items():
             in_all += reasons
             if reasons != (known := self._before.get(symbol, Counter())):

@@ -154,8 +154,8 @@ def _explained(a: Side | None, b: Side | None, found: Difference) -> Difference:
 
 
 def _seen(core: Core, symbol: str) -> Seen:
-    lane = core.lanes.get(symbol)
-    frame = lane.probe.frame if lane is not None else None
+    context = core.contexts.get(symbol)
+    frame = context.probe.frame if context is not None else None
     held = core.positions.open.get(symbol)
     position = f"{held.side} {held.quantity:f} @ {held.entry_price:f}" if held is not None else ""
     return Seen(frame.readings if frame is not None else (), str(core.risk.state), position)

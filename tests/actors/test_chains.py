@@ -54,7 +54,7 @@ def hearing(heard: list[float], market: Any) -> Any:
 
 
 def state(session: Session, symbol: str = "A") -> ChainState:
-    return session.core.lanes[symbol].chain.state
+    return session.core.contexts[symbol].chain.state
 
 
 # ------------------------------------------------------------------------------------------------------ the budget
@@ -170,9 +170,9 @@ def test_what_a_stopped_chain_saw_last_is_shown_no_more() -> None:
         chains=THREE,
     )
     session.feed(trade(0))
-    assert session.core.lanes["A"].probe.frame is not None
+    assert session.core.contexts["A"].probe.frame is not None
     session.feed(trade(1))
-    assert session.core.lanes["A"].probe.frame is None
+    assert session.core.contexts["A"].probe.frame is None
 
 
 @given(tapes(), st.integers(1, 30), st.sampled_from(SYMBOLS))
@@ -314,7 +314,7 @@ def test_a_chain_is_removed_once() -> None:
 
 def test_to_remove_or_restart_what_was_never_heard_of_changes_nothing() -> None:
     session = Session().feed(trade(0), RemoveChain("B", at(1)), RestartChain("C", at(2)))
-    assert list(session.core.lanes) == ["A"]
+    assert list(session.core.contexts) == ["A"]
     assert state(session) is ChainState.RUNNING
 
 

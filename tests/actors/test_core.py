@@ -151,9 +151,9 @@ def test_another_symbol_changes_nothing_but_the_account() -> None:
 
 def test_a_late_trade_is_counted_and_nothing_else() -> None:
     session = Session().feed(trade(5, bid=99.9, ask=100.1), trade(4, 50, bid=1, ask=2, says="LONG"))
-    lane = session.core.lanes["A"]
+    context = session.core.contexts["A"]
     assert (session.summary["ticks"], session.summary["ticks_late"]) == (1, 1)
-    assert (lane.price, lane.bid, lane.ask) == (100.0, 99.9, 100.1)
+    assert (context.price, context.bid, context.ask) == (100.0, 99.9, 100.1)
     assert session.verdicts == []
 
 
@@ -231,7 +231,11 @@ def test_a_trade_s_own_quote_is_taken_after_the_timers_on_its_way() -> None:
 
 def test_a_symbol_is_first_seen_with_its_first_trade_or_quote() -> None:
     session = Session().feed(quote(0, 1, 2, symbol="C"), trade(1, symbol="A"), quote(2, 0, 0, symbol="B"))
-    assert [(lane.symbol, lane.index) for lane in session.core.lanes.values()] == [("C", 0), ("A", 1), ("B", 2)]
+    assert [(context.symbol, context.index) for context in session.core.contexts.values()] == [
+        ("C", 0),
+        ("A", 1),
+        ("B", 2),
+    ]
 
 
 def test_a_tick_on_a_whole_second_closes_the_candle_before_it_also_where_nobody_listens() -> None:
@@ -245,8 +249,8 @@ def test_a_tick_on_a_whole_second_closes_the_candle_before_it_also_where_nobody_
 
 
 def in_force(*events: Input) -> tuple[float | None, float | None]:
-    lane = Session().feed(*events).core.lanes["A"]
-    return lane.bid, lane.ask
+    context = Session().feed(*events).core.contexts["A"]
+    return context.bid, context.ask
 
 
 def test_there_is_no_quote_before_the_first() -> None:
@@ -279,8 +283,8 @@ BAD_SIDES = [(3, 2), (0, 2), (-1, 2), (2, 0), (float("inf"), float("inf")), (1, 
 @pytest.mark.parametrize(("bid", "ask"), BAD_SIDES)
 def test_a_bad_quote_keeps_the_earlier_one_and_moves_the_time(bid: float, ask: float) -> None:
     session = Session().feed(quote(0, 1, 2), quote(5, bid, ask))
-    lane = session.core.lanes["A"]
-    assert (lane.bid, lane.ask, session.core.now) == (1, 2, at(5))
+    context = session.core.contexts["A"]
+    assert (context.bid, context.ask, session.core.now) == (1, 2, at(5))
 
 
 @pytest.mark.parametrize(("bid", "ask"), [*BAD_SIDES, (5, None), (None, 5), (None, None)])
@@ -288,8 +292,8 @@ def test_a_bad_quote_with_a_trade_keeps_the_earlier_one_and_takes_the_trade(
     bid: float | None, ask: float | None
 ) -> None:
     session = Session().feed(quote(0, 1, 2), trade(5, 105, bid=bid, ask=ask))
-    lane = session.core.lanes["A"]
-    assert (lane.bid, lane.ask, lane.price) == (1, 2, 105)
+    context = session.core.contexts["A"]
+    assert (context.bid, context.ask, context.price) == (1, 2, 105)
 
 
 def test_at_a_new_level_nothing_is_filled_at_a_quote_of_the_old_one() -> None:
@@ -297,7 +301,7 @@ def test_at_a_new_level_nothing_is_filled_at_a_quote_of_the_old_one() -> None:
     other = quote(1, 5, 6, symbol="B")
     session = Session().feed(trade(0, bid=100, ask=100, says="LONG"), other, level, trade(2, 150))
     assert [(t.exit_reason, float(t.exit_price)) for t in session.trades] == [("TP", 150.0)]
-    assert [(lane.bid, lane.ask) for lane in session.core.lanes.values()] == [(None, None), (5, 6)]
+    assert [(context.bid, context.ask) for context in session.core.contexts.values()] == [(None, None), (5, 6)]
 
 
 def test_the_way_to_a_new_level_is_no_momentum() -> None:

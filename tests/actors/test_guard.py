@@ -72,7 +72,7 @@ def test_a_position_whose_exits_do_nothing_is_closed_when_it_was_held_for_too_lo
 def test_exits_that_cannot_even_be_subscribed_have_the_fallback_beneath_the_default_ones(exits: Any) -> None:
     """Which are so patient here that they leave it to the fallback."""
     session = Session(exits=exits, strategy=StrategySettings(stop_loss=0.9, profit_target=0.9, flat_seconds=10**6))
-    guard = session.feed(trade(0, says="LONG")).core.lanes["A"].guard_now
+    guard = session.feed(trade(0, says="LONG")).core.contexts["A"].guard_now
     assert guard is not None
     assert (guard.by, guard.fallback.stop, guard.fallback.hold_s) == (GuardedBy.DEFAULT, 1.8, 600.0)
 
@@ -171,7 +171,7 @@ def test_a_position_that_is_taken_up_again_after_a_restart_has_it_from_its_entry
 
 
 def shown(session: Session) -> str:
-    guard = session.core.lanes["A"].guard_now
+    guard = session.core.contexts["A"].guard_now
     assert guard is not None
     return guard.words
 
@@ -206,18 +206,18 @@ def test_the_default_exits_in_the_place_of_its_own_are_said() -> None:
 
 def test_the_time_that_is_left_is_that_of_the_position_s_own_exits() -> None:
     own: Any = lambda held, market: op.merge(time_stop(held, 30, market.clock), time_stop(held, 20, market.clock))  # noqa: E731
-    lane = Session(exits=own, strategy=DEFAULTS).feed(trade(0, says="LONG")).core.lanes["A"]
-    assert lane.time_stop_ts == at(20)
-    without = Session(exits=SILENT["never"], strategy=DEFAULTS).feed(trade(0, says="LONG")).core.lanes["A"]
+    context = Session(exits=own, strategy=DEFAULTS).feed(trade(0, says="LONG")).core.contexts["A"]
+    assert context.time_stop_ts == at(20)
+    without = Session(exits=SILENT["never"], strategy=DEFAULTS).feed(trade(0, says="LONG")).core.contexts["A"]
     assert (without.time_stop_ts, without.guard_now and without.guard_now.fallback_ts) == (None, at(600))
 
 
 def test_the_time_that_is_left_goes_with_what_waits_for_it() -> None:
     session = Session(strategy=PATIENT).feed(trade(0, says="LONG"), trade(1, 105))
-    assert (session.exits, session.core.lanes["A"].time_stop_ts) == (["TP"], None)
+    assert (session.exits, session.core.contexts["A"].time_stop_ts) == (["TP"], None)
     swallowed: Any = lambda held, market: time_stop(held, 5, market.clock).pipe(ops.ignore_elements())  # noqa: E731
     session = Session(exits=swallowed, strategy=DEFAULTS).feed(trade(0, says="LONG"), clock(6))
-    assert (session.exits, session.core.lanes["A"].time_stop_ts) == ([], None)
+    assert (session.exits, session.core.contexts["A"].time_stop_ts) == ([], None)
 
 
 def test_its_reason_does_not_wait_for_a_better_price() -> None:

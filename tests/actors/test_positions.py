@@ -46,7 +46,7 @@ class Book:
     def listen(self, symbol: str, actor: object) -> None:
         raise AssertionError("positions need no market")
 
-    def instrument(self, symbol: str) -> Any:
+    def symbol_view(self, symbol: str) -> Any:
         raise AssertionError("positions need no market")
 
     def fill(

@@ -132,10 +132,10 @@ def test_an_operator_that_raises_on_every_tick_leaves_the_other_symbols_ticks_an
     assert len(of_msft(healthy.facts)) > 20
     assert of_msft(sick.facts) == of_msft(healthy.facts)
     assert sick.core.ticks == healthy.core.ticks == len(ticks)
-    frames = [session.core.lanes["MSFT"].probe.ready for session in heard.values()]
+    frames = [session.core.contexts["MSFT"].probe.ready for session in heard.values()]
     assert frames[0] == frames[1] > 1000
     assert (len(sick.of(ChainFailed)), len(sick.of(ChainRestarted))) == (4, 3)
-    assert sick.core.lanes["AAPL"].chain.state is ChainState.FAILED
+    assert sick.core.contexts["AAPL"].chain.state is ChainState.FAILED
 
 
 def test_a_bot_restarts_a_strategy_that_raises_within_its_budget_shows_it_failed_and_trades_the_others(

@@ -49,7 +49,7 @@ class Noon:
         if self.hours.due(now):
             self.reads += 1
             self.facts.remember(self.hours.read(now))
-        refusal = self.facts.refusal(self.session.core.instrument("A"), Side.LONG, Decimal(1), now, 0)
+        refusal = self.facts.refusal(self.session.core.symbol_view("A"), Side.LONG, Decimal(1), now, 0)
         assert refusal in (None, Refusal.MARKET_CLOSED)
         return refusal is None
 

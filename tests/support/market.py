@@ -14,7 +14,7 @@ START = 1_767_623_400 * SECOND
 
 
 class Quoted:
-    """An instrument with a price and a quote."""
+    """An view with a price and a quote."""
 
     symbol = "AAPL"
     index = 0

@@ -20,7 +20,7 @@ BUY, SELL = OrderSide.BUY, OrderSide.SELL
 
 
 class Market:
-    """A context with one instrument, and the reports that come back."""
+    """A context with one view, and the reports that come back."""
 
     def __init__(self, *, bid: float | None = None, ask: float | None = None, price: float = 100.0) -> None:
         self.bid, self.ask, self.price = bid, ask, price
@@ -29,7 +29,7 @@ class Market:
         self.now = at(3)
         self.reports: list[Any] = []
 
-    def instrument(self, symbol: str) -> Market:
+    def symbol_view(self, symbol: str) -> Market:
         assert symbol == "A"
         return self
 

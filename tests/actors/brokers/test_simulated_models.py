@@ -250,10 +250,10 @@ def test_the_exits_watch_from_the_tick_after_the_one_that_opened_the_position() 
 
 def test_once_no_order_waits_the_trades_are_nobodys_business_but_the_strategys() -> None:
     session = Session(execution=thin(), risk=TEN).feed(trade(0, says="LONG"))
-    lane = session.core.lanes["A"]
-    assert lane.heeded
+    context = session.core.contexts["A"]
+    assert context.heeded
     session.feed(trade(1, size=1000), trade(2, 90), trade(3, 90, 1000))
-    assert (session.exits, lane.listener, lane.heeded) == (["SL"], None, False)
+    assert (session.exits, context.listener, context.heeded) == (["SL"], None, False)
 
 
 # -------------------------------------------------------------------------------- cancels, halts, and the end
@@ -407,9 +407,9 @@ def test_slippage_is_never_in_our_favour(drawn: tuple[CoreSettings, list[Input]]
 
     def see(fact: Fact) -> None:
         if isinstance(fact, OrderFilled):
-            lane = core.lanes[fact.execution.symbol]
-            quote = (lane.ask if fact.execution.side is BUY else lane.bid) if at_quote else None
-            quoted.append((fact.execution, lane.price if quote is None else quote))
+            context = core.contexts[fact.execution.symbol]
+            quote = (context.ask if fact.execution.side is BUY else context.bid) if at_quote else None
+            quoted.append((fact.execution, context.price if quote is None else quote))
 
     core = Core(settings, momentum_burst(settings.strategy), see)
     core.run(events)

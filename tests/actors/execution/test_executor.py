@@ -339,8 +339,8 @@ def test_a_closed_position_is_guarded_no_more() -> None:
     session = Session(strategy=msgspec.structs.replace(PATIENT, time_stop_seconds=5.0))
     session.feed(trade(0, says="LONG"), trade(1, 102), trade(2, 90), clock(100))
     assert session.exits == ["TP"]
-    assert not session.core.lanes["A"].guarded
-    assert not session.core.lanes["A"].candles.observed
+    assert not session.core.contexts["A"].guarded
+    assert not session.core.contexts["A"].candles.observed
 
 
 def test_each_position_is_guarded_by_exits_of_its_own() -> None:

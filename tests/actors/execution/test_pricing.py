@@ -42,7 +42,7 @@ def test_rounding_never_moves_a_price_by_a_whole_step_or_to_the_other_side(price
 def test_limits_are_a_little_beyond_the_quote_and_without_one_beyond_the_last_price() -> None:
     settings = OrderSettings(entry_limit_bps=10, exit_limit_bps=0)
     session = Session().feed(trade(0, 50))
-    market = session.core.instrument("A")
+    market = session.core.symbol_view("A")
     assert entry_limit(settings, market, BUY) == D("50.05")
     session.feed(quote(1, 99.99, 100.01))
     assert (entry_limit(settings, market, BUY), entry_limit(settings, market, SELL)) == (D("100.12"), D("99.89"))
@@ -50,7 +50,7 @@ def test_limits_are_a_little_beyond_the_quote_and_without_one_beyond_the_last_pr
 
 
 def test_without_any_price_there_is_no_limit() -> None:
-    assert exit_limit(OrderSettings(), Session().core.instrument("A"), SELL) is None
+    assert exit_limit(OrderSettings(), Session().core.symbol_view("A"), SELL) is None
 
 
 @pytest.mark.parametrize(("side", "stop"), [(SELL, "99.49"), (BUY, "100.52")])

@@ -45,7 +45,7 @@ class Exchange:
 
 
 def hot(seconds: float = 0.0) -> tuple[InputClock, Candles]:
-    """The candles of a symbol as its lane keeps them."""
+    """The candles of a symbol as its context keeps them."""
     time = InputClock()
     time.advance(at(seconds))
     return time, Candles(SymbolClock(time))
@@ -148,7 +148,7 @@ def test_candles_follow_each_other_without_a_hole(values: list[Trade]) -> None:
         assert (after.start, after.previous_close) == (before.end, before.close)
 
 
-# ------------------------------------------------------------------------------------- as a lane keeps them
+# ------------------------------------------------------------------------------------- as a context keeps them
 
 
 def test_while_nobody_listens_no_timer_runs() -> None:

@@ -1,4 +1,4 @@
-"""lane: a symbol's chain, what a user's mistake costs, and what a gap does."""
+"""context: a symbol's chain, what a user's mistake costs, and what a gap does."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_stopped_chain_stays_stopped_and_fails_once() -> None:
 def test_ticks_of_a_stopped_chain_are_still_seen() -> None:
     session = Session(entries=lambda ticks: on_demand(pushing(raising)(ticks))).feed(trade(0), trade(1, 105))
     assert session.summary["ticks"] == 2
-    assert session.core.lanes["A"].price == 105
+    assert session.core.contexts["A"].price == 105
 
 
 @pytest.mark.parametrize("price", [102.0, 98.0])
@@ -262,9 +262,9 @@ def test_exits_that_end_with_an_error_leave_the_position_with_the_default_ones()
 def test_exits_that_failed_fall_silent_with_their_position(merge: Any) -> None:
     """None of them waits for candles or a time stop when the position is gone."""
     session = Session(exits=with_own(failing_map, merge)).feed(trade(0, says="LONG"), trade(1), trade(2, 102))
-    lane = session.core.lanes["A"]
-    assert (session.exits, lane.guarded, lane.candles.observed) == (["TP"], False, False)
-    assert lane.watched._observers == ()
+    context = session.core.contexts["A"]
+    assert (session.exits, context.guarded, context.candles.observed) == (["TP"], False, False)
+    assert context.watched._observers == ()
 
 
 def throwing(held: Any, market: Any) -> Any:
@@ -319,7 +319,7 @@ def test_a_pipe_may_end_in_a_signal_of_each_tick_that_meets_every_condition() ->
 
 def test_a_pipe_without_bursts_shows_the_newest_frame() -> None:
     session = Session(entries=signals_only).feed(trade(0), trade(0.5))
-    frame = session.core.lanes["A"].probe.frame
+    frame = session.core.contexts["A"].probe.frame
     assert frame is not None
     assert frame.ts == at(0.5)
 
@@ -368,7 +368,7 @@ def test_a_gap_of_no_symbol_is_one_of_all() -> None:
 def test_a_gap_of_a_symbol_that_was_never_seen_changes_nothing() -> None:
     session = warm("A").feed(gap(1.1, "C"), trade(1.2))
     assert ready(session) == 2
-    assert list(session.core.lanes) == ["A"]
+    assert list(session.core.contexts) == ["A"]
 
 
 def test_a_gap_moves_the_time() -> None:

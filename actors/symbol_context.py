@@ -25,7 +25,7 @@ from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Exits, Market, Strategy
 
 
-class Lane:
+class SymbolContext:
     """Holds all that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
 
     __slots__ = (
