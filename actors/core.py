@@ -13,7 +13,6 @@ from reactivex.internal import noop
 from actors.actor import Actor, Message, Receiver
 from actors.book import Book
 from actors.brokers.simulated import SimulatedBroker
-from actors.chains import ChainState, Failures
 from actors.core_settings import CoreSettings as CoreSettings
 from actors.dating import DATED, Dated
 from actors.execution.messages import OrderNews, ReviewPosition
@@ -30,6 +29,7 @@ from actors.messages import (
 )
 from actors.metrics import Metrics
 from actors.orders import AccountReport, AssetReport, OrderCommand
+from actors.strategy_instance import Failures, InstanceState
 from actors.symbol_context import SymbolContext
 from actors.trading_day import TradingDays
 from actors.wiring import wire
@@ -217,7 +217,7 @@ class Core:
             try:
                 context.ticks.on_next(event)
             except FAULTS as error:  # an author's operator may raise anything; it costs that chain only
-                context.chain.fail(error)
+                context.instance.fail(error)
             if mailbox:
                 self._settle()
             if self._interrupted:
@@ -271,8 +271,8 @@ class Core:
 
     def standing(self) -> tuple[Input, ...]:
         """Return what was told and still holds: how feed and broker are, what is halted, which chains are removed."""
-        removed = (context for context in self.contexts.values() if context.chain.state is ChainState.REMOVED)
-        removals = [RemoveChain(context.symbol, self.now, context.chain.reason) for context in removed]
+        removed = (context for context in self.contexts.values() if context.instance.state is InstanceState.REMOVED)
+        removals = [RemoveChain(context.symbol, self.now, context.instance.reason) for context in removed]
         return *self._standing.values(), *self._removals.values(), *removals
 
     def _restore(self, book: Book) -> None:
@@ -408,7 +408,7 @@ class Core:
                 if isinstance(event, RemoveChain):
                     context.remove(event.reason)
                 else:
-                    context.chain.restart()
+                    context.instance.restart()
 
     # -------------------------------------------------------------------------------------------- time
 
@@ -447,7 +447,9 @@ class Core:
             open_positions=len(self.positions.open),
         ) | {
             "failed": {
-                context.symbol: context.chain.described for context in self.contexts.values() if not context.chain.runs
+                context.symbol: context.instance.described
+                for context in self.contexts.values()
+                if not context.instance.runs
             },
             "failures": self.failures.summary(),
         }

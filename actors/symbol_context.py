@@ -10,10 +10,10 @@ from reactivex.disposable import Disposable
 
 from actors.actor import Actor, Context
 from actors.boundary import admit
-from actors.chains import Chain, ChainSettings, ChainState, Failures
 from actors.guard import Fallback, Guard, GuardedBy
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from actors.metrics import Metrics
+from actors.strategy_instance import ChainSettings, Failures, InstanceState, StrategyInstance
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Signal, Trade
@@ -40,7 +40,6 @@ class SymbolContext:
         "ask",
         "bid",
         "candles",
-        "chain",
         "clock",
         "exit_clock",
         "guard_now",
@@ -48,6 +47,7 @@ class SymbolContext:
         "heeded",
         "held_at_input",
         "index",
+        "instance",
         "last_ts",
         "late",
         "listener",
@@ -86,7 +86,7 @@ class SymbolContext:
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
         self.clock = ProbedClock(clock, index, self.probe, self._entries_failed)
-        self.chain = Chain(
+        self.instance = StrategyInstance(
             symbol, chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
         )
         # The exits' own: what they raise, and when they stop, is told apart.
@@ -110,15 +110,15 @@ class SymbolContext:
         return self.candles.price
 
     def _subscribe(self) -> None:
-        self.chain.begins()
+        self.instance.begins()
         self.probe.warm_up = 0
         try:
             signals = self._strategy.entries(self.ticks)
-            self._subscription = signals.subscribe(self._emit, self.chain.fail, scheduler=self.clock)
+            self._subscription = signals.subscribe(self._emit, self.instance.fail, scheduler=self.clock)
         except FAULTS as error:  # an author's composition may raise anything; it costs that symbol only
-            self.chain.fail(error)
-        if self.chain.on_probation and self.chain.runs:
-            self.ticks.subscribe(self.chain.note_good_tick)  # behind the strategy: it dealt with that tick
+            self.instance.fail(error)
+        if self.instance.on_probation and self.instance.runs:
+            self.ticks.subscribe(self.instance.note_good_tick)  # behind the strategy: it dealt with that tick
 
     def _unsubscribe(self) -> None:
         self.ticks = Source()
@@ -139,15 +139,15 @@ class SymbolContext:
 
     def remove(self, reason: str) -> None:
         """Stop the strategy of this symbol, and its own exits with it: the default ones guard what is open."""
-        self.chain.remove(reason)
+        self.instance.remove(reason)
         if self.guarded and self.guard_now is not None:
             self.guard_now.fall_back("its strategy was removed")
 
     def restart(self) -> None:
         """End the strategy's stream and subscribe it again: windows warm up afresh. One that does not run stays so."""
-        if self.chain.runs:
+        if self.instance.runs:
             self.finish()
-        if self.chain.runs:
+        if self.instance.runs:
             self._subscribe()
 
     def finish(self) -> None:
@@ -160,7 +160,7 @@ class SymbolContext:
     def guard(self, held: Held) -> abc.DisposableBase:
         """Subscribe the exits of a position; they watch from the next tick on."""
         market = Market(self.watched, self.candles, self.exit_clock)
-        removed = self.chain.state is ChainState.REMOVED
+        removed = self.instance.state is InstanceState.REMOVED
         own = self._default if removed else self._strategy.exits
         self.guarded = self.heeded = True
         guard = self.guard_now = Guard(
@@ -199,10 +199,10 @@ class SymbolContext:
         self._on_exit(admit(ExitSignal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
     def _entries_failed(self, error: BaseException) -> None:
-        self.chain.fail(error)
+        self.instance.fail(error)
 
     def _exits_failed(self, error: BaseException) -> None:
-        self.chain.fail(error, self._strategy.exits)
+        self.instance.fail(error, self._strategy.exits)
 
     def _exit_failed(self, error: BaseException) -> None:
         """Count the failure of one exit, and note it with the guard."""

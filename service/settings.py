@@ -17,14 +17,14 @@ from msgspec import Meta
 
 from actors.brokers.alpaca.settings import BrokerSettings
 from actors.brokers.simulated import ExecutionSettings
-from actors.chain_watch import WatchSettings
-from actors.chains import ChainSettings
 from actors.core import CoreSettings
 from actors.execution.pricing import OrderSettings
 from actors.feeds.websocket import FeedSettings
 from actors.gate import GateSettings
 from actors.limits import LimitSettings
 from actors.risk import RiskSettings
+from actors.strategy_instance import ChainSettings
+from actors.strategy_watch import WatchSettings
 from actors.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings

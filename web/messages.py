@@ -25,7 +25,7 @@ from actors.orders import OrderRejected
 from pipeline.events import Reading, Side
 
 SLOW = "SLOW"
-"""How a chain is shown that runs, but took too long of late; `ChainState` has the others."""
+"""How a chain is shown that runs, but took too long of late; `InstanceState` has the others."""
 
 
 UNUSED = "UNUSED"
@@ -106,7 +106,7 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     positions: tuple[OpenPosition, ...]
     refusals: dict[str, int]  # signals refused, by reason
     queues: dict[str, int]  # depths, drops and other counts by name
-    chains: dict[str, str]  # symbol -> a `ChainState`, and why: "FAILED: <error>"
+    chains: dict[str, str]  # symbol -> a `InstanceState`, and why: "FAILED: <error>"
     bounded: tuple[QueueSeen, ...] = ()
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from actors.chains import ChainState
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -30,6 +29,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
+from actors.strategy_instance import InstanceState
 from web.messages import (
     SLOW,
     ChainLate,
@@ -353,16 +353,16 @@ class ReadModel:
     def _chain_failed(self, message: ChainFailed) -> None:
         then = "begins anew soon" if message.restart_ts else "trades no more"
         self._notice("chain", message.ts, f"the strategy of {message.symbol} failed and {then}: {message.error}")
-        state = ChainState.RESTARTING if message.restart_ts else ChainState.FAILED
+        state = InstanceState.RESTARTING if message.restart_ts else InstanceState.FAILED
         self._set_chain(message.symbol, f"{state}: {message.error}")
 
     def _chain_restarted(self, message: ChainRestarted) -> None:
         self._notice("chain", message.ts, f"the strategy of {message.symbol} begins anew")
-        self._set_chain(message.symbol, ChainState.RUNNING)
+        self._set_chain(message.symbol, InstanceState.RUNNING)
 
     def _chain_removed(self, message: ChainRemoved) -> None:
         self._notice("chain", message.ts, f"the strategy of {message.symbol} was removed: {message.reason}")
-        self._set_chain(message.symbol, f"{ChainState.REMOVED}: {message.reason}")
+        self._set_chain(message.symbol, f"{InstanceState.REMOVED}: {message.reason}")
 
     def _chain_late(self, message: ChainLate) -> None:
         self._notice("chain", message.ts, f"the strategy of {message.symbol} is slow: {message.reason}")

@@ -50,7 +50,7 @@ def restarted(core: Core, symbol: str) -> Effect:
         known = ", ".join(sorted(core.contexts))
         said = f"no {symbol or 'such symbol'} is traded here" + (f", only {known}" if known else "")
         return Effect(False, said, wrong=True)
-    if context.chain.runs:
+    if context.instance.runs:
         return Effect(False, f"the strategy of {symbol} runs already")
     return Effect(True, f"the strategy of {symbol} begins anew, and warms up")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from loguru import logger
 
 from actors.at_work import at_work
-from actors.chain_watch import ChainSlow, ChainWatch, WatchSettings, WatchThread
 from actors.messages import RemoveChain
+from actors.strategy_watch import StrategySlow, StrategyWatch, WatchSettings, WatchThread
 from service.live.session import Session
 from web.messages import ChainLate
 
@@ -22,9 +22,9 @@ class Removals:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._due: deque[ChainSlow] = deque()
+        self._due: deque[StrategySlow] = deque()
 
-    def add(self, slow: ChainSlow) -> None:
+    def add(self, slow: StrategySlow) -> None:
         """Add the removal of a strategy that is too slow."""
         self._due.append(slow)
 
@@ -60,9 +60,9 @@ class SlowStrategies:
         self._now = now
         self._show = show
         self._feed = feed
-        self._slow: dict[str, ChainSlow] = {}  # by symbol: the newest that was seen
+        self._slow: dict[str, StrategySlow] = {}  # by symbol: the newest that was seen
         main, root = threading.get_ident(), str(Path.cwd())
-        watch = ChainWatch(
+        watch = StrategyWatch(
             settings,
             lambda: at_work(session.core, main, root),
             self._on_slow,
@@ -89,7 +89,7 @@ class SlowStrategies:
         """Forget that a symbol's strategy was slow: it is started again."""
         self._slow.pop(symbol, None)
 
-    def _on_slow(self, slow: ChainSlow) -> None:
+    def _on_slow(self, slow: StrategySlow) -> None:
         """Tell of a slow strategy, on the watch's thread, and have it removed if it is too slow."""
         self._slow[slow.symbol] = slow
         then = "; it is removed as soon as it returns" if slow.remove else ""

@@ -179,13 +179,13 @@ class Telemetry:
         chains = {context.symbol: self._chain(context) for context in self._core.contexts.values()}
         for symbol, why in self._unused.states.items() if self._unused is not None else ():
             context = self._core.contexts.get(symbol)
-            if context is None or context.chain.runs:
+            if context is None or context.instance.runs:
                 chains[symbol] = f"{UNUSED}: {why}"
         return chains
 
     def _chain(self, context: SymbolContext) -> str:
-        slow = self.slow.get(context.symbol) if context.chain.runs else None
-        return context.chain.described if slow is None else f"{SLOW}: {slow}"
+        slow = self.slow.get(context.symbol) if context.instance.runs else None
+        return context.instance.described if slow is None else f"{SLOW}: {slow}"
 
     def _positions(self) -> list[OpenPosition]:
         positions = []

@@ -22,7 +22,7 @@ EDGES = {
     "actors/brokers/alpaca/driver.py": "waits for what the broker's protocol wants: answers, frames, a timer",
     "actors/brokers/alpaca/rest.py": "sends requests, and waits no longer than a real time for each",
     "actors/brokers/alpaca/stream.py": "is a connection to the venue: reconnects, and notices when it is mute",
-    "actors/chain_watch.py": "is a thread that looks at what the loop is doing, for how long in real time",
+    "actors/strategy_watch.py": "is a thread that looks at what the loop is doing, for how long in real time",
     "actors/feeds/addresses.py": "says how a venue is connected to: straight to it, and wherever it was meant to be",
     "actors/feeds/feed.py": "is the task that a feed runs in, which a subscription starts and ends",
     "actors/feeds/pause.py": "waits between two connections to a venue",

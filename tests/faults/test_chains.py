@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.chains import ChainSettings, ChainState
 from actors.core import Core
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted, Fact, PositionClosed, SignalRaised
+from actors.strategy_instance import ChainSettings, InstanceState
 from mock_exchange.events import Trade as Print
 from mock_exchange.market import tape
 from pipeline import operators as op
@@ -135,7 +135,7 @@ def test_an_operator_that_raises_on_every_tick_leaves_the_other_symbols_ticks_an
     frames = [session.core.contexts["MSFT"].probe.ready for session in heard.values()]
     assert frames[0] == frames[1] > 1000
     assert (len(sick.of(ChainFailed)), len(sick.of(ChainRestarted))) == (4, 3)
-    assert sick.core.contexts["AAPL"].chain.state is ChainState.FAILED
+    assert sick.core.contexts["AAPL"].instance.state is InstanceState.FAILED
 
 
 def test_a_bot_restarts_a_strategy_that_raises_within_its_budget_shows_it_failed_and_trades_the_others(

@@ -49,7 +49,7 @@ def shown(value: Callable[[Frame], float], *, running: bool = False) -> tuple[li
     telemetry = Telemetry(core, session)
     with events_logged() as logged:
         messages = telemetry.messages() + telemetry.messages()
-    assert core.contexts["AAPL"].chain.runs
+    assert core.contexts["AAPL"].instance.runs
     return [message for message in messages if isinstance(message, GaugesSeen)], logged
 
 

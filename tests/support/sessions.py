@@ -11,7 +11,6 @@ from reactivex import Observable, abc
 from actors.actor import Receiver
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
-from actors.chains import ChainSettings
 from actors.core import Core, CoreSettings, Input
 from actors.dating import moves_now
 from actors.execution.policy import SimulatedExecution
@@ -20,6 +19,7 @@ from actors.limits import LimitSettings
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
 from actors.orders import OrderCommand
 from actors.risk import RiskSettings
+from actors.strategy_instance import ChainSettings
 from pipeline import operators as op
 from pipeline.events import Clock, Side, Signal, Trade
 from pipeline.operators.lift import Step

@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
 
 from actors.brokers.simulated import ExecutionSettings
-from actors.chains import Budget, ChainSettings, ChainState
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted, Fact, RemoveChain, RestartChain
+from actors.strategy_instance import Budget, ChainSettings, InstanceState
 from pipeline import operators as op
 from pipeline.events import SECOND, Trade
 from pipeline.operators.lift import Step
@@ -53,8 +53,8 @@ def hearing(heard: list[float], market: Any) -> Any:
     return market.ticks.pipe(ops.do_action(hear), ops.ignore_elements())
 
 
-def state(session: Session, symbol: str = "A") -> ChainState:
-    return session.core.contexts[symbol].chain.state
+def state(session: Session, symbol: str = "A") -> InstanceState:
+    return session.core.contexts[symbol].instance.state
 
 
 # ------------------------------------------------------------------------------------------------------ the budget
@@ -97,7 +97,7 @@ def test_a_chain_that_raises_on_every_tick_is_restarted_within_its_budget_and_th
         (at(3), 1),
         (at(7), 0),
     ]
-    assert state(session) is ChainState.FAILED
+    assert state(session) is InstanceState.FAILED
     assert session.summary["failed"] == {"A": f"FAILED: Mistake: a mistake of its author ({raised_in(__file__)})"}
     assert session.summary["ticks"] == 600
 
@@ -111,16 +111,16 @@ def test_without_restarts_the_first_failure_is_the_last() -> None:
 def test_a_restarted_chain_trades_again() -> None:
     session = Session(entries=raising_while(lambda tick: tick.ts == at(0)), chains=THREE)
     session.feed(trade(0, says="LONG"), trade(0.9, says="LONG"))
-    assert (session.verdicts, state(session)) == ([], ChainState.RESTARTING)
+    assert (session.verdicts, state(session)) == ([], InstanceState.RESTARTING)
     session.feed(trade(1.1, says="LONG"))
-    assert (session.verdicts, state(session)) == ([None], ChainState.RUNNING)
+    assert (session.verdicts, state(session)) == ([None], InstanceState.RUNNING)
     assert session.summary["failed"] == {}
 
 
 def test_the_delay_is_the_core_s_time_so_that_a_clock_input_restarts() -> None:
     session = Session(entries=raising_while(lambda tick: tick.ts == at(0)), chains=THREE).feed(trade(0), clock(0.99))
-    assert state(session) is ChainState.RESTARTING
-    assert state(session.feed(clock(1))) is ChainState.RUNNING
+    assert state(session) is InstanceState.RESTARTING
+    assert state(session.feed(clock(1))) is InstanceState.RUNNING
 
 
 def test_windows_warm_up_anew_after_a_restart() -> None:
@@ -156,7 +156,7 @@ def test_a_gap_while_a_chain_waits_for_its_restart_begins_nothing() -> None:
     session = Session(entries=raising_while(lambda tick: tick.ts == at(0)), chains=THREE)
     session.feed(trade(0), gap(0.5), trade(0.6, says="LONG"))
     assert session.verdicts == []
-    assert state(session) is ChainState.RESTARTING
+    assert state(session) is InstanceState.RESTARTING
 
 
 def test_what_a_stopped_chain_saw_last_is_shown_no_more() -> None:
@@ -217,26 +217,26 @@ def failing_when_warm(every: float, ticks: int, chains: ChainSettings = THREE, w
 @pytest.mark.parametrize("window_s", [15.0, 100.0, 1000.0])
 def test_a_chain_that_fails_whenever_it_is_warm_spends_its_budget_however_long_it_warms_up(window_s: float) -> None:
     session = failing_when_warm(1, 6000, window_s=window_s)
-    assert (len(session.of(ChainFailed)), state(session)) == (4, ChainState.FAILED)
+    assert (len(session.of(ChainFailed)), state(session)) == (4, InstanceState.FAILED)
 
 
 @pytest.mark.parametrize("every", [0.5, 90.0, 3600.0])
 def test_a_chain_that_fails_at_every_tick_spends_its_budget_however_rare_they_are(every: float) -> None:
     session = Session(entries=raising_while(always), chains=THREE).feed(*(trade(n * every) for n in range(100)))
-    assert (len(session.of(ChainFailed)), state(session)) == (4, ChainState.FAILED)
+    assert (len(session.of(ChainFailed)), state(session)) == (4, InstanceState.FAILED)
 
 
 def test_exits_that_fail_at_every_tick_spend_it_as_well() -> None:
     exits: Any = lambda held, market: market.ticks.pipe(raising_while(always))  # noqa: E731
     session = Session(exits=exits, chains=THREE).feed(trade(0, says="LONG"), *(trade(n * 90) for n in range(1, 50)))
-    assert (len(session.of(ChainFailed)), state(session)) == (4, ChainState.FAILED)
+    assert (len(session.of(ChainFailed)), state(session)) == (4, InstanceState.FAILED)
     assert session.core.failures.count > 4  # also those while it did not run
 
 
 def test_a_chain_that_works_for_long_enough_after_a_failure_has_its_whole_budget_again() -> None:
     session = Session(entries=raising_while(lambda tick: tick.ts % (200 * SECOND) == at(0) % (200 * SECOND)))
     session.feed(*(trade(n) for n in range(2_000)))
-    assert ({fact.restarts_left for fact in session.of(ChainFailed)}, state(session)) == ({2}, ChainState.RUNNING)
+    assert ({fact.restarts_left for fact in session.of(ChainFailed)}, state(session)) == ({2}, InstanceState.RUNNING)
     assert len(session.of(ChainFailed)) == 10
 
 
@@ -260,7 +260,7 @@ def test_a_time_stop_keeps_its_time_through_all_restarts_and_the_end() -> None:
     strategy = StrategySettings(time_stop_seconds=20.0, flat_seconds=1000)
     session = Session(entries=raising_while(lambda tick: tick.id is None), strategy=strategy, chains=THREE)
     session.feed(trade(0, says="LONG"), *(trade(n / 10) for n in range(1, 150)), clock(19.99))
-    assert (session.exits, state(session)) == ([], ChainState.FAILED)
+    assert (session.exits, state(session)) == ([], InstanceState.FAILED)
     assert session.feed(clock(20)).exits == ["TIME"]
 
 
@@ -304,7 +304,7 @@ def test_a_removal_calls_the_restart_off() -> None:
     session = Session(entries=raising_while(lambda tick: tick.ts == at(0)), chains=THREE)
     session.feed(trade(0), RemoveChain("A", at(0.5), "too slow"), trade(10, says="LONG"))
     assert (session.of(ChainRestarted), session.verdicts) == ([], [])
-    assert state(session) is ChainState.REMOVED
+    assert state(session) is InstanceState.REMOVED
 
 
 def test_a_chain_is_removed_once() -> None:
@@ -315,7 +315,7 @@ def test_a_chain_is_removed_once() -> None:
 def test_to_remove_or_restart_what_was_never_heard_of_changes_nothing() -> None:
     session = Session().feed(trade(0), RemoveChain("B", at(1)), RestartChain("C", at(2)))
     assert list(session.core.contexts) == ["A"]
-    assert state(session) is ChainState.RUNNING
+    assert state(session) is InstanceState.RUNNING
 
 
 # -------------------------------------------------------------------------------------------------- on request
@@ -325,9 +325,9 @@ def test_to_remove_or_restart_what_was_never_heard_of_changes_nothing() -> None:
 def test_a_chain_that_ended_begins_anew_on_request_with_its_whole_budget(end: Any) -> None:
     session = Session(entries=raising_while(lambda tick: tick.ts < at(20)), chains=THREE)
     session.feed(*(trade(n / 10) for n in range(150)), end)
-    assert state(session) in (ChainState.FAILED, ChainState.REMOVED)
+    assert state(session) in (InstanceState.FAILED, InstanceState.REMOVED)
     session.feed(RestartChain("A", at(21), "it is mended"), trade(22, says="LONG"))
-    assert (state(session), session.verdicts) == (ChainState.RUNNING, [None])
+    assert (state(session), session.verdicts) == (InstanceState.RUNNING, [None])
     assert session.of(ChainRestarted)[-1] == ChainRestarted("A", at(21), session.of(ChainRestarted)[-1].input, 3)
 
 

@@ -12,8 +12,8 @@ import pytest
 from reactivex import Observable, operators as ops
 
 from actors.at_work import AtWork, at_work
-from actors.chain_watch import MOST_SYMBOLS, ChainSlow, ChainWatch, WatchSettings, WatchThread
 from actors.messages import RestartChain
+from actors.strategy_watch import MOST_SYMBOLS, StrategySlow, StrategyWatch, WatchSettings, WatchThread
 from pipeline import operators as op
 from pipeline.events import Trade
 from pipeline.operators.frame import Frame
@@ -32,9 +32,9 @@ class Watched:
     def __init__(self, settings: WatchSettings = HASTY) -> None:
         self.now = self.used = 0.0
         self.busy: AtWork | None = None
-        self.told: list[ChainSlow] = []
+        self.told: list[StrategySlow] = []
         self.handled = 0  # inputs
-        self.watch = ChainWatch(
+        self.watch = StrategyWatch(
             settings, lambda: self.busy, self.told.append, lambda: self.now, lambda: self.used, lambda: self.handled
         )
 

@@ -31,7 +31,7 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts: Literal["worked", "elapsed"] = "worked"
 
 
-class ChainState(StrEnum):
+class InstanceState(StrEnum):
     """How a symbol's strategy is."""
 
     RUNNING = "RUNNING"
@@ -97,7 +97,7 @@ class Budget:
         self._failures.clear()
 
 
-class Chain:
+class StrategyInstance:
     """Supervises one symbol's strategy: stops it when it fails, and restarts it while its budget lasts.
 
     Time is the core's, and the delay is one of its timers, so that a replay restarts at the same input. `begin`
@@ -119,7 +119,7 @@ class Chain:
         stop: Callable[[], None],
         author: Callable[..., Any] | None = None,
     ) -> None:
-        self.state = ChainState.RUNNING
+        self.state = InstanceState.RUNNING
         self.reason = ""  # why it does not run
         self._symbol = symbol
         self._budget = Budget(settings)
@@ -138,7 +138,7 @@ class Chain:
 
     @property
     def runs(self) -> bool:
-        return self.state is ChainState.RUNNING
+        return self.state is InstanceState.RUNNING
 
     @property
     def described(self) -> str:
@@ -181,7 +181,7 @@ class Chain:
             return
         delay = self._budget.spend(self._worked + self._work() if self._by_work else now)
         restart_ts = 0 if delay is None else now + delay
-        self.state = ChainState.RESTARTING if restart_ts else ChainState.FAILED
+        self.state = InstanceState.RESTARTING if restart_ts else InstanceState.FAILED
         self.reason = words
         self._stop()
         if restart_ts:  # a timer of the core's own: what it raises is no fault of the strategy's
@@ -190,10 +190,10 @@ class Chain:
 
     def remove(self, reason: str) -> None:
         """Stop the strategy for good: its time costs the other symbols theirs."""
-        if self.state is ChainState.REMOVED:
+        if self.state is InstanceState.REMOVED:
             return
         self._forget_timer()
-        ran, self.state, self.reason = self.runs, ChainState.REMOVED, reason
+        ran, self.state, self.reason = self.runs, InstanceState.REMOVED, reason
         if ran:
             self._stop()
         self._context.publish(ChainRemoved(self._symbol, reason, self._context.now, self._context.input))
@@ -208,7 +208,7 @@ class Chain:
 
     def _restart(self) -> None:
         self._timer = None
-        self.state = ChainState.RUNNING
+        self.state = InstanceState.RUNNING
         self.reason = ""
         context = self._context
         context.publish(ChainRestarted(self._symbol, context.now, context.input, self._budget.left))

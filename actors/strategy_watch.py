@@ -30,7 +30,7 @@ class WatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gross_ms: Annotated[float, Meta(ge=10)] = 2_000.0  # a tick that takes longer than this: removed at once
 
 
-class ChainSlow(msgspec.Struct, frozen=True):
+class StrategySlow(msgspec.Struct, frozen=True):
     """A strategy takes longer than its budget for one tick; it may still be at it."""
 
     symbol: str
@@ -47,7 +47,7 @@ class ChainSlow(msgspec.Struct, frozen=True):
         return f"{self.reason} (strike {self.strikes})" if self.strikes else self.reason
 
 
-class ChainWatch:
+class StrategyWatch:
     """Judges what each look finds.
 
     `look` is called every `interval_s` real seconds, and calls `on_slow` at each strike, and once when a strategy is
@@ -63,7 +63,7 @@ class ChainWatch:
         self,
         settings: WatchSettings,
         see: Callable[[], AtWork | None],
-        on_slow: Callable[[ChainSlow], None],
+        on_slow: Callable[[StrategySlow], None],
         monotonic: Callable[[], float],
         processor: Callable[[], float],
         inputs: Callable[[], int],
@@ -134,13 +134,13 @@ class ChainWatch:
         self._removed = remove
         if remove:
             self._strikes.pop(found.symbol, None)
-        self._on_slow(ChainSlow(found.symbol, found.place, self._took_s, strikes, remove, reason, self._looked[0]))
+        self._on_slow(StrategySlow(found.symbol, found.place, self._took_s, strikes, remove, reason, self._looked[0]))
 
 
 class WatchThread:
     """Calls a watch regularly until it is stopped. One that fails is logged: nothing else would show it."""
 
-    def __init__(self, watch: ChainWatch) -> None:
+    def __init__(self, watch: StrategyWatch) -> None:
         self._watch = watch
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
