@@ -89,6 +89,17 @@ def test_a_calendar_that_cannot_be_read_is_tried_again_before_long_and_not_at_on
     assert hours.due(now + 16 * MINUTE)
 
 
+def test_a_calendar_that_was_read_and_cannot_be_read_the_next_day_is_tried_again_before_long() -> None:
+    answers = [MarketHours(((0, ns("2026-12-31 12:00")),), 0)]
+    hours = Hours("XNYS", lambda name, now: answers.pop())
+    hours.read(ns("2026-10-05 12:00"))
+    now = ns("2026-10-06 12:00")
+    with pytest.raises(IndexError):
+        hours.read(now)
+    assert not hours.due(now + MINUTE)
+    assert hours.due(now + 16 * MINUTE)
+
+
 def test_hours_that_run_out_are_read_again_on_the_same_day() -> None:
     hours = Hours("XNYS", lambda name, now: MarketHours(((now - 1, now + DAY_NS // 2),), now))
     now = ns("2026-10-05 06:00")

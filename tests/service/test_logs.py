@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -636,3 +637,24 @@ def test_every_line_of_a_fact_is_flat(event: str, tmp_path: Path) -> None:
     found = Logs(tmp_path, file_level="DEBUG")
     fact_log.log_fact(EVENTS[event])
     assert not [name for name, value in found.lines[0].items() if isinstance(value, dict | list)]
+
+
+class Gone(io.StringIO):
+    """A terminal that is no more."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+class Nameless:
+    """A value of which nothing can be said."""
+
+    def __repr__(self) -> str:
+        raise ValueError("no words")
+
+
+def test_nobody_who_logs_hears_of_a_terminal_that_is_gone_or_of_a_value_without_words(tmp_path: Path) -> None:
+    path = logs.configure(LogSettings(dir=str(tmp_path)), terminal=Gone())
+    logger.bind(event="test.lost", value=Nameless()).info("lost")
+    logger.bind(event="test.kept").info("kept")
+    assert [msgspec.json.decode(line)["event"] for line in path.read_bytes().splitlines()][-1] == "test.kept"
