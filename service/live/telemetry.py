@@ -84,10 +84,8 @@ class Telemetry:
         over = len(kept) + len(inputs) - KEPT_INPUTS
         if over > 0:
             self.left_out += over
-            for _ in range(min(len(kept), over)):
-                oldest = kept.popleft()
-                if isinstance(oldest, Trade):
-                    self._skipped[oldest.symbol] += 1
+            oldest = chain((kept.popleft() for _ in range(min(len(kept), over))), inputs[: max(0, over - len(kept))])
+            self._skipped.update(event.symbol for event in oldest if isinstance(event, Trade))
         kept.extend(inputs)
 
     @property
@@ -129,7 +127,7 @@ class Telemetry:
 
     def _ticks(self) -> list[TicksSeen]:
         inputs, self._inputs = self._inputs, deque(maxlen=KEPT_INPUTS)
-        skipped, self._skipped = self._skipped, Counter()
+        skipped = self._skipped
         ticks: dict[str, list[Tick]] = {}
         for event in inputs:
             if isinstance(event, Trade):
@@ -139,6 +137,8 @@ class Telemetry:
                 ticks.setdefault(event.symbol, []).append(Tick(event.ts, event.price, event.size, bid, ask))
             elif isinstance(event, Quote):
                 self._quotes[event.symbol] = (event.bid, event.ask)
+        # Those of a symbol of which nothing was kept are told of with its next tick.
+        self._skipped = Counter({symbol: count for symbol, count in skipped.items() if symbol not in ticks})
         for symbol, seen in ticks.items():
             if self._keeper is not None:
                 self._keeper.note_ticks(symbol, seen)

@@ -315,6 +315,14 @@ def test_ticks_that_were_not_even_kept_are_counted_among_the_skipped() -> None:
     assert later.skipped == 0
 
 
+def test_ticks_of_one_batch_that_were_not_even_kept_are_counted_also_of_a_symbol_of_which_none_was() -> None:
+    bot = Bot().feed(*(trade(0, symbol="B") for _ in range(7)), *(trade(n / 1000) for n in range(30_000)))
+    (seen,) = bot.told(TicksSeen)
+    assert len(seen.ticks) + seen.skipped == 30_000
+    told = bot.feed(trade(60), trade(60, symbol="B")).told(TicksSeen)
+    assert {message.symbol: message.skipped for message in told} == {"A": 0, "B": 7}
+
+
 def test_a_restarted_web_process_knows_the_feed_and_the_trades_however_many_signals_came_since() -> None:
     bot = Bot().feed(FeedChanged(FeedState.LIVE, START), trade(0, says="LONG"), Command("flatten", at(1)))
     bot.feed(*(trade(2 + second, says="LONG") for second in range(1500)))

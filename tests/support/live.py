@@ -386,7 +386,9 @@ class Bot:
         def look() -> bool:
             with contextlib.suppress(OSError, http.client.HTTPException):  # the web process is on its way back
                 found[:] = [self.state]
-            return bool(found and true(found[0]))
+            with contextlib.suppress(LookupError):  # of a symbol, or a session, that is not there yet
+                return bool(found and true(found[0]))
+            return False
 
         wait_until(look)
         return found[0]
