@@ -105,8 +105,9 @@ def test_a_signal_ends_the_session_in_order_whatever_became_of_the_terminal(
         assert process.wait(PATIENCE_S) == 0
         assert process.stdout is not None
         assert json.loads(process.stdout.read())["open_positions"] == 0
-    # The gate's own thread tells when a busy machine let the loop wait.
-    assert [event for event in events_of(tmp_path) if not event.startswith("gate.")][-1] == "session.ended"
+    # The gate's own thread, and another process, tell when a busy machine let them wait.
+    own = [event for event in events_of(tmp_path) if not event.startswith(("gate.", "child."))]
+    assert own[-1] == "session.ended"
 
 
 def test_a_summary_that_nobody_takes_leaves_an_orderly_end(tmp_path: Path) -> None:
