@@ -74,7 +74,8 @@ def listed(folder: Path, what: str) -> list[dict[str, Any]]:
 def test_a_deadline_that_passed_while_nobody_watched_is_kept(tmp_path: Path) -> None:
     killed_with_a_position(tmp_path)
     wide = ("--set", "strategy.profit_target=0.5", "--set", "strategy.stop_loss=0.4")
-    with Bot(tmp_path, *wide, "--set", "strategy.entry_threshold=0.5") as bot:  # with its time stop of 8 seconds
+    flat = ("--set", "strategy.flat_seconds=100000")
+    with Bot(tmp_path, *wide, *flat, "--set", "strategy.entry_threshold=0.5") as bot:  # with its time stop of 8 seconds
         bot.until(lambda state: state["metrics"]["trades"] == 2)
         bot.stop()
     found = microbot("trades", cwd=tmp_path)
