@@ -29,13 +29,14 @@ from actors.messages import (
 )
 from actors.metrics import Metrics
 from actors.orders import AccountReport, AssetReport, OrderCommand
-from actors.strategy_instance import Failures, InstanceState
+from actors.strategy_instance import Failures
 from actors.symbol_context import SymbolContext
+from actors.symbol_contexts import SymbolContexts
 from actors.trading_day import TradingDays
 from actors.wiring import wire
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
-from pipeline.events import NEW_LEVEL, NEW_TIME, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held
 from pipeline.strategy import Strategy, default_exits
 
@@ -101,12 +102,11 @@ class Core:
         self._any_time_moves = any_time_moves
         self.input = 0
         self._others = 0  # inputs that are no trades
-        self.contexts: dict[str, SymbolContext] = {}
-        self._symbols: list[str] = []  # by index, those of contexts that are being opened among them
         self._interrupted = False
         self._standing: dict[tuple[type, str], Input] = {}
-        self._removals: dict[str, RemoveChain] = {}  # of symbols that are not heard of yet
         self.clock = InputClock(self._settle)
+        self._contexts = SymbolContexts(self.clock, self._make_context)
+        self.contexts = self._contexts.by_symbol
         self.metrics = Metrics(Decimal(str(settings.risk.starting_equity)))
         if policy is None:
             policy = VenueExecution(settings.orders) if broker is not None else SimulatedExecution()
@@ -160,7 +160,7 @@ class Core:
     def at_work(self) -> tuple[str, tuple[int, int]] | None:
         """The symbol whose strategy or exits run now, and a mark of the one thing they are at; from any thread."""
         index = self.clock.at_work
-        return None if index is None else (self._symbols[index], (self.input, self.clock.turn))
+        return None if index is None else (self._contexts.symbol(index), (self.input, self.clock.turn))
 
     # ------------------------------------------------------------------------------------------ inputs
 
@@ -270,10 +270,8 @@ class Core:
         return self.reconciler.completed(book) if self.reconciler is not None else book
 
     def standing(self) -> tuple[Input, ...]:
-        """Return what was told and still holds: how feed and broker are, what is halted, which chains are removed."""
-        removed = (context for context in self.contexts.values() if context.instance.state is InstanceState.REMOVED)
-        removals = [RemoveChain(context.symbol, self.now, context.instance.reason) for context in removed]
-        return *self._standing.values(), *self._removals.values(), *removals
+        """Return what was told and still holds: of feed and broker, what is halted, which strategies are removed."""
+        return *self._standing.values(), *self._contexts.removals(self.now)
 
     def _restore(self, book: Book) -> None:
         """Take a book up again; its positions are guarded from here on, and what ran out meanwhile is due at once."""
@@ -291,9 +289,7 @@ class Core:
 
     def finish(self) -> None:
         """End every strategy's stream, as at the end of a tape: bursts that still run are counted."""
-        for context in self.contexts.values():
-            with self.clock.working_for(context.index):
-                context.finish()
+        self._contexts.finish()
         self._settle()
 
     def _guard(self, held: Held) -> DisposableBase:
@@ -331,13 +327,13 @@ class Core:
         if isinstance(event, Refused):
             self.metrics.rejected[event.reason] += event.count
         elif isinstance(event, Gap):
-            self._on_gap(event)
+            self._contexts.restart(event)
         elif isinstance(event, Book):
             self._restore(event)
         elif isinstance(event, OrderNews):
             self.tell(self.executor, event)
         elif isinstance(event, RemoveChain | RestartChain):
-            self._on_chain(event)
+            self._contexts.change(event)
         elif isinstance(event, AccountReport):
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)
@@ -348,16 +344,6 @@ class Core:
             self.tell(self.risk, event)
             if isinstance(event, BrokerChanged):
                 self.tell(self.executor, event)
-
-    def _on_gap(self, gap: Gap) -> None:
-        for context in self.contexts.values():
-            if gap.symbol is None or gap.symbol == context.symbol:
-                if gap.reason == NEW_LEVEL:
-                    context.bid = context.ask = None
-                elif gap.reason == NEW_TIME:
-                    context.forget_prices()
-                with self.clock.working_for(context.index):
-                    context.restart()
 
     def _on_quote(self, quote: Quote) -> None:
         context = self.contexts.get(quote.symbol)
@@ -373,42 +359,24 @@ class Core:
     def _open_context(self, symbol: str, ts: int) -> SymbolContext:
         """Begin a symbol's context at `ts`: what its strategy subscribes has the time of its first input."""
         self._move_now(ts)
-        if (context := self.contexts.get(symbol)) is not None:  # a timer that was due opened it
-            return context
-        index = len(self.contexts)
-        self._symbols.append(symbol)
-        with self.clock.working_for(index):
-            context = self.contexts[symbol] = SymbolContext(
-                symbol,
-                index,
-                self.clock,
-                self._strategy,
-                self._default,
-                self._fallback,
-                self.metrics,
-                self,
-                self.settings.chains,
-                self.failures,
-                lambda signal: self.tell(self.risk, signal),
-                lambda exit_signal: self.tell(self.executor, exit_signal),
-                self._debug,
-            )
-        if (removal := self._removals.pop(symbol, None)) is not None:
-            context.remove(removal.reason)
-        return context
+        return self._contexts.open(symbol)  # a timer that was due may have opened it
 
-    def _on_chain(self, event: RemoveChain | RestartChain) -> None:
-        context = self.contexts.get(event.symbol)
-        if context is None:
-            self._removals.pop(event.symbol, None)
-            if isinstance(event, RemoveChain):  # nothing to stop yet, but to keep from starting
-                self._removals[event.symbol] = event
-        else:
-            with self.clock.working_for(context.index):
-                if isinstance(event, RemoveChain):
-                    context.remove(event.reason)
-                else:
-                    context.instance.restart()
+    def _make_context(self, symbol: str, index: int) -> SymbolContext:
+        return SymbolContext(
+            symbol,
+            index,
+            self.clock,
+            self._strategy,
+            self._default,
+            self._fallback,
+            self.metrics,
+            self,
+            self.settings.chains,
+            self.failures,
+            lambda signal: self.tell(self.risk, signal),
+            lambda exit_signal: self.tell(self.executor, exit_signal),
+            self._debug,
+        )
 
     # -------------------------------------------------------------------------------------------- time
 
@@ -446,10 +414,6 @@ class Core:
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
         ) | {
-            "failed": {
-                context.symbol: context.instance.described
-                for context in self.contexts.values()
-                if not context.instance.runs
-            },
+            "failed": self._contexts.failed(),
             "failures": self.failures.summary(),
         }
