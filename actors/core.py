@@ -173,7 +173,7 @@ class Core:
             self._interrupted = False
 
     def interrupt(self) -> None:
-        """Let `run` return after the input that it is at, from any thread; `input` says how far it came."""
+        """Make `run` return after the input that it is at, from any thread; `input` says how far it came."""
         self._interrupted = True
 
     def _run(self, inputs: Iterable[Input]) -> None:

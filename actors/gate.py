@@ -74,7 +74,7 @@ class Gate:
         self._refuse = refuse
         self._look = look
         self._on_gap = on_gap
-        self._sending = threading.Lock()  # whoever blocks entries knows that none leaves after that
+        self._sending = threading.Lock()  # a caller that blocks entries knows that none leaves after that
         self._queue: queue.SimpleQueue[Batch | HandOver | None] = queue.SimpleQueue()  # of the thread; None ends it
         self._waiting: Waiting = self._queue if waiting is None else waiting
         self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
@@ -86,7 +86,7 @@ class Gate:
         self._thread.start()
 
     def stop(self, timeout_s: float = 3.0) -> bool:
-        """Let out what waits, close the journal and end the thread; False if that took too long."""
+        """Process what waits, close the journal and end the thread; return False if that took too long."""
         self._queue.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -113,7 +113,7 @@ class Gate:
             self._policy.entries_blocked = reason
 
     def allow_entries(self) -> None:
-        """Let entries out again, unless the gate has halted."""
+        """Allow entries again, unless the gate has halted."""
         self._policy.entries_blocked = ""
 
     def take_over(self) -> int:
@@ -122,7 +122,7 @@ class Gate:
             return self._policy.take_over()
 
     def hand_over(self, turn: int) -> None:
-        """Let the core decide again, from what it submits after this on, unless it was taken over again meanwhile."""
+        """Accept the core's orders again, if submitted after this, unless it was taken over again meanwhile."""
         if self._waiting.qsize() >= self.limit:
             self._policy.late_turn = turn
         else:

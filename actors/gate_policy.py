@@ -62,7 +62,7 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Show(msgspec.Struct, frozen=True):
-    """Let the kill switch look at what is about to leave."""
+    """Show the kill switch what is about to leave."""
 
     batch: Batch
 
@@ -214,7 +214,7 @@ class GatePolicy:
             if self._beginning is not None:
                 yield Begin(self._beginning)
                 self._beginning = None
-                self.durable = 0  # its inputs are counted anew
+                self.durable = 0  # its inputs are counted from the start again
             yield Write(batch)
             if not self.halted:  # what is after a gap in the journal is not durable
                 self.durable = max(self.durable, batch.number)
@@ -225,7 +225,7 @@ class GatePolicy:
     def _let_go(self, batch: Batch) -> Steps:
         try:
             yield Show(batch)
-        except Exception as error:  # whoever looks on: what is to leave, leaves
+        except Exception as error:  # the observer's fault: what is to leave, leaves
             yield from self._halt("gate", f"{type(error).__name__}: {error}")
         for effect in batch.effects:
             yield from self._let_out(effect)
@@ -251,7 +251,7 @@ class GatePolicy:
             yield Refuse(effect, refusal)
 
     def _send_urgent(self) -> Steps:
-        """Send what does not wait for the queue; who looks on sees it now, and what led to it in its turn."""
+        """Send what does not wait for the queue; the observer sees it now, and what led to it in its turn."""
         while self._urgent:
             yield from self._let_go(Batch(0, (), (self._urgent.popleft(),)))
 

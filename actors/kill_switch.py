@@ -145,7 +145,7 @@ class KillSwitch:
     # --------------------------------------------------------------------------------------- the switch
 
     def block_entries(self, name: str, reason: str) -> None:
-        """Let no entry out from here on."""
+        """Block entries from here on."""
         with self._switching:
             self.pulled = name
             self.gate.block_entries(reason)
@@ -153,7 +153,7 @@ class KillSwitch:
                 self._broker.block_entries(blocked=True)
 
     def lift(self) -> None:
-        """Let entries out again."""
+        """Allow entries again."""
         with self._switching:
             self.pulled = ""
             self.gate.allow_entries()
@@ -267,7 +267,7 @@ class KillSwitch:
         self._news.notify_all()
 
     def _hand_over(self, turn: int) -> None:
-        """Let the core decide again, once it has heard of everything that was done here."""
+        """Hand the decisions back to the core, once it has heard of everything that was done here."""
         self._taken_over = None
         self._loop.call(lambda: self.gate.hand_over(turn))
         self._say("gate.handed_over", "the loop goes on: the core decides again")

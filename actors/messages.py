@@ -82,7 +82,7 @@ class ExitReason(StrEnum):
     NO_STOP = "NO_STOP"  # the venue would not take a protective stop
     FALLBACK = "FALLBACK"  # none of its exits had closed it: it fell too far, or was held too long
     CLOSE = "CLOSE"  # the market is about to close
-    RECONCILED = "RECONCILED"  # the account did not hold it any more, and somebody accepted that
+    RECONCILED = "RECONCILED"  # the account did not hold it any more, and the user accepted that
 
 
 class FeedState(StrEnum):
@@ -140,7 +140,7 @@ class RemoveChain(msgspec.Struct, frozen=True, tag="remove_chain", tag_field="ty
 
 
 class RestartChain(msgspec.Struct, frozen=True, tag="restart_chain", tag_field="type"):
-    """Somebody asks for a symbol's strategy, which failed or was removed, to begin anew."""
+    """The user asks to restart a symbol's strategy, which failed or was removed."""
 
     symbol: str
     ts: int = 0
@@ -269,7 +269,7 @@ class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field
 
 
 class BookReconciled(msgspec.Struct, frozen=True, tag="book_reconciled", tag_field="type"):
-    """Somebody accepted that the account is right and the book was not; the differences in words, as they were shown.
+    """The user accepted that the account is right and the book was not; the differences in words, as they were shown.
 
     `foreign` and `foreign_orders` are what the account holds and is not ours, from here on.
     """
@@ -317,12 +317,12 @@ class ChainFailed(msgspec.Struct, frozen=True, tag="chain_failed", tag_field="ty
     error: str
     ts: int
     input: int
-    restart_ts: int = 0  # when it begins anew; 0: never, its budget is spent
+    restart_ts: int = 0  # when it restarts; 0: never, its budget is spent
     restarts_left: int = 0  # after that one
 
 
 class ChainRestarted(msgspec.Struct, frozen=True, tag="chain_restarted", tag_field="type"):
-    """A symbol's strategy that had failed, or was removed, begins anew: its windows warm up."""
+    """A symbol's strategy that had failed, or was removed, restarts: its windows warm up."""
 
     symbol: str
     ts: int

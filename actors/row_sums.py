@@ -39,7 +39,7 @@ class Chain:
 
 
 def fill(connection: sqlite3.Connection) -> None:
-    """Let SQL fill in the sums of what was written without: by `row_sum`, and by `fact_sum`, in the order of facts."""
+    """Register the functions for SQL to fill in missing sums: `row_sum`, and `fact_sum`, in the order of facts."""
     connection.create_function("row_sum", -1, row_sum, deterministic=True)
     connection.create_function("fact_sum", -1, Chain().next)
 

@@ -45,7 +45,7 @@ class ShadowLedger:
     def fold_batch(self, number: int, facts: Iterable[Entry], book: Book | None) -> None:
         """Take what an input led to: fills that the core has counted, and the book after it."""
         if book is not None and book.name != self.book:
-            self.book, self.number = book.name, 0  # another session goes on, and counts its inputs anew
+            self.book, self.number = book.name, 0  # another session goes on, and counts its inputs from the start
         self.number = max(self.number, number)
         for fact in facts:
             if isinstance(fact, OrderFilled) and (known := self.known.get(fact.execution.order)) is not None:
@@ -67,7 +67,7 @@ class ShadowLedger:
         self.known.setdefault(order.id, TrackedOrder(order))
 
     def fold_report(self, report: Report) -> None:
-        """Take the venue's word."""
+        """Record what the venue reports."""
         if isinstance(report, AccountReport):
             self.account = report
             self.accounts += 1

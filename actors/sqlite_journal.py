@@ -191,7 +191,7 @@ class SqliteJournal:
         return ""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
 
@@ -203,7 +203,7 @@ def _summed(*values: object) -> tuple[object, ...]:
     return (*values, row_sum(*values))
 
 
-# Who reads has every row looked at first, and then reads the tables themselves: an index may say otherwise.
+# A reader has every row checked first, and then reads the tables themselves: an index may say otherwise.
 
 
 def read(path: Path, kinds: Sequence[str], since: int = 0, *, with_origins: bool = False) -> Iterator[dict[str, Any]]:

@@ -36,7 +36,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
 
 
 class Dependant(msgspec.Struct, frozen=True):
-    """An edge that is of no use while a child is away: it is stopped with it, and begins anew when that is ready."""
+    """An edge that is of no use while a child is away: it is stopped with it, and restarts when that is ready."""
 
     id: str
     stop: Callable[[str], None]  # why
@@ -74,7 +74,7 @@ class Supervisor:
         self._task = asyncio.get_running_loop().create_task(self._supervise(), name=self._spec.id)
 
     def depend(self, dependant: Dependant) -> None:
-        """Let an edge that was started after the child share its fate."""
+        """Stop and restart an edge, which was started after the child, along with it."""
         self._rest.append(dependant)
 
     async def stop(self) -> None:

@@ -38,7 +38,7 @@ class Round(msgspec.Struct, frozen=True):
 
 
 def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -> Round:
-    """Let `receiver` (decoder, feeder, bot or unrecorded) take in what the venue sends, to the last event.
+    """Run `receiver` (decoder, feeder, bot or unrecorded) on what the venue sends, to the last event.
 
     What is unrecorded is a bot, too.
     """

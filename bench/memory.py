@@ -14,7 +14,7 @@ TICKS = (1_000_000, 5_000)
 
 
 def measure(options: Options) -> Result:
-    """Let a fresh process for each kind run the ticks and weigh itself."""
+    """Run the ticks in a fresh process for each kind, which measures its own memory."""
     ticks = options.sized(*TICKS)
     numbers: list[Number] = []
     for kind in ("core", "session"):

@@ -57,7 +57,7 @@ class InputClock:
     called, so that what it set off is finished before the next one.
 
     `at_work` is the index of the symbol whose strategy or exits run now, None if none do: another thread may look at
-    it. Whoever calls an author's code sets it; here that is done for timers. `turn` is another number each time.
+    it. The caller of an author's code sets it; here that is done for timers. `turn` is another number each time.
     """
 
     def __init__(self, settle: Callable[[], None] = noop) -> None:

@@ -144,7 +144,7 @@ class Audit:
 
     @property
     def position(self) -> int:
-        """How many inputs the bot has taken in this life: a rollover counts them anew, this does not."""
+        """How many inputs the bot has taken in this life: a rollover restarts the core's count, but not this one."""
         return self._earlier + self._core.input
 
     def on_appended(self, position: int, facts: Sequence[Entry], book: Book | None) -> None:
@@ -252,7 +252,7 @@ class Audit:
         self._overdue &= positions.keys()
 
     def _note_command(self, command: Command) -> None:
-        """The auditor's own idea of what somebody wants."""
+        """Note, as the auditor understands it, what the user wants."""
         if command.name == "resume":
             self._by_hand = TradingState.ACTIVE
         elif command.name == "halt":

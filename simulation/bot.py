@@ -246,16 +246,16 @@ class Bot:
         self._guarded(lambda: self.switch.press(name, self._guarded))
 
     def deliver_events(self, events: Sequence[Event]) -> None:
-        """Let it hear of the market."""
+        """Deliver market events to the feed, on the loop."""
         self._on_loop(lambda: self.feed.deliver_events(events))
 
     def stick(self, seconds: float) -> None:
-        """Let the loop be stuck for some seconds: nothing gets to the core, and the threads go on."""
+        """Block the loop for some seconds: nothing gets to the core, and the threads go on."""
         self._stuck = True
         self._place.scheduler.after(seconds, self.unstick)
 
     def unstick(self) -> None:
-        """Let the loop go on with what has come meanwhile."""
+        """Unblock the loop, and run what has come meanwhile."""
         self._stuck = False
         self._unstuck_at = self._place.scheduler.now
         while self._waiting and not self.dead:
@@ -396,7 +396,7 @@ class Bot:
             raise Killed
 
     def kill(self) -> None:
-        """Let the process be gone, in the middle of whatever it does; its files stay as they are."""
+        """Kill the process, in the middle of whatever it does; its files stay as they are."""
         if self.dead:
             return
         self.dead = True

@@ -76,13 +76,13 @@ class BrokerDriver:
         self._handle(messages.ReadAccount())
 
     def disconnect(self, reason: str) -> None:
-        """Let the trading stream be gone; it comes back by itself."""
+        """Drop the trading stream; it comes back by itself."""
         if self._is_connected:
             self._is_connected = False
             self._handle(messages.StreamLost(reason))
 
     def cut(self) -> None:
-        """Let the bot's process be gone."""
+        """Stop for good: the bot's process is gone."""
         self._cut = True
 
     def check(self) -> None:

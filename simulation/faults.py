@@ -49,14 +49,14 @@ class Faults(msgspec.Struct, frozen=True):
     stream_mute_s: float = 0.0  # it stays open, and says nothing
     feed_down_s: float = 0.0  # the market data likewise
     feed_mute_s: float = 0.0
-    refusal_s: float = 0.0  # for some seconds, whoever connects is refused
+    refusal_s: float = 0.0  # for some seconds, every connection attempt is refused
     crash_s: float = 0.0  # the bot is killed, and started again some seconds later
-    disk_full_s: float = 0.0  # nothing can be written, for seconds or until the bot is started anew
+    disk_full_s: float = 0.0  # nothing can be written, for seconds or until the bot is restarted
     clock_step_s: float = 0.0  # the machine's wall clock is set
     roll_over_s: float = 0.0  # the recording has its size, and the session rolls over
     stuck_s: float = 0.0  # the bot's loop is stuck for some seconds, and its threads go on
-    command_s: float = 0.0  # somebody gives a command
-    resume_s: float = 0.0  # somebody resumes: a bot that is halted for long finds little to do wrong
+    command_s: float = 0.0  # the user gives a command
+    resume_s: float = 0.0  # the user resumes: a bot that is halted for long finds little to do wrong
 
     @classmethod
     def drawn(cls, random: Random) -> Faults:

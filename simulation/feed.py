@@ -53,7 +53,7 @@ class Feed:
         self._chance = chance
         self._take = take
         self.admission = Admission(AdmissionSettings(), self.clock, venue.symbols)
-        self.monotonic: Callable[[], int] = machine.monotonic_ns  # as whoever takes in market data reads it
+        self.monotonic: Callable[[], int] = machine.monotonic_ns  # as the code that takes in market data reads it
         self._back_off = BackOff(
             self._settings.first_delay_s, self._settings.most_delay_s, chance.stream("jitter of the feed")
         )
@@ -74,7 +74,7 @@ class Feed:
         self._scheduler.after(_CONNECTING_S, self._connect)
 
     def cut(self) -> None:
-        """Let the bot's process be gone."""
+        """Stop for good: the bot's process is gone."""
         self._cut = True
 
     # ------------------------------------------------------------------------------------------------- connections
@@ -95,7 +95,7 @@ class Feed:
         self._watch(self._connection, 0)
 
     def disconnect(self, reason: str) -> None:
-        """Let the connection be gone; it comes back by itself."""
+        """Drop the connection; it comes back by itself."""
         if self.connected:
             self.connected = False
             self._lost(reason)

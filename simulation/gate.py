@@ -76,7 +76,7 @@ class GateLine:
     # ------------------------------------------------------------------------------------ what the gate asks for
 
     def put(self, item: Batch | HandOver) -> None:
-        """Let something wait for its turn."""
+        """Queue an item, and process it in its turn."""
         if isinstance(item, Batch):
             self._positions.append(self._position())
         self._items.append(item)
@@ -90,7 +90,7 @@ class GateLine:
     # ------------------------------------------------------------------------------------------- working it off
 
     def _work_off(self) -> None:
-        """Let out what waits, unless the disk is busy: then later."""
+        """Process what waits, unless the disk is busy: then later."""
         self._busy = False
         while self._items:
             if random := self._chance.occurs("slow_disk", self._slow_disk, "the journal takes its time"):

@@ -28,7 +28,7 @@ class VirtualScheduler:
         self.at(self.now + round(seconds * SECOND), action)
 
     def run_to(self, end: int) -> None:
-        """Let everything happen up to `end`."""
+        """Run everything that is due up to `end`."""
         while self._heap and self._heap[0][0] <= end:
             due, _, action = heapq.heappop(self._heap)
             self.now = due

@@ -89,7 +89,7 @@ class Shrinker:
                 parts = min(parts * 2, len(keys))
 
     def _shorten(self) -> None:
-        """Let the faults cease earlier. What fails while they last takes no longer than until it does."""
+        """End the faults earlier. A run that fails while they last takes no longer than until it fails."""
         while not self._time_is_up():
             last = max((occurrence.at for occurrence in self.smallest.occurred), default=None)
             world_minutes = self.smallest.minutes

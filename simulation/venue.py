@@ -30,7 +30,7 @@ class Venue:
 
     def __init__(self, symbols: tuple[str, ...], seed: int, start: int, faults: Faults, chance: Chance) -> None:
         self.symbols = symbols
-        self.refuses_until = 0  # venue time, ns: whoever connects before is refused
+        self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
         self._tally = Tally()
         self._untold: list[Update] = []  # waits for the trading stream
         self._faults = faults
@@ -57,7 +57,7 @@ class Venue:
         self.refuses_until = 0
 
     def advance(self, now: int) -> list[Event]:
-        """Let the market move up to `now`; return what happened there."""
+        """Advance the market up to `now`; return what happened there."""
         events = self._market.due(now, 10_000)
         self._floor.advance(events)
         return events

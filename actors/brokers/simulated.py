@@ -47,9 +47,9 @@ class ExecutionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     fill: Literal["quote", "last"] = "quote"  # buy at the ask and sell at the bid, or at the last price
     slippage_bps: Points = 0.0  # basis points against us, at entry and exit; their mean, if they are random
     fee_per_share: Annotated[float, Meta(ge=0)] = 0.0  # money a share, at entry and exit
-    slippage_model: Literal["fixed", "random"] = "fixed"  # random: half-normal, anew for each fill
+    slippage_model: Literal["fixed", "random"] = "fixed"  # random: half-normal, drawn afresh for each fill
     latency_ms: Milliseconds = 0.0  # between an order and its fill
-    latency_jitter_ms: Milliseconds = 0.0  # mean of what comes on top of it, exponential, anew for each order
+    latency_jitter_ms: Milliseconds = 0.0  # mean of what comes on top of it, exponential, fresh for each order
     liquidity: Literal["unlimited", "displayed"] = "unlimited"
     participation: Annotated[float, Meta(gt=0, le=1)] = 0.1  # fraction of the volume
     patience_s: Annotated[float, Meta(gt=0, le=86_400)] = 3.0

@@ -60,7 +60,8 @@ def handshake_failure(error: Exception) -> str:
 class ConnectThere(connect):
     """Connects to the address that it was given and to no other.
 
-    The library follows redirects, and whoever answers in the venue's place could so have our keys sent to any host.
+    The library follows redirects, and a server that answers in the venue's place could so have our keys sent to any
+    host.
     """
 
     def process_redirect(self, exc: Exception) -> Exception | str:

@@ -19,12 +19,12 @@ class Pause:
         self._called = asyncio.Event()
 
     def hold(self, reason: str) -> None:
-        """Let nobody try until `go_on`."""
+        """Hold every try back until `go_on`."""
         self.held = reason
         self._called.clear()
 
     def go_on(self) -> None:
-        """Let the next try be at once."""
+        """Make the next try due at once."""
         self.held = ""
         self._back_off.reset()
         self._called.set()

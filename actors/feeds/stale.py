@@ -11,7 +11,7 @@ LOOKS = 4
 
 
 class StaleWatch:
-    """Drops a connection that was mute for a while. One timer, not one per message: whoever hears one sets a flag."""
+    """Drops a connection that was mute for a while. One timer, not one per message: receiving one sets a flag."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, connection: ClientConnection) -> None:
         self.heard = False

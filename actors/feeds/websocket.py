@@ -64,7 +64,7 @@ class WebSocketFeed(Feed):
     """A venue on a WebSocket, in its dialect (by default the simple push of `pipeline.venues.simple`).
 
     It reconnects for ever, with growing delays that only a connection resets on which *data* came for `stale_after_s`,
-    and not more than `connects_per_minute` times a minute; it subscribes anew, and tells the core of every change of
+    and not more than `connects_per_minute` times a minute; it subscribes again, and tells the core of every change of
     state and of the gap that a lost connection leaves. What ends it, as FeedFailed: a refusal that no waiting can mend,
     of the handshake (401, 403, 404, a redirect) or in the venue's dialect. Once the venue has granted what was asked
     for, or sent data, such a refusal passes as any other: it waits, and says for what.
@@ -115,7 +115,7 @@ class WebSocketFeed(Feed):
             self._quota.take(self._monotonic() / SECOND)
             reason = await self._connection()
             if self._fault is not None:
-                raise self._fault  # of whoever takes our events: it is no connection's, and no reconnect mends it
+                raise self._fault  # of the code that takes our events, not of a connection: no reconnect mends it
             self._gap = self._had_data
             self._change(FeedState.DOWN, self._pause.held or reason)
             self._judge_life()
@@ -129,7 +129,7 @@ class WebSocketFeed(Feed):
             self._change(FeedState.CONNECTING)
 
     def _judge_life(self) -> None:
-        """Let delays start over if the connection that was lost has lasted: one that is cut each time had data, too."""
+        """Reset the delays if the connection that was lost has lasted: one that is cut each time had data, too."""
         since, self._live_since = self._live_since, None
         if since is not None and self._monotonic() - since >= self._settings.stale_after_s * SECOND:
             self._back_off.reset()
@@ -258,6 +258,6 @@ class WebSocketFeed(Feed):
         self._emit(inputs)
 
     async def _answer(self, connection: ClientConnection, messages: Iterable[str]) -> None:
-        with contextlib.suppress(ConnectionClosed):  # whoever waits for the connection's end hears of it
+        with contextlib.suppress(ConnectionClosed):  # the code that waits for the connection's end hears of it
             for message in messages:
                 await connection.send(message)

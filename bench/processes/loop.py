@@ -1,4 +1,4 @@
-"""The bot's event loop, for whoever is compared with it."""
+"""The bot's event loop, for the programs that are compared with it."""
 
 from __future__ import annotations
 

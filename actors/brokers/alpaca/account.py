@@ -15,7 +15,7 @@ from actors.orders import OVER, AccountReport, AssetReport, HeldAtVenue, OrderRe
 from pipeline.events import SECOND
 
 READINGS = 4
-"""How often the account is read anew because something happened meanwhile."""
+"""How often the account is read again because something happened meanwhile."""
 
 PAGE = 500
 """Orders that the venue lists at a time."""
@@ -83,7 +83,7 @@ class Account:
         So positions are read first, then the open orders, until these are the same, and filled as far, as at the
         reading before: then nothing that rested was filled in between. A market order of ours could come and go
         unseen, but not unnoticed: its submit and its updates are news, and there must be none since that reading. If it
-        never gets quiet, the last reading is told; whoever compares it with orders under way has to wait for those.
+        never gets quiet, the last reading is told; code that compares it with orders under way has to wait for those.
         Raises Failed, and Unreadable.
         """
         for _ in range(READINGS):

@@ -123,7 +123,7 @@ class AlpacaBroker:
         return True
 
     def stop(self, timeout_s: float) -> bool:
-        """Let running requests end, for most of that time, and end the thread; False if that took too long."""
+        """Give running requests most of `timeout_s` to end, and end the thread; return False if that took too long."""
         self._closed = True
         if self._thread is None:
             return True

@@ -73,11 +73,11 @@ class Conversations:
         return self._pausing[0][0] if self._pausing else None
 
     def start(self, steps: Steps[None]) -> None:
-        """Let a conversation begin at the next `run`."""
+        """Start a conversation at the next `run`."""
         self._ready.append((steps, None))
 
     def go_on(self, number: int, outcome: Answer | NotSent | Unanswered) -> None:
-        """Let the conversation that sent a request go on at the next `run`; nothing if there is none."""
+        """Resume the conversation that sent a request, at the next `run`; do nothing if there is none."""
         if (found := self._asking.pop(number, None)) is None:
             return
         steps, priority = found
@@ -88,7 +88,7 @@ class Conversations:
                 self._send(*self._waiting.popleft())
 
     def run(self, now_ns: int) -> None:
-        """Let everything go on that can, until all of it waits. Raises what a conversation raises."""
+        """Run every conversation that can go on, until all of them wait. Raises what a conversation raises."""
         while self._pausing and self._pausing[0][0] <= now_ns:
             self._ready.append((heapq.heappop(self._pausing)[2], None))
         while self._ready:
