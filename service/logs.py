@@ -94,7 +94,7 @@ def _venue_ts(record: Any) -> int | None:
     if "venue_ts" not in extra:
         extra["venue_ts"] = _context.venue_now() or None
     found = extra["venue_ts"]
-    return found if isinstance(found, int) else None
+    return found if isinstance(found, int) and found else None  # 0: no time is known yet
 
 
 def _terminal_line(record: Any) -> str:

@@ -543,6 +543,12 @@ def test_every_line_names_its_run_and_the_venue_s_time(tmp_path: Path) -> None:
     assert all(" EST] - " in line for line in shown)
 
 
+def test_a_fact_from_before_any_time_is_known_has_no_venue_s_time(tmp_path: Path) -> None:
+    found = Logs(tmp_path)
+    fact_log.log_fact(FeedChanged(FeedState.CONNECTING, 0, "somewhere"))
+    assert [line["venue_ts"] for line in found.lines] == [None]
+
+
 def test_a_time_that_is_the_machine_s_although_there_is_a_venue_is_marked(tmp_path: Path) -> None:
     told = io.StringIO()
     logs.configure(LogSettings(dir=str(tmp_path)), terminal=told)
