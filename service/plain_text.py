@@ -12,7 +12,7 @@ _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-3
 
 
 class NoText(ValueError):
-    """What stands against reading a file as text, in words that follow "it is"."""
+    """Why a file cannot be read as text, in words that follow "it is"."""
 
 
 def mark(head: bytes) -> int:

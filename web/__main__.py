@@ -47,7 +47,7 @@ _BAD_MESSAGES_TOLD = 10
 
 
 def say(sentence: str) -> None:
-    """Tell whoever started the bot."""
+    """Tell the user who started the bot, on stderr."""
     print(f"microbot web: {sentence}", file=sys.stderr, flush=True)
 
 
@@ -151,7 +151,7 @@ class Given(NamedTuple):
 
     settings: WebSettings
     news: int | None  # the descriptor of the pipe for news that do not wait for the bot's loop, if there is one
-    secret: str  # that everybody has to know, if there is one
+    secret: str  # that every client has to know, if there is one
 
 
 async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | None = None, secret: str = "") -> int:

@@ -1,4 +1,4 @@
-"""Who waits for the bot's answer to a command."""
+"""The requests that wait for the bot's answer to a command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Answers:
 
     @contextmanager
     def awaited(self) -> Iterator[tuple[int, asyncio.Future[Answered]]]:
-        """Hand out a ticket, and what its answer will be the result of, for as long as somebody waits."""
+        """Hand out a ticket and the future of its answer, for as long as the caller waits."""
         ticket = next(self._tickets)
         answer = asyncio.get_running_loop().create_future()
         self._waiting[ticket] = answer
@@ -33,13 +33,13 @@ class Answers:
             del self._waiting[ticket]
 
     def give_up(self, reason: str) -> None:
-        """Tell everybody who waits that no answer will come."""
+        """Tell every caller who waits that no answer will come."""
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(NoAnswer(reason))
 
     def take(self, answered: Answered) -> None:
-        """Give an answer to who waits for it, if somebody still does."""
+        """Give an answer to the caller who waits for it, if there still is one."""
         answer = self._waiting.get(answered.ticket)
         if answer is not None and not answer.done():
             answer.set_result(answered)

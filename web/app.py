@@ -4,7 +4,7 @@ GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
 GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet,
                                                 502 if the bot ended before it said
-GET  /api/login    204 to who may come in       POST /api/login     204 and a cookie, for the secret
+GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
 
 Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
 """
@@ -134,7 +134,7 @@ async def _end_streams(app: web.Application) -> None:
 
 @web.middleware
 async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in only who calls the dashboard by its own name, and to its data only its own page."""
+    """Admit only clients that call the dashboard by its own name, and to its data only its own page."""
     hosts = request.headers.getall("Host", [])
     if len(hosts) != 1 or not request.app[DOOR].knows(hosts[0]):
         raise web.HTTPMisdirectedRequest(text="This dashboard does not answer to that host name.\n")
@@ -147,7 +147,7 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _is_known(request: web.Request) -> bool:
-    """Whether a request comes from who knows the secret, if there is one."""
+    """Whether a request comes from a client that knows the secret, if there is one."""
     return request.app[LOCK].admits(request.headers, request.cookies.get(_cookie_of(request), ""))
 
 
@@ -195,7 +195,7 @@ async def _welcome(request: web.Request) -> web.Response:
 
 
 async def _login(request: web.Request) -> web.Response:
-    """Let a browser in that knows the secret."""
+    """Admit a browser that knows the secret: set its cookie."""
     if request.content_type != "application/json":
         return _refused(415, "Send the secret as application/json.")
     try:

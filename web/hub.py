@@ -119,7 +119,7 @@ class Hub:
         self._changed.set()
 
     def bot_stopped(self, reason: str) -> None:
-        """Tell everybody that the bot has gone."""
+        """Tell every browser, and every request that waits for an answer, that the bot has gone."""
         self.model.bot_stopped(reason)
         self.answers.give_up(reason)
         self._changed.set()

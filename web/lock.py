@@ -1,4 +1,4 @@
-"""The dashboard's lock: who knows its secret may see and command the bot.
+"""The dashboard's lock: a client that knows its secret may see and command the bot.
 
 A program sends the secret itself, as `Authorization: Bearer SECRET`. A browser sends it once, in the body of a POST,
 and gets a cookie: a keyed hash from which the secret cannot be found. It is never part of an address that is sent.
@@ -14,7 +14,7 @@ AUTO = "auto"
 """The setting with which the bot makes a secret at random, and keeps it."""
 
 LEAST_LENGTH = 16
-"""Characters of a secret at least: it can be guessed at as often as somebody likes."""
+"""Characters of a secret at least: the number of guesses is not limited."""
 
 _WHAT_FOR = b"microbot dashboard session"
 
@@ -25,7 +25,7 @@ def is_secret(text: str) -> bool:
 
 
 class Lock:
-    """Compares what is shown to it with the secret, in constant time; without a secret it is open to everybody."""
+    """Compares what is shown to it with the secret, in constant time; without a secret it is open to everyone."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -36,7 +36,7 @@ class Lock:
         return not self._secret or _same(secret, self._secret)
 
     def admits(self, headers: Mapping[str, str], cookie: str) -> bool:
-        """Whether a request comes from who knows the secret: by its Authorization header, or by its session cookie."""
+        """Whether a request proves that it knows the secret: by its Authorization header, or by its session cookie."""
         if not self._secret:
             return True
         scheme, _, shown = headers.get("Authorization", "").partition(" ")

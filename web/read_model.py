@@ -274,7 +274,7 @@ class ReadModel:
     def _metrics_seen(self, message: MetricsSeen) -> None:
         self._metrics = message
         if message.now < self._now - _GONE_BACK:
-            self._now = message.now  # a session that began anew at an earlier time
+            self._now = message.now  # a session that restarted at an earlier time
         self._moved_to(message.now)
         self._summary = summary_data(message.summary)
         for symbol, chain in message.chains.items():

@@ -70,7 +70,7 @@ def is_foreign(headers: Mapping[str, str], host_header: str) -> bool:
     """Whether a browser sent this request on behalf of another origin's page.
 
     Every current browser states an Origin with a POST and Sec-Fetch-Site with everything. A program such as curl states
-    neither and is let through: whoever can run one here needs no foreign page.
+    neither and is let through: an attacker who can run one here needs no foreign page.
     """
     if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return True

@@ -32,7 +32,7 @@ def reconcile(
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
-    """Show the book beside the broker's account, and what explains each line; --accept takes the account's word.
+    """Show the book beside the broker's account, and what explains each line; --accept adopts the account.
 
     What the account does not hold is closed in the book, by reason RECONCILED. What it holds beyond the bot's orders is
     not ours from then on, and left alone. Stop the bot before you accept. Exit code 1 while something differs.

@@ -69,7 +69,7 @@ def address(url: str, secret: str) -> str:
 
 
 def page(url: str, secret: str, folder: Path) -> str:
-    """Return what a browser is to be opened with: everybody can read its command line, so it gets a file's name.
+    """Return what a browser is to be opened with: everyone can read its command line, so it gets a file's name.
 
     Raises OSError if that file cannot be written.
     """

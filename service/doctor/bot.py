@@ -92,7 +92,7 @@ def _is_there(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's, but there
+        return True  # another user's, but there
     return True
 
 

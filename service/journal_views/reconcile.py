@@ -1,4 +1,4 @@
-"""`microbot reconcile`: the book beside the broker's account, and the account's word taken."""
+"""`microbot reconcile`: compares the book with the broker's account, and corrects it to agree."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def look(options: RunOptions, settings: BrokerSettings, environment: Mapping[str
 
 
 def check_acceptable(comparison: Comparison) -> None:
-    """Raise UserError if the bot has to book fills of its own before anybody can say what is missing."""
+    """Raise UserError if the bot has to book fills of its own before anyone can say what is missing."""
     if comparison.stuck:
         raise UserError(
             f"the bot has not booked its own fills in {', '.join(comparison.stuck)} yet: start it once, "
@@ -77,7 +77,7 @@ def check_acceptable(comparison: Comparison) -> None:
 
 
 def write(options: RunOptions, book: Book, comparison: Comparison) -> tuple[Fact, ...]:
-    """Write the account's word into the book, and return the facts that tell of it. Raises UserError if that fails."""
+    """Correct the book to agree with the account, and return the facts that record it. Raises UserError on failure."""
     after, facts = accept(book, comparison)
     try:
         with closing(SqliteJournal(options.data_dir / JOURNAL, book_name(options), durable=True)) as journal:

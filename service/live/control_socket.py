@@ -2,7 +2,7 @@
 
 One thread hears all who come, each for a bounded time and a bounded line, and no more than a bounded number at once:
 the oldest of those who have not said a whole line has to go, so that silent callers who fill the places keep nobody
-out. Only who knows the token gets a thread of his own, in which the switch is pulled.
+out. Only a caller who knows the token gets a thread of their own, in which the switch is pulled.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MOST_CALLERS = 64
 """Connections that are heard at once."""
 
 MOST_PULLS = 8
-"""Pulls that are carried out at once. Each waits for the gate, and all come from who knows the token."""
+"""Pulls that are carried out at once. Each waits for the gate, and all come from callers who know the token."""
 
-_LOOK_S = 0.2  # real seconds between two looks for who has had the time
+_LOOK_S = 0.2  # real seconds between two looks for callers whose time is up
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ class _Caller:
 
 
 class ControlSocket:
-    """Listens on a port of the loopback interface, and pulls the switch for who knows the token.
+    """Listens on a port of the loopback interface, and pulls the switch for callers who know the token.
 
     `pull` takes a command, a reason and a source. Raises OSError if there is no port to be had.
     """

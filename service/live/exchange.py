@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _is_a_fault(record: logging.LogRecord) -> bool:
-    """Whether a server's complaint is about itself: a client that hangs up is no fault of anybody's."""
+    """Whether a server's complaint is about itself: a client that hangs up is not a fault."""
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionError))
 
 

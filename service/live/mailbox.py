@@ -24,7 +24,7 @@ class Reader(NamedTuple):
 class Mailbox:
     """Takes inputs, commands and calls from any thread. Until it is opened, they wait.
 
-    Whoever posts knows the mailbox alone, so gate, broker and kill switch can be built before what they report to.
+    Code that posts knows the mailbox alone, so gate, broker and kill switch can be built before what they report to.
     Once the loop is closed, inputs are dropped: the next start reads the account again.
     """
 

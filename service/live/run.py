@@ -29,7 +29,7 @@ from service.venues import Venue
 def run(settings: Settings, options: RunOptions, say: Callable[[str], None], core: type[Core] = Core) -> Outcome:
     """Run until a signal, the duration or the tape's end stops it. Raises UserError for bad input.
 
-    `say` talks to the terminal. `core` is for who looks at what the core is fed.
+    `say` talks to the terminal. `core` is for code that inspects what the core is fed.
     """
     web_secret.check(settings.web)
     with running.claim(options.data_dir) as claimed, signal_blocked():

@@ -134,7 +134,7 @@ class Recordings:
     def start(self, book: str) -> WrittenBehind:
         """Begin to record a session, and make room for it. Raises UserError if the file cannot be written.
 
-        Whoever writes the last record of the session before it ends that one's recording.
+        The caller ends the recording of the session before it, once that session's last record is written.
         """
         path = self._path
         if path is None:

@@ -49,7 +49,7 @@ def order(
 
 
 def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Let a test be a coroutine."""
+    """Run a test that is a coroutine on an event loop of its own."""
 
     @functools.wraps(test)
     def run(*arguments: P.args, **options: P.kwargs) -> None:

@@ -74,7 +74,7 @@ class Log:
         self._from = 0
 
     def forget(self) -> None:
-        """Begin anew: what was logged so far is of no interest any more."""
+        """Ignore what was logged so far."""
         self._from = self._path.stat().st_size if self._path.exists() else 0
 
     def of(self, event: str, **fields: Any) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def damage(path: Path, page: int) -> None:
 
 
 def forget_in_the_index(path: Path) -> None:
-    """Let the index of the facts lack one: what no page by itself shows."""
+    """Add a fact that the index of the facts lacks: damage that no page by itself shows."""
     with closing(sqlite3.connect(path)) as connection:
         index = connection.execute("SELECT * FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchone()
         connection.execute("PRAGMA writable_schema=1")

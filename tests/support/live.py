@@ -260,7 +260,7 @@ def loguru_restored() -> Iterator[None]:
     """Put loguru, and `logging`, which it takes over, back to where a test found them."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    root.handlers[:] = []  # whoever takes logging over would close them
+    root.handlers[:] = []  # code that takes logging over would close them
     try:
         yield
     finally:
@@ -271,7 +271,7 @@ def loguru_restored() -> Iterator[None]:
 
 
 def _to_stderr(message: str) -> None:
-    sys.stderr.write(message)  # looked up anew each time: a test may have put another in its place
+    sys.stderr.write(message)  # looked up again each time: a test may have put another in its place
 
 
 # ------------------------------------------------------------------------------------------------- the whole command
@@ -281,7 +281,7 @@ MICROBOT = Path(sys.executable).with_name("microbot")
 
 
 FREE_PORTS = {"MICROBOT_WEB__PORT": "0", "MICROBOT_EXCHANGE__PORT": "0"}
-"""The default ports may belong to a bot of whoever runs the tests."""
+"""The default ports may belong to a bot of the user who runs the tests."""
 
 
 def environment() -> dict[str, str]:
@@ -338,7 +338,7 @@ class Bot:
                 self.said.append(line.rstrip("\n"))
                 self._news.notify_all()
         with self._news:
-            self.said.append("")  # it ended: whoever still waits for a line need not
+            self.said.append("")  # it ended: a caller that still waits for a line need not
             self._news.notify_all()
 
     def line(self, beginning: str) -> str:

@@ -18,7 +18,7 @@ def repeating(port: int, beginning: str) -> Iterator[int]:
         threading.Thread(target=_accept, args=(server, port, beginning.encode()), daemon=True).start()
         yield server.getsockname()[1]
         with contextlib.suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+            server.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
 
 
 def _accept(server: socket.socket, port: int, beginning: bytes) -> None:
