@@ -182,13 +182,13 @@ def _day(fact: DayStarted) -> Iterator[Line]:
 
 def _failed(fact: ChainFailed) -> Iterator[Line]:
     in_s = (fact.restart_ts - fact.ts) / SECOND
-    then = f"begins anew in {in_s:g} s ({fact.restarts_left} left)" if fact.restart_ts else "trades no more"
+    then = f"restarts in {in_s:g} s ({fact.restarts_left} left)" if fact.restart_ts else "trades no more"
     said = f"the strategy of {fact.symbol} FAILED and {then}: {fact.error}"
     yield Line("microbot.core", "chain.failed", "ERROR", said, _fields(fact))
 
 
 def _restarted(fact: ChainRestarted) -> Iterator[Line]:
-    said = f"the strategy of {fact.symbol} begins anew"
+    said = f"the strategy of {fact.symbol} restarts"
     yield Line("microbot.core", "chain.restarted", "WARNING", said, _fields(fact))
 
 

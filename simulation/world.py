@@ -207,7 +207,7 @@ class World:
 
     def _fill_disk(self, random: Random) -> None:
         if random.random() < 0.5:
-            self.chance.detail("until the bot is started anew")
+            self.chance.detail("until the bot is restarted")
             self._disk.full_until = FOREVER
         else:
             seconds = random.uniform(0.1, 10)

@@ -351,13 +351,13 @@ class ReadModel:
         self._notice("day", message.ts, f"trading day {message.date} begins with {message.equity:,.2f}")
 
     def _chain_failed(self, message: ChainFailed) -> None:
-        then = "begins anew soon" if message.restart_ts else "trades no more"
+        then = "restarts soon" if message.restart_ts else "trades no more"
         self._notice("chain", message.ts, f"the strategy of {message.symbol} failed and {then}: {message.error}")
         state = InstanceState.RESTARTING if message.restart_ts else InstanceState.FAILED
         self._set_chain(message.symbol, f"{state}: {message.error}")
 
     def _chain_restarted(self, message: ChainRestarted) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} begins anew")
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} restarts")
         self._set_chain(message.symbol, InstanceState.RUNNING)
 
     def _chain_removed(self, message: ChainRemoved) -> None:

@@ -29,7 +29,7 @@ def python(version: tuple[int, ...], executable: str) -> Finding:
     found = f"{'.'.join(map(str, version[:3]))} at {executable}"
     if version[:2] < LEAST_PYTHON:
         return failed(
-            "python", found, "microbot needs Python 3.11 or newer: `make run PYTHON=python3.11` installs anew"
+            "python", found, "microbot needs Python 3.11 or newer: `make run PYTHON=python3.11` installs it there"
         )
     return ok("python", found)
 

@@ -52,7 +52,7 @@ def restarted(core: Core, symbol: str) -> Effect:
         return Effect(False, said, wrong=True)
     if context.instance.runs:
         return Effect(False, f"the strategy of {symbol} runs already")
-    return Effect(True, f"the strategy of {symbol} begins anew, and warms up")
+    return Effect(True, f"the strategy of {symbol} restarts, and warms up")
 
 
 def effect(command: str, before: Standing, after: Standing) -> Effect:

@@ -62,16 +62,8 @@ class SessionParts:
         """Return a core that has heard of nothing yet."""
         plan, settings = self.plan, self.plan.settings
         debug = "DEBUG" in (settings.log.level, settings.log.file_level)
-        if self._brokerage is None:
-            return plan.core(settings.core, plan.strategy, on_fact, book=book, debug=debug)
-        return plan.core(
-            settings.core,
-            plan.strategy,
-            on_fact,
-            book=book,
-            debug=debug,
-            broker=self._brokerage.outbox,
-        )
+        broker = self._brokerage.outbox if self._brokerage is not None else None
+        return plan.core(settings.core, plan.strategy, on_fact, book=book, debug=debug, broker=broker)
 
     def run(self, book: str) -> Run:
         """Return what the journal says of the session that is recorded now."""

@@ -67,6 +67,6 @@ def test_a_wish_to_restart_a_strategy_is_answered_with_what_becomes_of_it() -> N
     answers = [restarted(session.core, symbol) for symbol in ("A", "B", "C")]
     assert answers == [
         Effect(False, "the strategy of A runs already"),
-        Effect(True, "the strategy of B begins anew, and warms up"),
+        Effect(True, "the strategy of B restarts, and warms up"),
         Effect(False, "no C is traded here, only A, B", wrong=True),
     ]

@@ -288,13 +288,13 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
 ) -> None:
     banners = {
         "SLOW: a tick took more than 1 s, in mine.py:7": "The strategy of AAPL is slow: a tick took more than 1 s",
-        "RESTARTING: ValueError: a bug": "The strategy of AAPL failed: ValueError: a bug. It begins anew soon",
+        "RESTARTING: ValueError: a bug": "The strategy of AAPL failed: ValueError: a bug. It restarts soon",
         "FAILED: ValueError: a bug": "The strategy of AAPL failed: ValueError: a bug. It trades no more",
         "REMOVED: a tick took more than 2 s": "The strategy of AAPL was removed: a tick took more than 2 s. It trades",
     }
 
     async def scenario(page: Page) -> None:
-        button = page.get_by_role("button", name="Begin anew")
+        button = page.get_by_role("button", name="Restart")
         mark = page.get_by_role("tab", name="AAPL").locator(".failed")
         await expect(mark).to_be_hidden()
         for chain, banner in banners.items():
@@ -306,8 +306,8 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
         asked = await asyncio.to_thread(web_process.next_message)
         assert isinstance(asked, Asked)
         assert asked.command == RestartChain("AAPL")
-        web_process.tell(Answered(asked.ticket, True, "the strategy of AAPL begins anew"))
-        await expect(page.locator("#toast")).to_have_text("Restart: the strategy of AAPL begins anew.")
+        web_process.tell(Answered(asked.ticket, True, "the strategy of AAPL restarts"))
+        await expect(page.locator("#toast")).to_have_text("Restart: the strategy of AAPL restarts.")
         web_process.tell(metrics(chains={"AAPL": "RUNNING"}))
         await expect(page.locator("#banners")).to_be_empty()
 

@@ -77,7 +77,7 @@ const STATES_SAID = {
 /** What is said of a strategy that does not run as it should, by the first word of its chain's state. */
 const CHAINS_SAID = {
   SLOW: ["warn", "is slow", ""],
-  RESTARTING: ["warn", "failed", " It begins anew soon."],
+  RESTARTING: ["warn", "failed", " It restarts soon."],
   FAILED: ["bad", "failed", " It trades no more."],
   REMOVED: ["bad", "was removed", " It trades no more."],
 };
@@ -138,7 +138,7 @@ export function drawBanners(store, { connected, quietS, restart }) {
     const made = node("p", "banner", text);
     made.dataset.tone = tone;
     if (restartable) {
-      const button = node("button", "small", "Begin anew");
+      const button = node("button", "small", "Restart");
       button.type = "button";
       button.title = `Start the strategy of ${restartable} again, with fresh windows.`;
       button.addEventListener("click", () => restart(restartable));
