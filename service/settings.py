@@ -16,19 +16,13 @@ import msgspec.inspect
 from msgspec import Meta
 
 from actors.brokers.alpaca.settings import BrokerSettings
-from actors.brokers.simulated import ExecutionSettings
 from actors.core import CoreSettings
-from actors.execution.pricing import OrderSettings
 from actors.feeds.websocket import FeedSettings
 from actors.gate import GateSettings
-from actors.limits import LimitSettings
-from actors.risk import RiskSettings
-from actors.strategy_instance import ChainSettings
 from actors.strategy_watch import WatchSettings
 from actors.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
-from pipeline.strategy import StrategySettings
 from service import plain_text
 from service.errors import UserError
 from web.settings import WebSettings
@@ -86,15 +80,9 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rollover_wait_s: Annotated[float, Meta(ge=0)] = 30.0  # real seconds that orders on their way may hold it up
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """All sections. Each is a Struct that lives beside what it sets."""
+class Settings(CoreSettings, frozen=True):
+    """All sections, those that decisions depend on first. Each is a Struct that lives beside what it sets."""
 
-    strategy: StrategySettings = StrategySettings()
-    risk: RiskSettings = RiskSettings()
-    execution: ExecutionSettings = ExecutionSettings()
-    limits: LimitSettings = LimitSettings()
-    orders: OrderSettings = OrderSettings()
-    chains: ChainSettings = ChainSettings()
     admission: AdmissionSettings = AdmissionSettings()
     feed: FeedSettings = FeedSettings()
     watch: WatchSettings = WatchSettings()
@@ -106,7 +94,8 @@ class Settings(msgspec.Struct, frozen=True):
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
-    strategy_set_in: dict[str, str] = {}  # keys of [strategy] that were chosen now, not in a recording, and where
+    # Keys of [strategy] that were chosen now, not in a recording, and where.
+    strategy_set_in: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def core(self) -> CoreSettings:
@@ -115,23 +104,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
-    "strategy": StrategySettings,
-    "risk": RiskSettings,
-    "execution": ExecutionSettings,
-    "limits": LimitSettings,
-    "orders": OrderSettings,
-    "chains": ChainSettings,
-    "admission": AdmissionSettings,
-    "feed": FeedSettings,
-    "watch": WatchSettings,
-    "supervision": SupervisionSettings,
-    "gate": GateSettings,
-    "broker": BrokerSettings,
-    "hours": HoursSettings,
-    "web": WebSettings,
-    "exchange": ExchangeSettings,
-    "record": RecordSettings,
-    "log": LogSettings,
+    field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "strategy_set_in"
 }
 
 
