@@ -125,7 +125,7 @@ $(UV_VENV)/$(UV_VERSION): | $(BIN)/python
 
 lock: $(UV_VENV)/$(UV_VERSION) ## Write the lock files anew after pyproject.toml changed; ARGS=--upgrade moves all versions.
 	$(LOCK) pyproject.toml --group build --output-file requirements/run.txt
-	$(LOCK) pyproject.toml --group build --group dev --constraint requirements/run.txt --output-file requirements/test.txt
+	$(LOCK) pyproject.toml --group build --group dev --group imports --constraint requirements/run.txt --output-file requirements/test.txt
 	$(LOCK) --group node --output-file requirements/node.txt
 	$(LOCK) --group docs --constraint requirements/test.txt --output-file requirements/docs.txt
 
