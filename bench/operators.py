@@ -11,7 +11,7 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex.internal import noop
 
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from bench import tape
 from bench.options import Options
 from bench.results import Number, Result

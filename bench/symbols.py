@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import chain, islice
 from statistics import median
 
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from bench import tape
 from bench.options import Options
 from bench.results import Number, Result, Target

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from actors.core import Input
+from actors.engine.core import Input
 from actors.messages import AccountOpened, DayStarted, EntryLooked, Fact, PositionClosed, SignalRaised
 from pipeline.checked import shown
 from pipeline.strategy import Entries, Strategy

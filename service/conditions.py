@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from actors.core import Core
+from actors.engine.core import Core
 from pipeline.checked import WrongValue
 from pipeline.events import Reading
 from pipeline.operators.frame import Condition, Frame

@@ -16,11 +16,11 @@ import msgspec.inspect
 from msgspec import Meta
 
 from actors.brokers.alpaca.settings import BrokerSettings
-from actors.core import CoreSettings
+from actors.engine.core import CoreSettings
 from actors.feeds.websocket import FeedSettings
-from actors.gate import GateSettings
-from actors.strategy_watch import WatchSettings
-from actors.supervisor import SupervisionSettings
+from actors.gateway.gate import GateSettings
+from actors.supervision.strategy_watch import WatchSettings
+from actors.supervision.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
 from service import plain_text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reactivex import Observable
 
-from actors.authors import described, place_of
+from actors.engine.authors import described, place_of
 from pipeline.checked import WrongValue, text
 from pipeline.operators.lift import Source, given_by
 from pipeline.strategy import EXIT_KEYS, Entries, Exits, Strategy, StrategySettings, default_exits, momentum_burst

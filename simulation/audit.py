@@ -9,10 +9,10 @@ from decimal import Decimal
 import msgspec
 
 from actors.book import Book
-from actors.core import Core, Input
+from actors.engine.core import Core, Input
 from actors.execution.exits import AT_ONCE
-from actors.gate import Effect
-from actors.journal import Entry
+from actors.gateway.gate import Effect
+from actors.gateway.journal import Entry
 from actors.messages import (
     AccountOpened,
     Command,

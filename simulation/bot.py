@@ -9,9 +9,9 @@ import msgspec
 
 from actors.book import Book
 from actors.brokers.outbox import Outbox
-from actors.core import Core, Input
-from actors.gate import Effect, Trouble
-from actors.journal import Entry, Run
+from actors.engine.core import Core, Input
+from actors.gateway.gate import Effect, Trouble
+from actors.gateway.journal import Entry, Run
 from actors.messages import Command, Fact, Report, Rollover
 from mock_exchange.events import Event
 from pipeline.events import SECOND

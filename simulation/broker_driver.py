@@ -10,7 +10,7 @@ import msgspec
 from actors.brokers.alpaca import messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.settings import BrokerSettings
-from actors.gate import Effect
+from actors.gateway.gate import Effect
 from actors.messages import Report
 from pipeline.events import SECOND
 from simulation.broken import Broken

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from actors.book import Book
-from actors.journal import Entry, Journal, Run
-from actors.kill_switch import FLATTEN, HALT
+from actors.gateway.journal import Entry, Journal, Run
+from actors.gateway.kill_switch import FLATTEN, HALT
 from service.data_folder import JOURNAL
 from service.live.halt_file import file_of
 

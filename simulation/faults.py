@@ -7,8 +7,8 @@ from random import Random
 import msgspec
 
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import CoreSettings
-from actors.risk import RiskSettings
+from actors.engine.core import CoreSettings
+from actors.risk.risk import RiskSettings
 from pipeline.events import SECOND
 from pipeline.strategy import StrategySettings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from actors.gate import Batch, Broker, Gate, GateSettings, HandOver, Trouble
-from actors.journal import Journal
+from actors.gateway.gate import Batch, Broker, Gate, GateSettings, HandOver, Trouble
+from actors.gateway.journal import Journal
 from actors.orders import SubmitOrder
 from pipeline.events import SECOND
 from simulation.chance import Chance

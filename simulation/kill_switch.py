@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from actors.gate import GateSettings
-from actors.kill_switch import GuardedBroker, KillSwitch
+from actors.gateway.gate import GateSettings
+from actors.gateway.kill_switch import GuardedBroker, KillSwitch
 from actors.messages import Command, GateOrder
 from actors.orders import OrderReport
 from pipeline.events import SECOND

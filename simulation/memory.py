@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.core import Core
+from actors.engine.core import Core
 from actors.messages import TradingState
 
 

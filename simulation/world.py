@@ -8,8 +8,8 @@ from random import Random
 
 import msgspec
 
-from actors.kill_switch import FLATTEN, HALT
-from actors.knowledge import OrderName
+from actors.execution.known_orders import OrderName
+from actors.gateway.kill_switch import FLATTEN, HALT
 from actors.messages import PositionClosed, TradingState
 from pipeline.events import SECOND
 from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot, Place

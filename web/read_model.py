@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from actors.engine.strategy_instance import InstanceState
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -29,7 +30,6 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
-from actors.strategy_instance import InstanceState
 from web.messages import (
     SLOW,
     ChainLate,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.actor import UnknownMessage
-from actors.gate import Effect
+from actors.gateway.gate import Effect
 from actors.orders import CancelOrder, LookUpOrder, SubmitOrder
 
 

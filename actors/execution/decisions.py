@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from actors.book import CountedOrder
 from actors.orders import OrderRole
-from actors.positions import of_session
+from actors.portfolio.positions import of_session
 
 REMEMBERED_DECISIONS = 1_000  # beside those for which something is held or ordered
 

@@ -12,6 +12,7 @@ from actors.book import Book, CountedOrder, OpenOrder
 from actors.execution.decisions import Decisions
 from actors.execution.entries import enter
 from actors.execution.exits import ExitIntent, Exits
+from actors.execution.known_orders import decision_of
 from actors.execution.messages import (
     AdoptOrder,
     CancelEntries,
@@ -31,7 +32,6 @@ from actors.execution.policy import ExecutionPolicy
 from actors.execution.protective_stops import STOP_TRIES, keep_stop
 from actors.execution.retries import Retries
 from actors.execution.timers import OrderTimer
-from actors.knowledge import decision_of
 from actors.messages import (
     BrokerChanged,
     ExitDecided,
@@ -54,7 +54,7 @@ from actors.orders import (
     OrderStatus,
     SubmitUnanswered,
 )
-from actors.positions import Fill, Position, of_session
+from actors.portfolio.positions import Fill, Position, of_session
 from pipeline.events import SECOND
 from pipeline.exits import ExitSignal, Held
 

@@ -12,7 +12,7 @@ from actors.execution.order_cache import Order
 from actors.execution.policy import ExecutionPolicy
 from actors.messages import ExitReason
 from actors.orders import OrderRole, SubmitOrder
-from actors.positions import Position
+from actors.portfolio.positions import Position
 
 _R = ExitReason
 AT_ONCE = frozenset((_R.SL, _R.STOP, _R.HALT, _R.FLATTEN, _R.NO_STOP, _R.CLOSE, _R.FALLBACK))

@@ -9,7 +9,7 @@ from actors.execution.order_cache import Order
 from actors.execution.policy import ExecutionPolicy
 from actors.messages import ExitReason
 from actors.orders import OrderRole, SubmitOrder
-from actors.positions import Position
+from actors.portfolio.positions import Position
 
 STOP_TRIES = 3
 """A position for which the venue refuses so many protective stops is closed."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core import Core
+from actors.engine.core import Core
 from bench.children import tell
 from bench.processes.feeder import ANY_TIME
 from bench.processes.probe import Probe, ReceiverSpec

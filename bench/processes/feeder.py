@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from bench.processes.loop import new_event_loop
 from bench.processes.probe import Probe, ReceiverSpec

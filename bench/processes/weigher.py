@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from actors.core import Core, CoreSettings
-from actors.gate import Gate
-from actors.journal import MemoryJournal
+from actors.engine.core import Core, CoreSettings
+from actors.gateway.gate import Gate
+from actors.gateway.journal import MemoryJournal
 from actors.messages import Fact
 from bench import tape
 from bench.children import tell

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors import sqlite_journal
-from actors.sqlite_journal import JournalUnusable
+from actors.gateway import sqlite_journal
+from actors.gateway.sqlite_journal import JournalUnusable
 from service.data_folder import JOURNAL
 from service.doctor.findings import Finding, failed, ok, warning
 from service.journal_views import journal_upkeep

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from actors.sqlite_journal import JournalUnusable, Story, story as read
+from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.figures import dollars, instant, price

@@ -14,7 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from actors.sqlite_journal import JournalUnusable, read, settings_of
+from actors.gateway.sqlite_journal import JournalUnusable, read, settings_of
 from service import figures
 from service.errors import UserError
 from service.visible import visible, visible_json

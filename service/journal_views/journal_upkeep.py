@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.sqlite_journal import JournalUnusable, check_rows, check_version, damages, read_books
+from actors.gateway.sqlite_journal import JournalUnusable, check_rows, check_version, damages, read_books
 
 _MOST_COMPLAINTS = 5  # of a damaged file; one is enough to know
 

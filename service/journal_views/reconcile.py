@@ -19,11 +19,11 @@ from rich.text import Text
 from actors.book import Book, Tally
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
-from actors.comparison import Comparison, Verdict, accept, compare
-from actors.journal import Run
+from actors.gateway.journal import Run
+from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal, read_books
 from actors.messages import BrokerChanged, Fact, Report, TradingState
 from actors.orders import AccountReport, LookUpOrder, OrderMissing, OrderReport
-from actors.sqlite_journal import JournalUnusable, SqliteJournal, read_books
+from actors.reconciliation.comparison import Comparison, Verdict, accept, compare
 from service.data_folder import JOURNAL
 from service.data_folder.bot_id import BOT_ID, bot_id
 from service.errors import UserError

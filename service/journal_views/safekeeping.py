@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.sqlite_journal import JournalUnusable
+from actors.gateway.sqlite_journal import JournalUnusable
 from service.data_folder import JOURNAL, SESSIONS
 from service.data_folder.bot_id import BOT_ID
 from service.errors import UserError

@@ -17,7 +17,7 @@ from random import Random
 import msgspec
 from loguru import logger
 
-from actors.gate import Gate, Trouble
+from actors.gateway.gate import Gate, Trouble
 from actors.messages import Command, Fact, Report
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock

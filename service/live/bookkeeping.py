@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from actors.book import Book
-from actors.core import CoreSettings, Input
-from actors.journal import Journal, MemoryJournal, Run
+from actors.engine.core import CoreSettings, Input
+from actors.gateway.journal import Journal, MemoryJournal, Run
+from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
 from actors.messages import Command, GateOrder
 from actors.orders import (
     AccountReport,
@@ -23,7 +24,6 @@ from actors.orders import (
     OrderReport,
     SubmitUnanswered,
 )
-from actors.sqlite_journal import JournalUnusable, SqliteJournal
 from pipeline.events import SECOND
 from service.data_folder import JOURNAL
 from service.errors import UserError

@@ -16,7 +16,7 @@ import msgspec
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.outbox import Outbox
-from actors.core import Core
+from actors.engine.core import Core
 from actors.execution.order_cache import Order
 from actors.messages import Report
 from actors.orders import OrderRole, OrderStatus

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 from loguru import logger
 
-from actors.core import Core, Input
+from actors.engine.core import Core, Input
 from actors.messages import COMMANDS, Command, RestartChain, TradingState
-from actors.risk import LOSS_LIMIT
+from actors.risk.risk import LOSS_LIMIT
 from service.live.ending import Ending
 from service.live.halt_file import HaltFile
 from service.live.session import Session

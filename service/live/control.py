@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from actors.gate import GateSettings
-from actors.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
+from actors.gateway.gate import GateSettings
+from actors.gateway.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
 from actors.messages import GateActed, StateChanged
 from service import fact_log
 from service.data_folder import running

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from actors.kill_switch import FLATTEN, HALT, Answer
+from actors.gateway.kill_switch import FLATTEN, HALT, Answer
 from service.live.halt_file import MOST_REASON
 
 HEAR_S = 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loguru import logger
 
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 
 
 class CostGuard:

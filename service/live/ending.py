@@ -9,7 +9,7 @@ from loguru import logger
 
 from actors.feeds.feed import FeedFailed
 from actors.messages import AccountOpened, ChainFailed, Fact
-from actors.supervisor import ChildSpec
+from actors.supervision.supervisor import ChildSpec
 from service.errors import UserError
 from service.live.stopping import DURATION
 from service.options import RunOptions

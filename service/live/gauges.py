@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loguru import logger
 
-from actors.core import Core
+from actors.engine.core import Core
 from pipeline.operators.frame import Frame
 from service.conditions import Judge
 from web.messages import GaugesSeen

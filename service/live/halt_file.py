@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from actors.kill_switch import FLATTEN, HALT, KillSwitch
+from actors.gateway.kill_switch import FLATTEN, HALT, KillSwitch
 from actors.messages import Command
 
 MOST_REASON = 300

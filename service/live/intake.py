@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from actors.core import Input
+from actors.engine.core import Input
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.ending import Ending

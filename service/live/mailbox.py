@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from actors.core import Input
+from actors.engine.core import Input
 from actors.messages import Command
 from service.live.commands import Effect
 

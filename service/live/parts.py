@@ -6,8 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from actors.gate import Gate
-from actors.kill_switch import KillSwitch
+from actors.gateway.gate import Gate
+from actors.gateway.kill_switch import KillSwitch
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
 from service.data_folder.running import Claim

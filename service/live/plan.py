@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from actors.core import Core
-from actors.journal import Run
+from actors.engine.core import Core
+from actors.gateway.journal import Run
 from actors.messages import Fact
 from pipeline.strategy import Strategy
 from service.live.bookkeeping import Bookkeeping

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 from actors.feeds.backoff import BackOff
-from actors.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
+from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from service.errors import Stopped
 from service.live.children import ExchangeProcess, WebProcess
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from actors.brokers.alpaca.broker import MOST_IN_FLIGHT, AlpacaBroker
-from actors.core import Core
-from actors.gate import Gate
+from actors.engine.core import Core
+from actors.gateway.gate import Gate
 from pipeline.clock import MAX_TIMERS
 from service.live.children import MAX_WAITING, WebProcess
 from service.live.telemetry import KEPT_INPUTS, Telemetry

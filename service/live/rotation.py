@@ -9,7 +9,7 @@ from functools import partial
 
 from loguru import logger
 
-from actors.core import Core
+from actors.engine.core import Core
 from actors.messages import Rollover
 from pipeline.events import SECOND
 from service.errors import UserError

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from actors.core import Core
+from actors.engine.core import Core
 from service import strategies
 from service.data_folder import running, web_secret
 from service.errors import Stopped

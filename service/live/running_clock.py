@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from actors.gate import GateSettings
+from actors.gateway.gate import GateSettings
 
 _LEAST_GAP_S = 0.25  # real seconds: at least that often one of the threads that guard looks
 

@@ -17,9 +17,9 @@ import msgspec
 from loguru import logger
 
 from actors.feeds.websocket import WebSocketFeed
-from actors.journal import Run
+from actors.gateway.journal import Run
 from actors.messages import SHUTDOWN, Command
-from actors.supervisor import Dependant
+from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import web_secret
 from service.errors import UserError

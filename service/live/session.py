@@ -7,9 +7,9 @@ from typing import Protocol
 
 from actors.book import Book, moved_back
 from actors.brokers.outbox import Outbox
-from actors.core import Core, Input
-from actors.gate import Batch, Gate
-from actors.journal import Entry, Run
+from actors.engine.core import Core, Input
+from actors.gateway.gate import Batch, Gate
+from actors.gateway.journal import Entry, Run
 from actors.messages import (
     NOT_OUTLIVED,
     AccountOpened,

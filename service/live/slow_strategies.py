@@ -10,9 +10,9 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors.at_work import at_work
 from actors.messages import RemoveChain
-from actors.strategy_watch import StrategySlow, StrategyWatch, WatchSettings, WatchThread
+from actors.supervision.at_work import at_work
+from actors.supervision.strategy_watch import StrategySlow, StrategyWatch, WatchSettings, WatchThread
 from service.live.session import Session
 from web.messages import ChainLate
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from actors.core import Input
+from actors.engine.core import Input
 from actors.feeds.addresses import shown
 from actors.feeds.tape import TapeFeed
 from actors.feeds.websocket import FeedSettings, WebSocketFeed

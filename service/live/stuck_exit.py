@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from actors.at_work import at_work
-from actors.gate import Gate
+from actors.gateway.gate import Gate
+from actors.supervision.at_work import at_work
 from service import outlet
 from service.live.session import Session
 from service.recorded.recordings import Recordings

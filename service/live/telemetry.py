@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import Any, get_args
 
-from actors.core import Core, Input
+from actors.engine.core import Core, Input
+from actors.engine.symbol_context import SymbolContext
 from actors.messages import (
     BurstBlocked,
     Fact,
     FeedChanged,
     SignalRaised,
 )
-from actors.symbol_context import SymbolContext
 from pipeline.events import SECOND, Quote, Trade
 from service.live.chart_history import ChartHistory
 from service.live.gauges import Gauges

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import get_args
 
-from actors.core import Input
+from actors.engine.core import Input
 from actors.orders import AccountReport
 from pipeline.admission import Admission
 from pipeline.events import NEW_TIME, SECOND, Clock, Gap

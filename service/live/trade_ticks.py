@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 
-from actors.journal import TradeTicks
+from actors.gateway.journal import TradeTicks
 from actors.messages import Fact, PositionClosed, PositionOpened
 from pipeline.events import SECOND
 from service.live.session import Session

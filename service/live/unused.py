@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from loguru import logger
 
-from actors.core import Core
+from actors.engine.core import Core
 from pipeline.admission import CROSSED_QUOTE, NOT_SUBSCRIBED, TOO_MANY_SYMBOLS
 
 AFTER_S = 5.0  # real seconds in which no tick was used ...

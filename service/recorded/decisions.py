@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from actors.core import Core, Input
+from actors.engine.core import Core, Input
+from actors.gateway.sqlite_journal import JournalUnusable, facts_of_recording
 from actors.messages import (
     Fact,
     OrderFilled,
@@ -18,7 +19,6 @@ from actors.messages import (
     StateChanged,
 )
 from actors.orders import OrderRejected
-from actors.sqlite_journal import JournalUnusable, facts_of_recording
 from service import strategies
 from service.data_folder import JOURNAL
 from service.errors import UserError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.core import Core, Input
+from actors.engine.core import Core, Input
 from pipeline.events import Reading
 from service import settings
 from service.errors import UserError

@@ -9,8 +9,8 @@ from typing import IO, Protocol
 
 import msgspec
 
-from actors.core import CoreSettings, Input
-from actors.file_watch import FileWatch
+from actors.engine.core import CoreSettings, Input
+from actors.gateway.file_watch import FileWatch
 from service.errors import UserError, make_folder
 from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
 from service.settings import as_layer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors.core import Input
+from actors.engine.core import Input
 from service.errors import Stopped, UserError
 from service.recorded import archive
 from service.recorded.recording import Recorder

@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 from reactivex.internal import noop
 
-from actors.core import Core, Input
+from actors.engine.core import Core, Input
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
 from pipeline.strategy import Entries, Strategy
 from service import strategies

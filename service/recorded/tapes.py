@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core import Input
+from actors.engine.core import Input
 from pipeline.events import Clock, Quote, Refused, Trade
 from pipeline.venues import lobster
 from pipeline.venues.jsonl import JsonLines

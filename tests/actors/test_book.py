@@ -35,7 +35,7 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.market import at, clock, quote, trade
 from tests.support.sessions import RestingBroker, Session

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from actors.book import Book, HeldPosition, OpenOrder, Tally
-from actors.close_out import AGAIN_S, MISSING_S, CloseOut
 from actors.execution.retries import MOST_WAIT_S
+from actors.gateway.close_out import AGAIN_S, MISSING_S, CloseOut
+from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import OrderFilled, TradingState
 from actors.orders import (
     AccountReport,
@@ -24,7 +25,6 @@ from actors.orders import (
     OrderStatus,
     SubmitOrder,
 )
-from actors.shadow_ledger import ShadowLedger
 from pipeline.events import Side
 
 D = Decimal

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, Tally
-from actors.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
 from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BookReconciled,
@@ -21,7 +20,8 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
-from actors.risk import MISMATCH
+from actors.reconciliation.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
+from actors.risk.risk import MISMATCH
 from pipeline.events import Side
 from tests.support.market import at, trade
 from tests.support.sessions import RestingBroker, Session

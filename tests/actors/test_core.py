@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from actors import core as cores
-from actors.core import Core, CoreSettings, Input, MailboxOverflow
+from actors.engine import core as cores
+from actors.engine.core import Core, CoreSettings, Input, MailboxOverflow
 from actors.messages import (
     Command,
     Fact,
@@ -23,7 +23,7 @@ from actors.messages import (
     SignalRaised,
 )
 from actors.orders import Execution, OrderSide
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst

@@ -8,8 +8,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from actors.core import Core, Input
-from actors.dating import DATED, Dated, moves_now
+from actors.engine.core import Core, Input
+from actors.engine.dating import DATED, Dated, moves_now
 from actors.execution.pricing import OrderSettings
 from actors.messages import (
     BrokerChanged,
@@ -38,7 +38,7 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.strategy import StrategySettings
 from tests.support.desk import BOOK

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.file_watch import FileWatch
+from actors.gateway.file_watch import FileWatch
 
 
 def remove(path: Path) -> None:

@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 
 from actors.book import Book
-from actors.gate import Batch, Effect, Gate, GateSettings, Trouble
-from actors.journal import Entry, JournalFull, MemoryJournal, Run
+from actors.gateway.gate import Batch, Effect, Gate, GateSettings, Trouble
+from actors.gateway.journal import Entry, JournalFull, MemoryJournal, Run
 from actors.messages import DayStarted
 from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S, wait_until

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from actors.gate_policy import (
+from actors.gateway.gate_policy import (
     Action,
     Batch,
     Begin,
@@ -22,7 +22,7 @@ from actors.gate_policy import (
     Trouble,
     Write,
 )
-from actors.journal import Run
+from actors.gateway.journal import Run
 from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
 
 RUN = Run(1, "1", "momentum_burst", "test", True, "paper-2", {})

@@ -11,11 +11,11 @@ import reactivex
 from reactivex import operators as ops
 
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import CoreSettings
-from actors.guard import Fallback, GuardedBy
+from actors.engine.core import CoreSettings
+from actors.engine.guard import Fallback, GuardedBy
 from actors.messages import ExitReason, GuardChanged, OrderSubmitted, RemoveChain
 from actors.orders import OrderStatus as S
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline import operators as op
 from pipeline.events import NEW_TIME, Gap
 from pipeline.exits import ExitSignal, stop_loss, time_stop

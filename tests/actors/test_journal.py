@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from actors.journal import Journal, MemoryJournal
+from actors.gateway.journal import Journal, MemoryJournal
 from actors.messages import DayStarted
 
 

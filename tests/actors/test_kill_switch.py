@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from actors.gate import Batch, Effect, Gate, GateSettings
-from actors.journal import MemoryJournal
-from actors.kill_switch import KillSwitch
+from actors.gateway.gate import Batch, Effect, Gate, GateSettings
+from actors.gateway.journal import MemoryJournal
+from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, GateActed, GateOrder, StateChanged, TradingState
 from actors.orders import CancelOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from tests.actors.test_close_out import BOOK, STOP, account, book, report

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors.book import Book, CountedOrder
-from actors.knowledge import Knowledge, OrderName, decision_of
+from actors.execution.known_orders import Knowledge, OrderName, decision_of
 from actors.messages import GateOrder, OrderFilled, PositionOpened
 from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from tests.support.desk import BOOK, ORDERS, TEN, D, Desk, S, account, old

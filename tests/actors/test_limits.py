@@ -7,10 +7,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.core import Core, CoreSettings
-from actors.limits import Costs, Limits, LimitSettings, spread
+from actors.engine.core import Core, CoreSettings
 from actors.messages import Fact, Refusal, SignalRaised
-from actors.risk import RiskSettings
+from actors.risk.limits import Costs, Limits, LimitSettings, spread
+from actors.risk.risk import RiskSettings
 from pipeline.events import SECOND, Side, Signal, Trade
 from pipeline.operators.lift import lift
 from pipeline.strategy import Strategy, StrategySettings, default_exits

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from actors.messages import BurstBlocked, DayStarted, ExitReason, PositionClosed, Refusal, SignalRaised
-from actors.metrics import Metrics
+from actors.portfolio.metrics import Metrics
 from pipeline.events import Side, Signal
 from tests.support.market import at
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings, strategies as st
 from actors.actor import UnknownMessage
 from actors.book import Book
 from actors.brokers.outbox import Outbox
-from actors.core import Input
-from actors.gate import Batch, Effect, Gate, GateSettings
-from actors.journal import Entry, Run
+from actors.engine.core import Input
+from actors.gateway.gate import Batch, Effect, Gate, GateSettings
+from actors.gateway.journal import Entry, Run
 from actors.messages import Command, ExitReason, OrderFilled, PositionClosed, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, SubmitOrder
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.live import PATIENCE_S
 from tests.support.market import at, clock, trade

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from actors.actor import UnknownMessage
 from actors.messages import ExitReason, Fact, OrderFilled, PositionClosed, PositionOpened
 from actors.orders import Execution, OrderSide
-from actors.positions import REMEMBERED_EXECUTIONS, Fill, Positions
+from actors.portfolio.positions import REMEMBERED_EXECUTIONS, Fill, Positions
 from pipeline.events import Side
 from tests.support.market import at
 

@@ -9,7 +9,7 @@ import pytest
 
 from actors.actor import UnknownMessage
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from actors.messages import (
     Command,
     DayStarted,
@@ -23,7 +23,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import CancelOrder, Execution, OrderRejected, SubmitOrder
-from actors.risk import RiskSettings, UnknownCommand
+from actors.risk.risk import RiskSettings, UnknownCommand
 from pipeline.events import Clock
 from pipeline.strategy import StrategySettings, momentum_burst
 from tests.support.market import at, clock, quote, trade

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from actors.book import Book
-from actors.journal import TradeTicks
+from actors.gateway.journal import TradeTicks
+from actors.gateway.sqlite_journal import VERSION, JournalUnusable, SqliteJournal, read, read_books, story
 from actors.orders import OrderRejected
-from actors.sqlite_journal import VERSION, JournalUnusable, SqliteJournal, read, read_books, story
 from service.journal_views.journal_upkeep import back_up, examine, prune
 from tests.actors.test_sqlite_journal import RUN, rejected
 from tests.support.journals import of_version_1, version_of

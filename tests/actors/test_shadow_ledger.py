@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import OrderFilled
 from actors.orders import Execution, OrderMissing, OrderRole, OrderSide, SubmitOrder
-from actors.shadow_ledger import ShadowLedger
 from tests.actors.test_close_out import BOOK, CLOSE, ENTRY, STOP, D, S, account, book, report
 
 GATE = SubmitOrder(CLOSE, "A", OrderSide.SELL, D(3), "1", OrderRole.GATE, "HALT")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.gate import Batch, Gate, Trouble
-from actors.journal import Run
+from actors.gateway.gate import Batch, Gate, Trouble
+from actors.gateway.journal import Run
+from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal, read
 from actors.messages import BurstBlocked, Fact
 from actors.orders import OrderRejected
-from actors.sqlite_journal import JournalUnusable, SqliteJournal, read
 from pipeline.events import Side
 from tests.support.live import ROOT, environment, wait_until
 from tests.support.market import START, at, trade

@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
 
 from actors.brokers.simulated import ExecutionSettings
+from actors.engine.strategy_instance import Budget, ChainSettings, InstanceState
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted, Fact, RemoveChain, RestartChain
-from actors.strategy_instance import Budget, ChainSettings, InstanceState
 from pipeline import operators as op
 from pipeline.events import SECOND, Trade
 from pipeline.operators.lift import Step

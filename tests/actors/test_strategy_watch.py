@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from reactivex import Observable, operators as ops
 
-from actors.at_work import AtWork, at_work
 from actors.messages import RestartChain
-from actors.strategy_watch import MOST_SYMBOLS, StrategySlow, StrategyWatch, WatchSettings, WatchThread
+from actors.supervision.at_work import AtWork, at_work
+from actors.supervision.strategy_watch import MOST_SYMBOLS, StrategySlow, StrategyWatch, WatchSettings, WatchThread
 from pipeline import operators as op
 from pipeline.events import Trade
 from pipeline.operators.frame import Frame
@@ -371,7 +371,7 @@ def test_a_file_is_named_as_it_is_unless_it_lies_below_the_root() -> None:
 
 
 def test_what_is_further_out_than_the_core_is_no_author_s_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.at_work.is_authors", lambda file: file.endswith("sessions.py"))
+    monkeypatch.setattr("actors.supervision.at_work.is_authors", lambda file: file.endswith("sessions.py"))
     stuck = Stuck()
     with stuck.found(Session(**in_an_operator(stuck)), trade(0)) as look:
         found = look()

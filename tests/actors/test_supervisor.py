@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from actors.feeds.backoff import BackOff
-from actors.supervisor import ChildSpec, Dependant, Supervisor
+from actors.supervision.supervisor import ChildSpec, Dependant, Supervisor
 from tests.support.live import PATIENCE_S, events_logged
 
 

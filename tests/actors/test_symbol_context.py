@@ -11,7 +11,7 @@ import reactivex
 from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
 
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from actors.messages import BurstBlocked, ChainFailed, EntryLooked, Fact, SignalRaised
 from pipeline import operators as op
 from pipeline.events import Side, Trade

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from actors.execution.pricing import OrderSettings
-from actors.limits import LimitSettings
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
 from actors.orders import AccountReport, AssetReport
-from actors.risk import RiskSettings
+from actors.risk.limits import LimitSettings
+from actors.risk.risk import RiskSettings
 from pipeline.events import PriceBand, TradingStatus
 from tests.support.market import at, clock, quote, trade
 from tests.support.sessions import RestingBroker, Session

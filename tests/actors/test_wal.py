@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.wal import damage
+from actors.gateway.wal import damage
 
 PAGE = 4096
 FRAME = 24 + PAGE

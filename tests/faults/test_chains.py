@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.core import Core
+from actors.engine.core import Core
+from actors.engine.strategy_instance import ChainSettings, InstanceState
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted, Fact, PositionClosed, SignalRaised
-from actors.strategy_instance import ChainSettings, InstanceState
 from mock_exchange.events import Trade as Print
 from mock_exchange.market import tape
 from pipeline import operators as op

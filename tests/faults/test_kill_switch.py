@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.knowledge import OrderName
+from actors.execution.known_orders import OrderName
 from service.data_folder import JOURNAL
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, Log, at
 from tests.support.exchange import ExchangeServer

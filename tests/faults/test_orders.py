@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.knowledge import OrderName
+from actors.execution.known_orders import OrderName
 from actors.messages import OrderChanged, OrderSubmitted
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, PATIENT, Log, Replayed, at
 from tests.support.exchange import ExchangeServer

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from actors.book import Book
-from actors.positions import of_session
+from actors.portfolio.positions import of_session
 from service.data_folder import JOURNAL
 
 

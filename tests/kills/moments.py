@@ -8,7 +8,7 @@ from enum import StrEnum, auto
 from typing import Any, NamedTuple
 
 from actors.book import Book
-from actors.knowledge import OrderName
+from actors.execution.known_orders import OrderName
 from actors.orders import OrderStatus
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from actors.knowledge import OrderName
-from actors.positions import of_session
+from actors.execution.known_orders import OrderName
+from actors.portfolio.positions import of_session
 from pipeline.events import SECOND
 from tests.kills.journal import Written
 from tests.kills.moments import Killed

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 import microbot
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from actors.messages import ChainFailed, Fact, SignalRaised
 from microbot import op
 from pipeline.strategy import StrategySettings

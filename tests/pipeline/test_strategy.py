@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from reactivex import Observable
 
-from actors.core import CoreSettings, Input
+from actors.engine.core import CoreSettings, Input
 from actors.messages import ChainFailed
 from pipeline import operators as op
 from pipeline.events import Trade

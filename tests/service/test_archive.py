@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.core import CoreSettings
+from actors.engine.core import CoreSettings
 from pipeline.events import Clock
 from service import outlet
 from service.data_folder import SESSIONS

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.core import CoreSettings
-from actors.risk import RiskSettings
+from actors.engine.core import CoreSettings
+from actors.risk.risk import RiskSettings
 from service import settings, strategies
 from service.aside import prints_aside
 from service.cli import terminal

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.book import Book
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from actors.messages import Command, FeedChanged, FeedState, MarketHours
 from actors.orders import AccountReport
 from pipeline.events import SECOND, Clock

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.knowledge import OrderName
+from actors.execution.known_orders import OrderName
 from actors.messages import OrderChanged, OrderSubmitted, PositionClosed, SignalRaised
 from actors.orders import OrderStatus
 from service.live import bookkeeping

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from actors.execution.pricing import OrderSettings
-from actors.limits import LimitSettings
+from actors.risk.limits import LimitSettings
 from service.data_folder.bot_id import bot_id
 from service.errors import UserError
 from service.live.brokerage import at_broker

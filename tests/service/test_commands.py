@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.messages import Command, RemoveChain
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from service.live.commands import Effect, effect, restarted, standing
 from tests.support.market import at, trade
 from tests.support.sessions import Session

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import pytest
 
-from actors.gate import Gate, GateSettings
-from actors.journal import MemoryJournal
-from actors.kill_switch import KillSwitch
+from actors.gateway.gate import Gate, GateSettings
+from actors.gateway.journal import MemoryJournal
+from actors.gateway.kill_switch import KillSwitch
 from service.data_folder import running
 from service.errors import UserError
 from service.live import control, halt_file

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.kill_switch import Answer
+from actors.gateway.kill_switch import Answer
 from service.live import control_socket
 from service.live.control_socket import MOST_BYTES, MOST_CALLERS, MOST_PULLS, ControlSocket
 from tests.support.live import PATIENCE_S, wait_until

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.core import Core, CoreSettings, Input
-from actors.journal import Run
+from actors.engine.core import Core, CoreSettings, Input
+from actors.gateway.journal import Run
+from actors.gateway.sqlite_journal import SqliteJournal
 from actors.messages import Command, Fact, SignalRaised
-from actors.sqlite_journal import SqliteJournal
 from pipeline.events import Trade
 from pipeline.strategy import momentum_burst
 from service import settings

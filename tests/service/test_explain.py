@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from actors import sqlite_journal
 from actors.brokers.simulated import ExecutionSettings
-from actors.journal import Run as JournalRun, TradeTicks
+from actors.gateway import sqlite_journal
+from actors.gateway.journal import Run as JournalRun, TradeTicks
+from actors.gateway.sqlite_journal import SqliteJournal, story
 from actors.messages import PositionClosed, SignalRaised
-from actors.sqlite_journal import SqliteJournal, story
 from pipeline.events import Reading
 from service.data_folder import JOURNAL
 from service.journal_views import explain

@@ -12,9 +12,9 @@ import pytest
 import typer.main
 
 from actors.book import Book, Tally
-from actors.comparison import compare
 from actors.messages import PositionClosed, TradingState
 from actors.orders import AccountReport, HeldAtVenue
+from actors.reconciliation.comparison import compare
 from service.cli import app
 from service.data_folder import SESSIONS
 from service.doctor import examination

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from pipeline import operators as op
 from pipeline.events import SECOND, Trade
 from pipeline.operators.frame import Frame

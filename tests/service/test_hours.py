@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from actors.messages import MarketHours, Refusal
-from actors.venue_facts import VenueFacts
+from actors.risk.venue_facts import VenueFacts
 from pipeline.events import SECOND, Clock, Side, Trade
 from pipeline.strategy import StrategySettings
 from service.live.hours import DAY_NS, Hours, market_hours

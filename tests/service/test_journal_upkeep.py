@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from actors import sqlite_journal
-from actors.journal import Run
-from actors.sqlite_journal import JournalUnusable, SqliteJournal, read
+from actors.gateway import sqlite_journal
+from actors.gateway.journal import Run
+from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal, read
 from pipeline.events import SECOND
 from service.journal_views.journal_upkeep import back_up, count_old, examine, prune
 from tests.support.journals import damage, of_version_1, version_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.core import Input
+from actors.engine.core import Input
 from service.errors import UserError
 from service.recorded import tapes, unlike
 from tests.service.test_cli import Run, assert_one_line, run

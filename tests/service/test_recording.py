@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings as hypothesis_settings, stra
 from msgspec import inspect
 
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import Core, CoreSettings, Input
+from actors.engine.core import Core, CoreSettings, Input
 from actors.messages import COMMANDS, Command, Fact, FeedChanged, FeedState
 from actors.orders import Execution, OrderRejected, OrderSide
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst
 from service import settings

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from actors.core import Core, CoreSettings, Input
-from actors.journal import Run as JournalRun
+from actors.engine.core import Core, CoreSettings, Input
+from actors.gateway.journal import Run as JournalRun
+from actors.gateway.sqlite_journal import _LEFT_OUT, _encode
 from actors.messages import (
     NOT_OUTLIVED,
     Fact,
@@ -24,7 +25,6 @@ from actors.messages import (
     Rollover,
     SignalRaised,
 )
-from actors.sqlite_journal import _LEFT_OUT, _encode
 from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies

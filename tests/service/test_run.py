@@ -16,8 +16,8 @@ import pytest
 
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import Core, Input
-from actors.journal import Entry, MemoryJournal
+from actors.engine.core import Core, Input
+from actors.gateway.journal import Entry, MemoryJournal
 from mock_exchange.market import tape
 from service import cli, logs
 from service.cli import terminal

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import sqlite_journal
+from actors.gateway import sqlite_journal
 from service.data_folder import JOURNAL, SESSIONS
 from tests.support.bots import EAGER, ORDERS_IN_A_HURRY, at
 from tests.support.exchange import KEYS, ExchangeServer

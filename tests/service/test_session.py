@@ -20,11 +20,11 @@ from websockets.asyncio.server import ServerConnection
 
 from actors.brokers.outbox import Outbox
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import Core, CoreSettings, Input
+from actors.engine.core import Core, CoreSettings, Input
 from actors.execution.policy import SimulatedExecution
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
-from actors.gate import Batch, Gate
-from actors.journal import MemoryJournal
+from actors.gateway.gate import Batch, Gate
+from actors.gateway.journal import MemoryJournal
 from actors.messages import (
     ChainRemoved,
     Command,
@@ -39,7 +39,7 @@ from actors.messages import (
     SignalRaised,
 )
 from actors.orders import CancelOrder, SubmitOrder
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from mock_exchange.events import Event
 from mock_exchange.market import tape
 from pipeline.admission import DUPLICATE, Admission, AdmissionSettings

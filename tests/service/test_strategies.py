@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.core import Core, CoreSettings
+from actors.engine.core import Core, CoreSettings
 from pipeline.strategy import Strategy, StrategySettings
 from service import strategies
 from service.errors import UserError

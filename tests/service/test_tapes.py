@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.core import Input
+from actors.engine.core import Input
 from actors.messages import Command, FeedChanged, FeedState
 from pipeline.events import Gap, Quote, Refused, Trade
 from service.errors import UserError

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from actors.core import Input
+from actors.engine.core import Input
 from actors.messages import (
     BurstBlocked,
     Command,

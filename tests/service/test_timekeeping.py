@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from actors.book import Book, moved_back
-from actors.core import Core, CoreSettings, Input
-from actors.journal import Run as JournalRun
+from actors.engine.core import Core, CoreSettings, Input
+from actors.gateway.journal import Run as JournalRun
 from actors.messages import BrokerChanged, Command, Fact, FeedState, MarketHours, Rollover
 from actors.orders import AccountReport
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline.admission import IMPLAUSIBLE_TIME, OUTDATED, Admission, AdmissionSettings
 from pipeline.events import NEW_TIME, SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import Strategy, StrategySettings, default_exits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from actors.journal import TradeTicks
+from actors.gateway.journal import TradeTicks
 from actors.messages import PositionClosed, PositionOpened
 from pipeline.events import Side
 from service.live.trade_ticks import AFTER_NS, MOST, TickKeeper

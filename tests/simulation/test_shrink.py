@@ -12,7 +12,7 @@ import pytest
 
 from actors.book import Book
 from actors.messages import TradingState
-from actors.risk import Risk
+from actors.risk.risk import Risk
 from simulation import __main__ as command, chance
 from simulation.chance import Chance
 from simulation.shrink import Failure, Shrinker, attempt

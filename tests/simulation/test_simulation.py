@@ -19,19 +19,19 @@ from actors.brokers.alpaca.conversations import Steps
 from actors.brokers.alpaca.order_client import OrderClient
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.protocol import AlpacaProtocol
-from actors.core import Core
+from actors.engine.core import Core
 from actors.execution import executor as executors
 from actors.execution.executor import Executor
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
 from actors.execution.order_states import OrderEvent
 from actors.feeds.backoff import BackOff
-from actors.gate_policy import Batch, GatePolicy, HandOver, LetOut, Steps as GateSteps
+from actors.gateway.gate_policy import Batch, GatePolicy, HandOver, LetOut, Steps as GateSteps
+from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import Fact, Refusal, Report, Rollover, TradingState
 from actors.orders import Execution, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
-from actors.positions import Positions
-from actors.risk import Risk
-from actors.shadow_ledger import ShadowLedger
+from actors.portfolio.positions import Positions
+from actors.risk.risk import Risk
 from pipeline import strategy
 from service.live.session import Session
 from simulation.bot import MOMENTS

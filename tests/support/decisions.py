@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core import Core, CoreSettings, Input
+from actors.engine.core import Core, CoreSettings, Input
 from actors.messages import Fact, PositionClosed, SignalRaised
 from pipeline.strategy import Strategy
 from service.recorded.replay import SignalLine, TradeLine

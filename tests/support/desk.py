@@ -19,7 +19,7 @@ from actors.orders import (
     OrderStatus,
     SubmitOrder,
 )
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from pipeline.strategy import Exits
 from tests.support.market import at, clock, quote, trade
 from tests.support.sessions import RestingBroker, Session

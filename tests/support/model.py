@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from actors.core import CoreSettings, Input
+from actors.engine.core import CoreSettings, Input
 from pipeline.events import NEW_LEVEL, Clock, Gap, Quote, Refused, Trade
 
 NANO = 1_000_000_000

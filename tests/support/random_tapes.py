@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from hypothesis import strategies as st
 
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import CoreSettings, Input
-from actors.risk import RiskSettings
+from actors.engine.core import CoreSettings, Input
+from actors.risk.risk import RiskSettings
 from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings
 from tests.support.market import START

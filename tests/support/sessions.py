@@ -11,15 +11,15 @@ from reactivex import Observable, abc
 from actors.actor import Receiver
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import Core, CoreSettings, Input
-from actors.dating import moves_now
+from actors.engine.core import Core, CoreSettings, Input
+from actors.engine.dating import moves_now
+from actors.engine.strategy_instance import ChainSettings
 from actors.execution.policy import SimulatedExecution
 from actors.execution.pricing import OrderSettings
-from actors.limits import LimitSettings
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
 from actors.orders import OrderCommand
-from actors.risk import RiskSettings
-from actors.strategy_instance import ChainSettings
+from actors.risk.limits import LimitSettings
+from actors.risk.risk import RiskSettings
 from pipeline import operators as op
 from pipeline.events import Clock, Side, Signal, Trade
 from pipeline.operators.lift import Step

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.core import Input
+from actors.engine.core import Input
 from service.recorded import tapes
 from service.settings import SECTIONS, Settings
 

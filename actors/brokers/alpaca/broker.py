@@ -13,7 +13,7 @@ from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.alpaca.stream import Listener, TradingStream
-from actors.gate import Effect
+from actors.gateway.gate import Effect
 from actors.messages import Report
 
 MOST_IN_FLIGHT = 1_000

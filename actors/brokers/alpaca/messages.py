@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.gate import Effect
+from actors.gateway.gate import Effect
 from actors.messages import Report
 
 

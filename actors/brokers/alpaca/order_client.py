@@ -13,7 +13,7 @@ from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
 from actors.brokers.alpaca.settings import REFUSED_KEYS
 from actors.feeds.backoff import BackOff
-from actors.gate import Effect
+from actors.gateway.gate import Effect
 from actors.messages import Report
 from actors.orders import (
     OVER,

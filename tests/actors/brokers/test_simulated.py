@@ -12,7 +12,7 @@ from actors.actor import UnknownMessage
 from actors.brokers.simulated import ExecutionSettings, SimulatedBroker
 from actors.messages import OrderFilled
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, SubmitOrder
-from actors.risk import RiskSettings
+from actors.risk.risk import RiskSettings
 from tests.support.market import at, quote, trade
 from tests.support.sessions import PATIENT, Session
 

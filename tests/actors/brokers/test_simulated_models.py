@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
 from actors.brokers.simulated import ExecutionSettings
-from actors.core import Core, CoreSettings, Input
-from actors.limits import Costs
+from actors.engine.core import Core, CoreSettings, Input
 from actors.messages import COMMANDS, Command, Fact, OrderChanged, OrderFilled, OrderSubmitted, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
-from actors.risk import RiskSettings
+from actors.risk.limits import Costs
+from actors.risk.risk import RiskSettings
 from pipeline.events import Side, Trade
 from pipeline.strategy import momentum_burst
 from tests.support.market import at, clock, gap, quote, trade

@@ -11,8 +11,8 @@ from actors.actor import UnknownMessage
 from actors.execution import decisions, order_cache
 from actors.messages import Command, ExitDecided, OrderFilled, OrderSubmitted, PositionClosed, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderReport, OrderSide, OrderStatus, SubmitOrder
-from actors.positions import Positions
-from actors.risk import RiskSettings
+from actors.portfolio.positions import Positions
+from actors.risk.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.market import at, clock, trade
 from tests.support.sessions import PATIENT, RestingBroker, Session

@@ -14,7 +14,7 @@ from actors.execution.pricing import OrderSettings
 from actors.execution.protective_stops import keep_stop
 from actors.messages import ExitReason
 from actors.orders import OrderRole, OrderSide, SubmitOrder
-from actors.positions import Position
+from actors.portfolio.positions import Position
 from pipeline.events import Side
 from tests.support.market import Quoted, at
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from actors.execution.retries import wait_s
+from actors.gateway.shadow_ledger import ZERO, ShadowLedger, TrackedOrder
 from actors.orders import CancelOrder, LookUpOrder, OrderRole, OrderSide, SubmitOrder
-from actors.shadow_ledger import ZERO, ShadowLedger, TrackedOrder
 
 AGAIN_S = 1.0  # real seconds after which an order without news is asked for; twice as long each time
 MISSING_S = 5.0  # an order that the venue does not know for so long was never placed

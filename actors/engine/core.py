@@ -13,8 +13,13 @@ from reactivex.internal import noop
 from actors.actor import Actor, Message, Receiver
 from actors.book import Book
 from actors.brokers.simulated import SimulatedBroker
-from actors.core_settings import CoreSettings as CoreSettings
-from actors.dating import DATED, Dated
+from actors.engine.core_settings import CoreSettings as CoreSettings
+from actors.engine.dating import DATED, Dated
+from actors.engine.strategy_instance import Failures
+from actors.engine.symbol_context import SymbolContext
+from actors.engine.symbol_contexts import SymbolContexts
+from actors.engine.trading_day import TradingDays
+from actors.engine.wiring import wire
 from actors.execution.messages import OrderNews, ReviewPosition
 from actors.execution.policy import ExecutionPolicy, SimulatedExecution, VenueExecution
 from actors.messages import (
@@ -27,13 +32,8 @@ from actors.messages import (
     RestartChain,
     Rollover,
 )
-from actors.metrics import Metrics
 from actors.orders import AccountReport, AssetReport, OrderCommand
-from actors.strategy_instance import Failures
-from actors.symbol_context import SymbolContext
-from actors.symbol_contexts import SymbolContexts
-from actors.trading_day import TradingDays
-from actors.wiring import wire
+from actors.portfolio.metrics import Metrics
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus

@@ -15,7 +15,7 @@ import msgspec
 from loguru import logger
 from msgspec import Meta
 
-from actors.at_work import AtWork
+from actors.supervision.at_work import AtWork
 
 MOST_SYMBOLS = 1_000
 """Symbols whose strikes are remembered."""

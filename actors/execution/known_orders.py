@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from actors.book import Book, CountedOrder
 from actors.orders import OVER, OrderReport, OrderRole
-from actors.positions import ZERO, of_session
+from actors.portfolio.positions import ZERO, of_session
 
 
 class OrderName(NamedTuple):

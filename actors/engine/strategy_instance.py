@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Context
-from actors.authors import described, traced
+from actors.engine.authors import described, traced
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted
 from pipeline.checked import WrongValue, shown
 from pipeline.clock import RANK_OTHER, Timer

@@ -11,9 +11,19 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol, assert_never
 
-from actors import gate_policy
-from actors.gate_policy import Action, Batch, Effect, GatePolicy, GateSettings, HandOver, NoBroker, Steps, Trouble
-from actors.journal import Journal
+from actors.gateway import gate_policy
+from actors.gateway.gate_policy import (
+    Action,
+    Batch,
+    Effect,
+    GatePolicy,
+    GateSettings,
+    HandOver,
+    NoBroker,
+    Steps,
+    Trouble,
+)
+from actors.gateway.journal import Journal
 from actors.orders import SubmitOrder
 
 __all__ = ["Batch", "Effect", "Gate", "GateSettings", "HandOver", "Trouble"]
@@ -41,7 +51,7 @@ class Gate:
     """Does what the gate's policy decides, by a journal and a broker, on a thread of its own.
 
     `submit` never blocks. Trouble is reported through `on_trouble`, on the gate's thread. The loop calls `beat` as a
-    sign of life; the thread reports when it stops coming. The kill switch (`actors/kill_switch.py`) blocks entries
+    sign of life; the thread reports when it stops coming. The kill switch (`kill_switch.py`) blocks entries
     here, and takes over. `watch` is called with each batch before its effects leave, `refuse` with each order that does
     not, and why; both on the gate's thread. So is `look`, every second and at the end: it says what has become of the
     journal's file, and what it says halts as a journal that fails does. `on_gap` is told why the journal does not hold

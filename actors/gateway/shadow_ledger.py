@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from actors.book import Book, HeldPosition
-from actors.journal import Entry
+from actors.gateway.journal import Entry
 from actors.messages import OrderFilled, Report
 from actors.orders import OVER, AccountReport, HeldAtVenue, OrderMissing, OrderReport, OrderRole, SubmitOrder
 

@@ -8,11 +8,11 @@ from concurrent.futures import CancelledError, Future, TimeoutError as FutureTim
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from actors.close_out import CloseOut
-from actors.gate import Batch, Gate, GateSettings
+from actors.gateway.close_out import CloseOut
+from actors.gateway.gate import Batch, Gate, GateSettings
+from actors.gateway.shadow_ledger import ZERO, ShadowLedger
 from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, StateChanged, TradingState
 from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
-from actors.shadow_ledger import ZERO, ShadowLedger
 
 HALT, FLATTEN = "halt", "flatten"
 _STEPS = 20  # in which an answer is waited for

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from actors.engine.strategy_instance import InstanceState
+from actors.engine.symbol_context import SymbolContext
 from actors.messages import RemoveChain, RestartChain
-from actors.strategy_instance import InstanceState
-from actors.symbol_context import SymbolContext
 from pipeline.clock import InputClock
 from pipeline.events import NEW_LEVEL, NEW_TIME, Gap
 

@@ -10,14 +10,14 @@ import msgspec
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
+from actors.execution.known_orders import Knowledge, OrderName
 from actors.execution.messages import AdoptOrder, KnownOrder, MissedOrder, Reconciled
 from actors.execution.order_cache import OrdersView
-from actors.knowledge import Knowledge, OrderName
 from actors.messages import AccountOpened, ExitReason
 from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
-from actors.positions import Adopt, PositionsView, of_session
-from actors.risk import Mismatch
-from actors.venue_facts import ForeignOrders
+from actors.portfolio.positions import Adopt, PositionsView, of_session
+from actors.risk.risk import Mismatch
+from actors.risk.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
 
 ZERO = Decimal(0)

@@ -13,7 +13,6 @@ from actors.actor import Context, Port, assert_known
 from actors.book import Book
 from actors.execution.messages import CancelEntries, CloseAll, Enter, OrderOver
 from actors.execution.order_cache import OrdersView
-from actors.limits import Limits
 from actors.messages import (
     SHUTDOWN,
     AccountOpened,
@@ -32,8 +31,9 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
-from actors.positions import PositionsView
-from actors.venue_facts import ForeignOrders, Told, VenueFacts
+from actors.portfolio.positions import PositionsView
+from actors.risk.limits import Limits
+from actors.risk.venue_facts import ForeignOrders, Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
 
 LOSS_LIMIT = "daily loss limit"

@@ -13,8 +13,8 @@ from traceback import walk_stack
 from types import FrameType
 from typing import NamedTuple
 
-from actors.authors import is_authors
-from actors.core import Core
+from actors.engine.authors import is_authors
+from actors.engine.core import Core
 
 _CALLERS = (Core.run.__code__.co_filename, str(Path(__file__).parent.parent / "service") + os.sep)
 """Who calls strategies: what is further out on a stack is no strategy's."""

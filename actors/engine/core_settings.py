@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from actors.brokers.simulated import ExecutionSettings
+from actors.engine.guard import Fallback
+from actors.engine.strategy_instance import ChainSettings
 from actors.execution.pricing import OrderSettings
-from actors.guard import Fallback
-from actors.limits import Costs, LimitSettings
-from actors.risk import RiskSettings
-from actors.strategy_instance import ChainSettings
+from actors.risk.limits import Costs, LimitSettings
+from actors.risk.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.book import Book
-from actors.journal import Entry, Run
+from actors.gateway.journal import Entry, Run
 from actors.orders import CancelOrder, LookUpOrder, OrderRole, SubmitOrder
 
 Effect = SubmitOrder | CancelOrder | LookUpOrder

@@ -9,11 +9,11 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from actors.actor import Actor, Context
-from actors.boundary import admit
-from actors.guard import Fallback, Guard, GuardedBy
+from actors.engine.boundary import admit
+from actors.engine.guard import Fallback, Guard, GuardedBy
+from actors.engine.strategy_instance import ChainSettings, Failures, InstanceState, StrategyInstance
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
-from actors.metrics import Metrics
-from actors.strategy_instance import ChainSettings, Failures, InstanceState, StrategyInstance
+from actors.portfolio.metrics import Metrics
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Signal, Trade

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from actors.positions import of_session
+from actors.portfolio.positions import of_session
 
 OPENED, CLOSED = "position_opened", "position_closed"
 

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 from actors.actor import Context, Receiver
 from actors.brokers.simulated import SimulatedBroker
-from actors.core_settings import CoreSettings
+from actors.engine.core_settings import CoreSettings
 from actors.execution.executor import Executor, Guard
 from actors.execution.messages import ExecutorMessage
 from actors.execution.order_cache import OrderCache
 from actors.execution.policy import ExecutionPolicy
-from actors.limits import Limits
 from actors.orders import OrderCommand
-from actors.positions import Positions, PositionsMessage
-from actors.reconciler import Reconciler
-from actors.risk import Risk, RiskMessage
-from actors.venue_facts import VenueFacts
+from actors.portfolio.positions import Positions, PositionsMessage
+from actors.reconciliation.reconciler import Reconciler
+from actors.risk.limits import Limits
+from actors.risk.risk import Risk, RiskMessage
+from actors.risk.venue_facts import VenueFacts
 
 
 class Actors(NamedTuple):

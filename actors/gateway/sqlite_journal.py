@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from actors.book import Book
-from actors.file_watch import FileWatch
-from actors.journal import Entry, Run, TradeTicks
-from actors.knowledge import OrderName, decision_of
+from actors.execution.known_orders import OrderName, decision_of
+from actors.gateway.file_watch import FileWatch
+from actors.gateway.journal import Entry, Run, TradeTicks
+from actors.gateway.origins import KINDS, Origins
+from actors.gateway.row_sums import FACT, SUMMED, complaints, fill, row_sum
+from actors.gateway.wal import damage
 from actors.messages import BurstBlocked, EntryLooked, FeedChanged
-from actors.origins import KINDS, Origins
-from actors.row_sums import FACT, SUMMED, complaints, fill, row_sum
-from actors.wal import damage
 
 _SCRIPTS = (
     """

@@ -13,13 +13,13 @@ from enum import StrEnum
 import msgspec
 
 from actors.book import Book, HeldPosition
-from actors.knowledge import Knowledge, OrderName
+from actors.execution.known_orders import Knowledge, OrderName
 from actors.messages import BookReconciled, ExitReason, Fact
-from actors.metrics import Metrics
 from actors.orders import AccountReport, OrderReport, OrderSide
-from actors.positions import AVERAGES, closed_trade
-from actors.reconciler import difference, entry_of, strange_order
-from actors.risk import MISMATCH
+from actors.portfolio.metrics import Metrics
+from actors.portfolio.positions import AVERAGES, closed_trade
+from actors.reconciliation.reconciler import difference, entry_of, strange_order
+from actors.risk.risk import MISMATCH
 
 ZERO = Decimal(0)
 _NOT_ENTERED = ": until it is over, its symbol is not entered, since the venue refuses what crosses it"

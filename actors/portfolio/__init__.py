@@ -1,0 +1,1 @@
+"""Positions, and the figures of a session."""

@@ -1,0 +1,1 @@
+"""The book beside the broker's account: what differs, and what explains it."""

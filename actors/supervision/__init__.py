@@ -1,0 +1,1 @@
+"""What is watched from outside: edges that may be restarted, strategies that take too long."""
