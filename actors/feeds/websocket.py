@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 from loguru import logger
 from msgspec import Meta
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode
 
 from actors.feeds.addresses import QUIET, ConnectThere, handshake_failure, proxy_to, refused_status, shown
 from actors.feeds.backoff import MOST_CONNECTS, BackOff, Quota
+from actors.feeds.connection import BatchConnection
 from actors.feeds.feed import Feed, FeedFailed
 from actors.feeds.pause import Pause
 from actors.feeds.stale import StaleWatch
@@ -48,11 +48,10 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Connected:
     """What belongs to one connection, and ends with it."""
 
-    def __init__(self, connection: ClientConnection, dialect: Dialect, stale_after_s: float) -> None:
+    def __init__(self, connection: BatchConnection, dialect: Dialect, stale_after_s: float) -> None:
         self.connection = connection
         self.dialect = dialect
         self.watch = StaleWatch(asyncio.get_running_loop(), stale_after_s, connection)
-        self.messages: list[bytes] = []  # that were read, and are decided on next
         self.verdict = Turn()  # how the dialect ended it
 
     def hang_up(self) -> None:
@@ -151,7 +150,7 @@ class WebSocketFeed(Feed):
                 open_timeout=settings.open_timeout_s,
                 close_timeout=1,
                 ping_interval=20,
-                max_queue=None,  # what one read brings is decided on before the next: there is nothing to hold back
+                create_connection=BatchConnection,
                 logger=QUIET,
                 proxy=proxy_to(self.url),
             ) as connection:
@@ -159,6 +158,7 @@ class WebSocketFeed(Feed):
                 _log.bind(event="feed.connected", url=self.name, connects=self.connects).info(
                     f"connected to {self.name}"
                 )
+                assert isinstance(connection, BatchConnection)  # as was asked for
                 return await self._talk(connection)
         except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
             raise FeedFailed(f"{self.name} is no WebSocket address: it begins with ws:// or wss://") from None
@@ -176,31 +176,20 @@ class WebSocketFeed(Feed):
         except OSError as error:
             return f"no connection: {error.strerror or error}"
 
-    async def _talk(self, connection: ClientConnection) -> str:
+    async def _talk(self, connection: BatchConnection) -> str:
         """Talk the venue's dialect, taking messages as they come, until the connection is lost; return why."""
         here = self._connected = _Connected(connection, self._new_dialect(), self._settings.stale_after_s)
         try:
             for message in here.dialect.opened().send:
                 await connection.send(message)
-            await self._read(here)
+            connection.take_batches(lambda messages: self._take_batch(here, messages))
+            while True:  # it brings no messages: they come in batches
+                await connection.recv()
         except ConnectionClosed as error:
-            self._take_waiting(here)
             return self._why_lost(here, error)
         finally:
             here.watch.stop()
             self._connected = None
-
-    async def _read(self, here: _Connected) -> NoReturn:
-        """Read until the connection is closed. All the messages that wait are taken as one batch, in one turn.
-
-        `recv` does not wait while there are messages, so all that one read of the socket brought are gathered before
-        the loop comes to take them. A turn for each would cost more than the decisions on them.
-        """
-        loop, messages, recv = asyncio.get_running_loop(), here.messages, here.connection.recv
-        while True:
-            messages.append(await recv(decode=False))
-            if len(messages) == 1:
-                loop.call_soon(self._take_waiting, here)
 
     def _why_lost(self, here: _Connected, error: ConnectionClosed) -> str:
         if here.verdict.failed:
@@ -215,10 +204,8 @@ class WebSocketFeed(Feed):
             return f"a message was larger than feed.max_frame_bytes, which is {self._settings.max_frame_bytes:,}"
         return f"connection closed ({here.connection.close_code})"
 
-    def _take_waiting(self, here: _Connected) -> None:
-        messages = here.messages.copy()
-        here.messages.clear()
-        if not messages or here.verdict.lost or here.verdict.failed or self._fault is not None:
+    def _take_batch(self, here: _Connected, messages: list[bytes]) -> None:
+        if self._connected is not here or here.verdict.lost or here.verdict.failed or self._fault is not None:
             return
         try:
             self._take(here, messages)
@@ -257,7 +244,7 @@ class WebSocketFeed(Feed):
             self._change(FeedState.LIVE)
         self._emit(inputs)
 
-    async def _answer(self, connection: ClientConnection, messages: Iterable[str]) -> None:
+    async def _answer(self, connection: BatchConnection, messages: Iterable[str]) -> None:
         with contextlib.suppress(ConnectionClosed):  # the code that waits for the connection's end hears of it
             for message in messages:
                 await connection.send(message)
