@@ -37,7 +37,8 @@ class TradingState(StrEnum):
     ACTIVE = "ACTIVE"  # enters and exits
     PAUSED = "PAUSED"  # exits only; survives a restart
     REDUCING = "REDUCING"  # exits only, working entries cancelled
-    HALTED = "HALTED"  # closed out, entries refused until `resume` (a daily-loss halt: until the next day)
+    # Until `resume` (a daily-loss halt: until the next day) no entries; closed out, unless account and book differ.
+    HALTED = "HALTED"
 
 
 class Refusal(StrEnum):

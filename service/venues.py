@@ -27,7 +27,7 @@ KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"  # names of variables, no
 
 
 class Venue(StrEnum):
-    """Venues whose data the bot can trade on; fills are simulated with all of them."""
+    """Venues whose data the bot can trade on. Orders go to Alpaca; at the others fills are simulated."""
 
     ALPACA = "alpaca"
     BINANCE = "binance"

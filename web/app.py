@@ -287,6 +287,8 @@ async def _command(request: web.Request) -> web.Response:
             return _refused(502, f"{why} before it answered: it may have carried that out.")
         except TimeoutError:
             said = "sent, but the bot has not answered yet: it may still carry it out"
+            if wish.command in ("halt", "flatten"):
+                said += f"; `microbot {wish.command}` in a terminal gets past a strategy that is stuck"
             return _json({"command": wish.command, "changed": None, "answer": said}, 202)
     if answered.wrong:
         return _refused(404, answered.sentence)
