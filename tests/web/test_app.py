@@ -305,7 +305,8 @@ def test_a_command_that_the_bot_does_not_answer_in_time_may_have_been_carried_ou
         dashboard.answering = False
         status, told = await dashboard.post(b'{"command":"halt"}')
         assert (status, told["changed"]) == (202, None)
-        assert "has not answered yet" in told["answer"] and "`microbot halt` in a terminal" in told["answer"]
+        assert "has not answered yet" in told["answer"]
+        assert "`microbot halt` in a terminal" in told["answer"]
         assert dashboard.commands == [Command("halt", 0, "dashboard")]
         dashboard.hub.tell(Answered(1, True, "too late"))  # nobody waits for it any more
         dashboard.answering = True
