@@ -9,8 +9,8 @@ from reactivex import abc
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
+from actors.execution.actions import enter, keep_stop
 from actors.execution.decisions import Decisions
-from actors.execution.entries import enter
 from actors.execution.exits import ExitIntent, Exits
 from actors.execution.known_orders import decision_of
 from actors.execution.messages import (
@@ -22,6 +22,7 @@ from actors.execution.messages import (
     KnownOrder,
     MissedOrder,
     OrderOver,
+    OrderTimer,
     Reconciled,
     ReviewPosition,
 )
@@ -29,9 +30,7 @@ from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
 from actors.execution.order_states import OrderEvent
 from actors.execution.policy import ExecutionPolicy
-from actors.execution.protective_stops import STOP_TRIES, keep_stop
 from actors.execution.retries import Retries
-from actors.execution.timers import OrderTimer
 from actors.messages import (
     BrokerChanged,
     ExitDecided,
@@ -57,6 +56,9 @@ from actors.orders import (
 from actors.portfolio.positions import Fill, Position, of_session
 from pipeline.events import SECOND
 from pipeline.exits import ExitSignal, Held
+
+STOP_TRIES = 3
+"""A position for which the venue refuses so many protective stops is closed."""
 
 Guard = Callable[[Held], abc.DisposableBase]
 """Subscribes the exits of a position; what it returns is disposed of when the position is closed."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
 from actors.book import CountedOrder
-from actors.execution.timers import OrderTimer
 from actors.messages import BrokerChanged, ExitReason, GateOrder, PositionClosed, PositionOpened
 from actors.orders import (
     CancelRefused,
@@ -39,6 +39,24 @@ class CloseAll(msgspec.Struct, frozen=True):
 
 class CancelEntries(msgspec.Struct, frozen=True):
     """Cancel the working orders that would open a position."""
+
+
+class TimerKind(StrEnum):
+    """What is done about an order when its time is up."""
+
+    ANSWER = "answer"  # unanswered: its state is unknown
+    LOOK_UP = "look up"  # still unknown: the venue is asked again
+    ENTRY = "entry"  # an entry that was not filled: what is left of it is canceled
+    REPRICE = "reprice"  # an exit that was not filled: it is canceled, and the next one priced again
+    CANCEL = "cancel"  # a cancel that the venue refused may be sent again
+
+
+class OrderTimer(msgspec.Struct, frozen=True):
+    """A time-out, in the venue's time: an order was in the same state (`changes`) for that long."""
+
+    kind: TimerKind
+    order: str
+    changes: int
 
 
 class ReviewPosition(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import pytest
 
 from actors.book import Book
 from actors.engine.core import Core, Input
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     BrokerChanged,
     Command,

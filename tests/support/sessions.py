@@ -13,8 +13,7 @@ from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import Core, CoreSettings, Input
 from actors.engine.strategy_instance import ChainSettings
-from actors.execution.policy import SimulatedExecution
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings, SimulatedExecution
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
 from actors.orders import OrderCommand
 from actors.risk.limits import LimitSettings
