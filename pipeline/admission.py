@@ -23,6 +23,7 @@ from pipeline.events import (
     TradingStatus,
 )
 from pipeline.venue_clock import VenueClock
+from pipeline.venues.dialect import Event
 
 INFINITY = float("inf")
 
@@ -40,7 +41,6 @@ NOT_SUBSCRIBED = "not subscribed"
 TOO_MANY_SYMBOLS = "too many symbols"
 
 E = TypeVar("E", Trade, Quote, Clock)
-Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
 
 
 class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
