@@ -38,7 +38,7 @@ from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held
-from pipeline.strategy import Strategy, default_exits
+from pipeline.strategy import Strategy
 
 _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
@@ -105,8 +105,6 @@ class Core:
         self._priceless = self.executor.exits.priceless
         self._name = book
         self._strategy = strategy
-        self._default = default_exits(settings.strategy)
-        self._fallback = settings.fallback
         self.failures = Failures()
         self._on_fact = on_fact
         self._debug = debug
@@ -363,11 +361,9 @@ class Core:
             index,
             self.clock,
             self._strategy,
-            self._default,
-            self._fallback,
+            self.settings,
             self.metrics,
             self,
-            self.settings.chains,
             self.failures,
             lambda signal: self.tell(self.risk, signal),
             lambda exit_signal: self.tell(self.executor, exit_signal),

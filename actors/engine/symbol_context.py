@@ -9,9 +9,10 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from actors.actor import Actor, Context
-from actors.engine.boundary import admit
-from actors.engine.guard import Fallback, Guard, GuardedBy
-from actors.engine.strategy_instance import ChainSettings, Failures, InstanceState, StrategyInstance
+from actors.engine.boundary import admit_exit, admit_signal
+from actors.engine.core_settings import CoreSettings
+from actors.engine.guard import Guard, GuardedBy
+from actors.engine.strategy_instance import Failures, InstanceState, StrategyInstance
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from actors.portfolio.metrics import Metrics
 from pipeline.checked import FAULTS
@@ -22,40 +23,11 @@ from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
 from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
 from pipeline.operators.timing.candles import Candles
-from pipeline.strategy import Exits, Market, Strategy
+from pipeline.strategy import Exits, Market, Strategy, default_exits
 
 
 class SymbolContext:
     """Holds all that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
-
-    __slots__ = (
-        "_context",
-        "_default",
-        "_fallback",
-        "_metrics",
-        "_on_exit",
-        "_on_signal",
-        "_strategy",
-        "_subscription",
-        "ask",
-        "bid",
-        "candles",
-        "clock",
-        "exit_clock",
-        "guard_now",
-        "guarded",
-        "heeded",
-        "held_at_input",
-        "index",
-        "instance",
-        "last_ts",
-        "late",
-        "listener",
-        "probe",
-        "symbol",
-        "ticks",
-        "watched",
-    )
 
     def __init__(
         self,
@@ -63,11 +35,9 @@ class SymbolContext:
         index: int,
         clock: InputClock,
         strategy: Strategy,
-        default: Exits,
-        fallback: Fallback,
+        settings: CoreSettings,
         metrics: Metrics,
         context: Context,
-        chains: ChainSettings,
         failures: Failures,
         on_signal: Callable[[Signal], None],
         on_exit: Callable[[ExitSignal], None],
@@ -85,9 +55,9 @@ class SymbolContext:
         self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
-        self.clock = ProbedClock(clock, index, self.probe, self._entries_failed)
+        self.clock = ProbedClock(clock, index, self.probe, lambda error: self.instance.fail(error))
         self.instance = StrategyInstance(
-            symbol, chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
+            symbol, settings.chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
         )
         # The exits' own: what they raise, and when they stop, is told apart.
         self.exit_clock = ProbedClock(clock, index, on_fault=self._exit_failed)
@@ -95,8 +65,8 @@ class SymbolContext:
         self.guard_now: Guard | None = None  # of the open position
         self.candles = Candles(self.exit_clock)
         self._strategy = strategy
-        self._default = default  # exits for a position whose own cannot even be subscribed
-        self._fallback = fallback
+        self._default = default_exits(settings.strategy)  # exits for a position whose own cannot even be subscribed
+        self._fallback = settings.fallback
         self._metrics = metrics
         self._context = context
         self._on_signal = on_signal
@@ -130,7 +100,7 @@ class SymbolContext:
 
     def _emit(self, said: Signal) -> None:
         """Pass on a signal of the strategy, checked."""
-        self._on_signal(admit(Signal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
+        self._on_signal(admit_signal(said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
     def forget_prices(self) -> None:
         """Know of no price until the next tick or quote: what is to be closed waits for it."""
@@ -196,10 +166,7 @@ class SymbolContext:
 
     def leave(self, said: ExitSignal) -> None:
         """Pass on an exit's wish, checked."""
-        self._on_exit(admit(ExitSignal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
-
-    def _entries_failed(self, error: BaseException) -> None:
-        self.instance.fail(error)
+        self._on_exit(admit_exit(said, self.symbol))
 
     def _exits_failed(self, error: BaseException) -> None:
         self.instance.fail(error, self._strategy.exits)

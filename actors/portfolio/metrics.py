@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
+import msgspec
+
 from actors.book import Tally
 from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, SignalRaised
 from pipeline.events import EPSILON
@@ -72,23 +74,11 @@ class Metrics:
     @property
     def tally(self) -> Tally:
         """The figures that go on from session to session."""
-        return Tally(
-            self.equity,
-            self.day_start_equity,
-            self.high,
-            self.max_drawdown,
-            self.max_drawdown_pct,
-            self.consecutive_losses,
-        )
+        return msgspec.convert(self, Tally, from_attributes=True)
 
     def restore(self, tally: Tally) -> None:
         """Go on from the figures of an earlier session."""
-        self.equity = tally.equity
-        self.day_start_equity = tally.day_start_equity
-        self.high = tally.high
-        self.max_drawdown = tally.max_drawdown
-        self.max_drawdown_pct = tally.max_drawdown_pct
-        self.consecutive_losses = tally.consecutive_losses
+        vars(self).update(msgspec.structs.asdict(tally))
 
     def summary(self, *, ticks: int, ready: int, halted: bool, open_positions: int) -> dict[str, object]:
         """Return the fields of summary.json, in its order; what the core counts itself is handed in."""

@@ -186,12 +186,7 @@ class Positions:
 
     def held(self) -> tuple[HeldPosition, ...]:
         """Return the open positions, to be written down."""
-        return tuple(
-            HeldPosition(
-                p.symbol, p.side, p.entry_ts, p.decision, p.entered, p.entry_value, p.exited, p.exit_value, p.fees
-            )
-            for p in self.open.values()
-        )
+        return tuple(msgspec.convert(position, HeldPosition, from_attributes=True) for position in self.open.values())
 
     def restore(self, book: Book) -> None:
         """Go on with the positions of an earlier session."""

@@ -24,12 +24,8 @@ ZERO = Decimal(0)
 _ASKED = 3  # times as long may a difference last while one of our orders in the symbol is being asked for
 
 
-class Entry(NamedTuple):
-    """The order of ours that opened a position which no book knows."""
-
-    ts: int
-    name: OrderName
-    average: Decimal | None
+NamedOrder = tuple[OrderName, OrderReport]
+"""An order of ours at the venue, and what its id says."""
 
 
 class Suspect(NamedTuple):
@@ -41,16 +37,12 @@ class Suspect(NamedTuple):
     lasted: int  # for how long it has been seen, ns
 
 
-def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, OrderReport]]) -> Entry | None:
+def entry_of(symbol: str, quantity: Decimal, orders: Iterable[NamedOrder]) -> NamedOrder | None:
     """Return the newest entry in a symbol, if all orders of ours add up to `quantity`; else nothing explains it."""
     of_symbol = [(name, order) for name, order in orders if name.symbol == symbol]
     filled = sum((order.side.sign * order.filled for _, order in of_symbol), ZERO)
-    entries = [
-        Entry(order.ts, name, order.average)
-        for name, order in of_symbol
-        if name.leg is OrderRole.ENTRY and order.filled
-    ]
-    return max(entries, key=lambda entry: entry[:2]) if entries and filled == quantity else None
+    entries = [(name, order) for name, order in of_symbol if name.leg is OrderRole.ENTRY and order.filled]
+    return max(entries, key=lambda entry: (entry[1].ts, entry[0])) if entries and filled == quantity else None
 
 
 class Reconciler:
@@ -157,17 +149,18 @@ class Reconciler:
                     self._suspects[held.symbol] = Suspect(ZERO, held.quantity, self._context.now, _FOREVER)
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
-            decision = of_session(entry.name.book, entry.name.decision)
+            name, order = entry
+            decision = of_session(name.book, name.decision)
             # Beside shares that are not ours the account's average is of both.
-            price = held.average if quantity == held.quantity else entry.average or held.average
+            price = held.average if quantity == held.quantity else order.average or held.average
             adopted.add(held.symbol)
-            self._tell_positions(Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision))
+            self._tell_positions(Adopt(held.symbol, side, abs(quantity), price, order.ts or report.ts, decision))
         self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
         self._tell_executor(Reconciled())
 
-    def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> set[str]:
+    def _tell_missed(self, named: Iterable[NamedOrder]) -> set[str]:
         """Tell the executor of orders of which the book lacks something; return the symbols of those with fills.
 
         While a journal cannot be written, exits and cancels go out all the same. What is counted so is not adopted as
@@ -182,7 +175,7 @@ class Reconciler:
                     symbols.add(name.symbol)
         return symbols
 
-    def _tell_known(self, named: Iterable[tuple[OrderName, OrderReport]], *, with_history: bool) -> None:
+    def _tell_known(self, named: Iterable[NamedOrder], *, with_history: bool) -> None:
         """Have the fills named that are counted without having been booked one by one: by an adoption, or long ago."""
         for name, order in named:
             if self._orders.get(order.order) is None and not self._knowledge.misses(name, order):
