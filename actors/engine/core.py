@@ -362,7 +362,6 @@ class Core:
             self.clock,
             self._strategy,
             self.settings,
-            self.metrics,
             self,
             self.failures,
             lambda signal: self.tell(self.risk, signal),
@@ -403,6 +402,7 @@ class Core:
         return self.metrics.summary(
             ticks=self.ticks,
             ready=sum(context.probe.ready for context in self.contexts.values()),
+            bursts=sum(context.probe.bursts for context in self.contexts.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
         ) | {

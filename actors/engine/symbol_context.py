@@ -14,14 +14,13 @@ from actors.engine.core_settings import CoreSettings
 from actors.engine.guard import Guard, GuardedBy
 from actors.engine.strategy_instance import Failures, InstanceState, StrategyInstance
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
-from actors.portfolio.metrics import Metrics
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Signal, Trade
 from pipeline.exits import ExitSignal, Held
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
-from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
+from pipeline.operators.probe import BurstEnded, Probe, ProbedClock
 from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Exits, Market, Strategy, default_exits
 
@@ -36,7 +35,6 @@ class SymbolContext:
         clock: InputClock,
         strategy: Strategy,
         settings: CoreSettings,
-        metrics: Metrics,
         context: Context,
         failures: Failures,
         on_signal: Callable[[Signal], None],
@@ -67,7 +65,6 @@ class SymbolContext:
         self._strategy = strategy
         self._default = default_exits(settings.strategy)  # exits for a position whose own cannot even be subscribed
         self._fallback = settings.fallback
-        self._metrics = metrics
         self._context = context
         self._on_signal = on_signal
         self._on_exit = on_exit
@@ -190,13 +187,9 @@ class SymbolContext:
         if frame.ready:
             self._context.publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
 
-    def _publish_burst(self, event: BurstStarted | BurstEnded) -> None:
-        if isinstance(event, BurstStarted):
-            self._metrics.bursts += 1
-        elif event.blocked is not None:
-            self._context.publish(
-                BurstBlocked(self.symbol, event.side, event.ticks, event.blocked, self.clock.clock.now)
-            )
+    def _publish_burst(self, burst: BurstEnded) -> None:
+        if burst.blocked is not None:
+            self._context.publish(BurstBlocked(self.symbol, burst.side, burst.ticks, burst.blocked, self._context.now))
 
 
 class _Watched(Source[Trade]):

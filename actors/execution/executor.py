@@ -127,7 +127,7 @@ class Executor:
             case MissedOrder():
                 self._on_missed(message)
             case KnownOrder():
-                self._count(message.decision, message.counted)
+                self._count(message.counted)
             case Reconciled():
                 self._on_reconciled(message)
             case GateOrder():
@@ -168,7 +168,7 @@ class Executor:
         """
         self._unreconciled = outlived = self._policy.outlives_session
         for counted in book.counted:
-            self._count(decision_of(counted.order), counted)
+            self._count(counted)
         for symbol, reason in book.closing.items():
             if symbol in self._positions:
                 self.exits.intents[symbol] = ExitIntent(reason)
@@ -185,8 +185,8 @@ class Executor:
         decisions = {position.decision for position in self._positions.values()}
         return decisions | {order.request.decision for order in self._orders.working.values()}
 
-    def _count(self, decision: str, counted: CountedOrder) -> None:
-        self._decisions.count(decision, counted.order, counted.filled, counted.value)
+    def _count(self, counted: CountedOrder) -> None:
+        self._decisions.count(decision_of(counted.order), counted.order, counted.filled, counted.value)
 
     # ------------------------------------------------------------------------------- what a position needs
 

@@ -88,7 +88,6 @@ class MissedOrder(msgspec.Struct, frozen=True):
 class KnownOrder(msgspec.Struct, frozen=True):
     """An order of an earlier run that is over: what it filled is in a position that the book holds, or takes over."""
 
-    decision: str
     counted: CountedOrder
 
 

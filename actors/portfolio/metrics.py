@@ -23,7 +23,6 @@ class Metrics:
         self.rejected: Counter[str] = Counter()  # by reason
         self.refusals: Counter[str] = Counter()  # signals refused, by reason
         self.blocked: Counter[str] = Counter(dict.fromkeys(BLOCKED, 0))
-        self.bursts = 0
         self.signals = 0
         self.approved = 0
         self.trades = 0
@@ -80,7 +79,7 @@ class Metrics:
         """Go on from the figures of an earlier session."""
         vars(self).update(msgspec.structs.asdict(tally))
 
-    def summary(self, *, ticks: int, ready: int, halted: bool, open_positions: int) -> dict[str, object]:
+    def summary(self, *, ticks: int, ready: int, bursts: int, halted: bool, open_positions: int) -> dict[str, object]:
         """Return the fields of summary.json, in its order; what the core counts itself is handed in."""
         return {
             "ticks": ticks,
@@ -103,7 +102,7 @@ class Metrics:
             "funnel": {
                 "ticks": ticks,
                 "ready": ready,
-                "bursts": self.bursts,
+                "bursts": bursts,
                 "signals": self.signals,
                 "approved": self.approved,
                 "trades": self.trades,

@@ -10,22 +10,18 @@ import msgspec
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
-from actors.execution.known_orders import Knowledge, OrderName
+from actors.execution.known_orders import Knowledge, NamedOrder, OrderName, named_orders
 from actors.execution.messages import AdoptOrder, KnownOrder, MissedOrder, Reconciled
 from actors.execution.order_cache import OrdersView
 from actors.messages import AccountOpened, ExitReason
 from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
-from actors.portfolio.positions import Adopt, PositionsView, of_session
+from actors.portfolio.positions import Adopt, PositionsView
 from actors.risk.risk import Mismatch
 from actors.risk.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
 
 ZERO = Decimal(0)
 _ASKED = 3  # times as long may a difference last while one of our orders in the symbol is being asked for
-
-
-NamedOrder = tuple[OrderName, OrderReport]
-"""An order of ours at the venue, and what its id says."""
 
 
 class Suspect(NamedTuple):
@@ -130,8 +126,7 @@ class Reconciler:
         self._context.publish(opened)
         self._tell_positions(opened)
         self._tell_risk(opened)
-        known = {order.order: order for order in (*report.history, *report.orders)}
-        named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
+        named = named_orders(report, self._ours)
         missed = self._tell_missed(named)
         adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
@@ -150,11 +145,12 @@ class Reconciler:
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
             name, order = entry
-            decision = of_session(name.book, name.decision)
             # Beside shares that are not ours the account's average is of both.
             price = held.average if quantity == held.quantity else order.average or held.average
             adopted.add(held.symbol)
-            self._tell_positions(Adopt(held.symbol, side, abs(quantity), price, order.ts or report.ts, decision))
+            self._tell_positions(
+                Adopt(held.symbol, side, abs(quantity), price, order.ts or report.ts, name.kept_decision)
+            )
         self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
@@ -180,19 +176,15 @@ class Reconciler:
         for name, order in named:
             if self._orders.get(order.order) is None and not self._knowledge.misses(name, order):
                 counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
-                decision = of_session(name.book, name.decision)
-                self._tell_executor(KnownOrder(decision, counted))
+                self._tell_executor(KnownOrder(counted))
         self._names_counted = self._names_counted or with_history
 
     def _adopt_order(self, order: OrderReport, adopted: Container[str]) -> None:
-        name = self._name(order)
+        name = OrderName.of(order.order, self._ours)
         if name is None or self._orders.get(order.order) is not None:
             return
         keep = name.leg is OrderRole.STOP and order.symbol in adopted  # whether it fits, who guards the position looks
         self._tell_executor(AdoptOrder(_submitted(name, order), order, keep))
-
-    def _name(self, order: OrderReport) -> OrderName | None:
-        return OrderName.of(order.order) if order.order.startswith(self._ours) else None
 
     # ------------------------------------------------------------------------------------ every report
 
@@ -205,7 +197,7 @@ class Reconciler:
             open_at_venue.add(report.order)
             if self._orders.get(report.order) is not None:
                 self._tell_executor(report)
-            elif self._name(report) is not None:
+            elif OrderName.of(report.order, self._ours) is not None:
                 self._adopt_order(report, ())  # of an earlier run, and late: it is taken back
             elif report.venue_id in self.foreign_orders:
                 accepted.add(report.symbol)
@@ -285,7 +277,7 @@ def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
         order.symbol,
         order.side,
         order.quantity,
-        of_session(name.book, name.decision),
+        name.kept_decision,
         name.leg,
         _REASONS.get(name.leg, ""),
         stop=order.stop,

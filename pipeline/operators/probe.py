@@ -13,18 +13,11 @@ from pipeline.events import Side
 from pipeline.operators.frame import Frame
 
 
-class BurstStarted(msgspec.Struct, frozen=True, gc=False):
-    """Consecutive ticks began to point the same way."""
-
-    symbol: str
-    ts: int
-    side: Side
-
-
 class BurstEnded(msgspec.Struct, frozen=True, gc=False):
-    """A burst is over; `blocked` says why it gave no signal, and is None if it gave one."""
+    """A run of ticks that pointed the same way is over; `blocked` says why it gave no signal, None if it gave one."""
 
     symbol: str
+    ts: int  # of its first tick
     side: Side
     ticks: int
     blocked: str | None
@@ -33,18 +26,19 @@ class BurstEnded(msgspec.Struct, frozen=True, gc=False):
 class Probe:
     """What the operators of one subscription show. They write it; gauges, logs and the summary read it.
 
-    `on_frame` is called with each frame, which costs a call a tick; `on_burst` with each burst's begin and end.
+    `on_frame` is called with each frame, which costs a call a tick; `on_burst` with each burst that ended.
     """
 
-    __slots__ = ("deadlines", "frame", "on_burst", "on_frame", "ready", "warm_up")
+    __slots__ = ("bursts", "deadlines", "frame", "on_burst", "on_frame", "ready", "warm_up")
 
     def __init__(
         self,
         on_frame: Callable[[Frame], None] | None = None,
-        on_burst: Callable[[BurstStarted | BurstEnded], None] = noop,
+        on_burst: Callable[[BurstEnded], None] = noop,
     ) -> None:
         self.frame: Frame | None = None  # the newest one
         self.ready = 0  # frames whose window was warm
+        self.bursts = 0  # that began
         self.warm_up = 0  # ns that the windows look back: so long they are not ready
         self.deadlines: list[int] = []  # ns: when exits that wait for a time will close a position
         self.on_frame = on_frame

@@ -12,7 +12,7 @@ from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames, signal_of
 from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
 from pipeline.operators.momentum.momentum import MOMENTUM
-from pipeline.operators.probe import BurstEnded, BurstStarted, Probe
+from pipeline.operators.probe import BurstEnded, Probe
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
 
@@ -27,8 +27,8 @@ def bursts() -> Operator[Frame, Signal]:
 
     A burst is a run of consecutive ticks with the same direction, which the first condition in the pipe that has one
     gives; a change of direction, or the end of the stream, ends it. A `Probe` is shown the newest frame, how many were
-    ready, and each `BurstStarted` and `BurstEnded`, which says what stood in the way of a signal: the first condition
-    in the pipe that no tick of the burst met, else NEVER_TOGETHER.
+    ready, how many bursts began, and each `BurstEnded`, which says what stood in the way of a signal: the first
+    condition in the pipe that no tick of the burst met, else NEVER_TOGETHER.
 
     Raises ValueError, as the pipe is built, where no condition gives a direction; behind an operator that hides what
     its frames carry, at the first frame.
@@ -68,14 +68,15 @@ class _Rules(NamedTuple):
 class _Burst:
     """The burst that runs, and what its ticks met."""
 
-    __slots__ = ("_emit", "_met", "_show", "_side", "_signalled", "_symbol", "_ticks", "gates")
+    __slots__ = ("_emit", "_met", "_probe", "_side", "_signalled", "_symbol", "_ticks", "_ts", "gates")
 
-    def __init__(self, emit: Callable[[Signal], None], show: Callable[[BurstStarted | BurstEnded], None]) -> None:
+    def __init__(self, emit: Callable[[Signal], None], probe: Probe) -> None:
         self.gates: tuple[tuple[int, Condition], ...] = ()
         self._emit = emit
-        self._show = show
+        self._probe = probe
         self._side = Side.LONG
         self._symbol = ""
+        self._ts = 0
         self._signalled = False
         self._met = 0  # bits of the gates that some tick of it met
         self._ticks = 0
@@ -83,9 +84,10 @@ class _Burst:
     def begin(self, frame: Frame, direction: int) -> None:
         self._side = Side.LONG if direction > 0 else Side.SHORT
         self._symbol = frame.tick.symbol
+        self._ts = frame.tick.ts
         self._signalled = False
         self._met = self._ticks = 0
-        self._show(BurstStarted(self._symbol, frame.tick.ts, self._side))
+        self._probe.bursts += 1
 
     def count(self, frame: Frame) -> None:
         """Count a tick of the burst, and signal it if it is the first to meet every condition."""
@@ -106,13 +108,13 @@ class _Burst:
         blocked = None
         if not self._signalled:
             blocked = next((gate.reason for bit, gate in self.gates if not self._met & bit), NEVER_TOGETHER)
-        self._show(BurstEnded(self._symbol, self._side, self._ticks, blocked))
+        self._probe.on_burst(BurstEnded(self._symbol, self._ts, self._side, self._ticks, blocked))
 
 
 def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
     probe = Probe.of(scheduler)
     on_frame = probe.on_frame
-    burst = _Burst(emit, probe.on_burst)
+    burst = _Burst(emit, probe)
     known: tuple[Condition, ...] | None = None  # the conditions that the next three were read off
     up = down = 0.0
     direct: Callable[[Frame], int] | None = None

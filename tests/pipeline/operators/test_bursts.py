@@ -15,7 +15,7 @@ from pipeline.operators.condition import given as given_condition
 from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Source, Step
 from pipeline.operators.momentum.momentum import MOMENTUM
-from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
+from pipeline.operators.probe import BurstEnded, Probe, ProbedClock
 from tests.support.frames import frame
 from tests.support.market import at, trade
 from tests.support.streams import (
@@ -57,7 +57,7 @@ class Watched:
     """Bursts with a probe that is shown what they do not pass on."""
 
     def __init__(self, pipe: Pipe = conditions) -> None:
-        self.bursts: list[BurstStarted | BurstEnded] = []
+        self.bursts: list[BurstEnded] = []
         self.probe = Probe(on_burst=self.bursts.append)
         self.tap = Tap(pipe, ProbedClock(InputClock(), probe=self.probe))
 
@@ -67,7 +67,7 @@ class Watched:
 
     @property
     def blocked(self) -> list[str | None]:
-        return [burst.blocked for burst in self.bursts if isinstance(burst, BurstEnded)]
+        return [burst.blocked for burst in self.bursts]
 
 
 # ----------------------------------------------------------------------------------------------- signals
@@ -176,11 +176,8 @@ def test_a_condition_of_one_s_own_may_give_the_direction() -> None:
     pipe = chain(given_condition(against), op.bursts())
     assert [signal.side for signal in outputs(pipe, values)] == [Side.SHORT, Side.LONG]
     watched = Watched(pipe).push(*values)
-    assert [(type(burst), burst.side) for burst in watched.bursts] == [
-        (BurstStarted, Side.SHORT),
-        (BurstEnded, Side.SHORT),
-        (BurstStarted, Side.LONG),
-    ]
+    assert [burst.side for burst in watched.bursts] == [Side.SHORT]
+    assert watched.probe.bursts == 2
 
 
 def test_a_signal_points_where_its_burst_does_whatever_the_condition_looks_at() -> None:
@@ -195,7 +192,8 @@ def test_a_signal_points_where_its_burst_does_whatever_the_condition_looks_at() 
     )
     watched = Watched(chain(given_condition(against), op.bursts())).push(look(1), look(0), look(-1))
     sides = [Side.SHORT, Side.LONG]
-    assert [burst.side for burst in watched.bursts if isinstance(burst, BurstStarted)] == sides
+    watched.tap.complete()
+    assert [burst.side for burst in watched.bursts] == sides
     assert [signal.side for signal in watched.tap.values] == sides
 
 
@@ -295,7 +293,7 @@ def test_the_end_of_the_stream_counts_a_burst_once() -> None:
 @pytest.mark.parametrize(("way", "side"), [(1, Side.LONG), (-1, Side.SHORT)])
 def test_a_burst_says_its_way_and_when_it_began_and_how_many_ticks_it_had(way: int, side: Side) -> None:
     watched = Watched().push(look(0), look(way, seconds=1), look(way, seconds=2), look(way, seconds=3), look(0))
-    assert watched.bursts == [BurstStarted("A", at(1), side), BurstEnded("A", side, 3, "NO_VOLUME_SPIKE")]
+    assert watched.bursts == [BurstEnded("A", at(1), side, 3, "NO_VOLUME_SPIKE")]
 
 
 def test_a_probe_is_shown_the_newest_frame_and_how_many_were_ready() -> None:
