@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from operator import attrgetter, ge, le, lt
+from operator import ge, le, lt
 from typing import Any
 
 import msgspec
@@ -84,15 +84,6 @@ def condition(
             checked=True,
         )
     )
-
-
-def of_frame(
-    name: str, attribute: str, *, at_least: float | None = None, more_than: float | None = None
-) -> tuple[float, Callable[[Frame], float], Callable[[Frame], bool], Bound]:
-    """Return threshold, value, test and bound of a condition on a number that each frame has: nothing is checked."""
-    threshold, test, bound = _test(name, at_least, None, more_than, None)
-    value = attrgetter(attribute)
-    return threshold, value, lambda frame: test(value(frame)), bound
 
 
 def running_condition(
