@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import assert_never
 
 import msgspec
-from reactivex.abc import DisposableBase
 from reactivex.internal import noop
 
 from actors.actor import Actor, Message, Receiver
@@ -279,10 +278,10 @@ class Core:
         self._contexts.finish()
         self._settle()
 
-    def _guard(self, held: Held) -> DisposableBase:
-        context = self.symbol_view(held.symbol)
+    def _guard(self, symbol: str, held: Held | None) -> None:
+        context = self.symbol_view(symbol)
         with self.clock.working_for(context.index):
-            return context.guard(held)
+            context.guard(held)
 
     def _on_other(self, event: Quote | Clock | _News) -> None:
         self.clock.at_work = None

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
 from actors.actor import Actor, Context
 from actors.engine.boundary import admit_exit, admit_signal
@@ -124,13 +123,19 @@ class SymbolContext:
         if subscription is not None:
             self.clock.guarded(subscription.dispose)
 
-    def guard(self, held: Held) -> abc.DisposableBase:
-        """Subscribe the exits of a position; they watch from the next tick on."""
+    def guard(self, held: Held | None) -> None:
+        """Subscribe the exits of a position, in place of others: they watch from the next tick on. None ends that."""
+        if self.guard_now is not None:
+            self.guard_now.dispose()
+        self.guard_now = None
+        self.guarded = held is not None
+        self.heeded = self.guarded or self.listener is not None
+        if held is None:
+            return
         market = Market(self.watched, self.candles, self.exit_clock)
         removed = self.instance.state is InstanceState.REMOVED
         own = self._default if removed else self._strategy.exits
-        self.guarded = self.heeded = True
-        guard = self.guard_now = Guard(
+        self.guard_now = Guard(
             held,
             lambda: self._watched_exits(own, held, market),
             lambda: self._default(held, market),
@@ -142,14 +147,6 @@ class SymbolContext:
             self._exits_failed,
             self._guard_changed,
         )
-        return Disposable(lambda: self._end_guard(guard))
-
-    def _end_guard(self, guard: Guard) -> None:
-        guard.dispose()
-        if self.guard_now is guard:
-            self.guard_now = None
-            self.guarded = False
-            self.heeded = self.listener is not None
 
     @property
     def time_stop_ts(self) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import msgspec
-from reactivex import abc
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
@@ -60,8 +59,8 @@ from pipeline.exits import ExitSignal, Held
 STOP_TRIES = 3
 """A position for which the venue refuses so many protective stops is closed."""
 
-Guard = Callable[[Held], abc.DisposableBase]
-"""Subscribes the exits of a position; what it returns is disposed of when the position is closed."""
+Guard = Callable[[str, Held | None], None]
+"""Subscribes the exits of what is held in a symbol, in place of those before it; None: nothing is held any more."""
 
 
 class Executor:
@@ -91,7 +90,6 @@ class Executor:
         self._orders = orders
         self._positions = positions
         self._guard = guard
-        self._guards: dict[str, abc.DisposableBase] = {}
         self._decisions = Decisions(book, self._live)
         self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
         self._retries = Retries(policy.retry_s)
@@ -112,7 +110,7 @@ class Executor:
             case PositionOpened():
                 self._on_opened(message)
             case PositionClosed():
-                self._end_guard(message.symbol)
+                self._guard(message.symbol, None)
                 self._review(message.symbol)
             case OrderReport():
                 self._on_report(message)
@@ -369,11 +367,5 @@ class Executor:
 
     def _on_opened(self, position: PositionOpened) -> None:
         """Guard a new position; one that grew is guarded again, at its new average price."""
-        self._end_guard(position.symbol)
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
-        self._guards[position.symbol] = self._guard(held)
-
-    def _end_guard(self, symbol: str) -> None:
-        guard = self._guards.pop(symbol, None)
-        if guard is not None:
-            guard.dispose()
+        self._guard(position.symbol, held)
