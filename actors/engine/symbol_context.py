@@ -14,13 +14,13 @@ from actors.engine.guard import Guard, GuardedBy
 from actors.engine.strategy_instance import Failures, InstanceState, StrategyInstance
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from pipeline.checked import FAULTS
-from pipeline.clock import InputClock
+from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Signal, Trade
 from pipeline.exits import ExitSignal, Held
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
-from pipeline.operators.probe import BurstEnded, Probe, ProbedClock
 from pipeline.operators.timing.candles import Candles
+from pipeline.probe import BurstEnded, Probe
 from pipeline.strategy import Exits, Market, Strategy, default_exits
 
 
@@ -52,12 +52,12 @@ class SymbolContext:
         self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
-        self.clock = ProbedClock(clock, index, self.probe, lambda error: self.instance.fail(error))
+        self.clock = SymbolClock(clock, index, lambda error: self.instance.fail(error), self.probe)
         self.instance = StrategyInstance(
             symbol, settings.chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
         )
         # The exits' own: what they raise, and when they stop, is told apart.
-        self.exit_clock = ProbedClock(clock, index, on_fault=self._exit_failed)
+        self.exit_clock = SymbolClock(clock, index, self._exit_failed)
         self.watched = _Watched(self._exit_failed)  # what the exits of an open position hear, before the strategy
         self.guard_now: Guard | None = None  # of the open position
         self.candles = Candles(self.exit_clock)

@@ -78,15 +78,15 @@ class Position(msgspec.Struct):
         """Book an execution that opens or adds."""
         self.entered += quantity
         self.entry_value += quantity * price
-        self._read()
+        self.update_readings()
 
     def leave(self, quantity: Decimal, price: Decimal) -> None:
         """Book an execution that reduces or closes."""
         self.exited += quantity
         self.exit_value += quantity * price
-        self._read()
+        self.update_readings()
 
-    def _read(self) -> None:
+    def update_readings(self) -> None:
         # Open profit is looked at on every tick: the exact numbers become readings once a booking, not once a tick.
         self.price_held = float(self.entry_price)
         self.signed_held = self.side.sign * float(self.quantity)
@@ -191,12 +191,11 @@ class Positions:
     def restore(self, book: Book) -> None:
         """Go on with the positions of an earlier session."""
         self._count_from(book.tally.equity)
-        for h in book.positions:
-            position = Position(h.symbol, h.side, h.entry_ts, of_session(book.name, h.decision))
-            position.exited, position.exit_value, position.fees = h.exited, h.exit_value, h.fees
-            position.enter(h.entered, h.entry_value / h.entered)
-            position.entry_value = h.entry_value  # to the last digit
-            self.open[h.symbol] = position
+        for held in book.positions:
+            position = msgspec.convert(held, Position, from_attributes=True)
+            position.decision = of_session(book.name, held.decision)
+            position.update_readings()
+            self.open[held.symbol] = position
             self._say_open(position, adopted=True)
 
     def _adopt(self, found: Adopt) -> None:

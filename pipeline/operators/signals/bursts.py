@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from reactivex import Observable
 
@@ -12,7 +12,7 @@ from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames, signal_of
 from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
 from pipeline.operators.momentum.momentum import MOMENTUM
-from pipeline.operators.probe import BurstEnded, Probe
+from pipeline.probe import BurstEnded, Probe
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
 
@@ -42,27 +42,26 @@ def bursts() -> Operator[Frame, Signal]:
     return operator
 
 
-class _Rules(NamedTuple):
-    """What the conditions of a pipe ask of its ticks."""
+_Gates = tuple[tuple[int, Condition], ...]
+"""Conditions that the ticks of a burst have to meet, each with its bit in `met`."""
 
-    up: float  # momentum that points a tick LONG ...
-    down: float  # ... and SHORT
-    direct: Callable[[Frame], int] | None  # what points it, where that is not momentum
-    gates: tuple[tuple[int, Condition], ...]  # each with its bit in `met`
 
-    @classmethod
-    def of(cls, conditions: tuple[Condition, ...]) -> _Rules:
-        """Read them off the conditions. Raises ValueError if none gives a direction."""
-        pointing = next((c for c in conditions if c.direction is not None), None)
-        if pointing is None:
-            raise ValueError(NO_DIRECTION)
-        direction = pointing.direction
-        sure = isinstance(direction, EitherWay)  # a tick that it points somewhere meets its condition
-        gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if not (sure and c is pointing)))
-        if isinstance(direction, EitherWay) and direction.value is MOMENTUM:
-            # By far the most common one: `bursts` compares the frame's own number, which saves two calls a tick.
-            return cls(direction.up, direction.down, None, gates)
-        return cls(0.0, 0.0, direction, gates)
+def _rules_of(conditions: tuple[Condition, ...]) -> tuple[float, float, Callable[[Frame], int] | None, _Gates]:
+    """Return what the conditions of a pipe ask of its ticks. Raises ValueError if none gives a direction.
+
+    That is the momentum that points a tick LONG, the one that points it SHORT, what points it where that is not
+    momentum, and the gates.
+    """
+    pointing = next((c for c in conditions if c.direction is not None), None)
+    if pointing is None:
+        raise ValueError(NO_DIRECTION)
+    direction = pointing.direction
+    sure = isinstance(direction, EitherWay)  # a tick that it points somewhere meets its condition
+    gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if not (sure and c is pointing)))
+    if isinstance(direction, EitherWay) and direction.value is MOMENTUM:
+        # By far the most common one: `bursts` compares the frame's own number, which saves two calls a tick.
+        return direction.up, direction.down, None, gates
+    return 0.0, 0.0, direction, gates
 
 
 class _Burst:
@@ -71,7 +70,7 @@ class _Burst:
     __slots__ = ("_emit", "_met", "_probe", "_side", "_signalled", "_symbol", "_ticks", "_ts", "gates")
 
     def __init__(self, emit: Callable[[Signal], None], probe: Probe) -> None:
-        self.gates: tuple[tuple[int, Condition], ...] = ()
+        self.gates: _Gates = ()
         self._emit = emit
         self._probe = probe
         self._side = Side.LONG
@@ -124,7 +123,7 @@ def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
         nonlocal known, up, down, direct, pointed
         try:
             if frame.conditions is not known:
-                up, down, direct, burst.gates = _Rules.of(frame.conditions)
+                up, down, direct, burst.gates = _rules_of(frame.conditions)
                 known = frame.conditions
         except AttributeError:
             needs_frames("bursts", frame)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
+from reactivex.scheduler import ImmediateScheduler
 
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
@@ -15,7 +16,7 @@ from pipeline.operators.condition import given as given_condition
 from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Source, Step
 from pipeline.operators.momentum.momentum import MOMENTUM
-from pipeline.operators.probe import BurstEnded, Probe, ProbedClock
+from pipeline.probe import BurstEnded, Probe
 from tests.support.frames import frame
 from tests.support.market import at, trade
 from tests.support.streams import (
@@ -59,7 +60,7 @@ class Watched:
     def __init__(self, pipe: Pipe = conditions) -> None:
         self.bursts: list[BurstEnded] = []
         self.probe = Probe(on_burst=self.bursts.append)
-        self.tap = Tap(pipe, ProbedClock(InputClock(), probe=self.probe))
+        self.tap = Tap(pipe, SymbolClock(InputClock(), probe=self.probe))
 
     def push(self, *frames: Frame) -> Watched:
         self.tap.push(*frames)
@@ -306,12 +307,12 @@ def test_a_probe_is_shown_the_newest_frame_and_how_many_were_ready() -> None:
 
 def test_a_probe_that_asks_is_shown_every_frame() -> None:
     seen: list[Frame] = []
-    Tap(conditions, ProbedClock(InputClock(), probe=Probe(seen.append))).push(look(0), look(1), look(1, ready=False))
+    Tap(conditions, SymbolClock(InputClock(), probe=Probe(seen.append))).push(look(0), look(1), look(1, ready=False))
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize("scheduler", [None, SymbolClock(InputClock())])
-def test_without_a_probe_they_say_the_same_and_show_nothing(scheduler: SymbolClock | None) -> None:
+@pytest.mark.parametrize("scheduler", [None, ImmediateScheduler()])
+def test_without_a_probe_they_say_the_same_and_show_nothing(scheduler: ImmediateScheduler | None) -> None:
     values = [look(1), look(1, spike=True, wide=True), look(0)]
     expected = Watched().push(*values)
     assert outputs(conditions, values, scheduler) == expected.tap.values

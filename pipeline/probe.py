@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 from reactivex import abc
 from reactivex.internal import noop
 
-from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Side
-from pipeline.operators.frame import Frame
+
+if TYPE_CHECKING:
+    from pipeline.operators.frame import Frame
 
 
 class BurstEnded(msgspec.Struct, frozen=True, gc=False):
@@ -47,21 +49,5 @@ class Probe:
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> Probe:
         """Return the probe that a subscription's scheduler carries; without one, a new one that is read by none."""
-        return scheduler.probe if isinstance(scheduler, ProbedClock) else cls()
-
-
-class ProbedClock(SymbolClock):
-    """A symbol's clock that hands a probe to every operator that is subscribed with it as the scheduler.
-
-    The scheduler is all that RxPY passes on from an operator to the one before it, plain ones included.
-    """
-
-    def __init__(
-        self,
-        clock: InputClock,
-        symbol_index: int = 0,
-        probe: Probe | None = None,
-        on_fault: Callable[[BaseException], None] | None = None,
-    ) -> None:
-        super().__init__(clock, symbol_index, on_fault)
-        self.probe = probe or Probe()
+        probe = getattr(scheduler, "probe", None)
+        return probe if isinstance(probe, cls) else cls()
