@@ -29,12 +29,11 @@ class EitherWay(msgspec.Struct, frozen=True):
         """Point where the value is at least `threshold` from zero, float noise forgiven."""
         return cls(value, threshold - EPSILON, EPSILON - threshold)
 
-    def points(self, value: float) -> int:
-        """Return +1, -1 or 0 for a value."""
-        return 1 if value >= self.up else -1 if value <= self.down else 0
-
     def __call__(self, frame: Frame) -> int:
-        return self.points(self.value(frame))
+        value = self.value(frame)
+        if value >= self.up:
+            return 1
+        return -1 if value <= self.down else 0
 
 
 def condition(
