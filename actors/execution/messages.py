@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from actors.book import CountedOrder
-from actors.messages import BrokerChanged, ExitReason, GateOrder, PositionClosed, PositionOpened
+from actors.messages import BrokerChanged, ExitReason, GateOrder
 from actors.orders import (
     CancelRefused,
     Execution,
@@ -19,6 +19,7 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
+from actors.portfolio.positions import PositionNews
 from pipeline.events import Signal
 from pipeline.exits import ExitSignal
 
@@ -106,20 +107,8 @@ class OrderOver(msgspec.Struct, frozen=True):
 OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | GateOrder
 """What is told of an order from outside the core."""
 
-ExecutorMessage = (
-    Enter
-    | ExitSignal
-    | CloseAll
-    | CancelEntries
-    | ReviewPosition
-    | OrderTimer
-    | OrderNews
-    | BrokerChanged
-    | PositionOpened
-    | PositionClosed
-    | AdoptOrder
-    | MissedOrder
-    | KnownOrder
-    | Reconciled
-    | LookUpOrder
-)
+FromRisk = Enter | CloseAll | CancelEntries
+FromReconciler = AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport
+FromItself = ReviewPosition | OrderTimer
+
+ExecutorMessage = FromRisk | FromReconciler | FromItself | PositionNews | OrderNews | BrokerChanged | ExitSignal

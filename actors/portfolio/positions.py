@@ -117,6 +117,9 @@ def closed_trade(
 
 PositionsMessage = Fill | Adopt | AccountOpened
 
+PositionNews = PositionOpened | PositionClosed
+"""What the positions tell their listeners."""
+
 
 class PositionsView(Protocol):
     """The positions, as those read them who must not change them."""
@@ -146,7 +149,7 @@ class Positions:
         context: Context,
         starting_equity: Decimal,
         fee_per_share: Decimal,
-        listeners: Sequence[Port[PositionOpened | PositionClosed]] = (),
+        listeners: Sequence[Port[PositionNews]] = (),
     ) -> None:
         self._context = context
         self._listeners = listeners
@@ -237,7 +240,7 @@ class Positions:
         self._count_from(trade.equity)
         self._tell(trade)
 
-    def _tell(self, fact: PositionOpened | PositionClosed) -> None:
+    def _tell(self, fact: PositionNews) -> None:
         self._context.publish(fact)
         for tell in self._listeners:
             tell(fact)

@@ -11,7 +11,7 @@ import msgspec
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
 from actors.execution.known_orders import Knowledge, NamedOrder, OrderName, named_orders
-from actors.execution.messages import AdoptOrder, KnownOrder, MissedOrder, Reconciled
+from actors.execution.messages import AdoptOrder, FromReconciler, KnownOrder, MissedOrder, Reconciled
 from actors.execution.order_cache import OrdersView
 from actors.messages import AccountOpened, ExitReason
 from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
@@ -56,7 +56,7 @@ class Reconciler:
         orders: OrdersView,
         patience_s: float,
         ours: str,
-        tell_executor: Port[AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport],
+        tell_executor: Port[FromReconciler],
         tell_risk: Port[AccountReport | AccountOpened | Mismatch | ForeignOrders],
         tell_positions: Port[AccountOpened | Adopt],
     ) -> None:

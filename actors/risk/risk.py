@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book
-from actors.execution.messages import CancelEntries, CloseAll, Enter, OrderOver
+from actors.execution.messages import CancelEntries, CloseAll, Enter, FromRisk, OrderOver
 from actors.execution.order_cache import OrdersView
 from actors.messages import (
     SHUTDOWN,
@@ -31,7 +31,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
-from actors.portfolio.positions import PositionsView
+from actors.portfolio.positions import PositionNews, PositionsView
 from actors.risk.limits import Limits
 from actors.risk.venue_facts import ForeignOrders, Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
@@ -85,16 +85,7 @@ class Mismatch(msgspec.Struct, frozen=True):
 
 
 RiskMessage = (
-    Signal
-    | Command
-    | FeedChanged
-    | Told
-    | AccountOpened
-    | PositionOpened
-    | PositionClosed
-    | OrderOver
-    | Mismatch
-    | _MarketCloses
+    Signal | Command | FeedChanged | Told | AccountOpened | PositionNews | OrderOver | Mismatch | _MarketCloses
 )
 
 
@@ -114,7 +105,7 @@ class Risk:
         orders: OrdersView,
         limits: Limits,
         facts: VenueFacts,
-        tell_executor: Port[Enter | CloseAll | CancelEntries],
+        tell_executor: Port[FromRisk],
     ) -> None:
         self._settings = settings
         self._limits = limits
