@@ -339,7 +339,7 @@ def test_a_gap_in_the_journal_is_told_once_also_where_something_else_had_halted(
     log: list[str] = []
     gaps: list[str] = []
     gate = Gate(Journal(log, disk_full), None, Told(), CALM, on_gap=gaps.append)
-    gate._policy.halt("overflow", "too much")
+    gate._halt("overflow", "too much")
     gate.start()
     for number in (1, 2):
         gate.submit(Batch(number, [fact(number)]))
@@ -482,7 +482,7 @@ def test_what_comes_while_the_spilled_is_written_does_not_overtake_it() -> None:
         bench.gate.submit(Batch(4, [fact(4)], (), book))  # the queue is empty, and 3 is being written
         bench.journal.at[3].set()
         wait_until(lambda: "journal 4: 1" in bench.log)
-        wait_until(lambda: not bench.gate._policy.spilled)
+        wait_until(lambda: not bench.gate._spilled)
         bench.submit(5)  # all is written: the queue is used again
         wait_until(lambda: "journal 5: 1" in bench.log)
         assert bench.gate.overflowed == 2
@@ -554,7 +554,7 @@ def test_what_became_of_the_journal_s_file_halts_although_nothing_is_written() -
 def test_the_journal_s_file_is_looked_at_once_more_at_the_end() -> None:
     said = [""]
     gate = Gate(MemoryJournal(), None, look=lambda: said[0])
-    gate._policy._look_at = float("inf")  # it was looked at a moment ago
+    gate._look_at = float("inf")  # it was looked at a moment ago
     gate.start()
     said[0] = "the journal was removed"
     assert gate.stop()
