@@ -122,10 +122,6 @@ class BrokerDriver:
             case _:
                 assert_never(action)
 
-    def _on_timer(self, number: int) -> None:
-        if number == self._timers:
-            self._handle(messages.TimerDue())
-
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._scheduler.after(seconds, lambda: None if self._cut else action())
 
@@ -181,9 +177,7 @@ class BrokerDriver:
             self._time_out(wanted)
         elif occurs("unreachable", faults.unreachable, f"there is no connection for {what}"):
             self._may_know.discard(order_id)
-            self._later(
-                self._delay(), lambda: self._handle(messages.RequestFailed(wanted.number, "no connection", sent=False))
-            )
+            self._answer(self._delay(), wanted, messages.NotSent("no connection"))
         else:
             # It gets there and is done also if the bot is killed meanwhile.
             self._scheduler.after(self._delay(), lambda: self._arrive(wanted, order_id, is_reading=is_reading))
@@ -216,8 +210,10 @@ class BrokerDriver:
             return
         if answer.body and occurs("garbled_answer", faults.garbled_answer, f"the answer to {what} cannot be read"):
             answer = messages.Answer(answer.status, GARBLED)
-        self._later(self._delay(), lambda: self._handle(messages.RequestAnswered(wanted.number, answer)))
+        self._answer(self._delay(), wanted, answer)
 
     def _time_out(self, wanted: messages.SendRequest) -> None:
-        failed = messages.RequestFailed(wanted.number, "no answer", sent=True)
-        self._later(self._settings.request_timeout_s, lambda: self._handle(failed))
+        self._answer(self._settings.request_timeout_s, wanted, messages.Unanswered("no answer"))
+
+    def _answer(self, seconds: float, wanted: messages.SendRequest, outcome: messages.Outcome) -> None:
+        self._later(seconds, lambda: self._handle(messages.RequestDone(wanted.number, outcome)))

@@ -12,7 +12,7 @@ from actors.brokers.alpaca.messages import Event, GoOn, Hold, ReadAccount, Start
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
-from actors.brokers.alpaca.stream import Listener, TradingStream
+from actors.brokers.alpaca.stream import TradingStream
 from actors.gateway.gate import Effect
 from actors.messages import Report
 
@@ -48,20 +48,15 @@ class AlpacaBroker:
                 raise ValueError(f"{name} is not set: the venue's site gives one for your account")
             if not word.isascii() or not word.isprintable() or " " in word:
                 raise ValueError(f"{name} holds characters that no key has: copy it from the venue again")
-        self._on_report = on_report
-        self._now = now
-        self._protocol = AlpacaProtocol(settings, symbols, random, is_ours)
-        self._counts = self._protocol.counts
-
-        def new_rest() -> Rest:
-            return Rest(address.rest_url, key, secret, settings.request_timeout_s, self._counts)
-
-        def new_stream(listener: Listener) -> TradingStream:
-            return TradingStream(address.stream_url, key, secret, settings, listener)
-
-        self._new_rest = new_rest
-        self._new_stream = new_stream
+        self._protocol = protocol = AlpacaProtocol(settings, symbols, random, is_ours)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
+
+        def new_driver() -> Driver:  # on the loop that uses it
+            rest = Rest(address.rest_url, key, secret, settings.request_timeout_s, protocol.counts)
+            stream = TradingStream(address.stream_url, key, secret, settings)
+            return Driver(protocol, self._events, rest, stream, on_report, now, lambda: self._blocked)
+
+        self._new_driver = new_driver
 
         # Of both threads: each is written by one of them only.
         self._handed = 0  # effects that the gate handed over
@@ -75,7 +70,7 @@ class AlpacaBroker:
     @property
     def counts(self) -> dict[str, int]:
         """What happened so far, by name, and how many effects are on their way."""
-        return {**self._counts, "in_flight": self._handed - self._protocol.done}
+        return {**self._protocol.counts, "in_flight": self._handed - self._protocol.done}
 
     def start(self) -> None:
         """Start the thread."""
@@ -90,7 +85,7 @@ class AlpacaBroker:
         if self._closed or self._thread is None or not self._thread.is_alive():
             raise OSError("the broker's thread is not running")
         if self._handed - self._protocol.done >= MOST_IN_FLIGHT:
-            self._counts["turned_away"] += 1
+            self._protocol.counts["turned_away"] += 1
             raise OSError(f"more than {MOST_IN_FLIGHT} orders and questions are on their way")
         self._handed += 1
         if not self._tell(effect):
@@ -138,16 +133,7 @@ class AlpacaBroker:
             runner.run(self._main())
 
     async def _main(self) -> None:
-        driver = Driver(
-            self._protocol,
-            self._events,
-            self._new_rest(),
-            self._new_stream,
-            lambda reports: self._on_report(reports),
-            self._now,
-            lambda: self._blocked,
-        )
         try:
-            await driver.run()
+            await self._new_driver().run()
         finally:
             self._closed = True

@@ -11,7 +11,7 @@ from typing import assert_never
 from actors.brokers.alpaca import messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
-from actors.brokers.alpaca.stream import Listener, Lost, TradingStream
+from actors.brokers.alpaca.stream import TradingStream
 from actors.messages import Report
 from pipeline.events import SECOND
 
@@ -27,7 +27,7 @@ class Driver:
         protocol: AlpacaProtocol,
         events: asyncio.Queue[messages.Event],
         rest: Rest,
-        new_stream: Callable[[Listener], TradingStream],
+        stream: TradingStream,
         on_report: Callable[[list[Report]], None],
         now: Callable[[], int],
         entries_blocked: Callable[[], bool],
@@ -39,9 +39,7 @@ class Driver:
         self._now = now
         self._entries_blocked = entries_blocked
         self._blocked = False  # as the protocol knows it
-        put = events.put_nowait
-        listener = Listener(lambda: put(messages.StreamListening()), lambda payload: put(messages.StreamFrame(payload)))
-        self._stream = new_stream(listener)
+        self._stream = stream
         self._streaming: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -87,7 +85,7 @@ class Driver:
                     delay_s, self._events.put_nowait, messages.TimerDue()
                 )
             case messages.ConnectStream():
-                self._streaming = self._begin(self._stream.run())
+                self._streaming = self._begin(self._stream.run(self._events.put_nowait))
                 self._streaming.add_done_callback(self._on_stream_end)
             case messages.DropStream():
                 if self._streaming is not None:
@@ -104,25 +102,18 @@ class Driver:
         return task
 
     async def _request(self, wanted: messages.SendRequest) -> None:
-        event: messages.RequestAnswered | messages.RequestFailed
+        outcome: messages.Outcome
         try:
-            answer = await self._rest.call(wanted.method, wanted.path, wanted.query, wanted.body)
-            event = messages.RequestAnswered(wanted.number, answer)
-        except messages.NotSent as error:
-            event = messages.RequestFailed(wanted.number, str(error), sent=False)
-        except messages.Unanswered as error:
-            event = messages.RequestFailed(wanted.number, str(error), sent=True)
+            outcome = await self._rest.call(wanted.method, wanted.path, wanted.query, wanted.body)
+        except (messages.NotSent, messages.Unanswered) as error:
+            outcome = error
         except Exception as error:  # whatever it is: it may have been sent
             self._protocol.counts["faults"] += 1
-            event = messages.RequestFailed(wanted.number, f"a fault of the broker: {type(error).__name__}", sent=True)
-        self._events.put_nowait(event)
+            outcome = messages.Unanswered(f"a fault of the broker: {type(error).__name__}")
+        self._events.put_nowait(messages.RequestDone(wanted.number, outcome))
 
     def _on_stream_end(self, task: asyncio.Task[None]) -> None:
         """Say how the stream ended, also if it was cut before it could begin."""
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            self._events.put_nowait(messages.StreamLost("it was cut here"))
-        elif isinstance(error, Lost):
-            self._events.put_nowait(messages.StreamLost(error.reason, error.refused))
-        else:
-            self._events.put_nowait(messages.Fault(type(error).__name__))
+        error = messages.StreamLost("it was cut here") if task.cancelled() else task.exception()
+        event = error if isinstance(error, messages.StreamLost) else messages.Fault(type(error).__name__)
+        self._events.put_nowait(event)

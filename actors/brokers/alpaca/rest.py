@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from aiohttp import (
     ClientConnectorError,
@@ -17,13 +16,13 @@ from aiohttp import (
 )
 
 from actors.brokers.alpaca.messages import Answer, NotSent, Unanswered
+from actors.feeds.addresses import proxy_to
 
 MOST_BYTES = 8 << 20
 """Of an answer; 500 orders come to less than one mebibyte."""
 
 MOST_CONNECTIONS = 32
 
-_HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
 _BODY = {"Content-Type": "application/json"}
 
 
@@ -42,7 +41,7 @@ class Rest:
             timeout=ClientTimeout(total=timeout_s),
             connector=TCPConnector(limit=MOST_CONNECTIONS),
             cookie_jar=DummyCookieJar(),
-            trust_env=urlsplit(url).hostname not in _HERE,
+            trust_env=proxy_to(url) is not None,
         )
 
     async def close(self) -> None:

@@ -443,7 +443,7 @@ async def test_a_stream_that_is_held_before_it_could_begin_is_connected_when_it_
             protocol,
             events,
             rest,
-            lambda listener: TradingStream(f"{exchange.url}/stream", KEY, SECRET, HASTY, listener),
+            TradingStream(f"{exchange.url}/stream", KEY, SECRET, HASTY),
             reported.take,
             lambda: START,
             lambda: False,
@@ -488,15 +488,14 @@ async def test_a_broker_whom_nobody_hears_takes_nothing_more() -> None:
     """The bot's loop is closed: there is nobody to report to."""
     failed = threading.Event()
 
-    def fail(_: list[Report]) -> None:
-        if not failed.is_set():
+    def fail(reports: list[Report]) -> None:
+        if isinstance(reports[0], AccountReport) and not failed.is_set():
             failed.set()
             raise RuntimeError("Event loop is closed")
 
     async with an_exchange() as exchange:
         address = AlpacaAddress(exchange.url.replace("ws", "http", 1), f"{exchange.url}/stream")
-        broker = AlpacaBroker(address, KEY, SECRET, HASTY, [], lambda _: None, lambda: 1, Random(1))
-        broker._on_report = lambda reports: fail(reports) if isinstance(reports[0], AccountReport) else None
+        broker = AlpacaBroker(address, KEY, SECRET, HASTY, [], fail, lambda: 1, Random(1))
         broker.start()
         assert await asyncio.to_thread(failed.wait, PATIENCE_S)
         assert await asyncio.to_thread(broker.stop, 5.0)

@@ -26,11 +26,11 @@ from actors.brokers.alpaca.messages import (
     Fault,
     GoOn,
     Hold,
+    NotSent,
     Now,
     Publish,
     ReadAccount,
-    RequestAnswered,
-    RequestFailed,
+    RequestDone,
     SendRequest,
     SetTimer,
     Started,
@@ -39,6 +39,7 @@ from actors.brokers.alpaca.messages import (
     StreamListening,
     StreamLost,
     TimerDue,
+    Unanswered,
 )
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
@@ -107,12 +108,12 @@ class Talk:
         """Answer the oldest such request."""
         request = self.asked(what)[0]
         del self.open[request.number]
-        self.say(RequestAnswered(request.number, Answer(status, msgspec.json.encode(value) if text is None else text)))
+        self.say(RequestDone(request.number, Answer(status, msgspec.json.encode(value) if text is None else text)))
 
     def fail(self, what: str, reason: str = "no answer within 5 s", *, sent: bool = True) -> None:
         request = self.asked(what)[0]
         del self.open[request.number]
-        self.say(RequestFailed(request.number, reason, sent))
+        self.say(RequestDone(request.number, Unanswered(reason) if sent else NotSent(reason)))
 
     def serve(self, **lists: Any) -> None:
         """Answer all questions of the account, until there are none: `positions`, `orders`."""
@@ -560,9 +561,9 @@ def act(talk: Talk, choose: Callable[[int], int]) -> None:
         del talk.open[request.number]
         if choose(4):
             status, value = ANSWERS[choose(len(ANSWERS))]
-            talk.say(RequestAnswered(request.number, Answer(status, msgspec.json.encode(value))))
+            talk.say(RequestDone(request.number, Answer(status, msgspec.json.encode(value))))
         else:
-            talk.say(RequestFailed(request.number, "lost", bool(choose(2))))
+            talk.say(RequestDone(request.number, (NotSent, Unanswered)[choose(2)]("lost")))
     elif kind == 2:
         talk.waits((0.01, 0.5, 5, 60)[choose(4)])
     else:
