@@ -11,7 +11,7 @@ import pytest
 
 from actors.book import Book
 from actors.gateway.gate import Batch, Effect, Gate, GateSettings, Trouble
-from actors.gateway.journal import Entry, JournalFull, MemoryJournal, Run
+from actors.gateway.journal import Entry, MemoryJournal, Run
 from actors.messages import DayStarted
 from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S, wait_until
@@ -230,7 +230,7 @@ def test_a_gate_stops_twice() -> None:
 # ------------------------------------------------------------------------------------------------- a journal that fails
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), JournalFull("no more")], ids=repr)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("no more")], ids=repr)
 def test_when_the_journal_fails_entries_are_refused_and_exits_and_cancels_still_go_out(error: Exception) -> None:
     with a_gate(fails=lambda number: error) as bench:
         bench.submit(1, entry("a"), exit_of("b"), CancelOrder("c"))
