@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, TimeoutError as FutureTimeout
-from contextlib import suppress
+from concurrent.futures import CancelledError, Future, wait
 from typing import NamedTuple, Protocol
 
 from actors.gateway.close_out import CloseOut
 from actors.gateway.gate import Batch, Gate, GateSettings
-from actors.gateway.shadow_ledger import ZERO, ShadowLedger
+from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, StateChanged, TradingState
-from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
+from actors.orders import CancelOrder, OrderReport, SubmitOrder, rejection
 
 HALT, FLATTEN = "halt", "flatten"
 _STEPS = 20  # in which an answer is waited for
@@ -128,17 +127,7 @@ class KillSwitch:
 
     def refuse(self, order: SubmitOrder, reason: str) -> None:
         """Answer an order that the gate did not let out, on its thread."""
-        report = OrderReport(
-            order.id,
-            order.symbol,
-            order.side,
-            OrderStatus.REJECTED,
-            order.quantity,
-            ZERO,
-            None,
-            self._now(),
-            reason=f"the gate: {reason}",
-        )
+        report = rejection(order, self._now(), f"the gate: {reason}")
         self.hear([report])
         self._loop.tell([report])
 
@@ -164,14 +153,14 @@ class KillSwitch:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""
         lost, taken = self._begin(name, reason, source)
         flying = self._await_flight()
-        said = ["no entry leaves any more", f"NOT written down ({lost}): it will not survive a restart"][
-            : 1 + bool(lost)
-        ]
+        said = ["no entry leaves any more"]
+        if lost:
+            said.append(f"NOT written down ({lost}): it will not survive a restart")
         if flying:
             said.append(f"{flying} left before and is not answered yet: it will be taken back")
         try:
             said.append(self._answer_to(taken))
-        except FutureTimeout:
+        except TimeoutError:
             state = TradingState.HALTED if self.pulled == HALT else TradingState.PAUSED
             self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._ledger.number))
             said.append(self._act(name))
@@ -181,10 +170,9 @@ class KillSwitch:
 
     def _answer_to(self, taken: Future[str]) -> str:
         """Wait for the answer, in steps: a stop of this process uses up no more than one. Raises TimeoutError."""
-        for _ in range(_STEPS - 1):
-            with suppress(FutureTimeout):
-                return taken.result(self._settings.answer_s / _STEPS)
-        return taken.result(self._settings.answer_s / _STEPS)
+        for _ in range(_STEPS):
+            wait([taken], self._settings.answer_s / _STEPS)
+        return taken.result(0)
 
     def _begin(self, name: str, reason: str, source: str) -> tuple[str, Future[str]]:
         """Block entries, write it down, and give the core the command; return why it is not written, and its answer."""

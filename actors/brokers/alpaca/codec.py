@@ -357,14 +357,6 @@ def submission(order: SubmitOrder) -> bytes:
     return msgspec.json.encode(wanted)
 
 
-def rejection(order: SubmitOrder, ts: int, reason: str, *, passed: bool = False) -> OrderReport:
-    """Report that an order was not taken; `passed`, for its price is beyond its stop already."""
-    refused, none = OrderStatus.REJECTED, Decimal(0)
-    return OrderReport(
-        order.id, order.symbol, order.side, refused, order.quantity, none, None, ts, reason=reason, passed=passed
-    )
-
-
 def plain(number: Decimal) -> str:
     """Write a number without an exponent.
 

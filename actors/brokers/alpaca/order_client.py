@@ -23,6 +23,7 @@ from actors.orders import (
     OrderRole,
     SubmitOrder,
     SubmitUnanswered,
+    rejection,
 )
 
 
@@ -174,7 +175,7 @@ class OrderClient:
 
     def _rejected(self, order: SubmitOrder, reason: str, *, passed: bool = False) -> OrderReport:
         self._tracker.unwatch(order.id)
-        return codec.rejection(order, self._context.now.venue_ns, reason, passed=passed)
+        return rejection(order, self._context.now.venue_ns, reason, passed=passed)
 
     def _unanswered(self, order: SubmitOrder, reason: str) -> SubmitUnanswered:
         self._context.counts["unanswered"] += 1
