@@ -96,6 +96,8 @@ class BrokerDriver:
         if not self._cut:
             for action in self._protocol.handle(event, messages.Now(self._scheduler.now, self._now())):
                 self._do(action)
+            if self._protocol.has_ended:
+                raise Broken("account", "the broker has ended by itself")
 
     def _do(self, action: messages.Action) -> None:
         match action:
@@ -117,8 +119,6 @@ class BrokerDriver:
                 self._connection += 1  # an attempt that is under way comes to nothing
                 self._is_connected = False
                 self._later(0.0, lambda: self._handle(messages.StreamLost("it was cut here")))
-            case messages.Ended():
-                raise Broken("account", "the broker has ended by itself")
             case _:
                 assert_never(action)
 

@@ -90,8 +90,6 @@ class Driver:
             case messages.DropStream():
                 if self._streaming is not None:
                     self._streaming.cancel()
-            case messages.Ended():
-                pass  # which `run` sees by itself
             case _:
                 assert_never(action)
 

@@ -158,9 +158,5 @@ class DropStream(msgspec.Struct, frozen=True):
     """Cut the trading stream's connection, or give up the attempt to make one; `StreamLost` follows."""
 
 
-class Ended(msgspec.Struct, frozen=True):
-    """Everything is told: let go of connections. No event is handled any more."""
-
-
-Action = SendRequest | Publish | SetTimer | ConnectStream | DropStream | Ended
+Action = SendRequest | Publish | SetTimer | ConnectStream | DropStream
 """What the protocol wants done, in this order."""

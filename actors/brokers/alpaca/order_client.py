@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from urllib.parse import quote
 
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Conversations, Steps
-from actors.brokers.alpaca.messages import Answer, NotSent, Unanswered
+from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswered
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
 from actors.brokers.alpaca.settings import REFUSED_KEYS
@@ -128,7 +129,8 @@ class OrderClient:
         if self._is_blocked(order):
             return self._rejected(order, "entries are halted")
         try:
-            answer = yield from self._client.submit(codec.submission(order), lambda: not self._is_blocked(order))
+            request = SendRequest("POST", "/v2/orders", body=codec.submission(order))
+            answer = yield from self._client.call(request, lambda: not self._is_blocked(order))
         except NotSent as error:
             return self._rejected(order, f"could not reach the venue: {error}")
         except Unanswered as error:
@@ -195,7 +197,7 @@ class OrderClient:
                     return
                 venue_id = found.venue_id
             self._tracker.news += 1
-            answer = yield from self._client.cancel(venue_id)
+            answer = yield from self._client.call(SendRequest("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"))
             if not 200 <= answer.status < 300:
                 refusal = codec.refusal(answer.body, answer.status)
                 if codec.is_about_keys(answer.status, refusal):

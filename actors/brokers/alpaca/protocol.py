@@ -31,7 +31,7 @@ class AlpacaProtocol:
     def __init__(
         self, settings: BrokerSettings, symbols: Iterable[str], random: Random, is_ours: Callable[[str], bool]
     ) -> None:
-        self.has_ended = False
+        self.has_ended = False  # everything is told, and no event is handled any more
         self._has_started = False
         self._timer_ns: int | None = None  # that is set
         self._stop_by_ns: int | None = None  # once we stop: when the grace is over
@@ -128,7 +128,6 @@ class AlpacaProtocol:
             self.has_ended = True
             self._orders.give_up("the broker was stopped")
             self._conversations.close()
-            self._context.actions.append(messages.Ended())
 
     # ------------------------------------------------------------------------------- effects, and the stream
 

@@ -30,16 +30,11 @@ class RestClient:
         self._context = context
         self._keys_worked = False  # with the last question but those that were refused for them
 
-    def submit(self, body: bytes, still_wanted: Callable[[], bool]) -> Steps[Answer]:
-        """Send an order. Raises NotSent or Unanswered."""
-        return self._call(SendRequest("POST", "/v2/orders", body=body), still_wanted)
+    def call(self, request: SendRequest, still_wanted: Callable[[], bool] = lambda: True) -> Steps[Answer]:
+        """Send a request; again if that was refused for coming too often, and is still wanted.
 
-    def cancel(self, venue_id: str) -> Steps[Answer]:
-        """Take an order back. Raises NotSent or Unanswered."""
-        return self._call(SendRequest("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"), lambda: True)
-
-    def _call(self, request: SendRequest, still_wanted: Callable[[], bool]) -> Steps[Answer]:
-        """Send a request; again if that was refused for coming too often, and is still wanted."""
+        Raises NotSent or Unanswered.
+        """
         back_off = self._context.back_off()
         answer: Answer = yield request
         for _ in range(REPETITIONS):
@@ -82,10 +77,12 @@ class RestClient:
         """Ask for an order by our id; None if the venue does not know it. Raises Failed, and Unreadable."""
         query = {"client_order_id": client_order_id}
         request = SendRequest("GET", "/v2/orders:by_client_order_id", query, is_look_up=True)
-        answer = yield from self._ask(request, missing=True)
-        return codec.decode(answer, codec.OrderBody) if answer is not None else None
+        return self._find(request, codec.OrderBody)
 
     def asset(self, symbol: str) -> Steps[codec.AssetBody | None]:
         """Ask for an asset; None if the venue does not know it. Raises Failed, and Unreadable."""
-        answer = yield from self._ask(SendRequest("GET", f"/v2/assets/{quote(symbol, safe='')}"), missing=True)
-        return codec.decode(answer, codec.AssetBody) if answer is not None else None
+        return self._find(SendRequest("GET", f"/v2/assets/{quote(symbol, safe='')}"), codec.AssetBody)
+
+    def _find(self, request: SendRequest, kind: type[codec.T]) -> Steps[codec.T | None]:
+        answer = yield from self._ask(request, missing=True)
+        return codec.decode(answer, kind) if answer is not None else None
