@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 import msgspec
 
-from actors.brokers.alpaca.messages import Outcome, SendRequest
+from actors.brokers.alpaca.context import BrokerContext
+from actors.brokers.alpaca.messages import Answer, Outcome, SendRequest
 from pipeline.events import SECOND
 
 MOST_LOOK_UPS = 4
@@ -28,8 +29,8 @@ Steps = Generator[SendRequest | float, Any, T]
 class Conversations:
     """Runs conversations: has sent what they ask for, and lets each go on with its answer or after its pause."""
 
-    def __init__(self, on_send: Callable[[SendRequest], None]) -> None:
-        self._on_send = on_send
+    def __init__(self, context: BrokerContext) -> None:
+        self._context = context
         self._ready: deque[tuple[Steps[None], Outcome | None]] = deque()
         self._asking: dict[int, tuple[Steps[None], SendRequest]] = {}  # by the number of the request on the wire
         self._look_ups = 0  # of those
@@ -51,6 +52,8 @@ class Conversations:
         if (found := self._asking.pop(number, None)) is None:
             return
         steps, request = found
+        if not isinstance(outcome, Answer) or outcome.status >= 500 or outcome.status in (401, 429):
+            self._context.counts["failures"] += 1
         self._ready.append((steps, outcome))
         if request.is_look_up:
             self._look_ups -= 1
@@ -79,7 +82,8 @@ class Conversations:
         self._number += 1
         self._asking[self._number] = steps, request
         self._look_ups += request.is_look_up
-        self._on_send(msgspec.structs.replace(request, number=self._number))
+        self._context.counts["requests"] += 1
+        self._context.actions.append(msgspec.structs.replace(request, number=self._number))
 
     def close(self) -> None:
         """Break all of them off."""

@@ -44,7 +44,7 @@ class AlpacaProtocol:
 
         self._context = context = BrokerContext(settings, random, is_ours)
         self.counts = context.counts
-        self._conversations = Conversations(context.actions.append)
+        self._conversations = Conversations(context)
         self._tracker = OrderTracker(context)
         self._stream = StreamPolicy(context)
         client = RestClient(context)
