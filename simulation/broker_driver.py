@@ -51,6 +51,7 @@ class BrokerDriver:
         self._latency = chance.stream("latency of the broker")
         self._refusals = Refusals(scheduler, "trading stream")
         self._cut = False
+        self._blocked = False  # entries that are not on the wire yet are refused
         self._timers = 0  # that were set: only the last one counts
         self._connection = 0  # number of the trading stream's last
         self._is_connected = False
@@ -69,7 +70,7 @@ class BrokerDriver:
 
     def block_entries(self, *, blocked: bool) -> None:
         """Refuse entries that are not on the wire yet, or let them out again."""
-        self._handle(messages.BlockEntries(blocked))
+        self._blocked = blocked
 
     def read_account(self) -> None:
         """Look at the account at once."""
@@ -94,7 +95,8 @@ class BrokerDriver:
 
     def _handle(self, event: messages.Event) -> None:
         if not self._cut:
-            for action in self._protocol.handle(event, messages.Now(self._scheduler.now, self._now())):
+            now = messages.Now(self._scheduler.now, self._now())
+            for action in self._protocol.handle(event, now, entries_blocked=self._blocked):
                 self._do(action)
             if self._protocol.has_ended:
                 raise Broken("account", "the broker has ended by itself")

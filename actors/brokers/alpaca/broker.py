@@ -62,7 +62,6 @@ class AlpacaBroker:
         self._events: asyncio.Queue[messages.Event] = asyncio.Queue()
 
         # Of the thread, on its loop.
-        self._told_blocked = False  # as the protocol knows it
         self._streaming: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -145,10 +144,10 @@ class AlpacaBroker:
         """Run until the protocol has ended, or something fails that nothing may fail with."""
         try:
             while not self._protocol.has_ended:
-                self._take(await self._events.get())
+                self._handle(await self._events.get())
         except Exception as error:  # whatever it is: what was under way has to be told
             with contextlib.suppress(Exception):  # if anything hears it
-                self._take(messages.Fault(type(error).__name__))
+                self._handle(messages.Fault(type(error).__name__))
         finally:
             self._closed = True
             if self._timer is not None:
@@ -159,15 +158,9 @@ class AlpacaBroker:
             await self._rest.close()
             await asyncio.sleep(0)  # the loop closes connections one turn after it is told to
 
-    def _take(self, event: messages.Event) -> None:
-        """Do what the protocol wants done about an event; no entry leaves once they are blocked."""
-        if (blocked := self._blocked) is not self._told_blocked:
-            self._told_blocked = blocked
-            self._handle(messages.BlockEntries(blocked))
-        self._handle(event)
-
     def _handle(self, event: messages.Event) -> None:
-        for action in self._protocol.handle(event, messages.Now(time.monotonic_ns(), self._now())):
+        now = messages.Now(time.monotonic_ns(), self._now())
+        for action in self._protocol.handle(event, now, entries_blocked=self._blocked):
             self._do(action)
 
     def _do(self, action: messages.Action) -> None:

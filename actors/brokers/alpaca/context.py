@@ -35,6 +35,7 @@ class BrokerContext:
         self.settings = settings
         self.is_ours = is_ours  # by the id that an order's maker gave it
         self.now = Now(0, 0)  # of the event in hand
+        self.entries_blocked = False  # those that are not on the wire yet are refused
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
         self.actions: list[Action] = []  # that are wanted of the driver
         self.is_heard = False  # whether the trading stream tells what happens to orders

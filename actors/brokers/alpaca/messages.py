@@ -84,12 +84,6 @@ class GoOn(msgspec.Struct, frozen=True):
     """The venue is there again: the trading stream is to be connected at once."""
 
 
-class BlockEntries(msgspec.Struct, frozen=True):
-    """Entries that are not on the wire yet are not to leave; or, if not `blocked`, they may again."""
-
-    blocked: bool
-
-
 class ReadAccount(msgspec.Struct, frozen=True):
     """The account is to be read at once."""
 
@@ -116,7 +110,6 @@ Event = (
     | TimerDue
     | Hold
     | GoOn
-    | BlockEntries
     | ReadAccount
     | Stop
     | Fault

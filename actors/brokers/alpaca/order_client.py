@@ -40,7 +40,6 @@ class OrderClient:
         self, context: BrokerContext, client: RestClient, tracker: OrderTracker, conversations: Conversations
     ) -> None:
         self.done = 0  # effects whose fate is told
-        self.blocked = False  # entries that are not on the wire yet are refused
         self._context = context
         self._client = client
         self._tracker = tracker
@@ -140,7 +139,7 @@ class OrderClient:
         return (yield from self._refused(order, answer))
 
     def _is_blocked(self, order: SubmitOrder) -> bool:
-        return self.blocked and order.leg == OrderRole.ENTRY
+        return self._context.entries_blocked and order.leg == OrderRole.ENTRY
 
     def _taken_order(self, order: SubmitOrder, body: bytes) -> Report:
         try:

@@ -56,11 +56,16 @@ class AlpacaProtocol:
         """Effects whose fate is told."""
         return self._orders.done
 
-    def handle(self, event: messages.Event, now: messages.Now) -> list[messages.Action]:
-        """Take what happened, and return what is to be done, in its order."""
+    def handle(
+        self, event: messages.Event, now: messages.Now, *, entries_blocked: bool = False
+    ) -> list[messages.Action]:
+        """Take what happened, and return what is to be done, in its order.
+
+        While entries are blocked, those that are not on the wire yet do not leave.
+        """
         if self.has_ended:
             return []
-        self._context.now = now
+        self._context.now, self._context.entries_blocked = now, entries_blocked
         self._take(event)
         self._go_on()
         actions = self._context.actions.copy()
@@ -91,8 +96,6 @@ class AlpacaProtocol:
                 self._stream.hold(reason)
             case messages.GoOn():
                 self._stream.go_on()
-            case messages.BlockEntries(blocked):
-                self._orders.blocked = blocked
             case messages.ReadAccount():
                 self._read_at_once = True
             case messages.Stop(grace_s):

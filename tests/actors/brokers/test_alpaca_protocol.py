@@ -18,7 +18,6 @@ from actors.brokers.alpaca.conversations import MOST_LOOK_UPS
 from actors.brokers.alpaca.messages import (
     Action,
     Answer,
-    BlockEntries,
     ConnectStream,
     DropStream,
     Event,
@@ -75,11 +74,12 @@ class Talk:
         self.open: dict[int, SendRequest] = {}  # requests without an answer
         self.due_ns: int | None = None
         self.effects = 0  # that were said
+        self.blocked = False  # entries are
 
     def say(self, *events: Event) -> None:
         for event in events:
             self.effects += isinstance(event, SubmitOrder | CancelOrder | LookUpOrder)
-            for action in self.protocol.handle(event, Now(self.now_ns, START)):
+            for action in self.protocol.handle(event, Now(self.now_ns, START), entries_blocked=self.blocked):
                 self.actions.append(action)
                 if isinstance(action, SendRequest):
                     self.open[action.number] = action
@@ -228,7 +228,8 @@ def test_submits_of_a_symbol_go_out_one_after_the_other_and_of_others_at_once(ta
 
 
 def test_a_thousand_orders_of_a_symbol_that_are_refused_here_need_no_deep_stack(talk: Talk) -> None:
-    talk.say(BlockEntries(True), *(order(f"o{number}") for number in range(1_000)))
+    talk.blocked = True
+    talk.say(*(order(f"o{number}") for number in range(1_000)))
     assert [report.status for report in talk.of(OrderReport)] == [OrderStatus.REJECTED] * 1_000
     assert not talk.sent(POST)
 
@@ -237,7 +238,7 @@ def test_an_entry_that_is_blocked_while_it_waits_to_be_repeated_never_leaves_aga
     talk.say(order(), msgspec.structs.replace(order("exit", symbol="MSFT"), leg="exit"))
     talk.answer(POST, 429, {"message": "too many"})
     talk.answer(POST, 429, {"message": "too many"})
-    talk.say(BlockEntries(True))
+    talk.blocked = True
     talk.waits(1)
     assert talk.statuses() == [OrderStatus.REJECTED]
     assert [msgspec.json.decode(request.body or b"")["client_order_id"] for request in talk.asked(POST)] == ["exit"]
@@ -548,14 +549,12 @@ WISHES: tuple[Event, ...] = (
     Hold("away"),
     GoOn(),
     ReadAccount(),
-    BlockEntries(True),
-    BlockEntries(False),
 )
 
 
 def act(talk: Talk, choose: Callable[[int], int]) -> None:
     """Let something happen that can: a driver connects only when told to, and answers what was sent."""
-    kind = choose(4)
+    kind = choose(5)
     if kind == 0:
         talk.say(EFFECTS[choose(len(EFFECTS))])
     elif kind == 1 and talk.open:
@@ -568,6 +567,8 @@ def act(talk: Talk, choose: Callable[[int], int]) -> None:
             talk.say(RequestDone(request.number, (NotSent, Unanswered)[choose(2)]("lost")))
     elif kind == 2:
         talk.waits((0.01, 0.5, 5, 60)[choose(4)])
+    elif kind == 3:
+        talk.blocked = not talk.blocked
     else:
         talk.say(WISHES[choose(len(WISHES))])
 
