@@ -112,7 +112,6 @@ class Gate:
         self.taken_over = False  # by the kill switch: the core's orders are refused
         self.halted = ""  # why entries are refused; empty while they are not
         self.unwritten = ""  # why the journal does not hold everything; empty while it does
-        self.durable = 0  # input number up to which the journal is durable
         self.refused = 0  # entries that were not let out
         self.overflowed = 0  # batches that found the queue full
         self._journal = journal
@@ -285,10 +284,7 @@ class Gate:
             if self._beginning is not None:
                 self._journal.begin(self._beginning)
                 self._beginning = None
-                self.durable = 0  # its inputs are counted from the start again
             self._journal.append(batch.number, batch.facts, batch.book)
-            if not self.halted:  # what is after a gap in the journal is not durable
-                self.durable = max(self.durable, batch.number)
         except Exception as error:  # whatever it is: exits go out all the same
             self._lose(str(error))
         self._let_go(batch)

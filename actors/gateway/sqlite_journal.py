@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -427,7 +427,9 @@ def _check(path: Path) -> None:
     """Look at every page and row once: damage is not to be found out in the middle of trading. Changes nothing."""
     if not path.exists():
         return
-    _check_log(path)
+    with suppress(OSError):  # SQLite drops in silence what follows a damage in what a killed bot has left beside it
+        if what := damage(_log_of(path).read_bytes()):
+            raise JournalUnusable(_damaged(path, f"the log beside it, {path.name}-wal: {what}"))
     with closing(open_to_read(path)) as connection:
         check_version(connection, path)
         check_rows(connection, path, check="integrity_check")
@@ -435,16 +437,6 @@ def _check(path: Path) -> None:
 
 def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
-
-
-def _check_log(path: Path) -> None:
-    """Look at what a bot that was killed has left beside the journal: SQLite drops in silence what follows a damage."""
-    try:
-        log = _log_of(path).read_bytes()
-    except OSError:
-        return
-    if what := damage(log):
-        raise JournalUnusable(_damaged(path, f"the log beside it, {path.name}-wal: {what}"))
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:

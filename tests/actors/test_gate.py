@@ -174,17 +174,8 @@ def test_nothing_leaves_while_the_journal_is_at_work() -> None:
         bench.hold()
         bench.submit(1, entry("a"))
         assert bench.log == []
-        assert bench.gate.durable == 0
         bench.finish()
         assert bench.log[-2:] == ["sent a", "closed"]
-
-
-def test_the_durable_number_is_that_of_the_last_input_in_the_journal() -> None:
-    with a_gate() as bench:
-        bench.submit(3)
-        bench.submit(7)
-        bench.finish()
-        assert bench.gate.durable == 7
 
 
 def test_to_submit_never_waits_and_what_waits_can_be_counted() -> None:
@@ -237,7 +228,6 @@ def test_when_the_journal_fails_entries_are_refused_and_exits_and_cancels_still_
         bench.submit(2, entry("d"), exit_of("e"))
         assert bench.finish() == ["sent b", "sent c", "sent e", "closed"]
         assert bench.gate.refused == 2
-        assert bench.gate.durable == 0
         assert bench.gate.halted.startswith("journal: ")
         assert bench.told.kinds == ["journal"]
         assert bench.told.threads == ["gate"]
@@ -256,7 +246,6 @@ def test_what_left_before_the_journal_failed_is_not_touched() -> None:
         bench.submit(1, entry("a"))
         bench.submit(2, entry("b"))
         assert bench.finish() == ["journal 1: 1", "sent a", "closed"]
-        assert bench.gate.durable == 1
 
 
 def test_too_much_that_waits_halts_the_gate() -> None:
@@ -520,15 +509,6 @@ def test_a_session_that_could_not_be_noted_is_noted_before_anything_that_belongs
         bench.submit(2)
         bench.submit(3)
         assert bench.finish() == ["journal 7: 1", "begin paper-2", "journal 3: 1", "closed"]
-        assert bench.gate.durable == 0  # there is a gap
-
-
-def test_the_durable_number_never_passes_an_input_that_the_journal_does_not_hold() -> None:
-    with a_gate(fails=lambda number: disk_full(number) if number == 2 else None) as bench:
-        for number in (1, 2, 3):
-            bench.submit(number)
-        bench.finish()
-        assert bench.gate.durable == 1
 
 
 def test_an_unforeseen_error_halts_the_gate_and_exits_still_go_out() -> None:

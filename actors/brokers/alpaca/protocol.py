@@ -80,8 +80,11 @@ class AlpacaProtocol:
                 self._conversations.go_on(number, outcome)
             case messages.TimerDue():
                 self._timer_ns = None
-            case SubmitOrder() | CancelOrder() | LookUpOrder():
-                self._take_effect(event)
+            case SubmitOrder():
+                self._read_early |= self._account.wants(event.symbol)
+                self._orders.take(event)
+            case CancelOrder() | LookUpOrder():
+                self._orders.take(event)
             case messages.StreamListening():
                 self._stream.listening()
                 self._read_at_once = True  # what happened before, nobody told
@@ -111,7 +114,7 @@ class AlpacaProtocol:
         """Do all that can be done now, and have a timer set for what comes later."""
         now_ns = self._context.now.monotonic_ns
         self._conversations.run(now_ns)
-        while self._has_started and not self._is_reading and self._next_reading_ns <= now_ns:
+        while (due_ns := self._next_reading_ns) is not None and due_ns <= now_ns:
             self._is_reading = True
             self._conversations.start(self._read())
             self._conversations.run(now_ns)
@@ -119,8 +122,7 @@ class AlpacaProtocol:
             self._end()
             return
         self._stream.connect_if_due()
-        next_reading_ns = None if self._is_reading or not self._has_started else self._next_reading_ns
-        dues_ns = (self._conversations.due_ns, self._stream.due_ns, next_reading_ns, self._stop_by_ns)
+        dues_ns = (self._conversations.due_ns, self._stream.due_ns, self._next_reading_ns, self._stop_by_ns)
         due_ns = min((due_ns for due_ns in dues_ns if due_ns is not None), default=None)
         if due_ns is not None and due_ns != self._timer_ns:
             self._timer_ns = due_ns
@@ -132,12 +134,7 @@ class AlpacaProtocol:
             self._orders.give_up("the broker was stopped")
             self._conversations.close()
 
-    # ------------------------------------------------------------------------------- effects, and the stream
-
-    def _take_effect(self, effect: SubmitOrder | CancelOrder | LookUpOrder) -> None:
-        if isinstance(effect, SubmitOrder) and self._account.wants(effect.symbol):
-            self._read_early = True
-        self._orders.take(effect)
+    # ---------------------------------------------------------------------------------------------- the stream
 
     def _on_frame(self, payload: str | bytes) -> None:
         try:
@@ -170,9 +167,11 @@ class AlpacaProtocol:
     # ---------------------------------------------------------------------------------------------- the account
 
     @property
-    def _next_reading_ns(self) -> int:
-        """When the account is to be read next, in monotonic time."""
+    def _next_reading_ns(self) -> int | None:
+        """When the account is to be read next, in monotonic time; None while it is being read, and before the start."""
         settings = self._context.settings
+        if self._is_reading or not self._has_started:
+            return None
         if self._read_at_once:
             return 0
         if self._context.keys_refused:
@@ -192,7 +191,10 @@ class AlpacaProtocol:
             yield from self._account.assets()
             report = yield from self._account.read()
         except (Failed, codec.Unreadable) as error:
-            self._on_failed_reading(error)
+            self.counts["polls_failed"] += 1
+            self._failed_polls += 1
+            if self._failed_polls > 1:  # once may be chance
+                self._context.change(FeedState.DOWN, f"the venue does not tell of the account: {error}")
         else:
             self._failed_polls = 0
             self._context.keys_refused = False
@@ -202,9 +204,3 @@ class AlpacaProtocol:
         self._is_reading = False
         if self._tracker.are_late():  # it answers pings, but does not tell what REST told
             self._stream.drop("the trading stream does not tell what happens to orders")
-
-    def _on_failed_reading(self, error: Exception) -> None:
-        self.counts["polls_failed"] += 1
-        self._failed_polls += 1
-        if self._failed_polls > 1:  # once may be chance
-            self._context.change(FeedState.DOWN, f"the venue does not tell of the account: {error}")

@@ -51,26 +51,23 @@ class Rest:
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
         """Send a request and return the answer, of whatever status. Raises NotSent or Unanswered."""
+        headers = None if body is None else _BODY
         try:
-            return await self._call(method, path, query, body)
+            async with self._session.request(
+                method, self._url + path, params=query, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                received = bytearray()
+                async for chunk in response.content.iter_any():
+                    received += chunk
+                    if len(received) > MOST_BYTES:
+                        raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
+                return Answer(response.status, bytes(received))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise NotSent(_said(error)) from None
         except TimeoutError:
             raise Unanswered(f"no answer within {self._timeout_s:g} s") from None
         except (ClientError, OSError, ValueError) as error:
             raise Unanswered(_said(error)) from None
-
-    async def _call(self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None) -> Answer:
-        headers = None if body is None else _BODY
-        async with self._session.request(
-            method, self._url + path, params=query, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            received = bytearray()
-            async for chunk in response.content.iter_any():
-                received += chunk
-                if len(received) > MOST_BYTES:
-                    raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
-            return Answer(response.status, bytes(received))
 
 
 def _said(error: Exception) -> str:
