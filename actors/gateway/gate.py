@@ -124,7 +124,6 @@ class Gate:
         self._look = look
         self._on_gap = on_gap
         self._turn = 0  # how often the core was taken over
-        self._late_turn = 0  # of taking over: one that ends when nothing waits any more
         self._urgent: deque[Effect] = deque()  # exits and cancels of batches that found the queue full
         self._spilled: deque[Batch] = deque()  # what has to be written behind all that is in the queue
         self._beginning: Run | None = None  # a session that the journal could not note yet
@@ -201,10 +200,7 @@ class Gate:
 
     def hand_over(self, turn: int) -> None:
         """Accept the core's orders again, if submitted after this, unless it was taken over again meanwhile."""
-        if self.depth >= self.limit:
-            self._late_turn = turn
-        else:
-            self._waiting.put(HandOver(turn))
+        self._waiting.put(HandOver(turn))
 
     # ------------------------------------------------------------------------------------- the gate's thread
 
@@ -230,8 +226,8 @@ class Gate:
                 self._process(item)
             if self._urgent:  # it was decided before the core decides again
                 self._send_urgent()
-            if isinstance(item, HandOver):
-                self._end_turn(item.turn)
+            if isinstance(item, HandOver) and item.turn == self._turn:  # else it was taken over once more meanwhile
+                self.taken_over = False
         if self.depth:
             self._watch()
         else:
@@ -258,9 +254,6 @@ class Gate:
                 self._process(self._spilled[0])
                 self._send_urgent()
                 self._spilled.popleft()  # only now: what comes meanwhile comes after it
-            if self._late_turn:
-                self._end_turn(self._late_turn)
-                self._late_turn = 0
 
     def _watch(self, *, at_the_end: bool = False) -> None:
         """Look at the journal's file now and then, and report when the loop is silent for too long, and its return."""
@@ -330,10 +323,6 @@ class Gate:
         if self.taken_over:
             return "the kill switch has taken over"
         return self.halted or self.entries_blocked if _is_entry(effect) else ""
-
-    def _end_turn(self, turn: int) -> None:
-        if turn == self._turn:  # else it was taken over once more meanwhile
-            self.taken_over = False
 
 
 def _is_entry(effect: Effect) -> bool:

@@ -46,8 +46,8 @@ class OrderClient:
         self._conversations = conversations
         self._in_hand: dict[int, Effect] = {}  # effects whose fate is not told yet, in the order of their coming
         self._taken = 0
-        self._submits: dict[str, deque[int]] = {}  # by symbol: the one that runs, and those that wait for it
-        self._behind: dict[str, list[int]] = {}  # by order whose submit is not answered: what waits for that
+        self._submits: dict[str, deque[Steps[None]]] = {}  # by symbol: the one that runs, and those that wait for it
+        self._behind: dict[str, list[Steps[None]]] = {}  # by order whose submit is not answered: what waits for that
         self._looked_up: dict[str, bool] = {}  # by order that is being looked up: whether to do it once more
 
     @property
@@ -58,18 +58,18 @@ class OrderClient:
     def take(self, effect: Effect) -> None:
         """Begin with an effect, or let it wait for its turn."""
         self._taken += 1
-        number = self._taken
-        self._in_hand[number] = effect
+        self._in_hand[self._taken] = effect
+        steps = self._do(self._taken, effect)
         if isinstance(effect, SubmitOrder):
             queue = self._submits.setdefault(effect.symbol, deque())
-            queue.append(number)
+            queue.append(steps)
             self._behind.setdefault(effect.id, [])
             if len(queue) == 1:
-                self._conversations.start(self._do(number))
+                self._conversations.start(steps)
         elif (behind := self._behind.get(effect.id)) is not None:
-            behind.append(number)
+            behind.append(steps)
         else:
-            self._conversations.start(self._do(number))
+            self._conversations.start(steps)
 
     def give_up(self, reason: str) -> None:
         """Tell that the fate of what is left is not known."""
@@ -78,8 +78,7 @@ class OrderClient:
         self.done += len(self._in_hand)
         self._in_hand.clear()
 
-    def _do(self, number: int) -> Steps[None]:
-        effect = self._in_hand[number]
+    def _do(self, number: int, effect: Effect) -> Steps[None]:
         try:
             if isinstance(effect, SubmitOrder):
                 yield from self._submit(effect)
@@ -100,11 +99,11 @@ class OrderClient:
         queue = self._submits[answered.symbol]
         queue.popleft()
         if queue:
-            self._conversations.start(self._do(queue[0]))
+            self._conversations.start(queue[0])
         else:
             del self._submits[answered.symbol]
-        for number in self._behind.pop(answered.id, ()):
-            self._conversations.start(self._do(number))
+        for steps in self._behind.pop(answered.id, ()):
+            self._conversations.start(steps)
 
     def _publish_unknown(self, effect: Effect, reason: str) -> None:
         if isinstance(effect, SubmitOrder):
