@@ -167,9 +167,7 @@ class SqliteJournal:
             row = self._connection.execute(
                 "SELECT body FROM books NOT INDEXED WHERE name = ?", (self._book,)
             ).fetchone()
-            if row is None:
-                return None
-            return msgspec.json.decode(row[0], type=Book)
+            return msgspec.json.decode(row[0], type=Book) if row is not None else None
         except msgspec.MsgspecError as error:
             raise JournalUnusable(f"the journal's book cannot be read ({error}): start with --fresh") from None
         except sqlite3.Error as error:

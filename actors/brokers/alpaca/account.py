@@ -10,7 +10,7 @@ from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import RestClient
-from actors.orders import OVER, AccountReport, AssetReport, HeldAtVenue, OrderReport
+from actors.orders import OVER, AccountReport, HeldAtVenue, OrderReport
 from pipeline.events import SECOND
 
 READINGS = 4
@@ -58,11 +58,7 @@ class Account:
         while self._assets_left:
             symbol = self._assets_left[0]
             body = yield from self._client.asset(symbol)
-            ts = self._context.now.venue_ns
-            if body is None:
-                report = AssetReport(symbol, ts, tradable=False, shortable=False)
-            else:
-                report = codec.asset_report(body, ts)
+            report = codec.asset_report(body or codec.AssetBody(symbol), self._context.now.venue_ns)
             self._assets_left.remove(symbol)
             self._context.publish(report)
 

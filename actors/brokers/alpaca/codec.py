@@ -99,7 +99,7 @@ class PositionBody(msgspec.Struct, frozen=True, gc=False):
 
 
 class AssetBody(msgspec.Struct, frozen=True, gc=False):
-    """A symbol, and what may be done with it."""
+    """A symbol, and what may be done with it: nothing, unless the venue says so."""
 
     symbol: Symbol
     tradable: bool = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from decimal import Decimal
 
+import msgspec
+
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.context import BrokerContext
 from actors.orders import OVER, OrderReport
@@ -14,14 +16,11 @@ MOST_REMEMBERED = 10_000
 """Orders whose ids at the venue are remembered; those of older ones are asked for."""
 
 
-class WatchedOrder:
+class WatchedOrder(msgspec.Struct, eq=False):
     """An order whose news the trading stream owes us."""
 
-    __slots__ = ("filled", "owed_since")
-
-    def __init__(self, filled: Decimal) -> None:
-        self.filled = filled  # shares that it has told of
-        self.owed_since: int | None = None  # monotonic ns: when REST told more than it
+    filled: Decimal  # shares that it has told of
+    owed_since: int | None = None  # monotonic ns: when REST told more than it
 
 
 class OrderTracker:
