@@ -32,7 +32,7 @@ from simulation.chance import Chance
 from simulation.disk import Disk, WatchedJournal
 from simulation.faults import Scenario
 from simulation.feed import Feed
-from simulation.gate import GateLine, Killed
+from simulation.gate import Killed, VirtualGate
 from simulation.kill_switch import STEP_S, LoopLink, VirtualKillSwitch
 from simulation.ledger import Ledgers
 from simulation.memory import CrashSnapshot
@@ -144,33 +144,32 @@ class Bot:
         link = LoopLink(place.scheduler, self._on_loop, self.take, self._on_command)
         to_broker = None if simulated else self.broker
         self.switch = VirtualKillSwitch(place.scheduler, link, to_broker, book, place.disk.folder, self.feed.now)
-        self._line = self._make_line()
-        self.gate = self.switch.gate = self._line.gate
+        self.gate = self.switch.gate = self._make_gate()
         self._halt_file = HaltFile(place.disk.folder, self.switch)
         self.session = Session(
             core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
 
-    def _make_line(self) -> GateLine:
+    def _make_gate(self) -> VirtualGate:
         place, faults = self._place, self._place.scenario.faults
-        return GateLine(
+        return VirtualGate(
             WatchedJournal(
                 self.books.journal,
                 lambda: place.scheduler.now < place.disk.full_until,
                 self._before_append,
                 self._on_appended,
-                lambda: self.audit.on_failed(self._line.in_hand),
+                lambda: self.audit.on_failed(self.gate.in_hand),
             ),
             None if place.scenario.simulated else self,
             self._on_trouble,
+            self.switch.see,
+            self.switch.refuse,
             place.scheduler,
             place.chance,
             faults.slow_disk,
             lambda: self.audit.position,
             self._on_sent,
             self._guarded,
-            self.switch.see,
-            self.switch.refuse,
         )
 
     @property
@@ -336,14 +335,14 @@ class Bot:
             raise
 
     def _before_append(self) -> None:
-        if self._line.leaving:
+        if self.gate.leaving:
             self._reach(BEFORE)
 
     def _on_appended(self, facts: Sequence[Entry], book: Book | None) -> None:
-        self._line.written()
-        self.audit.on_appended(self._line.in_hand, facts, book)
+        self.gate.written()
+        self.audit.on_appended(self.gate.in_hand, facts, book)
         self._sent = 0
-        if self._line.leaving:
+        if self.gate.leaving:
             self._reach(AFTER)
 
     def _on_sent(self, effects: int) -> None:
@@ -400,7 +399,7 @@ class Bot:
         if self.dead:
             return
         self.dead = True
-        self.crash_snapshot = self.audit.crash_snapshot(self._line.waiting_from)
+        self.crash_snapshot = self.audit.crash_snapshot(self.gate.waiting_from)
         self._place.ledgers.kill()
         self._place.disk.survive()
         self.broker.cut()

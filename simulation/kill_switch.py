@@ -97,6 +97,6 @@ class VirtualKillSwitch(KillSwitch):
         def look() -> None:
             if not taken.done() and self._broker is not None:
                 with self._news:
-                    self._take_over(name, self._broker)
+                    self._take_over(name)
 
         self._scheduler.after(self._settings.answer_s, lambda: guarded(look))

@@ -115,7 +115,7 @@ class Venue:
         found: dict[str, OrderReport] = {}
         query = {"status": "all", "limit": "500", "direction": "desc"}
         while True:
-            page = codec.decode_all(self.ask("GET", "/v2/orders", b"", now, query).body, codec.OrderBody)
+            page = codec.decode(self.ask("GET", "/v2/orders", b"", now, query).body, list[codec.OrderBody])
             new = [body for body in page if body.our_id not in found]
             if not new:
                 return found

@@ -85,7 +85,7 @@ def since(text: str | None, option: str = "--since") -> int:
 def rows(path: Path, what: str, from_ts: int = 0) -> Iterator[Row]:
     """Read rows of "trades", "signals" or "orders", oldest first. Raises UserError if there is no journal."""
     try:
-        for fact in read(path, _KINDS[what], from_ts, with_origins=True):
+        for fact in read(path, _KINDS[what], from_ts):
             flat = _flat(fact)
             yield {name: flat.get(name) for name in _COLUMNS[what]}
     except JournalUnusable as error:

@@ -122,7 +122,7 @@ def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
 
 def test_a_gate_that_halted_by_itself_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        served.switch.gate._policy.halt("journal", "the disk is full")
+        served.switch.gate._halt("journal", "the disk is full")
         assert "until the bot is started again: journal: the disk is full" in served.halt_file.lift()
 
 
