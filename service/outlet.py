@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import IO, Any
 
 _MOST_WAITING = 1_000  # pieces of text for a reader that is slow; further ones are dropped, and counted
@@ -207,3 +209,26 @@ def _as_stream(stream: Any) -> IO[str]:
 def for_machines(as_json: bool) -> bool:
     """Whether output is to be JSON: that is wished, or a program reads it."""
     return as_json or not sys.stdout.isatty()
+
+
+class _Aside(io.TextIOBase):
+    """Stderr as it is at the moment, where no failure to write matters: a strategy that prints trades on."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError, AttributeError):  # it is full, closed, or none
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+
+
+@contextmanager
+def prints_aside() -> Iterator[None]:
+    """Send to stderr what is printed meanwhile."""
+    with redirect_stdout(_Aside()):
+        yield

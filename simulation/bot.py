@@ -16,8 +16,7 @@ from actors.messages import Command, Fact, Report, Rollover
 from mock_exchange.events import Event
 from pipeline.events import SECOND
 from pipeline.strategy import momentum_burst
-from service.live.book_names import new_book, next_book
-from service.live.bookkeeping import Bookkeeping
+from service.live.bookkeeping import Bookkeeping, new_book, next_book
 from service.live.halt_file import HaltFile
 from service.live.rotation import RotationPolicy
 from service.live.session import Session

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from service import outlet
-from service.aside import prints_aside
 from service.cli.options import (
     STRATEGY_FAILED,
     Assignments,
@@ -19,6 +18,7 @@ from service.cli.options import (
     StrategyOption,
     TrustOption,
 )
+from service.outlet import prints_aside
 from service.visible import visible, visible_json
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service import outlet
-from service.aside import prints_aside
 from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, StrategyOption, folder
 from service.errors import UserError
+from service.outlet import prints_aside
 from service.venues import Venue
 
 if TYPE_CHECKING:

@@ -27,26 +27,21 @@ from service.errors import UserError
 from service.listening import check_free
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
-from service.live.children import ExchangeProcess, WebProcess
-from service.live.commands import CommandHandler
+from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
+from service.live.commands import CommandHandler, Intake
 from service.live.control import make_switch
 from service.live.halt_file import HaltFile
-from service.live.intake import Intake
 from service.live.mailbox import Mailbox, Reader
-from service.live.parts import Groundwork, Host, WayOut
-from service.live.plan import Plan, SessionParts
-from service.live.processes import Processes
+from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.rotation import RotationPolicy, SessionRotation
-from service.live.running_clock import running_clock
 from service.live.runtime import Runtime
 from service.live.session import Session
 from service.live.slow_strategies import Removals, SlowStrategies
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
-from service.live.timekeeping import Timekeeper
+from service.live.timekeeping import Timekeeper, running_clock
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
-from service.live.urgent_pipe import UrgentPipe
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER

@@ -23,7 +23,7 @@ from actors.orders import OrderRole, OrderStatus
 from service.data_folder.bot_id import bot_id
 from service.errors import UserError
 from service.figures import price
-from service.live.book_names import new_book
+from service.live.bookkeeping import new_book
 from service.settings import Settings
 from service.venues import KEY, SECRET
 

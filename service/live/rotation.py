@@ -13,10 +13,9 @@ from actors.engine.core import Core
 from actors.messages import Rollover
 from pipeline.events import SECOND
 from service.errors import UserError
-from service.live.book_names import next_book
-from service.live.bookkeeping import Bookkeeping
+from service.live.bookkeeping import Bookkeeping, next_book
 from service.live.brokerage import at_rest
-from service.live.plan import SessionParts
+from service.live.parts import SessionParts
 from service.live.session import Session
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper

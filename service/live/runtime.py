@@ -30,14 +30,12 @@ from service.live.control import Control, serving
 from service.live.cost_guard import CostGuard
 from service.live.hours import keep_known, market_hours
 from service.live.mailbox import Reader
-from service.live.parts import Groundwork, Host, WayOut
-from service.live.plan import Plan
-from service.live.queues import bounded, depths
+from service.live.parts import Groundwork, Host, Plan, WayOut
 from service.live.rotation import SessionRotation
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source
-from service.live.stuck_exit import Guarded
+from service.live.stopping import Guarded
 from service.live.telemetry import Telemetry
 from service.live.trade_ticks import TickKeeper
 from service.options import Outcome
@@ -220,11 +218,9 @@ class Runtime:
                 self.rotation.rotate_if_due()
 
     def _report_once(self) -> None:
-        core, telemetry = self.session.core, self.telemetry
         broker = self.out.brokerage.broker if self.out.brokerage is not None else None
-        telemetry.queues = depths(self.out.gate, self.web, broker)
-        telemetry.bounded = bounded(core, self.out.gate, self.web, telemetry, broker)
-        telemetry.slow = self.slow_strategies.slow()
+        self.telemetry.note_queues(self.out.gate, self.web, broker)
+        self.telemetry.slow = self.slow_strategies.slow()
         self._tell_web()
 
     def _tell_web(self) -> None:

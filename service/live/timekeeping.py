@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import get_args
 
 from actors.engine.core import Input
+from actors.gateway.gate import GateSettings
 from actors.orders import AccountReport
 from pipeline.admission import Admission
 from pipeline.events import NEW_TIME, SECOND, Clock, Gap
@@ -149,3 +151,34 @@ class Timekeeper:
         """Follow the feed to that time: the session that goes on from there is fed by it."""
         self._admission.pause(0)
         self._clock.go_back(self._monotonic())
+
+
+_LEAST_GAP_S = 0.25  # real seconds: at least that often one of the threads that guard looks
+
+
+class RunningClock:
+    """Counts seconds from look to look, and none beyond `most_gap_s` between two of them.
+
+    Threads that guard look a few times a second, whatever the loop does. When none of them did, nothing of this
+    process ran: it was stopped (Ctrl-Z, SIGSTOP), or the machine slept. Any thread may look.
+    """
+
+    def __init__(self, most_gap_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._most_gap_s = most_gap_s
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._last = monotonic()
+        self._ran = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds that this process ran since the clock was made."""
+        with self._lock:
+            now = self._monotonic()
+            gap, self._last = now - self._last, now
+            self._ran += min(gap, self._most_gap_s)
+            return self._ran
+
+
+def running_clock(settings: GateSettings) -> RunningClock:
+    """Return a clock with which the gate is not late to see a stuck loop, and takes no stop for one."""
+    return RunningClock(max(_LEAST_GAP_S, min(settings.stall_s, settings.answer_s) / 2))
