@@ -10,8 +10,9 @@ import msgspec
 from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core, Input
-from actors.gateway.gate import Effect, Trouble
+from actors.gateway.gate import Effect, Gate, Trouble
 from actors.gateway.journal import Entry, Run
+from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, Report, Rollover
 from mock_exchange.events import Event
 from pipeline.events import SECOND
@@ -142,15 +143,20 @@ class Bot:
             raise Broken("memory", "the journal has lost its book")
         link = LoopLink(place.scheduler, self._on_loop, self.take, self._on_command)
         to_broker = None if simulated else self.broker
-        self.switch = VirtualKillSwitch(place.scheduler, link, to_broker, book, place.disk.folder, self.feed.now)
-        self._line = self._make_line()
-        self.gate = self.switch.gate = self._line.gate
-        self._halt_file = HaltFile(place.disk.folder, self.switch)
+
+        def make_gate(switch: KillSwitch) -> Gate:
+            self._line = self._make_line(switch)
+            return self._line.gate
+
+        folder = place.disk.folder
+        self.switch = VirtualKillSwitch(place.scheduler, link, make_gate, to_broker, book, folder, self.feed.now)
+        self.gate = self.switch.gate
+        self._halt_file = HaltFile(folder, self.switch)
         self.session = Session(
             core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
 
-    def _make_line(self) -> GateLine:
+    def _make_line(self, switch: KillSwitch) -> GateLine:
         place, faults = self._place, self._place.scenario.faults
         return GateLine(
             WatchedJournal(
@@ -168,8 +174,8 @@ class Bot:
             lambda: self.audit.position,
             self._on_sent,
             self._guarded,
-            self.switch.see,
-            self.switch.refuse,
+            switch.see,
+            switch.refuse,
         )
 
     @property

@@ -18,6 +18,7 @@ import msgspec
 from loguru import logger
 
 from actors.gateway.gate import Gate, Trouble
+from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, Report
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
@@ -45,7 +46,7 @@ from service.live.unused import Unused
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
-from service.venues import KEY, SECRET, address_of
+from service.venues import KEY, SECRET
 from web.messages import SessionStarted
 
 
@@ -106,15 +107,23 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
 
     Raises UserError for a feed, a broker or a recording that cannot be.
     """
-    settings, now = plan.settings, ground.timekeeper.venue_now
+    settings, options, now = plan.settings, plan.options, ground.timekeeper.venue_now
     out = _way_out(plan, ground)
-    source = _source(plan, ground)
-    recordings = _recordings(plan, out.brokerage, stack)
-    parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage)
+    source = source_of(
+        settings.feed,
+        options,
+        plan.feed,
+        plan.environment,
+        ground.clock,
+        ground.admission,
+        ground.random,
+        ground.timekeeper.monotonic,
+    )
+    parts = SessionParts(plan, source.venue, ground.books, _recordings(plan, out, stack), out.brokerage)
     started = _started(plan, source)
     keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
     removals = Removals(now)
-    session, telemetry = _first_session(host, ground, out, parts, recordings, started, keeper, removals)
+    session, telemetry = _first_session(host, ground, out, parts, started, keeper, removals)
     intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, host.ending, host.say)
 
     def feed_removals() -> None:
@@ -123,26 +132,20 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.send, feed_removals)
     commands = CommandHandler(session, intake.feed, out.halt_file, slow, host.ending, now)
     policy = RotationPolicy(settings.record.rollover_wait_s)
-    # Nothing is sent for a position of the next session until the account was seen.
-    on_begin = out.brokerage.broker.read_account if out.brokerage is not None else lambda: None
-    secret_file = web_secret.file_of(plan.options.data_dir) if host.secret else None
+    secret_file = web_secret.file_of(options.data_dir) if host.secret else None
     return Runtime(
-        plan=plan,
         host=host,
         ground=ground,
         out=out,
+        parts=parts,
         source=source,
-        recordings=recordings,
         started=started,
-        first_run=parts.run(parts.first_book),
         reader=Reader(intake.feed, commands.carry_out),
         session=session,
         telemetry=telemetry,
         tick_keeper=keeper,
         slow_strategies=slow,
-        rotation=SessionRotation(
-            policy, parts, session, recordings, ground.books, ground.timekeeper, telemetry, keeper, on_begin
-        ),
+        rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry, keeper),
         web=WebProcess(settings.web, commands.carry_out, telemetry.history, ground.urgent, secret_file),
     )
 
@@ -152,14 +155,13 @@ def _first_session(
     ground: Groundwork,
     out: WayOut,
     parts: SessionParts,
-    recordings: Recordings | None,
     started: SessionStarted,
     keeper: TickKeeper,
     removals: Removals,
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
-    core = parts.core(parts.first_book, facts.append)
+    core = parts.core(out.book, facts.append)
     web, unused = parts.plan.settings.web, Unused(lambda: ground.admission.refused, time.monotonic)
     telemetry = Telemetry(
         core, started, chart_points=web.chart_points, max_symbols=web.max_symbols, keeper=keeper, unused=unused
@@ -168,7 +170,7 @@ def _first_session(
         core,
         facts,
         out.gate,
-        recordings.current if recordings is not None else None,
+        parts.recordings.current if parts.recordings is not None else None,
         telemetry.gather,
         (fact_log.log_fact, telemetry.note_fact, keeper.note_fact, host.ending.check_fact),
         out.brokerage.outbox if out.brokerage is not None else None,
@@ -181,42 +183,36 @@ def _first_session(
 def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
     """Make the gate with the kill switch beside it, and the broker behind it, if there is to be a real one."""
     settings, options, mailbox, now = plan.settings, plan.options, ground.mailbox, ground.timekeeper.venue_now
+    books, folder = ground.books, options.data_dir
 
     def on_reports(reports: list[Report]) -> None:  # on the broker's thread, once it is started
         switch.hear(reports)
         mailbox.tell(reports)
 
-    brokerage = None
+    brokerage, broker, book = None, None, PAPER
     if plan.at_broker:
-        address = address_of(options.url, live=options.live)
-        last = ground.books.last_name
         brokerage = Brokerage(
-            address,
-            plan.environment,
-            settings.broker,
-            options.symbols,
-            options.data_dir,
-            on_reports,
-            now,
-            ground.random,
-            last,
+            options, plan.environment, settings.broker, on_reports, now, ground.random, books.last_name
         )
-    broker = brokerage.broker if brokerage is not None else None
-    book = brokerage.book if brokerage is not None else PAPER
-    folder, running_s = options.data_dir, ground.running_s
-    switch = make_switch(folder, mailbox, broker, book, now, running_s, settings.gate, ground.urgent.send)
-    gate = switch.gate = Gate(
-        ground.books.journal,
-        broker,
-        partial(_on_trouble, mailbox),
-        settings.gate,
-        running_s,
-        watch=switch.see,
-        refuse=switch.refuse,
-        look=ground.books.file_trouble,
-        on_gap=ground.books.keep_gap,
+        broker, book = brokerage.broker, brokerage.book
+
+    def make_gate(switch: KillSwitch) -> Gate:
+        return Gate(
+            books.journal,
+            broker,
+            partial(_on_trouble, mailbox),
+            settings.gate,
+            ground.running_s,
+            watch=switch.see,
+            refuse=switch.refuse,
+            look=books.file_trouble,
+            on_gap=books.keep_gap,
+        )
+
+    switch = make_switch(
+        folder, mailbox, make_gate, broker, book, now, ground.running_s, settings.gate, ground.urgent.send
     )
-    return WayOut(brokerage, switch, gate, HaltFile(folder, switch))
+    return WayOut(brokerage, book, switch, switch.gate, HaltFile(folder, switch))
 
 
 def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
@@ -227,33 +223,19 @@ def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
         mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
 
 
-def _source(plan: Plan, ground: Groundwork) -> Source:
-    return source_of(
-        plan.settings.feed,
-        plan.options,
-        plan.feed,
-        plan.environment,
-        ground.clock,
-        ground.admission,
-        ground.random,
-        ground.timekeeper.monotonic,
-    )
-
-
-def _recordings(plan: Plan, brokerage: Brokerage | None, stack: AsyncExitStack) -> Recordings | None:
+def _recordings(plan: Plan, out: WayOut, stack: AsyncExitStack) -> Recordings | None:
     """Begin to record the first session, if that is wished; the recording ends with the stack."""
     options, settings = plan.options, plan.settings
     if not options.recorded:
         return None
 
     def make_recorder(path: Path, book: str) -> Recorder:
-        outside = brokerage is not None
-        paper = "" if outside or book == PAPER else book
-        return Recorder(path, settings.core, options.strategy, book if outside else "", paper)
+        paper = "" if plan.at_broker or book == PAPER else book
+        return Recorder(path, settings.core, options.strategy, book if plan.at_broker else "", paper)
 
     venue = options.venue or ("simulated" if options.feed is None else "feed")
     recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)
-    recordings.start(brokerage.book if brokerage is not None else PAPER)
+    recordings.start(out.book)
     stack.push(recordings.end)
     return recordings
 

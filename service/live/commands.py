@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -85,27 +86,19 @@ def _unchanged(command: str, now: Standing) -> str:
     return f"trading was {now.state} already"
 
 
+@dataclass(frozen=True)
 class CommandHandler:
     """Carries out the commands of dashboard, terminal, kill switch and gate, on the loop: as inputs of the core.
 
     `take` feeds inputs, `venue_now` is the time that they get, ns.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        take: Callable[[Sequence[Input]], None],
-        halt_file: HaltFile,
-        slow_strategies: SlowStrategies,
-        ending: Ending,
-        venue_now: Callable[[], int],
-    ) -> None:
-        self._session = session
-        self._take = take
-        self._halt_file = halt_file
-        self._slow_strategies = slow_strategies
-        self._ending = ending
-        self._venue_now = venue_now
+    session: Session
+    take: Callable[[Sequence[Input]], None]
+    halt_file: HaltFile
+    slow_strategies: SlowStrategies
+    ending: Ending
+    venue_now: Callable[[], int]
 
     def carry_out(self, command: Command | RestartChain) -> Effect:
         """Carry out a command; the kill switch's files follow what the dashboard says."""
@@ -117,64 +110,56 @@ class CommandHandler:
             return Effect(False, unknown)
         said = _log.bind(event="command.taken", command=command.name, source=command.source)
         said.info(f"COMMAND {command.name}")
-        if self._ending.over:
+        if self.ending.over:
             return _STOPPING
-        if command.name == "resume" and (refused := self._halt_file.lift()):
+        if command.name == "resume" and (refused := self.halt_file.lift()):
             return Effect(False, refused)
         source = command.source or "dashboard"
-        lost = self._halt_file.hold(command.name, command.reason) if source == "dashboard" else ""
-        before = standing(self._session.core)
-        self._take([msgspec.structs.replace(command, ts=command.ts or self._venue_now(), source=source)])
-        done = effect(command.name, before, standing(self._session.core))
+        lost = self.halt_file.hold(command.name, command.reason) if source == "dashboard" else ""
+        before = standing(self.session.core)
+        self.take([msgspec.structs.replace(command, ts=command.ts or self.venue_now(), source=source)])
+        done = effect(command.name, before, standing(self.session.core))
         return done if not lost else Effect(done.changed, f"{done.sentence}; {lost}")
 
     def _restart(self, wish: RestartChain) -> Effect:
-        if self._ending.over:
+        if self.ending.over:
             return _STOPPING
         _log.bind(event="command.taken", command="restart", symbol=wish.symbol).info(f"COMMAND restart {wish.symbol}")
-        done = restarted(self._session.core, wish.symbol)
+        done = restarted(self.session.core, wish.symbol)
         if done.changed:
-            self._slow_strategies.forgive(wish.symbol)
-            self._take([msgspec.structs.replace(wish, ts=self._venue_now())])
+            self.slow_strategies.forgive(wish.symbol)
+            self.take([msgspec.structs.replace(wish, ts=self.venue_now())])
         return done
 
 
+@dataclass(frozen=True)
 class Intake:
     """Feeds inputs to the session, on the loop: the last session's book first, as soon as it is due.
 
     A core that raises once decides nothing more: the run fails, and what comes after that is ignored.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        books: Bookkeeping,
-        timekeeper: Timekeeper,
-        brokerage: Brokerage | None,
-        ending: Ending,
-        say: Callable[[str], None],
-    ) -> None:
-        self._session = session
-        self._books = books
-        self._timekeeper = timekeeper
-        self._brokerage = brokerage
-        self._ending = ending
-        self._say = say
+    session: Session
+    books: Bookkeeping
+    timekeeper: Timekeeper
+    brokerage: Brokerage | None
+    ending: Ending
+    say: Callable[[str], None]
 
     def feed(self, inputs: Sequence[Input]) -> None:
         """Run inputs to their end. Raises what the core raises, once the run is marked as failed."""
-        if self._ending.over or self._ending.core_failed:  # what comes while the parts are taken down
+        if self.ending.over or self.ending.core_failed:  # what comes while the parts are taken down
             return
-        if not self._timekeeper.venue_now():
-            self._timekeeper.hear_account_time(inputs)
+        if not self.timekeeper.venue_now():
+            self.timekeeper.hear_account_time(inputs)
         try:
-            if self._books.pending:
-                book = self._books.due(inputs, self._timekeeper.venue_now(), self._say)
+            if self.books.pending:
+                book = self.books.due(inputs, self.timekeeper.venue_now(), self.say)
                 if book is not None:
-                    self._session.take([book])
-            self._session.take(inputs)
+                    self.session.take([book])
+            self.session.take(inputs)
         except Exception as error:  # from wherever these inputs come
-            self._ending.fail_core(error)
+            self.ending.fail_core(error)
             raise
-        if self._brokerage is not None:
-            self._brokerage.check_leaving(self._session.core)
+        if self.brokerage is not None:
+            self.brokerage.check_leaving(self.session.core)

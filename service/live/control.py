@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from actors.gateway.gate import GateSettings
+from actors.gateway.gate import Gate, GateSettings
 from actors.gateway.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
 from actors.messages import GateActed, StateChanged
 from service import fact_log
@@ -51,6 +51,7 @@ def signal_blocked() -> Iterator[None]:
 def make_switch(
     folder: Path,
     mailbox: Mailbox,
+    make_gate: Callable[[KillSwitch], Gate],
     broker: GuardedBroker | None,
     book: str,
     now: Callable[[], int],
@@ -60,7 +61,8 @@ def make_switch(
 ) -> KillSwitch:
     """Make the kill switch of a data folder's bot; `show` puts a state on the dashboard, past the loop.
 
-    `now` is the venue's time, ns; `running_s` counts the seconds in which this process ran.
+    `make_gate` makes the gate, which tells the switch what leaves and what it refuses. `now` is the venue's time, ns;
+    `running_s` counts the seconds in which this process ran.
     """
 
     def show_and_log(fact: GateActed | StateChanged) -> None:
@@ -70,6 +72,7 @@ def make_switch(
 
     return KillSwitch(
         mailbox,
+        make_gate,
         broker,
         book,
         lambda name, reason: keep(folder, name, reason),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
@@ -26,7 +27,6 @@ from service.live.stopping import Ending, Stopping, StuckExit
 from service.live.timekeeping import RunningClock, Timekeeper
 from service.options import RunOptions
 from service.recorded.recordings import Recordings
-from service.recorded.replay import PAPER
 from service.settings import Settings
 from service.venues import Venue
 
@@ -60,6 +60,7 @@ class WayOut(NamedTuple):
     """What the core's effects go through, and what can stop them."""
 
     brokerage: Brokerage | None
+    book: str  # what the first session's order ids begin with
     switch: KillSwitch
     gate: Gate
     halt_file: HaltFile
@@ -91,32 +92,29 @@ class Plan(msgspec.Struct, frozen=True):
         return self.options.rehearse or (self.options.feed is None and self.options.venue is None)
 
 
+@dataclass(frozen=True)
 class SessionParts:
     """Makes what each session of a run has of its own; `book` is what its order ids begin with."""
 
-    def __init__(
-        self, plan: Plan, venue: str, books: Bookkeeping, recordings: Recordings | None, brokerage: Brokerage | None
-    ) -> None:
-        self.plan = plan
-        self._venue = venue
-        self._books = books
-        self._recordings = recordings
-        self._brokerage = brokerage
-        self.first_book = brokerage.book if brokerage is not None else PAPER
+    plan: Plan
+    venue: str  # as people call it
+    books: Bookkeeping
+    recordings: Recordings | None
+    brokerage: Brokerage | None
 
     def core(self, book: str, on_fact: Callable[[Fact], None]) -> Core:
         """Return a core that has heard of nothing yet."""
         plan, settings = self.plan, self.plan.settings
         debug = "DEBUG" in (settings.log.level, settings.log.file_level)
-        broker = self._brokerage.outbox if self._brokerage is not None else None
+        broker = self.brokerage.outbox if self.brokerage is not None else None
         return plan.core(settings.core, plan.strategy, on_fact, book=book, debug=debug, broker=broker)
 
     def run(self, book: str) -> Run:
         """Return what the journal says of the session that is recorded now."""
-        recorder = self._recordings.current if self._recordings is not None else None
-        return self._books.run(
-            self.plan.options.strategy or self.plan.strategy.name,
-            self._venue,
+        recorder, options = self.recordings.current if self.recordings is not None else None, self.plan.options
+        return self.books.run(
+            options.strategy or self.plan.strategy.name,
+            self.venue,
             book,
             self.plan.settings.core,
             recorder.path if recorder is not None else None,

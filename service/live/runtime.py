@@ -17,7 +17,6 @@ import msgspec
 from loguru import logger
 
 from actors.feeds.websocket import WebSocketFeed
-from actors.gateway.journal import Run
 from actors.messages import SHUTDOWN, Command
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
@@ -30,7 +29,7 @@ from service.live.control import Control, serving
 from service.live.cost_guard import CostGuard
 from service.live.hours import keep_known, market_hours
 from service.live.mailbox import Reader
-from service.live.parts import Groundwork, Host, Plan, WayOut
+from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.rotation import SessionRotation
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
@@ -39,7 +38,6 @@ from service.live.stopping import Guarded
 from service.live.telemetry import Telemetry
 from service.live.trade_ticks import TickKeeper
 from service.options import Outcome
-from service.recorded.recordings import Recordings
 from service.version import VERSION
 from web.messages import SessionStarted
 
@@ -55,14 +53,12 @@ _log = logger.bind(logger="microbot.service")
 class Runtime:
     """A run, whole but not started; `run` is its life, once."""
 
-    plan: Plan
     host: Host
     ground: Groundwork
     out: WayOut
+    parts: SessionParts
     source: Source
-    recordings: Recordings | None
     started: SessionStarted  # what the dashboard is told of the run
-    first_run: Run  # the first session, as the journal notes it
     reader: Reader  # of the mailbox: feeds inputs and carries out commands
     session: Session
     telemetry: Telemetry
@@ -103,23 +99,23 @@ class Runtime:
         self.ground.mailbox.open(self.reader)
         if self.out.brokerage is not None:
             stack.callback(self.out.brokerage.broker.stop, _BROKER_STOP_S)
-        self.ground.books.begin(self.first_run)
+        self.ground.books.begin(self.parts.run(self.out.book))
         self.out.gate.start()
         stack.callback(self.out.gate.stop)
         self._start_task(stack, self._beat(driving))
         at_broker = self.out.brokerage is not None
-        self.host.stuck.guard(Guarded(self.session, self.out.gate, self.recordings, at_broker))
-        folder = self.plan.options.data_dir
+        self.host.stuck.guard(Guarded(self.session, self.out.gate, self.parts.recordings, at_broker))
+        folder = self.parts.plan.options.data_dir
         control = stack.enter_context(
             serving(folder, self.out.switch, self.out.halt_file, self.ground.mailbox, self.host.claimed)
         )
         _log.bind(
             event="session.started",
             version=VERSION,
-            strategy=self.plan.strategy.name,
+            strategy=self.parts.plan.strategy.name,
             feed=self.source.name,
             settings=self.started.settings,
-        ).info(f"session started: {self.plan.strategy.name} on {self.source.name}")
+        ).info(f"session started: {self.parts.plan.strategy.name} on {self.source.name}")
         if gap := self.ground.books.tell_gap():
             _log.bind(event="book.older").warning(gap)
         return control
@@ -132,20 +128,20 @@ class Runtime:
         self.out.gate.beat()
         driving.set()  # from here on a strategy may get stuck
         tasks = [self._drive_clock(), self._report()]
-        if (calendar := self.plan.calendar) is not None:
+        if (calendar := self.parts.plan.calendar) is not None:
             tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.reader.feed))
         for task in tasks:
             self._start_task(stack, task)
         self._start_feed(stack)
         self._start_broker()
         control.begin()
-        stack.enter_context(stopping.duration(self.host.stopping, self.plan.options.duration_s))
+        stack.enter_context(stopping.duration(self.host.stopping, self.parts.plan.options.duration_s))
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
         await self.ground.processes.start(stack, "web", self.web, vital=False)
         if self.web.refused:
             raise UserError(f"the dashboard cannot start: {self.web.refused}")
-        where, options = self.plan.settings.web.host, self.plan.options
+        where, options = self.parts.plan.settings.web.host, self.parts.plan.options
         url = f"http://{f'[{where}]' if ':' in where else where}:{self.web.port}"
         self.host.claimed.publish(url)
         address = web_secret.address(url, self.host.secret)
@@ -172,7 +168,7 @@ class Runtime:
     def _start_broker(self) -> None:
         if self.out.brokerage is None:
             return
-        if (calendar := self.plan.calendar) is not None:
+        if (calendar := self.parts.plan.calendar) is not None:
             self.reader.feed([market_hours(calendar, time.time_ns())])
         broker = self.out.brokerage.broker
         broker.start()
@@ -213,8 +209,8 @@ class Runtime:
             self.tick_keeper.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
             if not self.host.ending.stop.is_set():
-                if self.recordings is not None:
-                    self.recordings.flush()
+                if self.parts.recordings is not None:
+                    self.parts.recordings.flush()
                 self.rotation.rotate_if_due()
 
     def _report_once(self) -> None:
@@ -231,7 +227,7 @@ class Runtime:
 
     async def _finish(self) -> Outcome:
         """Flatten or keep, tell the dashboard the last of it, and sum up."""
-        core, ending, options = self.session.core, self.host.ending, self.plan.options
+        core, ending, options = self.session.core, self.host.ending, self.parts.plan.options
         if not ending.core_failed:
             if self.out.brokerage is not None:
                 await self.out.brokerage.leave(core, self._give, options.on_exit, options.ask, ending.hurry)
@@ -245,8 +241,8 @@ class Runtime:
         self.tick_keeper.write(self.session, all_of_them=True)
         summary = self.telemetry.summary()
         _log.bind(event="session.ended", summary=summary, failure=ending.failure).info("session ended")
-        cut_short = self.recordings.close() if self.recordings is not None else ""
-        paths = self.recordings.paths if self.recordings is not None else []
+        cut_short = self.parts.recordings.close() if self.parts.recordings is not None else ""
+        paths = self.parts.recordings.paths if self.parts.recordings is not None else []
         left = still_open(core) if self.out.brokerage is not None else tuple(core.positions.open)
         return Outcome(summary, left, paths[-1] if paths else None, cut_short, ending.failure, len(paths))
 

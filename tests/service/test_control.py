@@ -36,8 +36,11 @@ def a_control(folder: Path) -> Iterator[Served]:
     loop = asyncio.new_event_loop()
     mailbox = Mailbox(loop)
     settings = GateSettings(answer_s=0.01)
-    switch = control.make_switch(folder, mailbox, None, "paper", lambda: 0, time.monotonic, settings)
-    switch.gate = Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
+
+    def gate(switch: KillSwitch) -> Gate:
+        return Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
+
+    switch = control.make_switch(folder, mailbox, gate, None, "paper", lambda: 0, time.monotonic, settings)
     switch.gate.start()
     files = halt_file.HaltFile(folder, switch)
     with running.claim(folder) as claimed:
