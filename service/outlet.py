@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import signal
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
 from typing import IO, Any
 
 _MOST_WAITING = 1_000  # pieces of text for a reader that is slow; further ones are dropped, and counted
@@ -211,24 +209,8 @@ def for_machines(as_json: bool) -> bool:
     return as_json or not sys.stdout.isatty()
 
 
-class _Aside(io.TextIOBase):
-    """Stderr as it is at the moment, where no failure to write matters: a strategy that prints trades on."""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        with suppress(OSError, ValueError, AttributeError):  # it is full, closed, or none
-            sys.stderr.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.flush()
-
-
-@contextmanager
+@contextlib.contextmanager
 def prints_aside() -> Iterator[None]:
-    """Send to stderr what is printed meanwhile."""
-    with redirect_stdout(_Aside()):
+    """Send to stderr what is printed meanwhile: stdout is what a command answers, and may be JSON."""
+    with contextlib.redirect_stdout(_as_stream(Said(sys.stderr))):
         yield

@@ -29,10 +29,9 @@ from service.listening import check_free
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
-from service.live.commands import CommandHandler, Intake
+from service.live.commands import Intake, Mailbox
 from service.live.control import make_switch
 from service.live.halt_file import HaltFile
-from service.live.mailbox import Mailbox, Reader
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
@@ -124,13 +123,12 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
     removals = Removals(now)
     session, telemetry = _first_session(host, ground, out, parts, started, keeper, removals)
-    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, host.ending, host.say)
 
     def feed_removals() -> None:
         ground.mailbox.call(lambda: intake.feed(removals.take()))
 
     slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.send, feed_removals)
-    commands = CommandHandler(session, intake.feed, out.halt_file, slow, host.ending, now)
+    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, out.halt_file, slow, host.ending, host.say)
     policy = RotationPolicy(settings.record.rollover_wait_s)
     secret_file = web_secret.file_of(options.data_dir) if host.secret else None
     return Runtime(
@@ -140,13 +138,13 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         parts=parts,
         source=source,
         started=started,
-        reader=Reader(intake.feed, commands.carry_out),
+        intake=intake,
         session=session,
         telemetry=telemetry,
         tick_keeper=keeper,
         slow_strategies=slow,
         rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry, keeper),
-        web=WebProcess(settings.web, commands.carry_out, telemetry.history, ground.urgent, secret_file),
+        web=WebProcess(settings.web, intake.carry_out, telemetry.history, ground.urgent, secret_file),
     )
 
 

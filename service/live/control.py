@@ -20,9 +20,9 @@ from actors.messages import GateActed, StateChanged
 from service import fact_log
 from service.data_folder import running
 from service.errors import UserError
+from service.live.commands import Mailbox
 from service.live.control_socket import HEAR_S, MOST_BYTES, ControlSocket, Reply, Request
 from service.live.halt_file import HaltFile, file_of, keep, reason_of, remove
-from service.live.mailbox import Mailbox
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""

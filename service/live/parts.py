@@ -21,8 +21,8 @@ from service.data_folder.running import Claim
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.children import Processes, UrgentPipe
+from service.live.commands import Mailbox
 from service.live.halt_file import HaltFile
-from service.live.mailbox import Mailbox
 from service.live.stopping import Ending, Stopping, StuckExit
 from service.live.timekeeping import RunningClock, Timekeeper
 from service.options import RunOptions

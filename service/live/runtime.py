@@ -25,10 +25,10 @@ from service.errors import UserError
 from service.live import stopping
 from service.live.brokerage import still_open
 from service.live.children import WebProcess
+from service.live.commands import Intake
 from service.live.control import Control, serving
 from service.live.cost_guard import CostGuard
 from service.live.hours import keep_known, market_hours
-from service.live.mailbox import Reader
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.rotation import SessionRotation
 from service.live.session import Session
@@ -59,7 +59,7 @@ class Runtime:
     parts: SessionParts
     source: Source
     started: SessionStarted  # what the dashboard is told of the run
-    reader: Reader  # of the mailbox: feeds inputs and carries out commands
+    intake: Intake
     session: Session
     telemetry: Telemetry
     tick_keeper: TickKeeper
@@ -96,7 +96,7 @@ class Runtime:
 
     def _start_core(self, stack: AsyncExitStack, driving: asyncio.Event) -> Control:
         """Start the journal, the gate and the kill switch, so that the core can be fed."""
-        self.ground.mailbox.open(self.reader)
+        self.ground.mailbox.open(self.intake)
         if self.out.brokerage is not None:
             stack.callback(self.out.brokerage.broker.stop, _BROKER_STOP_S)
         self.ground.books.begin(self.parts.run(self.out.book))
@@ -129,7 +129,7 @@ class Runtime:
         driving.set()  # from here on a strategy may get stuck
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.parts.plan.calendar) is not None:
-            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.reader.feed))
+            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.intake.feed))
         for task in tasks:
             self._start_task(stack, task)
         self._start_feed(stack)
@@ -162,14 +162,14 @@ class Runtime:
         feed, ending = self.source.feed, self.host.ending
         if isinstance(feed, WebSocketFeed):
             self.ground.processes.depend("exchange", Dependant("feed", feed.hold, feed.go_on))
-        subscription = feed.subscribe(self.reader.feed, ending.on_feed_error, ending.on_feed_end)
+        subscription = feed.subscribe(self.intake.feed, ending.on_feed_error, ending.on_feed_end)
         stack.callback(subscription.dispose)
 
     def _start_broker(self) -> None:
         if self.out.brokerage is None:
             return
         if (calendar := self.parts.plan.calendar) is not None:
-            self.reader.feed([market_hours(calendar, time.time_ns())])
+            self.intake.feed([market_hours(calendar, time.time_ns())])
         broker = self.out.brokerage.broker
         broker.start()
         self.ground.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
@@ -198,7 +198,7 @@ class Runtime:
         while True:
             await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.ground.timekeeper.rate))
             if inputs := self.ground.timekeeper.beat(self.session.core.now):
-                self.reader.feed(inputs)
+                self.intake.feed(inputs)
 
     async def _report(self) -> None:
         """Look ten times a second at what need not be looked at on the tick path, and tell the dashboard."""
@@ -234,7 +234,7 @@ class Runtime:
             elif options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
                 self._give("flatten")
                 while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
-                    self.reader.feed([Clock(due)])
+                    self.intake.feed([Clock(due)])
         ending.over = True
         core.finish()
         self._tell_web()
@@ -248,4 +248,4 @@ class Runtime:
 
     def _give(self, command: str) -> None:
         """Give a command with which the session ends."""
-        self.reader.feed([Command(command, self.ground.timekeeper.venue_now(), SHUTDOWN)])
+        self.intake.feed([Command(command, self.ground.timekeeper.venue_now(), SHUTDOWN)])

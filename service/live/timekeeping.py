@@ -45,7 +45,7 @@ class Timekeeper:
         admission: Admission,
         monotonic: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], int] = time.time_ns,
-        running_s: Callable[[], float] | None = None,
+        running_s: Callable[[], float] = lambda: 0.0,
         on_away: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.paused = False  # and the core has not heard of it
@@ -86,7 +86,7 @@ class Timekeeper:
 
     def _away(self, silent: int) -> int:
         """Return how much of the time without a beat this process did not run, ns."""
-        if silent <= PAUSE_NS or self._running_s is None:
+        if silent <= PAUSE_NS:
             return silent
         return silent - round((self._running_s() - self._ran_s) * SECOND)
 
@@ -109,8 +109,7 @@ class Timekeeper:
 
     def _note_beat(self, monotonic: int) -> None:
         self._beat_at = monotonic
-        if self._running_s is not None:
-            self._ran_s = self._running_s()
+        self._ran_s = self._running_s()
 
     def beat(self, core_now: int) -> list[Input]:
         """Return what the core is to be told of time, if anything; `core_now` is its own, ns."""

@@ -20,7 +20,7 @@ from actors.gateway.kill_switch import KillSwitch
 from service.data_folder import running
 from service.errors import UserError
 from service.live import control, halt_file
-from service.live.mailbox import Mailbox
+from service.live.commands import Mailbox
 from tests.support.live import PATIENCE_S, Bot, wait_until
 
 
