@@ -230,7 +230,9 @@ def _value(text: str) -> Any:
 def _sections(document: dict[str, Any], origin: str) -> Layer:
     for name, value in document.items():
         if not isinstance(value, dict):
-            raise UserError(f"{name} in {origin} stands outside of a section: put it under one of {_list(SECTIONS)}")
+            raise UserError(
+                f"{name} in {origin} stands outside of a section: put it under one of {', '.join(SECTIONS)}"
+            )
     return document
 
 
@@ -308,8 +310,4 @@ def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f": did you mean {prefix}{close[0]}?"
-    return f": there are {_list(f'{prefix}{each}' for each in known)}"
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)
+    return f": there are {', '.join(f'{prefix}{each}' for each in known)}"

@@ -19,19 +19,19 @@ from loguru import logger
 
 from actors.gateway.gate import Gate, Trouble
 from actors.gateway.kill_switch import KillSwitch
-from actors.messages import Command, Fact, Report
+from actors.messages import Command, Fact, GateActed, Report, StateChanged
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
 from service import fact_log, figures, logs
 from service.data_folder import SESSIONS, web_secret
 from service.errors import UserError
 from service.listening import check_free
+from service.live import control
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
 from service.live.commands import Intake, Mailbox
-from service.live.control import make_switch
-from service.live.halt_file import HaltFile
+from service.live.halt_file import HaltFile, keep
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
@@ -207,9 +207,13 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
             on_gap=books.keep_gap,
         )
 
-    switch = make_switch(
-        folder, mailbox, make_gate, broker, book, now, ground.running_s, settings.gate, ground.urgent.send
-    )
+    def show(fact: GateActed | StateChanged) -> None:  # past the loop, which may be stuck
+        fact_log.log_fact(fact)
+        if isinstance(fact, StateChanged):
+            ground.urgent.send(fact)
+
+    kept, running_s = partial(keep, folder), ground.running_s
+    switch = KillSwitch(mailbox, make_gate, broker, book, kept, now, control.log, show, running_s, settings.gate)
     return WayOut(brokerage, book, switch, switch.gate, HaltFile(folder, switch))
 
 

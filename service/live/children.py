@@ -11,6 +11,7 @@ import threading
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -118,7 +119,13 @@ class _Heard:
         return f"exit code {code}" + (f": {self.last}" if code == 2 and self.last else "")
 
     async def _hear(self, stream: asyncio.StreamReader, name: str) -> None:
-        while line := await _line_of(stream):
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:  # one that is longer than what is held of it: the stream has thrown that away
+                line = b"(a very long line)\n"
+            if not line:
+                return
             self.last = line.decode(errors="replace").rstrip()
             level = self._level(self.last)
             logger.bind(logger=name, event="child.said").log(level, "{}", _LEVEL.sub("", self.last))
@@ -134,14 +141,6 @@ class _Heard:
             if self._graver > _MOST_GRAVE:
                 return "DEBUG"
         return "DEBUG" if self._last_level in ("DEBUG", "INFO") else self._last_level
-
-
-async def _line_of(stream: asyncio.StreamReader) -> bytes:
-    """Read a line; of one that is longer than what is held of it, the beginning is enough."""
-    try:
-        return await stream.readline()
-    except ValueError:  # the stream has thrown away what it held
-        return b"(a very long line)\n"
 
 
 @contextlib.asynccontextmanager
@@ -251,21 +250,15 @@ def _tell_bad_message(error: PipeError) -> None:
 _START_S = 60.0  # real seconds that another process may take until it listens
 
 
+@dataclass(eq=False)
 class Processes:
     """The other processes of a run, under supervision."""
 
-    def __init__(
-        self,
-        stop: asyncio.Event,
-        random: Random,
-        settings: SupervisionSettings,
-        on_given_up: Callable[[ChildSpec, str], None],
-    ) -> None:
-        self._stop = stop
-        self._random = random
-        self._settings = settings
-        self._supervisors: dict[str, Supervisor] = {}
-        self._on_given_up = on_given_up
+    stop: asyncio.Event
+    random: Random
+    settings: SupervisionSettings
+    on_given_up: Callable[[ChildSpec, str], None]
+    _supervisors: dict[str, Supervisor] = field(default_factory=dict, init=False)
 
     async def start(
         self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | WebProcess, *, vital: bool
@@ -278,22 +271,22 @@ class Processes:
         async def run() -> str:
             reason = await child.run()
             if child.refused:
-                await self._stop.wait()  # it never listened, and never will: starting fails with its own words
+                await self.stop.wait()  # it never listened, and never will: starting fails with its own words
             return reason
 
-        settings = self._settings
-        back_off = BackOff(settings.first_delay_s, settings.most_delay_s, self._random)
+        settings = self.settings
+        back_off = BackOff(settings.first_delay_s, settings.most_delay_s, self.random)
         spec = ChildSpec(
             name, run, settings.restarts, settings.within_s, vital=vital, ready=lambda: child.listening.wait()
         )
-        supervisor = self._supervisors[name] = Supervisor(spec, back_off, time.monotonic, self._on_given_up)
+        supervisor = self._supervisors[name] = Supervisor(spec, back_off, time.monotonic, self.on_given_up)
         supervisor.start()
         stack.push_async_callback(supervisor.stop)
-        waits = [asyncio.ensure_future(event.wait()) for event in (child.listening, self._stop)]
+        waits = [asyncio.ensure_future(event.wait()) for event in (child.listening, self.stop)]
         done, _ = await asyncio.wait(waits, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-        if self._stop.is_set():
+        if self.stop.is_set():
             raise Stopped
         if not done:
             child.refused = "it did not start"

@@ -14,10 +14,7 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from actors.gateway.gate import Gate, GateSettings
-from actors.gateway.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
-from actors.messages import GateActed, StateChanged
-from service import fact_log
+from actors.gateway.kill_switch import FLATTEN, HALT, Answer, KillSwitch
 from service.data_folder import running
 from service.errors import UserError
 from service.live.commands import Mailbox
@@ -46,42 +43,6 @@ def signal_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def make_switch(
-    folder: Path,
-    mailbox: Mailbox,
-    make_gate: Callable[[KillSwitch], Gate],
-    broker: GuardedBroker | None,
-    book: str,
-    now: Callable[[], int],
-    running_s: Callable[[], float],
-    settings: GateSettings,
-    show: Callable[[StateChanged], object] = lambda _: None,
-) -> KillSwitch:
-    """Make the kill switch of a data folder's bot; `show` puts a state on the dashboard, past the loop.
-
-    `make_gate` makes the gate, which tells the switch what leaves and what it refuses. `now` is the venue's time, ns;
-    `running_s` counts the seconds in which this process ran.
-    """
-
-    def show_and_log(fact: GateActed | StateChanged) -> None:
-        fact_log.log_fact(fact)
-        if isinstance(fact, StateChanged):
-            show(fact)
-
-    return KillSwitch(
-        mailbox,
-        make_gate,
-        broker,
-        book,
-        lambda name, reason: keep(folder, name, reason),
-        now,
-        _log,
-        show_and_log,
-        running_s,
-        settings,
-    )
 
 
 @contextlib.contextmanager
@@ -124,7 +85,7 @@ class Control:
     def begin(self) -> None:
         """Give the core what the files say, now that it can be given something; from here on, watch them."""
         if (command := self._halt_file.pending_command()) is not None:
-            _log(f"gate.{command.name}", f"{file_of(self._folder, command.name)}: {command.reason}")
+            log(f"gate.{command.name}", f"{file_of(self._folder, command.name)}: {command.reason}")
             self._mailbox.give(command)
         self._start("kill switch file", self._watch_files)
         if _SIGNAL is not None:
@@ -159,7 +120,7 @@ class Control:
                 self._look_for_files()
             except OSError as error:
                 if not failed:
-                    _log("gate.fault", f"the files of the kill switch cannot be looked for: {error}")
+                    log("gate.fault", f"the files of the kill switch cannot be looked for: {error}")
                 failed = True
             else:
                 failed = False
@@ -184,10 +145,11 @@ class Control:
             try:
                 self.pull(HALT, f"SIGUSR1 of process {told.si_pid}", "signal")
             except Exception as error:  # whatever it is, a kill switch that dies silently is worse
-                _log("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
+                log("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
 
 
-def _log(event: str, sentence: str) -> None:
+def log(event: str, sentence: str) -> None:
+    """Log what the kill switch does, by an event's name and a sentence."""
     say = logger.bind(logger="microbot.gate", event=event)
     say.log("INFO" if event == "gate.handed_over" else "WARNING", "{}", sentence)
 

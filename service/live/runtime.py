@@ -22,7 +22,6 @@ from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import web_secret
 from service.errors import UserError
-from service.live import stopping
 from service.live.brokerage import still_open
 from service.live.children import WebProcess
 from service.live.commands import Intake
@@ -135,7 +134,8 @@ class Runtime:
         self._start_feed(stack)
         self._start_broker()
         control.begin()
-        stack.enter_context(stopping.duration(self.host.stopping, self.parts.plan.options.duration_s))
+        if (seconds := self.parts.plan.options.duration_s) is not None:
+            stack.callback(self.host.stopping.end_after(seconds).cancel)
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
         await self.ground.processes.start(stack, "web", self.web, vital=False)
@@ -205,19 +205,16 @@ class Runtime:
         cost_guard = CostGuard()
         while True:
             await asyncio.sleep(_REPORT_S)
-            self._report_once()
+            broker = self.out.brokerage.broker if self.out.brokerage is not None else None
+            self.telemetry.note_queues(self.out.gate, self.web, broker)
+            self.telemetry.slow = self.slow_strategies.slow()
+            self._tell_web()
             self.tick_keeper.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
             if not self.host.ending.stop.is_set():
                 if self.parts.recordings is not None:
                     self.parts.recordings.flush()
                 self.rotation.rotate_if_due()
-
-    def _report_once(self) -> None:
-        broker = self.out.brokerage.broker if self.out.brokerage is not None else None
-        self.telemetry.note_queues(self.out.gate, self.web, broker)
-        self.telemetry.slow = self.slow_strategies.slow()
-        self._tell_web()
 
     def _tell_web(self) -> None:
         for message in self.telemetry.messages():

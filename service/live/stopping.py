@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -41,6 +42,7 @@ _HEAR_S = 0.5  # real seconds that the loop may take to hear of the second signa
 _LOOKS = 20
 
 
+@dataclass(eq=False)
 class Stopping:
     """Has the loop hear that the session is to end, and ends the process where it does not.
 
@@ -50,23 +52,15 @@ class Stopping:
     `patience_s` after that. Further signals change nothing. No stop waits for anything that is written.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_signal: Callable[[int], None],
-        hurry: Callable[[], None],
-        leave: Callable[[int], None],
-        patience_s: float,
-    ) -> None:
-        self._loop = loop
-        self._on_signal = on_signal
-        self._hurry = hurry
-        self._leave = leave
-        self._patience_s = patience_s
-        self._asked: list[int] = []
-        self._heard = threading.Event()
-        self._over = threading.Event()
-        self._leaving = threading.Lock()
+    loop: asyncio.AbstractEventLoop
+    on_signal: Callable[[int], None]
+    hurry: Callable[[], None]
+    leave: Callable[[int], None]
+    patience_s: float
+    _asked: list[int] = field(default_factory=list, init=False)
+    _heard: threading.Event = field(default_factory=threading.Event, init=False)
+    _over: threading.Event = field(default_factory=threading.Event, init=False)
+    _leaving: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def ask(self, number: int) -> None:
         """Ask for the end, from any thread, or from a signal's handler."""
@@ -75,13 +69,20 @@ class Stopping:
             self._tell(self._hear)
             threading.Thread(target=self._await_hearing, name="stop", daemon=True).start()
         elif len(self._asked) == 2:
-            self._tell(self._hurry)
+            self._tell(self.hurry)
             threading.Thread(target=self._await_end, args=(number,), name="stop now", daemon=True).start()
 
-    def end_by_itself(self) -> None:
-        """Ask for the end because the duration is over; while it ends already, that is no second signal."""
-        if not self._asked:
-            self.ask(DURATION)
+    def end_after(self, seconds: float) -> threading.Timer:
+        """Ask for the end after so many real seconds, on a thread: the loop may be stuck by then."""
+
+        def end_by_itself() -> None:
+            if not self._asked:  # while it ends already, this is no second signal
+                self.ask(DURATION)
+
+        timer = threading.Timer(seconds, end_by_itself)
+        timer.daemon = True
+        timer.start()
+        return timer
 
     def is_over(self) -> None:
         """Hear that all is taken down."""
@@ -89,23 +90,23 @@ class Stopping:
 
     def _tell(self, hear: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
-            self._loop.call_soon_threadsafe(hear)
+            self.loop.call_soon_threadsafe(hear)
 
     def _hear(self) -> None:
         self._heard.set()
-        self._on_signal(self._asked[0])
+        self.on_signal(self._asked[0])
 
     def _await_hearing(self) -> None:
-        if not _happens(self._heard, self._patience_s):
+        if not _happens(self._heard, self.patience_s):
             self._end_process(1)
 
     def _await_end(self, number: int) -> None:
-        if not _happens(self._heard, _HEAR_S) or not _happens(self._over, self._patience_s):
+        if not _happens(self._heard, _HEAR_S) or not _happens(self._over, self.patience_s):
             self._end_process(128 + number)
 
     def _end_process(self, code: int) -> None:
         if self._leaving.acquire(blocking=False) and not self._over.is_set():
-            self._leave(code)
+            self.leave(code)
 
 
 def _happens(event: threading.Event, within_s: float) -> bool:
@@ -134,21 +135,6 @@ def caught(stopping: Stopping) -> Iterator[None]:
         stopping.is_over()
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def duration(stopping: Stopping, seconds: float | None) -> Iterator[None]:
-    """Ask for the end after so many real seconds; on a thread, since the loop may be stuck by then."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, stopping.end_by_itself)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 _WRITE_S = 2.0  # real seconds that gate, recording and log have for what waits

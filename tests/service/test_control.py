@@ -9,6 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from actors.gateway.journal import MemoryJournal
 from actors.gateway.kill_switch import KillSwitch
 from service.data_folder import running
 from service.errors import UserError
+from service.fact_log import log_fact
 from service.live import control, halt_file
 from service.live.commands import Mailbox
 from tests.support.live import PATIENCE_S, Bot, wait_until
@@ -35,12 +37,23 @@ def a_control(folder: Path) -> Iterator[Served]:
     """Serve a kill switch whose loop never runs: that is what it is for."""
     loop = asyncio.new_event_loop()
     mailbox = Mailbox(loop)
-    settings = GateSettings(answer_s=0.01)
 
     def gate(switch: KillSwitch) -> Gate:
         return Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
 
-    switch = control.make_switch(folder, mailbox, gate, None, "paper", lambda: 0, time.monotonic, settings)
+    keep = partial(halt_file.keep, folder)
+    switch = KillSwitch(
+        mailbox,
+        gate,
+        None,
+        "paper",
+        keep,
+        lambda: 0,
+        control.log,
+        log_fact,
+        time.monotonic,
+        GateSettings(answer_s=0.01),
+    )
     switch.gate.start()
     files = halt_file.HaltFile(folder, switch)
     with running.claim(folder) as claimed:
