@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -17,9 +19,11 @@ from random import Random
 import msgspec
 from loguru import logger
 
+from actors.engine.core import Input
 from actors.gateway.gate import Gate, Trouble
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, GateActed, Report, StateChanged
+from actors.supervision.strategy_watch import StrategySlow
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
 from service import fact_log, figures, logs
@@ -36,7 +40,7 @@ from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
 from service.live.session import Session
-from service.live.slow_strategies import Removals, SlowStrategies
+from service.live.slow_strategies import SlowStrategies, removals
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper, running_clock
@@ -121,13 +125,14 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     parts = SessionParts(plan, source.venue, ground.books, _recordings(plan, out, stack), out.brokerage)
     started = _started(plan, source)
     keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
-    removals = Removals(now)
-    session, telemetry = _first_session(host, ground, out, parts, started, keeper, removals)
+    too_slow: deque[StrategySlow] = deque()
+    interject = partial(removals, too_slow, now)
+    session, telemetry = _first_session(host, ground, out, parts, started, keeper, interject)
 
     def feed_removals() -> None:
-        ground.mailbox.call(lambda: intake.feed(removals.take()))
+        ground.mailbox.call(lambda: intake.feed(interject()))
 
-    slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.send, feed_removals)
+    slow = SlowStrategies(settings.watch, session, too_slow, now, ground.urgent.send, feed_removals)
     intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, out.halt_file, slow, host.ending, host.say)
     policy = RotationPolicy(settings.record.rollover_wait_s)
     secret_file = web_secret.file_of(options.data_dir) if host.secret else None
@@ -155,7 +160,7 @@ def _first_session(
     parts: SessionParts,
     started: SessionStarted,
     keeper: TickKeeper,
-    removals: Removals,
+    interject: Callable[[], Sequence[Input]],
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
@@ -172,7 +177,7 @@ def _first_session(
         telemetry.gather,
         (fact_log.log_fact, telemetry.note_fact, keeper.note_fact, host.ending.check_fact),
         out.brokerage.outbox if out.brokerage is not None else None,
-        removals.take,
+        interject,
         ground.timekeeper,
     )
     return session, telemetry

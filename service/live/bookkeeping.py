@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -14,16 +15,8 @@ from actors.book import Book
 from actors.engine.core import CoreSettings, Input
 from actors.gateway.journal import Journal, MemoryJournal, Run
 from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
-from actors.messages import Command, GateOrder
-from actors.orders import (
-    AccountReport,
-    CancelRefused,
-    Execution,
-    OrderMissing,
-    OrderRejected,
-    OrderReport,
-    SubmitUnanswered,
-)
+from actors.messages import BrokerChanged, Command, GateOrder, Report
+from actors.orders import AssetReport
 from pipeline.events import SECOND
 from service.data_folder import JOURNAL
 from service.errors import UserError
@@ -33,17 +26,9 @@ from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
 from service.venues import Venue
 from service.version import VERSION
 
-_URGENT = (
-    Command,
-    AccountReport,
-    OrderReport,
-    OrderMissing,
-    OrderRejected,
-    Execution,
-    SubmitUnanswered,
-    CancelRefused,
-    GateOrder,
-)
+_URGENT = (Command, GateOrder, *(kind for kind in get_args(Report) if kind not in (BrokerChanged, AssetReport)))
+"""Commands, and a broker's news of orders and of the account."""
+
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
 
 

@@ -118,12 +118,11 @@ class Control:
         while not self._ending.wait(_LOOK_S):
             try:
                 self._look_for_files()
+                failed = False
             except OSError as error:
                 if not failed:
                     log("gate.fault", f"the files of the kill switch cannot be looked for: {error}")
                 failed = True
-            else:
-                failed = False
 
     def _look_for_files(self) -> None:
         for name in (HALT, FLATTEN):

@@ -121,8 +121,8 @@ class Runtime:
 
     async def _start_edges(self, stack: AsyncExitStack, control: Control, driving: asyncio.Event) -> None:
         """Start what feeds the core and what shows it, the dashboard first: it is there before anything is decided."""
-        self.slow_strategies.start()
-        stack.callback(self.slow_strategies.stop)
+        self.slow_strategies.thread.start()
+        stack.callback(self.slow_strategies.thread.stop)
         await self._start_web(stack)
         self.out.gate.beat()
         driving.set()  # from here on a strategy may get stuck
