@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any
 
 _MOST_WAITING = 1_000  # pieces of text for a reader that is slow; further ones are dropped, and counted
@@ -86,7 +86,8 @@ class Said(_Stream):
             yield
             return
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
-        _start_deaf(self._thread)
+        with deaf_to(signal.valid_signals()):  # another thread waits for SIGUSR1, which would end the process here
+            self._thread.start()
         try:
             yield
         finally:
@@ -145,14 +146,15 @@ class Told(_Stream):
         return OutputGone(error)
 
 
-def _start_deaf(thread: threading.Thread) -> None:
-    """Start a thread that hears no signal: another waits for SIGUSR1, which would end the process here."""
-    if sys.platform == "win32":
-        thread.start()
+@contextlib.contextmanager
+def deaf_to(signals: Collection[int]) -> Iterator[None]:
+    """Keep signals from all threads that begin within."""
+    if sys.platform == "win32" or not signals:
+        yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        thread.start()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

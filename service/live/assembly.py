@@ -44,7 +44,6 @@ from service.live.slow_strategies import SlowStrategies, removals
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper, running_clock
-from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
@@ -124,10 +123,9 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     )
     parts = SessionParts(plan, source.venue, ground.books, _recordings(plan, out, stack), out.brokerage)
     started = _started(plan, source)
-    keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
     too_slow: deque[StrategySlow] = deque()
     interject = partial(removals, too_slow, now)
-    session, telemetry = _first_session(host, ground, out, parts, started, keeper, interject)
+    session, telemetry = _first_session(host, ground, out, parts, started, interject)
 
     def feed_removals() -> None:
         ground.mailbox.call(lambda: intake.feed(interject()))
@@ -146,9 +144,8 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         intake=intake,
         session=session,
         telemetry=telemetry,
-        tick_keeper=keeper,
         slow_strategies=slow,
-        rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry, keeper),
+        rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
         web=WebProcess(settings.web, intake.carry_out, telemetry.history, ground.urgent, secret_file),
     )
 
@@ -159,15 +156,19 @@ def _first_session(
     out: WayOut,
     parts: SessionParts,
     started: SessionStarted,
-    keeper: TickKeeper,
     interject: Callable[[], Sequence[Input]],
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
     core = parts.core(out.book, facts.append)
-    web, unused = parts.plan.settings.web, Unused(lambda: ground.admission.refused, time.monotonic)
+    settings = parts.plan.settings
     telemetry = Telemetry(
-        core, started, chart_points=web.chart_points, max_symbols=web.max_symbols, keeper=keeper, unused=unused
+        core,
+        started,
+        chart_points=settings.web.chart_points,
+        max_symbols=settings.web.max_symbols,
+        window_s=settings.strategy.window_size,
+        unused=Unused(lambda: ground.admission.refused, time.monotonic),
     )
     session = Session(
         core,
@@ -175,7 +176,7 @@ def _first_session(
         out.gate,
         parts.recordings.current if parts.recordings is not None else None,
         telemetry.gather,
-        (fact_log.log_fact, telemetry.note_fact, keeper.note_fact, host.ending.check_fact),
+        (fact_log.log_fact, telemetry.note_fact, telemetry.tick_keeper.note_fact, host.ending.check_fact),
         out.brokerage.outbox if out.brokerage is not None else None,
         interject,
         ground.timekeeper,

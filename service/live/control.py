@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from service.errors import UserError
 from service.live.commands import Mailbox
 from service.live.control_socket import HEAR_S, MOST_BYTES, ControlSocket, Reply, Request
 from service.live.halt_file import HaltFile, file_of, keep, reason_of, remove
+from service.outlet import deaf_to
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""
@@ -32,17 +34,9 @@ _SIGNAL = None if sys.platform in ("win32", "darwin") else signal.SIGUSR1
 # --------------------------------------------------------------------------------------------------- in the bot
 
 
-@contextlib.contextmanager
-def signal_blocked() -> Iterator[None]:
+def signal_blocked() -> AbstractContextManager[None]:
     """Keep SIGUSR1 from all threads that begin within: one of them waits for it."""
-    if _SIGNAL is None:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {_SIGNAL})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return deaf_to(() if _SIGNAL is None else (_SIGNAL,))
 
 
 @contextlib.contextmanager

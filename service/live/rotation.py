@@ -20,7 +20,6 @@ from service.live.parts import SessionParts
 from service.live.session import Session
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper
-from service.live.trade_ticks import TickKeeper
 
 _log = logger.bind(logger="microbot.service")
 
@@ -72,7 +71,6 @@ class SessionRotation:
     session: Session
     timekeeper: Timekeeper
     telemetry: Telemetry
-    tick_keeper: TickKeeper
 
     def rotate_if_due(self) -> None:
         """Rotate if it is time; while the last session's book waits to be taken up, it never is."""
@@ -111,7 +109,7 @@ class SessionRotation:
         except UserError as error:
             log.bind(event="session.not_rolled_over").error(f"{error}; the session goes on")
             return False
-        self.tick_keeper.write(self.session, all_of_them=True)
+        self.telemetry.tick_keeper.write(self.session, all_of_them=True)
         end = Rollover(reason, book, old.now)
         self.session.roll_over(end, partial(self.parts.core, book), recorder, self.parts.run(book), to)
         if before is not None:

@@ -35,7 +35,6 @@ from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source
 from service.live.stopping import Guarded
 from service.live.telemetry import Telemetry
-from service.live.trade_ticks import TickKeeper
 from service.options import Outcome
 from service.version import VERSION
 from web.messages import SessionStarted
@@ -61,7 +60,6 @@ class Runtime:
     intake: Intake
     session: Session
     telemetry: Telemetry
-    tick_keeper: TickKeeper
     slow_strategies: SlowStrategies
     rotation: SessionRotation
     web: WebProcess
@@ -209,7 +207,7 @@ class Runtime:
             self.telemetry.note_queues(self.out.gate, self.web, broker)
             self.telemetry.slow = self.slow_strategies.slow()
             self._tell_web()
-            self.tick_keeper.write(self.session)
+            self.telemetry.tick_keeper.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
             if not self.host.ending.stop.is_set():
                 if self.parts.recordings is not None:
@@ -235,7 +233,7 @@ class Runtime:
         ending.over = True
         core.finish()
         self._tell_web()
-        self.tick_keeper.write(self.session, all_of_them=True)
+        self.telemetry.tick_keeper.write(self.session, all_of_them=True)
         summary = self.telemetry.summary()
         _log.bind(event="session.ended", summary=summary, failure=ending.failure).info("session ended")
         cut_short = self.parts.recordings.close() if self.parts.recordings is not None else ""

@@ -62,7 +62,7 @@ class Telemetry:
         *,
         chart_points: int = 3_600,
         max_symbols: int = 64,
-        keeper: TickKeeper | None = None,
+        window_s: float = 0.0,
         unused: Unused | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name
@@ -74,7 +74,7 @@ class Telemetry:
         self._core = core
         self._before: Summary = {}  # of the sessions that are over
         self._session = session
-        self._keeper = keeper
+        self.tick_keeper = TickKeeper(window_s, max_symbols)
         self._unused = unused
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
@@ -154,8 +154,7 @@ class Telemetry:
         # Those of a symbol of which nothing was kept are told of with its next tick.
         self._skipped = Counter({symbol: count for symbol, count in skipped.items() if symbol not in ticks})
         for symbol, seen in ticks.items():
-            if self._keeper is not None:
-                self._keeper.note_ticks(symbol, seen)
+            self.tick_keeper.note_ticks(symbol, seen)
             if (history := self._history_of(symbol, seen[0].price)) is not None:
                 history.add(seen, skipped[symbol])
         if self._unused is not None:
