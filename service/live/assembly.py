@@ -122,10 +122,9 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         ground.timekeeper.monotonic,
     )
     parts = SessionParts(plan, source.venue, ground.books, _recordings(plan, out, stack), out.brokerage)
-    started = _started(plan, source)
     too_slow: deque[StrategySlow] = deque()
     interject = partial(removals, too_slow, now)
-    session, telemetry = _first_session(host, ground, out, parts, started, interject)
+    session, telemetry = _first_session(host, ground, out, parts, source, interject)
 
     def feed_removals() -> None:
         ground.mailbox.call(lambda: intake.feed(interject()))
@@ -140,7 +139,6 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         out=out,
         parts=parts,
         source=source,
-        started=started,
         intake=intake,
         session=session,
         telemetry=telemetry,
@@ -155,7 +153,7 @@ def _first_session(
     ground: Groundwork,
     out: WayOut,
     parts: SessionParts,
-    started: SessionStarted,
+    source: Source,
     interject: Callable[[], Sequence[Input]],
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
@@ -164,7 +162,7 @@ def _first_session(
     settings = parts.plan.settings
     telemetry = Telemetry(
         core,
-        started,
+        _started(parts.plan, source),
         chart_points=settings.web.chart_points,
         max_symbols=settings.web.max_symbols,
         window_s=settings.strategy.window_size,

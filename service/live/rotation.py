@@ -49,13 +49,8 @@ class RotationPolicy:
         self._since = now if self._since is None else self._since
         if not at_rest(core) and now - self._since < self._wait_s:
             return None
-        self.done(day)
+        self._day, self._since = day, None
         return reason
-
-    def done(self, day: str) -> None:
-        """Start over: a session begins on that day."""
-        self._day = day
-        self._since = None
 
 
 @dataclass(frozen=True)

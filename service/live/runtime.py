@@ -37,7 +37,6 @@ from service.live.stopping import Guarded
 from service.live.telemetry import Telemetry
 from service.options import Outcome
 from service.version import VERSION
-from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
@@ -56,7 +55,6 @@ class Runtime:
     out: WayOut
     parts: SessionParts
     source: Source
-    started: SessionStarted  # what the dashboard is told of the run
     intake: Intake
     session: Session
     telemetry: Telemetry
@@ -102,17 +100,17 @@ class Runtime:
         self._start_task(stack, self._beat(driving))
         at_broker = self.out.brokerage is not None
         self.host.stuck.guard(Guarded(self.session, self.out.gate, self.parts.recordings, at_broker))
-        folder = self.parts.plan.options.data_dir
+        plan = self.parts.plan
         control = stack.enter_context(
-            serving(folder, self.out.switch, self.out.halt_file, self.ground.mailbox, self.host.claimed)
+            serving(plan.options.data_dir, self.out.switch, self.out.halt_file, self.ground.mailbox, self.host.claimed)
         )
         _log.bind(
             event="session.started",
             version=VERSION,
-            strategy=self.parts.plan.strategy.name,
+            strategy=plan.strategy.name,
             feed=self.source.name,
-            settings=self.started.settings,
-        ).info(f"session started: {self.parts.plan.strategy.name} on {self.source.name}")
+            settings=msgspec.to_builtins(plan.settings.core),
+        ).info(f"session started: {plan.strategy.name} on {self.source.name}")
         if gap := self.ground.books.tell_gap():
             _log.bind(event="book.older").warning(gap)
         return control

@@ -11,7 +11,6 @@ from loguru import logger
 
 from actors.brokers.alpaca.broker import MOST_IN_FLIGHT, AlpacaBroker
 from actors.engine.core import Core, Input
-from actors.engine.symbol_context import SymbolContext
 from actors.gateway.gate import Gate
 from actors.messages import BurstBlocked, Fact, FeedChanged, SignalRaised
 from pipeline.clock import MAX_TIMERS
@@ -204,16 +203,15 @@ class Telemetry:
 
     def _chains(self) -> dict[str, str]:
         """Return how each symbol fares: its strategy, or that it hears nothing, also where it never did."""
-        chains = {context.symbol: self._chain(context) for context in self._core.contexts.values()}
+        chains = {}
+        for symbol, context in self._core.contexts.items():
+            slow = self.slow.get(symbol) if context.instance.runs else None
+            chains[symbol] = context.instance.described if slow is None else f"{SLOW}: {slow}"
         for symbol, why in self._unused.states.items() if self._unused is not None else ():
-            context = self._core.contexts.get(symbol)
-            if context is None or context.instance.runs:
+            known = self._core.contexts.get(symbol)
+            if known is None or known.instance.runs:
                 chains[symbol] = f"{UNUSED}: {why}"
         return chains
-
-    def _chain(self, context: SymbolContext) -> str:
-        slow = self.slow.get(context.symbol) if context.instance.runs else None
-        return context.instance.described if slow is None else f"{SLOW}: {slow}"
 
     def _positions(self) -> Iterator[OpenPosition]:
         for position in self._core.positions.open.values():
