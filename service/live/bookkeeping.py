@@ -1,4 +1,4 @@
-"""Bookkeeping: a session's journal, and the book of the last session that this one goes on with."""
+"""Bookkeeping: a session's journal, the book of the last session that this one goes on with, and names of books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other two processes: the mock exchange, and the web process at the end of its pipes."""
+"""The other two processes: the mock exchange, and the web process at the end of its pipes; supervised, both."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from web.settings import WebSettings
 
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
+_START_S = 60.0  # real seconds that another process may take until it listens
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
@@ -245,9 +246,6 @@ class WebProcess:
 
 def _tell_bad_message(error: PipeError) -> None:
     logger.bind(logger="microbot.web", event="web.bad_message").warning(str(error))
-
-
-_START_S = 60.0  # real seconds that another process may take until it listens
 
 
 @dataclass(eq=False)

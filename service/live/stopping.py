@@ -1,4 +1,4 @@
-"""Stopping: a signal, or the duration, ends a session in order, and the process where its loop is stuck."""
+"""Stopping: what ends a run, a signal, the duration or a failure; and how its process ends where the loop is stuck."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ DURATION = 0
 
 _HEAR_S = 0.5  # real seconds that the loop may take to hear of the second signal, if it has not heard of the first
 _LOOKS = 20
+_WRITE_S = 2.0  # real seconds that gate, recording and log have for what waits
+
+_log = logger.bind(logger="microbot.service")
 
 
 @dataclass(eq=False)
@@ -137,9 +140,6 @@ def caught(stopping: Stopping) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-_WRITE_S = 2.0  # real seconds that gate, recording and log have for what waits
-
-
 class Guarded(NamedTuple):
     """What is written before the process ends."""
 
@@ -189,9 +189,6 @@ class StuckExit:
         stops = ", and stops rest at the venue" if guarded is not None and guarded.at_broker else ""
         kept = f"what is open stays in the book for the next start{stops}"
         return f"the loop is stuck{where}, and cannot stop in order: the process ends; {kept}"
-
-
-_log = logger.bind(logger="microbot.service")
 
 
 class Ending:

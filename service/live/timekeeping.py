@@ -24,6 +24,7 @@ is late, and takes them all.
 
 _HELD_NS = SECOND // 2  # without a beat after which what has come is read before the time is told
 _OLD_NS = 10 * SECOND  # after a pause in which something old may still come
+_LEAST_GAP_S = 0.25  # real seconds: at least that often one of the threads that guard looks
 _ASK_NS = 10 * SECOND  # between two attempts to begin a session at an earlier time
 MARKET_DATA = frozenset(get_args(Event))
 """What comes from the feed. It is dated where it is admitted."""
@@ -150,9 +151,6 @@ class Timekeeper:
         """Follow the feed to that time: the session that goes on from there is fed by it."""
         self._admission.pause(0)
         self._clock.go_back(self._monotonic())
-
-
-_LEAST_GAP_S = 0.25  # real seconds: at least that often one of the threads that guard looks
 
 
 class RunningClock:
