@@ -214,7 +214,7 @@ class Bot:
     # ------------------------------------------------------------------------------------------------- inputs
 
     def take(self, inputs: Sequence[Input]) -> None:
-        """Feed inputs, and let out what they lead to, as `service/live/run.py` does."""
+        """Feed inputs, and let out what they lead to, as `service/live/commands.py` does."""
         if self.dead:
             return
         if self._stuck:
@@ -239,7 +239,7 @@ class Bot:
         self._on_loop(lambda: self._on_command(Command(name, 0, source, reason)))
 
     def _on_command(self, command: Command) -> None:
-        """Take a command, as `service/live/run.py` does."""
+        """Take a command, as `service/live/commands.py` does."""
         if command.name == "resume" and self._halt_file.lift():
             return
         if command.source == "dashboard":
@@ -298,7 +298,7 @@ class Bot:
         self._place.scheduler.after(0.1, self._tick_clock)
 
     def _look_at_recording(self) -> None:
-        """Roll over when it is time, as `service/live/run.py` does."""
+        """Roll over when it is time, as `service/live/rotation.py` does."""
         if self.dead or self.books.pending:
             return
         reason = self._rotation_policy.due(self.core, full=self.recording_is_full)

@@ -111,7 +111,7 @@ def run(
         record=record,
         recorded=not no_record,
         duration_s=duration,
-        on_exit=str(on_exit) if on_exit is not None else None,
+        on_exit=on_exit,
         live=live,
         open_browser=open_browser,
         data_dir=data_dir,
