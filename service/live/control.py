@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -39,24 +38,6 @@ def signal_blocked() -> AbstractContextManager[None]:
     return deaf_to(() if _SIGNAL is None else (_SIGNAL,))
 
 
-@contextlib.contextmanager
-def serving(
-    folder: Path, switch: KillSwitch, halt_file: HaltFile, mailbox: Mailbox, claimed: running.Claim
-) -> Iterator[Control]:
-    """Serve the kill switch for as long as the context lasts; entries are blocked at once if a file says so.
-
-    Raises UserError if the data folder cannot be written.
-    """
-    switch.start()
-    halt_file.block_entries()
-    control = Control(folder, switch, halt_file, mailbox)
-    try:
-        control.serve(claimed)
-        yield control
-    finally:
-        control.close()
-
-
 class Control:
     """The threads on which a session's kill switch is served: its socket, its files and its signal."""
 
@@ -72,7 +53,12 @@ class Control:
         self._socket = ControlSocket(self._token, self.pull)
 
     def serve(self, claimed: running.Claim) -> None:
-        """Listen on the socket, and publish where that is. Raises UserError."""
+        """Block entries at once if a file says so, listen on the socket, and publish where that is.
+
+        Raises UserError if the data folder cannot be written. Call `close` afterwards.
+        """
+        self._switch.start()
+        self._halt_file.block_entries()
         self._start("kill switch socket", self._socket.serve)
         claimed.publish_control(self._socket.address, self._token)
 

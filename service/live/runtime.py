@@ -25,7 +25,7 @@ from service.errors import UserError
 from service.live.brokerage import still_open
 from service.live.children import WebProcess
 from service.live.commands import Intake
-from service.live.control import Control, serving
+from service.live.control import Control
 from service.live.cost_guard import CostGuard
 from service.live.hours import keep_known, market_hours
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
@@ -101,9 +101,9 @@ class Runtime:
         at_broker = self.out.brokerage is not None
         self.host.stuck.guard(Guarded(self.session, self.out.gate, self.parts.recordings, at_broker))
         plan = self.parts.plan
-        control = stack.enter_context(
-            serving(plan.options.data_dir, self.out.switch, self.out.halt_file, self.ground.mailbox, self.host.claimed)
-        )
+        control = Control(plan.options.data_dir, self.out.switch, self.out.halt_file, self.ground.mailbox)
+        stack.callback(control.close)
+        control.serve(self.host.claimed)
         _log.bind(
             event="session.started",
             version=VERSION,

@@ -8,7 +8,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +58,8 @@ def a_control(folder: Path) -> Iterator[Served]:
     files = halt_file.HaltFile(folder, switch)
     with running.claim(folder) as claimed:
         try:
-            with control.serving(folder, switch, files, mailbox, claimed) as served:
+            with closing(control.Control(folder, switch, files, mailbox)) as served:
+                served.serve(claimed)
                 yield Served(served, switch, files)
         finally:
             switch.gate.stop()
