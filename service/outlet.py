@@ -60,7 +60,8 @@ class Said(_Stream):
 
     def write(self, text: str) -> int:
         if self._thread is None:
-            self._write_now(text)
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # also where there is no standard error
+                self._stream.write(text)
         else:
             with self._news:
                 if len(self._waiting) < _MOST_WAITING:
@@ -116,10 +117,6 @@ class Said(_Stream):
             with contextlib.suppress(OSError):
                 while data:
                     data = data[os.write(self._fd, data) :]
-
-    def _write_now(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # also where there is no standard error
-            self._stream.write(text)
 
 
 class Told(_Stream):

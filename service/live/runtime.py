@@ -192,7 +192,7 @@ class Runtime:
     async def _drive_clock(self) -> None:
         """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
         while True:
-            await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.ground.timekeeper.rate))
+            await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.ground.clock.rate))
             if inputs := self.ground.timekeeper.beat(self.session.core.now):
                 self.intake.feed(inputs)
 

@@ -76,11 +76,6 @@ class Timekeeper:
                 self._admission.pause(2 * venue - self._clock.latest(now))
         return now
 
-    @property
-    def rate(self) -> float:
-        """Venue seconds a real second."""
-        return self._clock.rate
-
     def venue_now(self) -> int:
         """Return the venue's time, ns; 0 while it is not known. Any thread may ask."""
         return self._clock.now(self._monotonic()) or 0
