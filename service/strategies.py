@@ -80,7 +80,7 @@ def checked(made: object, place: str, name: str, settings: StrategySettings) -> 
         except WrongValue as error:
             raise UserError(str(error)) from None
         _try_out(made.entries, place)
-        _check_exits(made.exits, place)
+        _check_takes(made.exits, 2, f"the exits of {place} must take the position and the market")
         return made
     if not callable(made):
         raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
@@ -95,27 +95,22 @@ def _let_siblings_be_imported(path: Path) -> None:
         sys.path.append(folder)
 
 
-def _check_exits(exits: Exits, place: str) -> None:
-    begins = place_of(exits)
+def _check_takes(made: Entries | Exits, count: int, said: str) -> str:
+    """Check that a function takes so many parameters, and return where it begins, in parentheses. Raises UserError."""
+    begins = place_of(made)
     at = f" ({begins})" if begins else ""
     try:
-        inspect.signature(exits).bind(None, None)
+        inspect.signature(made).bind(*[None] * count)
     except TypeError as error:
-        raise UserError(f"the exits of {place} must take the position and the market, but {error}{at}") from None
+        raise UserError(f"{said}, but {error}{at}") from None
     except ValueError:
         pass  # a callable without a signature: calling it will tell
+    return at
 
 
 def _try_out(entries: Entries, place: str) -> None:
     """Build what the core will build when a symbol's first tick comes. Raises UserError if that fails."""
-    begins = place_of(entries)
-    at = f" ({begins})" if begins else ""
-    try:
-        inspect.signature(entries).bind(None)
-    except TypeError as error:
-        raise UserError(f"{place} must take one parameter, the ticks, but {error}{at}") from None
-    except ValueError:
-        pass  # a callable without a signature: calling it will tell
+    at = _check_takes(entries, 1, f"{place} must take one parameter, the ticks")
     try:
         signals: object = entries(Source())
     except (Exception, SystemExit) as error:  # whatever it raises is the author's to see, in one sentence

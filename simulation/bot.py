@@ -10,14 +10,14 @@ import msgspec
 from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core, Input
-from actors.gateway.gate import Effect, Trouble
+from actors.gateway.gate import Effect, Gate, Trouble
 from actors.gateway.journal import Entry, Run
+from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, Report, Rollover
 from mock_exchange.events import Event
 from pipeline.events import SECOND
 from pipeline.strategy import momentum_burst
-from service.live.book_names import new_book, next_book
-from service.live.bookkeeping import Bookkeeping
+from service.live.bookkeeping import Bookkeeping, new_book, next_book
 from service.live.halt_file import HaltFile
 from service.live.rotation import RotationPolicy
 from service.live.session import Session
@@ -143,14 +143,19 @@ class Bot:
             raise Broken("memory", "the journal has lost its book")
         link = LoopLink(place.scheduler, self._on_loop, self.take, self._on_command)
         to_broker = None if simulated else self.broker
-        self.switch = VirtualKillSwitch(place.scheduler, link, to_broker, book, place.disk.folder, self.feed.now)
-        self.gate = self.switch.gate = self._make_gate()
-        self._halt_file = HaltFile(place.disk.folder, self.switch)
+
+        def make_gate(switch: KillSwitch) -> Gate:
+            self.gate = self._make_gate(switch)
+            return self.gate
+
+        folder = place.disk.folder
+        self.switch = VirtualKillSwitch(place.scheduler, link, make_gate, to_broker, book, folder, self.feed.now)
+        self._halt_file = HaltFile(folder, self.switch)
         self.session = Session(
             core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
 
-    def _make_gate(self) -> VirtualGate:
+    def _make_gate(self, switch: KillSwitch) -> VirtualGate:
         place, faults = self._place, self._place.scenario.faults
         return VirtualGate(
             WatchedJournal(
@@ -162,8 +167,8 @@ class Bot:
             ),
             None if place.scenario.simulated else self,
             self._on_trouble,
-            self.switch.see,
-            self.switch.refuse,
+            switch.see,
+            switch.refuse,
             place.scheduler,
             place.chance,
             faults.slow_disk,
@@ -208,7 +213,7 @@ class Bot:
     # ------------------------------------------------------------------------------------------------- inputs
 
     def take(self, inputs: Sequence[Input]) -> None:
-        """Feed inputs, and let out what they lead to, as `service/live/run.py` does."""
+        """Feed inputs, and let out what they lead to, as `service/live/commands.py` does."""
         if self.dead:
             return
         if self._stuck:
@@ -233,7 +238,7 @@ class Bot:
         self._on_loop(lambda: self._on_command(Command(name, 0, source, reason)))
 
     def _on_command(self, command: Command) -> None:
-        """Take a command, as `service/live/run.py` does."""
+        """Take a command, as `service/live/commands.py` does."""
         if command.name == "resume" and self._halt_file.lift():
             return
         if command.source == "dashboard":
@@ -292,7 +297,7 @@ class Bot:
         self._place.scheduler.after(0.1, self._tick_clock)
 
     def _look_at_recording(self) -> None:
-        """Roll over when it is time, as `service/live/run.py` does."""
+        """Roll over when it is time, as `service/live/rotation.py` does."""
         if self.dead or self.books.pending:
             return
         reason = self._rotation_policy.due(self.core, full=self.recording_is_full)

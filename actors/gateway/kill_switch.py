@@ -69,6 +69,7 @@ class KillSwitch:
     def __init__(
         self,
         loop: Loop,
+        make_gate: Callable[[KillSwitch], Gate],
         broker: GuardedBroker | None,
         book: str,
         keep: Callable[[str, str], str],
@@ -78,7 +79,6 @@ class KillSwitch:
         running_s: Callable[[], float],
         settings: GateSettings,
     ) -> None:
-        self.gate: Gate
         self.pulled = ""  # halt or flatten, until it is lifted
         self._loop = loop
         self._broker = broker
@@ -97,6 +97,7 @@ class KillSwitch:
         self._ask_at = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="kill switch", daemon=True)
+        self.gate = make_gate(self)  # it is told to `see` and to `refuse` here
 
     def start(self) -> None:
         self._thread.start()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from service import outlet
-from service.cli.options import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
+from service.cli.options import Assignments, Config, DataDir, Json, LogDir, Strategy, Yes, names
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.venues import Venue
@@ -136,10 +136,10 @@ def doctor(
     symbols: Annotated[
         str | None, typer.Option("--symbols", metavar="A,B", help="To listen to. [AAPL, BTCUSDT, BTC-USD]")
     ] = None,
-    strategy: StrategyOption = None,
+    strategy: Strategy = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,
     data_dir: DataDir = Path("data"),
-    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)] = None,
+    log_dir: LogDir = None,
     config: Config = None,
     assignments: Assignments = None,
     as_json: Json = False,
@@ -169,7 +169,7 @@ def doctor(
         venue=venue,
         url=url,
         live=live,
-        symbols=tuple(s.strip() for s in (symbols or "").split(",") if s.strip()),
+        symbols=names(symbols),
         wait_s=wait,
     )
     if report.show(examination.findings(case, os.environ), as_json=as_json):

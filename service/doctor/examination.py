@@ -13,7 +13,6 @@ from loguru import logger
 
 from actors.feeds.addresses import shown
 from service import settings as settings_of, strategies
-from service.aside import prints_aside
 from service.doctor import bot, machine, venue
 from service.doctor.books import journal
 from service.doctor.clock import Moment, offset, steadiness
@@ -21,6 +20,7 @@ from service.doctor.findings import Finding, failed, ok
 from service.doctor.ports import port
 from service.errors import UserError
 from service.options import RunOptions
+from service.outlet import prints_aside
 from service.settings import Settings
 from service.venues import KEY, SECRET, Venue, address_of
 

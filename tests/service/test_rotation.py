@@ -28,9 +28,9 @@ from actors.messages import (
 from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies
-from service.live.book_names import new_book, next_book
+from service.live.bookkeeping import new_book, next_book
 from service.live.rotation import RotationPolicy as Due
-from service.live.totals import together
+from service.live.telemetry import together
 from service.recorded import tapes
 from service.recorded.decisions import Side
 from service.recorded.replay import core_of

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.live.urgent_pipe import UrgentPipe
+from service.live.children import UrgentPipe
 from web.messages import ChainLate
 from web.pipe import from_bot
 
