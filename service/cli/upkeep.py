@@ -109,7 +109,7 @@ def prune(
         raise UserError(f"there is no journal {data_dir / JOURNAL}: `microbot run` writes one")
     at = history.since(before, "--before")
     with running.claim(data_dir):
-        old = safekeeping.find_old(data_dir, at)
+        old = safekeeping.prune(data_dir, at, remove=False)
         if old and not yes:
             if not terminal.can_ask():
                 raise UserError(f"to be removed: {old}. On no terminal say --yes")
