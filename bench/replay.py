@@ -8,14 +8,12 @@ import time
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import msgspec
 
 from bench import tape
 from bench.children import Child
-from bench.options import Options
-from bench.results import ROOT, Number, Result, Target
+from bench.results import ROOT, Number, Options, Result, Target
 
 ABOUT = (
     "A tape of JSON Lines to the decisions' files, at 5 and 50 trades a second of tape time; best of interleaved "
@@ -59,14 +57,9 @@ def _measure(options: Options, rate: int) -> list[Number]:
     trades = rounds[0].ours.trades
     yardsticks = [r.yardstick for r in rounds if r.yardstick is not None]
     differs = "".join({f", {y.trades} by fused: THEY DECIDE DIFFERENTLY" for y in yardsticks if y.trades != trades})
+    rate_of_ours = ticks / min(r.ours.seconds for r in rounds)
     numbers = [
-        Number(
-            at,
-            ticks / min(r.ours.seconds for r in rounds),
-            "ticks/s",
-            Target(at_least=350_000),
-            f"{trades} trades{differs}",
-        ),
+        Number(at, rate_of_ours, "ticks/s", Target(at_least=350_000), f"{trades} trades{differs}"),
         Number(f"{at}.process", ticks / min(r.process_s for r in rounds), "ticks/s", note="the command, start and all"),
     ]
     if yardsticks:
@@ -83,8 +76,7 @@ def _measure(options: Options, rate: int) -> list[Number]:
 
 def _run(*arguments: str) -> _Run:
     with Child("replayer", *arguments) as child:
-        said: dict[str, Any] = child.hear("replayed")
-    return msgspec.convert(said, _Run)
+        return msgspec.convert(child.hear("replayed"), _Run)
 
 
 def _whole_process(path: Path, out: str) -> float:

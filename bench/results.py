@@ -1,4 +1,4 @@
-"""What a benchmark gives: numbers with units, beside what they should be, and where they were taken."""
+"""What a benchmark is told, and what it gives: numbers with units, what they should be, and where they were taken."""
 
 from __future__ import annotations
 
@@ -11,11 +11,27 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("aiohttp", "loguru", "msgspec", "reactivex", "uvloop", "websockets")
+
+
+T = TypeVar("T")
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What every benchmark is told: how long to measure, and where things are."""
+
+    folder: Path  # for tapes and logs; gone when the run ends
+    fused: Path | None = None  # the yardstick, where it is to be had
+    quick: bool = False  # sizes that only show that everything runs
+
+    def sized(self, full: T, quick: T) -> T:
+        """Return the size for this run."""
+        return quick if self.quick else full
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,9 +75,6 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def keys(self) -> list[str]:
         return [number.key for number in self.numbers]
-
-    def __getitem__(self, key: str) -> float:
-        return next(number.value for number in self.numbers if number.key == key)
 
 
 class Machine(msgspec.Struct, frozen=True):

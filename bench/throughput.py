@@ -7,9 +7,8 @@ from statistics import median
 
 from bench import tape
 from bench.live import Round, play
-from bench.options import Options
 from bench.processes.venue import VenueSpec, write_frames
-from bench.results import Number, Result, Target
+from bench.results import Number, Options, Result, Target
 
 ABOUT = (
     "The venue pushes a bounded number of ticks (50 a second of its own time) as fast as they are read. Best of "
