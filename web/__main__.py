@@ -29,7 +29,7 @@ from web.assets import load_assets
 from web.hub import Hub
 from web.lock import is_secret
 from web.messages import FromWeb, Listening
-from web.pipe import BadMessage, FrameTooLarge, FrameTruncated, FrameWriter, from_bot
+from web.pipe import BadMessage, FrameTooLarge, FrameWriter, from_bot
 from web.security import is_loopback
 from web.settings import WebSettings
 
@@ -114,16 +114,12 @@ class PipeIn:
 
     def _take(self, data: bytes) -> None:
         self._ahead.release()
+        if not data:
+            self._ended(0)  # a bot that was killed in the middle of a frame has gone all the same
+        self._reader.feed(data)
         try:
-            if data:
-                self._reader.feed(data)
-                for message in self._reader.messages(self._skipped):
-                    self._hub.tell(message)
-            else:
-                self._reader.close()
-                self._ended(0)
-        except FrameTruncated:
-            self._ended(0)  # the bot was killed in the middle of a word; it has gone all the same
+            for message in self._reader.messages(self._skipped):
+                self._hub.tell(message)
         except FrameTooLarge as problem:
             say(f"{problem}; the pipe from the bot is out of step.")
             self._ended(1)

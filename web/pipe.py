@@ -39,14 +39,6 @@ class FrameTooLarge(PipeError):
         self.limit = limit
 
 
-class FrameTruncated(PipeError):
-    """The pipe ended in the middle of a frame."""
-
-    def __init__(self, held: int) -> None:
-        super().__init__(f"the pipe ended inside a frame, {held} bytes into it")
-        self.held = held
-
-
 class BadMessage(PipeError):
     """A whole frame that holds none of the expected messages; it is skipped, and the next one can be read."""
 
@@ -118,11 +110,6 @@ class FrameReader(Generic[M]):
                 yield message
         finally:
             del self._held[:start]  # also when the caller stops half-way or a message is bad
-
-    def close(self) -> None:
-        """State that the pipe has ended. Raises `FrameTruncated` if that was inside a frame."""
-        if self._held:
-            raise FrameTruncated(len(self._held))
 
     def _payload(self, start: int) -> bytes | None:
         if len(self._held) < start + _HEADER:

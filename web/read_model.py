@@ -6,7 +6,6 @@ collection is bounded: the oldest entries go first.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +41,7 @@ from web.messages import (
     TicksSeen,
     ToWeb,
 )
+from web.recent import Recent
 from web.shapes import number, signal_data, summary_data, trade_data
 from web.symbol_view import SymbolView
 
@@ -95,21 +95,17 @@ class ReadModel:
         self._symbols: dict[str, SymbolView] = {}
         self._symbols_ignored: set[str] = set()
         self._positions: dict[str, OpenPosition] = {}
-        self._trades: deque[PositionClosed] = deque(maxlen=TRADES_SHOWN)
-        self._signals: deque[SignalRaised] = deque(maxlen=SIGNALS_SHOWN)
-        self._bursts: deque[BurstBlocked] = deque(maxlen=BURSTS_SHOWN)
-        self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES_SHOWN)
+        self._trades: Recent[dict[str, Any]] = Recent(TRADES_SHOWN)
+        self._signals: Recent[dict[str, Any]] = Recent(SIGNALS_SHOWN)
+        self._bursts: Recent[BurstBlocked] = Recent(BURSTS_SHOWN)
+        self._notices: Recent[dict[str, Any]] = Recent(NOTICES_SHOWN)
         self._summary = summary_data({})
         self._metrics: MetricsSeen | None = None
         self._feed = FeedChanged(FeedState.CONNECTING)
         self._state: dict[str, Any] = {"state": TradingState.ACTIVE.value, "reason": "", "ts": 0}
-        # What has not been told to the event stream yet. Lists are bounded like what they are taken from.
+        # What has not been told to the event stream yet, beside what is untold of each of those above.
         self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
         self._new_gauges: set[str] = set()
-        self._new_signals: deque[SignalRaised] = deque(maxlen=SIGNALS_SHOWN)
-        self._new_bursts: deque[BurstBlocked] = deque(maxlen=BURSTS_SHOWN)
-        self._new_trades: deque[PositionClosed] = deque(maxlen=TRADES_SHOWN)
-        self._new_notices: deque[dict[str, Any]] = deque(maxlen=NOTICES_SHOWN)
 
     # ------------------------------------------------------------------------------------------ telling
 
@@ -132,10 +128,10 @@ class ReadModel:
             "symbols": {name: view.snapshot() for name, view in self._symbols.items()},
             "symbols_ignored": len(self._symbols_ignored),
             "positions": list(self._positions.values()),
-            "trades": [trade_data(trade) for trade in self._trades],
-            "signals": [signal_data(signal) for signal in self._signals],
-            "bursts": list(self._bursts),
-            "notices": list(self._notices),
+            "trades": list(self._trades.shown),
+            "signals": list(self._signals.shown),
+            "bursts": list(self._bursts.shown),
+            "notices": list(self._notices.shown),
         }
 
     def drain(self) -> list[Event]:
@@ -153,17 +149,17 @@ class ReadModel:
             events.append(("ticks", {"now": self._now, "symbols": ticks}))
         if self._new_gauges:
             events.append(("gauges", {name: self._symbols[name].gauges for name in sorted(self._new_gauges)}))
-        events += [("signal", signal_data(signal)) for signal in self._new_signals]
-        events += [("burst", burst) for burst in self._new_bursts]
+        events += [("signal", signal) for signal in self._signals.untold]
+        events += [("burst", burst) for burst in self._bursts.untold]
         if "position" in changed:
             events.append(("position", {"positions": list(self._positions.values())}))
-        events += [("trade", trade_data(trade)) for trade in self._new_trades]
+        events += [("trade", trade) for trade in self._trades.untold]
         marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
         if marks:
             events.append(("marks", marks))
         told = (("metrics", self._metrics_data), ("feed", self._feed_data), ("state", self._state.copy))
         events += [(name, data()) for name, data in told if name in changed]
-        events += [("notice", notice) for notice in self._new_notices]
+        events += [("notice", notice) for notice in self._notices.untold]
         if "bot" in changed:
             events.append(("bot", {"running": self._running}))
         self._forget_untold()
@@ -172,8 +168,8 @@ class ReadModel:
     def _forget_untold(self) -> None:
         for view in self._symbols.values():
             view.forget_untold()
-        for new in (self._new_signals, self._new_bursts, self._new_trades, self._new_notices):
-            new.clear()
+        for recent in (self._signals, self._bursts, self._trades, self._notices):
+            recent.untold.clear()
         self._new_gauges.clear()
 
     def _session_data(self) -> dict[str, Any] | None:
@@ -227,9 +223,7 @@ class ReadModel:
         return view
 
     def _notice(self, kind: str, ts: int, text: str) -> None:
-        notice = {"kind": kind, "ts": ts, "text": text}  # ts 0: before the first tick
-        self._notices.append(notice)
-        self._new_notices.append(notice)
+        self._notices.add({"kind": kind, "ts": ts, "text": text})  # ts 0: before the first tick
 
     def _session_started(self, message: SessionStarted) -> None:
         self._clear()
@@ -289,12 +283,10 @@ class ReadModel:
             self._set_state(message.state, message.state_reason, message.now)
 
     def _signal_raised(self, message: SignalRaised) -> None:
-        self._signals.append(message)
-        self._new_signals.append(message)
+        self._signals.add(signal_data(message))
 
     def _burst_blocked(self, message: BurstBlocked) -> None:
-        self._bursts.append(message)
-        self._new_bursts.append(message)
+        self._bursts.add(message)
 
     def _position_opened(self, message: PositionOpened) -> None:
         entry = float(message.entry_price)
@@ -313,10 +305,10 @@ class ReadModel:
             view.mark_entry(message)
 
     def _position_closed(self, message: PositionClosed) -> None:
-        if message in self._trades:
+        trade = trade_data(message)
+        if trade in self._trades.shown:
             return  # told again after the web process came back
-        self._trades.append(message)
-        self._new_trades.append(message)
+        self._trades.add(trade)
         if self._positions.pop(message.symbol, None) is not None:
             self._changed.add("position")
         if (view := self._view(message.symbol)) is not None:
@@ -352,23 +344,22 @@ class ReadModel:
 
     def _chain_failed(self, message: ChainFailed) -> None:
         then = "restarts soon" if message.restart_ts else "trades no more"
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} failed and {then}: {message.error}")
         state = InstanceState.RESTARTING if message.restart_ts else InstanceState.FAILED
-        self._set_chain(message.symbol, f"{state}: {message.error}")
+        self._chain_changed(message, f"failed and {then}: {message.error}", f"{state}: {message.error}")
 
     def _chain_restarted(self, message: ChainRestarted) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} restarts")
-        self._set_chain(message.symbol, InstanceState.RUNNING)
+        self._chain_changed(message, "restarts", InstanceState.RUNNING)
 
     def _chain_removed(self, message: ChainRemoved) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} was removed: {message.reason}")
-        self._set_chain(message.symbol, f"{InstanceState.REMOVED}: {message.reason}")
+        self._chain_changed(message, f"was removed: {message.reason}", f"{InstanceState.REMOVED}: {message.reason}")
 
     def _chain_late(self, message: ChainLate) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} is slow: {message.reason}")
-        self._set_chain(message.symbol, f"{SLOW}: {message.reason}")
+        self._chain_changed(message, f"is slow: {message.reason}", f"{SLOW}: {message.reason}")
 
-    def _set_chain(self, symbol: str, chain: str) -> None:
-        if (view := self._view(symbol)) is not None:
+    def _chain_changed(
+        self, message: ChainFailed | ChainRestarted | ChainRemoved | ChainLate, happened: str, chain: str
+    ) -> None:
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} {happened}")
+        if (view := self._view(message.symbol)) is not None:
             view.chain = str(chain)
             self._changed.add("metrics")

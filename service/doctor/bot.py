@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import urllib.error
 import urllib.request
@@ -18,8 +17,6 @@ from service.doctor.findings import Finding, failed, ok, warning
 _ANSWER_S = 3.0
 _STUCK_S = 2.0  # since the bot's loop last told its dashboard anything; it does so ten times a second
 _MOST_BYTES = 50_000_000
-# No proxy is on the way to ourselves.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), running.NoRedirect)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -98,17 +95,11 @@ def _is_there(pid: int) -> bool:
 
 def _get(url: str, headers: dict[str, str]) -> dict[str, Any] | None:
     try:
-        with _OPENER.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_S) as response:
-            return _decoded(response.read(_MOST_BYTES))
-    except urllib.error.HTTPError as error:
-        return _decoded(error.read(_MOST_BYTES))
-    except (OSError, http.client.HTTPException):
+        try:
+            answer = running.OPENER.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_S)
+        except urllib.error.HTTPError as error:
+            answer = error  # it says what is wrong
+        with answer:
+            return msgspec.json.decode(answer.read(_MOST_BYTES), type=dict[str, Any])
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def _decoded(body: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None

@@ -39,6 +39,7 @@ from actors.messages import (
     SignalRaised,
 )
 from actors.orders import CancelOrder, SubmitOrder
+from actors.portfolio.lines import SignalLine, TradeLine
 from actors.risk.risk import RiskSettings
 from mock_exchange.events import Event
 from mock_exchange.market import tape
@@ -51,7 +52,6 @@ from service.live.session import Session
 from service.live.telemetry import Telemetry
 from service.recorded import replay, tapes
 from service.recorded.recording import Recorder
-from service.recorded.replay import SignalLine, TradeLine
 from tests.support.live import PATIENCE_S, a_venue, drop, feeds_ended, hello
 from tests.support.market import START, at, trade
 from tests.support.sessions import PATIENT, on_demand
