@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from bench import latency, memory, operators, replay, symbols, throughput
-from bench.results import ROOT, Machine, Number, Options, Report, Result, cpu_times, shown
+from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "replay": replay.measure,
@@ -54,16 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _timed(name: str, options: Options) -> Result:
-    """Run one benchmark, and note what it took and what the machine did not give it."""
+    """Run one benchmark, and note what it took."""
     began = time.perf_counter()
-    stolen, total = cpu_times()
     result = BENCHMARKS[name](options)
-    stolen_now, total_now = cpu_times()
-    return msgspec.structs.replace(
-        result,
-        seconds=round(time.perf_counter() - began, 1),
-        stolen=round((stolen_now - stolen) / max(1, total_now - total), 3),
-    )
+    return msgspec.structs.replace(result, seconds=round(time.perf_counter() - began, 1))
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -87,11 +81,10 @@ def _describe(machine: Machine) -> str:
 
 
 def _table(result: Result) -> Table:
-    stolen = f", {result.stolen:.1%} of the CPUs stolen by the host" if result.stolen else ""
     table = Table(
         *("what", Column("measured", justify="right"), Column("unit", style="dim")),
         *(Column("target", justify="right"), "", Column("note", style="dim")),
-        title=f"{result.name} ({result.seconds:g} s{stolen})",
+        title=f"{result.name} ({result.seconds:g} s)",
         title_justify="left",
         show_edge=False,
     )

@@ -70,7 +70,6 @@ class Result(msgspec.Struct, frozen=True):
     about: str  # how to read the numbers, in a sentence or two
     numbers: list[Number]
     seconds: float = 0.0  # that measuring took
-    stolen: float = 0.0  # fraction of the CPUs' time that the host of a virtual machine gave to others meanwhile
 
     @property
     def keys(self) -> list[str]:
@@ -115,15 +114,6 @@ class Report(msgspec.Struct, frozen=True):
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
-
-
-def cpu_times() -> tuple[int, int]:
-    """Return the CPUs' time that was stolen since the machine started, and all of it; (0, 1) where nobody counts."""
-    stat = Path("/proc/stat")
-    if not stat.is_file():
-        return 0, 1
-    times = [int(word) for word in stat.read_text(encoding="ascii").splitlines()[0].split()[1:9]]
-    return times[7], sum(times)
 
 
 def shown(value: float) -> str:
