@@ -75,16 +75,11 @@ class Backtest:
         summary: The counts, the money and the funnel, as in `summary.json`.
     """
 
-    trades: list[TradeLine]
-    signals: list[SignalLine]
-    equity: list[EquityPoint]
-    summary: dict[str, Any]
-
     def __init__(self, *, readings: bool = False) -> None:
-        self.trades = []
-        self.signals = []
-        self.equity = []
-        self.summary = {}
+        self.trades: list[TradeLine] = []
+        self.signals: list[SignalLine] = []
+        self.equity: list[EquityPoint] = []
+        self.summary: dict[str, Any] = {}
         self._readings: list[ReadingPoint] | None = [] if readings else None
 
     @property

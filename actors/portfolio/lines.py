@@ -59,17 +59,4 @@ class TradeLine(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, fact: PositionClosed) -> TradeLine:
         """Return the line of a trade."""
-        return cls(
-            fact.symbol,
-            fact.side,
-            float(fact.quantity),
-            fact.entry_ts,
-            float(fact.entry_price),
-            fact.exit_ts,
-            float(fact.exit_price),
-            fact.exit_reason,
-            float(fact.pnl),
-            fact.pnl_pct,
-            float(fact.fees),
-            fact.decision,
-        )
+        return msgspec.convert(msgspec.structs.asdict(fact) | {"id": fact.decision}, cls)

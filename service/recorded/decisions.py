@@ -163,8 +163,7 @@ def written(folder: Path) -> Iterator[Decision]:
             raise UserError(f"there is no {path}: `microbot replay TAPE --out {folder}` writes it")
         try:
             with Lines(path, what="file") as source:
-                batches = iter(source.batch, [])
-                rows = [msgspec.json.decode(row, type=line) for batch in batches for row in batch if row.strip()]
+                rows = [msgspec.json.decode(row, type=line) for _, row in source.filled()]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(f"the file {path} cannot be read: {error}") from None
         for row in rows:

@@ -112,10 +112,8 @@ def recorded_settings(path: Path) -> SettingsRecorded | None:
     if _is_lobster(path):
         return None
     with Lines(path, CHUNK) as source:
-        while batch := source.batch():
-            for line in batch:
-                if line.strip():
-                    return _settings(path, line, torn=source.unfinished)
+        for _, line in source.filled():
+            return _settings(path, line, torn=source.unfinished)
     return None
 
 
@@ -147,28 +145,25 @@ def check(path: Path) -> None:
             _lobster(stack, path)
         return
     reader = Reader()
-    events = looked_at = number = 0
+    events = looked_at = 0
     units: set[str] = set()
     first: tuple[int, bytes] | None = None  # line that is no event; its number
     timed: tuple[int, int] | None = None  # first time, and the number of its line
     with Lines(path, CHUNK) as source:
-        while looked_at < LOOKED_AT and (batch := source.batch()):
-            for number, line in enumerate(batch[: LOOKED_AT - looked_at], source.number + 1):
-                if not line.strip():
-                    continue
-                if not looked_at and _settings(path, line, torn=source.unfinished) is not None:
-                    return
-                looked_at += 1
-                before, event = reader.refused, reader.line(line)
-                if event is None or reader.refused > before:
-                    if first is None or (event is not None and reader.refused == 1):
-                        first = number, line
-                    continue
-                events += 1
-                if isinstance(event, Trade | Quote | Clock):
-                    timed = timed or (event.ts, number)
-                    units.add(other_unit(event.ts))
-        whole = looked_at < LOOKED_AT
+        for number, line in islice(source.filled(), LOOKED_AT):
+            if not looked_at and _settings(path, line, torn=source.unfinished) is not None:
+                return
+            looked_at += 1
+            before, event = reader.refused, reader.line(line)
+            if event is None or reader.refused > before:
+                if first is None or (event is not None and reader.refused == 1):
+                    first = number, line
+                continue
+            events += 1
+            if isinstance(event, Trade | Quote | Clock):
+                timed = timed or (event.ts, number)
+                units.add(other_unit(event.ts))
+    whole = looked_at < LOOKED_AT
     if first is not None and (reader.refused > MOST_REFUSED * events or (whole and not events)):
         raise UserError(_none(path, *first, events, reader.refused))
     if timed is not None and len(units) == 1 and "" not in units:
