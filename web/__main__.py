@@ -1,4 +1,4 @@
-"""The web process: `python -m web --host 127.0.0.1 --port 8080`, started by the bot with pipes.
+"""The web process: `python -m web --settings JSON`, started by the bot with pipes.
 
 stdin brings the bot's messages, stdout takes the user's commands back (both framed as in `web.pipe`), stderr is for
 people. When stdin ends the bot has gone: the browsers are told, and the process exits with 0. A port that cannot be had
@@ -205,22 +205,17 @@ def take_stdout() -> int:
 
 
 def read_arguments(arguments: Sequence[str]) -> Given:
-    """Read the command line: `--settings` is a JSON object of `WebSettings`, the other flags go before it.
+    """Read the command line: `--settings` is a JSON object of `WebSettings`.
 
     The secret comes in a file, since every user of a machine can read the command lines of all.
     """
     parser = argparse.ArgumentParser("python -m web", description="The dashboard's process; the bot starts it.")
-    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8080)")
     parser.add_argument("--settings", default="{}", help="a JSON object of settings")
     parser.add_argument("--news", type=int, metavar="FD", help="a second pipe, of which the bot's other threads write")
     parser.add_argument("--secret-file", type=Path, metavar="FILE", help="holds the secret that all have to know")
     given = parser.parse_args(arguments)
     try:
-        settings = msgspec.json.decode(given.settings, type=dict[str, object])
-        flags = {"host": given.host, "port": given.port}
-        told = settings | {name: flag for name, flag in flags.items() if flag is not None}
-        read = msgspec.convert(told, WebSettings)
+        read = msgspec.json.decode(given.settings, type=WebSettings)
         secret = given.secret_file.read_text("ascii").strip() if given.secret_file is not None else read.secret
     except msgspec.MsgspecError as problem:
         parser.error(str(problem))

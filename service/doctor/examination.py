@@ -18,7 +18,6 @@ from service.doctor import bot, machine, venue
 from service.doctor.books import journal
 from service.doctor.clock import Moment, offset, steadiness
 from service.doctor.findings import Finding, failed, ok
-from service.doctor.ports import port
 from service.errors import UserError
 from service.options import RunOptions
 from service.settings import Settings
@@ -88,9 +87,9 @@ def _strategy(reference: str | None, settings: Settings) -> Finding:
 
 
 def _ports(options: RunOptions, settings: Settings, standing: bot.Standing) -> Iterator[Finding]:
-    yield port("dashboard's port", settings.web.host, settings.web.port, "web.port", standing)
+    yield bot.port("dashboard's port", settings.web.host, settings.web.port, "web.port", standing)
     if options.feed is None and options.venue is None:  # then a start brings its own market
-        yield port("exchange's port", settings.exchange.host, settings.exchange.port, "exchange.port", standing)
+        yield bot.port("exchange's port", settings.exchange.host, settings.exchange.port, "exchange.port", standing)
 
 
 def _venue(

@@ -413,7 +413,7 @@ def test_when_the_bot_stops_the_page_says_so_and_finds_the_next_one(browser: Bro
         await expect(page.locator("#banners")).to_contain_text("The bot has stopped")
         await expect(page.locator("#price")).to_have_text("150.00")
         await expect(page.get_by_role("button", name="Halt")).to_be_disabled()
-        with WebProcess("--port", str(web_process.port)) as successor:
+        with WebProcess(port=web_process.port) as successor:
             await asyncio.to_thread(successor.listening)
             successor.tell(session("TSLA"), ticks(250.0, symbol="TSLA"))
             await expect(page.locator("#price")).to_have_text("250.00")

@@ -22,11 +22,10 @@ from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT
 from service.data_folder import JOURNAL, running
 from service.doctor import bot, examination, machine, report
 from service.doctor.books import journal
-from service.doctor.bot import Standing
+from service.doctor.bot import Standing, port
 from service.doctor.clock import Moment, offset, steadiness
 from service.doctor.examination import Case
 from service.doctor.findings import Finding, Verdict, failed, ok, warning
-from service.doctor.ports import port
 from service.doctor.venue import Heard, judge_feed, keys, keys_at, tape
 from service.errors import UserError
 from service.options import RunOptions
@@ -334,7 +333,7 @@ def test_no_check_stops_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def on_any_port(check: str, host: str, _: int, setting: str, standing: Standing) -> Finding:
         return port(check, host, 0, setting, standing)
 
-    monkeypatch.setattr(examination, "port", on_any_port)  # a bot may run on the usual ones
+    monkeypatch.setattr("service.doctor.bot.port", on_any_port)  # a bot may run on the usual ones
     (tmp_path / "s.py").write_text("def strategy(ticks):\n    raise ValueError('no')\n")
     options = RunOptions(data_dir=tmp_path / "data", strategy=f"{tmp_path / 's.py'}:strategy")
     case = Case(options, log_dir=tmp_path / "logs", assignments=("risk.size=2",))
