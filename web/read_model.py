@@ -94,7 +94,7 @@ class ReadModel:
         self._now = 0  # venue time, ns: the largest heard of
         self._symbols: dict[str, SymbolView] = {}
         self._symbols_ignored: set[str] = set()
-        self._positions: dict[str, OpenPosition] = {}
+        self._positions: tuple[OpenPosition, ...] = ()  # as of the metrics, which come behind every batch of ticks
         self._trades: Recent[dict[str, Any]] = Recent(TRADES_SHOWN)
         self._signals: Recent[dict[str, Any]] = Recent(SIGNALS_SHOWN)
         self._bursts: Recent[BurstBlocked] = Recent(BURSTS_SHOWN)
@@ -127,7 +127,7 @@ class ReadModel:
             "blocked": self._summary["blocked"],
             "symbols": {name: view.snapshot() for name, view in self._symbols.items()},
             "symbols_ignored": len(self._symbols_ignored),
-            "positions": list(self._positions.values()),
+            "positions": self._positions,
             "trades": list(self._trades.shown),
             "signals": list(self._signals.shown),
             "bursts": list(self._bursts.shown),
@@ -152,7 +152,7 @@ class ReadModel:
         events += [("signal", signal) for signal in self._signals.untold]
         events += [("burst", burst) for burst in self._bursts.untold]
         if "position" in changed:
-            events.append(("position", {"positions": list(self._positions.values())}))
+            events.append(("position", {"positions": self._positions}))
         events += [("trade", trade) for trade in self._trades.untold]
         marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
         if marks:
@@ -247,17 +247,8 @@ class ReadModel:
         if view is None:
             return
         view.see(message.ticks, message.skipped)
-        last = view.last
-        if last is None or not message.ticks:
-            return
-        self._moved_to(last.ts)
-        position = self._positions.get(message.symbol)
-        if position is not None:
-            profit = position.side.sign * (last.price - position.entry_price) * position.quantity
-            self._positions[message.symbol] = msgspec.structs.replace(
-                position, last_price=last.price, open_profit=profit
-            )
-            self._changed.add("position")
+        if view.last is not None:
+            self._moved_to(view.last.ts)
 
     def _gauges_seen(self, message: GaugesSeen) -> None:
         view = self._view(message.symbol)
@@ -275,9 +266,8 @@ class ReadModel:
             if (view := self._view(symbol)) is not None:
                 view.chain = chain
         self._changed.add("metrics")
-        positions = {position.symbol: position for position in message.positions}
-        if positions != self._positions:
-            self._positions = positions
+        if message.positions != self._positions:
+            self._positions = message.positions
             self._changed.add("position")
         if (message.state.value, message.state_reason) != (self._state["state"], self._state["reason"]):
             self._set_state(message.state, message.state_reason, message.now)
@@ -289,18 +279,6 @@ class ReadModel:
         self._bursts.add(message)
 
     def _position_opened(self, message: PositionOpened) -> None:
-        entry = float(message.entry_price)
-        self._positions[message.symbol] = OpenPosition(
-            symbol=message.symbol,
-            side=message.side,
-            quantity=float(message.quantity),
-            entry_price=entry,
-            entry_ts=message.entry_ts,
-            last_price=entry,
-            open_profit=0.0,
-            time_stop_ts=None,  # the next metrics know it
-        )
-        self._changed.add("position")
         if (view := self._view(message.symbol)) is not None:
             view.mark_entry(message)
 
@@ -309,8 +287,6 @@ class ReadModel:
         if trade in self._trades.shown:
             return  # told again after the web process came back
         self._trades.add(trade)
-        if self._positions.pop(message.symbol, None) is not None:
-            self._changed.add("position")
         if (view := self._view(message.symbol)) is not None:
             view.mark_exit(message)
 
