@@ -20,11 +20,10 @@ _LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up what runs bes
 
 
 class Recorder:
-    """Writes the effective settings first, then every input, before it is fed to the core.
+    """Writes the effective settings first, then every input: JSON Lines, compressed if the name ends in .gz.
 
-    It is JSON Lines, compressed if the name ends in .gz. Lines wait in memory for `flush`, which is called a few times
-    a second: off the tick path, and soon enough to be read along. What was flushed is with the system, also of
-    a compressed one, so that a bot that is killed loses no more than what waits.
+    What was written is with the system, also of a compressed one, so that it can be read along, and a bot that is
+    killed loses nothing of it.
     """
 
     def __init__(
@@ -38,7 +37,6 @@ class Recorder:
         self._first_ts = self._last_ts = 0  # of the inputs in the file, ns
         self._encode = msgspec.json.Encoder().encode_lines
         first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS)
-        self._waiting: list[Input] = []
         with writing(f"--record {path}"):
             make_folder(path.parent)
             self._raw = create(path, "--record")
@@ -54,29 +52,19 @@ class Recorder:
                 raise
 
     def write(self, inputs: Sequence[Input]) -> None:
-        """Take inputs that are about to be fed."""
-        self._waiting += inputs
-
-    def take_back(self, count: int) -> None:
-        """Forget the newest inputs, which were not fed after all; they were written since the last flush."""
-        if count:
-            del self._waiting[-count:]
-
-    def flush(self) -> None:
-        """Write down what waits. A full disk ends the recording, not the trading; `failed` says so."""
-        waiting, self._waiting = self._waiting, []
-        if waiting and not self.failed:
+        """Write inputs down. A full disk ends the recording, not the trading; `failed` says so."""
+        if not self.failed:
             try:
-                self._put(waiting)
+                self._put(inputs)
             except (OSError, OverflowError, ValueError) as error:
                 why = getattr(error, "strerror", None) or error
                 self.failed = f"the recording {self.path} stopped after {self.written:,} inputs: {why}"
             else:
-                self.written += len(waiting)
-                self._note_times(waiting)
+                self.written += len(inputs)
+                self._note_times(inputs)
                 self._look()
                 return
-        self.lost += len(waiting)
+        self.lost += len(inputs)
 
     def _look(self) -> None:
         """End the recording if its file is gone: nothing of it is left."""
@@ -96,10 +84,9 @@ class Recorder:
         self._last_ts = next((ts for event in reversed(inputs) if (ts := getattr(event, "ts", 0))), self._last_ts)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Close the file."""
         if self._raw.closed:
             return
-        self.flush()
         self._look()
         for close in (self._end_stream, self._raw.close):
             try:
