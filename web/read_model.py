@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from actors.engine.strategy_instance import InstanceState
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -320,22 +319,19 @@ class ReadModel:
 
     def _chain_failed(self, message: ChainFailed) -> None:
         then = "restarts soon" if message.restart_ts else "trades no more"
-        state = InstanceState.RESTARTING if message.restart_ts else InstanceState.FAILED
-        self._chain_changed(message, f"failed and {then}: {message.error}", f"{state}: {message.error}")
+        self._chain_notice(message, f"failed and {then}: {message.error}")
 
     def _chain_restarted(self, message: ChainRestarted) -> None:
-        self._chain_changed(message, "restarts", InstanceState.RUNNING)
+        self._chain_notice(message, "restarts")
 
     def _chain_removed(self, message: ChainRemoved) -> None:
-        self._chain_changed(message, f"was removed: {message.reason}", f"{InstanceState.REMOVED}: {message.reason}")
+        self._chain_notice(message, f"was removed: {message.reason}")
 
     def _chain_late(self, message: ChainLate) -> None:
-        self._chain_changed(message, f"is slow: {message.reason}", f"{SLOW}: {message.reason}")
-
-    def _chain_changed(
-        self, message: ChainFailed | ChainRestarted | ChainRemoved | ChainLate, happened: str, chain: str
-    ) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} {happened}")
+        self._chain_notice(message, f"is slow: {message.reason}")
         if (view := self._view(message.symbol)) is not None:
-            view.chain = str(chain)
+            view.chain = f"{SLOW}: {message.reason}"  # the metrics wait for the loop that is stuck
             self._changed.add("metrics")
+
+    def _chain_notice(self, message: ChainFailed | ChainRestarted | ChainRemoved | ChainLate, what: str) -> None:
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} {what}")

@@ -29,6 +29,7 @@ class WrittenBehind:
     """
 
     def __init__(self, recorder: Recorder, limit: int) -> None:
+        self.path = recorder.path
         self._recorder = recorder
         self._limit = limit
         self._taken: list[Input] = []
@@ -38,10 +39,6 @@ class WrittenBehind:
         self._queue: queue.SimpleQueue[list[Input] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
-
-    @property
-    def path(self) -> Path:
-        return self._recorder.path
 
     @property
     def size(self) -> int:

@@ -229,7 +229,10 @@ def test_what_happens_while_one_looks_is_shown(browser: Browser, web_process: We
         await expect(page.locator("#trading-state")).to_have_text("HALTED")
         await expect(page.locator("#banners")).to_contain_text("Reason: loss limit")
         await expect(page.locator("#banners")).to_contain_text("feed is stale")
-        web_process.tell(ChainFailed("AAPL", "ZeroDivisionError", at(9), 1))
+        web_process.tell(
+            ChainFailed("AAPL", "ZeroDivisionError", at(9), 1),
+            metrics(state=TradingState.HALTED, state_reason="loss limit", chains={"AAPL": "FAILED: ZeroDivisionError"}),
+        )
         await expect(page.locator("#banners")).to_contain_text("The strategy of AAPL failed: ZeroDivisionError")
 
     web_process.tell(session())
