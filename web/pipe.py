@@ -58,19 +58,14 @@ class FrameWriter:
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
-        self._encoder = msgspec.msgpack.Encoder()
-        self._buffer = bytearray(1024)  # reused, so that a frame costs one copy
+        self._encode = msgspec.msgpack.Encoder().encode
 
     def frame(self, message: Any) -> bytes:
         """Encode one message as one frame. Raises `FrameTooLarge`."""
-        buffer = self._buffer
-        self._encoder.encode_into(message, buffer, _HEADER)
-        length = len(buffer) - _HEADER
-        if length > self._limit:
-            self._buffer = bytearray(1024)  # do not keep hold of the large one
-            raise FrameTooLarge(length, self._limit)
-        buffer[:_HEADER] = length.to_bytes(_HEADER, "big")
-        return bytes(buffer)
+        payload = self._encode(message)
+        if len(payload) > self._limit:
+            raise FrameTooLarge(len(payload), self._limit)
+        return len(payload).to_bytes(_HEADER, "big") + payload
 
 
 class FrameReader(Generic[M]):

@@ -38,8 +38,8 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
 
 
-def examine(path: Path, *, thorough: bool = False) -> Health:
-    """Look at a journal without writing to it, also while a bot does; `thorough` compares the indices as well.
+def examine(path: Path) -> Health:
+    """Look at a journal without writing to it, also while a bot does; its indices are compared as well.
 
     Raises JournalUnusable if it is none, of a newer version, or if its books cannot be read.
     """
@@ -47,8 +47,7 @@ def examine(path: Path, *, thorough: bool = False) -> Health:
         with closing(_open(path, "ro")) as connection:
             connection.execute("BEGIN")  # all of one moment
             version = check_version(connection, path)
-            check = "integrity_check" if thorough else "quick_check"
-            if found := tuple(itertools.islice(damages(connection, check), _MOST_COMPLAINTS)):
+            if found := tuple(itertools.islice(damages(connection, "integrity_check"), _MOST_COMPLAINTS)):
                 return Health(version, found, 0, 0, ())
             runs, facts = (
                 connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] if version else 0

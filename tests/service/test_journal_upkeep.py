@@ -177,7 +177,7 @@ def test_every_older_version_is_brought_up_to_date(steps: int, tmp_path: Path, m
     opened.close()
     assert version_of(path) == len(sqlite_journal._SCRIPTS)
     assert [held.symbol for held in book.positions] == ["AAPL"] if book is not None else steps == 0
-    assert examine(path, thorough=True).complaints == ()
+    assert examine(path).complaints == ()
 
 
 def test_the_journal_of_version_1_is_brought_up_to_date_with_all_it_tells(tmp_path: Path) -> None:
