@@ -44,10 +44,7 @@ def list_of(what: str) -> Callable[..., None]:
             raise UserError("--json, --csv and --parquet exclude each other: choose one")
         found = history.rows(data_dir / JOURNAL, what, history.since(since))
         if parquet is not None:
-            from service.journal_views.parquet import write
-
-            count = write(found, history.columns(what), parquet)
-            print(f"{count:,} {what} in {parquet}")
+            print(f"{history.write_parquet(found, what, parquet):,} {what} in {parquet}")
             return
         for_people = not (as_json or as_csv) and sys.stdout.isatty()
         zones = history.zones(data_dir / JOURNAL) if for_people else None

@@ -77,7 +77,7 @@ def diff(
     """
     from service.cli import terminal
     from service.recorded import diff as differing
-    from service.recorded.diff import Changes
+    from service.recorded.decisions import Changes
     from service.recorded.trust import Trust
 
     both = Changes(config, tuple(assignments or ()), strategy)

@@ -527,7 +527,7 @@ def test_a_recording_that_stops_is_told_once_and_does_not_stop_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stopping(Recorder):
-        def flush(self) -> None:
+        def write(self, inputs: Sequence[Input]) -> None:
             self.failed = "the disk is full"
             self.lost = 1234
 
