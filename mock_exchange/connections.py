@@ -12,8 +12,8 @@ from loguru import logger
 
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import ConnectionFaults, Frame
-from mock_exchange.exchange import Conversation
 from mock_exchange.faults import Faults
+from mock_exchange.session import Session
 from mock_exchange.settings import ExchangeSettings
 
 CLOSE_S = 0.5
@@ -26,12 +26,11 @@ class Connection:
     """One client. Only its own sending task waits for it to read; what does not fit its buffer ends it."""
 
     def __init__(
-        self, ws: web.WebSocketResponse, request: web.Request, conversation: Conversation, faults: ConnectionFaults
+        self, ws: web.WebSocketResponse, request: web.Request, session: Session, faults: ConnectionFaults
     ) -> None:
         self.name = host_and_port(request.get_extra_info("peername"))  # for logs
         self.ws = ws
-        self.session = conversation.session
-        self.publish = conversation.publish
+        self.session = session
         self._request = request
         self._faults = faults
         self._wake = asyncio.Event()  # something waits in the buffer
@@ -98,11 +97,11 @@ class Connections:
     def broadcast(self, broadcast: Broadcast) -> None:
         """Queue for all clients what they want of it."""
         for connection in list(self._open):
-            connection.publish(broadcast)
+            connection.session.publish(broadcast)
             self._wake(connection)
 
     async def serve(
-        self, request: web.Request, conversation: Conversation, on_admitted: Callable[[], None]
+        self, request: web.Request, session: Session, on_admitted: Callable[[], None]
     ) -> web.StreamResponse:
         """Serve one client for as long as it stays."""
         settings = self._settings
@@ -123,9 +122,9 @@ class Connections:
             return ws  # it left during the handshake
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
         self._count += 1
-        conversation.greet()
-        faults = ConnectionFaults(self._faults, self._count, conversation.junk)
-        await self._converse(Connection(ws, request, conversation, faults), on_admitted)
+        session.greet()
+        faults = ConnectionFaults(self._faults, self._count, session.junk)
+        await self._converse(Connection(ws, request, session, faults), on_admitted)
         return ws
 
     async def _converse(self, connection: Connection, on_admitted: Callable[[], None]) -> None:

@@ -62,8 +62,8 @@ class Handlers:
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """Serve a feed of the market-data stream."""
-        conversation = self._exchange.feed(request.match_info["feed"], request.content_type, request.headers)
-        return await self._connections.serve(request, conversation, self._pacer.open_market)
+        session = self._exchange.feed(request.match_info["feed"], request.content_type, request.headers)
+        return await self._connections.serve(request, session, self._pacer.open_market)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve the trading stream."""

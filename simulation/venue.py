@@ -9,7 +9,7 @@ from actors.brokers.alpaca import codec
 from actors.orders import OrderReport
 from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
 from mock_exchange.alpaca.rest import respond
-from mock_exchange.alpaca.trading_stream import report
+from mock_exchange.alpaca.schema import report
 from mock_exchange.events import Event
 from mock_exchange.market import Market
 from mock_exchange.venue.money import DOLLAR, SHARE

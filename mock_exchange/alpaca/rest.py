@@ -66,7 +66,7 @@ _NOT_MODELLED = re.compile("/v2/(options|corporate_actions)(?![^/:])")
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
-def _written(context: RequestContext, order: Order) -> schema.WrittenOrder:
+def _written(context: RequestContext, order: Order) -> schema.Json:
     return schema.order(order, context.venue.matching.orders.legs(order))
 
 
