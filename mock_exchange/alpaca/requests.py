@@ -85,7 +85,8 @@ def replacement(body: Json, trails_by_percent: bool) -> Replacement:
         time_in_force=_word(body, "time_in_force", TimeInForce) if body.get("time_in_force") is not None else None,
         limit=_price(body, "limit_price"),
         stop=_price(body, "stop_price"),
-        trail=_percent(body, "trail") if trails_by_percent else _price(body, "trail"),
+        trail=None if trails_by_percent else _price(body, "trail"),
+        trail_bp=_percent(body, "trail") if trails_by_percent else None,
         client_order_id=_text(body, "client_order_id") or None,
     )
     if wanted == Replacement():
