@@ -10,7 +10,7 @@ from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.activities import activities
 from mock_exchange.alpaca.calls import RequestContext, Response, answer
 from mock_exchange.alpaca.requests import Unreadable, json_object
-from mock_exchange.alpaca.stamps import SECOND
+from mock_exchange.events import SECOND
 from mock_exchange.venue.configuration import Configuration
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Reason
@@ -20,20 +20,18 @@ _DOLLAR = DOLLAR * SHARE  # as an amount
 
 def account(context: RequestContext) -> Response:
     """Answer with the account."""
-    matching = context.venue.matching
-    return answer(
-        schema.account(matching.accounts[context.account], matching.prices, _identity(context), context.venue.start_ns)
-    )
+    prices, opened_ns = context.matching.prices, context.venue.start_ns
+    return answer(schema.account(context.owner, prices, context.identity, opened_ns))
 
 
 def configuration(context: RequestContext) -> Response:
     """Answer with what the account may do."""
-    return answer(context.venue.matching.accounts[context.account].configuration)
+    return answer(context.owner.configuration)
 
 
 def configure(context: RequestContext) -> Response:
     """Change what the account may do: what is named, and nothing else."""
-    account = context.venue.matching.accounts[context.account]
+    account = context.owner
     named: dict[str, Any] = {
         name: value for name, value in json_object(context.request.body).items() if value is not None
     }
@@ -48,15 +46,13 @@ def configure(context: RequestContext) -> Response:
 
 def list_activities(context: RequestContext) -> Response:
     """Answer with a page of what has happened in the account."""
-    executions = context.venue.matching.orders.executions(context.account)
-    return answer(activities(executions, _identity(context), context.name, context.request.query))
+    executions = context.matching.orders.executions(context.account)
+    return answer(activities(executions, context.identity, context.name, context.request.query))
 
 
 def portfolio_history(context: RequestContext) -> Response:
     """Answer with what the account was worth when the market opened, and what it is worth now: two points."""
-    matching = context.venue.matching
-    account = matching.accounts[context.account]
-    first, last = account.first_cash / _DOLLAR, account.equity(matching.prices) / _DOLLAR
+    first, last = context.owner.first_cash / _DOLLAR, context.owner.equity(context.matching.prices) / _DOLLAR
     return answer(
         {
             "timestamp": [context.venue.start_ns // SECOND, context.now // SECOND],
@@ -67,7 +63,3 @@ def portfolio_history(context: RequestContext) -> Response:
             "timeframe": context.request.query.get("timeframe") or "1D",
         }
     )
-
-
-def _identity(context: RequestContext) -> str:
-    return context.venue.ids.of(f"account/{context.account}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from itertools import dropwhile, islice
-from zoneinfo import ZoneInfo
 
 from mock_exchange.alpaca.listing import moment, one_of, whole
 from mock_exchange.alpaca.requests import Unreadable
 from mock_exchange.alpaca.schema import Json
-from mock_exchange.alpaca.stamps import SECOND, new_york, parse, stamp
+from mock_exchange.alpaca.stamps import parse, stamp
+from mock_exchange.events import SECOND
+from mock_exchange.venue.day import in_new_york
 from mock_exchange.venue.money import quantity, text
 from mock_exchange.venue.orders import Reason, Update
 
@@ -30,8 +30,6 @@ KINDS = frozenset(
 # fmt: on
 """The kinds that Alpaca knows. Nothing of any other than FILL ever happens here."""
 
-_NEW_YORK = ZoneInfo("America/New_York")
-
 
 def activities(executions: Iterable[Update], account_id: str, kind: str, query: Mapping[str, str]) -> list[Json]:
     """Write a page of activities; `executions` come the oldest first, `kind` is the path's or empty.
@@ -47,7 +45,9 @@ def activities(executions: Iterable[Update], account_id: str, kind: str, query: 
     after, until, date = moment(query, "after", 0), moment(query, "until", 1 << 63), _date(query)
     if (kinds and FILL not in kinds) or category == "non_trade_activity":
         return []
-    executions = [it for it in executions if after < it.ts < until and (not date or new_york(it.ts)[:10] == date)]
+    executions = [
+        it for it in executions if after < it.ts < until and (not date or str(in_new_york(it.ts).date()) == date)
+    ]
     ordered: Iterable[Update] = reversed(executions) if newest_first else executions
     if token := query.get("page_token"):
         # It is the id of the last one of the page before.
@@ -63,8 +63,7 @@ def _date(query: Mapping[str, str]) -> str:
 
 
 def _id(it: Update) -> str:
-    local = datetime.fromtimestamp(it.ts // SECOND, UTC).astimezone(_NEW_YORK)
-    return f"{local:%Y%m%d%H%M%S}{it.ts % SECOND // 1_000_000:03}::{it.execution_id}"
+    return f"{in_new_york(it.ts):%Y%m%d%H%M%S}{it.ts % SECOND // 1_000_000:03}::{it.execution_id}"
 
 
 def _written(it: Update, account_id: str) -> Json:

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca.stamps import SECOND, stamp
-from mock_exchange.events import Quote, Trade
+from mock_exchange.alpaca.stamps import stamp
+from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 from mock_exchange.luld_bands import PriceBand

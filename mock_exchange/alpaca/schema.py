@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca.stamps import new_york, stamp
+from mock_exchange.alpaca.stamps import stamp
 from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
-from mock_exchange.venue.day import day_end
+from mock_exchange.venue.day import day_end, in_new_york
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
 from mock_exchange.venue.orders import Order, Side, Status, Update
@@ -194,7 +194,7 @@ def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) 
 
 def day_of(ts: int) -> date:
     """Return the date of the venue's day that holds a moment."""
-    return date.fromisoformat(new_york(day_end(ts))[:10])
+    return in_new_york(day_end(ts)).date()
 
 
 def calendar_day(day: date) -> Json:
@@ -207,9 +207,5 @@ def calendar_day(day: date) -> Json:
 
 def clock(now: int, day_end: int) -> Json:
     """Write the venue's clock. It never closes: its next day begins when this one ends."""
-    return {
-        "timestamp": new_york(now),
-        "is_open": True,
-        "next_open": new_york(day_end),
-        "next_close": new_york(day_end),
-    }
+    ends = in_new_york(day_end).isoformat()
+    return {"timestamp": in_new_york(now).isoformat(), "is_open": True, "next_open": ends, "next_close": ends}
