@@ -33,13 +33,8 @@ class Connection:
         self.session = session
         self._request = request
         self._faults = faults
-        self._wake = asyncio.Event()  # something waits in the buffer
+        self.wake = asyncio.Event()  # something waits in the buffer
         self._sending = asyncio.create_task(self._send_waiting(), name=f"send to {self.name}")
-
-    def wake(self) -> None:
-        """Have sent what waits."""
-        if self.session.buffer.waits:
-            self._wake.set()
 
     def abort(self) -> None:
         """Cut the connection without a closing handshake."""
@@ -67,8 +62,8 @@ class Connection:
         buffer = self.session.buffer
         with contextlib.suppress(ConnectionError):  # the client left, which the receiving side notices as well
             while True:
-                await self._wake.wait()
-                self._wake.clear()
+                await self.wake.wait()
+                self.wake.clear()
                 while payload := buffer.take_frame():
                     await self._send(payload)
                 if buffer.closing:
@@ -124,11 +119,7 @@ class Connections:
         self._count += 1
         session.greet()
         faults = ConnectionFaults(self._faults, self._count, session.junk)
-        await self._converse(Connection(ws, request, session, faults), on_admitted)
-        return ws
-
-    async def _converse(self, connection: Connection, on_admitted: Callable[[], None]) -> None:
-        session = connection.session
+        connection = Connection(ws, request, session, faults)
         self._open.add(connection)
         timeout = asyncio.get_running_loop().call_later(self._settings.auth_timeout_s, self._expire, connection)
         logger.bind(event="exchange.client_connected", client=connection.name, clients=len(self._open)).info(
@@ -138,7 +129,7 @@ class Connections:
             if session.admitted:
                 on_admitted()
             self._wake(connection)
-            async for message in connection.ws:
+            async for message in ws:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     session.receive(message.data)
                     if session.admitted:
@@ -152,6 +143,7 @@ class Connections:
             logger.bind(event="exchange.client_left", client=connection.name, clients=len(self._open)).info(
                 "a client left"
             )
+        return ws
 
     def _expire(self, connection: Connection) -> None:
         connection.session.expire()
@@ -159,15 +151,16 @@ class Connections:
 
     def _wake(self, connection: Connection) -> None:
         """Have the client sent what waits, or drop it if its buffer ran over."""
-        connection.wake()
-        overflow = connection.session.buffer.overflow
-        if overflow and connection in self._open:
+        buffer = connection.session.buffer
+        if buffer.waits:
+            connection.wake.set()
+        if buffer.overflow and connection in self._open:
             self._open.discard(connection)
             self.dropped += 1
             dismissal = asyncio.create_task(connection.dismiss(), name=f"dismiss {connection.name}")
             self._dismissals.add(dismissal)
             dismissal.add_done_callback(self._dismissals.discard)
-            logger.bind(event="exchange.client_dropped", client=connection.name, reason=overflow).warning(
+            logger.bind(event="exchange.client_dropped", client=connection.name, reason=buffer.overflow).warning(
                 "a client that does not read was dropped"
             )
 
@@ -176,11 +169,10 @@ class Connections:
         if self._dismissals:
             await asyncio.wait(self._dismissals)
         connections = list(self._open)
-        goodbyes = [asyncio.create_task(connection.ws.close(code=WSCloseCode.GOING_AWAY)) for connection in connections]
-        if goodbyes:
-            _, late = await asyncio.wait(goodbyes, timeout=CLOSE_S)
-            for task in late:
-                task.cancel()
+        goodbyes = [connection.ws.close(code=WSCloseCode.GOING_AWAY) for connection in connections]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(*goodbyes, return_exceptions=True)
         for connection in connections:
             connection.abort()
 

@@ -65,11 +65,6 @@ class Exchange:
 
     # -- the market --------------------------------------------------------------------------------------------
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the market goes already."""
-        return self._open is not None
-
     def advance(self) -> int:
         """Publish what is due, or a part of it; return the market's time. The first call opens the market."""
         monotonic_ns = self._monotonic_ns()
