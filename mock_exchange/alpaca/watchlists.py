@@ -11,7 +11,10 @@ from mock_exchange.alpaca.calls import RequestContext, Response, answer
 from mock_exchange.alpaca.requests import Unreadable, json_object
 from mock_exchange.alpaca.stamps import stamp
 from mock_exchange.venue.orders import Reason
-from mock_exchange.venue.watchlist import MOST_LISTS, Watchlist
+from mock_exchange.venue_state import Watchlist
+
+MOST_LISTS = 200
+"""Of one account."""
 
 MOST_NAME = 64
 """Characters."""

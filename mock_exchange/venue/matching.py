@@ -145,7 +145,8 @@ class Matching:
         changes = {"filled": order.filled + parts, "paid": order.paid + parts * price}
         if order.notional is not None:
             changes["qty"] = order.filled + left
-        order = self.orders.change(order, change, ts, changes, (price, parts, position_qty))
+        execution = {"price": price, "qty": parts, "position_qty": position_qty}
+        order = self.orders.change(order, change, ts, changes, execution)
         if order.status is Status.FILLED:
             book.discard(order)
         self._carry_over(book, order, ts)
