@@ -104,7 +104,6 @@ class Bot:
         scenario, settings = place.scenario, place.scenario.settings
         self.dead = False
         self.recording_is_full = False
-        self.told: list[str] = []  # what it says on the terminal
         self.crash_snapshot: CrashSnapshot | None = None  # once it is dead
         self.strategy = momentum_burst(settings.strategy)
         self.died = ""  # at which of the moments
@@ -321,7 +320,6 @@ class Bot:
             self.broker.read_account()
 
     def _say(self, sentence: str) -> None:
-        self.told.append(sentence)
         if "a new one is begun" in sentence:
             raise Broken("memory", f"the book was not taken up: {sentence}")
 
