@@ -12,18 +12,11 @@ import msgspec
 
 from actors.book import Book
 from actors.engine.core import CoreSettings, Input
+from actors.execution.messages import OrderNews
 from actors.gateway.journal import Journal, MemoryJournal, Run
 from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
-from actors.messages import Command, GateOrder
-from actors.orders import (
-    AccountReport,
-    CancelRefused,
-    Execution,
-    OrderMissing,
-    OrderRejected,
-    OrderReport,
-    SubmitUnanswered,
-)
+from actors.messages import Command
+from actors.orders import AccountReport
 from pipeline.events import SECOND
 from service.data_folder import JOURNAL
 from service.errors import UserError
@@ -33,17 +26,7 @@ from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
 from service.venues import Venue
 from service.version import VERSION
 
-_URGENT = (
-    Command,
-    AccountReport,
-    OrderReport,
-    OrderMissing,
-    OrderRejected,
-    Execution,
-    SubmitUnanswered,
-    CancelRefused,
-    GateOrder,
-)
+_URGENT = Command | AccountReport | OrderNews
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
 
 
