@@ -200,13 +200,9 @@ class Gate:
             self._on_trouble(Trouble(kind, detail))
 
     def block_entries(self, reason: str) -> None:
-        """Refuse entries until `allow_entries`: none leaves after this returns."""
+        """Refuse entries, for a reason: none leaves after this returns. An empty one allows them, unless we halted."""
         with self._sending:
             self.entries_blocked = reason
-
-    def allow_entries(self) -> None:
-        """Allow entries again, unless the gate has halted."""
-        self.entries_blocked = ""
 
     def take_over(self) -> int:
         """Refuse every order of the core's until `hand_over`: none leaves after this returns. Returns the turn."""
