@@ -15,8 +15,7 @@ from mock_exchange.alpaca.trading_stream import TradingSession
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
-from mock_exchange.live import LiveMarket
-from mock_exchange.market import Market
+from mock_exchange.market import LiveMarket, Market
 from mock_exchange.market_data_faults import MarketDataFaults, Published, reported
 from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds
@@ -57,9 +56,7 @@ class Exchange:
         self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
         self._feeds = {
-            feed: FeedConnections(
-                feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds
-            )
+            feed: FeedConnections(settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
             for feed in FEEDS
         }
 

@@ -245,10 +245,9 @@ class Audit:
 
     def _forget(self) -> None:
         positions = self._core.positions.open
-        for symbol in [symbol for symbol in self._bare_since if symbol not in positions]:
-            del self._bare_since[symbol]
-        for symbol in [symbol for symbol in self._late_since if symbol not in positions]:
-            del self._late_since[symbol]
+        for since in (self._bare_since, self._late_since):
+            for symbol in since.keys() - positions.keys():
+                del since[symbol]
         self._overdue &= positions.keys()
 
     def _note_command(self, command: Command) -> None:
