@@ -21,7 +21,6 @@ from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
-from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
 from mock_exchange.venue_state import VenueState
 
@@ -96,15 +95,7 @@ class Exchange:
         market = Market(settings.symbols, settings.seed, start_ns)
         self._open = (
             LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
-            VenueState(
-                settings.symbols,
-                self._keys.accounts,
-                cash=settings.cash * DOLLAR * SHARE,
-                seed=settings.seed,
-                start_ns=start_ns,
-                history_events=settings.history_events,
-                halts=settings.halts,
-            ),
+            VenueState(settings, self._keys.accounts, start_ns),
         )
         logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
         return self._open

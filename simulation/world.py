@@ -56,18 +56,10 @@ class World:
         self.venue = Venue(SYMBOLS, seed, scenario.start, scenario.faults, self.chance)
         self.bots: list[Bot] = []
         self.rows: list[tuple[object, ...]] = []  # of the journal, at the end, if they were asked for
-        self._machine = Machine(self.scheduler)
-        self._disk = Disk()
+        self._machine, self._disk = Machine(self.scheduler), Disk()
         fee = Decimal(str(scenario.settings.execution.fee_per_share)) if scenario.simulated else Decimal(0)
-        self._place = Place(
-            self.scheduler,
-            self._machine,
-            self._disk,
-            self.venue,
-            self.chance,
-            scenario,
-            Ledgers(fee, simulated=scenario.simulated),
-        )
+        ledgers = Ledgers(fee, simulated=scenario.simulated)
+        self._place = Place(self.scheduler, self._machine, self._disk, self.venue, self.chance, scenario, ledgers)
         self._most = Decimal(str(scenario.settings.risk.position_size))
         self._calm = False  # the faults are over
 

@@ -12,6 +12,7 @@ from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.events import SECOND, Quote, Trade
+from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue_state import VenueState
 
@@ -31,9 +32,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.keys = Keys(["ANN:1", "BOB:2"])
-        self.venue = VenueState(
-            ("AAPL", "MSFT"), ["ANN", "BOB"], cash=CASH, seed=7, start_ns=START, history_events=10_000
-        )
+        self.venue = VenueState(ExchangeSettings(history_events=10_000), ["ANN", "BOB"], START)
         self.now = START
         for symbol, price in (("AAPL", 100.0), ("MSFT", 400.0)):
             self.tell(Quote(symbol, 0, price, price + 0.02, 500, 500))
