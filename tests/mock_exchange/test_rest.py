@@ -13,11 +13,9 @@ from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.settings import ExchangeSettings
-from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
-CASH = 100_000 * DOLLAR * SHARE
 HEADERS = {
     "ANN": {"APCA-API-KEY-ID": "ANN", "APCA-API-SECRET-KEY": "1"},
     "BOB": {"APCA-API-KEY-ID": "BOB", "APCA-API-SECRET-KEY": "2"},
