@@ -105,7 +105,7 @@ def _run_many(seeds: range, minutes: float, jobs: int, *, keep_going: bool) -> l
 
 
 def _failures(seeds: range, minutes: float, jobs: int) -> Iterator[Failure | None]:
-    """Yield what each seed came to, in their order; who takes no more of them has the others canceled."""
+    """Yield what each seed came to, in their order; those that have not begun are canceled if no more are taken."""
     if jobs == 1:
         yield from map(verdict, seeds, repeat(minutes))
         return
