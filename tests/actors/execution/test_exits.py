@@ -1,4 +1,4 @@
-"""ExitIntents and protective stops as decisions: what is held and what works give what is to be done, and nothing is sent."""
+"""Intents to exit and protective stops as decisions: what is held and what works give what is to be done, and no more."""
 
 from __future__ import annotations
 
