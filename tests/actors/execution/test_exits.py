@@ -1,4 +1,4 @@
-"""Intents to exit and protective stops as decisions: what is held and what works give what is to be done, and no more."""
+"""Intents to exit and protective stops as decisions: what is held and what works give what is to be done."""
 
 from __future__ import annotations
 
