@@ -72,7 +72,7 @@ _COMMANDS: dict[str, tuple[TradingState, CloseAll | CancelEntries | None]] = {
 """The state that a command sets, and what it asks of the executor."""
 
 
-class _MarketCloses(msgspec.Struct, frozen=True):
+class _MarketClosing(msgspec.Struct, frozen=True):
     """The market is about to close, at `close` (ns)."""
 
     close: int
@@ -85,7 +85,7 @@ class Mismatch(msgspec.Struct, frozen=True):
 
 
 RiskMessage = (
-    Signal | Command | FeedChanged | Told | AccountOpened | PositionNews | OrderOver | Mismatch | _MarketCloses
+    Signal | Command | FeedChanged | Told | AccountOpened | PositionNews | OrderOver | Mismatch | _MarketClosing
 )
 
 
@@ -111,6 +111,7 @@ class Risk:
         self._limits = limits
         self._facts = facts
         self._cutoff = round(limits.settings.flatten_before_close_s * SECOND)
+        self._flatten_late = limits.settings.flatten_late
         self._context = context
         self._positions = positions
         self._orders = orders
@@ -127,6 +128,7 @@ class Risk:
         self._loss_floor = 0.0  # equity and open profit at or below this: halt
         self.date = ""  # of the trading day; empty before the first
         self._awaited_close: int | None = None  # ns
+        self._closed_for = 0  # ns: the close before which positions were closed last
         self._decisions = (0, 0)  # last input that raised a signal, and how many it has raised
 
     # ------------------------------------------------------------------------------------------- state
@@ -151,9 +153,9 @@ class Risk:
             case Signal():
                 self._on_signal(message)
             case PositionClosed():
-                self._on_closed(message)
+                self._on_position_closed(message)
             case PositionOpened():
-                self._busy.add(message.symbol)
+                self._on_position_opened(message)
             case Command():
                 self._on_command(message)
             case FeedChanged():
@@ -168,14 +170,14 @@ class Risk:
                     self._count_losses_from(message.equity)
             case MarketHours():
                 self._facts.remember(message)
-                self._await_close()
+                self._schedule_flatten()
             case BrokerChanged():
                 self._facts.remember(message)
                 self._context.publish(message)
             case AccountReport() | AssetReport() | TradingStatus() | PriceBand() | ForeignOrders():
                 self._facts.remember(message)
-            case _MarketCloses():
-                self._on_close(message)
+            case _MarketClosing():
+                self._on_market_closing(message)
             case _:
                 assert_known(self, message)
 
@@ -220,7 +222,7 @@ class Risk:
 
     # ------------------------------------------------------------------------------------ losses, days
 
-    def _on_closed(self, trade: PositionClosed) -> None:
+    def _on_position_closed(self, trade: PositionClosed) -> None:
         self._free(trade.symbol)
         if trade.pnl < -EPSILON:
             self._cooldown[trade.symbol] = self._settings.cooldown_trades_after_loss
@@ -278,22 +280,30 @@ class Risk:
 
     # ----------------------------------------------------------------------------------- the market's hours
 
-    def _await_close(self) -> None:
-        """Be told, once, when the positions are to be closed before the market closes next."""
+    def _schedule_flatten(self) -> None:
+        """Be told, once, when the positions are to be closed before the market closes next: now, if that is past."""
         now = self._context.now
         if not now:  # the next close is not known before time is: the hours are told again then
             return
-        close = self._facts.next_close(now + self._cutoff)
+        reached = now if self._flatten_late else now + self._cutoff
+        close = self._facts.next_close(max(reached, self._closed_for))
         if close == self._awaited_close:
             return
         self._awaited_close = close
         if close is not None:
-            self._context.wake(self, _MarketCloses(close), close - self._cutoff)
+            self._context.wake(self, _MarketClosing(close), max(now, close - self._cutoff))
 
-    def _on_close(self, due: _MarketCloses) -> None:
+    def _on_market_closing(self, due: _MarketClosing) -> None:
         if due.close == self._awaited_close:  # else the hours have changed since
             self._tell_executor(CloseAll(ExitReason.CLOSE))
-            self._await_close()
+            self._closed_for = due.close
+            self._schedule_flatten()
+
+    def _on_position_opened(self, opened: PositionOpened) -> None:
+        self._busy.add(opened.symbol)
+        # No entry is approved now, but one may fill late, or be found in the account.
+        if self._flatten_late and self._facts.closing(self._context.now, self._cutoff):
+            self._tell_executor(CloseAll(ExitReason.CLOSE))
 
     # ---------------------------------------------------------------------------------------- commands
 
