@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.messages import TradingState
+from actors.messages import HaltCause, TradingState
 from actors.orders import OrderStatus, SubmitOrder
 from pipeline.events import Side
 
@@ -80,6 +80,12 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     gate_orders: tuple[str, ...] = ()  # where `counted` does not name all: the gate's own orders that are counted in it
     counted: tuple[CountedOrder, ...] = ()  # the orders with fills for what is held or ordered here
     names_counted: bool = False  # whether `counted` names all of them: books were not always written so
+    halt_cause: HaltCause | None = None  # of `state`; books were not always written with it: `reason` says it then
+    halted_before: str = ""  # why a person had halted it already, if `reason` is that account and book differ
+
+    def __post_init__(self) -> None:
+        if self.halt_cause is None and self.state is TradingState.HALTED:
+            msgspec.structs.force_setattr(self, "halt_cause", HaltCause.read_off(self.reason))
 
 
 def moved_back(book: Book, to: int) -> Book:

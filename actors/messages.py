@@ -41,6 +41,20 @@ class TradingState(StrEnum):
     HALTED = "HALTED"
 
 
+class HaltCause(StrEnum):
+    """Why the bot is HALTED. But for COMMAND, the sentence that says so begins with the value."""
+
+    LOSS_LIMIT = "daily loss limit"  # until the next trading day
+    MISMATCH = "the account and the book differ"
+    RECONCILED = "the account was reconciled"  # after a mismatch; `resume` trades again
+    COMMAND = "command"  # a person's; the sentence is theirs
+
+    @classmethod
+    def read_off(cls, reason: str) -> HaltCause:
+        """Return what a sentence says, where nothing but the sentence was written down."""
+        return next((cause for cause in cls if cause is not cls.COMMAND and reason.startswith(cause)), cls.COMMAND)
+
+
 class Refusal(StrEnum):
     """Why a signal is not traded. A closed list: each member is a row in the funnel."""
 

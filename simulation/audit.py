@@ -20,6 +20,7 @@ from actors.messages import (
     Fact,
     FeedState,
     GateActed,
+    HaltCause,
     OrderFilled,
     OrderSubmitted,
     PositionOpened,
@@ -212,7 +213,7 @@ class Audit:
         if held != self._ledgers.said.positions:
             raise Broken("executions", f"the book holds {held}, its executions come to {self._ledgers.said.positions}")
         memory = self._memory()
-        if core.risk.state_reason.startswith("the account and the book differ"):
+        if core.risk.halt_cause is HaltCause.MISMATCH:
             raise Broken("both sides", f"the bot found a mismatch where there is none: {core.risk.state_reason}")
         if memory.by_hand is not self._by_hand:
             raise Broken("states", f"the state set by hand is {memory.by_hand}, and should be {self._by_hand}")

@@ -26,15 +26,15 @@ class Memory(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, core: Core, *, simulated: bool) -> Memory:
         """Return what a core knows now."""
-        date, by_hand, _, daily_halt, cooldown = core.risk.written()
+        risk = core.risk.snapshot()
         positions = core.positions.open.values()
         return cls(
-            date,
+            risk.date,
             core.positions.equity,
             core.risk.day_start_equity,
-            by_hand,
-            daily_halt,
-            tuple(sorted(cooldown.items())),
+            risk.state,
+            risk.daily_halt,
+            tuple(sorted(risk.cooldown.items())),
             tuple(sorted((p.symbol, str(p.side), p.quantity, p.entry_ts) for p in positions)),
             tuple(sorted(core.executor.exits.closing.items())),
             () if simulated else tuple(sorted(core.orders.working)),

@@ -231,27 +231,29 @@ class Core:
                 if self._mailbox:
                     self._settle()
         if context.guarded:
-            self.risk.look_at_loss()
+            self.risk.check_daily_loss()
             if self._mailbox:
                 self._settle()
 
     def book(self) -> Book:
         """Return what the bot owns and remembers now."""
-        date, state, reason, daily_halt, cooldown = self.risk.written()
+        risk = self.risk.snapshot()
         book = Book(
             ts=self.now,
             tally=self.metrics.tally,
-            date=date,
-            state=state,
-            reason=reason,
-            daily_halt=daily_halt,
-            cooldown=cooldown,
+            date=risk.date,
+            state=risk.state,
+            reason=risk.reason,
+            daily_halt=risk.daily_halt,
+            cooldown=risk.cooldown,
             positions=self.positions.held(),
             orders=self.executor.open_orders(),
             name=self._name,
             account=self.metrics.account,
             closing=self.executor.exits.closing,
             counted=self.executor.counted(),
+            halt_cause=risk.halt_cause,
+            halted_before=risk.halted_before,
         )
         return self.reconciler.completed(book) if self.reconciler is not None else book
 

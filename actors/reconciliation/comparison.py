@@ -15,16 +15,15 @@ from msgspec.structs import replace
 
 from actors.book import Book, HeldPosition
 from actors.execution.known_orders import Knowledge, OrderName, named_orders
-from actors.messages import BookReconciled, ExitReason, Fact
+from actors.messages import BookReconciled, ExitReason, Fact, HaltCause
 from actors.orders import AccountReport, OrderReport, OrderSide
 from actors.portfolio.metrics import Metrics
 from actors.portfolio.positions import AVERAGES, closed_trade
 from actors.reconciliation.reconciler import difference, entry_of, strange_order
-from actors.risk.risk import MISMATCH
 
 ZERO = Decimal(0)
 _NOT_ENTERED = ": until it is over, its symbol is not entered, since the venue refuses what crosses it"
-RECONCILED = "the account was reconciled: `resume` trades again"
+RECONCILED = f"{HaltCause.RECONCILED}: `resume` trades again"
 
 
 class Verdict(StrEnum):
@@ -136,6 +135,10 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
     What the account does not hold is closed in the book; what it holds beyond that is not ours, and is left alone from
     now on. Orders stay as they are: the next start asks what became of them, as it always does. A halt stays a halt.
     """
+    cause, reason = book.halt_cause, book.reason
+    if cause is HaltCause.MISMATCH:  # what a person had halted for before that still holds
+        by_hand = book.halted_before
+        cause, reason = (HaltCause.COMMAND, by_hand) if by_hand else (HaltCause.RECONCILED, RECONCILED)
     metrics = Metrics(book.tally.equity)
     metrics.restore(book.tally)
     closes = {line.symbol: line for line in comparison.symbols if line.closes}
@@ -157,12 +160,14 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
     accepted = replace(
         book,
         tally=metrics.tally,
-        reason=RECONCILED if book.reason.startswith(MISMATCH) else book.reason,
+        reason=reason,
         positions=tuple(positions),
         account=comparison.account,
         closing={symbol: why for symbol, why in book.closing.items() if symbol in still_held},
         foreign=foreign,
         foreign_orders=orders,
+        halt_cause=cause,
+        halted_before="",
     )
     return accepted, tuple(facts)
 

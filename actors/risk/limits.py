@@ -26,6 +26,7 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat_seconds: Positive | None = None  # before the same symbol, side and quantity may be entered again
     price_collar: Positive | None = None  # fraction that the quote to trade at may be off the last price
     flatten_before_close_s: Annotated[float, Meta(ge=0)] = 120.0  # where market hours are known: closed by then
+    flatten_late: bool = True  # also what is open, or opened, after that; False, as in old recordings: only then
 
 
 class Costs(msgspec.Struct, frozen=True):

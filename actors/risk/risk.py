@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -22,6 +22,7 @@ from actors.messages import (
     ExitReason,
     FeedChanged,
     FeedState,
+    HaltCause,
     MarketHours,
     PositionClosed,
     PositionOpened,
@@ -36,9 +37,7 @@ from actors.risk.limits import Limits
 from actors.risk.venue_facts import ForeignOrders, Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
 
-LOSS_LIMIT = "daily loss limit"
 SESSION_ENDS = "the session ends"
-MISMATCH = "the account and the book differ"
 
 
 class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,9 +69,11 @@ _COMMANDS: dict[str, tuple[TradingState, CloseAll | CancelEntries | None]] = {
     "halt": (TradingState.HALTED, CloseAll(ExitReason.HALT)),
 }
 """The state that a command sets, and what it asks of the executor."""
+_LESS_THAN_HALTED = (TradingState.PAUSED, TradingState.REDUCING)
+"""States that a command does not set while the bot is halted by hand: only `resume` lifts that."""
 
 
-class _MarketCloses(msgspec.Struct, frozen=True):
+class _MarketClosing(msgspec.Struct, frozen=True):
     """The market is about to close, at `close` (ns)."""
 
     close: int
@@ -85,8 +86,28 @@ class Mismatch(msgspec.Struct, frozen=True):
 
 
 RiskMessage = (
-    Signal | Command | FeedChanged | Told | AccountOpened | PositionNews | OrderOver | Mismatch | _MarketCloses
+    Signal | Command | FeedChanged | Told | AccountOpened | PositionNews | OrderOver | Mismatch | _MarketClosing
 )
+
+
+class RiskSnapshot(NamedTuple):
+    """What risk writes down: the trading day, the state set by hand and why, the halt of the day, the cooldown."""
+
+    date: str
+    state: TradingState
+    reason: str
+    daily_halt: bool
+    cooldown: dict[str, int]  # signals still to be skipped, by symbol
+    halt_cause: HaltCause | None
+    halted_before: str
+
+
+class UnknownCommand(ValueError):
+    """Raised for a command name that does not exist; edges validate names first."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no command {name!r}")
+        self.name = name
 
 
 class Risk:
@@ -95,6 +116,9 @@ class Risk:
     A refusal is a value from `Refusal`, published with its signal. The state is what a person set (ACTIVE,
     PAUSED, REDUCING, HALTED), overruled by HALTED while the daily-loss halt is on; `resume` lifts the first, only a
     new trading day the second.
+
+    The core calls `check_daily_loss`, `start_day` and `restore` past the mailbox, on its own thread and between two
+    messages: each runs to completion, and must have taken effect before the strategy sees the tick or the day.
     """
 
     def __init__(
@@ -111,6 +135,7 @@ class Risk:
         self._limits = limits
         self._facts = facts
         self._cutoff = round(limits.settings.flatten_before_close_s * SECOND)
+        self._flatten_late = limits.settings.flatten_late
         self._context = context
         self._positions = positions
         self._orders = orders
@@ -118,16 +143,23 @@ class Risk:
         self._quantity = Decimal(str(settings.position_size))
         self._by_hand = TradingState.ACTIVE
         self._by_hand_reason = ""
+        self._by_hand_cause: HaltCause | None = None  # of HALTED
+        self._halted_before = ""  # a person's reason to halt, which a mismatch came after
         self._ending: TradingState | None = None  # what a shutdown set; it ends with the session
         self._daily_halt = False
         self._feed = FeedState.LIVE  # a tape is always live; a live feed says what it is
-        self._busy: set[str] = set()  # symbols with a position or a working order
+        # Symbols with a position or a working order.
+        self._busy: set[str] = (
+            set()
+        )  # reserved at approval: the order shows in `orders` only once its message is delivered
         self._cooldown: dict[str, int] = {}  # signals still to be skipped, by symbol
         self.day_start_equity = positions.equity
         self._loss_floor = 0.0  # equity and open profit at or below this: halt
         self.date = ""  # of the trading day; empty before the first
         self._awaited_close: int | None = None  # ns
-        self._decisions = (0, 0)  # last input that raised a signal, and how many it has raised
+        self._closed_for = 0  # ns: the close before which positions were closed last
+        self._signal_input = 0  # the last that raised a signal
+        self._signals_of_input = 0  # how many it has raised
 
     # ------------------------------------------------------------------------------------------- state
 
@@ -135,25 +167,43 @@ class Risk:
     def state(self) -> TradingState:
         return TradingState.HALTED if self._daily_halt else self._ending or self._by_hand
 
-    def written(self) -> tuple[str, TradingState, str, bool, dict[str, int]]:
-        """Return what is to be written down: date, state by hand and its reason, daily halt, cooldown."""
-        cooldown = {symbol: left for symbol, left in self._cooldown.items() if left > 0}
-        return self.date, self._by_hand, self._by_hand_reason, self._daily_halt, cooldown
+    @property
+    def halt_cause(self) -> HaltCause | None:
+        """Why the state is HALTED; None in any other."""
+        if self._daily_halt:
+            return HaltCause.LOSS_LIMIT
+        return self._by_hand_cause if self.state is TradingState.HALTED else None
 
     @property
     def state_reason(self) -> str:
         if self._daily_halt:
-            return LOSS_LIMIT
-        return SESSION_ENDS if self._ending is not None else self._by_hand_reason
+            return HaltCause.LOSS_LIMIT.value
+        if self._ending is not None:
+            return SESSION_ENDS
+        before = f"; halted before that: {self._halted_before}" if self._halted_before else ""
+        return f"{self._by_hand_reason}{before}"
+
+    def snapshot(self) -> RiskSnapshot:
+        """Return what is to be written down."""
+        cooldown = {symbol: left for symbol, left in self._cooldown.items() if left > 0}
+        return RiskSnapshot(
+            date=self.date,
+            state=self._by_hand,
+            reason=self._by_hand_reason,
+            daily_halt=self._daily_halt,
+            cooldown=cooldown,
+            halt_cause=self._by_hand_cause,
+            halted_before=self._halted_before,
+        )
 
     def receive(self, message: RiskMessage) -> None:
         match message:
             case Signal():
                 self._on_signal(message)
             case PositionClosed():
-                self._on_closed(message)
+                self._on_position_closed(message)
             case PositionOpened():
-                self._busy.add(message.symbol)
+                self._on_position_opened(message)
             case Command():
                 self._on_command(message)
             case FeedChanged():
@@ -168,21 +218,21 @@ class Risk:
                     self._count_losses_from(message.equity)
             case MarketHours():
                 self._facts.remember(message)
-                self._await_close()
+                self._schedule_flatten()
             case BrokerChanged():
                 self._facts.remember(message)
                 self._context.publish(message)
             case AccountReport() | AssetReport() | TradingStatus() | PriceBand() | ForeignOrders():
                 self._facts.remember(message)
-            case _MarketCloses():
-                self._on_close(message)
+            case _MarketClosing():
+                self._on_market_closing(message)
             case _:
                 assert_known(self, message)
 
     # ----------------------------------------------------------------------------------------- signals
 
-    def refusal(self, symbol: str) -> Refusal | None:
-        """Return the first reason not to trade a signal of `symbol` now, or None."""
+    def _own_refusal(self, symbol: str) -> Refusal | None:
+        """Return what this actor's own state rules out, or None."""
         if self.state is not TradingState.ACTIVE:
             return Refusal(self.state)
         if self._feed is not FeedState.LIVE:
@@ -194,14 +244,18 @@ class Risk:
             return Refusal.COOLDOWN
         return None
 
-    def _on_signal(self, signal: Signal) -> None:
+    def _verdict(self, signal: Signal) -> Refusal | None:
+        """Return the first reason not to trade a signal now, or None; it changes nothing."""
         view = self._context.symbol_view(signal.symbol)
         now = self._context.now
-        reason = (
-            self.refusal(signal.symbol)
+        return (
+            self._own_refusal(signal.symbol)
             or self._facts.refusal(view, signal.side, self._quantity, now, self._cutoff)
             or self._limits.refusal(view, signal.side, self._quantity, now)
         )
+
+    def _on_signal(self, signal: Signal) -> None:
+        reason = self._verdict(signal)
         if reason is Refusal.COOLDOWN:
             self._cooldown[signal.symbol] -= 1
         decision = self._next_decision()
@@ -214,24 +268,24 @@ class Risk:
     def _next_decision(self) -> str:
         """Name a decision by its cause: the input, and its place among the signals of that input."""
         number = self._context.input
-        nth = self._decisions[1] + 1 if self._decisions[0] == number else 1
-        self._decisions = (number, nth)
+        nth = self._signals_of_input + 1 if self._signal_input == number else 1
+        self._signal_input, self._signals_of_input = number, nth
         return f"{number}" if nth == 1 else f"{number}-{nth}"
 
     # ------------------------------------------------------------------------------------ losses, days
 
-    def _on_closed(self, trade: PositionClosed) -> None:
+    def _on_position_closed(self, trade: PositionClosed) -> None:
         self._free(trade.symbol)
         if trade.pnl < -EPSILON:
             self._cooldown[trade.symbol] = self._settings.cooldown_trades_after_loss
-        self.look_at_loss()
+        self.check_daily_loss()
 
     def _free(self, symbol: str) -> None:
         """Allow entries in a symbol again once it has neither a position nor a working order."""
         if symbol not in self._positions.open and not self._orders.is_working(symbol):
             self._busy.discard(symbol)
 
-    def look_at_loss(self) -> None:
+    def check_daily_loss(self) -> None:
         """Halt until the next day if equity and open profit fell to the day's loss limit."""
         if self._daily_halt:
             return
@@ -251,6 +305,8 @@ class Risk:
         previous = self.state
         self._by_hand = book.state
         self._by_hand_reason = book.reason
+        self._by_hand_cause = book.halt_cause
+        self._halted_before = book.halted_before
         self._daily_halt = book.daily_halt
         self._cooldown = dict(book.cooldown)
         self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
@@ -278,22 +334,30 @@ class Risk:
 
     # ----------------------------------------------------------------------------------- the market's hours
 
-    def _await_close(self) -> None:
-        """Be told, once, when the positions are to be closed before the market closes next."""
+    def _schedule_flatten(self) -> None:
+        """Be told, once, when the positions are to be closed before the market closes next: now, if that is past."""
         now = self._context.now
         if not now:  # the next close is not known before time is: the hours are told again then
             return
-        close = self._facts.next_close(now + self._cutoff)
+        reached = now if self._flatten_late else now + self._cutoff
+        close = self._facts.next_close(max(reached, self._closed_for))
         if close == self._awaited_close:
             return
         self._awaited_close = close
         if close is not None:
-            self._context.wake(self, _MarketCloses(close), close - self._cutoff)
+            self._context.wake(self, _MarketClosing(close), max(now, close - self._cutoff))
 
-    def _on_close(self, due: _MarketCloses) -> None:
+    def _on_market_closing(self, due: _MarketClosing) -> None:
         if due.close == self._awaited_close:  # else the hours have changed since
             self._tell_executor(CloseAll(ExitReason.CLOSE))
-            self._await_close()
+            self._closed_for = due.close
+            self._schedule_flatten()
+
+    def _on_position_opened(self, opened: PositionOpened) -> None:
+        self._busy.add(opened.symbol)
+        # No entry is approved now, but one may fill late, or be found in the account.
+        if self._flatten_late and self._facts.closing(self._context.now, self._cutoff):
+            self._tell_executor(CloseAll(ExitReason.CLOSE))
 
     # ---------------------------------------------------------------------------------------- commands
 
@@ -302,7 +366,7 @@ class Risk:
         if command.name not in _COMMANDS:
             raise UnknownCommand(command.name)
         state, for_executor = _COMMANDS[command.name]
-        self._set(state, command)
+        self._apply(state, command)
         if for_executor is not None:
             self._tell_executor(for_executor)
         if self.state is not previous:
@@ -310,23 +374,25 @@ class Risk:
 
     def _on_mismatch(self, mismatch: Mismatch) -> None:
         """Halt without closing anything: what is in the account may not be ours."""
-        reason = f"{MISMATCH}: {'; '.join(mismatch.differences)}"
+        reason = f"{HaltCause.MISMATCH}: {'; '.join(mismatch.differences)}"
         if self._by_hand is TradingState.HALTED and self._by_hand_reason == reason:
             return
         previous = self.state
-        self._by_hand = TradingState.HALTED
-        self._by_hand_reason = reason
+        if self._by_hand_cause is HaltCause.COMMAND:
+            self._halted_before = self._by_hand_reason  # it holds, whatever becomes of the mismatch
+        self._by_hand, self._by_hand_reason, self._by_hand_cause = TradingState.HALTED, reason, HaltCause.MISMATCH
         self._tell_executor(CancelEntries())
         self._changed(previous, reason)
 
-    def _set(self, state: TradingState, command: Command) -> None:
-        # A weaker command does not lift a halt: only `resume` does.
-        if self._by_hand is TradingState.HALTED and command.name in ("pause", "reduce", "flatten"):
+    def _apply(self, state: TradingState, command: Command) -> None:
+        if self._by_hand is TradingState.HALTED and state in _LESS_THAN_HALTED:
             return
         if command.source == SHUTDOWN:
             self._ending = state
             return
         self._by_hand = state
+        self._by_hand_cause = HaltCause.COMMAND if state is TradingState.HALTED else None
+        self._halted_before = ""
         by = f" by {command.source}" if command.source else ""
         self._by_hand_reason = "" if state is TradingState.ACTIVE else command.reason or f"{command.name}{by}"
 
@@ -334,11 +400,3 @@ class Risk:
         self._context.publish(
             StateChanged(self.state, previous, reason or self.state_reason, self._context.now, self._context.input)
         )
-
-
-class UnknownCommand(ValueError):
-    """A command that is none; edges check the name before they send one."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no command {name!r}")
-        self.name = name

@@ -60,6 +60,11 @@ class VenueFacts:
         sessions = self._hours.sessions if self._hours is not None else ()
         return next((closes for _, closes in sessions if closes > now), None)
 
+    def closing(self, now: int, cutoff: int) -> bool:
+        """Whether a session closes within `cutoff` (ns)."""
+        sessions = self._hours.sessions if self._hours is not None else ()
+        return any(closes - cutoff <= now < closes for _, closes in sessions)
+
     def refusal(self, view: SymbolView, side: Side, quantity: Decimal, now: int, cutoff: int) -> Refusal | None:
         """Return the first fact that rules an entry out, or None. `cutoff` is in ns before the close."""
         hours = self._hours  # also that there are none: then the market is closed

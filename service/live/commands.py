@@ -14,8 +14,7 @@ import msgspec
 from loguru import logger
 
 from actors.engine.core import Core, Input
-from actors.messages import COMMANDS, Command, RestartChain, TradingState
-from actors.risk.risk import LOSS_LIMIT
+from actors.messages import COMMANDS, Command, HaltCause, RestartChain, TradingState
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.halt_file import HaltFile
@@ -31,7 +30,7 @@ class Standing(NamedTuple):
     """How the bot stands before or after a command."""
 
     state: TradingState
-    reason: str
+    halt_cause: HaltCause | None
     open_positions: int
 
 
@@ -48,7 +47,7 @@ _STOPPING = Effect(False, "the bot is stopping, and takes no more commands")
 
 def standing(core: Core) -> Standing:
     """Return how the bot stands now."""
-    return Standing(core.risk.state, core.risk.state_reason, len(core.positions.open))
+    return Standing(core.risk.state, core.risk.halt_cause, len(core.positions.open))
 
 
 def restarted(core: Core, symbol: str) -> Effect:
@@ -66,8 +65,8 @@ def restarted(core: Core, symbol: str) -> Effect:
 def effect(command: str, before: Standing, after: Standing) -> Effect:
     """Say what a command did, given how the bot stood before and after it.
 
-    >>> active = Standing(TradingState.ACTIVE, "", 1)
-    >>> effect("flatten", active, Standing(TradingState.PAUSED, "flatten by terminal", 0)).sentence
+    >>> active = Standing(TradingState.ACTIVE, None, 1)
+    >>> effect("flatten", active, Standing(TradingState.PAUSED, None, 0)).sentence
     '1 position closed, trading is PAUSED now'
     """
     said = []
@@ -82,7 +81,7 @@ def effect(command: str, before: Standing, after: Standing) -> Effect:
 
 
 def _unchanged(command: str, now: Standing) -> str:
-    if now.state is TradingState.HALTED and now.reason == LOSS_LIMIT:
+    if now.halt_cause is HaltCause.LOSS_LIMIT:
         until = "trading stays HALTED by the daily loss limit until the next trading day"
         return f"{until}: `resume` does not lift that" if command == "resume" else f"{until}, and then until `resume`"
     if now.state is TradingState.HALTED and command != "halt":

@@ -39,7 +39,7 @@ class RotationPolicy:
 
     def due(self, core: Core, *, full: bool) -> str | None:
         """Return "day" or "size" if the session is to end now."""
-        day = core.risk.written()[0]
+        day = core.risk.date
         self._day = self._day or day
         reason = "day" if day != self._day else "size" if full else None
         if reason is None or not core.now:

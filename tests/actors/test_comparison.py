@@ -15,13 +15,13 @@ from actors.messages import (
     BrokerChanged,
     Command,
     FeedState,
+    HaltCause,
     PositionClosed,
     Refusal,
     TradingState,
 )
 from actors.orders import AccountReport, HeldAtVenue, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from actors.reconciliation.comparison import RECONCILED, Comparison, SymbolLine, Verdict, accept, compare
-from actors.risk.risk import MISMATCH
 from pipeline.events import Side
 from tests.support.market import at, trade
 from tests.support.sessions import RestingBroker, Session
@@ -42,7 +42,9 @@ def book(shares: int = 0, *orders: OpenOrder, foreign: int = 0) -> Book:
     held = (position(shares),) if shares else ()
     beside = {"A": D(foreign)} if foreign else {}
     halted = TradingState.HALTED
-    return Book(at(1), tally, "2026-01-05", halted, MISMATCH, False, {}, held, orders, "mb-bot-s0", "PA1", {}, beside)
+    return Book(
+        at(1), tally, "2026-01-05", halted, HaltCause.MISMATCH, False, {}, held, orders, "mb-bot-s0", "PA1", {}, beside
+    )
 
 
 def account(shares: int = 0, *orders: OrderReport, history: tuple[OrderReport, ...] = ()) -> AccountReport:
@@ -168,7 +170,7 @@ def test_orders_of_ours_that_the_book_cannot_know_are_counted_once_as_a_start_co
         for seconds in (10, 60, 120):
             session.feed(msgspec.structs.replace(found, ts=at(seconds)))
         assert sum(p.quantity for p in core.positions.open.values()) == held
-        assert core.risk.state_reason == MISMATCH  # as before, and nothing new
+        assert core.risk.state_reason == HaltCause.MISMATCH  # as before, and nothing new
 
 
 @pytest.mark.parametrize("order", ["mb-bot-s0.77.A.gate.1", "mb-bot-s0.76.A.gate.1"])
@@ -291,7 +293,7 @@ def test_the_act_is_told_and_a_halt_stays_a_halt() -> None:
     [told] = [fact for fact in facts if isinstance(fact, BookReconciled)]
     assert told.differences == ("A: the account holds 3, the book 10",)
     assert (after.state, after.reason) == (TradingState.HALTED, RECONCILED)
-    by_hand, _ = accept(msgspec.structs.replace(book(10), reason="lunch"), comparison)
+    by_hand, _ = accept(msgspec.structs.replace(book(10), reason="lunch", halt_cause=None), comparison)
     assert (by_hand.state, by_hand.reason) == (TradingState.HALTED, "lunch")
     assert [p.entered - p.exited for p in after.positions] == [3]
     assert not [fact for fact in facts if isinstance(fact, PositionClosed)]  # a part of it goes on
@@ -321,6 +323,29 @@ def test_a_bot_that_goes_on_from_what_was_accepted_finds_no_mismatch(
     assert "the account and the book differ" in core.risk.state_reason  # what comes later counts
 
 
+def test_what_a_person_had_halted_for_holds_once_the_account_is_reconciled() -> None:
+    both = msgspec.structs.replace(book(10), halted_before="fat finger")
+    after, _ = accept(both, compared(both, account(3)))
+    assert (after.state, after.reason, after.halt_cause) == (TradingState.HALTED, "fat finger", HaltCause.COMMAND)
+    assert after.halted_before == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("the account and the book differ: A: the account holds 3, the book 10", HaltCause.MISMATCH),
+        (RECONCILED, HaltCause.RECONCILED),
+        ("halt by terminal", HaltCause.COMMAND),
+    ],
+)
+def test_a_book_of_before_says_by_its_sentence_why_it_is_halted(reason: str, cause: HaltCause) -> None:
+    old = msgspec.to_builtins(book(10)) | {"reason": reason}
+    del old["halt_cause"], old["halted_before"]
+    assert msgspec.json.decode(msgspec.json.encode(old), type=Book).halt_cause is cause
+    paused = msgspec.json.decode(msgspec.json.encode(old | {"state": "PAUSED"}), type=Book)
+    assert paused.halt_cause is None
+
+
 def test_a_symbol_is_not_entered_while_somebody_else_s_order_is_open_in_it() -> None:
     """The venue refuses what crosses that order: a position could neither be guarded nor left."""
     hand = report("hand", BUY, 0, of=5)
@@ -339,4 +364,4 @@ def test_beside_somebody_else_s_shares_a_position_is_adopted_for_what_is_ours() 
     session.feed(book(0, foreign=7), account(10, history=(entry,)))
     [held] = session.core.positions.held()
     assert (held.entered, held.entry_value) == (D(3), D(300))
-    assert session.core.risk.state_reason == MISMATCH  # as before, and nothing new
+    assert session.core.risk.state_reason == HaltCause.MISMATCH  # as before, and nothing new

@@ -116,9 +116,9 @@ def test_nothing_else_begins_a_day_or_lifts_the_halt_of_one(kind: type) -> None:
     session = Session(
         risk=RiskSettings(daily_loss_limit=-0.0001, position_size=100.0), broker=None, strategy=PATIENT
     ).feed(trade(0, 100), trade(1, 100, says="LONG"), trade(2, 98))
-    assert session.core.risk.written()[3]
+    assert session.core.risk.snapshot().daily_halt
     session.core.run([of_time(START + DAY)[kind]])
-    assert session.core.risk.written()[3]
+    assert session.core.risk.snapshot().daily_halt
     assert session.states == ["HALTED"]
 
 

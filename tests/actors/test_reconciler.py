@@ -13,9 +13,11 @@ from actors.messages import (
     Command,
     FeedState,
     GateOrder,
+    HaltCause,
     PositionOpened,
     Refusal,
     SignalRaised,
+    StateChanged,
     TradingState,
 )
 from actors.orders import (
@@ -62,6 +64,20 @@ def test_a_mismatch_is_said_also_while_halted_and_again_after_a_resume() -> None
     assert "v9" in desk.session.core.risk.state_reason
     desk.session.feed(Command("resume", at(3)), account(4, orders=(foreign,)))
     assert desk.session.states[-2:] == ["ACTIVE", "HALTED"]
+
+
+def test_a_mismatch_keeps_what_a_person_had_halted_for() -> None:
+    desk = Desk()
+    foreign = OrderReport("x", "B", OrderSide.BUY, S.ACCEPTED, D(3), D(0), None, at(1), "v9")
+    desk.session.feed(Command("halt", at(1), reason="fat finger"), account(2, orders=(foreign,)))
+    later = Desk(opened=False).session.feed(desk.session.core.book()).core.risk
+    for risk in (desk.session.core.risk, later):
+        assert risk.halt_cause is HaltCause.MISMATCH
+        assert "v9" in risk.state_reason
+        assert risk.state_reason.endswith("halted before that: fat finger")
+    assert "fat finger" not in desk.session.of(StateChanged)[-1].reason  # which says what is new
+    desk.session.feed(Command("resume", at(3)))
+    assert (desk.session.core.risk.state_reason, desk.session.core.risk.halt_cause) == ("", None)
 
 
 def test_a_mismatch_takes_back_an_entry_that_works_and_no_stop() -> None:

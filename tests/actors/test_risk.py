@@ -6,23 +6,26 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given, strategies as st
 
 from actors.actor import UnknownMessage
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import Core, CoreSettings
 from actors.messages import (
+    COMMANDS,
     Command,
     DayStarted,
     ExitReason,
     FeedChanged,
     FeedState,
+    HaltCause,
     OrderSubmitted,
     Refusal,
     SignalRaised,
     StateChanged,
     TradingState,
 )
-from actors.orders import CancelOrder, Execution, OrderRejected, SubmitOrder
+from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, SubmitOrder
 from actors.risk.risk import RiskSettings, UnknownCommand
 from pipeline.events import Clock
 from pipeline.strategy import StrategySettings, momentum_burst
@@ -573,6 +576,47 @@ def test_the_daily_halt_is_the_reason_shown_while_it_is_on() -> None:
     session = halted_by_loss().feed(command("pause", 2, reason="lunch"))
     assert session.core.risk.state_reason == "daily loss limit"
     assert session.feed(clock(MIDNIGHT)).core.risk.state_reason == "lunch"
+
+
+def test_why_the_bot_is_halted_is_no_matter_of_words() -> None:
+    session = halted_by_loss().feed(command("halt", 2, reason="the account and the book differ"))
+    assert session.core.risk.halt_cause is HaltCause.LOSS_LIMIT
+    assert session.feed(clock(MIDNIGHT)).core.risk.halt_cause is HaltCause.COMMAND
+    assert session.core.book().halt_cause is HaltCause.COMMAND
+    assert session.feed(command("resume", MIDNIGHT + 1)).core.risk.halt_cause is None
+
+
+TICKS = st.tuples(
+    st.sampled_from(["A", "B"]), st.sampled_from([98.0, 99.5, 100.0, 102.0]), st.sampled_from(["", "LONG", "SHORT"])
+)
+
+
+@given(steps=st.lists(st.one_of(TICKS, st.sampled_from(COMMANDS), st.just("next day")), max_size=40))
+def test_nothing_is_entered_unless_active_and_only_a_new_day_ends_the_daily_halt(
+    steps: list[str | tuple[str, float, str]],
+) -> None:
+    session = Session(risk=tight())
+    now = 0.0
+    for step in steps:
+        risk, told = session.core.risk.snapshot(), len(session.facts)
+        state = session.core.risk.state
+        now += 1
+        if step == "next day":
+            now += 24 * HOUR
+            session.feed(clock(now))
+        elif isinstance(step, str):
+            session.feed(command(step, now))
+        else:
+            symbol, price, says = step
+            session.feed(trade(now, price, symbol=symbol, says=says))
+        for fact in session.facts[told:]:
+            if isinstance(fact, StateChanged):
+                state = fact.state
+            elif isinstance(fact, OrderSubmitted) and fact.order.leg == OrderRole.ENTRY:
+                assert state is TradingState.ACTIVE
+        assert state is session.core.risk.state
+        if risk.daily_halt and step != "next day":
+            assert session.core.risk.snapshot().daily_halt
 
 
 # --------------------------------------------------------------------------------------------------- days

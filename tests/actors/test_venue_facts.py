@@ -9,16 +9,27 @@ import pytest
 
 from actors.execution.policy import OrderSettings
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
-from actors.orders import AccountReport, AssetReport
+from actors.orders import (
+    AccountReport,
+    AssetReport,
+    CancelOrder,
+    Execution,
+    HeldAtVenue,
+    OrderReport,
+    OrderSide,
+    OrderStatus,
+    SubmitOrder,
+)
 from actors.risk.limits import LimitSettings
 from actors.risk.risk import RiskSettings
 from pipeline.events import PriceBand, TradingStatus
 from tests.support.market import at, clock, quote, trade
-from tests.support.sessions import RestingBroker, Session
+from tests.support.sessions import LIMITS, PATIENT, RestingBroker, Session
 
 D = Decimal
 HOUR = 3600
 RICH = AccountReport(at(0), "PA1", D(100_000), D(100_000), D(100_000), (), ())
+FOR_DAYS = msgspec.structs.replace(PATIENT, time_stop_seconds=1e6, flat_seconds=10**6)
 HOURS = MarketHours(((at(0), at(HOUR)), (at(10 * HOUR), at(12 * HOUR))), at(0))
 
 
@@ -157,3 +168,61 @@ def test_positions_are_closed_before_the_close_of_each_session() -> None:
         assert not session.core.positions.open
     assert session.exits == ["CLOSE", "CLOSE"]
     assert [trade.exit_ts for trade in session.trades] == [at(HOUR - 120), at(12 * HOUR - 120)]
+
+
+def held_until(seconds: float, limits: LimitSettings = LIMITS) -> Session:
+    """A session with a position, at so many seconds, that has not heard of the hours."""
+    return Session(strategy=FOR_DAYS, limits=limits).feed(trade(HOUR - 300, 100, says="LONG"), clock(seconds))
+
+
+@pytest.mark.parametrize("known_at", [HOUR - 121, HOUR - 120, HOUR - 60, HOUR - 0.5])
+def test_positions_are_closed_also_if_the_hours_become_known_shortly_before_the_close(known_at: float) -> None:
+    session = held_until(known_at).feed(HOURS, clock(HOUR - 0.1))
+    assert session.exits == ["CLOSE"]
+    assert verdict(session, seconds=HOUR - 0.05) is Refusal.MARKET_CLOSED
+    session.feed(HOURS, clock(HOUR - 0.01))  # told again: it is done
+    session.feed(trade(12 * HOUR - 300, 100, says="LONG"), clock(12 * HOUR - 121))
+    assert session.exits == ["CLOSE"]
+    assert session.feed(clock(12 * HOUR - 120)).exits == ["CLOSE", "CLOSE"]
+
+
+def test_a_position_that_outlived_the_close_is_closed_before_the_next_one() -> None:
+    session = held_until(HOUR).feed(HOURS, clock(12 * HOUR - 121))
+    assert session.exits == []
+    assert session.feed(clock(12 * HOUR - 120)).exits == ["CLOSE"]
+
+
+def test_a_close_that_is_put_off_once_positions_were_closed_for_it_closes_them_again() -> None:
+    later = MarketHours(((at(0), at(2 * HOUR)),), at(0))
+    session = Session(strategy=FOR_DAYS).feed(HOURS, trade(HOUR - 300, 100, says="LONG"))
+    session.feed(clock(HOUR - 120), later, trade(HOUR - 60, 100, says="LONG"), clock(2 * HOUR - 121))
+    assert session.exits == ["CLOSE"]
+    assert session.feed(clock(2 * HOUR - 120)).exits == ["CLOSE", "CLOSE"]
+
+
+def fill(order: SubmitOrder, seconds: float, quantity: str = "1") -> Execution:
+    return Execution(f"e{seconds}", order.id, "A", order.side, D(quantity), D(100), at(seconds))
+
+
+def test_what_an_entry_fills_after_positions_were_closed_is_closed_too() -> None:
+    broker = RestingBroker()
+    session = Session(broker=broker).feed(HOURS, trade(HOUR - 121, 100, says="LONG"), clock(HOUR - 120))
+    session.feed(fill(broker.of(SubmitOrder)[0], HOUR - 119))
+    assert [order.reason for order in broker.of(SubmitOrder)] == ["", "CLOSE"]
+
+
+def test_a_position_that_is_found_in_the_account_shortly_before_the_close_is_closed() -> None:
+    broker = RestingBroker()
+    session = Session(strategy=FOR_DAYS, broker=broker, orders=OrderSettings(), book="mb-bot-s2")
+    session.feed(trade(HOUR - 60, 100), BrokerChanged(FeedState.LIVE, at(HOUR - 60)), HOURS, clock(HOUR - 50))
+    size, order = D(10), "mb-bot-s1.5.A.entry.1"
+    entry = OrderReport(order, "A", OrderSide.BUY, OrderStatus.FILLED, size, size, D(100), at(HOUR - 70), "v1")
+    session.feed(but(ts=at(HOUR - 49), positions=(HeldAtVenue("A", size, D(100)),), history=(entry,)))
+    assert session.core.book().closing == {"A": "CLOSE"}
+    assert [order.id for order in broker.of(CancelOrder)] == [order.id for order in broker.of(SubmitOrder)]  # its stop
+
+
+def test_a_recording_of_before_decides_as_its_session_did() -> None:
+    session = held_until(HOUR - 60, LimitSettings(flatten_late=False)).feed(HOURS, clock(12 * HOUR - 121))
+    assert session.exits == []
+    assert session.feed(clock(12 * HOUR - 120)).exits == ["CLOSE"]

@@ -346,13 +346,13 @@ def test_a_stop_that_is_not_placed_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_entries_while_halted_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Risk.refusal
+    whole = Risk._own_refusal
 
     def refusal(risk: Risk, symbol: str) -> Refusal | None:
         reason = whole(risk, symbol)
         return None if reason is Refusal.HALTED else reason
 
-    monkeypatch.setattr(Risk, "refusal", refusal)
+    monkeypatch.setattr(Risk, "_own_refusal", refusal)
     assert found()[1].rule == "states"
 
 
