@@ -59,10 +59,10 @@ class BrokerContext:
         """Report how the line to the venue is."""
         self.publish(BrokerChanged(self._state, self.now.venue_ns, self._reason))
 
-    def change(self, state: FeedState, reason: str = "") -> None:
-        """Report a change of state. What else goes wrong while the line is down is no news, unless it is the keys."""
+    def change(self, state: FeedState, reason: str = "", *, is_final: bool = False) -> None:
+        """Report a change of state. While the line is down, only refused keys and the final reason are news."""
         down = state is self._state is FeedState.DOWN
-        if (state, reason) == (self._state, self._reason) or (down and reason != REFUSED_KEYS):
+        if (state, reason) == (self._state, self._reason) or (down and not is_final and reason != REFUSED_KEYS):
             return
         self._state, self._reason = state, reason
         self.publish_state()

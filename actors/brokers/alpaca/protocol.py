@@ -106,7 +106,7 @@ class AlpacaProtocol:
                 self._stop_by_ns = self._context.now.monotonic_ns + round(grace_s * SECOND)
             case messages.Fault(error):
                 self.counts["faults"] += 1
-                self._context.change(FeedState.DOWN, f"the broker's thread ended by a fault: {error}")
+                self._context.change(FeedState.DOWN, f"the broker's thread ended by a fault: {error}", is_final=True)
                 self._end()
             case _:
                 assert_never(event)
@@ -132,6 +132,8 @@ class AlpacaProtocol:
     def _end(self) -> None:
         self.has_ended = True
         self._orders.give_up("the broker was stopped")
+        actions = self._context.actions
+        actions[:] = [a for a in actions if isinstance(a, messages.Publish)]  # what was told unknown must not leave
 
     # ---------------------------------------------------------------------------------------------- the stream
 

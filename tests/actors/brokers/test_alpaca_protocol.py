@@ -509,6 +509,22 @@ def test_after_a_fault_the_line_is_down_and_nothing_is_handled(talk: Talk) -> No
     assert len(talk.actions) == told
 
 
+def test_a_fault_is_told_also_while_the_line_is_down(talk: Talk) -> None:
+    talk.say(StreamLost("cut"), Fault("RuntimeError"))
+    assert "RuntimeError" in talk.of(BrokerChanged)[-1].reason
+
+
+def test_what_is_told_unknown_at_the_end_does_not_leave_after_it(talk: Talk) -> None:
+    talk.say(order())
+    talk.answer(POST, 429, {"message": "too many"})
+    talk.say(Stop(0.05))
+    talk.now_ns += 5 * SECOND  # the repetition has come due, and so has the end
+    before = len(talk.actions)
+    talk.say(TimerDue())
+    assert [report.order for report in talk.of(SubmitUnanswered)] == ["one"]
+    assert all(isinstance(action, Publish) for action in talk.actions[before:])
+
+
 def test_a_fault_with_one_order_costs_no_other(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = codec.submission
     monkeypatch.setattr(codec, "submission", lambda it: whole(it) if it.id != "bad" else 1 / 0)
