@@ -18,8 +18,8 @@ from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.alpaca.stream import TradingStream
-from actors.gateway.gate import Effect
 from actors.messages import Report
+from actors.orders import OrderCommand
 from pipeline.events import SECOND
 
 MOST_IN_FLIGHT = 1_000
@@ -88,7 +88,7 @@ class AlpacaBroker:
         self._closed = False
         self._thread.start()
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         """Hand over an effect; returns at once. Raises OSError if it is not taken."""
         if self._closed or self._thread is None or not self._thread.is_alive():
             raise OSError("the broker's thread is not running")

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.gateway.gate import Effect
 from actors.messages import Report
+from actors.orders import OrderCommand
 
 
 class Now(NamedTuple):
@@ -101,7 +101,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 Event = (
-    Effect
+    OrderCommand
     | Started
     | RequestDone
     | StreamListening

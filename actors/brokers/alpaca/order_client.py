@@ -13,12 +13,12 @@ from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswe
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
 from actors.brokers.alpaca.settings import REFUSED_KEYS
-from actors.gateway.gate import Effect
 from actors.messages import Report
 from actors.orders import (
     OVER,
     CancelOrder,
     CancelRefused,
+    OrderCommand,
     OrderMissing,
     OrderReport,
     OrderRole,
@@ -44,7 +44,7 @@ class OrderClient:
         self._client = client
         self._tracker = tracker
         self._conversations = conversations
-        self._in_hand: dict[int, Effect] = {}  # effects whose fate is not told yet, in the order of their coming
+        self._in_hand: dict[int, OrderCommand] = {}  # effects whose fate is not told yet, in the order of their coming
         self._taken = 0
         self._submits: dict[str, deque[Steps[None]]] = {}  # by symbol: the one that runs, and those that wait for it
         self._behind: dict[str, list[Steps[None]]] = {}  # by order whose submit is not answered: what waits for that
@@ -55,7 +55,7 @@ class OrderClient:
         """Whether the fate of every effect is told."""
         return not self._in_hand
 
-    def take(self, effect: Effect) -> None:
+    def take(self, effect: OrderCommand) -> None:
         """Begin with an effect, or let it wait for its turn."""
         self._taken += 1
         self._in_hand[self._taken] = effect
@@ -78,7 +78,7 @@ class OrderClient:
         self.done += len(self._in_hand)
         self._in_hand.clear()
 
-    def _do(self, number: int, effect: Effect) -> Steps[None]:
+    def _do(self, number: int, effect: OrderCommand) -> Steps[None]:
         try:
             if isinstance(effect, SubmitOrder):
                 yield from self._submit(effect)
@@ -105,7 +105,7 @@ class OrderClient:
         for steps in self._behind.pop(answered.id, ()):
             self._conversations.start(steps)
 
-    def _publish_unknown(self, effect: Effect, reason: str) -> None:
+    def _publish_unknown(self, effect: OrderCommand, reason: str) -> None:
         if isinstance(effect, SubmitOrder):
             self._context.publish(self._unanswered(effect, reason))
         elif isinstance(effect, CancelOrder):
