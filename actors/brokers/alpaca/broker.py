@@ -194,15 +194,14 @@ class AlpacaBroker:
         outcome: messages.Outcome
         try:
             outcome = await self._rest.call(wanted.method, wanted.path, wanted.query, wanted.body)
-        except (messages.NotSent, messages.Unanswered) as error:
-            outcome = error
         except Exception as error:  # whatever it is: it may have been sent
             self._protocol.counts["faults"] += 1
             outcome = messages.Unanswered(f"a fault of the broker: {type(error).__name__}")
         self._events.put_nowait(messages.RequestDone(wanted.number, outcome))
 
     def _on_stream_end(self, task: asyncio.Task[None]) -> None:
-        """Say how the stream ended, also if it was cut before it could begin."""
-        error = messages.StreamLost("it was cut here") if task.cancelled() else task.exception()
-        event = error if isinstance(error, messages.StreamLost) else messages.Fault(type(error).__name__)
-        self._events.put_nowait(event)
+        """Say that the stream failed, or was cut, maybe before it could begin; it tells of any other end itself."""
+        if task.cancelled():
+            self._events.put_nowait(messages.StreamLost("it was cut here"))
+        elif (error := task.exception()) is not None:
+            self._events.put_nowait(messages.Fault(type(error).__name__))

@@ -126,13 +126,12 @@ class OrderClient:
     def _place(self, order: SubmitOrder) -> Steps[Report]:
         if self._is_blocked(order):
             return self._rejected(order, "entries are halted")
-        try:
-            request = SendRequest("POST", "/v2/orders", body=codec.submission(order))
-            answer = yield from self._client.call(request, lambda: not self._is_blocked(order))
-        except NotSent as error:
-            return self._rejected(order, f"could not reach the venue: {error}")
-        except Unanswered as error:
-            return self._unanswered(order, str(error))
+        request = SendRequest("POST", "/v2/orders", body=codec.submission(order))
+        answer = yield from self._client.call(request, lambda: not self._is_blocked(order))
+        if isinstance(answer, NotSent):
+            return self._rejected(order, f"could not reach the venue: {answer.reason}")
+        if isinstance(answer, Unanswered):
+            return self._unanswered(order, answer.reason)
         if 200 <= answer.status < 300:
             return self._taken_order(order, answer.body)
         return (yield from self._refused(order, answer))
@@ -196,12 +195,14 @@ class OrderClient:
                 venue_id = found.venue_id
             self._tracker.news += 1
             answer = yield from self._client.call(SendRequest("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"))
+            if not isinstance(answer, Answer):
+                raise Failed(answer.reason)
             if not 200 <= answer.status < 300:
                 refusal = codec.refusal(answer.body, answer.status)
                 if codec.is_about_keys(answer.status, refusal):
                     self._context.refuse_keys()
                 raise Failed(refusal.message)
-        except (NotSent, Unanswered, Failed) as error:
+        except Failed as error:
             self._context.publish(CancelRefused(order.id, self._context.now.venue_ns, str(error)))
             return
         if not self._context.is_heard:  # nobody tells of its end
