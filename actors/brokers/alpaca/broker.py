@@ -78,7 +78,7 @@ class AlpacaBroker:
     @property
     def counts(self) -> dict[str, int]:
         """What happened so far, by name, and how many effects are on their way."""
-        return {**self._protocol.counts, "in_flight": self._handed - self._protocol.done}
+        return {**self._protocol.counts, "in_flight": self._handed - self._protocol.settled_count}
 
     def start(self) -> None:
         """Start the thread."""
@@ -92,7 +92,7 @@ class AlpacaBroker:
         """Hand over an effect; returns at once. Raises OSError if it is not taken."""
         if self._closed or self._thread is None or not self._thread.is_alive():
             raise OSError("the broker's thread is not running")
-        if self._handed - self._protocol.done >= MOST_IN_FLIGHT:
+        if self._handed - self._protocol.settled_count >= MOST_IN_FLIGHT:
             self._protocol.counts["turned_away"] += 1
             raise OSError(f"more than {MOST_IN_FLIGHT} orders and questions are on their way")
         self._handed += 1

@@ -47,7 +47,7 @@ class Conversations:
         """Start a conversation at the next `run`."""
         self._ready.append((steps, None))
 
-    def go_on(self, number: int, outcome: Outcome) -> None:
+    def resume(self, number: int, outcome: Outcome) -> None:
         """Resume the conversation that sent a request, at the next `run`; do nothing if there is none."""
         if (found := self._asking.pop(number, None)) is None:
             return

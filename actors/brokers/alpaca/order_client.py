@@ -39,7 +39,7 @@ class OrderClient:
     def __init__(
         self, context: BrokerContext, client: RestClient, tracker: OrderTracker, conversations: Conversations
     ) -> None:
-        self.done = 0  # effects whose fate is told
+        self.settled_count = 0  # effects whose fate is told
         self._context = context
         self._client = client
         self._tracker = tracker
@@ -75,7 +75,7 @@ class OrderClient:
         """Tell that the fate of what is left is not known."""
         for effect in self._in_hand.values():
             self._publish_unknown(effect, reason)
-        self.done += len(self._in_hand)
+        self.settled_count += len(self._in_hand)
         self._in_hand.clear()
 
     def _do(self, number: int, effect: OrderCommand) -> Steps[None]:
@@ -89,7 +89,7 @@ class OrderClient:
         except Exception as error:  # whatever it is: the core has to hear of this order, and others have to go out
             self._context.counts["faults"] += 1
             self._publish_unknown(effect, f"a fault of the broker: {type(error).__name__}")
-        self.done += 1
+        self.settled_count += 1
         del self._in_hand[number]
         if isinstance(effect, SubmitOrder):
             self._start_next(effect)
@@ -116,11 +116,11 @@ class OrderClient:
     # ---------------------------------------------------------------------------------------------- submits
 
     def _submit(self, order: SubmitOrder) -> Steps[None]:
-        self._tracker.news += 1
+        self._tracker.note_change()
         if self._context.is_heard:
             self._tracker.watch(order.id, Decimal(0))
         report = yield from self._place(order)
-        self._tracker.news += 1
+        self._tracker.note_change()
         self._context.publish(report)
 
     def _place(self, order: SubmitOrder) -> Steps[Report]:
@@ -193,7 +193,7 @@ class OrderClient:
                 if found.status in OVER:
                     return
                 venue_id = found.venue_id
-            self._tracker.news += 1
+            self._tracker.note_change()
             answer = yield from self._client.call(SendRequest("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"))
             if not isinstance(answer, Answer):
                 raise Failed(answer.reason)
