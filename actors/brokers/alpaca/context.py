@@ -31,7 +31,8 @@ _COUNTED = (
 class BrokerContext:
     """What one broker's protocol is about to do, and what its parts have to know of each other.
 
-    `StreamPolicy` alone sets `is_heard`; the protocol sets the time, takes the actions, and trusts the keys again.
+    `StreamPolicy` alone sets `is_heard`; the protocol sets the time and takes the actions; `AccountPolicy` trusts the
+    keys again.
     """
 
     def __init__(self, settings: BrokerSettings, random: Random, is_ours: Callable[[str], bool]) -> None:
