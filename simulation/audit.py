@@ -11,7 +11,6 @@ import msgspec
 from actors.book import Book
 from actors.engine.core import Core, Input
 from actors.execution.exits import AT_ONCE
-from actors.gateway.gate import Effect
 from actors.gateway.journal import Entry
 from actors.messages import (
     AccountOpened,
@@ -27,7 +26,7 @@ from actors.messages import (
     SignalRaised,
     TradingState,
 )
-from actors.orders import OrderRejected, OrderRole, SubmitOrder
+from actors.orders import OrderCommand, OrderRejected, OrderRole, SubmitOrder
 from pipeline.events import SECOND, Clock, Quote, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
@@ -158,7 +157,7 @@ class Audit:
         """Hear that a book could not be written."""
         self._failed_at = self._failed_at or position
 
-    def leaving(self, effect: Effect, halted: str, pulled: str) -> None:
+    def leaving(self, effect: OrderCommand, halted: str, pulled: str) -> None:
         """Check an effect that leaves the gate; `halted` and `pulled` are why it refuses entries, if it does."""
         if not isinstance(effect, SubmitOrder):
             return

@@ -9,10 +9,11 @@ import msgspec
 from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core, Input
-from actors.gateway.gate import Effect, Gate, Trouble
+from actors.gateway.gate import Gate, Trouble
 from actors.gateway.journal import Entry, Run
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, Report, Rollover
+from actors.orders import OrderCommand
 from mock_exchange.events import Event
 from pipeline.events import SECOND
 from pipeline.strategy import momentum_burst
@@ -306,7 +307,7 @@ class Bot:
 
     # ------------------------------------------------------------------------------------------------- the gate
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         """Hear of an effect that leaves the gate, and let the broker have it."""
         if self._sent == 1:
             self._reach(BETWEEN)

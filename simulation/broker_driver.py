@@ -10,8 +10,8 @@ import msgspec
 from actors.brokers.alpaca import messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.settings import BrokerSettings
-from actors.gateway.gate import Effect
 from actors.messages import Report
+from actors.orders import OrderCommand
 from pipeline.events import SECOND
 from simulation.broken import Broken
 from simulation.chance import Chance
@@ -63,7 +63,7 @@ class BrokerDriver:
         self._asked_at = self._scheduler.now
         self._handle(messages.Started())
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         """Take what the gate lets out."""
         if not self._chance.occurs("deaf", self._faults.deaf, f"what is to be sent gets nowhere ({effect.id})"):
             self._handle(effect)

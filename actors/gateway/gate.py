@@ -19,8 +19,6 @@ from actors.book import Book
 from actors.gateway.journal import Entry, Journal, Run
 from actors.orders import OrderCommand, OrderRole, SubmitOrder
 
-Effect = OrderCommand
-
 LOOK_S = 1.0
 """Real seconds between two looks at the journal's file."""
 
@@ -40,7 +38,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     number: int
     facts: Sequence[Entry]
-    effects: Sequence[Effect] = ()
+    effects: Sequence[OrderCommand] = ()
     book: Book | None = None  # after it, if it changed
     run: Run | None = None  # the session that begins with it
 
@@ -61,7 +59,7 @@ class Trouble(msgspec.Struct, frozen=True):
 class Broker(Protocol):
     """A broker behind the gate: takes an effect, answers by reports, never here."""
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         """Send one effect to the venue. Raises OSError if that failed; the caller looks the order up later."""
 
 
@@ -140,7 +138,7 @@ class Gate:
         self._look = look
         self._on_gap = on_gap
         self._turn = 0  # how often the core was taken over
-        self._urgent: deque[Effect] = deque()  # exits and cancels of batches that found the queue full
+        self._urgent: deque[OrderCommand] = deque()  # exits and cancels of batches that found the queue full
         self._spilled: deque[Batch] = deque()  # what has to be written behind all that is in the queue
         self._beginning: Run | None = None  # a session that the journal could not note yet
         self._look_at = 0.0  # when the journal's file is looked at next
@@ -305,7 +303,7 @@ class Gate:
         while self._urgent:
             self._let_go(Batch(0, (), (self._urgent.popleft(),)))
 
-    def _let_out(self, effect: Effect) -> None:
+    def _let_out(self, effect: OrderCommand) -> None:
         """Send an effect, or refuse it."""
         try:
             with self._sending:
@@ -321,7 +319,7 @@ class Gate:
         elif self._broker is None:
             self._halt("broker", "an order was to leave, but there is no broker behind the gate")
 
-    def _refusal(self, effect: Effect) -> str:
+    def _refusal(self, effect: OrderCommand) -> str:
         """Return why an effect must not leave; empty if it may."""
         if not isinstance(effect, SubmitOrder) or effect.leg == OrderRole.GATE:
             return ""
@@ -330,5 +328,5 @@ class Gate:
         return self.halted or self.entries_blocked if _is_entry(effect) else ""
 
 
-def _is_entry(effect: Effect) -> bool:
+def _is_entry(effect: OrderCommand) -> bool:
     return isinstance(effect, SubmitOrder) and effect.leg == OrderRole.ENTRY

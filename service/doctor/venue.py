@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from actors.brokers.alpaca import codec
-from actors.brokers.alpaca.messages import NotSent, Unanswered
+from actors.brokers.alpaca.messages import Answer
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.feeds.addresses import shown
@@ -64,10 +64,11 @@ async def keys_at(address: AlpacaAddress, environment: Mapping[str, str]) -> Fin
     rest = Rest(address.rest_url, key, secret, _ANSWER_S)
     try:
         answer = await rest.call("GET", "/v2/account")
-    except (NotSent, Unanswered) as error:
-        return failed(check, f"{where} cannot be reached: {error}", "check the network, and --url if you gave one")
     finally:
         await rest.close()
+    if not isinstance(answer, Answer):
+        reason = answer.reason
+        return failed(check, f"{where} cannot be reached: {reason}", "check the network, and --url if you gave one")
     if codec.is_about_keys(answer.status, codec.refusal(answer.body, answer.status)):
         remedy = "check that they are of this venue: keys of the paper account do not open the live one"
         return failed(check, f"{where} refuses them ({answer.status})", remedy)

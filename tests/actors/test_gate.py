@@ -10,10 +10,10 @@ from decimal import Decimal
 import pytest
 
 from actors.book import Book
-from actors.gateway.gate import Batch, Effect, Gate, GateSettings, Trouble
+from actors.gateway.gate import Batch, Gate, GateSettings, Trouble
 from actors.gateway.journal import Entry, MemoryJournal, Run
 from actors.messages import DayStarted
-from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
+from actors.orders import CancelOrder, OrderCommand, OrderRole, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S, wait_until
 from tests.support.sessions import Session
 
@@ -72,7 +72,7 @@ class Broker:
         self._log = log
         self._fails = fails
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         if effect.id in self._fails:
             raise ConnectionResetError("the venue hung up")
         self._log.append(f"sent {effect.id}")
@@ -119,7 +119,7 @@ class Bench:
         away = Broker(self.log, broker_fails) if broker else None
         self.gate = Gate(self.journal, away, self.told, settings, lambda: self.now)
 
-    def submit(self, number: int, *effects: Effect, facts: int = 1) -> None:
+    def submit(self, number: int, *effects: OrderCommand, facts: int = 1) -> None:
         self.gate.submit(Batch(number, [fact(number)] * facts, effects))
 
     def hold(self) -> None:

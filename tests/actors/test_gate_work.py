@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from actors.book import Book
-from actors.gateway.gate import Batch, Effect, Gate, GateSettings, HandOver, Trouble
+from actors.gateway.gate import Batch, Gate, GateSettings, HandOver, Trouble
 from actors.gateway.journal import Entry, Run
-from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
+from actors.orders import CancelOrder, OrderCommand, OrderRole, OrderSide, SubmitOrder
 
 RUN = Run(1, "1", "momentum_burst", "test", True, "paper-2", {})
 DISK_FULL = OSError("disk full")
@@ -23,7 +23,7 @@ def exit_of(name: str) -> SubmitOrder:
     return SubmitOrder(name, "A", OrderSide.SELL, Decimal(1), "1", OrderRole.EXIT, "TP")
 
 
-def batch(number: int, *effects: Effect, run: Run | None = None) -> Batch:
+def batch(number: int, *effects: OrderCommand, run: Run | None = None) -> Batch:
     return Batch(number, (), effects, None, run)
 
 
@@ -73,7 +73,7 @@ class Bench:
 
     # the broker, and what waits
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         self._do("send", effect.id)
 
     def put(self, item: Batch | HandOver) -> None:

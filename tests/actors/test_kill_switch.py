@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from actors.gateway.gate import Batch, Effect, Gate, GateSettings
+from actors.gateway.gate import Batch, Gate, GateSettings
 from actors.gateway.journal import MemoryJournal
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, GateActed, GateOrder, StateChanged, TradingState
-from actors.orders import CancelOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import CancelOrder, OrderCommand, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from tests.actors.test_close_out import BOOK, STOP, account, book, report
 from tests.support.live import wait_until
 
@@ -71,11 +71,11 @@ class Broker:
     """A broker whose venue takes everything; what becomes of it, the test tells."""
 
     def __init__(self) -> None:
-        self.sent: list[Effect] = []
+        self.sent: list[OrderCommand] = []
         self.entries_blocked = False
         self.asked = threading.Event()
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         self.sent.append(effect)
 
     def block_entries(self, *, blocked: bool) -> None:
@@ -109,7 +109,7 @@ class Bench:
         )
         self.gate = self.switch.gate
 
-    def let_out(self, number: int, *effects: Effect) -> None:
+    def let_out(self, number: int, *effects: OrderCommand) -> None:
         """Submit what the core decided, and wait until it went through the gate."""
         self.gate.submit(Batch(number, (), effects))
         self.settle()

@@ -14,10 +14,10 @@ from actors.actor import UnknownMessage
 from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Input
-from actors.gateway.gate import Batch, Effect, Gate, GateSettings
+from actors.gateway.gate import Batch, Gate, GateSettings
 from actors.gateway.journal import Entry, Run
 from actors.messages import Command, ExitReason, OrderFilled, PositionClosed, PositionOpened, Refusal
-from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, SubmitOrder
+from actors.orders import CancelOrder, Execution, OrderCommand, OrderRejected, OrderRole, OrderSide, SubmitOrder
 from actors.risk.risk import RiskSettings
 from pipeline.strategy import StrategySettings
 from tests.support.live import PATIENCE_S
@@ -64,18 +64,18 @@ class Broker:
     """Remembers each effect, and what was durable when it came."""
 
     def __init__(self, journal: Journal) -> None:
-        self.sent: list[Effect] = []
+        self.sent: list[OrderCommand] = []
         self.durable: list[int] = []
         self._journal = journal
         self._news = threading.Condition()
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         with self._news:
             self.sent.append(effect)
             self.durable.append(self._journal.numbers[-1] if self._journal.numbers else 0)
             self._news.notify_all()
 
-    def wait_for(self, count: int) -> list[Effect]:
+    def wait_for(self, count: int) -> list[OrderCommand]:
         """Wait until so many effects came."""
         with self._news:
             assert self._news.wait_for(lambda: len(self.sent) >= count, PATIENCE_S)

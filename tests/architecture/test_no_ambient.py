@@ -19,7 +19,6 @@ BELOW_SERVICE = ("pipeline", "actors", "mock_exchange", "web")
 # banned here, they may use a monotonic clock and wait on real things.
 EDGES = {
     "actors/brokers/alpaca/broker.py": "is a thread with a loop of its own: orders go out while the bot's is stuck",
-    "actors/brokers/alpaca/driver.py": "waits for what the broker's protocol wants: answers, frames, a timer",
     "actors/brokers/alpaca/rest.py": "sends requests, and waits no longer than a real time for each",
     "actors/brokers/alpaca/stream.py": "is a connection to the venue: reconnects, and notices when it is mute",
     "actors/supervision/strategy_watch.py": "is a thread that looks at what the loop does, for how long in real time",
@@ -140,11 +139,10 @@ def test_only_edges_wait_for_something(file: str) -> None:
 @pytest.mark.parametrize("file", sorted(EDGES | ROOTS))
 def test_a_listed_edge_is_one(file: str) -> None:
     """An entry that has lost its reason goes: it would let a clock in unseen."""
-    path = ROOT / file
-    if path.exists():
-        source = path.read_text(encoding="utf-8")
-        names = dict(imported_names(ast.parse(source)))
-        assert {name.partition(".")[0] for name in names.values()} & OF_EDGES or refusals(source)
+    assert (ROOT / file).is_file()
+    source = (ROOT / file).read_text(encoding="utf-8")
+    names = dict(imported_names(ast.parse(source)))
+    assert {name.partition(".")[0] for name in names.values()} & OF_EDGES or refusals(source)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ import reactivex
 
 from actors.book import Book
 from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.account_policy import AccountPolicy
 from actors.brokers.alpaca.conversations import Steps
 from actors.brokers.alpaca.order_client import OrderClient
 from actors.brokers.alpaca.order_tracker import OrderTracker
-from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.engine.core import Core
 from actors.execution import executor as executors
 from actors.execution.executor import Executor
@@ -410,11 +410,11 @@ def test_an_order_that_the_broker_sends_again_without_an_answer_is_found(monkeyp
 
 
 def test_an_account_that_the_broker_reads_no_more_after_an_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = AlpacaProtocol._read
+    whole = AccountPolicy._read
 
-    def read(protocol: AlpacaProtocol) -> Steps[None]:
-        yield from whole(protocol)
-        protocol._is_reading = protocol._failed_polls > 0
+    def read(policy: AccountPolicy, connection: int) -> Steps[None]:
+        yield from whole(policy, connection)
+        policy._is_reading = policy._failures > 0
 
-    monkeypatch.setattr(AlpacaProtocol, "_read", read)
+    monkeypatch.setattr(AccountPolicy, "_read", read)
     assert found()[1].rule == "account"

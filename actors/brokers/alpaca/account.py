@@ -37,7 +37,7 @@ class Account:
         self._tracker = tracker
         self._body_ns = round(context.settings.poll_s * _AS_OLD * SECOND)
         self._had_history = False
-        # Open orders with what is filled of them, and the news until then, at the last reading.
+        # Open orders with what is filled of them, and the changes until then, at the last reading.
         self._last_read: tuple[frozenset[tuple[str, Decimal]], int] | None = None
         self._last_body: tuple[int, tuple[HeldAtVenue, ...], codec.AccountBody] | None = None
         self._assets = set(symbols)  # symbols seen
@@ -45,7 +45,7 @@ class Account:
 
     # -------------------------------------------------------------------------------------------------- assets
 
-    def wants(self, symbol: str) -> bool:
+    def request_asset(self, symbol: str) -> bool:
         """Have a symbol's asset read with the next look; False if it is known already."""
         if symbol in self._assets:
             return False
@@ -70,9 +70,9 @@ class Account:
         Each part is read at a time of its own, and a fill between two of them would look like a position from nowhere.
         So positions are read first, then the open orders, until these are the same, and filled as far, as at the
         reading before: then nothing that rested was filled in between. A market order of ours could come and go
-        unseen, but not unnoticed: its submit and its updates are news, and there must be none since that reading. If it
-        never gets quiet, the last reading is told; code that compares it with orders under way has to wait for those.
-        Raises Failed, and Unreadable.
+        unseen, but not unnoticed: its submit and its updates are changes, and there must be none since that reading. If
+        it never gets quiet, the last reading is told; code that compares it with orders under way has to wait for
+        those. Raises Failed, and Unreadable.
         """
         for _ in range(READINGS):
             # While the market data has not told the time, the venue is asked: what is adopted is timed from here.
@@ -82,8 +82,8 @@ class Account:
             )
             orders = yield from self._open_orders()
             now_open = frozenset((order.venue_id, order.filled) for order in orders)
-            quiet = (now_open, self._tracker.news) == self._last_read
-            self._last_read = now_open, self._tracker.news
+            quiet = (now_open, self._tracker.changes) == self._last_read
+            self._last_read = now_open, self._tracker.changes
             if quiet:
                 break
         for order in orders:

@@ -18,8 +18,8 @@ from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.alpaca.stream import TradingStream
-from actors.gateway.gate import Effect
 from actors.messages import Report
+from actors.orders import OrderCommand
 from pipeline.events import SECOND
 
 MOST_IN_FLIGHT = 1_000
@@ -78,7 +78,7 @@ class AlpacaBroker:
     @property
     def counts(self) -> dict[str, int]:
         """What happened so far, by name, and how many effects are on their way."""
-        return {**self._protocol.counts, "in_flight": self._handed - self._protocol.done}
+        return {**self._protocol.counts, "in_flight": self._handed - self._protocol.settled_count}
 
     def start(self) -> None:
         """Start the thread."""
@@ -88,11 +88,11 @@ class AlpacaBroker:
         self._closed = False
         self._thread.start()
 
-    def send(self, effect: Effect) -> None:
+    def send(self, effect: OrderCommand) -> None:
         """Hand over an effect; returns at once. Raises OSError if it is not taken."""
         if self._closed or self._thread is None or not self._thread.is_alive():
             raise OSError("the broker's thread is not running")
-        if self._handed - self._protocol.done >= MOST_IN_FLIGHT:
+        if self._handed - self._protocol.settled_count >= MOST_IN_FLIGHT:
             self._protocol.counts["turned_away"] += 1
             raise OSError(f"more than {MOST_IN_FLIGHT} orders and questions are on their way")
         self._handed += 1
@@ -194,15 +194,14 @@ class AlpacaBroker:
         outcome: messages.Outcome
         try:
             outcome = await self._rest.call(wanted.method, wanted.path, wanted.query, wanted.body)
-        except (messages.NotSent, messages.Unanswered) as error:
-            outcome = error
         except Exception as error:  # whatever it is: it may have been sent
             self._protocol.counts["faults"] += 1
             outcome = messages.Unanswered(f"a fault of the broker: {type(error).__name__}")
         self._events.put_nowait(messages.RequestDone(wanted.number, outcome))
 
     def _on_stream_end(self, task: asyncio.Task[None]) -> None:
-        """Say how the stream ended, also if it was cut before it could begin."""
-        error = messages.StreamLost("it was cut here") if task.cancelled() else task.exception()
-        event = error if isinstance(error, messages.StreamLost) else messages.Fault(type(error).__name__)
-        self._events.put_nowait(event)
+        """Say that the stream failed, or was cut, maybe before it could begin; it tells of any other end itself."""
+        if task.cancelled():
+            self._events.put_nowait(messages.StreamLost("it was cut here"))
+        elif (error := task.exception()) is not None:
+            self._events.put_nowait(messages.Fault(type(error).__name__))

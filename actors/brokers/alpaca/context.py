@@ -31,7 +31,8 @@ _COUNTED = (
 class BrokerContext:
     """What one broker's protocol is about to do, and what its parts have to know of each other.
 
-    `StreamPolicy` alone sets `is_heard`; the protocol sets the time, takes the actions, and trusts the keys again.
+    `StreamPolicy` alone sets `is_heard`; the protocol sets the time and takes the actions; `AccountPolicy` trusts the
+    keys again.
     """
 
     def __init__(self, settings: BrokerSettings, random: Random, is_ours: Callable[[str], bool]) -> None:
@@ -59,10 +60,10 @@ class BrokerContext:
         """Report how the line to the venue is."""
         self.publish(BrokerChanged(self._state, self.now.venue_ns, self._reason))
 
-    def change(self, state: FeedState, reason: str = "") -> None:
-        """Report a change of state. What else goes wrong while the line is down is no news, unless it is the keys."""
+    def change(self, state: FeedState, reason: str = "", *, is_final: bool = False) -> None:
+        """Report a change of state. While the line is down, only refused keys and the final reason are news."""
         down = state is self._state is FeedState.DOWN
-        if (state, reason) == (self._state, self._reason) or (down and reason != REFUSED_KEYS):
+        if (state, reason) == (self._state, self._reason) or (down and not is_final and reason != REFUSED_KEYS):
             return
         self._state, self._reason = state, reason
         self.publish_state()

@@ -23,7 +23,7 @@ MOST_LOOK_UPS = 4
 T = TypeVar("T")
 
 Steps = Generator[SendRequest | float, Any, T]
-"""A conversation that comes to a `T`. A request is answered by an `Answer`, or raises NotSent or Unanswered."""
+"""A conversation that comes to a `T`. A request is answered by its `Outcome`."""
 
 
 class Conversations:
@@ -47,7 +47,7 @@ class Conversations:
         """Start a conversation at the next `run`."""
         self._ready.append((steps, None))
 
-    def go_on(self, number: int, outcome: Outcome) -> None:
+    def resume(self, number: int, outcome: Outcome) -> None:
         """Resume the conversation that sent a request, at the next `run`; do nothing if there is none."""
         if (found := self._asking.pop(number, None)) is None:
             return
@@ -67,7 +67,7 @@ class Conversations:
         while self._ready:
             steps, outcome = self._ready.popleft()
             try:
-                wish = steps.throw(outcome) if isinstance(outcome, Exception) else steps.send(outcome)
+                wish = steps.send(outcome)
             except StopIteration:
                 continue
             if not isinstance(wish, SendRequest):

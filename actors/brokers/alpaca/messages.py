@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.gateway.gate import Effect
 from actors.messages import Report
+from actors.orders import OrderCommand
 
 
 class Now(NamedTuple):
@@ -25,12 +25,16 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class NotSent(Exception):
+class NotSent(msgspec.Struct, frozen=True):
     """No connection could be opened: the venue has certainly not heard of the request."""
 
+    reason: str
 
-class Unanswered(Exception):
+
+class Unanswered(msgspec.Struct, frozen=True):
     """The request may have reached the venue, and no answer tells what became of it."""
+
+    reason: str
 
 
 Outcome = Answer | NotSent | Unanswered
@@ -61,13 +65,11 @@ class StreamFrame(msgspec.Struct, frozen=True):
     payload: str | bytes
 
 
-class StreamLost(Exception):
+class StreamLost(msgspec.Struct, frozen=True):
     """The trading stream's connection, or the attempt to make one, has ended, and why."""
 
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.refused = refused  # the keys: trying again soon would not help
+    reason: str
+    refused: bool = False  # the keys: trying again soon would not help
 
 
 class TimerDue(msgspec.Struct, frozen=True):
@@ -101,7 +103,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 Event = (
-    Effect
+    OrderCommand
     | Started
     | RequestDone
     | StreamListening

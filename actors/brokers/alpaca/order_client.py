@@ -13,12 +13,12 @@ from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswe
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
 from actors.brokers.alpaca.settings import REFUSED_KEYS
-from actors.gateway.gate import Effect
 from actors.messages import Report
 from actors.orders import (
     OVER,
     CancelOrder,
     CancelRefused,
+    OrderCommand,
     OrderMissing,
     OrderReport,
     OrderRole,
@@ -39,12 +39,12 @@ class OrderClient:
     def __init__(
         self, context: BrokerContext, client: RestClient, tracker: OrderTracker, conversations: Conversations
     ) -> None:
-        self.done = 0  # effects whose fate is told
+        self.settled_count = 0  # effects whose fate is told
         self._context = context
         self._client = client
         self._tracker = tracker
         self._conversations = conversations
-        self._in_hand: dict[int, Effect] = {}  # effects whose fate is not told yet, in the order of their coming
+        self._in_hand: dict[int, OrderCommand] = {}  # effects whose fate is not told yet, in the order of their coming
         self._taken = 0
         self._submits: dict[str, deque[Steps[None]]] = {}  # by symbol: the one that runs, and those that wait for it
         self._behind: dict[str, list[Steps[None]]] = {}  # by order whose submit is not answered: what waits for that
@@ -55,7 +55,7 @@ class OrderClient:
         """Whether the fate of every effect is told."""
         return not self._in_hand
 
-    def take(self, effect: Effect) -> None:
+    def take(self, effect: OrderCommand) -> None:
         """Begin with an effect, or let it wait for its turn."""
         self._taken += 1
         self._in_hand[self._taken] = effect
@@ -75,10 +75,10 @@ class OrderClient:
         """Tell that the fate of what is left is not known."""
         for effect in self._in_hand.values():
             self._publish_unknown(effect, reason)
-        self.done += len(self._in_hand)
+        self.settled_count += len(self._in_hand)
         self._in_hand.clear()
 
-    def _do(self, number: int, effect: Effect) -> Steps[None]:
+    def _do(self, number: int, effect: OrderCommand) -> Steps[None]:
         try:
             if isinstance(effect, SubmitOrder):
                 yield from self._submit(effect)
@@ -89,7 +89,7 @@ class OrderClient:
         except Exception as error:  # whatever it is: the core has to hear of this order, and others have to go out
             self._context.counts["faults"] += 1
             self._publish_unknown(effect, f"a fault of the broker: {type(error).__name__}")
-        self.done += 1
+        self.settled_count += 1
         del self._in_hand[number]
         if isinstance(effect, SubmitOrder):
             self._start_next(effect)
@@ -105,7 +105,7 @@ class OrderClient:
         for steps in self._behind.pop(answered.id, ()):
             self._conversations.start(steps)
 
-    def _publish_unknown(self, effect: Effect, reason: str) -> None:
+    def _publish_unknown(self, effect: OrderCommand, reason: str) -> None:
         if isinstance(effect, SubmitOrder):
             self._context.publish(self._unanswered(effect, reason))
         elif isinstance(effect, CancelOrder):
@@ -116,23 +116,22 @@ class OrderClient:
     # ---------------------------------------------------------------------------------------------- submits
 
     def _submit(self, order: SubmitOrder) -> Steps[None]:
-        self._tracker.news += 1
+        self._tracker.note_change()
         if self._context.is_heard:
             self._tracker.watch(order.id, Decimal(0))
         report = yield from self._place(order)
-        self._tracker.news += 1
+        self._tracker.note_change()
         self._context.publish(report)
 
     def _place(self, order: SubmitOrder) -> Steps[Report]:
         if self._is_blocked(order):
             return self._rejected(order, "entries are halted")
-        try:
-            request = SendRequest("POST", "/v2/orders", body=codec.submission(order))
-            answer = yield from self._client.call(request, lambda: not self._is_blocked(order))
-        except NotSent as error:
-            return self._rejected(order, f"could not reach the venue: {error}")
-        except Unanswered as error:
-            return self._unanswered(order, str(error))
+        request = SendRequest("POST", "/v2/orders", body=codec.submission(order))
+        answer = yield from self._client.call(request, lambda: not self._is_blocked(order))
+        if isinstance(answer, NotSent):
+            return self._rejected(order, f"could not reach the venue: {answer.reason}")
+        if isinstance(answer, Unanswered):
+            return self._unanswered(order, answer.reason)
         if 200 <= answer.status < 300:
             return self._taken_order(order, answer.body)
         return (yield from self._refused(order, answer))
@@ -194,14 +193,16 @@ class OrderClient:
                 if found.status in OVER:
                     return
                 venue_id = found.venue_id
-            self._tracker.news += 1
+            self._tracker.note_change()
             answer = yield from self._client.call(SendRequest("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"))
+            if not isinstance(answer, Answer):
+                raise Failed(answer.reason)
             if not 200 <= answer.status < 300:
                 refusal = codec.refusal(answer.body, answer.status)
                 if codec.is_about_keys(answer.status, refusal):
                     self._context.refuse_keys()
                 raise Failed(refusal.message)
-        except (NotSent, Unanswered, Failed) as error:
+        except Failed as error:
             self._context.publish(CancelRefused(order.id, self._context.now.venue_ns, str(error)))
             return
         if not self._context.is_heard:  # nobody tells of its end

@@ -27,10 +27,19 @@ class OrderTracker:
     """Takes what REST and the trading stream tell of orders."""
 
     def __init__(self, context: BrokerContext) -> None:
-        self.news = 0  # things that happened to orders, as far as we know
+        self._changes = 0
         self._context = context
         self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
         self._watched: OrderedDict[str, WatchedOrder] = OrderedDict()  # by order
+
+    @property
+    def changes(self) -> int:
+        """Things that happened to orders, as far as we know."""
+        return self._changes
+
+    def note_change(self) -> None:
+        """Count that something happens to an order."""
+        self._changes += 1
 
     def venue_id(self, order: str) -> str | None:
         """Return an order's id at the venue; None if it is not known, or no longer."""
@@ -82,7 +91,7 @@ class OrderTracker:
         """Expect no more news: the stream that owed them is gone."""
         self._watched.clear()
 
-    def are_late(self) -> bool:
+    def has_overdue_updates(self) -> bool:
         """Tell whether the stream has owed news of some order for `stale_s`."""
         late = self._context.now.monotonic_ns - round(self._context.settings.stale_s * SECOND)
         return any(watch.owed_since is not None and watch.owed_since <= late for watch in self._watched.values())

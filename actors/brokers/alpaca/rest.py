@@ -15,7 +15,7 @@ from aiohttp import (
     TCPConnector,
 )
 
-from actors.brokers.alpaca.messages import Answer, NotSent, Unanswered
+from actors.brokers.alpaca.messages import Answer, NotSent, Outcome, Unanswered
 from actors.feeds.addresses import proxy_to
 
 MOST_BYTES = 8 << 20
@@ -49,8 +49,8 @@ class Rest:
 
     async def call(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Answer:
-        """Send a request and return the answer, of whatever status. Raises NotSent or Unanswered."""
+    ) -> Outcome:
+        """Send a request and return what became of it: an answer of whatever status, or why there is none."""
         headers = None if body is None else _BODY
         try:
             async with self._session.request(
@@ -63,11 +63,11 @@ class Rest:
                         raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
                 return Answer(response.status, bytes(received))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
-            raise NotSent(_said(error)) from None
+            return NotSent(_said(error))
         except TimeoutError:
-            raise Unanswered(f"no answer within {self._timeout_s:g} s") from None
+            return Unanswered(f"no answer within {self._timeout_s:g} s")
         except (ClientError, OSError, ValueError) as error:
-            raise Unanswered(_said(error)) from None
+            return Unanswered(_said(error))
 
 
 def _said(error: Exception) -> str:

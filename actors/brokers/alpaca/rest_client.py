@@ -8,7 +8,7 @@ from urllib.parse import quote
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
-from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswered
+from actors.brokers.alpaca.messages import Answer, Outcome, SendRequest
 from actors.brokers.alpaca.settings import REFUSED_KEYS
 
 REPETITIONS = 3
@@ -30,29 +30,25 @@ class RestClient:
         self._context = context
         self._keys_worked = False  # with the last question but those that were refused for them
 
-    def call(self, request: SendRequest, still_wanted: Callable[[], bool] = lambda: True) -> Steps[Answer]:
-        """Send a request; again if that was refused for coming too often, and is still wanted.
-
-        Raises NotSent or Unanswered.
-        """
+    def call(self, request: SendRequest, still_wanted: Callable[[], bool] = lambda: True) -> Steps[Outcome]:
+        """Send a request; again if that was refused for coming too often, and is still wanted."""
         back_off = self._context.back_off()
-        answer: Answer = yield request
+        outcome: Outcome = yield request
         for _ in range(REPETITIONS):
-            if answer.status != 429:
+            if not isinstance(outcome, Answer) or outcome.status != 429:
                 break
             self._context.counts["throttled"] += 1
             yield back_off.next()
             if not still_wanted():
                 break
-            answer = yield request
-        return answer
+            outcome = yield request
+        return outcome
 
     def _ask(self, request: SendRequest, *, missing: bool = False) -> Steps[bytes | None]:
         """Ask a question, once. What is missing is None, if that is an answer. Raises Failed."""
-        try:
-            answer: Answer = yield request
-        except (NotSent, Unanswered) as error:
-            raise Failed(str(error)) from None
+        answer: Outcome = yield request
+        if not isinstance(answer, Answer):
+            raise Failed(answer.reason)
         if answer.status == 200:
             self._keys_worked = True
             return answer.body

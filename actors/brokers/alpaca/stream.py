@@ -24,8 +24,14 @@ CLOSE_S = 0.2
 _MUTE = "the trading stream did not answer"
 
 
-Tell = Callable[[StreamListening | StreamFrame], None]
-"""Takes what the stream tells, on its own loop: that it listens, and what is not of the handshake."""
+Tell = Callable[[StreamListening | StreamFrame | StreamLost], None]
+"""Takes what the stream tells, on its own loop: that it listens, what is not of the handshake, and how it ended."""
+
+
+class _Lost(Exception):
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.event = StreamLost(reason, refused)
 
 
 class TradingStream:
@@ -40,16 +46,19 @@ class TradingStream:
         self._authentication = codec.authentication(key, secret)
         self._settings = settings
 
-    async def run(self, tell: Tell) -> NoReturn:
-        """Connect and listen until the connection is lost. Raises StreamLost."""
-        connection = await self._open()
+    async def run(self, tell: Tell) -> None:
+        """Connect and listen until the connection is lost, and tell why, unless it is cancelled."""
         try:
-            async with connection:
-                await self._listen(connection, tell)
+            connection = await self._open()
+            try:
+                async with connection:
+                    await self._listen(connection, tell)
+            finally:
+                connection.transport.abort()  # a goodbye that was cut short leaves it open
         except ConnectionClosed as error:
-            raise StreamLost(f"the trading stream was closed ({error.rcvd.code if error.rcvd else 1006})") from None
-        finally:
-            connection.transport.abort()  # a goodbye that was cut short leaves it open
+            tell(StreamLost(f"the trading stream was closed ({error.rcvd.code if error.rcvd else 1006})"))
+        except _Lost as lost:
+            tell(lost.event)
 
     async def _open(self) -> ClientConnection:
         try:
@@ -65,18 +74,18 @@ class TradingStream:
                 proxy=proxy_to(self._url),
             )
         except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
-            raise StreamLost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
+            raise _Lost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
             status = error.response.status_code
             if codec.is_about_keys(status, codec.refusal(bytes(error.response.body or b""), status)):
-                raise StreamLost(REFUSED_KEYS, refused=True) from None
-            raise StreamLost(f"the trading stream refused the handshake with {refused_status(error)}") from None
+                raise _Lost(REFUSED_KEYS, refused=True) from None
+            raise _Lost(f"the trading stream refused the handshake with {refused_status(error)}") from None
         except (InvalidHandshake, EOFError):
-            raise StreamLost("the trading stream failed in the handshake") from None
+            raise _Lost("the trading stream failed in the handshake") from None
         except TimeoutError:
-            raise StreamLost(_MUTE) from None
+            raise _Lost(_MUTE) from None
         except OSError as error:
-            raise StreamLost(f"no connection to the trading stream: {error.strerror or type(error).__name__}") from None
+            raise _Lost(f"no connection to the trading stream: {error.strerror or type(error).__name__}") from None
 
     async def _listen(self, connection: ClientConnection, tell: Tell) -> NoReturn:
         await connection.send(self._authentication)
@@ -85,25 +94,25 @@ class TradingStream:
                 while not await self._greeted(connection, tell):
                     pass
         except TimeoutError:
-            raise StreamLost(_MUTE) from None
+            raise _Lost(_MUTE) from None
         tell(StreamListening())
         while True:
             tell(StreamFrame(await connection.recv()))
 
     async def _greeted(self, connection: ClientConnection, tell: Tell) -> bool:
-        """Take one message of the handshake; return whether it was the last. Raises StreamLost if we may not listen."""
+        """Take one message of the handshake; return whether it was the last. Raises _Lost if we may not listen."""
         payload = await connection.recv()
         message = None
         with contextlib.suppress(codec.Unreadable):  # which its hearer finds, too
             message = codec.frame(payload)
         if isinstance(message, codec.Authorization):
             if message.status != "authorized":
-                raise StreamLost(REFUSED_KEYS, refused=True)
+                raise _Lost(REFUSED_KEYS, refused=True)
             await connection.send(codec.LISTEN)
             return False
         if isinstance(message, codec.Listening):
             if codec.UPDATES not in message.streams:
-                raise StreamLost(NO_UPDATES)
+                raise _Lost(NO_UPDATES)
             return True
         tell(StreamFrame(payload))
         return False

@@ -32,13 +32,12 @@ class StreamPolicy:
         self._dropped: StreamLost | None = None  # why the connection was cut here
         self._listening_since = 0  # monotonic ns
 
-    def start(self) -> None:
+    def start(self, now_ns: int) -> None:
         """Connect with the next `connect_if_due`."""
-        self.due_ns = self._context.now.monotonic_ns
+        self.due_ns = now_ns
 
-    def connect_if_due(self) -> None:
+    def connect_if_due(self, now_ns: int) -> None:
         """Make an attempt if it is time."""
-        now_ns = self._context.now.monotonic_ns
         if self.due_ns is not None and self.due_ns <= now_ns:
             if (left_s := self._quota.left(now_ns / SECOND)) > 0:
                 self.due_ns = now_ns + math.ceil(left_s * SECOND)
@@ -49,15 +48,15 @@ class StreamPolicy:
             self._context.counts["reconnects"] += self._was_lost
             self._context.actions.append(ConnectStream())
 
-    def listening(self) -> None:
+    def on_listening(self, now_ns: int) -> None:
         """Know that the connection listens."""
         self._is_open = self._context.is_heard = True
         self.number += 1
-        self._listening_since = self._context.now.monotonic_ns
+        self._listening_since = now_ns
 
-    def lost(self, lost: StreamLost) -> str:
+    def on_lost(self, lost: StreamLost, now_ns: int) -> str:
         """Know that the connection, or the attempt, is over; return why, as it is to be told."""
-        settings, now_ns = self._context.settings, self._context.now.monotonic_ns
+        settings = self._context.settings
         lost, self._dropped = self._dropped or lost, None
         if self._context.is_heard and now_ns - self._listening_since >= settings.stale_s * SECOND:
             self.back_off.reset()
@@ -78,15 +77,15 @@ class StreamPolicy:
             self._context.actions.append(DropStream())
 
     def hold(self, reason: str) -> None:
-        """Hang up, and connect no more until `go_on`."""
+        """Hang up, and connect no more until `release`."""
         self._held, self._at_once, self.due_ns = reason, False, None
         self.drop(reason)
 
-    def go_on(self) -> None:
+    def release(self, now_ns: int) -> None:
         """Connect at once; if there is a connection still, as soon as it is lost."""
         self._held = ""
         self.back_off.reset()
         if self._is_open:
             self._at_once = True
         else:
-            self.due_ns = self._context.now.monotonic_ns
+            self.due_ns = now_ns

@@ -177,7 +177,7 @@ def test_an_order_is_sent_once_and_its_answer_reported(talk: Talk) -> None:
     assert msgspec.json.decode(talk.asked(POST)[0].body or b"")["client_order_id"] == "one"
     talk.answer(POST, value=body())
     assert talk.statuses() == [OrderStatus.ACCEPTED]
-    assert talk.protocol.done == 1
+    assert talk.protocol.settled_count == 1
 
 
 @pytest.mark.parametrize("status", [408, 500, 504])
@@ -270,7 +270,7 @@ def test_a_cancel_of_an_order_whose_place_is_not_known_finds_it_first(talk: Talk
     talk.answer(FIND, value=body())
     talk.answer(DELETE, 204, text=b"")
     assert not talk.of(CancelRefused)
-    assert talk.protocol.done == 1
+    assert talk.protocol.settled_count == 1
 
 
 def test_a_cancel_is_looked_up_where_no_stream_tells_of_its_end(talk: Talk) -> None:
@@ -405,6 +405,11 @@ def test_a_stream_that_does_not_tell_what_rest_tells_is_dropped(talk: Talk) -> N
 # --------------------------------------------------------------------------------------------------- the account
 
 
+def test_it_starts_once(talk: Talk) -> None:
+    with pytest.raises(RuntimeError, match="started before"):
+        talk.say(Started())
+
+
 def test_it_is_live_only_once_the_account_was_read_behind_the_connect() -> None:
     talk = Talk()
     talk.say(Started())
@@ -494,7 +499,7 @@ def test_it_ends_when_the_grace_is_over_and_tells_that_it_does_not_know(talk: Ta
         (id, "the broker was stopped") for id in ("a", "b")
     ]
     assert [report.order for report in talk.of(CancelRefused)] == ["a"]
-    assert talk.protocol.done == 4
+    assert talk.protocol.settled_count == 4
     talk.answer(POST, value=body("a"))
     assert not talk.of(OrderReport)
 
@@ -507,6 +512,22 @@ def test_after_a_fault_the_line_is_down_and_nothing_is_handled(talk: Talk) -> No
     told = len(talk.actions)
     talk.say(order("two"), TimerDue(), StreamLost("cut"))
     assert len(talk.actions) == told
+
+
+def test_a_fault_is_told_also_while_the_line_is_down(talk: Talk) -> None:
+    talk.say(StreamLost("cut"), Fault("RuntimeError"))
+    assert "RuntimeError" in talk.of(BrokerChanged)[-1].reason
+
+
+def test_what_is_told_unknown_at_the_end_does_not_leave_after_it(talk: Talk) -> None:
+    talk.say(order())
+    talk.answer(POST, 429, {"message": "too many"})
+    talk.say(Stop(0.05))
+    talk.now_ns += 5 * SECOND  # the repetition has come due, and so has the end
+    before = len(talk.actions)
+    talk.say(TimerDue())
+    assert [report.order for report in talk.of(SubmitUnanswered)] == ["one"]
+    assert all(isinstance(action, Publish) for action in talk.actions[before:])
 
 
 def test_a_fault_with_one_order_costs_no_other(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -585,7 +606,7 @@ def test_whatever_comes_every_effect_has_a_fate_and_nothing_fails(random: Any, s
     talk.say(Stop(1))
     talk.waits(1)
     assert talk.protocol.has_ended
-    assert talk.protocol.done == talk.effects
+    assert talk.protocol.settled_count == talk.effects
     assert talk.protocol.counts["faults"] == 0
 
 

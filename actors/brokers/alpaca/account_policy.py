@@ -1,0 +1,81 @@
+"""When the account is read, and what a reading, or one that fails, tells of the line."""
+
+from __future__ import annotations
+
+from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.account import Account
+from actors.brokers.alpaca.context import BrokerContext
+from actors.brokers.alpaca.conversations import Steps
+from actors.brokers.alpaca.order_tracker import OrderTracker
+from actors.brokers.alpaca.rest_client import Failed
+from actors.brokers.alpaca.stream_policy import StreamPolicy
+from actors.messages import FeedState
+from pipeline.events import SECOND
+
+
+class AccountPolicy:
+    """One reading at a time: every `poll_s`, every `down_poll_s` while no stream tells of orders, or when asked for."""
+
+    def __init__(self, context: BrokerContext, account: Account, tracker: OrderTracker, stream: StreamPolicy) -> None:
+        self._context = context
+        self._account = account
+        self._tracker = tracker
+        self._stream = stream
+        self._began_ns: int | None = None  # monotonic: start of the last reading; None: before the first
+        self._is_reading = False  # a reading waits for its answers
+        self._read_at_once = False  # as soon as no reading runs
+        self._read_early = False  # after down_poll_s: something happened that only the account can tell
+        self._failures = 0  # readings in a row
+
+    def request_at_once(self) -> None:
+        """Have the account read as soon as no reading runs."""
+        self._read_at_once = True
+
+    def request_early(self) -> None:
+        """Have the account read after `down_poll_s`: something happened that only it can tell."""
+        self._read_early = True
+
+    @property
+    def due_ns(self) -> int | None:
+        """When the next reading is due, in monotonic time; None while one runs, and until the first is requested."""
+        settings = self._context.settings
+        if self._is_reading:
+            return None
+        if self._read_at_once:
+            return 0
+        if self._began_ns is None:
+            return None
+        if self._context.keys_refused:
+            interval_s = settings.refused_delay_s
+        elif self._failures or (self._context.is_heard and not self._read_early):
+            interval_s = settings.poll_s
+        else:
+            interval_s = settings.down_poll_s
+        return self._began_ns + round(interval_s * SECOND)
+
+    def begin(self, now_ns: int) -> Steps[None]:
+        """Return a reading, to be started now."""
+        self._began_ns = now_ns
+        self._is_reading = True
+        self._read_at_once = self._read_early = False
+        return self._read(self._stream.number if self._context.is_heard else 0)
+
+    def _read(self, connection: int) -> Steps[None]:
+        """Read the account once, behind that connection of the stream; 0: behind none."""
+        try:
+            yield from self._account.assets()
+            report = yield from self._account.read()
+        except (Failed, codec.Unreadable) as error:
+            self._context.counts["polls_failed"] += 1
+            self._failures += 1
+            if self._failures > 1:  # once may be chance
+                self._context.change(FeedState.DOWN, f"the venue does not tell of the account: {error}")
+        else:
+            self._failures = 0
+            self._context.keys_refused = False
+            self._context.publish(report)
+            if connection and self._context.is_heard and connection == self._stream.number:
+                self._context.change(FeedState.LIVE)
+        self._is_reading = False
+        if self._tracker.has_overdue_updates():  # it answers pings, but does not tell what REST told
+            self._stream.drop("the trading stream does not tell what happens to orders")
