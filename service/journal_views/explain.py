@@ -92,7 +92,7 @@ def _signal(fact: Row) -> Iterator[str]:
     yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
 
 
-_BOUNDS = {"at_least": "at least ", "at_most": "at most ", "more_than": "more than ", "either_way": "at least ±"}
+_BOUNDS = {"at_least": "at least ", "at_most": "at most ", "more_than": "more than ", "less_than": "less than ", "either_way": "at least ±"}
 
 
 def _wanted(reading: Row) -> str:
