@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from reactivex import Observable
 
 from pipeline.exits.held import ExitSignal, Held
+from pipeline.exits.market import Market
 from pipeline.operators.lift import merge
-
-if TYPE_CHECKING:
-    from pipeline.strategy import Exits, Market
 
 
 class Exit(msgspec.Struct, frozen=True, eq=False):
@@ -22,7 +20,7 @@ class Exit(msgspec.Struct, frozen=True, eq=False):
     begin: Callable[[Held, Market], Observable[ExitSignal]]
 
 
-def exits_of(listed: Iterable[Any]) -> Exits:
+def exits_of(listed: Iterable[Any]) -> Callable[[Held, Market], Observable[ExitSignal]]:
     """Make of a list of exits what a `Strategy` takes; of two that are due at once, the first in the list wins.
 
     Raises TypeError for what is no exit, ValueError without any.
