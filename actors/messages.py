@@ -368,26 +368,10 @@ class EntryLooked(msgspec.Struct, frozen=True, tag="entry_looked", tag_field="ty
     readings: tuple[Reading, ...]
 
 
-Fact = (
-    SignalRaised
-    | OrderSubmitted
-    | OrderFilled
-    | OrderRejected
-    | OrderChanged
-    | PositionOpened
-    | ExitDecided
-    | PositionClosed
-    | AccountOpened
-    | BookReconciled
-    | BrokerChanged
-    | StateChanged
-    | GateActed
-    | DayStarted
-    | ChainFailed
-    | ChainRestarted
-    | ChainRemoved
-    | GuardChanged
-    | BurstBlocked
-    | FeedChanged
-    | EntryLooked
-)
+_OrderFact = OrderSubmitted | OrderFilled | OrderRejected | OrderChanged
+_PositionFact = PositionOpened | ExitDecided | PositionClosed | GuardChanged
+_ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
+_AccountFact = AccountOpened | BookReconciled | DayStarted
+_StateFact = BrokerChanged | FeedChanged | StateChanged | GateActed
+
+Fact = SignalRaised | _OrderFact | _PositionFact | _ChainFact | _AccountFact | _StateFact

@@ -20,7 +20,6 @@ from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Side, Trade
 from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
 from pipeline.operators.lift import Source
-from pipeline.operators.probe import ProbedClock
 from pipeline.operators.timing.candles import Candles
 from pipeline.strategy import Market, Strategy, StrategySettings, default_exits, momentum_burst
 
@@ -95,7 +94,7 @@ def _pushed_through(*operators: Any) -> Run:
 
     def run(ticks: list[Trade]) -> None:
         source: Source[Trade] = Source()
-        source.pipe(*operators).subscribe(noop, scheduler=ProbedClock(InputClock()))
+        source.pipe(*operators).subscribe(noop, scheduler=SymbolClock(InputClock()))
         push = source.on_next
         for tick in ticks:
             push(tick)

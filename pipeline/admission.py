@@ -23,6 +23,7 @@ from pipeline.events import (
     TradingStatus,
 )
 from pipeline.venue_clock import VenueClock
+from pipeline.venues.dialect import Event, Unread
 
 INFINITY = float("inf")
 
@@ -40,7 +41,6 @@ NOT_SUBSCRIBED = "not subscribed"
 TOO_MANY_SYMBOLS = "too many symbols"
 
 E = TypeVar("E", Trade, Quote, Clock)
-Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
 
 
 class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,14 +67,9 @@ class _Symbol:
         self.ids: set[tuple[int | str, int]] = set()  # recent trade ids, each with its time, since ids start over ...
         self.id_order: deque[tuple[int | str, int]] = deque()  # ... oldest first
 
-    def refuse(self, reason: str) -> Refused:
-        """Count a trade that is not used."""
-        self.refused[reason] += 1
-        return Refused(reason)
-
 
 class Admission:
-    """Admits events, or replaces them by `Refused` with a reason from the list above.
+    """Admits events, or replaces them by `Refused` with a reason from the list above; `not_taken` keeps them.
 
     A trade needs a positive finite price and a size of at least 0, a new id, a plausible time, and a price within
     the collar around the last one. The rule for a new level: `collar_trades` trades in a row outside the collar, all
@@ -99,6 +94,7 @@ class Admission:
         self._symbols: dict[str, _Symbol] = {}
         self._earliest, self._latest = 1, 0  # times that are beyond doubt in the batch at hand
         self._admitted: list[Event] = []  # of the batch at hand, so far
+        self.not_taken: list[Unread] = []  # what was refused of it, and why
         self._outdated = 0  # what is from before this is too old to be traded on, ns
 
     @property
@@ -112,6 +108,7 @@ class Admission:
 
     def admit(self, events: Iterable[Event], monotonic: int) -> list[Event]:
         """Return what the core is to be fed, in order. `monotonic` is when the events arrived, in ns."""
+        self.not_taken = []
         admitted = self._admitted = []
         add = admitted.append
         symbols = self._symbols
@@ -121,25 +118,25 @@ class Admission:
             if event.__class__ is Trade:
                 symbol = symbols.get(event.symbol)
                 if symbol is None:
-                    if refusal := self._stranger(event.symbol):
+                    if refusal := self._stranger(event):
                         add(refusal)
                         continue
                     symbol = self._begin(event.symbol)
                 price = event.price
                 if not 0 < price < INFINITY:
-                    add(symbol.refuse(BAD_PRICE))
+                    add(self._refuse(event, BAD_PRICE, symbol))
                 elif not 0 <= event.size < INFINITY:
-                    add(symbol.refuse(BAD_SIZE))
+                    add(self._refuse(event, BAD_SIZE, symbol))
                 elif event.id is not None and self._seen(symbol, (event.id, event.ts)):
-                    add(symbol.refuse(DUPLICATE))
+                    add(self._refuse(event, DUPLICATE, symbol))
                 elif event.ts < self._outdated:
-                    add(symbol.refuse(OUTDATED))
+                    add(self._refuse(event, OUTDATED, symbol))
                 elif not (self._earliest <= event.ts <= self._latest or self._plausible(event.ts, monotonic)):
-                    add(symbol.refuse(IMPLAUSIBLE_TIME))
+                    add(self._refuse(event, IMPLAUSIBLE_TIME, symbol))
                 elif not -collar <= price / (symbol.price or price) - 1 <= collar and not (
                     self._is_new_level(symbol, price)
                 ):
-                    add(symbol.refuse(PRICE_COLLAR))
+                    add(self._refuse(event, PRICE_COLLAR, symbol))
                 else:
                     symbol.price = price
                     if event.ts > self._latest:
@@ -151,7 +148,7 @@ class Admission:
                         symbol.outside = 0
                     bid = event.bid
                     if bid is not None and not self._sound(symbol, bid, event.ask):
-                        add(Refused(CROSSED_QUOTE))
+                        add(self._refuse(event, CROSSED_QUOTE))
                         event = msgspec.structs.replace(event, bid=None, ask=None)
                     add(event)
             elif event.__class__ is Quote:
@@ -160,7 +157,7 @@ class Admission:
                 add(self._notice(event, monotonic))
             elif event.__class__ is Clock:
                 plausible = self._plausible(event.ts, monotonic)
-                add(self._not_after_now(event, monotonic) if plausible else Refused(IMPLAUSIBLE_TIME))
+                add(self._not_after_now(event, monotonic) if plausible else self._refuse(event, IMPLAUSIBLE_TIME))
             elif event.__class__ is Gap:
                 add(self._gap(event, monotonic))
             else:
@@ -170,22 +167,22 @@ class Admission:
     def _quote(self, quote: Quote, monotonic: int) -> Event:
         symbol = self._symbols.get(quote.symbol)
         if symbol is None:
-            if refusal := self._stranger(quote.symbol):
+            if refusal := self._stranger(quote):
                 return refusal
             symbol = self._begin(quote.symbol)
         if quote.ts < self._outdated:
-            return Refused(OUTDATED)
+            return self._refuse(quote, OUTDATED)
         if not (self._earliest <= quote.ts <= self._latest or self._plausible(quote.ts, monotonic)):
-            return Refused(IMPLAUSIBLE_TIME)
+            return self._refuse(quote, IMPLAUSIBLE_TIME)
         if not self._sound(symbol, quote.bid, quote.ask):
-            return Refused(CROSSED_QUOTE)
+            return self._refuse(quote, CROSSED_QUOTE)
         return self._not_after_now(quote, monotonic) if quote.ts > self._latest else quote
 
     def _gap(self, gap: Gap, monotonic: int) -> Event:
         """Date a gap to now: it is so from here on, whatever time the message that told of it has."""
         now = self._clock.now(monotonic)
         # Before any time is known there is no window that it could break.
-        return Refused(IMPLAUSIBLE_TIME) if now is None else msgspec.structs.replace(gap, ts=now)
+        return self._refuse(gap, IMPLAUSIBLE_TIME) if now is None else msgspec.structs.replace(gap, ts=now)
 
     def _not_after_now(self, event: E, monotonic: int, last: int = 0) -> E:
         """Date what is plausible, but later than the venue's clock shows, to now: no single message moves that forward.
@@ -208,20 +205,27 @@ class Admission:
                     other.ids.discard(other.id_order.popleft())
         return symbol
 
-    def _stranger(self, symbol: str) -> Refused | None:
+    def _stranger(self, event: Trade | Quote | TradingStatus | PriceBand) -> Refused | None:
         """Refuse a new symbol that is not wanted, or that is one too many."""
         if self._wanted:
-            return None if symbol in self._wanted else Refused(NOT_SUBSCRIBED)
-        return None if len(self._symbols) < self._max_symbols else Refused(TOO_MANY_SYMBOLS)
+            return None if event.symbol in self._wanted else self._refuse(event, NOT_SUBSCRIBED)
+        return None if len(self._symbols) < self._max_symbols else self._refuse(event, TOO_MANY_SYMBOLS)
+
+    def _refuse(self, event: Event, reason: str, symbol: _Symbol | None = None) -> Refused:
+        """Refuse an event; a trade is counted with its symbol."""
+        self.not_taken.append(Unread(reason, getattr(event, "symbol", None) or "", event))
+        if symbol is not None:
+            symbol.refused[reason] += 1
+        return Refused(reason)
 
     def _notice(self, notice: TradingStatus | PriceBand, monotonic: int) -> Event:
-        if notice.symbol not in self._symbols and (refusal := self._stranger(notice.symbol)):
+        if notice.symbol not in self._symbols and (refusal := self._stranger(notice)):
             return refusal
         if isinstance(notice, PriceBand) and not 0 < notice.low < notice.high < INFINITY:
-            return Refused(BAD_PRICE)
+            return self._refuse(notice, BAD_PRICE)
         now = self._clock.now(monotonic)
         if now is None:
-            return notice if self._plausible(notice.ts, monotonic) else Refused(IMPLAUSIBLE_TIME)
+            return notice if self._plausible(notice.ts, monotonic) else self._refuse(notice, IMPLAUSIBLE_TIME)
         # It tells what holds now, however long ago it began, and so is no witness of what time it is.
         return notice if abs(notice.ts - now) <= self._skew else msgspec.structs.replace(notice, ts=now)
 

@@ -13,13 +13,10 @@ from typing import Any
 import pipeline
 from pipeline.checked import WrongValue, made_at
 
-_OURS = tuple(
-    str(place) + os.sep
-    for place in (
-        Path(pipeline.__file__).parent,
-        *(Path(__file__).parent.parent / name for name in ("actors", "service")),
-    )
-)
+_ROOT = Path(pipeline.__file__).parent.parent
+ACTORS, PIPELINE, SERVICE = (f"{_ROOT / name}{os.sep}" for name in ("actors", "pipeline", "service"))
+"""The folders of our own code."""
+
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 _LONGEST = 500  # characters of a failure's words
@@ -29,7 +26,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 def is_authors(file: str) -> bool:
     """Whether a source file is an author's."""
-    return not file.startswith((*_OURS, *_LIBRARIES, "<"))
+    return not file.startswith((ACTORS, PIPELINE, SERVICE, *_LIBRARIES, "<"))
 
 
 def described(failure: BaseException, maker: Callable[..., Any] | None = None) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import assert_never
 
 import msgspec
-from reactivex.abc import DisposableBase
 from reactivex.internal import noop
 
 from actors.actor import Actor, Message, Receiver
 from actors.book import Book
 from actors.brokers.simulated import SimulatedBroker
 from actors.engine.core_settings import CoreSettings as CoreSettings
-from actors.engine.dating import DATED, Dated
 from actors.engine.strategy_instance import Failures
 from actors.engine.symbol_context import SymbolContext
 from actors.engine.symbol_contexts import SymbolContexts
@@ -38,26 +37,15 @@ from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held
-from pipeline.strategy import Strategy, default_exits
+from pipeline.strategy import Strategy
 
 _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
-Input = (
-    Trade
-    | Quote
-    | Clock
-    | Gap
-    | Refused
-    | Command
-    | RemoveChain
-    | RestartChain
-    | Rollover
-    | Book
-    | AccountReport
-    | OrderNews
-    | _Standing
-)
+_News = Gap | Refused | Command | RemoveChain | RestartChain | Rollover | Book | AccountReport | OrderNews | _Standing
+"""Inputs that are no market data."""
+
+Input = Trade | Quote | Clock | _News
 
 MAX_MESSAGES_PER_INPUT = 10_000
 INFINITY = float("inf")
@@ -116,8 +104,6 @@ class Core:
         self._priceless = self.executor.exits.priceless
         self._name = book
         self._strategy = strategy
-        self._default = default_exits(settings.strategy)
-        self._fallback = settings.fallback
         self.failures = Failures()
         self._on_fact = on_fact
         self._debug = debug
@@ -184,7 +170,7 @@ class Core:
             self.input = number
             if event.__class__ is not Trade:
                 self._others += 1
-                self._on_other(event)
+                self._on_other(event)  # type: ignore[arg-type]  # which is no trade
                 if self._interrupted:
                     return
                 continue
@@ -292,12 +278,12 @@ class Core:
         self._contexts.finish()
         self._settle()
 
-    def _guard(self, held: Held) -> DisposableBase:
-        context = self.symbol_view(held.symbol)
+    def _guard(self, symbol: str, held: Held | None) -> None:
+        context = self.symbol_view(symbol)
         with self.clock.working_for(context.index):
-            return context.guard(held)
+            context.guard(held)
 
-    def _on_other(self, event: Input) -> None:
+    def _on_other(self, event: Quote | Clock | _News) -> None:
         self.clock.at_work = None
         if isinstance(event, Quote):
             self._on_quote(event)
@@ -308,22 +294,27 @@ class Core:
         if self._mailbox:
             self._settle()
 
-    def _dated(self, event: Input) -> Input:
-        """Return an input that is no market data with a time that is data: no later than `now`, and moving nothing."""
-        if DATED[type(event)] is not Dated.AS_DATA:
+    def _dated(self, event: _News) -> _News:
+        """Return an input that is no market data with a time that is data: no later than `now`, and moving nothing.
+
+        `now` is the market's: trades, quotes and clocks move it, whose time is bounded by what the venue's clock shows
+        where they come in (`pipeline/admission.py`; clocks of our own are read off that clock). Whatever else is told,
+        by a broker, a calendar, a person or one of our own threads, is of another clock: it can neither bring a timer
+        about nor date a position into the future. A book is ours: `now` goes on where it was written.
+        """
+        if isinstance(event, Refused | Book):
             return event
-        ts: int = event.ts  # type: ignore[union-attr]  # those that are dated have one
         if self._any_time_moves:
-            self._move_now(ts)
-        bounded = self.not_after_now(ts)
-        return event if bounded == ts else msgspec.structs.replace(event, ts=bounded)
+            self._move_now(event.ts)
+        bounded = self.not_after_now(event.ts)
+        return event if bounded == event.ts else msgspec.structs.replace(event, ts=bounded)
 
     def not_after_now(self, ts: int) -> int:
         if self._any_time_moves or not self.clock.now:  # as long as no time is known, there is nothing to compare with
             return ts
         return min(ts, self.clock.now)
 
-    def _on_news(self, event: Input) -> None:
+    def _on_news(self, event: _News) -> None:
         if isinstance(event, Refused):
             self.metrics.rejected[event.reason] += event.count
         elif isinstance(event, Gap):
@@ -344,6 +335,8 @@ class Core:
             self.tell(self.risk, event)
             if isinstance(event, BrokerChanged):
                 self.tell(self.executor, event)
+        elif not isinstance(event, Rollover):  # which is the session's to carry out
+            assert_never(event)
 
     def _on_quote(self, quote: Quote) -> None:
         context = self.contexts.get(quote.symbol)
@@ -367,11 +360,8 @@ class Core:
             index,
             self.clock,
             self._strategy,
-            self._default,
-            self._fallback,
-            self.metrics,
+            self.settings,
             self,
-            self.settings.chains,
             self.failures,
             lambda signal: self.tell(self.risk, signal),
             lambda exit_signal: self.tell(self.executor, exit_signal),
@@ -411,6 +401,7 @@ class Core:
         return self.metrics.summary(
             ticks=self.ticks,
             ready=sum(context.probe.ready for context in self.contexts.values()),
+            bursts=sum(context.probe.bursts for context in self.contexts.values()),
             halted=self.risk.state == "HALTED",
             open_positions=len(self.positions.open),
         ) | {

@@ -7,7 +7,7 @@ import msgspec
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.guard import Fallback
 from actors.engine.strategy_instance import ChainSettings
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.risk.limits import Costs, LimitSettings
 from actors.risk.risk import RiskSettings
 from pipeline.strategy import StrategySettings

@@ -14,9 +14,8 @@ from actors.actor import Context
 from actors.engine.authors import described, traced
 from actors.messages import ChainFailed, ChainRemoved, ChainRestarted
 from pipeline.checked import WrongValue, shown
-from pipeline.clock import RANK_OTHER, Timer
+from pipeline.clock import RANK_OTHER, SymbolClock, Timer
 from pipeline.events import SECOND
-from pipeline.operators.probe import ProbedClock
 
 
 class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,7 +112,7 @@ class StrategyInstance:
         symbol: str,
         settings: ChainSettings,
         context: Context,
-        clock: ProbedClock,
+        clock: SymbolClock,
         failures: Failures,
         begin: Callable[[], None],
         stop: Callable[[], None],

@@ -6,56 +6,26 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
 from actors.actor import Actor, Context
-from actors.engine.boundary import admit
-from actors.engine.guard import Fallback, Guard, GuardedBy
-from actors.engine.strategy_instance import ChainSettings, Failures, InstanceState, StrategyInstance
+from actors.engine.boundary import admit_exit, admit_signal
+from actors.engine.core_settings import CoreSettings
+from actors.engine.guard import Guard, GuardedBy
+from actors.engine.strategy_instance import Failures, InstanceState, StrategyInstance
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
-from actors.portfolio.metrics import Metrics
 from pipeline.checked import FAULTS
-from pipeline.clock import InputClock
+from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Signal, Trade
 from pipeline.exits import ExitSignal, Held
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
-from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
 from pipeline.operators.timing.candles import Candles
-from pipeline.strategy import Exits, Market, Strategy
+from pipeline.probe import BurstEnded, Probe
+from pipeline.strategy import Exits, Market, Strategy, default_exits
 
 
 class SymbolContext:
     """Holds all that belongs to one symbol. The core pushes ticks in; signals and wishes to exit come out."""
-
-    __slots__ = (
-        "_context",
-        "_default",
-        "_fallback",
-        "_metrics",
-        "_on_exit",
-        "_on_signal",
-        "_strategy",
-        "_subscription",
-        "ask",
-        "bid",
-        "candles",
-        "clock",
-        "exit_clock",
-        "guard_now",
-        "guarded",
-        "heeded",
-        "held_at_input",
-        "index",
-        "instance",
-        "last_ts",
-        "late",
-        "listener",
-        "probe",
-        "symbol",
-        "ticks",
-        "watched",
-    )
 
     def __init__(
         self,
@@ -63,11 +33,8 @@ class SymbolContext:
         index: int,
         clock: InputClock,
         strategy: Strategy,
-        default: Exits,
-        fallback: Fallback,
-        metrics: Metrics,
+        settings: CoreSettings,
         context: Context,
-        chains: ChainSettings,
         failures: Failures,
         on_signal: Callable[[Signal], None],
         on_exit: Callable[[ExitSignal], None],
@@ -85,19 +52,18 @@ class SymbolContext:
         self.heeded = False  # guarded, or listened to: what the tick path asks
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
-        self.clock = ProbedClock(clock, index, self.probe, self._entries_failed)
+        self.clock = SymbolClock(clock, index, lambda error: self.instance.fail(error), self.probe)
         self.instance = StrategyInstance(
-            symbol, chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
+            symbol, settings.chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
         )
         # The exits' own: what they raise, and when they stop, is told apart.
-        self.exit_clock = ProbedClock(clock, index, on_fault=self._exit_failed)
+        self.exit_clock = SymbolClock(clock, index, self._exit_failed)
         self.watched = _Watched(self._exit_failed)  # what the exits of an open position hear, before the strategy
         self.guard_now: Guard | None = None  # of the open position
         self.candles = Candles(self.exit_clock)
         self._strategy = strategy
-        self._default = default  # exits for a position whose own cannot even be subscribed
-        self._fallback = fallback
-        self._metrics = metrics
+        self._default = default_exits(settings.strategy)  # exits for a position whose own cannot even be subscribed
+        self._fallback = settings.fallback
         self._context = context
         self._on_signal = on_signal
         self._on_exit = on_exit
@@ -130,7 +96,7 @@ class SymbolContext:
 
     def _emit(self, said: Signal) -> None:
         """Pass on a signal of the strategy, checked."""
-        self._on_signal(admit(Signal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
+        self._on_signal(admit_signal(said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
 
     def forget_prices(self) -> None:
         """Know of no price until the next tick or quote: what is to be closed waits for it."""
@@ -157,13 +123,19 @@ class SymbolContext:
         if subscription is not None:
             self.clock.guarded(subscription.dispose)
 
-    def guard(self, held: Held) -> abc.DisposableBase:
-        """Subscribe the exits of a position; they watch from the next tick on."""
+    def guard(self, held: Held | None) -> None:
+        """Subscribe the exits of a position, in place of others: they watch from the next tick on. None ends that."""
+        if self.guard_now is not None:
+            self.guard_now.dispose()
+        self.guard_now = None
+        self.guarded = held is not None
+        self.heeded = self.guarded or self.listener is not None
+        if held is None:
+            return
         market = Market(self.watched, self.candles, self.exit_clock)
         removed = self.instance.state is InstanceState.REMOVED
         own = self._default if removed else self._strategy.exits
-        self.guarded = self.heeded = True
-        guard = self.guard_now = Guard(
+        self.guard_now = Guard(
             held,
             lambda: self._watched_exits(own, held, market),
             lambda: self._default(held, market),
@@ -175,14 +147,6 @@ class SymbolContext:
             self._exits_failed,
             self._guard_changed,
         )
-        return Disposable(lambda: self._end_guard(guard))
-
-    def _end_guard(self, guard: Guard) -> None:
-        guard.dispose()
-        if self.guard_now is guard:
-            self.guard_now = None
-            self.guarded = False
-            self.heeded = self.listener is not None
 
     @property
     def time_stop_ts(self) -> int | None:
@@ -196,10 +160,7 @@ class SymbolContext:
 
     def leave(self, said: ExitSignal) -> None:
         """Pass on an exit's wish, checked."""
-        self._on_exit(admit(ExitSignal, said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
-
-    def _entries_failed(self, error: BaseException) -> None:
-        self.instance.fail(error)
+        self._on_exit(admit_exit(said, self.symbol))
 
     def _exits_failed(self, error: BaseException) -> None:
         self.instance.fail(error, self._strategy.exits)
@@ -223,13 +184,9 @@ class SymbolContext:
         if frame.ready:
             self._context.publish(EntryLooked(self.symbol, frame.tick.ts, frame.readings))
 
-    def _publish_burst(self, event: BurstStarted | BurstEnded) -> None:
-        if isinstance(event, BurstStarted):
-            self._metrics.bursts += 1
-        elif event.blocked is not None:
-            self._context.publish(
-                BurstBlocked(self.symbol, event.side, event.ticks, event.blocked, self.clock.clock.now)
-            )
+    def _publish_burst(self, burst: BurstEnded) -> None:
+        if burst.blocked is not None:
+            self._context.publish(BurstBlocked(self.symbol, burst.side, burst.ticks, burst.blocked, self._context.now))
 
 
 class _Watched(Source[Trade]):

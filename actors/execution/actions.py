@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from actors.actor import SymbolView
+from actors.execution.messages import Enter
 from actors.execution.order_cache import Order
-from actors.execution.policy import AT_MARKET, Terms
-from actors.orders import OrderSide, SubmitOrder
+from actors.execution.policy import AT_MARKET, ExecutionPolicy, Terms
+from actors.messages import ExitReason
+from actors.orders import OrderRole, OrderSide, SubmitOrder
+from actors.portfolio.positions import Position
 from pipeline.events import Side
 
 
@@ -26,11 +32,30 @@ class Cancel(msgspec.Struct, frozen=True):
 Action = Submit | Cancel
 
 
-def opening_side(side: Side) -> OrderSide:
-    """Return the side of an order that opens a position."""
-    return OrderSide.BUY if side is Side.LONG else OrderSide.SELL
-
-
 def closing_side(side: Side) -> OrderSide:
     """Return the side of an order that closes a position."""
     return OrderSide.SELL if side is Side.LONG else OrderSide.BUY
+
+
+def enter(approved: Enter, view: SymbolView, policy: ExecutionPolicy) -> Submit:
+    """Return the order that opens a position."""
+    signal = approved.signal
+    side = OrderSide.BUY if signal.side is Side.LONG else OrderSide.SELL
+    order = SubmitOrder("", signal.symbol, side, approved.quantity, approved.decision, OrderRole.ENTRY)
+    return Submit(order, policy.entry_terms(view, side))
+
+
+def keep_stop(position: Position, working: Sequence[Order], policy: ExecutionPolicy) -> list[Action]:
+    """Return what it takes that one stop rests at the venue, for exactly what is held."""
+    side = closing_side(position.side)
+    price = policy.stop_price(position.entry_price, side)
+    if price is None or any(order.role is not OrderRole.STOP for order in working):
+        return []  # while the entry is not done there is no stop: no two orders are to cross each other
+    if not working:
+        symbol, decision, reason = position.symbol, position.decision, ExitReason.STOP
+        order = SubmitOrder(
+            "", symbol, side, position.quantity, decision, OrderRole.STOP, reason, None, price, rests=True
+        )
+        return [Submit(order)]
+    fitting = [o for o in working if o.request.side is side and o.open == position.quantity and not o.unwanted]
+    return [Cancel(order) for order in working if order not in fitting[:1]]

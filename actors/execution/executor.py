@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import msgspec
-from reactivex import abc
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
+from actors.execution.actions import enter, keep_stop
 from actors.execution.decisions import Decisions
-from actors.execution.entries import enter
 from actors.execution.exits import ExitIntent, Exits
 from actors.execution.known_orders import decision_of
 from actors.execution.messages import (
@@ -22,6 +21,7 @@ from actors.execution.messages import (
     KnownOrder,
     MissedOrder,
     OrderOver,
+    OrderTimer,
     Reconciled,
     ReviewPosition,
 )
@@ -29,9 +29,7 @@ from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
 from actors.execution.order_states import OrderEvent
 from actors.execution.policy import ExecutionPolicy
-from actors.execution.protective_stops import STOP_TRIES, keep_stop
 from actors.execution.retries import Retries
-from actors.execution.timers import OrderTimer
 from actors.messages import (
     BrokerChanged,
     ExitDecided,
@@ -58,8 +56,11 @@ from actors.portfolio.positions import Fill, Position, of_session
 from pipeline.events import SECOND
 from pipeline.exits import ExitSignal, Held
 
-Guard = Callable[[Held], abc.DisposableBase]
-"""Subscribes the exits of a position; what it returns is disposed of when the position is closed."""
+STOP_TRIES = 3
+"""A position for which the venue refuses so many protective stops is closed."""
+
+Guard = Callable[[str, Held | None], None]
+"""Subscribes the exits of what is held in a symbol, in place of those before it; None: nothing is held any more."""
 
 
 class Executor:
@@ -89,7 +90,6 @@ class Executor:
         self._orders = orders
         self._positions = positions
         self._guard = guard
-        self._guards: dict[str, abc.DisposableBase] = {}
         self._decisions = Decisions(book, self._live)
         self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
         self._retries = Retries(policy.retry_s)
@@ -110,7 +110,7 @@ class Executor:
             case PositionOpened():
                 self._on_opened(message)
             case PositionClosed():
-                self._end_guard(message.symbol)
+                self._guard(message.symbol, None)
                 self._review(message.symbol)
             case OrderReport():
                 self._on_report(message)
@@ -125,7 +125,7 @@ class Executor:
             case MissedOrder():
                 self._on_missed(message)
             case KnownOrder():
-                self._count(message.decision, message.counted)
+                self._count(message.counted)
             case Reconciled():
                 self._on_reconciled(message)
             case GateOrder():
@@ -166,7 +166,7 @@ class Executor:
         """
         self._unreconciled = outlived = self._policy.outlives_session
         for counted in book.counted:
-            self._count(decision_of(counted.order), counted)
+            self._count(counted)
         for symbol, reason in book.closing.items():
             if symbol in self._positions:
                 self.exits.intents[symbol] = ExitIntent(reason)
@@ -183,8 +183,8 @@ class Executor:
         decisions = {position.decision for position in self._positions.values()}
         return decisions | {order.request.decision for order in self._orders.working.values()}
 
-    def _count(self, decision: str, counted: CountedOrder) -> None:
-        self._decisions.count(decision, counted.order, counted.filled, counted.value)
+    def _count(self, counted: CountedOrder) -> None:
+        self._decisions.count(decision_of(counted.order), counted.order, counted.filled, counted.value)
 
     # ------------------------------------------------------------------------------- what a position needs
 
@@ -367,11 +367,5 @@ class Executor:
 
     def _on_opened(self, position: PositionOpened) -> None:
         """Guard a new position; one that grew is guarded again, at its new average price."""
-        self._end_guard(position.symbol)
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
-        self._guards[position.symbol] = self._guard(held)
-
-    def _end_guard(self, symbol: str) -> None:
-        guard = self._guards.pop(symbol, None)
-        if guard is not None:
-            guard.dispose()
+        self._guard(position.symbol, held)

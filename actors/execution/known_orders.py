@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from actors.book import Book, CountedOrder
-from actors.orders import OVER, OrderReport, OrderRole
+from actors.orders import OVER, AccountReport, OrderReport, OrderRole
 from actors.portfolio.positions import ZERO, of_session
 
 
@@ -19,8 +19,13 @@ class OrderName(NamedTuple):
     attempt: str
 
     @classmethod
-    def of(cls, order_id: str) -> OrderName | None:
-        """Take an id apart; None if it is not made like ours (a symbol may have a dot in it)."""
+    def of(cls, order_id: str, ours: str = "") -> OrderName | None:
+        """Take an id apart; None if it is not made like ours (a symbol may have a dot in it), or not of this bot.
+
+        `ours` is what every order id of this bot begins with.
+        """
+        if not order_id.startswith(ours):
+            return None
         try:
             book, decision, rest = order_id.split(".", 2)
             symbol, leg, attempt = rest.rsplit(".", 2)
@@ -30,6 +35,11 @@ class OrderName(NamedTuple):
         sound = book and decision and symbol and attempt.isdecimal()
         return cls(book, decision, symbol, role, attempt) if sound else None
 
+    @property
+    def kept_decision(self) -> str:
+        """The decision that the order is of, as later sessions call it."""
+        return of_session(self.book, self.decision)
+
 
 def decision_of(order_id: str) -> str:
     """Return the decision that an order of ours is of, as later sessions call it; empty if the id is none of ours.
@@ -38,7 +48,17 @@ def decision_of(order_id: str) -> str:
     ('s1-5', 's1-5', '')
     """
     name = OrderName.of(order_id)
-    return of_session(name.book, name.decision) if name is not None else ""
+    return name.kept_decision if name is not None else ""
+
+
+NamedOrder = tuple[OrderName, OrderReport]
+"""An order of ours at the venue, and what its id says."""
+
+
+def named_orders(account: AccountReport, ours: str) -> list[NamedOrder]:
+    """Return the orders of this bot that an account tells of, those that are open last."""
+    orders = {order.order: order for order in (*account.history, *account.orders)}
+    return [(name, order) for order in orders.values() if (name := OrderName.of(order.order, ours)) is not None]
 
 
 class Knowledge:
@@ -69,7 +89,7 @@ class Knowledge:
         """Tell whether the book lacks something of an order of ours that it does not list as working."""
         if order.status in OVER and order.filled <= self.counted(order.order).filled:
             return False
-        live = of_session(name.book, name.decision) in self._live
+        live = name.kept_decision in self._live
         if self.names_all:
             return live
         # What the gate sends while the loop is stuck, the core hears of in its turn. A book that is written before,

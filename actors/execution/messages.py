@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
 from actors.book import CountedOrder
-from actors.execution.timers import OrderTimer
-from actors.messages import BrokerChanged, ExitReason, GateOrder, PositionClosed, PositionOpened
+from actors.messages import BrokerChanged, ExitReason, GateOrder
 from actors.orders import (
     CancelRefused,
     Execution,
@@ -19,6 +19,7 @@ from actors.orders import (
     SubmitOrder,
     SubmitUnanswered,
 )
+from actors.portfolio.positions import PositionNews
 from pipeline.events import Signal
 from pipeline.exits import ExitSignal
 
@@ -39,6 +40,24 @@ class CloseAll(msgspec.Struct, frozen=True):
 
 class CancelEntries(msgspec.Struct, frozen=True):
     """Cancel the working orders that would open a position."""
+
+
+class TimerKind(StrEnum):
+    """What is done about an order when its time is up."""
+
+    ANSWER = "answer"  # unanswered: its state is unknown
+    LOOK_UP = "look up"  # still unknown: the venue is asked again
+    ENTRY = "entry"  # an entry that was not filled: what is left of it is canceled
+    REPRICE = "reprice"  # an exit that was not filled: it is canceled, and the next one priced again
+    CANCEL = "cancel"  # a cancel that the venue refused may be sent again
+
+
+class OrderTimer(msgspec.Struct, frozen=True):
+    """A time-out, in the venue's time: an order was in the same state (`changes`) for that long."""
+
+    kind: TimerKind
+    order: str
+    changes: int
 
 
 class ReviewPosition(msgspec.Struct, frozen=True):
@@ -70,7 +89,6 @@ class MissedOrder(msgspec.Struct, frozen=True):
 class KnownOrder(msgspec.Struct, frozen=True):
     """An order of an earlier run that is over: what it filled is in a position that the book holds, or takes over."""
 
-    decision: str
     counted: CountedOrder
 
 
@@ -89,20 +107,8 @@ class OrderOver(msgspec.Struct, frozen=True):
 OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | GateOrder
 """What is told of an order from outside the core."""
 
-ExecutorMessage = (
-    Enter
-    | ExitSignal
-    | CloseAll
-    | CancelEntries
-    | ReviewPosition
-    | OrderTimer
-    | OrderNews
-    | BrokerChanged
-    | PositionOpened
-    | PositionClosed
-    | AdoptOrder
-    | MissedOrder
-    | KnownOrder
-    | Reconciled
-    | LookUpOrder
-)
+FromRisk = Enter | CloseAll | CancelEntries
+FromReconciler = AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport
+FromItself = ReviewPosition | OrderTimer
+
+ExecutorMessage = FromRisk | FromReconciler | FromItself | PositionNews | OrderNews | BrokerChanged | ExitSignal

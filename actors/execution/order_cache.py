@@ -127,7 +127,10 @@ class OrderCache:
         order = self.get(execution.order)
         if order is not None and execution.id not in order.executions:
             order.executions += (execution.id,)
-            self._count(order, execution.quantity, execution.quantity * execution.price)
+            order.filled += execution.quantity
+            order.value += execution.quantity * execution.price
+            whole = order.filled >= order.request.quantity
+            self.move(order, OrderEvent.FILL if whole else OrderEvent.PARTIAL_FILL)
         return order
 
     def execution_of(self, order: Order, report: OrderReport) -> Execution | None:
@@ -156,14 +159,6 @@ class OrderCache:
         if event is None or (report.filled < order.filled and report.status not in OVER):
             return
         self.move(order, event)
-
-    def _count(self, order: Order, quantity: Decimal, value: Decimal) -> None:
-        order.filled += quantity
-        order.value += value
-        if order.filled >= order.request.quantity:
-            self.move(order, OrderEvent.FILL)
-        else:
-            self.move(order, OrderEvent.PARTIAL_FILL)
 
     def _finish(self, order: Order) -> None:
         self.working.pop(order.id, None)

@@ -11,11 +11,11 @@ from actors.actor import Context, Port, Receiver
 from actors.book import OpenOrder
 from actors.execution.actions import Action, Cancel
 from actors.execution.decisions import Decisions
+from actors.execution.messages import OrderTimer, TimerKind
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_states import OrderEvent
 from actors.execution.policy import ExecutionPolicy, Terms
 from actors.execution.retries import wait_s
-from actors.execution.timers import OrderTimer, TimerKind
 from actors.messages import NOT_OUTLIVED, OrderChanged, OrderSubmitted
 from actors.orders import OVER, CancelOrder, LookUpOrder, OrderCommand, OrderStatus, SubmitOrder
 from pipeline.events import SECOND

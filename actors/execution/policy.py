@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import NamedTuple, Protocol
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
 
 from actors.actor import SymbolView
-from actors.execution.pricing import OrderSettings, entry_limit, exit_limit, protective_stop
-from actors.execution.timers import TimerKind
+from actors.execution.messages import TimerKind
 from actors.orders import OrderSide
+
+Positive = Annotated[float, Meta(gt=0)]
+Points = Annotated[float, Meta(ge=0, lt=10_000)]
+_CENT, _FINE = Decimal("0.01"), Decimal("0.0001")
+
+
+class OrderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[orders]: how orders are priced at a broker, and how long they may take. Seconds are the venue's."""
+
+    entry_limit_bps: Points = 10.0  # basis points beyond the quote that an entry may cost
+    entry_timeout_s: Positive = 3.0  # what is left of an entry then is canceled
+    exit_limit_bps: Points = 2.0  # beyond the quote, for an exit that may wait
+    reprice_s: Positive = 1.0  # an exit that was not filled by then is priced again
+    reprices: Annotated[int, Meta(ge=0)] = 2  # so often; then it goes at market
+    protective_stop: Annotated[float, Meta(gt=0, lt=1)] = 0.005  # fraction from the entry at which the venue closes
+    answer_timeout_s: Positive = 5.0  # an order or a cancel unanswered for so long is looked up
+    look_up_s: Positive = 2.0  # between two look-ups of an order, and two cancels
+    missing_s: Positive = 10.0  # an order that the venue does not know for so long was never placed
+    retry_s: Positive = 1.0  # after the venue refused an exit or a stop; twice as long each time
 
 
 class Terms(NamedTuple):
@@ -22,52 +43,42 @@ class Terms(NamedTuple):
 AT_MARKET = Terms()
 
 
-class ExecutionPolicy(Protocol):
+class ExecutionPolicy:
     """What the executor asks of the way in which its orders are executed. Seconds are the venue's; None: no time-out.
 
     `outlives_session` says whether orders and positions go on while the bot is away, so that an account tells of them;
     `exits_unpriced` whether an exit that may not wait goes out before a price is known.
     """
 
-    outlives_session: bool
-    exits_unpriced: bool
-    retry_s: float  # after the venue refused an exit or a stop
-    missing_s: float  # an order that the venue does not know for so long was never placed
-    answer_timeout_s: float | None
-    look_up_s: float | None  # between two look-ups of an order, and two cancels
+    outlives_session = False
+    exits_unpriced = False
+    retry_s = 1.0  # after the venue refused an exit or a stop
+    missing_s = float("inf")  # an order that the venue does not know for so long was never placed
+    answer_timeout_s: float | None = None
+    look_up_s: float | None = None  # between two look-ups of an order, and two cancels
 
     def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
         """Price an entry."""
+        return AT_MARKET
 
     def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
         """Price an exit that was tried so often before; `at_market` means that it may not wait for a better price."""
+        return AT_MARKET
 
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
         """Return where the protective stop of a position rests, `side` being the stop's; None: there is none."""
-
-
-class SimulatedExecution:
-    """Orders are filled in the core: at market and at once, so that nothing rests and there is nothing to wait for."""
-
-    outlives_session = False
-    exits_unpriced = False
-    retry_s = 1.0
-    missing_s = float("inf")
-    answer_timeout_s: float | None = None
-    look_up_s: float | None = None
-
-    def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
-        return AT_MARKET
-
-    def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
-        return AT_MARKET
-
-    def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
         return None
 
 
-class VenueExecution:
-    """Orders go to a venue: priced by the quote, each with a time-out, and a stop rests for what is held."""
+class SimulatedExecution(ExecutionPolicy):
+    """Orders are filled in the core: at market and at once, so that nothing rests and there is nothing to wait for."""
+
+
+class VenueExecution(ExecutionPolicy):
+    """Orders go to a venue: priced by the quote, each with a time-out, and a stop rests for what is held.
+
+    Limits and stops are on the venue's grid, never better for us than they were meant.
+    """
 
     outlives_session = True
     exits_unpriced = True
@@ -76,19 +87,36 @@ class VenueExecution:
         self._settings = settings
         self.retry_s = settings.retry_s
         self.missing_s = settings.missing_s
-        self.answer_timeout_s: float | None = settings.answer_timeout_s
-        self.look_up_s: float | None = settings.look_up_s
+        self.answer_timeout_s = settings.answer_timeout_s
+        self.look_up_s = settings.look_up_s
 
     def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
         settings = self._settings
-        return Terms(entry_limit(settings, view, side), TimerKind.ENTRY, settings.entry_timeout_s)
+        return Terms(_beyond(settings.entry_limit_bps, view, side), TimerKind.ENTRY, settings.entry_timeout_s)
 
     def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
         settings = self._settings
         if at_market or tries > settings.reprices:
             return AT_MARKET
-        limit = exit_limit(settings, view, side)
+        limit = _beyond(settings.exit_limit_bps, view, side)
         return Terms(limit, TimerKind.REPRICE, settings.reprice_s) if limit is not None else AT_MARKET
 
     def stop_price(self, entry_price: Decimal, side: OrderSide) -> Decimal | None:
-        return protective_stop(self._settings, entry_price, side)
+        away = Decimal(str(self._settings.protective_stop))
+        # Rounded away from the entry: the stop is never nearer than it was meant.
+        return on_grid(entry_price * (1 + side.sign * away), side)
+
+
+def on_grid(price: Decimal, side: OrderSide) -> Decimal:
+    """Round to the venue's grid (cents; below 1, hundredths of them): up for a buy, down for a sell."""
+    step = _CENT if price >= 1 else _FINE
+    return price.quantize(step, ROUND_CEILING if side is OrderSide.BUY else ROUND_FLOOR)
+
+
+def _beyond(bps: float, view: SymbolView, side: OrderSide) -> Decimal | None:
+    """Return the worst price that an order may get, so far beyond the quote; None while there is no price at all."""
+    quote = view.ask if side is OrderSide.BUY else view.bid
+    price = Decimal(repr(view.price if quote is None else quote))
+    if not price:
+        return None
+    return on_grid(price * (1 + side.sign * Decimal(str(bps)) / 10_000), side)

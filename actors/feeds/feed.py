@@ -75,6 +75,6 @@ class Feed(Direct[Batch]):
     def _admit(self, events: list[Event], monotonic: int) -> Batch:
         """Return what of some events may enter, and explain what may not. `monotonic` is when they arrived, in ns."""
         inputs = self._admission.admit(events, monotonic)
-        if inputs != events:  # the very same objects, nearly always: a comparison that costs next to nothing
-            self._refusals.compare(events, inputs)
+        if self._admission.not_taken:
+            self._refusals.unread(self._admission.not_taken)
         return inputs

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 from loguru import logger
 
-from pipeline.admission import CROSSED_QUOTE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED, PRICE_COLLAR, TOO_MANY_SYMBOLS
-from pipeline.events import Gap, Refused, Trade
-from pipeline.venues.dialect import Event, Unread
+from pipeline.admission import IMPLAUSIBLE_TIME, NOT_SUBSCRIBED, PRICE_COLLAR, TOO_MANY_SYMBOLS
+from pipeline.venues.dialect import Unread
 from pipeline.venues.units import other_unit
 
 _KINDS = 200  # reasons and symbols that are counted apart; all further ones are counted together
@@ -50,22 +49,9 @@ class Refusals:
         self._said = Tally()
 
     def unread(self, refused: Iterable[Unread]) -> None:
-        """Take what the dialect could not read."""
+        """Take what the dialect could not read, or admission did not let in."""
         for reason, symbol, example, count in refused:
             self._refuse(reason, symbol, example, count)
-
-    def compare(self, asked: Iterable[Event], admitted: Sequence[Event]) -> None:
-        """Take what was given to admission, and what came out of it."""
-        answers = iter(admitted)
-        for event in asked:
-            answer = next(answers, event)
-            while isinstance(answer, Gap) and answer is not event and not isinstance(event, Gap):
-                answer = next(answers, event)  # the trade, or what became of its quote, behind gaps that it opened
-            if answer is event or not isinstance(answer, Refused):
-                continue
-            self._refuse(answer.reason, getattr(event, "symbol", None) or "", event)
-            if answer.reason == CROSSED_QUOTE and isinstance(event, Trade):
-                next(answers, None)  # the trade itself, without its quote
 
     def complaint(self, name: str, said: str) -> None:
         """Take what a venue calls an error."""

@@ -41,17 +41,12 @@ class TapeFeed(Feed):
                 if ts and ts > self._now():
                     self._flush(due)
                     due = []
-                    await self._until(ts)
+                    await asyncio.sleep(max(0, ts - self._now()) / self._rate / SECOND)
                 if isinstance(event, Trade | Quote | Clock | Refused):
                     due.append(event)
             self._flush(due)
             due = []
             await asyncio.sleep(0)  # a tape behind its time must not keep commands and browsers waiting
-
-    async def _until(self, ts: int) -> None:
-        ahead = ts - self._now()
-        if ahead > 0:
-            await asyncio.sleep(ahead / self._rate / SECOND)
 
     def _flush(self, events: Batch) -> None:
         if events:

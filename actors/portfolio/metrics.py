@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
+import msgspec
+
 from actors.book import Tally
 from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, SignalRaised
 from pipeline.events import EPSILON
@@ -21,7 +23,6 @@ class Metrics:
         self.rejected: Counter[str] = Counter()  # by reason
         self.refusals: Counter[str] = Counter()  # signals refused, by reason
         self.blocked: Counter[str] = Counter(dict.fromkeys(BLOCKED, 0))
-        self.bursts = 0
         self.signals = 0
         self.approved = 0
         self.trades = 0
@@ -72,25 +73,13 @@ class Metrics:
     @property
     def tally(self) -> Tally:
         """The figures that go on from session to session."""
-        return Tally(
-            self.equity,
-            self.day_start_equity,
-            self.high,
-            self.max_drawdown,
-            self.max_drawdown_pct,
-            self.consecutive_losses,
-        )
+        return msgspec.convert(self, Tally, from_attributes=True)
 
     def restore(self, tally: Tally) -> None:
         """Go on from the figures of an earlier session."""
-        self.equity = tally.equity
-        self.day_start_equity = tally.day_start_equity
-        self.high = tally.high
-        self.max_drawdown = tally.max_drawdown
-        self.max_drawdown_pct = tally.max_drawdown_pct
-        self.consecutive_losses = tally.consecutive_losses
+        vars(self).update(msgspec.structs.asdict(tally))
 
-    def summary(self, *, ticks: int, ready: int, halted: bool, open_positions: int) -> dict[str, object]:
+    def summary(self, *, ticks: int, ready: int, bursts: int, halted: bool, open_positions: int) -> dict[str, object]:
         """Return the fields of summary.json, in its order; what the core counts itself is handed in."""
         return {
             "ticks": ticks,
@@ -113,7 +102,7 @@ class Metrics:
             "funnel": {
                 "ticks": ticks,
                 "ready": ready,
-                "bursts": self.bursts,
+                "bursts": bursts,
                 "signals": self.signals,
                 "approved": self.approved,
                 "trades": self.trades,

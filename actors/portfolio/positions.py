@@ -78,15 +78,15 @@ class Position(msgspec.Struct):
         """Book an execution that opens or adds."""
         self.entered += quantity
         self.entry_value += quantity * price
-        self._read()
+        self.update_readings()
 
     def leave(self, quantity: Decimal, price: Decimal) -> None:
         """Book an execution that reduces or closes."""
         self.exited += quantity
         self.exit_value += quantity * price
-        self._read()
+        self.update_readings()
 
-    def _read(self) -> None:
+    def update_readings(self) -> None:
         # Open profit is looked at on every tick: the exact numbers become readings once a booking, not once a tick.
         self.price_held = float(self.entry_price)
         self.signed_held = self.side.sign * float(self.quantity)
@@ -117,6 +117,9 @@ def closed_trade(
 
 PositionsMessage = Fill | Adopt | AccountOpened
 
+PositionNews = PositionOpened | PositionClosed
+"""What the positions tell their listeners."""
+
 
 class PositionsView(Protocol):
     """The positions, as those read them who must not change them."""
@@ -146,7 +149,7 @@ class Positions:
         context: Context,
         starting_equity: Decimal,
         fee_per_share: Decimal,
-        listeners: Sequence[Port[PositionOpened | PositionClosed]] = (),
+        listeners: Sequence[Port[PositionNews]] = (),
     ) -> None:
         self._context = context
         self._listeners = listeners
@@ -186,22 +189,16 @@ class Positions:
 
     def held(self) -> tuple[HeldPosition, ...]:
         """Return the open positions, to be written down."""
-        return tuple(
-            HeldPosition(
-                p.symbol, p.side, p.entry_ts, p.decision, p.entered, p.entry_value, p.exited, p.exit_value, p.fees
-            )
-            for p in self.open.values()
-        )
+        return tuple(msgspec.convert(position, HeldPosition, from_attributes=True) for position in self.open.values())
 
     def restore(self, book: Book) -> None:
         """Go on with the positions of an earlier session."""
         self._count_from(book.tally.equity)
-        for h in book.positions:
-            position = Position(h.symbol, h.side, h.entry_ts, of_session(book.name, h.decision))
-            position.exited, position.exit_value, position.fees = h.exited, h.exit_value, h.fees
-            position.enter(h.entered, h.entry_value / h.entered)
-            position.entry_value = h.entry_value  # to the last digit
-            self.open[h.symbol] = position
+        for held in book.positions:
+            position = msgspec.convert(held, Position, from_attributes=True)
+            position.decision = of_session(book.name, held.decision)
+            position.update_readings()
+            self.open[held.symbol] = position
             self._say_open(position, adopted=True)
 
     def _adopt(self, found: Adopt) -> None:
@@ -243,7 +240,7 @@ class Positions:
         self._count_from(trade.equity)
         self._tell(trade)
 
-    def _tell(self, fact: PositionOpened | PositionClosed) -> None:
+    def _tell(self, fact: PositionNews) -> None:
         self._context.publish(fact)
         for tell in self._listeners:
             tell(fact)

@@ -11,9 +11,10 @@ from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.book import Book, HeldPosition
-from actors.execution.known_orders import Knowledge, OrderName
+from actors.execution.known_orders import Knowledge, OrderName, named_orders
 from actors.messages import BookReconciled, ExitReason, Fact
 from actors.orders import AccountReport, OrderReport, OrderSide
 from actors.portfolio.metrics import Metrics
@@ -105,8 +106,7 @@ def compare(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
     `fates` are what the venue says of the book's working orders, by id, without those that it does not know. `ours` is
     what every order id of this bot begins with.
     """
-    reports = {order.order: order for order in (*account.history, *account.orders)}
-    named = [(name, o) for o in reports.values() if o.order.startswith(ours) and (name := OrderName.of(o.order))]
+    named = named_orders(account, ours)
     strangers = [order for order in account.history if not order.order.startswith(ours)]
     booked = {position.symbol: position for position in book.positions}
     known = {entry.order.id for entry in book.orders}
@@ -119,8 +119,10 @@ def compare(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
     lines = []
     for symbol in sorted({*booked, *held, *book.foreign, *working}):
         line = _line(book, symbol, booked.get(symbol), held.get(symbol, ZERO), _meanwhile(book, symbol, fates, newer))
-        if symbol not in booked and symbol not in working and line.verdict.differs:
-            line = _adopted(line, entry_of(symbol, line.account - line.foreign, named) is not None)
+        unknown = symbol not in booked and symbol not in working and line.verdict.differs
+        if unknown and entry_of(symbol, line.account - line.foreign, named) is not None:  # as at a start
+            why = "the bot's own orders add up to it: the next start takes it over"
+            line = replace(line, verdict=Verdict.EXPLAINED, explanation=why, foreign_after=line.foreign)
         if line.closes:
             line = _priced(line, booked.get(symbol), strangers)
         if line.account or line.book or line.meanwhile or line.foreign:
@@ -152,7 +154,7 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
     foreign = {line.symbol: line.foreign_after for line in comparison.symbols if line.foreign_after}
     orders = tuple(line.venue_id for line in comparison.orders if line.venue_id)
     facts.append(BookReconciled(comparison.account, comparison.differences, foreign, orders, comparison.ts))
-    accepted = msgspec.structs.replace(
+    accepted = replace(
         book,
         tally=metrics.tally,
         reason=RECONCILED if book.reason.startswith(MISMATCH) else book.reason,
@@ -215,19 +217,11 @@ def _told(ours: Decimal, kept: Decimal, foreign: Decimal) -> str:
     return "; ".join(told) or "what was accepted as not ours is gone: accepting forgets it"
 
 
-def _adopted(line: SymbolLine, explained: bool) -> SymbolLine:
-    """Mark a position that no book knows as explained, if the bot's own orders add up to it, as at a start."""
-    if not explained:
-        return line
-    why = "the bot's own orders add up to it: the next start takes it over"
-    return msgspec.structs.replace(line, verdict=Verdict.EXPLAINED, explanation=why, foreign_after=line.foreign)
-
-
 def _priced(line: SymbolLine, position: HeldPosition | None, strangers: list[OrderReport]) -> SymbolLine:
     """Look for the price at which what is gone went: other people's orders that add up to just that."""
     if line.stuck:
         why = "; first the bot has to book its own fills: start it once, then reconcile"
-        return msgspec.structs.replace(line, explanation=line.explanation + why)
+        return replace(line, explanation=line.explanation + why)
     assert position is not None  # of a symbol in which nothing is held, nothing can be closed
     out = [
         order
@@ -239,10 +233,10 @@ def _priced(line: SymbolLine, position: HeldPosition | None, strangers: list[Ord
         value = sum((order.filled * (order.average or ZERO) for order in out), ZERO)
         price = AVERAGES.divide(value, line.closes)
         why = f" at {_money(price)}, the price of the order, not ours, that closed them"
-        return msgspec.structs.replace(line, price=price, explanation=line.explanation + why)
+        return replace(line, price=price, explanation=line.explanation + why)
     entry = AVERAGES.divide(position.entry_value, position.entered)
     why = f" at {_money(entry)}, what they cost, since nobody knows at what price they went: P/L 0 before fees"
-    return msgspec.structs.replace(line, explanation=line.explanation + why)
+    return replace(line, explanation=line.explanation + why)
 
 
 def _money(price: Decimal) -> str:
@@ -256,9 +250,7 @@ def _reduced(position: HeldPosition, line: SymbolLine) -> HeldPosition:
         value = position.entry_value
     else:
         value = line.closes * (line.price or AVERAGES.divide(position.entry_value, position.entered))
-    return msgspec.structs.replace(
-        position, exited=position.exited + line.closes, exit_value=position.exit_value + value
-    )
+    return replace(position, exited=position.exited + line.closes, exit_value=position.exit_value + value)
 
 
 # ---------------------------------------------------------------------------------------------------- orders
@@ -280,7 +272,7 @@ def _orders(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
         if report.order in known:
             continue
         venue_id = ""
-        if report.order.startswith(ours) and OrderName.of(report.order):
+        if OrderName.of(report.order, ours) is not None:
             verdict, why = (
                 Verdict.EXPLAINED,
                 "the bot's, of an earlier session: the next start keeps it or takes it back",

@@ -10,26 +10,18 @@ import msgspec
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
-from actors.execution.known_orders import Knowledge, OrderName
-from actors.execution.messages import AdoptOrder, KnownOrder, MissedOrder, Reconciled
+from actors.execution.known_orders import Knowledge, NamedOrder, OrderName, named_orders
+from actors.execution.messages import AdoptOrder, FromReconciler, KnownOrder, MissedOrder, Reconciled
 from actors.execution.order_cache import OrdersView
 from actors.messages import AccountOpened, ExitReason
 from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
-from actors.portfolio.positions import Adopt, PositionsView, of_session
+from actors.portfolio.positions import Adopt, PositionsView
 from actors.risk.risk import Mismatch
 from actors.risk.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
 
 ZERO = Decimal(0)
 _ASKED = 3  # times as long may a difference last while one of our orders in the symbol is being asked for
-
-
-class Entry(NamedTuple):
-    """The order of ours that opened a position which no book knows."""
-
-    ts: int
-    name: OrderName
-    average: Decimal | None
 
 
 class Suspect(NamedTuple):
@@ -41,16 +33,12 @@ class Suspect(NamedTuple):
     lasted: int  # for how long it has been seen, ns
 
 
-def entry_of(symbol: str, quantity: Decimal, orders: Iterable[tuple[OrderName, OrderReport]]) -> Entry | None:
+def entry_of(symbol: str, quantity: Decimal, orders: Iterable[NamedOrder]) -> NamedOrder | None:
     """Return the newest entry in a symbol, if all orders of ours add up to `quantity`; else nothing explains it."""
     of_symbol = [(name, order) for name, order in orders if name.symbol == symbol]
     filled = sum((order.side.sign * order.filled for _, order in of_symbol), ZERO)
-    entries = [
-        Entry(order.ts, name, order.average)
-        for name, order in of_symbol
-        if name.leg is OrderRole.ENTRY and order.filled
-    ]
-    return max(entries, key=lambda entry: entry[:2]) if entries and filled == quantity else None
+    entries = [(name, order) for name, order in of_symbol if name.leg is OrderRole.ENTRY and order.filled]
+    return max(entries, key=lambda entry: (entry[1].ts, entry[0])) if entries and filled == quantity else None
 
 
 class Reconciler:
@@ -68,7 +56,7 @@ class Reconciler:
         orders: OrdersView,
         patience_s: float,
         ours: str,
-        tell_executor: Port[AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport],
+        tell_executor: Port[FromReconciler],
         tell_risk: Port[AccountReport | AccountOpened | Mismatch | ForeignOrders],
         tell_positions: Port[AccountOpened | Adopt],
     ) -> None:
@@ -138,8 +126,7 @@ class Reconciler:
         self._context.publish(opened)
         self._tell_positions(opened)
         self._tell_risk(opened)
-        known = {order.order: order for order in (*report.history, *report.orders)}
-        named = [(name, order) for order in known.values() if (name := self._name(order)) is not None]
+        named = named_orders(report, self._ours)
         missed = self._tell_missed(named)
         adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
@@ -157,17 +144,19 @@ class Reconciler:
                     self._suspects[held.symbol] = Suspect(ZERO, held.quantity, self._context.now, _FOREVER)
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
-            decision = of_session(entry.name.book, entry.name.decision)
+            name, order = entry
             # Beside shares that are not ours the account's average is of both.
-            price = held.average if quantity == held.quantity else entry.average or held.average
+            price = held.average if quantity == held.quantity else order.average or held.average
             adopted.add(held.symbol)
-            self._tell_positions(Adopt(held.symbol, side, abs(quantity), price, entry.ts or report.ts, decision))
+            self._tell_positions(
+                Adopt(held.symbol, side, abs(quantity), price, order.ts or report.ts, name.kept_decision)
+            )
         self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
         self._tell_executor(Reconciled())
 
-    def _tell_missed(self, named: Iterable[tuple[OrderName, OrderReport]]) -> set[str]:
+    def _tell_missed(self, named: Iterable[NamedOrder]) -> set[str]:
         """Tell the executor of orders of which the book lacks something; return the symbols of those with fills.
 
         While a journal cannot be written, exits and cancels go out all the same. What is counted so is not adopted as
@@ -182,24 +171,20 @@ class Reconciler:
                     symbols.add(name.symbol)
         return symbols
 
-    def _tell_known(self, named: Iterable[tuple[OrderName, OrderReport]], *, with_history: bool) -> None:
+    def _tell_known(self, named: Iterable[NamedOrder], *, with_history: bool) -> None:
         """Have the fills named that are counted without having been booked one by one: by an adoption, or long ago."""
         for name, order in named:
             if self._orders.get(order.order) is None and not self._knowledge.misses(name, order):
                 counted = CountedOrder(order.order, order.filled, order.filled * (order.average or ZERO))
-                decision = of_session(name.book, name.decision)
-                self._tell_executor(KnownOrder(decision, counted))
+                self._tell_executor(KnownOrder(counted))
         self._names_counted = self._names_counted or with_history
 
     def _adopt_order(self, order: OrderReport, adopted: Container[str]) -> None:
-        name = self._name(order)
+        name = OrderName.of(order.order, self._ours)
         if name is None or self._orders.get(order.order) is not None:
             return
         keep = name.leg is OrderRole.STOP and order.symbol in adopted  # whether it fits, who guards the position looks
         self._tell_executor(AdoptOrder(_submitted(name, order), order, keep))
-
-    def _name(self, order: OrderReport) -> OrderName | None:
-        return OrderName.of(order.order) if order.order.startswith(self._ours) else None
 
     # ------------------------------------------------------------------------------------ every report
 
@@ -212,7 +197,7 @@ class Reconciler:
             open_at_venue.add(report.order)
             if self._orders.get(report.order) is not None:
                 self._tell_executor(report)
-            elif self._name(report) is not None:
+            elif OrderName.of(report.order, self._ours) is not None:
                 self._adopt_order(report, ())  # of an earlier run, and late: it is taken back
             elif report.venue_id in self.foreign_orders:
                 accepted.add(report.symbol)
@@ -292,7 +277,7 @@ def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
         order.symbol,
         order.side,
         order.quantity,
-        of_session(name.book, name.decision),
+        name.kept_decision,
         name.leg,
         _REASONS.get(name.leg, ""),
         stop=order.stop,

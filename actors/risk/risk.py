@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book
-from actors.execution.messages import CancelEntries, CloseAll, Enter, OrderOver
+from actors.execution.messages import CancelEntries, CloseAll, Enter, FromRisk, OrderOver
 from actors.execution.order_cache import OrdersView
 from actors.messages import (
     SHUTDOWN,
@@ -31,7 +31,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
-from actors.portfolio.positions import PositionsView
+from actors.portfolio.positions import PositionNews, PositionsView
 from actors.risk.limits import Limits
 from actors.risk.venue_facts import ForeignOrders, Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
@@ -62,6 +62,16 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"timezone {self.timezone!r} is not known: use a name like America/New_York") from None
 
 
+_COMMANDS: dict[str, tuple[TradingState, CloseAll | CancelEntries | None]] = {
+    "pause": (TradingState.PAUSED, None),
+    "resume": (TradingState.ACTIVE, None),
+    "reduce": (TradingState.REDUCING, CancelEntries()),
+    "flatten": (TradingState.PAUSED, CloseAll(ExitReason.FLATTEN)),
+    "halt": (TradingState.HALTED, CloseAll(ExitReason.HALT)),
+}
+"""The state that a command sets, and what it asks of the executor."""
+
+
 class _MarketCloses(msgspec.Struct, frozen=True):
     """The market is about to close, at `close` (ns)."""
 
@@ -75,16 +85,7 @@ class Mismatch(msgspec.Struct, frozen=True):
 
 
 RiskMessage = (
-    Signal
-    | Command
-    | FeedChanged
-    | Told
-    | AccountOpened
-    | PositionOpened
-    | PositionClosed
-    | OrderOver
-    | Mismatch
-    | _MarketCloses
+    Signal | Command | FeedChanged | Told | AccountOpened | PositionNews | OrderOver | Mismatch | _MarketCloses
 )
 
 
@@ -104,7 +105,7 @@ class Risk:
         orders: OrdersView,
         limits: Limits,
         facts: VenueFacts,
-        tell_executor: Port[Enter | CloseAll | CancelEntries],
+        tell_executor: Port[FromRisk],
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -182,13 +183,8 @@ class Risk:
 
     def refusal(self, symbol: str) -> Refusal | None:
         """Return the first reason not to trade a signal of `symbol` now, or None."""
-        state = self.state
-        if state is TradingState.HALTED:
-            return Refusal.HALTED
-        if state is TradingState.PAUSED:
-            return Refusal.PAUSED
-        if state is TradingState.REDUCING:
-            return Refusal.REDUCING
+        if self.state is not TradingState.ACTIVE:
+            return Refusal(self.state)
         if self._feed is not FeedState.LIVE:
             return Refusal.STALE_FEED
         # The tick that closes a position opens none: `held_at_input` remembers what it found.
@@ -259,15 +255,9 @@ class Risk:
         self._cooldown = dict(book.cooldown)
         self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
         self.date = book.date
-        self._count_losses()
-        if book.date:
-            self._count_losses_from(book.tally.day_start_equity)
+        self._count_losses_from(book.tally.day_start_equity if book.date else self._positions.equity)
         if self.state is not previous:
             self._changed(previous, reason=self.state_reason or "as before")
-
-    def _count_losses(self) -> None:
-        """Count the day's losses from the equity of now."""
-        self._count_losses_from(self._positions.equity)
 
     def _count_losses_from(self, equity: Decimal) -> None:
         self.day_start_equity = equity
@@ -281,7 +271,7 @@ class Risk:
         self.date = date
         previous = self.state
         self._daily_halt = False
-        self._count_losses()
+        self._count_losses_from(self._positions.equity)
         self._context.publish(DayStarted(date, self._positions.equity, ts, self._context.input))
         if self.state is not previous:
             self._changed(previous, reason="a new trading day")
@@ -309,22 +299,12 @@ class Risk:
 
     def _on_command(self, command: Command) -> None:
         previous = self.state
-        match command.name:
-            case "pause":
-                self._set(TradingState.PAUSED, command)
-            case "resume":
-                self._set(TradingState.ACTIVE, command)
-            case "reduce":
-                self._set(TradingState.REDUCING, command)
-                self._tell_executor(CancelEntries())
-            case "flatten":
-                self._set(TradingState.PAUSED, command)
-                self._tell_executor(CloseAll(ExitReason.FLATTEN))
-            case "halt":
-                self._set(TradingState.HALTED, command)
-                self._tell_executor(CloseAll(ExitReason.HALT))
-            case name:
-                raise UnknownCommand(name)
+        if command.name not in _COMMANDS:
+            raise UnknownCommand(command.name)
+        state, for_executor = _COMMANDS[command.name]
+        self._set(state, command)
+        if for_executor is not None:
+            self._tell_executor(for_executor)
         if self.state is not previous:
             self._changed(previous)
 

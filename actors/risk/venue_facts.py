@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from decimal import Decimal
 
 import msgspec
@@ -36,9 +35,7 @@ class VenueFacts:
         self._halted: set[str] = set()
         self._foreign_orders: frozenset[str] = frozenset()  # symbols
         self._bands: dict[str, PriceBand] = {}
-        self._knows_hours = False
-        self._opens: tuple[int, ...] = ()  # ns, in order
-        self._closes: tuple[int, ...] = ()
+        self._hours: MarketHours | None = None
 
     def remember(self, fact: Told) -> None:
         """Remember a fact."""
@@ -56,25 +53,18 @@ class VenueFacts:
             case ForeignOrders():
                 self._foreign_orders = fact.symbols
             case MarketHours():
-                self._knows_hours = True  # also that there are none: then the market is closed
-                self._opens = tuple(opens for opens, _ in fact.sessions)
-                self._closes = tuple(closes for _, closes in fact.sessions)
-
-    def close_of(self, now: int) -> int | None:
-        """Return when the session that runs closes (ns), None while none does."""
-        index = bisect_right(self._opens, now) - 1
-        return self._closes[index] if index >= 0 and now < self._closes[index] else None
+                self._hours = fact
 
     def next_close(self, now: int) -> int | None:
         """Return the first close after `now` (ns), None if none is known."""
-        return next((close for close in self._closes if close > now), None)
+        sessions = self._hours.sessions if self._hours is not None else ()
+        return next((closes for _, closes in sessions if closes > now), None)
 
     def refusal(self, view: SymbolView, side: Side, quantity: Decimal, now: int, cutoff: int) -> Refusal | None:
         """Return the first fact that rules an entry out, or None. `cutoff` is in ns before the close."""
-        if self._knows_hours:
-            close = self.close_of(now)
-            if close is None or now >= close - cutoff:
-                return Refusal.MARKET_CLOSED
+        hours = self._hours  # also that there are none: then the market is closed
+        if hours is not None and not any(opens <= now < closes - cutoff for opens, closes in hours.sessions):
+            return Refusal.MARKET_CLOSED
         if view.symbol in self._halted:
             return Refusal.TRADING_HALT
         band = self._bands.get(view.symbol)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from traceback import walk_stack
 from types import FrameType
 from typing import NamedTuple
 
-from actors.engine.authors import is_authors
+from actors.engine.authors import SERVICE, is_authors
 from actors.engine.core import Core
 
-_CALLERS = (Core.run.__code__.co_filename, str(Path(__file__).parent.parent / "service") + os.sep)
+_CALLERS = (Core.run.__code__.co_filename, SERVICE)
 """Who calls strategies: what is further out on a stack is no strategy's."""
 
 

@@ -8,8 +8,7 @@ from pipeline.exits.exit import Exit, exits_of
 from pipeline.exits.flat_market import flat_market
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.exits.market import Market
-from pipeline.exits.profit_target import profit_target
-from pipeline.exits.stop_loss import stop_loss
+from pipeline.exits.on_move import profit_target, stop_loss
 from pipeline.exits.time_stop import time_stop
 
 __all__ = ["Exit", "ExitSignal", "Held", "Market", "exits_of", "flat_market", "profit_target", "stop_loss", "time_stop"]

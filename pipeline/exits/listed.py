@@ -12,8 +12,7 @@ from pipeline.exits.exit import Exit
 from pipeline.exits.flat_market import flat_market as flat_market_of
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.exits.market import Market
-from pipeline.exits.profit_target import profit_target as profit_target_of
-from pipeline.exits.stop_loss import stop_loss as stop_loss_of
+from pipeline.exits.on_move import profit_target as profit_target_of, stop_loss as stop_loss_of
 from pipeline.exits.time_stop import time_stop as time_stop_of
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator, Scheduler, Step, lift

@@ -1,15 +1,27 @@
-"""Exits at a move of the price since the entry."""
+"""profit_target and stop_loss: leave at a move of the price since the entry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.events import Trade
+from pipeline.events import EPSILON, Trade
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
 
 
-def on_move(held: Held, reason: str, beyond: Callable[[float], bool]) -> Operator[Trade, ExitSignal]:
+def profit_target(held: Held, fraction: float) -> Operator[Trade, ExitSignal]:
+    """Exit (TP) when the price moved by `fraction` or more in the position's favour."""
+    goal = fraction - EPSILON
+    return _on_move(held, "TP", lambda move: move >= goal)
+
+
+def stop_loss(held: Held, fraction: float) -> Operator[Trade, ExitSignal]:
+    """Exit (SL) when the price moved by `fraction` or more against the position."""
+    floor = -fraction + EPSILON
+    return _on_move(held, "SL", lambda move: move <= floor)
+
+
+def _on_move(held: Held, reason: str, beyond: Callable[[float], bool]) -> Operator[Trade, ExitSignal]:
     """Exit, for `reason`, when `beyond` holds of move = direction x (price / entry price - 1)."""
     sign = held.side.sign
     entry = held.entry_price

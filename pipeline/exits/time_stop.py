@@ -9,7 +9,7 @@ from pipeline.clock import RANK_TIME_STOP, SymbolClock
 from pipeline.events import SECOND
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.operators.lift import Callbacks, Direct, Scheduler
-from pipeline.operators.probe import Probe
+from pipeline.probe import Probe
 
 
 def time_stop(held: Held, seconds: float, clock: SymbolClock) -> Observable[ExitSignal]:

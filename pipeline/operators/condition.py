@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from operator import attrgetter, ge, gt, le, lt
+from operator import ge, gt, le, lt
 from typing import Any
 
 import msgspec
@@ -29,12 +29,11 @@ class EitherWay(msgspec.Struct, frozen=True):
         """Point where the value is at least `threshold` from zero, float noise forgiven."""
         return cls(value, threshold - EPSILON, EPSILON - threshold)
 
-    def points(self, value: float) -> int:
-        """Return +1, -1 or 0 for a value."""
-        return 1 if value >= self.up else -1 if value <= self.down else 0
-
     def __call__(self, frame: Frame) -> int:
-        return self.points(self.value(frame))
+        value = self.value(frame)
+        if value >= self.up:
+            return 1
+        return -1 if value <= self.down else 0
 
 
 def condition(
@@ -85,15 +84,6 @@ def condition(
             checked=True,
         )
     )
-
-
-def of_frame(
-    name: str, attribute: str, *, at_least: float | None = None, more_than: float | None = None
-) -> tuple[float, Callable[[Frame], float], Callable[[Frame], bool], Bound]:
-    """Return threshold, value, test and bound of a condition on a number that each frame has: nothing is checked."""
-    threshold, test, bound = _test(name, at_least, None, more_than, None, None)
-    value = attrgetter(attribute)
-    return threshold, value, lambda frame: test(value(frame)), bound
 
 
 def running_condition(

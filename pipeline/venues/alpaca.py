@@ -20,8 +20,8 @@ from pipeline.venues.dialect import (
     EMPTY_FRAME,
     EMPTY_QUOTE,
     LONGEST_SAID,
-    MOST_BAD,
     MOST_ITEMS,
+    UNDECODABLE,
     UNKNOWN_TYPE,
     ShortSymbol,
     Taken,
@@ -140,7 +140,7 @@ class AlpacaDialect:
     def _items(self, data: bytes, taken: Taken) -> list[Message]:
         try:
             items = self._decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return _one_by_one(data, taken)
         if len(items) > MOST_ITEMS:
             taken.refuse_rest(data, len(items))
@@ -175,23 +175,22 @@ def _one_by_one(data: bytes, taken: Taken) -> list[Message]:
     """Decode a frame that does not decode as a whole: one bad message costs no other symbol its ticks."""
     try:
         parts = _PARTS.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         taken.refuse(NOT_JSON, "", data)
         return []
     if len(parts) > MOST_ITEMS:
         taken.refuse_rest(data, len(parts))
         return []
     items = []
-    bad = 0
-    for place, part in enumerate(parts):
+
+    def take(part: bytes) -> str:
         try:
             items.append(_MESSAGE.decode(part))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            if bad == MOST_BAD:
-                taken.refuse_rest(data, len(parts) - place)
-                break
-            bad += 1
-            taken.refuse(BAD_MESSAGE, "", bytes(part))
+        except UNDECODABLE:
+            return BAD_MESSAGE
+        return ""
+
+    taken.each(parts, data, take)
     return items
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.events import Quote, Trade
-from pipeline.venues.dialect import UNKNOWN_TYPE, ShortSymbol, Taken, Text, Turn, number
+from pipeline.venues.dialect import UNDECODABLE, UNKNOWN_TYPE, ShortSymbol, Taken, Text, Turn, number
 from pipeline.venues.jsonl import NOT_JSON
 
 _MS = 1_000_000  # ns
@@ -77,7 +77,7 @@ class BinanceDialect:
     def _take(self, data: bytes, taken: Taken) -> None:
         try:
             payload = self._wrapped(data).data or self._raw(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             taken.refuse(NOT_JSON, "", data)
             return
         add = taken.events.append

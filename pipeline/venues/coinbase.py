@@ -15,6 +15,7 @@ from pipeline.events import Clock, Gap, Quote, Trade
 from pipeline.venues.dialect import (
     BAD_TIME,
     LONGEST_SAID,
+    UNDECODABLE,
     UNKNOWN_TYPE,
     Event,
     ShortSymbol,
@@ -74,7 +75,7 @@ class CoinbaseDialect:
         for data in messages:
             try:
                 item = self._decode(data)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except UNDECODABLE:
                 taken.refuse(NOT_JSON, "", data)
                 continue
             if item.type == "error":

@@ -6,7 +6,7 @@ into events; handshakes are state machines in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, NamedTuple, Protocol
@@ -37,6 +37,9 @@ MOST_EXAMPLES = 20
 
 LONGEST_SAID = 300
 """Characters of a venue's own words that are kept."""
+
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding arbitrary bytes may raise."""
 
 Text = Annotated[str, Meta(max_length=64)]
 """Any word, time or number of a venue; a longer one is none."""
@@ -95,6 +98,19 @@ class Taken:
         else:
             seen = self.unread[shown]
             self.unread[shown] = seen._replace(times=seen.times + count)
+
+    def each(self, items: Sequence[bytes | msgspec.Raw], frame: bytes, take: Callable[[bytes], str]) -> None:
+        """Take the items of a frame one by one; `take` returns why it refuses one, or nothing."""
+        bad = 0
+        for place, item in enumerate(items):
+            data = bytes(item)
+            if not (reason := take(data)):
+                continue
+            if bad == MOST_BAD:
+                self.refuse_rest(frame, len(items) - place)
+                return
+            bad += 1
+            self.refuse(reason, "", data)
 
     def refuse_rest(self, example: bytes, count: int) -> None:
         """Refuse items of a frame unread, since there are too many, or too many bad ones before them."""

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from pipeline.events import Clock, Gap, Quote, Refused, Trade
+from pipeline.events import Clock, Quote, Refused, Trade
 
 NOT_JSON = "not JSON"
 NOT_AN_OBJECT = "not an object"
@@ -111,6 +111,3 @@ def _number(value: object) -> float | None:
     except OverflowError:
         return None
     return number if isfinite(number) else None
-
-
-__all__ = ["BAD_TRADE", "NOT_AN_OBJECT", "NOT_JSON", "Gap", "JsonLines", "TapeEvent"]

@@ -7,6 +7,7 @@ A frame holds one event, or several as JSON Lines or as a JSON array. A `hello` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,9 +16,9 @@ from pipeline.events import LONGEST_ID, LONGEST_SYMBOL, Clock, Quote, Refused, T
 from pipeline.venues.dialect import (
     EMPTY_FRAME,
     LONGEST_SAID,
-    MOST_BAD,
     MOST_ITEMS,
     TOO_LONG,
+    UNDECODABLE,
     UNKNOWN_TYPE,
     Hello,
     Taken,
@@ -60,35 +61,27 @@ class _PushedLines(JsonLines[Message]):
 
 
 class SimpleDialect:
-    """Narrows the symbols, if there are some to narrow to, and takes what is pushed."""
+    """Narrows the symbols, if there are some to narrow to, and takes what is pushed.
+
+    Arbitrary bytes give events, never an exception; an empty message is refused.
+    """
 
     def __init__(self, symbols: Iterable[str] = ()) -> None:
         self._symbols = tuple(symbols)
-        self._decoder = SimpleDecoder()
+        self._event = msgspec.json.Decoder(Trade | Quote | Clock)
+        self._other = msgspec.json.Decoder(Hello | Complaint)
+        self._lines = _PushedLines()
+        self._array = msgspec.json.Decoder(list[msgspec.Raw])
 
     def opened(self) -> Turn:
         """Subscribe."""
         return Turn(send=(msgspec.json.encode(Subscribe(self._symbols)).decode(),) if self._symbols else ())
 
     def received(self, messages: list[bytes]) -> Turn:
-        """Decode."""
-        return self._decoder.messages(messages)
-
-
-class SimpleDecoder:
-    """From messages to events. Arbitrary bytes give events, never an exception; an empty message is refused."""
-
-    def __init__(self) -> None:
-        self._event = msgspec.json.Decoder(Trade | Quote | Clock)
-        self._other = msgspec.json.Decoder(Hello | Complaint)
-        self._lines = _PushedLines()
-        self._array = msgspec.json.Decoder(list[msgspec.Raw])
-
-    def messages(self, messages: list[bytes]) -> Turn:
         """Decode messages that came together, in order."""
         try:
             return Turn(list(map(self._event.decode, messages)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             pass
         taken = Taken()
         hello: Hello | None = None
@@ -105,18 +98,14 @@ class SimpleDecoder:
 
     def _message(self, data: bytes, taken: Taken) -> Hello | Complaint | None:
         """Decode one message: an event, several lines of them, an array of them; return any other."""
-        try:
+        with suppress(*UNDECODABLE):
             taken.events.append(self._event.decode(data))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
-        else:
             return None
-        try:
+        with suppress(*UNDECODABLE):
             other: Hello | Complaint = self._other.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._several(data, taken)
-            return None
-        return other
+            return other
+        self._several(data, taken)
+        return None
 
     def _several(self, data: bytes, taken: Taken) -> None:
         start = data.lstrip()[:1]
@@ -124,7 +113,7 @@ class SimpleDecoder:
         if start == b"[":
             try:
                 items = self._array.decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except UNDECODABLE:
                 taken.refuse(NOT_JSON, "", data)
                 return
         elif start:
@@ -142,25 +131,19 @@ class SimpleDecoder:
 
     def _each(self, items: Sequence[bytes | msgspec.Raw], data: bytes, taken: Taken) -> None:
         """Decode items, one by one where they are not all sound: one that is bad costs no other."""
-        try:
+        with suppress(*UNDECODABLE):
             taken.events += list(map(self._event.decode, items))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
-        else:
             return
-        bad = 0
-        for place, item in enumerate(items):
-            line = bytes(item)
-            event = self._lines.line(line)
-            if not isinstance(event, Refused):
-                if event is not None:
-                    taken.events.append(event)
-                continue
-            if bad == MOST_BAD:
-                taken.refuse_rest(data, len(items) - place)
-                return
-            bad += 1
-            taken.refuse(event.reason, "", line)
+
+        def take(item: bytes) -> str:
+            event = self._lines.line(item)
+            if isinstance(event, Refused):
+                return event.reason
+            if event is not None:
+                taken.events.append(event)
+            return ""
+
+        taken.each(items, data, take)
 
 
 def _too_long(event: Trade | Quote) -> bool:

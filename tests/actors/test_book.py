@@ -9,7 +9,7 @@ import pytest
 
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     NOT_OUTLIVED,
     SHUTDOWN,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, Tally
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     BookReconciled,
     BrokerChanged,

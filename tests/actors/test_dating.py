@@ -8,9 +8,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from actors.book import Book
 from actors.engine.core import Core, Input
-from actors.engine.dating import DATED, Dated, moves_now
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     BrokerChanged,
     Command,
@@ -86,22 +86,21 @@ def at_a_desk() -> Session:
     return Session(broker=RestingBroker(), orders=OrderSettings(), book=BOOK).feed(trade(0, 100))
 
 
-def test_every_class_of_input_has_a_rule_and_a_case_here() -> None:
-    assert set(get_args(Input)) == set(DATED) == set(of_time(START))
+MARKET = (Trade, Quote, Clock)
 
 
-def test_what_moves_now_came_in_by_the_door_where_its_time_is_bounded() -> None:
-    assert {kind for kind in DATED if moves_now(of_time(START)[kind])} == {Trade, Quote, Clock}
+def test_every_class_of_input_has_a_case_here() -> None:
+    assert set(get_args(Input)) == set(of_time(START))
 
 
-@pytest.mark.parametrize("kind", [k for k, rule in DATED.items() if rule is Dated.MOVES_NOW], ids=lambda k: k.__name__)
+@pytest.mark.parametrize("kind", MARKET, ids=lambda k: k.__name__)
 def test_what_the_market_says_moves_now_to_its_time_and_never_back(kind: type) -> None:
     core = at_a_desk().core
     core.run([of_time(at(5))[kind], of_time(at(3))[kind]])
     assert core.now == at(5)
 
 
-OTHERS = [kind for kind, rule in DATED.items() if rule in (Dated.AS_DATA, Dated.NOT_AT_ALL)]
+OTHERS = [kind for kind in get_args(Input) if kind not in (*MARKET, Book)]
 
 
 @pytest.mark.parametrize("off", [-10 * DAY, DAY, 3600 * SECOND, 1 << 62])
@@ -134,11 +133,11 @@ def test_nothing_else_closes_a_position_by_time(kind: type) -> None:
     assert session.exits == ["TIME"]
 
 
-def test_a_class_without_a_rule_is_refused() -> None:
+def test_a_class_that_is_no_input_is_refused() -> None:
     class Stranger(msgspec.Struct):
         ts: int
 
-    with pytest.raises(KeyError):
+    with pytest.raises(AssertionError):
         at_a_desk().core.run([Stranger(at(1))])  # type: ignore[list-item]  # that is the point
 
 

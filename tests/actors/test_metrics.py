@@ -43,7 +43,7 @@ def folded(*pnls: str, start: str = "1000") -> Metrics:
 
 
 def summary(metrics: Metrics) -> dict[str, object]:
-    return metrics.summary(ticks=0, ready=0, halted=False, open_positions=0)
+    return metrics.summary(ticks=0, ready=0, bursts=0, halted=False, open_positions=0)
 
 
 def raised(reason: Refusal | None) -> SignalRaised:
@@ -136,8 +136,8 @@ def test_signals_are_counted_with_what_became_of_them() -> None:
     metrics = Metrics(Decimal(1))
     for reason in (None, Refusal.COOLDOWN, Refusal.COOLDOWN, Refusal.HALTED, None):
         metrics.fold(raised(reason))
-    found = metrics.summary(ticks=9, ready=8, halted=True, open_positions=2)
-    assert found["funnel"] == {"ticks": 9, "ready": 8, "bursts": 0, "signals": 5, "approved": 2, "trades": 0}
+    found = metrics.summary(ticks=9, ready=8, bursts=7, halted=True, open_positions=2)
+    assert found["funnel"] == {"ticks": 9, "ready": 8, "bursts": 7, "signals": 5, "approved": 2, "trades": 0}
     assert found["refusals"] == {"COOLDOWN": 2, "HALTED": 1}
     assert (found["halted"], found["open_positions"]) == (True, 2)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     Command,
     GateOrder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     Command,
     OrderChanged,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from actors.book import CountedOrder
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     AccountOpened,
     BrokerChanged,

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
 from actors.orders import AccountReport, AssetReport
 from actors.risk.limits import LimitSettings

@@ -21,10 +21,10 @@ from pipeline.admission import (
     TOO_MANY_SYMBOLS,
     Admission,
     AdmissionSettings,
-    Event,
 )
 from pipeline.events import NEW_LEVEL, NEW_TIME, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.venue_clock import VenueClock
+from pipeline.venues.dialect import Event
 from tests.support.market import START, at, trade as print_of
 
 HOUR = 3600 * SECOND

@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 from pipeline.events import Clock, Quote, Refused, Trade
 from pipeline.venues.dialect import EMPTY_FRAME, UNKNOWN_TYPE, Hello
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
-from pipeline.venues.simple import SimpleDecoder, Subscribe
+from pipeline.venues.simple import SimpleDialect, Subscribe
 from tests.support.market import START
 
 TRADE = Trade("A", START, 100.5, 10.0, 100.4, 100.6, 7)
@@ -33,7 +33,7 @@ def lines(events: Iterable[msgspec.Struct]) -> bytes:
 
 
 def decoded(*messages: bytes) -> list[Any]:
-    return SimpleDecoder().messages(list(messages)).events
+    return SimpleDialect().received(list(messages)).events
 
 
 @pytest.mark.parametrize("event", [TRADE, QUOTE, CLOCK], ids=lambda event: type(event).__name__)
@@ -167,20 +167,20 @@ def test_a_quote_or_clock_without_a_time_is_no_event_and_a_quote_without_sides_c
 
 def test_a_hello_is_no_event_and_stands_beside_them() -> None:
     hello = b'{"type":"hello","venue":"mock","ts":1767623400000000000,"rate":50.0,"symbols":["A","B"],"seed":7}'
-    turn = SimpleDecoder().messages([hello])
+    turn = SimpleDialect().received([hello])
     assert turn.events == []
     assert turn.hello == Hello(START, 50.0, "mock", ("A", "B"))
 
 
 def test_a_hello_together_with_events_is_found_and_the_events_too() -> None:
-    turn = SimpleDecoder().messages([b'{"type":"hello","ts":5}', wire()])
+    turn = SimpleDialect().received([b'{"type":"hello","ts":5}', wire()])
     assert turn.events == decoded(wire())
     assert turn.hello == Hello(5, 1.0)
 
 
 @pytest.mark.parametrize("hello", [b'{"type":"hello"}', b'{"type":"hello","ts":"x"}', b'{"type":"hello","ts":1.5}'])
 def test_a_hello_without_a_time_is_none(hello: bytes) -> None:
-    turn = SimpleDecoder().messages([hello])
+    turn = SimpleDialect().received([hello])
     assert (turn.events, turn.hello) == ([], None)
 
 
@@ -218,7 +218,7 @@ def test_events_come_out_as_they_went_in_however_they_are_put_into_frames(
     "fields", [b'"ts":0', b'"ts":-5', b'"ts":5,"rate":0', b'"ts":5,"rate":-1', b'"ts":5,"rate":1e308']
 )
 def test_a_hello_of_an_impossible_time_or_rate_is_none(fields: bytes) -> None:
-    turn = SimpleDecoder().messages([b'{"type":"hello",' + fields + b"}"])
+    turn = SimpleDialect().received([b'{"type":"hello",' + fields + b"}"])
     assert (turn.events, turn.hello) == ([], None)
 
 
@@ -239,6 +239,6 @@ def test_two_halves_of_a_trade_in_two_frames_are_no_trade() -> None:
 
 
 def test_a_hello_with_its_time_in_another_unit_is_not_believed_and_said() -> None:
-    turn = SimpleDecoder().messages([b'{"type":"hello","ts":1767623400123,"rate":10}'])
+    turn = SimpleDialect().received([b'{"type":"hello","ts":1767623400123,"rate":10}'])
     assert (turn.events, turn.hello) == ([], None)
     assert [("milliseconds" in said, "1767623400123" in said) for said in turn.said] == [(True, True)]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.risk.limits import LimitSettings
 from service.data_folder.bot_id import bot_id
 from service.errors import UserError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     BrokerChanged,
     FeedState,

@@ -12,16 +12,14 @@ from actors.actor import Receiver
 from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import Core, CoreSettings, Input
-from actors.engine.dating import moves_now
 from actors.engine.strategy_instance import ChainSettings
-from actors.execution.policy import SimulatedExecution
-from actors.execution.pricing import OrderSettings
+from actors.execution.policy import OrderSettings, SimulatedExecution
 from actors.messages import Fact, PositionClosed, Refusal, SignalRaised, StateChanged
 from actors.orders import OrderCommand
 from actors.risk.limits import LimitSettings
 from actors.risk.risk import RiskSettings
 from pipeline import operators as op
-from pipeline.events import Clock, Side, Signal, Trade
+from pipeline.events import Clock, Quote, Side, Signal, Trade
 from pipeline.operators.lift import Step
 from pipeline.strategy import Entries, Exits, Strategy, StrategySettings, default_exits
 
@@ -82,7 +80,7 @@ class Session:
     def feed(self, *events: Input) -> Session:
         """Feed events as a session does: what is no market data comes when the venue's clock shows its time."""
         for event in events:
-            ts = 0 if moves_now(event) or isinstance(event, Book) else getattr(event, "ts", 0)
+            ts = 0 if isinstance(event, Trade | Quote | Clock | Book) else getattr(event, "ts", 0)
             self.core.run([Clock(ts), event] if ts > self.core.now else [event])
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from reactivex import Observable
 
@@ -12,7 +12,7 @@ from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames, signal_of
 from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
 from pipeline.operators.momentum.momentum import MOMENTUM
-from pipeline.operators.probe import BurstEnded, BurstStarted, Probe
+from pipeline.probe import BurstEnded, Probe
 
 NEVER_TOGETHER = "NEVER_TOGETHER"
 
@@ -27,8 +27,8 @@ def bursts() -> Operator[Frame, Signal]:
 
     A burst is a run of consecutive ticks with the same direction, which the first condition in the pipe that has one
     gives; a change of direction, or the end of the stream, ends it. A `Probe` is shown the newest frame, how many were
-    ready, and each `BurstStarted` and `BurstEnded`, which says what stood in the way of a signal: the first condition
-    in the pipe that no tick of the burst met, else NEVER_TOGETHER.
+    ready, how many bursts began, and each `BurstEnded`, which says what stood in the way of a signal: the first
+    condition in the pipe that no tick of the burst met, else NEVER_TOGETHER.
 
     Raises ValueError, as the pipe is built, where no condition gives a direction; behind an operator that hides what
     its frames carry, at the first frame.
@@ -42,40 +42,40 @@ def bursts() -> Operator[Frame, Signal]:
     return operator
 
 
-class _Rules(NamedTuple):
-    """What the conditions of a pipe ask of its ticks."""
+_Gates = tuple[tuple[int, Condition], ...]
+"""Conditions that the ticks of a burst have to meet, each with its bit in `met`."""
 
-    up: float  # momentum that points a tick LONG ...
-    down: float  # ... and SHORT
-    direct: Callable[[Frame], int] | None  # what points it, where that is not momentum
-    gates: tuple[tuple[int, Condition], ...]  # each with its bit in `met`
 
-    @classmethod
-    def of(cls, conditions: tuple[Condition, ...]) -> _Rules:
-        """Read them off the conditions. Raises ValueError if none gives a direction."""
-        pointing = next((c for c in conditions if c.direction is not None), None)
-        if pointing is None:
-            raise ValueError(NO_DIRECTION)
-        direction = pointing.direction
-        sure = isinstance(direction, EitherWay)  # a tick that it points somewhere meets its condition
-        gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if not (sure and c is pointing)))
-        if isinstance(direction, EitherWay) and direction.value is MOMENTUM:
-            # By far the most common one: `bursts` compares the frame's own number, which saves two calls a tick.
-            return cls(direction.up, direction.down, None, gates)
-        return cls(0.0, 0.0, direction, gates)
+def _rules_of(conditions: tuple[Condition, ...]) -> tuple[float, float, Callable[[Frame], int] | None, _Gates]:
+    """Return what the conditions of a pipe ask of its ticks. Raises ValueError if none gives a direction.
+
+    That is the momentum that points a tick LONG, the one that points it SHORT, what points it where that is not
+    momentum, and the gates.
+    """
+    pointing = next((c for c in conditions if c.direction is not None), None)
+    if pointing is None:
+        raise ValueError(NO_DIRECTION)
+    direction = pointing.direction
+    sure = isinstance(direction, EitherWay)  # a tick that it points somewhere meets its condition
+    gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if not (sure and c is pointing)))
+    if isinstance(direction, EitherWay) and direction.value is MOMENTUM:
+        # By far the most common one: `bursts` compares the frame's own number, which saves two calls a tick.
+        return direction.up, direction.down, None, gates
+    return 0.0, 0.0, direction, gates
 
 
 class _Burst:
     """The burst that runs, and what its ticks met."""
 
-    __slots__ = ("_emit", "_met", "_show", "_side", "_signalled", "_symbol", "_ticks", "gates")
+    __slots__ = ("_emit", "_met", "_probe", "_side", "_signalled", "_symbol", "_ticks", "_ts", "gates")
 
-    def __init__(self, emit: Callable[[Signal], None], show: Callable[[BurstStarted | BurstEnded], None]) -> None:
-        self.gates: tuple[tuple[int, Condition], ...] = ()
+    def __init__(self, emit: Callable[[Signal], None], probe: Probe) -> None:
+        self.gates: _Gates = ()
         self._emit = emit
-        self._show = show
+        self._probe = probe
         self._side = Side.LONG
         self._symbol = ""
+        self._ts = 0
         self._signalled = False
         self._met = 0  # bits of the gates that some tick of it met
         self._ticks = 0
@@ -83,9 +83,10 @@ class _Burst:
     def begin(self, frame: Frame, direction: int) -> None:
         self._side = Side.LONG if direction > 0 else Side.SHORT
         self._symbol = frame.tick.symbol
+        self._ts = frame.tick.ts
         self._signalled = False
         self._met = self._ticks = 0
-        self._show(BurstStarted(self._symbol, frame.tick.ts, self._side))
+        self._probe.bursts += 1
 
     def count(self, frame: Frame) -> None:
         """Count a tick of the burst, and signal it if it is the first to meet every condition."""
@@ -106,14 +107,14 @@ class _Burst:
         blocked = None
         if not self._signalled:
             blocked = next((gate.reason for bit, gate in self.gates if not self._met & bit), NEVER_TOGETHER)
-        self._show(BurstEnded(self._symbol, self._side, self._ticks, blocked))
+        self._probe.on_burst(BurstEnded(self._symbol, self._ts, self._side, self._ticks, blocked))
 
 
 def burst_steps(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
     """Return the step of `bursts`, which signals once a run of frames that point the same way."""
     probe = Probe.of(scheduler)
     on_frame = probe.on_frame
-    burst = _Burst(emit, probe.on_burst)
+    burst = _Burst(emit, probe)
     known: tuple[Condition, ...] | None = None  # the conditions that the next three were read off
     up = down = 0.0
     direct: Callable[[Frame], int] | None = None
@@ -123,7 +124,7 @@ def burst_steps(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
         nonlocal known, up, down, direct, pointed
         try:
             if frame.conditions is not known:
-                up, down, direct, burst.gates = _Rules.of(frame.conditions)
+                up, down, direct, burst.gates = _rules_of(frame.conditions)
                 known = frame.conditions
         except AttributeError:
             needs_frames("bursts", frame)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pipeline.events import Signal
 from pipeline.operators.frame import Frame, needs_frames, signal_of
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
-from pipeline.operators.probe import Probe
+from pipeline.probe import Probe
 
 
 def signals() -> Operator[Frame, Signal]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline.operators.condition import given, of_frame
-from pipeline.operators.frame import Condition, Frame
+from operator import attrgetter
+
+from pipeline.operators.condition import condition
+from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator
 
 
 def volume_spike(multiplier: float) -> Operator[Frame, Frame]:
     """Require a size of more than `multiplier` times the mean size of the other ticks in the window."""
-    threshold, value, passed, bound = of_frame("volume_spike", "volume_ratio", more_than=multiplier)
-    return given(Condition("volume_spike", "NO_VOLUME_SPIKE", threshold, value, passed, None, bound, checked=True))
+    return condition("volume_spike", attrgetter("volume_ratio"), more_than=multiplier)

@@ -11,7 +11,7 @@ from reactivex import Observable
 from pipeline.events import SECOND, Trade
 from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Lifted, Scheduler, Step
-from pipeline.operators.probe import Probe
+from pipeline.probe import Probe
 
 _size = attrgetter("size")
 

@@ -6,12 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from actors.execution.actions import Cancel, Submit
+from actors.execution.actions import Cancel, Submit, keep_stop
 from actors.execution.exits import AT_ONCE, ExitIntent, Exits, escalate_to_market
 from actors.execution.order_cache import Order
-from actors.execution.policy import ExecutionPolicy, SimulatedExecution, VenueExecution
-from actors.execution.pricing import OrderSettings
-from actors.execution.protective_stops import keep_stop
+from actors.execution.policy import ExecutionPolicy, OrderSettings, SimulatedExecution, VenueExecution
 from actors.messages import ExitReason
 from actors.orders import OrderRole, OrderSide, SubmitOrder
 from actors.portfolio.positions import Position

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.execution.pricing import OrderSettings, entry_limit, exit_limit, on_grid, protective_stop
+from actors.actor import SymbolView
+from actors.execution.policy import OrderSettings, VenueExecution, on_grid
 from actors.orders import OrderSide
 from tests.support.market import quote, trade
 from tests.support.sessions import Session
@@ -39,22 +40,31 @@ def test_rounding_never_moves_a_price_by_a_whole_step_or_to_the_other_side(price
     assert 0 <= moved < (D("0.01") if price >= 1 else D("0.0001"))
 
 
+def entry_limit(policy: VenueExecution, view: SymbolView, side: OrderSide) -> Decimal | None:
+    return policy.entry_terms(view, side).limit
+
+
+def exit_limit(policy: VenueExecution, view: SymbolView, side: OrderSide) -> Decimal | None:
+    return policy.exit_terms(view, side, 0, at_market=False).limit
+
+
 def test_limits_are_a_little_beyond_the_quote_and_without_one_beyond_the_last_price() -> None:
-    settings = OrderSettings(entry_limit_bps=10, exit_limit_bps=0)
+    policy = VenueExecution(OrderSettings(entry_limit_bps=10, exit_limit_bps=0))
     session = Session().feed(trade(0, 50))
     market = session.core.symbol_view("A")
-    assert entry_limit(settings, market, BUY) == D("50.05")
+    assert entry_limit(policy, market, BUY) == D("50.05")
     session.feed(quote(1, 99.99, 100.01))
-    assert (entry_limit(settings, market, BUY), entry_limit(settings, market, SELL)) == (D("100.12"), D("99.89"))
-    assert (exit_limit(settings, market, BUY), exit_limit(settings, market, SELL)) == (D("100.01"), D("99.99"))
+    assert (entry_limit(policy, market, BUY), entry_limit(policy, market, SELL)) == (D("100.12"), D("99.89"))
+    assert (exit_limit(policy, market, BUY), exit_limit(policy, market, SELL)) == (D("100.01"), D("99.99"))
 
 
 def test_without_any_price_there_is_no_limit() -> None:
-    assert exit_limit(OrderSettings(), Session().core.symbol_view("A"), SELL) is None
+    assert exit_limit(VenueExecution(OrderSettings()), Session().core.symbol_view("A"), SELL) is None
 
 
 @pytest.mark.parametrize(("side", "stop"), [(SELL, "99.49"), (BUY, "100.52")])
 def test_a_stop_is_never_nearer_than_it_was_meant(side: OrderSide, stop: str) -> None:
-    assert protective_stop(OrderSettings(protective_stop=0.005), D("100.015"), side) == D(stop) or side is SELL
-    distance = abs(protective_stop(OrderSettings(protective_stop=0.005), D("100.015"), side) / D("100.015") - 1)
-    assert distance >= D("0.005")
+    price = VenueExecution(OrderSettings(protective_stop=0.005)).stop_price(D("100.015"), side)
+    assert price is not None
+    assert price == D(stop) or side is SELL
+    assert abs(price / D("100.015") - 1) >= D("0.005")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
+from reactivex.scheduler import ImmediateScheduler
 
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
@@ -15,7 +16,7 @@ from pipeline.operators.condition import given as given_condition
 from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Source, Step
 from pipeline.operators.momentum.momentum import MOMENTUM
-from pipeline.operators.probe import BurstEnded, BurstStarted, Probe, ProbedClock
+from pipeline.probe import BurstEnded, Probe
 from tests.support.frames import frame
 from tests.support.market import at, trade
 from tests.support.streams import (
@@ -57,9 +58,9 @@ class Watched:
     """Bursts with a probe that is shown what they do not pass on."""
 
     def __init__(self, pipe: Pipe = conditions) -> None:
-        self.bursts: list[BurstStarted | BurstEnded] = []
+        self.bursts: list[BurstEnded] = []
         self.probe = Probe(on_burst=self.bursts.append)
-        self.tap = Tap(pipe, ProbedClock(InputClock(), probe=self.probe))
+        self.tap = Tap(pipe, SymbolClock(InputClock(), probe=self.probe))
 
     def push(self, *frames: Frame) -> Watched:
         self.tap.push(*frames)
@@ -67,7 +68,7 @@ class Watched:
 
     @property
     def blocked(self) -> list[str | None]:
-        return [burst.blocked for burst in self.bursts if isinstance(burst, BurstEnded)]
+        return [burst.blocked for burst in self.bursts]
 
 
 # ----------------------------------------------------------------------------------------------- signals
@@ -176,11 +177,8 @@ def test_a_condition_of_one_s_own_may_give_the_direction() -> None:
     pipe = chain(given_condition(against), op.bursts())
     assert [signal.side for signal in outputs(pipe, values)] == [Side.SHORT, Side.LONG]
     watched = Watched(pipe).push(*values)
-    assert [(type(burst), burst.side) for burst in watched.bursts] == [
-        (BurstStarted, Side.SHORT),
-        (BurstEnded, Side.SHORT),
-        (BurstStarted, Side.LONG),
-    ]
+    assert [burst.side for burst in watched.bursts] == [Side.SHORT]
+    assert watched.probe.bursts == 2
 
 
 def test_a_signal_points_where_its_burst_does_whatever_the_condition_looks_at() -> None:
@@ -195,7 +193,8 @@ def test_a_signal_points_where_its_burst_does_whatever_the_condition_looks_at() 
     )
     watched = Watched(chain(given_condition(against), op.bursts())).push(look(1), look(0), look(-1))
     sides = [Side.SHORT, Side.LONG]
-    assert [burst.side for burst in watched.bursts if isinstance(burst, BurstStarted)] == sides
+    watched.tap.complete()
+    assert [burst.side for burst in watched.bursts] == sides
     assert [signal.side for signal in watched.tap.values] == sides
 
 
@@ -295,7 +294,7 @@ def test_the_end_of_the_stream_counts_a_burst_once() -> None:
 @pytest.mark.parametrize(("way", "side"), [(1, Side.LONG), (-1, Side.SHORT)])
 def test_a_burst_says_its_way_and_when_it_began_and_how_many_ticks_it_had(way: int, side: Side) -> None:
     watched = Watched().push(look(0), look(way, seconds=1), look(way, seconds=2), look(way, seconds=3), look(0))
-    assert watched.bursts == [BurstStarted("A", at(1), side), BurstEnded("A", side, 3, "NO_VOLUME_SPIKE")]
+    assert watched.bursts == [BurstEnded("A", at(1), side, 3, "NO_VOLUME_SPIKE")]
 
 
 def test_a_probe_is_shown_the_newest_frame_and_how_many_were_ready() -> None:
@@ -308,12 +307,12 @@ def test_a_probe_is_shown_the_newest_frame_and_how_many_were_ready() -> None:
 
 def test_a_probe_that_asks_is_shown_every_frame() -> None:
     seen: list[Frame] = []
-    Tap(conditions, ProbedClock(InputClock(), probe=Probe(seen.append))).push(look(0), look(1), look(1, ready=False))
+    Tap(conditions, SymbolClock(InputClock(), probe=Probe(seen.append))).push(look(0), look(1), look(1, ready=False))
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize("scheduler", [None, SymbolClock(InputClock())])
-def test_without_a_probe_they_say_the_same_and_show_nothing(scheduler: SymbolClock | None) -> None:
+@pytest.mark.parametrize("scheduler", [None, ImmediateScheduler()])
+def test_without_a_probe_they_say_the_same_and_show_nothing(scheduler: ImmediateScheduler | None) -> None:
     values = [look(1), look(1, spike=True, wide=True), look(0)]
     expected = Watched().push(*values)
     assert outputs(conditions, values, scheduler) == expected.tap.values
