@@ -1,16 +1,5 @@
-"""The operators a signal is composed of: `from microbot import op`."""
+"""The operators a signal is composed of: `from microbot import op` has them, and the exits."""
 
-from pipeline.exits.exit import Exit
-from pipeline.exits.listed import (
-    break_even,
-    exit_when,
-    flat_market,
-    profit_target,
-    stop_loss,
-    time_stop,
-    trailing_stop,
-    volatility_stop,
-)
 from pipeline.operators.condition import condition, running_condition
 from pipeline.operators.indicator import Indicator, indicator, readings
 from pipeline.operators.lift import Operator, lift, merge
@@ -53,7 +42,6 @@ from pipeline.operators.volume.vwap import vwap
 from pipeline.operators.window.window import window
 
 __all__ = [
-    "Exit",
     "Indicator",
     "Operator",
     "Rule",
@@ -65,7 +53,6 @@ __all__ = [
     "below",
     "between",
     "bollinger",
-    "break_even",
     "bursts",
     "candles",
     "condition",
@@ -75,9 +62,7 @@ __all__ = [
     "crosses_below",
     "donchian",
     "ema",
-    "exit_when",
     "falling",
-    "flat_market",
     "imbalance",
     "indicator",
     "keltner",
@@ -93,7 +78,6 @@ __all__ = [
     "obv",
     "on",
     "once_per",
-    "profit_target",
     "rate_of_change",
     "readings",
     "realized_volatility",
@@ -109,13 +93,9 @@ __all__ = [
     "sma",
     "spread",
     "stochastic",
-    "stop_loss",
     "time_of_day",
-    "time_stop",
     "trade_rate",
-    "trailing_stop",
     "volatility_guard",
-    "volatility_stop",
     "volume_ratio",
     "volume_spike",
     "vote",

@@ -179,6 +179,10 @@ class Source(Direct[Out]):
         self._observers: tuple[Callbacks, ...] = ()
         self.on_next: Callable[[Any], None] = noop
 
+    @property
+    def is_observed(self) -> bool:
+        return bool(self._observers)
+
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Add an observer, which is called with what is pushed from now on."""
         self._set((*self._observers, observer))
