@@ -130,6 +130,14 @@ class OrderReport(msgspec.Struct, frozen=True, tag="order_report", tag_field="ty
     passed: bool = False  # it was refused since the price is beyond its stop already
 
 
+def rejection(order: SubmitOrder, ts: int, reason: str, *, passed: bool = False) -> OrderReport:
+    """Report that an order was not taken; `passed`, for its price is beyond its stop already."""
+    refused, none = OrderStatus.REJECTED, Decimal(0)
+    return OrderReport(
+        order.id, order.symbol, order.side, refused, order.quantity, none, None, ts, reason=reason, passed=passed
+    )
+
+
 class SubmitUnanswered(msgspec.Struct, frozen=True, tag="submit_unanswered", tag_field="type"):
     """A submit got no answer that says what became of it: a time-out, a broken connection, a 5xx."""
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench import latency, memory, operators, replay, symbols, throughput
-from bench.options import Options
-from bench.results import ROOT, Machine, Number, Report, Result, cpu_times, shown
+from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "replay": replay.measure,
@@ -46,26 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = Options(Path(folder), fused if fused.is_file() else None, given.quick)
         for name in given.only or BENCHMARKS:
             console.print(f"measuring {name} ...", style="dim")
-            result = _timed(name, options)
-            results.append(result)
-            console.print(_table(result))
-            console.print(result.about + "\n", style="dim", highlight=False)
+            results.append(_timed(name, options))
+            console.print(_table(results[-1]))
+            console.print(results[-1].about + "\n", style="dim", highlight=False)
     Report(machine, given.quick, results).write(given.json)
     console.print(f"written: {given.json}", highlight=False)
     return 0
 
 
 def _timed(name: str, options: Options) -> Result:
-    """Run one benchmark, and note what it took and what the machine did not give it."""
+    """Run one benchmark, and note what it took."""
     began = time.perf_counter()
-    stolen, total = cpu_times()
     result = BENCHMARKS[name](options)
-    stolen_now, total_now = cpu_times()
-    return msgspec.structs.replace(
-        result,
-        seconds=round(time.perf_counter() - began, 1),
-        stolen=round((stolen_now - stolen) / max(1, total_now - total), 3),
-    )
+    return msgspec.structs.replace(result, seconds=round(time.perf_counter() - began, 1))
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -89,14 +81,13 @@ def _describe(machine: Machine) -> str:
 
 
 def _table(result: Result) -> Table:
-    stolen = f", {result.stolen:.1%} of the CPUs stolen by the host" if result.stolen else ""
-    table = Table(title=f"{result.name} ({result.seconds:g} s{stolen})", title_justify="left", show_edge=False)
-    table.add_column("what")
-    table.add_column("measured", justify="right")
-    table.add_column("unit", style="dim")
-    table.add_column("target", justify="right")
-    table.add_column("")
-    table.add_column("note", style="dim")
+    table = Table(
+        *("what", Column("measured", justify="right"), Column("unit", style="dim")),
+        *(Column("target", justify="right"), "", Column("note", style="dim")),
+        title=f"{result.name} ({result.seconds:g} s)",
+        title_justify="left",
+        show_edge=False,
+    )
     for number in result.numbers:
         name = number.key.removeprefix(f"{result.name}.")
         target = str(number.target) if number.target is not None else ""

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
-from types import TracebackType
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import IO, Any, cast
 
 import msgspec
 
 from bench.results import ROOT
 
+_new_loop: Callable[[], asyncio.AbstractEventLoop] | None
+try:
+    from uvloop import new_event_loop as _new_loop
+except ImportError:  # Windows has none
+    _new_loop = None
+
 PATIENCE_S = 60.0
 """Real seconds within which a child must have said what is waited for."""
+_ERRORS_TOLD = 4_000  # bytes, of the last that a child wrote to stderr
 
 
 class ChildFailed(RuntimeError):
     """A child ended, or stayed silent, before it said what was waited for."""
-
-    def __init__(self, name: str, waited_for: str, said: str) -> None:
-        super().__init__(f"{name} did not come to {waited_for!r}: {said or 'it said nothing'}")
-        self.name = name
 
 
 class Child:
@@ -31,29 +36,24 @@ class Child:
 
     def __init__(self, module: str, *arguments: str) -> None:
         self.name = module
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the context
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"bench.processes.{module}", *arguments],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
         )
+        self._stdin = cast(IO[bytes], self._process.stdin)
+        self._stdout = cast(IO[bytes], self._process.stdout)
         self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._errors: list[str] = []
-        self._threads = [threading.Thread(target=read, daemon=True) for read in (self._read, self._read_errors)]
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._stdout:
             self._said.put(msgspec.json.decode(line, type=dict[str, Any]))
         self._said.put(None)
-
-    def _read_errors(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._errors = [*self._errors[-20:], line.decode(errors="replace").rstrip()]
 
     def hear(self, event: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """Wait for the next thing that the child says, which must be `event`. Raises ChildFailed."""
@@ -62,14 +62,18 @@ class Child:
         except queue.Empty:
             said = None
         if said is None or said.get("event") != event:
-            raise ChildFailed(self.name, event, "\n".join(self._errors) if said is None else str(said))
+            told = str(said) if said is not None else self._last_errors() or "it said nothing"
+            raise ChildFailed(f"{self.name} did not come to {event!r}: {told}")
         return said
+
+    def _last_errors(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()[-_ERRORS_TOLD:].decode(errors="replace").strip()
 
     def say(self, word: str) -> None:
         """Say one line to the child."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(word.encode() + b"\n")
-        self._process.stdin.flush()
+        self._stdin.write(word.encode() + b"\n")
+        self._stdin.flush()
 
     def terminate(self) -> None:
         """Ask the child to end."""
@@ -78,26 +82,27 @@ class Child:
     def __enter__(self) -> Child:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self._process.kill()
-        assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it ended without reading the last word
-            self._process.stdin.close()
+            self._stdin.close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for thread in self._threads:
-            thread.join(timeout=5)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        self._thread.join(timeout=5)
+        self._stdout.close()
+        self._errors.close()
 
 
 def tell(event: str, **fields: Any) -> None:
     """Say something to the process that started this one."""
     print(msgspec.json.encode({"event": event, **fields}).decode(), flush=True)
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run a child's program on the kind of event loop that the bot has."""
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(work)

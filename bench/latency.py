@@ -6,9 +6,8 @@ from collections.abc import Callable
 from statistics import median
 
 from bench.live import Round, play
-from bench.options import Options
 from bench.processes.venue import VenueSpec
-from bench.results import Number, Result, Target, percentile
+from bench.results import Number, Options, Result, Target, percentile
 
 ABOUT = (
     "Microseconds from the venue's send() to the end of the core's work on the tick, over a real WebSocket on "
@@ -29,22 +28,19 @@ def measure(options: Options) -> Result:
     """Measure the three in turn."""
     warm_up, browsers = options.sized(*WARM_UP), options.sized(*BROWSERS)
     venue = VenueSpec(warm_up + options.sized(*MEASURED), RATE, PER_SECOND)
-    rounds: dict[str, list[Round]] = {"decoder": [], "bot": [], "bot_and_browsers": []}
+    kinds = {"decoder": ("decoder", 0), "bot": ("bot", 0), "bot_and_browsers": ("bot", browsers)}
+    rounds: dict[str, list[Round]] = {kind: [] for kind in kinds}
     for _ in range(options.sized(*ROUNDS)):
-        rounds["decoder"].append(play(options, "decoder", venue))
-        rounds["bot"].append(play(options, "bot", venue))
-        rounds["bot_and_browsers"].append(play(options, "bot", venue, browsers))
-    us: dict[str, dict[str, list[float]]] = {
+        for kind, (receiver, crowd) in kinds.items():
+            rounds[kind].append(play(options, receiver, venue, crowd))
+    us = {
         kind: {
             name: [percentile(r.ages[warm_up:], fraction) / 1e3 for r in some] for name, fraction in PERCENTILES.items()
         }
         for kind, some in rounds.items()
     }
-    notes = {
-        "decoder": "only decodes",
-        "bot": "the whole bot",
-        "bot_and_browsers": f"{browsers} event streams beside it",
-    }
+    beside = f"{browsers} event streams beside it"
+    notes = {"decoder": "only decodes", "bot": "the whole bot", "bot_and_browsers": beside}
     numbers = [
         Number(f"latency.{kind}.{name}", median(values), "us", note=notes[kind])
         for kind, by_name in us.items()
@@ -60,13 +56,9 @@ def measure(options: Options) -> Result:
     late = median(r.venue_late_us for some in rounds.values() for r in some)
     heard = median(r.events_heard / browsers / r.seconds for r in rounds["bot_and_browsers"])
     cpu = median(r.cpu_seconds / r.seconds for r in rounds["bot"])
-    return Result(
-        "latency",
-        ABOUT,
-        [
-            *numbers,
-            Number("latency.bot_cpu", cpu * 100, "% of a core"),
-            Number("latency.browser_events", heard, "/s each", note="events that each browser got"),
-            Number("latency.venue_late_p99", late, "us", note="how late the venue was itself: the machine's noise"),
-        ],
-    )
+    numbers += [
+        Number("latency.bot_cpu", cpu * 100, "% of a core"),
+        Number("latency.browser_events", heard, "/s each", note="events that each browser got"),
+        Number("latency.venue_late_p99", late, "us", note="how late the venue was itself: the machine's noise"),
+    ]
+    return Result("latency", ABOUT, numbers)

@@ -9,9 +9,9 @@ from tempfile import mkdtemp
 import msgspec
 
 from bench.children import Child
-from bench.options import Options
-from bench.processes.probe import ReceiverSpec
+from bench.processes.receiver import ReceiverSpec
 from bench.processes.venue import VenueSpec
+from bench.results import Options
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -
         unrecorded = receiver == "unrecorded"
         program = "bot" if unrecorded else receiver
         spec = ReceiverSpec(url, venue.count, stamped=venue.per_second > 0, folder=str(folder), recorded=not unrecorded)
-        client = stack.enter_context(Child(program, msgspec.json.encode(spec).decode()))
+        client = stack.enter_context(Child("receiver", program, msgspec.json.encode(spec).decode()))
         dashboard = client.hear("dashboard")["url"] if program == "bot" else ""
         exchange.hear("connected")
         crowd = None
@@ -66,5 +66,4 @@ def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -
         if program == "bot":
             client.terminate()
         exchange.say("enough")
-    received.pop("event")
     return msgspec.convert({**received, "venue_late_us": sent["late_p99_us"], "events_heard": heard}, Round)

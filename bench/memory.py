@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bench.children import Child
-from bench.options import Options
-from bench.results import Number, Result, Target
+from bench.results import Number, Options, Result, Target
 
 ABOUT = (
     "Resident memory before and after so many ticks, after a warm-up of a fifth of them, in a fresh process: the core "

@@ -13,8 +13,7 @@ from reactivex.internal import noop
 
 from actors.engine.core import Core, CoreSettings
 from bench import tape
-from bench.options import Options
-from bench.results import Number, Result
+from bench.results import Number, Options, Result
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Side, Trade
@@ -39,11 +38,10 @@ Run = Callable[[list[Trade]], None]
 def measure(options: Options) -> Result:
     """Time every run over the same ticks, in turn, and subtract."""
     ticks = list(islice(tape.trades(7, 5), options.sized(*TICKS)))
-    makers: dict[str, Callable[[], Run]] = {**_pipes(), **_exits(), **_cores()}
-    best = dict.fromkeys(makers, float("inf"))
+    runs = {**_pipes(), **_exits(), **_cores()}
+    best = dict.fromkeys(runs, float("inf"))
     for _ in range(options.sized(*ROUNDS)):
-        for name, make in makers.items():
-            run = make()
+        for name, run in runs.items():
             began = time.perf_counter()
             run(ticks)
             best[name] = min(best[name], time.perf_counter() - began)
@@ -72,21 +70,17 @@ def measure(options: Options) -> Result:
 # ----------------------------------------------------------------------------------------------- the entries
 
 
-def _pipes() -> dict[str, Callable[[], Run]]:
-    steps: dict[str, Any] = {
+def _pipes() -> dict[str, Run]:
+    operators: dict[str, Any] = {
         "window": op.window(S.window_size, S.min_ticks),
         "momentum": op.momentum(S.entry_threshold),
         "volume_spike": op.volume_spike(S.volume_spike_multiplier),
         "volatility_guard": op.volatility_guard(S.volatility_guard_threshold),
         "bursts": op.bursts(),
     }
-    names = list(steps)
-
-    def pipe(length: int) -> Callable[[], Run]:
-        return lambda: _pushed_through(*(steps[name] for name in names[:length]))
-
-    pipes: dict[str, Callable[[], Run]] = {name: pipe(place + 1) for place, name in enumerate(names)}
-    return {"source": lambda: _pushed_through(), **pipes, "candles": lambda: _candles}
+    steps = list(operators.values())
+    pipes = {name: _pushed_through(*steps[:length]) for length, name in enumerate(operators, 1)}
+    return {"source": _pushed_through(), **pipes, "candles": _candles}
 
 
 def _pushed_through(*operators: Any) -> Run:
@@ -114,17 +108,15 @@ def _candles(ticks: list[Trade]) -> None:
 # ------------------------------------------------------------------------------------------------- the exits
 
 
-def _exits() -> dict[str, Callable[[], Run]]:
+def _exits() -> dict[str, Run]:
     never = StrategySettings(profit_target=NEVER, stop_loss=NEVER, time_stop_seconds=NEVER, flat_seconds=1 << 60)
     return {
-        "held": lambda: _held(lambda held, watched, candles, clock: []),
-        "profit_target": lambda: _held(lambda h, watched, candles, clock: [watched.pipe(profit_target(h, NEVER))]),
-        "stop_loss": lambda: _held(lambda h, watched, candles, clock: [watched.pipe(stop_loss(h, NEVER))]),
-        "time_stop": lambda: _held(lambda h, watched, candles, clock: [time_stop(h, NEVER, clock)]),
-        "flat_market": lambda: _held(lambda h, watched, candles, clock: [candles.pipe(flat_market(h, 1 << 60, 0.0))]),
-        "all_exits": lambda: _held(
-            lambda h, watched, candles, clock: [default_exits(never)(h, Market(watched, candles, clock))]
-        ),
+        "held": _held(lambda held, watched, candles, clock: []),
+        "profit_target": _held(lambda h, watched, candles, clock: [watched.pipe(profit_target(h, NEVER))]),
+        "stop_loss": _held(lambda h, watched, candles, clock: [watched.pipe(stop_loss(h, NEVER))]),
+        "time_stop": _held(lambda h, watched, candles, clock: [time_stop(h, NEVER, clock)]),
+        "flat_market": _held(lambda h, watched, candles, clock: [candles.pipe(flat_market(h, 1 << 60, 0.0))]),
+        "all_exits": _held(lambda h, *market: [default_exits(never)(h, Market(*market))]),
     }
 
 
@@ -163,12 +155,12 @@ def _held(compose: Compose) -> Run:
 # -------------------------------------------------------------------------------------------------- the core
 
 
-def _cores() -> dict[str, Callable[[], Run]]:
+def _cores() -> dict[str, Run]:
     empty = Strategy("empty", lambda ticks: rx.never(), default_exits(S))
     return {
-        "core_empty": lambda: Core(CoreSettings(), empty).run,
-        "core": lambda: Core(CoreSettings(), momentum_burst(S)).run,
-        "loop": lambda: _loop,
+        "core_empty": lambda ticks: Core(CoreSettings(), empty).run(ticks),
+        "core": lambda ticks: Core(CoreSettings(), momentum_burst(S)).run(ticks),
+        "loop": _loop,
     }
 
 

@@ -8,14 +8,12 @@ import time
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import msgspec
 
 from bench import tape
 from bench.children import Child
-from bench.options import Options
-from bench.results import ROOT, Number, Result, Target
+from bench.results import ROOT, Number, Options, Result, Target
 
 ABOUT = (
     "A tape of JSON Lines to the decisions' files, at 5 and 50 trades a second of tape time; best of interleaved "
@@ -35,12 +33,6 @@ class _Run(msgspec.Struct, frozen=True):
     trades: int
 
 
-class _Round(msgspec.Struct, frozen=True):
-    ours: _Run
-    process_s: float
-    yardstick: _Run | None
-
-
 def measure(options: Options) -> Result:
     """Measure both tapes."""
     return Result("replay", ABOUT, [number for rate in RATES for number in _measure(options, rate)])
@@ -50,29 +42,26 @@ def _measure(options: Options, rate: int) -> list[Number]:
     ticks = options.sized(*TICKS)
     path = tape.write(options.folder / f"replay-{rate}.jsonl", islice(tape.trades(7, rate), ticks))
     out = str(options.folder / "out")
-    rounds = []
+    yardsticks, ours, process_s = [], [], []
     for _ in range(options.sized(*ROUNDS)):
-        yardstick = _run("fused", str(options.fused), str(path)) if options.fused is not None else None
-        rounds.append(_Round(_run("ours", str(path), out), _whole_process(path, out), yardstick))
+        if options.fused is not None:
+            yardsticks.append(_run("fused", str(options.fused), str(path)))
+        ours.append(_run("ours", str(path), out))
+        process_s.append(_whole_process(path, out))
     path.unlink()
     at = f"replay.at_{rate}_a_second"
-    trades = rounds[0].ours.trades
-    yardsticks = [r.yardstick for r in rounds if r.yardstick is not None]
+    trades = ours[0].trades
     differs = "".join({f", {y.trades} by fused: THEY DECIDE DIFFERENTLY" for y in yardsticks if y.trades != trades})
+    rate_of_ours = ticks / min(run.seconds for run in ours)
     numbers = [
-        Number(
-            at,
-            ticks / min(r.ours.seconds for r in rounds),
-            "ticks/s",
-            Target(at_least=350_000),
-            f"{trades} trades{differs}",
-        ),
-        Number(f"{at}.process", ticks / min(r.process_s for r in rounds), "ticks/s", note="the command, start and all"),
+        Number(at, rate_of_ours, "ticks/s", Target(at_least=350_000), f"{trades} trades{differs}"),
+        Number(f"{at}.process", ticks / min(process_s), "ticks/s", note="the command, start and all"),
     ]
     if yardsticks:
         target = Target(at_least=0.45)
-        ratios = [r.yardstick.seconds / r.ours.seconds for r in rounds if r.yardstick is not None]
-        cpu_ratios = [r.yardstick.cpu_seconds / r.ours.cpu_seconds for r in rounds if r.yardstick is not None]
+        pairs = list(zip(yardsticks, ours, strict=True))
+        ratios = [yardstick.seconds / run.seconds for yardstick, run in pairs]
+        cpu_ratios = [yardstick.cpu_seconds / run.cpu_seconds for yardstick, run in pairs]
         numbers += [
             Number(f"{at}.fused", ticks / min(y.seconds for y in yardsticks), "ticks/s", note="the yardstick"),
             Number(f"{at}.ratio", median(ratios), "x fused", target),
@@ -83,8 +72,7 @@ def _measure(options: Options, rate: int) -> list[Number]:
 
 def _run(*arguments: str) -> _Run:
     with Child("replayer", *arguments) as child:
-        said: dict[str, Any] = child.hear("replayed")
-    return msgspec.convert(said, _Run)
+        return msgspec.convert(child.hear("replayed"), _Run)
 
 
 def _whole_process(path: Path, out: str) -> float:

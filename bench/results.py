@@ -1,4 +1,4 @@
-"""What a benchmark gives: numbers with units, beside what they should be, and where they were taken."""
+"""What a benchmark is told, and what it gives: numbers with units, what they should be, and where they were taken."""
 
 from __future__ import annotations
 
@@ -11,11 +11,27 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("aiohttp", "loguru", "msgspec", "reactivex", "uvloop", "websockets")
+
+
+T = TypeVar("T")
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What every benchmark is told: how long to measure, and where things are."""
+
+    folder: Path  # for tapes and logs; gone when the run ends
+    fused: Path | None = None  # the yardstick, where it is to be had
+    quick: bool = False  # sizes that only show that everything runs
+
+    def sized(self, full: T, quick: T) -> T:
+        """Return the size for this run."""
+        return quick if self.quick else full
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,14 +70,10 @@ class Result(msgspec.Struct, frozen=True):
     about: str  # how to read the numbers, in a sentence or two
     numbers: list[Number]
     seconds: float = 0.0  # that measuring took
-    stolen: float = 0.0  # fraction of the CPUs' time that the host of a virtual machine gave to others meanwhile
 
     @property
     def keys(self) -> list[str]:
         return [number.key for number in self.numbers]
-
-    def __getitem__(self, key: str) -> float:
-        return next(number.value for number in self.numbers if number.key == key)
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -102,15 +114,6 @@ class Report(msgspec.Struct, frozen=True):
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
-
-
-def cpu_times() -> tuple[int, int]:
-    """Return the CPUs' time that was stolen since the machine started, and all of it; (0, 1) where nobody counts."""
-    stat = Path("/proc/stat")
-    if not stat.is_file():
-        return 0, 1
-    times = [int(word) for word in stat.read_text(encoding="ascii").splitlines()[0].split()[1:9]]
-    return times[7], sum(times)
 
 
 def shown(value: float) -> str:

@@ -9,8 +9,7 @@ from statistics import median
 
 from actors.engine.core import Core, CoreSettings
 from bench import tape
-from bench.options import Options
-from bench.results import Number, Result, Target
+from bench.results import Number, Options, Result, Target
 from pipeline.events import Trade
 from pipeline.strategy import StrategySettings, momentum_burst
 

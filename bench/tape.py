@@ -17,15 +17,8 @@ START = 1_767_623_400 * SECOND
 _LINES_AT_ONCE = 10_000
 
 
-class TapeTrade(msgspec.Struct, frozen=True, omit_defaults=True, tag="trade", tag_field="type"):
+class TapeTrade(Trade, frozen=True, omit_defaults=True, tag="trade", tag_field="type"):
     """A trade as tapes write it: what is not known is left out."""
-
-    symbol: str
-    ts: int
-    price: float
-    size: int
-    bid: float | None = None
-    ask: float | None = None
 
 
 def trades(seed: int, per_second: float, symbol: str = "BENCH", start: int = START) -> Iterator[Trade]:
@@ -56,16 +49,14 @@ def trades(seed: int, per_second: float, symbol: str = "BENCH", start: int = STA
                 burst_until = ts + int((1 + 4 * random()) * SECOND)
                 direction = 1 if random() < 0.5 + (10_000 - cents) / 2_000 else -1
         price = cents / 100
-        if random() < 0.8:
-            yield Trade(symbol, ts, price, size, (cents - 1) / 100, (cents + 1) / 100)
-        else:
-            yield Trade(symbol, ts, price, size)
+        quote = ((cents - 1) / 100, (cents + 1) / 100) if random() < 0.8 else ()
+        yield Trade(symbol, ts, price, size, *quote)
 
 
 def write(path: Path, events: Iterable[Trade]) -> Path:
     """Write trades as a tape in JSON Lines."""
     encode = msgspec.json.Encoder().encode_lines
-    lines = (TapeTrade(t.symbol, t.ts, t.price, int(t.size), t.bid, t.ask) for t in events)
+    lines = (TapeTrade(*msgspec.structs.astuple(trade)) for trade in events)
     with path.open("wb") as file:
         while some := list(islice(lines, _LINES_AT_ONCE)):
             file.write(encode(some))

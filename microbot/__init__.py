@@ -6,16 +6,16 @@ Times are whole nanoseconds since 1970, UTC; prices and money are in the symbol'
 fractions (0.01 is one percent). Names that are not in `__all__` may change with any release.
 """
 
+from actors.portfolio.lines import SignalLine, TradeLine
 from microbot import op
 from microbot.backtesting import Backtest, EquityPoint, ReadingPoint, StrategyFailed, backtest, read_tape, replay
 from pipeline.events import Candle, Clock, Quote, Reading, Side, Signal, Trade
-from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
+from pipeline.exits import ExitSignal, Held, Market, flat_market, profit_target, stop_loss, time_stop
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator, Scheduler, Step
 from pipeline.parameters import param
-from pipeline.strategy import Market, Strategy, StrategySettings, default_exits
+from pipeline.strategy import Strategy, StrategySettings, default_exits
 from service.errors import UserError
-from service.recorded.replay import SignalLine, TradeLine
 from service.version import VERSION as __version__
 
 __all__ = [

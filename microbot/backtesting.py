@@ -14,12 +14,12 @@ import msgspec
 
 from actors.engine.core import Input
 from actors.messages import AccountOpened, DayStarted, EntryLooked, Fact, PositionClosed, SignalRaised
+from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.checked import shown
 from pipeline.strategy import Entries, Strategy
 from service import settings as settings_, strategies
 from service.errors import UserError
 from service.recorded import replay as replaying, tapes
-from service.recorded.replay import SignalLine, TradeLine
 from service.recorded.trust import Trust
 
 Tape = str | PathLike[str] | Iterable[Input]
@@ -75,16 +75,11 @@ class Backtest:
         summary: The counts, the money and the funnel, as in `summary.json`.
     """
 
-    trades: list[TradeLine]
-    signals: list[SignalLine]
-    equity: list[EquityPoint]
-    summary: dict[str, Any]
-
     def __init__(self, *, readings: bool = False) -> None:
-        self.trades = []
-        self.signals = []
-        self.equity = []
-        self.summary = {}
+        self.trades: list[TradeLine] = []
+        self.signals: list[SignalLine] = []
+        self.equity: list[EquityPoint] = []
+        self.summary: dict[str, Any] = {}
         self._readings: list[ReadingPoint] | None = [] if readings else None
 
     @property
@@ -205,7 +200,6 @@ def read_tape(path: str | PathLike[str]) -> Iterator[Input]:
     The file is read while you iterate. Raises UserError if there is none, or if it is no tape.
     """
     file = Path(path)
-    tapes.size(file)
     tapes.check(file)
     return (event for batch in tapes.read(file, say=warnings.warn) for event in batch)
 

@@ -7,16 +7,14 @@ from functools import cached_property
 
 import msgspec
 
-from mock_exchange.alpaca.data_schema import Codec, careless, streamed
-from mock_exchange.alpaca.data_stream import Message
-from mock_exchange.alpaca.trading_stream import Report, report
+from mock_exchange.alpaca.data_schema import Codec, Message, careless, streamed
+from mock_exchange.alpaca.schema import Report, report
 from mock_exchange.events import Event, Quote, Trade
-from mock_exchange.halts import TradingStatus
-from mock_exchange.history import Bar
-from mock_exchange.luld_bands import PriceBand
 from mock_exchange.market_data_faults import BadPriceTrade, Published
-from mock_exchange.push import Line
 from mock_exchange.venue.orders import Update
+
+Line = tuple[str, bytes]
+"""An event as the simple push sends it: its symbol, and its JSON."""
 
 _encode = msgspec.json.Encoder().encode
 _PUSHED = (Trade, Quote, BadPriceTrade)
@@ -26,16 +24,6 @@ def _line(it: Event | BadPriceTrade) -> bytes:
     if isinstance(it, BadPriceTrade):
         return _encode({**msgspec.to_builtins(it.trade), "price": careless(it.price)})
     return _encode(it)
-
-
-_CHANNELS = {
-    Trade: "trades",
-    BadPriceTrade: "trades",
-    Quote: "quotes",
-    Bar: "bars",
-    TradingStatus: "statuses",
-    PriceBand: "lulds",
-}
 
 
 class Broadcast:
@@ -54,7 +42,7 @@ class Broadcast:
     def data(self, codec: Codec) -> list[Message]:
         """For clients of the market-data stream."""
         if codec not in self._data:
-            self._data[codec] = [(_CHANNELS[type(it)], it.symbol, streamed(it, codec)) for it in self._published]
+            self._data[codec] = [streamed(it, codec) for it in self._published]
         return self._data[codec]
 
     @cached_property

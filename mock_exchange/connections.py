@@ -12,8 +12,8 @@ from loguru import logger
 
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import ConnectionFaults, Frame
-from mock_exchange.exchange import Conversation
 from mock_exchange.faults import Faults
+from mock_exchange.session import Session
 from mock_exchange.settings import ExchangeSettings
 
 CLOSE_S = 0.5
@@ -26,21 +26,15 @@ class Connection:
     """One client. Only its own sending task waits for it to read; what does not fit its buffer ends it."""
 
     def __init__(
-        self, ws: web.WebSocketResponse, request: web.Request, conversation: Conversation, faults: ConnectionFaults
+        self, ws: web.WebSocketResponse, request: web.Request, session: Session, faults: ConnectionFaults
     ) -> None:
         self.name = host_and_port(request.get_extra_info("peername"))  # for logs
         self.ws = ws
-        self.session = conversation.session
-        self.publish = conversation.publish
+        self.session = session
         self._request = request
         self._faults = faults
-        self._wake = asyncio.Event()  # something waits in the buffer
+        self.wake = asyncio.Event()  # something waits in the buffer
         self._sending = asyncio.create_task(self._send_waiting(), name=f"send to {self.name}")
-
-    def wake(self) -> None:
-        """Have sent what waits."""
-        if self.session.buffer.waits:
-            self._wake.set()
 
     def abort(self) -> None:
         """Cut the connection without a closing handshake."""
@@ -68,8 +62,8 @@ class Connection:
         buffer = self.session.buffer
         with contextlib.suppress(ConnectionError):  # the client left, which the receiving side notices as well
             while True:
-                await self._wake.wait()
-                self._wake.clear()
+                await self.wake.wait()
+                self.wake.clear()
                 while payload := buffer.take_frame():
                     await self._send(payload)
                 if buffer.closing:
@@ -98,11 +92,11 @@ class Connections:
     def broadcast(self, broadcast: Broadcast) -> None:
         """Queue for all clients what they want of it."""
         for connection in list(self._open):
-            connection.publish(broadcast)
+            connection.session.publish(broadcast)
             self._wake(connection)
 
     async def serve(
-        self, request: web.Request, conversation: Conversation, on_admitted: Callable[[], None]
+        self, request: web.Request, session: Session, on_admitted: Callable[[], None]
     ) -> web.StreamResponse:
         """Serve one client for as long as it stays."""
         settings = self._settings
@@ -123,13 +117,9 @@ class Connections:
             return ws  # it left during the handshake
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
         self._count += 1
-        conversation.greet()
-        faults = ConnectionFaults(self._faults, self._count, conversation.junk)
-        await self._converse(Connection(ws, request, conversation, faults), on_admitted)
-        return ws
-
-    async def _converse(self, connection: Connection, on_admitted: Callable[[], None]) -> None:
-        session = connection.session
+        session.greet()
+        faults = ConnectionFaults(self._faults, self._count, session.junk)
+        connection = Connection(ws, request, session, faults)
         self._open.add(connection)
         timeout = asyncio.get_running_loop().call_later(self._settings.auth_timeout_s, self._expire, connection)
         logger.bind(event="exchange.client_connected", client=connection.name, clients=len(self._open)).info(
@@ -139,7 +129,7 @@ class Connections:
             if session.admitted:
                 on_admitted()
             self._wake(connection)
-            async for message in connection.ws:
+            async for message in ws:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     session.receive(message.data)
                     if session.admitted:
@@ -153,6 +143,7 @@ class Connections:
             logger.bind(event="exchange.client_left", client=connection.name, clients=len(self._open)).info(
                 "a client left"
             )
+        return ws
 
     def _expire(self, connection: Connection) -> None:
         connection.session.expire()
@@ -160,15 +151,16 @@ class Connections:
 
     def _wake(self, connection: Connection) -> None:
         """Have the client sent what waits, or drop it if its buffer ran over."""
-        connection.wake()
-        overflow = connection.session.buffer.overflow
-        if overflow and connection in self._open:
+        buffer = connection.session.buffer
+        if buffer.waits:
+            connection.wake.set()
+        if buffer.overflow and connection in self._open:
             self._open.discard(connection)
             self.dropped += 1
             dismissal = asyncio.create_task(connection.dismiss(), name=f"dismiss {connection.name}")
             self._dismissals.add(dismissal)
             dismissal.add_done_callback(self._dismissals.discard)
-            logger.bind(event="exchange.client_dropped", client=connection.name, reason=overflow).warning(
+            logger.bind(event="exchange.client_dropped", client=connection.name, reason=buffer.overflow).warning(
                 "a client that does not read was dropped"
             )
 
@@ -177,11 +169,10 @@ class Connections:
         if self._dismissals:
             await asyncio.wait(self._dismissals)
         connections = list(self._open)
-        goodbyes = [asyncio.create_task(connection.ws.close(code=WSCloseCode.GOING_AWAY)) for connection in connections]
-        if goodbyes:
-            _, late = await asyncio.wait(goodbyes, timeout=CLOSE_S)
-            for task in late:
-                task.cancel()
+        goodbyes = [connection.ws.close(code=WSCloseCode.GOING_AWAY) for connection in connections]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(*goodbyes, return_exceptions=True)
         for connection in connections:
             connection.abort()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from loguru import logger
 
@@ -14,7 +13,6 @@ from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.trading_stream import TradingSession
 from mock_exchange.broadcast import Broadcast
-from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED, PUSH, UPDATES, JunkFrames
 from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
 from mock_exchange.live import LiveMarket
@@ -30,15 +28,6 @@ from mock_exchange.venue_state import VenueState
 
 EVENTS_A_TURN = 25
 """Events published before others have their turn."""
-
-
-class Conversation(NamedTuple):
-    """A session with one client, and what it needs to know only of the exchange."""
-
-    session: Session
-    greet: Callable[[], None]  # queues the first words
-    publish: Callable[[Broadcast], None]  # queues what the client wants of a broadcast
-    junk: JunkFrames  # of its protocol
 
 
 class Exchange:
@@ -75,11 +64,6 @@ class Exchange:
         }
 
     # -- the market --------------------------------------------------------------------------------------------
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the market goes already."""
-        return self._open is not None
 
     def advance(self) -> int:
         """Publish what is due, or a part of it; return the market's time. The first call opens the market."""
@@ -133,42 +117,27 @@ class Exchange:
 
     # -- conversations -----------------------------------------------------------------------------------------
 
-    def push(self) -> Conversation:
+    def push(self) -> Session:
         """Begin a conversation with a client of the simple push."""
-        settings = self._settings
-        session = PushSession(settings.symbols, self._bounds)
+        return PushSession(self._settings.symbols, self._bounds, self._hello)
 
-        def greet() -> None:
-            if "refuse" in self.faults or "wrong_key" in self.faults:
-                session.turn_away("You are not wanted here.")
-                return
-            # What was due before the greeting goes to the clients that are there already.
-            now = self.advance()
-            session.greet(Hello("mock", now, settings.speed, settings.symbols, settings.seed))
+    def _hello(self) -> Hello | None:
+        if "refuse" in self.faults or "wrong_key" in self.faults:
+            return None
+        # What was due before the greeting goes to the clients that are there already.
+        now, settings = self.advance(), self._settings
+        return Hello("mock", now, settings.speed, settings.symbols, settings.seed)
 
-        return Conversation(session, greet, lambda broadcast: session.publish(broadcast.lines), PUSH)
-
-    def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Conversation:
+    def feed(self, name: str, content_type: str, headers: Mapping[str, str]) -> Session:
         """Begin a conversation with a client of a feed of the market-data stream."""
         codec = Codec.MSGPACK if content_type == "application/msgpack" else Codec.JSON
         symbols, refuse = len(self._settings.symbols), self.faults.status("refuse")
-        session = DataSession(self._valid_keys, self._feeds[name], codec, symbols, self._bounds, refuse)
-        account = self._valid_keys.account_of(headers)
+        account = self.account_of(headers)
+        return DataSession(self._valid_keys, self._feeds[name], codec, symbols, self._bounds, refuse, account)
 
-        def publish(broadcast: Broadcast) -> None:
-            if session.subscribed:
-                session.publish(broadcast.data(codec))
-
-        junk = MSGPACK_FEED if codec is Codec.MSGPACK else JSON_FEED
-        return Conversation(session, lambda: session.greet(account), publish, junk)
-
-    def stream(self, headers: Mapping[str, str]) -> Conversation:
+    def stream(self, headers: Mapping[str, str]) -> Session:
         """Begin a conversation with a client of the trading stream."""
-        session = TradingSession(self._valid_keys, self._bounds)
-        account = self._valid_keys.account_of(headers)
-        return Conversation(
-            session, lambda: session.greet(account), lambda broadcast: session.publish(broadcast.reports), UPDATES
-        )
+        return TradingSession(self._valid_keys, self._bounds, self.account_of(headers))
 
     # -- calls -------------------------------------------------------------------------------------------------
 

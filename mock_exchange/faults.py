@@ -65,8 +65,6 @@ CATALOGUE = {
 }
 """Every switch there is, by its name."""
 
-MOST_ACTIVE = 100
-
 
 class Faults:
     """The switches, and the dice that belong to those that are on."""

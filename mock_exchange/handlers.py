@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -47,10 +46,10 @@ class Handlers:
         return [
             web.get("/v2/{feed:iex|sip}", self.feed),
             web.get("/stream{slash:/?}", self.stream),
-            web.get("/control/faults", self.faults),
-            web.post("/control/faults", self.faults),
-            web.get("/control/halts", self.halts),
-            web.post("/control/halts", self.halts),
+            web.get("/control/faults", _controlled(self.faults)),
+            web.post("/control/faults", _controlled(self.faults)),
+            web.get("/control/halts", _controlled(self.halts)),
+            web.post("/control/halts", _controlled(self.halts)),
             web.route("*", "/v2/{call:.*}", self.rest),
             web.route("*", "/v1{call:.*}", self.rest),  # news, crypto and the like, which are not there
             web.get("/{path:.*}", self.push),
@@ -62,8 +61,8 @@ class Handlers:
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """Serve a feed of the market-data stream."""
-        conversation = self._exchange.feed(request.match_info["feed"], request.content_type, request.headers)
-        return await self._connections.serve(request, conversation, self._pacer.open_market)
+        session = self._exchange.feed(request.match_info["feed"], request.content_type, request.headers)
+        return await self._connections.serve(request, session, self._pacer.open_market)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve the trading stream."""
@@ -83,40 +82,34 @@ class Handlers:
 
     async def faults(self, request: web.Request) -> web.StreamResponse:
         """Answer which faults are on, after turning on exactly those that a POST names."""
-
-        def switch(body: bytes) -> None:
-            self._exchange.switch(msgspec.json.decode(body, type=Switches).faults)
-
-        if (refused := await _controlled(request, switch)) is not None:
-            return refused
+        if request.method == "POST":
+            self._exchange.switch(msgspec.json.decode(await _body(request), type=Switches).faults)
         known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
         return _json({"faults": self._exchange.faults.active, "known": known})
 
     async def halts(self, request: web.Request) -> web.StreamResponse:
         """Answer which stocks are halted, after halting exactly those that a POST names."""
-
-        def halt(body: bytes) -> None:
-            self._exchange.halt(msgspec.json.decode(body, type=Halted).symbols)
+        if request.method == "POST":
+            self._exchange.halt(msgspec.json.decode(await _body(request), type=Halted).symbols)
             self._pacer.open_market()
-
-        if (refused := await _controlled(request, halt)) is not None:
-            return refused
         return _json({"halted": self._exchange.halted})
 
 
-async def _controlled(request: web.Request, change: Callable[[bytes], None]) -> web.Response | None:
-    """Make the change that a POST asks for, from this machine only; return why it is refused, or None."""
-    if not _is_loopback(request.remote):
-        return _json({"message": "only from the exchange's own machine"}, 403)
-    if request.method == "POST":
+def _controlled(handler: Handler) -> Handler:
+    """Let a handler be called from this machine only, and say what it cannot read."""
+
+    async def controlled(request: web.Request) -> web.StreamResponse:
+        if not _is_loopback(request.remote):
+            return _json({"message": "only from the exchange's own machine"}, 403)
         # A browser asks before it sends JSON to another site, and gets no leave here.
-        if request.content_type != "application/json":
+        if request.method == "POST" and request.content_type != "application/json":
             return _json({"message": "send JSON, with its content type"}, 415)
         try:
-            change(await _body(request))
+            return await handler(request)
         except (msgspec.MsgspecError, ValueError) as error:
             return _json({"message": str(error)}, 422)
-    return None
+
+    return controlled
 
 
 @web.middleware

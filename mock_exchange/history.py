@@ -35,12 +35,12 @@ class Bar(msgspec.Struct, gc=False):
         """The average price of a share."""
         return round(self.turnover / self.volume, 6) if self.volume else self.close
 
-    def add(self, price: float, size: int) -> None:
-        """Add one more trade."""
-        self.high, self.low, self.close = max(self.high, price), min(self.low, price), price
-        self.volume += size
-        self.trades += 1
-        self.turnover += price * size
+    def extend(self, later: Bar) -> None:
+        """Add the trades of a later bar."""
+        self.high, self.low, self.close = max(self.high, later.high), min(self.low, later.low), later.close
+        self.volume += later.volume
+        self.trades += later.trades
+        self.turnover += later.turnover
 
 
 T = TypeVar("T", Trade, Quote, Bar)
@@ -97,11 +97,10 @@ class History:
             self.quotes[event.symbol].add(event)
             return done
         self.trades[event.symbol].add(event)
-        bar = self._forming.get(event.symbol)
-        if bar is None:
-            bar = Bar(event.symbol, minute, event.price, event.price, event.price, event.price, 0, 0, 0.0)
-            self._forming[event.symbol] = bar
-        bar.add(event.price, event.size)
+        price, size = event.price, event.size
+        bar = Bar(event.symbol, minute, price, price, price, price, size, 1, price * size)
+        if (forming := self._forming.setdefault(event.symbol, bar)) is not bar:
+            forming.extend(bar)
         return done
 
     def running(self, symbol: str) -> Bar | None:
@@ -121,12 +120,8 @@ def joined(bars: Iterable[Bar], start_of: Callable[[int], int]) -> list[Bar]:
     longer: list[Bar] = []
     for bar in bars:
         start = start_of(bar.ts)
-        if not longer or longer[-1].ts != start:
+        if longer and longer[-1].ts == start:
+            longer[-1].extend(bar)
+        else:
             longer.append(msgspec.structs.replace(bar, ts=start))
-            continue
-        last = longer[-1]
-        last.high, last.low, last.close = max(last.high, bar.high), min(last.low, bar.low), bar.close
-        last.volume += bar.volume
-        last.trades += bar.trades
-        last.turnover += bar.turnover
     return longer

@@ -50,10 +50,8 @@ class LuldBands:
         if reference is None:
             self._references[symbol] = reference = _Reference(price, ts)
             return reference.band(symbol, ts, Indicator.OPENING)
-        if not reference.add(price, ts):
-            return None
         before = reference.prices
-        reference.renew()
+        reference.add(price, ts)
         return reference.band(symbol, ts, Indicator.UPDATE) if reference.prices != before else None
 
     def band(self, symbol: str, ts: int, indicator: Indicator) -> PriceBand | None:
@@ -71,22 +69,18 @@ class _Reference:
         self._past: deque[tuple[int, float, int]] = deque()  # step, sum, number
         self.prices = _prices(price)
 
-    def add(self, price: float, ts: int) -> bool:
-        """Add a trade; return whether it is the first of a step."""
+    def add(self, price: float, ts: int) -> None:
+        """Add a trade; the first one of a step renews the reference, by the steps that are over."""
         step = ts // STEP
         if step == self._step:
             self._sum += price
             self._count += 1
-            return False
+            return
         self._past.append((self._step, self._sum, self._count))
         while self._past and self._past[0][0] < step - STEPS:
             self._past.popleft()
         self._step, self._sum, self._count = step, price, 1
-        return True
-
-    def renew(self) -> None:
-        """Take the reference of the steps that are over; without any, of the trade that came after them."""
-        past = self._past or ((self._step, self._sum, self._count),)
+        past = self._past or ((step, price, 1),)
         self.prices = _prices(sum(step[1] for step in past) / sum(step[2] for step in past))
 
     def band(self, symbol: str, ts: int, indicator: Indicator) -> PriceBand:

@@ -14,15 +14,14 @@ several events, one a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import PUSH
 from mock_exchange.send_buffer import Alone, Bounds
 from mock_exchange.session import Session
-
-Line = tuple[str, bytes]
-"""An event as it goes out: its symbol, and its JSON."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
@@ -48,10 +47,16 @@ class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
 
 
 class PushSession(Session):
-    """One client's conversation: what it is to get, and what waits to be sent to it."""
+    """One client's conversation: what it is to get, and what waits to be sent to it.
 
-    def __init__(self, symbols: Sequence[str], bounds: Bounds) -> None:
+    `hello` makes the venue's first words, or nothing for a client that is to be turned away.
+    """
+
+    junk = PUSH
+
+    def __init__(self, symbols: Sequence[str], bounds: Bounds, hello: Callable[[], Hello | None]) -> None:
         super().__init__(bounds, b"\n".join)
+        self._hello = hello
         self._symbols = tuple(symbols)  # that the venue has
         self._wanted = frozenset(symbols)
 
@@ -60,19 +65,16 @@ class PushSession(Session):
         """Whether the client was not turned away."""
         return not self.buffer.closing
 
-    def greet(self, hello: Hello) -> None:
-        """Queue the first words."""
-        self.buffer.put(Alone(msgspec.json.encode(hello)))
+    def greet(self) -> None:
+        """Queue the first words, which are the last ones too if the client is turned away."""
+        hello = self._hello()
+        self.buffer.put(Alone(msgspec.json.encode(hello or Error("You are not wanted here."))))
+        self.buffer.closing = hello is None
 
-    def turn_away(self, message: str) -> None:
-        """Say why the client is not wanted, as the last words."""
-        self.buffer.put(Alone(msgspec.json.encode(Error(message))))
-        self.buffer.closing = True
-
-    def publish(self, lines: Iterable[Line]) -> None:
+    def publish(self, broadcast: Broadcast) -> None:
         """Queue those events that the client wants."""
         wanted = self._wanted
-        self.buffer.put_all([line for symbol, line in lines if symbol in wanted])
+        self.buffer.put_all([line for symbol, line in broadcast.lines if symbol in wanted])
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Overflow(StrEnum):
@@ -18,13 +19,12 @@ class Alone(bytes):
     """A message that shares its frame with no other."""
 
 
-class Bounds:
+class Bounds(NamedTuple):
     """How much may wait for a client, and how many events one frame may hold."""
 
-    def __init__(self, queue_events: int, queue_bytes: int, frame_events: int) -> None:
-        self.queue_events = queue_events
-        self.queue_bytes = queue_bytes
-        self.frame_events = frame_events
+    queue_events: int
+    queue_bytes: int
+    frame_events: int
 
 
 class SendBuffer:

@@ -52,11 +52,7 @@ class Server:
             client_max_size=self.settings.message_bytes, middlewares=[errors_in_json, own_names_only(names)]
         )
         app.add_routes(Handlers(self.exchange, self.connections, self.pacer).routes())
-
-        async def close(_: web.Application) -> None:
-            await self.connections.close()
-
-        app.on_shutdown.append(close)
+        app.on_shutdown.append(lambda _: self.connections.close())
         return app
 
 

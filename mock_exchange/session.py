@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import JunkFrames
 from mock_exchange.send_buffer import Bounds, SendBuffer
 
 
@@ -12,6 +14,7 @@ class Session:
 
     binary = False  # whether its frames are binary or text
     farewell = b""  # the payload of the last frame for a client that does not read
+    junk: JunkFrames  # of its protocol
 
     def __init__(self, bounds: Bounds, join: Callable[[list[bytes]], bytes]) -> None:
         self.buffer = SendBuffer(bounds, join)
@@ -19,6 +22,13 @@ class Session:
     @property
     def admitted(self) -> bool:
         """Whether the client may have what it came for. The market opens for the first one who may."""
+        raise NotImplementedError
+
+    def greet(self) -> None:
+        """Queue the first words, if the protocol has any."""
+
+    def publish(self, broadcast: Broadcast) -> None:
+        """Queue what the client wants of a broadcast."""
         raise NotImplementedError
 
     def receive(self, message: str | bytes) -> None:

@@ -19,7 +19,7 @@ DEFAULT_KEY = "MOCK-KEY:MOCK-SECRET"
 """The pair that opens the account of a mock exchange, unless others are set."""
 
 _AT_LEAST_ONE = (
-    *("most_clients", "queue_events", "queue_bytes", "frame_events", "send_buffer_bytes"),
+    *("most_clients", "queue_events", "queue_bytes", "frame_events", "send_buffer_bytes", "message_bytes"),
     *("cash", "feed_connections", "feed_channels", "history_events"),
 )
 
@@ -76,8 +76,6 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.message_bytes < 1:  # to aiohttp, 0 means without a bound
-            raise ValueError(f"message_bytes must be at least 1, not {self.message_bytes}")
         for name in ("heartbeat_s", "most_lag_s", "auth_timeout_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name):g}")

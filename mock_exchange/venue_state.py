@@ -5,6 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
+import msgspec
+from msgspec.structs import replace
+
 from mock_exchange.events import Event, Trade
 from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
@@ -13,10 +16,19 @@ from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
-from mock_exchange.venue.watchlist import Watchlist
 
 MarketEvent = Event | Bar | TradingStatus | PriceBand
 """What the market does, and what is derived from it."""
+
+
+class Watchlist(msgspec.Struct, frozen=True):
+    """A named list of stocks that a client keeps at the venue, in its order, each once. It changes nothing."""
+
+    id: str
+    name: str
+    symbols: tuple[str, ...]
+    created_ns: int
+    updated_ns: int
 
 
 class VenueState:
@@ -100,14 +112,7 @@ class VenueState:
         symbol = self.symbols[0]
         bought = OrderRequest(symbol=symbol, side=Side.BUY, qty=shares * SHARE)
         limit = max(CENT, self.matching.prices[symbol] // 2 // CENT * CENT)
-        waits = OrderRequest(
-            symbol=symbol,
-            side=Side.BUY,
-            qty=shares * SHARE,
-            kind=Kind.LIMIT,
-            limit=limit,
-            time_in_force=TimeInForce.GTC,
-        )
+        waits = replace(bought, kind=Kind.LIMIT, limit=limit, time_in_force=TimeInForce.GTC)
         for account in self.matching.accounts:
             self.matching.submit(account, bought, now)
             self.matching.submit(account, waits, now)

@@ -33,6 +33,8 @@ class StrategySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_stop_seconds: Annotated[float, Meta(gt=0)] = 8.0
     flat_seconds: Annotated[int, Meta(ge=1)] = 2  # flat one-second candles in a row
     flat_threshold: Fraction = 0.00005
+    # What a strategy of your own declares by `param`: `strategy.fast = 12` is `parameters.fast` here.
+    parameters: dict[str, float] = {}
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -107,7 +109,7 @@ def momentum_burst(s: StrategySettings) -> Strategy:
             op.bursts(),
         )
 
-    return Strategy("momentum_burst", entries, default_exits(s), frozenset(s.__struct_fields__))
+    return Strategy("momentum_burst", entries, default_exits(s), frozenset(s.__struct_fields__) - {"parameters"})
 
 
 EXIT_KEYS = frozenset(("profit_target", "stop_loss", "time_stop_seconds", "flat_seconds", "flat_threshold"))

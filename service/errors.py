@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -12,6 +14,24 @@ class UserError(Exception):
 
 class Stopped(Exception):
     """Asked to stop while still starting."""
+
+
+@contextmanager
+def said_plainly(*kinds: type[Exception]) -> Iterator[None]:
+    """Raise UserError in place of errors of these kinds, which say in one sentence themselves what is wrong."""
+    try:
+        yield
+    except kinds as error:
+        raise UserError(str(error)) from None
+
+
+@contextmanager
+def writing(what: object) -> Iterator[None]:
+    """Raise UserError where something cannot be written, in place of OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{what} cannot be written: {error.strerror or error}") from None
 
 
 def make_folder(path: Path) -> None:

@@ -66,7 +66,16 @@ def log_fact(fact: Fact) -> None:
 
 def lines(fact: Fact) -> Iterator[Line]:
     """Return the log events of a fact: one, or one a reading."""
-    yield from _LINES[type(fact)](fact)
+    if isinstance(fact, SignalRaised):
+        yield _signal(fact)
+    elif isinstance(fact, EntryLooked):
+        for reading in fact.readings:
+            fields = _fields(fact, "readings") | _fields(reading)
+            yield Line("microbot.pipeline", "entry.looked", "DEBUG", _reading(reading), fields)
+    else:
+        name, event, say = _LINES[type(fact)]
+        said = say(fact)
+        yield Line(name, event, said.level, said.message, _fields(fact) if said.fields is None else said.fields)
 
 
 def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
@@ -78,42 +87,53 @@ def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
     return fields
 
 
-def _signal(fact: SignalRaised) -> Iterator[Line]:
+def _signal(fact: SignalRaised) -> Line:
     signal = fact.signal
     fields = _fields(signal, "readings") | _fields(fact, "signal", "approved")
     fields |= {f"reading_{reading.name}": reading.value for reading in signal.readings}
     verdict = "approved" if fact.approved else f"refused: {fact.reason}"
     event = "signal.approved" if fact.approved else "signal.refused"
     said = f"SIGNAL {signal.side} {signal.symbol} @ {dollars(signal.price)} {verdict}"
-    yield Line("microbot.risk", event, "INFO", said, fields)
+    return Line("microbot.risk", event, "INFO", said, fields)
 
 
-def _submitted(fact: OrderSubmitted) -> Iterator[Line]:
+def _reading(reading: Reading) -> str:
+    if reading.name == "volume_spike":
+        return f"Volume spike: {reading.value:.1f}x avg (threshold: {reading.threshold:g}x)"
+    name = reading.name.replace("_", " ").capitalize()
+    return f"{name}: {reading.value:z.4f} (threshold: {reading.threshold:g})"
+
+
+class _Said(NamedTuple):
+    """What a fact says: `fields` where they are not its own."""
+
+    level: str
+    message: str
+    fields: dict[str, Any] | None = None
+
+
+def _submitted(fact: OrderSubmitted) -> _Said:
     order = fact.order
-    fields = _fields(order) | _fields(fact, "order")
     said = f"ORDER {order.side} {order.quantity} {order.symbol} ({order.leg})"
-    yield Line("microbot.executor", "order.submitted", "DEBUG", said, fields)
+    return _Said("DEBUG", said, _fields(order) | _fields(fact, "order"))
 
 
-def _filled(fact: OrderFilled) -> Iterator[Line]:
+def _filled(fact: OrderFilled) -> _Said:
     execution = fact.execution
     fields = _fields(execution, "id") | {"execution": execution.id} | _fields(fact, "execution")
     said = f"FILL {execution.side} {execution.quantity} {execution.symbol} @ {dollars(execution.price)}"
-    yield Line("microbot.executor", "order.filled", "DEBUG", said, fields)
+    return _Said("DEBUG", said, fields)
 
 
-def _order_rejected(fact: OrderRejected) -> Iterator[Line]:
+def _order_rejected(fact: OrderRejected) -> _Said:
     said = f"ORDER of {fact.symbol} rejected{_times(fact.refusals)}: {fact.reason}"
-    yield Line("microbot.executor", "order.rejected", _loud(fact.refusals), said, _fields(fact))
+    return _Said(_loud(fact.refusals), said)
 
 
-def _order_changed(fact: OrderChanged) -> Iterator[Line]:
+def _order_changed(fact: OrderChanged) -> _Said:
     said = f"ORDER {fact.order} {fact.previous} -> {fact.status}, filled {fact.filled}{_times(fact.refusals)}"
     told = fact.status is OrderStatus.UNKNOWN or fact.reason == NOT_OUTLIVED
-    level = _loud(fact.refusals) if told else "DEBUG"
-    yield Line(
-        "microbot.executor", "order.changed", level, said + (f": {fact.reason}" if fact.reason else ""), _fields(fact)
-    )
+    return _Said(_loud(fact.refusals) if told else "DEBUG", said + _because(fact.reason))
 
 
 def _loud(refusals: int) -> str:
@@ -127,133 +147,103 @@ def _times(refusals: int) -> str:
     return f" for the {refusals:,}th time" if refusals >= 10 else ""
 
 
-def _account(fact: AccountOpened) -> Iterator[Line]:
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _account(fact: AccountOpened) -> _Said:
     cash, equity = money(fact.cash, grouped=True), money(fact.equity, grouped=True)
-    said = f"ACCOUNT {fact.number} holds {cash} in cash, {equity} in all"
-    yield Line("microbot.risk", "account.opened", "INFO", said, _fields(fact))
+    return _Said("INFO", f"ACCOUNT {fact.number} holds {cash} in cash, {equity} in all")
 
 
-def _reconciled(fact: BookReconciled) -> Iterator[Line]:
+def _reconciled(fact: BookReconciled) -> _Said:
     said = f"BOOK RECONCILED with the account {fact.account}: {'; '.join(fact.differences)}"
     foreign = ", ".join(f"{symbol} {shares:f}" for symbol, shares in fact.foreign.items())
     fields = {"foreign": foreign, "foreign_orders": ", ".join(fact.foreign_orders)}
-    flat = _fields(fact, "differences", "foreign", "foreign_orders") | fields
-    yield Line("microbot.risk", "book.reconciled", "WARNING", said, flat)
+    return _Said("WARNING", said, _fields(fact, "differences", "foreign", "foreign_orders") | fields)
 
 
-def _broker(fact: BrokerChanged) -> Iterator[Line]:
+def _broker(fact: BrokerChanged) -> _Said:
     level = "INFO" if fact.state is FeedState.LIVE else "WARNING"
-    said = f"BROKER {fact.state}" + (f": {fact.reason}" if fact.reason else "")
-    yield Line("microbot.risk", "broker.changed", level, said, _fields(fact))
+    return _Said(level, f"BROKER {fact.state}{_because(fact.reason)}")
 
 
-def _opened(fact: PositionOpened) -> Iterator[Line]:
-    said = f"{'RESUME' if fact.adopted else 'OPEN'} {fact.side} {fact.symbol} @ {dollars(fact.entry_price)}"
-    yield Line("microbot.executor", "position.opened", "INFO", said, _fields(fact))
+def _opened(fact: PositionOpened) -> _Said:
+    what = "RESUME" if fact.adopted else "OPEN"
+    return _Said("INFO", f"{what} {fact.side} {fact.symbol} @ {dollars(fact.entry_price)}")
 
 
-def _exit(fact: ExitDecided) -> Iterator[Line]:
-    yield Line("microbot.executor", "exit.decided", "DEBUG", f"EXIT {fact.symbol} ({fact.reason})", _fields(fact))
+def _exit(fact: ExitDecided) -> _Said:
+    return _Said("DEBUG", f"EXIT {fact.symbol} ({fact.reason})")
 
 
-def _closed(fact: PositionClosed) -> Iterator[Line]:
-    said = (
-        f"CLOSE {fact.side} {fact.symbol} @ {dollars(fact.exit_price)} ({fact.exit_reason}) "
-        f"| PnL: {money(fact.pnl)} ({percent(fact.pnl_pct)})"
-    )
-    yield Line("microbot.executor", "trade.closed", "INFO", said, _fields(fact))
+def _closed(fact: PositionClosed) -> _Said:
+    said = f"CLOSE {fact.side} {fact.symbol} @ {dollars(fact.exit_price)} ({fact.exit_reason})"
+    return _Said("INFO", f"{said} | PnL: {money(fact.pnl)} ({percent(fact.pnl_pct)})")
 
 
-def _state(fact: StateChanged) -> Iterator[Line]:
+def _state(fact: StateChanged) -> _Said:
     level = "WARNING" if fact.state is TradingState.HALTED else "INFO"
-    said = f"STATE {fact.previous} -> {fact.state}" + (f": {fact.reason}" if fact.reason else "")
-    yield Line("microbot.risk", "state.changed", level, said, _fields(fact))
+    return _Said(level, f"STATE {fact.previous} -> {fact.state}{_because(fact.reason)}")
 
 
-def _day(fact: DayStarted) -> Iterator[Line]:
-    yield Line(
-        "microbot.risk",
-        "day.started",
-        "INFO",
-        f"DAY {fact.date} starts with {money(fact.equity, grouped=True)}",
-        _fields(fact),
-    )
+def _day(fact: DayStarted) -> _Said:
+    return _Said("INFO", f"DAY {fact.date} starts with {money(fact.equity, grouped=True)}")
 
 
-def _failed(fact: ChainFailed) -> Iterator[Line]:
+def _failed(fact: ChainFailed) -> _Said:
     in_s = (fact.restart_ts - fact.ts) / SECOND
     then = f"restarts in {in_s:g} s ({fact.restarts_left} left)" if fact.restart_ts else "trades no more"
-    said = f"the strategy of {fact.symbol} FAILED and {then}: {fact.error}"
-    yield Line("microbot.core", "chain.failed", "ERROR", said, _fields(fact))
+    return _Said("ERROR", f"the strategy of {fact.symbol} FAILED and {then}: {fact.error}")
 
 
-def _restarted(fact: ChainRestarted) -> Iterator[Line]:
-    said = f"the strategy of {fact.symbol} restarts"
-    yield Line("microbot.core", "chain.restarted", "WARNING", said, _fields(fact))
+def _restarted(fact: ChainRestarted) -> _Said:
+    return _Said("WARNING", f"the strategy of {fact.symbol} restarts")
 
 
-def _removed(fact: ChainRemoved) -> Iterator[Line]:
-    said = f"the strategy of {fact.symbol} is REMOVED and trades no more: {fact.reason}"
-    yield Line("microbot.core", "chain.removed", "ERROR", said, _fields(fact))
+def _removed(fact: ChainRemoved) -> _Said:
+    return _Said("ERROR", f"the strategy of {fact.symbol} is REMOVED and trades no more: {fact.reason}")
 
 
-def _guard_changed(fact: GuardChanged) -> Iterator[Line]:
-    said = f"the position in {fact.symbol} is guarded by {fact.guard}: {fact.reason}"
-    yield Line("microbot.core", "guard.changed", "WARNING", said, _fields(fact))
+def _guard_changed(fact: GuardChanged) -> _Said:
+    return _Said("WARNING", f"the position in {fact.symbol} is guarded by {fact.guard}: {fact.reason}")
 
 
-def _blocked(fact: BurstBlocked) -> Iterator[Line]:
-    said = f"BURST {fact.side} {fact.symbol} of {fact.ticks} ticks gave no signal: {fact.reason}"
-    yield Line("microbot.pipeline", "burst.blocked", "DEBUG", said, _fields(fact))
+def _blocked(fact: BurstBlocked) -> _Said:
+    return _Said("DEBUG", f"BURST {fact.side} {fact.symbol} of {fact.ticks} ticks gave no signal: {fact.reason}")
 
 
-def _feed(fact: FeedChanged) -> Iterator[Line]:
+def _feed(fact: FeedChanged) -> _Said:
     level = "WARNING" if fact.state in (FeedState.DOWN, FeedState.STALE) else "INFO"
-    said = f"FEED {fact.state}" + (f": {fact.reason}" if fact.reason else "")
-    yield Line("microbot.feed", "feed.changed", level, said, _fields(fact))
+    return _Said(level, f"FEED {fact.state}{_because(fact.reason)}")
 
 
-def _looked(fact: EntryLooked) -> Iterator[Line]:
-    for reading in fact.readings:
-        fields = _fields(fact, "readings") | _fields(reading)
-        yield Line("microbot.pipeline", "entry.looked", "DEBUG", _reading(reading), fields)
-
-
-def _reading(reading: Reading) -> str:
-    if reading.name == "volume_spike":
-        return f"Volume spike: {reading.value:.1f}x avg (threshold: {reading.threshold:g}x)"
-    name = reading.name.replace("_", " ").capitalize()
-    return f"{name}: {reading.value:z.4f} (threshold: {reading.threshold:g})"
-
-
-def _gate_acted(fact: GateActed) -> Iterator[Line]:
+def _gate_acted(fact: GateActed) -> _Said:
     order = fact.order
     what = f"{order.side} {order.quantity:f} {order.symbol} at market" if order is not None else fact.order_id
-    said = f"GATE {fact.action.upper()} {what or fact.reason}"
     fields = _fields(fact, "order") | (_fields(order, "id") if order is not None else {}) | {"reason": fact.reason}
-    yield Line("microbot.gate", "gate.acted", "WARNING", said, fields)
+    return _Said("WARNING", f"GATE {fact.action.upper()} {what or fact.reason}", fields)
 
 
-_LINES: dict[type, Callable[[Any], Iterator[Line]]] = {
-    SignalRaised: _signal,
-    OrderSubmitted: _submitted,
-    OrderFilled: _filled,
-    OrderRejected: _order_rejected,
-    OrderChanged: _order_changed,
-    AccountOpened: _account,
-    BookReconciled: _reconciled,
-    BrokerChanged: _broker,
-    PositionOpened: _opened,
-    ExitDecided: _exit,
-    PositionClosed: _closed,
-    StateChanged: _state,
-    GateActed: _gate_acted,
-    DayStarted: _day,
-    ChainFailed: _failed,
-    ChainRestarted: _restarted,
-    ChainRemoved: _removed,
-    GuardChanged: _guard_changed,
-    BurstBlocked: _blocked,
-    FeedChanged: _feed,
-    EntryLooked: _looked,
+_LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
+    OrderSubmitted: ("microbot.executor", "order.submitted", _submitted),
+    OrderFilled: ("microbot.executor", "order.filled", _filled),
+    OrderRejected: ("microbot.executor", "order.rejected", _order_rejected),
+    OrderChanged: ("microbot.executor", "order.changed", _order_changed),
+    AccountOpened: ("microbot.risk", "account.opened", _account),
+    BookReconciled: ("microbot.risk", "book.reconciled", _reconciled),
+    BrokerChanged: ("microbot.risk", "broker.changed", _broker),
+    PositionOpened: ("microbot.executor", "position.opened", _opened),
+    ExitDecided: ("microbot.executor", "exit.decided", _exit),
+    PositionClosed: ("microbot.executor", "trade.closed", _closed),
+    StateChanged: ("microbot.risk", "state.changed", _state),
+    GateActed: ("microbot.gate", "gate.acted", _gate_acted),
+    DayStarted: ("microbot.risk", "day.started", _day),
+    ChainFailed: ("microbot.core", "chain.failed", _failed),
+    ChainRestarted: ("microbot.core", "chain.restarted", _restarted),
+    ChainRemoved: ("microbot.core", "chain.removed", _removed),
+    GuardChanged: ("microbot.core", "guard.changed", _guard_changed),
+    BurstBlocked: ("microbot.pipeline", "burst.blocked", _blocked),
+    FeedChanged: ("microbot.feed", "feed.changed", _feed),
 }
+"""Of each fact: its logger and event, and what it says. A signal and a look at an entry have more to say."""

@@ -80,17 +80,11 @@ class LogFile:
 
     def _make_room(self, size: int) -> None:
         """See to it that the file under the name is open, and takes so many more bytes."""
-        if self._fd < 0 or self._is_elsewhere():
+        if self._fd < 0 or is_elsewhere(self._path, self._fd):
             self._close()
             self._open()
         if (held := os.fstat(self._fd).st_size) and held + size > self._most_bytes:
             self._rotate()
-
-    def _is_elsewhere(self) -> bool:
-        try:
-            return not os.path.samestat(os.stat(self._path), os.fstat(self._fd))
-        except FileNotFoundError:
-            return True
 
     def _open(self) -> None:
         make_folder(self._path.parent)
@@ -113,6 +107,14 @@ class LogFile:
         for path in [path for path in old if path != self._path][: -self._keep]:
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def is_elsewhere(path: Path, fd: int) -> bool:
+    """Whether an open file is not the one under its name any more: it was moved, removed or replaced."""
+    try:
+        return not os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return True
 
 
 def _last_byte(fd: int, size: int) -> bytes:

@@ -17,7 +17,7 @@ from loguru import logger
 
 from service import figures
 from service.errors import UserError
-from service.log_file import LogFile
+from service.log_file import LogFile, is_elsewhere
 from service.settings import LogSettings
 from service.visible import visible
 
@@ -162,10 +162,9 @@ def follow(path: Path, *, wait: bool, sleep: Callable[[float], None] = time.slee
         while True:
             held += file.readline()
             if held.endswith(b"\n"):
-                try:
+                line: dict[str, Any] = {}
+                with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):  # a line cut short by a crash
                     line = msgspec.json.decode(held, type=dict[str, Any])
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    line = {}  # a line cut short by a crash
                 held = b""
                 if line:
                     yield line
@@ -183,17 +182,9 @@ def follow(path: Path, *, wait: bool, sleep: Callable[[float], None] = time.slee
                 held = b""
             else:
                 sleep(_LOOK_S)
-                rotated = _rotated(path, file.fileno())
+                rotated = is_elsewhere(path, file.fileno())
     finally:
         file.close()
-
-
-def _rotated(path: Path, fileno: int) -> bool:
-    """Whether another file has taken the log's place."""
-    try:
-        return not os.path.samestat(path.stat(), os.fstat(fileno))
-    except FileNotFoundError:
-        return False
 
 
 def matches(line: dict[str, Any], *, event: str | None, level: str) -> bool:

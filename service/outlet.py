@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any
 
 _MOST_WAITING = 1_000  # pieces of text for a reader that is slow; further ones are dropped, and counted
@@ -60,7 +60,8 @@ class Said(_Stream):
 
     def write(self, text: str) -> int:
         if self._thread is None:
-            self._write_now(text)
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # also where there is no standard error
+                self._stream.write(text)
         else:
             with self._news:
                 if len(self._waiting) < _MOST_WAITING:
@@ -86,7 +87,8 @@ class Said(_Stream):
             yield
             return
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
-        _start_deaf(self._thread)
+        with deaf_to(signal.valid_signals()):  # another thread waits for SIGUSR1, which would end the process here
+            self._thread.start()
         try:
             yield
         finally:
@@ -116,10 +118,6 @@ class Said(_Stream):
                 while data:
                     data = data[os.write(self._fd, data) :]
 
-    def _write_now(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # also where there is no standard error
-            self._stream.write(text)
-
 
 class Told(_Stream):
     """Standard output: what cannot be written raises OutputGone."""
@@ -145,14 +143,15 @@ class Told(_Stream):
         return OutputGone(error)
 
 
-def _start_deaf(thread: threading.Thread) -> None:
-    """Start a thread that hears no signal: another waits for SIGUSR1, which would end the process here."""
-    if sys.platform == "win32":
-        thread.start()
+@contextlib.contextmanager
+def deaf_to(signals: Collection[int]) -> Iterator[None]:
+    """Keep signals from all threads that begin within."""
+    if sys.platform == "win32" or not signals:
+        yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        thread.start()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -207,3 +206,10 @@ def _as_stream(stream: Any) -> IO[str]:
 def for_machines(as_json: bool) -> bool:
     """Whether output is to be JSON: that is wished, or a program reads it."""
     return as_json or not sys.stdout.isatty()
+
+
+@contextlib.contextmanager
+def prints_aside() -> Iterator[None]:
+    """Send to stderr what is printed meanwhile: stdout is what a command answers, and may be JSON."""
+    with contextlib.redirect_stdout(_as_stream(Said(sys.stderr))):
+        yield

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -23,6 +23,7 @@ from actors.supervision.strategy_watch import WatchSettings
 from actors.supervision.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
+from pipeline.strategy import StrategySettings
 from service import plain_text
 from service.errors import UserError
 from web.settings import WebSettings
@@ -126,26 +127,50 @@ def load(
     is wrong, for unknown keys, wrong types and values out of range.
     """
     merged: Layer = {}
-    layers: list[tuple[str, Layer]] = []
-    if defaults:
-        layers.append(("the command's defaults", defaults))
-    if recorded:
-        layers.append(("the recording", recorded))
-    if config is not None:
-        layers.append((str(config), _from_file(config)))
-    layers.append(("the environment", _from_environment(environment)))
-    layers.append(("--set", _from_assignments(assignments)))
-    layers.append(("the command line", _from_flags(flags or {})))
-    layers.append(("settings=", _from_python(given or {})))
+    options = ((path, value) for path, value in (flags or {}).items() if value is not None)
+    layers = (
+        ("the command's defaults", defaults or {}),
+        ("the recording", recorded or {}),
+        (str(config), _from_file(config) if config is not None else {}),
+        ("the environment", _layer(_from_environment(environment))),
+        ("--set", _layer(_from_assignments(assignments))),
+        ("the command line", _layer(options)),
+        ("settings=", _from_python(given or {})),
+    )
     chosen: dict[str, str] = {}
     for origin, layer in layers:
         if layer is not recorded and layer is not defaults:
             chosen |= dict.fromkeys(layer.get("strategy", ()), origin)
+        layer = _with_parameters(layer)
         _check_names(layer, origin)
         for section, values in layer.items():
-            merged.setdefault(section, {}).update(values)
+            before = merged.setdefault(section, {})
+            parameters = {**before.get("parameters", {}), **values.get("parameters", {})}
+            before.update(values)
+            if section == "strategy":
+                before["parameters"] = parameters
     sections: dict[str, Any] = {name: _convert(name, values) for name, values in merged.items()}
     return Settings(**sections, strategy_set_in=chosen)
+
+
+def _with_parameters(layer: Layer) -> Layer:
+    """Put the numbers of [strategy] that are no settings of ours where those are that a strategy declares itself."""
+    section = layer.get("strategy", {})
+    own = {
+        key: value
+        for key, value in section.items()
+        if key not in StrategySettings.__struct_fields__ and isinstance(value, int | float)
+    }
+    if not own:
+        return layer
+    rest = {key: value for key, value in section.items() if key not in own}
+    return {**layer, "strategy": {**rest, "parameters": {**rest.get("parameters", {}), **own}}}
+
+
+def no_strategy_setting(key: str, origin: str) -> UserError:
+    """Return the error that says that [strategy] has no such key, and which was meant."""
+    known = [name for name in StrategySettings.__struct_fields__ if name != "parameters"]
+    return UserError(f"there is no setting strategy.{key} ({origin}){_did_you_mean(key, known, 'strategy.')}")
 
 
 def as_layer(settings: CoreSettings) -> Layer:
@@ -168,16 +193,23 @@ def _from_file(path: Path) -> Layer:
         raise UserError(f"the settings file {path} is not TOML for a bot: it is nested too deeply") from None
 
 
-def _from_environment(environment: Mapping[str, str]) -> Layer:
+def _layer(values: Iterable[tuple[str, Any]]) -> Layer:
+    """Return values by their paths, such as risk.position_size, as a layer."""
     layer: Layer = {}
+    for path, value in values:
+        section, _, key = path.partition(".")
+        layer.setdefault(section, {})[key] = value
+    return layer
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for name, text in sorted(environment.items()):
         if not name.startswith(ENVIRONMENT) or name in _NO_SETTINGS:
             continue
         section, separator, key = name.removeprefix(ENVIRONMENT).lower().partition("__")
         if not separator:
             raise UserError(f"there is no setting {name} (the environment){_meant_in_the_environment(section)}")
-        layer.setdefault(section, {})[key] = _value(text)
-    return layer
+        yield f"{section}.{key}", _value(text)
 
 
 def _meant_in_the_environment(name: str) -> str:
@@ -189,24 +221,13 @@ def _meant_in_the_environment(name: str) -> str:
     return f": a variable names section and key, such as {ENVIRONMENT}RISK__POSITION_SIZE"
 
 
-def _from_assignments(assignments: Iterable[str]) -> Layer:
-    layer: Layer = {}
+def _from_assignments(assignments: Iterable[str]) -> Iterator[tuple[str, Any]]:
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
-        section, dot, key = path.strip().partition(".")
-        if not (equals and dot and section and key):
+        section, _, key = path.strip().partition(".")
+        if not (equals and section and key):
             raise UserError(f"--set wants SECTION.KEY=VALUE, such as risk.position_size=2, not {assignment!r}")
-        layer.setdefault(section, {})[key] = _value(text.strip())
-    return layer
-
-
-def _from_flags(flags: Mapping[str, Any]) -> Layer:
-    layer: Layer = {}
-    for path, value in flags.items():
-        section, _, key = path.partition(".")
-        if value is not None:
-            layer.setdefault(section, {})[key] = value
-    return layer
+        yield f"{section}.{key}", _value(text.strip())
 
 
 def _from_python(given: Mapping[str, Any]) -> Layer:
@@ -235,7 +256,9 @@ def _value(text: str) -> Any:
 def _sections(document: dict[str, Any], origin: str) -> Layer:
     for name, value in document.items():
         if not isinstance(value, dict):
-            raise UserError(f"{name} in {origin} stands outside of a section: put it under one of {_list(SECTIONS)}")
+            raise UserError(
+                f"{name} in {origin} stands outside of a section: put it under one of {', '.join(SECTIONS)}"
+            )
     return document
 
 
@@ -313,8 +336,4 @@ def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f": did you mean {prefix}{close[0]}?"
-    return f": there are {_list(f'{prefix}{each}' for each in known)}"
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)
+    return f": there are {', '.join(f'{prefix}{each}' for each in known)}"

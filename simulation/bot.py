@@ -10,14 +10,14 @@ import msgspec
 from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core, Input
-from actors.gateway.gate import Effect, Trouble
+from actors.gateway.gate import Effect, Gate, Trouble
 from actors.gateway.journal import Entry, Run
+from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, Report, Rollover
 from mock_exchange.events import Event
 from pipeline.events import SECOND
 from pipeline.strategy import momentum_burst
-from service.live.book_names import new_book, next_book
-from service.live.bookkeeping import Bookkeeping
+from service.live.bookkeeping import Bookkeeping, new_book, next_book
 from service.live.halt_file import HaltFile
 from service.live.rotation import RotationPolicy
 from service.live.session import Session
@@ -32,7 +32,7 @@ from simulation.chance import Chance
 from simulation.disk import Disk, WatchedJournal
 from simulation.faults import Scenario
 from simulation.feed import Feed
-from simulation.gate import GateLine, Killed
+from simulation.gate import Killed, VirtualGate
 from simulation.kill_switch import STEP_S, LoopLink, VirtualKillSwitch
 from simulation.ledger import Ledgers
 from simulation.memory import CrashSnapshot
@@ -104,7 +104,6 @@ class Bot:
         scenario, settings = place.scenario, place.scenario.settings
         self.dead = False
         self.recording_is_full = False
-        self.told: list[str] = []  # what it says on the terminal
         self.crash_snapshot: CrashSnapshot | None = None  # once it is dead
         self.strategy = momentum_burst(settings.strategy)
         self.died = ""  # at which of the moments
@@ -143,34 +142,38 @@ class Bot:
             raise Broken("memory", "the journal has lost its book")
         link = LoopLink(place.scheduler, self._on_loop, self.take, self._on_command)
         to_broker = None if simulated else self.broker
-        self.switch = VirtualKillSwitch(place.scheduler, link, to_broker, book, place.disk.folder, self.feed.now)
-        self._line = self._make_line()
-        self.gate = self.switch.gate = self._line.gate
-        self._halt_file = HaltFile(place.disk.folder, self.switch)
+
+        def make_gate(switch: KillSwitch) -> Gate:
+            self.gate = self._make_gate(switch)
+            return self.gate
+
+        folder = place.disk.folder
+        self.switch = VirtualKillSwitch(place.scheduler, link, make_gate, to_broker, book, folder, self.feed.now)
+        self._halt_file = HaltFile(folder, self.switch)
         self.session = Session(
             core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
 
-    def _make_line(self) -> GateLine:
+    def _make_gate(self, switch: KillSwitch) -> VirtualGate:
         place, faults = self._place, self._place.scenario.faults
-        return GateLine(
+        return VirtualGate(
             WatchedJournal(
                 self.books.journal,
                 lambda: place.scheduler.now < place.disk.full_until,
                 self._before_append,
                 self._on_appended,
-                lambda: self.audit.on_failed(self._line.in_hand),
+                lambda: self.audit.on_failed(self.gate.in_hand),
             ),
             None if place.scenario.simulated else self,
             self._on_trouble,
+            switch.see,
+            switch.refuse,
             place.scheduler,
             place.chance,
             faults.slow_disk,
             lambda: self.audit.position,
             self._on_sent,
             self._guarded,
-            self.switch.see,
-            self.switch.refuse,
         )
 
     @property
@@ -209,7 +212,7 @@ class Bot:
     # ------------------------------------------------------------------------------------------------- inputs
 
     def take(self, inputs: Sequence[Input]) -> None:
-        """Feed inputs, and let out what they lead to, as `service/live/run.py` does."""
+        """Feed inputs, and let out what they lead to, as `service/live/commands.py` does."""
         if self.dead:
             return
         if self._stuck:
@@ -234,7 +237,7 @@ class Bot:
         self._on_loop(lambda: self._on_command(Command(name, 0, source, reason)))
 
     def _on_command(self, command: Command) -> None:
-        """Take a command, as `service/live/run.py` does."""
+        """Take a command, as `service/live/commands.py` does."""
         if command.name == "resume" and self._halt_file.lift():
             return
         if command.source == "dashboard":
@@ -293,7 +296,7 @@ class Bot:
         self._place.scheduler.after(0.1, self._tick_clock)
 
     def _look_at_recording(self) -> None:
-        """Roll over when it is time, as `service/live/run.py` does."""
+        """Roll over when it is time, as `service/live/rotation.py` does."""
         if self.dead or self.books.pending:
             return
         reason = self._rotation_policy.due(self.core, full=self.recording_is_full)
@@ -317,7 +320,6 @@ class Bot:
             self.broker.read_account()
 
     def _say(self, sentence: str) -> None:
-        self.told.append(sentence)
         if "a new one is begun" in sentence:
             raise Broken("memory", f"the book was not taken up: {sentence}")
 
@@ -336,14 +338,14 @@ class Bot:
             raise
 
     def _before_append(self) -> None:
-        if self._line.leaving:
+        if self.gate.leaving:
             self._reach(BEFORE)
 
     def _on_appended(self, facts: Sequence[Entry], book: Book | None) -> None:
-        self._line.written()
-        self.audit.on_appended(self._line.in_hand, facts, book)
+        self.gate.written()
+        self.audit.on_appended(self.gate.in_hand, facts, book)
         self._sent = 0
-        if self._line.leaving:
+        if self.gate.leaving:
             self._reach(AFTER)
 
     def _on_sent(self, effects: int) -> None:
@@ -400,7 +402,7 @@ class Bot:
         if self.dead:
             return
         self.dead = True
-        self.crash_snapshot = self.audit.crash_snapshot(self._line.waiting_from)
+        self.crash_snapshot = self.audit.crash_snapshot(self.gate.waiting_from)
         self._place.ledgers.kill()
         self._place.disk.survive()
         self.broker.cut()

@@ -51,6 +51,7 @@ class BrokerDriver:
         self._latency = chance.stream("latency of the broker")
         self._refusals = Refusals(scheduler, "trading stream")
         self._cut = False
+        self._blocked = False  # entries that are not on the wire yet are refused
         self._timers = 0  # that were set: only the last one counts
         self._connection = 0  # number of the trading stream's last
         self._is_connected = False
@@ -69,7 +70,7 @@ class BrokerDriver:
 
     def block_entries(self, *, blocked: bool) -> None:
         """Refuse entries that are not on the wire yet, or let them out again."""
-        self._handle(messages.BlockEntries(blocked))
+        self._blocked = blocked
 
     def read_account(self) -> None:
         """Look at the account at once."""
@@ -94,8 +95,11 @@ class BrokerDriver:
 
     def _handle(self, event: messages.Event) -> None:
         if not self._cut:
-            for action in self._protocol.handle(event, messages.Now(self._scheduler.now, self._now())):
+            now = messages.Now(self._scheduler.now, self._now())
+            for action in self._protocol.handle(event, now, entries_blocked=self._blocked):
                 self._do(action)
+            if self._protocol.has_ended:
+                raise Broken("account", "the broker has ended by itself")
 
     def _do(self, action: messages.Action) -> None:
         match action:
@@ -117,14 +121,8 @@ class BrokerDriver:
                 self._connection += 1  # an attempt that is under way comes to nothing
                 self._is_connected = False
                 self._later(0.0, lambda: self._handle(messages.StreamLost("it was cut here")))
-            case messages.Ended():
-                raise Broken("account", "the broker has ended by itself")
             case _:
                 assert_never(action)
-
-    def _on_timer(self, number: int) -> None:
-        if number == self._timers:
-            self._handle(messages.TimerDue())
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._scheduler.after(seconds, lambda: None if self._cut else action())
@@ -181,9 +179,7 @@ class BrokerDriver:
             self._time_out(wanted)
         elif occurs("unreachable", faults.unreachable, f"there is no connection for {what}"):
             self._may_know.discard(order_id)
-            self._later(
-                self._delay(), lambda: self._handle(messages.RequestFailed(wanted.number, "no connection", sent=False))
-            )
+            self._answer(self._delay(), wanted, messages.NotSent("no connection"))
         else:
             # It gets there and is done also if the bot is killed meanwhile.
             self._scheduler.after(self._delay(), lambda: self._arrive(wanted, order_id, is_reading=is_reading))
@@ -216,8 +212,10 @@ class BrokerDriver:
             return
         if answer.body and occurs("garbled_answer", faults.garbled_answer, f"the answer to {what} cannot be read"):
             answer = messages.Answer(answer.status, GARBLED)
-        self._later(self._delay(), lambda: self._handle(messages.RequestAnswered(wanted.number, answer)))
+        self._answer(self._delay(), wanted, answer)
 
     def _time_out(self, wanted: messages.SendRequest) -> None:
-        failed = messages.RequestFailed(wanted.number, "no answer", sent=True)
-        self._later(self._settings.request_timeout_s, lambda: self._handle(failed))
+        self._answer(self._settings.request_timeout_s, wanted, messages.Unanswered("no answer"))
+
+    def _answer(self, seconds: float, wanted: messages.SendRequest, outcome: messages.Outcome) -> None:
+        self._later(seconds, lambda: self._handle(messages.RequestDone(wanted.number, outcome)))

@@ -1,11 +1,11 @@
-"""The gate in virtual time: the line in which batches wait for it, with the scheduler in place of its thread."""
+"""The gate in virtual time: with the scheduler in place of its thread."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 
-from actors.gateway.gate import Batch, Broker, Gate, GateSettings, HandOver, Trouble
+from actors.gateway.gate import Batch, Broker, Gate, HandOver, Trouble
 from actors.gateway.journal import Journal
 from actors.orders import SubmitOrder
 from pipeline.events import SECOND
@@ -17,8 +17,8 @@ class Killed(BaseException):
     """The process was killed, in the middle of whatever it did: nobody catches that."""
 
 
-class GateLine:
-    """Has the gate work off what waits: at once, or, while the disk is slow, when it is done with the last.
+class VirtualGate(Gate):
+    """The gate without its thread: it works off what waits at once, or, while the disk is slow, when the last is done.
 
     `position` tells how many inputs the bot has taken in all its sessions. `on_sent` is called when all effects of a
     batch have left, with their number. `guarded` runs what may end in `Killed`.
@@ -29,21 +29,20 @@ class GateLine:
         journal: Journal,
         broker: Broker | None,
         on_trouble: Callable[[Trouble], None],
+        watch: Callable[[Batch], None],
+        refuse: Callable[[SubmitOrder, str], None],
         scheduler: VirtualScheduler,
         chance: Chance,
         slow_disk: float,
         position: Callable[[], int],
         on_sent: Callable[[int], None],
         guarded: Callable[[Callable[[], None]], None],
-        watch: Callable[[Batch], None],
-        refuse: Callable[[SubmitOrder, str], None],
     ) -> None:
-        self.gate = Gate(
+        super().__init__(
             journal,
             broker,
             on_trouble,
-            GateSettings(),
-            lambda: scheduler.now / SECOND,
+            running_s=lambda: scheduler.now / SECOND,
             watch=watch,
             refuse=refuse,
             waiting=self,
@@ -106,11 +105,11 @@ class GateLine:
     def _work_one_off(self) -> None:
         item = self._items.popleft()
         if isinstance(item, HandOver):
-            self.gate.work(item)
+            self.work(item)
             return
         waiting = len(self._positions)
         self.in_hand, self.leaving = self._positions[0], len(item.effects)
-        self.gate.work(item)
+        self.work(item)
         if len(self._positions) == waiting:  # the journal has failed
             self._positions.popleft()
         self._on_sent(len(item.effects))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from actors.gateway.gate import GateSettings
+from actors.gateway.gate import Gate, GateSettings
 from actors.gateway.kill_switch import GuardedBroker, KillSwitch
 from actors.messages import Command, GateOrder
 from actors.orders import OrderReport
@@ -63,6 +63,7 @@ class VirtualKillSwitch(KillSwitch):
         self,
         scheduler: VirtualScheduler,
         link: LoopLink,
+        make_gate: Callable[[KillSwitch], Gate],
         broker: GuardedBroker | None,
         book: str,
         folder: Path,
@@ -70,6 +71,7 @@ class VirtualKillSwitch(KillSwitch):
     ) -> None:
         super().__init__(
             link,
+            make_gate,
             broker,
             book,
             lambda name, reason: keep(folder, name, reason),
@@ -97,6 +99,6 @@ class VirtualKillSwitch(KillSwitch):
         def look() -> None:
             if not taken.done() and self._broker is not None:
                 with self._news:
-                    self._take_over(name, self._broker)
+                    self._take_over(name)
 
         self._scheduler.after(self._settings.answer_s, lambda: guarded(look))

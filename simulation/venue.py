@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 from actors.brokers.alpaca import codec
-from actors.orders import OrderReport
+from actors.orders import Execution, OrderReport, OrderSide
 from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
 from mock_exchange.alpaca.rest import respond
-from mock_exchange.alpaca.trading_stream import report
+from mock_exchange.alpaca.schema import report
 from mock_exchange.events import Event
 from mock_exchange.market import Market
 from mock_exchange.venue.money import DOLLAR, SHARE
-from mock_exchange.venue.orders import Side, Update
+from mock_exchange.venue.orders import Update
 from mock_exchange.venue_state import VenueState
 from pipeline.events import SECOND
 from simulation.broken import Broken
 from simulation.chance import Chance
 from simulation.faults import Faults
+from simulation.ledger import ZERO, Ledger
 
 ACCOUNT = "SIMULATION"
 CASH = 100_000  # dollars
@@ -31,7 +32,7 @@ class Venue:
     def __init__(self, symbols: tuple[str, ...], seed: int, start: int, faults: Faults, chance: Chance) -> None:
         self.symbols = symbols
         self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
-        self._tally = Tally()
+        self._executed = Ledger()  # the auditor's own sum of the venue's executions
         self._untold: list[Update] = []  # waits for the trading stream
         self._faults = faults
         self._chance = chance
@@ -78,24 +79,27 @@ class Venue:
         return [encoded for _, encoded in map(report, updates)]
 
     def _gather(self) -> None:
-        if updates := self._floor.take_updates():
-            self._tally.count_updates(updates)
-            self._untold += updates
+        for update in self._floor.take_updates():
+            self._untold.append(update)
+            if update.qty is not None and update.price is not None:
+                order, side = update.order, OrderSide[update.order.side.name]
+                quantity, price = Decimal(update.qty) / SHARE, Decimal(update.price) / DOLLAR
+                ids = update.execution_id, order.client_order_id
+                self._executed.book(Execution(*ids, order.symbol, side, quantity, price, update.ts))
 
     # -- what an auditor asks ---------------------------------------------------------------------------------
 
     def filled(self, order: str) -> Decimal:
         """Shares of an order of ours that were filled by now, by its executions."""
         self._gather()
-        return Decimal(self._tally.filled.get(order, 0)) / SHARE
+        return self._executed.filled.get(order, ZERO)
 
     def check_account(self, most: Decimal) -> None:
         """Look at the account: what it holds must come of its executions. Raises Broken."""
-        account = self._floor.matching.accounts[ACCOUNT]
-        held = {symbol: position.qty for symbol, position in account.positions.items()}
-        if (held, account.cash) != (self._tally.positions, CASH * DOLLAR * SHARE + self._tally.cash):
-            raise Broken("executions", f"the account holds {held}, its executions come to {self._tally.positions}")
-        for symbol, quantity in self.positions().items():
+        held, executed = self.positions(), self._executed
+        if (held, self.cash()) != (executed.positions, CASH + executed.cash):
+            raise Broken("executions", f"the account holds {held}, its executions come to {executed.positions}")
+        for symbol, quantity in held.items():
             if abs(quantity) > most:
                 raise Broken(
                     "one position", f"{symbol}: the account holds {quantity}, more than the {most} of a position"
@@ -115,34 +119,9 @@ class Venue:
         found: dict[str, OrderReport] = {}
         query = {"status": "all", "limit": "500", "direction": "desc"}
         while True:
-            page = codec.decode_all(self.ask("GET", "/v2/orders", b"", now, query).body, codec.OrderBody)
+            page = codec.decode(self.ask("GET", "/v2/orders", b"", now, query).body, list[codec.OrderBody])
             new = [body for body in page if body.our_id not in found]
             if not new:
                 return found
             found |= {body.our_id: codec.order_report(body, now) for body in new}
             query["until"] = str(new[-1].submitted_at)
-
-
-class Tally:
-    """The auditor's own sum of the venue's executions, of parts of shares and of amounts."""
-
-    def __init__(self) -> None:
-        self.positions: dict[str, int] = {}
-        self.cash = 0
-        self.filled: dict[str, int] = {}  # parts, by our order id
-        self._seen: set[str] = set()
-
-    def count_updates(self, updates: Iterable[Update]) -> None:
-        """Count executions, each once."""
-        for update in updates:
-            if update.qty is None or update.price is None or update.execution_id in self._seen:
-                continue
-            self._seen.add(update.execution_id)
-            order = update.order
-            self.filled[order.client_order_id] = self.filled.get(order.client_order_id, 0) + update.qty
-            shares = update.qty if order.side is Side.BUY else -update.qty
-            self.cash -= shares * update.price
-            held = self.positions.get(order.symbol, 0) + shares
-            self.positions[order.symbol] = held
-            if not held:
-                del self.positions[order.symbol]

@@ -1,4 +1,4 @@
-"""The web process: `python -m web --host 127.0.0.1 --port 8080`, started by the bot with pipes.
+"""The web process: `python -m web --settings JSON`, started by the bot with pipes.
 
 stdin brings the bot's messages, stdout takes the user's commands back (both framed as in `web.pipe`), stderr is for
 people. When stdin ends the bot has gone: the browsers are told, and the process exits with 0. A port that cannot be had
@@ -29,7 +29,7 @@ from web.assets import load_assets
 from web.hub import Hub
 from web.lock import is_secret
 from web.messages import FromWeb, Listening
-from web.pipe import BadMessage, FrameTooLarge, FrameTruncated, FrameWriter, from_bot
+from web.pipe import BadMessage, FrameTooLarge, FrameWriter, from_bot
 from web.security import is_loopback
 from web.settings import WebSettings
 
@@ -114,16 +114,12 @@ class PipeIn:
 
     def _take(self, data: bytes) -> None:
         self._ahead.release()
+        if not data:
+            self._ended(0)  # a bot that was killed in the middle of a frame has gone all the same
+        self._reader.feed(data)
         try:
-            if data:
-                self._reader.feed(data)
-                for message in self._reader.messages(self._skipped):
-                    self._hub.tell(message)
-            else:
-                self._reader.close()
-                self._ended(0)
-        except FrameTruncated:
-            self._ended(0)  # the bot was killed in the middle of a word; it has gone all the same
+            for message in self._reader.messages(self._skipped):
+                self._hub.tell(message)
         except FrameTooLarge as problem:
             say(f"{problem}; the pipe from the bot is out of step.")
             self._ended(1)
@@ -209,22 +205,17 @@ def take_stdout() -> int:
 
 
 def read_arguments(arguments: Sequence[str]) -> Given:
-    """Read the command line: `--settings` is a JSON object of `WebSettings`, the other flags go before it.
+    """Read the command line: `--settings` is a JSON object of `WebSettings`.
 
     The secret comes in a file, since every user of a machine can read the command lines of all.
     """
     parser = argparse.ArgumentParser("python -m web", description="The dashboard's process; the bot starts it.")
-    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8080)")
     parser.add_argument("--settings", default="{}", help="a JSON object of settings")
     parser.add_argument("--news", type=int, metavar="FD", help="a second pipe, of which the bot's other threads write")
     parser.add_argument("--secret-file", type=Path, metavar="FILE", help="holds the secret that all have to know")
     given = parser.parse_args(arguments)
     try:
-        settings = msgspec.json.decode(given.settings, type=dict[str, object])
-        flags = {"host": given.host, "port": given.port}
-        told = settings | {name: flag for name, flag in flags.items() if flag is not None}
-        read = msgspec.convert(told, WebSettings)
+        read = msgspec.json.decode(given.settings, type=WebSettings)
         secret = given.secret_file.read_text("ascii").strip() if given.secret_file is not None else read.secret
     except msgspec.MsgspecError as problem:
         parser.error(str(problem))

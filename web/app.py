@@ -25,7 +25,7 @@ from msgspec import Meta
 from actors.messages import COMMANDS, RESTART, Command, RestartChain
 from web.answers import NoAnswer
 from web.assets import Assets
-from web.hub import Hub, TooManyClients
+from web.hub import Hub
 from web.lock import Lock
 from web.messages import Asked
 from web.security import Door, is_foreign, security_headers
@@ -234,10 +234,9 @@ async def _healthz(request: web.Request) -> web.Response:
 
 async def _events(request: web.Request) -> web.StreamResponse:
     hub, settings = request.app[HUB], request.app[SETTINGS]
-    try:
-        hub.reserve()
-    except TooManyClients as full:
-        raise web.HTTPServiceUnavailable(text=f"No event stream: {full}.\n", headers={"Retry-After": "5"}) from None
+    if not hub.reserve():
+        why = f"No event stream: each of the {settings.max_clients} places for browsers is taken.\n"
+        raise web.HTTPServiceUnavailable(text=why, headers={"Retry-After": "5"})
 
     def abort() -> None:
         if request.transport is not None:

@@ -16,20 +16,9 @@ CHART_LIBRARY = "vendor/lightweight-charts.js"
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _OWN_FILES = (
-    "index.html",
-    "dashboard.css",
-    "dashboard.js",
-    "chart.js",
-    "commands.js",
-    "format.js",
-    "link.js",
-    "login.html",
-    "login.js",
-    "panels.js",
-    "store.js",
-    "stream.js",
-    "stream-worker.js",
-    "favicon.svg",
+    *("index.html", "login.html", "dashboard.css", "favicon.svg"),
+    *("dashboard.js", "chart.js", "commands.js", "format.js", "link.js", "login.js", "panels.js", "store.js"),
+    *("stream.js", "stream-worker.js"),
 )
 _INLINE_STYLE = re.compile(rb'createElement\("style"\),[\w.]+\.innerText="([^"\\]*)"')
 

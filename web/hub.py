@@ -36,14 +36,6 @@ def encode_events(events: Iterable[Event]) -> bytes:
     return b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), _encoder.encode(data)) for name, data in events)
 
 
-class TooManyClients(Exception):
-    """Every place for a browser is taken."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"each of the {limit} places for browsers is taken")
-        self.limit = limit
-
-
 class Client:
     """One browser's event stream: a bounded queue of sendings, and the task that writes them."""
 
@@ -86,20 +78,15 @@ class Hub:
     def __init__(self, settings: WebSettings, clock: Callable[[], float]) -> None:
         self.model = ReadModel(settings.max_symbols, settings.chart_points)
         self.answers = Answers()  # to commands under way
+        self.clients = 0  # browsers that are connected: places taken
         self.dropped = 0  # clients cut off because they were too slow
         self._settings = settings
         self._clock = clock
         self._last_message: float | None = None
         self._clients: set[Client] = set()
         self._joining: list[Client] = []
-        self._places_taken = 0
         self._changed = asyncio.Event()
         self._closing = False
-
-    @property
-    def clients(self) -> int:
-        """Browsers that are connected."""
-        return self._places_taken
 
     def age_s(self) -> float | None:
         """Seconds since the bot's last message, None before the first."""
@@ -163,15 +150,16 @@ class Hub:
         self.dropped += 1
         client.drop()
 
-    def reserve(self) -> None:
-        """Take a place for a browser; `serve` gives it back. Raises `TooManyClients`."""
-        if self._places_taken >= self._settings.max_clients:
-            raise TooManyClients(self._settings.max_clients)
-        self._places_taken += 1
+    def reserve(self) -> bool:
+        """Take a place for a browser, which `release` gives back; False if every place is taken."""
+        if self.clients >= self._settings.max_clients:
+            return False
+        self.clients += 1
+        return True
 
     def release(self) -> None:
         """Give a reserved place back."""
-        self._places_taken -= 1
+        self.clients -= 1
 
     async def serve(self, response: EventSourceResponse, abort: Callable[[], None]) -> None:
         """Serve one client until it leaves, is dropped, or the last event has been said."""

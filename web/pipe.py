@@ -39,14 +39,6 @@ class FrameTooLarge(PipeError):
         self.limit = limit
 
 
-class FrameTruncated(PipeError):
-    """The pipe ended in the middle of a frame."""
-
-    def __init__(self, held: int) -> None:
-        super().__init__(f"the pipe ended inside a frame, {held} bytes into it")
-        self.held = held
-
-
 class BadMessage(PipeError):
     """A whole frame that holds none of the expected messages; it is skipped, and the next one can be read."""
 
@@ -66,19 +58,14 @@ class FrameWriter:
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
-        self._encoder = msgspec.msgpack.Encoder()
-        self._buffer = bytearray(1024)  # reused, so that a frame costs one copy
+        self._encode = msgspec.msgpack.Encoder().encode
 
     def frame(self, message: Any) -> bytes:
         """Encode one message as one frame. Raises `FrameTooLarge`."""
-        buffer = self._buffer
-        self._encoder.encode_into(message, buffer, _HEADER)
-        length = len(buffer) - _HEADER
-        if length > self._limit:
-            self._buffer = bytearray(1024)  # do not keep hold of the large one
-            raise FrameTooLarge(length, self._limit)
-        buffer[:_HEADER] = length.to_bytes(_HEADER, "big")
-        return bytes(buffer)
+        payload = self._encode(message)
+        if len(payload) > self._limit:
+            raise FrameTooLarge(len(payload), self._limit)
+        return len(payload).to_bytes(_HEADER, "big") + payload
 
 
 class FrameReader(Generic[M]):
@@ -118,11 +105,6 @@ class FrameReader(Generic[M]):
                 yield message
         finally:
             del self._held[:start]  # also when the caller stops half-way or a message is bad
-
-    def close(self) -> None:
-        """State that the pipe has ended. Raises `FrameTruncated` if that was inside a frame."""
-        if self._held:
-            raise FrameTruncated(len(self._held))
 
     def _payload(self, start: int) -> bytes | None:
         if len(self._held) < start + _HEADER:

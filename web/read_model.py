@@ -6,13 +6,11 @@ collection is bounded: the oldest entries go first.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from actors.engine.strategy_instance import InstanceState
 from actors.messages import (
     AccountOpened,
     BrokerChanged,
@@ -42,6 +40,7 @@ from web.messages import (
     TicksSeen,
     ToWeb,
 )
+from web.recent import Recent
 from web.shapes import number, signal_data, summary_data, trade_data
 from web.symbol_view import SymbolView
 
@@ -94,22 +93,18 @@ class ReadModel:
         self._now = 0  # venue time, ns: the largest heard of
         self._symbols: dict[str, SymbolView] = {}
         self._symbols_ignored: set[str] = set()
-        self._positions: dict[str, OpenPosition] = {}
-        self._trades: deque[PositionClosed] = deque(maxlen=TRADES_SHOWN)
-        self._signals: deque[SignalRaised] = deque(maxlen=SIGNALS_SHOWN)
-        self._bursts: deque[BurstBlocked] = deque(maxlen=BURSTS_SHOWN)
-        self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES_SHOWN)
+        self._positions: tuple[OpenPosition, ...] = ()  # as of the metrics, which come behind every batch of ticks
+        self._trades: Recent[dict[str, Any]] = Recent(TRADES_SHOWN)
+        self._signals: Recent[dict[str, Any]] = Recent(SIGNALS_SHOWN)
+        self._bursts: Recent[BurstBlocked] = Recent(BURSTS_SHOWN)
+        self._notices: Recent[dict[str, Any]] = Recent(NOTICES_SHOWN)
         self._summary = summary_data({})
         self._metrics: MetricsSeen | None = None
         self._feed = FeedChanged(FeedState.CONNECTING)
         self._state: dict[str, Any] = {"state": TradingState.ACTIVE.value, "reason": "", "ts": 0}
-        # What has not been told to the event stream yet. Lists are bounded like what they are taken from.
+        # What has not been told to the event stream yet, beside what is untold of each of those above.
         self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
         self._new_gauges: set[str] = set()
-        self._new_signals: deque[SignalRaised] = deque(maxlen=SIGNALS_SHOWN)
-        self._new_bursts: deque[BurstBlocked] = deque(maxlen=BURSTS_SHOWN)
-        self._new_trades: deque[PositionClosed] = deque(maxlen=TRADES_SHOWN)
-        self._new_notices: deque[dict[str, Any]] = deque(maxlen=NOTICES_SHOWN)
 
     # ------------------------------------------------------------------------------------------ telling
 
@@ -131,11 +126,11 @@ class ReadModel:
             "blocked": self._summary["blocked"],
             "symbols": {name: view.snapshot() for name, view in self._symbols.items()},
             "symbols_ignored": len(self._symbols_ignored),
-            "positions": list(self._positions.values()),
-            "trades": [trade_data(trade) for trade in self._trades],
-            "signals": [signal_data(signal) for signal in self._signals],
-            "bursts": list(self._bursts),
-            "notices": list(self._notices),
+            "positions": self._positions,
+            "trades": list(self._trades.shown),
+            "signals": list(self._signals.shown),
+            "bursts": list(self._bursts.shown),
+            "notices": list(self._notices.shown),
         }
 
     def drain(self) -> list[Event]:
@@ -153,17 +148,17 @@ class ReadModel:
             events.append(("ticks", {"now": self._now, "symbols": ticks}))
         if self._new_gauges:
             events.append(("gauges", {name: self._symbols[name].gauges for name in sorted(self._new_gauges)}))
-        events += [("signal", signal_data(signal)) for signal in self._new_signals]
-        events += [("burst", burst) for burst in self._new_bursts]
+        events += [("signal", signal) for signal in self._signals.untold]
+        events += [("burst", burst) for burst in self._bursts.untold]
         if "position" in changed:
-            events.append(("position", {"positions": list(self._positions.values())}))
-        events += [("trade", trade_data(trade)) for trade in self._new_trades]
+            events.append(("position", {"positions": self._positions}))
+        events += [("trade", trade) for trade in self._trades.untold]
         marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
         if marks:
             events.append(("marks", marks))
         told = (("metrics", self._metrics_data), ("feed", self._feed_data), ("state", self._state.copy))
         events += [(name, data()) for name, data in told if name in changed]
-        events += [("notice", notice) for notice in self._new_notices]
+        events += [("notice", notice) for notice in self._notices.untold]
         if "bot" in changed:
             events.append(("bot", {"running": self._running}))
         self._forget_untold()
@@ -172,8 +167,8 @@ class ReadModel:
     def _forget_untold(self) -> None:
         for view in self._symbols.values():
             view.forget_untold()
-        for new in (self._new_signals, self._new_bursts, self._new_trades, self._new_notices):
-            new.clear()
+        for recent in (self._signals, self._bursts, self._trades, self._notices):
+            recent.untold.clear()
         self._new_gauges.clear()
 
     def _session_data(self) -> dict[str, Any] | None:
@@ -227,9 +222,7 @@ class ReadModel:
         return view
 
     def _notice(self, kind: str, ts: int, text: str) -> None:
-        notice = {"kind": kind, "ts": ts, "text": text}  # ts 0: before the first tick
-        self._notices.append(notice)
-        self._new_notices.append(notice)
+        self._notices.add({"kind": kind, "ts": ts, "text": text})  # ts 0: before the first tick
 
     def _session_started(self, message: SessionStarted) -> None:
         self._clear()
@@ -253,17 +246,8 @@ class ReadModel:
         if view is None:
             return
         view.see(message.ticks, message.skipped)
-        last = view.last
-        if last is None or not message.ticks:
-            return
-        self._moved_to(last.ts)
-        position = self._positions.get(message.symbol)
-        if position is not None:
-            profit = position.side.sign * (last.price - position.entry_price) * position.quantity
-            self._positions[message.symbol] = msgspec.structs.replace(
-                position, last_price=last.price, open_profit=profit
-            )
-            self._changed.add("position")
+        if view.last is not None:
+            self._moved_to(view.last.ts)
 
     def _gauges_seen(self, message: GaugesSeen) -> None:
         view = self._view(message.symbol)
@@ -281,44 +265,27 @@ class ReadModel:
             if (view := self._view(symbol)) is not None:
                 view.chain = chain
         self._changed.add("metrics")
-        positions = {position.symbol: position for position in message.positions}
-        if positions != self._positions:
-            self._positions = positions
+        if message.positions != self._positions:
+            self._positions = message.positions
             self._changed.add("position")
         if (message.state.value, message.state_reason) != (self._state["state"], self._state["reason"]):
             self._set_state(message.state, message.state_reason, message.now)
 
     def _signal_raised(self, message: SignalRaised) -> None:
-        self._signals.append(message)
-        self._new_signals.append(message)
+        self._signals.add(signal_data(message))
 
     def _burst_blocked(self, message: BurstBlocked) -> None:
-        self._bursts.append(message)
-        self._new_bursts.append(message)
+        self._bursts.add(message)
 
     def _position_opened(self, message: PositionOpened) -> None:
-        entry = float(message.entry_price)
-        self._positions[message.symbol] = OpenPosition(
-            symbol=message.symbol,
-            side=message.side,
-            quantity=float(message.quantity),
-            entry_price=entry,
-            entry_ts=message.entry_ts,
-            last_price=entry,
-            open_profit=0.0,
-            time_stop_ts=None,  # the next metrics know it
-        )
-        self._changed.add("position")
         if (view := self._view(message.symbol)) is not None:
             view.mark_entry(message)
 
     def _position_closed(self, message: PositionClosed) -> None:
-        if message in self._trades:
+        trade = trade_data(message)
+        if trade in self._trades.shown:
             return  # told again after the web process came back
-        self._trades.append(message)
-        self._new_trades.append(message)
-        if self._positions.pop(message.symbol, None) is not None:
-            self._changed.add("position")
+        self._trades.add(trade)
         if (view := self._view(message.symbol)) is not None:
             view.mark_exit(message)
 
@@ -352,23 +319,19 @@ class ReadModel:
 
     def _chain_failed(self, message: ChainFailed) -> None:
         then = "restarts soon" if message.restart_ts else "trades no more"
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} failed and {then}: {message.error}")
-        state = InstanceState.RESTARTING if message.restart_ts else InstanceState.FAILED
-        self._set_chain(message.symbol, f"{state}: {message.error}")
+        self._chain_notice(message, f"failed and {then}: {message.error}")
 
     def _chain_restarted(self, message: ChainRestarted) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} restarts")
-        self._set_chain(message.symbol, InstanceState.RUNNING)
+        self._chain_notice(message, "restarts")
 
     def _chain_removed(self, message: ChainRemoved) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} was removed: {message.reason}")
-        self._set_chain(message.symbol, f"{InstanceState.REMOVED}: {message.reason}")
+        self._chain_notice(message, f"was removed: {message.reason}")
 
     def _chain_late(self, message: ChainLate) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} is slow: {message.reason}")
-        self._set_chain(message.symbol, f"{SLOW}: {message.reason}")
-
-    def _set_chain(self, symbol: str, chain: str) -> None:
-        if (view := self._view(symbol)) is not None:
-            view.chain = str(chain)
+        self._chain_notice(message, f"is slow: {message.reason}")
+        if (view := self._view(message.symbol)) is not None:
+            view.chain = f"{SLOW}: {message.reason}"  # the metrics wait for the loop that is stuck
             self._changed.add("metrics")
+
+    def _chain_notice(self, message: ChainFailed | ChainRestarted | ChainRemoved | ChainLate, what: str) -> None:
+        self._notice("chain", message.ts, f"the strategy of {message.symbol} {what}")

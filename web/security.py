@@ -30,10 +30,15 @@ def host_name(header: str) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Whether an address to listen on can be reached from this machine only."""
+    address = _address(host)
+    return address.is_loopback if address is not None else host == "localhost"
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return None
 
 
 class Door:
@@ -45,25 +50,15 @@ class Door:
 
     def __init__(self, listening_on: str, allowed: Iterable[str] = ()) -> None:
         self._names = LOOPBACK_HOSTS | {listening_on.lower()} | {name.lower() for name in allowed}
-        try:
-            self._any_address = ipaddress.ip_address(listening_on).is_unspecified
-        except ValueError:
-            self._any_address = False
+        address = _address(listening_on)
+        self._any_address = address is not None and address.is_unspecified
 
     def knows(self, host_header: str) -> bool:
         """Whether a Host header names this dashboard, with any port."""
         name = host_name(host_header)
         if name is None:
             return False
-        return name in self._names or (self._any_address and _is_address(name))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        return name in self._names or (self._any_address and _address(name) is not None)
 
 
 def is_foreign(headers: Mapping[str, str], host_header: str) -> bool:

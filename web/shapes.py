@@ -5,7 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from actors.messages import PositionClosed, SignalRaised
+from actors.portfolio.lines import SignalLine, TradeLine
 
 FUNNEL = ("ticks", "ready", "bursts", "signals", "approved", "trades")
 
@@ -38,36 +41,13 @@ def summary_data(told: dict[str, object]) -> dict[str, Any]:
 
 def trade_data(trade: PositionClosed) -> dict[str, Any]:
     """Return a trade with the names of trades.jsonl, and the equity after it."""
-    return {
-        "symbol": trade.symbol,
-        "side": trade.side.value,
-        "quantity": float(trade.quantity),
-        "entry_ts": trade.entry_ts,
-        "entry_price": float(trade.entry_price),
-        "exit_ts": trade.exit_ts,
-        "exit_price": float(trade.exit_price),
-        "exit_reason": trade.exit_reason,
-        "pnl": float(trade.pnl),
-        "pnl_pct": trade.pnl_pct,
-        "fees": float(trade.fees),
-        "equity": float(trade.equity),
-        "decision_id": trade.decision,
-    }
+    line = msgspec.structs.asdict(TradeLine.of(trade))
+    del line["id"]
+    return line | {"equity": float(trade.equity), "decision_id": trade.decision}
 
 
 def signal_data(raised: SignalRaised) -> dict[str, Any]:
     """Return a signal with the names of signals.jsonl, and what its conditions saw."""
-    signal = raised.signal
-    return {
-        "symbol": signal.symbol,
-        "ts": signal.ts,
-        "side": signal.side.value,
-        "price": signal.price,
-        "momentum": signal.momentum,
-        "volume_ratio": signal.volume_ratio,
-        "range": signal.range,
-        "decision": "APPROVED" if raised.approved else "REJECTED",
-        "reason": raised.reason,
-        "readings": signal.readings,
-        "decision_id": raised.decision,
-    }
+    line = msgspec.structs.asdict(SignalLine.of(raised))
+    del line["id"]
+    return line | {"readings": raised.signal.readings, "decision_id": raised.decision}

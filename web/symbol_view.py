@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from actors.messages import PositionClosed, PositionOpened
 from actors.orders import OrderSide
 from pipeline.events import SECOND, Side
 from web.messages import GaugesSeen, SymbolRecalled, Tick
+from web.recent import Recent
 
 TICKS_SHOWN = 50
 MARKS_SHOWN = 200
@@ -38,28 +40,24 @@ class SymbolView:
         self.ticks_seen = 0
         self.ticks_skipped = 0  # seen by the bot, left out of its messages
         self._first_price: float | None = None
-        self._ticks: deque[Tick] = deque(maxlen=TICKS_SHOWN)
+        self._ticks: Recent[Tick] = Recent(TICKS_SHOWN)
         self._points: deque[tuple[int, float]] = deque(maxlen=chart_points)  # (Unix second, last price in it)
-        self._marks: deque[Mark] = deque(maxlen=MARKS_SHOWN)
-        self._untold_ticks = 0
-        self._untold_marks = 0
+        self._marks: Recent[Mark] = Recent(MARKS_SHOWN)
         self._untold_since: int | None = None  # the first second whose point has changed
 
     @property
     def last(self) -> Tick | None:
         """The newest tick."""
-        return self._ticks[-1] if self._ticks else None
+        return self._ticks.shown[-1] if self._ticks.shown else None
 
     def see(self, ticks: Iterable[Tick], skipped: int) -> None:
         """Add ticks in the order in which they happened."""
-        before = self.ticks_seen
         for tick in ticks:
             if self._first_price is None:
                 self._first_price = tick.price
-            self._ticks.append(tick)
+            self._ticks.add(tick)
             self._extend_chart(tick)
             self.ticks_seen += 1
-        self._untold_ticks = min(self._untold_ticks + self.ticks_seen - before, TICKS_SHOWN)
         self.ticks_skipped += skipped
 
     def _extend_chart(self, tick: Tick) -> None:
@@ -77,7 +75,7 @@ class SymbolView:
         """Take in what was shown before this process started."""
         self._first_price = message.first_price
         self._points.extend(message.points)
-        self._ticks.extend(message.ticks)
+        self._ticks.shown.extend(message.ticks)
         self.ticks_seen = message.seen
 
     def see_gauges(self, message: GaugesSeen) -> None:
@@ -86,44 +84,36 @@ class SymbolView:
 
     def mark_entry(self, opened: PositionOpened | PositionClosed) -> None:
         """Mark where a position was entered, once per decision."""
-        if any(mark.decision_id == opened.decision and mark.leg == "entry" for mark in self._marks):
+        if any(mark.decision_id == opened.decision and mark.leg == "entry" for mark in self._marks.shown):
             return
         side = OrderSide.BUY if opened.side is Side.LONG else OrderSide.SELL
-        self._mark(Mark(opened.entry_ts, float(opened.entry_price), side, "entry", opened.side.value, opened.decision))
+        self._marks.add(
+            Mark(opened.entry_ts, float(opened.entry_price), side, "entry", opened.side.value, opened.decision)
+        )
 
     def mark_exit(self, closed: PositionClosed) -> None:
         """Mark where a position was closed, and its entry too if that was never told."""
         self.mark_entry(closed)
         side = OrderSide.SELL if closed.side is Side.LONG else OrderSide.BUY
         reason = closed.exit_reason
-        self._mark(Mark(closed.exit_ts, float(closed.exit_price), side, "exit", reason, closed.decision))
-
-    def _mark(self, mark: Mark) -> None:
-        self._marks.append(mark)
-        self._untold_marks = min(self._untold_marks + 1, MARKS_SHOWN)
+        self._marks.add(Mark(closed.exit_ts, float(closed.exit_price), side, "exit", reason, closed.decision))
 
     def untold_marks(self) -> list[Mark]:
         """Return the marks that are new since they were last told."""
-        return list(self._marks)[-self._untold_marks :] if self._untold_marks else []
+        return list(self._marks.untold)
 
     def untold_ticks(self) -> dict[str, Any] | None:
         """Return the ticks and chart points that are new since they were last told, None if there are none."""
-        if not self._untold_ticks:
+        if not self._ticks.untold:
             return None
-        ticks = list(self._ticks)[-self._untold_ticks :]
-        points: list[tuple[int, float]] = []
-        if self._untold_since is not None:
-            for point in reversed(self._points):
-                if point[0] < self._untold_since:
-                    break
-                points.append(point)
-            points.reverse()
+        ticks, since = list(self._ticks.untold), self._untold_since
+        points = [] if since is None else list(takewhile(lambda point: point[0] >= since, reversed(self._points)))[::-1]
         return {"ticks": ticks, "points": points, "seen": self.ticks_seen, "skipped": self.ticks_skipped}
 
     def forget_untold(self) -> None:
         """Count everything as told."""
-        self._untold_ticks = 0
-        self._untold_marks = 0
+        self._ticks.untold.clear()
+        self._marks.untold.clear()
         self._untold_since = None
 
     def snapshot(self) -> dict[str, Any]:
@@ -138,8 +128,8 @@ class SymbolView:
             "seen": self.ticks_seen,
             "skipped": self.ticks_skipped,
             "chain": self.chain,
-            "ticks": list(self._ticks),
+            "ticks": list(self._ticks.shown),
             "history": list(self._points),
-            "marks": list(self._marks),
+            "marks": list(self._marks.shown),
             "gauges": self.gauges,
         }

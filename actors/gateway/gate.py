@@ -8,28 +8,55 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol, assert_never
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Protocol
 
-from actors.gateway import gate_policy
-from actors.gateway.gate_policy import (
-    Action,
-    Batch,
-    Effect,
-    GatePolicy,
-    GateSettings,
-    HandOver,
-    NoBroker,
-    Steps,
-    Trouble,
-)
-from actors.gateway.journal import Journal
-from actors.orders import SubmitOrder
+import msgspec
+from msgspec import Meta
 
-__all__ = ["Batch", "Effect", "Gate", "GateSettings", "HandOver", "Trouble"]
+from actors.book import Book
+from actors.gateway.journal import Entry, Journal, Run
+from actors.orders import OrderCommand, OrderRole, SubmitOrder
 
-_LOOK_S = 0.25  # real seconds between two looks for a stuck loop, at most
-_DEFAULT = GateSettings()
+Effect = OrderCommand
+
+LOOK_S = 1.0
+"""Real seconds between two looks at the journal's file."""
+
+_IDLE_S = 0.25  # real seconds between two looks for a stuck loop while nothing waits, at most
+
+
+class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[gate]: the bounds of what is on its way out."""
+
+    queue_batches: Annotated[int, Meta(ge=1)] = 10_000  # inputs whose facts wait for the journal; beyond it: HALT
+    stall_s: Annotated[float, Meta(gt=0)] = 1.0  # real seconds without a sign of life before the loop counts as stuck
+    answer_s: Annotated[float, Meta(gt=0)] = 1.0  # real seconds that the core has to take a halt before the gate acts
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one input led to."""
+
+    number: int
+    facts: Sequence[Entry]
+    effects: Sequence[Effect] = ()
+    book: Book | None = None  # after it, if it changed
+    run: Run | None = None  # the session that begins with it
+
+
+class HandOver(msgspec.Struct, frozen=True):
+    """Stands where the core begins to decide again, after being taken over for the `turn`-th time."""
+
+    turn: int
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What the gate reports: `kind` is journal, overflow, gate, broker, stall or recovered."""
+
+    kind: str
+    detail: str
 
 
 class Broker(Protocol):
@@ -47,16 +74,23 @@ class Waiting(Protocol):
     def qsize(self) -> int: ...
 
 
+_DEFAULT = GateSettings()
+
+
 class Gate:
-    """Does what the gate's policy decides, by a journal and a broker, on a thread of its own.
+    """Decides what becomes of each batch: it is written down, then shown, and then its effects leave or are refused.
+
+    If the journal fails, or so much waits that the queue is full, the gate halts: it refuses entries from then on.
+    Cancels and exits still go out, under their deterministic ids; of what found the queue full at once, while what
+    changed the book is written behind what was before it. The kill switch (`kill_switch.py`) blocks entries, and takes
+    over while the core decides nothing: until the turn ends, no order of the core's leaves.
 
     `submit` never blocks. Trouble is reported through `on_trouble`, on the gate's thread. The loop calls `beat` as a
-    sign of life; the thread reports when it stops coming. The kill switch (`kill_switch.py`) blocks entries
-    here, and takes over. `watch` is called with each batch before its effects leave, `refuse` with each order that does
-    not, and why; both on the gate's thread. So is `look`, every second and at the end: it says what has become of the
-    journal's file, and what it says halts as a journal that fails does. `on_gap` is told why the journal does not hold
-    everything, once, whatever halted before; it must not raise. `waiting` is for a driver other than the thread: it
-    takes what waits, and has the gate `work` on each.
+    sign of life; the thread reports when it stops coming. `watch` is called with each batch before its effects leave,
+    `refuse` with each order that does not, and why; both on the gate's thread. So is `look`, every second and at the
+    end: it says what has become of the journal's file, and what it says halts as a journal that fails does. `on_gap` is
+    told why the journal does not hold everything, once, whatever halted before; it must not raise. `waiting` is for a
+    driver other than the thread: it takes what waits, and has the gate `work` on each.
     """
 
     def __init__(
@@ -74,20 +108,31 @@ class Gate:
         waiting: Waiting | None = None,
     ) -> None:
         self.limit = settings.queue_batches
-        self._policy = GatePolicy(settings)
+        self.entries_blocked = ""  # why a person's kill switch refuses entries; empty while it does not
+        self.taken_over = False  # by the kill switch: the core's orders are refused
+        self.halted = ""  # why entries are refused; empty while they are not
+        self.unwritten = ""  # why the journal does not hold everything; empty while it does
+        self.refused = 0  # entries that were not let out
+        self.overflowed = 0  # batches that found the queue full
         self._journal = journal
         self._broker = broker
         self._on_trouble = on_trouble
         self._stall_s = settings.stall_s
         self._running_s = running_s  # seconds in which this process ran: a stopped one is not stuck
-        self._watch_batch = watch
+        self._show = watch
         self._refuse = refuse
         self._look = look
         self._on_gap = on_gap
+        self._turn = 0  # how often the core was taken over
+        self._urgent: deque[Effect] = deque()  # exits and cancels of batches that found the queue full
+        self._spilled: deque[Batch] = deque()  # what has to be written behind all that is in the queue
+        self._beginning: Run | None = None  # a session that the journal could not note yet
+        self._look_at = 0.0  # when the journal's file is looked at next
+        self._stalled = False
+        self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
         self._sending = threading.Lock()  # a caller that blocks entries knows that none leaves after that
         self._queue: queue.SimpleQueue[Batch | HandOver | None] = queue.SimpleQueue()  # of the thread; None ends it
         self._waiting: Waiting = self._queue if waiting is None else waiting
-        self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
         self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
 
     # ------------------------------------------------------------------------------------- from other threads
@@ -110,78 +155,57 @@ class Gate:
         """How long ago the loop's last sign of life was, in seconds in which we ran; 0 before the first."""
         return 0.0 if self._beat_at is None else self._running_s() - self._beat_at
 
-    def submit(self, batch: Batch) -> None:
-        """Hand over what one input led to; returns at once."""
-        if self._policy.spilled or self._waiting.qsize() >= self.limit:  # it must not overtake what came before it
-            self._do_all(self._policy.spill(batch))
-        else:
-            self._waiting.put(batch)
-
-    def block_entries(self, reason: str) -> None:
-        """Refuse entries until `allow_entries`: none leaves after this returns."""
-        with self._sending:
-            self._policy.entries_blocked = reason
-
-    def allow_entries(self) -> None:
-        """Allow entries again, unless the gate has halted."""
-        self._policy.entries_blocked = ""
-
-    def take_over(self) -> int:
-        """Refuse every order of the core's until `hand_over`: none leaves after this returns. Returns the turn."""
-        with self._sending:
-            return self._policy.take_over()
-
-    def hand_over(self, turn: int) -> None:
-        """Accept the core's orders again, if submitted after this, unless it was taken over again meanwhile."""
-        if self._waiting.qsize() >= self.limit:
-            self._policy.late_turn = turn
-        else:
-            self._waiting.put(HandOver(turn))
-
     @property
     def depth(self) -> int:
         """Batches waiting."""
         return self._waiting.qsize()
 
-    @property
-    def entries_blocked(self) -> str:
-        """Why a person's kill switch refuses entries; empty while it does not."""
-        return self._policy.entries_blocked
+    def submit(self, batch: Batch) -> None:
+        """Hand over what one input led to; returns at once."""
+        if self._spilled or self.depth >= self.limit:  # it must not overtake what came before it
+            self._spill(batch)
+        else:
+            self._waiting.put(batch)
 
-    @property
-    def taken_over(self) -> bool:
-        """Whether the kill switch has taken over: the core's orders are refused."""
-        return self._policy.taken_over
+    def _spill(self, batch: Batch) -> None:
+        """Take a batch for which the queue has no room, and halt: what may leave or changed the book is not lost."""
+        self.overflowed += 1
+        exits = [effect for effect in batch.effects if not _is_entry(effect)]
+        if exits or (len(self._spilled) < self.limit and (batch.book is not None or batch.run is not None)):
+            self._spilled.append(msgspec.structs.replace(batch, effects=()))
+        self._urgent.extend(exits)
+        self._halt("overflow", f"more than {self.limit} inputs wait for the journal")
 
-    @property
-    def halted(self) -> str:
-        """Why entries are refused; empty while they are not."""
-        return self._policy.halted
+    def _halt(self, kind: str, detail: str) -> None:
+        """Refuse entries from here on."""
+        if not self.halted:
+            self.halted = f"{kind}: {detail}"
+            self._on_trouble(Trouble(kind, detail))
 
-    @property
-    def unwritten(self) -> str:
-        """Why the journal does not hold everything; empty while it does."""
-        return self._policy.unwritten
+    def block_entries(self, reason: str) -> None:
+        """Refuse entries until `allow_entries`: none leaves after this returns."""
+        with self._sending:
+            self.entries_blocked = reason
 
-    @property
-    def durable(self) -> int:
-        """Input number up to which the journal is durable."""
-        return self._policy.durable
+    def allow_entries(self) -> None:
+        """Allow entries again, unless the gate has halted."""
+        self.entries_blocked = ""
 
-    @property
-    def refused(self) -> int:
-        """Entries that were not let out."""
-        return self._policy.refused
+    def take_over(self) -> int:
+        """Refuse every order of the core's until `hand_over`: none leaves after this returns. Returns the turn."""
+        with self._sending:
+            self.taken_over = True
+            self._turn += 1
+            return self._turn
 
-    @property
-    def overflowed(self) -> int:
-        """Batches that found the queue full."""
-        return self._policy.overflowed
+    def hand_over(self, turn: int) -> None:
+        """Accept the core's orders again, if submitted after this, unless it was taken over again meanwhile."""
+        self._waiting.put(HandOver(turn))
 
     # ------------------------------------------------------------------------------------- the gate's thread
 
     def _run(self) -> None:
-        patience_s = min(self._stall_s / 4, _LOOK_S)
+        patience_s = min(self._stall_s / 4, _IDLE_S)
         while True:
             try:
                 item = self._queue.get(timeout=patience_s)
@@ -189,79 +213,117 @@ class Gate:
                 self.idle()
                 continue
             if item is None:
-                self._take(self._policy.catch_up())
-                self._take(self._policy.watch(self._running_s(), 0.0, at_the_end=True))
+                self._catch_up()
+                self._watch(at_the_end=True)
                 self._journal.close()
                 return
             self.work(item)
 
     def work(self, item: Batch | HandOver) -> None:
         """Do what waits next, and all that can be done behind it."""
-        self._take(self._policy.work(item))
-        if self._waiting.qsize():
+        with self._halting():
+            if isinstance(item, Batch):
+                self._process(item)
+            if self._urgent:  # it was decided before the core decides again
+                self._send_urgent()
+            if isinstance(item, HandOver) and item.turn == self._turn:  # else it was taken over once more meanwhile
+                self.taken_over = False
+        if self.depth:
             self._watch()
         else:
             self.idle()
 
     def idle(self) -> None:
         """Do what is to be done while nothing waits."""
-        self._take(self._policy.catch_up())
+        self._catch_up()
         self._watch()
 
-    def _watch(self) -> None:
-        now_s = self._running_s()
-        silent_s = 0.0 if self._beat_at is None else now_s - self._beat_at
-        if self._policy.has_to_look(now_s, silent_s):
-            self._take(self._policy.watch(now_s, silent_s))
-
-    def _take(self, steps: Steps) -> None:
-        """Do what the policy wants done, step by step."""
+    @contextmanager
+    def _halting(self) -> Iterator[None]:
+        """Halt on whatever is raised within: a gate that dies silently is worse."""
         try:
-            action = next(steps)
-            while True:
-                try:
-                    answer = self._do(action)
-                except Exception as error:
-                    action = steps.throw(error)
+            yield
+        except Exception as error:
+            self._halt("gate", f"{type(error).__name__}: {error}")
+
+    def _catch_up(self) -> None:
+        """Do what found the queue full, now that it is empty."""
+        with self._halting():
+            self._send_urgent()
+            while self._spilled:
+                self._process(self._spilled[0])
+                self._send_urgent()
+                self._spilled.popleft()  # only now: what comes meanwhile comes after it
+
+    def _watch(self, *, at_the_end: bool = False) -> None:
+        """Look at the journal's file now and then, and report when the loop is silent for too long, and its return."""
+        with self._halting():
+            now_s = self._running_s()
+            if at_the_end or now_s >= self._look_at:
+                self._look_at = now_s + LOOK_S
+                if not self.unwritten and (wrong := self._look()):
+                    self._lose(wrong)
+            silent_s = 0.0 if at_the_end or self._beat_at is None else now_s - self._beat_at
+            if (stalled := silent_s > self._stall_s) is not self._stalled:
+                self._stalled = stalled
+                if stalled:
+                    self._on_trouble(Trouble("stall", f"the loop has been stuck for {silent_s:.1f} s"))
                 else:
-                    action = steps.send(answer)
-        except StopIteration:
-            pass
-        except Exception as error:  # whatever it is, a gate that dies silently is worse
-            self._do_all(self._policy.halt("gate", f"{type(error).__name__}: {error}"))
+                    self._on_trouble(Trouble("recovered", "the loop goes on"))
 
-    def _do_all(self, actions: Iterable[Action]) -> None:
-        for action in actions:
-            self._do(action)
+    def _process(self, batch: Batch) -> None:
+        try:
+            self._beginning = batch.run or self._beginning
+            if self._beginning is not None:
+                self._journal.begin(self._beginning)
+                self._beginning = None
+            self._journal.append(batch.number, batch.facts, batch.book)
+        except Exception as error:  # whatever it is: exits go out all the same
+            self._lose(str(error))
+        self._let_go(batch)
 
-    def _do(self, action: Action) -> str:
-        match action:  # without captures in the patterns: they cost a batch a quarter more
-            case gate_policy.Write():
-                batch = action.batch
-                self._journal.append(batch.number, batch.facts, batch.book)
-            case gate_policy.Show():
-                self._watch_batch(action.batch)
-            case gate_policy.LetOut():
-                return self._let_out(action.effect)
-            case gate_policy.Refuse():
-                self._refuse(action.order, action.reason)
-            case gate_policy.Begin():
-                self._journal.begin(action.run)
-            case gate_policy.Look():
-                return self._look()
-            case gate_policy.Gap():
-                self._on_gap(action.reason)
-            case Trouble():
-                self._on_trouble(action)
-            case _:
-                assert_never(action)
-        return ""
+    def _lose(self, why: str) -> None:
+        """Know that the journal lacks something."""
+        if not self.unwritten:
+            self.unwritten = why
+            self._on_gap(why)
+        self._halt("journal", why)
 
-    def _let_out(self, effect: Effect) -> str:
-        with self._sending:
-            refusal = self._policy.refusal(effect)
-            if not refusal:
-                if self._broker is None:
-                    raise NoBroker
-                self._broker.send(effect)
-        return refusal
+    def _let_go(self, batch: Batch) -> None:
+        with self._halting():  # what fails is the observer's fault: what is to leave, leaves
+            self._show(batch)
+        for effect in batch.effects:
+            self._let_out(effect)
+
+    def _send_urgent(self) -> None:
+        """Send what does not wait for the queue; the observer sees it now, and what led to it in its turn."""
+        while self._urgent:
+            self._let_go(Batch(0, (), (self._urgent.popleft(),)))
+
+    def _let_out(self, effect: Effect) -> None:
+        """Send an effect, or refuse it."""
+        try:
+            with self._sending:
+                refusal = self._refusal(effect)
+                if not refusal and self._broker is not None:
+                    self._broker.send(effect)
+        except OSError as error:
+            self._on_trouble(Trouble("broker", f"{effect.id}: {error}"))
+            return
+        if refusal and isinstance(effect, SubmitOrder):
+            self.refused += _is_entry(effect)
+            self._refuse(effect, refusal)
+        elif self._broker is None:
+            self._halt("broker", "an order was to leave, but there is no broker behind the gate")
+
+    def _refusal(self, effect: Effect) -> str:
+        """Return why an effect must not leave; empty if it may."""
+        if not isinstance(effect, SubmitOrder) or effect.leg == OrderRole.GATE:
+            return ""
+        if self.taken_over:
+            return "the kill switch has taken over"
+        return self.halted or self.entries_blocked if _is_entry(effect) else ""
+
+
+def _is_entry(effect: Effect) -> bool:
+    return isinstance(effect, SubmitOrder) and effect.leg == OrderRole.ENTRY

@@ -38,10 +38,6 @@ Entry = Fact | TradeTicks
 """What a journal takes."""
 
 
-class JournalFull(RuntimeError):
-    """The journal can take no more; entries are halted, since nothing unwritten may be acted on."""
-
-
 class Journal(Protocol):
     """Keeps facts in the order of their inputs."""
 
@@ -49,10 +45,7 @@ class Journal(Protocol):
         """Note the session to which what follows belongs. Raises OSError if it cannot."""
 
     def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
-        """Make the facts of input `number`, and the book after it, durable before returning.
-
-        Raises OSError or JournalFull if it cannot.
-        """
+        """Make the facts of input `number`, and the book after it, durable before returning. Raises OSError if not."""
 
     def close(self) -> None:
         """Write what is left and let go."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, TimeoutError as FutureTimeout
-from contextlib import suppress
+from concurrent.futures import CancelledError, Future, wait
 from typing import NamedTuple, Protocol
 
 from actors.gateway.close_out import CloseOut
 from actors.gateway.gate import Batch, Gate, GateSettings
-from actors.gateway.shadow_ledger import ZERO, ShadowLedger
+from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import Command, ExitReason, GateActed, GateOrder, Report, StateChanged, TradingState
-from actors.orders import CancelOrder, OrderReport, OrderStatus, SubmitOrder
+from actors.orders import CancelOrder, OrderReport, SubmitOrder, rejection
 
 HALT, FLATTEN = "halt", "flatten"
 _STEPS = 20  # in which an answer is waited for
@@ -54,7 +53,6 @@ class _TakenOver(NamedTuple):
 
     turn: int
     close_out: CloseOut
-    broker: GuardedBroker
     alive: Future[str]  # is done once the loop lives again
 
 
@@ -71,6 +69,7 @@ class KillSwitch:
     def __init__(
         self,
         loop: Loop,
+        make_gate: Callable[[KillSwitch], Gate],
         broker: GuardedBroker | None,
         book: str,
         keep: Callable[[str, str], str],
@@ -80,7 +79,6 @@ class KillSwitch:
         running_s: Callable[[], float],
         settings: GateSettings,
     ) -> None:
-        self.gate: Gate
         self.pulled = ""  # halt or flatten, until it is lifted
         self._loop = loop
         self._broker = broker
@@ -99,6 +97,7 @@ class KillSwitch:
         self._ask_at = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="kill switch", daemon=True)
+        self.gate = make_gate(self)  # it is told to `see` and to `refuse` here
 
     def start(self) -> None:
         self._thread.start()
@@ -128,17 +127,7 @@ class KillSwitch:
 
     def refuse(self, order: SubmitOrder, reason: str) -> None:
         """Answer an order that the gate did not let out, on its thread."""
-        report = OrderReport(
-            order.id,
-            order.symbol,
-            order.side,
-            OrderStatus.REJECTED,
-            order.quantity,
-            ZERO,
-            None,
-            self._now(),
-            reason=f"the gate: {reason}",
-        )
+        report = rejection(order, self._now(), f"the gate: {reason}")
         self.hear([report])
         self._loop.tell([report])
 
@@ -164,14 +153,14 @@ class KillSwitch:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""
         lost, taken = self._begin(name, reason, source)
         flying = self._await_flight()
-        said = ["no entry leaves any more", f"NOT written down ({lost}): it will not survive a restart"][
-            : 1 + bool(lost)
-        ]
+        said = ["no entry leaves any more"]
+        if lost:
+            said.append(f"NOT written down ({lost}): it will not survive a restart")
         if flying:
             said.append(f"{flying} left before and is not answered yet: it will be taken back")
         try:
             said.append(self._answer_to(taken))
-        except FutureTimeout:
+        except TimeoutError:
             state = TradingState.HALTED if self.pulled == HALT else TradingState.PAUSED
             self._show(StateChanged(state, TradingState.ACTIVE, reason, self._now(), self._ledger.number))
             said.append(self._act(name))
@@ -181,10 +170,9 @@ class KillSwitch:
 
     def _answer_to(self, taken: Future[str]) -> str:
         """Wait for the answer, in steps: a stop of this process uses up no more than one. Raises TimeoutError."""
-        for _ in range(_STEPS - 1):
-            with suppress(FutureTimeout):
-                return taken.result(self._settings.answer_s / _STEPS)
-        return taken.result(self._settings.answer_s / _STEPS)
+        for _ in range(_STEPS):
+            wait([taken], self._settings.answer_s / _STEPS)
+        return taken.result(0)
 
     def _begin(self, name: str, reason: str, source: str) -> tuple[str, Future[str]]:
         """Block entries, write it down, and give the core the command; return why it is not written, and its answer."""
@@ -209,7 +197,7 @@ class KillSwitch:
                 "they are closed when it goes on, or at the next start"
             )
         with self._news:
-            self._take_over(name, self._broker)
+            self._take_over(name)
             self._news.wait_for(lambda: self._taken_over is None or self._taken_over.close_out.is_done, _REPORT_S)
             if self._taken_over is None:
                 return "the loop goes on, and the core closes what is left"
@@ -217,12 +205,12 @@ class KillSwitch:
 
     # ------------------------------------------------------------------------------ the kill switch's thread
 
-    def _take_over(self, name: str, broker: GuardedBroker) -> None:
+    def _take_over(self, name: str) -> None:
         if self._taken_over is None:
             turn, alive = self.gate.take_over(), self._loop.call(lambda: None)
             reason = ExitReason.FLATTEN if name == FLATTEN else ExitReason.HALT
             close_out = CloseOut(self._ledger, self._ledger.book or self._book, reason, self._attempts)
-            self._taken_over = _TakenOver(turn, close_out, broker, alive)
+            self._taken_over = _TakenOver(turn, close_out, alive)
             self._say("gate.took_over", "the loop is stuck: the gate takes orders back and closes positions by itself")
         self._news.notify_all()
 
@@ -233,20 +221,19 @@ class KillSwitch:
                     self._look()
                 except Exception as error:  # whatever it is, a kill switch that dies silently is worse
                     self._say("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
-                busy = self._taken_over is not None or self._broker_to_watch() is not None
+                busy = self._taken_over is not None or self._is_open()
                 self._news.wait(_STEP_S if busy else self._settings.stall_s / 4)
 
-    def _broker_to_watch(self) -> GuardedBroker | None:
-        """Return the broker at which there is something to close that a core which gets stuck would leave open."""
-        is_open = self.pulled and (self._ledger.positions() or self._ledger.working())
-        return self._broker if is_open else None
+    def _is_open(self) -> bool:
+        """Whether there is something to close at the broker that a core which gets stuck would leave open."""
+        pulled = self._broker is not None and self.pulled
+        return bool(pulled and (self._ledger.positions() or self._ledger.working()))
 
     def _look(self) -> None:
         taken_over = self._taken_over
         if taken_over is None:
-            broker = self._broker_to_watch()
-            if broker is not None and self.gate.silent_s > self._settings.answer_s:
-                self._take_over(self.pulled, broker)
+            if self._is_open() and self.gate.silent_s > self._settings.answer_s:
+                self._take_over(self.pulled)
             return
         if taken_over.alive.done():
             self._hand_over(taken_over.turn)
@@ -261,9 +248,9 @@ class KillSwitch:
                 self._journal(GateActed("cancel", "", self._now(), self._ledger.number, effect.id))
         if effects:
             self.gate.submit(Batch(self._ledger.number, (), effects))
-        elif taken_over.close_out.wants_account and self._running_s() >= self._ask_at:
+        elif self._broker is not None and taken_over.close_out.wants_account and self._running_s() >= self._ask_at:
             self._ask_at = self._running_s() + 10 * _STEP_S
-            taken_over.broker.read_account()
+            self._broker.read_account()
         self._news.notify_all()
 
     def _hand_over(self, turn: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from actors.book import Book, HeldPosition
 from actors.gateway.journal import Entry
 from actors.messages import OrderFilled, Report
-from actors.orders import OVER, AccountReport, HeldAtVenue, OrderMissing, OrderReport, OrderRole, SubmitOrder
+from actors.orders import OVER, AccountReport, OrderMissing, OrderReport, OrderRole, SubmitOrder
 
 ZERO = Decimal(0)
 
@@ -37,8 +37,8 @@ class ShadowLedger:
         self.book = ""  # what the session's order ids begin with; empty before its first book
         self.number = 0  # of the last input that was seen
         self.known: dict[str, TrackedOrder] = {}
-        self.account: AccountReport | None = None
         self.accounts = 0  # reports of the account
+        self._in_account: dict[str, Decimal] = {}  # shares that its last report told, by symbol
         self._held: dict[str, HeldPosition] = {}
         self._foreign: dict[str, Decimal] = {}  # shares in the account that are accepted as not ours, by symbol
 
@@ -69,7 +69,7 @@ class ShadowLedger:
     def fold_report(self, report: Report) -> None:
         """Record what the venue reports."""
         if isinstance(report, AccountReport):
-            self.account = report
+            self._in_account = {held.symbol: held.quantity for held in report.positions}
             self.accounts += 1
             for order in report.orders:
                 self.fold_report(order)
@@ -102,9 +102,7 @@ class ShadowLedger:
 
     def in_account(self, symbol: str) -> Decimal:
         """Return what the account holds of a symbol, by its last report, without what is accepted as not ours."""
-        positions: tuple[HeldAtVenue, ...] = self.account.positions if self.account is not None else ()
-        held = next((held.quantity for held in positions if held.symbol == symbol), ZERO)
-        return held - self._foreign.get(symbol, ZERO)
+        return self._in_account.get(symbol, ZERO) - self._foreign.get(symbol, ZERO)
 
 
 def _is_done(known: TrackedOrder) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ _WITH_SUMS = 3
 _LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged, TradeTicks)
 """Many, and in the log and the recording for who wants them; ticks have a table of their own."""
 
+_NEXT_RUN = "SELECT ifnull(max(id), 0) + 1 FROM runs"
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 
@@ -96,7 +98,7 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalUnusable(_unusable(path, error)) from None
         self._run = 0
-        self._next_run = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()[0]
+        self._next_run = self._connection.execute(_NEXT_RUN).fetchone()[0]
         self._sum = 0  # of the run's last fact
         self._book = book
         self._path = path
@@ -111,21 +113,21 @@ class SqliteJournal:
         """Note the session to which what follows belongs. Raises OSError if that fails."""
         settings = _encode(run.settings).decode()
         values = (run.started_ts, run.version, run.strategy, run.venue, int(run.paper), run.name, settings)
-        execute = self._connection.execute
-        try:
-            execute("BEGIN IMMEDIATE")
-            number = execute("SELECT ifnull(max(id), 0) + 1 FROM runs").fetchone()[0]
-            row = (number, *values, run.recording)
-            execute(f"INSERT INTO runs ({SUMMED['runs']}, sum) VALUES ({_marks(10)})", (*row, row_sum(*row)))
-            execute("COMMIT")
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise OSError(f"the journal cannot be written: {error}") from None
+        with self._writing():
+            number = self._connection.execute(_NEXT_RUN).fetchone()[0]
+            row = _summed(number, *values, run.recording)
+            self._connection.execute(f"INSERT INTO runs ({SUMMED['runs']}, sum) VALUES ({_marks(10)})", row)
         self._run, self._sum = number, 0
 
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write all that is written within, or nothing. Raises OSError if that fails."""
+        try:
+            with self._connection:  # which commits, or rolls back
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise OSError(f"the journal cannot be written: {error}") from None
 
     def append(self, number: int, facts: Sequence[Entry], book: Book | None = None) -> None:
         """Make the facts of input `number`, and the book after it, durable. Raises OSError if that fails."""
@@ -142,25 +144,18 @@ class SqliteJournal:
         ]
         if not rows and not ticks and book is None:
             return
-        execute = self._connection.execute
-        try:
-            execute("BEGIN IMMEDIATE")
+        with self._writing():
             self._connection.executemany(f"INSERT INTO facts ({FACT}, sum) VALUES ({_marks(8)})", rows)
             self._connection.executemany(f"REPLACE INTO ticks ({SUMMED['ticks']}, sum) VALUES ({_marks(5)})", ticks)
             if book is not None:
                 values = _summed(self._book, self._run, number, _encode(book).decode())
-                execute(f"REPLACE INTO books ({SUMMED['books']}, sum) VALUES ({_marks(5)})", values)
-            execute("COMMIT")
-            self._sum = last
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise OSError(f"the journal cannot be written: {error}") from None
+                self._connection.execute(f"REPLACE INTO books ({SUMMED['books']}, sum) VALUES ({_marks(5)})", values)
+        self._sum = last
 
     def _row(self, number: int, fact: Entry) -> tuple[object, ...]:
         body = _encode(fact)
         fields = msgspec.json.decode(body, type=dict[str, Any])
-        nested = (fields.get(name) for name in ("signal", "order", "execution"))
-        inner = next((found for found in nested if isinstance(found, dict)), {})
+        inner = _inner(fields)
         ts = fields.get("ts", fields.get("exit_ts", fields.get("entry_ts", inner.get("ts", 0))))
         symbol = fields.get("symbol", inner.get("symbol"))
         decision = fields.get("decision", inner.get("decision"))
@@ -172,9 +167,7 @@ class SqliteJournal:
             row = self._connection.execute(
                 "SELECT body FROM books NOT INDEXED WHERE name = ?", (self._book,)
             ).fetchone()
-            if row is None:
-                return None
-            return msgspec.json.decode(row[0], type=Book)
+            return msgspec.json.decode(row[0], type=Book) if row is not None else None
         except msgspec.MsgspecError as error:
             raise JournalUnusable(f"the journal's book cannot be read ({error}): start with --fresh") from None
         except sqlite3.Error as error:
@@ -195,6 +188,12 @@ class SqliteJournal:
         self._connection.close()
 
 
+def _inner(fact: dict[str, Any]) -> dict[str, Any]:
+    """Return what a fact is about, where that is a value of its own."""
+    nested = (fact.get(name) for name in ("signal", "order", "execution"))
+    return next((found for found in nested if isinstance(found, dict)), {})
+
+
 def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
@@ -206,25 +205,22 @@ def _summed(*values: object) -> tuple[object, ...]:
 # A reader has every row checked first, and then reads the tables themselves: an index may say otherwise.
 
 
-def read(path: Path, kinds: Sequence[str], since: int = 0, *, with_origins: bool = False) -> Iterator[dict[str, Any]]:
+def read(path: Path, kinds: Sequence[str], since: int = 0) -> Iterator[dict[str, Any]]:
     """Read facts of some kinds from a time (ns) on, oldest first, also while a bot writes.
 
-    With origins, each says where its decision began. Raises JournalUnusable.
+    Each says where its decision began. Raises JournalUnusable.
     """
     with _reading(path) as connection:
-        origins = _origins(connection) if with_origins else None
+        origins = _origins(connection)
         query = f"SELECT run, body FROM facts NOT INDEXED WHERE kind IN ({_marks(len(kinds))}) AND ts >= ? ORDER BY id"
         for run, body in connection.execute(query, (*kinds, since)):
             fact = {"run": run, **msgspec.json.decode(body, type=dict[str, Any])}
-            if origins is not None:
-                fact["origin"] = _origin_of(fact, origins)
-            yield fact
+            yield {**fact, "origin": _origin_of(fact, origins)}
 
 
 def _origin_of(fact: dict[str, Any], origins: Origins) -> str:
     """Return where the decision of a fact began; of an order that names none, its id says which."""
-    nested = (fact.get(name) for name in ("signal", "order", "execution"))
-    inner = next((found for found in nested if isinstance(found, dict)), {})
+    inner = _inner(fact)
     name = OrderName.of(fact["order"]) if isinstance(fact.get("order"), str) else None
     decision = fact.get("decision") or inner.get("decision") or (name.decision if name is not None else "")
     return str(origins.of(fact["run"], decision, fact.get("symbol") or inner.get("symbol") or "")) if decision else ""
@@ -394,15 +390,12 @@ def read_books(path: Path) -> dict[str, Book]:
     """Read every book in the file, by name, also while a bot writes; none without a file. Raises JournalUnusable."""
     if not path.is_file():
         return {}
+    with _reading(path) as connection:
+        if check_version(connection, path) == 0:
+            return {}  # a file that no bot has written to yet
+        found = connection.execute("SELECT name, body FROM books NOT INDEXED").fetchall()
     try:
-        with closing(open_to_read(path)) as connection:
-            if check_version(connection, path) == 0:
-                return {}  # a file that no bot has written to yet
-            check_rows(connection, path)
-            found = connection.execute("SELECT name, body FROM books NOT INDEXED").fetchall()
         return {name: msgspec.json.decode(body, type=Book) for name, body in found}
-    except sqlite3.Error as error:
-        raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
     except msgspec.MsgspecError as error:
         raise JournalUnusable(f"a book in the journal {path} cannot be read ({error})") from None
 
@@ -432,7 +425,9 @@ def _check(path: Path) -> None:
     """Look at every page and row once: damage is not to be found out in the middle of trading. Changes nothing."""
     if not path.exists():
         return
-    _check_log(path)
+    with suppress(OSError):  # SQLite drops in silence what follows a damage in what a killed bot has left beside it
+        if what := damage(_log_of(path).read_bytes()):
+            raise JournalUnusable(_damaged(path, f"the log beside it, {path.name}-wal: {what}"))
     with closing(open_to_read(path)) as connection:
         check_version(connection, path)
         check_rows(connection, path, check="integrity_check")
@@ -440,16 +435,6 @@ def _check(path: Path) -> None:
 
 def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
-
-
-def _check_log(path: Path) -> None:
-    """Look at what a bot that was killed has left beside the journal: SQLite drops in silence what follows a damage."""
-    try:
-        log = _log_of(path).read_bytes()
-    except OSError:
-        return
-    if what := damage(log):
-        raise JournalUnusable(_damaged(path, f"the log beside it, {path.name}-wal: {what}"))
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:

@@ -8,8 +8,7 @@ from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
-from bench.children import tell
-from bench.processes.loop import new_event_loop
+from bench.children import run_loop, tell
 
 
 class Browser(asyncio.Protocol):
@@ -36,12 +35,11 @@ async def browse(url: str, count: int) -> None:
     """Connect, say so, and read until the parent closes standard input."""
     loop = asyncio.get_running_loop()
     where = urlsplit(url)
-    assert where.hostname is not None
-    assert where.port is not None
+    address = where.hostname or "", where.port or 80
     browsers = []
     for _ in range(count):
         ready: asyncio.Future[None] = loop.create_future()
-        _, browser = await loop.create_connection(partial(Browser, where.netloc, ready), where.hostname, where.port)
+        _, browser = await loop.create_connection(partial(Browser, where.netloc, ready), *address)
         await ready
         browsers.append(browser)
     tell("connected")
@@ -52,10 +50,5 @@ async def browse(url: str, count: int) -> None:
     tell("heard", events=sum(browser.events for browser in browsers))
 
 
-def main(url: str, count: str) -> None:
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(browse(url, int(count)))
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_loop(browse(sys.argv[1], int(sys.argv[2])))

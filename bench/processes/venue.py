@@ -14,15 +14,15 @@ from itertools import islice
 from pathlib import Path
 
 import msgspec
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from bench import tape
-from bench.children import tell
+from bench.children import PATIENCE_S, tell
 from bench.results import percentile
 from pipeline.events import SECOND, Trade
 
-PATIENCE_S = 60.0
 _GREETED_S = 0.2  # for the client to be all ears: what comes before that, it gets in one go
 
 
@@ -37,12 +37,7 @@ class VenueSpec(msgspec.Struct, frozen=True):
 
 def frame(payload: bytes) -> bytes:
     """Return a text frame as a server sends it."""
-    length = len(payload)
-    if length < 126:
-        return b"\x81" + bytes([length]) + payload
-    if length < 1 << 16:
-        return b"\x81\x7e" + length.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + length.to_bytes(8, "big") + payload
+    return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
 def shake_hands(connection: socket.socket) -> None:
@@ -55,10 +50,6 @@ def shake_hands(connection: socket.socket) -> None:
     protocol.send_response(protocol.accept(request))
     for data in protocol.data_to_send():
         connection.sendall(data)
-
-
-def hello(rate: float) -> bytes:
-    return frame(msgspec.json.encode({"type": "hello", "ts": tape.START, "rate": rate, "venue": "bench"}))
 
 
 def write_frames(path: Path, trades: Iterable[Trade], per_frame: int) -> None:
@@ -106,7 +97,8 @@ def main(arguments: str) -> None:
             shake_hands(connection)
             tell("connected")
             sys.stdin.readline()
-            connection.sendall(hello(spec.rate))
+            hello = {"type": "hello", "ts": tape.START, "rate": spec.rate, "venue": "bench"}
+            connection.sendall(frame(msgspec.json.encode(hello)))
             time.sleep(_GREETED_S)
             late = [0]
             if spec.pushed:

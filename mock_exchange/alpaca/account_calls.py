@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import dropwhile, islice
 from typing import Any
 
 import msgspec
 
 from mock_exchange.alpaca import schema
-from mock_exchange.alpaca.activities import activities
 from mock_exchange.alpaca.calls import RequestContext, Response, answer
+from mock_exchange.alpaca.listing import moment, one_of, whole
 from mock_exchange.alpaca.requests import Unreadable, json_object
-from mock_exchange.alpaca.stamps import SECOND
-from mock_exchange.venue.configuration import Configuration
-from mock_exchange.venue.money import DOLLAR, SHARE
-from mock_exchange.venue.orders import Reason
+from mock_exchange.alpaca.stamps import parse, stamp
+from mock_exchange.events import SECOND
+from mock_exchange.venue.account import Configuration
+from mock_exchange.venue.day import in_new_york
+from mock_exchange.venue.money import DOLLAR, SHARE, quantity, text
+from mock_exchange.venue.orders import Reason, Update
 
 _DOLLAR = DOLLAR * SHARE  # as an amount
+
+MOST_PAGE = 100
+
+FILL = "FILL"
+
+# fmt: off
+KINDS = frozenset(
+    {
+        "FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CIL", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS",
+        "DIVFEE", "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "DIVWH", "EXTRD", "FEE", "FXTRD", "INT",
+        "INTPNL", "INTNRA", "INTTW", "JNL", "JNLC", "JNLS", "MA", "MEM", "NC", "OCT", "OPASN", "OPCA", "OPCSH",
+        "OPEXC", "OPEXP", "OPTRD", "PTC", "PTR", "REORG", "SPIN", "SPLIT", "SC", "SSO", "SSP", "VOF", "WH",
+    }
+)
+# fmt: on
+"""The kinds that Alpaca knows. Nothing of any other than FILL ever happens here."""
 
 
 def account(context: RequestContext) -> Response:
     """Answer with the account."""
-    matching = context.venue.matching
-    return answer(
-        schema.account(matching.accounts[context.account], matching.prices, _identity(context), context.venue.start_ns)
-    )
+    prices, opened_ns = context.matching.prices, context.venue.start_ns
+    return answer(schema.account(context.owner, prices, context.identity, opened_ns))
 
 
 def configuration(context: RequestContext) -> Response:
     """Answer with what the account may do."""
-    return answer(context.venue.matching.accounts[context.account].configuration)
+    return answer(context.owner.configuration)
 
 
 def configure(context: RequestContext) -> Response:
     """Change what the account may do: what is named, and nothing else."""
-    account = context.venue.matching.accounts[context.account]
+    account = context.owner
     named: dict[str, Any] = {
         name: value for name, value in json_object(context.request.body).items() if value is not None
     }
@@ -47,16 +65,32 @@ def configure(context: RequestContext) -> Response:
 
 
 def list_activities(context: RequestContext) -> Response:
-    """Answer with a page of what has happened in the account."""
-    executions = context.venue.matching.orders.executions(context.account)
-    return answer(activities(executions, _identity(context), context.name, context.request.query))
+    """Answer with a page of what has happened in the account: its executions, which are all that ever happens here."""
+    query = context.request.query
+    kinds = [it for it in (context.name or query.get("activity_types", "")).upper().split(",") if it]
+    if unknown := [it for it in kinds if it not in KINDS]:
+        raise Unreadable(Reason.BAD_VALUE, f"invalid activity type: {unknown[0][:20]}")
+    category = one_of(query, "category", ("", "trade_activity", "non_trade_activity"))
+    newest_first = one_of(query, "direction", ("desc", "asc")) == "desc"
+    size = whole(query, "page_size", MOST_PAGE, MOST_PAGE)
+    after, until, date = moment(query, "after", 0), moment(query, "until", 1 << 63), _date(query)
+    if (kinds and FILL not in kinds) or category == "non_trade_activity":
+        return answer([])
+    executions = [
+        it
+        for it in context.matching.orders.executions(context.account)
+        if after < it.ts < until and (not date or str(in_new_york(it.ts).date()) == date)
+    ]
+    ordered: Iterable[Update] = reversed(executions) if newest_first else executions
+    if token := query.get("page_token"):
+        # It is the id of the last one of the page before.
+        ordered = islice(dropwhile(lambda it: _id(it) != token, ordered), 1, None)
+    return answer([_written(it, context.identity) for it in islice(ordered, size)])
 
 
 def portfolio_history(context: RequestContext) -> Response:
     """Answer with what the account was worth when the market opened, and what it is worth now: two points."""
-    matching = context.venue.matching
-    account = matching.accounts[context.account]
-    first, last = account.first_cash / _DOLLAR, account.equity(matching.prices) / _DOLLAR
+    first, last = context.owner.first_cash / _DOLLAR, context.owner.equity(context.matching.prices) / _DOLLAR
     return answer(
         {
             "timestamp": [context.venue.start_ns // SECOND, context.now // SECOND],
@@ -69,5 +103,33 @@ def portfolio_history(context: RequestContext) -> Response:
     )
 
 
-def _identity(context: RequestContext) -> str:
-    return context.venue.ids.of(f"account/{context.account}")
+def _date(query: Mapping[str, str]) -> str:
+    text = query.get("date", "")
+    if text and parse(text) is None:
+        raise Unreadable(Reason.BAD_VALUE, "invalid date: it must be a date such as 2026-01-05")
+    return text[:10]
+
+
+def _id(it: Update) -> str:
+    return f"{in_new_york(it.ts):%Y%m%d%H%M%S}{it.ts % SECOND // 1_000_000:03}::{it.execution_id}"
+
+
+def _written(it: Update, account_id: str) -> schema.Json:
+    order = it.order
+    assert it.price is not None
+    assert it.qty is not None
+    return {
+        "id": _id(it),
+        "account_id": account_id,
+        "activity_type": FILL,
+        "transaction_time": stamp(it.ts),
+        "type": it.change,
+        "price": text(it.price),
+        "qty": quantity(it.qty),
+        "side": order.side,
+        "symbol": order.symbol,
+        "leaves_qty": quantity(order.left),
+        "order_id": order.id,
+        "cum_qty": quantity(order.filled),
+        "order_status": order.status,
+    }

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from mock_exchange.venue.account import Account
+from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.orders import Reason, Refusal
 from mock_exchange.venue_state import VenueState
 
@@ -71,6 +73,21 @@ class RequestContext(msgspec.Struct, frozen=True):
     now: int
     name: str  # the order, position or stock that the path names
     policy: FaultPolicy
+
+    @property
+    def matching(self) -> Matching:
+        """The venue's matching engine."""
+        return self.venue.matching
+
+    @property
+    def owner(self) -> Account:
+        """What the client owns."""
+        return self.venue.matching.accounts[self.account]
+
+    @property
+    def identity(self) -> str:
+        """The account's id."""
+        return self.venue.ids.of(f"account/{self.account}")
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca.stamps import SECOND, stamp
-from mock_exchange.events import Quote, Trade
+from mock_exchange.alpaca.stamps import stamp
+from mock_exchange.events import SECOND, Quote, Trade
 from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 from mock_exchange.luld_bands import PriceBand
@@ -21,6 +21,9 @@ EXCHANGE = "V"
 TAPE = "C"
 
 Json = dict[str, Any]
+
+Message = tuple[str, str, bytes]
+"""A message of the stream: its channel, its symbol, and how it is encoded."""
 
 
 class Codec(Enum):
@@ -47,9 +50,7 @@ class Codec(Enum):
         """Join encoded messages to one that is an array of them."""
         if self is Codec.JSON:
             return b"[" + b",".join(encoded) + b"]"
-        count = len(encoded)
-        head = bytes([0x90 | count]) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
-        return head + b"".join(encoded)
+        return msgspec.msgpack.encode([msgspec.Raw(message) for message in encoded])
 
 
 def _timestamp(ts: int) -> msgspec.msgpack.Ext:
@@ -112,19 +113,20 @@ def careless(price: float | str) -> Any:
     return msgspec.Raw(b"NaN" if math.isnan(price) else b"Infinity")
 
 
-def streamed(it: Published, codec: Codec) -> bytes:
+_STREAMED: dict[type, tuple[str, str, Callable[[Any, Callable[[int], Any]], Json]]] = {
+    Trade: ("trades", "t", trade),
+    Quote: ("quotes", "q", quote),
+    Bar: ("bars", "b", bar),
+    TradingStatus: ("statuses", "s", status),
+    PriceBand: ("lulds", "l", band),
+}
+"""Of each kind of message: its channel, what it is called, and who writes it."""
+
+
+def streamed(it: Published, codec: Codec) -> Message:
     """Encode a message of the market-data stream."""
     if isinstance(it, BadPriceTrade):
         price = careless(it.price) if codec is Codec.JSON else it.price
-        return codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
-    if isinstance(it, Trade):
-        kind, fields = "t", trade(it, codec.time)
-    elif isinstance(it, Quote):
-        kind, fields = "q", quote(it, codec.time)
-    elif isinstance(it, Bar):
-        kind, fields = "b", bar(it, codec.time)
-    elif isinstance(it, TradingStatus):
-        kind, fields = "s", status(it, codec.time)
-    else:
-        kind, fields = "l", band(it, codec.time)
-    return codec.encode({"T": kind, "S": it.symbol, **fields})
+        return "trades", it.symbol, codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
+    channel, kind, write = _STREAMED[type(it)]
+    return channel, it.symbol, codec.encode({"T": kind, "S": it.symbol, **write(it, codec.time)})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from mock_exchange.alpaca.data_schema import Codec
 from mock_exchange.alpaca.keys import Keys
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED
 from mock_exchange.send_buffer import Alone, Bounds
 from mock_exchange.session import Session
 
@@ -42,9 +43,6 @@ ECHOED = ("trades", "quotes", "bars")
 
 EVERY = "*"
 
-Message = tuple[str, str, bytes]
-"""A message of the stream: its channel, its symbol, and how it is encoded."""
-
 
 class FeedConnections:
     """The connections of one feed: how many each account has."""
@@ -71,7 +69,8 @@ class FeedConnections:
 class DataSession(Session):
     """One client's conversation on a feed.
 
-    `symbols` is how many "*" stands for; `refuse` is a code with which every authentication is refused.
+    `symbols` is how many "*" stands for; `refuse` is a code with which every authentication is refused; `opened` is the
+    account that headers of the handshake have opened already.
     """
 
     def __init__(
@@ -82,9 +81,11 @@ class DataSession(Session):
         symbols: int,
         bounds: Bounds,
         refuse: int | None = None,
+        opened: str | None = None,
     ) -> None:
         super().__init__(bounds, codec.array)
         self.binary = codec is Codec.MSGPACK
+        self.junk = MSGPACK_FEED if self.binary else JSON_FEED
         self.codec = codec
         self.account: str | None = None  # once it is authenticated
         self.farewell = self._encoded({"T": "error", "code": 407, "msg": ERRORS[407]})
@@ -92,13 +93,14 @@ class DataSession(Session):
         self._feed = feed
         self._all_symbols = symbols
         self._refuse = refuse
+        self._opened = opened
         self._wanted: dict[str, dict[str, None]] = {channel: {} for channel in CHANNELS}
 
-    def greet(self, account: str | None) -> None:
-        """Queue the greeting; headers of the handshake may have opened an account already."""
+    def greet(self) -> None:
+        """Queue the greeting."""
         self._say({"T": "success", "msg": "connected"})
-        if account is not None:
-            self._open(account)
+        if self._opened is not None:
+            self._fail(self._open(self._opened))
 
     @property
     def admitted(self) -> bool:
@@ -116,19 +118,17 @@ class DataSession(Session):
             self._feed.release(self.account)
             self.account = None
 
-    @property
-    def subscribed(self) -> bool:
-        """Whether the client subscribed to anything."""
-        return any(self._wanted.values())
-
-    def publish(self, messages: Iterable[Message]) -> None:
+    def publish(self, broadcast: Broadcast) -> None:
         """Queue those messages that the client subscribed to."""
         wanted = self._wanted
-        self.buffer.put_all(
-            [encoded for channel, symbol, encoded in messages if symbol in wanted[channel] or EVERY in wanted[channel]]
-        )
-
-    # -- messages of the client ----------------------------------------------------------------------------------
+        if any(wanted.values()):
+            self.buffer.put_all(
+                [
+                    encoded
+                    for channel, symbol, encoded in broadcast.data(self.codec)
+                    if symbol in wanted[channel] or EVERY in wanted[channel]
+                ]
+            )
 
     def receive(self, message: str | bytes) -> None:
         """Take a message and queue the answer to it."""
@@ -136,77 +136,64 @@ class DataSession(Session):
             request = self.codec.decode(message)
         except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError, ValueError):
             request = None
-        if not isinstance(request, dict):
-            self._fail(400)
-            return
+        self._fail(self._answer(request) if isinstance(request, dict) else 400)
+
+    # -- what it asks for, each with the code of what is wrong with it, or None --------------------------------------
+
+    def _answer(self, request: dict[str, Any]) -> int | None:
         match request.get("action"):
             case "auth":
-                self._authenticate(request)
-            case "subscribe" | "unsubscribe" if self.account is None:
-                self._fail(401)
-            case "subscribe":
-                self._subscribe(request)
-            case "unsubscribe":
-                self._unsubscribe(request)
+                return self._authenticate(request)
+            case "subscribe" | "unsubscribe" as action:
+                return self._subscribe(request, add=action == "subscribe") if self.admitted else 401
             case _:
-                self._fail(400)
+                return 400
 
-    def _authenticate(self, request: dict[str, Any]) -> None:
+    def _authenticate(self, request: dict[str, Any]) -> int | None:
         if self.account is not None:
-            self._fail(403)
-            return
+            return 403
         account = self._keys.account(request.get("key"), request.get("secret"))
-        if account is None:
-            self._fail(402)
-        else:
-            self._open(account)
+        return self._open(account) if account is not None else 402
 
-    def _open(self, account: str) -> None:
+    def _open(self, account: str) -> int | None:
         if self._refuse is not None:
-            self._fail(self._refuse)
-        elif not self._feed.covered:
-            self._fail(409)
-        elif not self._feed.acquire(account):
-            self._fail(406)
-        else:
-            self.account = account
-            self._say({"T": "success", "msg": "authenticated"})
+            return self._refuse
+        if not self._feed.covered:
+            return 409
+        if not self._feed.acquire(account):
+            return 406
+        self.account = account
+        self._say({"T": "success", "msg": "authenticated"})
+        return None
 
-    def _subscribe(self, request: dict[str, Any]) -> None:
+    def _subscribe(self, request: dict[str, Any], *, add: bool) -> int | None:
         named = _named(request)
         if isinstance(named, int):
-            self._fail(named)
-            return
-        wanted = {channel: self._wanted[channel] | dict.fromkeys(named.get(channel, ())) for channel in CHANNELS}
-        if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._feed.channels:
-            self._fail(405)
-            return
-        self._wanted = wanted
-        self._list()
-
-    def _unsubscribe(self, request: dict[str, Any]) -> None:
-        named = _named(request)
-        if isinstance(named, int):
-            self._fail(named)
-            return
+            return named
+        wanted = self._wanted.copy()
         for channel, symbols in named.items():
-            for symbol in symbols:
-                self._wanted[channel].pop(symbol, None)
-        self._list()
+            if add:
+                wanted[channel] = wanted[channel] | dict.fromkeys(symbols)
+            else:
+                wanted[channel] = {symbol: None for symbol in wanted[channel] if symbol not in symbols}
+        if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._feed.channels:
+            return 405
+        self._wanted = wanted
+        lists = {name: list(wanted[name]) for name in CHANNELS if name in ECHOED or wanted[name]}
+        self._say({"T": "subscription", **lists})
+        return None
 
     def _weight(self, symbols: dict[str, None]) -> int:
         return len(symbols) + (self._all_symbols - 1 if EVERY in symbols else 0)
 
     # -- messages to it --------------------------------------------------------------------------------------------
 
-    def _list(self) -> None:
-        lists = {name: list(self._wanted[name]) for name in CHANNELS if name in ECHOED or self._wanted[name]}
-        self._say({"T": "subscription", **lists})
-
-    def _fail(self, code: int) -> None:
-        self._say({"T": "error", "code": code, "msg": ERRORS.get(code, "refused")})
-        if code in LAST_WORDS or self._refuse == code:
-            self.buffer.closing = True
+    def _fail(self, code: int | None) -> None:
+        """Say what is wrong, if something is."""
+        if code is not None:
+            self._say({"T": "error", "code": code, "msg": ERRORS.get(code, "refused")})
+            if code in LAST_WORDS or self._refuse == code:
+                self.buffer.closing = True
 
     def _say(self, message: dict[str, Any]) -> None:
         self.buffer.put(Alone(self._encoded(message)))

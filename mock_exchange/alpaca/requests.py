@@ -27,10 +27,6 @@ E = TypeVar("E", bound=StrEnum)
 LEAST_NOTIONAL = 100
 """Cents that an order for an amount of money is for at least."""
 
-_WORDS: dict[type[StrEnum], dict[str, StrEnum]] = {
-    words: {str(word): word for word in words} for words in (Side, Kind, TimeInForce, OrderClass)
-}
-
 
 class Unreadable(Exception):
     """The request says something that means nothing; `refusal` says what."""
@@ -85,7 +81,8 @@ def replacement(body: Json, trails_by_percent: bool) -> Replacement:
         time_in_force=_word(body, "time_in_force", TimeInForce) if body.get("time_in_force") is not None else None,
         limit=_price(body, "limit_price"),
         stop=_price(body, "stop_price"),
-        trail=_percent(body, "trail") if trails_by_percent else _price(body, "trail"),
+        trail=None if trails_by_percent else _price(body, "trail"),
+        trail_bp=_percent(body, "trail") if trails_by_percent else None,
         client_order_id=_text(body, "client_order_id") or None,
     )
     if wanted == Replacement():
@@ -97,10 +94,7 @@ def replacement(body: Json, trails_by_percent: bool) -> Replacement:
 
 def parts_of(value: Any) -> int:
     """Read a number of shares, in parts. Raises Unreadable."""
-    parts = _number(value, "qty") * SHARE
-    if parts != parts.to_integral_value():
-        raise Unreadable(Reason.BAD_VALUE, "qty must have no more than nine decimals")
-    return int(parts)
+    return _counted(value, "qty", SHARE, "qty must have no more than nine decimals")
 
 
 def _size(body: Json) -> tuple[int, int | None]:
@@ -112,12 +106,10 @@ def _size(body: Json) -> tuple[int, int | None]:
         if qty is None:
             raise Unreadable(Reason.BAD_VALUE, "qty or notional is required")
         return parts_of(qty), None
-    cents = _number(notional, "notional") * (DOLLAR // CENT)
-    if cents != cents.to_integral_value():
-        raise Unreadable(Reason.BAD_VALUE, "notional must have no more than two decimals")
+    cents = _counted(notional, "notional", DOLLAR // CENT, "notional must have no more than two decimals")
     if cents < LEAST_NOTIONAL:
         raise Unreadable(Reason.BAD_VALUE, f"notional must be >= {LEAST_NOTIONAL * CENT // DOLLAR}")
-    return 0, int(cents) * CENT * SHARE
+    return 0, cents * CENT * SHARE
 
 
 def _number(value: Any, name: str) -> Decimal:
@@ -128,38 +120,38 @@ def _number(value: Any, name: str) -> Decimal:
     return number
 
 
+def _counted(value: Any, name: str, unit: int, too_fine: str) -> int:
+    """Read a number that has to be a whole one of units, of which so many make one."""
+    count = _number(value, name) * unit
+    if count != count.to_integral_value():
+        raise Unreadable(Reason.BAD_VALUE, too_fine)
+    return int(count)
+
+
 def _price(body: Json, name: str, prefix: str = "") -> int | None:
     """Read a price in points; one that is finer than a point is finer than any that is allowed."""
     value = body.get(name)
     if value is None:
         return None
-    price = _number(value, prefix + name) * DOLLAR
-    if price != price.to_integral_value():
-        message = f"invalid {prefix}{name} {value}. sub-penny increment does not fulfill minimum pricing criteria"
-        raise Unreadable(Reason.BAD_VALUE, message)
-    return int(price)
+    name = prefix + name
+    too_fine = f"invalid {name} {value}. sub-penny increment does not fulfill minimum pricing criteria"
+    return _counted(value, name, DOLLAR, too_fine)
 
 
 def _percent(body: Json, name: str) -> int | None:
     """Read a percentage in hundredths of a percent."""
     value = body.get(name)
-    if value is None:
-        return None
-    hundredths = _number(value, name) * 100
-    if hundredths != hundredths.to_integral_value():
-        raise Unreadable(Reason.BAD_VALUE, f"{name} must have no more than two decimals")
-    return int(hundredths)
+    return None if value is None else _counted(value, name, 100, f"{name} must have no more than two decimals")
 
 
 def _word(body: Json, name: str, words: type[E], default: E | None = None) -> E:
     value = body.get(name)
     if value in (None, "") and default is not None:
         return default
-    word = _WORDS[words].get(value) if isinstance(value, str) else None
+    word = next((word for word in words if word == value), None)
     if word is None:
         problem = "is required" if value in (None, "") else "is invalid"
         raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}")
-    assert isinstance(word, words)
     return word
 
 

@@ -37,26 +37,19 @@ def respond(
     if account is None:
         return UNAUTHORIZED
     path = request.path.rstrip("/")
-    call, name = _matching(request.method, path)
-    if call is not None:
+    for pattern, calls in _PATTERNS:
+        if (found := pattern.fullmatch(path)) is None:
+            continue
+        if request.method not in calls:
+            return answer({"code": 40510000, "message": "method not allowed"}, 405)
+        name = found.groupdict().get("name", "")
         try:
-            return call(RequestContext(venue, account, request, now, name, policy))
+            return calls[request.method](RequestContext(venue, account, request, now, name, policy))
         except Unreadable as error:
             return refuse(error.refusal)
     if (unknown := _NOT_MODELLED.match(path)) is not None:
         return refuse(Refusal(Reason.NOT_MODELLED, f"{unknown[1]} are not modelled by this exchange"))
-    known = any(pattern.fullmatch(path) for _, pattern, _ in _CALLS)
-    if known:
-        return answer({"code": 40510000, "message": "method not allowed"}, 405)
     return answer({"code": 40410000, "message": "endpoint not found."}, 404)
-
-
-def _matching(asked: str, path: str) -> tuple[Call | None, str]:
-    """Find the call whose path names something, and what it names."""
-    for method, pattern, call in _CALLS:
-        if method == asked and (found := pattern.fullmatch(path)) is not None:
-            return call, found.groupdict().get("name", "")
-    return None, ""
 
 
 _NOT_MODELLED = re.compile("/v2/(options|corporate_actions)(?![^/:])")
@@ -66,8 +59,8 @@ _NOT_MODELLED = re.compile("/v2/(options|corporate_actions)(?![^/:])")
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
-def _written(context: RequestContext, order: Order) -> schema.WrittenOrder:
-    return schema.order(order, context.venue.matching.orders.legs(order))
+def _written(context: RequestContext, order: Order) -> schema.Json:
+    return schema.order(order, context.matching.orders.legs(order))
 
 
 def _order_or_refusal(context: RequestContext, order: Order | Refusal) -> Response:
@@ -76,50 +69,48 @@ def _order_or_refusal(context: RequestContext, order: Order | Refusal) -> Respon
 
 def _submit(context: RequestContext) -> Response:
     wanted = order_request(json_object(context.request.body))
-    order = context.venue.matching.submit(context.account, wanted, context.now, reject=context.policy.reject)
+    order = context.matching.submit(context.account, wanted, context.now, reject=context.policy.reject)
     return _order_or_refusal(context, order)
 
 
 def _list_orders(context: RequestContext) -> Response:
-    orders = context.venue.matching.orders
+    orders = context.matching.orders
     chosen, nested = listed(orders, context.account, context.request.query)
     return answer([schema.order(order, orders.legs(order) if nested else ()) for order in chosen])
 
 
 def _get_order(context: RequestContext) -> Response:
-    return _order_or_refusal(context, context.venue.matching.orders.find(context.account, context.name))
+    return _order_or_refusal(context, context.matching.orders.find(context.account, context.name))
 
 
 def _get_order_by_client_id(context: RequestContext) -> Response:
     client_order_id = context.request.query.get("client_order_id", "")
-    return _order_or_refusal(context, context.venue.matching.orders.find_by_client_id(context.account, client_order_id))
+    return _order_or_refusal(context, context.matching.orders.find_by_client_id(context.account, client_order_id))
 
 
 def _replace(context: RequestContext) -> Response:
-    old = context.venue.matching.orders.find(context.account, context.name)
+    old = context.matching.orders.find(context.account, context.name)
     if isinstance(old, Refusal):
         return refuse(old)
     wanted = replacement(json_object(context.request.body), old.trail_bp is not None)
-    return _order_or_refusal(
-        context, context.venue.matching.replace(context.account, context.name, wanted, context.now)
-    )
+    return _order_or_refusal(context, context.matching.replace(context.account, context.name, wanted, context.now))
 
 
 def _cancel(context: RequestContext) -> Response:
     if context.policy.cancel_delay_ns:
-        order = context.venue.matching.orders.find(context.account, context.name)
+        order = context.matching.orders.find(context.account, context.name)
         if isinstance(order, Order) and order.status in OPEN:
             context.venue.cancel_later(context.account, context.name, context.now + context.policy.cancel_delay_ns)
             return Response(204)
-    order = context.venue.matching.cancel(context.account, context.name, context.now)
+    order = context.matching.cancel(context.account, context.name, context.now)
     return refuse(order) if isinstance(order, Refusal) else Response(204)
 
 
 def _cancel_all(context: RequestContext) -> Response:
     canceled = []
-    for order in context.venue.matching.orders.open_orders(context.account):
+    for order in context.matching.orders.open_orders(context.account):
         # One that went with another is canceled too: whose turn it was does not matter.
-        result = context.venue.matching.cancel(context.account, order.id, context.now)
+        result = context.matching.cancel(context.account, order.id, context.now)
         gone = isinstance(result, Order) or result.reason is Reason.NOT_OPEN
         canceled.append({"id": order.id, "status": 200 if gone else 500})
     return answer(canceled, 207)
@@ -129,41 +120,39 @@ def _cancel_all(context: RequestContext) -> Response:
 
 
 def _position(context: RequestContext, symbol: str) -> schema.Json:
-    account, prices = context.venue.matching.accounts[context.account], context.venue.matching.prices
-    return schema.position(symbol, account.positions[symbol], prices[symbol], account.available(symbol))
+    account, price = context.owner, context.matching.prices[symbol]
+    return schema.position(symbol, account.positions[symbol], price, account.available(symbol))
 
 
 def _list_positions(context: RequestContext) -> Response:
-    positions = context.venue.matching.accounts[context.account].positions
-    return answer([_position(context, symbol) for symbol in sorted(positions)])
+    return answer([_position(context, symbol) for symbol in sorted(context.owner.positions)])
 
 
 def _get_position(context: RequestContext) -> Response:
     symbol = _symbol(context)
-    if not context.venue.matching.accounts[context.account].qty(symbol):
+    if not context.owner.qty(symbol):
         return refuse(Refusal(Reason.POSITION_NOT_FOUND, "position does not exist"))
     return answer(_position(context, symbol))
 
 
 def _close(context: RequestContext) -> Response:
     symbol, query = _symbol(context), context.request.query
-    held = abs(context.venue.matching.accounts[context.account].qty(symbol))
+    held = abs(context.owner.qty(symbol))
     qty = parts_of(query["qty"]) if "qty" in query else None
     if "percentage" in query and held:
         percentage = exact(query["percentage"])
         if percentage is None or not 0 < percentage <= 100:
             raise Unreadable(Reason.BAD_VALUE, "percentage must be > 0 and <= 100")
         qty = int(held * percentage / 100)  # what is finer than a part stays
-    return _order_or_refusal(context, context.venue.matching.close(context.account, symbol, qty, context.now))
+    return _order_or_refusal(context, context.matching.close(context.account, symbol, qty, context.now))
 
 
 def _close_all(context: RequestContext) -> Response:
-    matching = context.venue.matching
     if context.request.query.get("cancel_orders", "").lower() == "true":
         _cancel_all(context)
     results = []
-    for symbol in sorted(matching.accounts[context.account].positions):
-        response = _order_or_refusal(context, matching.close(context.account, symbol, None, context.now))
+    for symbol in sorted(context.owner.positions):
+        response = _order_or_refusal(context, context.matching.close(context.account, symbol, None, context.now))
         results.append({"symbol": symbol, "status": response.status, "body": msgspec.Raw(response.body)})
     return answer(results, 207)
 
@@ -178,7 +167,7 @@ def _symbol(context: RequestContext) -> str:
 
 
 def _clock(context: RequestContext) -> Response:
-    return answer(schema.clock(context.now, context.venue.matching.day_end))
+    return answer(schema.clock(context.now, context.matching.day_end))
 
 
 def _calendar(context: RequestContext) -> Response:
@@ -208,38 +197,31 @@ def _stocks(context: RequestContext) -> Response:
     return answer(stocks(context.venue.history, context.name, context.request.query, context.now))
 
 
-_CALLS: list[tuple[str, re.Pattern[str], Call]] = [
-    (method, re.compile(path.replace("{}", r"(?P<name>[^/]+)")), call)
-    for method, path, call in (
-        ("POST", "/v2/orders", _submit),
-        ("GET", "/v2/orders", _list_orders),
-        ("DELETE", "/v2/orders", _cancel_all),
-        ("GET", "/v2/orders:by_client_order_id", _get_order_by_client_id),
-        ("GET", "/v2/orders/{}", _get_order),
-        ("PATCH", "/v2/orders/{}", _replace),
-        ("DELETE", "/v2/orders/{}", _cancel),
-        ("GET", "/v2/positions", _list_positions),
-        ("DELETE", "/v2/positions", _close_all),
-        ("GET", "/v2/positions/{}", _get_position),
-        ("DELETE", "/v2/positions/{}", _close),
-        ("GET", "/v2/account", account_calls.account),
-        ("GET", "/v2/account/configurations", account_calls.configuration),
-        ("PATCH", "/v2/account/configurations", account_calls.configure),
-        ("GET", "/v2/account/activities", account_calls.list_activities),
-        ("GET", "/v2/account/activities/{}", account_calls.list_activities),
-        ("GET", "/v2/account/portfolio/history", account_calls.portfolio_history),
-        ("GET", "/v2/clock", _clock),
-        ("GET", "/v2/calendar", _calendar),
-        ("GET", "/v2/assets", _assets),
-        ("GET", "/v2/assets/{}", _asset),
-        ("GET", "/v2/watchlists", watchlists.watchlists),
-        ("POST", "/v2/watchlists", watchlists.create),
-        ("GET", "/v2/watchlists/{}", watchlists.watchlist),
-        ("PUT", "/v2/watchlists/{}", watchlists.update),
-        ("POST", "/v2/watchlists/{}", watchlists.add),
-        ("DELETE", "/v2/watchlists/{}", watchlists.delete),
-        ("DELETE", "/v2/watchlists/(?P<name>[^/]+/[^/]+)", watchlists.remove),
-        ("GET", "/v2/stocks/(?P<name>.+)", _stocks),
-    )
-]
-"""Every call: its method, its path, and its function."""
+_CALLS: dict[str, dict[str, Call]] = {
+    "/v2/orders": {"POST": _submit, "GET": _list_orders, "DELETE": _cancel_all},
+    "/v2/orders:by_client_order_id": {"GET": _get_order_by_client_id},
+    "/v2/orders/{}": {"GET": _get_order, "PATCH": _replace, "DELETE": _cancel},
+    "/v2/positions": {"GET": _list_positions, "DELETE": _close_all},
+    "/v2/positions/{}": {"GET": _get_position, "DELETE": _close},
+    "/v2/account": {"GET": account_calls.account},
+    "/v2/account/configurations": {"GET": account_calls.configuration, "PATCH": account_calls.configure},
+    "/v2/account/activities": {"GET": account_calls.list_activities},
+    "/v2/account/activities/{}": {"GET": account_calls.list_activities},
+    "/v2/account/portfolio/history": {"GET": account_calls.portfolio_history},
+    "/v2/clock": {"GET": _clock},
+    "/v2/calendar": {"GET": _calendar},
+    "/v2/assets": {"GET": _assets},
+    "/v2/assets/{}": {"GET": _asset},
+    "/v2/watchlists": {"GET": watchlists.every, "POST": watchlists.create},
+    "/v2/watchlists/{}": {
+        "GET": watchlists.one,
+        "PUT": watchlists.update,
+        "POST": watchlists.add,
+        "DELETE": watchlists.delete,
+    },
+    "/v2/watchlists/(?P<name>[^/]+/[^/]+)": {"DELETE": watchlists.remove},
+    "/v2/stocks/(?P<name>.+)": {"GET": _stocks},
+}
+"""Every path, and the calls that it takes by their methods."""
+
+_PATTERNS = [(re.compile(path.replace("{}", r"(?P<name>[^/]+)")), calls) for path, calls in _CALLS.items()]

@@ -8,16 +8,18 @@ from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca.stamps import new_york, stamp
+from mock_exchange.alpaca.stamps import stamp
 from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
-from mock_exchange.venue.day import day_end
+from mock_exchange.venue.day import day_end, in_new_york
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
-from mock_exchange.venue.orders import Change, Kind, Order, OrderClass, Side, Status, TimeInForce, Update
+from mock_exchange.venue.orders import Order, Side, Status, Update
 
 ASSETS = Ids("assets of the mock exchange")
 
 Json = dict[str, Any]
+
+_encode = msgspec.json.Encoder().encode
 
 
 @lru_cache(maxsize=1_024)
@@ -45,83 +47,45 @@ def asset(symbol: str) -> Json:
     }
 
 
-class WrittenOrder(msgspec.Struct, frozen=True, gc=False):
-    """An order on the wire. A Struct is made and encoded in half the time of a dict, and orders are most of it all."""
-
-    id: str
-    client_order_id: str
-    created_at: str
-    updated_at: str
-    submitted_at: str
-    filled_at: str | None
-    expired_at: str | None
-    canceled_at: str | None
-    failed_at: str | None
-    replaced_at: str | None
-    replaced_by: str | None
-    replaces: str | None
-    asset_id: str
-    symbol: str
-    asset_class: str
-    notional: str | None
-    qty: str | None
-    filled_qty: str
-    filled_avg_price: str | None
-    order_class: OrderClass
-    order_type: Kind
-    type: Kind
-    side: Side
-    position_intent: str
-    time_in_force: TimeInForce
-    limit_price: str | None
-    stop_price: str | None
-    status: Status
-    extended_hours: bool
-    legs: list[WrittenOrder] | None
-    trail_percent: str | None
-    trail_price: str | None
-    hwm: str | None
-
-
-def order(it: Order, legs: tuple[Order, ...] = ()) -> WrittenOrder:
+def order(it: Order, legs: tuple[Order, ...] = ()) -> Json:
     """Write an order, with its legs if they are given."""
     created, status = stamp(it.created_ns), it.status
     ended = stamp(it.ended_ns) if it.ended_ns else None
-    return WrittenOrder(
-        it.id,
-        it.client_order_id,
-        created,
-        stamp(it.updated_ns),
-        created,
-        ended if status is Status.FILLED else None,
-        ended if status is Status.EXPIRED else None,
-        ended if status is Status.CANCELED else None,
-        ended if status is Status.REJECTED else None,
-        ended if status is Status.REPLACED else None,
-        it.replaced_by,
-        it.replaces,
-        asset_id(it.symbol),
-        it.symbol,
-        "us_equity",
-        None if it.notional is None else money(it.notional),
-        quantity(it.qty) if it.notional is None else None,
-        quantity(it.filled),
-        average(it.paid, it.filled) if it.filled else None,
-        it.order_class,
-        it.kind,
-        it.kind,
-        it.side,
-        _INTENTS[it.side, it.holds or it.parent is not None],
-        it.time_in_force,
-        _price(it.limit),
-        _price(it.stop),
-        status,
-        it.extended_hours,
-        [order(leg) for leg in legs] if legs else None,
-        None if it.trail_bp is None else text(it.trail_bp * DOLLAR // 100),
-        _price(it.trail),
-        _price(it.best),
-    )
+    return {
+        "id": it.id,
+        "client_order_id": it.client_order_id,
+        "created_at": created,
+        "updated_at": stamp(it.updated_ns),
+        "submitted_at": created,
+        "filled_at": ended if status is Status.FILLED else None,
+        "expired_at": ended if status is Status.EXPIRED else None,
+        "canceled_at": ended if status is Status.CANCELED else None,
+        "failed_at": ended if status is Status.REJECTED else None,
+        "replaced_at": ended if status is Status.REPLACED else None,
+        "replaced_by": it.replaced_by,
+        "replaces": it.replaces,
+        "asset_id": asset_id(it.symbol),
+        "symbol": it.symbol,
+        "asset_class": "us_equity",
+        "notional": None if it.notional is None else money(it.notional),
+        "qty": quantity(it.qty) if it.notional is None else None,
+        "filled_qty": quantity(it.filled),
+        "filled_avg_price": average(it.paid, it.filled) if it.filled else None,
+        "order_class": it.order_class,
+        "order_type": it.kind,
+        "type": it.kind,
+        "side": it.side,
+        "position_intent": _INTENTS[it.side, it.holds or it.parent is not None],
+        "time_in_force": it.time_in_force,
+        "limit_price": _price(it.limit),
+        "stop_price": _price(it.stop),
+        "status": status,
+        "extended_hours": it.extended_hours,
+        "legs": [order(leg) for leg in legs] if legs else None,
+        "trail_percent": None if it.trail_bp is None else text(it.trail_bp * DOLLAR // 100),
+        "trail_price": _price(it.trail),
+        "hwm": _price(it.best),
+    }
 
 
 _INTENTS = {
@@ -136,24 +100,23 @@ def _price(points: int | None) -> str | None:
     return None if points is None else text(points)
 
 
-class WrittenUpdate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Something that happened to an order, on the wire."""
-
-    event: Change
-    execution_id: str
-    order: WrittenOrder
-    timestamp: str
-    price: str | None = None
-    qty: str | None = None
-    position_qty: str | None = None
+Report = tuple[str, bytes]
+"""An update as the trading stream sends it: the account whose order it is about, and its JSON."""
 
 
-def update(it: Update) -> WrittenUpdate:
-    """Write what happened to an order."""
-    happened = it.change, it.execution_id, order(it.order, it.legs), stamp(it.ts)
-    if it.price is None:
-        return WrittenUpdate(*happened)
-    return WrittenUpdate(*happened, text(it.price), quantity(it.qty or 0), quantity(it.position_qty or 0))
+def report(it: Update) -> Report:
+    """Encode what happened to an order for the trading stream."""
+    data = {
+        "event": it.change,
+        "execution_id": it.execution_id,
+        "order": order(it.order, it.legs),
+        "timestamp": stamp(it.ts),
+    }
+    if it.price is not None:
+        data["price"] = text(it.price)
+        data["qty"] = quantity(it.qty or 0)
+        data["position_qty"] = quantity(it.position_qty or 0)
+    return it.order.account, _encode({"stream": "trade_updates", "data": data})
 
 
 def position(symbol: str, it: Position, price: int, available: int) -> Json:
@@ -231,7 +194,7 @@ def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) 
 
 def day_of(ts: int) -> date:
     """Return the date of the venue's day that holds a moment."""
-    return date.fromisoformat(new_york(day_end(ts))[:10])
+    return in_new_york(day_end(ts)).date()
 
 
 def calendar_day(day: date) -> Json:
@@ -244,9 +207,5 @@ def calendar_day(day: date) -> Json:
 
 def clock(now: int, day_end: int) -> Json:
     """Write the venue's clock. It never closes: its next day begins when this one ends."""
-    return {
-        "timestamp": new_york(now),
-        "is_open": True,
-        "next_open": new_york(day_end),
-        "next_close": new_york(day_end),
-    }
+    ends = in_new_york(day_end).isoformat()
+    return {"timestamp": in_new_york(now).isoformat(), "is_open": True, "next_open": ends, "next_close": ends}

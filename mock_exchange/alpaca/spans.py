@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mock_exchange.alpaca.stamps import SECOND
+from mock_exchange.events import SECOND
 from mock_exchange.history import MINUTE
+from mock_exchange.venue.day import NEW_YORK, in_new_york
 
-_NEW_YORK = ZoneInfo("America/New_York")
 _NAME = re.compile(r"([1-9][0-9]?)(Min|T|Hour|H|Day|D|Week|W|Month|M)")
 _AMOUNTS = {
     "T": frozenset(range(1, 60)),
@@ -63,9 +62,9 @@ def span(name: str) -> Span | None:
 
 @lru_cache(maxsize=4_096)
 def _start_of_days(amount: int, unit: str, minute: int) -> int:
-    day = datetime.fromtimestamp(minute * 60, UTC).astimezone(_NEW_YORK).date()
+    day = in_new_york(minute * MINUTE).date()
     if unit == "W":
         day -= timedelta(days=day.weekday())
     elif unit == "M":
         day = date(day.year, day.month - (day.month - 1) % amount, 1)
-    return int(datetime.combine(day, time(), _NEW_YORK).timestamp()) * SECOND
+    return int(datetime.combine(day, time(), NEW_YORK).timestamp()) * SECOND

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-SECOND = 1_000_000_000
+from mock_exchange.events import SECOND
+from mock_exchange.venue.day import EPOCH
 
-_NEW_YORK = ZoneInfo("America/New_York")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?)?")
 
 
@@ -30,11 +28,6 @@ def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def new_york(ts: int) -> str:
-    """Write a moment with New York's offset, to the microsecond, as the clock does."""
-    return (_EPOCH + timedelta(microseconds=ts // 1_000)).astimezone(_NEW_YORK).isoformat()
-
-
 def parse(text: str) -> int | None:
     """Read a date, or RFC 3339 to the nanosecond; None if it is neither. Without an offset it is UTC."""
     found = _STAMP.fullmatch(text.strip().replace(" ", "+") if text.count(" ") == 1 and "T" in text else text.strip())
@@ -43,6 +36,6 @@ def parse(text: str) -> int | None:
     day, time, fraction, offset = found.groups()
     try:
         moment = datetime.fromisoformat(f"{day}T{time or '00:00:00'}{(offset or 'Z').replace('Z', '+00:00')}")
-        return (moment - _EPOCH) // timedelta(seconds=1) * SECOND + int((fraction or "").ljust(9, "0"))
+        return (moment - EPOCH) // timedelta(seconds=1) * SECOND + int((fraction or "").ljust(9, "0"))
     except (ValueError, OverflowError):
         return None

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.keys import Keys
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.connection_faults import UPDATES
 from mock_exchange.send_buffer import Alone, Bounds
 from mock_exchange.session import Session
-from mock_exchange.venue.orders import Update
 
 STREAMS = ("trade_updates",)
 
-_encode = msgspec.json.Encoder().encode
-
-Report = tuple[str, bytes]
-"""An update as it goes out: the account whose order it is about, and its JSON."""
-
-
-def report(update: Update) -> Report:
-    """Encode an update for the stream."""
-    return update.order.account, Alone(_encode({"stream": "trade_updates", "data": schema.update(update)}))
-
 
 class TradingSession(Session):
-    """One client's conversation. Its frames are binary and hold JSON; it may speak in frames of either kind."""
+    """One client's conversation. Its frames are binary and hold JSON; it may speak in frames of either kind.
+
+    `account` is the one that headers of the handshake have opened already.
+    """
 
     binary = True
+    junk = UPDATES
 
-    def __init__(self, keys: Keys, bounds: Bounds) -> None:
+    def __init__(self, keys: Keys, bounds: Bounds, account: str | None = None) -> None:
         super().__init__(bounds, b"".join)
-        self.account: str | None = None  # once it is authorized
+        self.account = account  # once it is authorized
         self._keys = keys
         self._streams: list[str] = []
 
@@ -42,14 +35,10 @@ class TradingSession(Session):
         """Whether the client has authenticated."""
         return self.account is not None
 
-    def greet(self, account: str | None) -> None:
-        """Take the account that headers of the handshake opened; nothing is sent."""
-        self.account = account
-
-    def publish(self, reports: Iterable[Report]) -> None:
+    def publish(self, broadcast: Broadcast) -> None:
         """Queue what is about the client's own orders, if it listens; each is a frame of its own."""
         if self._streams:
-            self.buffer.put_all([encoded for account, encoded in reports if account == self.account])
+            self.buffer.put_all([Alone(encoded) for account, encoded in broadcast.reports if account == self.account])
 
     def receive(self, message: str | bytes) -> None:
         """Take a message and queue the answer to it."""
@@ -57,8 +46,9 @@ class TradingSession(Session):
             request = msgspec.json.decode(message)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             request = None
-        action = request.get("action") if isinstance(request, dict) else None
-        data = request.get("data") if isinstance(request, dict) else None
+        if not isinstance(request, dict):
+            request = {}
+        action, data = request.get("action"), request.get("data")
         if action in ("authenticate", "auth"):
             key, secret = ("key_id", "secret_key") if isinstance(data, dict) else ("key", "secret")
             pair = data if isinstance(data, dict) else request
@@ -76,7 +66,7 @@ class TradingSession(Session):
         if account is not None:
             self.account = account
         status = "authorized" if account is not None else "unauthorized"
-        self._say("authorization", {"status": status, "action": "authenticate" if action != "auth" else action})
+        self._say("authorization", {"status": status, "action": action})
 
     def _say(self, stream: str, data: dict[str, Any]) -> None:
         self.buffer.put(Alone(msgspec.json.encode({"stream": stream, "data": data})))

@@ -11,13 +11,16 @@ from mock_exchange.alpaca.calls import RequestContext, Response, answer
 from mock_exchange.alpaca.requests import Unreadable, json_object
 from mock_exchange.alpaca.stamps import stamp
 from mock_exchange.venue.orders import Reason
-from mock_exchange.venue.watchlist import MOST_LISTS, Watchlist
+from mock_exchange.venue_state import Watchlist
+
+MOST_LISTS = 200
+"""Of one account."""
 
 MOST_NAME = 64
 """Characters."""
 
 
-def watchlists(context: RequestContext) -> Response:
+def every(context: RequestContext) -> Response:
     """Answer with all lists of the account, without their stocks."""
     return answer([_written(context, it, with_assets=False) for it in _lists(context).values()])
 
@@ -33,7 +36,7 @@ def create(context: RequestContext) -> Response:
     return _kept(context, Watchlist(identity, name, _symbols(context, body.get("symbols")), context.now, context.now))
 
 
-def watchlist(context: RequestContext) -> Response:
+def one(context: RequestContext) -> Response:
     """Answer with one list."""
     return answer(_written(context, _found(context, context.name)))
 
@@ -108,7 +111,7 @@ def _symbols(context: RequestContext, named: Any) -> tuple[str, ...]:
 def _written(context: RequestContext, it: Watchlist, *, with_assets: bool = True) -> schema.Json:
     written = {
         "id": it.id,
-        "account_id": context.venue.ids.of(f"account/{context.account}"),
+        "account_id": context.identity,
         "created_at": stamp(it.created_ns),
         "updated_at": stamp(it.updated_ns),
         "name": it.name,

@@ -6,9 +6,10 @@ closed positions earned, exactly. Quantities are in parts of a share, money in a
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from mock_exchange.venue.configuration import Configuration
 from mock_exchange.venue.money import DOLLAR, SHARE, share_of
 from mock_exchange.venue.orders import OrderClass, OrderRequest, Reason, Refusal, Side
 
@@ -17,6 +18,20 @@ MARGIN_EQUITY = 2_000 * DOLLAR * SHARE
 
 DAY_TRADER_EQUITY = 25_000 * DOLLAR * SHARE
 """Equity from which it may borrow three times as much."""
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What its owner allows an account. The first four have an effect here; the others are only kept."""
+
+    suspend_trade: bool = False  # no new orders
+    no_shorting: bool = False  # no sale of what is not held
+    max_margin_multiplier: Literal["1", "2", "4"] = "4"  # dollars of positions a dollar of equity carries at most
+    fractional_trading: bool = True
+    dtbp_check: Literal["both", "entry", "exit"] = "entry"
+    pdt_check: Literal["both", "entry", "exit"] = "entry"
+    trade_confirm_email: Literal["all", "none"] = "all"
+    ptp_no_exception_entry: bool = False
+    max_options_trading_level: Literal[0, 1, 2, 3] | None = None
 
 
 class Position(msgspec.Struct, frozen=True):

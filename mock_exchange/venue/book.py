@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 
 from mock_exchange.venue.orders import SIDES, Kind, Order, Side
 
@@ -17,12 +16,6 @@ class Ladder:
     def __init__(self) -> None:
         self._steps: list[tuple[int, int, str]] = []
         self._by_id: dict[str, tuple[int, int, str]] = {}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([step[2] for step in self._steps])
-
-    def __len__(self) -> int:
-        return len(self._steps)
 
     def add(self, rank: int, order: Order) -> None:
         """Place an order; the lower the rank, the earlier its turn."""

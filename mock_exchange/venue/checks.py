@@ -9,15 +9,6 @@ MOST_SHARES = 1_000_000_000  # whole ones
 MOST_PRICE = 10_000_000 * DOLLAR
 MOST_ID_LENGTH = 128
 
-_NEEDS = {
-    Kind.MARKET: (),
-    Kind.LIMIT: ("limit",),
-    Kind.STOP: ("stop",),
-    Kind.STOP_LIMIT: ("limit", "stop"),
-    Kind.TRAILING_STOP: (),
-}
-_WIRE_NAMES = {"limit": "limit_price", "stop": "stop_price"}
-
 
 def flaw(request: OrderRequest, last: int) -> Refusal | None:
     """Return what is wrong with a request, or None; `last` is where the stock is traded."""
@@ -37,12 +28,10 @@ def _shape(request: OrderRequest) -> str | None:
         return f"client_order_id must be no more than {MOST_ID_LENGTH} characters"
     if request.fractional and (message := _fractional(request)):
         return message
-    for name, price in (("limit", request.limit), ("stop", request.stop)):
-        given, needed = price is not None, name in _NEEDS[request.kind]
-        if needed and not given:
-            return f"{request.kind} orders require {_WIRE_NAMES[name]}"
-        if given and not needed:
-            return f"{request.kind} orders must not have {_WIRE_NAMES[name]}"
+    for name, price, kind in (("limit_price", request.limit, Kind.LIMIT), ("stop_price", request.stop, Kind.STOP)):
+        needed = request.kind in (kind, Kind.STOP_LIMIT)
+        if needed != (price is not None):
+            return f"{request.kind} orders {'require' if needed else 'must not have'} {name}"
     trails = (request.trail is not None) + (request.trail_bp is not None)
     if request.kind is Kind.TRAILING_STOP and trails != 1:
         return "trailing_stop orders require one of trail_price and trail_percent"
@@ -110,20 +99,15 @@ def _complex(request: OrderRequest, last: int) -> str | None:
 
 def _leg_prices(request: OrderRequest, last: int) -> str | None:
     """The target lies beyond the entry's price and the stop before it, by a cent at least."""
-    base = request.limit or request.stop or last
-    if request.order_class is OrderClass.OCO:
-        base = last
-    sign, more, less = (1, ">=", "<=") if _opening(request) is Side.BUY else (-1, "<=", ">=")
+    oco = request.order_class is OrderClass.OCO
+    base = last if oco else request.limit or request.stop or last
+    opening = request.side.other if oco else request.side  # the side of the position that the legs close
+    sign, more, less = (1, ">=", "<=") if opening is Side.BUY else (-1, "<=", ">=")
     target, stop = request.target, request.stop_loss
-    if target is not None and request.order_class is not OrderClass.OCO and sign * (target - base) < CENT:
+    if target is not None and not oco and sign * (target - base) < CENT:
         return f"take_profit.limit_price must be {more} base_price {'+' if sign > 0 else '-'} 0.01"
     if stop is not None and sign * (base - stop) < CENT:
         return f"stop_loss.stop_price must be {less} base_price {'-' if sign > 0 else '+'} 0.01"
     if target is not None and stop is not None and sign * (target - stop) <= 0:
         return f"take_profit.limit_price must be {more[0]} stop_loss.stop_price"
     return None
-
-
-def _opening(request: OrderRequest) -> Side:
-    """Return the side of the position that the legs close."""
-    return request.side.other if request.order_class is OrderClass.OCO else request.side

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mock_exchange.events import Event, Quote
 from mock_exchange.venue.account import Account
@@ -65,14 +65,7 @@ class Matching:
         self.most_displayed: int | None = None  # shares that a quote shows to orders at most; None is as it comes
         self._books = {symbol: Book() for symbol in symbols}
         self._new_orders = OrderFactory(ids)
-        self._day_end = day_end(start_ns)
-
-    # -- what can be asked -------------------------------------------------------------------------------------
-
-    @property
-    def day_end(self) -> int:
-        """The end of the venue's day, when day orders expire."""
-        return self._day_end
+        self.day_end = day_end(start_ns)  # the end of the venue's day, when day orders expire
 
     # -- the market --------------------------------------------------------------------------------------------
 
@@ -100,15 +93,15 @@ class Matching:
 
     def roll(self, now: int) -> None:
         """End the day if it is over: day orders expire, and equity is noted for the next day's margin."""
-        if now < self._day_end:
+        if now < self.day_end:
             return
         for order in chain.from_iterable(map(self.orders.open_orders, self.accounts)):
             current = self.orders[order.id]
             if current.status in OPEN and current.time_in_force is TimeInForce.DAY:
-                self._end(current, Change.EXPIRED, self._day_end)
+                self._end(current, Change.EXPIRED, self.day_end)
         for account in self.accounts.values():
             account.last_equity = account.equity(self.prices)
-        self._day_end = day_end(now)
+        self.day_end = day_end(now)
 
     def _reach_stops(self, book: Book, ts: int) -> None:
         for order_id in book.trailing():
@@ -152,7 +145,8 @@ class Matching:
         changes = {"filled": order.filled + parts, "paid": order.paid + parts * price}
         if order.notional is not None:
             changes["qty"] = order.filled + left
-        order = self.orders.change(order, change, ts, changes, (price, parts, position_qty))
+        execution = {"price": price, "qty": parts, "position_qty": position_qty}
+        order = self.orders.change(order, change, ts, changes, execution)
         if order.status is Status.FILLED:
             book.discard(order)
         self._carry_over(book, order, ts)
@@ -219,23 +213,17 @@ class Matching:
 
     def cancel(self, account: str, order_id: str, now: int) -> Order | Refusal:
         """Cancel an open order, and with it its legs, or the other leg."""
-        self.roll(now)
-        order = self.orders.find(account, order_id)
+        order = self._find_open(account, order_id, now)
         if isinstance(order, Refusal):
             return order
-        if order.status not in OPEN:
-            return Refusal(Reason.NOT_OPEN, f'order is already in "{order.status}" state')
         self._end(order, Change.CANCELED, now)
         return self.orders[order_id]
 
     def replace(self, account: str, order_id: str, wanted: Replacement, now: int) -> Order | Refusal:
         """Replace an open order by a changed one, which has an id of its own."""
-        self.roll(now)
-        old = self.orders.find(account, order_id)
+        old = self._find_open(account, order_id, now)
         if isinstance(old, Refusal):
             return old
-        if old.status not in OPEN:
-            return Refusal(Reason.NOT_OPEN, f'order is already in "{old.status}" state')
         if (old.legs or old.parent) and (wanted.qty is not None or (old.filled and old.legs)):
             return Refusal(Reason.BAD_VALUE, "the quantity of a complex order cannot be replaced, nor a filled entry")
         if wanted.qty is not None and (wanted.qty % SHARE or old.notional is not None or old.qty % SHARE):
@@ -256,15 +244,16 @@ class Matching:
         if isinstance(claim, Refusal):
             return claim
         new = self._new_orders.order(account, request, now, claim)
-        new = replace(new, order_class=old.order_class, legs=old.legs, parent=old.parent, replaces=old.id)
+        held = old.status is Status.HELD
+        status = Status.HELD if held else new.status
+        new = replace(
+            new, order_class=old.order_class, legs=old.legs, parent=old.parent, replaces=old.id, status=status
+        )
         book.discard(old)
         self.orders.change(old, Change.REPLACED, now, {"replaced_by": new.id})
         self._adopt(old, new)
-        if old.status is Status.HELD:
-            new = replace(new, status=Status.HELD)
-            self.orders.store(None, new)
-        else:
-            self.orders.store(None, new)
+        self.orders.store(None, new)
+        if not held:
             self._place(book, new, now)
         return new
 
@@ -277,6 +266,13 @@ class Matching:
         return self.submit(account, OrderRequest(symbol=symbol, side=side, qty=abs(held) if qty is None else qty), now)
 
     # -- how -----------------------------------------------------------------------------------------------------
+
+    def _find_open(self, account: str, order_id: str, now: int) -> Order | Refusal:
+        self.roll(now)
+        order = self.orders.find(account, order_id)
+        if isinstance(order, Order) and order.status not in OPEN:
+            return Refusal(Reason.NOT_OPEN, f'order is already in "{order.status}" state')
+        return order
 
     def _place(self, book: Book, order: Order, now: int) -> None:
         """Put a taken order into the book, fill what can be filled, and take out what may not wait."""
@@ -339,28 +335,12 @@ def _trailing_stop(order: Order, best: int) -> int:
     return best - distance if order.side is Side.SELL else best + distance
 
 
-def _wanted_qty(old: Order, wanted: Replacement) -> int:
-    if old.notional is not None:
-        return 0
-    return wanted.qty if wanted.qty is not None else old.left
-
-
 def _replacing(old: Order, wanted: Replacement) -> OrderRequest:
     """Return what a replacement asks for as a whole."""
-    trails_bp = old.trail_bp is not None
-    trailing = old.kind is Kind.TRAILING_STOP
-    stop = wanted.stop if wanted.stop is not None else (None if trailing else old.stop)
-    return OrderRequest(
-        symbol=old.symbol,
-        side=old.side,
-        qty=_wanted_qty(old, wanted),
-        notional=None if old.notional is None else old.notional - old.paid,
-        kind=old.kind,
-        time_in_force=wanted.time_in_force or old.time_in_force,
-        limit=wanted.limit if wanted.limit is not None else old.limit,
-        stop=stop,
-        trail=old.trail if trails_bp or wanted.trail is None else wanted.trail,
-        trail_bp=(wanted.trail if wanted.trail is not None else old.trail_bp) if trails_bp else None,
-        client_order_id=wanted.client_order_id,
-        extended_hours=old.extended_hours,
-    )
+    terms = old.terms | {"qty": old.left, "order_class": OrderClass.SIMPLE}
+    if old.notional is not None:
+        terms |= {"qty": 0, "notional": old.notional - old.paid}
+    if old.kind is Kind.TRAILING_STOP:
+        terms["stop"] = None
+    changes = {name: value for name, value in asdict(wanted).items() if value is not None}
+    return OrderRequest(**terms | changes)

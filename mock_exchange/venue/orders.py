@@ -7,6 +7,7 @@ nanoseconds since the epoch.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -118,13 +119,13 @@ OPEN = WORKING | {Status.HELD}
 # gc=False: none of these ever holds what holds it, so the garbage collector need not look at all of them.
 
 
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a client asks for."""
+class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an order is for."""
 
     symbol: str
     side: Side
     qty: int = 0
-    notional: int | None = None  # what to spend or to take in, instead of a quantity
+    notional: int | None = None  # what to spend or to take in; `qty` is then what that is at the latest price
     kind: Kind = Kind.MARKET
     time_in_force: TimeInForce = TimeInForce.DAY
     limit: int | None = None
@@ -132,11 +133,21 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trail: int | None = None  # points between the best price and the stop
     trail_bp: int | None = None  # the same in hundredths of a percent
     order_class: OrderClass = OrderClass.SIMPLE
+    extended_hours: bool = False
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """These fields alone, by name."""
+        return {name: getattr(self, name) for name in Terms.__struct_fields__}
+
+
+class OrderRequest(Terms, frozen=True, kw_only=True, gc=False):
+    """What a client asks for."""
+
     target: int | None = None  # limit of the take-profit leg
     stop_loss: int | None = None  # stop of the stop-loss leg
     stop_loss_limit: int | None = None
     client_order_id: str | None = None
-    extended_hours: bool = False
 
     @property
     def fractional(self) -> bool:
@@ -151,36 +162,25 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     time_in_force: TimeInForce | None = None
     limit: int | None = None
     stop: int | None = None
-    trail: int | None = None  # points, or hundredths of a percent if the order trails by percent
+    trail: int | None = None
+    trail_bp: int | None = None
     client_order_id: str | None = None
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Order(Terms, frozen=True, kw_only=True, gc=False):
     """An order at one moment of its life; what happens to it makes another value of it."""
 
     id: str
     client_order_id: str
     account: str
-    symbol: str
-    side: Side
-    kind: Kind
-    time_in_force: TimeInForce
-    qty: int
     created_ns: int
     updated_ns: int
     number: int  # of the venue's orders; the earlier one has the lower
-    order_class: OrderClass = OrderClass.SIMPLE
     status: Status = Status.PENDING_NEW
-    limit: int | None = None
-    stop: int | None = None
-    trail: int | None = None
-    trail_bp: int | None = None
     best: int | None = None  # the price from which a trailing stop hangs: the best since it was placed
     triggered: bool = False  # a stop that was reached: from then on a market or limit order
-    notional: int | None = None  # what to spend or to take in; `qty` is then what that is at the latest price
     filled: int = 0
     paid: int = 0  # for all that was filled
-    extended_hours: bool = False
     legs: tuple[str, ...] = ()  # ids
     parent: str | None = None  # id of the order whose leg this is
     replaces: str | None = None

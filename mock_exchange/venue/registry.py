@@ -62,7 +62,7 @@ class Registry:
         """Look an order up."""
         order = self._orders.get(order_id)
         if order is None or order.account != account:
-            return Refusal(Reason.ORDER_NOT_FOUND, f"order not found for {order_id[:64]}")
+            return Refusal(Reason.ORDER_NOT_FOUND, f"order not found for {order_id[:MOST_SHOWN]}")
         return order
 
     def find_by_client_id(self, account: str, client_order_id: str) -> Order | Refusal:
@@ -105,7 +105,7 @@ class Registry:
         change: Change,
         ts: int,
         changes: dict[str, Any] | None = None,
-        execution: tuple[int, int, int] | None = None,
+        execution: dict[str, int] | None = None,
     ) -> Order:
         """Apply a change to an order and report it. Raises ImpossibleChange if TRANSITIONS does not allow it."""
         status = TRANSITIONS[order.status].get(change)
@@ -114,17 +114,8 @@ class Registry:
         ended_ns = 0 if status in OPEN else ts
         changed = replace(order, status=status, updated_ns=ts, ended_ns=ended_ns, **(changes or {}))
         self.store(order, changed)
-        price, qty, position_qty = execution or (None, None, None)
-        update = Update(
-            change=change,
-            order=changed,
-            legs=self.legs(changed),
-            ts=ts,
-            execution_id=self._ids.next(),
-            price=price,
-            qty=qty,
-            position_qty=position_qty,
-        )
+        legs, execution_id = self.legs(changed), self._ids.next()
+        update = Update(change=change, order=changed, legs=legs, ts=ts, execution_id=execution_id, **(execution or {}))
         self._updates.append(update)
         if execution is not None:
             self._executions[order.account].append(update)

@@ -38,26 +38,19 @@ def list_of(what: str) -> Callable[..., None]:
         as_csv: Csv = False,
         parquet: Parquet = None,
     ) -> None:
-        _list(what, data_dir, since, as_json, as_csv, parquet)
+        from service.journal_views import history
+
+        if as_json + as_csv + (parquet is not None) > 1:
+            raise UserError("--json, --csv and --parquet exclude each other: choose one")
+        found = history.rows(data_dir / JOURNAL, what, history.since(since))
+        if parquet is not None:
+            print(f"{history.write_parquet(found, what, parquet):,} {what} in {parquet}")
+            return
+        for_people = not (as_json or as_csv) and sys.stdout.isatty()
+        zones = history.zones(data_dir / JOURNAL) if for_people else None
+        history.show(found, what, as_json=as_json, as_csv=as_csv, zones=zones)
 
     return show
-
-
-def _list(what: str, data_dir: Path, since: str | None, as_json: bool, as_csv: bool, parquet: Path | None) -> None:
-    from service.journal_views import history
-
-    if as_json + as_csv + (parquet is not None) > 1:
-        raise UserError("--json, --csv and --parquet exclude each other: choose one")
-    found = history.rows(data_dir / JOURNAL, what, history.since(since))
-    if parquet is not None:
-        from service.journal_views.parquet import write
-
-        count = write(found, history.columns(what), parquet)
-        print(f"{count:,} {what} in {parquet}")
-        return
-    for_people = not (as_json or as_csv) and sys.stdout.isatty()
-    zones = history.zones(data_dir / JOURNAL) if for_people else None
-    history.show(found, what, as_json=as_json, as_csv=as_csv, zones=zones)
 
 
 def explain(

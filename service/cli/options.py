@@ -15,9 +15,7 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be given several times."),
 ]
-StrategyOption = Annotated[
-    str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")
-]
+Strategy = Annotated[str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")]
 
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the strategy that a recording names, wherever it is from.")
@@ -33,6 +31,12 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
+def names(text: str | None) -> tuple[str, ...]:
+    """Return names parted by commas, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+
+
 DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.", parser=folder)]
+LogDir = Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: yes.")]

@@ -8,17 +8,7 @@ from typing import Annotated
 import typer
 
 from service import outlet
-from service.aside import prints_aside
-from service.cli.options import (
-    STRATEGY_FAILED,
-    Assignments,
-    Config,
-    DataDir,
-    FailFast,
-    Json,
-    StrategyOption,
-    TrustOption,
-)
+from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
 from service.visible import visible, visible_json
 
 
@@ -26,7 +16,7 @@ def replay(
     tape: Annotated[Path, typer.Argument(metavar="TAPE", help="JSON Lines (.gz), a recording, or LOBSTER.")],
     config: Config = None,
     assignments: Assignments = None,
-    strategy: StrategyOption = None,
+    strategy: Strategy = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write signals, trades and summary there.")
     ] = None,
@@ -49,7 +39,7 @@ def replay(
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
     chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy)
     told: list[str] = []  # once the progress bar is gone
-    with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, prints_aside():
+    with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, outlet.prints_aside():
         summary = replaying.replay(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
     for sentence in told:
         terminal.say(sentence)
@@ -66,7 +56,7 @@ def diff(
     ] = None,
     config: Config = None,
     assignments: Assignments = None,
-    strategy: StrategyOption = None,
+    strategy: Strategy = None,
     assignments_b: Annotated[
         list[str] | None, typer.Option("--set-b", metavar="SECTION.KEY=VALUE", help="One setting of B alone.")
     ] = None,
@@ -87,12 +77,12 @@ def diff(
     """
     from service.cli import terminal
     from service.recorded import diff as differing
-    from service.recorded.diff import Changes
+    from service.recorded.decisions import Changes
     from service.recorded.trust import Trust
 
     both = Changes(config, tuple(assignments or ()), strategy)
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
-    with prints_aside():
+    with outlet.prints_aside():
         found = differing.compare(a, b, both, alone, Trust(data_dir, trust, terminal.say))
     if outlet.for_machines(as_json):
         print(visible_json(differing.as_json(found)))

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service import outlet
-from service.aside import prints_aside
-from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, StrategyOption, folder
+from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, LogDir, Strategy, names
 from service.errors import UserError
 from service.venues import Venue
 
@@ -47,7 +46,6 @@ Speed = Annotated[
     typer.Option("--speed", help="Venue seconds a second: of the mock exchange [10], of a tape or --url [1]."),
 ]
 Symbols = Annotated[str | None, typer.Option("--symbols", metavar="A,B", help="What to trade.")]
-LogDir = Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin a new book; the old one's history stays in the journal.")]
 Record = Annotated[
     Path | None, typer.Option("--record", metavar="FILE", help="Record there. [DATA_DIR/sessions/START-VENUE.jsonl.gz]")
@@ -78,7 +76,7 @@ def run(
     seed: Seed = None,
     speed: Speed = None,
     symbols: Symbols = None,
-    strategy: StrategyOption = None,
+    strategy: Strategy = None,
     config: Config = None,
     assignments: Assignments = None,
     log_dir: LogDir = None,
@@ -99,7 +97,9 @@ def run(
     """
     from service.options import RunOptions
 
-    wanted = _names(symbols)
+    wanted = names(symbols)
+    if symbols is not None and not wanted:
+        raise UserError("--symbols wants names parted by commas, such as AAPL,MSFT")
     options = RunOptions(
         feed=feed,
         venue=venue,
@@ -111,7 +111,7 @@ def run(
         record=record,
         recorded=not no_record,
         duration_s=duration,
-        on_exit=str(on_exit) if on_exit is not None else None,
+        on_exit=on_exit,
         live=live,
         open_browser=open_browser,
         data_dir=data_dir,
@@ -124,14 +124,6 @@ def run(
     _start(
         options, config, assignments or (), flags | {f"exchange.{key}": given for key, given in market.items()}, as_json
     )
-
-
-def _names(symbols: str | None) -> tuple[str, ...]:
-    """Return the symbols, each once. Raises UserError if there is none among what was typed."""
-    wanted = tuple(dict.fromkeys(s.strip() for s in (symbols or "").split(",") if s.strip()))
-    if symbols is not None and not wanted:
-        raise UserError("--symbols wants names parted by commas, such as AAPL,MSFT")
-    return wanted
 
 
 def _start(
@@ -157,7 +149,7 @@ def _start(
     if options.live:
         options = msgspec.structs.replace(options, account=terminal.ask_account())
     log_file = logs.configure(effective.log, zone=effective.risk.timezone)
-    with outlet.nobody_waits(), prints_aside():
+    with outlet.nobody_waits(), outlet.prints_aside():
         outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
     if outcome.failure or outcome.record_failure:

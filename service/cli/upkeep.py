@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from service import outlet
-from service.cli.options import Assignments, Config, DataDir, Json, StrategyOption, Yes, folder
+from service.cli.options import Assignments, Config, DataDir, Json, LogDir, Strategy, Yes, names
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.venues import Venue
@@ -109,7 +109,7 @@ def prune(
         raise UserError(f"there is no journal {data_dir / JOURNAL}: `microbot run` writes one")
     at = history.since(before, "--before")
     with running.claim(data_dir):
-        old = safekeeping.find_old(data_dir, at)
+        old = safekeeping.prune(data_dir, at, remove=False)
         if old and not yes:
             if not terminal.can_ask():
                 raise UserError(f"to be removed: {old}. On no terminal say --yes")
@@ -136,10 +136,10 @@ def doctor(
     symbols: Annotated[
         str | None, typer.Option("--symbols", metavar="A,B", help="To listen to. [AAPL, BTCUSDT, BTC-USD]")
     ] = None,
-    strategy: StrategyOption = None,
+    strategy: Strategy = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,
     data_dir: DataDir = Path("data"),
-    log_dir: Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)] = None,
+    log_dir: LogDir = None,
     config: Config = None,
     assignments: Assignments = None,
     as_json: Json = False,
@@ -150,6 +150,7 @@ def doctor(
     or --venue the keys, the venue's time and its data. Exit code 1 if something failed.
     """
     from service.doctor import examination, report
+    from service.options import RunOptions
 
     if venue is not None and feed is not None:
         raise UserError("--venue and --feed exclude each other: choose one")
@@ -159,18 +160,7 @@ def doctor(
         raise UserError("--live goes with --venue alpaca, and without --url")
     if not 0 < wait <= 3600:
         raise UserError(f"--wait wants a number of seconds above 0, at most an hour, not {wait:g}")
-    case = examination.Case(
-        data_dir=data_dir,
-        log_dir=log_dir,
-        config=config,
-        assignments=tuple(assignments or ()),
-        strategy=strategy,
-        feed=feed,
-        venue=venue,
-        url=url,
-        live=live,
-        symbols=tuple(s.strip() for s in (symbols or "").split(",") if s.strip()),
-        wait_s=wait,
-    )
+    options = RunOptions(feed, venue, url, symbols=names(symbols), strategy=strategy, live=live, data_dir=data_dir)
+    case = examination.Case(options, log_dir, config, tuple(assignments or ()), wait)
     if report.show(examination.findings(case, os.environ), as_json=as_json):
         raise typer.Exit(1)

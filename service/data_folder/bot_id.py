@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from service import plain_text
-from service.errors import UserError
+from service.errors import UserError, writing
 
 BOT_ID = "bot-id"  # a file in the data folder
 _BOT_ID = re.compile("[0-9a-f]{8}")
@@ -22,10 +22,8 @@ def bot_id(data_dir: Path) -> str:
         known = ""
     except FileNotFoundError:
         known = secrets.token_hex(4)
-        try:
+        with writing(f"--data-dir {data_dir}"):
             path.write_text(known + "\n")
-        except OSError as error:
-            raise UserError(f"--data-dir {data_dir} cannot be written: {error.strerror}") from None
     if not _BOT_ID.fullmatch(known):
         raise UserError(f"{path} should hold 8 hexadecimal digits, and does not: put back what was in it")
     return known

@@ -16,7 +16,7 @@ from typing import IO
 import msgspec
 
 from service.data_folder import web_secret
-from service.errors import UserError, make_folder
+from service.errors import UserError, make_folder, writing
 from service.private_files import write_private
 
 _FILE = "running.json"
@@ -26,15 +26,15 @@ _DIED = 502  # the bot, before it answered
 _MOST_BYTES = 10_000  # of an answer
 
 
-class NoRedirect(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Leaves a redirect to itself: what authenticates is for the bot alone, wherever something else points to."""
 
     def redirect_request(self, *_: object) -> None:
         """Follow none."""
 
 
-# No proxy is on the way to ourselves.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+"""Asks our own bot: no proxy is on the way to ourselves."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -63,27 +63,21 @@ class Claim:
 
     def _write(self, published: Running) -> None:
         self._published = published
-        try:
+        with writing(f"--data-dir {self._folder}"):
             write_private(self._folder / _FILE, msgspec.json.encode(published))
-        except OSError as error:
-            raise UserError(f"--data-dir {self._folder} cannot be written: {error.strerror}") from None
 
 
 @contextlib.contextmanager
 def claim(folder: Path) -> Iterator[Claim]:
     """Claim a data folder, which is made if need be. Raises UserError if another bot runs on it."""
-    try:
+    with writing(f"--data-dir {folder}"):
         make_folder(folder)
         lock = (folder / _LOCK).open("wb")
-    except OSError as error:
-        raise UserError(f"--data-dir {folder} cannot be written: {error.strerror}") from None
     with lock:
         if not _lock(lock.fileno()):
             raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
-        try:
+        with writing(f"--data-dir {folder}"):
             (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
-        except OSError as error:
-            raise UserError(f"--data-dir {folder} cannot be written: {error.strerror}") from None
         try:
             yield Claim(folder)
         finally:
@@ -163,7 +157,7 @@ def send(folder: Path, command: str, reason: str, symbol: str = "") -> str:
         headers={"Content-Type": "application/json"} | web_secret.headers(folder),
     )
     try:
-        with _OPENER.open(request, timeout=_ANSWER_S) as response:
+        with OPENER.open(request, timeout=_ANSWER_S) as response:
             said, known = _said(response), response.status == 200
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.UNAUTHORIZED:

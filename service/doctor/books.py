@@ -17,7 +17,7 @@ def journal(data_dir: Path) -> Finding:
     if not path.exists():
         return ok(check, f"there is none in {data_dir} yet: the first start makes it")
     try:
-        health = journal_upkeep.examine(path, thorough=True)
+        health = journal_upkeep.examine(path)
     except JournalUnusable as error:
         if "newer" in str(error):
             return failed(check, str(error), "update microbot, or use another --data-dir")

@@ -1,25 +1,25 @@
-"""The bot on a data folder: whether one runs, and whether it lives."""
+"""The bot on a data folder: whether one runs, whether it lives, and whether the ports that a start wants are free."""
 
 from __future__ import annotations
 
+import errno
 import http.client
-import json
 import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from service.data_folder import running, web_secret
 from service.doctor.findings import Finding, failed, ok, warning
+from service.listening import problem_of
 
 _ANSWER_S = 3.0
 _STUCK_S = 2.0  # since the bot's loop last told its dashboard anything; it does so ten times a second
 _MOST_BYTES = 50_000_000
-# No proxy is on the way to ourselves.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), running.NoRedirect)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -98,17 +98,43 @@ def _is_there(pid: int) -> bool:
 
 def _get(url: str, headers: dict[str, str]) -> dict[str, Any] | None:
     try:
-        with _OPENER.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_S) as response:
-            return _decoded(response.read(_MOST_BYTES))
-    except urllib.error.HTTPError as error:
-        return _decoded(error.read(_MOST_BYTES))
-    except (OSError, http.client.HTTPException):
+        try:
+            answer = running.OPENER.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_S)
+        except urllib.error.HTTPError as error:
+            answer = error  # it says what is wrong
+        with answer:
+            return msgspec.json.decode(answer.read(_MOST_BYTES), type=dict[str, Any])
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def _decoded(body: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def port(check: str, host: str, number: int, setting: str, bot: Standing) -> Finding:
+    """Try to listen where a part of the bot would; what our own running bot holds is well taken."""
+    if number == 0:
+        return ok(check, "any free one is taken")
+    problem = problem_of(host, number)
+    if problem is None:
+        return ok(check, f"{host}:{number} is free")
+    if problem == errno.EADDRINUSE:
+        if bot.claimed and bot.published is not None and number in _ports_of(bot):
+            return ok(check, f"{host}:{number} is taken by our own bot (process {bot.published.pid})")
+        remedy = f"stop what listens there (`ss -ltnp` names it), or choose another with --set {setting}=PORT"
+        return failed(check, f"{host}:{number} is taken by something else", remedy)
+    if problem == errno.EACCES:
+        return failed(
+            check, f"{host}:{number} is not ours to listen on", f"choose one above 1023: --set {setting}=PORT"
+        )
+    host_setting = f"{setting.partition('.')[0]}.host"
+    return failed(check, f"{host} is no address of this machine ({os.strerror(problem)})", f"mend {host_setting}")
+
+
+def _ports_of(bot: Standing) -> set[int]:
+    """Return the ports that a running bot is known to hold: its dashboard's, and its own exchange's."""
+    addresses = (bot.published.dashboard if bot.published is not None else "", bot.feed)
+    ports = set()
+    for address in addresses:
+        try:
+            ports.add(urlsplit(address).port or 0)
+        except ValueError:  # a name that is no address
+            continue
+    return ports

@@ -13,14 +13,13 @@ from loguru import logger
 
 from actors.feeds.addresses import shown
 from service import settings as settings_of, strategies
-from service.aside import prints_aside
 from service.doctor import bot, machine, venue
 from service.doctor.books import journal
 from service.doctor.clock import Moment, offset, steadiness
 from service.doctor.findings import Finding, failed, ok
-from service.doctor.ports import port
 from service.errors import UserError
 from service.options import RunOptions
+from service.outlet import prints_aside
 from service.settings import Settings
 from service.venues import KEY, SECRET, Venue, address_of
 
@@ -29,18 +28,12 @@ _LISTEN_TO = {Venue.ALPACA: ("AAPL",), Venue.BINANCE: ("BTCUSDT",), Venue.COINBA
 
 
 class Case(msgspec.Struct, frozen=True):
-    """What is to be examined: the options of a start."""
+    """What is to be examined: the options of a start, and where its settings come from."""
 
-    data_dir: Path = Path("data")
+    options: RunOptions
     log_dir: Path | None = None
     config: Path | None = None
     assignments: tuple[str, ...] = ()
-    strategy: str | None = None
-    feed: str | None = None
-    venue: Venue | None = None
-    url: str | None = None
-    live: bool = False
-    symbols: tuple[str, ...] = ()
     wait_s: float = 10.0
 
 
@@ -48,22 +41,25 @@ def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Make every check and yield what it finds; nothing is changed, and no check stops the next."""
     logger.remove()  # what the feed logs is for a log
     before = _now()
+    options, data_dir = case.options, case.options.data_dir
+    if options.venue is not None and not options.symbols:
+        options = msgspec.structs.replace(options, symbols=_LISTEN_TO[options.venue])
     yield machine.python(sys.version_info[:3], sys.executable)
     yield machine.installed_packages()
     settings, finding = _settings(case, environment)
     yield finding
-    yield _strategy(case.strategy, settings)
+    yield _strategy(options.strategy, settings)
     yield machine.time_zone(settings.risk.timezone)
     yield machine.chart_library()
-    yield machine.folder("data folder", case.data_dir, "--data-dir")
+    yield machine.folder("data folder", data_dir, "--data-dir")
     yield machine.folder("log folder", Path(settings.log.dir), "--log-dir")
-    yield machine.disk_of(case.data_dir)
+    yield machine.disk_of(data_dir)
     yield machine.dashboard_secret(settings.web, machine.other_users())
-    standing = bot.look(case.data_dir)
-    yield bot.judge(standing, case.data_dir)
-    yield from _ports(case, settings, standing)
-    yield journal(case.data_dir)
-    yield from _venue(case, settings, environment, standing)
+    standing = bot.look(data_dir)
+    yield bot.judge(standing, data_dir)
+    yield from _ports(options, settings, standing)
+    yield journal(data_dir)
+    yield from _venue(options, settings, environment, standing, case.wait_s)
     yield steadiness(before, _now())
 
 
@@ -90,25 +86,22 @@ def _strategy(reference: str | None, settings: Settings) -> Finding:
     return ok("strategy", f"{name} can be built")
 
 
-def _ports(case: Case, settings: Settings, standing: bot.Standing) -> Iterator[Finding]:
-    yield port("dashboard's port", settings.web.host, settings.web.port, "web.port", standing)
-    if case.feed is None and case.venue is None:  # then a start brings its own market
-        yield port("exchange's port", settings.exchange.host, settings.exchange.port, "exchange.port", standing)
+def _ports(options: RunOptions, settings: Settings, standing: bot.Standing) -> Iterator[Finding]:
+    yield bot.port("dashboard's port", settings.web.host, settings.web.port, "web.port", standing)
+    if options.feed is None and options.venue is None:  # then a start brings its own market
+        yield bot.port("exchange's port", settings.exchange.host, settings.exchange.port, "exchange.port", standing)
 
 
-def _venue(case: Case, settings: Settings, environment: Mapping[str, str], standing: bot.Standing) -> Iterator[Finding]:
-    wanted = case.venue is Venue.ALPACA
+def _venue(
+    options: RunOptions, settings: Settings, environment: Mapping[str, str], standing: bot.Standing, wait_s: float
+) -> Iterator[Finding]:
+    wanted = options.venue is Venue.ALPACA
     yield venue.keys(environment, wanted=wanted)
-    trading = address_of(case.url, live=case.live)
-    where = venue.clock_address(_options(case), trading)
+    trading = address_of(options.url, live=options.live)
+    where = venue.clock_address(options, trading)
     if where is not None:
         told = venue.ask_date(where)
         yield offset(told.date_s, told.machine_s, told.took_s, settings.admission.max_skew_s, shown(where))
     if wanted and environment.get(KEY) and environment.get(SECRET):
         yield asyncio.run(venue.keys_at(trading, environment))
-    yield asyncio.run(venue.feed(settings, _options(case), environment, standing, case.wait_s))
-
-
-def _options(case: Case) -> RunOptions:
-    symbols = case.symbols or (_LISTEN_TO[case.venue] if case.venue is not None else ())
-    return RunOptions(feed=case.feed, venue=case.venue, url=case.url, live=case.live, symbols=symbols)
+    yield asyncio.run(venue.feed(settings, options, environment, standing, wait_s))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -33,7 +32,3 @@ def warning(check: str, found: str, remedy: str) -> Finding:
 
 def failed(check: str, found: str, remedy: str) -> Finding:
     return Finding(check, Verdict.FAILED, found, remedy)
-
-
-def anything_failed(findings: Sequence[Finding]) -> bool:
-    return any(finding.verdict is Verdict.FAILED for finding in findings)

@@ -73,9 +73,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def folder(check: str, path: Path, option: str) -> Finding:
     """Try to write where the bot will; a folder that is not there is not made."""
-    place = path
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _nearest(path)
     try:
         if not place.is_dir():
             raise NotADirectoryError(20, os.strerror(20))
@@ -87,11 +85,14 @@ def folder(check: str, path: Path, option: str) -> Finding:
     return ok(check, f"{path.absolute()} can be written" + ("" if path.exists() else "; the bot will make it"))
 
 
+def _nearest(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
 def disk_of(path: Path) -> Finding:
     """Look at the disk of a folder that may not be there yet."""
-    place = path.absolute()
-    while not place.exists():
-        place = place.parent
+    place = _nearest(path.absolute())
     return disk(shutil.disk_usage(place).free, place)
 
 

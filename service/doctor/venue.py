@@ -8,7 +8,6 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -62,7 +61,7 @@ async def keys_at(address: AlpacaAddress, environment: Mapping[str, str]) -> Fin
     key, secret = environment.get(KEY, ""), environment.get(SECRET, "")
     if not all(word.isascii() and word.isprintable() and " " not in word for word in (key, secret)):
         return failed(check, "they hold characters that no key has", "copy them from the venue again")
-    rest = Rest(address.rest_url, key, secret, _ANSWER_S, Counter())
+    rest = Rest(address.rest_url, key, secret, _ANSWER_S)
     try:
         answer = await rest.call("GET", "/v2/account")
     except (NotSent, Unanswered) as error:

@@ -11,8 +11,9 @@ import msgspec
 
 from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from service.data_folder import JOURNAL
-from service.errors import UserError
+from service.errors import UserError, said_plainly
 from service.figures import dollars, instant, price
+from service.journal_views import history
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
@@ -28,10 +29,8 @@ def story(data_dir: Path, decision: str, run: int | None = None) -> Story:
         if run is not None and run != int(of):
             raise UserError(f"{decision} is of run {of}, and --run says {run}: leave one of them out")
         decision, run = named, int(of)
-    try:
+    with said_plainly(JournalUnusable):
         return read(data_dir / JOURNAL, decision, run)
-    except JournalUnusable as error:
-        raise UserError(str(error)) from None
 
 
 def as_json(found: Story) -> str:
@@ -61,9 +60,9 @@ def costs(found: Story) -> Row | None:
 def for_people(found: Story) -> Iterator[str]:
     """Tell it line by line."""
     yield f"decision {found.decision} of run {found.run} ({found.strategy})"
-    zone = _zone(found)
-    for fact in (fact | {"zone": zone} for fact in found.facts):
-        yield from _TOLD[fact["type"]](fact) if fact["type"] in _TOLD else ()
+    zone = history.zone_in(msgspec.json.encode(found.settings))
+    for fact in found.facts:
+        yield from _told(fact | {"zone": zone})
     if (came_to := costs(found)) is not None:
         slipped = came_to["entry_slippage"]
         against = f", entry slippage {dollars(slipped)}" if slipped is not None else ""
@@ -78,21 +77,45 @@ def for_people(found: Story) -> Iterator[str]:
         yield f"run {run} recorded in {path}"
 
 
-def _zone(found: Story) -> str:
-    risk = found.settings.get("risk")
-    return str(risk.get("timezone", "UTC")) if isinstance(risk, dict) else "UTC"
+def _told(fact: Row) -> Iterator[str]:
+    match fact["type"]:
+        case "signal":
+            signal = fact["signal"]
+            yield f"{_time(fact, signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {price(signal['price'])}"
+            for reading in signal["readings"]:
+                passed = "passed" if reading["passed"] else "not passed"
+                yield f"  {reading['name']}: {reading['value']:.6g} ({_wanted(reading)}) {passed}"
+            yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
+        case "order_submitted":
+            order = fact["order"]
+            why = f" ({order['reason']})" if order["reason"] else ""
+            wanted = f"{order['side']} {_quantity(order['quantity'])}{_at(order)}"
+            yield f"{_time(fact, fact['ts'])}  ORDER {order['leg']}{why}: {wanted}  [{order['id']}]"
+        case "order_changed":
+            why = f": {fact['reason']}" if fact["reason"] else ""
+            yield f"{_time(fact, fact['ts'])}  {fact['order']} {fact['previous']} -> {fact['status']}{why}"
+        case "order_rejected":
+            yield f"{_time(fact, fact['ts'])}  REJECTED {fact['order']}: {fact['reason']}"
+        case "order_filled":
+            done = fact["execution"]
+            what = f"{done['side']} {_quantity(done['quantity'])} @ {price(done['price'])}"
+            yield f"{_time(fact, done['ts'])}  FILL {what}"
+        case "position_opened" if fact["adopted"]:
+            yield f"  taken over by run {fact['run']} as decision {fact['decision']}"
+        case "position_closed":
+            held = (fact["exit_ts"] - fact["entry_ts"]) / 1e9
+            what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"
+            way = f"{price(fact['entry_price'])} -> {price(fact['exit_price'])}"
+            yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
 
 
-def _signal(fact: Row) -> Iterator[str]:
-    signal = fact["signal"]
-    yield f"{_time(fact, signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {price(signal['price'])}"
-    for reading in signal["readings"]:
-        passed = "passed" if reading["passed"] else "not passed"
-        yield f"  {reading['name']}: {reading['value']:.6g} ({_wanted(reading)}) {passed}"
-    yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
-
-
-_BOUNDS = {"at_least": "at least ", "at_most": "at most ", "more_than": "more than ", "less_than": "less than ", "either_way": "at least ±"}
+_BOUNDS = {
+    "at_least": "at least ",
+    "at_most": "at most ",
+    "more_than": "more than ",
+    "less_than": "less than ",
+    "either_way": "at least ±",
+}
 
 
 def _wanted(reading: Row) -> str:
@@ -100,56 +123,9 @@ def _wanted(reading: Row) -> str:
     return f"{_BOUNDS.get(reading.get('bound', ''), 'threshold ')}{reading['threshold']:.6g}"
 
 
-def _submitted(fact: Row) -> Iterator[str]:
-    order = fact["order"]
-    at = (
-        f" limit {price(order['limit'])}"
-        if order["limit"]
-        else f" stop {price(order['stop'])}"
-        if order["stop"]
-        else " at market"
-    )
-    why = f" ({order['reason']})" if order["reason"] else ""
-    wanted = f"{order['side']} {_quantity(order['quantity'])}{at}"
-    yield f"{_time(fact, fact['ts'])}  ORDER {order['leg']}{why}: {wanted}  [{order['id']}]"
-
-
-def _changed(fact: Row) -> Iterator[str]:
-    why = f": {fact['reason']}" if fact["reason"] else ""
-    yield f"{_time(fact, fact['ts'])}  {fact['order']} {fact['previous']} -> {fact['status']}{why}"
-
-
-def _rejected(fact: Row) -> Iterator[str]:
-    yield f"{_time(fact, fact['ts'])}  REJECTED {fact['order']}: {fact['reason']}"
-
-
-def _filled(fact: Row) -> Iterator[str]:
-    done = fact["execution"]
-    yield f"{_time(fact, done['ts'])}  FILL {done['side']} {_quantity(done['quantity'])} @ {price(done['price'])}"
-
-
-def _opened(fact: Row) -> Iterator[str]:
-    if fact["adopted"]:
-        yield f"  taken over by run {fact['run']} as decision {fact['decision']}"
-
-
-def _closed(fact: Row) -> Iterator[str]:
-    held = (fact["exit_ts"] - fact["entry_ts"]) / 1e9
-    yield (
-        f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {fact['side']} "
-        f"{_quantity(fact['quantity'])} {fact['symbol']}, {price(fact['entry_price'])} -> {price(fact['exit_price'])}"
-    )
-
-
-_TOLD = {
-    "signal": _signal,
-    "order_submitted": _submitted,
-    "order_changed": _changed,
-    "order_rejected": _rejected,
-    "order_filled": _filled,
-    "position_opened": _opened,
-    "position_closed": _closed,
-}
+def _at(order: Row) -> str:
+    named = next((name for name in ("limit", "stop") if order[name]), None)
+    return f" {named} {price(order[named])}" if named is not None else " at market"
 
 
 def _plot(found: Story) -> Iterator[str]:

@@ -16,10 +16,8 @@ from rich.table import Table
 
 from actors.gateway.sqlite_journal import JournalUnusable, read, settings_of
 from service import figures
-from service.errors import UserError
+from service.errors import UserError, said_plainly, writing
 from service.visible import visible, visible_json
-
-"""The journal's name in the data folder."""
 
 Row = dict[str, Any]
 
@@ -28,7 +26,7 @@ _KINDS = {
     "signals": ("signal",),
     "orders": ("order_submitted", "order_changed", "order_filled", "order_rejected"),
 }
-_COLUMNS = {
+COLUMNS = {
     "trades": (
         *("run", "decision", "symbol", "side", "quantity", "entry_ts", "entry_price", "exit_ts", "exit_price"),
         *("exit_reason", "pnl", "pnl_pct", "fees", "equity", "origin"),
@@ -44,15 +42,7 @@ _COLUMNS = {
 }
 _LEAST_WANTED = {
     "trades": (
-        "origin",
-        "equity",
-        "fees",
-        "run",
-        "entry_ts",
-        "pnl_pct",
-        "entry_price",
-        "quantity",
-        "exit_price",
+        *("origin", "equity", "fees", "run", "entry_ts", "pnl_pct", "entry_price", "quantity", "exit_price"),
         "exit_reason",
     ),
     "signals": ("origin", "run", "range", "volume_ratio", "momentum", "price", "side"),
@@ -60,13 +50,12 @@ _LEAST_WANTED = {
 }
 """Columns that go where a terminal is too narrow for all."""
 _TIMES = ("ts", "entry_ts", "exit_ts")
+_NUMBERS = (
+    *("quantity", "entry_price", "exit_price", "pnl", "pnl_pct", "fees", "equity"),
+    *("price", "momentum", "volume_ratio", "range", "filled"),
+)
 _PRICES = ("price", "entry_price", "exit_price")
 _MONEY = ("pnl", "fees", "equity")
-
-
-def columns(what: str) -> tuple[str, ...]:
-    """Return the names of the columns of "trades", "signals" or "orders"."""
-    return _COLUMNS[what]
 
 
 def since(text: str | None, option: str = "--since") -> int:
@@ -84,23 +73,19 @@ def since(text: str | None, option: str = "--since") -> int:
 
 def rows(path: Path, what: str, from_ts: int = 0) -> Iterator[Row]:
     """Read rows of "trades", "signals" or "orders", oldest first. Raises UserError if there is no journal."""
-    try:
-        for fact in read(path, _KINDS[what], from_ts, with_origins=True):
+    with said_plainly(JournalUnusable):
+        for fact in read(path, _KINDS[what], from_ts):
             flat = _flat(fact)
-            yield {name: flat.get(name) for name in _COLUMNS[what]}
-    except JournalUnusable as error:
-        raise UserError(str(error)) from None
+            yield {name: flat.get(name) for name in COLUMNS[what]}
 
 
 def zones(path: Path) -> dict[int, str]:
     """Return the time zone of the trading day, by run. Raises UserError if there is no journal."""
-    try:
+    with said_plainly(JournalUnusable):
         return {run: zone_in(text) for run, text in settings_of(path)}
-    except JournalUnusable as error:
-        raise UserError(str(error)) from None
 
 
-def zone_in(settings: str) -> str:
+def zone_in(settings: str | bytes) -> str:
     """Return the time zone that the settings of a run name, as the journal has them; UTC where they name none."""
     try:
         return msgspec.json.decode(settings, type=_Settings).risk.timezone
@@ -117,26 +102,17 @@ class _Settings(msgspec.Struct):
 
 
 def _flat(fact: Row) -> Row:
-    kind = fact["type"]
-    if kind == "signal":
-        verdict = "approved" if fact["approved"] else fact["reason"]
-        kept = {name: fact[name] for name in ("run", "decision", "origin")}
-        return {**fact["signal"], **kept, "verdict": verdict}
-    if kind == "order_submitted":
-        return {
-            **fact["order"],
-            "order": fact["order"]["id"],
-            "run": fact["run"],
-            "origin": fact["origin"],
-            "ts": fact["ts"],
-            "status": "submitted",
-        }
-    if kind == "order_filled":
-        execution = fact["execution"]
-        kept = {name: fact[name] for name in ("run", "origin")}
-        return {**execution, **kept, "filled": execution["quantity"], "quantity": None, "status": "fill"}
-    if kind == "order_rejected":
-        return {**fact, "status": "rejected"}
+    match fact["type"]:
+        case "signal":
+            return {**fact["signal"], **fact, "verdict": "approved" if fact["approved"] else fact["reason"]}
+        case "order_submitted":
+            order = fact["order"]
+            return {**order, **fact, "order": order["id"], "status": "submitted"}
+        case "order_filled":
+            done = fact["execution"]
+            return {**done, **fact, "filled": done["quantity"], "quantity": None, "status": "fill"}
+        case "order_rejected":
+            return {**fact, "status": "rejected"}
     return fact
 
 
@@ -149,7 +125,7 @@ def show(
     """
     if as_csv:
         first = list(islice(found, 1))  # where there is no journal, this says so: there is nothing to head then
-        writer = csv.DictWriter(sys.stdout, _COLUMNS[what])
+        writer = csv.DictWriter(sys.stdout, COLUMNS[what])
         writer.writeheader()
         for row in chain(first, found):
             writer.writerow({name: _harmless(value) for name, value in row.items()})
@@ -158,6 +134,31 @@ def show(
             sys.stdout.write(visible_json(msgspec.json.encode(row).decode()) + "\n")
     else:
         _print_table(list(found), what, zones)
+
+
+def write_parquet(found: Iterator[Row], what: str, path: Path) -> int:
+    """Write rows as a table for notebooks, and return their number; pyarrow comes with an extra of the package.
+
+    Times are nanoseconds in UTC; money and quantities, exact in the journal, become doubles, with which notebooks
+    count. Raises UserError without pyarrow, for a file that is there already, and for one that cannot be written.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError("--parquet needs pyarrow: `pip install pyarrow` in the bot's environment adds it") from None
+    kinds = {"run": pyarrow.int64()} | dict.fromkeys(_TIMES, pyarrow.timestamp("ns", "UTC"))
+    kinds |= dict.fromkeys(_NUMBERS, pyarrow.float64())
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS[what]])
+    rows = [
+        {name: float(value) if name in _NUMBERS and value is not None else value for name, value in row.items()}
+        for row in found
+    ]
+    if path.exists():
+        raise UserError(f"--parquet {path} is there already: choose another name, or remove it")
+    with writing(f"--parquet {path}"):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
+    return len(rows)
 
 
 def _harmless(value: Any) -> Any:
@@ -172,7 +173,7 @@ def _print_table(found: list[Row], what: str, zones: Mapping[int, str] | None = 
     console = Console()
     cells = {
         name: [visible(_shown(name, row[name], (zones or {}).get(row["run"], "UTC"))) for row in found]
-        for name in _COLUMNS[what]
+        for name in COLUMNS[what]
     }
     names = _fitting({name: max(len(_head(name)), *map(len, cells[name])) for name in cells}, what, console.width)
     table = Table(box=None)

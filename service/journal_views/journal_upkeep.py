@@ -29,7 +29,7 @@ class Pruned(msgspec.Struct, frozen=True):
 
     runs: int
     facts: int
-    kept_for_positions: int = 0  # old runs that tell how a position came about that is still open
+    kept_for_positions: int  # old runs that tell how a position came about that is still open
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
@@ -38,8 +38,8 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
 
 
-def examine(path: Path, *, thorough: bool = False) -> Health:
-    """Look at a journal without writing to it, also while a bot does; `thorough` compares the indices as well.
+def examine(path: Path) -> Health:
+    """Look at a journal without writing to it, also while a bot does; its indices are compared as well.
 
     Raises JournalUnusable if it is none, of a newer version, or if its books cannot be read.
     """
@@ -47,8 +47,7 @@ def examine(path: Path, *, thorough: bool = False) -> Health:
         with closing(_open(path, "ro")) as connection:
             connection.execute("BEGIN")  # all of one moment
             version = check_version(connection, path)
-            check = "integrity_check" if thorough else "quick_check"
-            if found := tuple(itertools.islice(damages(connection, check), _MOST_COMPLAINTS)):
+            if found := tuple(itertools.islice(damages(connection, "integrity_check"), _MOST_COMPLAINTS)):
                 return Health(version, found, 0, 0, ())
             runs, facts = (
                 connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] if version else 0
@@ -78,51 +77,50 @@ def back_up(path: Path, copy: Path) -> int:
             raise JournalUnusable(f"the journal {path} is damaged ({complaint}): there is nothing sound to copy")
         part.replace(copy)
     except BaseException as error:
-        _discard(copy, part)
+        for path_left in (copy, part):
+            with suppress(OSError):
+                path_left.unlink(missing_ok=True)
         if isinstance(error, sqlite3.Error):
             raise JournalUnusable(f"the journal {path} cannot be copied to {copy} ({error})") from None
         raise
     return copy.stat().st_size
 
 
-def _discard(*paths: Path) -> None:
-    for path in paths:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-
-
-def count_old(path: Path, before: int) -> Pruned:
-    """Count the runs that ended before a time (wall clock, ns), and their facts. Raises JournalUnusable."""
-    try:
-        with closing(_open(path, "ro")) as connection:
-            check_version(connection, path)
-            old, kept = _old_runs(connection, path, before)
-            return Pruned(len(old), sum(_facts_of(connection, run) for run in old), kept)
-    except sqlite3.Error as error:
-        raise JournalUnusable(f"the journal {path} cannot be read ({error})") from None
-
-
-def prune(path: Path, before: int) -> Pruned:
+def prune(path: Path, before: int, *, remove: bool = True) -> Pruned:
     """Remove the runs that ended before a time (wall clock, ns) with all that is told of them; the books stay.
 
-    No bot may run meanwhile: it would have to wait for the disk. Raises JournalUnusable.
+    Without `remove` they are counted only. No bot may run meanwhile: it would have to wait for the disk. Raises
+    JournalUnusable.
     """
     try:
-        with closing(_open(path, "rw")) as connection:
+        with closing(_open(path, "rw" if remove else "ro")) as connection:
             check_version(connection, path)
-            check_rows(connection, path)
+            if remove:
+                check_rows(connection, path)
             old, kept = _old_runs(connection, path, before)
-            connection.execute("BEGIN IMMEDIATE")
-            facts = sum(_facts_of(connection, run) for run in old)
-            for table in _tables_of_runs(connection):
-                connection.executemany(f'DELETE FROM "{table}" WHERE run = ?', [(run,) for run in old])
-            connection.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in old])
-            connection.execute("COMMIT")
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            of_old = [(run,) for run in old]
+            count = "SELECT count(*) FROM facts WHERE run = ?"
+            facts = sum(connection.execute(count, run).fetchone()[0] for run in of_old)
+            if remove:
+                _remove(connection, of_old)
     except sqlite3.Error as error:
-        raise JournalUnusable(f"the journal {path} cannot be pruned ({error})") from None
+        raise JournalUnusable(f"the journal {path} cannot be {'pruned' if remove else 'read'} ({error})") from None
     return Pruned(len(old), facts, kept)
+
+
+def _remove(connection: sqlite3.Connection, runs: list[tuple[int]]) -> None:
+    """Remove runs, with the rows that belong to them in whatever tables later versions add, save the books."""
+    tables = connection.execute(
+        "SELECT tables.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns "
+        "WHERE tables.type = 'table' AND columns.name = 'run' AND tables.name != 'books'"
+    ).fetchall()
+    connection.execute("BEGIN IMMEDIATE")
+    for (table,) in tables:
+        connection.executemany(f'DELETE FROM "{table}" WHERE run = ?', runs)
+    connection.executemany("DELETE FROM runs WHERE id = ?", runs)
+    connection.execute("COMMIT")
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _old_runs(connection: sqlite3.Connection, path: Path, before: int) -> tuple[list[int], int]:
@@ -139,17 +137,3 @@ def _old_runs(connection: sqlite3.Connection, path: Path, before: int) -> tuple[
             query = "SELECT DISTINCT run FROM facts WHERE kind = 'position_opened' AND ts = ? AND symbol = ?"
             needed |= {run for (run,) in connection.execute(query, (held.entry_ts, held.symbol))}
     return sorted(old - needed), len(old & needed)
-
-
-def _facts_of(connection: sqlite3.Connection, run: int) -> int:
-    return int(connection.execute("SELECT count(*) FROM facts WHERE run = ?", (run,)).fetchone()[0])
-
-
-def _tables_of_runs(connection: sqlite3.Connection) -> list[str]:
-    """Name the tables whose rows belong to a run, whatever later versions add, save the books."""
-    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return [
-        table
-        for table in tables
-        if table != "books" and "run" in {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
-    ]

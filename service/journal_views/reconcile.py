@@ -13,7 +13,7 @@ from random import Random
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from actors.book import Book, Tally
@@ -26,7 +26,7 @@ from actors.orders import AccountReport, LookUpOrder, OrderMissing, OrderReport
 from actors.reconciliation.comparison import Comparison, Verdict, accept, compare
 from service.data_folder import JOURNAL
 from service.data_folder.bot_id import BOT_ID, bot_id
-from service.errors import UserError
+from service.errors import UserError, said_plainly
 from service.options import RunOptions, book_name
 from service.venues import KEY, SECRET, address_of
 from service.version import VERSION
@@ -49,14 +49,11 @@ def look(options: RunOptions, settings: BrokerSettings, environment: Mapping[str
     """
     if not (environment.get(KEY) and environment.get(SECRET)):
         raise UserError(f"the account is read with its keys, from the environment: set {KEY} and {SECRET}")
-    try:
+    with said_plainly(JournalUnusable):
         book = read_books(options.data_dir / JOURNAL).get(book_name(options))
-    except JournalUnusable as error:
-        raise UserError(str(error)) from None
     ours = f"mb-{bot_id(options.data_dir)}-"
     orders = tuple(entry.order.id for entry in book.orders) if book is not None else ()
-    reader = _Reader(address_of(options.url, live=options.live), environment, settings, ours)
-    account, fates = reader.read(orders)
+    account, fates = _read(address_of(options.url, live=options.live), environment, settings, ours, orders)
     book = book or _nothing(account, f"{ours}none")
     comparison = compare(book, account, fates, ours)
     if not comparison.same_account:
@@ -79,13 +76,13 @@ def check_acceptable(comparison: Comparison) -> None:
 def write(options: RunOptions, book: Book, comparison: Comparison) -> tuple[Fact, ...]:
     """Correct the book to agree with the account, and return the facts that record it. Raises UserError on failure."""
     after, facts = accept(book, comparison)
-    try:
-        with closing(SqliteJournal(options.data_dir / JOURNAL, book_name(options), durable=True)) as journal:
-            paper = not options.live
-            journal.begin(Run(time.time_ns(), VERSION, "reconcile", "alpaca", paper, after.name, {}))
-            journal.append(0, facts, after)
-    except (JournalUnusable, OSError) as error:
-        raise UserError(str(error)) from None
+    with (
+        said_plainly(JournalUnusable, OSError),
+        closing(SqliteJournal(options.data_dir / JOURNAL, book_name(options), durable=True)) as journal,
+    ):
+        paper = not options.live
+        journal.begin(Run(time.time_ns(), VERSION, "reconcile", "alpaca", paper, after.name, {}))
+        journal.append(0, facts, after)
     return facts
 
 
@@ -106,9 +103,7 @@ def show(comparison: Comparison, *, as_json: bool) -> None:
 
 
 def _print_symbols(comparison: Comparison) -> None:
-    table = Table(box=None)
-    for name in ("symbol", "book", "account", "", ""):
-        table.add_column(name, justify="right" if name in ("book", "account") else "left")
+    table = Table("symbol", Column("book", justify="right"), Column("account", justify="right"), "", "", box=None)
     for line in comparison.symbols:
         book, account = f"{line.book:f}", f"{line.account:f}"
         table.add_row(_text(line.symbol), book, account, _marked(line.verdict), _text(line.explanation))
@@ -117,9 +112,7 @@ def _print_symbols(comparison: Comparison) -> None:
 
 
 def _print_orders(comparison: Comparison) -> None:
-    table = Table(box=None)
-    for name in ("order", "", "", ""):
-        table.add_column(name)
+    table = Table("order", "", "", "", box=None)
     for line in comparison.orders:
         what = f"{line.side.lower()} {line.quantity:f} {line.symbol}"
         table.add_row(_text(what), _text(line.order), _marked(line.verdict), _text(line.explanation))
@@ -142,61 +135,55 @@ def _nothing(account: AccountReport, name: str) -> Book:
     return Book(account.ts, tally, "", TradingState.ACTIVE, "", False, {}, (), (), name)
 
 
-class _Reader:
-    """Reads the account and the fates of orders, once, with the broker that the bot trades through."""
+def _read(
+    address: AlpacaAddress, environment: Mapping[str, str], settings: BrokerSettings, ours: str, orders: Sequence[str]
+) -> tuple[AccountReport, dict[str, OrderReport]]:
+    """Return the account, and what the venue says of orders, without those it does not know. Raises UserError.
 
-    def __init__(
-        self, address: AlpacaAddress, environment: Mapping[str, str], settings: BrokerSettings, ours: str
-    ) -> None:
-        self._heard: queue.SimpleQueue[list[Report]] = queue.SimpleQueue()
-        self._trouble = "it does not answer"
-        hasty = msgspec.structs.replace(settings, poll_s=1.0, down_poll_s=1.0)
-        try:
-            self._broker = AlpacaBroker(
-                address,
-                environment[KEY],
-                environment[SECRET],
-                hasty,
-                (),
-                self._heard.put,
-                lambda: 0,  # the venue's own time is asked for
-                Random(1),  # of the delays between repetitions
-                is_ours=lambda order: order.startswith(ours),
-            )
-        except ValueError as error:
-            raise UserError(str(error)) from None
-
-    def read(self, orders: Sequence[str]) -> tuple[AccountReport, dict[str, OrderReport]]:
-        """Return the account, and what the venue says of orders, without those it does not know. Raises UserError."""
-        account: AccountReport | None = None
-        fates: dict[str, OrderReport] = {}
-        asked = set(orders)
-        self._broker.start()
-        try:
-            for order in orders:
-                self._broker.send(LookUpOrder(order))
-            deadline = time.monotonic() + _PATIENCE_S
-            while account is None or asked:
-                for report in self._next(deadline):
-                    if isinstance(report, AccountReport):
+    They are read once, with the broker that the bot trades through.
+    """
+    heard: queue.SimpleQueue[list[Report]] = queue.SimpleQueue()
+    try:
+        broker = AlpacaBroker(
+            address,
+            environment[KEY],
+            environment[SECRET],
+            msgspec.structs.replace(settings, poll_s=1.0, down_poll_s=1.0),
+            (),
+            heard.put,
+            lambda: 0,  # the venue's own time is asked for
+            Random(1),  # of the delays between repetitions
+            is_ours=lambda order: order.startswith(ours),
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    account: AccountReport | None = None
+    fates: dict[str, OrderReport] = {}
+    asked = set(orders)
+    trouble = "it does not answer"
+    broker.start()
+    try:
+        for order in orders:
+            broker.send(LookUpOrder(order))
+        deadline = time.monotonic() + _PATIENCE_S
+        while account is None or asked:
+            try:
+                reports = heard.get(timeout=max(deadline - time.monotonic(), 0))
+            except queue.Empty:
+                raise UserError(f"the account cannot be read: {trouble}") from None
+            for report in reports:
+                match report:
+                    case AccountReport():
                         account = account or report  # the first has the history
-                    elif isinstance(report, OrderReport) and report.order in orders:
-                        fates[report.order] = report
+                    case OrderReport(order=order) if order in orders:
+                        fates[order] = report
+                        asked.discard(order)
+                    case OrderMissing():
                         asked.discard(report.order)
-                    elif isinstance(report, OrderMissing):
-                        asked.discard(report.order)
-        finally:
-            self._broker.stop(_STOP_S)
-        return account, fates
-
-    def _next(self, deadline: float) -> list[Report]:
-        try:
-            reports = self._heard.get(timeout=max(deadline - time.monotonic(), 0))
-        except queue.Empty:
-            raise UserError(f"the account cannot be read: {self._trouble}") from None
-        for report in reports:
-            if isinstance(report, BrokerChanged) and report.reason:
-                self._trouble = report.reason
-        if self._trouble == REFUSED_KEYS:
-            raise UserError(REFUSED_KEYS)
-        return reports
+                    case BrokerChanged(reason=reason) if reason == REFUSED_KEYS:
+                        raise UserError(REFUSED_KEYS)
+                    case BrokerChanged(reason=reason) if reason:
+                        trouble = reason
+    finally:
+        broker.stop(_STOP_S)
+    return account, fates

@@ -5,21 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import msgspec
-
 from actors.gateway.sqlite_journal import JournalUnusable
 from service.data_folder import JOURNAL, SESSIONS
 from service.data_folder.bot_id import BOT_ID
-from service.errors import UserError
+from service.errors import UserError, said_plainly, writing
 from service.journal_views import journal_upkeep
 
 
-class Old(msgspec.Struct, frozen=True):
+class Old(journal_upkeep.Pruned, frozen=True):
     """What is old in a data folder, or was removed from it."""
 
-    runs: int
-    facts: int
-    kept_for_positions: int
     recordings: int
     recording_bytes: int
 
@@ -36,35 +31,20 @@ class Old(msgspec.Struct, frozen=True):
 
 def back_up(data_dir: Path, copy: Path) -> str:
     """Copy the journal, also while a bot writes it; return what to say of it. Raises UserError."""
-    try:
-        size = journal_upkeep.back_up(data_dir / JOURNAL, copy)
-    except FileExistsError:
-        raise UserError(f"{copy} is there already: choose another name, or remove it") from None
-    except OSError as error:
-        raise UserError(f"{copy} cannot be written: {error.strerror or error}") from None
-    except JournalUnusable as error:
-        raise UserError(str(error)) from None
+    with writing(copy), said_plainly(JournalUnusable):
+        try:
+            size = journal_upkeep.back_up(data_dir / JOURNAL, copy)
+        except FileExistsError:
+            raise UserError(f"{copy} is there already: choose another name, or remove it") from None
     said = f"{copy}: {size / 1e6:,.1f} MB, checked"
     known = data_dir / BOT_ID
     return f"{said}; keep {known} with it: by it the bot knows its orders again" if known.is_file() else said
 
 
-def find_old(data_dir: Path, before: int) -> Old:
-    """Look for what is older than a time (wall clock, ns), and remove nothing. Raises UserError."""
-    return _told(data_dir, before, remove=False)
-
-
-def prune(data_dir: Path, before: int) -> Old:
-    """Remove what is older than a time (wall clock, ns). Raises UserError."""
-    return _told(data_dir, before, remove=True)
-
-
-def _told(data_dir: Path, before: int, *, remove: bool) -> Old:
-    try:
-        work = journal_upkeep.prune if remove else journal_upkeep.count_old
-        journal = work(data_dir / JOURNAL, before)
-    except JournalUnusable as error:
-        raise UserError(str(error)) from None
+def prune(data_dir: Path, before: int, *, remove: bool = True) -> Old:
+    """Remove what is older than a time (wall clock, ns), or only look for it. Raises UserError."""
+    with said_plainly(JournalUnusable):
+        journal = journal_upkeep.prune(data_dir / JOURNAL, before, remove=remove)
     recordings = _old_recordings(data_dir / SESSIONS, before)
     size = sum(_size(path) for path in recordings)
     try:

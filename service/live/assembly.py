@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -17,40 +19,36 @@ from random import Random
 import msgspec
 from loguru import logger
 
+from actors.engine.core import Input
 from actors.gateway.gate import Gate, Trouble
-from actors.messages import Command, Fact, Report
+from actors.gateway.kill_switch import KillSwitch
+from actors.messages import Command, Fact, GateActed, Report, StateChanged
+from actors.supervision.strategy_watch import StrategySlow
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
 from service import fact_log, figures, logs
 from service.data_folder import SESSIONS, web_secret
 from service.errors import UserError
 from service.listening import check_free
+from service.live import control
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
-from service.live.children import ExchangeProcess, WebProcess
-from service.live.commands import CommandHandler
-from service.live.control import make_switch
-from service.live.halt_file import HaltFile
-from service.live.intake import Intake
-from service.live.mailbox import Mailbox, Reader
-from service.live.parts import Groundwork, Host, WayOut
-from service.live.plan import Plan, SessionParts
-from service.live.processes import Processes
+from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
+from service.live.commands import Intake, Mailbox
+from service.live.halt_file import HaltFile, keep
+from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.rotation import RotationPolicy, SessionRotation
-from service.live.running_clock import running_clock
 from service.live.runtime import Runtime
 from service.live.session import Session
-from service.live.slow_strategies import Removals, SlowStrategies
+from service.live.slow_strategies import SlowStrategies, removals
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
-from service.live.timekeeping import Timekeeper
-from service.live.trade_ticks import TickKeeper
+from service.live.timekeeping import Timekeeper, running_clock
 from service.live.unused import Unused
-from service.live.urgent_pipe import UrgentPipe
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
-from service.venues import KEY, SECRET, address_of
+from service.venues import KEY, SECRET
 from web.messages import SessionStarted
 
 
@@ -111,44 +109,42 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
 
     Raises UserError for a feed, a broker or a recording that cannot be.
     """
-    settings, now = plan.settings, ground.timekeeper.venue_now
+    settings, options, now = plan.settings, plan.options, ground.timekeeper.venue_now
     out = _way_out(plan, ground)
-    source = _source(plan, ground)
-    recordings = _recordings(plan, out.brokerage, stack)
-    parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage)
-    started = _started(plan, source)
-    keeper = TickKeeper(settings.strategy.window_size, settings.web.max_symbols)
-    removals = Removals(now)
-    session, telemetry = _first_session(host, ground, out, parts, recordings, started, keeper, removals)
-    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, host.ending, host.say)
+    source = source_of(
+        settings.feed,
+        options,
+        plan.feed,
+        plan.environment,
+        ground.clock,
+        ground.admission,
+        ground.random,
+        ground.timekeeper.monotonic,
+    )
+    parts = SessionParts(plan, source.venue, ground.books, _recordings(plan, out, stack), out.brokerage)
+    too_slow: deque[StrategySlow] = deque()
+    interject = partial(removals, too_slow, now)
+    session, telemetry = _first_session(host, ground, out, parts, source, interject)
 
     def feed_removals() -> None:
-        ground.mailbox.call(lambda: intake.feed(removals.take()))
+        ground.mailbox.call(lambda: intake.feed(interject()))
 
-    slow = SlowStrategies(settings.watch, session, removals, now, ground.urgent.send, feed_removals)
-    commands = CommandHandler(session, intake.feed, out.halt_file, slow, host.ending, now)
+    slow = SlowStrategies(settings.watch, session, too_slow, now, ground.urgent.send, feed_removals)
+    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, out.halt_file, slow, host.ending, host.say)
     policy = RotationPolicy(settings.record.rollover_wait_s)
-    # Nothing is sent for a position of the next session until the account was seen.
-    on_begin = out.brokerage.broker.read_account if out.brokerage is not None else lambda: None
-    secret_file = web_secret.file_of(plan.options.data_dir) if host.secret else None
+    secret_file = web_secret.file_of(options.data_dir) if host.secret else None
     return Runtime(
-        plan=plan,
         host=host,
         ground=ground,
         out=out,
+        parts=parts,
         source=source,
-        recordings=recordings,
-        started=started,
-        first_run=parts.run(parts.first_book),
-        reader=Reader(intake.feed, commands.carry_out),
+        intake=intake,
         session=session,
         telemetry=telemetry,
-        tick_keeper=keeper,
         slow_strategies=slow,
-        rotation=SessionRotation(
-            policy, parts, session, recordings, ground.books, ground.timekeeper, telemetry, keeper, on_begin
-        ),
-        web=WebProcess(settings.web, commands.carry_out, telemetry.history, ground.urgent, secret_file),
+        rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
+        web=WebProcess(settings.web, intake.carry_out, telemetry.history, ground.urgent, secret_file),
     )
 
 
@@ -157,27 +153,30 @@ def _first_session(
     ground: Groundwork,
     out: WayOut,
     parts: SessionParts,
-    recordings: Recordings | None,
-    started: SessionStarted,
-    keeper: TickKeeper,
-    removals: Removals,
+    source: Source,
+    interject: Callable[[], Sequence[Input]],
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
-    core = parts.core(parts.first_book, facts.append)
-    web, unused = parts.plan.settings.web, Unused(lambda: ground.admission.refused, time.monotonic)
+    core = parts.core(out.book, facts.append)
+    settings = parts.plan.settings
     telemetry = Telemetry(
-        core, started, chart_points=web.chart_points, max_symbols=web.max_symbols, keeper=keeper, unused=unused
+        core,
+        _started(parts.plan, source),
+        chart_points=settings.web.chart_points,
+        max_symbols=settings.web.max_symbols,
+        window_s=settings.strategy.window_size,
+        unused=Unused(lambda: ground.admission.refused, time.monotonic),
     )
     session = Session(
         core,
         facts,
         out.gate,
-        recordings.current if recordings is not None else None,
+        parts.recordings.current if parts.recordings is not None else None,
         telemetry.gather,
-        (fact_log.log_fact, telemetry.note_fact, keeper.note_fact, host.ending.check_fact),
+        (fact_log.log_fact, telemetry.note_fact, telemetry.tick_keeper.note_fact, host.ending.check_fact),
         out.brokerage.outbox if out.brokerage is not None else None,
-        removals.take,
+        interject,
         ground.timekeeper,
     )
     return session, telemetry
@@ -186,42 +185,40 @@ def _first_session(
 def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
     """Make the gate with the kill switch beside it, and the broker behind it, if there is to be a real one."""
     settings, options, mailbox, now = plan.settings, plan.options, ground.mailbox, ground.timekeeper.venue_now
+    books, folder = ground.books, options.data_dir
 
     def on_reports(reports: list[Report]) -> None:  # on the broker's thread, once it is started
         switch.hear(reports)
         mailbox.tell(reports)
 
-    brokerage = None
+    brokerage, broker, book = None, None, PAPER
     if plan.at_broker:
-        address = address_of(options.url, live=options.live)
-        last = ground.books.last_name
         brokerage = Brokerage(
-            address,
-            plan.environment,
-            settings.broker,
-            options.symbols,
-            options.data_dir,
-            on_reports,
-            now,
-            ground.random,
-            last,
+            options, plan.environment, settings.broker, on_reports, now, ground.random, books.last_name
         )
-    broker = brokerage.broker if brokerage is not None else None
-    book = brokerage.book if brokerage is not None else PAPER
-    folder, running_s = options.data_dir, ground.running_s
-    switch = make_switch(folder, mailbox, broker, book, now, running_s, settings.gate, ground.urgent.send)
-    gate = switch.gate = Gate(
-        ground.books.journal,
-        broker,
-        partial(_on_trouble, mailbox),
-        settings.gate,
-        running_s,
-        watch=switch.see,
-        refuse=switch.refuse,
-        look=ground.books.file_trouble,
-        on_gap=ground.books.keep_gap,
-    )
-    return WayOut(brokerage, switch, gate, HaltFile(folder, switch))
+        broker, book = brokerage.broker, brokerage.book
+
+    def make_gate(switch: KillSwitch) -> Gate:
+        return Gate(
+            books.journal,
+            broker,
+            partial(_on_trouble, mailbox),
+            settings.gate,
+            ground.running_s,
+            watch=switch.see,
+            refuse=switch.refuse,
+            look=books.file_trouble,
+            on_gap=books.keep_gap,
+        )
+
+    def show(fact: GateActed | StateChanged) -> None:  # past the loop, which may be stuck
+        fact_log.log_fact(fact)
+        if isinstance(fact, StateChanged):
+            ground.urgent.send(fact)
+
+    kept, running_s = partial(keep, folder), ground.running_s
+    switch = KillSwitch(mailbox, make_gate, broker, book, kept, now, control.log, show, running_s, settings.gate)
+    return WayOut(brokerage, book, switch, switch.gate, HaltFile(folder, switch))
 
 
 def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
@@ -232,33 +229,19 @@ def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
         mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
 
 
-def _source(plan: Plan, ground: Groundwork) -> Source:
-    return source_of(
-        plan.settings.feed,
-        plan.options,
-        plan.feed,
-        plan.environment,
-        ground.clock,
-        ground.admission,
-        ground.random,
-        ground.timekeeper.monotonic,
-    )
-
-
-def _recordings(plan: Plan, brokerage: Brokerage | None, stack: AsyncExitStack) -> Recordings | None:
+def _recordings(plan: Plan, out: WayOut, stack: AsyncExitStack) -> Recordings | None:
     """Begin to record the first session, if that is wished; the recording ends with the stack."""
     options, settings = plan.options, plan.settings
     if not options.recorded:
         return None
 
     def make_recorder(path: Path, book: str) -> Recorder:
-        outside = brokerage is not None
-        paper = "" if outside or book == PAPER else book
-        return Recorder(path, settings.core, options.strategy, book if outside else "", paper)
+        paper = "" if plan.at_broker or book == PAPER else book
+        return Recorder(path, settings.core, options.strategy, book if plan.at_broker else "", paper)
 
     venue = options.venue or ("simulated" if options.feed is None else "feed")
     recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)
-    recordings.start(brokerage.book if brokerage is not None else PAPER)
+    recordings.start(out.book)
     stack.push(recordings.end)
     return recordings
 

@@ -1,4 +1,4 @@
-"""Bookkeeping: a session's journal, and the book of the last session that this one goes on with."""
+"""Bookkeeping: a session's journal, the book of the last session that this one goes on with, and names of books."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -14,16 +15,8 @@ from actors.book import Book
 from actors.engine.core import CoreSettings, Input
 from actors.gateway.journal import Journal, MemoryJournal, Run
 from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
-from actors.messages import Command, GateOrder
-from actors.orders import (
-    AccountReport,
-    CancelRefused,
-    Execution,
-    OrderMissing,
-    OrderRejected,
-    OrderReport,
-    SubmitUnanswered,
-)
+from actors.messages import BrokerChanged, Command, GateOrder, Report
+from actors.orders import AssetReport
 from pipeline.events import SECOND
 from service.data_folder import JOURNAL
 from service.errors import UserError
@@ -33,17 +26,9 @@ from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
 from service.venues import Venue
 from service.version import VERSION
 
-_URGENT = (
-    Command,
-    AccountReport,
-    OrderReport,
-    OrderMissing,
-    OrderRejected,
-    Execution,
-    SubmitUnanswered,
-    CancelRefused,
-    GateOrder,
-)
+_URGENT = (Command, GateOrder, *(kind for kind in get_args(Report) if kind not in (BrokerChanged, AssetReport)))
+"""Commands, and a broker's news of orders and of the account."""
+
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written
 
 
@@ -169,3 +154,24 @@ class Bookkeeping:
     def close(self) -> None:
         """Close the journal."""
         self.journal.close()
+
+
+def new_book(root: str, last: str, now: float) -> str:
+    """Name the book of a process that starts; `last` is the name of the last one's, `now` seconds since 1970.
+
+    >>> new_book("mb-0", "", 0.0), new_book("mb-0", "mb-0-19700101T000000", 0.9)
+    ('mb-0-19700101T000000', 'mb-0-19700101T000000x2')
+    """
+    return next_book(last if last.startswith(f"{root}-") else f"{root}-", now)
+
+
+def next_book(book: str, now: float) -> str:
+    """Name the book of the session that goes on from another: by its start, and never like the one before.
+
+    >>> next_book("paper", 0.0), next_book("paper-19700101T000000", 0.0), next_book("mb-0-19700101T000000x2", 0.9)
+    ('paper-19700101T000000', 'paper-19700101T000000x2', 'mb-0-19700101T000000x3')
+    """
+    root, _, last = book.rpartition("-")
+    start = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
+    before, _, number = last.partition("x")
+    return f"{root or book}-{start}" + (f"x{int(number or 1) + 1}" if root and before == start else "")

@@ -7,14 +7,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 
 from actors.brokers.alpaca.broker import AlpacaBroker
-from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
+from actors.brokers.alpaca.settings import BrokerSettings
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core
 from actors.execution.order_cache import Order
@@ -23,9 +22,10 @@ from actors.orders import OrderRole, OrderStatus
 from service.data_folder.bot_id import bot_id
 from service.errors import UserError
 from service.figures import price
-from service.live.book_names import new_book
+from service.live.bookkeeping import new_book
+from service.options import RunOptions
 from service.settings import Settings
-from service.venues import KEY, SECRET
+from service.venues import KEY, SECRET, address_of
 
 _LIMITS: dict[str, Any] = {"max_spread": 0.002, "price_collar": 0.02, "orders_per_second": 5, "repeat_seconds": 1.0}
 """What holds at a broker where `[limits]` says nothing."""
@@ -42,28 +42,26 @@ class Brokerage:
 
     def __init__(
         self,
-        address: AlpacaAddress,
+        options: RunOptions,
         environment: Mapping[str, str],
         settings: BrokerSettings,
-        symbols: tuple[str, ...],
-        data_dir: Path,
         on_report: Callable[[list[Report]], None],
         now: Callable[[], int],
         random: Random,
         last_book: str = "",
     ) -> None:
-        bot = bot_id(data_dir)
+        bot = bot_id(options.data_dir)
         self.book = new_book(f"mb-{bot}", last_book, time.time())
         self.outbox = Outbox()
         self._done: Callable[[Core], bool] | None = None  # what the end waits for
         self._is_done = asyncio.Event()
         try:
             self.broker = AlpacaBroker(
-                address,
+                address_of(options.url, live=options.live),
                 environment.get(KEY, ""),
                 environment.get(SECRET, ""),
                 settings,
-                symbols,
+                options.symbols,
                 on_report,
                 now,
                 random,

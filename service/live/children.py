@@ -1,4 +1,4 @@
-"""The other two processes: the mock exchange, and the web process at the end of its pipes."""
+"""The other two processes: the mock exchange, and the web process at the end of its pipes; supervised, both."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ import contextlib
 import os
 import re
 import sys
+import threading
+import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
 from loguru import logger
 
+from actors.feeds.backoff import BackOff
 from actors.messages import Command, RestartChain
+from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from mock_exchange.settings import ExchangeSettings
+from service.errors import Stopped
 from service.live.commands import Effect
-from service.live.urgent_pipe import UrgentPipe
 from service.logs import LEVELS
 from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
@@ -26,6 +32,7 @@ from web.settings import WebSettings
 
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
+_START_S = 60.0  # real seconds that another process may take until it listens
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
@@ -113,7 +120,13 @@ class _Heard:
         return f"exit code {code}" + (f": {self.last}" if code == 2 and self.last else "")
 
     async def _hear(self, stream: asyncio.StreamReader, name: str) -> None:
-        while line := await _line_of(stream):
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:  # one that is longer than what is held of it: the stream has thrown that away
+                line = b"(a very long line)\n"
+            if not line:
+                return
             self.last = line.decode(errors="replace").rstrip()
             level = self._level(self.last)
             logger.bind(logger=name, event="child.said").log(level, "{}", _LEVEL.sub("", self.last))
@@ -129,14 +142,6 @@ class _Heard:
             if self._graver > _MOST_GRAVE:
                 return "DEBUG"
         return "DEBUG" if self._last_level in ("DEBUG", "INFO") else self._last_level
-
-
-async def _line_of(stream: asyncio.StreamReader) -> bytes:
-    """Read a line; of one that is longer than what is held of it, the beginning is enough."""
-    try:
-        return await stream.readline()
-    except ValueError:  # the stream has thrown away what it held
-        return b"(a very long line)\n"
 
 
 @contextlib.asynccontextmanager
@@ -241,3 +246,98 @@ class WebProcess:
 
 def _tell_bad_message(error: PipeError) -> None:
     logger.bind(logger="microbot.web", event="web.bad_message").warning(str(error))
+
+
+@dataclass(eq=False)
+class Processes:
+    """The other processes of a run, under supervision."""
+
+    stop: asyncio.Event
+    random: Random
+    settings: SupervisionSettings
+    on_given_up: Callable[[ChildSpec, str], None]
+    _supervisors: dict[str, Supervisor] = field(default_factory=dict, init=False)
+
+    async def start(
+        self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | WebProcess, *, vital: bool
+    ) -> None:
+        """Start a child under supervision, wait until it listens or says why it cannot, and end it with the stack.
+
+        Once a `vital` one is given up, the session ends. Raises Stopped if the session is to stop meanwhile.
+        """
+
+        async def run() -> str:
+            reason = await child.run()
+            if child.refused:
+                await self.stop.wait()  # it never listened, and never will: starting fails with its own words
+            return reason
+
+        settings = self.settings
+        back_off = BackOff(settings.first_delay_s, settings.most_delay_s, self.random)
+        spec = ChildSpec(
+            name, run, settings.restarts, settings.within_s, vital=vital, ready=lambda: child.listening.wait()
+        )
+        supervisor = self._supervisors[name] = Supervisor(spec, back_off, time.monotonic, self.on_given_up)
+        supervisor.start()
+        stack.push_async_callback(supervisor.stop)
+        waits = [asyncio.ensure_future(event.wait()) for event in (child.listening, self.stop)]
+        done, _ = await asyncio.wait(waits, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if self.stop.is_set():
+            raise Stopped
+        if not done:
+            child.refused = "it did not start"
+
+    def depend(self, name: str, dependant: Dependant) -> None:
+        """Stop and start an edge with a process, if we started that one."""
+        if name in self._supervisors:
+            self._supervisors[name].depend(dependant)
+
+
+class UrgentPipe:
+    """A pipe of its own, written by any thread: the loop, which writes the other one, may be stuck.
+
+    A frame is written whole or not at all, and nobody waits: a pipe that is full, or not there (as on Windows, where a
+    child inherits none), drops it.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0  # messages
+        self._lock = threading.Lock()
+        self._writer = FrameWriter(limit=4096)  # what a pipe takes whole, or not at all
+        self._fd = -1
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+        """Open the pipe for a child that is started meanwhile: yields its arguments, and the options of its start."""
+        if sys.platform == "win32":
+            yield (), {}
+            return
+        reader, writer = os.pipe()
+        try:
+            os.set_blocking(writer, False)
+            yield ("--news", str(reader)), {"pass_fds": (reader,)}
+        except BaseException:
+            os.close(writer)
+            raise
+        finally:
+            os.close(reader)
+        with self._lock:
+            self._fd = writer
+
+    def send(self, message: Any) -> bool:
+        """Write a message; False if it had to be dropped."""
+        with self._lock, contextlib.suppress(OSError, PipeError):
+            if self._fd >= 0:
+                os.write(self._fd, self._writer.frame(message))
+                return True
+        self.dropped += 1
+        return False
+
+    def close(self) -> None:
+        """Close the pipe; the child reads its end."""
+        with self._lock:
+            fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)

@@ -1,8 +1,13 @@
-"""Commands: how they become inputs of the core, and what they did, in one sentence for the person who gave them."""
+"""The way into the core: whatever is fed to it, and commands, with what they did for the person who gave them."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -11,10 +16,13 @@ from loguru import logger
 from actors.engine.core import Core, Input
 from actors.messages import COMMANDS, Command, RestartChain, TradingState
 from actors.risk.risk import LOSS_LIMIT
-from service.live.ending import Ending
+from service.live.bookkeeping import Bookkeeping
+from service.live.brokerage import Brokerage
 from service.live.halt_file import HaltFile
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
+from service.live.stopping import Ending
+from service.live.timekeeping import Timekeeper
 
 _log = logger.bind(logger="microbot.service")
 
@@ -82,27 +90,40 @@ def _unchanged(command: str, now: Standing) -> str:
     return f"trading was {now.state} already"
 
 
-class CommandHandler:
-    """Carries out the commands of dashboard, terminal, kill switch and gate, on the loop: as inputs of the core.
+@dataclass(frozen=True)
+class Intake:
+    """The one way into the core, on the loop: for market data, time, reports and commands alike.
 
-    `take` feeds inputs, `venue_now` is the time that they get, ns.
+    The last session's book is fed first, as soon as it is due. A core that raises once decides nothing more: the run
+    fails, and what comes after that is ignored.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        take: Callable[[Sequence[Input]], None],
-        halt_file: HaltFile,
-        slow_strategies: SlowStrategies,
-        ending: Ending,
-        venue_now: Callable[[], int],
-    ) -> None:
-        self._session = session
-        self._take = take
-        self._halt_file = halt_file
-        self._slow_strategies = slow_strategies
-        self._ending = ending
-        self._venue_now = venue_now
+    session: Session
+    books: Bookkeeping
+    timekeeper: Timekeeper
+    brokerage: Brokerage | None
+    halt_file: HaltFile
+    slow_strategies: SlowStrategies
+    ending: Ending
+    say: Callable[[str], None]  # to the terminal
+
+    def feed(self, inputs: Sequence[Input]) -> None:
+        """Run inputs to their end. Raises what the core raises, once the run is marked as failed."""
+        if self.ending.over or self.ending.core_failed:  # what comes while the parts are taken down
+            return
+        if not self.timekeeper.venue_now():
+            self.timekeeper.hear_account_time(inputs)
+        try:
+            if self.books.pending:
+                book = self.books.due(inputs, self.timekeeper.venue_now(), self.say)
+                if book is not None:
+                    self.session.take([book])
+            self.session.take(inputs)
+        except Exception as error:  # from wherever these inputs come
+            self.ending.fail_core(error)
+            raise
+        if self.brokerage is not None:
+            self.brokerage.check_leaving(self.session.core)
 
     def carry_out(self, command: Command | RestartChain) -> Effect:
         """Carry out a command; the kill switch's files follow what the dashboard says."""
@@ -114,23 +135,85 @@ class CommandHandler:
             return Effect(False, unknown)
         said = _log.bind(event="command.taken", command=command.name, source=command.source)
         said.info(f"COMMAND {command.name}")
-        if self._ending.over:
+        if self.ending.over:
             return _STOPPING
-        if command.name == "resume" and (refused := self._halt_file.lift()):
+        if command.name == "resume" and (refused := self.halt_file.lift()):
             return Effect(False, refused)
         source = command.source or "dashboard"
-        lost = self._halt_file.hold(command.name, command.reason) if source == "dashboard" else ""
-        before = standing(self._session.core)
-        self._take([msgspec.structs.replace(command, ts=command.ts or self._venue_now(), source=source)])
-        done = effect(command.name, before, standing(self._session.core))
+        lost = self.halt_file.hold(command.name, command.reason) if source == "dashboard" else ""
+        before = standing(self.session.core)
+        self.feed([msgspec.structs.replace(command, ts=command.ts or self.timekeeper.venue_now(), source=source)])
+        done = effect(command.name, before, standing(self.session.core))
         return done if not lost else Effect(done.changed, f"{done.sentence}; {lost}")
 
     def _restart(self, wish: RestartChain) -> Effect:
-        if self._ending.over:
+        if self.ending.over:
             return _STOPPING
         _log.bind(event="command.taken", command="restart", symbol=wish.symbol).info(f"COMMAND restart {wish.symbol}")
-        done = restarted(self._session.core, wish.symbol)
+        done = restarted(self.session.core, wish.symbol)
         if done.changed:
-            self._slow_strategies.forgive(wish.symbol)
-            self._take([msgspec.structs.replace(wish, ts=self._venue_now())])
+            self.slow_strategies.forgive(wish.symbol)
+            self.feed([msgspec.structs.replace(wish, ts=self.timekeeper.venue_now())])
         return done
+
+
+class Mailbox:
+    """Takes inputs, commands and calls from any thread. Until it is opened, they wait.
+
+    Code that posts knows the mailbox alone, so gate, broker and kill switch can be built before what they report to.
+    Once the loop is closed, inputs are dropped: the next start reads the account again.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._intake: Intake | None = None
+        self._waiting: deque[Callable[[Intake], None]] = deque()  # on the loop alone
+
+    def open(self, intake: Intake) -> None:
+        """Deliver to `intake` from now on; call it on the loop."""
+        self._intake = intake
+        while self._waiting:
+            self._waiting.popleft()(intake)
+
+    def tell(self, inputs: Sequence[Input]) -> None:
+        """Feed inputs to the core."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._post(lambda intake: intake.feed(inputs))
+
+    def give(self, command: Command) -> Future[str]:
+        """Carry out a command; the result says what it did."""
+        return self._ask(lambda intake: intake.carry_out(command).sentence)
+
+    def call(self, function: Callable[[], None]) -> Future[str]:
+        """Call a function behind everything that was posted before it."""
+
+        def work(_: Intake) -> str:
+            function()
+            return ""
+
+        return self._ask(work)
+
+    def _ask(self, work: Callable[[Intake], str]) -> Future[str]:
+        future: Future[str] = Future()
+
+        def answer(intake: Intake) -> None:
+            try:
+                future.set_result(work(intake))
+            except BaseException as error:
+                future.set_exception(RuntimeError(str(error)))
+                raise
+
+        try:
+            self._post(answer)
+        except RuntimeError as error:
+            future.set_exception(error)
+        return future
+
+    def _post(self, message: Callable[[Intake], None]) -> None:
+        self._loop.call_soon_threadsafe(self._deliver, message)
+
+    def _deliver(self, message: Callable[[Intake], None]) -> None:
+        if self._intake is None:
+            self._waiting.append(message)
+        else:
+            message(self._intake)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 from loguru import logger
 
-from actors.gateway.gate import GateSettings
-from actors.gateway.kill_switch import FLATTEN, HALT, Answer, GuardedBroker, KillSwitch
-from actors.messages import GateActed, StateChanged
-from service import fact_log
+from actors.gateway.kill_switch import FLATTEN, HALT, Answer, KillSwitch
 from service.data_folder import running
 from service.errors import UserError
+from service.live.commands import Mailbox
 from service.live.control_socket import HEAR_S, MOST_BYTES, ControlSocket, Reply, Request
 from service.live.halt_file import HaltFile, file_of, keep, reason_of, remove
-from service.live.mailbox import Mailbox
+from service.outlet import deaf_to
 
 SERVED = (HALT, FLATTEN, "resume")
 """Commands that know of the kill switch."""
@@ -35,68 +33,9 @@ _SIGNAL = None if sys.platform in ("win32", "darwin") else signal.SIGUSR1
 # --------------------------------------------------------------------------------------------------- in the bot
 
 
-@contextlib.contextmanager
-def signal_blocked() -> Iterator[None]:
+def signal_blocked() -> AbstractContextManager[None]:
     """Keep SIGUSR1 from all threads that begin within: one of them waits for it."""
-    if _SIGNAL is None:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {_SIGNAL})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def make_switch(
-    folder: Path,
-    mailbox: Mailbox,
-    broker: GuardedBroker | None,
-    book: str,
-    now: Callable[[], int],
-    running_s: Callable[[], float],
-    settings: GateSettings,
-    show: Callable[[StateChanged], object] = lambda _: None,
-) -> KillSwitch:
-    """Make the kill switch of a data folder's bot; `show` puts a state on the dashboard, past the loop.
-
-    `now` is the venue's time, ns; `running_s` counts the seconds in which this process ran.
-    """
-
-    def show_and_log(fact: GateActed | StateChanged) -> None:
-        fact_log.log_fact(fact)
-        if isinstance(fact, StateChanged):
-            show(fact)
-
-    return KillSwitch(
-        mailbox,
-        broker,
-        book,
-        lambda name, reason: keep(folder, name, reason),
-        now,
-        _log,
-        show_and_log,
-        running_s,
-        settings,
-    )
-
-
-@contextlib.contextmanager
-def serving(
-    folder: Path, switch: KillSwitch, halt_file: HaltFile, mailbox: Mailbox, claimed: running.Claim
-) -> Iterator[Control]:
-    """Serve the kill switch for as long as the context lasts; entries are blocked at once if a file says so.
-
-    Raises UserError if the data folder cannot be written.
-    """
-    switch.start()
-    halt_file.block_entries()
-    control = Control(folder, switch, halt_file, mailbox)
-    try:
-        control.serve(claimed)
-        yield control
-    finally:
-        control.close()
+    return deaf_to(() if _SIGNAL is None else (_SIGNAL,))
 
 
 class Control:
@@ -114,14 +53,19 @@ class Control:
         self._socket = ControlSocket(self._token, self.pull)
 
     def serve(self, claimed: running.Claim) -> None:
-        """Listen on the socket, and publish where that is. Raises UserError."""
+        """Block entries at once if a file says so, listen on the socket, and publish where that is.
+
+        Raises UserError if the data folder cannot be written. Call `close` afterwards.
+        """
+        self._switch.start()
+        self._halt_file.block_entries()
         self._start("kill switch socket", self._socket.serve)
         claimed.publish_control(self._socket.address, self._token)
 
     def begin(self) -> None:
         """Give the core what the files say, now that it can be given something; from here on, watch them."""
         if (command := self._halt_file.pending_command()) is not None:
-            _log(f"gate.{command.name}", f"{file_of(self._folder, command.name)}: {command.reason}")
+            log(f"gate.{command.name}", f"{file_of(self._folder, command.name)}: {command.reason}")
             self._mailbox.give(command)
         self._start("kill switch file", self._watch_files)
         if _SIGNAL is not None:
@@ -154,12 +98,11 @@ class Control:
         while not self._ending.wait(_LOOK_S):
             try:
                 self._look_for_files()
+                failed = False
             except OSError as error:
                 if not failed:
-                    _log("gate.fault", f"the files of the kill switch cannot be looked for: {error}")
+                    log("gate.fault", f"the files of the kill switch cannot be looked for: {error}")
                 failed = True
-            else:
-                failed = False
 
     def _look_for_files(self) -> None:
         for name in (HALT, FLATTEN):
@@ -181,10 +124,11 @@ class Control:
             try:
                 self.pull(HALT, f"SIGUSR1 of process {told.si_pid}", "signal")
             except Exception as error:  # whatever it is, a kill switch that dies silently is worse
-                _log("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
+                log("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
 
 
-def _log(event: str, sentence: str) -> None:
+def log(event: str, sentence: str) -> None:
+    """Log what the kill switch does, by an event's name and a sentence."""
     say = logger.bind(logger="microbot.gate", event=event)
     say.log("INFO" if event == "gate.handed_over" else "WARNING", "{}", sentence)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loguru import logger
 
-from actors.engine.core import Core, CoreSettings
+from actors.engine.core import Core
 
 
 class CostGuard:
@@ -15,24 +15,19 @@ class CostGuard:
 
     def warn_of_changes(self, core: Core) -> None:
         """Warn of what has changed since the last look, at the core of this session or the last one."""
-        if core.settings.risk.cost_guard == "off":
-            return
-        for context in core.contexts.values():
-            dear = core.settings.costs.too_dear(context)
-            if dear != (context.symbol in self._dear):
-                self._dear ^= {context.symbol}
-                self._say(core.settings, context.symbol, core.settings.costs.round_trip(context), dear)
-
-    @staticmethod
-    def _say(settings: CoreSettings, symbol: str, cost: float, dear: bool) -> None:
-        target = settings.costs.target
-        bound = logger.bind(logger="microbot.risk", symbol=symbol, round_trip=cost, target=target)
-        if dear:
-            refused = ", so its entries are refused" if settings.risk.cost_guard == "refuse" else ""
-            bound.bind(event="cost.too_dear").warning(
-                f"COST {symbol}: a round trip costs {cost:.3%}, more than the target of {target:.3%} brings{refused}"
-            )
-        else:
-            bound.bind(event="cost.covered").info(
-                f"COST {symbol}: a round trip costs {cost:.3%}, and the target of {target:.3%} covers it"
-            )
+        costs, guard = core.settings.costs, core.settings.risk.cost_guard
+        for context in core.contexts.values() if guard != "off" else ():
+            symbol, dear = context.symbol, costs.too_dear(context)
+            if dear == (symbol in self._dear):
+                continue
+            self._dear ^= {symbol}
+            cost = costs.round_trip(context)
+            said = f"COST {symbol}: a round trip costs {cost:.3%}"
+            bound = logger.bind(logger="microbot.risk", symbol=symbol, round_trip=cost, target=costs.target)
+            if dear:
+                refused = ", so its entries are refused" if guard == "refuse" else ""
+                bound.bind(event="cost.too_dear").warning(
+                    f"{said}, more than the target of {costs.target:.3%} brings{refused}"
+                )
+            else:
+                bound.bind(event="cost.covered").info(f"{said}, and the target of {costs.target:.3%} covers it")

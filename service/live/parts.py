@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
+import msgspec
+
+from actors.engine.core import Core
 from actors.gateway.gate import Gate
+from actors.gateway.journal import Run
 from actors.gateway.kill_switch import KillSwitch
+from actors.messages import Fact
 from pipeline.admission import Admission
+from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
 from service.data_folder.running import Claim
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
-from service.live.ending import Ending
+from service.live.children import Processes, UrgentPipe
+from service.live.commands import Mailbox
 from service.live.halt_file import HaltFile
-from service.live.mailbox import Mailbox
-from service.live.processes import Processes
-from service.live.running_clock import RunningClock
-from service.live.stopping import Stopping
-from service.live.stuck_exit import StuckExit
-from service.live.timekeeping import Timekeeper
-from service.live.urgent_pipe import UrgentPipe
+from service.live.stopping import Ending, Stopping, StuckExit
+from service.live.timekeeping import RunningClock, Timekeeper
+from service.options import RunOptions
+from service.recorded.recordings import Recordings
+from service.settings import Settings
+from service.venues import Venue
 
 
 class Host(NamedTuple):
@@ -53,6 +60,62 @@ class WayOut(NamedTuple):
     """What the core's effects go through, and what can stop them."""
 
     brokerage: Brokerage | None
+    book: str  # what the first session's order ids begin with
     switch: KillSwitch
     gate: Gate
     halt_file: HaltFile
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a run is to do, before any part of it is made."""
+
+    settings: Settings
+    options: RunOptions
+    strategy: Strategy
+    environment: Mapping[str, str]  # where keys are
+    feed: str | None  # the address of a feed, or a tape; None at a venue that has its own
+    core: type[Core] = Core  # a test or a measurement may look at what it does
+
+    @property
+    def at_broker(self) -> bool:
+        """Whether orders go to a venue, real money or not."""
+        return self.options.venue is Venue.ALPACA
+
+    @property
+    def calendar(self) -> str | None:
+        """The calendar whose hours hold; None where the market never closes, as far as the bot knows."""
+        return self.settings.hours.wanted(real=self.options.url is None) if self.at_broker else None
+
+    @property
+    def own_exchange(self) -> bool:
+        """Whether the run starts a mock exchange: to be fed by it, or to trade there in a venue's place."""
+        return self.options.rehearse or (self.options.feed is None and self.options.venue is None)
+
+
+@dataclass(frozen=True)
+class SessionParts:
+    """Makes what each session of a run has of its own; `book` is what its order ids begin with."""
+
+    plan: Plan
+    venue: str  # as people call it
+    books: Bookkeeping
+    recordings: Recordings | None
+    brokerage: Brokerage | None
+
+    def core(self, book: str, on_fact: Callable[[Fact], None]) -> Core:
+        """Return a core that has heard of nothing yet."""
+        plan, settings = self.plan, self.plan.settings
+        debug = "DEBUG" in (settings.log.level, settings.log.file_level)
+        broker = self.brokerage.outbox if self.brokerage is not None else None
+        return plan.core(settings.core, plan.strategy, on_fact, book=book, debug=debug, broker=broker)
+
+    def run(self, book: str) -> Run:
+        """Return what the journal says of the session that is recorded now."""
+        recorder, options = self.recordings.current if self.recordings is not None else None, self.plan.options
+        return self.books.run(
+            options.strategy or self.plan.strategy.name,
+            self.venue,
+            book,
+            self.plan.settings.core,
+            recorder.path if recorder is not None else None,
+        )

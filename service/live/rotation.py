@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from loguru import logger
@@ -13,15 +14,12 @@ from actors.engine.core import Core
 from actors.messages import Rollover
 from pipeline.events import SECOND
 from service.errors import UserError
-from service.live.book_names import next_book
-from service.live.bookkeeping import Bookkeeping
+from service.live.bookkeeping import next_book
 from service.live.brokerage import at_rest
-from service.live.plan import SessionParts
+from service.live.parts import SessionParts
 from service.live.session import Session
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper
-from service.live.trade_ticks import TickKeeper
-from service.recorded.recordings import Recordings
 
 _log = logger.bind(logger="microbot.service")
 
@@ -51,57 +49,37 @@ class RotationPolicy:
         self._since = now if self._since is None else self._since
         if not at_rest(core) and now - self._since < self._wait_s:
             return None
-        self.done(day)
+        self._day, self._since = day, None
         return reason
 
-    def done(self, day: str) -> None:
-        """Start over: a session begins on that day."""
-        self._day = day
-        self._since = None
 
-
+@dataclass(frozen=True)
 class SessionRotation:
     """Ends the session that runs and begins the next, with its book, where that is due.
 
-    Each session has a recording of its own, so `recordings` is None where nothing is recorded, and then only a feed
-    that goes back in time makes another one begin. `on_begin` is called once the next session runs.
+    Each session has a recording of its own, so where nothing is recorded only a feed that goes back in time makes
+    another one begin.
     """
 
-    def __init__(
-        self,
-        policy: RotationPolicy,
-        parts: SessionParts,
-        session: Session,
-        recordings: Recordings | None,
-        books: Bookkeeping,
-        timekeeper: Timekeeper,
-        telemetry: Telemetry,
-        tick_keeper: TickKeeper,
-        on_begin: Callable[[], None],
-    ) -> None:
-        self._policy = policy
-        self._parts = parts
-        self._session = session
-        self._recordings = recordings
-        self._books = books
-        self._timekeeper = timekeeper
-        self._telemetry = telemetry
-        self._tick_keeper = tick_keeper
-        self._on_begin = on_begin
+    policy: RotationPolicy
+    parts: SessionParts
+    session: Session
+    timekeeper: Timekeeper
+    telemetry: Telemetry
 
     def rotate_if_due(self) -> None:
         """Rotate if it is time; while the last session's book waits to be taken up, it never is."""
-        if self._books.pending:
+        if self.parts.books.pending:
             return
-        if self._recordings is not None:
-            reason = self._policy.due(self._session.core, full=self._recordings.full)
+        if self.parts.recordings is not None:
+            reason = self.policy.due(self.session.core, full=self.parts.recordings.full)
             if reason is not None:
                 self._rotate(reason)
         self._go_back()
 
     def _go_back(self) -> None:
         """Begin a session at an earlier time, if the feed has gone back to one and stays there: `now` never does."""
-        now, earlier = self._session.core.now, self._timekeeper.earlier()
+        now, earlier = self.session.core.now, self.timekeeper.earlier()
         if earlier is None or earlier >= now:
             return
         back_s = (now - earlier) / SECOND
@@ -110,14 +88,14 @@ class SessionRotation:
             "and what is open has as long until its deadlines as before"
         )
         if self._rotate("time", earlier):
-            self._timekeeper.go_back()
+            self.timekeeper.go_back()
 
     def _rotate(self, reason: str, to: int | None = None) -> bool:
         """End the session and begin the next; False if that cannot be recorded, then this one goes on.
 
         `to` is an earlier time at which the next one begins, ns.
         """
-        recordings, old = self._recordings, self._session.core
+        recordings, old = self.parts.recordings, self.session.core
         book = next_book(old.book().name, time.time())
         log = _log.bind(event="session.rolled_over", reason=reason, book=book)
         before = recordings.current if recordings is not None else None
@@ -126,13 +104,14 @@ class SessionRotation:
         except UserError as error:
             log.bind(event="session.not_rolled_over").error(f"{error}; the session goes on")
             return False
-        self._tick_keeper.write(self._session, all_of_them=True)
+        self.telemetry.tick_keeper.write(self.session, all_of_them=True)
         end = Rollover(reason, book, old.now)
-        self._session.roll_over(end, partial(self._parts.core, book), recorder, self._parts.run(book), to)
+        self.session.roll_over(end, partial(self.parts.core, book), recorder, self.parts.run(book), to)
         if before is not None:
             before.end()
-        self._telemetry.follow(self._session.core)
-        self._on_begin()
+        self.telemetry.follow(self.session.core)
+        if self.parts.brokerage is not None:  # nothing is sent for a position of the new session until that was seen
+            self.parts.brokerage.broker.read_account()
         gc.unfreeze()  # the session that is over may go
         gc.collect()
         gc.freeze()

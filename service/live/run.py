@@ -16,11 +16,8 @@ from service.listening import check_free
 from service.live.assembly import assemble, lay_groundwork, start_exchange
 from service.live.brokerage import at_broker
 from service.live.control import signal_blocked
-from service.live.ending import Ending
-from service.live.parts import Host
-from service.live.plan import Plan
-from service.live.stopping import STUCK_S, Stopping, caught
-from service.live.stuck_exit import StuckExit
+from service.live.parts import Host, Plan
+from service.live.stopping import STUCK_S, Ending, Stopping, StuckExit, caught
 from service.options import Outcome, RunOptions
 from service.settings import Settings
 from service.venues import Venue

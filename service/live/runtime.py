@@ -17,33 +17,26 @@ import msgspec
 from loguru import logger
 
 from actors.feeds.websocket import WebSocketFeed
-from actors.gateway.journal import Run
 from actors.messages import SHUTDOWN, Command
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import web_secret
 from service.errors import UserError
-from service.live import stopping
 from service.live.brokerage import still_open
 from service.live.children import WebProcess
-from service.live.control import Control, serving
+from service.live.commands import Intake
+from service.live.control import Control
 from service.live.cost_guard import CostGuard
 from service.live.hours import keep_known, market_hours
-from service.live.mailbox import Reader
-from service.live.parts import Groundwork, Host, WayOut
-from service.live.plan import Plan
-from service.live.queues import bounded, depths
+from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.rotation import SessionRotation
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source
-from service.live.stuck_exit import Guarded
+from service.live.stopping import Guarded
 from service.live.telemetry import Telemetry
-from service.live.trade_ticks import TickKeeper
 from service.options import Outcome
-from service.recorded.recordings import Recordings
 from service.version import VERSION
-from web.messages import SessionStarted
 
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
@@ -57,18 +50,14 @@ _log = logger.bind(logger="microbot.service")
 class Runtime:
     """A run, whole but not started; `run` is its life, once."""
 
-    plan: Plan
     host: Host
     ground: Groundwork
     out: WayOut
+    parts: SessionParts
     source: Source
-    recordings: Recordings | None
-    started: SessionStarted  # what the dashboard is told of the run
-    first_run: Run  # the first session, as the journal notes it
-    reader: Reader  # of the mailbox: feeds inputs and carries out commands
+    intake: Intake
     session: Session
     telemetry: Telemetry
-    tick_keeper: TickKeeper
     slow_strategies: SlowStrategies
     rotation: SessionRotation
     web: WebProcess
@@ -102,52 +91,53 @@ class Runtime:
 
     def _start_core(self, stack: AsyncExitStack, driving: asyncio.Event) -> Control:
         """Start the journal, the gate and the kill switch, so that the core can be fed."""
-        self.ground.mailbox.open(self.reader)
+        self.ground.mailbox.open(self.intake)
         if self.out.brokerage is not None:
             stack.callback(self.out.brokerage.broker.stop, _BROKER_STOP_S)
-        self.ground.books.begin(self.first_run)
+        self.ground.books.begin(self.parts.run(self.out.book))
         self.out.gate.start()
         stack.callback(self.out.gate.stop)
         self._start_task(stack, self._beat(driving))
         at_broker = self.out.brokerage is not None
-        self.host.stuck.guard(Guarded(self.session, self.out.gate, self.recordings, at_broker))
-        folder = self.plan.options.data_dir
-        control = stack.enter_context(
-            serving(folder, self.out.switch, self.out.halt_file, self.ground.mailbox, self.host.claimed)
-        )
+        self.host.stuck.guard(Guarded(self.session, self.out.gate, self.parts.recordings, at_broker))
+        plan = self.parts.plan
+        control = Control(plan.options.data_dir, self.out.switch, self.out.halt_file, self.ground.mailbox)
+        stack.callback(control.close)
+        control.serve(self.host.claimed)
         _log.bind(
             event="session.started",
             version=VERSION,
-            strategy=self.plan.strategy.name,
+            strategy=plan.strategy.name,
             feed=self.source.name,
-            settings=self.started.settings,
-        ).info(f"session started: {self.plan.strategy.name} on {self.source.name}")
+            settings=msgspec.to_builtins(plan.settings.core),
+        ).info(f"session started: {plan.strategy.name} on {self.source.name}")
         if gap := self.ground.books.tell_gap():
             _log.bind(event="book.older").warning(gap)
         return control
 
     async def _start_edges(self, stack: AsyncExitStack, control: Control, driving: asyncio.Event) -> None:
         """Start what feeds the core and what shows it, the dashboard first: it is there before anything is decided."""
-        self.slow_strategies.start()
-        stack.callback(self.slow_strategies.stop)
+        self.slow_strategies.thread.start()
+        stack.callback(self.slow_strategies.thread.stop)
         await self._start_web(stack)
         self.out.gate.beat()
         driving.set()  # from here on a strategy may get stuck
         tasks = [self._drive_clock(), self._report()]
-        if (calendar := self.plan.calendar) is not None:
-            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.reader.feed))
+        if (calendar := self.parts.plan.calendar) is not None:
+            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.intake.feed))
         for task in tasks:
             self._start_task(stack, task)
         self._start_feed(stack)
         self._start_broker()
         control.begin()
-        stack.enter_context(stopping.duration(self.host.stopping, self.plan.options.duration_s))
+        if (seconds := self.parts.plan.options.duration_s) is not None:
+            stack.callback(self.host.stopping.end_after(seconds).cancel)
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
         await self.ground.processes.start(stack, "web", self.web, vital=False)
         if self.web.refused:
             raise UserError(f"the dashboard cannot start: {self.web.refused}")
-        where, options = self.plan.settings.web.host, self.plan.options
+        where, options = self.parts.plan.settings.web.host, self.parts.plan.options
         url = f"http://{f'[{where}]' if ':' in where else where}:{self.web.port}"
         self.host.claimed.publish(url)
         address = web_secret.address(url, self.host.secret)
@@ -168,14 +158,14 @@ class Runtime:
         feed, ending = self.source.feed, self.host.ending
         if isinstance(feed, WebSocketFeed):
             self.ground.processes.depend("exchange", Dependant("feed", feed.hold, feed.go_on))
-        subscription = feed.subscribe(self.reader.feed, ending.on_feed_error, ending.on_feed_end)
+        subscription = feed.subscribe(self.intake.feed, ending.on_feed_error, ending.on_feed_end)
         stack.callback(subscription.dispose)
 
     def _start_broker(self) -> None:
         if self.out.brokerage is None:
             return
-        if (calendar := self.plan.calendar) is not None:
-            self.reader.feed([market_hours(calendar, time.time_ns())])
+        if (calendar := self.parts.plan.calendar) is not None:
+            self.intake.feed([market_hours(calendar, time.time_ns())])
         broker = self.out.brokerage.broker
         broker.start()
         self.ground.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
@@ -202,30 +192,25 @@ class Runtime:
     async def _drive_clock(self) -> None:
         """Feed the time about ten times a venue second, so that timers fire although no tick arrives."""
         while True:
-            await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.ground.timekeeper.rate))
+            await asyncio.sleep(max(_LEAST_CLOCK_S, 1 / CLOCKS_PER_VENUE_SECOND / self.ground.clock.rate))
             if inputs := self.ground.timekeeper.beat(self.session.core.now):
-                self.reader.feed(inputs)
+                self.intake.feed(inputs)
 
     async def _report(self) -> None:
         """Look ten times a second at what need not be looked at on the tick path, and tell the dashboard."""
         cost_guard = CostGuard()
         while True:
             await asyncio.sleep(_REPORT_S)
-            self._report_once()
-            self.tick_keeper.write(self.session)
+            broker = self.out.brokerage.broker if self.out.brokerage is not None else None
+            self.telemetry.note_queues(self.out.gate, self.web, broker)
+            self.telemetry.slow = self.slow_strategies.slow()
+            self._tell_web()
+            self.telemetry.tick_keeper.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
             if not self.host.ending.stop.is_set():
-                if self.recordings is not None:
-                    self.recordings.flush()
+                if self.parts.recordings is not None:
+                    self.parts.recordings.flush()
                 self.rotation.rotate_if_due()
-
-    def _report_once(self) -> None:
-        core, telemetry = self.session.core, self.telemetry
-        broker = self.out.brokerage.broker if self.out.brokerage is not None else None
-        telemetry.queues = depths(self.out.gate, self.web, broker)
-        telemetry.bounded = bounded(core, self.out.gate, self.web, telemetry, broker)
-        telemetry.slow = self.slow_strategies.slow()
-        self._tell_web()
 
     def _tell_web(self) -> None:
         for message in self.telemetry.messages():
@@ -235,25 +220,25 @@ class Runtime:
 
     async def _finish(self) -> Outcome:
         """Flatten or keep, tell the dashboard the last of it, and sum up."""
-        core, ending, options = self.session.core, self.host.ending, self.plan.options
+        core, ending, options = self.session.core, self.host.ending, self.parts.plan.options
         if not ending.core_failed:
             if self.out.brokerage is not None:
                 await self.out.brokerage.leave(core, self._give, options.on_exit, options.ask, ending.hurry)
             elif options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
                 self._give("flatten")
                 while (due := core.orders_over_by) > core.now:  # an order that takes its time gets it at once
-                    self.reader.feed([Clock(due)])
+                    self.intake.feed([Clock(due)])
         ending.over = True
         core.finish()
         self._tell_web()
-        self.tick_keeper.write(self.session, all_of_them=True)
+        self.telemetry.tick_keeper.write(self.session, all_of_them=True)
         summary = self.telemetry.summary()
         _log.bind(event="session.ended", summary=summary, failure=ending.failure).info("session ended")
-        cut_short = self.recordings.close() if self.recordings is not None else ""
-        paths = self.recordings.paths if self.recordings is not None else []
+        cut_short = self.parts.recordings.close() if self.parts.recordings is not None else ""
+        paths = self.parts.recordings.paths if self.parts.recordings is not None else []
         left = still_open(core) if self.out.brokerage is not None else tuple(core.positions.open)
         return Outcome(summary, left, paths[-1] if paths else None, cut_short, ending.failure, len(paths))
 
     def _give(self, command: str) -> None:
         """Give a command with which the session ends."""
-        self.reader.feed([Command(command, self.ground.timekeeper.venue_now(), SHUTDOWN)])
+        self.intake.feed([Command(command, self.ground.timekeeper.venue_now(), SHUTDOWN)])

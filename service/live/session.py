@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.book import Book, moved_back
@@ -57,6 +58,7 @@ class Records(Protocol):
     def take_back(self, count: int) -> None: ...
 
 
+@dataclass(eq=False)
 class Session:
     """Feeds the core: every input is recorded first, and what it led to goes through the gate.
 
@@ -64,37 +66,25 @@ class Session:
     must not block.
     """
 
-    def __init__(
-        self,
-        core: Core,
-        facts: list[Fact],
-        gate: Gate,
-        recorder: Records | None,
-        gather: Callable[[Sequence[Input]], None],
-        readers: Sequence[Callable[[Fact], None]],
-        outbox: Outbox | None = None,
-        interject: Callable[[], Sequence[Input]] = tuple,
-        timekeeper: Timekeeper | None = None,
-    ) -> None:
-        self.core = core
-        self._facts = facts  # where the core's facts land
-        self._gate = gate
-        self._recorder = recorder
-        self._gather = gather
-        self._readers = tuple(readers)
-        self._outbox = outbox
-        self._interject = interject
-        self._timekeeper = timekeeper
-        self._batch: Sequence[Input] = ()  # the one that runs
-        self._before = 0  # inputs before it
-        self._run: Run | None = None  # the session that the next batch begins
+    core: Core
+    facts: list[Fact]  # where the core's facts land
+    gate: Gate
+    recorder: Records | None
+    gather: Callable[[Sequence[Input]], None]
+    readers: Sequence[Callable[[Fact], None]]
+    outbox: Outbox | None = None
+    interject: Callable[[], Sequence[Input]] = tuple
+    timekeeper: Timekeeper | None = None
+    _batch: Sequence[Input] = field(default=(), init=False)  # the one that runs
+    _before: int = field(default=0, init=False)  # inputs before it
+    _run: Run | None = field(default=None, init=False)  # the session that the next batch begins
 
     def take(self, inputs: Sequence[Input]) -> None:
         """Record inputs, run them to their end, and pass on what they led to.
 
         What is told from anywhere but the market meets a core that has the venue's time of now.
         """
-        keeper = self._timekeeper
+        keeper = self.timekeeper
         if keeper is not None and inputs:
             kind = inputs[0].__class__
             if kind not in _AS_IT_IS or (keeper.paused and kind is not Book):
@@ -104,8 +94,8 @@ class Session:
         self._feed(inputs)
 
     def _feed(self, inputs: Sequence[Input]) -> None:
-        if self._recorder is not None:
-            self._recorder.write(inputs)
+        if self.recorder is not None:
+            self.recorder.write(inputs)
         before = self.core.input
         # A command, which comes alone, may change what is remembered although nothing shows of it: `halt` while a
         # day's halt is on.
@@ -117,8 +107,8 @@ class Session:
         finally:  # also what was stated before a fault is told
             self._batch = ()
             done = self.core.input - before
-            self._gather(inputs if done == len(inputs) else inputs[:done])
-            if commanded or self._facts or (self._outbox is not None and self._outbox.effects):
+            self.gather(inputs if done == len(inputs) else inputs[:done])
+            if commanded or self.facts or (self.outbox is not None and self.outbox.effects):
                 self._pass_on(commanded)
         if done < len(inputs):
             self._go_on(inputs[done:])
@@ -137,15 +127,15 @@ class Session:
 
     def _go_on(self, rest: Sequence[Input]) -> None:
         """Take what `interject` gives, then the rest of a batch that was cut short."""
-        if self._recorder is not None:
-            self._recorder.take_back(len(rest))
-        for inputs in (self._interject(), rest):
+        if self.recorder is not None:
+            self.recorder.take_back(len(rest))
+        for inputs in (self.interject(), rest):
             if inputs:
                 self.take(inputs)
 
     def write(self, entry: Entry) -> None:
         """Have the journal keep something that no input led to."""
-        self._gate.submit(Batch(self.core.input, (entry,)))
+        self.gate.submit(Batch(self.core.input, (entry,)))
 
     def roll_over(
         self,
@@ -167,27 +157,27 @@ class Session:
         old.finish()  # first, since an author's operator may signal at its end: what that leads to is in the book then
         self._pass_on(False)
         head: list[Input] = [old.book() if to is None else moved_back(old.book(), to), *old.standing()]
-        self.core = begin(self._facts.append)
-        self._recorder = recorder
+        self.core = begin(self.facts.append)
+        self.recorder = recorder
         self._run = run
         if recorder is not None:
             recorder.write(head)
         self.core.run(head)
-        ended = [fact for fact in self._facts if isinstance(fact, OrderChanged) and fact.reason == NOT_OUTLIVED]
-        readers, self._readers = self._readers, ()
+        ended = [fact for fact in self.facts if isinstance(fact, OrderChanged) and fact.reason == NOT_OUTLIVED]
+        readers, self.readers = self.readers, ()
         self._pass_on(True)
-        self._readers = readers
+        self.readers = readers
         for read in readers:
             for fact in ended:
                 read(fact)
 
     def _pass_on(self, commanded: bool) -> None:
-        facts = self._facts.copy()
-        self._facts.clear()
-        effects = self._outbox.take() if self._outbox is not None else ()
+        facts = self.facts.copy()
+        self.facts.clear()
+        effects = self.outbox.take() if self.outbox is not None else ()
         changed = commanded or any(isinstance(fact, _CHANGES) for fact in facts)
-        self._gate.submit(Batch(self.core.input, facts, effects, self.core.book() if changed else None, self._run))
+        self.gate.submit(Batch(self.core.input, facts, effects, self.core.book() if changed else None, self._run))
         self._run = None
-        for read in self._readers:
+        for read in self.readers:
             for fact in facts:
                 read(fact)

@@ -17,46 +17,35 @@ from service.live.session import Session
 from web.messages import ChainLate
 
 
-class Removals:
-    """The removals of slow strategies that wait to be fed. Any thread may add one."""
-
-    def __init__(self, now: Callable[[], int]) -> None:
-        self._now = now
-        self._due: deque[StrategySlow] = deque()
-
-    def add(self, slow: StrategySlow) -> None:
-        """Add the removal of a strategy that is too slow."""
-        self._due.append(slow)
-
-    def take(self) -> list[RemoveChain]:
-        """Return the inputs that remove them, dated now; each is returned once."""
-        found = []
-        while self._due:
-            slow = self._due.popleft()
-            found.append(RemoveChain(slow.symbol, self._now(), slow.reason))
-        return found
+def removals(due: deque[StrategySlow], now: Callable[[], int]) -> list[RemoveChain]:
+    """Return the inputs that remove the strategies that are due, dated now; each is returned once."""
+    found = []
+    while due:
+        slow = due.popleft()
+        found.append(RemoveChain(slow.symbol, now(), slow.reason))
+    return found
 
 
 class SlowStrategies:
     """Watches the core of a session, which the thread that makes this runs, for strategies that take too long.
 
     The log and the dashboard (`show`) are told from the watch's own thread, since the loop may be stuck in that very
-    strategy. Its removal is an input, which waits in `removals`: the session feeds it between two ticks of the batch
-    that runs, which is cut for it; where none runs, `feed` does.
+    strategy. One that is to be removed waits in `due`, for an input that the session feeds between two ticks of the
+    batch that runs, which is cut for it; where none runs, `feed` does. `thread` is the watch's.
     """
 
     def __init__(
         self,
         settings: WatchSettings,
         session: Session,
-        removals: Removals,
+        due: deque[StrategySlow],
         now: Callable[[], int],
         show: Callable[[ChainLate], object],
         feed: Callable[[], object],
     ) -> None:
         self._within_s = settings.within_s
         self._session = session
-        self._removals = removals
+        self._due = due
         self._now = now
         self._show = show
         self._feed = feed
@@ -70,13 +59,7 @@ class SlowStrategies:
             time.process_time,
             lambda: session.core.input,
         )
-        self._thread = WatchThread(watch)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._thread.stop()
+        self.thread = WatchThread(watch)
 
     def slow(self) -> dict[str, str]:
         """Describe the strategies that run, but were too slow of late, by symbol."""
@@ -104,6 +87,6 @@ class SlowStrategies:
         ).log("ERROR" if slow.remove else "WARNING", "{}", said)
         self._show(ChainLate(slow.symbol, f"{slow.described}{then}", self._now()))
         if slow.remove:
-            self._removals.add(slow)
+            self._due.append(slow)
             self._session.cut()
             self._feed()

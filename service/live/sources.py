@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from loguru import logger
 
-from actors.engine.core import Input
 from actors.feeds.addresses import shown
 from actors.feeds.tape import TapeFeed
 from actors.feeds.websocket import FeedSettings, WebSocketFeed
@@ -53,7 +53,7 @@ def source_of(
         warn = logger.bind(logger="microbot.feed", event="tape.read").warning
         batches = tapes.read(path, say=warn)
         first = next(batches, [])  # a tape that cannot be read is said at once, not in the middle of a session
-        feed = TapeFeed(_chain(first, batches), options.speed, clock, admission, monotonic)
+        feed = TapeFeed(chain([first], batches), options.speed, clock, admission, monotonic)
         return Source(feed, f"{path} ({options.speed:g}x)", "tape")
     dialect: Callable[[], Dialect] | None = None
     if options.venue is not None:
@@ -64,8 +64,3 @@ def source_of(
         venues.check_address("--feed", url, url, "ws://127.0.0.1:8765")
     socket = WebSocketFeed(url, settings, clock, admission, monotonic, random, options.symbols, dialect)
     return Source(socket, socket.name, options.venue or ("mock exchange" if options.feed is None else "feed"))
-
-
-def _chain(first: list[Input], rest: Iterator[list[Input]]) -> Iterator[list[Input]]:
-    yield first
-    yield from rest

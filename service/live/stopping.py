@@ -1,14 +1,33 @@
-"""Stopping: a signal, or the duration, ends a session in order, and the process where its loop is stuck."""
+"""Stopping: what ends a run, a signal, the duration or a failure; and how its process ends where the loop is stuck."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
+
+from loguru import logger
+
+from actors.feeds.feed import FeedFailed
+from actors.gateway.gate import Gate
+from actors.messages import AccountOpened, ChainFailed, Fact
+from actors.supervision.at_work import at_work
+from actors.supervision.supervisor import ChildSpec
+from service import outlet
+from service.errors import UserError
+from service.live.session import Session
+from service.options import RunOptions
+from service.recorded.recordings import Recordings
 
 _ALWAYS = (signal.SIGINT, signal.SIGTERM)
 _SIGNALS = [*_ALWAYS, *([signal.SIGHUP] if sys.platform != "win32" else [])]
@@ -21,8 +40,12 @@ DURATION = 0
 
 _HEAR_S = 0.5  # real seconds that the loop may take to hear of the second signal, if it has not heard of the first
 _LOOKS = 20
+_WRITE_S = 2.0  # real seconds that gate, recording and log have for what waits
+
+_log = logger.bind(logger="microbot.service")
 
 
+@dataclass(eq=False)
 class Stopping:
     """Has the loop hear that the session is to end, and ends the process where it does not.
 
@@ -32,23 +55,15 @@ class Stopping:
     `patience_s` after that. Further signals change nothing. No stop waits for anything that is written.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_signal: Callable[[int], None],
-        hurry: Callable[[], None],
-        leave: Callable[[int], None],
-        patience_s: float,
-    ) -> None:
-        self._loop = loop
-        self._on_signal = on_signal
-        self._hurry = hurry
-        self._leave = leave
-        self._patience_s = patience_s
-        self._asked: list[int] = []
-        self._heard = threading.Event()
-        self._over = threading.Event()
-        self._leaving = threading.Lock()
+    loop: asyncio.AbstractEventLoop
+    on_signal: Callable[[int], None]
+    hurry: Callable[[], None]
+    leave: Callable[[int], None]
+    patience_s: float
+    _asked: list[int] = field(default_factory=list, init=False)
+    _heard: threading.Event = field(default_factory=threading.Event, init=False)
+    _over: threading.Event = field(default_factory=threading.Event, init=False)
+    _leaving: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def ask(self, number: int) -> None:
         """Ask for the end, from any thread, or from a signal's handler."""
@@ -57,13 +72,20 @@ class Stopping:
             self._tell(self._hear)
             threading.Thread(target=self._await_hearing, name="stop", daemon=True).start()
         elif len(self._asked) == 2:
-            self._tell(self._hurry)
+            self._tell(self.hurry)
             threading.Thread(target=self._await_end, args=(number,), name="stop now", daemon=True).start()
 
-    def end_by_itself(self) -> None:
-        """Ask for the end because the duration is over; while it ends already, that is no second signal."""
-        if not self._asked:
-            self.ask(DURATION)
+    def end_after(self, seconds: float) -> threading.Timer:
+        """Ask for the end after so many real seconds, on a thread: the loop may be stuck by then."""
+
+        def end_by_itself() -> None:
+            if not self._asked:  # while it ends already, this is no second signal
+                self.ask(DURATION)
+
+        timer = threading.Timer(seconds, end_by_itself)
+        timer.daemon = True
+        timer.start()
+        return timer
 
     def is_over(self) -> None:
         """Hear that all is taken down."""
@@ -71,23 +93,23 @@ class Stopping:
 
     def _tell(self, hear: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
-            self._loop.call_soon_threadsafe(hear)
+            self.loop.call_soon_threadsafe(hear)
 
     def _hear(self) -> None:
         self._heard.set()
-        self._on_signal(self._asked[0])
+        self.on_signal(self._asked[0])
 
     def _await_hearing(self) -> None:
-        if not _happens(self._heard, self._patience_s):
+        if not _happens(self._heard, self.patience_s):
             self._end_process(1)
 
     def _await_end(self, number: int) -> None:
-        if not _happens(self._heard, _HEAR_S) or not _happens(self._over, self._patience_s):
+        if not _happens(self._heard, _HEAR_S) or not _happens(self._over, self.patience_s):
             self._end_process(128 + number)
 
     def _end_process(self, code: int) -> None:
         if self._leaving.acquire(blocking=False) and not self._over.is_set():
-            self._leave(code)
+            self.leave(code)
 
 
 def _happens(event: threading.Event, within_s: float) -> bool:
@@ -118,16 +140,119 @@ def caught(stopping: Stopping) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def duration(stopping: Stopping, seconds: float | None) -> Iterator[None]:
-    """Ask for the end after so many real seconds; on a thread, since the loop may be stuck by then."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, stopping.end_by_itself)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+class Guarded(NamedTuple):
+    """What is written before the process ends."""
+
+    session: Session
+    gate: Gate
+    recordings: Recordings | None
+    at_broker: bool
+
+
+class StuckExit:
+    """Ends the process of the thread that makes this, whose loop does not end any more.
+
+    Before `guard` there is no session yet, and nothing to be written.
+    """
+
+    def __init__(self) -> None:
+        self._main_thread = threading.get_ident()
+        self._guarded: Guarded | None = None
+
+    def guard(self, guarded: Guarded) -> None:
+        """Write this before the process ends."""
+        self._guarded = guarded
+
+    def leave(self, code: int) -> None:
+        """Write what waits, say where the loop is stuck, and end the process; call it on another thread."""
+        work: list[Callable[[], object]] = [self._say]  # a log that takes no line any more must not keep the process
+        if (guarded := self._guarded) is not None:
+            work = [partial(guarded.gate.stop, _WRITE_S), *work]
+            if guarded.recordings is not None:
+                work = [partial(guarded.recordings.cut_off, guarded.session.unfed()), *work]
+        threads = [threading.Thread(target=each, daemon=True) for each in work]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + _WRITE_S
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        os._exit(code)
+
+    def _say(self) -> None:
+        logger.bind(logger="microbot.service", event="session.stuck").critical(self._sentence())
+        outlet.drain()
+
+    def _sentence(self) -> str:
+        guarded = self._guarded
+        busy = at_work(guarded.session.core, self._main_thread, str(Path.cwd())) if guarded is not None else None
+        where = f" in {busy.place}, of {busy.symbol}'s chain" if busy is not None else ""
+        stops = ", and stops rest at the venue" if guarded is not None and guarded.at_broker else ""
+        kept = f"what is open stays in the book for the next start{stops}"
+        return f"the loop is stuck{where}, and cannot stop in order: the process ends; {kept}"
+
+
+class Ending:
+    """Decides that a run ends, and remembers why. All of it happens on the loop; `say` talks to the terminal."""
+
+    def __init__(self, options: RunOptions, say: Callable[[str], None]) -> None:
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()  # asked twice: end as soon as what is open is guarded
+        self.failure = ""  # why the run failed; empty after an orderly end
+        self.core_failed = False  # then it decides nothing any more, not even how to end
+        self.over = False  # nothing that comes from now on belongs to a session
+        self._options = options
+        self._say = say
+
+    def on_signal(self, number: int) -> None:
+        """Stop because of a signal, or because the duration is over."""
+        self.stop.set()  # before anything is said: no output matters to a stop
+        if number != DURATION:
+            self._say("")  # behind the ^C that the terminal shows
+        _log.bind(event="session.stopping", signal=number).info("stopping")
+
+    def on_feed_end(self) -> None:
+        """Stop because the tape has been read."""
+        _log.bind(event="feed.ended").info("the tape has ended")
+        self.stop.set()
+
+    def on_feed_error(self, error: Exception) -> None:
+        """Fail: by what the feed says of itself, or by what its subscriber, the core, raised."""
+        if isinstance(error, FeedFailed | UserError):
+            self.fail(str(error))
+        else:
+            self.fail_core(error)
+
+    def on_task_done(self, task: asyncio.Task[None]) -> None:
+        """Fail if one of the run's own tasks ended by an exception."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail_core(error)
+
+    def on_given_up(self, child: ChildSpec, reason: str) -> None:
+        """Fail if a process that cannot be kept running is one that trading needs."""
+        sentence = f"the {child.id} process could not be kept running ({reason})"
+        if child.vital:
+            self.fail(sentence)
+        else:
+            self._say(f"{sentence}; trading goes on without it")
+
+    def check_fact(self, fact: Fact) -> None:
+        """Stop at a strategy that failed, if that is wished, and at an account that was not meant."""
+        options = self._options
+        if isinstance(fact, ChainFailed) and options.fail_fast and not self.stop.is_set():
+            self._say(f"the strategy of {fact.symbol} failed, and --fail-fast ends the session")
+            self.stop.set()
+        if isinstance(fact, AccountOpened) and options.live and fact.number != options.account:
+            self.over = True  # whatever is in that account: hands off
+            self.fail(f"the keys are of the account {fact.number}, not of {options.account}: nothing is traded")
+
+    def fail_core(self, error: BaseException) -> None:
+        """Fail because the core, or what feeds it, raised an exception."""
+        self.core_failed = True
+        self.fail(f"the core failed: {type(error).__name__}: {error}", error)
+
+    def fail(self, sentence: str, error: BaseException | None = None) -> None:
+        """Stop, and keep the first failure of a run that was not stopping already."""
+        if not self.failure and not self.stop.is_set():
+            self.failure = sentence
+            _log.bind(event="session.failed").opt(exception=error).critical(sentence)
+        self.stop.set()

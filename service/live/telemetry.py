@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any, get_args
 
+from loguru import logger
+
+from actors.brokers.alpaca.broker import MOST_IN_FLIGHT, AlpacaBroker
 from actors.engine.core import Core, Input
-from actors.engine.symbol_context import SymbolContext
-from actors.messages import (
-    BurstBlocked,
-    Fact,
-    FeedChanged,
-    SignalRaised,
-)
+from actors.gateway.gate import Gate
+from actors.messages import BurstBlocked, Fact, FeedChanged, SignalRaised
+from pipeline.clock import MAX_TIMERS
 from pipeline.events import SECOND, Quote, Trade
-from service.live.chart_history import ChartHistory
-from service.live.gauges import Gauges
-from service.live.totals import Summary, together
+from service.conditions import Judge
+from service.live.children import MAX_WAITING, WebProcess
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
-from web.messages import SLOW, UNUSED, MetricsSeen, OpenPosition, QueueSeen, SessionStarted, ShownFact, Tick, TicksSeen
+from web.messages import (
+    SLOW,
+    UNUSED,
+    GaugesSeen,
+    MetricsSeen,
+    OpenPosition,
+    QueueSeen,
+    SessionStarted,
+    ShownFact,
+    SymbolRecalled,
+    Tick,
+    TicksSeen,
+)
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
 _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
@@ -29,7 +39,13 @@ KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
 _KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
 
+_POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
+
 _SHOWN = get_args(ShownFact)
+_COUNTS = ("ticks", "ticks_late", "ticks_rejected", "trades", "wins", "losses", "breakeven", "total_pnl")
+_TABLES = ("funnel", "blocked", "refusals")
+
+Summary = dict[str, Any]
 
 
 class Telemetry:
@@ -45,17 +61,19 @@ class Telemetry:
         *,
         chart_points: int = 3_600,
         max_symbols: int = 64,
-        keeper: TickKeeper | None = None,
+        window_s: float = 0.0,
         unused: Unused | None = None,
     ) -> None:
-        self.queues: dict[str, int] = {}  # depth and drops by name; written before each report
-        self.bounded: tuple[QueueSeen, ...] = ()  # likewise, of the queues that have a bound
+        self.queues: dict[str, int] = {}  # depth and drops by name
         self.left_out = 0  # inputs that were not even kept
-        self.slow: dict[str, str] = {}  # symbols whose strategies were slow of late, and how; likewise
+        self.slow: dict[
+            str, str
+        ] = {}  # symbols whose strategies were slow of late, and how; written before each report
+        self._bounded: tuple[QueueSeen, ...] = ()  # the queues that have a bound
         self._core = core
         self._before: Summary = {}  # of the sessions that are over
         self._session = session
-        self._keeper = keeper
+        self.tick_keeper = TickKeeper(window_s, max_symbols)
         self._unused = unused
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
@@ -67,7 +85,7 @@ class Telemetry:
         self._histories: dict[str, ChartHistory] = {}  # by symbol
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
-        self._gauges = Gauges()
+        self._judge = Judge()
 
     def follow(self, core: Core) -> None:
         """Go on with the core of the next session; what the last one came to counts on."""
@@ -110,20 +128,15 @@ class Telemetry:
         recalled = chain.from_iterable(history.messages() for history in self._histories.values())
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
-        return [
-            self._session,
-            *recalled,
-            *self._signals,
-            *self._history,
-            *feed,
-            *self._gauges.of(self._core),
-            self._metrics(),
-        ]
+        return [self._session, *recalled, *self._signals, *self._history, *feed, *self._readings()]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
         facts, self._facts = self._facts, []
-        return [*self._ticks(), *facts, *self._gauges.of(self._core), self._metrics()]
+        return [*self._ticks(), *facts, *self._readings()]
+
+    def _readings(self) -> list[GaugesSeen | MetricsSeen]:
+        return [*gauges(self._core, self._judge), self._metrics()]
 
     def _ticks(self) -> list[TicksSeen]:
         inputs, self._inputs = self._inputs, deque(maxlen=KEPT_INPUTS)
@@ -140,8 +153,7 @@ class Telemetry:
         # Those of a symbol of which nothing was kept are told of with its next tick.
         self._skipped = Counter({symbol: count for symbol, count in skipped.items() if symbol not in ticks})
         for symbol, seen in ticks.items():
-            if self._keeper is not None:
-                self._keeper.note_ticks(symbol, seen)
+            self.tick_keeper.note_ticks(symbol, seen)
             if (history := self._history_of(symbol, seen[0].price)) is not None:
                 history.add(seen, skipped[symbol])
         if self._unused is not None:
@@ -170,44 +182,54 @@ class Telemetry:
             positions=tuple(self._positions()),
             refusals=summary["refusals"],
             queues=dict(self.queues),
-            bounded=self.bounded,
+            bounded=self._bounded,
             chains=self._chains(),
         )
 
+    def note_queues(self, gate: Gate, web: WebProcess, broker: AlpacaBroker | None) -> None:
+        """Note what waits in each queue, and what was dropped; it is told with the next messages."""
+        self.queues = {"gate": gate.depth, "web_bytes": web.waiting, "web_dropped": web.dropped}
+        bounded = [
+            QueueSeen("gate", gate.depth, gate.limit, "inputs", gate.overflowed),
+            QueueSeen("dashboard pipe", web.waiting, MAX_WAITING, "bytes", web.dropped),
+            QueueSeen("ticks to show", self.gathered, KEPT_INPUTS, "inputs", self.left_out),
+            QueueSeen("timers", self._core.clock.waiting, MAX_TIMERS, "timers"),
+        ]
+        if broker is not None:
+            counts = broker.counts
+            self.queues |= {f"broker_{name}": count for name, count in counts.items() if count}
+            bounded.append(QueueSeen("broker", counts["in_flight"], MOST_IN_FLIGHT, "orders", counts["turned_away"]))
+        self._bounded = tuple(bounded)
+
     def _chains(self) -> dict[str, str]:
         """Return how each symbol fares: its strategy, or that it hears nothing, also where it never did."""
-        chains = {context.symbol: self._chain(context) for context in self._core.contexts.values()}
+        chains = {}
+        for symbol, context in self._core.contexts.items():
+            slow = self.slow.get(symbol) if context.instance.runs else None
+            chains[symbol] = context.instance.described if slow is None else f"{SLOW}: {slow}"
         for symbol, why in self._unused.states.items() if self._unused is not None else ():
-            context = self._core.contexts.get(symbol)
-            if context is None or context.instance.runs:
+            known = self._core.contexts.get(symbol)
+            if known is None or known.instance.runs:
                 chains[symbol] = f"{UNUSED}: {why}"
         return chains
 
-    def _chain(self, context: SymbolContext) -> str:
-        slow = self.slow.get(context.symbol) if context.instance.runs else None
-        return context.instance.described if slow is None else f"{SLOW}: {slow}"
-
-    def _positions(self) -> list[OpenPosition]:
-        positions = []
+    def _positions(self) -> Iterator[OpenPosition]:
         for position in self._core.positions.open.values():
             context = self._core.contexts[position.symbol]
             guard, price = context.guard_now, context.price
-            positions.append(
-                OpenPosition(
-                    symbol=position.symbol,
-                    side=position.side,
-                    quantity=float(position.quantity),
-                    entry_price=position.price_held,
-                    entry_ts=position.entry_ts,
-                    last_price=price,
-                    open_profit=position.open_profit(price) if price > 0 else 0.0,  # it may not be known yet
-                    time_stop_ts=context.time_stop_ts,
-                    fallback_ts=guard.fallback_ts if guard is not None else None,
-                    exits=guard.by.value if guard is not None else "NONE",
-                    guard=guard.words if guard is not None else "nothing",
-                )
+            yield OpenPosition(
+                symbol=position.symbol,
+                side=position.side,
+                quantity=float(position.quantity),
+                entry_price=position.price_held,
+                entry_ts=position.entry_ts,
+                last_price=price,
+                open_profit=position.open_profit(price) if price > 0 else 0.0,  # it may not be known yet
+                time_stop_ts=context.time_stop_ts,
+                fallback_ts=guard.fallback_ts if guard is not None else None,
+                exits=guard.by.value if guard is not None else "NONE",
+                guard=guard.words if guard is not None else "nothing",
             )
-        return positions
 
 
 def _shown(ticks: list[Tick]) -> tuple[Tick, ...]:
@@ -216,3 +238,74 @@ def _shown(ticks: list[Tick]) -> tuple[Tick, ...]:
     following = pairwise(ticks[: first + 1])
     closing = [tick for tick, after in following if tick.ts // SECOND != after.ts // SECOND]
     return (*closing[-_SECONDS_SHOWN:], *ticks[first:])
+
+
+class ChartHistory:
+    """One symbol's newest ticks, and the last price of each second; `points` and `ticks` bound them."""
+
+    def __init__(self, symbol: str, first_price: float, points: int, ticks: int) -> None:
+        self._symbol = symbol
+        self._first_price = first_price
+        self._seen = 0  # ticks, the skipped ones included
+        self._points: deque[tuple[int, float]] = deque(maxlen=points)
+        self._ticks: deque[Tick] = deque(maxlen=ticks)
+
+    def add(self, ticks: Sequence[Tick], skipped: int) -> None:
+        """Take ticks in their order; `skipped` more there were that nobody kept."""
+        points = self._points
+        newest = points[-1][0] if points else -1
+        for tick in ticks:
+            second = tick.ts // SECOND
+            if second > newest:
+                points.append((second, tick.price))
+                newest = second
+            elif second == newest:
+                points[-1] = (second, tick.price)
+        self._ticks.extend(ticks)
+        self._seen += len(ticks) + skipped
+
+    def messages(self) -> Iterator[SymbolRecalled]:
+        """Yield what was kept, in messages that fit into a frame; the ticks come with the last."""
+        points = tuple(self._points)
+        for start in range(0, len(points), _POINTS_A_MESSAGE):
+            end = start + _POINTS_A_MESSAGE
+            ticks = tuple(self._ticks) if end >= len(points) else ()
+            yield SymbolRecalled(self._symbol, self._seen, self._first_price, points[start:end], ticks)
+
+
+def gauges(core: Core, judge: Judge) -> Iterator[GaugesSeen]:
+    """Yield the readings of each symbol's newest frame; what is doubtful about its conditions is logged once."""
+    for context in core.contexts.values():
+        if (frame := context.probe.frame) is not None:
+            with core.clock.working_for(context.index):
+                readings, doubts = judge.readings(frame)
+            for doubt in doubts:
+                bound = logger.bind(logger="microbot.strategy", event=doubt.event, condition=doubt.condition)
+                bound.warning("{}", doubt.sentence)
+            yield GaugesSeen(frame.symbol, frame.ts, frame.ready, readings)
+
+
+def together(before: Summary, now: Summary) -> Summary:
+    """Return the summary of a run of which `before` tells the sessions that are over, and `now` the current one.
+
+    Counts are added up. Equity, the day's profit, drawdown, losses in a row and failed strategies are those of now:
+    they are carried from session to session.
+    """
+    if not before:
+        return now
+    both = dict(now)
+    for name in _COUNTS:
+        both[name] = before[name] + now[name]
+    for name in _TABLES:
+        both[name] = _added(before[name], now[name])
+    both["refusals"] = dict(sorted(both["refusals"].items()))
+    by_symbol = _added(before["failures"]["by_symbol"], now["failures"]["by_symbol"])
+    first = before["failures"]["first"] or now["failures"]["first"]
+    both["failures"] = {"count": sum(by_symbol.values()), "by_symbol": by_symbol, "first": first}
+    both["win_rate"] = both["wins"] / both["trades"] if both["trades"] else 0.0
+    return both
+
+
+def _added(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
+    """Add up counts by name; a name that has counted nothing stays."""
+    return {name: before.get(name, 0) + now.get(name, 0) for name in before | now}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import get_args
 
 from actors.engine.core import Input
+from actors.gateway.gate import GateSettings
 from actors.orders import AccountReport
 from pipeline.admission import Admission
 from pipeline.events import NEW_TIME, SECOND, Clock, Gap
@@ -22,6 +24,7 @@ is late, and takes them all.
 
 _HELD_NS = SECOND // 2  # without a beat after which what has come is read before the time is told
 _OLD_NS = 10 * SECOND  # after a pause in which something old may still come
+_LEAST_GAP_S = 0.25  # real seconds: at least that often one of the threads that guard looks
 _ASK_NS = 10 * SECOND  # between two attempts to begin a session at an earlier time
 MARKET_DATA = frozenset(get_args(Event))
 """What comes from the feed. It is dated where it is admitted."""
@@ -43,7 +46,7 @@ class Timekeeper:
         admission: Admission,
         monotonic: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], int] = time.time_ns,
-        running_s: Callable[[], float] | None = None,
+        running_s: Callable[[], float] = lambda: 0.0,
         on_away: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.paused = False  # and the core has not heard of it
@@ -73,18 +76,13 @@ class Timekeeper:
                 self._admission.pause(2 * venue - self._clock.latest(now))
         return now
 
-    @property
-    def rate(self) -> float:
-        """Venue seconds a real second."""
-        return self._clock.rate
-
     def venue_now(self) -> int:
         """Return the venue's time, ns; 0 while it is not known. Any thread may ask."""
         return self._clock.now(self._monotonic()) or 0
 
     def _away(self, silent: int) -> int:
         """Return how much of the time without a beat this process did not run, ns."""
-        if silent <= PAUSE_NS or self._running_s is None:
+        if silent <= PAUSE_NS:
             return silent
         return silent - round((self._running_s() - self._ran_s) * SECOND)
 
@@ -107,8 +105,7 @@ class Timekeeper:
 
     def _note_beat(self, monotonic: int) -> None:
         self._beat_at = monotonic
-        if self._running_s is not None:
-            self._ran_s = self._running_s()
+        self._ran_s = self._running_s()
 
     def beat(self, core_now: int) -> list[Input]:
         """Return what the core is to be told of time, if anything; `core_now` is its own, ns."""
@@ -149,3 +146,31 @@ class Timekeeper:
         """Follow the feed to that time: the session that goes on from there is fed by it."""
         self._admission.pause(0)
         self._clock.go_back(self._monotonic())
+
+
+class RunningClock:
+    """Counts seconds from look to look, and none beyond `most_gap_s` between two of them.
+
+    Threads that guard look a few times a second, whatever the loop does. When none of them did, nothing of this
+    process ran: it was stopped (Ctrl-Z, SIGSTOP), or the machine slept. Any thread may look.
+    """
+
+    def __init__(self, most_gap_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._most_gap_s = most_gap_s
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._last = monotonic()
+        self._ran = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds that this process ran since the clock was made."""
+        with self._lock:
+            now = self._monotonic()
+            gap, self._last = now - self._last, now
+            self._ran += min(gap, self._most_gap_s)
+            return self._ran
+
+
+def running_clock(settings: GateSettings) -> RunningClock:
+    """Return a clock with which the gate is not late to see a stuck loop, and takes no stop for one."""
+    return RunningClock(max(_LEAST_GAP_S, min(settings.stall_s, settings.answer_s) / 2))

@@ -21,28 +21,21 @@ _BEFORE = 2_000  # newest ticks of a symbol that are remembered for a trade that
 class _Around:
     """The ticks of one trade so far."""
 
-    def __init__(self, opened: PositionOpened, before: Sequence[Tick]) -> None:
-        self.entry_ts = opened.entry_ts
-        self.closed: PositionClosed | None = None
-        self._ticks = list(before)
-        self._every = 1  # of so many ticks one is kept
+    def __init__(self) -> None:
+        self.ticks: list[Tick] = []
+        self.every = 1  # of so many ticks one is kept
         self._turn = 0
 
-    def add(self, ticks: Sequence[Tick]) -> None:
+    def add(self, ticks: Sequence[Tick], until: int | None = None) -> None:
         for tick in ticks:
-            if self.closed is not None and tick.ts > self.closed.exit_ts + AFTER_NS:
+            if until is not None and tick.ts > until:
                 return
             self._turn += 1
-            if self._turn % self._every == 0:
-                self._ticks.append(tick)
-                if len(self._ticks) >= MOST:
-                    self._ticks = self._ticks[::2]
-                    self._every *= 2
-
-    def done(self) -> TradeTicks | None:
-        if self.closed is None:
-            return None
-        return TradeTicks(self.closed.decision, self.closed.symbol, self._every, tuple(self._ticks))
+            if self._turn % self.every == 0:
+                self.ticks.append(tick)
+                if len(self.ticks) >= MOST:
+                    self.ticks = self.ticks[::2]
+                    self.every *= 2
 
 
 class TickKeeper:
@@ -58,7 +51,7 @@ class TickKeeper:
         self._recent: dict[str, deque[Tick]] = {}
         self._facts: list[PositionOpened | PositionClosed] = []
         self._open: dict[str, _Around] = {}
-        self._closed: list[_Around] = []
+        self._closed: list[tuple[PositionClosed, _Around]] = []
 
     def note_ticks(self, symbol: str, ticks: Sequence[Tick]) -> None:
         """Take ticks of a symbol in their order."""
@@ -70,9 +63,9 @@ class TickKeeper:
         recent.extend(ticks[-_BEFORE:])
         if (around := self._open.get(symbol)) is not None:
             around.add(ticks)
-        for around in self._closed:
-            if around.closed is not None and around.closed.symbol == symbol:
-                around.add(ticks)
+        for closed, around in self._closed:
+            if closed.symbol == symbol:
+                around.add(ticks, closed.exit_ts + AFTER_NS)
 
     def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is about a position."""
@@ -84,20 +77,19 @@ class TickKeeper:
             if fact.symbol not in self._open:
                 recent = list(self._recent.get(fact.symbol, ()))
                 start = bisect_left(recent, fact.entry_ts - self._window, key=lambda tick: tick.ts)
-                self._open[fact.symbol] = around = _Around(fact, ())
+                self._open[fact.symbol] = around = _Around()
                 around.add(recent[start:])
         elif (begun := self._open.pop(fact.symbol, None)) is not None:
-            begun.closed = fact
-            self._closed.append(begun)
+            self._closed.append((fact, begun))
 
     def finished(self, now: int, *, all_of_them: bool = False) -> list[TradeTicks]:
         """Return what is complete: of trades whose exit is long enough ago; at the end of a run, of all."""
         facts, self._facts = self._facts, []
         for fact in facts:
             self._follow(fact)
-        ready = [a for a in self._closed if a.closed and (all_of_them or now > a.closed.exit_ts + AFTER_NS)]
-        self._closed = [a for a in self._closed if a not in ready]
-        return [kept for around in ready if (kept := around.done()) is not None]
+        ready = [kept for kept in self._closed if all_of_them or now > kept[0].exit_ts + AFTER_NS]
+        self._closed = [kept for kept in self._closed if kept not in ready]
+        return [TradeTicks(trade.decision, trade.symbol, around.every, around.ticks) for trade, around in ready]
 
     def write(self, session: Session, *, all_of_them: bool = False) -> None:
         """Have what is complete written to the journal."""

@@ -48,6 +48,19 @@ class _Heard:
         self.in_a_row = 0 if unused else self.in_a_row + used
         return self.in_a_row >= _AGAIN or self.used * 10 >= max(1, self.reasons.total())
 
+    def tell_unused(self, symbol: str, now_s: float) -> None:
+        """Tell, once and when it is time to, that a symbol's ticks come in vain, or what the feed sends at all."""
+        if self.told or now_s - self.since < AFTER_S or self.reasons.total() < AT_LEAST:
+            return
+        self.told = True
+        bound = _log.bind(event="ticks.unused", symbol=symbol, reasons=dict(self.reasons))
+        bound.warning(f"{_what(symbol)} come, and {self.described(now_s)}")
+
+    def tell_used(self, symbol: str) -> None:
+        """Tell that all is well again, if the contrary was told."""
+        if self.told:
+            _log.bind(event="ticks.used", symbol=symbol).info(f"{_what(symbol)} are used again")
+
 
 class Unused:
     """Looks, a few times a second, which symbols' ticks come in vain.
@@ -102,32 +115,22 @@ class Unused:
             heard = self._heard[symbol] = _Heard(now)
         if heard.count(max(0, used), unused):
             del self._heard[symbol]
-            if heard.told:
-                _log.bind(event="ticks.used", symbol=symbol).info(f"{symbol}: ticks are used again")
-            return
-        if _is_in_vain(heard, now):
-            said = heard.described(now)
-            bound = _log.bind(event="ticks.unused", symbol=symbol, reasons=dict(heard.reasons))
-            bound.warning(f"{symbol}: ticks come, and {said}")
+            heard.tell_used(symbol)
+        else:
+            heard.tell_unused(symbol, now)
 
     def _see_feed(self, used: bool, rejected: Counter[str], refused: Counter[str], now: float) -> None:
         unread = Counter({reason: n for reason, n in (rejected - refused).items() if reason not in _NO_TICKS})
         more, self._unread_before = unread - self._unread_before, unread
         if used:
-            if self._feed is not None and self._feed.told:
-                _log.bind(event="ticks.used", symbol="").info("the feed's messages are used again")
+            if self._feed is not None:
+                self._feed.tell_used("")
             self._feed = None
         elif more:
             self._feed = self._feed or _Heard(now)
             self._feed.reasons += more
-            if _is_in_vain(self._feed, now):
-                bound = _log.bind(event="ticks.unused", symbol="", reasons=dict(self._feed.reasons))
-                bound.warning(f"the feed's messages come, and {self._feed.described(now)}")
+            self._feed.tell_unused("", now)
 
 
-def _is_in_vain(heard: _Heard, now: float) -> bool:
-    """Tell whether it is time to say so, once."""
-    if heard.told or now - heard.since < AFTER_S or heard.reasons.total() < AT_LEAST:
-        return False
-    heard.told = True
-    return True
+def _what(symbol: str) -> str:
+    return f"{symbol}: ticks" if symbol else "the feed's messages"

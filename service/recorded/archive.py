@@ -14,12 +14,9 @@ _START = "%Y%m%dT%H%M%SZ"
 
 def new_path(folder: Path, venue: str, now: datetime) -> Path:
     """Return a name for a session that starts now."""
-    start = f"{now.astimezone(UTC):{_START}}-{re.sub('[^a-z]+', '_', venue.lower()).strip('_') or 'feed'}"
-    path, number = folder / f"{start}.jsonl.gz", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{start}-{number}.jsonl.gz"
-    return path
+    of = re.sub("[^a-z]+", "_", venue.lower()).strip("_") or "feed"
+    path = folder / f"{now.astimezone(UTC):{_START}}-{of}.jsonl.gz"
+    return next_path(path, 2) if path.exists() else path
 
 
 def next_path(path: Path, number: int) -> Path:

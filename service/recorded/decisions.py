@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,14 @@ from actors.messages import (
     StateChanged,
 )
 from actors.orders import OrderRejected
-from service import strategies
+from actors.portfolio.lines import SignalLine, TradeLine
+from service import settings, strategies
 from service.data_folder import JOURNAL
-from service.errors import UserError
+from service.errors import UserError, said_plainly
 from service.recorded import tapes
 from service.recorded.lines import Lines
-from service.recorded.replay import SignalLine, TradeLine, core_of
+from service.recorded.replay import core_of
 from service.recorded.trust import Trust
-from service.settings import Settings
 
 WRITTEN = ("signal", "trade")
 """The kinds of decisions that a folder of `replay --out` holds."""
@@ -83,16 +84,31 @@ def _number(given: Any, plain: Any) -> Any:
     return f"{given.normalize():f}" if hasattr(given, "normalize") else plain
 
 
+class Changes(msgspec.Struct, frozen=True):
+    """What is to be other than it was recorded."""
+
+    config: Path | None = None
+    assignments: tuple[str, ...] = ()
+    strategy: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != Changes()
+
+    def and_(self, more: Changes) -> Changes:
+        """Return these changes with more of them on top."""
+        return Changes(more.config or self.config, self.assignments + more.assignments, more.strategy or self.strategy)
+
+
 class Side:
     """One of the two runs: a tape that can be decided again, as often as need be."""
 
-    def __init__(self, path: Path, settings: Settings, strategy: str | None, trust: Trust) -> None:
+    def __init__(self, path: Path, changes: Changes, trust: Trust) -> None:
         self.path = path
-        self.settings = settings
-        tapes.size(path)  # a missing one is said before anything is read
-        tapes.check(path)
         self._recorded = tapes.recorded_settings(path)
-        self._strategy = trust.strategy(path, self._recorded, strategy)
+        layer = self._recorded.settings if self._recorded is not None else None
+        self.settings = settings.load(changes.config, changes.assignments, recorded=layer)
+        tapes.check(path)
+        self._strategy = trust.strategy(path, self._recorded, changes.strategy)
         self.inputs = 0  # of the whole, once it was decided
 
     def core(self, see: Callable[[Fact], None]) -> Core:
@@ -112,26 +128,20 @@ class Side:
 
     def at(self, number: int) -> tuple[Core, Input | None]:
         """Decide it up to an input; return the core as it is then, and that input."""
-        core = self.core(lambda fact: None)
-        last: Input | None = None
-        for batch in tapes.read(self.path):
-            some = batch[: max(0, number - core.input)]
-            core.run(some)
-            last = some[-1] if some else last
-            if core.input >= number:
-                break
-        return core, last
+        return self._until(lambda core, event: core.input >= number)
 
     def at_time(self, ts: int) -> tuple[Core, Input | None]:
         """Decide it up to the last input that is not after a time."""
+        return self._until(lambda core, event: getattr(event, "ts", 0) > ts)
+
+    def _until(self, is_enough: Callable[[Core, Input], bool]) -> tuple[Core, Input | None]:
         core = self.core(lambda fact: None)
         last: Input | None = None
-        for batch in tapes.read(self.path):
-            for event in batch:
-                if getattr(event, "ts", 0) > ts:
-                    return core, last
-                core.run((event,))
-                last = event
+        for event in chain.from_iterable(tapes.read(self.path)):
+            if is_enough(core, event):
+                break
+            core.run((event,))
+            last = event
         return core, last
 
 
@@ -153,8 +163,7 @@ def written(folder: Path) -> Iterator[Decision]:
             raise UserError(f"there is no {path}: `microbot replay TAPE --out {folder}` writes it")
         try:
             with Lines(path, what="file") as source:
-                batches = iter(source.batch, [])
-                rows = [msgspec.json.decode(row, type=line) for batch in batches for row in batch if row.strip()]
+                rows = [msgspec.json.decode(row, type=line) for _, row in source.filled()]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(f"the file {path} cannot be read: {error}") from None
         for row in rows:
@@ -165,13 +174,11 @@ def written(folder: Path) -> Iterator[Decision]:
 
 def journaled(data_dir: Path, recording: Path) -> Iterator[Decision]:
     """Read what the journal says was decided while a recording was made. Raises UserError."""
-    try:
+    with said_plainly(JournalUnusable):
         for number, body in facts_of_recording(data_dir / JOURNAL, str(recording.absolute())):
             decision = decision_of(msgspec.json.decode(body, type=Fact), number)
             if decision is not None:
                 yield decision
-    except JournalUnusable as error:
-        raise UserError(str(error)) from None
 
 
 def in_time(decision: Decision) -> tuple[int, bool]:

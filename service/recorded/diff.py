@@ -11,26 +11,10 @@ import msgspec
 
 from actors.engine.core import Core, Input
 from pipeline.events import Reading
-from service import settings
 from service.errors import UserError
-from service.recorded import decisions, tapes
-from service.recorded.decisions import Decision, Side
+from service.recorded import decisions
+from service.recorded.decisions import Changes, Decision, Side
 from service.recorded.trust import Trust
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """What is to be other than it was recorded."""
-
-    config: Path | None = None
-    assignments: tuple[str, ...] = ()
-    strategy: str | None = None
-
-    def __bool__(self) -> bool:
-        return self != Changes()
-
-    def and_(self, more: Changes) -> Changes:
-        """Return these changes with more of them on top."""
-        return Changes(more.config or self.config, self.assignments + more.assignments, more.strategy or self.strategy)
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -82,10 +66,8 @@ def _with_itself(a: Path, changes: Changes, trust: Trust) -> Difference:
     if side is None:
         raise UserError(f"{a} is a folder: name another run to compare it with")
     if changes:
-        other = _side(a, changes, msgspec.structs.replace(trust, say=lambda _: None))  # the same was said already
-        return _explained(
-            side, other, _first(side.decisions(), other.decisions() if other else iter(()), str(a), "changed")
-        )
+        other = Side(a, changes, msgspec.structs.replace(trust, say=lambda _: None))  # the same was said already
+        return _explained(side, other, _first(side.decisions(), other.decisions(), str(a), "changed"))
     found = _first(side.decisions(), decisions.journaled(trust.data_dir, a), str(a), "the journal")
     if found.a is None and found.b is not None and found.b.input > side.inputs:
         # A bot that was killed: the last inputs were lost on their way to the recording, which is written behind.
@@ -95,15 +77,7 @@ def _with_itself(a: Path, changes: Changes, trust: Trust) -> Difference:
 
 def _side(path: Path, changes: Changes, trust: Trust) -> Side | None:
     """Return a run that can be decided again; None for a folder."""
-    if path.is_dir():
-        return None
-    return Side(path, _settings(path, changes), changes.strategy, trust)
-
-
-def _settings(path: Path, changes: Changes) -> settings.Settings:
-    recorded = tapes.recorded_settings(path)
-    layer = recorded.settings if recorded is not None else None
-    return settings.load(changes.config, changes.assignments, recorded=layer)
+    return None if path.is_dir() else Side(path, changes, trust)
 
 
 def _known(side: Side | None, path: Path) -> Iterator[Decision]:

@@ -104,6 +104,13 @@ class Lines:
         self._given += self.unfinished
         return [last] if last else []
 
+    def filled(self) -> Iterator[tuple[int, bytes]]:
+        """Give the lines that are not blank, each with its number."""
+        while batch := self.batch():
+            for number, line in enumerate(batch, self.number + 1):
+                if line.strip():
+                    yield number, line
+
     def _next(self) -> bytes:
         first, self._first = self._first, None
         return first or self._read()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 import msgspec
 
 from actors.engine.core import CoreSettings, Input
 from actors.gateway.file_watch import FileWatch
-from service.errors import UserError, make_folder
+from service.errors import UserError, make_folder, writing
 from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
 from service.settings import as_layer
 from service.version import VERSION
@@ -19,16 +19,11 @@ from service.version import VERSION
 _LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up what runs beside it: for some 0.1 ms
 
 
-class _Closes(Protocol):
-    def close(self) -> None: ...
-
-
 class Recorder:
-    """Writes the effective settings first, then every input, before it is fed to the core.
+    """Writes the effective settings first, then every input: JSON Lines, compressed if the name ends in .gz.
 
-    It is JSON Lines, compressed if the name ends in .gz. Lines wait in memory for `flush`, which is called a few times
-    a second: off the tick path, and soon enough to be read along. What was flushed is with the system, also of
-    a compressed one, so that a bot that is killed loses no more than what waits.
+    What was written is with the system, also of a compressed one, so that it can be read along, and a bot that is
+    killed loses nothing of it.
     """
 
     def __init__(
@@ -42,46 +37,34 @@ class Recorder:
         self._first_ts = self._last_ts = 0  # of the inputs in the file, ns
         self._encode = msgspec.json.Encoder().encode_lines
         first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS)
-        self._waiting: list[Input] = []
-        try:
+        with writing(f"--record {path}"):
             make_folder(path.parent)
             self._raw = create(path, "--record")
-        except OSError as error:
-            raise UserError(f"--record {path} cannot be written: {error.strerror}") from None
         self._file: IO[bytes] = self._raw
         self._watch = FileWatch(path)
         if path.suffix == ".gz":
             self._file = gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1)  # type: ignore[assignment]
-        try:
-            self._put([first])
-        except OSError as error:
-            self.discard()
-            raise UserError(f"--record {path} cannot be written: {error.strerror}") from None
+        with writing(f"--record {path}"):
+            try:
+                self._put([first])
+            except OSError:
+                self.discard()
+                raise
 
     def write(self, inputs: Sequence[Input]) -> None:
-        """Take inputs that are about to be fed."""
-        self._waiting += inputs
-
-    def take_back(self, count: int) -> None:
-        """Forget the newest inputs, which were not fed after all; they were written since the last flush."""
-        if count:
-            del self._waiting[-count:]
-
-    def flush(self) -> None:
-        """Write down what waits. A full disk ends the recording, not the trading; `failed` says so."""
-        waiting, self._waiting = self._waiting, []
-        if waiting and not self.failed:
+        """Write inputs down. A full disk ends the recording, not the trading; `failed` says so."""
+        if not self.failed:
             try:
-                self._put(waiting)
+                self._put(inputs)
             except (OSError, OverflowError, ValueError) as error:
                 why = getattr(error, "strerror", None) or error
                 self.failed = f"the recording {self.path} stopped after {self.written:,} inputs: {why}"
             else:
-                self.written += len(waiting)
-                self._note_times(waiting)
+                self.written += len(inputs)
+                self._note_times(inputs)
                 self._look()
                 return
-        self.lost += len(waiting)
+        self.lost += len(inputs)
 
     def _look(self) -> None:
         """End the recording if its file is gone: nothing of it is left."""
@@ -101,36 +84,30 @@ class Recorder:
         self._last_ts = next((ts for event in reversed(inputs) if (ts := getattr(event, "ts", 0))), self._last_ts)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Close the file."""
         if self._raw.closed:
             return
-        self.flush()
         self._look()
-        last: list[_Closes] = [self._file, self._raw]
-        if self._file is not self._raw and not self.failed:
-            last.insert(1, _Ending(self._raw, SessionEnded(self.written, self._first_ts, self._last_ts)))
-        for file in last:
+        for close in (self._end_stream, self._raw.close):
             try:
-                file.close()
+                close()
             except OSError as error:
                 self.failed = self.failed or f"the recording {self.path} was cut short: {error.strerror}"
+
+    def _end_stream(self) -> None:
+        """End a compressed stream; the last record of a whole one is a stream of its own, and read without the rest."""
+        if self._file is self._raw:
+            return
+        self._file.close()
+        if not self.failed:
+            ended = SessionEnded(self.written, self._first_ts, self._last_ts)
+            self._raw.write(gzip.compress(msgspec.json.encode(ended) + b"\n"))
 
     def discard(self) -> None:
         """Close and remove the file: the session that it was to record did not even start."""
         self.close()
         if self.path.is_file():
             self.path.unlink()
-
-
-class _Ending:
-    """The last record of a whole recording, in a compressed stream of its own: it can be read without the rest."""
-
-    def __init__(self, raw: IO[bytes], ended: SessionEnded) -> None:
-        self._raw = raw
-        self._ended = ended
-
-    def close(self) -> None:
-        self._raw.write(gzip.compress(msgspec.json.encode(self._ended) + b"\n"))
 
 
 def create(path: Path, option: str) -> IO[bytes]:

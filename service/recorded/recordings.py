@@ -22,12 +22,14 @@ _CLOSE_S = 5.0  # real seconds that the end of a session waits for its recording
 class WrittenBehind:
     """A recorder that is written by a thread of its own.
 
-    `write` is on the tick path, and only appends. `flush`, a few times a second, hands over what was taken. If more
+    `write` is on the tick path, before its inputs are fed, and only appends. `flush`, a few times a second, hands over
+    what was taken, so that a bot that is killed loses no more than that. If more
     than `limit` inputs wait, because the disk is too slow, the recording ends and says so: one with a hole in it would
     replay something that never was. The trading goes on in any case.
     """
 
     def __init__(self, recorder: Recorder, limit: int) -> None:
+        self.path = recorder.path
         self._recorder = recorder
         self._limit = limit
         self._taken: list[Input] = []
@@ -37,10 +39,6 @@ class WrittenBehind:
         self._queue: queue.SimpleQueue[list[Input] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
-
-    @property
-    def path(self) -> Path:
-        return self._recorder.path
 
     @property
     def size(self) -> int:
@@ -102,7 +100,6 @@ class WrittenBehind:
     def _run(self) -> None:
         while (inputs := self._queue.get()) is not None:
             self._recorder.write(inputs)
-            self._recorder.flush()
         self._recorder.close()
 
 

@@ -13,10 +13,11 @@ from reactivex.internal import noop
 
 from actors.engine.core import Core, Input
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
+from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.strategy import Entries, Strategy
 from service import strategies
 from service.conditions import doubts
-from service.errors import UserError, make_folder
+from service.errors import make_folder, writing
 from service.recorded import tapes
 from service.settings import Settings
 
@@ -24,88 +25,19 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 PAPER = "paper"  # what the order ids of a simulated session begin with, unless it goes on from another
 
 
-class SignalLine(msgspec.Struct, frozen=True):
-    """A signal and what risk said to it: one line of signals.jsonl.
-
-    `ts` is in ns since 1970, UTC; `momentum` and `range` are fractions, `volume_ratio` a multiple of the mean.
-    `decision` is APPROVED or REJECTED, and `reason` says why it was rejected. `id` joins it with its trade.
-    """
-
-    ts: int
-    symbol: str
-    side: str
-    price: float
-    momentum: float
-    volume_ratio: float
-    range: float
-    decision: str
-    reason: str | None
-    id: str
-
-    @classmethod
-    def of(cls, fact: SignalRaised) -> SignalLine:
-        s = fact.signal
-        decision = "APPROVED" if fact.approved else "REJECTED"
-        return cls(
-            s.ts, s.symbol, s.side, s.price, s.momentum, s.volume_ratio, s.range, decision, fact.reason, fact.decision
-        )
-
-
-class TradeLine(msgspec.Struct, frozen=True):
-    """A finished trade: one line of trades.jsonl.
-
-    Times are in ns since 1970, UTC; prices, `pnl` (after `fees`) and `fees` in the symbol's currency; `pnl_pct` is a
-    fraction of the entry's value; `quantity` is in shares. `exit_reason` is TP, SL, TIME, FLAT, that of an exit of your
-    own, or one of the core's (HALT, FALLBACK ...). `id` joins it with its signal.
-    """
-
-    symbol: str
-    side: str
-    quantity: float
-    entry_ts: int
-    entry_price: float
-    exit_ts: int
-    exit_price: float
-    exit_reason: str
-    pnl: float
-    pnl_pct: float
-    fees: float
-    id: str
-
-    @classmethod
-    def of(cls, fact: PositionClosed) -> TradeLine:
-        return cls(
-            fact.symbol,
-            fact.side,
-            float(fact.quantity),
-            fact.entry_ts,
-            float(fact.entry_price),
-            fact.exit_ts,
-            float(fact.exit_price),
-            fact.exit_reason,
-            float(fact.pnl),
-            fact.pnl_pct,
-            float(fact.fees),
-            fact.decision,
-        )
-
-
 class Decisions:
     """Writes signals.jsonl, trades.jsonl and summary.json into a folder, which is made if need be."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._stack = ExitStack()
-        try:
+        with writing(f"the folder {folder}"), ExitStack() as stack:
             make_folder(folder)
-            self._signals = self._open("signals.jsonl")
-            self._trades = self._open("trades.jsonl")
-        except OSError as error:
-            self._stack.close()
-            raise UserError(f"the folder {folder} cannot be written: {error.strerror}") from None
+            self._signals = stack.enter_context(self._open("signals.jsonl"))
+            self._trades = stack.enter_context(self._open("trades.jsonl"))
+            self._files = stack.pop_all()
 
     def _open(self, name: str) -> IO[bytes]:
-        return self._stack.enter_context((self._folder / name).open("wb"))
+        return (self._folder / name).open("wb")
 
     def see(self, fact: Fact) -> None:
         """Write a fact down if it is a decision."""
@@ -116,15 +48,13 @@ class Decisions:
 
     def finish(self, summary: dict[str, object]) -> None:
         """Write the summary."""
-        try:
+        with writing(f"the folder {self._folder}"):
             self.close()
             (self._folder / "summary.json").write_bytes(summary_json(summary))
-        except OSError as error:
-            raise UserError(f"the folder {self._folder} cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
         """Close the files."""
-        self._stack.close()
+        self._files.close()
 
 
 def summary_json(summary: dict[str, object]) -> bytes:
@@ -156,8 +86,7 @@ def replay(
     which a strategy raises.
     """
     chosen = strategies.chosen(strategy, settings)
-    tapes.size(tape)  # a missing tape, and what is none, is said before a folder is made
-    tapes.check(tape)
+    tapes.check(tape)  # a missing tape, and what is none, is said before a folder is made
     recorded = tapes.recorded_settings(tape)
 
     with ExitStack() as stack:

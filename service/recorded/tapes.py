@@ -112,10 +112,8 @@ def recorded_settings(path: Path) -> SettingsRecorded | None:
     if _is_lobster(path):
         return None
     with Lines(path, CHUNK) as source:
-        while batch := source.batch():
-            for line in batch:
-                if line.strip():
-                    return _settings(path, line, torn=source.unfinished)
+        for _, line in source.filled():
+            return _settings(path, line, torn=source.unfinished)
     return None
 
 
@@ -141,33 +139,31 @@ def check(path: Path) -> None:
     It is none if none of its lines is an event, if more than nine times as many are refused as are events, or if all
     their times are of another unit than nanoseconds. A recording is one by its first line, and so is an empty file.
     """
+    size(path)  # a missing one is said before anything is read
     if _is_lobster(path):
         with ExitStack() as stack:
             _lobster(stack, path)
         return
     reader = Reader()
-    events = looked_at = number = 0
+    events = looked_at = 0
     units: set[str] = set()
     first: tuple[int, bytes] | None = None  # line that is no event; its number
     timed: tuple[int, int] | None = None  # first time, and the number of its line
     with Lines(path, CHUNK) as source:
-        while looked_at < LOOKED_AT and (batch := source.batch()):
-            for number, line in enumerate(batch[: LOOKED_AT - looked_at], source.number + 1):
-                if not line.strip():
-                    continue
-                if not looked_at and _settings(path, line, torn=source.unfinished) is not None:
-                    return
-                looked_at += 1
-                before, event = reader.refused, reader.line(line)
-                if event is None or reader.refused > before:
-                    if first is None or (event is not None and reader.refused == 1):
-                        first = number, line
-                    continue
-                events += 1
-                if isinstance(event, Trade | Quote | Clock):
-                    timed = timed or (event.ts, number)
-                    units.add(other_unit(event.ts))
-        whole = looked_at < LOOKED_AT
+        for number, line in islice(source.filled(), LOOKED_AT):
+            if not looked_at and _settings(path, line, torn=source.unfinished) is not None:
+                return
+            looked_at += 1
+            before, event = reader.refused, reader.line(line)
+            if event is None or reader.refused > before:
+                if first is None or (event is not None and reader.refused == 1):
+                    first = number, line
+                continue
+            events += 1
+            if isinstance(event, Trade | Quote | Clock):
+                timed = timed or (event.ts, number)
+                units.add(other_unit(event.ts))
+    whole = looked_at < LOOKED_AT
     if first is not None and (reader.refused > MOST_REFUSED * events or (whole and not events)):
         raise UserError(_none(path, *first, events, reader.refused))
     if timed is not None and len(units) == 1 and "" not in units:
@@ -238,20 +234,21 @@ def _read_lobster(path: Path, progress: Progress) -> Iterator[list[Input]]:
         progress(size(path))
 
 
-_Pair = tuple[lobster.Name, Iterator[str], Iterator[str]]
+_Rows = Callable[[str], Iterator[str]]
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others inflate as much as they like at once
 
 
-def _lobster(stack: ExitStack, path: Path) -> _Pair:
-    return _members(stack, path) if files.is_zip(path) else _halves(stack, path)
+def _lobster(stack: ExitStack, path: Path) -> tuple[lobster.Name, Iterator[str], Iterator[str]]:
+    names, rows = _members(stack, path) if files.is_zip(path) else _halves(stack, path)
+    pair = _pair(path, names)
+    return pair["message"][0], rows(pair["message"][1]), rows(pair["orderbook"][1])
 
 
-def _members(stack: ExitStack, path: Path) -> _Pair:
+def _members(stack: ExitStack, path: Path) -> tuple[list[str], _Rows]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise UserError(f"the tape {path} cannot be read: {error}") from None
-    pair = _pair(path, archive.namelist())
 
     def rows(name: str) -> Iterator[str]:
         member = archive.getinfo(name)
@@ -260,17 +257,13 @@ def _members(stack: ExitStack, path: Path) -> _Pair:
         file = stack.enter_context(files.guarded(path, lambda: archive.open(member)))
         return files.rows(path, file, min(member.compress_size, size(path)))
 
-    return pair["message"][0], rows(pair["message"][1]), rows(pair["orderbook"][1])
+    return archive.namelist(), rows
 
 
-def _halves(stack: ExitStack, path: Path) -> _Pair:
+def _halves(stack: ExitStack, path: Path) -> tuple[list[str], _Rows]:
     both = {path.name.replace("_message_", "_orderbook_"), path.name.replace("_orderbook_", "_message_")}
-    pair = _pair(path, [str(p) for half in both if (p := path.with_name(half)).is_file()])
-
-    def rows(name: str) -> Iterator[str]:
-        return files.rows(path, stack.enter_context(files.open_raw(Path(name))))
-
-    return pair["message"][0], rows(pair["message"][1]), rows(pair["orderbook"][1])
+    names = [str(p) for half in both if (p := path.with_name(half)).is_file()]
+    return names, lambda name: files.rows(path, stack.enter_context(files.open_raw(Path(name))))
 
 
 def _pair(path: Path, names: list[str]) -> dict[str, tuple[lobster.Name, str]]:

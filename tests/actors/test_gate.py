@@ -11,7 +11,7 @@ import pytest
 
 from actors.book import Book
 from actors.gateway.gate import Batch, Effect, Gate, GateSettings, Trouble
-from actors.gateway.journal import Entry, JournalFull, MemoryJournal, Run
+from actors.gateway.journal import Entry, MemoryJournal, Run
 from actors.messages import DayStarted
 from actors.orders import CancelOrder, OrderRole, OrderSide, SubmitOrder
 from tests.support.live import PATIENCE_S, wait_until
@@ -174,17 +174,8 @@ def test_nothing_leaves_while_the_journal_is_at_work() -> None:
         bench.hold()
         bench.submit(1, entry("a"))
         assert bench.log == []
-        assert bench.gate.durable == 0
         bench.finish()
         assert bench.log[-2:] == ["sent a", "closed"]
-
-
-def test_the_durable_number_is_that_of_the_last_input_in_the_journal() -> None:
-    with a_gate() as bench:
-        bench.submit(3)
-        bench.submit(7)
-        bench.finish()
-        assert bench.gate.durable == 7
 
 
 def test_to_submit_never_waits_and_what_waits_can_be_counted() -> None:
@@ -230,14 +221,13 @@ def test_a_gate_stops_twice() -> None:
 # ------------------------------------------------------------------------------------------------- a journal that fails
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), JournalFull("no more")], ids=repr)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("no more")], ids=repr)
 def test_when_the_journal_fails_entries_are_refused_and_exits_and_cancels_still_go_out(error: Exception) -> None:
     with a_gate(fails=lambda number: error) as bench:
         bench.submit(1, entry("a"), exit_of("b"), CancelOrder("c"))
         bench.submit(2, entry("d"), exit_of("e"))
         assert bench.finish() == ["sent b", "sent c", "sent e", "closed"]
         assert bench.gate.refused == 2
-        assert bench.gate.durable == 0
         assert bench.gate.halted.startswith("journal: ")
         assert bench.told.kinds == ["journal"]
         assert bench.told.threads == ["gate"]
@@ -256,7 +246,6 @@ def test_what_left_before_the_journal_failed_is_not_touched() -> None:
         bench.submit(1, entry("a"))
         bench.submit(2, entry("b"))
         assert bench.finish() == ["journal 1: 1", "sent a", "closed"]
-        assert bench.gate.durable == 1
 
 
 def test_too_much_that_waits_halts_the_gate() -> None:
@@ -339,7 +328,7 @@ def test_a_gap_in_the_journal_is_told_once_also_where_something_else_had_halted(
     log: list[str] = []
     gaps: list[str] = []
     gate = Gate(Journal(log, disk_full), None, Told(), CALM, on_gap=gaps.append)
-    gate._policy.halt("overflow", "too much")
+    gate._halt("overflow", "too much")
     gate.start()
     for number in (1, 2):
         gate.submit(Batch(number, [fact(number)]))
@@ -482,7 +471,7 @@ def test_what_comes_while_the_spilled_is_written_does_not_overtake_it() -> None:
         bench.gate.submit(Batch(4, [fact(4)], (), book))  # the queue is empty, and 3 is being written
         bench.journal.at[3].set()
         wait_until(lambda: "journal 4: 1" in bench.log)
-        wait_until(lambda: not bench.gate._policy.spilled)
+        wait_until(lambda: not bench.gate._spilled)
         bench.submit(5)  # all is written: the queue is used again
         wait_until(lambda: "journal 5: 1" in bench.log)
         assert bench.gate.overflowed == 2
@@ -520,15 +509,6 @@ def test_a_session_that_could_not_be_noted_is_noted_before_anything_that_belongs
         bench.submit(2)
         bench.submit(3)
         assert bench.finish() == ["journal 7: 1", "begin paper-2", "journal 3: 1", "closed"]
-        assert bench.gate.durable == 0  # there is a gap
-
-
-def test_the_durable_number_never_passes_an_input_that_the_journal_does_not_hold() -> None:
-    with a_gate(fails=lambda number: disk_full(number) if number == 2 else None) as bench:
-        for number in (1, 2, 3):
-            bench.submit(number)
-        bench.finish()
-        assert bench.gate.durable == 1
 
 
 def test_an_unforeseen_error_halts_the_gate_and_exits_still_go_out() -> None:
@@ -554,7 +534,7 @@ def test_what_became_of_the_journal_s_file_halts_although_nothing_is_written() -
 def test_the_journal_s_file_is_looked_at_once_more_at_the_end() -> None:
     said = [""]
     gate = Gate(MemoryJournal(), None, look=lambda: said[0])
-    gate._policy._look_at = float("inf")  # it was looked at a moment ago
+    gate._look_at = float("inf")  # it was looked at a moment ago
     gate.start()
     said[0] = "the journal was removed"
     assert gate.stop()

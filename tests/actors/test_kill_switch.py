@@ -101,12 +101,13 @@ class Bench:
             self.kept.append((name, reason))
             return lost
 
+        def gate(switch: KillSwitch) -> Gate:
+            return Gate(self.journal, away, settings=settings, watch=switch.see, refuse=switch.refuse)
+
         self.switch = KillSwitch(
-            self.loop, away, BOOK, keep, lambda: 7, lambda *_: None, self.shown.append, lambda: self.now, settings
+            self.loop, gate, away, BOOK, keep, lambda: 7, lambda *_: None, self.shown.append, lambda: self.now, settings
         )
-        self.gate = self.switch.gate = Gate(
-            self.journal, away, settings=settings, watch=self.switch.see, refuse=self.switch.refuse
-        )
+        self.gate = self.switch.gate
 
     def let_out(self, number: int, *effects: Effect) -> None:
         """Submit what the core decided, and wait until it went through the gate."""

@@ -18,7 +18,8 @@ from pipeline import operators as op
 from pipeline.events import Trade
 from pipeline.operators.frame import Frame
 from pipeline.strategy import default_exits
-from service.live.gauges import Gauges
+from service.conditions import Judge
+from service.live.telemetry import gauges
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import at, clock, gap, trade
 from tests.support.sessions import PATIENT, Session, on_demand
@@ -338,7 +339,7 @@ def test_a_condition_that_a_gauge_asks_is_found_outside_of_the_core_as_well() ->
     stuck.symbol = ""  # free while the core runs
     session = Session(**in_a_condition(stuck)).feed(*(trade(n / 2, 100 + n) for n in range(5)))
     stuck.symbol = "A"
-    asking: Any = type("Asking", (), {"feed": lambda self: Gauges().of(session.core), "core": session.core})()
+    asking: Any = type("Asking", (), {"feed": lambda self: list(gauges(session.core, Judge())), "core": session.core})()
     with stuck.found(asking) as look:
         found = look()
         assert found is not None

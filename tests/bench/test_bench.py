@@ -11,8 +11,7 @@ import pytest
 
 from bench import tape
 from bench.__main__ import BENCHMARKS, main
-from bench.options import Options
-from bench.results import Number, Report, Target, percentile
+from bench.results import Number, Options, Report, Target, percentile
 from pipeline.venues.jsonl import JsonLines
 
 KEYS = {

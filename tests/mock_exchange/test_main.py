@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,24 +19,28 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from mock_exchange.__main__ import main
 from mock_exchange.events import SECOND, Event
 from mock_exchange.faults import describe
 from mock_exchange.market import tape
 from mock_exchange.run import run, write_tape
 from mock_exchange.settings import ExchangeSettings
+from service.cli import main
+from tests.support.live import ROOT, environment
 
 START = 1_767_623_400 * SECOND
-COMMAND = [sys.executable, "-W", "error", "-m", "mock_exchange"]
+COMMAND = [sys.executable, "-W", "error", "-m", "microbot", "exchange"]
+Process = subprocess.Popen[str]
 PATIENCE_S = 240
 """Real seconds after which a test that hangs fails."""
 
 
 @contextlib.contextmanager
-def a_process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def a_process(*options: str, command: Sequence[str] = (*COMMAND, "--port", "0")) -> Iterator[tuple[Process, str]]:
     """Start an exchange on any port; yield it and the first line it prints."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([*COMMAND, "--port", "0", *options], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as it:
+    with Process(
+        [*command, *options], cwd=ROOT, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as it:
         try:
             assert it.stdout is not None
             yield it, it.stdout.readline()
@@ -52,7 +56,7 @@ def test_the_first_line_says_where_it_listens_and_that_it_waits() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_good_order_with_a_client_connected(number: signal.Signals) -> None:
-    async def last_words(process: subprocess.Popen[str], url: str) -> int | None:
+    async def last_words(process: Process, url: str) -> int | None:
         async with asyncio.timeout(PATIENCE_S), connect(url) as ws:
             await ws.recv()
             process.send_signal(number)
@@ -70,7 +74,8 @@ def test_a_signal_ends_it_in_good_order_with_a_client_connected(number: signal.S
 
 
 def test_the_end_of_standard_input_ends_it_if_it_was_told_to() -> None:
-    with a_process("--stop-on-stdin-eof") as (process, _):
+    command = [sys.executable, "-W", "error", "-m", "service.live.exchange"]
+    with a_process('{"port": 0}', command=command) as (process, _):
         _, errors = process.communicate(timeout=PATIENCE_S)  # closes its standard input
         assert process.returncode == 0
         assert "Traceback" not in errors
@@ -90,23 +95,23 @@ def test_a_port_in_use_ends_it_with_one_sentence(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--port", "x"], "argument --port: invalid int value: 'x'"),
-        (["--port", "70000"], "port must be from 0 to 65535, not 70000"),
-        (["--speed", "0"], "speed must be above 0 and at most 1000, not 0"),
-        (["--symbols", "AAPL,aapl"], "symbols must differ, but AAPL is named twice"),
+        (["--port", "x"], "invalid value for '--port'"),
+        (["--port", "70000"], "[exchange]: port must be from 0 to 65535, not 70000"),
+        (["--speed", "0"], "[exchange]: speed must be above 0 and at most 1000, not 0"),
+        (["--symbols", "AAPL,aapl"], "[exchange]: symbols must differ, but AAPL is named twice"),
         (["--start-at", "2026-01-05T09:30:00"], "start-at needs an offset from UTC"),
-        (["--prot", "1"], "unrecognized arguments: --prot 1"),
-        (["--write-tape", "x", "--seconds", "0"], "seconds must be above 0"),
+        (["--prot", "1"], "no such option: --prot"),
+        (["--write-tape", "x", "--seconds", "0"], "--seconds wants a number above 0"),
     ],
 )
 def test_bad_options_end_it_with_one_sentence(
     options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(options)
+        main(["exchange", *options])
     assert ended.value.code == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"mock exchange: {sentence}")
+    assert err.startswith(f"microbot: {sentence}")
     assert err.count("\n") == 1
 
 
@@ -137,26 +142,28 @@ def test_a_tape_that_cannot_be_written_is_told_in_one_sentence(
 
 
 def test_all_faults_are_named_on_demand(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--faults", "list"]) == 0
+    with pytest.raises(SystemExit) as ended:
+        main(["exchange", "--faults", "list"])
+    assert not ended.value.code
     assert capsys.readouterr().out == describe() + "\n"
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--fault", "drp"], "there is no fault 'drp'; did you mean drop?"),
-        (["--faults", "missing.txt"], "cannot read missing.txt: no such file or directory"),
-        (["--key", "nocolon"], "keys must be pairs such as KEY:SECRET"),
-        (["--key", "A:1", "--key", "A:2"], "keys must differ, but A is named twice"),
+        (["--fault", "drp"], "[exchange]: there is no fault 'drp'; did you mean drop?"),
+        (["--faults", "missing.txt"], "--faults missing.txt cannot be read: No such file or directory"),
+        (["--key", "nocolon"], "[exchange]: keys must be pairs such as KEY:SECRET"),
+        (["--key", "A:1", "--key", "A:2"], "[exchange]: keys must differ, but A is named twice"),
     ],
 )
 def test_bad_faults_and_keys_end_it_with_one_sentence(
     options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(options)
+        main(["exchange", *options])
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith(f"mock exchange: {sentence}")
+    assert capsys.readouterr().err.startswith(f"microbot: {sentence}")
 
 
 def test_faults_come_from_a_file_and_from_the_command_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+from mock_exchange.broadcast import Broadcast
 from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds, Overflow
 
@@ -16,7 +17,14 @@ MSFT = ("MSFT", b'{"type":"quote","symbol":"MSFT"}')
 
 
 def a_session(queue_events: int = 100, queue_bytes: int = 100_000, frame_events: int = 50) -> PushSession:
-    return PushSession(("AAPL", "MSFT"), Bounds(queue_events, queue_bytes, frame_events))
+    bounds = Bounds(queue_events, queue_bytes, frame_events)
+    return PushSession(("AAPL", "MSFT"), bounds, lambda: Hello("mock", 5, 10.0, ("AAPL", "MSFT"), 7))
+
+
+def told(*lines: tuple[str, bytes]) -> Broadcast:
+    broadcast = Broadcast((), ())
+    broadcast.lines = list(lines)
+    return broadcast
 
 
 def frames(session: PushSession) -> list[bytes]:
@@ -34,8 +42,8 @@ def answer_to(message: str | bytes, session: PushSession | None = None) -> dict[
 
 def test_the_greeting_stands_in_a_frame_of_its_own() -> None:
     session = a_session()
-    session.greet(Hello("mock", 5, 10.0, ("AAPL", "MSFT"), 7))
-    session.publish([AAPL])
+    session.greet()
+    session.publish(told(AAPL))
     assert frames(session) == [
         b'{"type":"hello","venue":"mock","ts":5,"rate":10.0,"symbols":["AAPL","MSFT"],"seed":7}',
         AAPL[1],
@@ -44,16 +52,16 @@ def test_the_greeting_stands_in_a_frame_of_its_own() -> None:
 
 def test_one_event_makes_one_frame_and_several_that_wait_share_one() -> None:
     session = a_session()
-    session.publish([AAPL])
+    session.publish(told(AAPL))
     assert frames(session) == [AAPL[1]]
-    session.publish([AAPL, MSFT])
-    session.publish([AAPL])
+    session.publish(told(AAPL, MSFT))
+    session.publish(told(AAPL))
     assert frames(session) == [b"\n".join([AAPL[1], MSFT[1], AAPL[1]])]
 
 
 def test_a_frame_holds_no_more_events_than_it_may() -> None:
     session = a_session(frame_events=2)
-    session.publish([AAPL, MSFT, AAPL])
+    session.publish(told(AAPL, MSFT, AAPL))
     assert frames(session) == [AAPL[1] + b"\n" + MSFT[1], AAPL[1]]
 
 
@@ -64,7 +72,7 @@ def test_nothing_waits_at_first() -> None:
 def test_a_subscription_narrows_what_follows() -> None:
     session = a_session()
     assert answer_to('{"type":"subscribe","symbols":["MSFT"]}', session) == {"type": "subscribed", "symbols": ["MSFT"]}
-    session.publish([AAPL, MSFT, AAPL])
+    session.publish(told(AAPL, MSFT, AAPL))
     assert frames(session) == [MSFT[1]]
 
 
@@ -73,15 +81,15 @@ def test_a_subscription_replaces_the_one_before() -> None:
     session.receive('{"type":"subscribe","symbols":["MSFT"]}')
     session.receive(b'{"type":"subscribe","symbols":["MSFT","AAPL","AAPL"]}')
     assert frames(session)[-1] == b'{"type":"subscribed","symbols":["AAPL","MSFT"]}'
-    session.publish([AAPL, MSFT])
+    session.publish(told(AAPL, MSFT))
     assert frames(session) == [AAPL[1] + b"\n" + MSFT[1]]
 
 
 def test_an_answer_keeps_its_place_among_the_events() -> None:
     session = a_session()
-    session.publish([AAPL, MSFT])
+    session.publish(told(AAPL, MSFT))
     session.receive('{"type":"subscribe","symbols":["MSFT"]}')
-    session.publish([AAPL, MSFT])
+    session.publish(told(AAPL, MSFT))
     assert frames(session) == [AAPL[1] + b"\n" + MSFT[1], b'{"type":"subscribed","symbols":["MSFT"]}', MSFT[1]]
 
 
@@ -127,7 +135,7 @@ def test_a_refused_subscription_changes_nothing() -> None:
     session.receive('{"type":"subscribe","symbols":["MSFT"]}')
     session.receive('{"type":"subscribe","symbols":["NOPE"]}')
     frames(session)
-    session.publish([AAPL, MSFT])
+    session.publish(told(AAPL, MSFT))
     assert frames(session) == [MSFT[1]]
 
 
@@ -138,17 +146,17 @@ def test_any_message_at_all_gets_one_answer(message: str | bytes) -> None:
 
 def test_a_queue_of_too_many_events_overflows() -> None:
     session = a_session(queue_events=3)
-    session.publish([AAPL, AAPL, AAPL])
+    session.publish(told(AAPL, AAPL, AAPL))
     assert session.buffer.overflow is None
-    session.publish([AAPL])
+    session.publish(told(AAPL))
     assert session.buffer.overflow is Overflow.EVENTS
 
 
 def test_a_queue_of_too_many_bytes_overflows() -> None:
     session = a_session(queue_bytes=2 * len(AAPL[1]))
-    session.publish([AAPL, AAPL])
+    session.publish(told(AAPL, AAPL))
     assert session.buffer.overflow is None
-    session.publish([AAPL])
+    session.publish(told(AAPL))
     assert session.buffer.overflow is Overflow.BYTES
 
 
@@ -162,22 +170,22 @@ def test_answers_fill_the_queue_like_events() -> None:
 def test_events_of_other_symbols_take_no_room() -> None:
     session = a_session(queue_events=2)
     session.receive('{"type":"subscribe","symbols":["MSFT"]}')
-    session.publish([AAPL] * 10 + [MSFT])
+    session.publish(told(*[AAPL] * 10, MSFT))
     assert session.buffer.overflow is None
 
 
 def test_what_was_taken_makes_room_again() -> None:
     session = a_session(queue_events=3, queue_bytes=3 * len(AAPL[1]))
     for _ in range(10):
-        session.publish([AAPL, MSFT, AAPL])
+        session.publish(told(AAPL, MSFT, AAPL))
         assert len(frames(session)) == 1
     assert session.buffer.overflow is None
 
 
 def test_after_an_overflow_nothing_is_queued_any_more() -> None:
     session = a_session(queue_events=2)
-    session.publish([AAPL] * 3)
+    session.publish(told(*[AAPL] * 3))
     assert frames(session) == [AAPL[1] + b"\n" + AAPL[1]]
-    session.publish([AAPL])
+    session.publish(told(AAPL))
     session.receive("nonsense")
     assert frames(session) == []

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.keys import Keys
-from mock_exchange.alpaca.trading_stream import TradingSession, report
+from mock_exchange.alpaca.trading_stream import TradingSession
+from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND, Quote
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.venue.money import SHARE
@@ -36,13 +37,13 @@ def listening(session: TradingSession, *streams: str) -> Any:
     return say(session, {"action": "listen", "data": {"streams": list(streams)}})
 
 
-def reports_of_a_purchase() -> list[tuple[str, bytes]]:
+def a_purchase() -> Broadcast:
     venue = VenueState(
         ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
     )
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
     venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
-    return [report(update) for update in venue.take_updates()]
+    return Broadcast((), venue.take_updates())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_an_order_s_updates_come_in_order_and_once_each_in_a_frame_of_its_own() 
     session = a_session()
     authorized(session)
     listening(session, "trade_updates")
-    session.publish(reports_of_a_purchase())
+    session.publish(a_purchase())
     new, fill = (msgspec.json.decode(frame) for frame in iter(session.buffer.take_frame, b""))
     assert session.binary
     assert (new["stream"], new["data"]["event"], new["data"]["order"]["status"]) == ("trade_updates", "new", "new")
@@ -96,7 +97,7 @@ def test_without_listening_nothing_comes_and_never_of_another_account() -> None:
     authorized(other, "BOB", "2")
     listening(other, "trade_updates")
     for session in (silent, other):
-        session.publish(reports_of_a_purchase())
+        session.publish(a_purchase())
         assert session.buffer.take_frame() == b""
 
 

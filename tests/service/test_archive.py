@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from actors.engine.core import CoreSettings
+from actors.engine.core import CoreSettings, Input
 from pipeline.events import Clock
 from service import outlet
 from service.data_folder import SESSIONS
@@ -119,9 +120,9 @@ class Slow(Recorder):
         super().__init__(path, CoreSettings(), None)
         self.go = threading.Event()
 
-    def flush(self) -> None:
+    def write(self, inputs: Sequence[Input]) -> None:
         assert self.go.wait(PATIENCE_S)
-        super().flush()
+        super().write(inputs)
 
 
 def test_a_disk_that_cannot_keep_up_ends_the_recording_where_it_is_whole(tmp_path: Path) -> None:
@@ -153,7 +154,6 @@ def test_what_is_written_behind_is_all_there_at_the_close(tmp_path: Path) -> Non
 def test_a_recording_that_is_torn_or_goes_on_has_no_last_line(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "r.jsonl.gz", CoreSettings(), None)
     recorder.write([Clock(START)])
-    recorder.flush()
     assert tapes.ended(tmp_path / "r.jsonl.gz") is None
     recorder.close()
     assert tapes.ended(tmp_path / "r.jsonl.gz") == tapes.SessionEnded(1, START, START)
@@ -171,7 +171,6 @@ def test_sessions_are_listed_with_what_is_known_of_each(
     for path in (whole, torn):
         recorder = Recorder(path, CoreSettings(), "mine.py:strategy")
         recorder.write([Clock(at(0)), Clock(at(90))])
-        recorder.flush()
         if path is whole:
             recorder.close()
     listed = [json.loads(line) for line in run("sessions", "--json", "--data-dir", tmp_path).out.splitlines()]

@@ -12,10 +12,10 @@ import pytest
 from actors.engine.core import CoreSettings
 from actors.risk.risk import RiskSettings
 from service import settings, strategies
-from service.aside import prints_aside
 from service.cli import terminal
 from service.errors import UserError
-from service.live.totals import together
+from service.live.telemetry import together
+from service.outlet import prints_aside
 from service.recorded import tapes
 from service.recorded.recording import Recorder
 from tests.service.test_cli import DAY, Run

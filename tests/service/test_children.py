@@ -20,9 +20,8 @@ from actors.messages import Command, DayStarted, RestartChain, TradingState
 from mock_exchange.settings import ExchangeSettings
 from pipeline.events import SECOND
 from service.live import children
-from service.live.children import ExchangeProcess, WebProcess
+from service.live.children import ExchangeProcess, UrgentPipe, WebProcess
 from service.live.commands import Effect
-from service.live.urgent_pipe import UrgentPipe
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import START
 from web.messages import Answered, Asked, Listening, MetricsSeen

@@ -8,7 +8,8 @@ import socket
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +20,9 @@ from actors.gateway.journal import MemoryJournal
 from actors.gateway.kill_switch import KillSwitch
 from service.data_folder import running
 from service.errors import UserError
+from service.fact_log import log_fact
 from service.live import control, halt_file
-from service.live.mailbox import Mailbox
+from service.live.commands import Mailbox
 from tests.support.live import PATIENCE_S, Bot, wait_until
 
 
@@ -35,14 +37,29 @@ def a_control(folder: Path) -> Iterator[Served]:
     """Serve a kill switch whose loop never runs: that is what it is for."""
     loop = asyncio.new_event_loop()
     mailbox = Mailbox(loop)
-    settings = GateSettings(answer_s=0.01)
-    switch = control.make_switch(folder, mailbox, None, "paper", lambda: 0, time.monotonic, settings)
-    switch.gate = Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
+
+    def gate(switch: KillSwitch) -> Gate:
+        return Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
+
+    keep = partial(halt_file.keep, folder)
+    switch = KillSwitch(
+        mailbox,
+        gate,
+        None,
+        "paper",
+        keep,
+        lambda: 0,
+        control.log,
+        log_fact,
+        time.monotonic,
+        GateSettings(answer_s=0.01),
+    )
     switch.gate.start()
     files = halt_file.HaltFile(folder, switch)
     with running.claim(folder) as claimed:
         try:
-            with control.serving(folder, switch, files, mailbox, claimed) as served:
+            with closing(control.Control(folder, switch, files, mailbox)) as served:
+                served.serve(claimed)
                 yield Served(served, switch, files)
         finally:
             switch.gate.stop()
@@ -122,7 +139,7 @@ def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
 
 def test_a_gate_that_halted_by_itself_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        served.switch.gate._policy.halt("journal", "the disk is full")
+        served.switch.gate._halt("journal", "the disk is full")
         assert "until the bot is started again: journal: the disk is full" in served.halt_file.lift()
 
 

@@ -19,7 +19,8 @@ from service import settings
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.recorded import diff
-from service.recorded.diff import Changes, Difference
+from service.recorded.decisions import Changes
+from service.recorded.diff import Difference
 from service.recorded.recording import Recorder
 from service.recorded.trust import Trust
 from tests.service.test_cli import Run as Cli

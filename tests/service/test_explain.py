@@ -87,7 +87,7 @@ def test_the_story_of_a_trade_shows_prices_with_the_digits_that_they_have(tmp_pa
 def test_the_story_of_an_order_shows_its_limit_and_its_stop_with_the_digits_that_they_have() -> None:
     order = {"leg": "stop", "reason": "", "side": "SELL", "quantity": "1", "id": "o", "limit": None, "stop": "1.31E-5"}
     for at_price in ({}, {"limit": "1.31E-5", "stop": None}):
-        (line,) = explain._submitted({"order": order | at_price, "ts": 1, "zone": "UTC"})
+        (line,) = explain._told({"type": "order_submitted", "order": order | at_price, "ts": 1, "zone": "UTC"})
         assert "0.0000131" in line
 
 

@@ -12,7 +12,7 @@ from actors.gateway import sqlite_journal
 from actors.gateway.journal import Run
 from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal, read
 from pipeline.events import SECOND
-from service.journal_views.journal_upkeep import back_up, count_old, examine, prune
+from service.journal_views.journal_upkeep import back_up, examine, prune
 from tests.support.journals import damage, of_version_1, version_of
 from tests.support.market import START, trade
 from tests.support.sessions import Session
@@ -47,7 +47,7 @@ def test_runs_that_ended_before_a_time_go_and_the_book_stays_to_the_byte(tmp_pat
         book = connection.execute("SELECT * FROM books").fetchall()
         facts = connection.execute("SELECT * FROM facts WHERE run > 2").fetchall()
     before = START + 2 * DAY + 1  # the second run was over when the third began, a moment ago
-    counted = count_old(path, before)
+    counted = prune(path, before, remove=False)
     assert (counted.runs, runs_of(path)) == (2, [1, 2, 3, 4])  # counting removes nothing
     assert prune(path, before) == counted
     assert runs_of(path) == [3, 4]
@@ -177,7 +177,7 @@ def test_every_older_version_is_brought_up_to_date(steps: int, tmp_path: Path, m
     opened.close()
     assert version_of(path) == len(sqlite_journal._SCRIPTS)
     assert [held.symbol for held in book.positions] == ["AAPL"] if book is not None else steps == 0
-    assert examine(path, thorough=True).complaints == ()
+    assert examine(path).complaints == ()
 
 
 def test_the_journal_of_version_1_is_brought_up_to_date_with_all_it_tells(tmp_path: Path) -> None:

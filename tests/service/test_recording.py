@@ -137,10 +137,9 @@ def test_a_session_in_which_nothing_happened_is_a_recording_too(name: str, tmp_p
 
 
 @NAMES
-def test_what_was_flushed_can_be_read_although_the_session_goes_on(name: str, tmp_path: Path) -> None:
+def test_what_was_written_can_be_read_although_the_session_goes_on(name: str, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / name, CoreSettings(), None)
     recorder.write(EVERYTHING[:5])
-    recorder.flush()
     recorder.write(EVERYTHING[5:])
     path = tmp_path / name
     with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
@@ -208,7 +207,6 @@ def test_what_fits_on_a_full_disk_is_counted_and_replays_and_so_is_what_is_lost(
         recorder = Recorder(tmp_path / name, CoreSettings(), None)
         for start in range(0, len(events), 100):
             recorder.write(events[start : start + 100])
-            recorder.flush()
         recorder.close()
     assert "File too large" in recorder.failed
     assert f"stopped after {recorder.written:,} inputs" in recorder.failed
@@ -243,28 +241,15 @@ class Full:
 def test_a_full_disk_ends_the_recording_and_not_the_trading(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), None)
     recorder.write(EVERYTHING[:5])
-    recorder.flush()
     recorder._file = Full(recorder._file)  # type: ignore[assignment]
     recorder.write(EVERYTHING[5:8])
-    recorder.flush()
     assert "No space left" in recorder.failed
     assert "r.jsonl" in recorder.failed
     failed = recorder.failed
     recorder.write(EVERYTHING[8:])
-    recorder.flush()
     recorder.close()
     assert recorder.failed == failed
     assert read(tmp_path / "r.jsonl") == EVERYTHING[:5]
-
-
-def test_a_recording_that_stopped_keeps_nothing_in_memory(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), None)
-    recorder._file = Full(recorder._file)  # type: ignore[assignment]
-    for _ in range(3):
-        recorder.write(EVERYTHING)
-        recorder.flush()
-    assert recorder._waiting == []
-    recorder.close()
 
 
 def facts_and_summary(core_settings: CoreSettings, events: list[Input]) -> tuple[list[bytes], dict[str, object]]:
@@ -304,22 +289,19 @@ def test_a_replay_writes_the_same_files_every_time(tmp_path: Path) -> None:
 def test_what_cannot_be_written_down_ends_the_recording_and_not_the_trading(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(), None)
     recorder.write([Trade("\ud800", START, 1.0, 1.0)])
-    recorder.flush()
     assert recorder.failed
     recorder.close()
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
-@pytest.mark.parametrize("flushed", [False, True])
-def test_a_recording_whose_file_is_gone_has_nothing_of_what_it_wrote(name: str, flushed: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("went_on", [False, True])
+def test_a_recording_whose_file_is_gone_has_nothing_of_what_it_wrote(name: str, went_on: bool, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / name, CoreSettings(), None)
     recorder.write(EVERYTHING[:5])
-    recorder.flush()
     (tmp_path / name).unlink()
-    if flushed:
+    if went_on:
         recorder.write(EVERYTHING[5:])
-        recorder.flush()
     recorder.close()
     assert recorder.failed == f"the recording {tmp_path / name} was removed while it was written"
-    assert (recorder.written, recorder.lost) == (0, len(EVERYTHING) if flushed else 5)
+    assert (recorder.written, recorder.lost) == (0, len(EVERYTHING) if went_on else 5)
     assert not (tmp_path / name).exists()

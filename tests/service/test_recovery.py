@@ -202,7 +202,7 @@ def test_a_list_fits_its_terminal_and_never_cuts_the_decision(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    trade = dict.fromkeys(history.columns("trades")) | {
+    trade = dict.fromkeys(history.COLUMNS["trades"]) | {
         "run": 12,
         "decision": "20260105T143254-1102",
         "symbol": "AAPL",
@@ -225,7 +225,7 @@ def test_a_list_fits_its_terminal_and_never_cuts_the_decision(
 
 
 def test_a_list_as_csv_moves_no_cursor_and_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    row = dict.fromkeys(history.columns("orders")) | {"run": 1, "symbol": "\x1b[2JA\r\n\u202e", "reason": "no " * 1_000}
+    row = dict.fromkeys(history.COLUMNS["orders"]) | {"run": 1, "symbol": "\x1b[2JA\r\n\u202e", "reason": "no " * 1_000}
     history.show(iter([row]), "orders", as_json=False, as_csv=True)
     printed = capsys.readouterr().out
     assert all(line.isprintable() for line in printed.splitlines())

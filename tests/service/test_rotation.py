@@ -28,11 +28,11 @@ from actors.messages import (
 from pipeline.events import Trade
 from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies
-from service.live.book_names import new_book, next_book
+from service.live.bookkeeping import new_book, next_book
 from service.live.rotation import RotationPolicy as Due
-from service.live.totals import together
+from service.live.telemetry import together
 from service.recorded import tapes
-from service.recorded.decisions import Side
+from service.recorded.decisions import Changes, Side
 from service.recorded.replay import core_of
 from service.recorded.trust import Trust
 from tests.service.test_session import Witness, a_session
@@ -281,7 +281,7 @@ def test_a_recording_says_which_book_its_order_ids_begin_with(tmp_path: Path) ->
 
     path = tmp_path / "r.jsonl.gz"
     Recorder(path, CoreSettings(), None, "", "paper-7").close()
-    side = Side(path, settings.load(environment={}), None, Trust(tmp_path))
+    side = Side(path, Changes(), Trust(tmp_path))
     assert side.core(lambda fact: None).book().name == "paper-7"
 
 

@@ -21,7 +21,7 @@ from actors.gateway.journal import Entry, MemoryJournal
 from mock_exchange.market import tape
 from service import cli, logs
 from service.cli import terminal
-from service.live import assembly, bookkeeping, processes, run
+from service.live import assembly, bookkeeping, children, run
 from service.options import Outcome, RunOptions
 from service.recorded.recording import Recorder
 from service.settings import LIVE_COSTS, Settings, load
@@ -527,7 +527,7 @@ def test_a_recording_that_stops_is_told_once_and_does_not_stop_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stopping(Recorder):
-        def flush(self) -> None:
+        def write(self, inputs: Sequence[Input]) -> None:
             self.failed = "the disk is full"
             self.lost = 1234
 
@@ -609,7 +609,7 @@ def test_a_web_process_that_never_listens_is_given_up_in_a_sentence(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(assembly, "ExchangeProcess", Unneeded)
     monkeypatch.setattr(assembly, "WebProcess", Mute)
-    monkeypatch.setattr(processes, "_START_S", 0.01)
+    monkeypatch.setattr(children, "_START_S", 0.01)
     assert "dashboard" in refusal(capsys, "--port", "0")
 
 

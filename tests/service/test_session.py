@@ -39,6 +39,7 @@ from actors.messages import (
     SignalRaised,
 )
 from actors.orders import CancelOrder, SubmitOrder
+from actors.portfolio.lines import SignalLine, TradeLine
 from actors.risk.risk import RiskSettings
 from mock_exchange.events import Event
 from mock_exchange.market import tape
@@ -51,7 +52,7 @@ from service.live.session import Session
 from service.live.telemetry import Telemetry
 from service.recorded import replay, tapes
 from service.recorded.recording import Recorder
-from service.recorded.replay import SignalLine, TradeLine
+from service.recorded.recordings import WrittenBehind
 from tests.support.live import PATIENCE_S, a_venue, drop, feeds_ended, hello
 from tests.support.market import START, at, trade
 from tests.support.sessions import PATIENT, on_demand
@@ -166,7 +167,7 @@ def test_a_batch_is_cut_short_for_a_removal_and_the_rest_of_it_comes_after(tmp_p
     made: list[Session] = []
     strategy = Strategy("test", slow_at(batch[2], made, removal), default_exits(PATIENT))  # type: ignore[arg-type]
     core = Core(CoreSettings(PATIENT), strategy, facts.append)
-    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(PATIENT), None)
+    recorder = WrittenBehind(Recorder(tmp_path / "r.jsonl", CoreSettings(PATIENT), None), 1_000_000)
     witness = Witness()
 
     def interject() -> list[Input]:
@@ -206,7 +207,7 @@ def test_a_cut_that_comes_too_late_for_its_batch_costs_no_input() -> None:
 def test_however_often_and_whenever_batches_are_cut_no_input_is_lost_or_fed_twice(tmp_path: Path) -> None:
     facts: list[Fact] = []
     core = Core(CoreSettings(PATIENT), Strategy("test", on_demand, default_exits(PATIENT)), facts.append)
-    recorder = Recorder(tmp_path / "r.jsonl", CoreSettings(PATIENT), None)
+    recorder = WrittenBehind(Recorder(tmp_path / "r.jsonl", CoreSettings(PATIENT), None), 1_000_000)
     gate: Any = Witness()
     session = Session(core, facts, gate, recorder, lambda _: None, ())
     over = threading.Event()
@@ -363,7 +364,7 @@ class Live(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def a_live_session(url: str, recorder: Recorder, settings: CoreSettings) -> AsyncIterator[Live]:
+async def a_live_session(url: str, recorder: WrittenBehind, settings: CoreSettings) -> AsyncIterator[Live]:
     clock = VenueClock(3_600)  # a busy machine may be late by seconds, and each is many of the venue's
     admission = Admission(AdmissionSettings(), clock, SYMBOLS)
     patience = FeedSettings(first_delay_s=0.01)
@@ -409,7 +410,7 @@ async def a_live_session(url: str, recorder: Recorder, settings: CoreSettings) -
 async def play_a_session(recording: Path, settings: CoreSettings) -> tuple[list[Fact], list[Input], dict[str, object]]:
     """Trade for a while, with a pause, a lost connection and a gap; return what was stated, fed, and the summary."""
     player = Player()
-    recorder = Recorder(recording, settings, None)
+    recorder = WrittenBehind(Recorder(recording, settings, None), 1_000_000)
     async with a_venue(player, asks=True) as venue, a_live_session(venue.url, recorder, settings) as live:
         await live.until(lambda: len(live.of(PositionClosed)) >= 1)
         live.command("pause")

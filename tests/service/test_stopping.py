@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from service.data_folder import running
-from service.live.running_clock import RunningClock
+from service.live.timekeeping import RunningClock
 from tests.support.bots import EAGER, HASTY, ORDERS_IN_A_HURRY, PATIENT
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import MICROBOT, PATIENCE_S, Bot, alive, environment, microbot, wait_until

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from service.live.urgent_pipe import UrgentPipe
+from service.live.children import UrgentPipe
 from web.messages import ChainLate
-from web.pipe import from_bot
+from web.pipe import FrameWriter, from_bot
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a child inherits no descriptor there")
 
@@ -56,7 +56,8 @@ def test_a_child_that_does_not_read_keeps_nobody_waiting_and_what_it_reads_later
     frames = from_bot()
     frames.feed(os.read(reader, 1 << 20))
     assert list(frames.messages()) == [LATE] * told
-    frames.close()
+    frames.feed(FrameWriter().frame(LATE))
+    assert list(frames.messages()) == [LATE]  # nothing was held back
     pipe.close()
     os.close(reader)
 

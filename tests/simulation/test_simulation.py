@@ -26,7 +26,7 @@ from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
 from actors.execution.order_states import OrderEvent
 from actors.feeds.backoff import BackOff
-from actors.gateway.gate_policy import Batch, GatePolicy, HandOver, LetOut, Steps as GateSteps
+from actors.gateway.gate import Batch, Gate, HandOver
 from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import Fact, Refusal, Report, Rollover, TradingState
 from actors.orders import Execution, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
@@ -274,22 +274,22 @@ def test_a_position_that_is_forgotten_at_a_rollover_is_found(monkeypatch: pytest
 
 
 def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = GatePolicy.work
+    whole = Gate.work
 
-    def work(policy: GatePolicy, item: Batch | HandOver) -> GateSteps:
+    def work(gate: Gate, item: Batch | HandOver) -> None:
         if isinstance(item, Batch):
             for effect in item.effects:
-                yield LetOut(effect)
+                gate._let_out(effect)
             item = msgspec.structs.replace(item, effects=())
-        yield from whole(policy, item)
+        whole(gate, item)
 
-    monkeypatch.setattr(GatePolicy, "work", work)
+    monkeypatch.setattr(Gate, "work", work)
     assert found()[1].rule == "output commit"
 
 
 def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries would leave, and no bot would ever know of them again."""
-    monkeypatch.setattr(GatePolicy, "_lose", lambda policy, why: iter(()))
+    monkeypatch.setattr(Gate, "_lose", lambda gate, why: None)
     assert found()[1].rule == "output commit"
 
 

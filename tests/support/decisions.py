@@ -10,8 +10,8 @@ import msgspec
 
 from actors.engine.core import Core, CoreSettings, Input
 from actors.messages import Fact, PositionClosed, SignalRaised
+from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.strategy import Strategy
-from service.recorded.replay import SignalLine, TradeLine
 from tests.support.model import Model
 
 Decisions = dict[str, Any]

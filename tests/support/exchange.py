@@ -5,11 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
-import sys
 import threading
 from typing import Any, Self
 
-from tests.support.live import PATIENCE_S, ROOT, environment, wait_until
+from tests.support.live import MICROBOT, PATIENCE_S, ROOT, environment, wait_until
 
 KEY, SECRET = "MOCK-KEY", "MOCK-SECRET"
 KEYS = {"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET}
@@ -69,15 +68,14 @@ class Account:
 
 
 class ExchangeServer(Account):
-    """`python -m mock_exchange` on a free port, until the block ends."""
+    """`microbot exchange` on a free port, until the block ends."""
 
     def __init__(self, *options: object) -> None:
-        command = [sys.executable, "-m", "mock_exchange", "--port", "0", "--stop-on-stdin-eof", *map(str, options)]
         self.process = subprocess.Popen(
-            command,
+            [MICROBOT, "exchange", "--port", "0", *map(str, options)],
             cwd=ROOT,
             env=environment(),
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -100,8 +98,7 @@ class ExchangeServer(Account):
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self.process.terminate()
         try:
             self.process.wait(PATIENCE_S)
         finally:

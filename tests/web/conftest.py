@@ -38,9 +38,9 @@ T = TypeVar("T")
 class WebProcess:
     """`python -m web` with the bot's ends of its pipes."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **settings: object) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "web", *arguments],
+            [sys.executable, "-m", "web", *arguments, "--settings", msgspec.json.encode(settings).decode()],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -246,5 +246,5 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def web_process() -> Iterator[WebProcess]:
     """The web process, listening on a free port of the loopback interface."""
-    with WebProcess("--host", "127.0.0.1", "--port", "0") as process:
+    with WebProcess(port=0) as process:
         yield process.listening()

@@ -15,7 +15,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from yarl import URL
 
 from actors.messages import Command, RestartChain
-from tests.web.builders import closed, feed, metrics, opened, session, signal, ticks
+from tests.web.builders import closed, feed, held, metrics, opened, session, signal, ticks
 from web import app as web_app
 from web.app import HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
@@ -438,7 +438,7 @@ def test_a_snapshot_comes_first_and_changes_follow_in_order() -> None:
         async with listening(dashboard) as next_event:
             name, data = await next_event()
             assert (name, list(data["symbols"])) == ("snapshot", ["AAPL"])
-            for message in (ticks(150.0), signal(), opened(), closed(), feed(), metrics()):
+            for message in (ticks(150.0), signal(), opened(), closed(), feed(), metrics(positions=(held(),))):
                 dashboard.hub.tell(message)
             names = [(await next_event())[0] for _ in range(8)]
             assert names == ["ticks", "signal", "position", "trade", "marks", "metrics", "feed", "notice"]

@@ -23,7 +23,7 @@ def locked(tmp_path: Path) -> Iterator[WebProcess]:
     """A dashboard that wants a secret, in a session at a price of 150."""
     file = tmp_path / "web-secret"
     file.write_text(SECRET)
-    with WebProcess("--host", "127.0.0.1", "--port", "0", "--secret-file", str(file)) as process:
+    with WebProcess("--secret-file", str(file), port=0) as process:
         process.listening().tell(session(), ticks(150.0))
         yield process
 
@@ -64,17 +64,17 @@ def test_without_the_secret_it_asks_and_a_wrong_one_is_said_to_be_wrong(browser:
 def test_a_page_whose_server_wants_another_secret_by_now_asks_for_it(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "web-secret"
     file.write_text(SECRET)
-    arguments = ("--host", "127.0.0.1", "--secret-file", str(file))
+    arguments = ("--secret-file", str(file))
 
     async def scenario(page: Page) -> None:
         await expect(page.locator("#price")).to_have_text("150.00")
         first.process.kill()
         first.process.wait()
         file.write_text("another-secret-by-now")
-        with WebProcess(*arguments, "--port", str(first.port)) as second:
+        with WebProcess(*arguments, port=first.port) as second:
             second.listening()
             await expect(page.get_by_role("heading", name="This dashboard is locked")).to_be_visible(timeout=20_000)
 
-    with WebProcess(*arguments, "--port", "0") as first:
+    with WebProcess(*arguments, port=0) as first:
         first.listening().tell(session(), ticks(150.0))
         browser.visit(f"{first.url}/{FRAGMENT}", scenario)

@@ -105,7 +105,7 @@ def test_sigterm_ends_the_process_orderly_and_sigint_is_the_bots_business(web_pr
 def test_a_port_in_use_is_one_sentence_and_exit_two() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with WebProcess("--port", str(port)) as process:
+        with WebProcess(port=port) as process:
             code, said = process.exited()
 
     assert code == 2
@@ -114,23 +114,23 @@ def test_a_port_in_use_is_one_sentence_and_exit_two() -> None:
 
 
 def test_a_host_that_is_not_ours_is_one_sentence_and_exit_two() -> None:
-    with WebProcess("--host", "192.0.2.1", "--port", "0", "--settings", f'{{"secret":"{SECRET}"}}') as process:
+    with WebProcess(host="192.0.2.1", port=0, secret=SECRET) as process:
         code, said = process.exited()
 
     assert code == 2
     assert len(said.splitlines()) == 1
 
 
-def test_settings_come_as_json_and_flags_go_before_them() -> None:
+def test_settings_come_as_json() -> None:
     assert read_arguments([]) == Given(WebSettings(), None, "")
-    given = ["--settings", '{"port": 1, "max_clients": 9}', "--port", "2", "--news", "7"]
-    assert read_arguments(given) == Given(WebSettings(port=2, max_clients=9), 7, "")
+    given = ["--settings", '{"port": 1, "max_clients": 9}', "--news", "7"]
+    assert read_arguments(given) == Given(WebSettings(port=1, max_clients=9), 7, "")
 
 
 def test_the_secret_comes_from_a_file_or_from_the_settings(tmp_path: Path) -> None:
     file = tmp_path / "web-secret"
     file.write_text(f"{SECRET}\n")
-    assert read_arguments(["--secret-file", str(file), "--host", "0.0.0.0"]).secret == SECRET
+    assert read_arguments(["--secret-file", str(file), "--settings", '{"host":"0.0.0.0"}']).secret == SECRET
     assert read_arguments(["--settings", f'{{"secret":"{SECRET}"}}']).secret == SECRET
 
 
@@ -139,7 +139,7 @@ def test_without_the_secret_that_was_promised_nothing_is_served(content: bytes |
     file = tmp_path / "web-secret"
     if content is not None:
         file.write_bytes(content)
-    with WebProcess("--port", "0", "--secret-file", str(file)) as process:
+    with WebProcess("--secret-file", str(file), port=0) as process:
         code, said = process.exited()
     assert code == 2
     assert "secret" in said
@@ -148,7 +148,7 @@ def test_without_the_secret_that_was_promised_nothing_is_served(content: bytes |
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "bot.lan"])
 def test_off_loopback_nothing_is_served_without_a_secret(host: str) -> None:
-    with WebProcess("--host", host, "--port", "0") as process:
+    with WebProcess(host=host, port=0) as process:
         code, said = process.exited()
     assert code == 2
     assert "wants a secret" in said

@@ -220,16 +220,19 @@ def test_what_happens_while_one_looks_is_shown(browser: Browser, web_process: We
         await expect(page.locator("#price")).to_have_text("152.50")
         await expect(page).to_have_title("AAPL 152.50 · microbot")
         await expect(page.locator("#chart-note")).to_be_hidden()
-        web_process.tell(opened())
+        web_process.tell(opened(), metrics(positions=(held(),)))
         await expect(page.locator("#position")).to_contain_text("LONG 1")
-        web_process.tell(closed())
+        web_process.tell(closed(), metrics())
         await expect(page.locator("#position")).to_have_text("Flat")
         await expect(page.locator("tr.win")).to_have_count(1)
         web_process.tell(state(TradingState.HALTED, "loss limit"), feed(FeedState.STALE))
         await expect(page.locator("#trading-state")).to_have_text("HALTED")
         await expect(page.locator("#banners")).to_contain_text("Reason: loss limit")
         await expect(page.locator("#banners")).to_contain_text("feed is stale")
-        web_process.tell(ChainFailed("AAPL", "ZeroDivisionError", at(9), 1))
+        web_process.tell(
+            ChainFailed("AAPL", "ZeroDivisionError", at(9), 1),
+            metrics(state=TradingState.HALTED, state_reason="loss limit", chains={"AAPL": "FAILED: ZeroDivisionError"}),
+        )
         await expect(page.locator("#banners")).to_contain_text("The strategy of AAPL failed: ZeroDivisionError")
 
     web_process.tell(session())
@@ -413,7 +416,7 @@ def test_when_the_bot_stops_the_page_says_so_and_finds_the_next_one(browser: Bro
         await expect(page.locator("#banners")).to_contain_text("The bot has stopped")
         await expect(page.locator("#price")).to_have_text("150.00")
         await expect(page.get_by_role("button", name="Halt")).to_be_disabled()
-        with WebProcess("--port", str(web_process.port)) as successor:
+        with WebProcess(port=web_process.port) as successor:
             await asyncio.to_thread(successor.listening)
             successor.tell(session("TSLA"), ticks(250.0, symbol="TSLA"))
             await expect(page.locator("#price")).to_have_text("250.00")

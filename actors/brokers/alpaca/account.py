@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 
 from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
-from actors.brokers.alpaca.messages import Now
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import RestClient
-from actors.orders import OVER, AccountReport, AssetReport, HeldAtVenue, OrderReport
+from actors.orders import OVER, AccountReport, HeldAtVenue, OrderReport
 from pipeline.events import SECOND
 
 READINGS = 4
@@ -23,27 +22,20 @@ PAGE = 500
 MOST_PAGES = 10
 
 
+_AS_OLD = 0.9
+"""Of the time between two readings: how old the account's own numbers may be, since the venue counts our requests."""
+
+
 class Account:
-    """Reads the account. `is_heard` is whether the trading stream tells what happens to orders; `body_s` how old the
-    account's own numbers may be, since the venue counts our requests.
-    """
+    """Reads the account."""
 
     def __init__(
-        self,
-        client: RestClient,
-        tracker: OrderTracker,
-        counts: Counter[str],
-        symbols: Iterable[str],
-        now: Callable[[], Now],
-        is_heard: Callable[[], bool],
-        body_s: float,
+        self, context: BrokerContext, client: RestClient, tracker: OrderTracker, symbols: Iterable[str]
     ) -> None:
+        self._context = context
         self._client = client
         self._tracker = tracker
-        self._counts = counts
-        self._now = now
-        self._is_heard = is_heard
-        self._body_ns = round(body_s * SECOND)
+        self._body_ns = round(context.settings.poll_s * _AS_OLD * SECOND)
         self._had_history = False
         # Open orders with what is filled of them, and the news until then, at the last reading.
         self._last_read: tuple[frozenset[tuple[str, Decimal]], int] | None = None
@@ -61,18 +53,14 @@ class Account:
         self._assets_left.append(symbol)
         return True
 
-    def assets(self, publish: Callable[[AssetReport], None]) -> Steps[None]:
+    def assets(self) -> Steps[None]:
         """Read the assets that are not reported yet, and publish each. Raises Failed, and Unreadable."""
         while self._assets_left:
             symbol = self._assets_left[0]
             body = yield from self._client.asset(symbol)
-            ts = self._now().venue_ns
-            if body is None:
-                report = AssetReport(symbol, ts, tradable=False, shortable=False)
-            else:
-                report = codec.asset_report(body, ts)
+            report = codec.asset_report(body or codec.AssetBody(symbol), self._context.now.venue_ns)
             self._assets_left.remove(symbol)
-            publish(report)
+            self._context.publish(report)
 
     # ------------------------------------------------------------------------------------------- the account itself
 
@@ -87,8 +75,10 @@ class Account:
         Raises Failed, and Unreadable.
         """
         for _ in range(READINGS):
-            ts = self._now().venue_ns or (yield from self._venue_time())
-            positions = tuple(map(codec.held, (yield from self._client.many("/v2/positions", codec.PositionBody))))
+            ts = self._context.now.venue_ns or (yield from self._venue_time())
+            positions = tuple(
+                map(codec.held, (yield from self._client.read("/v2/positions", list[codec.PositionBody])))
+            )
             orders = yield from self._open_orders()
             now_open = frozenset((order.venue_id, order.filled) for order in orders)
             quiet = (now_open, self._tracker.news) == self._last_read
@@ -96,7 +86,7 @@ class Account:
             if quiet:
                 break
         for order in orders:
-            if quiet and self._is_heard() and self._tracker.is_ours(order.order):
+            if quiet and self._context.is_heard and self._context.is_ours(order.order):
                 self._tracker.watch(order.order, order.filled)
             self._tracker.note_answer(order)
         body = yield from self._body(positions)
@@ -107,16 +97,16 @@ class Account:
 
     def _venue_time(self) -> Steps[int]:
         """Ask for the time, while the market data has not told it: what is adopted at the start is timed from here."""
-        return (yield from self._client.one("/v2/clock", codec.ClockBody)).ts
+        return (yield from self._client.read("/v2/clock", codec.ClockBody)).ts
 
     def _body(self, positions: tuple[HeldAtVenue, ...]) -> Steps[codec.AccountBody]:
         """Read the account's own numbers, unless they are new and nothing has changed that they depend on."""
-        at = self._now().monotonic_ns
+        at = self._context.now.monotonic_ns
         if self._last_body is not None:
             then, held, body = self._last_body
             if held == positions and at - then < self._body_ns:
                 return body
-        body = yield from self._client.one("/v2/account", codec.AccountBody)
+        body = yield from self._client.read("/v2/account", codec.AccountBody)
         self._last_body = at, positions, body
         return body
 
@@ -125,7 +115,7 @@ class Account:
         found: dict[str, codec.OrderBody] = {}
         query = {"status": "open", "limit": str(PAGE), "direction": "desc"}
         for _ in range(MOST_PAGES):
-            page = yield from self._client.many("/v2/orders", codec.OrderBody, query)
+            page = yield from self._client.read("/v2/orders", list[codec.OrderBody], query)
             known = len(found)
             found.update((body.id, body) for body in page)
             if len(page) < PAGE:
@@ -140,11 +130,11 @@ class Account:
         """Read the newest orders that are over; what cannot be read of them is left out."""
         reports = []
         query = {"status": "all", "limit": str(PAGE)}
-        for body in (yield from self._client.many("/v2/orders", codec.OrderBody, query)):
+        for body in (yield from self._client.read("/v2/orders", list[codec.OrderBody], query)):
             try:
                 report = self._tracker.report(body)
             except codec.Unreadable:
-                self._counts["unreadable"] += 1
+                self._context.counts["unreadable"] += 1
                 continue
             self._tracker.remember(report)
             if report.status in OVER:

@@ -1,20 +1,26 @@
-"""Alpaca behind the gate: a thread that runs the broker's protocol, and what other threads may ask of it."""
+"""Alpaca behind the gate: a thread that runs the broker's protocol, and what other threads may ask of it.
+
+The thread has a loop: a task for each request, one for the trading stream, a timer, and one queue of events.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from random import Random
+from typing import assert_never
 
-from actors.brokers.alpaca.driver import Driver
-from actors.brokers.alpaca.messages import Event, GoOn, Hold, ReadAccount, Started, Stop
+from actors.brokers.alpaca import messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
-from actors.brokers.alpaca.stream import Listener, TradingStream
+from actors.brokers.alpaca.stream import TradingStream
 from actors.gateway.gate import Effect
 from actors.messages import Report
+from pipeline.events import SECOND
 
 MOST_IN_FLIGHT = 1_000
 """Effects whose fate is not told yet; one more is refused."""
@@ -51,17 +57,14 @@ class AlpacaBroker:
         self._on_report = on_report
         self._now = now
         self._protocol = AlpacaProtocol(settings, symbols, random, is_ours)
-        self._counts = self._protocol.counts
+        self._rest = Rest(address.rest_url, key, secret, settings.request_timeout_s)
+        self._stream = TradingStream(address.stream_url, key, secret, settings)
+        self._events: asyncio.Queue[messages.Event] = asyncio.Queue()
 
-        def new_rest() -> Rest:
-            return Rest(address.rest_url, key, secret, settings.request_timeout_s, self._counts)
-
-        def new_stream(listener: Listener) -> TradingStream:
-            return TradingStream(address.stream_url, key, secret, settings, listener)
-
-        self._new_rest = new_rest
-        self._new_stream = new_stream
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        # Of the thread, on its loop.
+        self._streaming: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
         # Of both threads: each is written by one of them only.
         self._handed = 0  # effects that the gate handed over
@@ -75,13 +78,13 @@ class AlpacaBroker:
     @property
     def counts(self) -> dict[str, int]:
         """What happened so far, by name, and how many effects are on their way."""
-        return {**self._counts, "in_flight": self._handed - self._protocol.done}
+        return {**self._protocol.counts, "in_flight": self._handed - self._protocol.done}
 
     def start(self) -> None:
         """Start the thread."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, args=(self._loop,), name="broker", daemon=True)
-        self._tell(Started())
+        self._tell(messages.Started())
         self._closed = False
         self._thread.start()
 
@@ -90,7 +93,7 @@ class AlpacaBroker:
         if self._closed or self._thread is None or not self._thread.is_alive():
             raise OSError("the broker's thread is not running")
         if self._handed - self._protocol.done >= MOST_IN_FLIGHT:
-            self._counts["turned_away"] += 1
+            self._protocol.counts["turned_away"] += 1
             raise OSError(f"more than {MOST_IN_FLIGHT} orders and questions are on their way")
         self._handed += 1
         if not self._tell(effect):
@@ -98,11 +101,11 @@ class AlpacaBroker:
 
     def hold(self, reason: str) -> None:
         """Connect the trading stream no more until `go_on`: the venue is away, as its owner knows."""
-        self._tell(Hold(reason))
+        self._tell(messages.Hold(reason))
 
     def go_on(self) -> None:
         """Connect the trading stream at once: the venue is there again."""
-        self._tell(GoOn())
+        self._tell(messages.GoOn())
 
     def block_entries(self, *, blocked: bool) -> None:
         """Refuse entries that are not on the wire yet, however long they have been here; or let them out again."""
@@ -110,9 +113,9 @@ class AlpacaBroker:
 
     def read_account(self) -> None:
         """Look at the account at once."""
-        self._tell(ReadAccount())
+        self._tell(messages.ReadAccount())
 
-    def _tell(self, event: Event) -> bool:
+    def _tell(self, event: messages.Event) -> bool:
         """Put an event where the thread takes it from; False if there is no loop, or no more."""
         if self._loop is None:
             return False
@@ -127,7 +130,7 @@ class AlpacaBroker:
         self._closed = True
         if self._thread is None:
             return True
-        self._tell(Stop(timeout_s * _GRACE))
+        self._tell(messages.Stop(timeout_s * _GRACE))
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -138,16 +141,68 @@ class AlpacaBroker:
             runner.run(self._main())
 
     async def _main(self) -> None:
-        driver = Driver(
-            self._protocol,
-            self._events,
-            self._new_rest(),
-            self._new_stream,
-            lambda reports: self._on_report(reports),
-            self._now,
-            lambda: self._blocked,
-        )
+        """Run until the protocol has ended, or something fails that nothing may fail with."""
         try:
-            await driver.run()
+            while not self._protocol.has_ended:
+                self._handle(await self._events.get())
+        except Exception as error:  # whatever it is: what was under way has to be told
+            with contextlib.suppress(Exception):  # if anything hears it
+                self._handle(messages.Fault(type(error).__name__))
         finally:
             self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._rest.close()
+            await asyncio.sleep(0)  # the loop closes connections one turn after it is told to
+
+    def _handle(self, event: messages.Event) -> None:
+        now = messages.Now(time.monotonic_ns(), self._now())
+        for action in self._protocol.handle(event, now, entries_blocked=self._blocked):
+            self._do(action)
+
+    def _do(self, action: messages.Action) -> None:
+        match action:
+            case messages.Publish(reports):
+                self._on_report(list(reports))
+            case messages.SendRequest():
+                self._begin(self._request(action))
+            case messages.SetTimer(due_ns):
+                if self._timer is not None:
+                    self._timer.cancel()
+                delay_s = (due_ns - time.monotonic_ns()) / SECOND
+                put = self._events.put_nowait
+                self._timer = asyncio.get_running_loop().call_later(delay_s, put, messages.TimerDue())
+            case messages.ConnectStream():
+                self._streaming = self._begin(self._stream.run(self._events.put_nowait))
+                self._streaming.add_done_callback(self._on_stream_end)
+            case messages.DropStream():
+                if self._streaming is not None:
+                    self._streaming.cancel()
+            case _:
+                assert_never(action)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _request(self, wanted: messages.SendRequest) -> None:
+        outcome: messages.Outcome
+        try:
+            outcome = await self._rest.call(wanted.method, wanted.path, wanted.query, wanted.body)
+        except (messages.NotSent, messages.Unanswered) as error:
+            outcome = error
+        except Exception as error:  # whatever it is: it may have been sent
+            self._protocol.counts["faults"] += 1
+            outcome = messages.Unanswered(f"a fault of the broker: {type(error).__name__}")
+        self._events.put_nowait(messages.RequestDone(wanted.number, outcome))
+
+    def _on_stream_end(self, task: asyncio.Task[None]) -> None:
+        """Say how the stream ended, also if it was cut before it could begin."""
+        error = messages.StreamLost("it was cut here") if task.cancelled() else task.exception()
+        event = error if isinstance(error, messages.StreamLost) else messages.Fault(type(error).__name__)
+        self._events.put_nowait(event)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -99,7 +99,7 @@ class PositionBody(msgspec.Struct, frozen=True, gc=False):
 
 
 class AssetBody(msgspec.Struct, frozen=True, gc=False):
-    """A symbol, and what may be done with it."""
+    """A symbol, and what may be done with it: nothing, unless the venue says so."""
 
     symbol: Symbol
     tradable: bool = False
@@ -157,38 +157,29 @@ class Update(msgspec.Struct, frozen=True, gc=False):
 
 
 def decode(body: bytes | str, kind: type[T]) -> T:
-    """Decode JSON. Raises Unreadable."""
-    try:
-        return msgspec.json.decode(_bounded(body), type=kind)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
-        raise Unreadable(f"no {kind.__name__}: {type(error).__name__}") from None
-
-
-def decode_all(body: bytes, kind: type[T]) -> list[T]:
-    """Decode a JSON array of one kind. Raises Unreadable."""
-    try:
-        return msgspec.json.decode(_bounded(body), type=list[kind])  # type: ignore[valid-type]  # a type made at run time
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
-        raise Unreadable(f"no array of {kind.__name__}: {type(error).__name__}") from None
-
-
-def _bounded(body: bytes | str) -> bytes | str:
-    """Return a body. Raises Unreadable for one that is made to fill our memory."""
+    """Decode JSON of a kind, or a list of it. Raises Unreadable, also for one that is made to fill our memory."""
     if (body.count(b"{") if isinstance(body, bytes) else body.count("{")) > _MOST_OBJECTS:
         raise Unreadable("an answer without end")
-    return body
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
+        items = get_args(kind)
+        wanted = f"array of {items[0].__name__}" if items else kind.__name__
+        raise Unreadable(f"no {wanted}: {type(error).__name__}") from None
+
+
+_FRAMES: dict[str, type[Authorization | Listening | Update]] = {
+    "authorization": Authorization,
+    "listening": Listening,
+    UPDATES: Update,
+}
 
 
 def frame(payload: bytes | str) -> Authorization | Listening | Update | None:
     """Read a frame of the trading stream; None for a stream that is not ours. Raises Unreadable."""
     message = decode(payload, Frame)
-    if message.stream == "authorization":
-        return decode(bytes(message.data), Authorization)
-    if message.stream == "listening":
-        return decode(bytes(message.data), Listening)
-    if message.stream == UPDATES:
-        return decode(bytes(message.data), Update)
-    return None
+    kind = _FRAMES.get(message.stream)
+    return decode(bytes(message.data), kind) if kind is not None else None
 
 
 def refusal(body: bytes, status: int) -> ErrorBody:
@@ -340,14 +331,10 @@ def asset_report(body: AssetBody, ts: int) -> AssetReport:
 def _number(value: Decimal | None) -> Decimal:
     if value is None:
         return Decimal(0)
-    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS or _exponent(value) < -_MOST_DIGITS:
+    exponent = value.as_tuple().exponent  # that of infinity is a letter
+    if not isinstance(exponent, int) or exponent < -_MOST_DIGITS or abs(value.adjusted()) > _MOST_DIGITS:
         raise Unreadable("a number that is none")
     return value
-
-
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0  # that of infinity is a letter
 
 
 # ------------------------------------------------------------------------------------------------------ from our words
@@ -368,14 +355,6 @@ def submission(order: SubmitOrder) -> bytes:
     elif order.stop is not None:
         wanted |= {"type": "stop", "stop_price": plain(order.stop)}
     return msgspec.json.encode(wanted)
-
-
-def rejection(order: SubmitOrder, ts: int, reason: str, *, passed: bool = False) -> OrderReport:
-    """Report that an order was not taken; `passed`, for its price is beyond its stop already."""
-    refused, none = OrderStatus.REJECTED, Decimal(0)
-    return OrderReport(
-        order.id, order.symbol, order.side, refused, order.quantity, none, None, ts, reason=reason, passed=passed
-    )
 
 
 def plain(number: Decimal) -> str:

@@ -1,19 +1,20 @@
 """Conversations with the venue: several requests and pauses in their order, written as one function that never waits.
 
-A conversation is a generator. It yields the request that it wants sent, or a pause, and goes on with the answer.
+A conversation is a generator. It yields the request that it wants sent, or the seconds after which it wants to go on,
+and goes on with the answer.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
-from enum import Enum, auto
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 import msgspec
 
-from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswered
+from actors.brokers.alpaca.context import BrokerContext
+from actors.brokers.alpaca.messages import Answer, Outcome, SendRequest
 from pipeline.events import SECOND
 
 MOST_LOOK_UPS = 4
@@ -21,49 +22,19 @@ MOST_LOOK_UPS = 4
 
 T = TypeVar("T")
 
-
-class Priority(Enum):
-    """Whether a request may wait for others."""
-
-    AT_ONCE = auto()
-    LOOK_UP = auto()  # no more than `MOST_LOOK_UPS` at a time
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A request, as a conversation yields it."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] | None = None
-    body: bytes | None = None
-    priority: Priority = Priority.AT_ONCE
-
-
-class Pause(msgspec.Struct, frozen=True):
-    """A wish to go on only after a while."""
-
-    seconds: float
-
-
-Steps = Generator[Request | Pause, Any, T]
-"""A conversation that comes to a `T`."""
-
-
-def send(request: Request) -> Steps[Answer]:
-    """Send a request and return the answer, of whatever status. Raises NotSent or Unanswered."""
-    answer: Answer = yield request
-    return answer
+Steps = Generator[SendRequest | float, Any, T]
+"""A conversation that comes to a `T`. A request is answered by an `Answer`, or raises NotSent or Unanswered."""
 
 
 class Conversations:
     """Runs conversations: has sent what they ask for, and lets each go on with its answer or after its pause."""
 
-    def __init__(self, on_send: Callable[[SendRequest], None]) -> None:
-        self._on_send = on_send
-        self._ready: deque[tuple[Steps[None], Answer | NotSent | Unanswered | None]] = deque()
-        self._asking: dict[int, tuple[Steps[None], Priority]] = {}  # by the number of the request on the wire
+    def __init__(self, context: BrokerContext) -> None:
+        self._context = context
+        self._ready: deque[tuple[Steps[None], Outcome | None]] = deque()
+        self._asking: dict[int, tuple[Steps[None], SendRequest]] = {}  # by the number of the request on the wire
         self._look_ups = 0  # of those
-        self._waiting: deque[tuple[Steps[None], Request]] = deque()  # look-ups that are too many
+        self._waiting: deque[tuple[Steps[None], SendRequest]] = deque()  # look-ups that are too many
         self._pausing: list[tuple[int, int, Steps[None]]] = []  # a heap, by due time and number
         self._number = 0
 
@@ -76,13 +47,15 @@ class Conversations:
         """Start a conversation at the next `run`."""
         self._ready.append((steps, None))
 
-    def go_on(self, number: int, outcome: Answer | NotSent | Unanswered) -> None:
+    def go_on(self, number: int, outcome: Outcome) -> None:
         """Resume the conversation that sent a request, at the next `run`; do nothing if there is none."""
         if (found := self._asking.pop(number, None)) is None:
             return
-        steps, priority = found
+        steps, request = found
+        if not isinstance(outcome, Answer) or outcome.status >= 500 or outcome.status in (401, 429):
+            self._context.counts["failures"] += 1
         self._ready.append((steps, outcome))
-        if priority is Priority.LOOK_UP:
+        if request.is_look_up:
             self._look_ups -= 1
             if self._waiting:
                 self._send(*self._waiting.popleft())
@@ -97,20 +70,20 @@ class Conversations:
                 wish = steps.throw(outcome) if isinstance(outcome, Exception) else steps.send(outcome)
             except StopIteration:
                 continue
-            if isinstance(wish, Request):
-                if wish.priority is Priority.LOOK_UP and self._look_ups >= MOST_LOOK_UPS:
-                    self._waiting.append((steps, wish))
-                else:
-                    self._send(steps, wish)
-            else:
+            if not isinstance(wish, SendRequest):
                 self._number += 1
-                heapq.heappush(self._pausing, (now_ns + round(wish.seconds * SECOND), self._number, steps))
+                heapq.heappush(self._pausing, (now_ns + round(wish * SECOND), self._number, steps))
+            elif wish.is_look_up and self._look_ups >= MOST_LOOK_UPS:
+                self._waiting.append((steps, wish))
+            else:
+                self._send(steps, wish)
 
-    def _send(self, steps: Steps[None], request: Request) -> None:
+    def _send(self, steps: Steps[None], request: SendRequest) -> None:
         self._number += 1
-        self._asking[self._number] = steps, request.priority
-        self._look_ups += request.priority is Priority.LOOK_UP
-        self._on_send(SendRequest(self._number, request.method, request.path, request.query, request.body))
+        self._asking[self._number] = steps, request
+        self._look_ups += request.is_look_up
+        self._context.counts["requests"] += 1
+        self._context.actions.append(msgspec.structs.replace(request, number=self._number))
 
     def close(self) -> None:
         """Break all of them off."""

@@ -33,6 +33,10 @@ class Unanswered(Exception):
     """The request may have reached the venue, and no answer tells what became of it."""
 
 
+Outcome = Answer | NotSent | Unanswered
+"""What became of a request."""
+
+
 # ----------------------------------------------------------------------------------------------------- events
 
 
@@ -40,19 +44,11 @@ class Started(msgspec.Struct, frozen=True):
     """The broker is to connect, and to read the account from now on."""
 
 
-class RequestAnswered(msgspec.Struct, frozen=True):
-    """A request got an answer, of whatever status."""
+class RequestDone(msgspec.Struct, frozen=True):
+    """A request got an answer, or none."""
 
     number: int
-    answer: Answer
-
-
-class RequestFailed(msgspec.Struct, frozen=True):
-    """A request got no answer."""
-
-    number: int
-    reason: str
-    sent: bool  # whether the venue may have heard of it
+    outcome: Outcome
 
 
 class StreamListening(msgspec.Struct, frozen=True):
@@ -65,11 +61,13 @@ class StreamFrame(msgspec.Struct, frozen=True):
     payload: str | bytes
 
 
-class StreamLost(msgspec.Struct, frozen=True):
-    """The trading stream's connection, or the attempt to make one, has ended."""
+class StreamLost(Exception):
+    """The trading stream's connection, or the attempt to make one, has ended, and why."""
 
-    reason: str
-    refused: bool = False  # the keys: trying again soon would not help
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.refused = refused  # the keys: trying again soon would not help
 
 
 class TimerDue(msgspec.Struct, frozen=True):
@@ -84,12 +82,6 @@ class Hold(msgspec.Struct, frozen=True):
 
 class GoOn(msgspec.Struct, frozen=True):
     """The venue is there again: the trading stream is to be connected at once."""
-
-
-class BlockEntries(msgspec.Struct, frozen=True):
-    """Entries that are not on the wire yet are not to leave; or, if not `blocked`, they may again."""
-
-    blocked: bool
 
 
 class ReadAccount(msgspec.Struct, frozen=True):
@@ -111,15 +103,13 @@ class Fault(msgspec.Struct, frozen=True):
 Event = (
     Effect
     | Started
-    | RequestAnswered
-    | RequestFailed
+    | RequestDone
     | StreamListening
     | StreamFrame
     | StreamLost
     | TimerDue
     | Hold
     | GoOn
-    | BlockEntries
     | ReadAccount
     | Stop
     | Fault
@@ -131,13 +121,14 @@ Event = (
 
 
 class SendRequest(msgspec.Struct, frozen=True):
-    """Send a request, once; answer with `RequestAnswered` or `RequestFailed` of the same number."""
+    """Send a request, once; answer with `RequestDone` of the same number."""
 
-    number: int
     method: str
     path: str
     query: Mapping[str, str] | None = None
     body: bytes | None = None
+    is_look_up: bool = False  # may wait for others
+    number: int = 0  # once it is to be sent
 
 
 class Publish(msgspec.Struct, frozen=True):
@@ -160,9 +151,5 @@ class DropStream(msgspec.Struct, frozen=True):
     """Cut the trading stream's connection, or give up the attempt to make one; `StreamLost` follows."""
 
 
-class Ended(msgspec.Struct, frozen=True):
-    """Everything is told: let go of connections. No event is handled any more."""
-
-
-Action = SendRequest | Publish | SetTimer | ConnectStream | DropStream | Ended
+Action = SendRequest | Publish | SetTimer | ConnectStream | DropStream
 """What the protocol wants done, in this order."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
 from decimal import Decimal
+from urllib.parse import quote
 
 from actors.brokers.alpaca import codec
-from actors.brokers.alpaca.conversations import Pause, Steps
-from actors.brokers.alpaca.messages import Answer, NotSent, Now, Unanswered
+from actors.brokers.alpaca.context import BrokerContext
+from actors.brokers.alpaca.conversations import Conversations, Steps
+from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswered
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
 from actors.brokers.alpaca.settings import REFUSED_KEYS
-from actors.feeds.backoff import BackOff
 from actors.gateway.gate import Effect
 from actors.messages import Report
 from actors.orders import (
@@ -24,11 +24,12 @@ from actors.orders import (
     OrderRole,
     SubmitOrder,
     SubmitUnanswered,
+    rejection,
 )
 
 
 class OrderClient:
-    """Turns effects into conversations, which `start` takes.
+    """Turns effects into conversations.
 
     Submits of a symbol go out one after the other, as they were decided. A cancel or a look-up waits for the running
     submit of its order: until that is answered, the venue may not know it. One look-up of an order is under way at a
@@ -36,32 +37,17 @@ class OrderClient:
     """
 
     def __init__(
-        self,
-        client: RestClient,
-        tracker: OrderTracker,
-        counts: Counter[str],
-        now: Callable[[], Now],
-        start: Callable[[Steps[None]], None],
-        publish: Callable[..., None],
-        is_heard: Callable[[], bool],
-        new_back_off: Callable[[], BackOff],
-        on_refused_keys: Callable[[], None],
+        self, context: BrokerContext, client: RestClient, tracker: OrderTracker, conversations: Conversations
     ) -> None:
         self.done = 0  # effects whose fate is told
-        self.blocked = False  # entries that are not on the wire yet are refused
+        self._context = context
         self._client = client
         self._tracker = tracker
-        self._counts = counts
-        self._now = now
-        self._start = start
-        self._publish = publish  # takes reports
-        self._is_heard = is_heard  # whether the trading stream tells what happens to orders
-        self._new_back_off = new_back_off
-        self._on_refused_keys = on_refused_keys
+        self._conversations = conversations
         self._in_hand: dict[int, Effect] = {}  # effects whose fate is not told yet, in the order of their coming
         self._taken = 0
-        self._submits: dict[str, deque[int]] = {}  # by symbol: the one that runs, and those that wait for it
-        self._behind: dict[str, list[int]] = {}  # by order whose submit is not answered: what waits for that
+        self._submits: dict[str, deque[Steps[None]]] = {}  # by symbol: the one that runs, and those that wait for it
+        self._behind: dict[str, list[Steps[None]]] = {}  # by order whose submit is not answered: what waits for that
         self._looked_up: dict[str, bool] = {}  # by order that is being looked up: whether to do it once more
 
     @property
@@ -72,18 +58,18 @@ class OrderClient:
     def take(self, effect: Effect) -> None:
         """Begin with an effect, or let it wait for its turn."""
         self._taken += 1
-        number = self._taken
-        self._in_hand[number] = effect
+        self._in_hand[self._taken] = effect
+        steps = self._do(self._taken, effect)
         if isinstance(effect, SubmitOrder):
             queue = self._submits.setdefault(effect.symbol, deque())
-            queue.append(number)
+            queue.append(steps)
             self._behind.setdefault(effect.id, [])
             if len(queue) == 1:
-                self._start(self._do(number))
+                self._conversations.start(steps)
         elif (behind := self._behind.get(effect.id)) is not None:
-            behind.append(number)
+            behind.append(steps)
         else:
-            self._start(self._do(number))
+            self._conversations.start(steps)
 
     def give_up(self, reason: str) -> None:
         """Tell that the fate of what is left is not known."""
@@ -92,8 +78,7 @@ class OrderClient:
         self.done += len(self._in_hand)
         self._in_hand.clear()
 
-    def _do(self, number: int) -> Steps[None]:
-        effect = self._in_hand[number]
+    def _do(self, number: int, effect: Effect) -> Steps[None]:
         try:
             if isinstance(effect, SubmitOrder):
                 yield from self._submit(effect)
@@ -102,7 +87,7 @@ class OrderClient:
             else:
                 yield from self._look_up(effect.id)
         except Exception as error:  # whatever it is: the core has to hear of this order, and others have to go out
-            self._counts["faults"] += 1
+            self._context.counts["faults"] += 1
             self._publish_unknown(effect, f"a fault of the broker: {type(error).__name__}")
         self.done += 1
         del self._in_hand[number]
@@ -114,35 +99,36 @@ class OrderClient:
         queue = self._submits[answered.symbol]
         queue.popleft()
         if queue:
-            self._start(self._do(queue[0]))
+            self._conversations.start(queue[0])
         else:
             del self._submits[answered.symbol]
-        for number in self._behind.pop(answered.id, ()):
-            self._start(self._do(number))
+        for steps in self._behind.pop(answered.id, ()):
+            self._conversations.start(steps)
 
     def _publish_unknown(self, effect: Effect, reason: str) -> None:
         if isinstance(effect, SubmitOrder):
-            self._publish(self._unanswered(effect, reason))
+            self._context.publish(self._unanswered(effect, reason))
         elif isinstance(effect, CancelOrder):
-            self._publish(CancelRefused(effect.id, self._now().venue_ns, reason))
+            self._context.publish(CancelRefused(effect.id, self._context.now.venue_ns, reason))
         else:
-            self._counts["lookups_failed"] += 1
+            self._context.counts["lookups_failed"] += 1
 
     # ---------------------------------------------------------------------------------------------- submits
 
     def _submit(self, order: SubmitOrder) -> Steps[None]:
         self._tracker.news += 1
-        if self._is_heard():
+        if self._context.is_heard:
             self._tracker.watch(order.id, Decimal(0))
         report = yield from self._place(order)
         self._tracker.news += 1
-        self._publish(report)
+        self._context.publish(report)
 
     def _place(self, order: SubmitOrder) -> Steps[Report]:
         if self._is_blocked(order):
             return self._rejected(order, "entries are halted")
         try:
-            answer = yield from self._client.submit(codec.submission(order), lambda: not self._is_blocked(order))
+            request = SendRequest("POST", "/v2/orders", body=codec.submission(order))
+            answer = yield from self._client.call(request, lambda: not self._is_blocked(order))
         except NotSent as error:
             return self._rejected(order, f"could not reach the venue: {error}")
         except Unanswered as error:
@@ -152,7 +138,7 @@ class OrderClient:
         return (yield from self._refused(order, answer))
 
     def _is_blocked(self, order: SubmitOrder) -> bool:
-        return self.blocked and order.leg == OrderRole.ENTRY
+        return self._context.entries_blocked and order.leg == OrderRole.ENTRY
 
     def _taken_order(self, order: SubmitOrder, body: bytes) -> Report:
         try:
@@ -172,7 +158,7 @@ class OrderClient:
         if status == 429:
             return self._rejected(order, "too many requests")
         if codec.is_about_keys(status, refusal):
-            self._on_refused_keys()
+            self._context.refuse_keys()
             return self._rejected(order, REFUSED_KEYS)
         if status >= 500 or status < 400 or status == 408:
             return self._unanswered(order, f"the venue answered {status}")
@@ -180,7 +166,7 @@ class OrderClient:
 
     def _known_already(self, order: SubmitOrder, message: str) -> Steps[Report]:
         """Find the order that has this id already: most likely it is this one, and the answer was lost."""
-        self._counts["duplicates"] += 1
+        self._context.counts["duplicates"] += 1
         try:
             found = yield from self._find(order.id)
         except Failed as error:
@@ -189,11 +175,11 @@ class OrderClient:
 
     def _rejected(self, order: SubmitOrder, reason: str, *, passed: bool = False) -> OrderReport:
         self._tracker.unwatch(order.id)
-        return codec.rejection(order, self._now().venue_ns, reason, passed=passed)
+        return rejection(order, self._context.now.venue_ns, reason, passed=passed)
 
     def _unanswered(self, order: SubmitOrder, reason: str) -> SubmitUnanswered:
-        self._counts["unanswered"] += 1
-        return SubmitUnanswered(order.id, self._now().venue_ns, reason)
+        self._context.counts["unanswered"] += 1
+        return SubmitUnanswered(order.id, self._context.now.venue_ns, reason)
 
     # ---------------------------------------------------------------------------------- cancels and look-ups
 
@@ -204,21 +190,21 @@ class OrderClient:
                 found = yield from self._find(order.id)
                 if found is None:
                     raise Failed("the venue knows no such order")
-                self._publish(found)
+                self._context.publish(found)
                 if found.status in OVER:
                     return
                 venue_id = found.venue_id
             self._tracker.news += 1
-            answer = yield from self._client.cancel(venue_id)
+            answer = yield from self._client.call(SendRequest("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"))
             if not 200 <= answer.status < 300:
                 refusal = codec.refusal(answer.body, answer.status)
                 if codec.is_about_keys(answer.status, refusal):
-                    self._on_refused_keys()
+                    self._context.refuse_keys()
                 raise Failed(refusal.message)
         except (NotSent, Unanswered, Failed) as error:
-            self._publish(CancelRefused(order.id, self._now().venue_ns, str(error)))
+            self._context.publish(CancelRefused(order.id, self._context.now.venue_ns, str(error)))
             return
-        if not self._is_heard():  # nobody tells of its end
+        if not self._context.is_heard:  # nobody tells of its end
             yield from self._look_up(order.id)
 
     def _look_up(self, order_id: str) -> Steps[None]:
@@ -235,19 +221,19 @@ class OrderClient:
             del self._looked_up[order_id]
 
     def _look_up_once(self, order_id: str) -> Steps[None]:
-        back_off = self._new_back_off()
+        back_off = self._context.back_off()
         for repetition in range(REPETITIONS + 1):
             if repetition:
-                yield Pause(back_off.next())
+                yield back_off.next()
             try:
                 found = yield from self._find(order_id)
             except Failed as error:
                 if error.keys:
                     break
                 continue
-            self._publish(found or OrderMissing(order_id, self._now().venue_ns))
+            self._context.publish(found or OrderMissing(order_id, self._context.now.venue_ns))
             return
-        self._counts["lookups_failed"] += 1
+        self._context.counts["lookups_failed"] += 1
 
     def _find(self, order_id: str) -> Steps[OrderReport | None]:
         """Ask for an order by our id; None if the venue does not know it. Raises Failed."""
@@ -255,7 +241,7 @@ class OrderClient:
             body = yield from self._client.order(order_id)
             report = self._tracker.report(body) if body is not None else None
         except codec.Unreadable as error:
-            self._counts["unreadable"] += 1
+            self._context.counts["unreadable"] += 1
             raise Failed(str(error)) from None
         if report is not None:
             self._tracker.note_answer(report)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict
 from decimal import Decimal
 
+import msgspec
+
 from actors.brokers.alpaca import codec
-from actors.brokers.alpaca.messages import Now
+from actors.brokers.alpaca.context import BrokerContext
 from actors.orders import OVER, OrderReport
 from pipeline.events import SECOND
 
@@ -15,24 +16,19 @@ MOST_REMEMBERED = 10_000
 """Orders whose ids at the venue are remembered; those of older ones are asked for."""
 
 
-class WatchedOrder:
+class WatchedOrder(msgspec.Struct, eq=False):
     """An order whose news the trading stream owes us."""
 
-    __slots__ = ("filled", "owed_since")
-
-    def __init__(self, filled: Decimal) -> None:
-        self.filled = filled  # shares that it has told of
-        self.owed_since: int | None = None  # monotonic ns: when REST told more than it
+    filled: Decimal  # shares that it has told of
+    owed_since: int | None = None  # monotonic ns: when REST told more than it
 
 
 class OrderTracker:
     """Takes what REST and the trading stream tell of orders."""
 
-    def __init__(self, counts: Counter[str], now: Callable[[], Now], is_ours: Callable[[str], bool]) -> None:
+    def __init__(self, context: BrokerContext) -> None:
         self.news = 0  # things that happened to orders, as far as we know
-        self.is_ours = is_ours
-        self._counts = counts
-        self._now = now
+        self._context = context
         self._venue_ids: OrderedDict[str, str] = OrderedDict()  # by order
         self._watched: OrderedDict[str, WatchedOrder] = OrderedDict()  # by order
 
@@ -43,8 +39,8 @@ class OrderTracker:
     def report(self, body: codec.OrderBody, at: str | None = None) -> OrderReport:
         """Put what the venue tells of an order into our words. Raises Unreadable."""
         if not codec.is_known(body.status):
-            self._counts["unknown_statuses"] += 1
-        return codec.order_report(body, self._now().venue_ns, at)
+            self._context.counts["unknown_statuses"] += 1
+        return codec.order_report(body, self._context.now.venue_ns, at)
 
     def note_answer(self, report: OrderReport) -> None:
         """Take note of what REST told of an order: its id at the venue, and whether the stream owes news of it."""
@@ -53,7 +49,7 @@ class OrderTracker:
         if watch is None or watch.owed_since is not None:
             return
         if report.filled > watch.filled or report.status in OVER:
-            watch.owed_since = self._now().monotonic_ns
+            watch.owed_since = self._context.now.monotonic_ns
 
     def note_update(self, report: OrderReport) -> None:
         """Take note of what the trading stream told of an order."""
@@ -66,7 +62,7 @@ class OrderTracker:
 
     def remember(self, report: OrderReport) -> None:
         """Keep the id at the venue of an order that is ours."""
-        if self.is_ours(report.order):
+        if self._context.is_ours(report.order):
             self._venue_ids[report.order] = report.venue_id
             self._venue_ids.move_to_end(report.order)
             if len(self._venue_ids) > MOST_REMEMBERED:
@@ -86,7 +82,7 @@ class OrderTracker:
         """Expect no more news: the stream that owed them is gone."""
         self._watched.clear()
 
-    def are_owed_for(self, seconds: float) -> bool:
-        """Tell whether the stream has owed news of some order for so long."""
-        late = self._now().monotonic_ns - round(seconds * SECOND)
+    def are_late(self) -> bool:
+        """Tell whether the stream has owed news of some order for `stale_s`."""
+        late = self._context.now.monotonic_ns - round(self._context.settings.stale_s * SECOND)
         return any(watch.owed_since is not None and watch.owed_since <= late for watch in self._watched.values())

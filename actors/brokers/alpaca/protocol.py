@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import assert_never
 
 from actors.brokers.alpaca import codec, messages
 from actors.brokers.alpaca.account import Account
+from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Conversations, Steps
 from actors.brokers.alpaca.order_client import OrderClient
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import Failed, RestClient
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
 from actors.brokers.alpaca.stream_policy import StreamPolicy
-from actors.feeds.backoff import BackOff
-from actors.messages import BrokerChanged, FeedState, Report
+from actors.messages import FeedState
 from actors.orders import CancelOrder, CancelRefused, LookUpOrder, SubmitOrder
 from pipeline.events import SECOND
-
-_COUNTED = (
-    "requests",  # sent by REST
-    "failures",  # of those: no answer, or one that the venue is in no state to give
-    "unanswered",  # submits whose fate the venue did not tell
-    "throttled",  # answers that we ask too often
-    "duplicates",  # orders that were known already
-    "lookups_failed",  # questions given up
-    "polls_failed",  # looks at the account that came to nothing
-    "reconnects",  # of the trading stream
-    "unreadable",  # frames and bodies that were dropped
-    "unknown_statuses",  # words for a status that are not documented
-    "foreign",  # updates of orders that are not ours
-    "turned_away",  # effects that were not taken: too many are on their way
-    "faults",  # of this program's own
-)
 
 
 class AlpacaProtocol:
@@ -48,109 +31,90 @@ class AlpacaProtocol:
     def __init__(
         self, settings: BrokerSettings, symbols: Iterable[str], random: Random, is_ours: Callable[[str], bool]
     ) -> None:
-        self.counts = Counter(dict.fromkeys(_COUNTED, 0))
-        self.has_ended = False
+        self.has_ended = False  # everything is told, and no event is handled any more
         self._has_started = False
-        self._settings = settings
-        self._now = messages.Now(0, 0)
-        self._actions: list[messages.Action] = []
         self._timer_ns: int | None = None  # that is set
         self._stop_by_ns: int | None = None  # once we stop: when the grace is over
 
-        self._state = FeedState.CONNECTING
-        self._reason = ""
         self._began_ns = 0  # when the last reading of the account began
         self._is_reading = False
         self._read_at_once = False
         self._read_early = False
         self._failed_polls = 0  # in a row
-        self._keys_refused = False
 
-        def now() -> messages.Now:
-            return self._now
-
-        def new_back_off() -> BackOff:
-            return BackOff(settings.first_delay_s, settings.most_delay_s, random)
-
-        def is_heard() -> bool:
-            return self._stream.is_listening
-
-        self._conversations = Conversations(self._actions.append)
-        self._tracker = OrderTracker(self.counts, now, is_ours)
-        self._stream = StreamPolicy(settings, self.counts, new_back_off(), now, self._actions.append)
-        client = RestClient(self.counts, new_back_off, self._refuse_keys)
-        self._account = Account(client, self._tracker, self.counts, symbols, now, is_heard, settings.poll_s * 0.9)
-        self._orders = OrderClient(
-            client,
-            self._tracker,
-            self.counts,
-            now,
-            self._conversations.start,
-            self._publish,
-            is_heard,
-            new_back_off,
-            self._refuse_keys,
-        )
+        self._context = context = BrokerContext(settings, random, is_ours)
+        self.counts = context.counts
+        self._conversations = Conversations(context)
+        self._tracker = OrderTracker(context)
+        self._stream = StreamPolicy(context)
+        client = RestClient(context)
+        self._account = Account(context, client, self._tracker, symbols)
+        self._orders = OrderClient(context, client, self._tracker, self._conversations)
 
     @property
     def done(self) -> int:
         """Effects whose fate is told."""
         return self._orders.done
 
-    def handle(self, event: messages.Event, now: messages.Now) -> list[messages.Action]:
-        """Take what happened, and return what is to be done, in its order."""
+    def handle(
+        self, event: messages.Event, now: messages.Now, *, entries_blocked: bool = False
+    ) -> list[messages.Action]:
+        """Take what happened, and return what is to be done, in its order.
+
+        While entries are blocked, those that are not on the wire yet do not leave.
+        """
         if self.has_ended:
             return []
-        self._now = now
+        self._context.now, self._context.entries_blocked = now, entries_blocked
         self._take(event)
         self._go_on()
-        actions = self._actions.copy()
-        self._actions.clear()
+        actions = self._context.actions.copy()
+        self._context.actions.clear()
         return actions
 
     def _take(self, event: messages.Event) -> None:
         match event:
             case messages.StreamFrame(payload):
                 self._on_frame(payload)
-            case messages.RequestAnswered(number, answer):
-                self._conversations.go_on(number, answer)
-            case messages.RequestFailed(number, reason, sent):
-                self._conversations.go_on(number, messages.Unanswered(reason) if sent else messages.NotSent(reason))
+            case messages.RequestDone(number, outcome):
+                self._conversations.go_on(number, outcome)
             case messages.TimerDue():
                 self._timer_ns = None
-            case SubmitOrder() | CancelOrder() | LookUpOrder():
-                self._take_effect(event)
+            case SubmitOrder():
+                self._read_early |= self._account.wants(event.symbol)
+                self._orders.take(event)
+            case CancelOrder() | LookUpOrder():
+                self._orders.take(event)
             case messages.StreamListening():
                 self._stream.listening()
                 self._read_at_once = True  # what happened before, nobody told
-            case messages.StreamLost(reason, refused):
-                self._on_lost(reason, refused=refused)
+            case messages.StreamLost():
+                self._tracker.unwatch_all()
+                self._context.change(FeedState.DOWN, self._stream.lost(event))
             case messages.Started():
                 self._has_started = self._read_at_once = True
-                self._publish(BrokerChanged(self._state, self._now.venue_ns))
+                self._context.publish_state()
                 self._stream.start()
             case messages.Hold(reason):
                 self._stream.hold(reason)
             case messages.GoOn():
                 self._stream.go_on()
-            case messages.BlockEntries(blocked):
-                self._orders.blocked = blocked
             case messages.ReadAccount():
                 self._read_at_once = True
             case messages.Stop(grace_s):
-                self._stop_by_ns = self._now.monotonic_ns + round(grace_s * SECOND)
+                self._stop_by_ns = self._context.now.monotonic_ns + round(grace_s * SECOND)
             case messages.Fault(error):
                 self.counts["faults"] += 1
-                self._change(FeedState.DOWN, f"the broker's thread ended by a fault: {error}")
+                self._context.change(FeedState.DOWN, f"the broker's thread ended by a fault: {error}")
                 self._end()
             case _:
                 assert_never(event)
 
     def _go_on(self) -> None:
         """Do all that can be done now, and have a timer set for what comes later."""
-        now_ns = self._now.monotonic_ns
+        now_ns = self._context.now.monotonic_ns
         self._conversations.run(now_ns)
-        while self._has_started and not self._is_reading and self._next_reading_ns <= now_ns:
+        while (due_ns := self._next_reading_ns) is not None and due_ns <= now_ns:
             self._is_reading = True
             self._conversations.start(self._read())
             self._conversations.run(now_ns)
@@ -158,47 +122,19 @@ class AlpacaProtocol:
             self._end()
             return
         self._stream.connect_if_due()
-        next_reading_ns = None if self._is_reading or not self._has_started else self._next_reading_ns
-        dues_ns = (self._conversations.due_ns, self._stream.due_ns, next_reading_ns, self._stop_by_ns)
+        dues_ns = (self._conversations.due_ns, self._stream.due_ns, self._next_reading_ns, self._stop_by_ns)
         due_ns = min((due_ns for due_ns in dues_ns if due_ns is not None), default=None)
         if due_ns is not None and due_ns != self._timer_ns:
             self._timer_ns = due_ns
-            self._actions.append(messages.SetTimer(due_ns))
+            self._context.actions.append(messages.SetTimer(due_ns))
 
     def _end(self) -> None:
         if not self.has_ended:
             self.has_ended = True
             self._orders.give_up("the broker was stopped")
             self._conversations.close()
-            self._actions.append(messages.Ended())
 
-    # ------------------------------------------------------------------------------------------- what is told
-
-    def _publish(self, *reports: Report) -> None:
-        self._actions.append(messages.Publish(reports))
-
-    def _change(self, state: FeedState, reason: str = "") -> None:
-        """Report a change of state. What else goes wrong while the line is down is no news, unless it is the keys."""
-        down = state is self._state is FeedState.DOWN
-        if (state, reason) == (self._state, self._reason) or (down and reason != REFUSED_KEYS):
-            return
-        self._state, self._reason = state, reason
-        self._publish(BrokerChanged(state, self._now.venue_ns, reason))
-
-    def _refuse_keys(self) -> None:
-        self._keys_refused = True
-        self._change(FeedState.DOWN, REFUSED_KEYS)
-
-    # ------------------------------------------------------------------------------- effects, and the stream
-
-    def _take_effect(self, effect: SubmitOrder | CancelOrder | LookUpOrder) -> None:
-        if isinstance(effect, SubmitOrder) and self._account.wants(effect.symbol):
-            self._read_early = True
-        self._orders.take(effect)
-
-    def _on_lost(self, reason: str, *, refused: bool) -> None:
-        self._tracker.unwatch_all()
-        self._change(FeedState.DOWN, self._stream.lost(reason, refused=refused))
+    # ---------------------------------------------------------------------------------------------- the stream
 
     def _on_frame(self, payload: str | bytes) -> None:
         try:
@@ -218,27 +154,29 @@ class AlpacaProtocol:
         """Report what happened to an order. Raises Unreadable."""
         self._tracker.news += 1
         report = self._tracker.report(update.order, update.timestamp)
-        if not self._tracker.is_ours(report.order):
+        if not self._context.is_ours(report.order):
             self.counts["foreign"] += 1
             self._read_early = True
             return
         self._tracker.note_update(report)
         if update.event == "order_cancel_rejected":
-            self._publish(report, CancelRefused(report.order, report.ts, "the venue rejected the cancel"))
+            self._context.publish(report, CancelRefused(report.order, report.ts, "the venue rejected the cancel"))
         else:
-            self._publish(report)
+            self._context.publish(report)
 
     # ---------------------------------------------------------------------------------------------- the account
 
     @property
-    def _next_reading_ns(self) -> int:
-        """When the account is to be read next, in monotonic time."""
-        settings = self._settings
+    def _next_reading_ns(self) -> int | None:
+        """When the account is to be read next, in monotonic time; None while it is being read, and before the start."""
+        settings = self._context.settings
+        if self._is_reading or not self._has_started:
+            return None
         if self._read_at_once:
             return 0
-        if self._keys_refused:
+        if self._context.keys_refused:
             interval_s = settings.refused_delay_s
-        elif self._failed_polls or (self._stream.is_listening and not self._read_early):
+        elif self._failed_polls or (self._context.is_heard and not self._read_early):
             interval_s = settings.poll_s
         else:
             interval_s = settings.down_poll_s
@@ -246,26 +184,23 @@ class AlpacaProtocol:
 
     def _read(self) -> Steps[None]:
         """Read the account once."""
-        self._began_ns = self._now.monotonic_ns
+        self._began_ns = self._context.now.monotonic_ns
         self._read_at_once = self._read_early = False
-        connection = self._stream.number if self._stream.is_listening else 0
+        connection = self._stream.number if self._context.is_heard else 0
         try:
-            yield from self._account.assets(self._publish)
+            yield from self._account.assets()
             report = yield from self._account.read()
         except (Failed, codec.Unreadable) as error:
-            self._on_failed_reading(error)
+            self.counts["polls_failed"] += 1
+            self._failed_polls += 1
+            if self._failed_polls > 1:  # once may be chance
+                self._context.change(FeedState.DOWN, f"the venue does not tell of the account: {error}")
         else:
             self._failed_polls = 0
-            self._keys_refused = False
-            self._publish(report)
-            if connection and self._stream.is_listening and connection == self._stream.number:
-                self._change(FeedState.LIVE)
+            self._context.keys_refused = False
+            self._context.publish(report)
+            if connection and self._context.is_heard and connection == self._stream.number:
+                self._context.change(FeedState.LIVE)
         self._is_reading = False
-        if self._tracker.are_owed_for(self._settings.stale_s):  # it answers pings, but does not tell what REST told
+        if self._tracker.are_late():  # it answers pings, but does not tell what REST told
             self._stream.drop("the trading stream does not tell what happens to orders")
-
-    def _on_failed_reading(self, error: Exception) -> None:
-        self.counts["polls_failed"] += 1
-        self._failed_polls += 1
-        if self._failed_polls > 1:  # once may be chance
-            self._change(FeedState.DOWN, f"the venue does not tell of the account: {error}")

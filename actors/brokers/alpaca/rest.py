@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from functools import cached_property
 
 from aiohttp import (
     ClientConnectorError,
@@ -17,32 +16,32 @@ from aiohttp import (
 )
 
 from actors.brokers.alpaca.messages import Answer, NotSent, Unanswered
+from actors.feeds.addresses import proxy_to
 
 MOST_BYTES = 8 << 20
 """Of an answer; 500 orders come to less than one mebibyte."""
 
 MOST_CONNECTIONS = 32
 
-_HERE = ("127.0.0.1", "localhost", "::1")  # no proxy is on the way to ourselves
 _BODY = {"Content-Type": "application/json"}
 
 
 class Rest:
-    """Sends requests, each once, and each for a bounded time. To be made and closed on the loop that uses it.
+    """Sends requests, each once, and each for a bounded time. To be used and closed on one loop."""
 
-    `counts` takes requests and failures; the keys go into the session's headers and nowhere else.
-    """
-
-    def __init__(self, url: str, key: str, secret: str, timeout_s: float, counts: Counter[str]) -> None:
+    def __init__(self, url: str, key: str, secret: str, timeout_s: float) -> None:
         self._url = url.rstrip("/")
-        self._counts = counts
+        self._headers = {"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret}
         self._timeout_s = timeout_s
-        self._session = ClientSession(
-            headers={"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret},
-            timeout=ClientTimeout(total=timeout_s),
+
+    @cached_property
+    def _session(self) -> ClientSession:  # which wants to be made on its loop
+        return ClientSession(
+            headers=self._headers,
+            timeout=ClientTimeout(total=self._timeout_s),
             connector=TCPConnector(limit=MOST_CONNECTIONS),
             cookie_jar=DummyCookieJar(),
-            trust_env=urlsplit(url).hostname not in _HERE,
+            trust_env=proxy_to(self._url) is not None,
         )
 
     async def close(self) -> None:
@@ -52,33 +51,23 @@ class Rest:
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
         """Send a request and return the answer, of whatever status. Raises NotSent or Unanswered."""
-        self._counts["requests"] += 1
+        headers = None if body is None else _BODY
         try:
-            answer = await self._call(method, path, query, body)
+            async with self._session.request(
+                method, self._url + path, params=query, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                received = bytearray()
+                async for chunk in response.content.iter_any():
+                    received += chunk
+                    if len(received) > MOST_BYTES:
+                        raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
+                return Answer(response.status, bytes(received))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
-            self._counts["failures"] += 1
             raise NotSent(_said(error)) from None
         except TimeoutError:
-            self._counts["failures"] += 1
             raise Unanswered(f"no answer within {self._timeout_s:g} s") from None
         except (ClientError, OSError, ValueError) as error:
-            self._counts["failures"] += 1
             raise Unanswered(_said(error)) from None
-        if answer.status >= 500 or answer.status in (401, 429):
-            self._counts["failures"] += 1
-        return answer
-
-    async def _call(self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None) -> Answer:
-        headers = None if body is None else _BODY
-        async with self._session.request(
-            method, self._url + path, params=query, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            received = bytearray()
-            async for chunk in response.content.iter_any():
-                received += chunk
-                if len(received) > MOST_BYTES:
-                    raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
-            return Answer(response.status, bytes(received))
 
 
 def _said(error: Exception) -> str:

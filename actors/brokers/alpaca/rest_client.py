@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 from actors.brokers.alpaca import codec
-from actors.brokers.alpaca.conversations import Pause, Priority, Request, Steps, send
-from actors.brokers.alpaca.messages import Answer, NotSent, Unanswered
+from actors.brokers.alpaca.context import BrokerContext
+from actors.brokers.alpaca.conversations import Steps
+from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswered
 from actors.brokers.alpaca.settings import REFUSED_KEYS
-from actors.feeds.backoff import BackOff
 
 REPETITIONS = 3
 """How often what was refused for its frequency, and a question without an answer, is sent again."""
@@ -25,49 +24,33 @@ class Failed(Exception):
 
 
 class RestClient:
-    """Knows what to ask, and which answer means what. `on_refused_keys` is called when the venue refuses them."""
+    """Knows what to ask, and which answer means what."""
 
-    def __init__(
-        self, counts: Counter[str], new_back_off: Callable[[], BackOff], on_refused_keys: Callable[[], None]
-    ) -> None:
-        self._counts = counts
-        self._new_back_off = new_back_off
-        self._on_refused_keys = on_refused_keys
+    def __init__(self, context: BrokerContext) -> None:
+        self._context = context
         self._keys_worked = False  # with the last question but those that were refused for them
 
-    def submit(self, body: bytes, still_wanted: Callable[[], bool]) -> Steps[Answer]:
-        """Send an order. Raises NotSent or Unanswered."""
-        return self._call(Request("POST", "/v2/orders", body=body), still_wanted)
+    def call(self, request: SendRequest, still_wanted: Callable[[], bool] = lambda: True) -> Steps[Answer]:
+        """Send a request; again if that was refused for coming too often, and is still wanted.
 
-    def cancel(self, venue_id: str) -> Steps[Answer]:
-        """Take an order back. Raises NotSent or Unanswered."""
-        return self._call(Request("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"), lambda: True)
-
-    def _call(self, request: Request, still_wanted: Callable[[], bool]) -> Steps[Answer]:
-        """Send a request; again if that was refused for coming too often, and is still wanted."""
-        back_off = self._new_back_off()
-        answer = yield from send(request)
+        Raises NotSent or Unanswered.
+        """
+        back_off = self._context.back_off()
+        answer: Answer = yield request
         for _ in range(REPETITIONS):
             if answer.status != 429:
                 break
-            self._counts["throttled"] += 1
-            yield Pause(back_off.next())
+            self._context.counts["throttled"] += 1
+            yield back_off.next()
             if not still_wanted():
                 break
-            answer = yield from send(request)
+            answer = yield request
         return answer
 
-    def ask(
-        self,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        *,
-        missing: bool = False,
-        priority: Priority = Priority.AT_ONCE,
-    ) -> Steps[bytes | None]:
+    def _ask(self, request: SendRequest, *, missing: bool = False) -> Steps[bytes | None]:
         """Ask a question, once. What is missing is None, if that is an answer. Raises Failed."""
         try:
-            answer = yield from send(Request("GET", path, query, priority=priority))
+            answer: Answer = yield request
         except (NotSent, Unanswered) as error:
             raise Failed(str(error)) from None
         if answer.status == 200:
@@ -77,34 +60,29 @@ class RestClient:
         if missing and codec.is_missing(answer.status, refusal):
             return None
         if answer.status == 429:
-            self._counts["throttled"] += 1
+            self._context.counts["throttled"] += 1
         if codec.is_about_keys(answer.status, refusal):
             # Keys that work are not refused from one question to the next: once may be chance, or a proxy in between.
             worked, self._keys_worked = self._keys_worked, False
             if not worked:
-                self._on_refused_keys()
+                self._context.refuse_keys()
                 raise Failed(REFUSED_KEYS, keys=True)
         raise Failed(refusal.message)
 
-    def one(self, path: str, kind: type[codec.T]) -> Steps[codec.T]:
-        """Ask for a thing that there always is. Raises Failed, and Unreadable."""
-        return codec.decode((yield from self.ask(path)) or b"", kind)
-
-    def many(self, path: str, kind: type[codec.T], query: Mapping[str, str] | None = None) -> Steps[list[codec.T]]:
-        """Ask for a list. Raises Failed, and Unreadable."""
-        return codec.decode_all((yield from self.ask(path, query)) or b"", kind)
+    def read(self, path: str, kind: type[codec.T], query: Mapping[str, str] | None = None) -> Steps[codec.T]:
+        """Ask for what there always is. Raises Failed, and Unreadable."""
+        return codec.decode((yield from self._ask(SendRequest("GET", path, query))) or b"", kind)
 
     def order(self, client_order_id: str) -> Steps[codec.OrderBody | None]:
         """Ask for an order by our id; None if the venue does not know it. Raises Failed, and Unreadable."""
-        answer = yield from self.ask(
-            "/v2/orders:by_client_order_id",
-            {"client_order_id": client_order_id},
-            missing=True,
-            priority=Priority.LOOK_UP,
-        )
-        return codec.decode(answer, codec.OrderBody) if answer is not None else None
+        query = {"client_order_id": client_order_id}
+        request = SendRequest("GET", "/v2/orders:by_client_order_id", query, is_look_up=True)
+        return self._find(request, codec.OrderBody)
 
     def asset(self, symbol: str) -> Steps[codec.AssetBody | None]:
         """Ask for an asset; None if the venue does not know it. Raises Failed, and Unreadable."""
-        answer = yield from self.ask(f"/v2/assets/{quote(symbol, safe='')}", missing=True)
-        return codec.decode(answer, codec.AssetBody) if answer is not None else None
+        return self._find(SendRequest("GET", f"/v2/assets/{quote(symbol, safe='')}"), codec.AssetBody)
+
+    def _find(self, request: SendRequest, kind: type[codec.T]) -> Steps[codec.T | None]:
+        answer = yield from self._ask(request, missing=True)
+        return codec.decode(answer, kind) if answer is not None else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from actors.brokers.alpaca import codec
+from actors.brokers.alpaca.messages import StreamFrame, StreamListening, StreamLost
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
 from actors.feeds.addresses import QUIET, ConnectThere, proxy_to, refused_status
 
@@ -23,20 +24,8 @@ CLOSE_S = 0.2
 _MUTE = "the trading stream did not answer"
 
 
-class Listener(NamedTuple):
-    """Whom the stream talks to, on its own loop."""
-
-    listening: Callable[[], None]  # from now on, what happens is told
-    frame: Callable[[str | bytes], None]  # that is not of the handshake
-
-
-class Lost(Exception):
-    """The connection is of no use any more, and why."""
-
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.refused = refused  # the keys: trying again soon would not help
+Tell = Callable[[StreamListening | StreamFrame], None]
+"""Takes what the stream tells, on its own loop: that it listens, and what is not of the handshake."""
 
 
 class TradingStream:
@@ -46,20 +35,19 @@ class TradingStream:
     nothing is for the owner to notice.
     """
 
-    def __init__(self, url: str, key: str, secret: str, settings: BrokerSettings, listener: Listener) -> None:
+    def __init__(self, url: str, key: str, secret: str, settings: BrokerSettings) -> None:
         self._url = url
         self._authentication = codec.authentication(key, secret)
         self._settings = settings
-        self._listener = listener
 
-    async def run(self) -> NoReturn:
-        """Connect and listen until the connection is lost. Raises Lost."""
+    async def run(self, tell: Tell) -> NoReturn:
+        """Connect and listen until the connection is lost. Raises StreamLost."""
         connection = await self._open()
         try:
             async with connection:
-                await self._listen(connection)
+                await self._listen(connection, tell)
         except ConnectionClosed as error:
-            raise Lost(f"the trading stream was closed ({error.rcvd.code if error.rcvd else 1006})") from None
+            raise StreamLost(f"the trading stream was closed ({error.rcvd.code if error.rcvd else 1006})") from None
         finally:
             connection.transport.abort()  # a goodbye that was cut short leaves it open
 
@@ -77,45 +65,45 @@ class TradingStream:
                 proxy=proxy_to(self._url),
             )
         except (InvalidURI, ValueError):  # of a port or a host that is none, also UnicodeError
-            raise Lost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
+            raise StreamLost("the trading stream has no WebSocket address: it begins with ws:// or wss://") from None
         except InvalidStatus as error:
             status = error.response.status_code
             if codec.is_about_keys(status, codec.refusal(bytes(error.response.body or b""), status)):
-                raise Lost(REFUSED_KEYS, refused=True) from None
-            raise Lost(f"the trading stream refused the handshake with {refused_status(error)}") from None
+                raise StreamLost(REFUSED_KEYS, refused=True) from None
+            raise StreamLost(f"the trading stream refused the handshake with {refused_status(error)}") from None
         except (InvalidHandshake, EOFError):
-            raise Lost("the trading stream failed in the handshake") from None
+            raise StreamLost("the trading stream failed in the handshake") from None
         except TimeoutError:
-            raise Lost(_MUTE) from None
+            raise StreamLost(_MUTE) from None
         except OSError as error:
-            raise Lost(f"no connection to the trading stream: {error.strerror or type(error).__name__}") from None
+            raise StreamLost(f"no connection to the trading stream: {error.strerror or type(error).__name__}") from None
 
-    async def _listen(self, connection: ClientConnection) -> NoReturn:
+    async def _listen(self, connection: ClientConnection, tell: Tell) -> NoReturn:
         await connection.send(self._authentication)
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
-                while not await self._greeted(connection):
+                while not await self._greeted(connection, tell):
                     pass
         except TimeoutError:
-            raise Lost(_MUTE) from None
-        self._listener.listening()
+            raise StreamLost(_MUTE) from None
+        tell(StreamListening())
         while True:
-            self._listener.frame(await connection.recv())
+            tell(StreamFrame(await connection.recv()))
 
-    async def _greeted(self, connection: ClientConnection) -> bool:
-        """Take one message of the handshake; return whether it was the last. Raises Lost if we may not listen."""
+    async def _greeted(self, connection: ClientConnection, tell: Tell) -> bool:
+        """Take one message of the handshake; return whether it was the last. Raises StreamLost if we may not listen."""
         payload = await connection.recv()
         message = None
         with contextlib.suppress(codec.Unreadable):  # which its hearer finds, too
             message = codec.frame(payload)
         if isinstance(message, codec.Authorization):
             if message.status != "authorized":
-                raise Lost(REFUSED_KEYS, refused=True)
+                raise StreamLost(REFUSED_KEYS, refused=True)
             await connection.send(codec.LISTEN)
             return False
         if isinstance(message, codec.Listening):
             if codec.UPDATES not in message.streams:
-                raise Lost(NO_UPDATES)
+                raise StreamLost(NO_UPDATES)
             return True
-        self._listener.frame(payload)
+        tell(StreamFrame(payload))
         return False

@@ -13,12 +13,8 @@ from random import Random
 import pytest
 
 from actors.brokers.alpaca.broker import AlpacaBroker
-from actors.brokers.alpaca.driver import Driver
-from actors.brokers.alpaca.messages import Event, GoOn, Hold, Started, Stop
-from actors.brokers.alpaca.protocol import AlpacaProtocol
-from actors.brokers.alpaca.rest import Rest
+from actors.brokers.alpaca.messages import GoOn, Hold, Started, Stop
 from actors.brokers.alpaca.settings import REFUSED_KEYS, AlpacaAddress, BrokerSettings
-from actors.brokers.alpaca.stream import TradingStream
 from actors.messages import BrokerChanged, FeedState, Report
 from actors.orders import (
     OVER,
@@ -431,29 +427,19 @@ def test_orders_go_out_while_the_loop_of_the_bot_is_stuck() -> None:
 
 @on_a_loop
 async def test_a_stream_that_is_held_before_it_could_begin_is_connected_when_it_may_go_on() -> None:
-    """Both stand in the queue when the driver begins: the stream's task is cancelled before its first step."""
+    """Both stand in the queue when the broker begins: the stream's task is cancelled before its first step."""
     reported = Reported()
     async with an_exchange() as exchange:
-        events: asyncio.Queue[Event] = asyncio.Queue()
+        address = AlpacaAddress(exchange.url.replace("ws", "http", 1), f"{exchange.url}/stream")
+        broker = AlpacaBroker(address, KEY, SECRET, HASTY, [], reported.take, lambda: START, Random(1))
         for event in (Started(), Hold("the exchange is away")):
-            events.put_nowait(event)
-        protocol = AlpacaProtocol(HASTY, [], Random(1), lambda _: True)
-        rest = Rest(exchange.url.replace("ws", "http", 1), KEY, SECRET, 1.0, protocol.counts)
-        driver = Driver(
-            protocol,
-            events,
-            rest,
-            lambda listener: TradingStream(f"{exchange.url}/stream", KEY, SECRET, HASTY, listener),
-            reported.take,
-            lambda: START,
-            lambda: False,
-        )
-        running = asyncio.create_task(driver.run())
+            broker._events.put_nowait(event)
+        running = asyncio.create_task(broker._main())
         await reported.until(lambda: reported.states[-1:] == [DOWN])
         assert reported.of(BrokerChanged)[-1].reason == "the exchange is away"
-        events.put_nowait(GoOn())
+        broker._events.put_nowait(GoOn())
         await reported.live()
-        events.put_nowait(Stop(0.0))
+        broker._events.put_nowait(Stop(0.0))
         await running
 
 
@@ -488,15 +474,14 @@ async def test_a_broker_whom_nobody_hears_takes_nothing_more() -> None:
     """The bot's loop is closed: there is nobody to report to."""
     failed = threading.Event()
 
-    def fail(_: list[Report]) -> None:
-        if not failed.is_set():
+    def fail(reports: list[Report]) -> None:
+        if isinstance(reports[0], AccountReport) and not failed.is_set():
             failed.set()
             raise RuntimeError("Event loop is closed")
 
     async with an_exchange() as exchange:
         address = AlpacaAddress(exchange.url.replace("ws", "http", 1), f"{exchange.url}/stream")
-        broker = AlpacaBroker(address, KEY, SECRET, HASTY, [], lambda _: None, lambda: 1, Random(1))
-        broker._on_report = lambda reports: fail(reports) if isinstance(reports[0], AccountReport) else None
+        broker = AlpacaBroker(address, KEY, SECRET, HASTY, [], fail, lambda: 1, Random(1))
         broker.start()
         assert await asyncio.to_thread(failed.wait, PATIENCE_S)
         assert await asyncio.to_thread(broker.stop, 5.0)

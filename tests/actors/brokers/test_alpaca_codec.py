@@ -341,7 +341,7 @@ def test_a_text_of_an_order_has_a_bound(field: str, most: int) -> None:
 def test_a_body_of_more_objects_than_an_account_has_is_refused_before_any_is_made() -> None:
     body = b"[" + b",".join([b'{"id":""}'] * 100_000) + b"]"
     with pytest.raises(Unreadable, match="without end"):
-        codec.decode_all(body, OrderBody)
+        codec.decode(body, list[OrderBody])
     with pytest.raises(Unreadable, match="without end"):
         codec.frame(b'{"stream":"trade_updates","data":' + body + b"}")
 

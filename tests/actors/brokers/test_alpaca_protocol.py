@@ -18,19 +18,17 @@ from actors.brokers.alpaca.conversations import MOST_LOOK_UPS
 from actors.brokers.alpaca.messages import (
     Action,
     Answer,
-    BlockEntries,
     ConnectStream,
     DropStream,
-    Ended,
     Event,
     Fault,
     GoOn,
     Hold,
+    NotSent,
     Now,
     Publish,
     ReadAccount,
-    RequestAnswered,
-    RequestFailed,
+    RequestDone,
     SendRequest,
     SetTimer,
     Started,
@@ -39,6 +37,7 @@ from actors.brokers.alpaca.messages import (
     StreamListening,
     StreamLost,
     TimerDue,
+    Unanswered,
 )
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.settings import NO_UPDATES, REFUSED_KEYS, BrokerSettings
@@ -75,11 +74,12 @@ class Talk:
         self.open: dict[int, SendRequest] = {}  # requests without an answer
         self.due_ns: int | None = None
         self.effects = 0  # that were said
+        self.blocked = False  # entries are
 
     def say(self, *events: Event) -> None:
         for event in events:
             self.effects += isinstance(event, SubmitOrder | CancelOrder | LookUpOrder)
-            for action in self.protocol.handle(event, Now(self.now_ns, START)):
+            for action in self.protocol.handle(event, Now(self.now_ns, START), entries_blocked=self.blocked):
                 self.actions.append(action)
                 if isinstance(action, SendRequest):
                     self.open[action.number] = action
@@ -107,12 +107,12 @@ class Talk:
         """Answer the oldest such request."""
         request = self.asked(what)[0]
         del self.open[request.number]
-        self.say(RequestAnswered(request.number, Answer(status, msgspec.json.encode(value) if text is None else text)))
+        self.say(RequestDone(request.number, Answer(status, msgspec.json.encode(value) if text is None else text)))
 
     def fail(self, what: str, reason: str = "no answer within 5 s", *, sent: bool = True) -> None:
         request = self.asked(what)[0]
         del self.open[request.number]
-        self.say(RequestFailed(request.number, reason, sent))
+        self.say(RequestDone(request.number, Unanswered(reason) if sent else NotSent(reason)))
 
     def serve(self, **lists: Any) -> None:
         """Answer all questions of the account, until there are none: `positions`, `orders`."""
@@ -138,6 +138,9 @@ class Talk:
 
     def statuses(self, id: str = "one") -> list[OrderStatus]:
         return [report.status for report in self.of(OrderReport) if report.order == id]
+
+    def has_ended(self) -> bool:
+        return self.protocol.has_ended
 
     def connects(self) -> int:
         return sum(isinstance(action, ConnectStream) for action in self.actions)
@@ -225,7 +228,8 @@ def test_submits_of_a_symbol_go_out_one_after_the_other_and_of_others_at_once(ta
 
 
 def test_a_thousand_orders_of_a_symbol_that_are_refused_here_need_no_deep_stack(talk: Talk) -> None:
-    talk.say(BlockEntries(True), *(order(f"o{number}") for number in range(1_000)))
+    talk.blocked = True
+    talk.say(*(order(f"o{number}") for number in range(1_000)))
     assert [report.status for report in talk.of(OrderReport)] == [OrderStatus.REJECTED] * 1_000
     assert not talk.sent(POST)
 
@@ -234,7 +238,7 @@ def test_an_entry_that_is_blocked_while_it_waits_to_be_repeated_never_leaves_aga
     talk.say(order(), msgspec.structs.replace(order("exit", symbol="MSFT"), leg="exit"))
     talk.answer(POST, 429, {"message": "too many"})
     talk.answer(POST, 429, {"message": "too many"})
-    talk.say(BlockEntries(True))
+    talk.blocked = True
     talk.waits(1)
     assert talk.statuses() == [OrderStatus.REJECTED]
     assert [msgspec.json.decode(request.body or b"")["client_order_id"] for request in talk.asked(POST)] == ["exit"]
@@ -476,9 +480,9 @@ def test_an_asset_is_asked_for_once_when_its_symbol_is_new(talk: Talk) -> None:
 
 def test_it_ends_when_what_runs_has_ended(talk: Talk) -> None:
     talk.say(order(), Stop(10))
-    assert not talk.protocol.has_ended
+    assert not talk.has_ended()
     talk.answer(POST, value=body())
-    assert isinstance(talk.actions[-1], Ended)
+    assert talk.has_ended()
     assert talk.statuses() == [OrderStatus.ACCEPTED]
 
 
@@ -545,14 +549,12 @@ WISHES: tuple[Event, ...] = (
     Hold("away"),
     GoOn(),
     ReadAccount(),
-    BlockEntries(True),
-    BlockEntries(False),
 )
 
 
 def act(talk: Talk, choose: Callable[[int], int]) -> None:
     """Let something happen that can: a driver connects only when told to, and answers what was sent."""
-    kind = choose(4)
+    kind = choose(5)
     if kind == 0:
         talk.say(EFFECTS[choose(len(EFFECTS))])
     elif kind == 1 and talk.open:
@@ -560,11 +562,13 @@ def act(talk: Talk, choose: Callable[[int], int]) -> None:
         del talk.open[request.number]
         if choose(4):
             status, value = ANSWERS[choose(len(ANSWERS))]
-            talk.say(RequestAnswered(request.number, Answer(status, msgspec.json.encode(value))))
+            talk.say(RequestDone(request.number, Answer(status, msgspec.json.encode(value))))
         else:
-            talk.say(RequestFailed(request.number, "lost", bool(choose(2))))
+            talk.say(RequestDone(request.number, (NotSent, Unanswered)[choose(2)]("lost")))
     elif kind == 2:
         talk.waits((0.01, 0.5, 5, 60)[choose(4)])
+    elif kind == 3:
+        talk.blocked = not talk.blocked
     else:
         talk.say(WISHES[choose(len(WISHES))])
 
@@ -581,7 +585,6 @@ def test_whatever_comes_every_effect_has_a_fate_and_nothing_fails(random: Any, s
     talk.say(Stop(1))
     talk.waits(1)
     assert talk.protocol.has_ended
-    assert isinstance(talk.actions[-1], Ended)
     assert talk.protocol.done == talk.effects
     assert talk.protocol.counts["faults"] == 0
 

@@ -22,13 +22,13 @@ from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT
 from service.data_folder import JOURNAL, running
 from service.doctor import bot, examination, machine, report
 from service.doctor.books import journal
-from service.doctor.bot import Standing
+from service.doctor.bot import Standing, port
 from service.doctor.clock import Moment, offset, steadiness
 from service.doctor.examination import Case
-from service.doctor.findings import Finding, Verdict, anything_failed, failed, ok, warning
-from service.doctor.ports import port
+from service.doctor.findings import Finding, Verdict, failed, ok, warning
 from service.doctor.venue import Heard, judge_feed, keys, keys_at, tape
 from service.errors import UserError
+from service.options import RunOptions
 from service.venues import Venue
 from tests.support.journals import damage, forget_in_the_index, of_version_1
 
@@ -289,14 +289,14 @@ def test_a_feed_is_judged_by_its_words(said: list[object], connected: bool, verd
 
 def test_a_password_in_an_address_is_shown_by_no_check(tmp_path: Path) -> None:
     keys = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
-    for case in (
-        Case(data_dir=tmp_path, log_dir=tmp_path, venue=Venue.ALPACA, url="http://me:s3cret@127.0.0.1:1", wait_s=0.1),
-        Case(data_dir=tmp_path, log_dir=tmp_path, feed="me:s3cret@nowhere"),
-        Case(data_dir=tmp_path, log_dir=tmp_path, feed="ws://me:s3cret@127.0.0.1:99999"),
-        Case(data_dir=tmp_path, log_dir=tmp_path, venue=Venue.ALPACA, url="me:s3cret@nowhere"),
+    for options in (
+        RunOptions(data_dir=tmp_path, venue=Venue.ALPACA, url="http://me:s3cret@127.0.0.1:1"),
+        RunOptions(data_dir=tmp_path, feed="me:s3cret@nowhere"),
+        RunOptions(data_dir=tmp_path, feed="ws://me:s3cret@127.0.0.1:99999"),
+        RunOptions(data_dir=tmp_path, venue=Venue.ALPACA, url="me:s3cret@nowhere"),
     ):
         try:
-            found = list(map(str, examination.findings(case, keys)))
+            found = list(map(str, examination.findings(Case(options, log_dir=tmp_path, wait_s=0.1), keys)))
         except UserError as error:
             found = [str(error)]
         assert found
@@ -333,14 +333,10 @@ def test_no_check_stops_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def on_any_port(check: str, host: str, _: int, setting: str, standing: Standing) -> Finding:
         return port(check, host, 0, setting, standing)
 
-    monkeypatch.setattr(examination, "port", on_any_port)  # a bot may run on the usual ones
+    monkeypatch.setattr("service.doctor.bot.port", on_any_port)  # a bot may run on the usual ones
     (tmp_path / "s.py").write_text("def strategy(ticks):\n    raise ValueError('no')\n")
-    case = Case(
-        data_dir=tmp_path / "data",
-        log_dir=tmp_path / "logs",
-        assignments=("risk.size=2",),
-        strategy=f"{tmp_path / 's.py'}:strategy",
-    )
+    options = RunOptions(data_dir=tmp_path / "data", strategy=f"{tmp_path / 's.py'}:strategy")
+    case = Case(options, log_dir=tmp_path / "logs", assignments=("risk.size=2",))
     found = {finding.check: finding for finding in examination.findings(case, {})}
     assert {check for check, finding in found.items() if finding.verdict is FAILED} == {"settings", "strategy"}
     assert "risk.size" in found["settings"].found
@@ -351,7 +347,6 @@ def test_no_check_stops_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("at_a_terminal")
 def test_only_a_failure_fails(capsys: pytest.CaptureFixture[str]) -> None:
     good: list[Finding] = [ok("a", "well"), warning("b", "hm", "do")]
-    assert not anything_failed(good)
     assert not report.show(good, as_json=True)
     assert [json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()] == ["ok", "warning"]
     assert report.show([*good, failed("c", "no\x1b[2J", "do that")], as_json=False)

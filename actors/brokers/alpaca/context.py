@@ -1,0 +1,70 @@
+"""What the parts of the protocol share: the time of the event in hand, what is counted, and what is to be done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+from actors.brokers.alpaca.messages import Action, Now, Publish
+from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
+from actors.feeds.backoff import BackOff
+from actors.messages import BrokerChanged, FeedState, Report
+
+_COUNTED = (
+    "requests",  # sent by REST
+    "failures",  # of those: no answer, or one that the venue is in no state to give
+    "unanswered",  # submits whose fate the venue did not tell
+    "throttled",  # answers that we ask too often
+    "duplicates",  # orders that were known already
+    "lookups_failed",  # questions given up
+    "polls_failed",  # looks at the account that came to nothing
+    "reconnects",  # of the trading stream
+    "unreadable",  # frames and bodies that were dropped
+    "unknown_statuses",  # words for a status that are not documented
+    "foreign",  # updates of orders that are not ours
+    "turned_away",  # effects that were not taken: too many are on their way
+    "faults",  # of this program's own
+)
+
+
+class BrokerContext:
+    """The place of one broker's protocol. The stream's policy says whether it `is_heard`; the rest is for all parts."""
+
+    def __init__(self, settings: BrokerSettings, random: Random, is_ours: Callable[[str], bool]) -> None:
+        self.settings = settings
+        self.is_ours = is_ours  # by the id that an order's maker gave it
+        self.now = Now(0, 0)  # of the event in hand
+        self.entries_blocked = False  # those that are not on the wire yet are refused
+        self.counts = Counter(dict.fromkeys(_COUNTED, 0))
+        self.actions: list[Action] = []  # that are wanted of the driver
+        self.is_heard = False  # whether the trading stream tells what happens to orders
+        self.keys_refused = False  # since the account was read last
+        self._random = random
+        self._state = FeedState.CONNECTING
+        self._reason = ""
+
+    def back_off(self) -> BackOff:
+        """Return a new row of delays."""
+        return BackOff(self.settings.first_delay_s, self.settings.most_delay_s, self._random)
+
+    def publish(self, *reports: Report) -> None:
+        """Report to the core."""
+        self.actions.append(Publish(reports))
+
+    def publish_state(self) -> None:
+        """Report how the line to the venue is."""
+        self.publish(BrokerChanged(self._state, self.now.venue_ns, self._reason))
+
+    def change(self, state: FeedState, reason: str = "") -> None:
+        """Report a change of state. What else goes wrong while the line is down is no news, unless it is the keys."""
+        down = state is self._state is FeedState.DOWN
+        if (state, reason) == (self._state, self._reason) or (down and reason != REFUSED_KEYS):
+            return
+        self._state, self._reason = state, reason
+        self.publish_state()
+
+    def refuse_keys(self) -> None:
+        """Know that the venue refused the keys."""
+        self.keys_refused = True
+        self.change(FeedState.DOWN, REFUSED_KEYS)
