@@ -14,7 +14,8 @@ from reactivex import Observable
 from pipeline import operators as op
 from pipeline.clock import SymbolClock
 from pipeline.events import Quote, Signal, Trade
-from pipeline.exits import ExitSignal, Held, Market, exits_of, flat_market, profit_target, stop_loss, time_stop
+from pipeline.exits import ExitSignal, Held, exits_of, flat_market, profit_target, stop_loss, time_stop
+from pipeline.exits.market import Market as Market
 from pipeline.parameters import Parameters
 
 Fraction = Annotated[float, Meta(ge=0)]

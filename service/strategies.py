@@ -115,9 +115,7 @@ def checked(made: object, place: str, name: str, settings: StrategySettings, par
         raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
     _try_out(strategy, place)
     if clashing := [key for key in parameters.declared if key in StrategySettings.__struct_fields__]:
-        raise UserError(
-            f"{place} declares the parameter {clashing[0]!r}, a setting of ours: name it otherwise"
-        )
+        raise UserError(f"{place} declares the parameter {clashing[0]!r}, a setting of ours: name it otherwise")
     return strategy
 
 

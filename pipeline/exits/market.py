@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from reactivex import Observable
+from reactivex import Observable, never
 
 from pipeline.clock import SymbolClock
 from pipeline.events import Candle, Quote, Trade
@@ -21,5 +21,5 @@ class Market(msgspec.Struct, frozen=True):
     ticks: Observable[Trade]
     candles: Observable[Candle]
     clock: SymbolClock
-    quotes: Observable[Quote]
-    frame: Callable[[], Frame | None]
+    quotes: Observable[Quote] = never()
+    frame: Callable[[], Frame | None] = lambda: None

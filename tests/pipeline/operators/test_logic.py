@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, strategies as st
@@ -172,7 +172,7 @@ def test_once_per_wants_a_direction_and_says_so_where_the_pipe_is_built() -> Non
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: op.when("fast", go="LONG"), TypeError, "takes a rule"),
+        (lambda: op.when(cast("Any", "fast"), go="LONG"), TypeError, "takes a rule"),
         (lambda: op.when(op.above("p", 1), go="long"), WrongValue, "neither LONG nor SHORT"),
         (lambda: op.require("p"), ValueError, "exactly one of at_least"),
         (lambda: op.require("p", above=1, below=2), ValueError, "exactly one of at_least"),
@@ -180,22 +180,22 @@ def test_once_per_wants_a_direction_and_says_so_where_the_pipe_is_built() -> Non
         (lambda: op.vote(op.above("p", 1), at_least=2), ValueError, "of 1 rules"),
         (lambda: op.all_of(), ValueError, "at least one rule"),
         (lambda: op.score(), ValueError, "pairs of a rule"),
-        (lambda: op.score(op.above("p", 1)), TypeError, "pairs of a rule"),
+        (lambda: op.score(cast("Any", op.above("p", 1))), TypeError, "pairs of a rule"),
         (lambda: op.confirm(op.above("p", 1)), ValueError, "not both"),
         (lambda: op.confirm(op.above("p", 1), 2, seconds=1), ValueError, "not both"),
         (lambda: op.ema(0), ValueError, "1 or more"),
-        (lambda: op.ema(2.5), ValueError, "whole"),
+        (lambda: op.ema(cast("Any", 2.5)), ValueError, "whole"),
         (lambda: op.sma(), ValueError, "a number of items, or seconds="),
         (lambda: op.macd(9, 3), ValueError, "fast must be less than slow"),
-        (lambda: op.macd(line="upper"), ValueError, "macd, signal or histogram"),
-        (lambda: op.readings(a=3), TypeError, "not an indicator"),
-        (lambda: op.spread("quotes"), TypeError, "def strategy"),
+        (lambda: op.macd(line=cast("Any", "upper")), ValueError, "macd, signal or histogram"),
+        (lambda: op.readings(a=cast("Any", 3)), TypeError, "not an indicator"),
+        (lambda: op.spread(cast("Any", "quotes")), TypeError, "def strategy"),
         (lambda: op.minutes_from("9 o'clock"), ValueError, "written as 09:30"),
         (lambda: op.time_of_day("Mars/Olympus"), ValueError, "no time zone"),
         (lambda: op.cool_off(0), ValueError, "more than 0"),
         (lambda: op.candles(seconds=0), ValueError, "more than 0"),
         (lambda: op.candles(seconds=1, ticks=3), ValueError, "give one of"),
-        (lambda: op.on("SPY", op.ema(2)), TypeError, "takes a stream"),
+        (lambda: op.on(cast("Any", "SPY"), op.ema(2)), TypeError, "takes a stream"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_where_it_is_written(
