@@ -14,7 +14,7 @@ from reactivex import Observable
 from pipeline import operators as op
 from pipeline.clock import SymbolClock
 from pipeline.events import Quote, Signal, Trade
-from pipeline.exits import ExitSignal, Held, exits_of, flat_market, profit_target, stop_loss, time_stop
+from pipeline.exits import ExitSignal, Held, ListedExits, flat_market, profit_target, stop_loss, time_stop
 from pipeline.exits.market import Market as Market
 from pipeline.parameters import Parameters
 
@@ -90,7 +90,7 @@ class Strategy(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if isinstance(self.exits, list | tuple):
-            force_setattr(self, "exits", exits_of(self.exits))
+            force_setattr(self, "exits", ListedExits(self.exits))
 
     def signals(self, streams: Streams) -> Observable[Signal]:
         """Build the entries upon a symbol's streams, with the parameters in force."""

@@ -13,7 +13,7 @@ from reactivex import Observable
 from actors.engine.authors import described, place_of
 from pipeline.checked import WrongValue, text
 from pipeline.clock import InputClock, SymbolClock
-from pipeline.exits import exits_of
+from pipeline.exits import ListedExits
 from pipeline.operators.lift import Source, given_by
 from pipeline.parameters import Parameters
 from pipeline.strategy import (
@@ -105,7 +105,7 @@ def checked(made: object, place: str, name: str, settings: StrategySettings, par
     elif callable(made):
         own = getattr(made, "__globals__", {}).get("exits")
         try:
-            listed = exits_of(own) if isinstance(own, list | tuple) else None
+            listed = ListedExits(own) if isinstance(own, list | tuple) else None
         except (TypeError, ValueError) as error:
             raise UserError(f"the exits beside {place} cannot be used: {error}") from None
         strategy = Strategy(

@@ -20,19 +20,17 @@ class Exit(msgspec.Struct, frozen=True, eq=False):
     begin: Callable[[Held, Market], Observable[ExitSignal]]
 
 
-def exits_of(listed: Iterable[Any]) -> Callable[[Held, Market], Observable[ExitSignal]]:
-    """Make of a list of exits what a `Strategy` takes; of two that are due at once, the first in the list wins.
+class ListedExits:
+    """What a `Strategy` takes of a list of exits; of two that are due at once, the first in the list wins."""
 
-    Raises TypeError for what is no exit, ValueError without any.
-    """
-    exits = tuple(listed)
-    if not exits:
-        raise ValueError("exits is an empty list: name at least one, such as op.stop_loss(0.001)")
-    for given in exits:
-        if not isinstance(given, Exit):
-            raise TypeError(f"exits lists {given!r}, which is no exit such as op.stop_loss(0.001)")
+    def __init__(self, exits: Iterable[Any]) -> None:
+        self.exits: tuple[Exit, ...] = tuple(exits)
+        if not self.exits:
+            raise ValueError("exits is an empty list: name at least one, such as op.stop_loss(0.001)")
+        for given in self.exits:
+            if not isinstance(given, Exit):
+                raise TypeError(f"exits lists {given!r}, which is no exit such as op.stop_loss(0.001)")
 
-    def begin(held: Held, market: Market) -> Observable[ExitSignal]:
-        return merge(*(given.begin(held, market) for given in exits))
-
-    return begin
+    def __call__(self, held: Held, market: Market) -> Observable[ExitSignal]:
+        """Begin all of them for a position."""
+        return merge(*(given.begin(held, market) for given in self.exits))
