@@ -90,15 +90,11 @@ class ConnectionFaults:
         if self.cut or (mute is not None and self._sent >= mute):
             return ()
         self._sent += 1
-        frames = [frame]
-        if self._strikes("malformed"):
-            frames.append(self._dice.choice(self._junk.unreadable))
-        if self._strikes("strangers"):
-            frames.append(Frame(self._dice.choice(self._junk.strange), frame.binary))
-        if self._strikes("oversized"):
+        frames, strikes, dice = [frame], self._faults.strikes, self._dice
+        if strikes("malformed", dice):
+            frames.append(dice.choice(self._junk.unreadable))
+        if strikes("strangers", dice):
+            frames.append(Frame(dice.choice(self._junk.strange), frame.binary))
+        if strikes("oversized", dice):
             frames.append(Frame(b" " * OVERSIZED_BYTES, frame.binary))
         return frames
-
-    def _strikes(self, name: str) -> bool:
-        chance = self._faults.value(name)
-        return chance is not None and self._dice.random() < chance

@@ -121,7 +121,7 @@ class Connections:
         faults = ConnectionFaults(self._faults, self._count, session.junk)
         connection = Connection(ws, request, session, faults)
         self._open.add(connection)
-        timeout = asyncio.get_running_loop().call_later(self._settings.auth_timeout_s, self._expire, connection)
+        timeout = asyncio.get_running_loop().call_later(settings.auth_timeout_s, self._expire, connection)
         logger.bind(event="exchange.client_connected", client=connection.name, clients=len(self._open)).info(
             "a client connected"
         )

@@ -15,14 +15,12 @@ from mock_exchange.alpaca.trading_stream import TradingSession
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
-from mock_exchange.live import LiveMarket
-from mock_exchange.market import Market
+from mock_exchange.market import LiveMarket, Market
 from mock_exchange.market_data_faults import MarketDataFaults, Published, reported
 from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
-from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
 from mock_exchange.venue_state import VenueState
 
@@ -57,9 +55,7 @@ class Exchange:
         self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
         self._feeds = {
-            feed: FeedConnections(
-                feed, settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds
-            )
+            feed: FeedConnections(settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
             for feed in FEEDS
         }
 
@@ -99,15 +95,7 @@ class Exchange:
         market = Market(settings.symbols, settings.seed, start_ns)
         self._open = (
             LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
-            VenueState(
-                settings.symbols,
-                self._keys.accounts,
-                cash=settings.cash * DOLLAR * SHARE,
-                seed=settings.seed,
-                start_ns=start_ns,
-                history_events=settings.history_events,
-                halts=settings.halts,
-            ),
+            VenueState(settings, self._keys.accounts, start_ns),
         )
         logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
         return self._open

@@ -102,10 +102,10 @@ class Faults:
         value = self._on.get(name)
         return None if value is None else int(value)
 
-    def strikes(self, name: str) -> bool:
-        """Draw whether a switch strikes now; one that is off never does."""
+    def strikes(self, name: str, dice: random.Random | None = None) -> bool:
+        """Draw whether a switch strikes now, by its own dice or others; one that is off never does."""
         chance = self._on.get(name)
-        return chance is not None and self._dice[name].random() < chance
+        return chance is not None and (dice or self._dice[name]).random() < chance
 
     def pick(self, name: str, count: int) -> int:
         """Choose one of several ways in which a switch that is on strikes."""

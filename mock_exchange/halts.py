@@ -7,9 +7,10 @@ what happened meanwhile is seen in its first price afterwards.
 
 from __future__ import annotations
 
-import heapq
 import re
+from collections import deque
 from collections.abc import Iterable
+from operator import itemgetter
 
 import msgspec
 
@@ -48,21 +49,19 @@ class Halts:
 
     def __init__(self, plans: Iterable[str], start_ns: int) -> None:
         self.halted: set[str] = set()
-        self._due: list[tuple[int, int, str, bool]] = []  # time, number, symbol, halted or not
+        due: list[tuple[int, str, bool]] = []  # time, symbol, halted or not
         for plan in map(parse, plans):
             begins = start_ns + round(plan.after_s * SECOND)
-            self._plan(begins, plan.symbol, halted=True)
+            due.append((begins, plan.symbol, True))
             if plan.for_s is not None:
-                self._plan(begins + round(plan.for_s * SECOND), plan.symbol, halted=False)
-
-    def _plan(self, ts: int, symbol: str, *, halted: bool) -> None:
-        heapq.heappush(self._due, (ts, len(self._due), symbol, halted))
+                due.append((begins + round(plan.for_s * SECOND), plan.symbol, False))
+        self._due = deque(sorted(due, key=itemgetter(0)))
 
     def due(self, now: int) -> list[TradingStatus]:
         """Carry out what was planned up to now; return what changed."""
         changed: list[TradingStatus] = []
         while self._due and self._due[0][0] <= now:
-            ts, _, symbol, halted = heapq.heappop(self._due)
+            ts, symbol, halted = self._due.popleft()
             if halted != (symbol in self.halted):
                 changed.append(self._switch(symbol, ts, halted=halted))
         return changed

@@ -15,12 +15,13 @@ several events, one a line.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import PUSH
-from mock_exchange.send_buffer import Alone, Bounds
+from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
 
 
@@ -32,18 +33,6 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
     rate: float
     symbols: tuple[str, ...]
     seed: int
-
-
-class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", tag_field="type"):
-    """From here on the client gets these symbols and no others."""
-
-    symbols: tuple[str, ...]
-
-
-class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
-    """The client's message meant nothing, for this reason; nothing changed."""
-
-    message: str
 
 
 class PushSession(Session):
@@ -68,7 +57,7 @@ class PushSession(Session):
     def greet(self) -> None:
         """Queue the first words, which are the last ones too if the client is turned away."""
         hello = self._hello()
-        self.buffer.put(Alone(msgspec.json.encode(hello or Error("You are not wanted here."))))
+        self._say(hello or _error("You are not wanted here."))
         self.buffer.closing = hello is None
 
     def publish(self, broadcast: Broadcast) -> None:
@@ -78,22 +67,29 @@ class PushSession(Session):
 
     def receive(self, message: str | bytes) -> None:
         """Take a message from the client and queue the answer to it."""
-        self.buffer.put(Alone(msgspec.json.encode(self._answer(message))))
+        self._say(self._answer(message))
 
-    def _answer(self, message: str | bytes) -> Subscribed | Error:
+    def _answer(self, message: str | bytes) -> dict[str, Any]:
         try:
             request = msgspec.json.decode(message)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return Error("A message must be JSON.")
+            return _error("A message must be JSON.")
         if not isinstance(request, dict):
-            return Error("A message must be a JSON object.")
+            return _error("A message must be a JSON object.")
         if request.get("type") != "subscribe":
-            return Error('The type of a message must be "subscribe"; this venue takes no other.')
+            return _error('The type of a message must be "subscribe"; this venue takes no other.')
         symbols = request.get("symbols")
         if not isinstance(symbols, list) or not symbols or not all(isinstance(symbol, str) for symbol in symbols):
-            return Error('To subscribe, "symbols" must be a list of one or more names, such as ["AAPL"].')
+            return _error('To subscribe, "symbols" must be a list of one or more names, such as ["AAPL"].')
         unknown = [symbol for symbol in symbols if symbol not in self._symbols]
         if unknown:
-            return Error(f"The symbol {unknown[0][:20]!r} is not traded here; these are: {', '.join(self._symbols)}.")
+            return _error(f"The symbol {unknown[0][:20]!r} is not traded here; these are: {', '.join(self._symbols)}.")
         self._wanted = frozenset(symbols)
-        return Subscribed(tuple(symbol for symbol in self._symbols if symbol in self._wanted))
+        return {"type": "subscribed", "symbols": [symbol for symbol in self._symbols if symbol in self._wanted]}
+
+    def _say(self, message: Hello | dict[str, Any]) -> None:
+        self.buffer.put(msgspec.json.encode(message))
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"type": "error", "message": message}

@@ -60,8 +60,8 @@ class SendBuffer:
         return messages[0] if type(messages[0]) is Alone else self._join(messages)
 
     def put(self, message: bytes) -> None:
-        """Queue an event, or a message that is a frame of its own if it is Alone."""
-        self.put_all([message])
+        """Queue a message that is a frame of its own."""
+        self.put_all([Alone(message)])
 
     def put_all(self, messages: Sequence[bytes]) -> None:
         """Queue messages; the first that breaks a bound, and all after it, are dropped."""

@@ -9,10 +9,10 @@ import msgspec
 
 from mock_exchange.faults import parse as parse_fault
 from mock_exchange.halts import parse as parse_halt
+from mock_exchange.venue.day import EPOCH
 
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,19}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,128}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_START = datetime(2200, 1, 1, tzinfo=UTC)  # nanoseconds since the epoch outgrow 64 bits in 2262
 
 DEFAULT_KEY = "MOCK-KEY:MOCK-SECRET"
@@ -101,7 +101,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 def nanoseconds(moment: datetime) -> int:
     """Return a moment as nanoseconds since the epoch, exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def parse_start_at(text: str) -> int | None:

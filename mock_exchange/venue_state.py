@@ -12,9 +12,10 @@ from mock_exchange.events import Event, Trade
 from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
 from mock_exchange.luld_bands import Indicator, LuldBands, PriceBand
+from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
-from mock_exchange.venue.money import CENT, SHARE
+from mock_exchange.venue.money import CENT, DOLLAR, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
 
 MarketEvent = Event | Bar | TradingStatus | PriceBand
@@ -34,25 +35,15 @@ class Watchlist(msgspec.Struct, frozen=True):
 class VenueState:
     """The venue's state. Seed and start make its ids, so that no two sessions share one."""
 
-    def __init__(
-        self,
-        symbols: tuple[str, ...],
-        accounts: Iterable[str],
-        *,
-        cash: int,
-        seed: int,
-        start_ns: int,
-        history_events: int,
-        halts: Iterable[str] = (),
-    ) -> None:
-        self.symbols = symbols
+    def __init__(self, settings: ExchangeSettings, accounts: Iterable[str], start_ns: int) -> None:
+        self.symbols = settings.symbols
         self.start_ns = start_ns
-        self.ids = Ids(f"{seed}/{start_ns}")
-        self.matching = Matching(symbols, accounts, cash, self.ids, start_ns)
-        self.history = History(symbols, history_events)
+        self.ids = Ids(f"{settings.seed}/{start_ns}")
+        self.matching = Matching(self.symbols, accounts, settings.cash * DOLLAR * SHARE, self.ids, start_ns)
+        self.history = History(self.symbols, settings.history_events)
         self.watchlists: dict[str, dict[str, Watchlist]] = {}  # by account and id
         self.watchlist_number = 0  # of the latest one
-        self._halts = Halts(halts, start_ns)
+        self._halts = Halts(settings.halts, start_ns)
         self._bands = LuldBands()
         self._cancels: list[tuple[int, str, str]] = []  # due at a time: of an account, an order
 

@@ -9,8 +9,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from itertools import islice
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from rich.console import Console
@@ -89,7 +89,7 @@ def _run_one(seed: int, minutes: float, only: Sequence[str] | None) -> list[Fail
 
 
 def _run_many(seeds: range, minutes: float, jobs: int, *, keep_going: bool) -> list[Failure]:
-    """Run seeds, as many at once as there are jobs; return those that failed, in their order."""
+    """Run seeds, as many at once as there are jobs; return those that failed."""
     failures: list[Failure] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -101,23 +101,16 @@ def _run_many(seeds: range, minutes: float, jobs: int, *, keep_going: bool) -> l
                 progress.update(bar, description=f"seeds ({len(failures)} failed)")
                 if not keep_going:
                     break
-    return sorted(failures, key=lambda failure: failure.seed)
+    return failures
 
 
 def _failures(seeds: range, minutes: float, jobs: int) -> Iterator[Failure | None]:
-    """Yield what each seed came to, as they are done."""
+    """Yield what each seed came to, in their order; those that have not begun are canceled if no more are taken."""
     if jobs == 1:
-        for seed in seeds:
-            yield verdict(seed, minutes)
+        yield from map(verdict, seeds, repeat(minutes))
         return
-    left = iter(seeds)
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(verdict, seed, minutes) for seed in islice(left, 2 * jobs)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(verdict, seed, minutes) for seed in islice(left, len(done))}
-            for future in done:
-                yield future.result()
+        yield from pool.map(verdict, seeds, repeat(minutes))
 
 
 # ---------------------------------------------------------------------------------------------------- telling

@@ -30,9 +30,8 @@ from actors.orders import OrderRejected, OrderRole, SubmitOrder
 from pipeline.events import SECOND, Clock, Quote, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
-from simulation.ledger import Ledgers
 from simulation.memory import CrashSnapshot, Memory
-from simulation.venue import Venue
+from simulation.place import Place
 
 UNGUARDED_S = 1.0
 """Seconds that a position may be without a stop at the venue, or an order to close it."""
@@ -48,9 +47,7 @@ _OVERDUE = AT_ONCE | {ExitReason.TIME}
 class Audit:
     """Follows one life of the bot through its facts, and looks at its core and at what leaves the gate."""
 
-    def __init__(
-        self, core: Core, feed: Feed, venue: Venue, ledgers: Ledgers, before: CrashSnapshot | None, *, simulated: bool
-    ) -> None:
+    def __init__(self, core: Core, feed: Feed, place: Place, before: CrashSnapshot | None) -> None:
         self.facts: list[Fact] = []
         self.submitted: set[str] = set()
         self.of_session: set[str] = set()  # of those, the orders of the session that runs
@@ -59,9 +56,9 @@ class Audit:
         self._earlier = 0  # inputs of the sessions before it in this life
         self._handed_over: Memory | None = None  # by the session before it
         self._feed = feed
-        self._venue = venue
-        self._ledgers = ledgers
-        self._simulated = simulated
+        self._venue = place.venue
+        self._ledgers = place.ledgers
+        self._simulated = place.scenario.simulated
         self._most = Decimal(str(core.settings.risk.position_size))  # shares that one position may have
         self._time_stop = round(core.settings.strategy.time_stop_seconds * SECOND)
         self._before = before
@@ -245,10 +242,9 @@ class Audit:
 
     def _forget(self) -> None:
         positions = self._core.positions.open
-        for symbol in [symbol for symbol in self._bare_since if symbol not in positions]:
-            del self._bare_since[symbol]
-        for symbol in [symbol for symbol in self._late_since if symbol not in positions]:
-            del self._late_since[symbol]
+        for since in (self._bare_since, self._late_since):
+            for symbol in since.keys() - positions.keys():
+                del since[symbol]
         self._overdue &= positions.keys()
 
     def _note_command(self, command: Command) -> None:

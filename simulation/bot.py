@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -28,16 +27,12 @@ from service.venues import Venue as VenueName
 from simulation.audit import Audit
 from simulation.broken import Broken
 from simulation.broker_driver import BrokerDriver
-from simulation.chance import Chance
-from simulation.disk import Disk, WatchedJournal
-from simulation.faults import Scenario
+from simulation.disk import WatchedJournal
 from simulation.feed import Feed
 from simulation.gate import Killed, VirtualGate
 from simulation.kill_switch import STEP_S, LoopLink, VirtualKillSwitch
-from simulation.ledger import Ledgers
 from simulation.memory import CrashSnapshot
-from simulation.scheduler import Machine, VirtualScheduler
-from simulation.venue import Venue
+from simulation.place import Place
 
 BOT = "mb-51b07a11"
 """What its order ids begin with, in all its lives."""
@@ -54,18 +49,6 @@ LOOK_S = 0.25
 
 MOMENT_S = 15.0
 """Seconds that such a moment may take to come; then the bot is killed wherever it is."""
-
-
-class Place(NamedTuple):
-    """What outlives a bot."""
-
-    scheduler: VirtualScheduler
-    machine: Machine
-    disk: Disk
-    venue: Venue
-    chance: Chance
-    scenario: Scenario
-    ledgers: Ledgers
 
 
 class Part:
@@ -123,9 +106,7 @@ class Bot:
         self._rotation_policy = RotationPolicy(scenario.rollover_wait_s, lambda: machine.monotonic_ns() / SECOND)
         self.parts = [Part(book)]
         core = self._make_core(self.parts[0], facts.append)
-        self.feed = Feed(
-            place.scheduler, machine, place.venue, scenario.faults, place.chance, self.take, greeted=simulated
-        )
+        self.feed = Feed(place, self.take)
         self._timekeeper = Timekeeper(self.feed.clock, self.feed.admission, machine.monotonic_ns, machine.wall_ns)
         self.feed.monotonic = self._timekeeper.monotonic
         self.broker = BrokerDriver(
@@ -137,7 +118,7 @@ class Bot:
             lambda order: order.startswith(f"{BOT}-"),
             self._on_reports,
         )
-        self.audit = Audit(core, self.feed, place.venue, place.ledgers, before, simulated=simulated)
+        self.audit = Audit(core, self.feed, place, before)
         if self.audit.awaiting is not self.books.pending:
             raise Broken("memory", "the journal has lost its book")
         link = LoopLink(place.scheduler, self._on_loop, self.take, self._on_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 import msgspec
@@ -61,9 +62,7 @@ class Faults(msgspec.Struct, frozen=True):
     @classmethod
     def drawn(cls, random: Random) -> Faults:
         """Draw the faults of a run: each is on in about half of them, and rarer or more frequent."""
-
-        def chance(most: float) -> float:
-            return _chance(random, most)
+        chance = partial(_chance, random)
 
         def every(least_s: float, share: float = 0.5) -> float:
             return random.uniform(least_s, 4 * least_s) if random.random() < share else 0.0

@@ -13,51 +13,37 @@ from mock_exchange.events import Event, Trade as Print
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Gap, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
-from simulation.chance import Chance
-from simulation.faults import Faults
+from simulation.place import Place
 from simulation.refusals import Refusals
-from simulation.scheduler import Machine, VirtualScheduler
-from simulation.venue import Venue
 
 HOUR = 3600 * SECOND
 _CONNECTING_S = 0.05
 
 
 class Feed:
-    """One connection at a time, back after every loss. `greeted` is whether the venue declares its time, as the mock
-    exchange's simple push does; else the machine's wall clock is what is expected."""
+    """One connection at a time, back after every loss. Where fills are simulated, the venue declares its time, as the
+    mock exchange's simple push does; else the machine's wall clock is what is expected."""
 
-    def __init__(
-        self,
-        scheduler: VirtualScheduler,
-        machine: Machine,
-        venue: Venue,
-        faults: Faults,
-        chance: Chance,
-        take: Callable[[list[Any]], None],
-        *,
-        greeted: bool,
-    ) -> None:
+    def __init__(self, place: Place, take: Callable[[list[Any]], None]) -> None:
+        machine = place.machine
         self.state = FeedState.CONNECTING
         self.connected = False
         self.mute = False  # connected, and nothing comes
         self.clock = VenueClock()
-        if not greeted:
+        self._greeted = place.scenario.simulated
+        if not self._greeted:
             self.clock.expect(machine.wall_ns(), machine.monotonic_ns())
-        self._greeted = greeted
         self._settings = FeedSettings()
-        self._scheduler = scheduler
+        self._place = place
+        self._scheduler = place.scheduler
         self._machine = machine
-        self._venue = venue
-        self._faults = faults
-        self._chance = chance
         self._take = take
-        self.admission = Admission(AdmissionSettings(), self.clock, venue.symbols)
+        self.admission = Admission(AdmissionSettings(), self.clock, place.venue.symbols)
         self.monotonic: Callable[[], int] = machine.monotonic_ns  # as the code that takes in market data reads it
         self._back_off = BackOff(
-            self._settings.first_delay_s, self._settings.most_delay_s, chance.stream("jitter of the feed")
+            self._settings.first_delay_s, self._settings.most_delay_s, place.chance.stream("jitter of the feed")
         )
-        self._refusals = Refusals(scheduler, "feed")
+        self._refusals = Refusals(place.scheduler, "feed")
         self._connection = 0
         self._heard = False
         self._had_data = False
@@ -82,7 +68,7 @@ class Feed:
     def _connect(self) -> None:
         if self._cut or self.connected:
             return
-        if self._scheduler.now < self._venue.refuses_until:
+        if self._scheduler.now < self._place.venue.refuses_until:
             self._refusals.count()
             self._lost("connection limit exceeded (406)")
             return
@@ -134,7 +120,7 @@ class Feed:
         if not self.connected or self._cut or self.mute:
             return
         heard: list[Trade | Quote] = []
-        occurs, faults = self._chance.occurs, self._faults
+        occurs, faults = self._place.chance.occurs, self._place.scenario.faults
         for event in events:
             if occurs("lost_tick", faults.lost_tick, "a tick is lost"):
                 continue

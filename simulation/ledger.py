@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from copy import deepcopy
 from decimal import Decimal
 
 from actors.orders import Execution
@@ -20,13 +21,6 @@ class Ledger:
         self.cash = ZERO
         self.filled: dict[str, Decimal] = {}  # shares, by order
         self.seen: set[str] = set()
-
-    def copy(self) -> Ledger:
-        """Return books of the same content."""
-        other = Ledger()
-        other.positions, other.since = self.positions.copy(), self.since.copy()
-        other.cash, other.filled, other.seen = self.cash, self.filled.copy(), self.seen.copy()
-        return other
 
     def book(self, execution: Execution, fee_per_share: Decimal = ZERO) -> None:
         """Count an execution. Raises Broken if it was counted before."""
@@ -75,5 +69,5 @@ class Ledgers:
         if self._simulated:
             self.durable.seen.clear()
             self.durable.filled.clear()
-        self.said = self.durable.copy()
+        self.said = deepcopy(self.durable)
         self._waiting.clear()

@@ -12,6 +12,7 @@ from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.schema import report
 from mock_exchange.events import Event
 from mock_exchange.market import Market
+from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
 from mock_exchange.venue_state import VenueState
@@ -37,9 +38,8 @@ class Venue:
         self._faults = faults
         self._chance = chance
         self._market = Market(symbols, seed, start)
-        self._floor = VenueState(
-            symbols, (ACCOUNT,), cash=CASH * DOLLAR * SHARE, seed=seed, start_ns=start, history_events=1_000
-        )
+        settings = ExchangeSettings(symbols=symbols, seed=seed, cash=CASH, history_events=1_000)
+        self._floor = VenueState(settings, (ACCOUNT,), start)
         self._floor.matching.most_displayed = 1 if faults.thin_book else None
 
     @property

@@ -12,12 +12,13 @@ from actors.execution.known_orders import OrderName
 from actors.gateway.kill_switch import FLATTEN, HALT
 from actors.messages import PositionClosed, TradingState
 from pipeline.events import SECOND
-from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot, Place
+from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot
 from simulation.broken import Broken
 from simulation.chance import Chance
 from simulation.disk import Disk
-from simulation.faults import Faults, Scenario
+from simulation.faults import Scenario
 from simulation.ledger import Ledgers
+from simulation.place import Place
 from simulation.scheduler import Machine, VirtualScheduler
 from simulation.venue import FOREVER, Venue
 
@@ -46,17 +47,8 @@ class Result(msgspec.Struct, frozen=True):
 class World:
     """One run, decided by its seed. `only` names the faults that may happen, of those that would."""
 
-    def __init__(
-        self,
-        seed: int,
-        scenario: Scenario | None = None,
-        *,
-        faults: Faults | None = None,
-        only: Iterable[str] | None = None,
-    ) -> None:
+    def __init__(self, seed: int, scenario: Scenario | None = None, *, only: Iterable[str] | None = None) -> None:
         scenario = scenario or Scenario.drawn(Random(f"{seed}/scenario"))
-        if faults is not None:
-            scenario = msgspec.structs.replace(scenario, faults=faults)
         self.seed = seed
         self.scenario = scenario
         self.scheduler = VirtualScheduler(scenario.start)
@@ -64,18 +56,10 @@ class World:
         self.venue = Venue(SYMBOLS, seed, scenario.start, scenario.faults, self.chance)
         self.bots: list[Bot] = []
         self.rows: list[tuple[object, ...]] = []  # of the journal, at the end, if they were asked for
-        self._machine = Machine(self.scheduler)
-        self._disk = Disk()
+        self._machine, self._disk = Machine(self.scheduler), Disk()
         fee = Decimal(str(scenario.settings.execution.fee_per_share)) if scenario.simulated else Decimal(0)
-        self._place = Place(
-            self.scheduler,
-            self._machine,
-            self._disk,
-            self.venue,
-            self.chance,
-            scenario,
-            Ledgers(fee, simulated=scenario.simulated),
-        )
+        ledgers = Ledgers(fee, simulated=scenario.simulated)
+        self._place = Place(self.scheduler, self._machine, self._disk, self.venue, self.chance, scenario, ledgers)
         self._most = Decimal(str(scenario.settings.risk.position_size))
         self._calm = False  # the faults are over
 

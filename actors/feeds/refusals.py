@@ -50,8 +50,9 @@ class Refusals:
 
     def unread(self, refused: Iterable[Unread]) -> None:
         """Take what the dialect could not read, or admission did not let in."""
-        for reason, symbol, example, count in refused:
-            self._refuse(reason, symbol, example, count)
+        for reason, symbol, example, times in refused:
+            if count := self._refused.count(reason, symbol, times):
+                _explain(reason, symbol, example, count)
 
     def complaint(self, name: str, said: str) -> None:
         """Take what a venue calls an error."""
@@ -59,19 +60,17 @@ class Refusals:
             bound = _log.bind(event="feed.error", said=said[:_LONGEST], count=count)
             bound.warning(f"{name} says{_times(count)}: {said[:_LONGEST]}")
 
-    def _refuse(self, reason: str, symbol: str, example: bytes | msgspec.Struct, by: int = 1) -> None:
-        count = self._refused.count(reason, symbol, by)
-        if not count:
-            return
-        data = example if isinstance(example, bytes) else msgspec.json.encode(example)
-        text = data[: _LONGEST * 4].decode(errors="backslashreplace")[:_LONGEST]
-        bound = _log.bind(event="feed.refused", reason=reason, symbol=symbol, count=count, example=text)
-        if unit := reason == IMPLAUSIBLE_TIME and other_unit(getattr(example, "ts", 0)):
-            bound.bind(unit=unit).warning(
-                f"refused{_times(count)} (its time is in {unit}, and must be in nanoseconds): {text}"
-            )
-        else:
-            bound.info(f"refused{_times(count)} ({reason}{_RULES.get(reason, '')}): {text}")
+
+def _explain(reason: str, symbol: str, example: bytes | msgspec.Struct, count: int) -> None:
+    data = example if isinstance(example, bytes) else msgspec.json.encode(example)
+    text = data[: _LONGEST * 4].decode(errors="backslashreplace")[:_LONGEST]
+    bound = _log.bind(event="feed.refused", reason=reason, symbol=symbol, count=count, example=text)
+    if unit := reason == IMPLAUSIBLE_TIME and other_unit(getattr(example, "ts", 0)):
+        bound.bind(unit=unit).warning(
+            f"refused{_times(count)} (its time is in {unit}, and must be in nanoseconds): {text}"
+        )
+    else:
+        bound.info(f"refused{_times(count)} ({reason}{_RULES.get(reason, '')}): {text}")
 
 
 def _times(count: int) -> str:

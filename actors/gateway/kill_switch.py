@@ -139,15 +139,11 @@ class KillSwitch:
             self.pulled = name
             self.gate.block_entries(reason)
             if self._broker is not None:
-                self._broker.block_entries(blocked=True)
+                self._broker.block_entries(blocked=bool(name))
 
     def lift(self) -> None:
         """Allow entries again."""
-        with self._switching:
-            self.pulled = ""
-            self.gate.allow_entries()
-            if self._broker is not None:
-                self._broker.block_entries(blocked=False)
+        self.block_entries("", "")
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""

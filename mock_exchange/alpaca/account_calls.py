@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import dropwhile, islice
-from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from mock_exchange.alpaca import schema
 from mock_exchange.alpaca.calls import RequestContext, Response, answer
@@ -51,14 +51,10 @@ def configuration(context: RequestContext) -> Response:
 
 def configure(context: RequestContext) -> Response:
     """Change what the account may do: what is named, and nothing else."""
-    account = context.owner
-    named: dict[str, Any] = {
-        name: value for name, value in json_object(context.request.body).items() if value is not None
-    }
+    account, body = context.owner, json_object(context.request.body)
+    named = {name: value for name, value in body.items() if value is not None}
     try:
-        account.configuration = msgspec.convert(
-            msgspec.structs.asdict(account.configuration) | named, type=Configuration
-        )
+        account.configuration = msgspec.convert(asdict(account.configuration) | named, type=Configuration)
     except msgspec.ValidationError as error:
         raise Unreadable(Reason.BAD_VALUE, str(error)) from None
     return answer(account.configuration)

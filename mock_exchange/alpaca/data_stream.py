@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from mock_exchange.alpaca.data_schema import Codec
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import JSON_FEED, MSGPACK_FEED
-from mock_exchange.send_buffer import Alone, Bounds
+from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
 
 ERRORS = {
@@ -47,18 +48,17 @@ EVERY = "*"
 class FeedConnections:
     """The connections of one feed: how many each account has."""
 
-    def __init__(self, feed: str, most: int, channels: int, *, covered: bool) -> None:
-        self.feed = feed
+    def __init__(self, most: int, channels: int, *, covered: bool) -> None:
         self.most = most  # connections of one account
         self.channels = channels  # subscriptions to trades and quotes of one connection
         self.covered = covered  # whether the plan has this feed
-        self._taken: dict[str, int] = {}
+        self._taken: Counter[str] = Counter()
 
     def acquire(self, account: str) -> bool:
         """Take a connection for an account, if it may have one more."""
-        if self._taken.get(account, 0) >= self.most:
+        if self._taken[account] >= self.most:
             return False
-        self._taken[account] = self._taken.get(account, 0) + 1
+        self._taken[account] += 1
         return True
 
     def release(self, account: str) -> None:
@@ -196,7 +196,7 @@ class DataSession(Session):
                 self.buffer.closing = True
 
     def _say(self, message: dict[str, Any]) -> None:
-        self.buffer.put(Alone(self._encoded(message)))
+        self.buffer.put(self._encoded(message))
 
     def _encoded(self, message: dict[str, Any]) -> bytes:
         return self.codec.array([self.codec.encode(message)])

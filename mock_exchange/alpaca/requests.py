@@ -112,17 +112,13 @@ def _size(body: Json) -> tuple[int, int | None]:
     return 0, cents * CENT * SHARE
 
 
-def _number(value: Any, name: str) -> Decimal:
+def _counted(value: Any, name: str, unit: int, too_fine: str) -> int:
+    """Read a number that has to be a whole one of units, of which so many make one."""
     written = format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)  # no exponent
     number = exact(written) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
     if number is None:
         raise Unreadable(Reason.BAD_VALUE, f"{name} must be a number")
-    return number
-
-
-def _counted(value: Any, name: str, unit: int, too_fine: str) -> int:
-    """Read a number that has to be a whole one of units, of which so many make one."""
-    count = _number(value, name) * unit
+    count = number * unit
     if count != count.to_integral_value():
         raise Unreadable(Reason.BAD_VALUE, too_fine)
     return int(count)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from mock_exchange.alpaca import data_schema
 from mock_exchange.alpaca.listing import moment, whole
@@ -34,10 +36,8 @@ _WRITERS: dict[str, Callable[[Any, Callable[[int], Any]], data_schema.Json]] = {
     "bars": data_schema.bar,
 }
 
-Json = dict[str, Any]
 
-
-def stocks(history: History, path: str, query: Mapping[str, str], now: int) -> Json:
+def stocks(history: History, path: str, query: Mapping[str, str], now: int) -> data_schema.Json:
     """Answer what comes after /v2/stocks/: trades, quotes, bars, each or .../latest, of several stocks or of one.
 
     Raises Unreadable.
@@ -73,7 +73,7 @@ def _check_words(query: Mapping[str, str]) -> None:
             raise Unreadable(Reason.BAD_REQUEST, f"invalid {name}: {said[:20]}")
 
 
-def _latest(history: History, kind: str, symbol: str) -> Json | None:
+def _latest(history: History, kind: str, symbol: str) -> data_schema.Json | None:
     """Write the latest one of a kind; in a stock's first minute, the bar that is not complete yet."""
     series: Any = getattr(history, kind)[symbol]
     latest = series.latest
@@ -82,7 +82,7 @@ def _latest(history: History, kind: str, symbol: str) -> Json | None:
     return None if latest is None else _WRITERS[kind](latest, stamp)
 
 
-def _snapshot(history: History, symbol: str) -> Json:
+def _snapshot(history: History, symbol: str) -> data_schema.Json:
     day = joined(_minutes(history, symbol, 0, 1 << 63, running=True), _DAY.start)
     return {
         "latestTrade": _latest(history, "trades", symbol),
@@ -95,7 +95,7 @@ def _snapshot(history: History, symbol: str) -> Json:
 
 def _page(
     history: History, kind: str, symbols: list[str], query: Mapping[str, str], now: int
-) -> tuple[dict[str, list[Json]], str | None]:
+) -> tuple[dict[str, list[data_schema.Json]], str | None]:
     """Return a page: stock after stock, each by time, and where the next page begins."""
     limit = whole(query, "limit", DEFAULT_LIMIT, MOST_LIMIT)
     start, end = moment(query, "start", 0), min(now, moment(query, "end", now))
@@ -103,7 +103,7 @@ def _page(
     length = _length(query) if kind == "bars" else None
     symbols = sorted(symbol for symbol in symbols if symbol in history.trades)
     begin = _read_token(query["page_token"]) if query.get("page_token") else None
-    found: dict[str, list[Json]] = {}
+    found: dict[str, list[data_schema.Json]] = {}
     for symbol in symbols:
         first, last, told = start, end, 0
         if begin is not None:
@@ -163,8 +163,8 @@ class _Place(NamedTuple):
     """Where a page begins."""
 
     symbol: str
-    ts: int
-    told: int  # how many of the stock's items of that very time are on pages before
+    ts: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+    told: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]  # how many of that very time are on pages before
 
 
 def _token(place: _Place) -> str:
@@ -173,10 +173,6 @@ def _token(place: _Place) -> str:
 
 def _read_token(token: str) -> _Place:
     try:
-        symbol, ts, told = base64.urlsafe_b64decode(token.encode()).decode().split("|")
-        place = _Place(symbol, int(ts), int(told))
+        return msgspec.convert(base64.urlsafe_b64decode(token.encode()).decode().split("|"), _Place, strict=False)
     except (binascii.Error, ValueError):
-        place = None
-    if place is None or not (0 <= place.ts < 1 << 63 and 0 <= place.told <= 1 << 31):
-        raise Unreadable(Reason.BAD_REQUEST, "invalid page_token")
-    return place
+        raise Unreadable(Reason.BAD_REQUEST, "invalid page_token") from None

@@ -52,7 +52,9 @@ class TradingSession(Session):
         if action in ("authenticate", "auth"):
             key, secret = ("key_id", "secret_key") if isinstance(data, dict) else ("key", "secret")
             pair = data if isinstance(data, dict) else request
-            self._authorize(pair.get(key), pair.get(secret), action)
+            account = self._keys.account(pair.get(key), pair.get(secret))
+            self.account = account or self.account
+            self._say("authorization", {"status": "authorized" if account else "unauthorized", "action": action})
         elif action == "listen" and self.account is None:
             self._say("authorization", {"status": "unauthorized", "action": "listen"})
         elif action == "listen" and isinstance(data, dict) and isinstance(data.get("streams"), list):
@@ -61,12 +63,5 @@ class TradingSession(Session):
         else:
             self._say("listening", {"streams": self._streams, "error": "invalid message"})
 
-    def _authorize(self, key: object, secret: object, action: str) -> None:
-        account = self._keys.account(key, secret)
-        if account is not None:
-            self.account = account
-        status = "authorized" if account is not None else "unauthorized"
-        self._say("authorization", {"status": status, "action": action})
-
     def _say(self, stream: str, data: dict[str, Any]) -> None:
-        self.buffer.put(Alone(msgspec.json.encode({"stream": stream, "data": data})))
+        self.buffer.put(msgspec.json.encode({"stream": stream, "data": data}))

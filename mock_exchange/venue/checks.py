@@ -46,8 +46,6 @@ def _shape(request: OrderRequest) -> str | None:
 
 
 def _fractional(request: OrderRequest) -> str | None:
-    if request.notional is not None and request.qty:
-        return "only one of qty or notional is accepted"
     if request.kind not in (Kind.MARKET, Kind.LIMIT):
         return "fractional orders must be market or limit orders"
     if request.order_class is not OrderClass.SIMPLE:

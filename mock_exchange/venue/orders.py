@@ -101,11 +101,6 @@ TRANSITIONS: dict[Status, dict[Change, Status]] = {
     Status.HELD: {Change.NEW: Status.NEW, **_ENDS},
     Status.NEW: {**_FILLS, **_ENDS},
     Status.PARTIALLY_FILLED: {**_FILLS, **_ENDS},
-    Status.FILLED: {},
-    Status.CANCELED: {},
-    Status.EXPIRED: {},
-    Status.REPLACED: {},
-    Status.REJECTED: {},
 }
 """What may happen to an order, and what it is then. What is not listed cannot happen."""
 

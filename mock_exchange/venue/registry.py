@@ -108,7 +108,7 @@ class Registry:
         execution: dict[str, int] | None = None,
     ) -> Order:
         """Apply a change to an order and report it. Raises ImpossibleChange if TRANSITIONS does not allow it."""
-        status = TRANSITIONS[order.status].get(change)
+        status = TRANSITIONS.get(order.status, {}).get(change)
         if status is None:
             raise ImpossibleChange(order, change)
         ended_ns = 0 if status in OPEN else ts

@@ -7,16 +7,16 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
 
 import msgspec
 
 from actors.book import Book
 from actors.engine.core import CoreSettings, Input
+from actors.execution.messages import OrderNews
 from actors.gateway.journal import Journal, MemoryJournal, Run
 from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
-from actors.messages import BrokerChanged, Command, GateOrder, Report
-from actors.orders import AssetReport
+from actors.messages import Command
+from actors.orders import AccountReport
 from pipeline.events import SECOND
 from service.data_folder import JOURNAL
 from service.errors import UserError
@@ -26,7 +26,7 @@ from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
 from service.venues import Venue
 from service.version import VERSION
 
-_URGENT = (Command, GateOrder, *(kind for kind in get_args(Report) if kind not in (BrokerChanged, AssetReport)))
+_URGENT = Command | AccountReport | OrderNews
 """Commands, and a broker's news of orders and of the account."""
 
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written

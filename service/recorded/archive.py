@@ -49,8 +49,7 @@ def prune(folder: Path, settings: RecordSettings, writing: Path | None) -> list[
     sizes = {path: path.stat().st_size for path in sessions}
     removed = []
     for path in sessions:
-        left = len(sizes), sum(sizes.values())
-        if left[0] <= settings.keep_sessions and left[1] <= settings.keep_bytes:
+        if len(sizes) <= settings.keep_sessions and sum(sizes.values()) <= settings.keep_bytes:
             break
         if writing is not None and path.resolve() == writing.resolve():
             continue

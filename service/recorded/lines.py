@@ -55,12 +55,12 @@ class Lines:
         self._raw = self._stack.enter_context(open_raw(path))
         try:
             self._file = self._opened()
-            self._first: bytes | None = self._beginning()
+            self._pass_mark()
         except BaseException:
             self._stack.close()
             raise
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> io.BufferedReader:
         magic = guarded(self._path, lambda: self._raw.peek(16))
         if magic.startswith(GZIP) or self._path.suffix == ".gz":
             self._compressed = True
@@ -69,10 +69,9 @@ class Lines:
             raise UserError(f"the {self._what} {self._path} is none: it is {kind}")
         return self._raw
 
-    def _beginning(self) -> bytes:
-        data = self._read()
+    def _pass_mark(self) -> None:
         try:
-            return data[plain_text.mark(data) :]
+            self._file.read(plain_text.mark(guarded(self._path, lambda: self._file.peek(4))))
         except plain_text.NoText as error:
             raise UserError(f"the {self._what} {self._path} cannot be read: it is {error}") from None
 
@@ -85,7 +84,7 @@ class Lines:
         """Return the next lines; none at the end."""
         self.number = self._given
         held = sum(map(len, self._rest))
-        while data := self._next():
+        while data := self._read():
             body, end, rest = data.rpartition(b"\n")
             if end:
                 lines = b"".join((*self._rest, body)).split(b"\n")
@@ -110,10 +109,6 @@ class Lines:
             for number, line in enumerate(batch, self.number + 1):
                 if line.strip():
                     yield number, line
-
-    def _next(self) -> bytes:
-        first, self._first = self._first, None
-        return first or self._read()
 
     def _read(self) -> bytes:
         data = guarded(self._path, lambda: self._file.read(self._chunk))

@@ -23,9 +23,9 @@ class WrittenBehind:
     """A recorder that is written by a thread of its own.
 
     `write` is on the tick path, before its inputs are fed, and only appends. `flush`, a few times a second, hands over
-    what was taken, so that a bot that is killed loses no more than that. If more
-    than `limit` inputs wait, because the disk is too slow, the recording ends and says so: one with a hole in it would
-    replay something that never was. The trading goes on in any case.
+    what was taken: a bot that is killed loses no more than that. If more than `limit` inputs wait, because the disk is
+    too slow, the recording ends and says so: one with a hole in it would replay something that never was. The trading
+    goes on in any case.
     """
 
     def __init__(self, recorder: Recorder, limit: int) -> None:

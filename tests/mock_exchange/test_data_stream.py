@@ -41,7 +41,7 @@ class Talk:
         bounds: Bounds | None = None,
         opened: str | None = None,
     ) -> None:
-        self.line = line or FeedConnections("iex", 1, 30, covered=True)
+        self.line = line or FeedConnections(1, 30, covered=True)
         self.session = DataSession(KEYS, self.line, codec, 2, bounds or Bounds(1_000, 1_000_000, 3), None, opened)
 
     def received(self) -> list[Any]:
@@ -196,7 +196,7 @@ def test_who_does_not_authenticate_in_time_is_sent_away() -> None:
 
 
 def test_more_symbols_than_the_plan_has_change_nothing() -> None:
-    talk = Talk(line=FeedConnections("iex", 1, 3, covered=True)).open()
+    talk = Talk(line=FeedConnections(1, 3, covered=True)).open()
     talk.say(action="subscribe", trades=["AAPL", "MSFT"], bars=["A", "B", "C", "D"])
     assert code(talk.say(action="subscribe", quotes=["AAPL", "MSFT"])) == 405
     assert code(talk.say(action="subscribe", trades=["*"])) == 405
@@ -215,7 +215,7 @@ def test_one_connection_more_than_the_plan_has_is_refused_until_one_is_given_bac
 
 
 def test_a_feed_that_the_plan_does_not_cover_is_refused() -> None:
-    talk = Talk(line=FeedConnections("sip", 1, 30, covered=False))
+    talk = Talk(line=FeedConnections(1, 30, covered=False))
     assert code(talk.say(action="auth", key="ANN", secret="1")) == 409
 
 

@@ -18,6 +18,7 @@ from mock_exchange.events import SECOND, Event, Quote, Trade
 from mock_exchange.faults import CATALOGUE, Faults, describe, parse, parse_lines
 from mock_exchange.market import tape
 from mock_exchange.market_data_faults import HOUR, BadPriceTrade, MarketDataFaults, Published, reported
+from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side, Update
 from mock_exchange.venue_state import VenueState
@@ -187,7 +188,7 @@ def test_whatever_is_on_nothing_is_invented(specs: list[str], seed: int) -> None
 
 
 def updates_of_a_purchase() -> list[Update]:
-    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue = VenueState(ExchangeSettings(symbols=("AAPL",), history_events=100), ["ANN"], START)
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
     venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
     return venue.take_updates()
@@ -204,7 +205,7 @@ def test_only_fills_are_lost_or_doubled(spec: str, events: list[str]) -> None:
 
 
 def test_few_shares_a_quote_fill_an_order_slowly() -> None:
-    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue = VenueState(ExchangeSettings(symbols=("AAPL",), history_events=100), ["ANN"], START)
     venue.matching.most_displayed = 2
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
     venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=5 * SHARE), START + SECOND)
@@ -214,7 +215,7 @@ def test_few_shares_a_quote_fill_an_order_slowly() -> None:
 
 
 def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
-    venue = VenueState(("AAPL",), ["ANN"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100)
+    venue = VenueState(ExchangeSettings(symbols=("AAPL",), history_events=100), ["ANN"], START)
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 3)])
     order = venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9 * SHARE), START)
     venue.cancel_later("ANN", getattr(order, "id", ""), START + 5 * SECOND)
@@ -229,9 +230,7 @@ def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
 
 
 def test_foreign_orders_are_a_position_and_an_order_that_waits() -> None:
-    venue = VenueState(
-        ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
-    )
+    venue = VenueState(ExchangeSettings(symbols=("AAPL",), history_events=100), ["ANN", "BOB"], START)
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
     venue.plant_foreign_orders(5, START)
     for name in ("ANN", "BOB"):

@@ -35,15 +35,7 @@ class Venue:
     """A venue that is told what happens, and an account on it."""
 
     def __init__(self, *halts: str) -> None:
-        self.venue = VenueState(
-            ("AAPL", "MSFT"),
-            ["ANN"],
-            cash=1_000_000_000 * SHARE,
-            seed=7,
-            start_ns=START,
-            history_events=1_000,
-            halts=halts,
-        )
+        self.venue = VenueState(ExchangeSettings(history_events=1_000, halts=halts), ["ANN"], START)
         self.now = START
 
     def tell(self, *events: Event) -> list[MarketEvent]:

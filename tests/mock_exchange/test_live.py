@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mock_exchange.events import SECOND
-from mock_exchange.live import LiveMarket
-from mock_exchange.market import Market, tape
+from mock_exchange.market import LiveMarket, Market, tape
 
 START = 1_767_623_400 * SECOND
 

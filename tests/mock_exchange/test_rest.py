@@ -12,11 +12,10 @@ from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
 from mock_exchange.alpaca.keys import Keys
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.events import SECOND, Quote, Trade
-from mock_exchange.venue.money import DOLLAR, SHARE
+from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
-CASH = 100_000 * DOLLAR * SHARE
 HEADERS = {
     "ANN": {"APCA-API-KEY-ID": "ANN", "APCA-API-SECRET-KEY": "1"},
     "BOB": {"APCA-API-KEY-ID": "BOB", "APCA-API-SECRET-KEY": "2"},
@@ -31,9 +30,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.keys = Keys(["ANN:1", "BOB:2"])
-        self.venue = VenueState(
-            ("AAPL", "MSFT"), ["ANN", "BOB"], cash=CASH, seed=7, start_ns=START, history_events=10_000
-        )
+        self.venue = VenueState(ExchangeSettings(history_events=10_000), ["ANN", "BOB"], START)
         self.now = START
         for symbol, price in (("AAPL", 100.0), ("MSFT", 400.0)):
             self.tell(Quote(symbol, 0, price, price + 0.02, 500, 500))

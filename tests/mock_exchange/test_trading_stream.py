@@ -13,6 +13,7 @@ from mock_exchange.alpaca.trading_stream import TradingSession
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND, Quote
 from mock_exchange.send_buffer import Bounds
+from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import SHARE
 from mock_exchange.venue.orders import OrderRequest, Side
 from mock_exchange.venue_state import VenueState
@@ -38,9 +39,7 @@ def listening(session: TradingSession, *streams: str) -> Any:
 
 
 def a_purchase() -> Broadcast:
-    venue = VenueState(
-        ("AAPL",), ["ANN", "BOB"], cash=1_000_000_000 * SHARE, seed=7, start_ns=START, history_events=100
-    )
+    venue = VenueState(ExchangeSettings(symbols=("AAPL",), history_events=100), ["ANN", "BOB"], START)
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 100)])
     venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=3 * SHARE), START + SECOND)
     return Broadcast((), venue.take_updates())

@@ -75,7 +75,8 @@ class Account:
         Raises Failed, and Unreadable.
         """
         for _ in range(READINGS):
-            ts = self._context.now.venue_ns or (yield from self._venue_time())
+            # While the market data has not told the time, the venue is asked: what is adopted is timed from here.
+            ts = self._context.now.venue_ns or (yield from self._client.read("/v2/clock", codec.ClockBody)).ts
             positions = tuple(
                 map(codec.held, (yield from self._client.read("/v2/positions", list[codec.PositionBody])))
             )
@@ -94,10 +95,6 @@ class Account:
         report = codec.account_report(body, ts, positions, orders, history)
         self._had_history = True
         return report
-
-    def _venue_time(self) -> Steps[int]:
-        """Ask for the time, while the market data has not told it: what is adopted at the start is timed from here."""
-        return (yield from self._client.read("/v2/clock", codec.ClockBody)).ts
 
     def _body(self, positions: tuple[HeldAtVenue, ...]) -> Steps[codec.AccountBody]:
         """Read the account's own numbers, unless they are new and nothing has changed that they depend on."""

@@ -29,7 +29,10 @@ _COUNTED = (
 
 
 class BrokerContext:
-    """The place of one broker's protocol. The stream's policy says whether it `is_heard`; the rest is for all parts."""
+    """What one broker's protocol is about to do, and what its parts have to know of each other.
+
+    `StreamPolicy` alone sets `is_heard`; the protocol sets the time, takes the actions, and trusts the keys again.
+    """
 
     def __init__(self, settings: BrokerSettings, random: Random, is_ours: Callable[[str], bool]) -> None:
         self.settings = settings
@@ -45,7 +48,7 @@ class BrokerContext:
         self._reason = ""
 
     def back_off(self) -> BackOff:
-        """Return a new row of delays."""
+        """Return new delays, for one thing that is tried again."""
         return BackOff(self.settings.first_delay_s, self.settings.most_delay_s, self._random)
 
     def publish(self, *reports: Report) -> None:

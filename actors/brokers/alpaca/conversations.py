@@ -84,10 +84,3 @@ class Conversations:
         self._look_ups += request.is_look_up
         self._context.counts["requests"] += 1
         self._context.actions.append(msgspec.structs.replace(request, number=self._number))
-
-    def close(self) -> None:
-        """Break all of them off."""
-        self._ready.clear()
-        self._asking.clear()
-        self._waiting.clear()
-        self._pausing.clear()

@@ -67,7 +67,8 @@ class AlpacaProtocol:
             return []
         self._context.now, self._context.entries_blocked = now, entries_blocked
         self._take(event)
-        self._go_on()
+        if not self.has_ended:
+            self._go_on()
         actions = self._context.actions.copy()
         self._context.actions.clear()
         return actions
@@ -129,10 +130,8 @@ class AlpacaProtocol:
             self._context.actions.append(messages.SetTimer(due_ns))
 
     def _end(self) -> None:
-        if not self.has_ended:
-            self.has_ended = True
-            self._orders.give_up("the broker was stopped")
-            self._conversations.close()
+        self.has_ended = True
+        self._orders.give_up("the broker was stopped")
 
     # ---------------------------------------------------------------------------------------------- the stream
 
