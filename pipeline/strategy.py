@@ -71,9 +71,9 @@ def asked_for(entries: Entries) -> tuple[str, ...]:
         if name not in Streams.__struct_fields__:
             has = ", ".join(Streams.__struct_fields__)
             raise TypeError(f"it asks for {name!r}, and there is {has}")
-    if not wanted:
+    if not wanted and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise TypeError("it must take at least one parameter, the ticks")
-    return wanted
+    return wanted or ("ticks",)
 
 
 class Strategy(msgspec.Struct, frozen=True):
