@@ -8,7 +8,7 @@ from typing import NamedTuple
 from actors.actor import Context, Receiver
 from actors.brokers.simulated import SimulatedBroker
 from actors.engine.core_settings import CoreSettings
-from actors.execution.executor import Executor, Guard
+from actors.execution.executor import Executor, SubscribeExits
 from actors.execution.messages import ExecutorMessage
 from actors.execution.order_cache import OrderCache
 from actors.execution.policy import ExecutionPolicy
@@ -36,7 +36,7 @@ def wire(
     settings: CoreSettings,
     policy: ExecutionPolicy,
     book: str,
-    guard: Guard,
+    subscribe_exits: SubscribeExits,
     broker: Receiver[OrderCommand] | None,
 ) -> Actors:
     """Make the actors of one core; without a broker, orders are filled by the simulated one.
@@ -59,7 +59,9 @@ def wire(
     orders = OrderCache()
     equity, fee = Decimal(str(settings.risk.starting_equity)), Decimal(str(settings.execution.fee_per_share))
     positions = Positions(context, equity, fee, (tell_executor, tell_risk))
-    executor = Executor(context, policy, book, orders, positions.open, guard, tell_broker, tell_positions, tell_risk)
+    executor = Executor(
+        context, policy, book, orders, positions.open, subscribe_exits, tell_broker, tell_positions, tell_risk
+    )
     limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
     facts = VenueFacts(with_broker=policy.outlives_session)
     risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor)

@@ -10,7 +10,7 @@ from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
 from actors.execution.actions import enter, keep_stop
 from actors.execution.decisions import Decisions
-from actors.execution.exits import ExitIntent, Exits
+from actors.execution.exits import ExitIntent, ExitIntents
 from actors.execution.known_orders import decision_of
 from actors.execution.messages import (
     AdoptOrder,
@@ -59,7 +59,7 @@ from pipeline.exits import ExitSignal, Held
 STOP_TRIES = 3
 """A position for which the venue refuses so many protective stops is closed."""
 
-Guard = Callable[[str, Held | None], None]
+SubscribeExits = Callable[[str, Held | None], None]
 """Subscribes the exits of what is held in a symbol, in place of those before it; None: nothing is held any more."""
 
 
@@ -79,17 +79,17 @@ class Executor:
         book: str,
         orders: OrderCache,
         positions: Mapping[str, Position],
-        guard: Guard,
+        subscribe_exits: SubscribeExits,
         tell_broker: Port[OrderCommand],
         tell_positions: Port[Fill],
         tell_risk: Port[OrderOver],
     ) -> None:
-        self.exits = Exits(policy)
+        self.exits = ExitIntents(policy)
         self._context = context
         self._policy = policy
         self._orders = orders
         self._positions = positions
-        self._guard = guard
+        self._subscribe_exits = subscribe_exits
         self._decisions = Decisions(book, self._live)
         self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
         self._retries = Retries(policy.retry_s)
@@ -110,7 +110,7 @@ class Executor:
             case PositionOpened():
                 self._on_opened(message)
             case PositionClosed():
-                self._guard(message.symbol, None)
+                self._subscribe_exits(message.symbol, None)
                 self._review(message.symbol)
             case OrderReport():
                 self._on_report(message)
@@ -368,4 +368,4 @@ class Executor:
     def _on_opened(self, position: PositionOpened) -> None:
         """Guard a new position; one that grew is guarded again, at its new average price."""
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
-        self._guard(position.symbol, held)
+        self._subscribe_exits(position.symbol, held)

@@ -27,7 +27,7 @@ class ExitIntent(msgspec.Struct):
     at_market: bool = False
 
 
-class Exits:
+class ExitIntents:
     """The intents to close positions, and the decisions that follow from them.
 
     An intent holds until its position is closed. An entry that still works is closed as well if it fills after all:

@@ -33,7 +33,7 @@ class Enter(msgspec.Struct, frozen=True):
 
 
 class CloseAll(msgspec.Struct, frozen=True):
-    """Close every position and cancel every working order."""
+    """Close every position, and cancel the entries that work."""
 
     reason: ExitReason
 

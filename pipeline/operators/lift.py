@@ -34,9 +34,8 @@ class Callbacks(NamedTuple):
 class Direct(Observable[Out]):
     """An Observable whose observers are called as they are.
 
-    RxPY wraps every observer in one that checks whether it is detached; at each operator and tick that is a call more
-    than the work itself often takes. Streams here are synchronous and run to completion, and need it not. Subscribed
-    by a plain RxPY operator, they get RxPY's own wrapping from that one.
+    RxPY wraps each observer to guard against calls after the end. Our streams are synchronous and keep the Rx contract
+    themselves, so this skips the wrapper: one call saved per operator and tick. Plain RxPY operators add their own.
     """
 
     gives = ""
@@ -142,6 +141,7 @@ class Merged(Direct[Out]):
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Subscribe to each source in turn: of two values at the same instant, the first source's comes first."""
         running = len(self._sources)
+        has_failed = False
         subscriptions: list[abc.DisposableBase] = []
 
         def dispose() -> None:
@@ -149,6 +149,8 @@ class Merged(Direct[Out]):
                 subscription.dispose()
 
         def failed(error: Exception) -> None:
+            nonlocal has_failed
+            has_failed = True
             dispose()  # the first error ends them all
             observer.on_error(error)
 
@@ -159,7 +161,9 @@ class Merged(Direct[Out]):
                 observer.on_completed()
 
         for source in self._sources:
-            # One by one: a source may fail at once, and then those before it must be known.
+            # One by one: a source may fail at once, and then those before it must be known, and no other is wanted.
+            if has_failed:
+                break
             subscriptions += [source.subscribe(observer.on_next, failed, completed, scheduler=scheduler)]
         return Disposable(dispose)
 
@@ -170,7 +174,10 @@ def merge(*sources: Observable[Out]) -> Observable[Out]:
 
 
 class Source(Direct[Out]):
-    """A hot source without locks: what is pushed into `on_next` goes straight to its observers, in order."""
+    """A hot source without locks: what is pushed into `on_next` goes straight to its observers, in order.
+
+    Look `on_next` up at each push: it is replaced whenever an observer comes or goes.
+    """
 
     gives = "ticks, as they came"
 

@@ -490,7 +490,7 @@ def test_a_cancel_that_states_no_fact_leaves_at_once_all_the_same() -> None:
 def test_what_was_stated_before_the_core_failed_is_told() -> None:
     session, witness = a_session()
     nonsense: Any = None
-    with pytest.raises(KeyError):  # it has no rule
+    with pytest.raises(AttributeError):  # it is no input
         session.take([trade(0, says="LONG"), nonsense])
     assert any(isinstance(fact, SignalRaised) for fact in witness.of("read"))
     assert any(isinstance(fact, SignalRaised) for batch in witness.of("gate") for fact in batch.facts)

@@ -26,7 +26,8 @@ def bursts() -> Operator[Frame, Signal]:
     """Signal the first tick of each burst at which every condition is met.
 
     A burst is a run of consecutive ticks with the same direction, which the first condition in the pipe that has one
-    gives; a change of direction, or the end of the stream, ends it. A `Probe` is shown the newest frame, how many were
+    gives. A tick of another direction, of none, or that is not ready ends it, and so does completion; after an error or
+    a disposal no `BurstEnded` is reported. A `Probe` is shown the newest frame, how many were
     ready, how many bursts began, and each `BurstEnded`, which says what stood in the way of a signal: the first
     condition in the pipe that no tick of the burst met, else NEVER_TOGETHER.
 
@@ -56,8 +57,8 @@ def _rules_of(conditions: tuple[Condition, ...]) -> tuple[float, float, Callable
     if pointing is None:
         raise ValueError(NO_DIRECTION)
     direction = pointing.direction
-    sure = isinstance(direction, EitherWay)  # a tick that it points somewhere meets its condition
-    gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if not (sure and c is pointing)))
+    implied = pointing if isinstance(direction, EitherWay) else None  # a tick that it points somewhere meets it
+    gates = tuple((1 << i, c) for i, c in enumerate(c for c in conditions if c is not implied))
     if isinstance(direction, EitherWay) and direction.value is MOMENTUM:
         # By far the most common one: `bursts` compares the frame's own number, which saves two calls a tick.
         return direction.up, direction.down, None, gates
@@ -123,12 +124,13 @@ def burst_steps(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
     def on_next(frame: Frame) -> None:
         nonlocal known, up, down, direct, pointed
         try:
-            if frame.conditions is not known:
-                up, down, direct, burst.gates = _rules_of(frame.conditions)
-                known = frame.conditions
+            conditions = frame.conditions
         except AttributeError:
             needs_frames("bursts", frame)
             raise
+        if conditions is not known:
+            up, down, direct, burst.gates = _rules_of(conditions)
+            known = conditions
         probe.frame = frame
         direction = 0
         if frame.ready:

@@ -1,4 +1,4 @@
-"""Exits and protective stops as decisions: what is held and what works give what is to be done, and nothing is sent."""
+"""Intents to exit and protective stops as decisions: what is held and what works give what is to be done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from actors.execution.actions import Cancel, Submit, keep_stop
-from actors.execution.exits import AT_ONCE, ExitIntent, Exits, escalate_to_market
+from actors.execution.exits import AT_ONCE, ExitIntent, ExitIntents, escalate_to_market
 from actors.execution.order_cache import Order
 from actors.execution.policy import ExecutionPolicy, OrderSettings, SimulatedExecution, VenueExecution
 from actors.messages import ExitReason
@@ -32,8 +32,8 @@ def order(role: OrderRole, quantity: str = "10", *, limit: str | None = None) ->
     return Order(SubmitOrder(f"{role}{quantity}", "A", side, D(quantity), "1", role, limit=price))
 
 
-def exits(reason: str = "TP", policy: ExecutionPolicy = VENUE) -> tuple[Exits, ExitIntent]:
-    found = Exits(policy)
+def exits(reason: str = "TP", policy: ExecutionPolicy = VENUE) -> tuple[ExitIntents, ExitIntent]:
+    found = ExitIntents(policy)
     assert found.request("A", reason, ()) == []
     return found, found.intents["A"]
 

@@ -291,6 +291,13 @@ def test_the_end_of_the_stream_counts_a_burst_once() -> None:
     assert watched.blocked == ["NO_VOLUME_SPIKE"]
 
 
+def test_a_burst_that_is_cut_off_by_a_disposal_is_told_by_no_one() -> None:
+    watched = Watched().push(look(1), look(1))
+    watched.tap.subscription.dispose()
+    watched.tap.complete()
+    assert watched.bursts == []
+
+
 @pytest.mark.parametrize(("way", "side"), [(1, Side.LONG), (-1, Side.SHORT)])
 def test_a_burst_says_its_way_and_when_it_began_and_how_many_ticks_it_had(way: int, side: Side) -> None:
     watched = Watched().push(look(0), look(way, seconds=1), look(way, seconds=2), look(way, seconds=3), look(0))

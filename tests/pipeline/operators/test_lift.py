@@ -166,6 +166,13 @@ def test_an_error_of_one_source_is_an_error_of_the_merged_stream() -> None:
     assert (heard, errors) == ([], [error])
 
 
+def test_after_an_error_at_subscription_no_later_source_is_subscribed() -> None:
+    heard: list[object] = []
+    error = ValueError("a test")
+    op.merge(reactivex.throw(error), reactivex.of(1, 2)).subscribe(heard.append, heard.append)
+    assert heard == [error]
+
+
 def test_disposing_of_a_merged_stream_leaves_every_source() -> None:
     first: Source[int] = Source()
     second: Source[int] = Source()
