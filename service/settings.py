@@ -159,7 +159,9 @@ def _with_parameters(layer: Layer) -> Layer:
     own = {
         key: value
         for key, value in section.items()
-        if key not in StrategySettings.__struct_fields__ and isinstance(value, int | float)
+        if key not in StrategySettings.__struct_fields__
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
     }
     if not own:
         return layer
@@ -308,7 +310,7 @@ def _sentence(section: str, path: str, message: str, values: Mapping[str, Any]) 
         return f"[{section}]: {message}"  # of the section as a whole, in its own words
     name, _, place = path.partition("[")
     given = values[name]
-    if place:
+    if place[:1].isdigit():
         given = given[int(place.partition("]")[0])]
     must = message[0].lower() + message[1:]
     if message.startswith("Invalid enum value"):

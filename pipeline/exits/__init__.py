@@ -11,4 +11,14 @@ from pipeline.exits.market import Market
 from pipeline.exits.on_move import profit_target, stop_loss
 from pipeline.exits.time_stop import time_stop
 
-__all__ = ["Exit", "ExitSignal", "Held", "Market", "ListedExits", "flat_market", "profit_target", "stop_loss", "time_stop"]
+__all__ = [
+    "Exit",
+    "ExitSignal",
+    "Held",
+    "ListedExits",
+    "Market",
+    "flat_market",
+    "profit_target",
+    "stop_loss",
+    "time_stop",
+]
