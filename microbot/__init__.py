@@ -7,13 +7,14 @@ fractions (0.01 is one percent). Names that are not in `__all__` may change with
 """
 
 from actors.portfolio.lines import SignalLine, TradeLine
+from microbot import op
 from microbot.backtesting import Backtest, EquityPoint, ReadingPoint, StrategyFailed, backtest, read_tape, replay
-from pipeline import operators as op
 from pipeline.events import Candle, Clock, Quote, Reading, Side, Signal, Trade
-from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
+from pipeline.exits import ExitSignal, Held, Market, flat_market, profit_target, stop_loss, time_stop
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator, Scheduler, Step
-from pipeline.strategy import Market, Strategy, StrategySettings, default_exits
+from pipeline.parameters import param
+from pipeline.strategy import Strategy, StrategySettings, default_exits
 from service.errors import UserError
 from service.version import VERSION as __version__
 
@@ -46,6 +47,7 @@ __all__ = [
     "default_exits",
     "flat_market",
     "op",
+    "param",
     "profit_target",
     "read_tape",
     "replay",

@@ -69,13 +69,15 @@ class Trade(msgspec.Struct, frozen=True, gc=False, tag="trade", tag_field="type"
     id: TradeId | None = None  # the venue's trade id, for de-duplication after a reconnect
 
 
-class Quote(msgspec.Struct, frozen=True, gc=False, tag="quote", tag_field="type"):
-    """The best bid and ask of a symbol, in force from now on."""
+class Quote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="quote", tag_field="type"):
+    """The best bid and ask of a symbol, in force from now on; and what is wanted there, where a venue tells it."""
 
     symbol: Symbol
     ts: Timestamp
     bid: float
     ask: float
+    bid_size: float | None = None
+    ask_size: float | None = None
 
 
 class Clock(msgspec.Struct, frozen=True, gc=False, tag="clock", tag_field="type"):
@@ -118,19 +120,40 @@ class PriceBand(msgspec.Struct, frozen=True, gc=False, tag="price_band", tag_fie
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """One closed candle of whole seconds; a candle without trades closes at the last price."""
+    """One closed candle, from `start` to before `end` (ns); one without trades stays at the last price."""
 
     symbol: str
     start: int
     end: int
     close: float
     previous_close: float | None  # None for a symbol's first candle
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    volume: float = 0.0
+    notional: float = 0.0  # sum of price x size
+    trades: int = 0
+
+    @property
+    def ts(self) -> int:
+        """When it closed."""
+        return self.end
+
+    @property
+    def price(self) -> float:
+        """The close."""
+        return self.close
+
+    @property
+    def size(self) -> float:
+        """The volume."""
+        return self.volume
 
 
 # ------------------------------------------------------------------------------------ what a strategy says
 
 
-Bound = Literal["at_least", "at_most", "more_than", "either_way"]
+Bound = Literal["at_least", "at_most", "more_than", "less_than", "either_way"]
 """Where a condition wants its value: of its threshold, or, either way, that far from zero upwards or downwards."""
 
 _BOUNDS = get_args(Bound)

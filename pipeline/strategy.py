@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from inspect import signature
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 from reactivex import Observable
 
 from pipeline import operators as op
 from pipeline.clock import SymbolClock
-from pipeline.events import Candle, Signal, Trade
-from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
+from pipeline.events import Quote, Signal, Trade
+from pipeline.exits import ExitSignal, Held, ListedExits, flat_market, profit_target, stop_loss, time_stop
+from pipeline.exits.market import Market as Market
+from pipeline.parameters import Parameters
 
 Fraction = Annotated[float, Meta(ge=0)]
 
@@ -30,27 +34,68 @@ class StrategySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_stop_seconds: Annotated[float, Meta(gt=0)] = 8.0
     flat_seconds: Annotated[int, Meta(ge=1)] = 2  # flat one-second candles in a row
     flat_threshold: Fraction = 0.00005
+    # What a strategy of your own declares by `param`: `strategy.fast = 12` is `parameters.fast` here.
+    parameters: dict[str, float] = {}
 
 
-class Market(msgspec.Struct, frozen=True):
-    """What the exits of a position may watch."""
+class Streams(msgspec.Struct, frozen=True):
+    """What a strategy may listen to: its symbol's ticks and quotes, the core's time, and other symbols by name."""
 
     ticks: Observable[Trade]
-    candles: Observable[Candle]
+    quotes: Observable[Quote]
     clock: SymbolClock
+    market: Callable[[str], Streams]
 
 
-Entries = Callable[[Observable[Trade]], Observable[Signal]]
+Entries = Callable[..., Observable[Signal]]
+"""Asks by their names for what it needs of `Streams`: `def strategy(ticks, quotes): ...`."""
+
 Exits = Callable[[Held, Market], Observable[ExitSignal]]
 
 
+def asked_for(entries: Entries) -> tuple[str, ...]:
+    """Return which of the `Streams` a strategy asks for, in the order of its parameters.
+
+    One parameter may have any name: it is given the ticks. Raises TypeError for a parameter that is none of them.
+    """
+    try:
+        parameters = list(signature(entries).parameters.values())
+    except ValueError:  # a callable without a signature: calling it will tell
+        return ("ticks",)
+    wanted = tuple(
+        p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    )
+    if len(wanted) == 1 and wanted[0] not in Streams.__struct_fields__:
+        return ("ticks",)
+    for name in wanted:
+        if name not in Streams.__struct_fields__:
+            has = ", ".join(Streams.__struct_fields__)
+            raise TypeError(f"it asks for {name!r}, and there is {has}")
+    if not wanted and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise TypeError("it must take at least one parameter, the ticks")
+    return wanted or ("ticks",)
+
+
 class Strategy(msgspec.Struct, frozen=True):
-    """How to enter (ticks -> signals, subscribed once a symbol) and how to leave (once a position)."""
+    """How to enter (subscribed once a symbol) and how to leave (once a position): a list of exits, or a function.
+
+    `reads` are the keys of [strategy] that it was made from, `parameters` what it declares by `param`.
+    """
 
     name: str
     entries: Entries
-    exits: Exits
-    reads: frozenset[str] = frozenset()  # the keys of [strategy] that it was made from
+    exits: Any
+    reads: frozenset[str] = frozenset()
+    parameters: Parameters = msgspec.field(default_factory=Parameters)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.exits, list | tuple):
+            force_setattr(self, "exits", ListedExits(self.exits))
+
+    def signals(self, streams: Streams) -> Observable[Signal]:
+        """Build the entries upon a symbol's streams, with the parameters in force."""
+        with self.parameters.in_force():
+            return self.entries(*(getattr(streams, name) for name in asked_for(self.entries)))
 
 
 def momentum_burst(s: StrategySettings) -> Strategy:
@@ -65,7 +110,7 @@ def momentum_burst(s: StrategySettings) -> Strategy:
             op.bursts(),
         )
 
-    return Strategy("momentum_burst", entries, default_exits(s), frozenset(s.__struct_fields__))
+    return Strategy("momentum_burst", entries, default_exits(s), frozenset(s.__struct_fields__) - {"parameters"})
 
 
 EXIT_KEYS = frozenset(("profit_target", "stop_loss", "time_stop_seconds", "flat_seconds", "flat_threshold"))

@@ -23,6 +23,7 @@ from actors.supervision.strategy_watch import WatchSettings
 from actors.supervision.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
+from pipeline.strategy import StrategySettings
 from service import plain_text
 from service.errors import UserError
 from web.settings import WebSettings
@@ -140,11 +141,38 @@ def load(
     for origin, layer in layers:
         if layer is not recorded and layer is not defaults:
             chosen |= dict.fromkeys(layer.get("strategy", ()), origin)
+        layer = _with_parameters(layer)
         _check_names(layer, origin)
         for section, values in layer.items():
-            merged.setdefault(section, {}).update(values)
+            before = merged.setdefault(section, {})
+            parameters = {**before.get("parameters", {}), **values.get("parameters", {})}
+            before.update(values)
+            if section == "strategy":
+                before["parameters"] = parameters
     sections: dict[str, Any] = {name: _convert(name, values) for name, values in merged.items()}
     return Settings(**sections, strategy_set_in=chosen)
+
+
+def _with_parameters(layer: Layer) -> Layer:
+    """Put the numbers of [strategy] that are no settings of ours where those are that a strategy declares itself."""
+    section = layer.get("strategy", {})
+    own = {
+        key: value
+        for key, value in section.items()
+        if key not in StrategySettings.__struct_fields__
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    }
+    if not own:
+        return layer
+    rest = {key: value for key, value in section.items() if key not in own}
+    return {**layer, "strategy": {**rest, "parameters": {**rest.get("parameters", {}), **own}}}
+
+
+def no_strategy_setting(key: str, origin: str) -> UserError:
+    """Return the error that says that [strategy] has no such key, and which was meant."""
+    known = [name for name in StrategySettings.__struct_fields__ if name != "parameters"]
+    return UserError(f"there is no setting strategy.{key} ({origin}){_did_you_mean(key, known, 'strategy.')}")
 
 
 def as_layer(settings: CoreSettings) -> Layer:
@@ -282,7 +310,7 @@ def _sentence(section: str, path: str, message: str, values: Mapping[str, Any]) 
         return f"[{section}]: {message}"  # of the section as a whole, in its own words
     name, _, place = path.partition("[")
     given = values[name]
-    if place:
+    if place[:1].isdigit():
         given = given[int(place.partition("]")[0])]
     must = message[0].lower() + message[1:]
     if message.startswith("Invalid enum value"):

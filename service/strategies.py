@@ -7,14 +7,28 @@ import inspect
 import sys
 from pathlib import Path
 
+import msgspec
 from reactivex import Observable
 
 from actors.engine.authors import described, place_of
 from pipeline.checked import WrongValue, text
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.exits import ListedExits
 from pipeline.operators.lift import Source, given_by
-from pipeline.strategy import EXIT_KEYS, Entries, Exits, Strategy, StrategySettings, default_exits, momentum_burst
+from pipeline.parameters import Parameters
+from pipeline.strategy import (
+    EXIT_KEYS,
+    Entries,
+    Exits,
+    Strategy,
+    StrategySettings,
+    Streams,
+    asked_for,
+    default_exits,
+    momentum_burst,
+)
 from service.errors import UserError
-from service.settings import Settings
+from service.settings import Settings, no_strategy_setting
 
 
 def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strategy:
@@ -28,12 +42,16 @@ def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strat
         strategy, called = load(wanted, settings.strategy), str(wanted)
     else:
         called = str(getattr(wanted, "__name__", None) or getattr(wanted, "name", None) or "strategy=")
-        strategy = checked(wanted, called, called, settings.strategy)
-    ignored = [key for key in settings.strategy_set_in if key not in strategy.reads]
+        strategy = checked(wanted, called, called, settings.strategy, Parameters(settings.strategy.parameters))
+    declared = strategy.parameters.declared
+    reads = sorted((*strategy.reads, *declared))
+    ignored = [key for key in settings.strategy_set_in if key not in reads and key != "parameters"]
+    if ignored and wanted is None:
+        raise no_strategy_setting(ignored[0], settings.strategy_set_in[ignored[0]])
     if ignored:
         named = ", ".join(f"strategy.{key} ({settings.strategy_set_in[key]})" for key in ignored)
-        reads = f"only {', '.join(sorted(strategy.reads))}" if strategy.reads else "none of [strategy]"
-        raise UserError(f"{called} does not read {named}: it reads {reads}; leave it out, or set it in the strategy")
+        known = f"only {', '.join(reads)}" if reads else "none of [strategy]"
+        raise UserError(f"{called} does not read {named}: it reads {known}; leave it out, or set it in the strategy")
     return strategy
 
 
@@ -57,35 +75,48 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
     _let_siblings_be_imported(path)
+    parameters = Parameters(settings.parameters)
     try:
-        specification.loader.exec_module(module)
+        with parameters.in_force():
+            specification.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever the file raises is the author's to see, in one sentence
         raise UserError(f"the strategy {file} cannot be loaded: {described(error)}") from error
     made = getattr(module, name, None)
     if made is None:
         functions = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise UserError(f"{file} has no {name}; it has {', '.join(functions) or 'no functions'}")
-    return checked(made, f"{file}:{name}", f"{path.stem}:{name}", settings)
+    return checked(made, f"{file}:{name}", f"{path.stem}:{name}", settings, parameters)
 
 
-def checked(made: object, place: str, name: str, settings: StrategySettings) -> Strategy:
+def checked(made: object, place: str, name: str, settings: StrategySettings, parameters: Parameters) -> Strategy:
     """Return as a strategy what an author made: a `Strategy`, or a function from ticks to signals.
 
-    A function gets `name` and the default exits. It is built once for trial, so that what is wrong with it is found now
-    and not at the first tick. Raises UserError, naming `place`, if it cannot be built.
+    A function gets `name`, and the exits that are listed beside it (`exits = [...]`), else the default ones. It is
+    built once for trial, with its parameters, so that what is wrong with it is found now and not at the first tick.
+    Raises UserError, naming `place`, if it cannot be built.
     """
     if isinstance(made, Strategy):
         try:
             text(f"the name of the strategy {place} is", made.name)
         except WrongValue as error:
             raise UserError(str(error)) from None
-        _try_out(made.entries, place)
         _check_takes(made.exits, 2, f"the exits of {place} must take the position and the market")
-        return made
-    if not callable(made):
+        strategy = msgspec.structs.replace(made, parameters=parameters)
+    elif callable(made):
+        own = getattr(made, "__globals__", {}).get("exits")
+        try:
+            listed = ListedExits(own) if isinstance(own, list | tuple) else None
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the exits beside {place} cannot be used: {error}") from None
+        strategy = Strategy(
+            name, made, listed or default_exits(settings), frozenset() if listed else EXIT_KEYS, parameters
+        )
+    else:
         raise UserError(f"{place} is a {type(made).__name__}: it must be a function of ticks, or a Strategy")
-    _try_out(made, place)
-    return Strategy(name, made, default_exits(settings), EXIT_KEYS)
+    _try_out(strategy, place)
+    if clashing := [key for key in parameters.declared if key in StrategySettings.__struct_fields__]:
+        raise UserError(f"{place} declares the parameter {clashing[0]!r}, a setting of ours: name it otherwise")
+    return strategy
 
 
 def _let_siblings_be_imported(path: Path) -> None:
@@ -108,16 +139,26 @@ def _check_takes(made: Entries | Exits, count: int, said: str) -> str:
     return at
 
 
-def _try_out(entries: Entries, place: str) -> None:
+def _try_out(strategy: Strategy, place: str) -> None:
     """Build what the core will build when a symbol's first tick comes. Raises UserError if that fails."""
-    at = _check_takes(entries, 1, f"{place} must take one parameter, the ticks")
+    begins = place_of(strategy.entries)
+    at = f" ({begins})" if begins else ""
     try:
-        signals: object = entries(Source())
+        asked_for(strategy.entries)
+    except TypeError as error:
+        raise UserError(f"{place} asks for what there is not: {error}{at}") from None
+    clock = SymbolClock(InputClock())
+
+    def streams(_: str = "") -> Streams:
+        return Streams(Source(), Source(), clock, streams)
+
+    try:
+        signals: object = strategy.signals(streams())
     except (Exception, SystemExit) as error:  # whatever it raises is the author's to see, in one sentence
         raise UserError(f"the strategy {place} cannot be built: {described(error)}") from error
     if isinstance(signals, Observable):
         if given := given_by(signals):
-            ends = "op.bursts() (a signal a burst) or op.signals() (at each tick that meets every condition)"
+            ends = "op.bursts() (a signal a burst), op.once_per(...) or op.signals() (at each tick that meets all)"
             raise UserError(
                 f"the strategy {place} must end in signals, and ends in {given}: end its pipe with {ends}{at}"
             )

@@ -210,10 +210,14 @@ class Core:
                 return
 
     def _heed(self, context: SymbolContext, tick: Trade) -> None:
-        """Show a tick to the order that waits for it, and to the exits of the position that was open before it.
-
-        Then look at the position's fallback, and at the loss limit.
+        """Show a tick to whom its symbol's streams have beside its own strategy, then to the order that waits for it,
+        then to the exits of the position that was open before it; look at the position's fallback and the loss limit.
         """
+        if context.streams.heard:
+            context.streams.tell(tick, quoted=tick.bid is not None and tick.bid == context.bid)
+            if self._mailbox:
+                self._settle()
+            self.clock.at_work = context.index
         guarded = context.guarded
         if guarded:
             context.held_at_input = self.input
@@ -350,6 +354,7 @@ class Core:
             context.ask = quote.ask
             if self._priceless:
                 self.tell(self.executor, ReviewPosition(quote.symbol))
+            context.streams.quotes.on_next(quote)
 
     def _open_context(self, symbol: str, ts: int) -> SymbolContext:
         """Begin a symbol's context at `ts`: what its strategy subscribes has the time of its first input."""
@@ -368,6 +373,8 @@ class Core:
             lambda signal: self.tell(self.risk, signal),
             lambda exit_signal: self.tell(self.executor, exit_signal),
             self._debug,
+            self._contexts.streams(symbol),
+            self._contexts.market,
         )
 
     # -------------------------------------------------------------------------------------------- time

@@ -12,16 +12,17 @@ from actors.engine.boundary import admit_exit, admit_signal
 from actors.engine.core_settings import CoreSettings
 from actors.engine.guard import Guard, GuardedBy
 from actors.engine.strategy_instance import Failures, InstanceState, StrategyInstance
+from actors.engine.streams import SymbolStreams
 from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Signal, Trade
-from pipeline.exits import ExitSignal, Held
+from pipeline.exits import ExitSignal, Held, Market
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
 from pipeline.operators.timing.candles import Candles
 from pipeline.probe import BurstEnded, Probe
-from pipeline.strategy import Exits, Market, Strategy, default_exits
+from pipeline.strategy import Exits, Strategy, Streams, default_exits
 
 
 class SymbolContext:
@@ -39,6 +40,8 @@ class SymbolContext:
         on_signal: Callable[[Signal], None],
         on_exit: Callable[[ExitSignal], None],
         debug: bool,
+        streams: SymbolStreams,
+        market: Callable[[str, SymbolClock], Streams],
     ) -> None:
         self.symbol = symbol
         self.index = index
@@ -49,7 +52,8 @@ class SymbolContext:
         self.held_at_input = 0
         self.guarded = False  # a position is open and its exits are subscribed
         self.listener: Actor | None = None  # hears of each trade before the exits do
-        self.heeded = False  # guarded, or listened to: what the tick path asks
+        self.heeded = False  # guarded, or listened to, or its streams are heard: what the tick path asks
+        self.streams = streams
         self.ticks: Source[Trade] = Source()  # what the strategy hears
         self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
         self.clock = SymbolClock(clock, index, lambda error: self.instance.fail(error), self.probe)
@@ -67,7 +71,10 @@ class SymbolContext:
         self._context = context
         self._on_signal = on_signal
         self._on_exit = on_exit
+        self._market = market
         self._subscription: abc.DisposableBase | None = None
+        streams.follow(self._judge_heed)
+        self._judge_heed()
         self._subscribe()
 
     @property
@@ -79,12 +86,18 @@ class SymbolContext:
         self.instance.begins()
         self.probe.warm_up = 0
         try:
-            signals = self._strategy.entries(self.ticks)
+            signals = self._strategy.signals(self._heard(self.clock, self.ticks))
             self._subscription = signals.subscribe(self._emit, self.instance.fail, scheduler=self.clock)
         except FAULTS as error:  # an author's composition may raise anything; it costs that symbol only
             self.instance.fail(error)
         if self.instance.on_probation and self.instance.runs:
             self.ticks.subscribe(self.instance.note_good_tick)  # behind the strategy: it dealt with that tick
+
+    def _heard(self, clock: SymbolClock, ticks: Observable[Trade]) -> Streams:
+        return self.streams.of(clock, ticks, lambda symbol: self._market(symbol, clock))
+
+    def _judge_heed(self) -> None:
+        self.heeded = self.guarded or self.listener is not None or self.streams.heard
 
     def _unsubscribe(self) -> None:
         self.ticks = Source()
@@ -129,10 +142,11 @@ class SymbolContext:
             self.guard_now.dispose()
         self.guard_now = None
         self.guarded = held is not None
-        self.heeded = self.guarded or self.listener is not None
+        self._judge_heed()
         if held is None:
             return
-        market = Market(self.watched, self.candles, self.exit_clock)
+        heard = self._heard(self.exit_clock, self.watched)
+        market = Market(self.watched, self.candles, self.exit_clock, heard.quotes, lambda: self.probe.frame)
         removed = self.instance.state is InstanceState.REMOVED
         own = self._default if removed else self._strategy.exits
         self.guard_now = Guard(
@@ -156,7 +170,7 @@ class SymbolContext:
     def listen(self, actor: Actor | None) -> None:
         """Send an actor each trade from the next one on; None ends that."""
         self.listener = actor
-        self.heeded = self.guarded or actor is not None
+        self._judge_heed()
 
     def leave(self, said: ExitSignal) -> None:
         """Pass on an exit's wish, checked."""

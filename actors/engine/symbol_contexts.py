@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.engine.strategy_instance import InstanceState
+from actors.engine.streams import SymbolStreams
 from actors.engine.symbol_context import SymbolContext
 from actors.messages import RemoveChain, RestartChain
-from pipeline.clock import InputClock
-from pipeline.events import NEW_LEVEL, NEW_TIME, Gap
+from pipeline.checked import text
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import LONGEST_SYMBOL, NEW_LEVEL, NEW_TIME, Gap
+from pipeline.strategy import Streams
 
 
 class SymbolContexts:
@@ -24,6 +27,7 @@ class SymbolContexts:
         self._make = make
         self._symbols: list[str] = []  # by index, that of a context that is being made among them
         self._removals: dict[str, RemoveChain] = {}  # of symbols that are not heard of yet
+        self._streams: dict[str, SymbolStreams] = {}
 
     def symbol(self, index: int) -> str:
         """Return the symbol with that index; from any thread."""
@@ -40,6 +44,16 @@ class SymbolContexts:
         if (removal := self._removals.pop(symbol, None)) is not None:
             context.remove(removal.reason)
         return context
+
+    def streams(self, symbol: str) -> SymbolStreams:
+        """Return what a symbol's streams are, also of one that is not heard of yet."""
+        return self._streams.setdefault(symbol, SymbolStreams())
+
+    def market(self, symbol: str, clock: SymbolClock) -> Streams:
+        """Return a symbol's streams as the strategy of `clock` hears them. Raises ValueError for no symbol."""
+        if not 0 < len(text("market: a symbol is", symbol)) <= LONGEST_SYMBOL:
+            raise ValueError(f'market("SPY") takes a symbol, not {symbol!r}')
+        return self.streams(symbol).of(clock, None, lambda other: self.market(other, clock))
 
     def change(self, event: RemoveChain | RestartChain) -> None:
         """Remove or restart a symbol's strategy; a removal holds also for a symbol that is not heard of yet."""

@@ -4,9 +4,21 @@ All of them watch one `Held` position, and end with the subscription that the ex
 closed.
 """
 
+from pipeline.exits.exit import Exit, ListedExits
 from pipeline.exits.flat_market import flat_market
 from pipeline.exits.held import ExitSignal, Held
+from pipeline.exits.market import Market
 from pipeline.exits.on_move import profit_target, stop_loss
 from pipeline.exits.time_stop import time_stop
 
-__all__ = ["ExitSignal", "Held", "flat_market", "profit_target", "stop_loss", "time_stop"]
+__all__ = [
+    "Exit",
+    "ExitSignal",
+    "Held",
+    "ListedExits",
+    "Market",
+    "flat_market",
+    "profit_target",
+    "stop_loss",
+    "time_stop",
+]

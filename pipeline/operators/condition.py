@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from operator import ge, le, lt
+from operator import ge, gt, le, lt
 from typing import Any
 
 import msgspec
@@ -43,10 +43,11 @@ def condition(
     at_least: float | None = None,
     at_most: float | None = None,
     more_than: float | None = None,
+    less_than: float | None = None,
     either_way: float | None = None,
     reason: str | None = None,
 ) -> Operator[Frame, Frame]:
-    """Require of a tick that `value(frame)` is at least, at most or more than a threshold, or that far either way.
+    """Require of a tick that `value(frame)` is on one side of a threshold, or that far from zero either way.
 
     `value` is a pure function of the frame. Exactly one threshold is given; comparisons forgive 1e-9. The one of
     `either_way` gives ticks their direction: LONG where the value is at least the threshold, SHORT where it is at most
@@ -58,7 +59,7 @@ def condition(
     >>> narrow = condition("spread", lambda f: f.tick.ask - f.tick.bid, at_most=0.02)
     >>> against = condition("against", lambda f: -f.momentum, either_way=0.0005)
     """
-    threshold, test, bound = _test(name, at_least, at_most, more_than, either_way)
+    threshold, test, bound = _test(name, at_least, at_most, more_than, less_than, either_way)
 
     gave = f"the condition {name!r} gave"
 
@@ -92,6 +93,7 @@ def running_condition(
     at_least: float | None = None,
     at_most: float | None = None,
     more_than: float | None = None,
+    less_than: float | None = None,
     either_way: float | None = None,
     reason: str | None = None,
 ) -> Operator[Frame, Frame]:
@@ -109,7 +111,7 @@ def running_condition(
     ...     return value
     >>> above_average = running_condition("above_average", average_price, at_least=0.0)
     """
-    threshold, test, bound = _test(name, at_least, at_most, more_than, either_way)
+    threshold, test, bound = _test(name, at_least, at_most, more_than, less_than, either_way)
     name = text("a condition's name is", name)
     why = text(f"the reason of the condition {name!r} is", reason or f"NO_{name.upper()}")
     gave = f"the condition {name!r} gave"
@@ -158,11 +160,18 @@ def _framing(name: str, make: MakeStep, *, directs: bool) -> Operator[Frame, Fra
 
 
 def _test(
-    name: str, at_least: float | None, at_most: float | None, more_than: float | None, either_way: float | None
+    name: str,
+    at_least: float | None,
+    at_most: float | None,
+    more_than: float | None,
+    less_than: float | None,
+    either_way: float | None,
 ) -> tuple[float, Callable[[float], bool], Bound]:
-    bounds = [b for b in (at_least, at_most, more_than, either_way) if b is not None]
+    bounds = [b for b in (at_least, at_most, more_than, less_than, either_way) if b is not None]
     if len(bounds) != 1:
-        raise ValueError(f"condition {name!r}: give exactly one of at_least, at_most, more_than and either_way")
+        raise ValueError(
+            f"condition {name!r}: give exactly one of at_least, at_most, more_than, less_than and either_way"
+        )
     threshold = number(f"the condition {name!r} has the threshold", bounds[0])
     if either_way is not None:
         if threshold < 0:
@@ -174,4 +183,6 @@ def _test(
         return threshold, partial(le, threshold - EPSILON), "at_least"
     if at_most is not None:
         return threshold, partial(ge, threshold + EPSILON), "at_most"
+    if less_than is not None:
+        return threshold, partial(gt, threshold - EPSILON), "less_than"
     return threshold, partial(lt, threshold + EPSILON), "more_than"

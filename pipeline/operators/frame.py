@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -64,6 +65,10 @@ class Window(msgspec.Struct, frozen=True, gc=False):
         return self.notional / self.volume if self.volume > 0 else self.oldest_price
 
 
+NOTHING: Mapping[str, float] = MappingProxyType({})
+"""The values of a frame without any."""
+
+
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """One tick and what its window holds: an immutable value, from which every reading can be computed.
 
@@ -83,6 +88,16 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     high: float
     low: float
     conditions: tuple[Condition, ...] = ()
+    values: Mapping[str, float] = NOTHING  # what op.readings put on it, by name
+    go: int = 0  # where op.when points it: +1, -1 or 0
+
+    def __getitem__(self, name: str) -> float:
+        """Return what `op.readings` put on the frame under a name. Raises WrongValue where that is nothing."""
+        found = self.values.get(name)
+        if found is None:
+            has = f"it has {', '.join(self.values)}" if self.values else "it has none"
+            raise WrongValue(f"the frame has no reading {name!r}: {has}; op.readings({name}=...) puts it there")
+        return found
 
     @property
     def symbol(self) -> str:

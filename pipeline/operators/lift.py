@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.internal import default_error, noop
 
 In = TypeVar("In")
@@ -61,10 +61,11 @@ class Direct(Observable[Out]):
 
 
 class Step(NamedTuple):
-    """One subscription's state: what it does with a value and, where it emits then, at the end."""
+    """One subscription's state: what it does with a value, where it emits then, at the end, and what it lets go of."""
 
     on_next: Callable[[Any], None]
     on_completed: Callable[[], None] = noop
+    dispose: Callable[[], None] = noop
 
 
 MakeStep = Callable[[Callable[[Any], None], Scheduler], Step]
@@ -89,7 +90,10 @@ class Lifted(Direct[Out]):
                 step.on_completed()
                 observer.on_completed()
 
-        return self.source.subscribe(step.on_next, observer.on_error, completed, scheduler=scheduler)
+        subscription = self.source.subscribe(step.on_next, observer.on_error, completed, scheduler=scheduler)
+        if step.dispose is noop:
+            return subscription
+        return CompositeDisposable(subscription, Disposable(step.dispose))
 
 
 def lift(make: MakeStep, *, gives: str = "") -> Operator[Any, Any]:
@@ -181,6 +185,10 @@ class Source(Direct[Out]):
         super().__init__()
         self._observers: tuple[Callbacks, ...] = ()
         self.on_next: Callable[[Any], None] = noop
+
+    @property
+    def is_observed(self) -> bool:
+        return bool(self._observers)
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Add an observer, which is called with what is pushed from now on."""

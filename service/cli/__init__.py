@@ -44,7 +44,7 @@ def microbot(
 
 
 _command: Callable[..., None]
-for _command in (recorded.replay, recorded.diff, run.run, recorded.sessions):
+for _command in (recorded.replay, recorded.check, recorded.diff, run.run, recorded.sessions):
     app.command()(_command)
 for _name, _what in journal.LISTS.items():
     app.command(name=_name, help=_what)(journal.list_of(_name))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from service import outlet
 from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
+from service.errors import UserError
 from service.visible import visible, visible_json
 
 
@@ -47,6 +49,40 @@ def replay(
     terminal.say_failures(summary)
     if replaying.failed(summary):
         raise typer.Exit(STRATEGY_FAILED)
+
+
+def check(
+    strategy: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A strategy of your own.")],
+    tape: Annotated[
+        Path | None, typer.Option("--tape", metavar="FILE", help="Try it on this. [half an hour of the mock exchange]")
+    ] = None,
+    budget_ms: Annotated[float, typer.Option("--budget-ms", help="What one call of its code may take.")] = 1.0,
+    config: Config = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Prove a strategy before it trades: no look-ahead, no clock or chance, bounded, fast, with exits that fire.
+
+    Each failure names the operator and shows the smallest tape that has it. Exit code 1 if there is one.
+    """
+    from service import settings, strategies
+    from service.cli import terminal
+    from service.recorded.check import Checks, events_of
+
+    if not budget_ms > 0:
+        raise UserError(f"--budget-ms wants a number above 0, not {budget_ms:g}")
+    effective = settings.load(config, assignments or ())
+    with outlet.prints_aside():
+        checks = Checks(strategies.chosen(strategy, effective), effective, events_of(tape), budget_ms)
+        findings = []
+        for finding in checks.all_of_them():
+            findings.append(finding)
+            if not outlet.for_machines(as_json):
+                terminal.say_finding(finding)
+    if outlet.for_machines(as_json):
+        print(visible_json(msgspec.json.encode([finding._asdict() for finding in findings]).decode()))
+    if not all(finding.passed for finding in findings):
+        raise typer.Exit(1)
 
 
 def diff(

@@ -17,6 +17,7 @@ from service import figures
 from service.errors import UserError
 from service.options import Outcome
 from service.outlet import OutputGone
+from service.recorded.check import Finding
 from service.recorded.replay import summary_json
 from service.visible import visible, visible_json
 
@@ -91,6 +92,13 @@ def ask_account() -> str:
 def say(sentence: str) -> None:
     """Tell the person at the terminal something that is no log event."""
     print(visible(sentence), file=sys.stderr, flush=True)
+
+
+def say_finding(finding: Finding) -> None:
+    """Print what one check found, and the smallest tape that shows it."""
+    print(visible(f"{'ok  ' if finding.passed else 'FAIL'}  {finding.name}: {finding.sentence}"), flush=True)
+    for line in finding.tape:
+        print(visible(f"        {line}"))
 
 
 def say_failures(summary: dict[str, object]) -> None:

@@ -109,7 +109,13 @@ def _told(fact: Row) -> Iterator[str]:
             yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
 
 
-_BOUNDS = {"at_least": "at least ", "at_most": "at most ", "more_than": "more than ", "either_way": "at least ±"}
+_BOUNDS = {
+    "at_least": "at least ",
+    "at_most": "at most ",
+    "more_than": "more than ",
+    "less_than": "less than ",
+    "either_way": "at least ±",
+}
 
 
 def _wanted(reading: Row) -> str:

@@ -238,7 +238,7 @@ def test_a_condition_that_gives_no_finite_number_fails_its_chain_by_its_line(kin
 def test_a_direction_that_is_none_never_becomes_short(direction: Any) -> None:
     own = given(Condition("own", "NO_OWN", 0.0, lambda f: 1.0, lambda f: True, lambda f: direction))
     for end in (op.bursts(), op.signals()):
-        session = Session(entries=lambda ticks, e=end: ticks.pipe(op.window(1, 1), own, e), chains=ONE_CHANCE)  # type: ignore[misc]
+        session = Session(entries=lambda ticks, e=end: ticks.pipe(op.window(1, 1), own, e), chains=ONE_CHANCE)
         session.feed(trade(0), trade(0.5), trade(1, 101))
         assert "the condition 'own' gave the direction" in session.of(ChainFailed)[0].error
         assert session.of(SignalRaised) == []

@@ -181,7 +181,7 @@ def test_a_strategy_that_is_no_stream_stops_its_symbol() -> None:
 
 
 def test_a_strategy_that_gives_no_signals_stops_and_says_what_it_should_give() -> None:
-    [failed] = Session(entries=lambda ticks: ticks).feed(trade(0)).of(ChainFailed)  # type: ignore[arg-type,return-value]
+    [failed] = Session(entries=lambda ticks: ticks).feed(trade(0)).of(ChainFailed)
     assert failed.error.startswith("WrongValue: a strategy must give signals, not a Trade (Trade(symbol='A'")
 
 

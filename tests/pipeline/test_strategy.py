@@ -206,6 +206,7 @@ def test_the_defaults_are_those_of_the_strategy() -> None:
         "time_stop_seconds": 8.0,
         "flat_seconds": 2,
         "flat_threshold": 0.00005,
+        "parameters": {},
     }
 
 

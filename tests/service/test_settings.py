@@ -167,7 +167,7 @@ def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch)
     ("assignment", "hint"),
     [
         (
-            "strategy.windowsize=3",
+            "strategy.windowsize=true",
             "there is no setting strategy.windowsize (--set): did you mean strategy.window_size?",
         ),
         ("risk.position=3", "there is no setting risk.position (--set): did you mean risk.position_size?"),

@@ -111,7 +111,7 @@ export function signedPercent(fraction) {
   return isNumber(fraction) && fraction > 0 && /[1-9]/.test(text) ? `+${text}` : text;
 }
 
-const BOUNDS = { at_least: "at least ", at_most: "at most ", more_than: "more than ", either_way: "at least ±" };
+const BOUNDS = { at_least: "at least ", at_most: "at most ", more_than: "more than ", less_than: "less than ", either_way: "at least ±" };
 
 /** What a condition wants of its value: "at most 0.5", or "at least ±0.0005" of one that counts upwards and downwards. */
 export function wanted(one) {

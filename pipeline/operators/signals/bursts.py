@@ -38,7 +38,7 @@ def bursts() -> Operator[Frame, Signal]:
     def operator(source: Observable[Any]) -> Observable[Signal]:
         if directed(source) is False:
             raise ValueError(NO_DIRECTION)
-        return Lifted(source, _bursts)
+        return Lifted(source, burst_steps)
 
     return operator
 
@@ -111,7 +111,8 @@ class _Burst:
         self._probe.on_burst(BurstEnded(self._symbol, self._ts, self._side, self._ticks, blocked))
 
 
-def _bursts(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
+def burst_steps(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:
+    """Return the step of `bursts`, which signals once a run of frames that point the same way."""
     probe = Probe.of(scheduler)
     on_frame = probe.on_frame
     burst = _Burst(emit, probe)

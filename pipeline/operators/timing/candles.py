@@ -6,42 +6,141 @@ from collections.abc import Callable
 from functools import partial
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.disposable import Disposable
 
+from pipeline.checked import number
 from pipeline.clock import RANK_CANDLE, SymbolClock, Timer
 from pipeline.events import SECOND, Candle, Trade
-from pipeline.operators.lift import Callbacks, Direct, Scheduler
+from pipeline.operators.lift import Callbacks, Direct, Lifted, MakeStep, Scheduler, Step
 
 
-def candles() -> Callable[[Observable[Trade]], Observable[Candle]]:
-    """Close a candle at each whole second of the scheduler's `now`; see `Candles`.
+def candles(
+    seconds: float | None = None,
+    *,
+    ticks: int | None = None,
+    volume: float | None = None,
+    dollars: float | None = None,
+) -> Callable[[Observable[Trade]], Observable[Candle]]:
+    """Close a candle every so many seconds (1), or once so many ticks, shares or dollars were traded.
 
-    It must be subscribed with a symbol's clock as the scheduler, as every strategy is.
+    ```
+    ticks     --1-2---3-------4---|
+              candles(seconds=1)     closed at each mark, also where nothing was traded
+    candles   ------C-----C-----C-
+    ```
+
+    Candles of seconds close at multiples of that time since 1970, UTC, by the core's clock, whether or not a tick
+    arrives; the first one begins with the first tick. The others close with the tick that fills them, all of which
+    belongs to them. They must be subscribed with a symbol's clock as the scheduler, as every strategy is.
+
+    O(1): 0.4 us a tick. Raises ValueError unless exactly one length is given, above 0.
     """
+    given = [(name, found) for name, found in zip(_LENGTHS, (seconds, ticks, volume, dollars), strict=True) if found]
+    if len(given) > 1 or any(
+        found is not None and not number(f"op.candles: {name} is", found) > 0
+        for name, found in zip(_LENGTHS, (seconds, ticks, volume, dollars), strict=True)
+    ):
+        raise ValueError("op.candles: give one of seconds, ticks, volume and dollars, more than 0")
+    by, length = given[0] if given else ("seconds", 1.0)
 
-    def operator(source: Observable[Trade]) -> Observable[Candle]:
-        def subscribe(observer: abc.ObserverBase[Candle], scheduler: Scheduler = None) -> abc.DisposableBase:
-            if not isinstance(scheduler, SymbolClock):
-                raise TypeError("candles need the core's time: subscribe with a SymbolClock as the scheduler")
-            stream = Candles(scheduler)
+    def make(emit: Callable[[Candle], None], scheduler: Scheduler) -> Step:
+        if not isinstance(scheduler, SymbolClock):
+            raise TypeError("candles need the core's time: subscribe with a SymbolClock as the scheduler")
+        candle = _Running(emit)
+        if by == "seconds":
+            timed = _Timed(candle, scheduler, round(length * SECOND))
+            return Step(timed.on_next, dispose=timed.stop)
 
-            def on_next(tick: Trade) -> None:
-                stream.update(tick)
-                if not stream.observed:  # the first tick starts the first candle
-                    listening.add(stream.subscribe(observer))
+        def on_next(tick: Trade) -> None:
+            candle.add(tick)
+            traded = candle.trades if by == "ticks" else candle.volume if by == "volume" else candle.notional
+            if traded >= length:
+                candle.close(candle.start, tick.ts)
+                candle.clear()
 
-            listening = CompositeDisposable()
-            ticks = source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
-            listening.add(ticks)
-            return listening
+        return Step(on_next)
 
-        return _OfTicks(subscribe)
-
-    return operator
+    return lambda source: _OfTicks(source, make)
 
 
-class _OfTicks(Observable[Candle]):
-    gives = "candles, those of op.candles"
+_LENGTHS = ("seconds", "ticks", "volume", "dollars")
+
+
+class _OfTicks(Lifted[Candle]):
+    def __init__(self, source: Observable[Trade], make: MakeStep) -> None:
+        super().__init__(source, make, "candles, those of op.candles")
+
+
+class _Running:
+    """The candle that runs."""
+
+    def __init__(self, emit: Callable[[Candle], None]) -> None:
+        self._emit = emit
+        self._previous: float | None = None
+        self._symbol = ""
+        self.start = 0
+        self.price = self.open = self.high = self.low = self.volume = self.notional = 0.0
+        self.trades = 0
+
+    def add(self, tick: Trade) -> None:
+        price = tick.price
+        if not self.trades:
+            self._symbol = tick.symbol
+            self.start = tick.ts
+            self.open = self.high = self.low = price
+        elif price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.price = price
+        self.trades += 1
+        self.volume += tick.size
+        self.notional += price * tick.size
+
+    def close(self, start: int, end: int) -> None:
+        """Emit it as one from `start` to `end`."""
+        price = self.price
+        previous, self._previous = self._previous, price
+        if self.trades:
+            opened, high, low = self.open, self.high, self.low
+        else:
+            opened = high = low = price
+        volume, notional, trades = self.volume, self.notional, self.trades
+        self._emit(Candle(self._symbol, start, end, price, previous, opened, high, low, volume, notional, trades))
+
+    def clear(self) -> None:
+        """Begin the next one."""
+        self.trades = 0
+        self.volume = self.notional = 0.0
+
+
+class _Timed:
+    """Closes a candle at every multiple of its length, from the first tick on."""
+
+    def __init__(self, candle: _Running, clock: SymbolClock, length: int) -> None:
+        self._candle = candle
+        self._clock = clock
+        self._length = length
+        self._end = 0
+        self._timer: Timer | None = None
+
+    def stop(self) -> None:
+        """Close no more of them."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def on_next(self, tick: Trade) -> None:
+        if not self._end:
+            self._end = (self._clock.clock.now // self._length + 1) * self._length
+            self._timer = self._clock.at(self._end, self._close, RANK_CANDLE)
+        self._candle.add(tick)
+
+    def _close(self) -> None:
+        end = self._end
+        self._end += self._length
+        self._timer = self._clock.at(self._end, self._close, RANK_CANDLE)
+        self._candle.close(end - self._length, end)
+        self._candle.clear()
 
 
 class Candles(Direct[Candle]):

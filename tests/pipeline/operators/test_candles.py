@@ -63,7 +63,10 @@ def test_a_candle_closes_at_the_next_whole_second_with_the_last_price() -> None:
     exchange = Exchange().listen().tick(0.2, 100).tick(0.9, 101)
     assert exchange.candles == []
     exchange.wait(1.0)
-    assert exchange.candles == [Candle("A", at(0), at(1), 101.0, None)]
+    size = 2 * trade(0).size
+    assert exchange.candles == [
+        Candle("A", at(0), at(1), 101.0, None, 100.0, 101.0, 100.0, size, size * 100.5, trades=2)
+    ]
 
 
 def test_a_candle_closes_before_the_tick_of_its_last_moment_is_seen() -> None:

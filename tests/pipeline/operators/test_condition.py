@@ -80,7 +80,7 @@ def test_a_threshold_of_zero_is_a_threshold() -> None:
 @pytest.mark.parametrize("make", [op.condition, op.running_condition])
 @pytest.mark.parametrize("bounds", [{}, {"at_least": 1, "at_most": 2}, {"at_least": 1, "at_most": 2, "more_than": 3}])
 def test_a_condition_wants_exactly_one_threshold(make: Callable[..., object], bounds: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="'spread': give exactly one of at_least, at_most, more_than and either_way"):
+    with pytest.raises(ValueError, match="'spread': give exactly one of at_least, at_most, more_than, less_than and"):
         make("spread", price, **bounds)
 
 

@@ -1,0 +1,36 @@
+"""Exits to be listed: each is made once, and begins with each position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from reactivex import Observable
+
+from pipeline.exits.held import ExitSignal, Held
+from pipeline.exits.market import Market
+from pipeline.operators.lift import merge
+
+
+class Exit(msgspec.Struct, frozen=True, eq=False):
+    """One way to leave; `begin` is called once a position, so its memory is that position's own."""
+
+    name: str
+    begin: Callable[[Held, Market], Observable[ExitSignal]]
+
+
+class ListedExits:
+    """What a `Strategy` takes of a list of exits; of two that are due at once, the first in the list wins."""
+
+    def __init__(self, exits: Iterable[Any]) -> None:
+        self.exits: tuple[Exit, ...] = tuple(exits)
+        if not self.exits:
+            raise ValueError("exits is an empty list: name at least one, such as op.stop_loss(0.001)")
+        for given in self.exits:
+            if not isinstance(given, Exit):
+                raise TypeError(f"exits lists {given!r}, which is no exit such as op.stop_loss(0.001)")
+
+    def __call__(self, held: Held, market: Market) -> Observable[ExitSignal]:
+        """Begin all of them for a position."""
+        return merge(*(given.begin(held, market) for given in self.exits))

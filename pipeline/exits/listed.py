@@ -1,0 +1,170 @@
+"""The exits that a strategy lists: `exits = [op.stop_loss(0.001), op.trailing_stop(0.001)]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reactivex import Observable
+
+from pipeline.checked import number
+from pipeline.events import EPSILON, Trade
+from pipeline.exits.exit import Exit
+from pipeline.exits.flat_market import flat_market as flat_market_of
+from pipeline.exits.held import ExitSignal, Held
+from pipeline.exits.market import Market
+from pipeline.exits.on_move import profit_target as profit_target_of, stop_loss as stop_loss_of
+from pipeline.exits.time_stop import time_stop as time_stop_of
+from pipeline.operators.frame import Frame
+from pipeline.operators.lift import Operator, Scheduler, Step, lift
+from pipeline.operators.logic.rule import Holds, Rule, rule_of
+from pipeline.operators.rolling import count
+
+Leaves = Callable[[float], bool]
+
+
+def _fraction(who: str, given: float) -> float:
+    found = number(f"op.{who}: the fraction is", given)
+    if not found > 0:
+        raise ValueError(f"op.{who}: the fraction must be more than 0 (0.001 is 0.1 %), not {given}")
+    return found
+
+
+def profit_target(fraction: float) -> Exit:
+    """Leave (TP) when the price moved by `fraction` or more in the position's favour."""
+    fraction = _fraction("profit_target", fraction)
+    return Exit(
+        f"profit_target({fraction:g})", lambda held, market: market.ticks.pipe(profit_target_of(held, fraction))
+    )
+
+
+def stop_loss(fraction: float) -> Exit:
+    """Leave (SL, at market) when the price moved by `fraction` or more against the position."""
+    fraction = _fraction("stop_loss", fraction)
+    return Exit(f"stop_loss({fraction:g})", lambda held, market: market.ticks.pipe(stop_loss_of(held, fraction)))
+
+
+def time_stop(seconds: float) -> Exit:
+    """Leave (TIME) `seconds` after the entry, with or without a tick arriving."""
+    if not number("op.time_stop: seconds is", seconds) > 0:
+        raise ValueError(f"op.time_stop: seconds must be more than 0, not {seconds}")
+    return Exit(f"time_stop({seconds:g})", lambda held, market: time_stop_of(held, seconds, market.clock))
+
+
+def flat_market(seconds: int, threshold: float) -> Exit:
+    """Leave (FLAT) at the close of the `seconds`-th one-second candle in a row that moved by `threshold` or less."""
+    seconds = count("op.flat_market: seconds", seconds)
+    limit = number("op.flat_market: the threshold is", threshold)
+    return Exit(
+        f"flat_market({seconds}, {limit:g})",
+        lambda held, market: market.candles.pipe(flat_market_of(held, seconds, limit)),
+    )
+
+
+def trailing_stop(fraction: float) -> Exit:
+    """Leave (TRAIL) when the price has come back by `fraction` from the best one since the entry.
+
+    The entry's own price is the first best one, so that it is a stop loss of the same width, too.
+    """
+    fraction = _fraction("trailing_stop", fraction)
+
+    def make(held: Held) -> Leaves:
+        best, sign = held.entry_price, held.side.sign
+
+        def leaves(price: float) -> bool:
+            nonlocal best
+            if sign * (price - best) > 0:
+                best = price
+                return False
+            return sign * (price / best - 1) <= EPSILON - fraction
+
+        return leaves
+
+    return _at_price(f"trailing_stop({fraction:g})", "TRAIL", make)
+
+
+def break_even(after: float) -> Exit:
+    """Leave (BREAK_EVEN) at the entry's price or worse, once the price has been `after` in the position's favour."""
+    after = _fraction("break_even", after)
+
+    def make(held: Held) -> Leaves:
+        armed, entry, sign = False, held.entry_price, held.side.sign
+
+        def leaves(price: float) -> bool:
+            nonlocal armed
+            move = sign * (price / entry - 1)
+            armed = armed or move >= after - EPSILON
+            return armed and move <= EPSILON
+
+        return leaves
+
+    return _at_price(f"break_even({after:g})", "BREAK_EVEN", make)
+
+
+def volatility_stop(reading: str, times: float = 2.0) -> Exit:
+    """Leave (VOL_STOP) when the price moved against the position by `times` what a reading was at the entry.
+
+    The reading is one of `op.readings`, in money: `op.volatility_stop("atr", 3)` with `atr=op.atr(14)`.
+
+    Raises WrongValue at the entry where the strategy's frames have no such reading, which leaves the default exits.
+    """
+    if not number("op.volatility_stop: times is", times) > 0:
+        raise ValueError(f"op.volatility_stop: times must be more than 0, not {times}")
+
+    def begin(held: Held, market: Market) -> Observable[ExitSignal]:
+        frame = market.frame()
+        if frame is None:
+            raise ValueError("op.volatility_stop: the strategy showed no frame before the entry")
+        reach, sign = times * frame[reading], held.side.sign
+
+        def leaves(price: float) -> bool:
+            return sign * (price - held.entry_price) <= EPSILON - reach
+
+        return market.ticks.pipe(_leaving(held, "VOL_STOP", lambda _: leaves))
+
+    return Exit(f"volatility_stop({reading}, {times:g})", begin)
+
+
+def exit_when(rule: Rule | Holds, reason: str = "TURNED") -> Exit:
+    """Leave, for `reason`, when a rule holds of the newest of the strategy's own frames: until the reading turns.
+
+    It is asked at each tick, before the strategy sees that tick: the frame is that of the tick, or the candle, before.
+    """
+    inner = rule_of("op.exit_when", rule)
+
+    def begin(held: Held, market: Market) -> Operator[Trade, ExitSignal]:
+        def make(emit: Callable[[ExitSignal], None], scheduler: Scheduler) -> Step:
+            holds = inner.begin()
+            seen: Frame | None = None
+
+            def on_next(_: Trade) -> None:
+                nonlocal seen
+                frame = market.frame()
+                if frame is not None and frame is not seen and frame.ready:
+                    seen = frame
+                    if holds(frame):
+                        emit(ExitSignal(held.symbol, reason))
+
+            return Step(on_next)
+
+        return lift(make)
+
+    return Exit(f"exit_when({inner.name})", lambda held, market: market.ticks.pipe(begin(held, market)))
+
+
+def _at_price(name: str, reason: str, make: Callable[[Held], Leaves]) -> Exit:
+    return Exit(name, lambda held, market: market.ticks.pipe(_leaving(held, reason, make)))
+
+
+def _leaving(held: Held, reason: str, make: Callable[[Held], Leaves]) -> Operator[Trade, ExitSignal]:
+    """Leave at each tick whose price is one to leave at; `make` gives, once a subscription, what sees each of them."""
+
+    def step(emit: Callable[[ExitSignal], None], scheduler: Scheduler) -> Step:
+        leaves = make(held)
+
+        def on_next(tick: Trade) -> None:
+            if leaves(tick.price):
+                emit(ExitSignal(held.symbol, reason))
+
+        return Step(on_next)
+
+    return lift(step)

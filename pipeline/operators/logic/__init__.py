@@ -1,0 +1,1 @@
+"""What is to hold, and which way that points."""

@@ -1,0 +1,49 @@
+"""require: what else must hold for a signal."""
+
+from __future__ import annotations
+
+from pipeline.operators.condition import condition, running_condition
+from pipeline.operators.frame import Frame
+from pipeline.operators.lift import Operator
+from pipeline.operators.logic.rule import Holds, Rule, operand, rule_of
+
+
+def require(
+    what: str | Rule | Holds,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    reason: str | None = None,
+) -> Operator[Frame, Frame]:
+    """Let only those frames signal whose reading is within a bound, or of which a rule holds.
+
+    `what` is the name of a reading, with exactly one bound, or a rule, with none. A burst in which it never held counts
+    as blocked by `reason` (default: NO_ and the name in capitals).
+
+    Raises ValueError for a wrong number of bounds, WrongValue for one that is no finite number.
+
+    >>> calm = require("rsi", below=70)
+    """
+    bounds = [bound for bound in (at_least, at_most, above, below) if bound is not None]
+    if isinstance(what, str):
+        if len(bounds) != 1:
+            raise ValueError(f"op.require({what!r}): give exactly one of at_least, at_most, above and below")
+        name, value = operand("op.require", what)
+        return condition(
+            name, value, at_least=at_least, at_most=at_most, more_than=above, less_than=below, reason=reason
+        )
+    if bounds:
+        raise ValueError("op.require: a rule has no bound: it holds or does not")
+    rule = rule_of("op.require", what)
+
+    def make() -> Holds:
+        holds = rule.begin()
+        return lambda frame: frame.ready and holds(frame)
+
+    return running_condition(rule.name, make, at_least=1.0, reason=reason or _reason(rule.name))
+
+
+def _reason(name: str) -> str:
+    return "NO_" + "_".join("".join(c if c.isalnum() else " " for c in name.upper()).split())

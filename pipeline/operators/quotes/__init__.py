@@ -1,0 +1,1 @@
+"""What the best bid and ask say."""

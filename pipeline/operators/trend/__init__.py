@@ -1,0 +1,1 @@
+"""Where the price has been: averages, and what is made of them."""

@@ -1,0 +1,529 @@
+"""Proof before it trades: what holds of every strategy that can be trusted, tried on a tape, failure by failure."""
+
+from __future__ import annotations
+
+import cProfile
+import os
+import pstats
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from random import Random
+from types import FrameType
+from typing import Any, NamedTuple
+
+import msgspec
+import reactivex
+from reactivex import operators as rx
+
+from actors.engine.authors import is_authors
+from actors.engine.core import Core, Input
+from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
+from mock_exchange import market
+from pipeline.events import SECOND, Gap, Quote, Side, Signal, Trade, as_json
+from pipeline.exits.exit import ListedExits
+from pipeline.strategy import Strategy, Streams
+from service.errors import UserError
+from service.recorded import tapes
+from service.recorded.reach import Held, containers
+from service.settings import Settings
+
+MOST_EVENTS = 20_000
+"""Of the tape: more would prove the same, and take longer."""
+
+_FIRST = 1_000
+"""Events that show how long it takes."""
+
+_GROWTH = 1.5  # a container is unbounded that grows by more than this from one round of the tape to the next two
+_SHOWN = 12  # events of the smallest tape
+_TRIES = 80  # tapes that are tried to find the smallest
+_OTHER = "MIRROR"
+
+
+_MARKET = (("AAPL", "MSFT"), 7, 1_767_625_200 * SECOND, 1_800.0)
+"""What is tried without a tape: symbols, seed, first moment (2026-01-05, 10:00 in New York) and seconds."""
+
+
+def events_of(tape: Path | None) -> list[Input]:
+    """Return the first events of a tape, or of the mock exchange's market. Raises UserError for one without trades."""
+    if tape is None:
+        lines = [as_json(event) for event in market.tape(*_MARKET)]
+        events: list[Input] = [msgspec.json.decode(line, type=Trade | Quote) for line in lines]
+    else:
+        events = list(islice((event for batch in tapes.read(tape) for event in batch), MOST_EVENTS))
+    if not any(isinstance(event, Trade) for event in events):
+        raise UserError(f"the tape {tape} has no trades: a strategy cannot be tried on it")
+    return events
+
+
+class Finding(NamedTuple):
+    """What one check found: a sentence, and the smallest tape that shows it."""
+
+    name: str
+    passed: bool
+    sentence: str
+    tape: tuple[str, ...] = ()
+
+
+class Signalled(NamedTuple):
+    """A signal as checks compare them."""
+
+    input: int
+    symbol: str
+    side: str
+    ts: int
+
+
+class Run(NamedTuple):
+    """What a strategy did on a tape."""
+
+    signals: list[Signalled]
+    failures: list[ChainFailed]
+    closed: list[PositionClosed]
+    core: Core
+
+
+def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, finish: bool = True) -> Run:
+    """Decide on events with a fresh core."""
+    signals: list[Signalled] = []
+    failures: list[ChainFailed] = []
+    closed: list[PositionClosed] = []
+
+    def look(fact: Fact) -> None:
+        if isinstance(fact, SignalRaised):
+            signals.append(Signalled(fact.input, fact.signal.symbol, fact.signal.side, fact.signal.ts))
+        elif isinstance(fact, ChainFailed):
+            failures.append(fact)
+        elif isinstance(fact, PositionClosed):
+            closed.append(fact)
+
+    core = Core(settings.core, strategy, look)
+    core.run(events)
+    if finish:
+        core.finish()
+    return Run(signals, failures, closed, core)
+
+
+class Checks:
+    """The checks of one strategy on one tape. Each returns its finding; `all_of_them` yields them in order."""
+
+    def __init__(self, strategy: Strategy, settings: Settings, events: Sequence[Input], budget_ms: float) -> None:
+        self._strategy = strategy
+        self._settings = settings
+        self._events = list(events[:MOST_EVENTS])
+        self._budget_ms = budget_ms
+
+    def all_of_them(self) -> Iterator[Finding]:
+        """Run every check; of one that takes long, on a part of the tape."""
+        speed = self.is_fast_enough()
+        if not speed.passed:
+            self._events = self._events[:_FIRST]
+        yield self.works()
+        yield self.says_the_same_twice()
+        yield self.looks_at_nothing_ahead()
+        yield self.is_the_same_beside_another_symbol()
+        yield self.survives_what_feeds_do()
+        yield self.reads_nothing_but_its_streams()
+        yield self.remembers_no_more_with_time()
+        yield speed
+        if speed.passed:
+            yield from self.exits_fire()
+        else:
+            yield Finding("exits", False, "not tried: it is too slow")
+
+    def _run(self, events: Iterable[Input]) -> Run:
+        return run(self._strategy, self._settings, events)
+
+    # --------------------------------------------------------------------------------------- what it says
+
+    def works(self) -> Finding:
+        """It runs through the tape without raising, and signals."""
+        name = "it runs"
+        done = self._run(self._events)
+        if done.failures:
+            first = done.failures[0]
+            tape = self._smallest(self._events[: first.input], lambda events: bool(self._run(events).failures))
+            return Finding(name, False, f"it raised {first.error}", tape)
+        if not done.signals:
+            return Finding(
+                name, True, f"it ran through {len(self._events):,} events, and gave no signal: try another tape"
+            )
+        return Finding(name, True, f"{len(done.signals):,} signals on {len(self._events):,} events")
+
+    def says_the_same_twice(self) -> Finding:
+        """The same input gives the same output."""
+        name = "same input, same output"
+
+        def differ(events: Sequence[Input]) -> bool:
+            return self._run(events).signals != self._run(events).signals
+
+        if differ(self._events):
+            tape = self._smallest(self._events, differ)
+            return Finding(name, False, f"two runs over one tape differ{self._culprit_of_memory()}", tape)
+        return Finding(name, True, "two runs over the tape decide the same")
+
+    def looks_at_nothing_ahead(self) -> Finding:
+        """A prefix of the tape gives a prefix of the decisions, and a changed future changes nothing."""
+        name = "no look-ahead"
+        whole = self._run(self._events).signals
+        for cut in (len(self._events) // 4, len(self._events) // 2, len(self._events) * 3 // 4):
+            before = [signal for signal in whole if signal.input <= cut]
+            if self._run(self._events[:cut]).signals != before:
+                sentence = f"what it says of the first {cut:,} events depends on whether others follow"
+                return Finding(name, False, sentence + self._culprit_of_the_end(), self._smallest_ahead())
+            changed = [*self._events[:cut], *map(_changed, self._events[cut:])]
+            if [signal for signal in self._run(changed).signals if signal.input <= cut] != before:
+                sentence = f"what it says of the first {cut:,} events changes with what comes after them"
+                return Finding(name, False, sentence, self._smallest_ahead())
+        return Finding(name, True, "prefixes of the tape decide the same, whatever follows")
+
+    def _smallest_ahead(self) -> tuple[str, ...]:
+        def ahead(events: Sequence[Input]) -> bool:
+            cut = len(events) // 2
+            before = [signal for signal in self._run(events).signals if signal.input <= cut]
+            return self._run(events[:cut]).signals != before
+
+        return self._smallest(self._events, ahead)
+
+    def _culprit_of_the_end(self) -> str:
+        """Say so where it is the end of the stream that makes it speak."""
+        done = run(self._strategy, self._settings, self._events[: len(self._events) // 2], finish=False)
+        before = len(done.signals)
+        done.core.finish()
+        if len(done.signals) > before:
+            return (
+                ": it signals as its stream ends, which a market's never does; is there a last, a to_list or a reduce?"
+            )
+        return ""
+
+    def is_the_same_beside_another_symbol(self) -> Finding:
+        """Two subscriptions are independent."""
+        name = "symbols are independent"
+        symbol = _busiest(self._events)
+        alone = [event for event in self._events if getattr(event, "symbol", symbol) == symbol][: MOST_EVENTS // 4]
+
+        def differ(events: Sequence[Input]) -> bool:
+            own = [(s.side, s.ts) for s in self._run(events).signals]
+            return own != [(s.side, s.ts) for s in self._run(_mirrored(events)).signals if s.symbol == symbol]
+
+        if differ(alone):
+            shared = self._shared(alone)
+            sentence = f"what it says of {symbol} changes when another symbol has the same ticks{shared}"
+            return Finding(name, False, sentence, self._smallest(alone, differ))
+        return Finding(name, True, f"{symbol} decides the same beside another symbol")
+
+    def _shared(self, events: Sequence[Input]) -> str:
+        """Name what two symbols' operators both hold and change."""
+        core = run(self._strategy, self._settings, _mirrored(events), finish=False).core
+        mine, other = (containers(context.ticks) for context in list(core.contexts.values())[:2])
+        both = [mine[key] for key in mine.keys() & other.keys() if mine[key].authors]
+        return f": {both[0].where} is one for all symbols; make it where the subscription begins" if both else ""
+
+    def _culprit_of_memory(self) -> str:
+        core = run(self._strategy, self._settings, self._events[:200], finish=False).core
+        found = [
+            held
+            for context in core.contexts.values()
+            for held in containers(context.ticks).values()
+            if held.authors and held.where.startswith(("the global", "a default"))
+        ]
+        return f": {found[0].where} outlives the run" if found else ""
+
+    # -------------------------------------------------------------------------------------- what it stands
+
+    def survives_what_feeds_do(self) -> Finding:
+        """Gaps, crossed and missing quotes, ticks out of order, extreme prices and sizes."""
+        name = "it survives bad data"
+
+        def fails(events: Sequence[Input]) -> bool:
+            return bool(self._run(events).failures)
+
+        for what, events in _damaged(self._events[: MOST_EVENTS // 4]):
+            done = self._run(events)
+            if done.failures:
+                first = done.failures[0]
+                return Finding(name, False, f"with {what} it raised {first.error}", self._smallest(events, fails))
+        return Finding(name, True, "gaps, bad and missing quotes, late ticks and odd sizes stop nothing")
+
+    def reads_nothing_but_its_streams(self) -> Finding:
+        """No clock, no randomness, no file, no network while it trades."""
+        name = "no clock, no chance, no file"
+        with _Watch() as watch:
+            self._run(self._events[: MOST_EVENTS // 10])
+        if watch.found:
+            what, where = next(iter(watch.found))
+            return Finding(name, False, f"{where} reads {what}: a replay would decide otherwise; use the streams' time")
+        return Finding(name, True, "it reads its streams alone")
+
+    def remembers_no_more_with_time(self) -> Finding:
+        """Its memory is bounded."""
+        name = "bounded memory"
+        events = self._events[: MOST_EVENTS // 10]
+        core = Core(self._settings.core, self._strategy)
+        sizes: list[dict[int, tuple[int, Held]]] = []
+        for round_ in range(3):
+            core.run(_later(events, round_))
+            sizes.append(
+                {
+                    key: (len(held.container), held)
+                    for context in core.contexts.values()
+                    for key, held in containers(context.ticks).items()
+                }
+            )
+        first, second, third = sizes
+        grown = [
+            (third[key][0], held)
+            for key, (size, held) in second.items()
+            if key in first and key in third
+            and size > first[key][0] * _GROWTH and third[key][0] > size + (size - first[key][0]) / 2
+            and size > 100
+        ]  # fmt: skip
+        if grown:
+            size, held = max(grown, key=lambda pair: pair[0])
+            kind = type(held.container).__name__
+            after = 3 * len(events)
+            return Finding(
+                name, False, f"the {kind} {held.where} grows without end: {size:,} items after {after:,} events"
+            )
+        return Finding(name, True, "what it remembers stops growing")
+
+    def is_fast_enough(self) -> Finding:
+        """A tick costs less than the budget, by the clock of this machine."""
+        name = "cost of a tick"
+        events = self._events[:_FIRST]
+        began = time.process_time()
+        self._run(events)
+        each_us = (time.process_time() - began) / max(1, len(events)) * 1e6
+        profile = cProfile.Profile()
+        profile.runcall(self._run, events)
+        slowest = _slowest(profile)
+        if slowest is not None and slowest.each_ms > self._budget_ms:
+            sentence = f"{slowest.where} takes {slowest.each_ms:.1f} ms each time, more than {self._budget_ms:g} ms"
+            return Finding(name, False, sentence)
+        return Finding(name, True, f"{each_us:.1f} us an event, the core's own work included")
+
+    # ------------------------------------------------------------------------------------------- the exits
+
+    def exits_fire(self) -> Iterator[Finding]:
+        """Each exit that is listed closes a long and a short position on some path of prices, and none raises."""
+        exits = self._strategy.exits
+        if not isinstance(exits, ListedExits):
+            yield self._fires("the exits", exits)
+            return
+        for listed in exits.exits:
+            yield self._fires(listed.name, ListedExits([listed]))
+
+    def _fires(self, called: str, exits: Any) -> Finding:
+        name = f"exit {called}"
+        fired: Counter[str] = Counter()
+        for side in Side:
+            for path in _PATHS:
+                strategy = msgspec.structs.replace(self._strategy, entries=_entering(self._strategy, side), exits=exits)
+                done = run(strategy, self._settings, _along(path))
+                if done.failures:
+                    return Finding(name, False, f"it raised {done.failures[0].error}")
+                fired.update(f"{side} {trade.exit_reason}" for trade in done.closed if trade.exit_reason != "FALLBACK")
+        silent = [side for side in Side if not any(key.startswith(side) for key in fired)]
+        if silent:
+            tried = "prices that rise, fall, turn and stand still, for ten minutes"
+            return Finding(name, False, f"it never closed a {' nor a '.join(silent)}: tried on {tried}")
+        return Finding(name, True, ", ".join(f"{key} {times}" for key, times in sorted(fired.items())))
+
+    # ------------------------------------------------------------------------------------- the smallest tape
+
+    def _smallest(self, events: Sequence[Input], fails: Callable[[Sequence[Input]], bool]) -> tuple[str, ...]:
+        """Return a tape on which it still fails, from which no part can be left out; only its end if it is long."""
+        left, tries = list(events), 0
+        size = len(left) // 2
+        while size and tries < _TRIES:
+            start = 0
+            while start < len(left) and tries < _TRIES:
+                rest = left[:start] + left[start + size :]
+                tries += 1
+                if rest and fails(rest):
+                    left = rest
+                else:
+                    start += size
+            size //= 2
+        lines = [as_json(event).decode() for event in left]
+        return tuple(
+            lines if len(lines) <= _SHOWN else [f"... {len(lines) - _SHOWN:,} events before these", *lines[-_SHOWN:]]
+        )
+
+
+# --------------------------------------------------------------------------------------------------- other tapes
+
+
+def _busiest(events: Iterable[Input]) -> str:
+    return Counter(event.symbol for event in events if isinstance(event, Trade)).most_common(1)[0][0]
+
+
+def _mirrored(events: Iterable[Input]) -> Iterator[Input]:
+    """Yield every event twice, the second time of another symbol."""
+    for event in events:
+        yield event
+        if isinstance(event, Trade | Quote):
+            yield msgspec.structs.replace(event, symbol=_OTHER)
+
+
+def _changed(event: Input) -> Input:
+    """Return another future: prices that are a per cent higher."""
+    if isinstance(event, Trade):
+        return msgspec.structs.replace(event, price=event.price * 1.01, bid=None, ask=None)
+    if isinstance(event, Quote):
+        return msgspec.structs.replace(event, bid=event.bid * 1.01, ask=event.ask * 1.01)
+    return event
+
+
+def _later(events: Sequence[Input], rounds: int) -> Iterator[Input]:
+    """Yield the tape again, after its end, so often."""
+    span = (max(event.ts for event in events) - min(event.ts for event in events) + SECOND) * rounds  # type: ignore[union-attr]
+    for event in events:
+        yield msgspec.structs.replace(event, ts=event.ts + span)  # type: ignore[union-attr]
+
+
+def _damaged(events: Sequence[Input]) -> Iterator[tuple[str, list[Input]]]:
+    """Yield tapes as bad days have them, each with its name."""
+    chance = Random(1)
+
+    def some(change: Callable[[Trade], Iterable[Input]]) -> list[Input]:
+        made: list[Input] = []
+        for event in events:
+            made += change(event) if isinstance(event, Trade) and chance.random() < 0.02 else [event]
+        return made
+
+    yield "gaps", some(lambda t: [t, Gap(t.ts, t.symbol, "check")])
+    yield "crossed quotes", some(lambda t: [Quote(t.symbol, t.ts, t.price * 1.01, t.price * 0.99), t])
+    yield (
+        "no quotes",
+        [
+            msgspec.structs.replace(event, bid=None, ask=None) if isinstance(event, Trade) else event
+            for event in events
+            if not isinstance(event, Quote)
+        ],
+    )
+    yield "ticks out of order", some(lambda t: [t, msgspec.structs.replace(t, ts=t.ts - SECOND)])
+    yield "ticks of one time", some(lambda t: [t] * 5)
+    yield "sizes of 0", some(lambda t: [msgspec.structs.replace(t, size=0.0)])
+    yield "jumps of a tenth", some(lambda t: [t, msgspec.structs.replace(t, price=t.price * 1.1), t])
+    yield (
+        "an hour's silence",
+        [
+            *events[: len(events) // 2],
+            *(msgspec.structs.replace(e, ts=e.ts + 3_600 * SECOND) for e in events[len(events) // 2 :]),  # type: ignore[union-attr]
+        ],
+    )
+
+
+# -------------------------------------------------------------------------------------------------- paths of exits
+
+_WARM_UP = 600  # ticks, one a second, before the position
+_PATHS: dict[str, Callable[[int], float]] = {
+    "rises": lambda n: 1 + 0.00004 * n,
+    "falls": lambda n: 1 - 0.00004 * n,
+    "rises and falls back": lambda n: 1 + 0.0001 * min(n, 120) - 0.0001 * max(0, n - 120),
+    "falls and comes back": lambda n: 1 - 0.0001 * min(n, 120) + 0.0001 * max(0, n - 120),
+    "stands still": lambda n: 1.0,
+    "jumps up": lambda n: 1.05 if n > 5 else 1.0,
+    "jumps down": lambda n: 0.95 if n > 5 else 1.0,
+}
+
+
+def _along(path: str) -> Iterator[Input]:
+    """Yield a tick a second: a wandering price to warm up by, then ten minutes along a path."""
+    chance, start, price = Random(2), 1_767_623_400 * SECOND, 100.0
+    for n in range(_WARM_UP):
+        price *= 1 + chance.gauss(0, 0.0002)
+        yield Trade("CHECK", start + n * SECOND, round(price, 2), 100.0, round(price - 0.01, 2), round(price + 0.01, 2))
+    for n in range(600):
+        now = round(price * _PATHS[path](n), 4)
+        ts = start + (_WARM_UP + n) * SECOND
+        yield Trade("CHECK", ts, now, 100.0, round(now - 0.01, 4), round(now + 0.01, 4))
+
+
+def _entering(strategy: Strategy, side: Side) -> Callable[..., Any]:
+    """Return entries that show what the strategy's own do, but enter once: when the warm-up is over."""
+    count = 0
+
+    def forced(tick: Trade) -> Signal | None:
+        nonlocal count
+        count += 1
+        return Signal(tick.symbol, 0, side, 0.0) if count == _WARM_UP + 1 else None
+
+    def entries(ticks: Any, quotes: Any, clock: Any, market: Any) -> Any:
+        own = strategy.signals(Streams(ticks, quotes, clock, market)).pipe(rx.filter(lambda _: False))
+        return reactivex.merge(own, ticks.pipe(rx.map(forced), rx.filter(lambda signal: signal is not None)))
+
+    return entries
+
+
+# -------------------------------------------------------------------------------------------- what it must not read
+
+
+class _Watch:
+    """Notes what an author's code reads that is none of its streams, while the block runs."""
+
+    _CLOCKS = frozenset(
+        map(id, (time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.perf_counter, time.perf_counter_ns,
+                 time.process_time, time.localtime, time.gmtime, time.sleep))
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], int] = {}
+
+    def __enter__(self) -> _Watch:
+        sys.setprofile(self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, called: Any) -> None:
+        if event != "c_call":
+            return
+        what = self._forbidden(called)
+        if not what:
+            return
+        outer: FrameType | None = frame
+        while outer is not None and not is_authors(outer.f_code.co_filename):
+            outer = None if outer.f_code.co_filename == __file__ else outer.f_back
+        if outer is not None:
+            where = f"{outer.f_code.co_name} ({Path(outer.f_code.co_filename).name}:{outer.f_lineno})"
+            self.found.setdefault((what, where), 1)
+
+    def _forbidden(self, called: Any) -> str:
+        own = getattr(called, "__self__", None)
+        if id(called) in self._CLOCKS:
+            return "a clock"
+        if isinstance(own, type) and issubclass(own, date | datetime) and called.__name__ in ("now", "utcnow", "today"):
+            return "a clock"
+        if own is getattr(random, "_inst", None) or called is os.urandom:
+            return "chance"
+        if type(own).__module__.startswith("numpy.random"):
+            return "chance"
+        if called is open or called in (os.open, os.listdir, os.scandir):
+            return "a file"
+        if type(own).__module__ in ("socket", "_socket"):
+            return "the network"
+        return ""
+
+
+class _Slow(NamedTuple):
+    where: str
+    each_ms: float
+
+
+def _slowest(profile: cProfile.Profile) -> _Slow | None:
+    """Return the author's function whose one call takes the longest, what it calls included."""
+    stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    found = [
+        _Slow(f"{function} ({Path(file).name}:{line})", taken / calls * 1e3)
+        for (file, line, function), (calls, _, _, taken, _) in stats.items()
+        if calls >= 20 and is_authors(file) and file != "~"
+    ]
+    return max(found, key=lambda slow: slow.each_ms, default=None)

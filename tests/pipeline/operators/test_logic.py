@@ -1,0 +1,225 @@
+"""Rules, directions and requirements: what makes a signal of frames with readings, and when."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, strategies as st
+
+from pipeline import operators as op
+from pipeline.checked import WrongValue
+from pipeline.events import SECOND, Side, Signal, Trade
+from pipeline.operators.frame import Frame
+from pipeline.operators.logic.rule import Rule
+from tests.support.market import at, trade
+from tests.support.streams import (
+    assert_no_look_ahead,
+    assert_two_subscriptions_are_independent,
+    outputs,
+)
+
+PRICE = op.sma(1)
+BEFORE = op.before(op.sma(1))
+
+
+def ticks(*prices: float, every: float = 1.0) -> list[Trade]:
+    return [trade(n * every, price) for n, price in enumerate(prices)]
+
+
+def frames(*prices: float) -> list[Frame]:
+    found: list[Frame] = outputs(op.readings(price=PRICE), ticks(*prices))
+    return found
+
+
+def held(rule: Rule, *prices: float, every: float = 1.0) -> list[bool]:
+    """Say at which of some prices a rule holds of the reading `p`."""
+    holds = rule.begin()
+    return [holds(frame) for frame in outputs(op.readings(p=PRICE), ticks(*prices, every=every))]
+
+
+T, F = True, False
+
+
+def test_comparisons_forgive_float_noise() -> None:
+    assert held(op.above("p", 100), 99.9, 100.0, 100.0 + 1e-10, 100.1) == [F, F, F, T]
+    assert held(op.below("p", 100), 99.9, 100.0, 100.0 - 1e-10, 100.1) == [T, F, F, F]
+    assert held(op.between("p", 99, 101), 98.9, 99.0, 101.0, 101.1) == [F, T, T, F]
+
+
+def test_an_operand_is_a_reading_a_number_what_a_frame_has_or_a_function() -> None:
+    assert held(op.above("price", 100), 99.0, 101.0) == [F, T]
+    assert held(op.above(lambda frame: frame.price * 2, "p"), 1.0) == [T]
+    with pytest.raises(WrongValue, match=r"no reading 'fast': it has p; op\.readings"):
+        held(op.above("fast", 1), 1.0)
+
+
+def test_a_cross_holds_at_one_frame_only_and_never_at_the_first() -> None:
+    prices = (101.0, 99.0, 100.0, 101.0, 102.0, 100.0, 99.0, 103.0)
+    assert held(op.crosses_above("p", 100), *prices) == [F, F, F, T, F, F, F, T]
+    assert held(op.crosses_below("p", 100), *prices) == [F, T, F, F, F, F, T, F]
+
+
+@given(st.lists(st.integers(90, 110), max_size=40))
+def test_crosses_up_and_down_take_turns(prices: list[int]) -> None:
+    up, down = (held(make("p", 100.5), *map(float, prices)) for make in (op.crosses_above, op.crosses_below))
+    crosses = [+1 if u else -1 for u, d in zip(up, down, strict=True) if u or d]
+    assert all(a == -b for a, b in itertools.pairwise(crosses))
+
+
+def test_rising_and_falling_look_so_many_frames_back() -> None:
+    assert held(op.rising("p", 2), 1.0, 2.0, 2.0, 1.5, 3.0) == [F, F, T, F, T]
+    assert held(op.falling("p"), 1.0, 2.0, 2.0, 1.5, 3.0) == [F, F, F, T, F]
+
+
+def test_rules_combine_and_each_sees_every_frame() -> None:
+    up, high = op.rising("p"), op.above("p", 100)
+    prices = (99.0, 101.0, 100.5, 99.5, 99.7)
+    assert held(op.all_of(up, high), *prices) == [F, T, F, F, F]
+    assert held(op.any_of(up, high), *prices) == [F, T, T, F, T]
+    assert held(op.not_(up), *prices) == [T, F, T, T, F]
+    assert held(op.vote(up, high, op.above("p", 0), at_least=2), *prices) == [F, T, T, F, T]
+    # Whether the price rose is asked at each frame, also where the other rule alone would decide.
+    assert held(op.any_of(high, up), *prices) == held(op.any_of(up, high), *prices)
+
+
+def test_a_score_weighs_rules() -> None:
+    score = op.score((op.above("p", 100), 1.0), (op.rising("p"), 0.5))
+    found = outputs(lambda source: source.pipe(op.readings(p=PRICE), op.readings(s=score)), ticks(99.0, 101.0, 101.0))
+    assert [frame["s"] for frame in found] == [0.0, 1.5, 1.0]
+
+
+def test_what_is_confirmed_held_in_a_row_or_for_a_time() -> None:
+    prices = (101.0, 101.0, 99.0, 101.0, 101.0, 101.0)
+    assert held(op.confirm(op.above("p", 100), 2), *prices) == [F, T, F, F, T, T]
+    assert held(op.confirm(op.above("p", 100), seconds=1.0), *prices, every=0.5) == [F, F, F, F, F, T]
+
+
+def pointed(*parts: Any) -> Callable[[Any], Any]:
+    return lambda source: source.pipe(op.readings(p=PRICE, was=BEFORE), *parts)
+
+
+UP = op.when(op.above("p", 100), go="LONG")
+DOWN = op.when(op.below("p", 100), go=Side.SHORT)
+
+
+def test_frames_point_where_the_first_rule_that_holds_says() -> None:
+    prices = ticks(99.0, 99.0, 100.0, 101.0)
+    assert [f.direction for f in outputs(pointed(UP, DOWN), prices)] == [0, -1, 0, 1]
+    both = pointed(op.when(lambda f: f["p"] > 0, go="LONG"), DOWN)
+    assert [f.direction for f in outputs(both, prices)] == [0, 1, 1, 1]
+
+
+def test_a_frame_that_is_not_ready_points_nowhere_and_no_rule_is_asked() -> None:
+    asked = []
+
+    def always(frame: Frame) -> bool:
+        asked.append(frame.price)
+        return True
+
+    found = outputs(pointed(op.when(always, go="LONG")), ticks(1.0, 2.0, 3.0))
+    assert [(f.ready, f.direction) for f in found] == [(False, 0), (True, 1), (True, 1)]
+    assert asked == [2.0, 3.0]
+
+
+def signals(*parts: Any, prices: tuple[float, ...]) -> list[tuple[float, str]]:
+    found: list[Signal] = outputs(pointed(*parts), ticks(*prices))
+    return [((signal.ts - at(0)) / SECOND, signal.side) for signal in found]
+
+
+def test_a_run_of_frames_that_point_one_way_signals_once() -> None:
+    prices = (99.0, 101.0, 101.0, 102.0, 99.0, 98.0, 101.0, 100.0, 101.0)
+    expected = [(1, "LONG"), (4, "SHORT"), (6, "LONG"), (8, "LONG")]
+    assert signals(UP, DOWN, op.once_per("side"), prices=prices) == expected
+    assert len(signals(UP, DOWN, op.signals(), prices=prices)) == 7
+
+
+def test_a_requirement_that_is_met_later_in_the_run_signals_there() -> None:
+    far = op.require("p", above=101.5)
+    assert signals(UP, far, op.once_per("side"), prices=(99.0, 101.0, 102.0, 103.0)) == [(2, "LONG")]
+    calm = op.require("p", below=102)
+    assert signals(UP, calm, op.once_per("side"), prices=(99.0, 102.0, 101.9, 101.0)) == [(2, "LONG")]
+
+
+def test_a_rule_may_be_required_too() -> None:
+    rising = op.require(op.rising("p"))
+    assert signals(UP, rising, op.once_per("side"), prices=(99.0, 105.0, 104.0, 104.5)) == [(3, "LONG")]
+
+
+def test_cool_off_drops_what_comes_too_soon() -> None:
+    parts = (UP, op.signals(), op.cool_off(2.0))
+    assert signals(*parts, prices=(99.0, *[101.0] * 6)) == [(1, "LONG"), (3, "LONG"), (5, "LONG")]
+
+
+def test_leaving_a_requirement_out_leaves_out_its_condition_only() -> None:
+    prices = (99.0, 101.0, 101.9, 103.0, 99.0)
+    whole = (UP, DOWN, op.require("p", above=101.5), op.require(op.rising("p")))
+    names = ["direction", "p", "p rising"]
+    for left_out in (2, 3):
+        rest = [part for place, part in enumerate(whole) if place != left_out]
+        kept = [name for place, name in enumerate(names, 1) if place != left_out]
+        found = outputs(pointed(*rest), ticks(*prices))
+        assert [condition.name for condition in found[-1].conditions] == kept
+
+
+def test_once_per_wants_a_direction_and_says_so_where_the_pipe_is_built() -> None:
+    with pytest.raises(ValueError, match=r'op.once_per\(\'cross\'\).*put op.when\(..., go="LONG"\) before it'):
+        outputs(pointed(op.require("p", above=1), op.once_per("cross")), [])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: op.when(cast("Any", "fast"), go="LONG"), TypeError, "takes a rule"),
+        (lambda: op.when(op.above("p", 1), go="long"), WrongValue, "neither LONG nor SHORT"),
+        (lambda: op.require("p"), ValueError, "exactly one of at_least"),
+        (lambda: op.require("p", above=1, below=2), ValueError, "exactly one of at_least"),
+        (lambda: op.require(op.above("p", 1), above=2), ValueError, "a rule has no bound"),
+        (lambda: op.vote(op.above("p", 1), at_least=2), ValueError, "of 1 rules"),
+        (lambda: op.all_of(), ValueError, "at least one rule"),
+        (lambda: op.score(), ValueError, "pairs of a rule"),
+        (lambda: op.score(cast("Any", op.above("p", 1))), TypeError, "pairs of a rule"),
+        (lambda: op.confirm(op.above("p", 1)), ValueError, "not both"),
+        (lambda: op.confirm(op.above("p", 1), 2, seconds=1), ValueError, "not both"),
+        (lambda: op.ema(0), ValueError, "1 or more"),
+        (lambda: op.ema(cast("Any", 2.5)), ValueError, "whole"),
+        (lambda: op.sma(), ValueError, "a number of items, or seconds="),
+        (lambda: op.macd(9, 3), ValueError, "fast must be less than slow"),
+        (lambda: op.macd(line=cast("Any", "upper")), ValueError, "macd, signal or histogram"),
+        (lambda: op.readings(a=cast("Any", 3)), TypeError, "not an indicator"),
+        (lambda: op.spread(cast("Any", "quotes")), TypeError, "def strategy"),
+        (lambda: op.minutes_from("9 o'clock"), ValueError, "written as 09:30"),
+        (lambda: op.time_of_day("Mars/Olympus"), ValueError, "no time zone"),
+        (lambda: op.cool_off(0), ValueError, "more than 0"),
+        (lambda: op.candles(seconds=0), ValueError, "more than 0"),
+        (lambda: op.candles(seconds=1, ticks=3), ValueError, "give one of"),
+        (lambda: op.on(cast("Any", "SPY"), op.ema(2)), TypeError, "takes a stream"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_where_it_is_written(
+    make: Callable[[], Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        make()
+
+
+PIPES = {
+    "crosses": (op.when(op.crosses_above("p", "was"), go="LONG"), op.once_per("cross")),
+    "confirmed": (op.when(op.confirm(op.rising("p"), 2), go="SHORT"), op.signals()),
+    "required": (UP, op.require(op.rising("p", 2)), op.once_per("side"), op.cool_off(3)),
+}
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_two_subscriptions_of_a_pipe_are_independent(name: str) -> None:
+    values = ticks(*[100 + (n * 7 % 11) / 5 - 1 for n in range(40)])
+    # The late one warms up by itself: what it hears first is as if the stream had begun there.
+    assert_two_subscriptions_are_independent(pointed(*PIPES[name]), values, lambda signal: (signal.ts, signal.side))
+
+
+@pytest.mark.parametrize("name", PIPES)
+@given(prices=st.lists(st.integers(95, 105).map(float), max_size=30), cut=st.integers(0, 30))
+def test_a_prefix_of_the_ticks_gives_a_prefix_of_the_signals(name: str, prices: list[float], cut: int) -> None:
+    assert_no_look_ahead(pointed(*PIPES[name]), ticks(*prices), cut, lambda signal: (signal.ts, signal.side))
