@@ -20,7 +20,7 @@ import msgspec
 from loguru import logger
 
 from actors.engine.core import Input
-from actors.gateway.gate import Gate, Trouble
+from actors.gateway.gate import Gate, Trouble, TroubleKind
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, GateActed, Report, StateChanged
 from actors.supervision.strategy_watch import StrategySlow
@@ -205,9 +205,9 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
             partial(_on_trouble, mailbox),
             settings.gate,
             ground.running_s,
-            watch=switch.see,
-            refuse=switch.refuse,
-            look=books.file_trouble,
+            on_batch=switch.see,
+            on_refused=switch.refuse,
+            check_journal_file=books.file_trouble,
             on_gap=books.keep_gap,
         )
 
@@ -222,10 +222,13 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
 
 
 def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
-    """Log the gate's trouble, on its thread; where it halts, the core is given a halt as an input."""
-    say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
-    (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
-    if trouble.kind in ("journal", "overflow", "gate"):
+    """Log the gate's trouble, on the thread that noticed it; where it halts, the core is given a halt as an input."""
+    log = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
+    if trouble.kind is TroubleKind.RECOVERED:
+        log.info(trouble.detail)
+    else:
+        log.error(trouble.detail)
+    if trouble.halts:
         mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
 
 
