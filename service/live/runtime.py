@@ -94,7 +94,7 @@ class Runtime:
         self.ground.mailbox.open(self.intake)
         if self.out.brokerage is not None:
             stack.callback(self.out.brokerage.broker.stop, _BROKER_STOP_S)
-        self.ground.books.begin(self.parts.run(self.out.book))
+        self.ground.books.begin(self.parts.run(self.out.session_id))
         self.out.gate.start()
         stack.callback(self.out.gate.stop)
         self._start_task(stack, self._beat(driving))
