@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipeline.events import SECOND
 from service.recorded.recording import Recorder
 from simulation import chance
+from simulation.broken import Broken
 from simulation.shrink import Failure, Shrinker, attempt, verdict
 from simulation.world import Result, World
 
@@ -80,7 +81,7 @@ def _run_one(seed: int, minutes: float, only: Sequence[str] | None) -> list[Fail
     world = World(seed, only=only)
     try:
         print(_described(world.run(minutes * 60)))
-    except Exception:
+    except (Exception, Broken):
         _, failure = attempt(seed, minutes, only)
         if failure is None:
             raise  # the same seed came to something else: that is the worst of all

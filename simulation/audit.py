@@ -157,7 +157,7 @@ class Audit:
         """Hear that a book could not be written."""
         self._failed_at = self._failed_at or position
 
-    def leaving(self, effect: OrderCommand, halted: str, pulled: str) -> None:
+    def leaving(self, effect: OrderCommand, halted: str | None, pulled: str) -> None:
         """Check an effect that leaves the gate; `halted` and `pulled` are why it refuses entries, if it does."""
         if not isinstance(effect, SubmitOrder):
             return

@@ -9,7 +9,7 @@ import msgspec
 from actors.book import Book
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core, Input
-from actors.gateway.gate import Gate, Trouble
+from actors.gateway.gate import Gate, Trouble, TroubleKind
 from actors.gateway.journal import Entry, Run
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, Report, Rollover
@@ -97,7 +97,6 @@ class Bot:
         self._unstuck_at = 0  # ns; when it was last
         self._waiting: list[Callable[[], None]] = []
         self._doom = ""  # where it is to be killed
-        self._broken: Broken | None = None  # what was found on the gate's way
         self._sent = 0  # effects of the batch that leaves
         machine, simulated = place.machine, scenario.simulated
         self.books = Bookkeeping(_options(place), machine.wall_ns)
@@ -312,12 +311,8 @@ class Bot:
         if self._sent == 1:
             self._reach(BETWEEN)
         self._sent += 1
-        try:
-            self.audit.leaving(effect, self.gate.halted, self.switch.pulled)
-            self.broker.send(effect)
-        except Broken as broken:
-            self._broken = broken  # the gate takes it for a fault of the broker's
-            raise
+        self.audit.leaving(effect, self.gate.halted, self.switch.pulled)
+        self.broker.send(effect)
 
     def _before_append(self) -> None:
         if self.gate.leaving:
@@ -336,11 +331,11 @@ class Bot:
             self._reach(SENT)
 
     def _on_trouble(self, trouble: Trouble) -> None:
-        if trouble.kind in ("journal", "overflow"):
-            reason = f"{trouble.kind}: {trouble.detail}"
+        reason = f"{trouble.kind}: {trouble.detail}"
+        if trouble.kind in (TroubleKind.GATE, TroubleKind.BROKER):  # nothing here is allowed to fail there
+            raise Broken("gate", reason)
+        if trouble.halts:
             self._place.scheduler.after(0.001, lambda: self.command("halt", "gate", reason))
-        elif trouble.kind not in ("stall", "recovered"):
-            raise self._broken or Broken("gate", f"{trouble.kind}: {trouble.detail}")
 
     def _every(self, seconds: float, action: Callable[[], None]) -> None:
         """Have a thread of its own do something again and again."""

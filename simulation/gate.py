@@ -29,8 +29,8 @@ class VirtualGate(Gate):
         journal: Journal,
         broker: Broker | None,
         on_trouble: Callable[[Trouble], None],
-        watch: Callable[[Batch], None],
-        refuse: Callable[[SubmitOrder, str], None],
+        on_batch: Callable[[Batch], None],
+        on_refused: Callable[[SubmitOrder, str], None],
         scheduler: VirtualScheduler,
         chance: Chance,
         slow_disk: float,
@@ -43,8 +43,8 @@ class VirtualGate(Gate):
             broker,
             on_trouble,
             running_s=lambda: scheduler.now / SECOND,
-            watch=watch,
-            refuse=refuse,
+            on_batch=on_batch,
+            on_refused=on_refused,
             waiting=self,
         )
         self.leaving = 0  # effects of the batch in hand

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Annotated, Protocol
 
 import msgspec
@@ -19,8 +20,8 @@ from actors.book import Book
 from actors.gateway.journal import Entry, Journal, Run
 from actors.orders import OrderCommand, OrderRole, SubmitOrder
 
-LOOK_S = 1.0
-"""Real seconds between two looks at the journal's file."""
+CHECK_S = 1.0
+"""Real seconds between two checks of the journal's file."""
 
 _IDLE_S = 0.25  # real seconds between two looks for a stuck loop while nothing waits, at most
 
@@ -36,7 +37,7 @@ class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Batch(msgspec.Struct, frozen=True):
     """What one input led to."""
 
-    number: int
+    number: int  # of the input; 0: not tied to one
     facts: Sequence[Entry]
     effects: Sequence[OrderCommand] = ()
     book: Book | None = None  # after it, if it changed
@@ -44,23 +45,35 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class HandOver(msgspec.Struct, frozen=True):
-    """Stands where the core begins to decide again, after being taken over for the `turn`-th time."""
+    """Ends the take-over `epoch`: orders queued behind it are the core's again. A stale epoch is ignored."""
 
-    turn: int
+    epoch: int
+
+
+class TroubleKind(StrEnum):
+    """What the gate reports."""
+
+    JOURNAL = "journal"  # it does not hold everything
+    OVERFLOW = "overflow"  # more waits for it than the queue takes
+    GATE = "gate"  # a fault of our own
+    BROKER = "broker"  # it did not take an effect, or there is none
+    STALL = "stall"  # the loop gives no sign of life
+    RECOVERED = "recovered"  # it goes on
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """What the gate reports: `kind` is journal, overflow, gate, broker, stall or recovered."""
+    """What the gate reports."""
 
-    kind: str
+    kind: TroubleKind
     detail: str
+    halts: bool = False  # entries are refused because of it
 
 
 class Broker(Protocol):
     """A broker behind the gate: takes an effect, answers by reports, never here."""
 
     def send(self, effect: OrderCommand) -> None:
-        """Send one effect to the venue. Raises OSError if that failed; the caller looks the order up later."""
+        """Send one effect to the venue. Raises OSError if it was not taken; the gate reports that and goes on."""
 
 
 class Waiting(Protocol):
@@ -80,31 +93,32 @@ class _Halting:
     It is entered four times a batch, which takes 7 us in memory; with a generator of `contextlib` it took 18.
     """
 
-    def __init__(self, halt: Callable[[str, str], None]) -> None:
+    def __init__(self, halt: Callable[[TroubleKind, str], None]) -> None:
         self._halt = halt
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if is_fault := isinstance(error, Exception):
-            self._halt("gate", f"{type(error).__name__}: {error}")
+            self._halt(TroubleKind.GATE, f"{type(error).__name__}: {error}")
         return is_fault
 
 
 class Gate:
     """Decides what becomes of each batch: it is written down, then shown, and then its effects leave or are refused.
 
-    If the journal fails, or so much waits that the queue is full, the gate halts: it refuses entries from then on.
-    Cancels and exits still go out, under their deterministic ids; of what found the queue full at once, while what
-    changed the book is written behind what was before it. The kill switch (`kill_switch.py`) blocks entries, and takes
-    over while the core decides nothing: until the turn ends, no order of the core's leaves.
+    If the journal fails or the queue is full, the gate halts: entries are refused until the process is restarted. Exits
+    and cancels still leave. When the queue is full they overtake it; the changes to the book are journaled later, in
+    order. The kill switch (`kill_switch.py`) blocks entries, and takes over while the core decides nothing: until it
+    hands over, no order of the core's leaves.
 
-    `submit` never blocks. Trouble is reported through `on_trouble`, on the gate's thread. The loop calls `beat` as a
-    sign of life; the thread reports when it stops coming. `watch` is called with each batch before its effects leave,
-    `refuse` with each order that does not, and why; both on the gate's thread. So is `look`, every second and at the
-    end: it says what has become of the journal's file, and what it says halts as a journal that fails does. `on_gap` is
-    told why the journal does not hold everything, once, whatever halted before; it must not raise. `waiting` is for a
-    driver other than the thread: it takes what waits, and has the gate `work` on each.
+    `submit` never blocks. Trouble is reported through `on_trouble`, on the thread that noticed it: the gate's, or that
+    of `submit`. The loop calls `beat` as a sign of life; the thread reports when it stops coming.
+    `on_batch` is called with each batch before its effects leave, `on_refused` with each order that does not, and why;
+    both on the gate's thread. So is `check_journal_file`, every second and at the end: it says what has become of the
+    file, and what it says halts as a journal that fails does. `on_gap` is told why the journal does not hold
+    everything, once, whatever halted before; it must not raise. `waiting` is for a driver other than the thread: it
+    takes what waits, and has the gate `work` on each.
     """
 
     def __init__(
@@ -115,17 +129,17 @@ class Gate:
         settings: GateSettings = _DEFAULT,
         running_s: Callable[[], float] = time.monotonic,
         *,
-        watch: Callable[[Batch], None] = lambda _: None,
-        refuse: Callable[[SubmitOrder, str], None] = lambda _, __: None,
-        look: Callable[[], str] = lambda: "",
+        on_batch: Callable[[Batch], None] = lambda _: None,
+        on_refused: Callable[[SubmitOrder, str], None] = lambda _, __: None,
+        check_journal_file: Callable[[], str] = lambda: "",
         on_gap: Callable[[str], None] = lambda _: None,
         waiting: Waiting | None = None,
     ) -> None:
         self.limit = settings.queue_batches
-        self.entries_blocked = ""  # why a person's kill switch refuses entries; empty while it does not
+        self.entries_blocked: str | None = None  # why a person's kill switch refuses entries; None while it does not
         self.taken_over = False  # by the kill switch: the core's orders are refused
-        self.halted = ""  # why entries are refused; empty while they are not
-        self.unwritten = ""  # why the journal does not hold everything; empty while it does
+        self.halted: str | None = None  # why entries are refused; None while they are not
+        self.unwritten: str | None = None  # why the journal does not hold everything; None while it does
         self.refused = 0  # entries that were not let out
         self.overflowed = 0  # batches that found the queue full
         self._journal = journal
@@ -133,18 +147,20 @@ class Gate:
         self._on_trouble = on_trouble
         self._stall_s = settings.stall_s
         self._running_s = running_s  # seconds in which this process ran: a stopped one is not stuck
-        self._show = watch
-        self._refuse = refuse
-        self._look = look
+        self._on_batch = on_batch
+        self._on_refused = on_refused
+        self._journal_file_trouble = check_journal_file
         self._on_gap = on_gap
-        self._turn = 0  # how often the core was taken over
+        self._epoch = 0  # how often the core was taken over
         self._urgent: deque[OrderCommand] = deque()  # exits and cancels of batches that found the queue full
         self._spilled: deque[Batch] = deque()  # what has to be written behind all that is in the queue
         self._beginning: Run | None = None  # a session that the journal could not note yet
-        self._look_at = 0.0  # when the journal's file is looked at next
+        self._check_file_at = 0.0  # when the journal's file is checked next
         self._stalled = False
         self._beat_at: float | None = None  # the loop's last sign of life; before the first there is nothing to miss
         self._halting = _Halting(self._halt)
+        self._ended = False  # nothing takes what is submitted from here on
+        self._noting = threading.Lock()  # of two threads that find the same, one reports it
         self._sending = threading.Lock()  # a caller that blocks entries knows that none leaves after that
         self._queue: queue.SimpleQueue[Batch | HandOver | None] = queue.SimpleQueue()  # of the thread; None ends it
         self._waiting: Waiting = self._queue if waiting is None else waiting
@@ -181,6 +197,8 @@ class Gate:
             self._spill(batch)
         else:
             self._waiting.put(batch)
+        if self._ended:  # looked at last: what was put before that is still taken
+            self._note_gap(f"what input {batch.number} led to came after the end")
 
     def _spill(self, batch: Batch) -> None:
         """Take a batch for which the queue has no room, and halt: what may leave or changed the book is not lost."""
@@ -189,29 +207,32 @@ class Gate:
         if exits or (len(self._spilled) < self.limit and (batch.book is not None or batch.run is not None)):
             self._spilled.append(msgspec.structs.replace(batch, effects=()))
         self._urgent.extend(exits)
-        self._halt("overflow", f"more than {self.limit} inputs wait for the journal")
+        self._halt(TroubleKind.OVERFLOW, f"more than {self.limit} inputs wait for the journal")
 
-    def _halt(self, kind: str, detail: str) -> None:
+    def _halt(self, kind: TroubleKind, detail: str) -> None:
         """Refuse entries from here on."""
-        if not self.halted:
-            self.halted = f"{kind}: {detail}"
-            self._on_trouble(Trouble(kind, detail))
+        with self._noting:
+            is_first = self.halted is None
+            if is_first:
+                self.halted = f"{kind}: {detail}"
+        if is_first:
+            self._on_trouble(Trouble(kind, detail, halts=True))
 
-    def block_entries(self, reason: str) -> None:
-        """Refuse entries, for a reason: none leaves after this returns. An empty one allows them, unless we halted."""
+    def block_entries(self, reason: str | None) -> None:
+        """Refuse entries, for a reason: none leaves after this returns. None allows them, unless we halted."""
         with self._sending:
             self.entries_blocked = reason
 
     def take_over(self) -> int:
-        """Refuse every order of the core's until `hand_over`: none leaves after this returns. Returns the turn."""
+        """Refuse every order of the core's until `hand_over`: none leaves after this returns. Returns the epoch."""
         with self._sending:
             self.taken_over = True
-            self._turn += 1
-            return self._turn
+            self._epoch += 1
+            return self._epoch
 
-    def hand_over(self, turn: int) -> None:
+    def hand_over(self, epoch: int) -> None:
         """Accept the core's orders again, if submitted after this, unless it was taken over again meanwhile."""
-        self._waiting.put(HandOver(turn))
+        self._waiting.put(HandOver(epoch))
 
     # ------------------------------------------------------------------------------------- the gate's thread
 
@@ -224,11 +245,22 @@ class Gate:
                 self.idle()
                 continue
             if item is None:
-                self._catch_up()
-                self._watch(at_the_end=True)
-                self._journal.close()
+                self._end()
                 return
             self.work(item)
+
+    def _end(self) -> None:
+        self._ended = True
+        while not self._queue.empty():  # it came behind the end, and before anyone could know of it
+            if (item := self._queue.get()) is not None:
+                self.work(item)
+        self._drain_overflow()
+        self._check_file_at = 0.0
+        self._check_journal_file()
+        try:
+            self._journal.close()
+        except Exception as error:
+            self._note_gap(f"it could not be closed: {_named(error)}")
 
     def work(self, item: Batch | HandOver) -> None:
         """Do what waits next, and all that can be done behind it."""
@@ -237,19 +269,18 @@ class Gate:
                 self._process(item)
             if self._urgent:  # it was decided before the core decides again
                 self._send_urgent()
-            if isinstance(item, HandOver) and item.turn == self._turn:  # else it was taken over once more meanwhile
+            if isinstance(item, HandOver) and item.epoch == self._epoch:  # else it was taken over once more meanwhile
                 self.taken_over = False
-        if self.depth:
-            self._watch()
-        else:
-            self.idle()
+        if not self.depth:
+            self._drain_overflow()
+        self._check()
 
     def idle(self) -> None:
         """Do what is to be done while nothing waits."""
-        self._catch_up()
-        self._watch()
+        self._drain_overflow()
+        self._check()
 
-    def _catch_up(self) -> None:
+    def _drain_overflow(self) -> None:
         """Do what found the queue full, now that it is empty."""
         with self._halting:
             self._send_urgent()
@@ -258,21 +289,28 @@ class Gate:
                 self._send_urgent()
                 self._spilled.popleft()  # only now: what comes meanwhile comes after it
 
-    def _watch(self, *, at_the_end: bool = False) -> None:
-        """Look at the journal's file now and then, and report when the loop is silent for too long, and its return."""
+    def _check(self) -> None:
+        self._check_journal_file()
+        self._check_heartbeat()
+
+    def _check_journal_file(self) -> None:
+        """Learn now and then what has become of the journal's file."""
         with self._halting:
-            now_s = self._running_s()
-            if at_the_end or now_s >= self._look_at:
-                self._look_at = now_s + LOOK_S
-                if not self.unwritten and (wrong := self._look()):
-                    self._lose(wrong)
-            silent_s = 0.0 if at_the_end or self._beat_at is None else now_s - self._beat_at
+            if (now_s := self._running_s()) >= self._check_file_at:
+                self._check_file_at = now_s + CHECK_S
+                if self.unwritten is None and (wrong := self._journal_file_trouble()):
+                    self._note_gap(wrong)
+
+    def _check_heartbeat(self) -> None:
+        """Report when the loop is silent for too long, and its return."""
+        with self._halting:
+            silent_s = self.silent_s
             if (stalled := silent_s > self._stall_s) is not self._stalled:
                 self._stalled = stalled
                 if stalled:
-                    self._on_trouble(Trouble("stall", f"the loop has been stuck for {silent_s:.1f} s"))
+                    self._on_trouble(Trouble(TroubleKind.STALL, f"the loop has been stuck for {silent_s:.1f} s"))
                 else:
-                    self._on_trouble(Trouble("recovered", "the loop goes on"))
+                    self._on_trouble(Trouble(TroubleKind.RECOVERED, "the loop goes on"))
 
     def _process(self, batch: Batch) -> None:
         try:
@@ -282,50 +320,60 @@ class Gate:
                 self._beginning = None
             self._journal.append(batch.number, batch.facts, batch.book)
         except Exception as error:  # whatever it is: exits go out all the same
-            self._lose(str(error))
-        self._let_go(batch)
+            self._note_gap(_named(error))
+        self._release(batch)
 
-    def _lose(self, why: str) -> None:
+    def _note_gap(self, why: str) -> None:
         """Know that the journal lacks something."""
-        if not self.unwritten:
-            self.unwritten = why
+        with self._noting:
+            is_first = self.unwritten is None
+            if is_first:
+                self.unwritten = why
+        if is_first:
             self._on_gap(why)
-        self._halt("journal", why)
+        self._halt(TroubleKind.JOURNAL, why)
 
-    def _let_go(self, batch: Batch) -> None:
+    def _release(self, batch: Batch) -> None:
         with self._halting:  # what fails is the observer's fault: what is to leave, leaves
-            self._show(batch)
+            self._on_batch(batch)
         for effect in batch.effects:
-            self._let_out(effect)
+            with self._halting:  # one that fails costs no other
+                self._send_or_refuse(effect)
 
     def _send_urgent(self) -> None:
         """Send what does not wait for the queue; the observer sees it now, and what led to it in its turn."""
         while self._urgent:
-            self._let_go(Batch(0, (), (self._urgent.popleft(),)))
+            self._release(Batch(0, (), (self._urgent.popleft(),)))
 
-    def _let_out(self, effect: OrderCommand) -> None:
+    def _send_or_refuse(self, effect: OrderCommand) -> None:
         """Send an effect, or refuse it."""
         try:
             with self._sending:
                 refusal = self._refusal(effect)
-                if not refusal and self._broker is not None:
+                if refusal is None and self._broker is not None:
                     self._broker.send(effect)
         except OSError as error:
-            self._on_trouble(Trouble("broker", f"{effect.id}: {error}"))
+            self._on_trouble(Trouble(TroubleKind.BROKER, f"{effect.id}: {error}"))
             return
-        if refusal and isinstance(effect, SubmitOrder):
+        if refusal is not None and isinstance(effect, SubmitOrder):
             self.refused += _is_entry(effect)
-            self._refuse(effect, refusal)
+            self._on_refused(effect, refusal)
         elif self._broker is None:
-            self._halt("broker", "an order was to leave, but there is no broker behind the gate")
+            self._halt(TroubleKind.BROKER, "an order was to leave, but there is no broker behind the gate")
 
-    def _refusal(self, effect: OrderCommand) -> str:
-        """Return why an effect must not leave; empty if it may."""
+    def _refusal(self, effect: OrderCommand) -> str | None:
+        """Return why an effect must not leave; None if it may."""
         if not isinstance(effect, SubmitOrder) or effect.leg == OrderRole.GATE:
-            return ""
+            return None
         if self.taken_over:
             return "the kill switch has taken over"
-        return self.halted or self.entries_blocked if _is_entry(effect) else ""
+        if not _is_entry(effect):
+            return None
+        return self.entries_blocked if self.halted is None else self.halted
+
+
+def _named(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _is_entry(effect: OrderCommand) -> bool:

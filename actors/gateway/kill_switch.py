@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 class _TakenOver(NamedTuple):
     """What is under way while the core decides nothing."""
 
-    turn: int
+    epoch: int
     close_out: CloseOut
     alive: Future[str]  # is done once the loop lives again
 
@@ -133,7 +133,7 @@ class KillSwitch:
 
     # --------------------------------------------------------------------------------------- the switch
 
-    def block_entries(self, name: str, reason: str) -> None:
+    def block_entries(self, name: str, reason: str | None) -> None:
         """Block entries from here on."""
         with self._switching:
             self.pulled = name
@@ -143,7 +143,7 @@ class KillSwitch:
 
     def lift(self) -> None:
         """Allow entries again."""
-        self.block_entries("", "")
+        self.block_entries("", None)
 
     def pull(self, name: str, reason: str, source: str) -> Answer:
         """Halt, or flatten, and return once no entry can leave any more, it is written down, and acted on."""
@@ -203,10 +203,10 @@ class KillSwitch:
 
     def _take_over(self, name: str) -> None:
         if self._taken_over is None:
-            turn, alive = self.gate.take_over(), self._loop.call(lambda: None)
+            epoch, alive = self.gate.take_over(), self._loop.call(lambda: None)
             reason = ExitReason.FLATTEN if name == FLATTEN else ExitReason.HALT
             close_out = CloseOut(self._ledger, self._ledger.book or self._book, reason, self._attempts)
-            self._taken_over = _TakenOver(turn, close_out, alive)
+            self._taken_over = _TakenOver(epoch, close_out, alive)
             self._say("gate.took_over", "the loop is stuck: the gate takes orders back and closes positions by itself")
         self._news.notify_all()
 
@@ -232,7 +232,7 @@ class KillSwitch:
                 self._take_over(self.pulled)
             return
         if taken_over.alive.done():
-            self._hand_over(taken_over.turn)
+            self._hand_over(taken_over.epoch)
             return
         effects = taken_over.close_out.step(self._running_s())
         for effect in effects:
@@ -249,10 +249,10 @@ class KillSwitch:
             self._broker.read_account()
         self._news.notify_all()
 
-    def _hand_over(self, turn: int) -> None:
+    def _hand_over(self, epoch: int) -> None:
         """Hand the decisions back to the core, once it has heard of everything that was done here."""
         self._taken_over = None
-        self._loop.call(lambda: self.gate.hand_over(turn))
+        self._loop.call(lambda: self.gate.hand_over(epoch))
         self._say("gate.handed_over", "the loop goes on: the core decides again")
         self._news.notify_all()
 

@@ -2,6 +2,8 @@
 
 Two things have to run before the rest can be made. The signals, since a person may stop a run that is still starting;
 and the mock exchange of a run that has one of its own, since its address is part of what the rest is made from.
+And two act at once: the log learns whose lines it writes, and the first recording is begun, since without it nothing is
+to start.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import msgspec
 from loguru import logger
 
 from actors.engine.core import Input
-from actors.gateway.gate import Gate, Trouble
+from actors.gateway.gate import Gate, Trouble, TroubleKind
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Command, Fact, GateActed, Report, StateChanged
 from actors.supervision.strategy_watch import StrategySlow
@@ -35,7 +37,7 @@ from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
 from service.live.commands import Intake, Mailbox
-from service.live.halt_file import HaltFile, keep
+from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
@@ -112,25 +114,34 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     settings, options, now = plan.settings, plan.options, ground.timekeeper.venue_now
     out = _way_out(plan, ground)
     source = source_of(
-        settings.feed,
-        options,
-        plan.feed,
-        plan.environment,
-        ground.clock,
-        ground.admission,
-        ground.random,
-        ground.timekeeper.monotonic,
+        settings=settings.feed,
+        options=options,
+        url=plan.feed,
+        environment=plan.environment,
+        clock=ground.clock,
+        admission=ground.admission,
+        random=ground.random,
+        monotonic=ground.timekeeper.monotonic,
     )
     parts = SessionParts(plan, source.venue, ground.books, _recordings(plan, out, stack), out.brokerage)
     too_slow: deque[StrategySlow] = deque()
-    interject = partial(removals, too_slow, now)
-    session, telemetry = _first_session(host, ground, out, parts, source, interject)
+    pending_removals = partial(removals, too_slow, now)
+    session, telemetry = _first_session(host, ground, out, parts, source, pending_removals)
 
     def feed_removals() -> None:
-        ground.mailbox.call(lambda: intake.feed(interject()))
+        ground.mailbox.call(lambda: intake.feed(pending_removals()))
 
     slow = SlowStrategies(settings.watch, session, too_slow, now, ground.urgent.send, feed_removals)
-    intake = Intake(session, ground.books, ground.timekeeper, out.brokerage, out.halt_file, slow, host.ending, host.say)
+    intake = Intake(
+        session=session,
+        books=ground.books,
+        timekeeper=ground.timekeeper,
+        brokerage=out.brokerage,
+        halt_file=out.halt_file,
+        slow_strategies=slow,
+        ending=host.ending,
+        say=host.say,
+    )
     policy = RotationPolicy(settings.record.rollover_wait_s)
     secret_file = web_secret.file_of(options.data_dir) if host.secret else None
     return Runtime(
@@ -154,11 +165,11 @@ def _first_session(
     out: WayOut,
     parts: SessionParts,
     source: Source,
-    interject: Callable[[], Sequence[Input]],
+    pending_removals: Callable[[], Sequence[Input]],
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
-    core = parts.core(out.book, facts.append)
+    core = parts.core(out.session_id, facts.append)
     settings = parts.plan.settings
     telemetry = Telemetry(
         core,
@@ -169,15 +180,15 @@ def _first_session(
         unused=Unused(lambda: ground.admission.refused, time.monotonic),
     )
     session = Session(
-        core,
-        facts,
-        out.gate,
-        parts.recordings.current if parts.recordings is not None else None,
-        telemetry.gather,
-        (fact_log.log_fact, telemetry.note_fact, telemetry.tick_keeper.note_fact, host.ending.check_fact),
-        out.brokerage.outbox if out.brokerage is not None else None,
-        interject,
-        ground.timekeeper,
+        core=core,
+        facts=facts,
+        gate=out.gate,
+        recorder=parts.recordings.current if parts.recordings is not None else None,
+        gather=telemetry.gather,
+        readers=(fact_log.log_fact, telemetry.note_fact, telemetry.tick_keeper.note_fact, host.ending.check_fact),
+        outbox=out.brokerage.outbox if out.brokerage is not None else None,
+        interject=pending_removals,
+        timekeeper=ground.timekeeper,
     )
     return session, telemetry
 
@@ -191,12 +202,18 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
         switch.hear(reports)
         mailbox.tell(reports)
 
-    brokerage, broker, book = None, None, PAPER
+    brokerage, broker, session_id = None, None, PAPER
     if plan.at_broker:
         brokerage = Brokerage(
-            options, plan.environment, settings.broker, on_reports, now, ground.random, books.last_name
+            options=options,
+            environment=plan.environment,
+            settings=settings.broker,
+            on_report=on_reports,
+            now=now,
+            random=ground.random,
+            last_book=books.last_name,
         )
-        broker, book = brokerage.broker, brokerage.book
+        broker, session_id = brokerage.broker, brokerage.book
 
     def make_gate(switch: KillSwitch) -> Gate:
         return Gate(
@@ -205,9 +222,9 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
             partial(_on_trouble, mailbox),
             settings.gate,
             ground.running_s,
-            watch=switch.see,
-            refuse=switch.refuse,
-            look=books.file_trouble,
+            on_batch=switch.see,
+            on_refused=switch.refuse,
+            check_journal_file=books.file_trouble,
             on_gap=books.keep_gap,
         )
 
@@ -216,16 +233,29 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
         if isinstance(fact, StateChanged):
             ground.urgent.send(fact)
 
-    kept, running_s = partial(keep, folder), ground.running_s
-    switch = KillSwitch(mailbox, make_gate, broker, book, kept, now, control.log, show, running_s, settings.gate)
-    return WayOut(brokerage, book, switch, switch.gate, HaltFile(folder, switch))
+    switch = KillSwitch(
+        loop=mailbox,
+        make_gate=make_gate,
+        broker=broker,
+        book=session_id,
+        keep=partial(keep_halt, folder),
+        now=now,
+        say=control.log,
+        show=show,
+        running_s=ground.running_s,
+        settings=settings.gate,
+    )
+    return WayOut(brokerage, session_id, switch, switch.gate, HaltFile(folder, switch))
 
 
 def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
-    """Log the gate's trouble, on its thread; where it halts, the core is given a halt as an input."""
-    say = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
-    (say.info if trouble.kind == "recovered" else say.error)(trouble.detail)
-    if trouble.kind in ("journal", "overflow", "gate"):
+    """Log the gate's trouble, on the thread that noticed it; where it halts, the core is given a halt as an input."""
+    log = logger.bind(logger="microbot.gate", event=f"gate.{trouble.kind}")
+    if trouble.kind is TroubleKind.RECOVERED:
+        log.info(trouble.detail)
+    else:
+        log.error(trouble.detail)
+    if trouble.halts:
         mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
 
 
@@ -235,13 +265,13 @@ def _recordings(plan: Plan, out: WayOut, stack: AsyncExitStack) -> Recordings | 
     if not options.recorded:
         return None
 
-    def make_recorder(path: Path, book: str) -> Recorder:
-        paper = "" if plan.at_broker or book == PAPER else book
-        return Recorder(path, settings.core, options.strategy, book if plan.at_broker else "", paper)
+    def make_recorder(path: Path, session_id: str) -> Recorder:
+        book, paper = (session_id, "") if plan.at_broker else ("", session_id if session_id != PAPER else "")
+        return Recorder(path, settings.core, options.strategy, book=book, paper_book=paper)
 
     venue = options.venue or ("simulated" if options.feed is None else "feed")
     recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)
-    recordings.start(out.book)
+    recordings.start(out.session_id)
     stack.push(recordings.end)
     return recordings
 

@@ -24,7 +24,7 @@ from actors.messages import Command, RestartChain
 from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from mock_exchange.settings import ExchangeSettings
 from service.errors import Stopped
-from service.live.commands import Effect
+from service.live.commands import CommandResult
 from service.logs import LEVELS
 from web.messages import Answered, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
@@ -162,7 +162,7 @@ class WebProcess:
     def __init__(
         self,
         settings: WebSettings,
-        on_command: Callable[[Command | RestartChain], Effect],
+        on_command: Callable[[Command | RestartChain], CommandResult],
         history: Callable[[], Sequence[Any]],
         urgent: UrgentPipe,
         secret_file: Path | None = None,

@@ -34,7 +34,7 @@ class Standing(NamedTuple):
     open_positions: int
 
 
-class Effect(NamedTuple):
+class CommandResult(NamedTuple):
     """Whether a command changed anything, and what."""
 
     changed: bool
@@ -42,7 +42,7 @@ class Effect(NamedTuple):
     wrong: bool = False  # there is no such thing as the command is about
 
 
-_STOPPING = Effect(False, "the bot is stopping, and takes no more commands")
+_STOPPING = CommandResult(False, "the bot is stopping, and takes no more commands")
 
 
 def standing(core: Core) -> Standing:
@@ -50,23 +50,23 @@ def standing(core: Core) -> Standing:
     return Standing(core.risk.state, core.risk.halt_cause, len(core.positions.open))
 
 
-def restarted(core: Core, symbol: str) -> Effect:
+def restarted(core: Core, symbol: str) -> CommandResult:
     """Say what a wish to restart a symbol's strategy will do, before it is carried out."""
     context = core.contexts.get(symbol)
     if context is None:
         known = ", ".join(sorted(core.contexts))
         said = f"no {symbol or 'such symbol'} is traded here" + (f", only {known}" if known else "")
-        return Effect(False, said, wrong=True)
+        return CommandResult(False, said, wrong=True)
     if context.instance.runs:
-        return Effect(False, f"the strategy of {symbol} runs already")
-    return Effect(True, f"the strategy of {symbol} restarts, and warms up")
+        return CommandResult(False, f"the strategy of {symbol} runs already")
+    return CommandResult(True, f"the strategy of {symbol} restarts, and warms up")
 
 
-def effect(command: str, before: Standing, after: Standing) -> Effect:
+def result_of(command: str, before: Standing, after: Standing) -> CommandResult:
     """Say what a command did, given how the bot stood before and after it.
 
     >>> active = Standing(TradingState.ACTIVE, None, 1)
-    >>> effect("flatten", active, Standing(TradingState.PAUSED, None, 0)).sentence
+    >>> result_of("flatten", active, Standing(TradingState.PAUSED, None, 0)).sentence
     '1 position closed, trading is PAUSED now'
     """
     said = []
@@ -77,7 +77,7 @@ def effect(command: str, before: Standing, after: Standing) -> Effect:
         said.append(f"trading is {after.state} now")
     else:
         said.append(_unchanged(command, after))
-    return Effect(len(said) > 1 or after.state is not before.state, ", ".join(said))
+    return CommandResult(len(said) > 1 or after.state is not before.state, ", ".join(said))
 
 
 def _unchanged(command: str, now: Standing) -> str:
@@ -124,28 +124,28 @@ class Intake:
         if self.brokerage is not None:
             self.brokerage.check_leaving(self.session.core)
 
-    def carry_out(self, command: Command | RestartChain) -> Effect:
+    def carry_out(self, command: Command | RestartChain) -> CommandResult:
         """Carry out a command; the kill switch's files follow what the dashboard says."""
         if isinstance(command, RestartChain):
             return self._restart(command)
         if command.name not in COMMANDS:
             unknown = f"there is no command {command.name!r}"
             _log.bind(event="command.unknown", name=command.name).warning(unknown)
-            return Effect(False, unknown)
+            return CommandResult(False, unknown)
         said = _log.bind(event="command.taken", command=command.name, source=command.source)
         said.info(f"COMMAND {command.name}")
         if self.ending.over:
             return _STOPPING
         if command.name == "resume" and (refused := self.halt_file.lift()):
-            return Effect(False, refused)
+            return CommandResult(False, refused)
         source = command.source or "dashboard"
         lost = self.halt_file.hold(command.name, command.reason) if source == "dashboard" else ""
         before = standing(self.session.core)
         self.feed([msgspec.structs.replace(command, ts=command.ts or self.timekeeper.venue_now(), source=source)])
-        done = effect(command.name, before, standing(self.session.core))
-        return done if not lost else Effect(done.changed, f"{done.sentence}; {lost}")
+        done = result_of(command.name, before, standing(self.session.core))
+        return done if not lost else CommandResult(done.changed, f"{done.sentence}; {lost}")
 
-    def _restart(self, wish: RestartChain) -> Effect:
+    def _restart(self, wish: RestartChain) -> CommandResult:
         if self.ending.over:
             return _STOPPING
         _log.bind(event="command.taken", command="restart", symbol=wish.symbol).info(f"COMMAND restart {wish.symbol}")

@@ -91,7 +91,7 @@ class HaltFile:
 
     def lift(self) -> str:
         """Unblock entries and remove the files; return why that is refused, if it is."""
-        if self._switch.gate.halted:
+        if self._switch.gate.halted is not None:
             return f"the gate stays halted until the bot is started again: {self._switch.gate.halted}"
         if refused := remove(self._folder):
             return refused

@@ -60,7 +60,7 @@ class WayOut(NamedTuple):
     """What the core's effects go through, and what can stop them."""
 
     brokerage: Brokerage | None
-    book: str  # what the first session's order ids begin with
+    session_id: str  # what the first session's order ids begin with
     switch: KillSwitch
     gate: Gate
     halt_file: HaltFile
@@ -94,7 +94,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class SessionParts:
-    """Makes what each session of a run has of its own; `book` is what its order ids begin with."""
+    """Makes what each session of a run has of its own; `session_id` is what its order ids begin with."""
 
     plan: Plan
     venue: str  # as people call it
@@ -102,20 +102,20 @@ class SessionParts:
     recordings: Recordings | None
     brokerage: Brokerage | None
 
-    def core(self, book: str, on_fact: Callable[[Fact], None]) -> Core:
+    def core(self, session_id: str, on_fact: Callable[[Fact], None]) -> Core:
         """Return a core that has heard of nothing yet."""
         plan, settings = self.plan, self.plan.settings
         debug = "DEBUG" in (settings.log.level, settings.log.file_level)
         broker = self.brokerage.outbox if self.brokerage is not None else None
-        return plan.core(settings.core, plan.strategy, on_fact, book=book, debug=debug, broker=broker)
+        return plan.core(settings.core, plan.strategy, on_fact, book=session_id, debug=debug, broker=broker)
 
-    def run(self, book: str) -> Run:
+    def run(self, session_id: str) -> Run:
         """Return what the journal says of the session that is recorded now."""
         recorder, options = self.recordings.current if self.recordings is not None else None, self.plan.options
         return self.books.run(
             options.strategy or self.plan.strategy.name,
             self.venue,
-            book,
+            session_id,
             self.plan.settings.core,
             recorder.path if recorder is not None else None,
         )

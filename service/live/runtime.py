@@ -82,7 +82,7 @@ class Runtime:
 
     def judged(self, outcome: Outcome) -> Outcome:
         """Return the outcome of a run once its last fact is written: one that the journal does not hold has failed."""
-        if not self.out.gate.unwritten or outcome.failure:
+        if self.out.gate.unwritten is None or outcome.failure:
             return outcome
         failure = f"the journal does not hold all of this session: {self.out.gate.unwritten}"
         return msgspec.structs.replace(outcome, failure=failure)
@@ -94,7 +94,7 @@ class Runtime:
         self.ground.mailbox.open(self.intake)
         if self.out.brokerage is not None:
             stack.callback(self.out.brokerage.broker.stop, _BROKER_STOP_S)
-        self.ground.books.begin(self.parts.run(self.out.book))
+        self.ground.books.begin(self.parts.run(self.out.session_id))
         self.out.gate.start()
         stack.callback(self.out.gate.stop)
         self._start_task(stack, self._beat(driving))

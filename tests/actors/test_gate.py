@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 
 import pytest
 
 from actors.book import Book
-from actors.gateway.gate import Batch, Gate, GateSettings, Trouble
+from actors.gateway.gate import Batch, Gate, GateSettings, Trouble, TroubleKind
 from actors.gateway.journal import Entry, MemoryJournal, Run
 from actors.messages import DayStarted
 from actors.orders import CancelOrder, OrderCommand, OrderRole, OrderSide, SubmitOrder
@@ -37,6 +37,7 @@ class Journal:
     """A journal that writes what happens into a list, waits while it is held, and fails when told to."""
 
     def __init__(self, log: list[str], fails: Callable[[int], Exception | None] = lambda _: None) -> None:
+        self.close_fails: Exception | None = None
         self.closed = False
         self.free = threading.Event()
         self.free.set()
@@ -61,6 +62,8 @@ class Journal:
         self._log.append(f"journal {number}: {len(facts)}")
 
     def close(self) -> None:
+        if self.close_fails is not None:
+            raise self.close_fails
         self.closed = True
         self._log.append("closed")
 
@@ -212,6 +215,31 @@ def test_a_full_gate_that_cannot_stop_in_time_says_so() -> None:
         assert not bench.gate.stop(0.01)
 
 
+def test_what_comes_behind_the_end_while_the_gate_is_at_it_is_still_written_and_leaves() -> None:
+    with a_gate() as bench:
+        bench.hold()
+        bench.gate._queue.put(None)
+        bench.submit(1, exit_of("a"))
+        assert bench.finish() == ["journal 0: 1", "journal 1: 1", "sent a", "closed"]
+        assert bench.gate.unwritten is None
+
+
+def test_what_comes_after_the_end_is_reported_as_missing_from_the_journal() -> None:
+    with a_gate() as bench:
+        bench.finish()
+        bench.submit(7)
+        assert bench.gate.unwritten == "what input 7 led to came after the end"
+        assert [(trouble.kind, trouble.halts) for trouble in bench.told.troubles] == [(TroubleKind.JOURNAL, True)]
+
+
+def test_a_journal_that_cannot_be_closed_is_reported_as_incomplete() -> None:
+    with a_gate() as bench:
+        bench.journal.close_fails = OSError(28, "No space left on device")
+        bench.finish()
+        assert bench.gate.unwritten == "it could not be closed: [Errno 28] No space left on device"
+        assert bench.told.kinds == ["journal"]
+
+
 def test_a_gate_stops_twice() -> None:
     with a_gate() as bench:
         assert bench.gate.stop()
@@ -221,14 +249,17 @@ def test_a_gate_stops_twice() -> None:
 # ------------------------------------------------------------------------------------------------- a journal that fails
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("no more")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("no more"), MemoryError()], ids=repr
+)
 def test_when_the_journal_fails_entries_are_refused_and_exits_and_cancels_still_go_out(error: Exception) -> None:
     with a_gate(fails=lambda number: error) as bench:
         bench.submit(1, entry("a"), exit_of("b"), CancelOrder("c"))
         bench.submit(2, entry("d"), exit_of("e"))
         assert bench.finish() == ["sent b", "sent c", "sent e", "closed"]
         assert bench.gate.refused == 2
-        assert bench.gate.halted.startswith("journal: ")
+        assert bench.gate.unwritten == (str(error) or "MemoryError")
+        assert str(bench.gate.halted).startswith("journal: ")
         assert bench.told.kinds == ["journal"]
         assert bench.told.threads == ["gate"]
 
@@ -253,9 +284,9 @@ def test_too_much_that_waits_halts_the_gate() -> None:
         bench.hold()
         for number in range(1, 4):
             bench.submit(number, entry(f"{number}"), exit_of(f"x{number}"))
-        assert bench.gate.halted == ""
+        assert bench.gate.halted is None
         bench.submit(4)
-        assert bench.gate.halted.startswith("overflow: ")
+        assert str(bench.gate.halted).startswith("overflow: ")
         assert bench.told.kinds == ["overflow"]
         log = bench.finish()
         assert [line for line in log if line.startswith("sent")] == ["sent x1", "sent x2", "sent x3"]
@@ -264,9 +295,9 @@ def test_too_much_that_waits_halts_the_gate() -> None:
 
 def test_while_the_kill_switch_has_taken_over_no_order_of_the_core_leaves_neither_entry_nor_exit() -> None:
     with a_gate() as bench:
-        turn = bench.gate.take_over()
+        epoch = bench.gate.take_over()
         bench.submit(1, entry("a"), exit_of("b"), CancelOrder("c"))
-        bench.gate.hand_over(turn)
+        bench.gate.hand_over(epoch)
         bench.submit(2, entry("d"))
         assert [line for line in bench.finish() if line.startswith("sent")] == ["sent c", "sent d"]
 
@@ -275,12 +306,12 @@ def test_an_exit_that_found_the_queue_full_before_a_hand_over_does_not_leave_aft
     log: list[str] = []
     refused: list[str] = []
     small = GateSettings(queue_batches=1, stall_s=1000.0)
-    gate = Gate(Journal(log), Broker(log), Told(), small, refuse=lambda order, why: refused.append(order.id))
-    turn = gate.take_over()
+    gate = Gate(Journal(log), Broker(log), Told(), small, on_refused=lambda order, why: refused.append(order.id))
+    epoch = gate.take_over()
     gate.submit(Batch(1, [fact(1)]))
     gate.submit(Batch(2, [fact(2)], [exit_of("a")]))
     gate._queue.get_nowait()  # as the gate's thread does, and before it looks again at what found the queue full
-    gate.hand_over(turn)
+    gate.hand_over(epoch)
     gate.start()
     assert gate.stop(PATIENCE_S)
     assert refused == ["a"]
@@ -289,11 +320,11 @@ def test_an_exit_that_found_the_queue_full_before_a_hand_over_does_not_leave_aft
 
 def test_a_hand_over_that_finds_the_queue_full_waits_until_everything_has_left() -> None:
     with a_gate(GateSettings(queue_batches=2, stall_s=0.02)) as bench:
-        turn = bench.gate.take_over()
+        epoch = bench.gate.take_over()
         bench.hold()
         bench.submit(1, exit_of("a"))
         bench.submit(2, exit_of("b"))
-        bench.gate.hand_over(turn)
+        bench.gate.hand_over(epoch)
         assert bench.gate.taken_over
         bench.journal.free.set()
         wait_until(lambda: not bench.gate.taken_over)
@@ -307,7 +338,7 @@ def test_whoever_looks_on_and_fails_keeps_nothing_from_leaving() -> None:
     def look(batch: Batch) -> None:
         raise ValueError("no")
 
-    gate = Gate(Journal(log), Broker(log), told, CALM, watch=look)
+    gate = Gate(Journal(log), Broker(log), told, CALM, on_batch=look)
     gate.start()
     gate.submit(Batch(1, [fact(1)], [exit_of("a")]))
     assert gate.stop(PATIENCE_S)
@@ -324,11 +355,39 @@ def test_a_halt_is_told_once() -> None:
         assert bench.told.kinds == ["overflow"]
 
 
+def test_a_halt_that_two_threads_find_at_once_is_told_once() -> None:
+    both = threading.Barrier(2)
+
+    class Observed(Gate):
+        """A gate where whoever finds that it has not halted waits a while for another who does."""
+
+        @property
+        def halted(self) -> str | None:
+            found = self._found
+            if found is None:
+                with suppress(threading.BrokenBarrierError):
+                    both.wait(0.1)
+            return found
+
+        @halted.setter
+        def halted(self, reason: str | None) -> None:
+            self._found = reason
+
+    told = Told()
+    gate = Observed(Journal([]), None, told, CALM)
+    threads = [threading.Thread(target=gate._halt, args=(kind, "no")) for kind in list(TroubleKind)[:2]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert len(told.kinds) == 1
+
+
 def test_a_gap_in_the_journal_is_told_once_also_where_something_else_had_halted() -> None:
     log: list[str] = []
     gaps: list[str] = []
     gate = Gate(Journal(log, disk_full), None, Told(), CALM, on_gap=gaps.append)
-    gate._halt("overflow", "too much")
+    gate._halt(TroubleKind.OVERFLOW, "too much")
     gate.start()
     for number in (1, 2):
         gate.submit(Batch(number, [fact(number)]))
@@ -347,7 +406,7 @@ def test_a_broker_that_cannot_be_reached_is_reported_and_stops_nothing_else() ->
         assert bench.told.kinds == ["broker"]
         assert "a" in bench.told.troubles[0].detail
         assert "hung up" in bench.told.troubles[0].detail
-        assert bench.gate.halted == ""
+        assert bench.gate.halted is None
 
 
 def test_an_order_without_a_broker_halts_the_gate() -> None:
@@ -356,7 +415,7 @@ def test_an_order_without_a_broker_halts_the_gate() -> None:
         bench.submit(2, entry("b"))
         bench.finish()
         assert bench.told.kinds == ["broker"]
-        assert bench.gate.halted.startswith("broker: ")
+        assert str(bench.gate.halted).startswith("broker: ")
         assert bench.gate.refused == 1
 
 
@@ -374,7 +433,7 @@ def test_a_loop_that_gives_no_sign_of_life_is_reported_once_and_its_return_too()
         bench.told.wait_for("stall", "recovered")
         bench.now = 10.0
         bench.told.wait_for("stall", "recovered", "stall")
-        assert bench.gate.halted == ""
+        assert bench.gate.halted is None
 
 
 def test_a_stall_is_seen_also_while_there_is_much_to_do() -> None:
@@ -485,7 +544,7 @@ def test_the_kill_switch_sees_what_found_the_queue_full_before_it_leaves() -> No
         journal,
         Broker(log),
         settings=GateSettings(queue_batches=1, stall_s=1000.0),
-        watch=lambda batch: log.extend(f"seen {effect.id}" for effect in batch.effects),
+        on_batch=lambda batch: log.extend(f"seen {effect.id}" for effect in batch.effects),
     )
     gate.start()
     journal.free.clear()
@@ -522,7 +581,7 @@ def test_an_unforeseen_error_halts_the_gate_and_exits_still_go_out() -> None:
 def test_what_became_of_the_journal_s_file_halts_although_nothing_is_written() -> None:
     said = [""]
     troubles: list[Trouble] = []
-    gate = Gate(MemoryJournal(), None, troubles.append, look=lambda: said[0])
+    gate = Gate(MemoryJournal(), None, troubles.append, check_journal_file=lambda: said[0])
     gate.start()
     said[0] = "the journal was removed"
     wait_until(lambda: bool(gate.halted))
@@ -533,8 +592,8 @@ def test_what_became_of_the_journal_s_file_halts_although_nothing_is_written() -
 
 def test_the_journal_s_file_is_looked_at_once_more_at_the_end() -> None:
     said = [""]
-    gate = Gate(MemoryJournal(), None, look=lambda: said[0])
-    gate._look_at = float("inf")  # it was looked at a moment ago
+    gate = Gate(MemoryJournal(), None, check_journal_file=lambda: said[0])
+    gate._check_file_at = float("inf")  # it was looked at a moment ago
     gate.start()
     said[0] = "the journal was removed"
     assert gate.stop()

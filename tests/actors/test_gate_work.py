@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 
+import pytest
+
 from actors.book import Book
-from actors.gateway.gate import Batch, Gate, GateSettings, HandOver, Trouble
+from actors.gateway.gate import Batch, Gate, GateSettings, HandOver, Trouble, TroubleKind
 from actors.gateway.journal import Entry, Run
 from actors.orders import CancelOrder, OrderCommand, OrderRole, OrderSide, SubmitOrder
 
@@ -42,9 +44,9 @@ class Bench:
             self.done.append,
             GateSettings(**settings),  # type: ignore[arg-type]
             lambda: self.now,
-            watch=lambda batch: self._do("show", batch.number),
-            refuse=lambda order, reason: self._do("refuse", order.id, reason),
-            look=self._look,
+            on_batch=lambda batch: self._do("show", batch.number),
+            on_refused=lambda order, reason: self._do("refuse", order.id, reason),
+            check_journal_file=self._look,
             on_gap=lambda why: self._do("gap", why),
             waiting=self,
         )
@@ -108,7 +110,7 @@ def test_a_journal_that_fails_refuses_entries_and_lets_exits_out() -> None:
     assert bench.work(batch(1, entry("a"), exit_of("b"))) == [
         ("write", 1),
         ("gap", "disk full"),
-        Trouble("journal", "disk full"),
+        Trouble(TroubleKind.JOURNAL, "disk full", halts=True),
         ("show", 1),
         ("refuse", "a", "journal: disk full"),
         ("send", "b"),
@@ -129,18 +131,31 @@ def test_a_broker_that_fails_is_trouble_and_the_next_effect_leaves() -> None:
     bench.fails["send"] = OSError("hung up")
     assert bench.work(batch(1, exit_of("a"), exit_of("b")))[2:] == [
         ("send", "a"),
-        Trouble("broker", "a: hung up"),
+        Trouble(TroubleKind.BROKER, "a: hung up"),
         ("send", "b"),
-        Trouble("broker", "b: hung up"),
+        Trouble(TroubleKind.BROKER, "b: hung up"),
     ]
     assert not bench.gate.halted
+
+
+@pytest.mark.parametrize("what", ["send", "refuse"])
+def test_one_order_that_fails_in_a_way_unforeseen_costs_no_other(what: str) -> None:
+    bench = Bench()
+    if what == "refuse":
+        bench.gate.block_entries("enough")
+    bench.fails[what] = ValueError("no")
+    done = bench.work(batch(1, entry("a"), exit_of("b"), exit_of("c")))
+    assert [step[1] for step in done if isinstance(step, tuple) and step[0] in ("send", "refuse")] == ["a", "b", "c"]
+    assert [step for step in done if isinstance(step, Trouble)] == [
+        Trouble(TroubleKind.GATE, "ValueError: no", halts=True)
+    ]
 
 
 def test_what_finds_no_room_halts_and_its_exits_leave_before_what_waits_is_written() -> None:
     bench, late = Bench(queue_batches=1), batch(2, entry("a"), exit_of("b"))
     bench.gate.submit(batch(1, entry("c")))
     bench.gate.submit(late)
-    assert bench.done == [Trouble("overflow", "more than 1 inputs wait for the journal")]
+    assert bench.done == [Trouble(TroubleKind.OVERFLOW, "more than 1 inputs wait for the journal", halts=True)]
     bench.gate.submit(late)
     assert len(bench.done) == 1
     done = bench.work(bench.waiting.popleft())
@@ -155,9 +170,9 @@ def test_what_finds_no_room_halts_and_its_exits_leave_before_what_waits_is_writt
     assert not bench.gate._spilled
 
 
-def test_none_of_the_core_s_orders_leaves_until_the_turn_ends_and_the_gate_s_own_do() -> None:
+def test_none_of_the_core_s_orders_leaves_until_it_hands_over_and_the_gate_s_own_do() -> None:
     bench = Bench()
-    turn = bench.gate.take_over()
+    epoch = bench.gate.take_over()
     own = SubmitOrder("g", "A", OrderSide.SELL, Decimal(1), "1", OrderRole.GATE, "HALT")
     refused = "the kill switch has taken over"
     assert bench.work(batch(1, entry("a"), exit_of("b"), own, CancelOrder("c")))[2:] == [
@@ -166,9 +181,9 @@ def test_none_of_the_core_s_orders_leaves_until_the_turn_ends_and_the_gate_s_own
         ("send", "g"),
         ("send", "c"),
     ]
-    assert bench.work(HandOver(turn - 1)) == []
+    assert bench.work(HandOver(epoch - 1)) == []
     assert bench.gate.taken_over  # that was an earlier turn
-    bench.work(HandOver(turn))
+    bench.work(HandOver(epoch))
     assert ("send", "a") in bench.work(batch(2, entry("a")))
 
 
@@ -183,7 +198,7 @@ def test_the_journal_s_file_is_looked_at_every_second_and_what_is_wrong_with_it_
     assert bench.look(5.0) == [("look",)]
     assert bench.look(5.9) == []
     bench.wrong = "it is gone"
-    assert bench.look(6.0) == [("look",), ("gap", "it is gone"), Trouble("journal", "it is gone")]
+    assert bench.look(6.0) == [("look",), ("gap", "it is gone"), Trouble(TroubleKind.JOURNAL, "it is gone", halts=True)]
     assert bench.look(9.0) == []  # there is nothing more to find
 
 

@@ -102,7 +102,7 @@ class Bench:
             return lost
 
         def gate(switch: KillSwitch) -> Gate:
-            return Gate(self.journal, away, settings=settings, watch=switch.see, refuse=switch.refuse)
+            return Gate(self.journal, away, settings=settings, on_batch=switch.see, on_refused=switch.refuse)
 
         self.switch = KillSwitch(
             self.loop, gate, away, BOOK, keep, lambda: 7, lambda *_: None, self.shown.append, lambda: self.now, settings

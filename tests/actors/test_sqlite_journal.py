@@ -107,7 +107,7 @@ def test_a_full_disk_is_an_error_that_halts_the_gate(tmp_path: Path) -> None:
         gate.submit(Batch(number, [rejected(number)] * 20))
     wait_until(lambda: bool(gate.halted))
     gate.stop()
-    assert "the journal cannot be written" in gate.halted
+    assert "the journal cannot be written" in str(gate.halted)
     assert [trouble.kind for trouble in troubles] == ["journal"]
 
 

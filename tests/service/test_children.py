@@ -21,7 +21,7 @@ from mock_exchange.settings import ExchangeSettings
 from pipeline.events import SECOND
 from service.live import children
 from service.live.children import ExchangeProcess, UrgentPipe, WebProcess
-from service.live.commands import Effect
+from service.live.commands import CommandResult
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import START
 from web.messages import Answered, Asked, Listening, MetricsSeen
@@ -87,9 +87,9 @@ class Web:
         self.process = WebProcess(settings, self._on_command, self._history, self.urgent)
         self.news = asyncio.Event()
 
-    def _on_command(self, command: Command | RestartChain) -> Effect:
+    def _on_command(self, command: Command | RestartChain) -> CommandResult:
         self.commands.append(command)
-        return Effect(True, f"{getattr(command, 'name', 'restart')} it is")
+        return CommandResult(True, f"{getattr(command, 'name', 'restart')} it is")
 
     def _history(self) -> list[object]:
         self.starts += 1

@@ -6,15 +6,15 @@ import pytest
 
 from actors.messages import Command, RemoveChain
 from actors.risk.risk import RiskSettings
-from service.live.commands import Effect, effect, restarted, standing
+from service.live.commands import CommandResult, restarted, result_of, standing
 from tests.support.market import at, trade
 from tests.support.sessions import Session
 
 
-def done(session: Session, command: str) -> Effect:
+def done(session: Session, command: str) -> CommandResult:
     before = standing(session.core)
     session.feed(Command(command, at(5)))
-    return effect(command, before, standing(session.core))
+    return result_of(command, before, standing(session.core))
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def test_a_command_is_answered_with_what_it_did(
     given: tuple[str, ...], command: str, changed: bool, sentence: str
 ) -> None:
     session = Session().feed(trade(0), *(Command(name, at(1)) for name in given))
-    assert done(session, command) == Effect(changed, sentence)
+    assert done(session, command) == CommandResult(changed, sentence)
 
 
 def test_positions_that_a_command_closed_are_counted() -> None:
     two = (trade(0, says="LONG"), trade(1, symbol="B", says="SHORT"))
     assert done(Session().feed(*two), "halt").sentence == "2 positions closed, trading is HALTED now"
     one_paused = Session().feed(two[0], Command("pause", at(1)))
-    assert done(one_paused, "flatten") == Effect(True, "1 position closed, trading was PAUSED already")
+    assert done(one_paused, "flatten") == CommandResult(True, "1 position closed, trading was PAUSED already")
     assert done(Session().feed(*two), "pause").sentence == "trading is PAUSED now"
 
 
@@ -59,14 +59,14 @@ def test_positions_that_a_command_closed_are_counted() -> None:
 def test_no_command_lifts_the_halt_of_the_loss_limit(command: str, sentence: str) -> None:
     session = Session(risk=RiskSettings(daily_loss_limit=-0.0001))
     session.feed(trade(0, says="LONG"), trade(1, 90.0))
-    assert done(session, command) == Effect(False, sentence)
+    assert done(session, command) == CommandResult(False, sentence)
 
 
 def test_a_wish_to_restart_a_strategy_is_answered_with_what_becomes_of_it() -> None:
     session = Session().feed(trade(0), trade(0, symbol="B"), RemoveChain("B", at(1), "too slow"))
     answers = [restarted(session.core, symbol) for symbol in ("A", "B", "C")]
     assert answers == [
-        Effect(False, "the strategy of A runs already"),
-        Effect(True, "the strategy of B restarts, and warms up"),
-        Effect(False, "no C is traded here, only A, B", wrong=True),
+        CommandResult(False, "the strategy of A runs already"),
+        CommandResult(True, "the strategy of B restarts, and warms up"),
+        CommandResult(False, "no C is traded here, only A, B", wrong=True),
     ]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from actors.gateway.gate import Gate, GateSettings
+from actors.gateway.gate import Gate, GateSettings, TroubleKind
 from actors.gateway.journal import MemoryJournal
 from actors.gateway.kill_switch import KillSwitch
 from service.data_folder import running
@@ -39,7 +39,7 @@ def a_control(folder: Path) -> Iterator[Served]:
     mailbox = Mailbox(loop)
 
     def gate(switch: KillSwitch) -> Gate:
-        return Gate(MemoryJournal(), watch=switch.see, refuse=switch.refuse)
+        return Gate(MemoryJournal(), on_batch=switch.see, on_refused=switch.refuse)
 
     keep = partial(halt_file.keep, folder)
     switch = KillSwitch(
@@ -126,7 +126,7 @@ def test_a_file_that_is_touched_halts_and_stays(tmp_path: Path) -> None:
         assert (tmp_path / "HALT").exists()
         assert served.halt_file.lift() == ""
         assert not (tmp_path / "HALT").exists()
-        assert served.switch.gate.entries_blocked == ""
+        assert served.switch.gate.entries_blocked is None
 
 
 def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_what_cannot_be_removed_is_not_resumed(tmp_path: Path) -> None:
 
 def test_a_gate_that_halted_by_itself_is_not_resumed(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
-        served.switch.gate._halt("journal", "the disk is full")
+        served.switch.gate._halt(TroubleKind.JOURNAL, "the disk is full")
         assert "until the bot is started again: journal: the disk is full" in served.halt_file.lift()
 
 
@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_a_halt_from_the_dashboard_bars_entries_and_survives_as_well(tmp_path: Path) -> None:
     with a_control(tmp_path) as served:
         assert served.halt_file.hold("pause", "lunch") == ""
-        assert served.switch.gate.entries_blocked == ""
+        assert not served.switch.pulled
         assert served.halt_file.hold("halt", "enough") == ""
         assert served.switch.gate.entries_blocked == "enough"
         assert (tmp_path / "HALT").read_text() == "enough\n"

@@ -279,7 +279,7 @@ def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monke
     def work(gate: Gate, item: Batch | HandOver) -> None:
         if isinstance(item, Batch):
             for effect in item.effects:
-                gate._let_out(effect)
+                gate._send_or_refuse(effect)
             item = msgspec.structs.replace(item, effects=())
         whole(gate, item)
 
@@ -289,7 +289,7 @@ def test_an_effect_that_leaves_before_the_journal_holds_its_cause_is_found(monke
 
 def test_a_journal_that_swallows_its_failure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries would leave, and no bot would ever know of them again."""
-    monkeypatch.setattr(Gate, "_lose", lambda gate, why: None)
+    monkeypatch.setattr(Gate, "_note_gap", lambda gate, why: None)
     assert found()[1].rule == "output commit"
 
 
