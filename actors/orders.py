@@ -69,7 +69,7 @@ class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="ty
     side: OrderSide
     quantity: Decimal
     decision: str
-    leg: OrderRole
+    role: OrderRole = msgspec.field(name="leg")
     reason: str = ""  # an exit's reason
     limit: Decimal | None = None  # never buy above it, never sell below it
     stop: Decimal | None = None  # sleeps until the price gets there, then trades at market

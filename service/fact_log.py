@@ -114,7 +114,7 @@ class _Said(NamedTuple):
 
 def _submitted(fact: OrderSubmitted) -> _Said:
     order = fact.order
-    said = f"ORDER {order.side} {order.quantity} {order.symbol} ({order.leg})"
+    said = f"ORDER {order.side} {order.quantity} {order.symbol} ({order.role})"
     return _Said("DEBUG", said, _fields(order) | _fields(fact, "order"))
 
 

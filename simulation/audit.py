@@ -112,10 +112,10 @@ class Audit:
             raise Broken("one order, one cause", f"the order {order.id} was sent twice")
         self.submitted.add(order.id)
         self.of_session.add(order.id)
-        if order.leg != OrderRole.ENTRY:
+        if order.role != OrderRole.ENTRY:
             if symbol not in core.positions.open:
-                raise Broken("one order, one cause", f"the {order.leg} {order.id} has no position")
-            if symbol in self._overdue and order.leg == OrderRole.EXIT and order.reason not in _OVERDUE:
+                raise Broken("one order, one cause", f"the {order.role} {order.id} has no position")
+            if symbol in self._overdue and order.role == OrderRole.EXIT and order.reason not in _OVERDUE:
                 raise Broken("deadlines", f"{symbol} was left by {order.reason}, and its time was over before")
             at_price = self._simulated or order.limit is not None
             if order.reason == ExitReason.TIME and at_price and symbol not in self._heard:
@@ -164,11 +164,11 @@ class Audit:
         if effect.id in self._left:
             raise Broken("one order, one cause", f"the order {effect.id} left twice")
         self._left.add(effect.id)
-        if effect.leg == OrderRole.GATE:
+        if effect.role == OrderRole.GATE:
             self.of_gate.add(effect.id)
-        if effect.leg == OrderRole.ENTRY and halted:
+        if effect.role == OrderRole.ENTRY and halted:
             raise Broken("states", f"the entry {effect.id} left the gate although it had halted ({halted})")
-        if effect.leg == OrderRole.ENTRY and pulled:
+        if effect.role == OrderRole.ENTRY and pulled:
             raise Broken("states", f"the entry {effect.id} left although the kill switch was pulled ({pulled})")
         if effect.id not in self._journaled and not halted:
             raise Broken("output commit", f"the order {effect.id} left before the journal knew of it")

@@ -94,7 +94,6 @@ class Bot:
         self.on_death: Callable[[], None] = lambda: None
         self._place = place
         self._stuck = False  # the loop is, and what it is to do waits
-        self._unstuck_at = 0  # ns; when it was last
         self._waiting: list[Callable[[], None]] = []
         self._doom = ""  # where it is to be killed
         self._sent = 0  # effects of the batch that leaves
@@ -192,15 +191,16 @@ class Bot:
 
     # ------------------------------------------------------------------------------------------------- inputs
 
-    def take(self, inputs: Sequence[Input]) -> None:
+    def take(self, inputs: Sequence[Input], heard_at: int | None = None) -> None:
         """Feed inputs, and let out what they lead to, as `service/live/commands.py` does."""
         if self.dead:
             return
         if self._stuck:
-            self._waiting.append(lambda: self.take(inputs))
+            heard_at = self._place.machine.monotonic_ns() if heard_at is None else heard_at
+            self._waiting.append(lambda: self.take(inputs, heard_at))
             return
         if not self.feed.now():
-            self._timekeeper.hear_account_time(inputs)
+            self._timekeeper.hear_account_time(inputs, heard_at)
         try:
             if self.books.pending and (book := self.books.due(inputs, self.feed.now(), self._say)) is not None:
                 self.audit.restoring = True
@@ -241,7 +241,6 @@ class Bot:
     def unstick(self) -> None:
         """Unblock the loop, and run what has come meanwhile."""
         self._stuck = False
-        self._unstuck_at = self._place.scheduler.now
         while self._waiting and not self.dead:
             self._waiting.pop(0)()
 
@@ -268,8 +267,7 @@ class Bot:
             return
         self.gate.beat()
         now, truth = self.feed.now(), self._place.scheduler.now
-        # All it may have heard yet has waited for a loop that was stuck.
-        if now > self.core.now and abs(now - truth) > 5 * SECOND and truth - self._unstuck_at > 5 * SECOND:
+        if now > self.core.now and abs(now - truth) > 5 * SECOND:
             raise Broken("venue time", f"the bot believes {now}, it is {truth}")
         if inputs := self._timekeeper.beat(self.core.now):
             self.take(inputs)

@@ -182,7 +182,7 @@ class SimulatedBroker:
         waiting = self._waiting.get(order_id)
         if waiting is None:
             return
-        if waiting.order.leg is OrderRole.ENTRY:
+        if waiting.order.role is OrderRole.ENTRY:
             self._cancel(order_id, "not filled in time")
         else:
             extra = Decimal(str(self._settings.impact_bps)) / 10_000

@@ -10,12 +10,12 @@ from actors.portfolio.positions import ZERO, of_session
 
 
 class OrderName(NamedTuple):
-    """What an id of ours is made of: book.decision.symbol.leg.attempt."""
+    """What an id of ours is made of: session.decision.symbol.role.attempt."""
 
     book: str
     decision: str
     symbol: str
-    leg: OrderRole
+    role: OrderRole
     attempt: str
 
     @classmethod
@@ -28,8 +28,8 @@ class OrderName(NamedTuple):
             return None
         try:
             book, decision, rest = order_id.split(".", 2)
-            symbol, leg, attempt = rest.rsplit(".", 2)
-            role = OrderRole(leg)
+            symbol, word, attempt = rest.rsplit(".", 2)
+            role = OrderRole(word)
         except ValueError:
             return None
         sound = book and decision and symbol and attempt.isdecimal()
@@ -94,6 +94,6 @@ class Knowledge:
             return live
         # What the gate sends while the loop is stuck, the core hears of in its turn. A book that is written before,
         # when the loop goes on, is newer than such an order and does not know of it.
-        if live and name.leg is OrderRole.GATE:
+        if live and name.role is OrderRole.GATE:
             return order.order not in self.heard
         return 0 < self.until < order.ts

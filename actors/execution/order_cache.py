@@ -52,7 +52,7 @@ class Order(msgspec.Struct, eq=False):
 
     @property
     def role(self) -> OrderRole:
-        return self.request.leg
+        return self.request.role
 
     @property
     def open(self) -> Decimal:

@@ -55,7 +55,7 @@ class OrderManager:
                 self._submit(action.order, action.terms)
 
     def _submit(self, wanted: SubmitOrder, terms: Terms) -> None:
-        name = self._decisions.new_order_id(wanted.decision, wanted.symbol, wanted.leg)
+        name = self._decisions.new_order_id(wanted.decision, wanted.symbol, wanted.role)
         request = msgspec.structs.replace(wanted, id=name, limit=terms.limit)
         order = self.expect_answer(request)
         self._tell_broker(request)

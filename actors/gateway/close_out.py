@@ -81,7 +81,7 @@ class CloseOut:
         tries = self._tries[name] = self._tries.get(name, 0) + 1
         first = tries == 1
         self._ask_at[name] = now_s + wait_s(AGAIN_S, tries)  # later each time: what closes is not to wait behind it
-        if known.order.leg is OrderRole.GATE:  # it is what closes: asked for, never taken back
+        if known.order.role is OrderRole.GATE:  # it is what closes: asked for, never taken back
             return [] if first else [LookUpOrder(name)]
         self.canceled.add(name)
         return [CancelOrder(name)] if first else [CancelOrder(name), LookUpOrder(name)]

@@ -363,7 +363,7 @@ class Gate:
 
     def _refusal(self, effect: OrderCommand) -> str | None:
         """Return why an effect must not leave; None if it may."""
-        if not isinstance(effect, SubmitOrder) or effect.leg == OrderRole.GATE:
+        if not isinstance(effect, SubmitOrder) or effect.role == OrderRole.GATE:
             return None
         if self.taken_over:
             return "the kill switch has taken over"
@@ -377,4 +377,4 @@ def _named(error: Exception) -> str:
 
 
 def _is_entry(effect: OrderCommand) -> bool:
-    return isinstance(effect, SubmitOrder) and effect.leg == OrderRole.ENTRY
+    return isinstance(effect, SubmitOrder) and effect.role == OrderRole.ENTRY

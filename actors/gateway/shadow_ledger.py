@@ -87,7 +87,9 @@ class ShadowLedger:
 
     def entries_in_flight(self) -> list[str]:
         """Return the entries that left and of which there was no word yet."""
-        return [k.order.id for k in self.known.values() if k.order.leg == OrderRole.ENTRY and not (k.told or k.counted)]
+        return [
+            k.order.id for k in self.known.values() if k.order.role == OrderRole.ENTRY and not (k.told or k.counted)
+        ]
 
     def positions(self) -> dict[str, tuple[Decimal, str]]:
         """Return what is held by symbol: shares, negative for a short position, and the decision that it is of."""
@@ -107,6 +109,6 @@ class ShadowLedger:
 
 def _is_done(known: TrackedOrder) -> bool:
     """Whether nothing of an order that the book does not list can be news to the core."""
-    if known.order.leg == OrderRole.GATE:  # the core may not have heard of it at all
+    if known.order.role == OrderRole.GATE:  # the core may not have heard of it at all
         return known.over and known.heard <= known.counted
     return known.heard <= known.counted

@@ -271,7 +271,7 @@ def _orders(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
         elif fate.filled != entry.filled or fate.status != entry.status:
             verdict, why = Verdict.EXPLAINED, f"{fate.status}, {fate.filled:f} filled: the next start books that"
         else:
-            verdict, why = Verdict.AGREES, f"{order.leg}, {entry.status}"
+            verdict, why = Verdict.AGREES, f"{order.role}, {entry.status}"
         lines.append(OrderLine(order.id, order.symbol, order.side, order.quantity, verdict, why))
     for report in account.orders:
         if report.order in known:

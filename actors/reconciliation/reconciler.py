@@ -37,7 +37,7 @@ def entry_of(symbol: str, quantity: Decimal, orders: Iterable[NamedOrder]) -> Na
     """Return the newest entry in a symbol, if all orders of ours add up to `quantity`; else nothing explains it."""
     of_symbol = [(name, order) for name, order in orders if name.symbol == symbol]
     filled = sum((order.side.sign * order.filled for _, order in of_symbol), ZERO)
-    entries = [(name, order) for name, order in of_symbol if name.leg is OrderRole.ENTRY and order.filled]
+    entries = [(name, order) for name, order in of_symbol if name.role is OrderRole.ENTRY and order.filled]
     return max(entries, key=lambda entry: (entry[1].ts, entry[0])) if entries and filled == quantity else None
 
 
@@ -183,7 +183,7 @@ class Reconciler:
         name = OrderName.of(order.order, self._ours)
         if name is None or self._orders.get(order.order) is not None:
             return
-        keep = name.leg is OrderRole.STOP and order.symbol in adopted  # whether it fits, who guards the position looks
+        keep = name.role is OrderRole.STOP and order.symbol in adopted  # whether it fits, who guards the position looks
         self._tell_executor(AdoptOrder(_submitted(name, order), order, keep))
 
     # ------------------------------------------------------------------------------------ every report
@@ -278,8 +278,8 @@ def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
         order.side,
         order.quantity,
         name.kept_decision,
-        name.leg,
-        _REASONS.get(name.leg, ""),
+        name.role,
+        _REASONS.get(name.role, ""),
         stop=order.stop,
-        rests=name.leg is OrderRole.STOP,
+        rests=name.role is OrderRole.STOP,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -106,12 +107,15 @@ class Intake:
     ending: Ending
     say: Callable[[str], None]  # to the terminal
 
-    def feed(self, inputs: Sequence[Input]) -> None:
-        """Run inputs to their end. Raises what the core raises, once the run is marked as failed."""
+    def feed(self, inputs: Sequence[Input], heard_at: int | None = None) -> None:
+        """Run inputs to their end. Raises what the core raises, once the run is marked as failed.
+
+        `heard_at` is when another thread heard of them, in ns of the monotonic clock; None: now.
+        """
         if self.ending.over or self.ending.core_failed:  # what comes while the parts are taken down
             return
         if not self.timekeeper.venue_now():
-            self.timekeeper.hear_account_time(inputs)
+            self.timekeeper.hear_account_time(inputs, heard_at)
         try:
             if self.books.pending:
                 book = self.books.due(inputs, self.timekeeper.venue_now(), self.say)
@@ -177,7 +181,8 @@ class Mailbox:
     def tell(self, inputs: Sequence[Input]) -> None:
         """Feed inputs to the core."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._post(lambda intake: intake.feed(inputs))
+            heard_at = time.monotonic_ns()
+            self._post(lambda intake: intake.feed(inputs, heard_at))
 
     def give(self, command: Command) -> Future[str]:
         """Carry out a command; the result says what it did."""

@@ -127,11 +127,15 @@ class Timekeeper:
             inputs.append(Clock(now))
         return inputs
 
-    def hear_account_time(self, inputs: Sequence[Input]) -> None:
-        """Take a broker's word for the time, as a witness, while the market has said nothing: it is the same venue."""
+    def hear_account_time(self, inputs: Sequence[Input], heard_at: int | None = None) -> None:
+        """Learn the time from a broker's account, as a witness, while the market has said nothing: it is one venue.
+
+        `heard_at` is when the account was heard of, in ns of the monotonic clock: it may have waited for a loop that
+        was held. Without it, that was now.
+        """
         for event in inputs:
             if isinstance(event, AccountReport):
-                self._clock.plausible(event.ts, self._monotonic())
+                self._clock.plausible(event.ts, self._monotonic() if heard_at is None else heard_at)
 
     def earlier(self) -> int | None:
         """Return the time at which a session is to begin, ns, if the feed has gone back to it; not too often."""

@@ -207,7 +207,7 @@ def test_what_was_to_be_closed_is_closed_after_a_kill() -> None:
     assert sent(later) == []  # not before the account was seen; and no stop for what is to be closed
     later.feed(account(3, HeldAtVenue("A", D(10), D(100))))
     [exit_] = sent(later)  # without a price yet: what may not wait goes at market
-    assert (exit_.leg, exit_.quantity, exit_.limit, exit_.reason) == ("exit", D(10), None, "FLATTEN")
+    assert (exit_.role, exit_.quantity, exit_.limit, exit_.reason) == ("exit", D(10), None, "FLATTEN")
 
 
 def test_an_entry_that_was_under_way_stands_in_the_way_of_another() -> None:
@@ -233,7 +233,7 @@ def test_orders_that_were_under_way_are_looked_up_and_their_fills_counted() -> N
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(2), "v"))
     assert {s: p.quantity for s, p in later.core.positions.open.items()} == {"A": D(10)}
     # The stop names the session that decided on the position: this one's input 4 is another.
-    assert [(order.leg, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.s1-4.A.stop.1")]
+    assert [(order.role, order.id) for order in broker.of(SubmitOrder)] == [("stop", "mb-bot-s2.s1-4.A.stop.1")]
 
 
 def test_an_entry_that_a_simulated_broker_had_is_told_to_have_ended_with_its_session() -> None:
@@ -255,12 +255,12 @@ def test_an_exit_that_a_simulated_broker_had_is_told_to_have_ended_and_is_sent_a
     slow = ExecutionSettings(latency_ms=5_000)
     session = Session(execution=slow).feed(trade(0, 100), trade(1, 100, says="LONG"), trade(7, 100), trade(8, 102))
     exit_ = session.of(OrderSubmitted)[-1].order
-    assert exit_.leg == "exit"
+    assert exit_.role == "exit"
     later = resumed(session, execution=slow)
     (told,) = later.of(OrderChanged)
     assert (told.order, told.status, told.reason) == (exit_.id, OrderStatus.CANCELED, NOT_OUTLIVED)
     later.feed(trade(9, 102), trade(15, 102))
-    assert [(order.order.leg, order.order.decision) for order in later.of(OrderSubmitted)] == [("exit", told.decision)]
+    assert [(order.order.role, order.order.decision) for order in later.of(OrderSubmitted)] == [("exit", told.decision)]
     assert later.exits == ["TP"]
 
 
@@ -292,7 +292,7 @@ def test_what_an_entry_fills_after_a_flatten_is_closed_also_after_a_kill() -> No
     assert isinstance(broker, RestingBroker)
     assert [cancel.id for cancel in broker.of(CancelOrder)] == [entry.id]  # it was to be taken back, and still is
     later.feed(OrderReport(entry.id, "A", entry.side, OrderStatus.FILLED, D(10), D(10), D(100), at(4), "v"))
-    assert [(order.leg, order.reason) for order in sent(later)] == [("exit", "FLATTEN")]
+    assert [(order.role, order.reason) for order in sent(later)] == [("exit", "FLATTEN")]
 
 
 def test_an_order_that_was_unknown_already_is_looked_up_again() -> None:
@@ -350,12 +350,12 @@ def test_what_ran_out_meanwhile_waits_at_a_broker_too_for_a_price_to_be_sold_at(
     later = at_broker(book="mb-bot-s2").feed(book, BrokerChanged(FeedState.LIVE, at(1500)))
     later.feed(account(1500, HeldAtVenue("A", D(10), D(100))), clock(1501))
     [stop] = sent(later)
-    assert (stop.leg, stop.reason) == ("stop", "STOP")  # until there is one, a stop guards it
+    assert (stop.role, stop.reason) == ("stop", "STOP")  # until there is one, a stop guards it
     later.feed(OrderReport(stop.id, "A", stop.side, OrderStatus.ACCEPTED, D(10), D(0), None, at(1501), "w"))
     later.feed(trade(1502, 100))
     later.feed(OrderReport(stop.id, "A", stop.side, OrderStatus.CANCELED, D(10), D(0), None, at(1502), "w"))
     leaving = sent(later)[1:]
-    assert [(order.leg, order.reason, order.limit) for order in leaving] == [("exit", "TIME", D("99.98"))]
+    assert [(order.role, order.reason, order.limit) for order in leaving] == [("exit", "TIME", D("99.98"))]
 
 
 @pytest.mark.parametrize(("leg", "taken_back"), [("exit", True), ("stop", False)])
@@ -389,7 +389,7 @@ def test_a_halt_at_the_start_closes_nothing_that_the_gate_has_closed_already() -
     later = at_broker(book="mb-bot-s2").feed(written(session), Command("halt", at(5)), canceled)
     money = D(100_010)
     later.feed(AccountReport(at(20), "PA1", money, money, money, (), (), (closed,)))
-    assert [order.leg for order in sent(later)] == []
+    assert [order.role for order in sent(later)] == []
     assert [(trade.exit_reason, trade.exit_price) for trade in later.trades] == [("HALT", D(101))]
     later.feed(AccountReport(at(40), "PA1", money, money, money, (), ()))
     assert later.core.risk.state_reason == "halt"

@@ -95,7 +95,7 @@ def test_orders_are_taken_back_before_the_position_is_closed() -> None:
     desk.hear(report(STOP, S.CANCELED))
     assert desk.step() == []  # the account was read before the stop's end
     order = desk.hear(account(3)).closes()
-    assert (order.id, order.side, order.quantity, order.leg) == (CLOSE, OrderSide.SELL, D(3), "gate")
+    assert (order.id, order.side, order.quantity, order.role) == (CLOSE, OrderSide.SELL, D(3), "gate")
     assert order.limit is None
     assert not desk.is_done()
     desk.hear(report(order, S.FILLED, 3))

@@ -100,8 +100,8 @@ def test_no_order_goes_out_without_an_approval(chosen: CoreSettings, tape: list[
             approved.add(fact.decision)
         elif isinstance(fact, OrderSubmitted):
             assert fact.order.decision in approved
-            assert (fact.order.decision, fact.order.leg) not in legs
-            legs.add((fact.order.decision, fact.order.leg))
+            assert (fact.order.decision, fact.order.role) not in legs
+            legs.add((fact.order.decision, fact.order.role))
 
 
 @some

@@ -149,7 +149,7 @@ def test_a_strategy_that_takes_all_the_timers_leaves_the_core_its_own(monkeypatc
 def test_a_position_at_a_broker_has_it_too() -> None:
     desk = Desk(exits=SILENT["empty"]).enter().pass_time(2001)  # twice the patient time stop
     desk.say(2001.1, S.CANCELED, of="stop")
-    assert (desk.last.leg, desk.last.reason, desk.last.limit) == ("exit", "FALLBACK", None)
+    assert (desk.last.role, desk.last.reason, desk.last.limit) == ("exit", "FALLBACK", None)
 
 
 def test_an_exit_that_waits_for_a_price_is_hastened_by_it_and_leaves_at_market() -> None:
@@ -157,7 +157,7 @@ def test_an_exit_that_waits_for_a_price_is_hastened_by_it_and_leaves_at_market()
     desk.session.feed(Gap(at(5), None, NEW_TIME), clock(2000))
     assert (desk.legs, desk.canceled) == (["entry", "stop"], [])  # nothing is sent without a price, and the stop stays
     desk.pass_time(2001).say(2001.1, S.CANCELED, of="stop")
-    assert (desk.last.leg, desk.last.reason, desk.last.limit) == ("exit", "TIME", None)
+    assert (desk.last.role, desk.last.reason, desk.last.limit) == ("exit", "TIME", None)
 
 
 def test_a_position_that_is_taken_up_again_after_a_restart_has_it_from_its_entry_on() -> None:
@@ -234,4 +234,4 @@ def test_the_core_s_settings_know_it() -> None:
 def test_only_one_order_leaves_however_often_it_would_speak() -> None:
     session = Session(exits=SILENT["never"], strategy=DEFAULTS, execution=ExecutionSettings(latency_ms=60_000.0))
     session.feed(trade(0, says="LONG"), clock(61), *(trade(62 + n, 99 - n) for n in range(5)))
-    assert [fact.order.leg for fact in session.of(OrderSubmitted)] == ["entry", "exit"]
+    assert [fact.order.role for fact in session.of(OrderSubmitted)] == ["entry", "exit"]

@@ -32,7 +32,7 @@ from tests.support.market import at, clock, quote, trade
 def test_an_entry_never_costs_more_than_a_little_beyond_the_quote(side: str, limit: str) -> None:
     desk = Desk()
     desk.session.feed(trade(1, 100, says=side))
-    assert (desk.last.leg, desk.last.limit, desk.last.stop, desk.last.rests) == ("entry", D(limit), None, False)
+    assert (desk.last.role, desk.last.limit, desk.last.stop, desk.last.rests) == ("entry", D(limit), None, False)
     assert desk.last.id == f"{BOOK}.5.A.entry.1"
 
 
@@ -61,7 +61,7 @@ def test_a_partly_filled_entry_has_exits_at_once_and_a_stop_when_it_is_over() ->
     desk.tick(5, 98.5)
     assert desk.canceled == [desk.orders[0].id, desk.last.id]
     desk.say(5, S.CANCELED)
-    assert (desk.last.leg, desk.last.quantity, desk.last.reason) == ("exit", D(4), "SL")
+    assert (desk.last.role, desk.last.quantity, desk.last.reason) == ("exit", D(4), "SL")
 
 
 def test_a_symbol_whose_position_is_open_is_not_free_when_an_order_of_it_ends() -> None:
@@ -136,7 +136,7 @@ def test_the_stop_stays_until_there_is_a_price_to_leave_at() -> None:
     desk.tick(501, 100.2)
     assert desk.canceled == [desk.last.id]
     desk.say(501.1, S.CANCELED)
-    assert (desk.last.leg, desk.last.reason) == ("exit", "TIME")
+    assert (desk.last.role, desk.last.reason) == ("exit", "TIME")
 
 
 def test_an_exit_that_is_priced_anew_after_every_price_was_forgotten_leaves_a_stop_meanwhile() -> None:
@@ -168,11 +168,11 @@ def test_a_stop_for_less_than_is_held_is_replaced_by_one_for_all_of_it() -> None
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.say(1.1, S.CANCELED, "4").say(1.2, S.ACCEPTED)
     short = desk.last
-    assert (short.leg, short.quantity) == ("stop", D(4))
+    assert (short.role, short.quantity) == ("stop", D(4))
     desk.say(2, S.CANCELED, "6", of="entry")
     assert desk.canceled == [short.id]
     desk.say(2.1, S.CANCELED)
-    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+    assert (desk.last.role, desk.last.quantity) == ("stop", D(6))
 
 
 def test_a_stop_for_more_than_is_held_is_replaced_by_one_for_what_is() -> None:
@@ -185,7 +185,7 @@ def test_a_stop_for_more_than_is_held_is_replaced_by_one_for_what_is() -> None:
     assert desk.held == {"A": D(6)}
     assert desk.canceled == [stop.id]
     desk.say(2.1, S.CANCELED, of="stop")
-    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+    assert (desk.last.role, desk.last.quantity) == ("stop", D(6))
 
 
 def test_a_stop_is_replaced_when_the_position_has_become_one_of_the_other_side() -> None:
@@ -196,7 +196,7 @@ def test_a_stop_is_replaced_when_the_position_has_become_one_of_the_other_side()
     desk.session.feed(GateOrder(by_gate, at(2)), filled)
     assert desk.held == {"A": D(-10)}
     desk.say(2.1, S.CANCELED, of="stop")
-    assert (desk.last.leg, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
+    assert (desk.last.role, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
 
 
 def test_a_stop_that_is_gone_is_set_again() -> None:
@@ -242,7 +242,7 @@ def test_an_exit_is_priced_anew_and_at_last_sent_at_market() -> None:
 def test_what_is_left_after_a_partial_exit_is_sent_anew() -> None:
     desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED).say(2.5, S.PARTIALLY_FILLED, "4", "101.5")
     desk.pass_time(3).say(3, S.CANCELED, "4", "101.5")
-    assert (desk.last.leg, desk.last.quantity) == ("exit", D(6))
+    assert (desk.last.role, desk.last.quantity) == ("exit", D(6))
 
 
 def test_an_exit_that_is_wished_again_at_every_tick_ends_at_market_all_the_same() -> None:
@@ -251,7 +251,7 @@ def test_an_exit_that_is_wished_again_at_every_tick_ends_at_market_all_the_same(
         began = 2 + n
         desk.say(began, S.ACCEPTED).tick(began + 0.5, 101.6).tick(began + 0.6, 101.7)
         desk.pass_time(began + 1).say(began + 1, S.CANCELED)
-    assert (desk.last.leg, desk.last.limit, desk.last.reason) == ("exit", None, "TP")
+    assert (desk.last.role, desk.last.limit, desk.last.reason) == ("exit", None, "TP")
 
 
 def test_a_stop_loss_does_not_wait_for_a_price() -> None:
@@ -272,7 +272,7 @@ def test_flatten_hastens_an_exit_that_waits_for_a_price() -> None:
     desk.session.feed(Command("flatten", at(2.2)))
     assert desk.canceled[-1] == waiting.id
     desk.say(2.3, S.CANCELED)
-    assert (desk.last.leg, desk.last.limit) == ("exit", None)
+    assert (desk.last.role, desk.last.limit) == ("exit", None)
 
 
 @pytest.mark.parametrize("command", ["flatten", "halt"])
@@ -280,18 +280,18 @@ def test_an_entry_that_fills_after_everything_was_to_be_closed_is_closed_too(com
     desk = Desk()
     desk.session.feed(trade(1, 100, says="LONG"), Command(command, at(1.1)))
     desk.say(1.2, S.PARTIALLY_FILLED, "4").say(1.3, S.CANCELED, "4")
-    assert (desk.last.leg, desk.last.quantity, desk.last.limit) == ("exit", D(4), None)
+    assert (desk.last.role, desk.last.quantity, desk.last.limit) == ("exit", D(4), None)
     desk.say(1.4, S.FILLED, "4")
     desk.session.feed(Command("resume", at(2)))
     desk.enter(3)
     assert desk.held == {"A": D(10)}  # what was to be closed is closed: this one is another
-    assert desk.last.leg == "stop"
+    assert desk.last.role == "stop"
 
 
 def test_an_exit_at_a_price_that_is_rejected_goes_at_market_next() -> None:
     desk = Desk().enter().tick(2, 101.5).say(2, S.CANCELED)
     desk.say(2, S.REJECTED).pass_time(3)
-    at_a_price, at_market = (order.limit is not None for order in desk.orders if order.leg == "exit")
+    at_a_price, at_market = (order.limit is not None for order in desk.orders if order.role == "exit")
     assert at_a_price
     assert not at_market
 
@@ -375,13 +375,13 @@ def test_an_order_of_the_gate_is_the_exit_that_a_halt_needs() -> None:
     assert desk.held == {}
     [trade] = desk.session.trades
     assert (trade.exit_reason, trade.exit_price) == ("HALT", D(99))
-    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count(OrderRole.GATE) == 1
+    assert [fact.order.role for fact in desk.session.of(OrderSubmitted)].count(OrderRole.GATE) == 1
 
 
 def test_an_order_of_the_gate_without_news_is_looked_up() -> None:
     desk = Desk().enter()
     by_gate = SubmitOrder(f"{BOOK}.5.A.gate.1", "A", OrderSide.SELL, D(10), "5", OrderRole.GATE, "HALT")
     desk.session.feed(GateOrder(by_gate, at(20)), GateOrder(by_gate, at(20)))
-    assert [fact.order.leg for fact in desk.session.of(OrderSubmitted)].count(OrderRole.GATE) == 1
+    assert [fact.order.role for fact in desk.session.of(OrderSubmitted)].count(OrderRole.GATE) == 1
     desk.pass_time(30)
     assert by_gate.id in desk.looked_up

@@ -100,7 +100,7 @@ def test_an_order_that_turns_up_after_all_is_taken_back() -> None:
     assert desk.canceled == [desk.last.id]
     desk.say(13.1, S.PARTIALLY_FILLED, "2").say(13.2, S.CANCELED, "2")
     assert desk.held == {"A": D(2)}
-    assert (desk.last.leg, desk.last.quantity) == ("stop", D(2))
+    assert (desk.last.role, desk.last.quantity) == ("stop", D(2))
 
 
 def test_a_cancel_that_is_refused_is_looked_up_and_repeated_after_a_while() -> None:

@@ -135,7 +135,7 @@ def test_an_order_leaves_only_after_the_journal_holds_the_input_that_led_to_it()
         bot.feed(trade(0), trade(1, says="LONG"))
         assert bot.broker.sent == []
         bot.journal.free.set()
-        assert bot.broker.order(0).leg == "entry"
+        assert bot.broker.order(0).role == "entry"
         assert bot.broker.durable == [2]
 
 
@@ -162,7 +162,7 @@ def test_a_whole_trade_in_parts_is_booked_to_the_last_digit() -> None:
         assert bot.held == 10
         bot.feed(trade(2, 102.0))  # beyond the profit target
         leaving = bot.broker.order(1)
-        assert (leaving.leg, leaving.side, leaving.quantity, leaving.reason) == (
+        assert (leaving.role, leaving.side, leaving.quantity, leaving.reason) == (
             "exit",
             OrderSide.SELL,
             Decimal(10),
@@ -186,7 +186,7 @@ def test_a_position_has_one_exit_order_at_a_time() -> None:
         bot.feed(trade(0, says="LONG"))
         bot.fill(bot.broker.order(0), 10, 100, 1)
         bot.feed(trade(2, 102.0), trade(3, 103.0), trade(4, 97.0), clock(60), Command("flatten", at(61)))
-        exits = [e for e in bot.broker.wait_for(2) if isinstance(e, SubmitOrder) and e.leg == "exit"]
+        exits = [e for e in bot.broker.wait_for(2) if isinstance(e, SubmitOrder) and e.role == "exit"]
         assert len(exits) == 1
 
 
@@ -216,7 +216,7 @@ def test_a_rejected_exit_is_tried_again_under_an_id_of_its_own() -> None:
         first = bot.broker.order(1)
         bot.feed(OrderRejected(first.id, "A", at(3), "halted"), Command("flatten", at(4)))
         second = bot.broker.order(2)
-        assert (second.leg, second.quantity) == ("exit", Decimal(10))
+        assert (second.role, second.quantity) == ("exit", Decimal(10))
         assert second.id != first.id
 
 
@@ -241,7 +241,7 @@ def test_a_halt_cancels_what_works_and_closes_what_is_open() -> None:
         assert sent[2] == CancelOrder(other.id)
         leaving = sent[3]
         assert isinstance(leaving, SubmitOrder)
-        assert (leaving.leg, leaving.reason) == ("exit", "HALT")
+        assert (leaving.role, leaving.reason) == ("exit", "HALT")
 
 
 def test_order_ids_are_made_of_their_cause() -> None:
@@ -274,7 +274,7 @@ def test_however_an_order_is_filled_the_position_is_the_sum_of_its_parts(
     for leg, parts in (("entry", entries), ("exit", exits)):
         (order,) = outbox.take()
         assert isinstance(order, SubmitOrder)
-        assert (order.leg, order.quantity) == (leg, Decimal(shares))
+        assert (order.role, order.quantity) == (leg, Decimal(shares))
         for number, part in enumerate(parts):
             price = Decimal(100 + number)
             execution = Execution(f"{order.id}/{number}", order.id, "A", order.side, Decimal(part), price, at(1))

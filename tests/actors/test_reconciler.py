@@ -170,7 +170,7 @@ def test_a_difference_waits_longer_for_an_order_that_is_being_asked_for() -> Non
     """The exit was filled; the news of it, and the first answers about it, got lost."""
     desk = Desk().enter()
     desk.tick(2, 102).say(2, S.CANCELED).say(2, S.ACCEPTED)
-    assert desk.last.leg == "exit"
+    assert desk.last.role == "exit"
     desk.session.feed(account(5), account(15), account(25), account(34))
     assert desk.session.states == []
     desk.session.feed(account(35))
@@ -213,7 +213,7 @@ def test_a_restart_adopts_its_position_and_the_stop_that_rests_for_it() -> None:
     desk.tick(2, 98.5)
     assert desk.canceled == [stop.order]
     desk.session.feed(old("stop", "0", status=S.CANCELED, side=OrderSide.SELL, seconds=2))
-    assert (desk.last.leg, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
+    assert (desk.last.role, desk.last.quantity, desk.last.id) == ("exit", D(10), f"{BOOK}.s0-77.A.exit.1")
 
 
 def test_an_adopted_position_refuses_a_signal_that_comes_of_no_tick() -> None:
@@ -253,7 +253,7 @@ def test_a_stop_for_another_quantity_than_what_is_adopted_is_taken_back(shares: 
     assert desk.canceled == [rests.order]
     assert [entry.unwanted for entry in desk.session.core.orders.working.values()] == [True]
     desk.session.feed(OrderReport(rests.order, "A", OrderSide.SELL, S.CANCELED, D(shares), D(0), None, at(2), "vs"))
-    assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
+    assert (desk.last.role, desk.last.quantity) == ("stop", D(10))
 
 
 def test_a_stop_on_the_side_of_what_is_adopted_is_taken_back() -> None:
@@ -301,7 +301,7 @@ def test_a_short_position_is_taken_over_as_one_and_guarded_by_a_stop_that_buys()
     desk.session.feed(account(1, HeldAtVenue("A", D(-10), D(100)), history=(entry,)))
     position = desk.session.core.positions.open["A"]
     assert (position.side, position.quantity) == (Side.SHORT, D(10))
-    assert (desk.last.leg, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
+    assert (desk.last.role, desk.last.side, desk.last.quantity) == ("stop", OrderSide.BUY, D(10))
 
 
 def test_what_is_left_of_an_adopted_position_was_entered_with_its_entry_and_not_with_its_exit() -> None:
@@ -338,7 +338,7 @@ def test_a_restart_sets_a_stop_where_there_is_none() -> None:
     """The last run was killed between the fill of its entry and its stop."""
     desk = Desk(opened=False)
     desk.session.feed(account(1, HeldAtVenue("A", D(10), D(100)), history=(old("entry", "10"),)))
-    assert (desk.last.leg, desk.last.quantity) == ("stop", D(10))
+    assert (desk.last.role, desk.last.quantity) == ("stop", D(10))
 
 
 def test_a_restart_takes_back_an_entry_that_still_works() -> None:
@@ -350,7 +350,7 @@ def test_a_restart_takes_back_an_entry_that_still_works() -> None:
     desk.session.feed(old("entry", "6", status=S.CANCELED, seconds=2))
     assert desk.held == {"A": D(6)}
     assert desk.session.core.positions.open["A"].entry_price == 100  # what was filled before counts for the average
-    assert (desk.last.leg, desk.last.quantity) == ("stop", D(6))
+    assert (desk.last.role, desk.last.quantity) == ("stop", D(6))
 
 
 def test_a_position_that_ran_out_of_time_while_nobody_watched_is_closed_at_once() -> None:
@@ -359,7 +359,7 @@ def test_a_position_that_ran_out_of_time_while_nobody_watched_is_closed_at_once(
     desk.pass_time(1.1)
     assert desk.session.core.orders.is_working("A")
     desk.say(1.2, S.ACCEPTED, of="stop").say(1.3, S.CANCELED, of="stop")
-    assert (desk.last.leg, desk.last.reason) == ("exit", "TIME")
+    assert (desk.last.role, desk.last.reason) == ("exit", "TIME")
 
 
 def test_the_equity_is_the_accounts() -> None:
@@ -386,7 +386,7 @@ def leaving() -> Desk:
     """Return a desk whose exit is on its way."""
     desk = Desk().enter(1).tick(2, 101)
     desk.say(2.1, S.CANCELED, of="stop")
-    assert desk.last.leg == "exit"
+    assert desk.last.role == "exit"
     return desk
 
 

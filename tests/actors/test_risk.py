@@ -353,7 +353,7 @@ def test_flatten_closes_also_while_halted() -> None:
     session.feed(Execution("late", entry.id, "A", entry.side, entry.quantity, Decimal(100), at(2)))
     session.feed(command("flatten", 3))
     assert session.core.risk.state is TradingState.HALTED
-    assert [order.leg for order in broker.of(SubmitOrder)] == ["entry", "exit"]
+    assert [order.role for order in broker.of(SubmitOrder)] == ["entry", "exit"]
 
 
 @pytest.mark.parametrize(("name", "cancels"), [("pause", 0), ("resume", 0), ("reduce", 1), ("flatten", 1), ("halt", 1)])
@@ -612,7 +612,7 @@ def test_nothing_is_entered_unless_active_and_only_a_new_day_ends_the_daily_halt
         for fact in session.facts[told:]:
             if isinstance(fact, StateChanged):
                 state = fact.state
-            elif isinstance(fact, OrderSubmitted) and fact.order.leg == OrderRole.ENTRY:
+            elif isinstance(fact, OrderSubmitted) and fact.order.role == OrderRole.ENTRY:
                 assert state is TradingState.ACTIVE
         assert state is session.core.risk.state
         if risk.daily_halt and step != "next day":

@@ -213,7 +213,7 @@ def assert_each_order_has_one_cause(exchange: ExchangeServer, folder: Path) -> N
         name = OrderName.of(order["client_order_id"])
         assert name is not None
         assert approved.count(name.decision) == 1
-        assert by_gate.count(order["client_order_id"]) == (name.leg == "gate")
+        assert by_gate.count(order["client_order_id"]) == (name.role == "gate")
 
 
 def test_under_load_no_entry_leaves_after_the_acknowledgement(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def entered(exchange: ExchangeServer) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for order in exchange.orders:
         name = OrderName.of(order["client_order_id"])
-        if name is not None and name.leg == "entry":
+        if name is not None and name.role == "entry":
             found.setdefault(name.symbol, []).append(order)
     return found
 

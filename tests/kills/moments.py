@@ -43,7 +43,7 @@ class Killed(NamedTuple):
 
 def leg(order: dict[str, Any]) -> str:
     name = OrderName.of(order["client_order_id"])
-    return name.leg if name is not None else ""
+    return name.role if name is not None else ""
 
 
 def in_flight(book: Book | None, at_venue: Iterable[dict[str, Any]]) -> bool:
@@ -51,7 +51,7 @@ def in_flight(book: Book | None, at_venue: Iterable[dict[str, Any]]) -> bool:
     if any(leg(order) != "stop" for order in at_venue):
         return True
     working = book.orders if book is not None else ()
-    return any(order.order.leg != "stop" or order.status is not OrderStatus.ACCEPTED for order in working)
+    return any(order.order.role != "stop" or order.status is not OrderStatus.ACCEPTED for order in working)
 
 
 def histogram(kills: Iterable[Killed]) -> str:

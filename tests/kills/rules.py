@@ -80,7 +80,7 @@ def trades_join(facts: Sequence[Written]) -> Iterator[str]:
     for fact in of(facts, "order_filled"):
         execution = fact.body["execution"]
         name = OrderName.of(execution["order"])
-        if name is None or name.leg == "entry":
+        if name is None or name.role == "entry":
             cause = _cause(execution["order"]) if name is not None else (fact.symbol, fact.decision)
             bought[cause] += Decimal(execution["quantity"])
     closed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
@@ -141,7 +141,7 @@ def _steps_out(facts: Sequence[Written]) -> dict[tuple[str, str], list[int]]:
             steps[fact.symbol, fact.decision].append(fact.ts)
         elif fact.kind == "order_changed" and fact.body["status"] == "cancel_pending":
             name = OrderName.of(fact.body["order"])
-            if name is not None and name.leg == "stop":
+            if name is not None and name.role == "stop":
                 steps[_cause(fact.body["order"])].append(fact.ts)
     return steps
 

@@ -58,7 +58,9 @@ def test_ten_minutes_with_faults_end_with_the_same_books_on_both_sides(tmp_path:
     at_venue = {order["client_order_id"]: order for order in orders}
     assert len(at_venue) == len(orders) > 100
     assert set(at_venue) <= set(submitted)
-    entries = [name.decision for order in at_venue if (name := OrderName.of(order)) is not None and name.leg == "entry"]
+    entries = [
+        name.decision for order in at_venue if (name := OrderName.of(order)) is not None and name.role == "entry"
+    ]
     assert len(entries) == len(set(entries))
     assert {submitted[order].decision for order in at_venue} <= approved
 

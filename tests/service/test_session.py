@@ -249,7 +249,7 @@ def test_orders_for_a_broker_outside_leave_with_the_facts_of_their_input() -> No
     assert list(first.effects) == []
     (order,) = second.effects
     assert isinstance(order, SubmitOrder)
-    assert (order.symbol, order.leg) == ("A", "entry")
+    assert (order.symbol, order.role) == ("A", "entry")
 
 
 # ------------------------------------------------------------------------------------------- live equals replay

@@ -76,7 +76,7 @@ def test_in_these_seeds_sessions_roll_over_with_positions_and_with_orders_under_
     assert all(isinstance(book, Book) for book in books)
     assert len(books) > 30
     assert any(book.positions for book in books if isinstance(book, Book))
-    under_way = [entry.order.leg for book in books if isinstance(book, Book) for entry in book.orders]
+    under_way = [entry.order.role for book in books if isinstance(book, Book) for entry in book.orders]
     assert set(under_way) >= {"entry", "stop"}
 
 

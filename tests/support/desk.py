@@ -61,7 +61,7 @@ class Desk:
 
     @property
     def legs(self) -> list[str]:
-        return [order.leg for order in self.orders]
+        return [order.role for order in self.orders]
 
     @property
     def canceled(self) -> list[str]:
@@ -80,7 +80,7 @@ class Desk:
         self, seconds: float, status: OrderStatus, filled: str = "0", average: str = "100", *, of: str = ""
     ) -> Desk:
         """Report on an order: the last one, or the last of a leg."""
-        order = [o for o in self.orders if not of or o.leg == of][-1]
+        order = [o for o in self.orders if not of or o.role == of][-1]
         price = D(average) if D(filled) else None
         self.session.feed(
             OrderReport(order.id, order.symbol, order.side, status, order.quantity, D(filled), price, at(seconds), "v")

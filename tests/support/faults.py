@@ -85,7 +85,7 @@ def books_agree(exchange: ExchangeServer, session: Replayed) -> None:
     at_venue = [order["client_order_id"] for order in exchange.orders]
     assert len(at_venue) == len(set(at_venue))
     assert set(at_venue) <= set(submitted)
-    entries = [submitted[order].decision for order in at_venue if submitted[order].leg == "entry"]
+    entries = [submitted[order].decision for order in at_venue if submitted[order].role == "entry"]
     assert len(entries) == len(set(entries))
     assert set(entries) <= approved
     profit = sum((fact.pnl for fact in session.of(PositionClosed)), Decimal(0))

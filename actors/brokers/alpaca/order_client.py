@@ -137,7 +137,7 @@ class OrderClient:
         return (yield from self._refused(order, answer))
 
     def _is_blocked(self, order: SubmitOrder) -> bool:
-        return self._context.entries_blocked and order.leg == OrderRole.ENTRY
+        return self._context.entries_blocked and order.role == OrderRole.ENTRY
 
     def _taken_order(self, order: SubmitOrder, body: bytes) -> Report:
         try:

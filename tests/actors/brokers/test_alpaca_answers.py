@@ -158,7 +158,7 @@ async def test_an_entry_that_is_blocked_is_never_on_the_wire_and_an_exit_is() ->
         await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
         assert reported.of(OrderReport)[0].reason == "entries are halted"
         assert venue.calls(POST) == []
-        broker.send(msgspec.structs.replace(order(), leg="gate"))
+        broker.send(msgspec.structs.replace(order(), role="gate"))
         await reported.until(lambda: reported.statuses()[1:] == [OrderStatus.ACCEPTED])
         broker.block_entries(blocked=False)
         broker.send(order())

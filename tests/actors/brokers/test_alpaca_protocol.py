@@ -235,7 +235,7 @@ def test_a_thousand_orders_of_a_symbol_that_are_refused_here_need_no_deep_stack(
 
 
 def test_an_entry_that_is_blocked_while_it_waits_to_be_repeated_never_leaves_again(talk: Talk) -> None:
-    talk.say(order(), msgspec.structs.replace(order("exit", symbol="MSFT"), leg="exit"))
+    talk.say(order(), msgspec.structs.replace(order("exit", symbol="MSFT"), role="exit"))
     talk.answer(POST, 429, {"message": "too many"})
     talk.answer(POST, 429, {"message": "too many"})
     talk.blocked = True

@@ -225,7 +225,7 @@ def test_what_is_left_of_an_exit_goes_at_market_for_more_when_patience_ends() ->
 def test_an_exit_takes_back_what_is_left_of_its_entry_first() -> None:
     session = Session(execution=thin(), risk=TEN).feed(trade(0, says="LONG"), trade(1, size=30), trade(1.5, 90, 1))
     assert canceled(session) == [(at(1.5), D(3))]
-    exits = [fact.order for fact in session.of(OrderSubmitted) if fact.order.leg == "exit"]
+    exits = [fact.order for fact in session.of(OrderSubmitted) if fact.order.role == "exit"]
     assert [(order.side, order.quantity, order.reason) for order in exits] == [(SELL, D(3), "SL")]
     session.feed(trade(1.6, 90, 30))
     assert session.exits == ["SL"]
@@ -243,7 +243,7 @@ def test_the_exits_watch_from_the_tick_after_the_one_that_opened_the_position() 
     session = Session(execution=thin(), risk=TEN).feed(trade(0, bid=99, ask=100, says="LONG"))
     session.feed(trade(1, 90, 1000))
     assert held(session) == {"A": D(10)}
-    assert [fact.order.leg for fact in session.of(OrderSubmitted)] == ["entry"]
+    assert [fact.order.role for fact in session.of(OrderSubmitted)] == ["entry"]
     session.feed(trade(1.1, 90))
     assert [fact.order.reason for fact in session.of(OrderSubmitted)] == ["", "SL"]
 
@@ -280,7 +280,7 @@ def test_a_command_closes_what_was_filled_and_takes_back_the_rest(command: str) 
 def test_a_halt_while_an_exit_waits_sends_no_second_one() -> None:
     session = Session(execution=thin(), risk=TEN).feed(trade(0, says="LONG"), trade(1, size=100), trade(2, 102))
     session.feed(Command("halt", at(2.1)), trade(2.5, 102, 40), clock(9))
-    assert [fact.order.leg for fact in session.of(OrderSubmitted)] == ["entry", "exit"]
+    assert [fact.order.role for fact in session.of(OrderSubmitted)] == ["entry", "exit"]
     assert session.exits == ["TP"]
     assert held(session) == {}
 
@@ -436,7 +436,7 @@ def test_no_more_is_filled_than_a_share_of_what_others_traded_but_for_the_rest_o
         for part in parts:
             filled += part.quantity
             traded = sum(size for ts, size in volumes if fact.ts - 10**9 <= ts <= part.ts)
-            rest = fact.order.leg == "exit" and part.ts == last_due and filled == fact.order.quantity
+            rest = fact.order.role == "exit" and part.ts == last_due and filled == fact.order.quantity
             assert rest or filled <= D(str(x.participation)) * traded
 
 

@@ -90,8 +90,14 @@ def test_a_signal_becomes_a_market_order_and_its_exit_the_opposite_one(
 ) -> None:
     desk = Desk().enter(0, side=side).tick(1, 90).tick(2, 110)
     first, second = desk.orders
-    assert (first.symbol, first.side, first.quantity, first.leg, first.reason) == ("A", entry, Decimal(10), "entry", "")
-    assert (second.symbol, second.side, second.quantity, second.leg) == ("A", exit_, Decimal(10), "exit")
+    assert (first.symbol, first.side, first.quantity, first.role, first.reason) == (
+        "A",
+        entry,
+        Decimal(10),
+        "entry",
+        "",
+    )
+    assert (second.symbol, second.side, second.quantity, second.role) == ("A", exit_, Decimal(10), "exit")
     assert second.reason in ("SL", "TP")
 
 
@@ -172,7 +178,7 @@ def test_flatten_after_a_rejected_exit_is_what_the_next_try_is_for() -> None:
     desk.session.feed(Command("flatten", at(1.5)))
     assert len(desk.orders) == 2  # no wish is a reason to try sooner
     desk.session.feed(clock(2))
-    assert (desk.last.leg, desk.last.reason) == ("exit", "FLATTEN")
+    assert (desk.last.role, desk.last.reason) == ("exit", "FLATTEN")
 
 
 def test_a_wish_to_leave_a_position_that_is_gone_is_nothing() -> None:
@@ -234,7 +240,7 @@ def test_an_exit_closes_what_is_held_and_not_what_was_asked_for() -> None:
     desk.fill(0.1, "4").tick(1, 90)
     assert desk.last is entry  # what is left of the entry is taken back first
     desk.report(1.1, OrderStatus.CANCELED, filled="4")
-    assert (desk.last.leg, desk.last.quantity) == ("exit", Decimal(4))
+    assert (desk.last.role, desk.last.quantity) == ("exit", Decimal(4))
 
 
 def test_a_report_that_comes_twice_counts_once() -> None:
@@ -410,7 +416,7 @@ def test_an_order_s_id_is_not_used_again_however_much_is_traded_meanwhile(
     for n in range(2, 40):
         symbol = f"B{n}"
         desk.enter(n, symbol).tick(n + 0.2, 102, symbol)
-        desk.fill(n + 0.3, price="102", order=next(o for o in desk.orders if (o.symbol, o.leg) == (symbol, "exit")))
+        desk.fill(n + 0.3, price="102", order=next(o for o in desk.orders if (o.symbol, o.role) == (symbol, "exit")))
         desk.session.feed(OrderRejected([o.id for o in desk.orders if o.symbol == "A"][-1], "A", at(n + 0.4), "no"))
     ids = [order.id for order in desk.orders]
     assert len(ids) == len(set(ids))

@@ -26,7 +26,7 @@ def leaving() -> Desk:
 
 
 def exits(desk: Desk) -> list[SubmitOrder]:
-    return [order for order in desk.orders if order.leg == "exit"]
+    return [order for order in desk.orders if order.role == "exit"]
 
 
 def test_a_wish_to_leave_at_every_tick_does_not_shorten_the_waiting() -> None:
@@ -77,7 +77,7 @@ def test_a_refused_stop_keeps_no_exit_waiting() -> None:
     desk = Desk()
     desk.session.feed(trade(1, 100, says="LONG"))
     desk.say(1, S.FILLED, "10").say(1, S.REJECTED).tick(1.1, 98.5)
-    assert (desk.last.leg, desk.last.reason) == ("exit", "SL")
+    assert (desk.last.role, desk.last.reason) == ("exit", "SL")
 
 
 @pytest.mark.parametrize("status", [S.CANCELED, S.EXPIRED])
@@ -209,9 +209,9 @@ def test_five_positions_that_the_venue_does_not_let_go_keep_nothing_of_a_sixth_w
             message = desk.broker.messages[seen]
             seen += 1
             if isinstance(message, SubmitOrder):
-                closes = message.leg != "entry"
+                closes = message.role != "entry"
                 refused = closes and message.symbol in stuck
-                rests = message.leg == "stop"
+                rests = message.role == "stop"
                 status = S.REJECTED if refused else S.ACCEPTED if rests else S.FILLED
                 filled = message.quantity if status is S.FILLED else D(0)
                 report(message, status, filled, now)
@@ -227,17 +227,17 @@ def test_five_positions_that_the_venue_does_not_let_go_keep_nothing_of_a_sixth_w
     for symbol in (*stuck, free):
         desk.session.feed(trade(1, 100, symbol=symbol, says="LONG"))
     answer(1)
-    assert [order.leg for order in desk.orders if order.symbol == free] == ["entry", "stop"]
+    assert [order.role for order in desk.orders if order.symbol == free] == ["entry", "stop"]
     for tenth in range(11, 3_000):
         now = tenth / 10
         for symbol in stuck:
             desk.session.feed(trade(now, 98.5, symbol=symbol))
         answer(now)
-    closing = [order for order in desk.orders if order.symbol in stuck and order.leg != "entry"]
+    closing = [order for order in desk.orders if order.symbol in stuck and order.role != "entry"]
     assert len(closing) <= 5 * (2 + 16)  # in five minutes: the stop, and an exit at 1, 2, 4, 8, 16, 30, 30 ... seconds
     before = len(desk.broker.messages)
     desk.session.feed(trade(300, 98.5, symbol=free))
     assert [type(message) for message in desk.broker.messages[before:]] == [CancelOrder]
     answer(300)
-    assert [order.leg for order in desk.orders if order.symbol == free] == ["entry", "stop", "exit"]
+    assert [order.role for order in desk.orders if order.symbol == free] == ["entry", "stop", "exit"]
     assert set(desk.held) == set(stuck)
