@@ -25,7 +25,7 @@ from actors.engine.authors import is_authors
 from actors.engine.core import Core, Input
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
 from mock_exchange import market
-from pipeline.events import SECOND, Gap, Quote, Side, Signal, Trade, as_json
+from pipeline.events import SECOND, Clock, Gap, Quote, Side, Signal, Trade, as_json
 from pipeline.exits.exit import ListedExits
 from pipeline.strategy import Strategy, Streams
 from service.errors import UserError
@@ -55,7 +55,8 @@ def events_of(tape: Path | None) -> list[Input]:
         lines = [as_json(event) for event in market.tape(*_MARKET)]
         events: list[Input] = [msgspec.json.decode(line, type=Trade | Quote) for line in lines]
     else:
-        events = list(islice((event for batch in tapes.read(tape) for event in batch), MOST_EVENTS))
+        inputs = (event for batch in tapes.read(tape) for event in batch)
+        events = list(islice((event for event in inputs if isinstance(event, Trade | Quote | Clock)), MOST_EVENTS))
     if not any(isinstance(event, Trade) for event in events):
         raise UserError(f"the tape {tape} has no trades: a strategy cannot be tried on it")
     return events

@@ -84,5 +84,5 @@ def test_the_command_says_what_it_found_and_ends_with_1(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as ended:
         main(["check", f"{FILE}:misspells_a_side", "--tape", str(tape)])
     assert ended.value.code == 1
-    found = json.loads(capsys.readouterr().out)
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [finding["passed"] for finding in found if finding["name"] == "it runs"] == [False]

@@ -30,6 +30,7 @@ from tests.support.market import at
 LINES, WHOLE = False, True
 COMMANDS = {
     "replay": (WHOLE, ("DAY",)),
+    "check": (LINES, ("FILTER", "--tape", "DAY")),
     "diff": (WHOLE, ("DAY", "--set", "strategy.profit_target=0.02")),
     "run": (WHOLE, ("--log-dir", "LOGS")),
     "sessions": (LINES, ()),
@@ -85,6 +86,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(running_bot, "run", lambda *_: Outcome(summary, (), None))
     return {
         "DAY": str(DAY),
+        "FILTER": f"{DAY.parents[2] / 'examples' / 'vwap_filter.py'}:strategy",
         "DECISION": done.decision,
         "COPY": str(tmp_path / "copy.db"),
         "LOGS": str(tmp_path / "logs"),
@@ -101,7 +103,7 @@ def test_what_a_program_reads_is_json_without_being_asked_for(
 ) -> None:
     whole, options = COMMANDS[command]
     given = [words.get(option, option) for option in options]
-    folder = ["--data-dir", tmp_path / "data"] if command != "logs" else []
+    folder = ["--data-dir", tmp_path / "data"] if command not in ("logs", "check") else []
     piped = run(command, *given, *folder)
     assert piped.code in (0, 1), piped.err
     told = [json.loads(piped.out)] if whole else [json.loads(line) for line in piped.out.splitlines()]
