@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import assert_never
 
 import msgspec
@@ -362,20 +363,9 @@ class Core:
         return self._contexts.open(symbol)  # a timer that was due may have opened it
 
     def _make_context(self, symbol: str, index: int) -> SymbolContext:
-        return SymbolContext(
-            symbol,
-            index,
-            self.clock,
-            self._strategy,
-            self.settings,
-            self,
-            self.failures,
-            lambda signal: self.tell(self.risk, signal),
-            lambda exit_signal: self.tell(self.executor, exit_signal),
-            self._debug,
-            self._contexts.streams(symbol),
-            self._contexts.market,
-        )
+        ports = self, self.failures, partial(self.tell, self.risk), partial(self.tell, self.executor), self._debug
+        heard = self._contexts.streams(symbol), self._contexts.market
+        return SymbolContext(symbol, index, self.clock, self._strategy, self.settings, *ports, *heard)
 
     # -------------------------------------------------------------------------------------------- time
 
