@@ -214,7 +214,7 @@ def _take_quote(item: Message, taken: Taken) -> None:
     elif not (item.bs > 0 and item.as_ > 0):
         taken.refuse(EMPTY_QUOTE, item.S, item)
     else:
-        taken.events.append(Quote(item.S, ts, item.bp, item.ap))
+        taken.events.append(Quote(item.S, ts, item.bp, item.ap, item.bs, item.as_))
 
 
 def _take_other(item: Message, taken: Taken) -> None:

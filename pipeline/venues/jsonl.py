@@ -92,7 +92,8 @@ class JsonLines(Generic[T]):
         if kind == "quote" and timed and named:
             bid, ask = _number(event.get("bid")), _number(event.get("ask"))
             # A quote without sound sides is not taken, but its time counts: 0 is never a bid.
-            return Quote(symbol, ts, bid or 0.0, ask or 0.0)
+            sizes = _number(event.get("bid_size")), _number(event.get("ask_size"))
+            return Quote(symbol, ts, bid or 0.0, ask or 0.0, *sizes)
         if kind == "clock" and timed:
             return Clock(ts)
         return self._useless(kind)

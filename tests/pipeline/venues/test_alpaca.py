@@ -84,7 +84,7 @@ def test_trades_and_quotes_keep_their_nanoseconds() -> None:
     quote = {"T": "q", "S": "AAPL", "bx": "V", "bp": 171.22, "bs": 2, "ax": "V", "ap": 171.24, "as": 1, "t": TIME}
     assert streaming().received(frame(trade, quote)).events == [
         Trade("AAPL", TS, 171.24, 100.0, None, None, "V4617"),
-        Quote("AAPL", TS, 171.22, 171.24),
+        Quote("AAPL", TS, 171.22, 171.24, 2.0, 1.0),
     ]
 
 
