@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import os
 import pstats
 import random
@@ -478,11 +479,13 @@ class _Watch:
         self.found: dict[tuple[str, str], int] = {}
 
     def __enter__(self) -> _Watch:
+        gc.disable()  # what is called as it collects is nobody's call
         sys.setprofile(self._look)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
+        gc.enable()
 
     def _look(self, frame: FrameType, event: str, called: Any) -> None:
         if event != "c_call":

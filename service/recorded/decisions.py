@@ -57,6 +57,7 @@ def decision_of(fact: Fact, number: int) -> Decision | None:
             return Decision("signal", fact.signal.ts, fact.signal.symbol, _plain(what, "ts", "symbol", "id"), number)
         case OrderSubmitted(order=order):
             what = msgspec.structs.asdict(order)
+            what["leg"] = what.pop("role")  # as it is called wherever it is written
             return Decision("order", fact.ts, order.symbol, _plain(what, "id", "symbol", "decision"), number)
         case OrderFilled(execution=done):
             what = {"side": done.side, "quantity": done.quantity, "price": done.price}

@@ -247,7 +247,7 @@ def test_a_restarted_web_process_shows_each_trade_and_signal_once() -> None:
         model.apply(message)
     shown = model.snapshot()
     assert [len(shown[name]) for name in ("trades", "signals")] == [1, 1]
-    assert [mark.role for mark in shown["symbols"]["A"]["marks"]] == ["entry", "exit"]
+    assert [mark.leg for mark in shown["symbols"]["A"]["marks"]] == ["entry", "exit"]
     assert [notice["kind"] for notice in shown["notices"]] == ["day", "state"]
 
 
