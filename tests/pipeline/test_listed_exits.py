@@ -1,0 +1,127 @@
+"""Exits that a strategy lists: where each of them leaves, for both sides, and what is no exit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, strategies as st
+from reactivex import never
+
+from microbot import op
+from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import Side, Trade
+from pipeline.exits import Held, ListedExits, Market
+from pipeline.exits.exit import Exit
+from pipeline.operators.frame import Frame
+from pipeline.operators.lift import Source
+from tests.support.market import at, trade
+
+SIDES = (Side.LONG, Side.SHORT)
+
+
+class Position:
+    """A position of one exit, and the ticks that it hears; `price` is said as a move in its favour."""
+
+    def __init__(self, exit_: Exit, side: Side, frame: Frame | None = None) -> None:
+        self.side = side
+        self.frame = frame
+        self.reasons: list[str] = []
+        ticks: Source[Trade] = Source()
+        clock = SymbolClock(InputClock())
+        market = Market(ticks, never(), clock, never(), lambda: self.frame)
+        held = Held("A", side, 100.0, at(0))
+        exit_.begin(held, market).subscribe(lambda signal: self.reasons.append(signal.reason), scheduler=clock)
+        self._ticks = ticks
+
+    def moves(self, *cents: float) -> list[str]:
+        """Print prices that are so many cents in the position's favour; return the reasons to leave so far."""
+        for number, cent in enumerate(cents):
+            self._ticks.on_next(trade(number, 100.0 + self.side.sign * cent / 100))
+        return self.reasons
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_trailing_stop_follows_the_best_price(side: Side) -> None:
+    position = Position(op.trailing_stop(0.01), side)
+    assert position.moves(-99.0, 50.0, 200.0, 150.0, 105.0) == []  # from 102 or 98, a hundredth is 1.02 or 0.98
+    assert position.moves(90.0) == ["TRAIL"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_trailing_stop_is_a_stop_loss_at_first(side: Side) -> None:
+    assert Position(op.trailing_stop(0.01), side).moves(-100.0) == ["TRAIL"]
+
+
+@given(
+    st.sampled_from(SIDES),
+    st.lists(st.integers(-300, 300).map(float), min_size=1, max_size=40),
+    st.sampled_from([0.002, 0.01]),
+)
+def test_a_trailing_stop_leaves_at_the_first_price_that_is_so_far_from_the_best(
+    side: Side, cents: list[float], fraction: float
+) -> None:
+    prices = [100.0 + side.sign * cent / 100 for cent in cents]
+    best, expected = 100.0, []
+    for price in prices:
+        best = max(best, price) if side is Side.LONG else min(best, price)
+        if side.sign * (price / best - 1) <= -fraction + 1e-9:
+            expected.append("TRAIL")
+    assert Position(op.trailing_stop(fraction), side).moves(*cents) == expected
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_break_even_waits_until_there_was_something_to_keep(side: Side) -> None:
+    position = Position(op.break_even(after=0.005), side)
+    assert position.moves(-50.0, 49.0, 0.0) == []
+    assert position.moves(50.0, 1.0) == []
+    assert position.moves(0.0) == ["BREAK_EVEN"]
+
+
+def framed(**values: float) -> Frame:
+    return Frame(trade(0, 100.0), 100.0, True, 0.0, 1, 100.0, 0.0, 0.0, 100.0, 100.0, (), values)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_volatility_stop_is_as_wide_as_the_reading_at_the_entry(side: Side) -> None:
+    position = Position(op.volatility_stop("atr", 2), side, framed(atr=0.25))
+    position.frame = framed(atr=9.0)  # what comes later does not move it
+    assert position.moves(-49.0) == []
+    assert position.moves(-50.0) == ["VOL_STOP"]
+
+
+def test_an_exit_on_a_reading_is_asked_once_a_frame() -> None:
+    position = Position(op.exit_when(op.above("rsi", 70), "HOT"), Side.LONG, framed(rsi=60))
+    assert position.moves(1.0, 2.0) == []
+    position.frame = framed(rsi=71)
+    assert position.moves(1.0, 2.0) == ["HOT"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(
+    ("exit_", "cents", "reason"), [(op.profit_target(0.01), 100.0, "TP"), (op.stop_loss(0.01), -100.0, "SL")]
+)
+def test_target_and_stop_may_be_listed(exit_: Exit, cents: float, reason: str, side: Side) -> None:
+    assert Position(exit_, side).moves(cents * 0.99) == []
+    assert Position(exit_, side).moves(cents) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: ListedExits([]), ValueError, "an empty list"),
+        (lambda: ListedExits([op.bursts()]), TypeError, "which is no exit"),
+        (lambda: op.stop_loss(0), ValueError, "more than 0"),
+        (lambda: op.trailing_stop(-0.1), ValueError, "more than 0"),
+        (lambda: op.time_stop(seconds=0), ValueError, "more than 0"),
+        (lambda: op.flat_market(0, 0.1), ValueError, "1 or more"),
+        (lambda: op.volatility_stop("atr", 0), ValueError, "more than 0"),
+        (lambda: op.exit_when(cast("Any", "rsi")), TypeError, "takes a rule"),
+    ],
+)
+def test_what_is_no_exit_is_refused_where_it_is_listed(
+    make: Callable[[], Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        make()
