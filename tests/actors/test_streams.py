@@ -52,7 +52,10 @@ def follower(ticks: Any, market: Any) -> Any:
     def signal(tick: Trade) -> Signal:
         return Signal("A", 0, "LONG", 0)  # type: ignore[arg-type]
 
-    return market("SPY").ticks.pipe(rx.filter(lambda tick: tick.price > 400), rx.map(signal))
+    def high(tick: Trade) -> bool:
+        return tick.price > 400
+
+    return market("SPY").ticks.pipe(rx.filter(high), rx.map(signal))
 
 
 def test_a_signal_on_another_symbol_s_tick_is_of_the_own_symbol_at_its_last_price() -> None:
