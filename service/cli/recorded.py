@@ -66,8 +66,9 @@ def check(
     Each failure names the operator and shows the smallest tape that has it. Exit code 1 if there is one.
     """
     from service import settings, strategies
+    from service.check.checks import Checks
+    from service.check.trial_tapes import events_of
     from service.cli import terminal
-    from service.recorded.check import Checks, events_of
 
     if not budget_ms > 0:
         raise UserError(f"--budget-ms wants a number above 0, not {budget_ms:g}")

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from service import figures
+from service.check.checks import Finding
 from service.errors import UserError
 from service.options import Outcome
 from service.outlet import OutputGone
-from service.recorded.check import Finding
 from service.recorded.replay import summary_json
 from service.visible import visible, visible_json
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from service import settings, strategies
+from service.check.checks import Checks, Finding
+from service.check.trial_tapes import events_of
 from service.cli import main
 from service.errors import UserError
-from service.recorded.check import Checks, Finding, events_of
 from tests.service import planted
 
 FILE = planted.__file__

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import cProfile
-import gc
-import os
-import pstats
-import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
-from itertools import islice
-from pathlib import Path
-from random import Random
-from types import FrameType
 from typing import Any, NamedTuple
 
 import msgspec
 import reactivex
 from reactivex import operators as rx
 
-from actors.engine.authors import is_authors
 from actors.engine.core import Core, Input
-from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
-from mock_exchange import market
-from pipeline.events import SECOND, Clock, Gap, Quote, Side, Signal, Trade, as_json
+from pipeline.events import Side, Signal, Trade, as_json
 from pipeline.exits.exit import ListedExits
 from pipeline.strategy import Strategy, Streams
-from service.errors import UserError
-from service.recorded import tapes
-from service.recorded.reach import Held, containers
+from service.check.reach import Held, containers
+from service.check.runs import Run, run
+from service.check.trial_tapes import (
+    MOST_EVENTS,
+    PATHS,
+    WARM_UP,
+    along,
+    busiest,
+    damaged,
+    later,
+    mirrored,
+    with_another_future,
+)
+from service.check.watch import Watch, slowest_call
 from service.settings import Settings
-
-MOST_EVENTS = 20_000
-"""Of the tape: more would prove the same, and take longer."""
 
 _FIRST = 1_000
 """Events that show how long it takes."""
@@ -43,24 +38,6 @@ _FIRST = 1_000
 _GROWTH = 1.5  # a container is unbounded that grows by more than this from one round of the tape to the next two
 _SHOWN = 12  # events of the smallest tape
 _TRIES = 80  # tapes that are tried to find the smallest
-_OTHER = "MIRROR"
-
-
-_MARKET = (("AAPL", "MSFT"), 7, 1_767_625_200 * SECOND, 1_800.0)
-"""What is tried without a tape: symbols, seed, first moment (2026-01-05, 10:00 in New York) and seconds."""
-
-
-def events_of(tape: Path | None) -> list[Input]:
-    """Return the first events of a tape, or of the mock exchange's market. Raises UserError for one without trades."""
-    if tape is None:
-        lines = [as_json(event) for event in market.tape(*_MARKET)]
-        events: list[Input] = [msgspec.json.decode(line, type=Trade | Quote) for line in lines]
-    else:
-        inputs = (event for batch in tapes.read(tape) for event in batch)
-        events = list(islice((event for event in inputs if isinstance(event, Trade | Quote | Clock)), MOST_EVENTS))
-    if not any(isinstance(event, Trade) for event in events):
-        raise UserError(f"the tape {tape} has no trades: a strategy cannot be tried on it")
-    return events
 
 
 class Finding(NamedTuple):
@@ -70,45 +47,6 @@ class Finding(NamedTuple):
     passed: bool
     sentence: str
     tape: tuple[str, ...] = ()
-
-
-class Signalled(NamedTuple):
-    """A signal as checks compare them."""
-
-    input: int
-    symbol: str
-    side: str
-    ts: int
-
-
-class Run(NamedTuple):
-    """What a strategy did on a tape."""
-
-    signals: list[Signalled]
-    failures: list[ChainFailed]
-    closed: list[PositionClosed]
-    core: Core
-
-
-def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, finish: bool = True) -> Run:
-    """Decide on events with a fresh core."""
-    signals: list[Signalled] = []
-    failures: list[ChainFailed] = []
-    closed: list[PositionClosed] = []
-
-    def look(fact: Fact) -> None:
-        if isinstance(fact, SignalRaised):
-            signals.append(Signalled(fact.input, fact.signal.symbol, fact.signal.side, fact.signal.ts))
-        elif isinstance(fact, ChainFailed):
-            failures.append(fact)
-        elif isinstance(fact, PositionClosed):
-            closed.append(fact)
-
-    core = Core(settings.core, strategy, look)
-    core.run(events)
-    if finish:
-        core.finish()
-    return Run(signals, failures, closed, core)
 
 
 class Checks:
@@ -178,7 +116,7 @@ class Checks:
             if self._run(self._events[:cut]).signals != before:
                 sentence = f"what it says of the first {cut:,} events depends on whether others follow"
                 return Finding(name, False, sentence + self._culprit_of_the_end(), self._smallest_ahead())
-            changed = [*self._events[:cut], *map(_changed, self._events[cut:])]
+            changed = [*self._events[:cut], *map(with_another_future, self._events[cut:])]
             if [signal for signal in self._run(changed).signals if signal.input <= cut] != before:
                 sentence = f"what it says of the first {cut:,} events changes with what comes after them"
                 return Finding(name, False, sentence, self._smallest_ahead())
@@ -206,12 +144,12 @@ class Checks:
     def is_the_same_beside_another_symbol(self) -> Finding:
         """Two subscriptions are independent."""
         name = "symbols are independent"
-        symbol = _busiest(self._events)
+        symbol = busiest(self._events)
         alone = [event for event in self._events if getattr(event, "symbol", symbol) == symbol][: MOST_EVENTS // 4]
 
         def differ(events: Sequence[Input]) -> bool:
             own = [(s.side, s.ts) for s in self._run(events).signals]
-            return own != [(s.side, s.ts) for s in self._run(_mirrored(events)).signals if s.symbol == symbol]
+            return own != [(s.side, s.ts) for s in self._run(mirrored(events)).signals if s.symbol == symbol]
 
         if differ(alone):
             shared = self._shared(alone)
@@ -221,7 +159,7 @@ class Checks:
 
     def _shared(self, events: Sequence[Input]) -> str:
         """Name what two symbols' operators both hold and change."""
-        core = run(self._strategy, self._settings, _mirrored(events), finish=False).core
+        core = run(self._strategy, self._settings, mirrored(events), finish=False).core
         mine, other = (containers(context.ticks) for context in list(core.contexts.values())[:2])
         both = [mine[key] for key in mine.keys() & other.keys() if mine[key].authors]
         return f": {both[0].where} is one for all symbols; make it where the subscription begins" if both else ""
@@ -245,7 +183,7 @@ class Checks:
         def fails(events: Sequence[Input]) -> bool:
             return bool(self._run(events).failures)
 
-        for what, events in _damaged(self._events[: MOST_EVENTS // 4]):
+        for what, events in damaged(self._events[: MOST_EVENTS // 4]):
             done = self._run(events)
             if done.failures:
                 first = done.failures[0]
@@ -255,7 +193,7 @@ class Checks:
     def reads_nothing_but_its_streams(self) -> Finding:
         """No clock, no randomness, no file, no network while it trades."""
         name = "no clock, no chance, no file"
-        with _Watch() as watch:
+        with Watch() as watch:
             self._run(self._events[: MOST_EVENTS // 10])
         if watch.found:
             what, where = next(iter(watch.found))
@@ -269,7 +207,7 @@ class Checks:
         core = Core(self._settings.core, self._strategy)
         sizes: list[dict[int, tuple[int, Held]]] = []
         for round_ in range(3):
-            core.run(_later(events, round_))
+            core.run(later(events, round_))
             sizes.append(
                 {
                     key: (len(held.container), held)
@@ -303,7 +241,7 @@ class Checks:
         each_us = (time.process_time() - began) / max(1, len(events)) * 1e6
         profile = cProfile.Profile()
         profile.runcall(self._run, events)
-        slowest = _slowest(profile)
+        slowest = slowest_call(profile)
         if slowest is not None and slowest.each_ms > self._budget_ms:
             sentence = f"{slowest.where} takes {slowest.each_ms:.1f} ms each time, more than {self._budget_ms:g} ms"
             return Finding(name, False, sentence)
@@ -324,9 +262,9 @@ class Checks:
         name = f"exit {called}"
         fired: Counter[str] = Counter()
         for side in Side:
-            for path in _PATHS:
+            for path in PATHS:
                 strategy = msgspec.structs.replace(self._strategy, entries=_entering(self._strategy, side), exits=exits)
-                done = run(strategy, self._settings, _along(path))
+                done = run(strategy, self._settings, along(path))
                 if done.failures:
                     return Finding(name, False, f"it raised {done.failures[0].error}")
                 fired.update(f"{side} {trade.exit_reason}" for trade in done.closed if trade.exit_reason != "FALLBACK")
@@ -358,96 +296,6 @@ class Checks:
         )
 
 
-# --------------------------------------------------------------------------------------------------- other tapes
-
-
-def _busiest(events: Iterable[Input]) -> str:
-    return Counter(event.symbol for event in events if isinstance(event, Trade)).most_common(1)[0][0]
-
-
-def _mirrored(events: Iterable[Input]) -> Iterator[Input]:
-    """Yield every event twice, the second time of another symbol."""
-    for event in events:
-        yield event
-        if isinstance(event, Trade | Quote):
-            yield msgspec.structs.replace(event, symbol=_OTHER)
-
-
-def _changed(event: Input) -> Input:
-    """Return another future: prices that are a per cent higher."""
-    if isinstance(event, Trade):
-        return msgspec.structs.replace(event, price=event.price * 1.01, bid=None, ask=None)
-    if isinstance(event, Quote):
-        return msgspec.structs.replace(event, bid=event.bid * 1.01, ask=event.ask * 1.01)
-    return event
-
-
-def _later(events: Sequence[Input], rounds: int) -> Iterator[Input]:
-    """Yield the tape again, after its end, so often."""
-    span = (max(event.ts for event in events) - min(event.ts for event in events) + SECOND) * rounds  # type: ignore[union-attr]
-    for event in events:
-        yield msgspec.structs.replace(event, ts=event.ts + span)  # type: ignore[union-attr]
-
-
-def _damaged(events: Sequence[Input]) -> Iterator[tuple[str, list[Input]]]:
-    """Yield tapes as bad days have them, each with its name."""
-    chance = Random(1)
-
-    def some(change: Callable[[Trade], Iterable[Input]]) -> list[Input]:
-        made: list[Input] = []
-        for event in events:
-            made += change(event) if isinstance(event, Trade) and chance.random() < 0.02 else [event]
-        return made
-
-    yield "gaps", some(lambda t: [t, Gap(t.ts, t.symbol, "check")])
-    yield "crossed quotes", some(lambda t: [Quote(t.symbol, t.ts, t.price * 1.01, t.price * 0.99), t])
-    yield (
-        "no quotes",
-        [
-            msgspec.structs.replace(event, bid=None, ask=None) if isinstance(event, Trade) else event
-            for event in events
-            if not isinstance(event, Quote)
-        ],
-    )
-    yield "ticks out of order", some(lambda t: [t, msgspec.structs.replace(t, ts=t.ts - SECOND)])
-    yield "ticks of one time", some(lambda t: [t] * 5)
-    yield "sizes of 0", some(lambda t: [msgspec.structs.replace(t, size=0.0)])
-    yield "jumps of a tenth", some(lambda t: [t, msgspec.structs.replace(t, price=t.price * 1.1), t])
-    yield (
-        "an hour's silence",
-        [
-            *events[: len(events) // 2],
-            *(msgspec.structs.replace(e, ts=e.ts + 3_600 * SECOND) for e in events[len(events) // 2 :]),  # type: ignore[union-attr]
-        ],
-    )
-
-
-# -------------------------------------------------------------------------------------------------- paths of exits
-
-_WARM_UP = 600  # ticks, one a second, before the position
-_PATHS: dict[str, Callable[[int], float]] = {
-    "rises": lambda n: 1 + 0.00004 * n,
-    "falls": lambda n: 1 - 0.00004 * n,
-    "rises and falls back": lambda n: 1 + 0.0001 * min(n, 120) - 0.0001 * max(0, n - 120),
-    "falls and comes back": lambda n: 1 - 0.0001 * min(n, 120) + 0.0001 * max(0, n - 120),
-    "stands still": lambda n: 1.0,
-    "jumps up": lambda n: 1.05 if n > 5 else 1.0,
-    "jumps down": lambda n: 0.95 if n > 5 else 1.0,
-}
-
-
-def _along(path: str) -> Iterator[Input]:
-    """Yield a tick a second: a wandering price to warm up by, then ten minutes along a path."""
-    chance, start, price = Random(2), 1_767_623_400 * SECOND, 100.0
-    for n in range(_WARM_UP):
-        price *= 1 + chance.gauss(0, 0.0002)
-        yield Trade("CHECK", start + n * SECOND, round(price, 2), 100.0, round(price - 0.01, 2), round(price + 0.01, 2))
-    for n in range(600):
-        now = round(price * _PATHS[path](n), 4)
-        ts = start + (_WARM_UP + n) * SECOND
-        yield Trade("CHECK", ts, now, 100.0, round(now - 0.01, 4), round(now + 0.01, 4))
-
-
 def _entering(strategy: Strategy, side: Side) -> Callable[..., Any]:
     """Return entries that show what the strategy's own do, but enter once: when the warm-up is over."""
     count = 0
@@ -455,79 +303,10 @@ def _entering(strategy: Strategy, side: Side) -> Callable[..., Any]:
     def forced(tick: Trade) -> Signal | None:
         nonlocal count
         count += 1
-        return Signal(tick.symbol, 0, side, 0.0) if count == _WARM_UP + 1 else None
+        return Signal(tick.symbol, 0, side, 0.0) if count == WARM_UP + 1 else None
 
     def entries(ticks: Any, quotes: Any, clock: Any, market: Any) -> Any:
         own = strategy.signals(Streams(ticks, quotes, clock, market)).pipe(rx.filter(lambda _: False))
         return reactivex.merge(own, ticks.pipe(rx.map(forced), rx.filter(lambda signal: signal is not None)))
 
     return entries
-
-
-# -------------------------------------------------------------------------------------------- what it must not read
-
-
-class _Watch:
-    """Notes what an author's code reads that is none of its streams, while the block runs."""
-
-    _CLOCKS = frozenset(
-        map(id, (time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.perf_counter, time.perf_counter_ns,
-                 time.process_time, time.localtime, time.gmtime, time.sleep))
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.found: dict[tuple[str, str], int] = {}
-
-    def __enter__(self) -> _Watch:
-        gc.disable()  # what is called as it collects is nobody's call
-        sys.setprofile(self._look)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-        gc.enable()
-
-    def _look(self, frame: FrameType, event: str, called: Any) -> None:
-        if event != "c_call":
-            return
-        what = self._forbidden(called)
-        if not what:
-            return
-        outer: FrameType | None = frame
-        while outer is not None and not is_authors(outer.f_code.co_filename):
-            outer = None if outer.f_code.co_filename == __file__ else outer.f_back
-        if outer is not None:
-            where = f"{outer.f_code.co_name} ({Path(outer.f_code.co_filename).name}:{outer.f_lineno})"
-            self.found.setdefault((what, where), 1)
-
-    def _forbidden(self, called: Any) -> str:
-        own = getattr(called, "__self__", None)
-        if id(called) in self._CLOCKS:
-            return "a clock"
-        if isinstance(own, type) and issubclass(own, date | datetime) and called.__name__ in ("now", "utcnow", "today"):
-            return "a clock"
-        if own is getattr(random, "_inst", None) or called is os.urandom:
-            return "chance"
-        if type(own).__module__.startswith("numpy.random"):
-            return "chance"
-        if called is open or called in (os.open, os.listdir, os.scandir):
-            return "a file"
-        if type(own).__module__ in ("socket", "_socket"):
-            return "the network"
-        return ""
-
-
-class _Slow(NamedTuple):
-    where: str
-    each_ms: float
-
-
-def _slowest(profile: cProfile.Profile) -> _Slow | None:
-    """Return the author's function whose one call takes the longest, what it calls included."""
-    stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
-    found = [
-        _Slow(f"{function} ({Path(file).name}:{line})", taken / calls * 1e3)
-        for (file, line, function), (calls, _, _, taken, _) in stats.items()
-        if calls >= 20 and is_authors(file) and file != "~"
-    ]
-    return max(found, key=lambda slow: slow.each_ms, default=None)

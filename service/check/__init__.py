@@ -1,0 +1,1 @@
+"""Proof before a strategy trades: checks, the tapes that they are made on, and what they look for."""
