@@ -16,7 +16,7 @@ from service.recorded import archive
 from service.recorded.recording import Recorder
 from service.settings import RecordSettings
 
-_CLOSE_S = 5.0  # real seconds that the end of a session waits for its recording
+_CLOSE_S = 10.0  # real seconds that the end of a session waits for its recording: a disk may stand still for some
 
 
 class WrittenBehind:
@@ -25,17 +25,19 @@ class WrittenBehind:
     `write` is on the tick path, before its inputs are fed, and only appends. `flush`, a few times a second, hands over
     what was taken: a bot that is killed loses no more than that. If more than `limit` inputs wait, because the disk is
     too slow, the recording ends and says so: one with a hole in it would replay something that never was. The trading
-    goes on in any case.
+    goes on in any case. So it does if the disk has not taken all of it `close_s` after it was closed.
     """
 
-    def __init__(self, recorder: Recorder, limit: int) -> None:
+    def __init__(self, recorder: Recorder, limit: int, close_s: float = _CLOSE_S) -> None:
         self.path = recorder.path
         self._recorder = recorder
         self._limit = limit
+        self._close_s = close_s
         self._taken: list[Input] = []
         self._handed = 0  # inputs that the thread was given
         self._lost = 0
         self._overflow = ""
+        self._late = ""
         self._queue: queue.SimpleQueue[list[Input] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
@@ -48,12 +50,12 @@ class WrittenBehind:
     @property
     def failed(self) -> str:
         """Why the recording stopped, if it did."""
-        return self._recorder.failed or self._overflow
+        return self._recorder.failed or self._overflow or self._late
 
     @property
     def lost(self) -> int:
         """Inputs that are not in it."""
-        return self._recorder.lost + self._lost
+        return self._recorder.lost + self._lost + (self.waiting if self._late else 0)
 
     @property
     def waiting(self) -> int:
@@ -88,9 +90,11 @@ class WrittenBehind:
         self._queue.put(None)
 
     def close(self) -> None:
-        """Close the file, and wait for it."""
+        """Close the file, and wait for it; `failed` says if that took too long, and `lost` what is not in it."""
         self.end()
-        self._thread.join(_CLOSE_S)
+        self._thread.join(self._close_s)
+        if self._thread.is_alive():
+            self._late = f"the recording {self.path} was not written to its end: the disk took over {self._close_s:g} s"
 
     def discard(self) -> None:
         """Remove the file: the session that it was to record did not even start."""
@@ -175,12 +179,12 @@ class Recordings:
         """Close the recording; return why it is not whole, if it is not."""
         if self.current is None:
             return ""
-        if self._previous is not None:  # it may have been ended a moment ago
-            self._previous.close()
-        self.current.close()
+        sessions = [self._previous, self.current] if self._previous is not None else [self.current]
+        for session in sessions:  # the one before may have been ended a moment ago
+            session.close()
         self._log_failure()
-        failed, lost = self.current.failed, self.current.lost
-        return f"{failed} ({lost:,} inputs are not in it)" if failed else ""
+        lost = [f"{session.failed} ({session.lost:,} inputs are not in it)" for session in sessions if session.failed]
+        return lost[0] if lost else ""
 
     def _log_failure(self) -> None:
         if self.current is not None and self.current.failed and self.current.failed != self._told:

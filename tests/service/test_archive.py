@@ -202,3 +202,20 @@ def test_to_record_somewhere_and_nowhere_is_refused(run: Run) -> None:
 @pytest.mark.parametrize("key", ["session_bytes", "keep_bytes", "keep_sessions"])
 def test_nobody_can_keep_nothing(key: str, run: Run) -> None:
     assert run("run", "--set", f"record.{key}=0").code == 2
+
+
+def test_a_recording_that_the_disk_does_not_take_in_time_is_told_as_one_with_a_loss(tmp_path: Path) -> None:
+    """Its thread dies with the process: what it holds would be missing, and nothing would say so."""
+    disk = threading.Event()
+
+    class Slow(Recorder):
+        def write(self, inputs: Sequence[Input]) -> None:
+            disk.wait()
+            super().write(inputs)
+
+    behind = WrittenBehind(Slow(tmp_path / "r.jsonl", CoreSettings(), None), 1_000, close_s=0.01)
+    behind.write([Clock(at(1)), Clock(at(2))])
+    behind.close()
+    assert "was not written to its end" in behind.failed
+    assert behind.lost == 2
+    disk.set()
