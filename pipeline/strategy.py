@@ -70,7 +70,7 @@ def asked_for(entries: Entries) -> tuple[str, ...]:
     for name in wanted:
         if name not in Streams.__struct_fields__:
             has = ", ".join(Streams.__struct_fields__)
-            raise TypeError(f"it asks for {name!r}, and there is {has}")
+            raise TypeError(f"its parameter {name!r} is none of {has}")
     if not wanted and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise TypeError("it must take at least one parameter, the ticks")
     return wanted or ("ticks",)

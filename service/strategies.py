@@ -146,7 +146,7 @@ def _try_out(strategy: Strategy, place: str) -> None:
     try:
         asked_for(strategy.entries)
     except TypeError as error:
-        raise UserError(f"{place} asks for what there is not: {error}{at}") from None
+        raise UserError(f"{place} cannot be given what it asks for: {error}{at}") from None
     clock = SymbolClock(InputClock())
 
     def streams(_: str = "") -> Streams:

@@ -210,7 +210,7 @@ def test_numbers_of_numpy_are_taken_in_events_and_in_settings() -> None:
         ({"strategy": 5}, r"strategy= is a int: it must be a function of ticks, or a Strategy"),
         (
             {"strategy": lambda: None},
-            r"asks for what there is not: it must take at least one parameter, the ticks .*:\d+\)",
+            r"cannot be given what it asks for: it must take at least one parameter, the ticks .*:\d+\)",
         ),
         ({"strategy": lambda ticks: None}, r"returns nothing: .*test_backtesting\.py:\d+\)"),
         ({"strategy": lambda ticks: ticks.pipe(op.window(15))}, r"must end in signals, and ends in frames"),

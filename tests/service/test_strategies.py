@@ -113,12 +113,12 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
         (
             "def s(): ...\n",
             "mine.py:s",
-            r"mine\.py:s asks for what there is not: it must take at least one parameter, the ticks",
+            r"mine\.py:s cannot be given what it asks for: it must take at least one parameter, the ticks",
         ),
         (
             "def s(t, n): ...\n",
             "mine.py:s",
-            r"mine\.py:s asks for what there is not: it asks for 't', and there is ticks, quotes, .+ \(mine\.py:1\)$",
+            r"mine\.py:s cannot be given what it asks for: its parameter 't' is none of .+ \(mine\.py:1\)$",
         ),
         (
             "def s(t): return t.pope()\n",

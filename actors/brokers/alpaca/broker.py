@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from random import Random
 from typing import assert_never
 
+from loguru import logger
+
 from actors.brokers.alpaca import messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
@@ -21,6 +23,8 @@ from actors.brokers.alpaca.stream import TradingStream
 from actors.messages import Report
 from actors.orders import OrderCommand
 from pipeline.events import SECOND
+
+_log = logger.bind(logger="microbot.broker")
 
 MOST_IN_FLIGHT = 1_000
 """Effects whose fate is not told yet; one more is refused."""
@@ -145,8 +149,9 @@ class AlpacaBroker:
         try:
             while not self._protocol.has_ended:
                 self._handle(await self._events.get())
-        except Exception as error:  # whatever it is: what was under way has to be told
-            with contextlib.suppress(Exception):  # if anything hears it
+        except Exception as error:  # any fault of ours ends the thread; what was under way is reported as unknown
+            _log.bind(event="broker.failed").opt(exception=True).error(f"the broker's thread ends: {error}")
+            with contextlib.suppress(Exception):  # the fault may be in reporting itself, and is in the log
                 self._handle(messages.Fault(type(error).__name__))
         finally:
             self._closed = True
@@ -194,7 +199,7 @@ class AlpacaBroker:
         outcome: messages.Outcome
         try:
             outcome = await self._rest.call(wanted.method, wanted.path, wanted.query, wanted.body)
-        except Exception as error:  # whatever it is: it may have been sent
+        except Exception as error:  # any fault of ours: the request may have been sent
             self._protocol.counts["faults"] += 1
             outcome = messages.Unanswered(f"a fault of the broker: {type(error).__name__}")
         self._events.put_nowait(messages.RequestDone(wanted.number, outcome))

@@ -72,7 +72,7 @@ class OrderClient:
             self._conversations.start(steps)
 
     def give_up(self, reason: str) -> None:
-        """Tell that the fate of what is left is not known."""
+        """Report what is left as unknown: its outcome was not heard."""
         for effect in self._in_hand.values():
             self._publish_unknown(effect, reason)
         self.settled_count += len(self._in_hand)
@@ -86,7 +86,7 @@ class OrderClient:
                 yield from self._cancel(effect)
             else:
                 yield from self._look_up(effect.id)
-        except Exception as error:  # whatever it is: the core has to hear of this order, and others have to go out
+        except Exception as error:  # any fault of ours: this order is reported as unknown, and the others go out
             self._context.counts["faults"] += 1
             self._publish_unknown(effect, f"a fault of the broker: {type(error).__name__}")
         self.settled_count += 1
@@ -205,7 +205,7 @@ class OrderClient:
         except Failed as error:
             self._context.publish(CancelRefused(order.id, self._context.now.venue_ns, str(error)))
             return
-        if not self._context.is_heard:  # nobody tells of its end
+        if not self._context.is_heard:  # no stream reports its end
             yield from self._look_up(order.id)
 
     def _look_up(self, order_id: str) -> Steps[None]:

@@ -92,6 +92,6 @@ class OrderTracker:
         self._watched.clear()
 
     def has_overdue_updates(self) -> bool:
-        """Tell whether the stream has owed news of some order for `stale_s`."""
+        """Return whether an update of some order has been due on the stream for `stale_s`."""
         late = self._context.now.monotonic_ns - round(self._context.settings.stale_s * SECOND)
         return any(watch.owed_since is not None and watch.owed_since <= late for watch in self._watched.values())

@@ -103,7 +103,7 @@ class AlpacaProtocol:
                 self._orders.take(event)
             case messages.StreamListening():
                 self._stream.on_listening(now_ns)
-                self._readings.request_at_once()  # what happened before, nobody told
+                self._readings.request_at_once()  # for what happened while it was not listening
             case messages.StreamLost():
                 self._tracker.unwatch_all()
                 self._context.change(FeedState.DOWN, self._stream.on_lost(event, now_ns))

@@ -37,8 +37,8 @@ class _Lost(Exception):
 class TradingStream:
     """Connects once for each `run`. No redirect is followed: the keys go where they were meant to.
 
-    A socket that is open but mute is noticed by pings that nobody answers; one whose venue answers pings and tells
-    nothing is for the owner to notice.
+    A socket that is open but mute is noticed by pings without pongs; a venue that answers pings and sends no updates is
+    for the owner to notice.
     """
 
     def __init__(self, url: str, key: str, secret: str, settings: BrokerSettings) -> None:

@@ -48,10 +48,11 @@ DELETE = "DELETE /v2/orders/v-one"
 FIND = "GET /v2/orders:by_client_order_id"
 MISSING = refuses(404, "order not found for one", 40410000)
 
-IMPATIENT = BrokerSettings(
-    request_timeout_s=0.2, poll_s=600.0, first_delay_s=0.01, most_delay_s=0.02, refused_delay_s=600.0
-)
-"""A broker that gives up soon, and looks at the account only when the stream has just begun."""
+PATIENT = BrokerSettings(poll_s=600.0, first_delay_s=0.01, most_delay_s=0.02, refused_delay_s=600.0)
+"""A broker that looks at the account only when the stream has just begun."""
+
+IMPATIENT = msgspec.structs.replace(PATIENT, request_timeout_s=0.2)
+"""The same, for venues that never answer: it gives up soon, and so would with one that a busy machine keeps waiting."""
 
 
 # -------------------------------------------------------------------------------------------------------------- submits
@@ -76,7 +77,7 @@ IMPATIENT = BrokerSettings(
 async def test_an_answer_that_does_not_tell_the_fate_of_an_order_says_so_and_nothing_is_sent_again(
     reply: Reply,
 ) -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script[POST] = [reply]
         broker.send(order())
         await reported.until(lambda: reported.of(SubmitUnanswered))
@@ -97,7 +98,7 @@ async def test_an_order_is_unanswered_after_the_time_that_a_request_has() -> Non
 @pytest.mark.parametrize(("status", "code"), [(400, 40010000), (403, 40310000), (404, None), (422, 42210000)])
 @on_a_loop
 async def test_an_order_that_is_refused_is_rejected_in_the_venues_words(status: int, code: int | None) -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script[POST] = [refuses(status, "not like this", code)]
         broker.send(order())
         await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
@@ -108,7 +109,7 @@ async def test_an_order_that_is_refused_is_rejected_in_the_venues_words(status: 
 @on_a_loop
 async def test_a_stop_that_the_price_has_passed_is_reported_as_that(passed: bool) -> None:
     why = "stop price must be less than current price" if passed else "stop price must be > 0"
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script[POST] = [
             says(422, {"code": 42210000, "message": why} | ({"market_price": "162.6"} if passed else {}))
         ]
@@ -121,7 +122,7 @@ async def test_a_stop_that_the_price_has_passed_is_reported_as_that(passed: bool
 async def test_an_order_that_no_connection_could_take_is_rejected() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # nobody listens there
-        async with a_broker(f"ws://127.0.0.1:{taken.getsockname()[1]}", IMPATIENT) as (broker, reported):
+        async with a_broker(f"ws://127.0.0.1:{taken.getsockname()[1]}", PATIENT) as (broker, reported):
             broker.send(order())
             await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
             assert "could not reach the venue" in reported.of(OrderReport)[0].reason
@@ -129,7 +130,7 @@ async def test_an_order_that_no_connection_could_take_is_rejected() -> None:
 
 @on_a_loop
 async def test_an_order_that_came_too_often_is_sent_again_under_the_same_id() -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         too_many = refuses(429, "too many requests.")
         venue.script[POST] = [too_many, too_many, says(200, body())]
         broker.send(order())
@@ -141,7 +142,7 @@ async def test_an_order_that_came_too_often_is_sent_again_under_the_same_id() ->
 
 @on_a_loop
 async def test_an_order_that_comes_too_often_for_good_is_rejected() -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script[POST] = [refuses(429, "slow down")]
         broker.send(order())
         await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
@@ -151,7 +152,7 @@ async def test_an_order_that_comes_too_often_for_good_is_rejected() -> None:
 
 @on_a_loop
 async def test_an_entry_that_is_blocked_is_never_on_the_wire_and_an_exit_is() -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script[POST] = [says(200, body())]
         broker.block_entries(blocked=True)
         broker.send(order())
@@ -168,7 +169,7 @@ async def test_an_entry_that_is_blocked_is_never_on_the_wire_and_an_exit_is() ->
 @pytest.mark.parametrize("found", [MISSING, breaks, says(503, {})])
 @on_a_loop
 async def test_an_id_that_is_known_but_not_found_leaves_the_fate_open(found: Reply) -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script |= {POST: [refuses(422, "client_order_id must be unique", 40010001)], FIND: [found]}
         broker.send(order())
         await reported.until(lambda: reported.of(SubmitUnanswered))
@@ -178,7 +179,7 @@ async def test_an_id_that_is_known_but_not_found_leaves_the_fate_open(found: Rep
 @pytest.mark.parametrize("reply", [refuses(401, "unauthorized"), refuses(403, "forbidden.")])
 @on_a_loop
 async def test_keys_that_are_refused_with_an_order_take_the_line_down(reply: Reply) -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         await reported.live()
         venue.script[POST] = [reply]
         broker.send(order())
@@ -195,7 +196,7 @@ async def test_keys_that_are_refused_with_an_order_take_the_line_down(reply: Rep
 @pytest.mark.parametrize("reply", [MISSING, refuses(422, "not cancelable"), says(500, {}), breaks, refuses(401, "no")])
 @on_a_loop
 async def test_a_cancel_that_is_not_confirmed_is_refused_with_a_reason(reply: Reply) -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script |= {POST: [says(200, body())], DELETE: [reply]}
         broker.send(order())
         await reported.until(lambda: reported.statuses() == [OrderStatus.ACCEPTED])
@@ -216,7 +217,7 @@ async def test_a_cancel_whose_answer_is_lost_is_refused_with_a_reason() -> None:
 
 @on_a_loop
 async def test_a_cancel_that_came_too_often_is_sent_again() -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         await reported.live()
         venue.script |= {POST: [says(200, body())], DELETE: [refuses(429, "no"), says(204)]}
         broker.send(order())
@@ -228,7 +229,7 @@ async def test_a_cancel_that_came_too_often_is_sent_again() -> None:
 
 @on_a_loop
 async def test_an_order_that_is_found_to_be_over_is_not_canceled() -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script[FIND] = [says(200, body(status="filled", filled_qty="5", filled_avg_price="1.5"))]
         broker.send(CancelOrder("one"))
         await reported.until(lambda: reported.statuses() == [OrderStatus.FILLED])
@@ -240,7 +241,7 @@ async def test_an_order_that_is_found_to_be_over_is_not_canceled() -> None:
 
 @on_a_loop
 async def test_a_question_is_asked_again_until_it_is_answered() -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script[FIND] = [says(500, {}), breaks, says(200, body())]
         broker.send(LookUpOrder("one"))
         await reported.until(lambda: reported.statuses() == [OrderStatus.ACCEPTED])
@@ -249,7 +250,7 @@ async def test_a_question_is_asked_again_until_it_is_answered() -> None:
 @pytest.mark.parametrize("reply", [says(500, {}), refuses(404, "endpoint not found."), says(200, text="<html>")])
 @on_a_loop
 async def test_a_question_without_an_answer_is_given_up_and_counted(reply: Reply) -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         venue.script |= {FIND: [reply], POST: [refuses(422, "no")]}
         broker.send(LookUpOrder("one"))
         broker.send(order("two"))
@@ -292,7 +293,7 @@ async def test_a_question_waits_for_the_submit_that_runs() -> None:
 @on_a_loop
 async def test_ids_and_symbols_may_hold_any_character() -> None:
     symbol, id = "BTC/USD", "entry 1&2+%/ä"
-    async with a_scripted_venue() as venue, a_broker(venue.url, IMPATIENT) as (broker, reported):
+    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         asked: list[str] = []
 
         async def found(request: web.Request) -> web.StreamResponse:
@@ -625,7 +626,7 @@ async def test_the_trading_stream_connects_no_more_than_its_quota_although_someb
             return await stream(request)
 
         venue.stream = counted  # type: ignore[method-assign]
-        hasty = msgspec.structs.replace(IMPATIENT, first_delay_s=0.001, most_delay_s=0.001)
+        hasty = msgspec.structs.replace(PATIENT, first_delay_s=0.001, most_delay_s=0.001)
         async with a_broker(venue.url, hasty) as (broker, reported):
             await reported.until(lambda: calls == MOST_CONNECTS)
             polls = len(reported.of(AccountReport))
