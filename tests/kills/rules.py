@@ -17,7 +17,7 @@ from tests.kills.journal import Written
 from tests.kills.moments import Killed
 
 ZERO = Decimal(0)
-WITHIN_NS = 20 * SECOND  # for orders to be looked up after a start, one real second at a speed of 20
+WITHIN_NS = 60 * SECOND  # for orders to be looked up after a start, three real seconds at a speed of 20
 
 
 def of(facts: Sequence[Written], kind: str) -> list[Written]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -35,13 +36,11 @@ def candles(
 
     O(1): 0.4 us a tick. Raises ValueError unless exactly one length is given, above 0.
     """
-    given = [(name, found) for name, found in zip(_LENGTHS, (seconds, ticks, volume, dollars), strict=True) if found]
-    if len(given) > 1 or any(
-        found is not None and not number(f"op.candles: {name} is", found) > 0
-        for name, found in zip(_LENGTHS, (seconds, ticks, volume, dollars), strict=True)
-    ):
+    lengths = {"seconds": seconds, "ticks": ticks, "volume": volume, "dollars": dollars}
+    given = {name: number(f"op.candles: {name} is", found) for name, found in lengths.items() if found is not None}
+    by, length = next(iter(given.items()), ("seconds", 1.0))
+    if len(given) > 1 or not length > 0:
         raise ValueError("op.candles: give one of seconds, ticks, volume and dollars, more than 0")
-    by, length = given[0] if given else ("seconds", 1.0)
 
     def make(emit: Callable[[Candle], None], scheduler: Scheduler) -> Step:
         if not isinstance(scheduler, SymbolClock):
@@ -51,10 +50,11 @@ def candles(
             timed = _Timed(candle, scheduler, round(length * SECOND))
             return Step(timed.on_next, dispose=timed.stop)
 
+        filled = _FILLED[by]
+
         def on_next(tick: Trade) -> None:
             candle.add(tick)
-            traded = candle.trades if by == "ticks" else candle.volume if by == "volume" else candle.notional
-            if traded >= length:
+            if filled(candle) >= length:
                 candle.close(candle.start, tick.ts)
                 candle.clear()
 
@@ -63,7 +63,8 @@ def candles(
     return lambda source: _OfTicks(source, make)
 
 
-_LENGTHS = ("seconds", "ticks", "volume", "dollars")
+_FILLED = {"ticks": attrgetter("trades"), "volume": attrgetter("volume"), "dollars": attrgetter("notional")}
+"""How full a candle is that no clock closes."""
 
 
 class _OfTicks(Lifted[Candle]):

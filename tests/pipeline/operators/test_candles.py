@@ -295,3 +295,68 @@ def test_before_the_first_price_there_is_nothing_to_close() -> None:
         (at(3), 100.0, None),
         (at(4), 100.0, 100.0),
     ]
+
+
+# ------------------------------------------------------------------------------------------- of other lengths
+
+
+def of(pipe: Any, *prints: tuple[float, float]) -> list[Candle]:
+    """Return the candles of prices and sizes, a second apart."""
+    time = InputClock()
+    source: Source[Trade] = Source()
+    found: list[Candle] = []
+    pipe(source).subscribe(found.append, scheduler=SymbolClock(time))
+    for second, (price, size) in enumerate(prints):
+        time.advance(at(second))
+        source.on_next(trade(second, price, size))
+    return found
+
+
+def test_a_candle_of_ticks_closes_with_the_tick_that_fills_it() -> None:
+    first, second = of(op.candles(ticks=3), (10, 1), (12, 2), (9, 3), (11, 4), (11, 5), (8, 6), (7, 7))
+    assert first == Candle("A", at(0), at(2), 9, None, 10, 12, 9, 6, 10 + 24 + 27, 3)
+    assert second == Candle("A", at(3), at(5), 8, 9, 11, 11, 8, 15, 44 + 55 + 48, 3)
+
+
+@pytest.mark.parametrize(("pipe", "ends"), [(op.candles(volume=5), [1, 2, 4]), (op.candles(dollars=50), [1, 2, 4])])
+def test_a_candle_of_shares_or_dollars_has_all_of_the_tick_that_fills_it(pipe: Any, ends: list[int]) -> None:
+    found = of(pipe, (10, 3), (10, 3), (10, 9), (10, 4), (10, 1))
+    assert [candle.end for candle in found] == [at(end) for end in ends]
+    assert [candle.volume for candle in found] == [6, 9, 5]
+
+
+def test_a_candle_of_five_seconds_closes_at_their_multiples_also_without_a_trade() -> None:
+    found = of(op.candles(seconds=5), *[(100 + n, 1) for n in range(6)])
+    assert [(candle.start, candle.end, candle.close) for candle in found] == [(at(0), at(5), 104)]
+    exchange = Exchange()
+    exchange.pipe = op.candles(seconds=5)(exchange.source)
+    exchange.listen().tick(1, 100).wait(12)
+    empty = Candle("A", at(5), at(10), 100, 100, 100, 100, 100)
+    assert exchange.candles[1:] == [empty]
+
+
+def test_a_candle_s_timer_ends_with_its_subscription() -> None:
+    exchange = Exchange()
+    subscription = exchange.pipe.subscribe(exchange.candles.append, scheduler=exchange.clock)
+    exchange.tick(0.5, 100)
+    subscription.dispose()
+    exchange.wait(5)
+    assert exchange.candles == []
+    assert exchange.time.earliest == NEVER
+
+
+@given(
+    st.lists(st.tuples(st.integers(90, 110).map(float), st.integers(1, 9).map(float)), min_size=1, max_size=40),
+    st.sampled_from([op.candles(seconds=3), op.candles(ticks=4), op.candles(volume=12), op.candles(dollars=900)]),
+)
+def test_candles_hold_every_tick_once_in_order(prints: list[tuple[float, float]], pipe: Any) -> None:
+    found = of(pipe, *prints)
+    held = prints[: sum(candle.trades for candle in found)]
+    assert sum(candle.volume for candle in found) == sum(size for _, size in held)
+    assert sum(candle.notional for candle in found) == pytest.approx(sum(price * size for price, size in held))
+    rest = held.copy()
+    for candle, before in zip(found, [None, *found], strict=False):
+        own, rest = rest[: candle.trades], rest[candle.trades :]
+        prices = [price for price, _ in own]
+        assert (candle.open, candle.high, candle.low, candle.close) == (prices[0], max(prices), min(prices), prices[-1])
+        assert candle.previous_close == (before.close if before else None)
