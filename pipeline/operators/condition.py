@@ -135,6 +135,20 @@ def running_condition(
     return _framing(name, step, directs=either_way is not None)
 
 
+def over_window(name: str, operator: Operator[Frame, Frame]) -> Operator[Frame, Frame]:
+    """Return an operator that asks for what only a window shows, and refuses frames that have none.
+
+    Raises ValueError, as the pipe is built.
+    """
+
+    def checked(source: Observable[Any]) -> Observable[Frame]:
+        if getattr(source, "windowed", None) is False:
+            raise ValueError(f"op.{name} looks back over a window: put op.window(seconds=...) before op.readings")
+        return operator(source)
+
+    return checked
+
+
 def given(requirement: Condition) -> Operator[Frame, Frame]:
     """Return the operator that adds a condition to every frame."""
 

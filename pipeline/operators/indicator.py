@@ -107,6 +107,7 @@ class _Readings(Direct[Frame]):
         super().__init__()
         self.gives = "frames, those of op.readings"
         self.directed = directed(source) or False
+        self.windowed = bool(getattr(source, "windowed", None))
         self._source = source
         self._indicators = indicators
 

@@ -41,6 +41,9 @@ class Direct(Observable[Out]):
     gives = ""
     """What its values are and who gives them, in words ("frames, those of op.window"), where they cannot be signals."""
 
+    windowed: bool | None = None
+    """Whether its frames look back over a window; None where it gives no frames, or that is not known."""
+
     directed: bool | None = None
     """Whether its frames say which way their tick points; None where that is known only once they come."""
 
@@ -80,6 +83,7 @@ class Lifted(Direct[Out]):
         self.make = make
         self.gives = gives
         self.directed = directed
+        self.windowed = getattr(source, "windowed", None)
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         step = self.make(observer.on_next, scheduler)

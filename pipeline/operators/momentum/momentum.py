@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 from pipeline.checked import number
-from pipeline.operators.condition import EitherWay, given
+from pipeline.operators.condition import EitherWay, given, over_window
 from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import Operator
 
@@ -24,15 +24,14 @@ def momentum(threshold: float) -> Operator[Frame, Frame]:
     if threshold < 0:
         raise ValueError(f"momentum: the threshold must be 0 or more, not {threshold}")
     direction = EitherWay.of(MOMENTUM, threshold)
-    return given(
-        Condition(
-            name="momentum",
-            reason="NO_MOMENTUM",
-            threshold=threshold,
-            value=MOMENTUM,
-            passed=lambda frame: direction(frame) != 0,
-            direction=direction,
-            bound="either_way",
-            checked=True,
-        )
+    requirement = Condition(
+        name="momentum",
+        reason="NO_MOMENTUM",
+        threshold=threshold,
+        value=MOMENTUM,
+        passed=lambda frame: direction(frame) != 0,
+        direction=direction,
+        bound="either_way",
+        checked=True,
     )
+    return over_window("momentum", given(requirement))

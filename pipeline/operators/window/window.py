@@ -44,6 +44,7 @@ class Frames(Lifted[Frame]):
             f"frames, those of {conditions[-1].name if conditions else 'op.window'}",
             any(condition.direction is not None for condition in conditions),
         )
+        self.windowed = True
         self.span = span
         self.min_ticks = min_ticks
         self.conditions = conditions

@@ -169,6 +169,14 @@ def test_once_per_wants_a_direction_and_says_so_where_the_pipe_is_built() -> Non
         outputs(pointed(op.require("p", above=1), op.once_per("cross")), [])
 
 
+@pytest.mark.parametrize("operator", [op.momentum(0.001), op.volume_spike(1.5), op.volatility_guard(0.001)])
+def test_what_looks_back_over_a_window_is_refused_where_there_is_none(operator: Any) -> None:
+    with pytest.raises(ValueError, match=r"looks back over a window: put op.window\(seconds=...\) before op.readings"):
+        outputs(pointed(UP, operator), [])
+    windowed = op.window(seconds=2)
+    assert outputs(lambda source: source.pipe(windowed, op.readings(p=PRICE), UP, operator), ticks(1.0, 2.0))
+
+
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
