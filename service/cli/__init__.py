@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import outlet
-from service.cli import bot, exchange, journal, recorded, run, upkeep
+from service.cli import bot, exchange, journal, new_strategy, recorded, run, upkeep
 from service.errors import UserError
 from service.version import VERSION
 from service.visible import visible
@@ -44,7 +44,7 @@ def microbot(
 
 
 _command: Callable[..., None]
-for _command in (recorded.replay, recorded.check, recorded.diff, run.run, recorded.sessions):
+for _command in (recorded.replay, new_strategy.new_strategy, recorded.check, recorded.diff, run.run, recorded.sessions):
     app.command()(_command)
 for _name, _what in journal.LISTS.items():
     app.command(name=_name, help=_what)(journal.list_of(_name))

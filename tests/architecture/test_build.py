@@ -153,6 +153,7 @@ def test_the_wheel_holds_the_rooms_and_the_chart_library_and_no_tests(tmp_path: 
         names = wheel.namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
         "microbot",
+        "pytest_microbot.py",
         "pipeline",
         "actors",
         "mock_exchange",

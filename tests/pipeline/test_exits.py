@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from reactivex import Observable
 
+from microbot.testing.hypothesis import ticks
 from pipeline.clock import RANK_CANDLE, RANK_TIME_STOP, InputClock, SymbolClock
 from pipeline.events import SECOND, Candle, Side, Trade
 from pipeline.exits import ExitSignal, Held, flat_market, profit_target, stop_loss, time_stop
@@ -22,7 +23,6 @@ from tests.support.streams import (
     outputs,
     then,
 )
-from tests.support.ticks import ticks
 
 SIDES = (Side.LONG, Side.SHORT)
 

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from microbot.testing import START as START
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import SECOND, Clock, Gap, Quote, Trade
-
-START = 1_767_623_400 * SECOND
-"""2026-01-05 09:30 in New York, a whole second."""
 
 
 class Quoted:

@@ -1,4 +1,4 @@
-"""Tapes made by chance: few symbols, prices and sizes, so that bursts, trades, ties and halts are frequent."""
+"""Settings and tapes made by chance, so that bursts, trades, ties and halts are frequent."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import CoreSettings, Input
 from actors.risk.risk import RiskSettings
-from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
+from microbot.testing.hypothesis import tapes
+from pipeline.events import SECOND, Clock, Trade
 from pipeline.strategy import StrategySettings
 from tests.support.market import START
 
+__all__ = ["QUICK", "SYMBOLS", "core_settings", "lifelike", "seeded_tape", "tapes"]
+
 SYMBOLS = ("A", "B", "C")
-SIZES = (0.0, 0.5, 1.0, 1.0, 1.0, 2.0, 10.0)
-STEPS = (0, 1, *(SECOND // 10,) * 4, *(SECOND // 4,) * 6, *(SECOND // 2,) * 4, SECOND, SECOND, 3 * SECOND)
-LATE_EVENING = START + 14 * 3600 * SECOND + 1790 * SECOND  # ten seconds before midnight in New York
 
 QUICK = StrategySettings(
     window_size=2.0,
@@ -83,43 +83,6 @@ def lifelike() -> st.SearchStrategy[ExecutionSettings]:
         impact_bps=st.sampled_from([0.0, 5.0]),
         seed=st.integers(0, 3),
     )
-
-
-def tapes(*, symbols: tuple[str, ...] = SYMBOLS, most: int = 400) -> st.SearchStrategy[list[Input]]:
-    """Draw a tape of trades, quotes and clocks, with late and refused trades and gaps among them.
-
-    A tape is a seed and a length: dense in decisions, and a failing one still shrinks to its shortest beginning.
-    """
-    return st.builds(
-        lambda seed, length: list(_events(random.Random(seed), symbols, length)),
-        st.integers(0, 2**32),
-        st.integers(30, most),
-    )
-
-
-def _events(chance: random.Random, symbols: tuple[str, ...], length: int) -> Iterator[Input]:
-    ts = chance.choice([START, LATE_EVENING])
-    steps = dict.fromkeys(symbols, 0)
-    for _ in range(length):
-        ts += chance.choice(STEPS)
-        symbol = chance.choice(symbols)
-        steps[symbol] = max(-8, min(8, steps[symbol] + chance.choice([-2, -1, -1, 0, 1, 1, 2])))
-        price = round(100 + 0.05 * steps[symbol], 2)
-        half = chance.choice([0.0, 0.02, 0.05, -0.01])
-        before = ts - chance.choice([0, 0, 0, 0, 0, 0, SECOND])
-        match chance.choice("tttttttttttttttttttttttqqqcrg"):
-            case "t" if chance.random() < 0.5:
-                yield Trade(symbol, before, price, chance.choice(SIZES))
-            case "t":
-                yield Trade(symbol, before, price, chance.choice(SIZES), price - half, price + half)
-            case "q":
-                yield Quote(symbol, before, price - half, price + half)
-            case "c":
-                yield Clock(ts)
-            case "r":
-                yield Refused("bad trade")
-            case _ if chance.random() < 0.3:
-                yield Gap(ts, chance.choice([None, symbol]), chance.choice(["chance", NEW_LEVEL]))
 
 
 def seeded_tape(seed: int, ticks: int = 3000) -> Iterator[Input]:

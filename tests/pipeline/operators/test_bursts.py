@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
 from reactivex.scheduler import ImmediateScheduler
 
+from microbot.testing.hypothesis import ticks
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Reading, Side, Signal, Trade
@@ -29,7 +30,6 @@ from tests.support.streams import (
     outputs,
     then,
 )
-from tests.support.ticks import ticks
 
 
 def conditions(source: Observable[Any]) -> Observable[Any]:

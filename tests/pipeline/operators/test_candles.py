@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from microbot.testing.hypothesis import ticks
 from pipeline import operators as op
 from pipeline.clock import NEVER, InputClock, SymbolClock
 from pipeline.events import SECOND, Candle, Trade
 from pipeline.operators.lift import Source
 from pipeline.operators.timing.candles import Candles
 from tests.support.market import at, trade
-from tests.support.ticks import ticks
 
 
 class Exchange:

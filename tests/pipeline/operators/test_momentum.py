@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from reactivex import Observable
 
+from microbot.testing.hypothesis import ticks
 from pipeline import operators as op
 from pipeline.events import Reading, Trade
 from pipeline.operators.frame import Frame
@@ -21,7 +22,6 @@ from tests.support.streams import (
     outputs,
     then,
 )
-from tests.support.ticks import ticks
 
 PASSED = {"0": False, "1": True}
 

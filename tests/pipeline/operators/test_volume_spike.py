@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from reactivex import Observable
 
+from microbot.testing.hypothesis import ticks
 from pipeline import operators as op
 from pipeline.events import Reading, Trade
 from tests.support.frames import frame
@@ -19,7 +20,6 @@ from tests.support.streams import (
     outputs,
     then,
 )
-from tests.support.ticks import ticks
 
 PASSED = {"0": False, "1": True}
 

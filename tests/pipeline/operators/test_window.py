@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from microbot.testing.hypothesis import ticks
 from pipeline import operators as op
 from pipeline.events import SECOND, Trade
 from pipeline.operators.frame import Frame
@@ -21,7 +22,6 @@ from tests.support.streams import (
     outputs,
     then,
 )
-from tests.support.ticks import ticks
 
 
 def frames(seconds: float, min_ticks: int, *values: Trade) -> list[Frame]:
