@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +17,8 @@ import typer
 import microbot
 from actors.engine.core import Core, CoreSettings
 from actors.messages import ChainFailed, Fact, SignalRaised
-from microbot import op
+from microbot import op, testing
+from microbot.testing import hypothesis as testing_hypothesis
 from pipeline.strategy import StrategySettings
 from service import strategies
 from service.cli import app
@@ -41,9 +44,12 @@ PYTHON = [
     for path in DOCUMENTS
     for number, code in enumerate(blocks_of(path, "python"), 1)
 ]
-NOTEBOOKS = [shown for shown in PYTHON if "backtest(" in str(shown.values)]
+TESTS = [shown for shown in PYTHON if "def test_" in str(shown.values)]
+NOTEBOOKS = [shown for shown in PYTHON if "backtest(" in str(shown.values) and shown not in TESTS]
 STRATEGIES = [
-    shown for shown in PYTHON if re.search(r"def strategy|strategy = Str", str(shown.values)) and shown not in NOTEBOOKS
+    shown
+    for shown in PYTHON
+    if re.search(r"def strategy|strategy = Str", str(shown.values)) and shown not in NOTEBOOKS + TESTS
 ]
 
 
@@ -71,6 +77,30 @@ def test_each_strategy_that_is_shown_can_be_run(code: str, tmp_path: Path) -> No
     core.run([trade(0, 100, size=10), trade(1, 100, size=1000), trade(2, 101, size=10)])
     assert not any(isinstance(fact, ChainFailed) for fact in facts)
     assert sum(isinstance(fact, SignalRaised) for fact in facts) == ("Signal(" in code)
+
+
+def test_the_tests_that_are_shown_pass_beside_a_new_strategy(run: Run, tmp_path: Path) -> None:
+    assert run("new-strategy", tmp_path / "cross.py").code == 0
+    for number, shown in enumerate(TESTS):
+        (tmp_path / f"test_shown_{number}.py").write_text(str(shown.values[0]), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_microbot", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    count = 4 + sum(str(shown.values).count("def test_") for shown in TESTS)
+    assert f"{count} passed" in done.stdout, done.stdout
+
+
+def test_the_failure_that_is_shown_is_what_is_shown(run: Run, tmp_path: Path) -> None:
+    run("new-strategy", tmp_path / "cross.py")
+    text = (ROOT / "docs" / "TESTING.md").read_text(encoding="utf-8")
+    (made,) = re.findall(r"backtested\((.*?), \"cross", text)
+    first = next(str(shown.values[0]) for shown in TESTS)
+    cell: dict[str, Any] = {}
+    exec(first, cell)
+    found = microbot.backtest(eval(made, cell), strategy=f"{tmp_path / 'cross.py'}:strategy")
+    with pytest.raises(AssertionError) as failed:
+        cell["assert_signals"](found, ("LONG", 69))
+    (shown,) = blocks_of(ROOT / "docs" / "TESTING.md", "text")
+    assert f"AssertionError: {failed.value}\n" == shown
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +184,8 @@ def test_every_setting_is_told_with_its_default() -> None:
 def test_the_reference_has_every_public_name() -> None:
     told = (ROOT / "docs" / "REFERENCE.md").read_text(encoding="utf-8")
     names = [f"microbot.{name}" for name in microbot.__all__] + [f"microbot.op.{name}" for name in op.__all__]
+    names += [f"microbot.testing.{name}" for name in testing.__all__]
+    names += [f"microbot.testing.hypothesis.{name}" for name in testing_hypothesis.__all__]
     described = {"Operator", "Scheduler", "Step", "op", "__version__"}
     missing = [name for name in names if f"::: {name}\n" not in told and name.rpartition(".")[2] not in described]
     assert missing == []

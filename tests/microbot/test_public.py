@@ -13,7 +13,8 @@ from types import FunctionType
 import pytest
 
 import microbot
-from microbot import op
+from microbot import op, testing
+from microbot.testing import hypothesis
 
 ROOT = Path(__file__).parents[2]
 SHOWN = sorted([*(ROOT / "examples").glob("*.py"), ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -41,12 +42,14 @@ def test_what_users_are_shown_imports_only_the_public_face(path: Path) -> None:
     for code in code_in(path):
         assert imported(code) & OURS == set()
         for name in re.findall(r"from microbot import ([\w, ]+)", code):
-            assert set(name.replace(" ", "").split(",")) <= set(microbot.__all__)
+            assert set(name.replace(" ", "").split(",")) <= {*microbot.__all__, "testing"}
+        for name in re.findall(r"from microbot.testing import ([\w, ]+)", code):
+            assert set(name.replace(" ", "").split(",")) <= set(testing.__all__)
 
 
 def test_every_name_that_is_promised_is_there_and_described() -> None:
     assert microbot.__all__ == sorted(microbot.__all__)
-    public = [getattr(room, name) for room in (microbot, op) for name in room.__all__]
+    public = [getattr(room, name) for room in (microbot, op, testing, hypothesis) for name in room.__all__]
     for made in public:
         assert made.__doc__ or not isinstance(made, type | FunctionType), made
 
