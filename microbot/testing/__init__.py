@@ -12,7 +12,7 @@ chance; it alone needs hypothesis (`pip install "microbot-trading[testing]"`).
 """
 
 from microbot.testing.assertions import assert_signals, assert_trades, picture
-from microbot.testing.marbles import Said, assert_marbles, marbles, said
+from microbot.testing.diagrams import Said, assert_marbles, marbles, said
 from microbot.testing.tapes import START, Tape, tape
 
 __all__ = [

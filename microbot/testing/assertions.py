@@ -7,7 +7,7 @@ from math import isclose
 
 from actors.portfolio.lines import SignalLine, TradeLine
 from microbot.backtesting import Backtest
-from microbot.testing.marbles import draw
+from microbot.testing.diagrams import draw
 from microbot.testing.tapes import START
 from pipeline.events import SECOND
 from service.errors import UserError

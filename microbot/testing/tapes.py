@@ -82,7 +82,7 @@ class Tape(msgspec.Struct, frozen=True, kw_only=True):
         return self._trades([self.price * (1 + _move(move)), self.price], 2 * self.every, volume)
 
     def wander(self, seconds: float, by: float = 0.0001, *, seed: int = 1) -> Tape:
-        """Let the price go at random, by `by` (a fraction) a trade in the mean; one seed, one way."""
+        """Move the price at random, with a standard deviation of `by` (a fraction) a trade; one seed, one path."""
         span, chance, price = _span(seconds), Random(seed), self.price
         prices = [price := price * max(0.5, 1 + chance.gauss(0, by)) for _ in range(max(1, round(span / self.every)))]
         return self._trades(prices, span)
@@ -94,7 +94,7 @@ class Tape(msgspec.Struct, frozen=True, kw_only=True):
     # ------------------------------------------------------------------------------------ and what else does
 
     def quiet(self, seconds: float) -> Tape:
-        """Let nothing be traded for so long; the time goes on, so that timers fire."""
+        """Trade nothing for so long; the time goes on, so that timers fire."""
         now = self.now + _span(seconds)
         return self._with(Clock(now), now=now)
 
@@ -106,7 +106,7 @@ class Tape(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def halt(self, seconds: float, move: float = 0.0) -> Tape:
-        """Let the venue stop trading for so long, and resume elsewhere by `move` (a fraction)."""
+        """Stop trading at the venue for so long, and resume elsewhere by `move` (a fraction)."""
         now = self.now + _span(seconds)
         stop, resume = (
             TradingStatus(ts, self.symbol, halted, "test") for ts, halted in ((self.now, True), (now, False))
@@ -122,9 +122,10 @@ class Tape(msgspec.Struct, frozen=True, kw_only=True):
         return self._with(Quote(self.symbol, self.now, bid, ask, bid_size, ask_size))
 
     def beside(self, other: Iterable[Input]) -> Tape:
-        """Let another symbol's tape happen at the same time. Events of one time stay in this order: ours first."""
-        events = sorted((*self.events, *other), key=lambda event: getattr(event, "ts", 0))
-        return replace(self, events=tuple(events))
+        """Merge another symbol's tape into this one; of one time, ours comes first. It goes on after both."""
+        others = tuple(other)
+        events = sorted((*self.events, *others), key=lambda event: getattr(event, "ts", 0))
+        return replace(self, events=tuple(events), now=max([self.now, *(getattr(e, "ts", 0) for e in others)]))
 
     def write(self, path: str | PathLike[str]) -> Path:
         """Write it as a file that `microbot replay` reads, compressed if the name ends in .gz; return its path.

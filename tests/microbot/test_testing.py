@@ -235,9 +235,16 @@ def test_a_beginning_can_be_shared() -> None:
     begun = tape().flat(2)
     assert prices_of(begun.prices(101)) != prices_of(begun.prices(102))
     assert len(begun) == 3
+    assert repr(begun) == "<Tape of AAPL: 3 events in 2 s, at 100>"
 
 
-def test_one_seed_is_one_way() -> None:
+def test_symbols_side_by_side_are_in_order_and_go_on_after_both() -> None:
+    both = tape("AAPL").flat(2).beside(tape("SPY", price=500).flat(4)).flat(1)
+    assert seconds_of(both) == [0, 0, 1, 1, 2, 2, 3, 4, 5]
+    assert prices_of(both) == [100, 500, 100, 500, 100, 500, 500, 500, 100]
+
+
+def test_one_seed_is_one_path() -> None:
     assert tape().wander(20) == tape().wander(20)
     assert tape().wander(20) != tape().wander(20, seed=2)
 

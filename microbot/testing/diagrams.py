@@ -19,7 +19,6 @@ from pipeline.strategy import Streams, asked_for
 from service.errors import UserError
 
 _UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0}
-_DEFAULT_SIZE = 100.0
 
 
 class Said(NamedTuple):
@@ -29,7 +28,7 @@ class Said(NamedTuple):
     value: Any
 
 
-class Drawn(NamedTuple):
+class _Drawn(NamedTuple):
     """A picture, read: each marble's column and letter, and the column of `|`, None without one."""
 
     marbles: list[tuple[int, str]]
@@ -42,7 +41,7 @@ def marbles(
     *,
     each: str | float = "1s",
     symbol: str = "AAPL",
-    size: float = _DEFAULT_SIZE,
+    size: float = 100.0,
     start: int = START,
     **values: Any,
 ) -> Tape:
@@ -187,7 +186,7 @@ def _listened(
     return heard, ends[0] if ends else None
 
 
-def _read(picture: str) -> Drawn:
+def _read(picture: str) -> _Drawn:
     found: list[tuple[int, str]] = []
     group: int | None = None
     end: int | None = None
@@ -209,7 +208,7 @@ def _read(picture: str) -> Drawn:
             )
     if group is not None:
         raise UserError(f"the marbles {picture!r} have a ( without its )")
-    return Drawn(found, end, len(text))
+    return _Drawn(found, end, len(text))
 
 
 def _named(letter: str, values: dict[str, Any]) -> Any:
