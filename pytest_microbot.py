@@ -34,7 +34,7 @@ def backtested(request: pytest.FixtureRequest) -> Callable[..., Backtest]:
     Files are looked for beside the test, wherever pytest was started. If the test fails, its report shows what was
     decided last.
     """
-    from microbot import backtest
+    from microbot.testing.diagrams import decide
 
     folder = request.path.parent
     decided: list[Backtest] = request.node.stash.setdefault(_DECIDED, [])
@@ -45,11 +45,12 @@ def backtested(request: pytest.FixtureRequest) -> Callable[..., Backtest]:
         file = str(name).rpartition(":")[0] or str(name)
         return str(folder / name) if (folder / file).is_file() else name
 
-    def decide(tape: Any, strategy: Any = None, **options: Any) -> Backtest:
-        decided.append(backtest(beside(tape), strategy=beside(strategy), **options))
+    def backtest(tape: Any, strategy: Any = None, **options: Any) -> Backtest:
+        __tracebackhide__ = True
+        decided.append(decide(beside(tape), strategy=beside(strategy), **options))
         return decided[-1]
 
-    return decide
+    return backtest
 
 
 @pytest.hookimpl(wrapper=True)

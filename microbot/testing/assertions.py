@@ -99,8 +99,9 @@ def picture(found: Backtest) -> str:
     rows += [f"  {(ts - start) / SECOND:g} s: {words}" for ts, words in told[:_LINES]]
     if len(told) > _LINES:
         rows.append(f"  ... and {len(told) - _LINES:,} more")
-    funnel = found.summary.get("funnel", {})
-    rows.append("  funnel: " + ", ".join(f"{name} {count:,}" for name, count in funnel.items()))
+    rows.append("  funnel: " + ", ".join(f"{name} {count:,}" for name, count in found.summary["funnel"].items()))
+    if blocked := [f"{name} {count:,}" for name, count in found.summary["blocked"].items() if count]:
+        rows.append("  blocked: " + ", ".join(blocked))
     return "\n".join(rows)
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from reactivex import Observable, operators as rx
 
 from actors.engine.core import Input
-from microbot.backtesting import SettingsGiven, backtest
+from microbot.backtesting import Backtest, SettingsGiven, StrategyFailed, backtest
 from microbot.testing.tapes import START, Tape
 from pipeline.clock import SymbolClock
 from pipeline.events import SECOND, Clock, Quote, Signal, Trade
@@ -88,6 +88,7 @@ def said(
         StrategyFailed: If it raises.
         UserError: For a tape or a stream that cannot be used.
     """
+    __tracebackhide__ = True
     events = tuple(tape)
     return _listened(stream, events, _start(tape, events), settings)[0]
 
@@ -156,6 +157,17 @@ def draw(found: Iterable[tuple[int, str]], width: int, end: int | None = None) -
     return "".join(line)
 
 
+def decide(tape: Any, **options: Any) -> Backtest:
+    """Decide as `backtest` does; what it raises shows the lines of the author that failed, and none of ours."""
+    __tracebackhide__ = True
+    try:
+        return backtest(tape, **options)
+    except UserError as error:
+        if isinstance(error, StrategyFailed):
+            error.add_note("\n".join(error.traceback))
+        raise error.with_traceback(None) from None
+
+
 # ------------------------------------------------------------------------------------------------ inside
 
 
@@ -163,6 +175,7 @@ def _listened(
     stream: Callable[..., Observable[Any]], events: Sequence[Input], start: int, settings: SettingsGiven | None
 ) -> tuple[list[Said], int | None]:
     """Return what a stream said, and the time at which it ended (ns)."""
+    __tracebackhide__ = True
     heard: list[Said] = []
     ends: list[int] = []
 
@@ -182,7 +195,7 @@ def _listened(
 
         return spoken.pipe(rx.do_action(note, on_completed=end), rx.ignore_elements())
 
-    backtest(events, strategy=listening, settings=settings)
+    decide(events, strategy=listening, settings=settings)
     return heard, ends[0] if ends else None
 
 

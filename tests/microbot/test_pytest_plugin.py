@@ -80,6 +80,32 @@ def test_that_passes(tape, backtested):
     assert done.stdout.count("11 s: AAPL SHORT at 99.8667, approved\n") == 1
 
 
+def test_what_an_author_did_wrong_is_shown_without_our_own_lines(tmp_path: Path) -> None:
+    done = run_pytest(
+        tmp_path,
+        """
+from reactivex import operators as rx
+from microbot.testing import said
+
+def fails(ticks):
+    return ticks.pipe(rx.map(lambda tick: tick.nonsense))
+
+def test_no_file(tape, backtested):
+    backtested(tape(), "nowhere.py:strategy")
+
+def test_a_strategy_that_fails(tape, backtested):
+    backtested(tape(), fails)
+
+def test_a_stream_that_fails(tape):
+    said(fails, tape())
+""",
+    )
+    assert "3 failed" in done.stdout, done.stdout
+    assert done.stdout.count("UserError: there is no strategy file nowhere.py") == 2
+    assert done.stdout.count("\nE       test_my.py:6 in <lambda>\n") == 2
+    assert "_decided" not in done.stdout
+
+
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "xdist"])
 def test_it_imports_nothing_of_ours_where_it_is_not_used(options: tuple[str, ...], tmp_path: Path) -> None:
     done = run_pytest(

@@ -113,6 +113,8 @@ def test_what_a_stream_says_is_written_as_marbles() -> None:
     assert_marbles(op.candles(seconds=2), heard, "--x-y-z", show=lambda candle: candle.close, **closes)
     assert_marbles(op.candles(seconds=2), heard, "--x-y-(z|)", show=lambda candle: candle.close, **closes)
     assert_marbles(rx.take(1), heard, "(t|)", t=Trade("AAPL", START, 100.0, 100.0))
+    with pytest.raises(AssertionError, match=r"came \? at 0 s: Trade"):
+        assert_marbles(rx.take(1), heard, "t", t=Trade("AAPL", START, 100.0, 99.0))
     assert_marbles(at_prices(100.1, 100.2), heard, "--L-S", L="LONG", S="SHORT")
 
 
@@ -370,6 +372,11 @@ def test_a_picture_is_no_wider_than_a_page_and_as_long_as_one() -> None:
     assert max(map(len, long.splitlines())) < 120
     assert len(long.splitlines()) < 50
     assert "a column is 60 s" in long
+
+
+def test_a_picture_tells_what_kept_bursts_from_becoming_signals() -> None:
+    slowly = backtest(tape().flat(30).drift(0.01, 60))
+    assert picture(slowly).splitlines()[-1] == "  blocked: NO_VOLUME_SPIKE 1"
 
 
 def test_each_symbol_has_its_lines() -> None:
