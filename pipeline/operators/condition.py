@@ -13,8 +13,8 @@ from reactivex import Observable
 from pipeline.checked import number, text
 from pipeline.events import EPSILON, Bound
 from pipeline.operators.frame import Condition, Frame, needs_frames
-from pipeline.operators.lift import Lifted, MakeStep, Operator, Scheduler, Step, directed
-from pipeline.operators.window.window import Frames
+from pipeline.operators.framing import Framing, Join
+from pipeline.operators.lift import Operator, Scheduler, Step
 
 
 class EitherWay(msgspec.Struct, frozen=True):
@@ -116,23 +116,34 @@ def running_condition(
     why = text(f"the reason of the condition {name!r} is", reason or f"NO_{name.upper()}")
     gave = f"the condition {name!r} gave"
 
-    def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+    def seen_at(place: int) -> Condition:
+        """Return the condition that reads what this one saw off the frame."""
+
+        def value(frame: Frame) -> float:
+            return frame.seen[place]
+
+        direction = None if either_way is None else EitherWay.of(value, threshold)
+        return Condition(
+            name, why, threshold, value, lambda frame: test(frame.seen[place]), direction, bound, checked=True
+        )
+
+    def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         measure = make()
+        known: tuple[Condition, ...] | None = None
+        conditions: tuple[Condition, ...] = ()
 
         def on_next(frame: Frame) -> None:
+            nonlocal known, conditions
             needs_frames(name, frame)
             value = number(gave, measure(frame), measure)
-            passed = test(value)
-            direction = None if either_way is None else EitherWay.of(lambda _: value, threshold)
-            emit(
-                frame.given(
-                    Condition(name, why, threshold, lambda _: value, lambda _: passed, direction, bound, checked=True)
-                )
-            )
+            if frame.conditions is not known:
+                known = frame.conditions
+                conditions = join((*known, seen_at(len(frame.seen))))
+            emit(msgspec.structs.replace(frame, conditions=conditions, seen=(*frame.seen, value)))
 
         return Step(on_next)
 
-    return _framing(name, step, directs=either_way is not None)
+    return lambda source: Framing(source, name, step, directs=either_way is not None)
 
 
 def over_window(name: str, operator: Operator[Frame, Frame]) -> Operator[Frame, Frame]:
@@ -153,24 +164,19 @@ def given(requirement: Condition) -> Operator[Frame, Frame]:
     """Return the operator that adds a condition to every frame."""
 
     def operator(source: Observable[Any]) -> Observable[Frame]:
-        if isinstance(source, Frames):
+        if isinstance(source, Framing):
             return source.given(requirement)
 
-        def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+        def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
             def on_next(frame: Frame) -> None:
                 needs_frames(requirement.name, frame)
-                emit(frame.given(requirement))
+                emit(msgspec.structs.replace(frame, conditions=join(frame.conditions)))
 
             return Step(on_next)
 
-        return _framing(requirement.name, step, directs=requirement.direction is not None)(source)
+        return Framing(source, requirement.name, step, (requirement,))
 
     return operator
-
-
-def _framing(name: str, make: MakeStep, *, directs: bool) -> Operator[Frame, Frame]:
-    """Return the operator of a step that adds a condition to each frame, and with it a direction or none."""
-    return lambda source: Lifted(source, make, f"frames, those of {name}", directs or directed(source))
 
 
 def _test(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pipeline.operators.condition import condition, running_condition
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator
@@ -38,9 +40,9 @@ def require(
         raise ValueError("op.require: a rule has no bound: it holds or does not")
     rule = rule_of("op.require", what)
 
-    def make() -> Holds:
+    def make() -> Callable[[Frame], float]:
         holds = rule.begin()
-        return lambda frame: frame.ready and holds(frame)
+        return lambda frame: 1.0 if frame.ready and holds(frame) else 0.0
 
     return running_condition(rule.name, make, at_least=1.0, reason=reason or _reason(rule.name))
 
