@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from bench import pictures
 from examples.tapes import OPEN, SECOND, TAPES
 from microbot import Backtest, backtest
 from service import settings, strategies
@@ -103,3 +104,14 @@ def test_the_check_passes(name: str) -> None:
     strategy = strategies.chosen(str(ROOT / "examples" / f"{name}.py:strategy"), effective)
     checks = Checks(strategy, effective, events_of(None)[:2_000], 5.0)
     assert [finding for finding in checks.all_of_them() if not finding.passed] == []
+
+
+def test_the_page_shows_each_file_and_its_picture() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert re.findall(r'^--8<-- "examples/(\w+)\.py"$', page, re.MULTILINE) == list(RECIPES)
+    assert re.findall(r"\(cookbook/(\w+)\.svg\)", page) == list(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_picture_is_the_one_that_make_pictures_draws(name: str) -> None:
+    assert (PAGE.parent / "cookbook" / f"{name}.svg").read_text(encoding="utf-8") == pictures.draw(name)

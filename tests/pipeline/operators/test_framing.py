@@ -38,9 +38,9 @@ PIPES = {
     "a memory": (
         op.window(3),
         op.running_condition("rising", rising, at_least=0),
-        op.condition("a", rising, at_most=1),
+        op.momentum(0.1),
     ),
-    "an operator of RxPY": (op.window(3), rx.filter(lambda f: f.ready), op.require(lambda f: f.price > 0)),
+    "an operator of RxPY": (op.window(3), rx.take(5), op.require(lambda f: f.price > 0)),
 }
 
 
