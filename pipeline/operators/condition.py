@@ -137,7 +137,9 @@ def running_condition(
         def on_next(frame: Frame) -> None:
             nonlocal known, conditions
             needs_frames(name, frame)
-            value = number(gave, measure(frame), measure)
+            value = measure(frame)
+            if value.__class__ is not float or value - value != 0.0:  # infinite, or no number at all
+                value = number(gave, value, measure)
             if frame.conditions is not known:
                 known = frame.conditions
                 conditions = join((*known, seen_at(len(frame.seen))))

@@ -10,7 +10,7 @@ from reactivex.disposable import CompositeDisposable
 
 from pipeline.checked import number, text
 from pipeline.events import Candle, Trade
-from pipeline.operators.frame import Frame
+from pipeline.operators.frame import NOTHING, Frame
 from pipeline.operators.framing import Framing, Join
 from pipeline.operators.lift import Operator, Scheduler, Step
 
@@ -118,14 +118,10 @@ def readings(**indicators: Indicator) -> Operator[Any, Frame]:
                 else:
                     values[name] = number(f"the indicator {made_by} gave", found, measure)
             if item.__class__ is Frame:
-                emit(
-                    msgspec.structs.replace(
-                        item,
-                        values={**item.values, **values},
-                        ready=item.ready and warm,
-                        conditions=join(item.conditions),
-                    )
-                )
+                if item.values is not NOTHING:
+                    values = {**item.values, **values}
+                ready, conditions = item.ready and warm, join(item.conditions)
+                emit(msgspec.structs.replace(item, values=values, ready=ready, conditions=conditions))
                 return
             price = item.price
             tick = item if item.__class__ is Trade else Trade(item.symbol, item.ts, price, item.size)
