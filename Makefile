@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run rehearse sim test cover soak kill check bench format docs lowest lock clean
+.PHONY: help run rehearse sim test cover soak kill check bench pictures format docs lowest lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -53,6 +53,9 @@ sim: $(VENV)/installed-run ## Simulate five minutes with faults: SEED=7; ARGS="-
 
 bench: $(VENV)/installed-run ## Measure; ARGS="--help" lists the options.
 	@exec $(BIN)/python -m bench $(ARGS)
+
+pictures: $(VENV)/installed-run ## Draw the pictures of docs/COOKBOOK.md.
+	@exec $(BIN)/python -m bench.pictures
 
 format: $(VENV)/installed-test ## Format the code and mend what ruff can mend by itself.
 	$(BIN)/ruff check --fix

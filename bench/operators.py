@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,7 @@ from reactivex.internal import noop
 
 from actors.engine.core import Core, CoreSettings
 from bench import tape
-from bench.results import Number, Options, Result
+from bench.results import Number, Options, Result, Target
 from pipeline import operators as op
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Side, Trade
@@ -30,6 +31,10 @@ TICKS = (100_000, 2_000)
 ROUNDS = (15, 1)
 
 S = StrategySettings()
+TWELVE = {
+    "twelve_conditions": "the core, twelve conditions on a window",
+    "twelve_with_readings": "the core, twelve conditions, nine of them on four readings",
+}
 NEVER = 1e9  # a fraction that no price moves by: the exit goes on watching
 
 Run = Callable[[list[Trade]], None]
@@ -40,12 +45,15 @@ def measure(options: Options) -> Result:
     ticks = list(islice(tape.trades(7, 5), options.sized(*TICKS)))
     runs = {**_pipes(), **_exits(), **_cores()}
     best = dict.fromkeys(runs, float("inf"))
+    cpu = dict(best)
     for _ in range(options.sized(*ROUNDS)):
         for name, run in runs.items():
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             run(ticks)
             best[name] = min(best[name], time.perf_counter() - began)
+            cpu[name] = min(cpu[name], time.process_time() - cpu_began)
     us = {name: seconds / len(ticks) * 1e6 for name, seconds in best.items()}
+    cpu_us = {name: seconds / len(ticks) * 1e6 for name, seconds in cpu.items()}
     numbers = [
         Number("operators.window", us["window"] - us["source"], "us/tick"),
         Number("operators.momentum", us["momentum"] - us["window"], "us/tick", note="after the window"),
@@ -63,6 +71,10 @@ def measure(options: Options) -> Result:
         Number("operators.core_empty", us["core_empty"], "us/tick", note="the core with a strategy that ignores ticks"),
         Number("operators.core", us["core"], "us/tick", note="the core with everything, trades included"),
         Number("operators.loop", us["loop"], "us/tick", note="an empty loop over the ticks, part of each core"),
+        *(
+            Number(f"operators.{name}", 1e6 / cpu_us[name], "ticks/s", Target(at_least=200_000), f"{of}, by CPU time")
+            for name, of in TWELVE.items()
+        ),
     ]
     return Result("operators", ABOUT, numbers)
 
@@ -157,10 +169,42 @@ def _held(compose: Compose) -> Run:
 
 def _cores() -> dict[str, Run]:
     empty = Strategy("empty", lambda ticks: rx.never(), default_exits(S))
+    twelve = {name: Strategy(name, entries, default_exits(S)) for name, entries in _twelve().items()}
     return {
+        **{name: partial(_core, strategy) for name, strategy in twelve.items()},
         "core_empty": lambda ticks: Core(CoreSettings(), empty).run(ticks),
         "core": lambda ticks: Core(CoreSettings(), momentum_burst(S)).run(ticks),
         "loop": _loop,
+    }
+
+
+def _core(strategy: Strategy, ticks: list[Trade]) -> None:
+    Core(CoreSettings(), strategy).run(ticks)
+
+
+def _twelve() -> dict[str, Any]:
+    """Return chains of twelve conditions: those of the default strategy but for its bursts, and nine more."""
+    conditions = (op.volume_spike(S.volume_spike_multiplier), op.volatility_guard(S.volatility_guard_threshold))
+    begin = (op.window(S.window_size, S.min_ticks), op.momentum(S.entry_threshold))
+    readings = op.readings(fast=op.ema(9), slow=op.ema(21), rsi=op.rsi(14), z=op.z_score(50))
+    of_window = [
+        op.condition(f"of_window_{n}", lambda frame: frame.price / frame.window.vwap - 1, at_most=0.01 * n)
+        for n in range(1, 10)
+    ]
+    of_readings = [
+        op.require("rsi", below=90, go="LONG"),
+        op.require("rsi", above=10, go="SHORT"),
+        op.require("z", at_most=9),
+        op.require("z", at_least=-9),
+        op.require("fast", above=0),
+        op.require("slow", above=0),
+        op.require("slow", below=1e6),
+        op.require(lambda frame: frame["fast"] > 0.9 * frame["slow"]),
+        op.require(op.between("z", -9, 9)),
+    ]
+    return {
+        "twelve_conditions": lambda ticks: ticks.pipe(*begin, *conditions, *of_window, op.bursts()),
+        "twelve_with_readings": lambda ticks: ticks.pipe(*begin, readings, *conditions, *of_readings, op.bursts()),
     }
 
 

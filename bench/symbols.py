@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import cProfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from statistics import median
+from typing import Any
+
+from msgspec.structs import replace
 
 from actors.engine.core import Core, CoreSettings
 from bench import tape
-from bench.results import Number, Options, Result, Target
+from bench.results import ROOT, Number, Options, Result, Target
+from examples.tapes import TAPES
 from pipeline.events import Trade
-from pipeline.strategy import StrategySettings, momentum_burst
+from pipeline.strategy import Strategy, StrategySettings, Streams, default_exits, momentum_burst
+from service import strategies
 
 ABOUT = (
     "Microseconds of the core a tick, with so many symbols taking turns, each at 5 ticks a second of tape time, and of "
@@ -21,6 +27,7 @@ ABOUT = (
 SYMBOLS = (2, 10, 50)
 TICKS = (200_000, 2_000)  # in all, however many symbols share them
 ROUNDS = (9, 1)
+EXAMPLES = (*TAPES, "vwap_filter")  # with the default strategy, ten
 
 
 def measure(options: Options) -> Result:
@@ -41,7 +48,57 @@ def measure(options: Options) -> Result:
             Number(f"symbols.{n}.alone", min(alone), "us/tick"),
             Number(f"symbols.{n}.added", added, "% a symbol", Target(at_most=3.0)),
         ]
-    return Result("symbols", ABOUT, numbers)
+    return Result("symbols", ABOUT, [*numbers, *_ten_strategies(options)])
+
+
+def _ten_strategies(options: Options) -> list[Number]:
+    """Run ten strategies, each on a symbol of its own: in one core, and in a core each."""
+    each = options.sized(*TICKS) // 10
+    tapes = [list(islice(tape.trades(number, 5, f"S{number:02}"), each)) for number in range(10)]
+    tapes.sort(key=lambda trades: trades[0].ts)
+    mixed = sorted(chain.from_iterable(tapes), key=lambda trade: trade.ts)
+    exits = default_exits(StrategySettings())
+    made = [momentum_burst(StrategySettings()), *(replace(_of_example(name), exits=exits) for name in EXAMPLES)]
+
+    def one_core() -> float:
+        coming = iter(made)  # a core builds a symbol's strategy at its first tick: in the order of the tapes
+
+        def entries(ticks: Any, quotes: Any, clock: Any, market: Any) -> Any:
+            return next(coming).signals(Streams(ticks, quotes, clock, market))
+
+        return _cpu_s(Strategy("ten", entries, exits), mixed)
+
+    def ten_cores() -> float:
+        return sum(_cpu_s(strategy, trades) for strategy, trades in zip(made, tapes, strict=True))
+
+    pairs = [(one_core(), ten_cores()) for _ in range(options.sized(*ROUNDS))]
+    added = median(together / alone for together, alone in pairs) - 1
+    more_calls = _calls(one_core) / _calls(ten_cores) - 1
+    together, alone = (min(seconds) / len(mixed) * 1e6 for seconds in zip(*pairs, strict=True))
+    name, target = "symbols.ten_strategies", Target(at_most=5.0)
+    return [
+        Number(f"{name}.together", together, "us/tick", note="by CPU time"),
+        Number(f"{name}.alone", alone, "us/tick", note="by CPU time"),
+        Number(f"{name}.added", added * 100, "%", target, "over the sum of each alone, caches of the machine included"),
+        Number(f"{name}.more_calls", more_calls * 100, "%", target, "functions called: the work, whatever it takes"),
+    ]
+
+
+def _calls(run: Callable[[], float]) -> int:
+    profile = cProfile.Profile()
+    profile.runcall(run)
+    return int(sum(entry.callcount for entry in profile.getstats()))
+
+
+def _of_example(name: str) -> Strategy:
+    return strategies.load(str(ROOT / "examples" / f"{name}.py:strategy"), StrategySettings())
+
+
+def _cpu_s(strategy: Strategy, trades: list[Trade]) -> float:
+    core = Core(CoreSettings(), strategy)
+    began = time.process_time()
+    core.run(trades)
+    return time.process_time() - began
 
 
 def _us(tapes: Iterable[list[Trade]]) -> float:

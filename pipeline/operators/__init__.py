@@ -31,6 +31,7 @@ from pipeline.operators.volatility.atr import atr
 from pipeline.operators.volatility.bollinger import bollinger
 from pipeline.operators.volatility.donchian import donchian
 from pipeline.operators.volatility.keltner import keltner
+from pipeline.operators.volatility.opening_range import opening_range
 from pipeline.operators.volatility.realized_volatility import realized_volatility
 from pipeline.operators.volatility.volatility_guard import volatility_guard
 from pipeline.operators.volatility.z_score import z_score
@@ -78,6 +79,7 @@ __all__ = [
     "obv",
     "on",
     "once_per",
+    "opening_range",
     "rate_of_change",
     "readings",
     "realized_volatility",

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from reactivex import Observable
 
-from pipeline.checked import number, text
-from pipeline.events import EPSILON, Bound
+from pipeline.checked import number, text, word
+from pipeline.events import EPSILON, Bound, Side
 from pipeline.operators.frame import Condition, Frame, needs_frames
-from pipeline.operators.lift import Lifted, MakeStep, Operator, Scheduler, Step, directed
-from pipeline.operators.window.window import Frames
+from pipeline.operators.framing import Framing, Join
+from pipeline.operators.lift import Operator, Scheduler, Step
 
 
 class EitherWay(msgspec.Struct, frozen=True):
@@ -45,14 +45,15 @@ def condition(
     more_than: float | None = None,
     less_than: float | None = None,
     either_way: float | None = None,
+    go: Side | str | None = None,
     reason: str | None = None,
 ) -> Operator[Frame, Frame]:
     """Require of a tick that `value(frame)` is on one side of a threshold, or that far from zero either way.
 
     `value` is a pure function of the frame. Exactly one threshold is given; comparisons forgive 1e-9. The one of
     `either_way` gives ticks their direction: LONG where the value is at least the threshold, SHORT where it is at most
-    its negative. The reading stands on the frame under `name`; a burst in which it never passed counts as blocked by
-    `reason` (default: NO_ and the name in capitals).
+    its negative. With `go`, it is required of ticks that point that way alone. The reading stands on the frame under
+    `name`; a burst in which it never passed counts as blocked by `reason` (default: NO_ and the name in capitals).
 
     Raises ValueError without exactly one threshold, WrongValue for one that is no finite number.
 
@@ -78,7 +79,7 @@ def condition(
             reason=text(f"the reason of the condition {name!r} is", reason or f"NO_{name.upper()}"),
             threshold=threshold,
             value=checked,
-            passed=passed,
+            passed=_going(name, go, passed),
             direction=None if either_way is None else EitherWay.of(checked, threshold),
             bound=bound,
             checked=True,
@@ -95,12 +96,13 @@ def running_condition(
     more_than: float | None = None,
     less_than: float | None = None,
     either_way: float | None = None,
+    go: Side | str | None = None,
     reason: str | None = None,
 ) -> Operator[Frame, Frame]:
     """Require a value that has a memory: `make()` is called once a subscription and gives the function of each frame.
 
     Unlike `condition`, whose value is computed when it is asked for, this one is computed at every tick. Thresholds,
-    direction, reason and errors are those of `condition`.
+    direction, `go`, reason and errors are those of `condition`.
 
     >>> def average_price():
     ...     total, n = 0.0, 0
@@ -115,24 +117,37 @@ def running_condition(
     name = text("a condition's name is", name)
     why = text(f"the reason of the condition {name!r} is", reason or f"NO_{name.upper()}")
     gave = f"the condition {name!r} gave"
+    _going(name, go, bool)  # so that a wrong side is found now
 
-    def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+    def seen_at(place: int) -> Condition:
+        """Return the condition that reads what this one saw off the frame."""
+
+        def value(frame: Frame) -> float:
+            return frame.seen[place]
+
+        direction = None if either_way is None else EitherWay.of(value, threshold)
+        passed = _going(name, go, lambda frame: test(frame.seen[place]))
+        return Condition(name, why, threshold, value, passed, direction, bound, checked=True)
+
+    def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         measure = make()
+        known: tuple[Condition, ...] | None = None
+        conditions: tuple[Condition, ...] = ()
 
         def on_next(frame: Frame) -> None:
+            nonlocal known, conditions
             needs_frames(name, frame)
-            value = number(gave, measure(frame), measure)
-            passed = test(value)
-            direction = None if either_way is None else EitherWay.of(lambda _: value, threshold)
-            emit(
-                frame.given(
-                    Condition(name, why, threshold, lambda _: value, lambda _: passed, direction, bound, checked=True)
-                )
-            )
+            value = measure(frame)
+            if value.__class__ is not float or value - value != 0.0:  # infinite, or no number at all
+                value = number(gave, value, measure)
+            if frame.conditions is not known:
+                known = frame.conditions
+                conditions = join((*known, seen_at(len(frame.seen))))
+            emit(msgspec.structs.replace(frame, conditions=conditions, seen=(*frame.seen, value)))
 
         return Step(on_next)
 
-    return _framing(name, step, directs=either_way is not None)
+    return lambda source: Framing(source, name, step, directs=either_way is not None)
 
 
 def over_window(name: str, operator: Operator[Frame, Frame]) -> Operator[Frame, Frame]:
@@ -153,24 +168,27 @@ def given(requirement: Condition) -> Operator[Frame, Frame]:
     """Return the operator that adds a condition to every frame."""
 
     def operator(source: Observable[Any]) -> Observable[Frame]:
-        if isinstance(source, Frames):
+        if isinstance(source, Framing):
             return source.given(requirement)
 
-        def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+        def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
             def on_next(frame: Frame) -> None:
                 needs_frames(requirement.name, frame)
-                emit(frame.given(requirement))
+                emit(msgspec.structs.replace(frame, conditions=join(frame.conditions)))
 
             return Step(on_next)
 
-        return _framing(requirement.name, step, directs=requirement.direction is not None)(source)
+        return Framing(source, requirement.name, step, (requirement,))
 
     return operator
 
 
-def _framing(name: str, make: MakeStep, *, directs: bool) -> Operator[Frame, Frame]:
-    """Return the operator of a step that adds a condition to each frame, and with it a direction or none."""
-    return lambda source: Lifted(source, make, f"frames, those of {name}", directs or directed(source))
+def _going(name: str, go: Side | str | None, passed: Callable[[Frame], bool]) -> Callable[[Frame], bool]:
+    """Return what asks `passed` of all frames but those that point the other way than `go`. Raises WrongValue."""
+    if go is None:
+        return passed
+    other = -word(f"the condition {name!r} has go, which is", go, Side).sign
+    return lambda frame: frame.direction == other or passed(frame)
 
 
 def _test(

@@ -90,6 +90,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...] = ()
     values: Mapping[str, float] = NOTHING  # what op.readings put on it, by name
     go: int = 0  # where op.when points it: +1, -1 or 0
+    seen: tuple[float, ...] = ()  # what the conditions with a memory saw of it, in the order of the pipe
 
     def __getitem__(self, name: str) -> float:
         """Return what `op.readings` put on the frame under a name. Raises WrongValue where that is nothing."""

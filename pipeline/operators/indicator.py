@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
 
 from pipeline.checked import number, text
 from pipeline.events import Candle, Trade
-from pipeline.operators.frame import Frame
-from pipeline.operators.lift import Callbacks, Direct, Operator, Scheduler, directed
+from pipeline.operators.frame import NOTHING, Frame
+from pipeline.operators.framing import Framing, Join
+from pipeline.operators.lift import Operator, Scheduler, Step
 
 Item = Trade | Candle | Frame
 """What an indicator is shown, one after the other. Each has `symbol`, `ts`, `price` and `size`."""
@@ -99,23 +99,12 @@ def readings(**indicators: Indicator) -> Operator[Any, Frame]:
     for name, given in indicators.items():
         if not isinstance(given, Indicator):
             raise TypeError(f"op.readings: {name} is a {type(given).__name__}, not an indicator such as op.ema(9)")
-    return lambda source: _Readings(source, indicators)
 
-
-class _Readings(Direct[Frame]):
-    def __init__(self, source: Observable[Any], indicators: dict[str, Indicator]) -> None:
-        super().__init__()
-        self.gives = "frames, those of op.readings"
-        self.directed = directed(source) or False
-        self.windowed = bool(getattr(source, "windowed", None))
-        self._source = source
-        self._indicators = indicators
-
-    def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
+    def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         subscriptions = CompositeDisposable()
         start = Begin(scheduler, subscriptions)
-        measures = tuple((name, given.name, given.begin(start)) for name, given in self._indicators.items())
-        emit = observer.on_next
+        measures = tuple((name, given.name, given.begin(start)) for name, given in indicators.items())
+        born_with = join(())
 
         def on_next(item: Any) -> None:
             warm = True
@@ -128,17 +117,16 @@ class _Readings(Direct[Frame]):
                     values[name] = found
                 else:
                     values[name] = number(f"the indicator {made_by} gave", found, measure)
-            emit(_framed(item, values, warm))
+            if item.__class__ is Frame:
+                if item.values is not NOTHING:
+                    values = {**item.values, **values}
+                ready, conditions = item.ready and warm, join(item.conditions)
+                emit(msgspec.structs.replace(item, values=values, ready=ready, conditions=conditions))
+                return
+            price = item.price
+            tick = item if item.__class__ is Trade else Trade(item.symbol, item.ts, price, item.size)
+            emit(Frame(tick, price, warm, 0.0, 1, price, 0.0, 0.0, price, price, born_with, values))
 
-        source = self._source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
-        subscriptions.add(source)
-        return subscriptions
+        return Step(on_next, dispose=subscriptions.dispose)
 
-
-def _framed(item: Any, values: dict[str, float], warm: bool) -> Frame:
-    """Return the frame that shows an item with some more values."""
-    if item.__class__ is Frame:
-        return msgspec.structs.replace(item, values={**item.values, **values}, ready=item.ready and warm)
-    price = item.price
-    tick = item if item.__class__ is Trade else Trade(item.symbol, item.ts, price, item.size)
-    return Frame(tick, price, warm, 0.0, 1, price, 0.0, 0.0, price, price, (), values)
+    return lambda source: Framing(source, "op.readings", step, windowed=False)

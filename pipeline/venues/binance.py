@@ -6,6 +6,7 @@ Source: developers.binance.com, WebSocket streams (spot).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import Annotated
 
 import msgspec
@@ -39,6 +40,8 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     T: _Whole = 0
     b: Text | list[object] | int = ""
     a: Text | list[object] | int = ""
+    B: Text | list[object] | int | None = None  # sizes at the best prices, where it is a bookTicker
+    A: Text | list[object] | int | None = None
     id: str | int | msgspec.UnsetType | None = msgspec.UNSET
     lastUpdateId: int = 0
 
@@ -86,6 +89,13 @@ class BinanceDialect:
             add(Trade(payload.s, self._ts, number(payload.p), number(payload.q), None, None, payload.t))
         elif not payload.e and payload.s and isinstance(payload.b, str) and isinstance(payload.a, str):
             if self._ts:
-                add(Quote(payload.s, self._ts, number(payload.b), number(payload.a)))
+                bid, ask = number(payload.b), number(payload.a)
+                add(Quote(payload.s, self._ts, bid, ask, _size(payload.B), _size(payload.A)))
         elif not (payload.e in _OTHERS or payload.id is not msgspec.UNSET or payload.lastUpdateId):
             taken.refuse(UNKNOWN_TYPE, "", data)
+
+
+def _size(said: object) -> float | None:
+    """Return a size, or None for what is none: a quote is of use without."""
+    size = number(said) if isinstance(said, str) else -1.0
+    return size if 0 <= size < inf else None

@@ -19,8 +19,12 @@ KEYS = {
     "operators": [
         *("window", "momentum", "volume_spike", "volatility_guard", "bursts", "pipe", "candles"),
         *("profit_target", "stop_loss", "time_stop", "flat_market", "all_exits", "core_empty", "core", "loop"),
+        *("twelve_conditions", "twelve_with_readings"),
     ],
-    "symbols": [f"{n}.{what}" for n in (2, 10, 50) for what in ("together", "alone", "added")],
+    "symbols": [
+        *(f"{n}.{what}" for n in (2, 10, 50, "ten_strategies") for what in ("together", "alone", "added")),
+        "ten_strategies.more_calls",
+    ],
     "memory": [f"{kind}.{what}" for kind in ("core", "session") for what in ("before", "after", "growth")],
     "throughput": [
         f"{n}_a_frame.{what}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from pipeline.events import Side
 from pipeline.operators.condition import condition, running_condition
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator
@@ -15,34 +18,46 @@ def require(
     at_most: float | None = None,
     above: float | None = None,
     below: float | None = None,
+    go: Side | str | None = None,
     reason: str | None = None,
 ) -> Operator[Frame, Frame]:
     """Let only those frames signal whose reading is within a bound, or of which a rule holds.
 
-    `what` is the name of a reading, with exactly one bound, or a rule, with none. A burst in which it never held counts
-    as blocked by `reason` (default: NO_ and the name in capitals).
+    `what` is the name of a reading, with exactly one bound, or a rule, with none. With `go`, it is required of frames
+    that point that way alone. A burst in which it never held counts as blocked by `reason` (default: NO_ and the name
+    in capitals).
 
-    Raises ValueError for a wrong number of bounds, WrongValue for one that is no finite number.
+    Raises ValueError for a wrong number of bounds, WrongValue for one that is no finite number, or for another side.
 
     >>> calm = require("rsi", below=70)
+    >>> not_too_high = require("rsi", below=70, go="LONG")
     """
     bounds = [bound for bound in (at_least, at_most, above, below) if bound is not None]
     if isinstance(what, str):
         if len(bounds) != 1:
             raise ValueError(f"op.require({what!r}): give exactly one of at_least, at_most, above and below")
         name, value = operand("op.require", what)
+        name = f"{name} {go}" if go else name
         return condition(
-            name, value, at_least=at_least, at_most=at_most, more_than=above, less_than=below, reason=reason
+            name,
+            value,
+            at_least=at_least,
+            at_most=at_most,
+            more_than=above,
+            less_than=below,
+            go=go,
+            reason=reason or (_reason(name) if go else None),
         )
     if bounds:
         raise ValueError("op.require: a rule has no bound: it holds or does not")
     rule = rule_of("op.require", what)
 
-    def make() -> Holds:
+    def make() -> Callable[[Frame], float]:
         holds = rule.begin()
-        return lambda frame: frame.ready and holds(frame)
+        return lambda frame: 1.0 if frame.ready and holds(frame) else 0.0
 
-    return running_condition(rule.name, make, at_least=1.0, reason=reason or _reason(rule.name))
+    name = f"{rule.name} {go}" if go else rule.name
+    return running_condition(name, make, at_least=1.0, go=go, reason=reason or _reason(name))
 
 
 def _reason(name: str) -> str:

@@ -47,7 +47,12 @@ def operand(who: str, given: Operand) -> tuple[str, Callable[[Frame], float]]:
         name = text(f"{who}: the name of a reading is", given)
         if name in ("price", "size", "momentum", "range", "volume_ratio"):
             return name, lambda frame: float(getattr(frame, name))
-        return name, lambda frame: frame[name]
+
+        def reading(frame: Frame) -> float:
+            found = frame.values.get(name)
+            return frame[name] if found is None else found
+
+        return name, reading
     if callable(given):
         function = given
         name = getattr(given, "__name__", "value")

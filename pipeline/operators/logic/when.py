@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
-from reactivex import Observable
 
 from pipeline.checked import word
 from pipeline.events import Side
 from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames
-from pipeline.operators.lift import Lifted, Operator, Scheduler, Step
+from pipeline.operators.framing import Framing, Join
+from pipeline.operators.lift import Operator, Scheduler, Step
 from pipeline.operators.logic.rule import Holds, Rule, rule_of
 
 _POINTED = EitherWay.of(lambda frame: float(frame.go), 1.0)
@@ -39,7 +38,7 @@ def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
     sign = word("op.when: go is", go, Side).sign
     inner = rule_of("op.when", rule)
 
-    def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
+    def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         holds = inner.begin()
         known: tuple[Condition, ...] | None = None
         conditions: tuple[Condition, ...] = ()
@@ -48,17 +47,15 @@ def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
             nonlocal known, conditions
             needs_frames("op.when", frame)
             if frame.conditions is not known:
-                known = conditions = frame.conditions
-                if _DIRECTION not in conditions:
-                    conditions = (*conditions, _DIRECTION)
+                known = frame.conditions
+                conditions = join(known if _DIRECTION in known else (*known, _DIRECTION))
             pointed = frame.go
             if frame.ready and holds(frame) and not pointed:
                 pointed = sign
-            emit(msgspec.structs.replace(frame, conditions=conditions, go=pointed))
+            if pointed != frame.go or conditions is not frame.conditions:
+                frame = msgspec.structs.replace(frame, conditions=conditions, go=pointed)
+            emit(frame)
 
         return Step(on_next)
 
-    def operator(source: Observable[Any]) -> Observable[Frame]:
-        return Lifted(source, step, "frames, those of op.when", directed=True)
-
-    return operator
+    return lambda source: Framing(source, "op.when", step, directs=True)

@@ -6,11 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
 
-from reactivex import Observable
-
 from pipeline.events import SECOND, Trade
 from pipeline.operators.frame import Condition, Frame
-from pipeline.operators.lift import Lifted, Scheduler, Step
+from pipeline.operators.framing import Framing, Join
+from pipeline.operators.lift import Operator, Scheduler, Step
 from pipeline.probe import Probe
 
 _size = attrgetter("size")
@@ -24,37 +23,7 @@ _NO_TICK = Trade("", -(1 << 62), 0.0, 0.0)
 """Fills an empty window, and leaves it when the first tick comes."""
 
 
-class Frames(Lifted[Frame]):
-    """The frames of a source of ticks; it knows the conditions that stand behind it in the pipe.
-
-    A condition directly behind it adds nothing to the work of a tick: the frame is born with it.
-    """
-
-    def __init__(
-        self, source: Observable[Trade], span: int, min_ticks: int, conditions: tuple[Condition, ...] = ()
-    ) -> None:
-        def make(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
-            probe = Probe.of(scheduler)
-            probe.warm_up = max(probe.warm_up, span)
-            return _window(span, min_ticks, conditions, emit)
-
-        super().__init__(
-            source,
-            make,
-            f"frames, those of {conditions[-1].name if conditions else 'op.window'}",
-            any(condition.direction is not None for condition in conditions),
-        )
-        self.windowed = True
-        self.span = span
-        self.min_ticks = min_ticks
-        self.conditions = conditions
-
-    def given(self, condition: Condition) -> Frames:
-        """Return the same frames with one more condition to meet."""
-        return Frames(self.source, self.span, self.min_ticks, (*self.conditions, condition))
-
-
-def window(seconds: float = 15.0, min_ticks: int = 3) -> Callable[[Observable[Trade]], Frames]:
+def window(seconds: float = 15.0, min_ticks: int = 3) -> Operator[Trade, Frame]:
     """Frame every tick with its window: the ticks with ts in (tick.ts - seconds, tick.ts], itself included.
 
     A frame is `ready` once `seconds` have passed since the window was last empty and it holds `min_ticks`.
@@ -65,7 +34,14 @@ def window(seconds: float = 15.0, min_ticks: int = 3) -> Callable[[Observable[Tr
         raise ValueError(f"window: seconds must be more than 0, not {seconds}")
     if min_ticks < 1:
         raise ValueError(f"window: min_ticks must be 1 or more, not {min_ticks}")
-    return lambda source: Frames(source, round(seconds * SECOND), min_ticks)
+    span = round(seconds * SECOND)
+
+    def framing(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
+        probe = Probe.of(scheduler)
+        probe.warm_up = max(probe.warm_up, span)
+        return _window(span, min_ticks, join(()), emit)
+
+    return lambda source: Framing(source, "op.window", framing, windowed=True)
 
 
 def _window(span: int, min_ticks: int, conditions: tuple[Condition, ...], emit: Callable[[Frame], None]) -> Step:

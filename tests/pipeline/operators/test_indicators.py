@@ -329,6 +329,37 @@ def test_time_of_day_follows_any_order_of_times(seconds: list[int]) -> None:
     agrees(values(op.time_of_day(), ticks), [t.hour + t.minute / 60 + t.second / 3600 for t in local])
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 9_000), st.integers(9_000, 11_000)), min_size=1, max_size=60),
+    st.sampled_from([1.0, 30.0, 390.0]),
+)
+def test_the_opening_range_is_that_of_the_day_s_first_minutes(steps: list[tuple[int, int]], minutes: float) -> None:
+    now, ticks = pd.Timestamp("2026-03-05T08:00:00", tz="America/New_York"), []  # over a change of the clocks
+    for seconds, cents in steps:
+        now += pd.Timedelta(seconds=seconds)
+        ticks.append(Trade("A", now.value, cents / 100, 1.0))
+    times = [pd.Timestamp(t.ts, tz="UTC").tz_convert("America/New_York") for t in ticks]
+    opens = [time.replace(hour=9, minute=30, second=0, microsecond=0, nanosecond=0) for time in times]
+    length = pd.Timedelta(minutes=minutes)
+    for line, of in (("upper", max), ("lower", min)):
+        wanted: list[float | None] = []
+        for place, (time, open_) in enumerate(zip(times, opens, strict=True)):
+            first = [t.price for t, at in zip(ticks[: place + 1], times, strict=False) if open_ <= at < open_ + length]
+            wanted.append(of(first) if first and time >= open_ + length else None)
+        assert values(op.opening_range(line, minutes), ticks) == wanted  # type: ignore[arg-type]
+
+
+def test_a_candle_belongs_to_the_minutes_in_which_it_closes() -> None:
+    open_ = pd.Timestamp("2026-01-05T09:30:00", tz="America/New_York").value
+    closes = [(0, 9.0), (60, 10.0), (120, 11.0), (180, 12.0), (240, 13.0)]
+    items = [
+        Candle("A", open_ + (end - 60) * SECOND, open_ + end * SECOND, close, None, close, close + 1, close - 1)
+        for end, close in closes
+    ]
+    assert values(op.opening_range("upper", 2), items) == [None, None, None, 12.0, 12.0]
+    assert values(op.opening_range("lower", 2), items) == [None, None, None, 9.0, 9.0]
+
+
 @given(PRICES, st.integers(1, 5))
 def test_before_says_what_was_said_so_many_items_ago(prices: list[float], n: int) -> None:
     agrees(values(op.before(op.sma(3), n), trades(prices)), pd.Series(prices).rolling(3).mean().shift(n))
@@ -349,6 +380,7 @@ ALL: list[op.Indicator] = [
     op.rsi(3), op.stochastic(4), op.realized_volatility(4), op.atr(3), op.bollinger(5), op.z_score(5),
     op.donchian(4, line="upper"), op.keltner(3, 2, 3, line="lower"), op.vwap(4), op.obv(), op.volume_ratio(4),
     op.signed_volume(4), op.trade_rate(3), op.since_last(), op.time_of_day(), op.before(op.ema(2)),
+    op.opening_range("upper"),
 ]  # fmt: skip
 
 

@@ -148,6 +148,22 @@ def test_a_rule_may_be_required_too() -> None:
     assert signals(UP, rising, op.once_per("side"), prices=(99.0, 105.0, 104.0, 104.5)) == [(3, "LONG")]
 
 
+@pytest.mark.parametrize(
+    "what", [op.require("p", below=101.5, go="LONG"), op.require(lambda f: f["p"] < 101.5, go="LONG")]
+)
+def test_what_is_required_of_one_side_is_required_of_that_side_alone(what: Any) -> None:
+    prices = (99.0, 102.0, 99.0, 101.0, 99.0)
+    assert signals(UP, DOWN, what, op.once_per("side"), prices=prices) == [(2, "SHORT"), (3, "LONG"), (4, "SHORT")]
+    of_short = op.require("p", below=98.5, go="SHORT")
+    assert signals(UP, DOWN, of_short, op.once_per("side"), prices=prices) == [(1, "LONG"), (3, "LONG")]
+
+
+def test_a_requirement_of_one_side_is_called_after_it() -> None:
+    parts = (UP, op.require("p", below=1, go="LONG"), op.require("p", above=9, go="SHORT"))
+    [*_, last] = outputs(pointed(*parts), ticks(99.0, 102.0))
+    assert [(c.name, c.reason) for c in last.conditions[1:]] == [("p LONG", "NO_P_LONG"), ("p SHORT", "NO_P_SHORT")]
+
+
 def test_cool_off_drops_what_comes_too_soon() -> None:
     parts = (UP, op.signals(), op.cool_off(2.0))
     assert signals(*parts, prices=(99.0, *[101.0] * 6)) == [(1, "LONG"), (3, "LONG"), (5, "LONG")]
@@ -184,6 +200,8 @@ def test_what_looks_back_over_a_window_is_refused_where_there_is_none(operator: 
         (lambda: op.when(op.above("p", 1), go="long"), WrongValue, "neither LONG nor SHORT"),
         (lambda: op.require("p"), ValueError, "exactly one of at_least"),
         (lambda: op.require("p", above=1, below=2), ValueError, "exactly one of at_least"),
+        (lambda: op.require("p", above=1, go="up"), WrongValue, "neither LONG nor SHORT"),
+        (lambda: op.require(op.above("p", 1), go="up"), WrongValue, "neither LONG nor SHORT"),
         (lambda: op.require(op.above("p", 1), above=2), ValueError, "a rule has no bound"),
         (lambda: op.vote(op.above("p", 1), at_least=2), ValueError, "of 1 rules"),
         (lambda: op.all_of(), ValueError, "at least one rule"),

@@ -13,6 +13,7 @@ from microbot.testing.hypothesis import ticks
 from pipeline import operators as op
 from pipeline.events import SECOND, Trade
 from pipeline.operators.frame import Frame
+from pipeline.strategy import StrategySettings
 from tests.support.market import trade
 from tests.support.streams import (
     Tap,
@@ -226,5 +227,5 @@ def test_a_window_of_no_ticks_is_refused() -> None:
 
 
 def test_the_defaults_are_those_of_the_strategy() -> None:
-    piped = op.window()(Tap(lambda source: source).source)
-    assert (piped.span, piped.min_ticks) == (15 * SECOND, 3)
+    settings = StrategySettings()
+    assert op.window.__defaults__ == (settings.window_size, settings.min_ticks)

@@ -31,7 +31,13 @@ def test_a_trade_is_decoded_wrapped_and_raw(wrap: object) -> None:
 
 
 def test_a_quote_gets_the_time_of_the_trade_before_it() -> None:
-    assert BinanceDialect().received([TRADE, TICKER]).events[1:] == [Quote("BTCUSDT", TS, 61837.63, 61837.64)]
+    assert BinanceDialect().received([TRADE, TICKER]).events[1:] == [Quote("BTCUSDT", TS, 61837.63, 61837.64, 3.7, 1.5)]
+
+
+@pytest.mark.parametrize("size", [b'"x"', b'"nan"', b'"inf"', b'"-1"', b"7", b"[]", b"null"])
+def test_a_size_that_is_none_leaves_the_quote_without(size: bytes) -> None:
+    [_, quote] = BinanceDialect().received([TRADE, TICKER.replace(b'"3.7"', size)]).events
+    assert quote == Quote("BTCUSDT", TS, 61837.63, 61837.64, None, 1.5)
 
 
 def test_a_quote_before_the_first_trade_has_no_time_and_is_left_out() -> None:
