@@ -69,6 +69,14 @@ def number(what: str, value: Any, maker: Callable[..., Any] | None = None) -> fl
     return found
 
 
+def positive(what: str, value: Any, maker: Callable[..., Any] | None = None) -> float:
+    """Return a finite number above 0 as a float. Raises WrongValue."""
+    found = number(what, value, maker)
+    if not found > 0:
+        raise WrongValue(f"{what} {shown(value)}, not a number above 0", maker)
+    return found
+
+
 def text(what: str, value: Any) -> str:
     """Return a short printable text as a plain str. Raises WrongValue."""
     if not isinstance(value, str):

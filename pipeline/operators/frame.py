@@ -90,6 +90,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...] = ()
     values: Mapping[str, float] = NOTHING  # what op.readings put on it, by name
     go: int = 0  # where op.when points it: +1, -1 or 0
+    carry: Callable[[Frame], dict[str, Any]] | None = None  # what a signal of it is to carry, as that op.when says
 
     def __getitem__(self, name: str) -> float:
         """Return what `op.readings` put on the frame under a name. Raises WrongValue where that is nothing."""
@@ -179,6 +180,7 @@ def signal_of(frame: Frame, side: Side | None = None) -> Signal:
         if not direction:
             raise WrongValue("a frame that points neither up nor down is no signal: ask whether it `passed`")
         side = Side.LONG if direction > 0 else Side.SHORT
+    carried = frame.carry(frame) if frame.carry is not None and frame.go == side.sign else {}
     return Signal(
         symbol=frame.tick.symbol,
         ts=frame.tick.ts,
@@ -188,6 +190,7 @@ def signal_of(frame: Frame, side: Side | None = None) -> Signal:
         volume_ratio=frame.volume_ratio,
         range=frame.range,
         readings=frame.readings,
+        **carried,
     )
 
 

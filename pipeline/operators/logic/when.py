@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from reactivex import Observable
 
-from pipeline.checked import word
+from pipeline.checked import positive, word
 from pipeline.events import Side
+from pipeline.exits.exit import SignalExits
 from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames
 from pipeline.operators.lift import Lifted, Operator, Scheduler, Step
@@ -28,15 +29,35 @@ _DIRECTION = Condition(
     checked=True,
 )
 
+Amount = float | Callable[[Frame], float]
+"""A number, or a function of the frame."""
 
-def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
+Carry = Callable[[Frame], dict[str, Any]]
+
+
+def when(
+    rule: Rule | Holds,
+    go: Side | str,
+    *,
+    quantity: Amount | None = None,
+    limit: Amount | None = None,
+    good_for: float | None = None,
+    exits: Any = None,
+) -> Operator[Frame, Frame]:
     """Point the frames at which a rule holds LONG or SHORT; where two rules of a pipe hold, the first one points.
 
     `rule` may be a function of the frame: `op.when(lambda frame: frame["z"] < -2, go="LONG")`.
 
-    Cost: that of the rule, and 0.3 us where it holds. Raises WrongValue for another side, TypeError for no rule.
+    A signal of such a frame carries what is named here: `quantity` (shares, `risk.position_size` at most) and `limit`
+    (the worst price at which the entry may fill) are numbers or functions of the frame, `good_for` is the seconds after
+    which what is not filled is canceled, and `exits`, a list or a function of `held` and `market`, are those of the
+    position that it opens. A signal whose direction another condition gives carries none of it.
+
+    Cost: that of the rule, and 0.3 us where it holds. Raises WrongValue for another side, for an amount that is not
+    above 0 and for exits that are none, TypeError for no rule.
     """
     sign = word("op.when: go is", go, Side).sign
+    carry = _carrying(quantity, limit, good_for, exits)
     inner = rule_of("op.when", rule)
 
     def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
@@ -51,10 +72,10 @@ def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
                 known = conditions = frame.conditions
                 if _DIRECTION not in conditions:
                     conditions = (*conditions, _DIRECTION)
-            pointed = frame.go
-            if frame.ready and holds(frame) and not pointed:
-                pointed = sign
-            emit(msgspec.structs.replace(frame, conditions=conditions, go=pointed))
+            if frame.ready and holds(frame) and not frame.go:
+                emit(msgspec.structs.replace(frame, conditions=conditions, go=sign, carry=carry))
+            else:
+                emit(msgspec.structs.replace(frame, conditions=conditions))
 
         return Step(on_next)
 
@@ -62,3 +83,24 @@ def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
         return Lifted(source, step, "frames, those of op.when", directed=True)
 
     return operator
+
+
+def _carrying(quantity: Amount | None, limit: Amount | None, good_for: float | None, exits: Any) -> Carry | None:
+    """Return what gives the fields that a signal carries; None where nothing was asked for."""
+    fixed: dict[str, Any] = {}
+    asked: dict[str, Callable[[Frame], float]] = {}
+    for name, given in (("quantity", quantity), ("limit", limit), ("good_for", good_for)):
+        if callable(given) and name != "good_for":
+            asked[name] = given
+        elif given is not None:
+            fixed[name] = positive(f"op.when: {name} is", given)
+    if exits is not None:
+        fixed["exits"] = SignalExits.of("op.when", exits)
+    if not fixed and not asked:
+        return None
+
+    def carry(frame: Frame) -> dict[str, Any]:
+        found = {name: positive(f"op.when: {name} gave", of(frame), of) for name, of in asked.items()}
+        return {**fixed, **found}
+
+    return carry
