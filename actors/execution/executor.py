@@ -195,7 +195,6 @@ class Executor:
 
     def _on_enter(self, approved: Enter) -> None:
         symbol, exits = approved.signal.symbol, approved.signal.exits
-        self._carried.pop(symbol, None)
         if exits is not UNSET:
             self._carried[symbol] = approved.decision, exits
         market = self._context.symbol_view(symbol)

@@ -74,7 +74,7 @@ class OrderManager:
 
         No stop rests at the venue while the entry works: a part of it is not to be held for hours without one.
         """
-        if order.request.until and order.status is OrderStatus.PARTIALLY_FILLED and len(order.executions) == 1:
+        if order.request.until and order.status is OrderStatus.PARTIALLY_FILLED:
             self._set_timer(order, TimerKind.ENTRY, self._policy.entry_timeout_s)
 
     def take_over(

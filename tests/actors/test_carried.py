@@ -73,9 +73,8 @@ def statuses(of: Session) -> list[tuple[int, OrderStatus, str]]:
 
 
 def test_what_is_not_carried_is_not_written() -> None:
-    plain = (
-        b'{"type":"signal","symbol":"A","ts":1,"side":"LONG","price":2.0,"momentum":0.0,"volume_ratio":0.0,"range":0.0'
-    )
+    shown = b'"momentum":0.0,"volume_ratio":0.0,"range":0.0,"readings":[]'
+    plain = b'{"type":"signal","symbol":"A","ts":1,"side":"LONG","price":2.0,' + shown + b"}"
     short = Signal("A", 1, Side.LONG, 2.0, quantity=None, limit=None, good_for=None, exits=None)
     assert short == Signal("A", 1, Side.LONG, 2.0)
     assert msgspec.json.encode(short) == plain
@@ -288,7 +287,8 @@ def test_what_filled_first_is_not_held_for_long_without_a_stop() -> None:
     at_desk.say(1, S.ACCEPTED).pass_time(100).say(100, S.PARTIALLY_FILLED, "4", "99")
     at_desk.pass_time(101).say(101, S.PARTIALLY_FILLED, "5", "99").pass_time(102.9)
     assert at_desk.canceled == []
-    at_desk.pass_time(103).say(103, S.CANCELED, "5", "99")
+    assert at_desk.pass_time(103).canceled == [at_desk.last.id]
+    at_desk.say(103, S.CANCELED, "5", "99")
     assert (at_desk.last.role, at_desk.last.quantity) == ("stop", D(5))
 
 
@@ -356,6 +356,35 @@ def test_an_exit_that_raises_is_told_by_its_line_and_the_fallback_is_beneath() -
     assert "the default exits" in heard.of(GuardChanged)[0].guard
     never = session(exits=[op.time_stop(5000)]).feed(trade(0, 100, says="LONG"), clock(599), clock(2001))
     assert never.exits == ["FALLBACK"]
+
+
+def test_exits_that_return_nothing_are_told_by_their_function() -> None:
+    def nothing(held: Any, market: Any) -> Any:  # which says nothing
+        return None
+
+    [failed] = session(exits=nothing).feed(trade(0, 100, says="LONG")).of(ChainFailed)
+    assert failed.error.endswith(f"(in the strategy made at {raised_in(__file__, '# which says nothing')})")
+
+
+def test_what_an_older_signal_opens_after_all_does_not_get_the_exits_of_a_newer_one() -> None:
+    wished = iter([None, [op.stop_loss(0.0001)]])
+
+    def make(emit: Any, scheduler: Any) -> Step:
+        def on_next(tick: Trade) -> None:
+            if tick.id:
+                emit(Signal(tick.symbol, 0, Side.LONG, 0.0, exits=next(wished)))
+
+        return Step(on_next)
+
+    at_desk = Desk(entries=op.lift(make))
+    at_desk.session.feed(trade(1, 100, says="LONG"))
+    old = at_desk.last
+    at_desk.say(2, S.CANCELED).session.feed(trade(3, 100, says="LONG"))
+    assert at_desk.legs == ["entry", "entry"]
+    at_desk.session.feed(OrderReport(old.id, "A", old.side, S.FILLED, D(10), D(10), D(100), at(3), "v"))
+    assert at_desk.held == {"A": D(10)}
+    at_desk.tick(4, 99.9)
+    assert "A" not in at_desk.session.core.executor.exits.intents
 
 
 def test_a_strategy_that_is_removed_takes_the_exits_of_its_signals_along() -> None:
