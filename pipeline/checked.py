@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, TypeVar
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -69,11 +69,13 @@ def number(what: str, value: Any, maker: Callable[..., Any] | None = None) -> fl
     return found
 
 
-def positive(what: str, value: Any, maker: Callable[..., Any] | None = None) -> float:
-    """Return a finite number above 0 as a float. Raises WrongValue."""
+def positive(what: str, value: Any, maker: Callable[..., Any] | None = None, most: float = inf) -> float:
+    """Return a finite number above 0, and not above `most`, as a float. Raises WrongValue."""
     found = number(what, value, maker)
     if not found > 0:
         raise WrongValue(f"{what} {shown(value)}, not a number above 0", maker)
+    if found > most:
+        raise WrongValue(f"{what} {shown(value)}, more than {most:g}", maker)
     return found
 
 

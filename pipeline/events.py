@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from importlib import import_module
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
@@ -242,9 +242,8 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
             if value is None:
                 force_setattr(self, name, UNSET)
             elif name != "exits":
-                force_setattr(self, name, positive(f"a signal's {name} is", value))
-        if self.good_for and self.good_for > LONGEST_GOOD_FOR:
-            raise WrongValue(f"a signal's good_for is {self.good_for:g} s, more than a day ({LONGEST_GOOD_FOR} s)")
+                most = LONGEST_GOOD_FOR if name == "good_for" else inf
+                force_setattr(self, name, positive(f"a signal's {name} is", value, most=most))
 
     @property
     def good_until(self) -> int | None:

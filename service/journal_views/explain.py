@@ -121,7 +121,7 @@ def _carried(signal: Row) -> str:
     if "good_for" in signal:
         said.append(f"a fill within {signal['good_for']:g} s")
     if "exits" in signal:
-        said.append(f"exits of its own, {', '.join(signal['exits'])}")
+        said.append(f"exits of its own: {', '.join(signal['exits'])}")
     return "; ".join(said)
 
 

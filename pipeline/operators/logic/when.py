@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import msgspec
 from reactivex import Observable
 
 from pipeline.checked import positive, word
-from pipeline.events import Side
+from pipeline.events import LONGEST_GOOD_FOR, Side
 from pipeline.exits.exit import SignalExits
 from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames
@@ -93,7 +94,8 @@ def _carrying(quantity: Amount | None, limit: Amount | None, good_for: float | N
         if callable(given) and name != "good_for":
             asked[name] = given
         elif given is not None:
-            fixed[name] = positive(f"op.when: {name} is", given)
+            most = LONGEST_GOOD_FOR if name == "good_for" else inf
+            fixed[name] = positive(f"op.when: {name} is", given, most=most)
     if exits is not None:
         fixed["exits"] = SignalExits.of("op.when", exits)
     if not fixed and not asked:
