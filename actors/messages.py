@@ -64,6 +64,7 @@ class Refusal(StrEnum):
     STALE_FEED = "STALE_FEED"
     POSITION_OPEN = "POSITION_OPEN"
     COOLDOWN = "COOLDOWN"
+    EXPIRED = "EXPIRED"  # it was good for less time than it took to get here
     MAX_QUANTITY = "MAX_QUANTITY"
     MAX_NOTIONAL = "MAX_NOTIONAL"
     SPREAD = "SPREAD"

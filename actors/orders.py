@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum, auto
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class OrderSide(StrEnum):
@@ -20,6 +21,14 @@ class OrderSide(StrEnum):
     def sign(self) -> int:
         """+1 for a buy, -1 for a sell."""
         return 1 if self is OrderSide.BUY else -1
+
+    @property
+    def opposite(self) -> OrderSide:
+        return OrderSide.SELL if self is OrderSide.BUY else OrderSide.BUY
+
+    def better(self, price: Decimal, other: Decimal) -> Decimal:
+        """Return which of two prices is better for who trades on this side."""
+        return min(price, other) if self is OrderSide.BUY else max(price, other)
 
 
 class OrderStatus(StrEnum):
@@ -61,7 +70,8 @@ class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="ty
     """Send an order: at market, unless it has a limit or a stop price (money, never both).
 
     `id` is a pure function of its cause, so that a retry cannot buy twice. Without `rests`, the venue drops what is
-    left of the order at the end of the day; with it, the order stays until it is canceled.
+    left of the order at the end of the day; with it, the order stays until it is canceled. What is not filled at
+    `until` (ns) is canceled by us: no venue is told of that time.
     """
 
     id: str
@@ -74,6 +84,7 @@ class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="ty
     limit: Decimal | None = None  # never buy above it, never sell below it
     stop: Decimal | None = None  # sleeps until the price gets there, then trades at market
     rests: bool = False
+    until: int | UnsetType = UNSET
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag="cancel_order", tag_field="type"):

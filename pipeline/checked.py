@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, TypeVar
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -66,6 +66,16 @@ def number(what: str, value: Any, maker: Callable[..., Any] | None = None) -> fl
         raise WrongValue(f"{what} {shown(value)}, not a number{hint}", maker)
     if not isfinite(found):
         raise WrongValue(f"{what} {shown(value)}, not a finite number", maker)
+    return found
+
+
+def positive(what: str, value: Any, maker: Callable[..., Any] | None = None, most: float = inf) -> float:
+    """Return a finite number above 0, and not above `most`, as a float. Raises WrongValue."""
+    found = number(what, value, maker)
+    if not found > 0:
+        raise WrongValue(f"{what} {shown(value)}, not a number above 0", maker)
+    if found > most:
+        raise WrongValue(f"{what} {shown(value)}, more than {most:g}", maker)
     return found
 
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from importlib import import_module
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import force_setattr
 
-from pipeline.checked import WrongValue, note_maker, number, shown, text, word
+from pipeline.checked import WrongValue, note_maker, number, positive, shown, text, word
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
+
+LONGEST_GOOD_FOR = 86_400
+"""Seconds that a signal may live."""
 
 EPSILON = 1e-9
 """Every threshold forgives this much float noise: exactly 0.05 % *is* a move of 0.05 %."""
@@ -191,6 +194,13 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
     """A wish to enter: the first tick of a burst that meets every condition.
 
     A side may be given by its exact text. `ts` is the tick's and `price` the last one; 0 leaves them to the core.
+    What it may carry is left out where it is written if it was not given; None is as good as not given:
+
+    - `quantity`: shares, `risk.position_size` at most; without it, that many.
+    - `limit`: the worst price at which the entry may fill.
+    - `good_for`: seconds after `ts` (venue time), a day at most; what is not filled by then is canceled.
+    - `exits`: a list of exits, or a function of `held` and `market`: those of the position that it opens.
+
     Raises WrongValue where it is made of anything else.
     """
 
@@ -202,6 +212,10 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
     volume_ratio: float = 0.0
     range: float = 0.0
     readings: tuple[Reading, ...] = ()
+    quantity: float | UnsetType | None = UNSET
+    limit: float | UnsetType | None = UNSET
+    good_for: float | UnsetType | None = UNSET
+    exits: Any = UNSET  # checked where the core hears of it; what is written of it are their names
 
     def __post_init__(self) -> None:
         note_maker(self)
@@ -221,6 +235,20 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
             raise WrongValue(f"a signal's readings are {shown(readings)}, not a tuple of Readings")
         if readings.__class__ is not tuple:
             force_setattr(self, "readings", tuple(readings))
+        for name in ("quantity", "limit", "good_for", "exits"):
+            value = getattr(self, name)
+            if value is UNSET:
+                continue
+            if value is None:
+                force_setattr(self, name, UNSET)
+            elif name != "exits":
+                most = LONGEST_GOOD_FOR if name == "good_for" else inf
+                force_setattr(self, name, positive(f"a signal's {name} is", value, most=most))
+
+    @property
+    def good_until(self) -> int | None:
+        """When it is good no more, in ns; None where nothing was said of that."""
+        return self.ts + round(self.good_for * SECOND) if self.good_for else None
 
 
 MarketEvent = Trade | Quote | Clock | Gap | Refused

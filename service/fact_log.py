@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from loguru import logger
+from msgspec import UNSET
 
 from actors.messages import (
     NOT_OUTLIVED,
@@ -80,7 +81,8 @@ def lines(fact: Fact) -> Iterator[Line]:
 
 def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
     """Return a fact's fields, flat, without those that are told otherwise."""
-    values = {name: getattr(fact, name) for name in fact.__struct_fields__ if name not in without}
+    found = ((name, getattr(fact, name)) for name in fact.__struct_fields__ if name not in without)
+    values = {name: value for name, value in found if value is not UNSET}
     fields = {_RENAMED.get(name, name): value for name, value in values.items()}
     if "venue_ts" not in fields and (ts := next((fields[name] for name in _TIMES if name in fields), None)):
         fields["venue_ts"] = ts

@@ -27,7 +27,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderCommand, OrderRejected, OrderRole, SubmitOrder
-from pipeline.events import SECOND, Clock, Quote, Trade
+from pipeline.events import SECOND, Clock, Quote, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.memory import CrashSnapshot, Memory
@@ -38,6 +38,9 @@ UNGUARDED_S = 1.0
 
 EXCUSED_S = 30.0
 """The same while the account was not seen since the start, or after the venue refused an order of the symbol."""
+
+_ROUNDING = Decimal("0.001")
+"""Money a share by which a fill may be off its price: what a venue tells is the rounded average of all of them."""
 
 _MARKET = (Trade, Quote)
 _OVERDUE = AT_ONCE | {ExitReason.TIME}
@@ -69,7 +72,7 @@ class Audit:
             if not before.had_book and msgspec.structs.replace(before.memory, date="") != self._memory():
                 raise Broken("memory", f"there is no book, and there was {before.memory}")
             self._by_hand = before.memory.by_hand
-        self._approved: set[str] = set()
+        self._approved: dict[str, Signal] = {}  # by decision
         self._heard: set[str] = set()  # symbols of which an admitted tick came
         self._bare_since: dict[str, int] = {}
         self._refused_at: dict[str, int] = {}  # by symbol: when an order was refused last
@@ -92,7 +95,7 @@ class Audit:
         self._news = True
         if isinstance(fact, SignalRaised):
             if fact.approved:
-                self._approved.add(fact.decision)
+                self._approved[fact.decision] = fact.signal
         elif isinstance(fact, OrderSubmitted):
             self._check_order(fact.order)
         elif isinstance(fact, OrderFilled):
@@ -123,6 +126,7 @@ class Audit:
             return
         if order.decision not in self._approved:
             raise Broken("one order, one cause", f"the entry {order.id} was never approved")
+        self._check_entry(order, self._approved[order.decision])
         if core.risk.state is not TradingState.ACTIVE or self._by_hand is not TradingState.ACTIVE:
             raise Broken("states", f"the entry {order.id} was sent while {core.risk.state} ({self._by_hand} by hand)")
         if not self._feed.connected or self._feed.state is not FeedState.LIVE:
@@ -130,8 +134,22 @@ class Audit:
         if symbol in core.positions.open or len(core.orders.of(symbol)) > 1:
             raise Broken("one position", f"the entry {order.id} was sent although {symbol} is being traded")
 
+    def _check_entry(self, order: SubmitOrder, signal: Signal) -> None:
+        """An entry is what its signal asked for, at no worse a limit, and for no longer."""
+        quantity = Decimal(repr(signal.quantity)) if signal.quantity else self._most
+        if order.quantity != quantity or (order.until or None) != signal.good_until:
+            raise Broken("one order, one cause", f"the entry {order.id} is not what its signal asked for")
+        if signal.limit:
+            worst = Decimal(repr(signal.limit))
+            if order.limit is None or order.side.better(order.limit, worst) != order.limit:
+                raise Broken("one order, one cause", f"the entry {order.id} has a limit worse than {worst}")
+
     def _check_fill(self, fact: OrderFilled) -> None:
         order = fact.execution.order
+        known = self._core.orders.get(order)
+        limit = known.request.limit if known is not None else None
+        if limit is not None and fact.execution.side.sign * (fact.execution.price - limit) > _ROUNDING:
+            raise Broken("executions", f"{order}: filled at {fact.execution.price}, worse than its limit {limit}")
         self._ledgers.say(self._earlier + fact.input, fact.execution)
         filled = self._ledgers.said.filled[order]
         if not self._simulated and filled > self._venue.filled(order):
@@ -211,6 +229,9 @@ class Audit:
         held = {symbol: p.side.sign * p.quantity for symbol, p in core.positions.open.items()}
         if held != self._ledgers.said.positions:
             raise Broken("executions", f"the book holds {held}, its executions come to {self._ledgers.said.positions}")
+        for order in core.orders.working.values():
+            if order.request.until and core.now > order.request.until and not order.unwanted:
+                raise Broken("deadlines", f"the entry {order.id} is good no more, and works")
         memory = self._memory()
         if core.risk.halt_cause is HaltCause.MISMATCH:
             raise Broken("both sides", f"the bot found a mismatch where there is none: {core.risk.state_reason}")

@@ -28,6 +28,7 @@ from service.venues import Venue as VenueName
 from simulation.audit import Audit
 from simulation.broken import Broken
 from simulation.broker_driver import BrokerDriver
+from simulation.carrying import carrying
 from simulation.disk import WatchedJournal
 from simulation.feed import Feed
 from simulation.gate import Killed, VirtualGate
@@ -89,7 +90,9 @@ class Bot:
         self.dead = False
         self.recording_is_full = False
         self.crash_snapshot: CrashSnapshot | None = None  # once it is dead
-        self.strategy = momentum_burst(settings.strategy)
+        strategy = momentum_burst(settings.strategy)
+        time_stop_s = settings.strategy.time_stop_seconds
+        self.strategy = carrying(strategy, time_stop_s) if scenario.carrying else strategy
         self.died = ""  # at which of the moments
         self.on_death: Callable[[], None] = lambda: None
         self._place = place

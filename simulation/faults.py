@@ -114,10 +114,15 @@ class Scenario(msgspec.Struct, frozen=True):
     simulated: bool = False  # the fills: in the core, instead of at the venue
     start: int = MORNING  # venue time, ns
     rollover_wait_s: float = 30.0  # that orders on their way may hold a rollover up
+    carrying: bool = False  # signals carry quantities, limits, times to live, exits
 
     @classmethod
     def drawn(cls, random: Random) -> Scenario:
-        """Draw a scenario: one in four fills in the core, one in five sees midnight, one in four a loss limit."""
+        """Draw a scenario.
+
+        One in four fills in the core, one in five sees midnight, one in four a loss limit; in one in four signals carry
+        something.
+        """
         faults = Faults.drawn(random)
         simulated = random.random() < 0.25
         execution = ExecutionSettings()
@@ -148,4 +153,4 @@ class Scenario(msgspec.Struct, frozen=True):
             garbled_answer=_chance(random, 0.05),
             garbled_update=_chance(random, 0.1),
         )
-        return cls(faults, settings, simulated, start, rollover_wait_s)
+        return cls(faults, settings, simulated, start, rollover_wait_s, random.random() < 0.25)

@@ -42,6 +42,8 @@ class ExecutionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     With `liquidity = "displayed"`, an order is filled as others trade: by at most `participation` of the volume that
     was traded in the symbol since it arrived, in whole shares (an order for a fraction: in millionths). Whatever of an
     entry is not filled within `patience_s` is canceled; the rest of an exit then goes at market, for `impact_bps` more.
+    An entry with a limit waits as long for a trade at which that can be had, and one that is good for some time that
+    long.
     """
 
     fill: Literal["quote", "last"] = "quote"  # buy at the ask and sell at the bid, or at the last price
@@ -109,7 +111,7 @@ class SimulatedBroker:
 
     def receive(self, message: object) -> None:
         match message:
-            case SubmitOrder() if self._at_once:
+            case SubmitOrder() if self._at_once and message.limit is None:
                 self._fill(message, message.quantity, 1, self._factor[message.side])
             case SubmitOrder():
                 self._take(message)
@@ -124,16 +126,26 @@ class SimulatedBroker:
             case _:
                 raise UnknownMessage(self, message)
 
-    def _fill(self, order: SubmitOrder, quantity: Decimal, number: int, factor: Decimal) -> Decimal | None:
-        """Fill some of an order now, and return the price; None if there was none, and it was rejected."""
+    def _price_for(self, order: SubmitOrder) -> float:
+        """Return what an order would trade at now, without slippage; 0 while there is no price."""
         view = self._context.symbol_view(order.symbol)
         quote = (view.ask if order.side is OrderSide.BUY else view.bid) if self._at_quote else None
-        price = view.price if quote is None else quote
+        return view.price if quote is None else quote
+
+    def _within_limit(self, order: SubmitOrder) -> bool:
+        """Whether an order can be filled now without getting a worse price than its limit."""
+        return order.limit is None or order.side.sign * (Decimal(repr(self._price_for(order))) - order.limit) <= 0
+
+    def _fill(self, order: SubmitOrder, quantity: Decimal, number: int, factor: Decimal) -> Decimal | None:
+        """Fill some of an order now, and return the price; None if there was none, and it was rejected."""
+        price = self._price_for(order)
         if not price > 0:
             report = OrderRejected(order.id, order.symbol, self._context.now, "no price seen yet")
             self._context.tell(self._executor, report)
             return None
         exact = _PRICE.multiply(Decimal(repr(price)), factor)
+        if order.limit is not None:
+            exact = order.side.better(exact, order.limit)
         self._context.tell(
             self._executor,
             Execution(f"{order.id}/{number}", order.id, order.symbol, order.side, quantity, exact, self._context.now),
@@ -148,8 +160,10 @@ class SimulatedBroker:
         random = Random(f"{s.seed}:{order.id}")
         jitter = random.expovariate(1.0) * s.latency_jitter_ms  # drawn in any case, so that what follows is the same
         arrives = self._context.now + round((s.latency_ms + jitter) * _MILLISECOND)
-        patience = round(s.patience_s * SECOND) if self._limited else 0
-        self._waiting[order.id] = _Waiting(order, random, arrives + patience)
+        patience = round(s.patience_s * SECOND) if self._limited or order.limit is not None else 0
+        self._waiting[order.id] = waiting = _Waiting(order, random, order.until or arrives + patience)
+        if order.until:
+            self._context.wake(self, _LosePatience(order.id), waiting.over_by)
         if arrives > self._context.now:
             self._context.wake(self, _Arrive(order.id), arrives)
         else:
@@ -159,17 +173,23 @@ class SimulatedBroker:
         waiting = self._waiting.get(order_id)
         if waiting is None:
             return  # canceled on its way
-        if not self._limited:
+        if not self._limited and self._within_limit(waiting.order):
             self._fill_some(waiting, waiting.order.quantity)
             return
         waiting.arrived = True
         self._context.listen(waiting.order.symbol, self)
-        self._context.wake(self, _LosePatience(order_id), waiting.over_by)
+        if not waiting.order.until:
+            self._context.wake(self, _LosePatience(order_id), waiting.over_by)
 
     def _on_trade(self, trade: Trade) -> None:
         """Fill what others' trade brings; that of the tick at which an order arrives was over before."""
         for waiting in [each for each in self._waiting.values() if each.order.symbol == trade.symbol and each.arrived]:
             order = waiting.order
+            if not self._within_limit(order):
+                continue
+            if not self._limited:
+                self._fill_some(waiting, order.quantity)
+                continue
             waiting.volume += Decimal(repr(trade.size))
             share = min(self._participation * waiting.volume, order.quantity)
             if share < order.quantity:

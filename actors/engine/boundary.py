@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from actors.messages import ExitReason
 from pipeline.checked import WrongValue, shown
 from pipeline.events import Signal
-from pipeline.exits import ExitSignal
+from pipeline.exits import ExitSignal, SignalExits
 from pipeline.operators.frame import Frame
 
 Said = TypeVar("Said", Signal, ExitSignal)
@@ -34,6 +35,8 @@ def admit_signal(said: Any, symbol: str, now: int, tick_ts: int, price: float) -
         raise WrongValue(sentence, said=said)
     signal = _of_kind(Signal, "a strategy must give signals", said)
     _check_symbol("a signal", signal, symbol)
+    if signal.exits is not UNSET:
+        signal = _with_exits(signal)
     if signal.ts == tick_ts and signal.price == price > 0:
         return signal
     wrong = ""
@@ -46,6 +49,14 @@ def admit_signal(said: Any, symbol: str, now: int, tick_ts: int, price: float) -
     if wrong:
         raise WrongValue(wrong, said=signal)
     return msgspec.structs.replace(signal, ts=signal.ts or now, price=price)
+
+
+def _with_exits(signal: Signal) -> Signal:
+    try:
+        exits = SignalExits.of("a signal", signal.exits)
+    except WrongValue as wrong:
+        raise WrongValue(str(wrong), said=signal) from None
+    return msgspec.structs.replace(signal, exits=exits)
 
 
 def admit_exit(said: Any, symbol: str) -> ExitSignal:

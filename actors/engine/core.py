@@ -37,7 +37,7 @@ from actors.portfolio.metrics import Metrics
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
-from pipeline.exits import ExitSignal, Held
+from pipeline.exits import ExitSignal, Held, SignalExits
 from pipeline.strategy import Strategy
 
 _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
@@ -285,10 +285,10 @@ class Core:
         self._contexts.finish()
         self._settle()
 
-    def _guard(self, symbol: str, held: Held | None) -> None:
+    def _guard(self, symbol: str, held: Held | None, carried: SignalExits | None) -> None:
         context = self.symbol_view(symbol)
         with self.clock.working_for(context.index):
-            context.guard(held)
+            context.guard(held, carried)
 
     def _on_other(self, event: Quote | Clock | _News) -> None:
         self.clock.at_work = None

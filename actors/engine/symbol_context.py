@@ -17,7 +17,7 @@ from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Signal, Trade
-from pipeline.exits import ExitSignal, Held, Market
+from pipeline.exits import ExitSignal, Held, Market, SignalExits
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
 from pipeline.operators.timing.candles import Candles
@@ -66,6 +66,7 @@ class SymbolContext:
         self.guard_now: Guard | None = None  # of the open position
         self.candles = Candles(self.exit_clock)
         self._strategy = strategy
+        self._exits: Exits = strategy.exits  # of the open position, if there is one
         self._default = default_exits(settings.strategy)  # exits for a position whose own cannot even be subscribed
         self._fallback = settings.fallback
         self._context = context
@@ -136,8 +137,11 @@ class SymbolContext:
         if subscription is not None:
             self.clock.guarded(subscription.dispose)
 
-    def guard(self, held: Held | None) -> None:
-        """Subscribe the exits of a position, in place of others: they watch from the next tick on. None ends that."""
+    def guard(self, held: Held | None, carried: SignalExits | None = None) -> None:
+        """Subscribe the exits of a position, in place of others: they watch from the next tick on. None ends that.
+
+        They are those that its signal `carried`, or else the strategy's.
+        """
         if self.guard_now is not None:
             self.guard_now.dispose()
         self.guard_now = None
@@ -148,7 +152,8 @@ class SymbolContext:
         heard = self._heard(self.exit_clock, self.watched)
         market = Market(self.watched, self.candles, self.exit_clock, heard.quotes, lambda: self.probe.frame)
         removed = self.instance.state is InstanceState.REMOVED
-        own = self._default if removed else self._strategy.exits
+        self._exits = carried.begin if carried is not None else self._strategy.exits
+        own = self._default if removed else self._exits
         self.guard_now = Guard(
             held,
             lambda: self._watched_exits(own, held, market),
@@ -177,7 +182,7 @@ class SymbolContext:
         self._on_exit(admit_exit(said, self.symbol))
 
     def _exits_failed(self, error: BaseException) -> None:
-        self.instance.fail(error, self._strategy.exits)
+        self.instance.fail(error, self._exits)
 
     def _exit_failed(self, error: BaseException) -> None:
         """Count the failure of one exit, and note it with the guard."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -13,7 +14,7 @@ from actors.execution.policy import AT_MARKET, ExecutionPolicy, Terms
 from actors.messages import ExitReason
 from actors.orders import OrderRole, OrderSide, SubmitOrder
 from actors.portfolio.positions import Position
-from pipeline.events import Side
+from pipeline.events import SECOND, Side
 
 
 class Submit(msgspec.Struct, frozen=True):
@@ -37,12 +38,17 @@ def closing_side(side: Side) -> OrderSide:
     return OrderSide.SELL if side is Side.LONG else OrderSide.BUY
 
 
-def enter(approved: Enter, view: SymbolView, policy: ExecutionPolicy) -> Submit:
-    """Return the order that opens a position."""
+def enter(approved: Enter, view: SymbolView, now: int, policy: ExecutionPolicy) -> Submit:
+    """Return the order that opens a position, sent at `now` (ns)."""
     signal = approved.signal
     side = OrderSide.BUY if signal.side is Side.LONG else OrderSide.SELL
     order = SubmitOrder("", signal.symbol, side, approved.quantity, approved.decision, OrderRole.ENTRY)
-    return Submit(order, policy.entry_terms(view, side))
+    limit = Decimal(repr(signal.limit)) if signal.limit else None
+    within_s = None
+    if (until := signal.good_until) is not None:
+        order = msgspec.structs.replace(order, until=until)
+        within_s = (until - now) / SECOND
+    return Submit(order, policy.entry_terms(view, side, limit, within_s))
 
 
 def keep_stop(position: Position, working: Sequence[Order], policy: ExecutionPolicy) -> list[Action]:

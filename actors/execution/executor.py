@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import msgspec
+from msgspec import UNSET
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
@@ -54,13 +55,16 @@ from actors.orders import (
 )
 from actors.portfolio.positions import Fill, Position, of_session
 from pipeline.events import SECOND
-from pipeline.exits import ExitSignal, Held
+from pipeline.exits import ExitSignal, Held, SignalExits
 
 STOP_TRIES = 3
 """A position for which the venue refuses so many protective stops is closed."""
 
-SubscribeExits = Callable[[str, Held | None], None]
-"""Subscribes the exits of what is held in a symbol, in place of those before it; None: nothing is held any more."""
+SubscribeExits = Callable[[str, Held | None, SignalExits | None], None]
+"""Subscribes the exits of what is held in a symbol, in place of those before it; None: nothing is held any more.
+
+The exits are those that the position's signal carried; None: it carried none.
+"""
 
 
 class Executor:
@@ -93,6 +97,8 @@ class Executor:
         self._decisions = Decisions(book, self._live)
         self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
         self._retries = Retries(policy.retry_s)
+        # By symbol: the newest decision there, and the exits that its signal carried. No later session knows of them.
+        self._carried: dict[str, tuple[str, SignalExits]] = {}
         self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._tell_broker = tell_broker
         self._tell_positions = tell_positions
@@ -105,12 +111,11 @@ class Executor:
             case ExitSignal():
                 self._request_exit(message.symbol, message.reason)
             case Enter():
-                market = self._context.symbol_view(message.signal.symbol)
-                self._manager.carry_out([enter(message, market, self._policy)])
+                self._on_enter(message)
             case PositionOpened():
                 self._on_opened(message)
             case PositionClosed():
-                self._subscribe_exits(message.symbol, None)
+                self._subscribe_exits(message.symbol, None, None)
                 self._review(message.symbol)
             case OrderReport():
                 self._on_report(message)
@@ -186,6 +191,15 @@ class Executor:
     def _count(self, counted: CountedOrder) -> None:
         self._decisions.count(decision_of(counted.order), counted.order, counted.filled, counted.value)
 
+    # ------------------------------------------------------------------------------------------- entries
+
+    def _on_enter(self, approved: Enter) -> None:
+        symbol, exits = approved.signal.symbol, approved.signal.exits
+        if exits is not UNSET:
+            self._carried[symbol] = approved.decision, exits
+        market = self._context.symbol_view(symbol)
+        self._manager.carry_out([enter(approved, market, self._context.now, self._policy)])
+
     # ------------------------------------------------------------------------------- what a position needs
 
     def _review(self, symbol: str) -> None:
@@ -249,6 +263,7 @@ class Executor:
             return  # of an order that is none of ours
         request = order.request
         self._decisions.count(request.decision, order.id, order.filled, order.value)
+        self._manager.bound_rest(order)
         self._tell_positions(Fill(execution, request.decision, request.reason))
 
     def _on_report(self, report: OrderReport) -> None:
@@ -368,4 +383,5 @@ class Executor:
     def _on_opened(self, position: PositionOpened) -> None:
         """Guard a new position; one that grew is guarded again, at its new average price."""
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
-        self._subscribe_exits(position.symbol, held)
+        decision, exits = self._carried.get(position.symbol, ("", None))
+        self._subscribe_exits(position.symbol, held, exits if decision == position.decision else None)

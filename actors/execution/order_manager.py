@@ -69,6 +69,14 @@ class OrderManager:
         self._set_timer(order, TimerKind.ANSWER, self._policy.answer_timeout_s)
         return order
 
+    def bound_rest(self, order: Order) -> None:
+        """Cancel what is left of an entry a while after its first fill, however long it is good for.
+
+        No stop rests at the venue while the entry works: a part of it is not to be held for hours without one.
+        """
+        if order.request.until and order.status is OrderStatus.PARTIALLY_FILLED:
+            self._set_timer(order, TimerKind.ENTRY, self._policy.entry_timeout_s)
+
     def take_over(
         self, request: SubmitOrder, status: OrderStatus, filled: Decimal, value: Decimal, venue_id: str = ""
     ) -> Order:
@@ -86,6 +94,9 @@ class OrderManager:
             return
         order = self.take_over(found.order, found.status, found.filled, found.value, found.venue_id)
         order.unwanted = found.unwanted
+        if until := order.request.until:
+            soon = self._context.now + round((self._policy.entry_timeout_s or 0.0) * SECOND)
+            self._wake(order, TimerKind.ENTRY, min(until, soon))  # nobody knows its signal's exits any more
         if order.status is OrderStatus.UNKNOWN:  # already then; who asked is gone
             order.lost_at = self._context.now
             self.look_up(order)

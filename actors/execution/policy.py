@@ -56,10 +56,13 @@ class ExecutionPolicy:
     missing_s = float("inf")  # an order that the venue does not know for so long was never placed
     answer_timeout_s: float | None = None
     look_up_s: float | None = None  # between two look-ups of an order, and two cancels
+    entry_timeout_s: float | None = None  # what is left of an entry then is canceled
 
-    def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
-        """Price an entry."""
-        return AT_MARKET
+    def entry_terms(
+        self, view: SymbolView, side: OrderSide, limit: Decimal | None = None, within_s: float | None = None
+    ) -> Terms:
+        """Price an entry, at `limit` at worst, which is to be filled within so many seconds, where that is said."""
+        return Terms(limit)
 
     def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
         """Price an exit that was tried so often before; `at_market` means that it may not wait for a better price."""
@@ -71,7 +74,7 @@ class ExecutionPolicy:
 
 
 class SimulatedExecution(ExecutionPolicy):
-    """Orders are filled in the core: at market and at once, so that nothing rests and there is nothing to wait for."""
+    """Orders are filled in the core, which waits for liquidity and for limits by itself: nothing rests elsewhere."""
 
 
 class VenueExecution(ExecutionPolicy):
@@ -89,10 +92,16 @@ class VenueExecution(ExecutionPolicy):
         self.missing_s = settings.missing_s
         self.answer_timeout_s = settings.answer_timeout_s
         self.look_up_s = settings.look_up_s
+        self.entry_timeout_s: float = settings.entry_timeout_s
 
-    def entry_terms(self, view: SymbolView, side: OrderSide) -> Terms:
-        settings = self._settings
-        return Terms(_beyond(settings.entry_limit_bps, view, side), TimerKind.ENTRY, settings.entry_timeout_s)
+    def entry_terms(
+        self, view: SymbolView, side: OrderSide, limit: Decimal | None = None, within_s: float | None = None
+    ) -> Terms:
+        worst = _beyond(self._settings.entry_limit_bps, view, side)
+        if limit is not None:
+            limit = on_grid(limit, side.opposite)  # away from the market: never worse than it was meant
+            worst = limit if worst is None else side.better(worst, limit)
+        return Terms(worst, TimerKind.ENTRY, self.entry_timeout_s if within_s is None else within_s)
 
     def exit_terms(self, view: SymbolView, side: OrderSide, tries: int, *, at_market: bool) -> Terms:
         settings = self._settings

@@ -46,7 +46,7 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_open_positions: Literal[1] = 1  # per symbol; the only value allowed for now
     daily_loss_limit: Annotated[float, Meta(ge=-1, lt=0)] = -0.05  # fraction of the day's first equity
     cooldown_trades_after_loss: Annotated[int, Meta(ge=0)] = 2  # signals of the symbol to skip
-    position_size: Annotated[float, Meta(gt=0, le=1e9)] = 1.0  # shares
+    position_size: Annotated[float, Meta(gt=0, le=1e9)] = 1.0  # shares; the most that a signal may ask for
     starting_equity: Annotated[float, Meta(gt=0)] = 10_000.0  # money
     cost_guard: Literal["off", "warn", "refuse"] = "warn"  # when a round trip costs more than the profit target brings
     # What closes a position that its exits do not, at market; None, which only recordings of old say, is never.
@@ -244,26 +244,35 @@ class Risk:
             return Refusal.COOLDOWN
         return None
 
-    def _verdict(self, signal: Signal) -> Refusal | None:
-        """Return the first reason not to trade a signal now, or None; it changes nothing."""
+    def _verdict(self, signal: Signal, quantity: Decimal) -> Refusal | None:
+        """Return the first reason not to trade so much of a signal now, or None; it changes nothing."""
         view = self._context.symbol_view(signal.symbol)
         now = self._context.now
         return (
             self._own_refusal(signal.symbol)
-            or self._facts.refusal(view, signal.side, self._quantity, now, self._cutoff)
-            or self._limits.refusal(view, signal.side, self._quantity, now)
+            or self._signals_refusal(signal, quantity, now)
+            or self._facts.refusal(view, signal.side, quantity, now, self._cutoff)
+            or self._limits.refusal(view, signal.side, quantity, now)
         )
 
+    def _signals_refusal(self, signal: Signal, quantity: Decimal, now: int) -> Refusal | None:
+        """Return what a signal asks for and is not to get, or None."""
+        until = signal.good_until
+        if until is not None and now >= until:
+            return Refusal.EXPIRED
+        return Refusal.MAX_QUANTITY if quantity > self._quantity else None
+
     def _on_signal(self, signal: Signal) -> None:
-        reason = self._verdict(signal)
+        quantity = Decimal(repr(signal.quantity)) if signal.quantity else self._quantity
+        reason = self._verdict(signal, quantity)
         if reason is Refusal.COOLDOWN:
             self._cooldown[signal.symbol] -= 1
         decision = self._next_decision()
         self._context.publish(SignalRaised(signal, decision, reason is None, reason, self._context.input))
         if reason is None:
             self._busy.add(signal.symbol)
-            self._limits.entered(signal.symbol, signal.side, self._quantity, self._context.now)
-            self._tell_executor(Enter(signal, decision, self._quantity))
+            self._limits.entered(signal.symbol, signal.side, quantity, self._context.now)
+            self._tell_executor(Enter(signal, decision, quantity))
 
     def _next_decision(self) -> str:
         """Name a decision by its cause: the input, and its place among the signals of that input."""

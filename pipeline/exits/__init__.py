@@ -4,7 +4,8 @@ All of them watch one `Held` position, and end with the subscription that the ex
 closed.
 """
 
-from pipeline.exits.exit import Exit, ListedExits
+import pipeline.operators  # noqa: F401  # first: op.when takes exits, and they are made of operators
+from pipeline.exits.exit import Exit, ListedExits, SignalExits
 from pipeline.exits.flat_market import flat_market
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.exits.market import Market
@@ -17,6 +18,7 @@ __all__ = [
     "Held",
     "ListedExits",
     "Market",
+    "SignalExits",
     "flat_market",
     "profit_target",
     "stop_loss",

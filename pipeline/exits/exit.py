@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from reactivex import Observable
 
+from pipeline.checked import WrongValue, shown, text
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.exits.market import Market
 from pipeline.operators.lift import merge
@@ -34,3 +35,32 @@ class ListedExits:
     def __call__(self, held: Held, market: Market) -> Observable[ExitSignal]:
         """Begin all of them for a position."""
         return merge(*(given.begin(held, market) for given in self.exits))
+
+
+class SignalExits(tuple[str, ...]):
+    """The exits that a signal carries: their names, which are all that is written of them, and what begins them."""
+
+    begin: Callable[[Held, Market], Observable[ExitSignal]]
+
+    @classmethod
+    def of(cls, who: str, given: Any) -> SignalExits:
+        """Make it of a list of exits, or of a function of `held` and `market`. Raises WrongValue."""
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, list | tuple):
+            try:
+                begin: Any = ListedExits(given)
+            except (TypeError, ValueError) as error:
+                raise WrongValue(f"{who}: {error}") from None
+            names = [each.name for each in begin.exits]
+        elif callable(given):
+            name = getattr(given, "__name__", type(given).__name__)
+            begin, names = given, [text(f"{who}: the name of the exits is", name)]
+        else:
+            raise WrongValue(
+                f"{who}: exits is {shown(given)}, neither a list such as [op.stop_loss(0.001)] "
+                "nor a function of held and market"
+            )
+        found = cls(names)
+        found.begin = begin
+        return found

@@ -90,6 +90,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...] = ()
     values: Mapping[str, float] = NOTHING  # what op.readings put on it, by name
     go: int = 0  # where op.when points it: +1, -1 or 0
+    carry: Callable[[Frame], dict[str, Any]] | None = None  # what a signal of it is to carry, as that op.when says
     seen: tuple[float, ...] = ()  # what the conditions with a memory saw of it, in the order of the pipe
 
     def __getitem__(self, name: str) -> float:
@@ -180,6 +181,7 @@ def signal_of(frame: Frame, side: Side | None = None) -> Signal:
         if not direction:
             raise WrongValue("a frame that points neither up nor down is no signal: ask whether it `passed`")
         side = Side.LONG if direction > 0 else Side.SHORT
+    carried = frame.carry(frame) if frame.carry is not None and frame.go == side.sign else {}
     return Signal(
         symbol=frame.tick.symbol,
         ts=frame.tick.ts,
@@ -189,6 +191,7 @@ def signal_of(frame: Frame, side: Side | None = None) -> Signal:
         volume_ratio=frame.volume_ratio,
         range=frame.range,
         readings=frame.readings,
+        **carried,
     )
 
 

@@ -37,6 +37,7 @@ _FIRST = 1_000
 
 _GROWTH = 1.5  # a container is unbounded that grows by more than this from one round of the tape to the next two
 _SHOWN = 12  # events of the smallest tape
+_CARRIED = 8  # lists of exits that signals carry and that are tried, of those that differ
 _TRIES = 80  # tapes that are tried to find the smallest
 
 
@@ -250,13 +251,20 @@ class Checks:
     # ------------------------------------------------------------------------------------------- the exits
 
     def exits_fire(self) -> Iterator[Finding]:
-        """Each exit that is listed closes a long and a short position on some path of prices, and none raises."""
-        exits = self._strategy.exits
-        if not isinstance(exits, ListedExits):
-            yield self._fires("the exits", exits)
-            return
-        for listed in exits.exits:
-            yield self._fires(listed.name, ListedExits([listed]))
+        """Each exit that is listed closes a long and a short position on some path of prices, and none raises.
+
+        So does each that its signals carry.
+        """
+        yield from self._each_fires("the exits", self._strategy.exits)
+        for carried in self._run(self._events).exits[:_CARRIED]:
+            yield from self._each_fires(f"{', '.join(carried)} of a signal", carried.begin)
+
+    def _each_fires(self, called: str, exits: Any) -> Iterator[Finding]:
+        if isinstance(exits, ListedExits):
+            for listed in exits.exits:
+                yield self._fires(listed.name, ListedExits([listed]))
+        else:
+            yield self._fires(called, exits)
 
     def _fires(self, called: str, exits: Any) -> Finding:
         name = f"exit {called}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from actors.engine.core import Core, Input
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
+from pipeline.exits import SignalExits
 from pipeline.strategy import Strategy
 from service.settings import Settings
 
@@ -18,6 +19,7 @@ class Signalled(NamedTuple):
     symbol: str
     side: str
     ts: int
+    carried: tuple[Any, ...] = ()  # quantity, limit, time to live and names of its exits
 
 
 class Run(NamedTuple):
@@ -27,6 +29,7 @@ class Run(NamedTuple):
     failures: list[ChainFailed]
     closed: list[PositionClosed]
     core: Core
+    exits: tuple[SignalExits, ...] = ()  # that its signals carried, each once
 
 
 def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, finish: bool = True) -> Run:
@@ -34,10 +37,15 @@ def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, fini
     signals: list[Signalled] = []
     failures: list[ChainFailed] = []
     closed: list[PositionClosed] = []
+    exits: dict[SignalExits, None] = {}
 
     def look(fact: Fact) -> None:
         if isinstance(fact, SignalRaised):
-            signals.append(Signalled(fact.input, fact.signal.symbol, fact.signal.side, fact.signal.ts))
+            said = fact.signal
+            carried = (said.quantity, said.limit, said.good_for, said.exits)
+            signals.append(Signalled(fact.input, said.symbol, said.side, said.ts, carried))
+            if said.exits:
+                exits.setdefault(said.exits)
         elif isinstance(fact, ChainFailed):
             failures.append(fact)
         elif isinstance(fact, PositionClosed):
@@ -47,4 +55,4 @@ def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, fini
     core.run(events)
     if finish:
         core.finish()
-    return Run(signals, failures, closed, core)
+    return Run(signals, failures, closed, core, tuple(exits))

@@ -85,6 +85,8 @@ def _told(fact: Row) -> Iterator[str]:
             for reading in signal["readings"]:
                 passed = "passed" if reading["passed"] else "not passed"
                 yield f"  {reading['name']}: {reading['value']:.6g} ({_wanted(reading)}) {passed}"
+            if carried := _carried(signal):
+                yield f"  it asks for {carried}"
             yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
         case "order_submitted":
             order = fact["order"]
@@ -107,6 +109,20 @@ def _told(fact: Row) -> Iterator[str]:
             what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"
             way = f"{price(fact['entry_price'])} -> {price(fact['exit_price'])}"
             yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
+
+
+def _carried(signal: Row) -> str:
+    """Return what a signal says of its entry and its exits, in words; nothing where it says nothing."""
+    said = []
+    if "quantity" in signal:
+        said.append(f"{signal['quantity']:.10g} shares")
+    if "limit" in signal:
+        said.append(f"{price(signal['limit'])} at worst")
+    if "good_for" in signal:
+        said.append(f"a fill within {signal['good_for']:g} s")
+    if "exits" in signal:
+        said.append(f"exits of its own: {', '.join(signal['exits'])}")
+    return "; ".join(said)
 
 
 _BOUNDS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from actors.engine.core import Core, Input
 from actors.gateway.sqlite_journal import JournalUnusable, facts_of_recording
@@ -75,7 +76,7 @@ def decision_of(fact: Fact, number: int) -> Decision | None:
 
 def _plain(what: dict[str, Any], *without: str) -> dict[str, Any]:
     """Return what JSON can say of it, so that a decision is the same wherever it comes from."""
-    kept = {name: value for name, value in what.items() if name not in without}
+    kept = {name: value for name, value in what.items() if name not in without and value is not UNSET}
     plain: dict[str, Any] = msgspec.to_builtins(kept, str_keys=True)
     return {name: _number(what[name], value) for name, value in plain.items()}
 

@@ -144,3 +144,14 @@ def divides_by_nothing(held: Any, market: Market) -> Observable[Any]:
 exit_that_raises = Strategy("exit_that_raises", sound, divides_by_nothing)
 exit_that_never_fires = Strategy("exit_that_never_fires", sound, [op.stop_loss(0.001), op.profit_target(0.9)])
 good = Strategy("good", sound, [op.stop_loss(0.001), op.trailing_stop(0.001), op.time_stop(seconds=30)])
+
+
+def carries_an_exit_that_never_fires(ticks: Ticks) -> Signals:
+    far = [op.profit_target(0.9)]
+    up = op.when(op.rising("price"), go="LONG", exits=far)
+    return ticks.pipe(op.candles(seconds=1), op.readings(price=op.sma(2)), up, op.once_per("rise"))
+
+
+def carries_another_quantity_each_time(ticks: Ticks) -> Signals:
+    up = op.when(op.rising("price"), go="LONG", quantity=lambda frame: random.random())
+    return ticks.pipe(op.candles(seconds=1), op.readings(price=op.sma(2)), up, op.once_per("rise"))

@@ -50,6 +50,8 @@ def test_a_sound_strategy_passes_every_check() -> None:
         ("misspells_a_side", "it runs", "a signal's side is 'long', neither LONG nor SHORT (planted.py:"),
         ("fails_on_a_silence", "it survives bad data", "with an hour's silence it raised RuntimeError"),
         ("exit_that_raises", "exit the exits", "ZeroDivisionError"),
+        ("carries_an_exit_that_never_fires", "exit profit_target(0.9)", "it never closed a LONG nor a SHORT"),
+        ("carries_another_quantity_each_time", "same input, same output", "two runs over one tape differ"),
         ("exit_that_never_fires", "exit profit_target(0.9)", "it never closed a LONG nor a SHORT"),
     ],
 )

@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from reactivex import operators as rx
 
 from actors.brokers.simulated import ExecutionSettings
 from actors.gateway import sqlite_journal
 from actors.gateway.journal import Run as JournalRun, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal, story
 from actors.messages import PositionClosed, SignalRaised
-from pipeline.events import Reading
+from microbot import op
+from pipeline.events import Reading, Side, Signal
 from service.data_folder import JOURNAL
 from service.journal_views import explain
 from service.journal_views.explain import sparkline
@@ -210,6 +212,25 @@ def test_an_entry_that_ended_with_its_session_has_its_end_in_its_story(tmp_path:
     own = second.of(SignalRaised)[0].decision
     assert own == "2"  # its order has the same id
     assert "canceled" not in run("explain", f"2/{own}", "--data-dir", tmp_path).out
+
+
+def test_a_story_tells_what_the_signal_carried(tmp_path: Path, run: Run) -> None:
+    asking: dict[str, Any] = {
+        "quantity": 0.5,
+        "limit": 100.25,
+        "good_for": 2.5,
+        "exits": [op.stop_loss(0.001), op.time_stop(9)],
+    }
+
+    def entries(ticks: Any) -> Any:
+        return ticks.pipe(rx.map(lambda _: Signal("A", 0, Side.LONG, 0.0, **asking)), rx.take(1))
+
+    write(tmp_path, ("paper", Session(entries=entries).feed(trade(0))))
+    told = run("explain", "1", "--data-dir", tmp_path).out
+    wish = "0.5 shares; 100.25 at worst; a fill within 2.5 s; exits of its own: stop_loss(0.001), time_stop(9)"
+    assert f"\n  it asks for {wish}\n  risk: approved\n" in told
+    write(tmp_path, ("paper", a_trade()))
+    assert "asks for" not in run("explain", "2", "--data-dir", tmp_path).out
 
 
 def test_a_chart_that_begins_after_the_entry_does_not_mark_it(tmp_path: Path, run: Run) -> None:

@@ -45,7 +45,9 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
+from microbot import op
 from pipeline.events import Reading, Side, Signal
+from pipeline.exits import SignalExits
 from pipeline.strategy import StrategySettings, momentum_burst
 from service import fact_log, logs
 from service.errors import UserError
@@ -286,6 +288,20 @@ def test_a_closed_trade_has_its_fields_as_numbers_and_plain_words(tmp_path: Path
         "decision": "17",
         "input": 18,
     }
+
+
+def test_what_a_signal_carries_is_in_its_line_and_in_that_of_its_order(tmp_path: Path) -> None:
+    found = Logs(tmp_path, file_level="DEBUG")
+    exits = SignalExits.of("a test", [op.stop_loss(0.001), op.time_stop(9)])
+    asking: list[dict[str, Any]] = [{}, {"quantity": 2, "limit": 101.5, "good_for": 3, "exits": exits}]
+    for more in asking:
+        signal = Signal("A", START, Side.LONG, 100.0, **more)
+        fact_log.log_fact(SignalRaised(signal, "1", True, None, 1))
+    fact_log.log_fact(OrderSubmitted(msgspec.structs.replace(ORDER, until=at(3)), START, 1))
+    plain, carrying, ordered = found.lines
+    carried = {name: carrying[name] for name in carrying.keys() - plain.keys()}
+    assert carried == {"quantity": 2, "limit": 101.5, "good_for": 3, "exits": ["stop_loss(0.001)", "time_stop(9)"]}
+    assert ordered["until"] == at(3)
 
 
 def test_one_decision_id_runs_from_the_signal_to_the_close(tmp_path: Path) -> None:

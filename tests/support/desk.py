@@ -20,9 +20,9 @@ from actors.orders import (
     SubmitOrder,
 )
 from actors.risk.risk import RiskSettings
-from pipeline.strategy import Exits
+from pipeline.strategy import Entries, Exits
 from tests.support.market import at, clock, quote, trade
-from tests.support.sessions import RestingBroker, Session
+from tests.support.sessions import RestingBroker, Session, on_demand
 
 S = OrderStatus
 D = Decimal
@@ -44,9 +44,16 @@ def account(
 class Desk:
     """A session at a broker whose answers the test gives; the account was seen and nothing is in it."""
 
-    def __init__(self, *, orders: OrderSettings = ORDERS, opened: bool = True, exits: Exits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        orders: OrderSettings = ORDERS,
+        opened: bool = True,
+        exits: Exits | None = None,
+        entries: Entries = on_demand,
+    ) -> None:
         self.broker = RestingBroker()
-        self.session = Session(risk=TEN, broker=self.broker, orders=orders, book=BOOK, exits=exits)
+        self.session = Session(entries=entries, risk=TEN, broker=self.broker, orders=orders, book=BOOK, exits=exits)
         self.session.feed(quote(0, 99.99, 100.01), trade(0, 100), BrokerChanged(FeedState.LIVE, at(0)))
         if opened:
             self.session.feed(account(0))

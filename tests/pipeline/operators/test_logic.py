@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec import UNSET
 
-from pipeline import operators as op
+from microbot import op
 from pipeline.checked import WrongValue
 from pipeline.events import SECOND, Side, Signal, Trade
 from pipeline.operators.frame import Frame
@@ -136,6 +137,39 @@ def test_a_run_of_frames_that_point_one_way_signals_once() -> None:
     assert len(signals(UP, DOWN, op.signals(), prices=prices)) == 7
 
 
+def test_a_signal_carries_what_the_rule_that_points_it_says() -> None:
+    up = op.when(
+        op.above("p", 100), go="LONG", quantity=lambda f: 1000 / f["p"], limit=lambda f: f.price * 1.01, good_for=2
+    )
+    down = op.when(op.below("p", 100), go="SHORT", quantity=7, exits=[op.stop_loss(0.001), op.time_stop(9)])
+    unheard = op.when(op.above("p", 0), go="SHORT", quantity=99)
+    found: list[Signal] = outputs(pointed(up, down, unheard, op.signals()), ticks(90.0, 125.0, 80.0))
+    assert [(s.side, s.quantity, s.limit, s.good_for) for s in found] == [
+        (Side.LONG, 8.0, 126.25, 2.0),
+        (Side.SHORT, 7.0, UNSET, UNSET),
+    ]
+    assert [s.exits for s in found] == [UNSET, ("stop_loss(0.001)", "time_stop(9)")]
+
+
+def test_a_signal_that_momentum_points_carries_only_what_the_same_way_says() -> None:
+    up = op.when(op.above("p", 100), go="LONG", quantity=7)
+    pipe = (op.window(seconds=2, min_ticks=2), op.readings(p=PRICE), op.momentum(0.001), up, op.bursts())
+    found = outputs(lambda source: source.pipe(*pipe), ticks(101.0, 102.0, 103.0, 101.5, 99.0))
+    assert [(s.side, s.quantity) for s in found] == [(Side.LONG, 7.0), (Side.SHORT, UNSET)]
+
+
+@pytest.mark.parametrize(("name", "gives"), [("quantity", 0), ("limit", -1.0), ("quantity", None), ("limit", "1")])
+def test_an_amount_that_is_none_is_told_with_the_function_that_gave_it(name: str, gives: Any) -> None:
+    def amount(frame: Frame) -> Any:
+        return gives
+
+    amounts: dict[str, Any] = {name: amount}
+    part = op.when(op.above("p", 0), go="LONG", **amounts)
+    with pytest.raises(WrongValue, match=f"op.when: {name} gave {gives!r}, not a number") as failure:
+        outputs(pointed(part, op.once_per("tick")), ticks(1.0, 2.0))
+    assert failure.value.maker is amount
+
+
 def test_a_requirement_that_is_met_later_in_the_run_signals_there() -> None:
     far = op.require("p", above=101.5)
     assert signals(UP, far, op.once_per("side"), prices=(99.0, 101.0, 102.0, 103.0)) == [(2, "LONG")]
@@ -198,6 +232,14 @@ def test_what_looks_back_over_a_window_is_refused_where_there_is_none(operator: 
     [
         (lambda: op.when(cast("Any", "fast"), go="LONG"), TypeError, "takes a rule"),
         (lambda: op.when(op.above("p", 1), go="long"), WrongValue, "neither LONG nor SHORT"),
+        (lambda: op.when(op.above("p", 1), go="LONG", quantity=0), WrongValue, "quantity is 0, not a number above 0"),
+        (lambda: op.when(op.above("p", 1), go="LONG", limit=cast("Any", "1")), WrongValue, "limit is '1', not a num"),
+        (lambda: op.when(op.above("p", 1), go="LONG", good_for=-1), WrongValue, "good_for is -1, not a number abov"),
+        (lambda: op.when(op.above("p", 1), go="LONG", good_for=90_000), WrongValue, "good_for is 90000, more than"),
+        (lambda: op.when(op.above("p", 1), go="LONG", good_for=cast("Any", abs)), WrongValue, "good_for is <built-in"),
+        (lambda: op.when(op.above("p", 1), go="LONG", exits=[]), WrongValue, "op.when: exits is an empty list"),
+        (lambda: op.when(op.above("p", 1), go="LONG", exits=[1]), WrongValue, "op.when: exits lists 1, which is no"),
+        (lambda: op.when(op.above("p", 1), go="LONG", exits="SL"), WrongValue, "exits is 'SL', neither a list"),
         (lambda: op.require("p"), ValueError, "exactly one of at_least"),
         (lambda: op.require("p", above=1, below=2), ValueError, "exactly one of at_least"),
         (lambda: op.require("p", above=1, go="up"), WrongValue, "neither LONG nor SHORT"),
