@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,7 +94,7 @@ def write(path: Path) -> Written:
     for file in files:
         if file.exists() or file.is_symlink():
             raise UserError(f"{file} is there already: choose another name, or remove it")
-    if importlib.util.find_spec(name) is not None:
+    if name in sys.stdlib_module_names or PathFinder.find_spec(name) is not None:
         raise UserError(f"there is a Python module {name} already, which {path.name} would hide: choose another name")
     with writing(path):
         make_folder(path.parent)
