@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
+from pipeline.parameters import Parameter
 from service.data_folder import JOURNAL
 from service.errors import UserError, said_plainly
 from service.figures import dollars, instant, price
@@ -60,6 +61,8 @@ def costs(found: Story) -> Row | None:
 def for_people(found: Story) -> Iterator[str]:
     """Tell it line by line."""
     yield f"decision {found.decision} of run {found.run} ({found.strategy})"
+    if declared := msgspec.convert(found.settings.get("parameters", []), list[Parameter]):
+        yield f"  with {', '.join(f'{p.name} = {p.value:g} ({p.bounds})' for p in declared)}"
     zone = history.zone_in(msgspec.json.encode(found.settings))
     for fact in found.facts:
         yield from _told(fact | {"zone": zone})

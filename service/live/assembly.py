@@ -288,4 +288,5 @@ def _started(plan: Plan, source: Source) -> SessionStarted:
         paper=not options.live,
         started_ts=now,
         settings=msgspec.to_builtins(settings.core),
+        parameters=tuple(plan.strategy.parameters.declared.values()),
     )

@@ -302,6 +302,8 @@ def together(before: Summary, now: Summary) -> Summary:
     by_symbol = _added(before["failures"]["by_symbol"], now["failures"]["by_symbol"])
     first = before["failures"]["first"] or now["failures"]["first"]
     both["failures"] = {"count": sum(by_symbol.values()), "by_symbol": by_symbol, "first": first}
+    if metrics := _measured(before.get("metrics", {}), now.get("metrics", {})):
+        both["metrics"] = metrics
     both["win_rate"] = both["wins"] / both["trades"] if both["trades"] else 0.0
     return both
 
@@ -309,3 +311,25 @@ def together(before: Summary, now: Summary) -> Summary:
 def _added(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
     """Add up counts by name; a name that has counted nothing stays."""
     return {name: before.get(name, 0) + now.get(name, 0) for name in before | now}
+
+
+def _measured(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Put together what was measured by symbol and name: the last value is that of now, where there is one."""
+    both: dict[str, Any] = {}
+    for symbol in before | now:
+        first, second = before.get(symbol, {}), now.get(symbol, {})
+        both[symbol] = {name: _both(first.get(name), second.get(name)) for name in first | second}
+    return both
+
+
+def _both(before: dict[str, float] | None, now: dict[str, float] | None) -> dict[str, float]:
+    if before is None or now is None:
+        return before or now or {}
+    count = before["count"] + now["count"]
+    return {
+        "last": now["last"],
+        "min": min(before["min"], now["min"]),
+        "max": max(before["max"], now["max"]),
+        "mean": (before["mean"] * before["count"] + now["mean"] * now["count"]) / count,
+        "count": count,
+    }

@@ -22,6 +22,7 @@ from actors.messages import (
     TradingState,
 )
 from pipeline.events import Reading, Side
+from pipeline.parameters import Parameter
 from tests.web.builders import (
     at,
     blocked,
@@ -316,6 +317,30 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
 
     web_process.tell(session())
 
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_process: WebProcess) -> None:
+    measured = {"last": 399.64, "min": -0.25, "max": 1_234_567.0, "mean": 0.125, "count": 877}
+    declared = Parameter("fast", 9, 2, 100, 12), Parameter("slow", 21, 5, 400, 21)
+
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#strategy-panel")).to_be_visible()
+        await expect(page.locator("#parameters div").first).to_have_text("fast12 (default 9)2 to 100")
+        await expect(page.locator("#parameters div").last).to_have_text("slow215 to 400")
+        cells = page.locator("#metric-rows td")
+        await expect(cells).to_have_text(["gap", "399.64", "\u22120.25", "1,234,567", "0.125", "877"])
+        await page.get_by_role("tab", name="MSFT").click()
+        await expect(page.locator("#metrics")).to_be_hidden()  # of that one nothing was measured
+        web_process.tell(metrics(seconds=7, summary={"metrics": {"MSFT": {"gap": measured | {"last": 5}}}}))
+        await expect(cells.nth(1)).to_have_text("5")
+        web_process.tell(session("AAPL"))  # one that declares nothing
+        await expect(page.locator("#strategy-panel")).to_be_hidden()
+
+    web_process.tell(
+        msgspec.structs.replace(session("AAPL", "MSFT"), parameters=declared),
+        metrics(summary={"metrics": {"AAPL": {"gap": measured}}}),
+    )
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 

@@ -54,6 +54,7 @@ const PARTS = {
   metrics: () => {
     panels.drawMetrics(store);
     panels.drawFunnel(store);
+    panels.drawStrategy(store, current());
     panels.drawSession(store);
     panels.drawQueues(store);
     if (!store.trades.length) panels.drawTrades(store); // the reason why there is none may have changed

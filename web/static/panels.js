@@ -278,6 +278,8 @@ export function drawGauges(symbol) {
   readings.forEach((reading, i) => drawGauge(byId("gauges").children[i], reading));
 }
 
+const MOST = new Set(["at_most", "less_than"]); // bounds that a value must stay below
+
 /**
  * The threshold stands in the middle of the bar; twice the threshold fills it. The tinted half is where the condition is
  * met: right of the threshold, or left of it if the value must not exceed it.
@@ -289,8 +291,8 @@ function drawGauge(gauge, reading) {
   const share = Math.min(1, Math.abs(reading.value ?? 0) / full);
   const wanted = format.wanted(reading);
   gauge.dataset.passed = String(reading.passed);
-  gauge.dataset.bound = reading.bound;
-  mark.textContent = reading.passed ? "✓" : reading.bound === "at_most" ? "×" : "·";
+  gauge.dataset.bound = MOST.has(reading.bound) ? "at_most" : reading.bound;
+  mark.textContent = reading.passed ? "✓" : MOST.has(reading.bound) ? "×" : "·";
   value.children[0].textContent = format.reading(reading.value);
   value.children[1].textContent = ` ${wanted}`;
   bar.firstElementChild.style.width = `${(share * 100).toFixed(1)}%`;
@@ -402,6 +404,33 @@ export function drawLooks(store) {
     made.append(outcome);
     if (look.readings) made.title = look.readings.map((one) => `${format.words(one.name)} ${format.reading(one.value)} (${format.wanted(one)})`).join(", ");
     return made;
+  });
+}
+
+// -------------------------------------------------------------------------------------------- strategy
+
+/** What the strategy declares (`param`) and measures (`op.metric`), of the symbol that is shown. */
+export function drawStrategy(store, symbol) {
+  const parameters = store.session?.parameters ?? [];
+  const measured = Object.entries(store.metrics?.metrics?.[symbol?.name] ?? {});
+  byId("strategy-panel").hidden = !parameters.length && !measured.length;
+  byId("metrics").hidden = !measured.length;
+  setText("strategy-aside", measured.length ? symbol.name : "");
+  reconcile(byId("parameters"), parameters, (one) => JSON.stringify(one), ({ name, value, default: usual, low, high }) => {
+    const made = node("div");
+    made.title = `Declared by param: ${format.reading(low)} to ${format.reading(high)}, ${format.reading(usual)} where nothing is set`;
+    const said = node("dd", "", format.reading(value));
+    if (value !== usual) said.append(node("small", "muted", ` (default ${format.reading(usual)})`));
+    made.append(node("dt", "", name), said, node("small", "muted", `${format.reading(low)} to ${format.reading(high)}`));
+    return made;
+  });
+  const figures = ({ last, min, max, mean, count }) => [...[last, min, max, mean].map(format.measured), format.count(count)];
+  reconcile(byId("metric-rows"), measured, ([name]) => name, ([name]) => row([[name], ...Array(5).fill(["", "n"])]));
+  measured.forEach(([, found], i) => {
+    const cells = [...byId("metric-rows").children[i].children].slice(1);
+    figures(found).forEach((text, n) => {
+      if (cells[n].textContent !== text) cells[n].textContent = text;
+    });
   });
 }
 
