@@ -276,6 +276,8 @@ class ReadModel:
 
     def _burst_blocked(self, message: BurstBlocked) -> None:
         self._bursts.add(message)
+        if (view := self._view(message.symbol)) is not None:
+            view.blocked = message
 
     def _position_opened(self, message: PositionOpened) -> None:
         if (view := self._view(message.symbol)) is not None:

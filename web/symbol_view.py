@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from actors.messages import PositionClosed, PositionOpened
+from actors.messages import BurstBlocked, PositionClosed, PositionOpened
 from actors.orders import OrderSide
 from pipeline.events import SECOND, Side
 from web.messages import GaugesSeen, SymbolRecalled, Tick
@@ -37,6 +37,7 @@ class SymbolView:
         self.name = name
         self.chain = "RUNNING"
         self.gauges: dict[str, Any] | None = None  # ready for JSON
+        self.blocked: BurstBlocked | None = None  # the last burst that gave no signal
         self.ticks_seen = 0
         self.ticks_skipped = 0  # seen by the bot, left out of its messages
         self._first_price: float | None = None
@@ -132,4 +133,5 @@ class SymbolView:
             "history": list(self._points),
             "marks": list(self._marks.shown),
             "gauges": self.gauges,
+            "blocked": self.blocked,
         }

@@ -13,7 +13,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from pipeline.parameters import Parameter
 from service.data_folder import JOURNAL
 from service.errors import UserError, said_plainly
-from service.figures import dollars, instant, price
+from service.figures import dollars, instant, price, reading
 from service.journal_views import history
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -85,9 +85,8 @@ def _told(fact: Row) -> Iterator[str]:
         case "signal":
             signal = fact["signal"]
             yield f"{_time(fact, signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {price(signal['price'])}"
-            for reading in signal["readings"]:
-                passed = "passed" if reading["passed"] else "not passed"
-                yield f"  {reading['name']}: {reading['value']:.6g} ({_wanted(reading)}) {passed}"
+            for seen in signal["readings"]:
+                yield f"  {reading(**seen)}"
             yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
         case "order_submitted":
             order = fact["order"]
@@ -110,20 +109,6 @@ def _told(fact: Row) -> Iterator[str]:
             what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"
             way = f"{price(fact['entry_price'])} -> {price(fact['exit_price'])}"
             yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
-
-
-_BOUNDS = {
-    "at_least": "at least ",
-    "at_most": "at most ",
-    "more_than": "more than ",
-    "less_than": "less than ",
-    "either_way": "at least ±",
-}
-
-
-def _wanted(reading: Row) -> str:
-    # What an earlier version wrote does not tell the bound.
-    return f"{_BOUNDS.get(reading.get('bound', ''), 'threshold ')}{reading['threshold']:.6g}"
 
 
 def _at(order: Row) -> str:

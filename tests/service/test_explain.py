@@ -75,6 +75,31 @@ def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: 
     assert machine["ticks"]["ticks"] == [list(tick) for tick in around]
 
 
+def test_the_numbers_and_rules_of_a_signal_are_told(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    (raised,) = session.of(SignalRaised)[:1]
+    readings = (
+        Reading("fast", 151.371, 0.0, True, "none"),
+        Reading("fast above slow", 1.0, 1.0, True, "rule"),
+        Reading("fast below slow", 0.0, 1.0, False, "rule"),
+        Reading("fall", -1.0, 1.0, True, "rule"),
+        Reading("rsi", 39.1425, 70.0, True, "less_than"),
+    )
+    session.facts[session.facts.index(raised)] = structs.replace(
+        raised, signal=structs.replace(raised.signal, readings=readings)
+    )
+    write(tmp_path, ("paper", session))
+    told = run("explain", raised.decision, "--data-dir", tmp_path).out.splitlines()
+    first = next(n for n, line in enumerate(told) if "SIGNAL" in line)
+    assert told[first + 1 : first + 6] == [
+        "  fast: 151.371",
+        "  fast above slow: holds, LONG",
+        "  fast below slow: does not hold",
+        "  fall: holds, SHORT",
+        "  rsi: 39.1425 (less than 70) passed",
+    ]
+
+
 def test_the_parameters_that_a_decision_was_made_with_are_told(tmp_path: Path, run: Run) -> None:
     session = a_trade()
     books = Bookkeeping(RunOptions(data_dir=tmp_path))

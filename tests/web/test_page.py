@@ -320,6 +320,37 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
+def test_numbers_and_rules_are_shown_without_a_bar_and_count_as_no_condition(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        lines = page.locator(".gauge-line")
+        await expect(lines).to_have_text(
+            ["Fast151.371", "\u2713Cross upholds: LONG", "\u00b7Cross downdoes not hold", "\u00d7Rsi72.5 less than 70"]
+        )
+        await expect(page.get_by_role("meter")).to_have_count(1)
+        await expect(page.locator("#gauges-chip")).to_have_text("0 of 1 met")
+        await expect(page.locator("#blocked-last")).to_be_hidden()
+        await expect(page.locator("#trades-empty")).to_have_text("no trade yet: nothing has pointed LONG or SHORT")
+        web_process.tell(blocked("NO_RSI"))
+        await expect(page.locator("#blocked-last")).to_have_text("Last blocked: SHORT at 09:30:02, no rsi")
+
+    web_process.tell(
+        session(),
+        feed(),
+        ticks(150.0),
+        gauges(
+            "AAPL",
+            Reading("fast", 151.371, 0.0, True, "none"),
+            Reading("cross_up", 1.0, 1.0, True, "rule"),
+            Reading("cross_down", 0.0, 1.0, False, "rule"),
+            Reading("rsi", 72.5, 70.0, False, "less_than"),
+        ),
+        metrics(summary={"funnel": {"ticks": 9, "ready": 9}}),
+    )
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
 def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_process: WebProcess) -> None:
     measured = {"last": 399.64, "min": -0.25, "max": 1_234_567.0, "mean": 0.125, "count": 877}
     declared = Parameter("fast", 9, 2, 100, 12), Parameter("slow", 21, 5, 400, 21)

@@ -300,6 +300,12 @@ def test_a_blocked_burst_shows_its_reason() -> None:
     assert (told(model)["burst"]["reason"], snapshot(blocked())["bursts"][0]["ticks"]) == ("NEVER_TOGETHER", 4)
 
 
+def test_a_symbol_shows_what_its_last_burst_lacked() -> None:
+    told = snapshot(session("AAPL", "MSFT"), blocked(), blocked("NO_RSI", seconds=3))["symbols"]
+    assert told["MSFT"]["blocked"] is None
+    assert (told["AAPL"]["blocked"]["reason"], told["AAPL"]["blocked"]["ts"]) == ("NO_RSI", at(3))
+
+
 def test_only_the_newest_gauges_of_a_symbol_are_told() -> None:
     model = model_of()
     for value in (0.1, 0.2):

@@ -37,7 +37,7 @@ export class Store {
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, seen: 0, skipped: 0, chain: "RUNNING" };
+      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, seen: 0, skipped: 0, chain: "RUNNING" };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -72,6 +72,7 @@ export class Store {
       symbol.history = told.history;
       symbol.marks = told.marks;
       symbol.gauges = told.gauges;
+      symbol.blocked = told.blocked;
       symbol.chain = told.chain;
     }
     this.on_position(data);
@@ -132,7 +133,8 @@ export class Store {
 
   on_burst(data) {
     this.bursts = lastOf(this.bursts.concat(data), LISTED);
-    return ["looks"];
+    this.symbol(data.symbol).blocked = data;
+    return ["looks", "gauges"];
   }
 
   on_metrics(data) {

@@ -41,6 +41,7 @@ def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
 
     def step(emit: Callable[[Frame], None], scheduler: Scheduler) -> Step:
         holds = inner.begin()
+        held, not_held = ((inner.name, sign),), ((inner.name, 0),)
         known: tuple[Condition, ...] | None = None
         conditions: tuple[Condition, ...] = ()
 
@@ -51,10 +52,11 @@ def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
                 known = conditions = frame.conditions
                 if _DIRECTION not in conditions:
                     conditions = (*conditions, _DIRECTION)
-            pointed = frame.go
-            if frame.ready and holds(frame) and not pointed:
-                pointed = sign
-            emit(msgspec.structs.replace(frame, conditions=conditions, go=pointed))
+            pointed, said = frame.go, not_held
+            if frame.ready and holds(frame):
+                pointed, said = pointed or sign, held
+            rules = frame.rules + said
+            emit(msgspec.structs.replace(frame, conditions=conditions, go=pointed, rules=rules))
 
         return Step(on_next)
 
