@@ -74,6 +74,23 @@ class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
     readings: tuple[Reading, ...]
 
 
+class OperatorSeen(msgspec.Struct, frozen=True):
+    """One operator of a symbol's pipe, measured at some of the values that came by; None is not known."""
+
+    name: str
+    rate: float | None  # items a second that it passes on
+    last: str  # what it passed on last, in words
+    us: float | None  # microseconds that it takes for an item, without the operators behind it
+    errors: int  # that it raised
+
+
+class OperatorsSeen(msgspec.Struct, frozen=True, tag="operators", tag_field="type"):
+    """The operators of a symbol's pipe in its order, once a second."""
+
+    symbol: str
+    operators: tuple[OperatorSeen, ...]
+
+
 class OpenPosition(msgspec.Struct, frozen=True):
     symbol: str
     side: Side
@@ -169,7 +186,7 @@ ShownFact = (
 )
 """The facts that the dashboard shows, as the core states them."""
 
-ToWeb = SessionStarted | TicksSeen | GaugesSeen | MetricsSeen | ChainLate | ShownFact
+ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | ChainLate | ShownFact
 """Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
 
 FromWeb = Listening | Asked

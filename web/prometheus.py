@@ -118,6 +118,17 @@ def _measured(shown: dict[str, Any]) -> Iterator[Family]:
             for name, found in by_name.items()
         ]
 
+    operators = [
+        ({"symbol": symbol, "operator": seen.name}, seen)
+        for symbol, view in shown["symbols"].items()
+        for seen in view["operators"]
+    ]
+    rates = [(labels, seen.rate) for labels, seen in operators if seen.rate is not None]
+    yield Family("operator_rate", "Items a second that an operator passes on, sampled.", rates)
+    times = [(labels, seen.us / 1e6) for labels, seen in operators if seen.us is not None]
+    yield Family("operator_item_seconds", "Time that it takes for an item, sampled.", times)
+    errors: list[tuple[Labels, float]] = [(labels, seen.errors) for labels, seen in operators]
+    yield Family("operator_errors_total", "What it raised.", errors)
     yield Family("metric", "An op.metric of the strategy: its last value.", of("last"))
     yield Family("metric_min", "Its smallest value.", of("min"))
     yield Family("metric_max", "Its largest value.", of("max"))

@@ -170,7 +170,7 @@ def given(requirement: Condition) -> Operator[Frame, Frame]:
 
 def _framing(name: str, make: MakeStep, *, directs: bool) -> Operator[Frame, Frame]:
     """Return the operator of a step that adds a condition to each frame, and with it a direction or none."""
-    return lambda source: Lifted(source, make, f"frames, those of {name}", directs or directed(source))
+    return lambda source: Lifted(source, make, f"frames, those of {name}", directs or directed(source), name)
 
 
 def _test(

@@ -13,6 +13,7 @@ from pipeline.checked import number, text
 from pipeline.events import Candle, Trade
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Direct, Operator, Scheduler, directed
+from pipeline.probe import Probe
 
 Item = Trade | Candle | Frame
 """What an indicator is shown, one after the other. Each has `symbol`, `ts`, `price` and `size`."""
@@ -103,6 +104,8 @@ def readings(**indicators: Indicator) -> Operator[Any, Frame]:
 
 
 class _Readings(Direct[Frame]):
+    name = "readings"
+
     def __init__(self, source: Observable[Any], indicators: dict[str, Indicator]) -> None:
         super().__init__()
         self.gives = "frames, those of op.readings"
@@ -130,6 +133,7 @@ class _Readings(Direct[Frame]):
                     values[name] = number(f"the indicator {made_by} gave", found, measure)
             emit(_framed(item, values, warm))
 
+        Probe.note(scheduler, self, on_next, emit)
         source = self._source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
         subscriptions.add(source)
         return subscriptions

@@ -17,6 +17,7 @@ from pipeline.clock import MAX_TIMERS
 from pipeline.events import SECOND, Quote, Trade
 from service.conditions import Judge
 from service.live.children import MAX_WAITING, WebProcess
+from service.live.operators import Operators
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
 from web.messages import (
@@ -63,6 +64,7 @@ class Telemetry:
         max_symbols: int = 64,
         window_s: float = 0.0,
         unused: Unused | None = None,
+        operators: Operators | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name
         self.left_out = 0  # inputs that were not even kept
@@ -75,6 +77,7 @@ class Telemetry:
         self._session = session
         self.tick_keeper = TickKeeper(window_s, max_symbols)
         self._unused = unused
+        self._operators = operators
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
@@ -133,7 +136,8 @@ class Telemetry:
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
         facts, self._facts = self._facts, []
-        return [*self._ticks(), *facts, *self._readings()]
+        operators = self._operators.messages(self._core) if self._operators is not None else ()
+        return [*self._ticks(), *facts, *operators, *self._readings()]
 
     def _readings(self) -> list[GaugesSeen | MetricsSeen]:
         return [*gauges(self._core, self._judge), self._metrics()]

@@ -39,7 +39,7 @@ from tests.web.builders import (
 )
 from tests.web.conftest import Browser, Visit, WebProcess
 from web.assets import CHART_LIBRARY, STATIC
-from web.messages import Answered, Asked, QueueSeen
+from web.messages import Answered, Asked, OperatorSeen, OperatorsSeen, QueueSeen
 
 pytestmark = pytest.mark.browser
 
@@ -372,6 +372,24 @@ def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_pr
         msgspec.structs.replace(session("AAPL", "MSFT"), parameters=declared),
         metrics(summary={"metrics": {"AAPL": {"gap": measured}}}),
     )
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_operators_are_folded_until_one_wants_to_see_them(browser: Browser, web_process: WebProcess) -> None:
+    shown = (OperatorSeen("window, momentum", 86.04, "151.19", 2.5, 0), OperatorSeen("mine", None, "", None, 3))
+
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#strategy-panel")).to_be_visible()
+        await expect(page.locator("#operator-rows")).to_be_hidden()
+        await page.locator("#operators summary").click()
+        cells = page.locator("#operator-rows td")
+        await expect(cells).to_have_text(
+            ["window, momentum", "86 /s", "2.5 \u00b5s", "0", "151.19", "mine", "\u2013", "\u2013", "3", "\u2013"]
+        )
+        web_process.tell(OperatorsSeen("AAPL", shown[:1]))
+        await expect(page.locator("#operator-rows tr")).to_have_count(1)
+
+    web_process.tell(session(), ticks(150.0), OperatorsSeen("AAPL", shown), metrics())
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 

@@ -10,7 +10,7 @@ import pytest
 from actors.messages import Refusal, TradingState
 from pipeline.events import Reading
 from tests.web.builders import feed, gauges, metrics, session, signal, state, ticks
-from web.messages import QueueSeen, ToWeb
+from web.messages import OperatorSeen, OperatorsSeen, QueueSeen, ToWeb
 from web.prometheus import exposition
 from web.read_model import ReadModel
 
@@ -63,6 +63,7 @@ def busy() -> list[ToWeb]:
         ticks(150.0, 150.25),
         signal(),
         gauges("AAPL", Reading("rsi", 62.5, 70.0, True, "less_than")),
+        OperatorsSeen("AAPL", (OperatorSeen("window", 9.5, "150.25", 2.5, 1), OperatorSeen("rx", None, "", None, 0))),
         metrics(summary=SUMMARY, refusals={"COOLDOWN": 1}, chains={"AAPL": "FAILED: it raised"}, bounded=(queue,)),
     ]
 
@@ -90,6 +91,10 @@ def busy() -> list[ToWeb]:
         ("price", 'symbol="AAPL"', 150.25),
         ("strategy_running", 'symbol="AAPL"', 0),
         ("reading", 'symbol="AAPL",reading="rsi"', 62.5),
+        ("operator_rate", 'symbol="AAPL",operator="window"', 9.5),
+        ("operator_item_seconds", 'symbol="AAPL",operator="window"', 2.5e-6),
+        ("operator_errors_total", 'symbol="AAPL",operator="window"', 1),
+        ("operator_errors_total", 'symbol="AAPL",operator="rx"', 0),
         ("metric", 'symbol="AAPL",name="gap"', 0.25),
         ("metric_min", 'symbol="AAPL",name="gap"', -1),
         ("metric_max", 'symbol="AAPL",name="gap"', 3),

@@ -61,6 +61,7 @@ const PARTS = {
     drawBanners();
   },
   gauges: () => panels.drawGauges(current()),
+  operators: () => panels.drawOperators(current()),
   trades: () => panels.drawTrades(store),
   ticks: () => {
     panels.drawTicks(current());
@@ -145,6 +146,7 @@ const listener = {
 
 addEventListener("hashchange", () => select(decodeHash() || selected));
 document.getElementById("go-live").addEventListener("click", () => chart.goLive());
+document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
 document.getElementById("tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;

@@ -453,9 +453,9 @@ export function drawLooks(store) {
 export function drawStrategy(store, symbol) {
   const parameters = store.session?.parameters ?? [];
   const measured = Object.entries(store.metrics?.metrics?.[symbol?.name] ?? {});
-  byId("strategy-panel").hidden = !parameters.length && !measured.length;
+  byId("strategy-panel").hidden = !parameters.length && !measured.length && !symbol?.operators.length;
   byId("metrics").hidden = !measured.length;
-  setText("strategy-aside", measured.length ? symbol.name : "");
+  setText("strategy-aside", symbol?.name ?? "");
   reconcile(byId("parameters"), parameters, (one) => JSON.stringify(one), ({ name, value, default: usual, low, high }) => {
     const made = node("div");
     made.title = `Declared by param: ${format.reading(low)} to ${format.reading(high)}, ${format.reading(usual)} where nothing is set`;
@@ -471,6 +471,24 @@ export function drawStrategy(store, symbol) {
     figures(found).forEach((text, n) => {
       if (cells[n].textContent !== text) cells[n].textContent = text;
     });
+  });
+}
+
+/** What each operator of the symbol's pipe passes on, and what it costs; nothing is drawn while it is folded. */
+export function drawOperators(symbol) {
+  const operators = symbol?.operators ?? [];
+  const details = byId("operators");
+  details.hidden = !operators.length;
+  if (operators.length) byId("strategy-panel").hidden = false;
+  if (!details.open) return;
+  reconcile(byId("operator-rows"), operators, (one) => one.name, (one) => row([[one.name], ["", "n"], ["", "n"], ["", "n"], ["", "muted wide"]]));
+  operators.forEach(({ rate, us, errors, last }, i) => {
+    const cells = byId("operator-rows").children[i].children;
+    const said = [rate === null ? "–" : `${format.reading(rate)} /s`, us === null ? "–" : `${format.reading(us)} µs`, format.count(errors), last || "–"];
+    said.forEach((text, n) => {
+      if (cells[n + 1].textContent !== text) cells[n + 1].textContent = text;
+    });
+    cells[3].classList.toggle("down", errors > 0);
   });
 }
 

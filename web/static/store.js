@@ -37,7 +37,7 @@ export class Store {
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, seen: 0, skipped: 0, chain: "RUNNING" };
+      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], seen: 0, skipped: 0, chain: "RUNNING" };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -73,6 +73,7 @@ export class Store {
       symbol.marks = told.marks;
       symbol.gauges = told.gauges;
       symbol.blocked = told.blocked;
+      symbol.operators = told.operators;
       symbol.chain = told.chain;
     }
     this.on_position(data);
@@ -106,6 +107,11 @@ export class Store {
   on_gauges(data) {
     for (const [name, gauges] of Object.entries(data)) this.symbol(name).gauges = gauges;
     return ["gauges"];
+  }
+
+  on_operators(data) {
+    for (const [name, operators] of Object.entries(data)) this.symbol(name).operators = operators;
+    return ["operators"];
   }
 
   on_marks(data) {
@@ -175,5 +181,5 @@ export class Store {
 
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
-  "snapshot", "ticks", "gauges", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
+  "snapshot", "ticks", "gauges", "operators", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
 ];

@@ -61,6 +61,6 @@ def when(rule: Rule | Holds, go: Side | str) -> Operator[Frame, Frame]:
         return Step(on_next)
 
     def operator(source: Observable[Any]) -> Observable[Frame]:
-        return Lifted(source, step, "frames, those of op.when", directed=True)
+        return Lifted(source, step, "frames, those of op.when", True, f"when {inner.name}")
 
     return operator

@@ -49,6 +49,11 @@ class Frames(Lifted[Frame]):
         self.min_ticks = min_ticks
         self.conditions = conditions
 
+    @property
+    def name(self) -> str:
+        """Its own, and those of the conditions that it took in."""
+        return ", ".join(("window", *(condition.name for condition in self.conditions)))
+
     def given(self, condition: Condition) -> Frames:
         """Return the same frames with one more condition to meet."""
         return Frames(self.source, self.span, self.min_ticks, (*self.conditions, condition))
