@@ -42,7 +42,11 @@ class EquityPoint(msgspec.Struct, frozen=True):
 
 
 class ReadingPoint(msgspec.Struct, frozen=True):
-    """What one condition saw at a ready tick: value and threshold in the condition's own unit."""
+    """What one condition saw at a ready tick: value and threshold in the condition's own unit.
+
+    Likewise a number of `op.readings`, with the threshold 0 and passed; and a rule of `op.when`: 1 (LONG) or -1 (SHORT)
+    where it holds, else 0.
+    """
 
     ts: int
     symbol: str

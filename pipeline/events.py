@@ -156,14 +156,21 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 # ------------------------------------------------------------------------------------ what a strategy says
 
 
-Bound = Literal["at_least", "at_most", "more_than", "less_than", "either_way"]
-"""Where a condition wants its value: of its threshold, or, either way, that far from zero upwards or downwards."""
+Bound = Literal["at_least", "at_most", "more_than", "less_than", "either_way", "none", "rule"]
+"""Where a condition wants its value: of its threshold, or, either way, that far from zero upwards or downwards.
+
+`none` is that of a number which nothing is wanted of, `rule` that of an `op.when`: 1 or -1 where it points, else 0.
+"""
 
 _BOUNDS = get_args(Bound)
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """What one condition saw at one tick: its value beside its threshold, and whether it passed."""
+    """What one condition saw at one tick: its value beside its threshold, and whether it passed.
+
+    Likewise a number that a frame has by name (`bound` none, threshold 0, passed), and a rule that points frames
+    (`bound` rule, threshold 1, passed where it holds).
+    """
 
     name: str
     value: float

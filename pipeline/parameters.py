@@ -26,6 +26,11 @@ class Parameter(msgspec.Struct, frozen=True):
     def whole(self) -> bool:
         return isinstance(self.default, int)
 
+    @property
+    def bounds(self) -> str:
+        """Its default and its bounds, for people."""
+        return f"default {self.default:g}, {self.low:g} to {self.high:g}"
+
     def __str__(self) -> str:
         return f"{self.name} = {self.value:g} ({self.low:g} to {self.high:g})"
 
@@ -36,6 +41,11 @@ class Parameters:
     def __init__(self, chosen: Mapping[str, float] | None = None) -> None:
         self.chosen = dict(chosen or {})
         self.declared: dict[str, Parameter] = {}
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Return value, default and bounds of each, by name."""
+        names = ("value", "default", "low", "high")
+        return {name: {key: getattr(found, key) for key in names} for name, found in self.declared.items()}
 
     @contextmanager
     def in_force(self) -> Iterator[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
+from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from reactivex import abc
@@ -25,13 +27,60 @@ class BurstEnded(msgspec.Struct, frozen=True, gc=False):
     blocked: str | None
 
 
+class Measured:
+    """What the values of an `op.metric` came to."""
+
+    __slots__ = ("_least", "_most", "_total", "count", "last")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last = self._least = self._most = self._total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one more value, which is finite."""
+        if not self.count:
+            self._least = self._most = value
+        elif value > self._most:
+            self._most = value
+        elif value < self._least:
+            self._least = value
+        self.count += 1
+        self.last = value
+        self._total += value
+
+    def summary(self) -> dict[str, float]:
+        """Return last, min, max, mean and count."""
+        mean = self._total / self.count if self.count else 0.0
+        return {"last": self.last, "min": self._least, "max": self._most, "mean": mean, "count": self.count}
+
+
+def named_twice(name: str) -> ValueError:
+    """Return what is raised where two metrics of a strategy have one name."""
+    return ValueError(f"two metrics are called {name!r}: give each op.metric a name of its own")
+
+
+class Wired(NamedTuple):
+    """An operator as one subscription has it: what it is called with, and what it calls with what it gives."""
+
+    operator: Any
+    on_next: Callable[[Any], None]
+    emit: Callable[[Any], None]
+
+
+MOST_WIRED = 100
+"""Operators of a subscription that are noted: one that subscribes to more and more is not followed for ever."""
+
+
 class Probe:
     """What the operators of one subscription show. They write it; gauges, logs and the summary read it.
 
     `on_frame` is called with each frame, which costs a call a tick; `on_burst` with each burst that ended.
     """
 
-    __slots__ = ("bursts", "deadlines", "frame", "on_burst", "on_frame", "ready", "warm_up")
+    __slots__ = (
+        *("_followed", "bursts", "deadlines", "errors", "frame", "metrics", "on_burst", "on_frame", "ready"),
+        *("warm_up", "wired"),
+    )
 
     def __init__(
         self,
@@ -43,8 +92,57 @@ class Probe:
         self.bursts = 0  # that began
         self.warm_up = 0  # ns that the windows look back: so long they are not ready
         self.deadlines: list[int] = []  # ns: when exits that wait for a time will close a position
+        self.metrics: dict[str, Measured] = {}  # by name, of every subscription so far
+        self._followed: set[str] = set()  # the names of the one that runs
+        self.wired: list[Wired] = []  # the operators of the subscription that runs, the last of the pipe first
+        self.errors: Counter[str] = Counter()  # what raised, by the operator's name
         self.on_frame = on_frame
         self.on_burst = on_burst
+
+    def begin(self) -> None:
+        """Note that what it is handed to is subscribed afresh; what was counted stays."""
+        self.warm_up = 0
+        self._followed.clear()
+        self.wired = []
+
+    def metric(self, name: str) -> Measured:
+        """Return where the values of a metric are counted. Raises ValueError for the second of a name."""
+        if name in self._followed:
+            raise named_twice(name)
+        self._followed.add(name)
+        return self.metrics.setdefault(name, Measured())
+
+    @property
+    def operators(self) -> dict[str, Wired]:
+        """The operators of the subscription that runs, in the order of the pipe, each under a name of its own."""
+        found: dict[str, Wired] = {}
+        for wired in reversed(self.wired):
+            name, number = wired.operator.name, 1
+            while (called := name if number == 1 else f"{name} #{number}") in found:
+                number += 1
+            found[called] = wired
+        return found
+
+    def blame(self, error: BaseException) -> None:
+        """Count an error with the innermost operator that it was raised in, if it went through one."""
+        operators = list(self.operators.items())
+        blamed = None
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            for n, (name, wired) in enumerate(operators):
+                if getattr(wired.on_next, "__code__", None) is frame.f_code:  # that of a method, too
+                    blamed, operators = name, operators[n + 1 :]
+                    break
+        if blamed is not None:
+            self.errors[blamed] += 1
+
+    @staticmethod
+    def note(
+        scheduler: abc.SchedulerBase | None, operator: Any, on_next: Callable[[Any], None], emit: Callable[[Any], None]
+    ) -> None:
+        """Note that an operator was subscribed."""
+        probe = getattr(scheduler, "probe", None)
+        if isinstance(probe, Probe) and len(probe.wired) < MOST_WIRED:
+            probe.wired.append(Wired(operator, on_next, emit))
 
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> Probe:

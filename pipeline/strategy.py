@@ -16,6 +16,7 @@ from pipeline.clock import SymbolClock
 from pipeline.events import Quote, Signal, Trade
 from pipeline.exits import ExitSignal, Held, ListedExits, flat_market, profit_target, stop_loss, time_stop
 from pipeline.exits.market import Market as Market
+from pipeline.operators.metric import metrics_told_apart
 from pipeline.parameters import Parameters
 
 Fraction = Annotated[float, Meta(ge=0)]
@@ -94,7 +95,7 @@ class Strategy(msgspec.Struct, frozen=True):
 
     def signals(self, streams: Streams) -> Observable[Signal]:
         """Build the entries upon a symbol's streams, with the parameters in force."""
-        with self.parameters.in_force():
+        with self.parameters.in_force(), metrics_told_apart():
             return self.entries(*(getattr(streams, name) for name in asked_for(self.entries)))
 
 

@@ -37,7 +37,8 @@ class Judge:
     def readings(self, frame: Frame) -> tuple[tuple[Reading, ...], list[Doubt]]:
         """Return a frame's readings, and what is to be said of its conditions."""
         readings, again = frame.readings, frame.readings
-        if readings == again and len(readings) == len(frame.conditions) and frame.conditions is self._known:
+        seen = sum(reading.bound not in ("none", "rule") for reading in readings)
+        if readings == again and seen == len(frame.conditions) and frame.conditions is self._known:
             return readings, []
         self._known = frame.conditions
         doubts = [*_twice(frame), *_remembering(readings, again), *(_numberless(frame) if frame.ready else ())]

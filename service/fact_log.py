@@ -103,6 +103,10 @@ def _reading(reading: Reading) -> str:
     if reading.name == "volume_spike":
         return f"Volume spike: {reading.value:.1f}x avg (threshold: {reading.threshold:g}x)"
     name = reading.name.replace("_", " ").capitalize()
+    if reading.bound == "none":
+        return f"{name}: {reading.value:z.6g}"
+    if reading.bound == "rule":
+        return f"{name}: {'holds' if reading.passed else 'does not hold'}"
     return f"{name}: {reading.value:z.4f} (threshold: {reading.threshold:g})"
 
 

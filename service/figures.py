@@ -7,6 +7,8 @@ from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from pipeline.events import Side
+
 SECOND = 1_000_000_000
 _DIGITS = 8  # of a price
 _LATEST = 253_402_300_799 * SECOND  # the year 9999
@@ -19,6 +21,31 @@ def zone_of(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):  # none is called so, or its file cannot be read
         return UTC
+
+
+_BOUNDS = {
+    "at_least": "at least ",
+    "at_most": "at most ",
+    "more_than": "more than ",
+    "less_than": "less than ",
+    "either_way": "at least ±",
+}
+
+
+def reading(name: str, value: float, threshold: float, passed: bool, bound: str = "") -> str:
+    """Say what a frame's reading was; what an earlier version wrote does not tell the `bound`.
+
+    >>> reading("rsi", 62.5, 70.0, True, "less_than")
+    'rsi: 62.5 (less than 70) passed'
+    >>> reading("fast crosses above slow", 1.0, 1.0, True, "rule")
+    'fast crosses above slow: holds, LONG'
+    """
+    if bound == "none":
+        return f"{name}: {value:.6g}"
+    if bound == "rule":
+        return f"{name}: {f'holds, {Side.LONG if value > 0 else Side.SHORT}' if passed else 'does not hold'}"
+    wanted = f"{_BOUNDS.get(bound, 'threshold ')}{threshold:.6g}"
+    return f"{name}: {value:.6g} ({wanted}) {'passed' if passed else 'not passed'}"
 
 
 def instant(ts: int, zone: str = "UTC") -> str:

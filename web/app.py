@@ -3,7 +3,7 @@
 GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
 GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet,
-                                                502 if the bot ended before it said
+GET  /metrics      in Prometheus's text format                      502 if the bot ended before it said
 GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
 
 Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
@@ -28,6 +28,7 @@ from web.assets import Assets
 from web.hub import Hub
 from web.lock import Lock
 from web.messages import Asked
+from web.prometheus import CONTENT_TYPE, exposition
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
 
@@ -102,6 +103,7 @@ def make_app(
     app.router.add_get("/events", _events)
     app.router.add_get("/api/state", _state)
     app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/metrics", _metrics)
     app.router.add_post("/api/command", _command)
     app.router.add_get("/api/login", _welcome)
     app.router.add_post("/api/login", _login)
@@ -138,7 +140,8 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
     hosts = request.headers.getall("Host", [])
     if len(hosts) != 1 or not request.app[DOOR].knows(hosts[0]):
         raise web.HTTPMisdirectedRequest(text="This dashboard does not answer to that host name.\n")
-    is_data = request.method not in ("GET", "HEAD") or request.path == "/events" or request.path.startswith("/api/")
+    is_data = request.method not in ("GET", "HEAD") or request.path in ("/events", "/metrics")
+    is_data = is_data or request.path.startswith("/api/")
     if is_data and is_foreign(request.headers, hosts[0]):
         raise web.HTTPForbidden(text="Only the dashboard's own page may do this.\n")
     if request.path not in _OPEN and not _is_known(request):
@@ -230,6 +233,12 @@ async def _healthz(request: web.Request) -> web.Response:
             "clients_dropped": hub.dropped,
         }
     return _json(health, 200 if ok else 503)
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    hub = request.app[HUB]
+    text = exposition(hub.model.snapshot(), hub.age_s())
+    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def _events(request: web.Request) -> web.StreamResponse:

@@ -23,6 +23,7 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from pipeline.events import Reading, Side
+from pipeline.parameters import Parameter
 
 SLOW = "SLOW"
 """How a chain is shown that runs, but took too long of late; `InstanceState` has the others."""
@@ -53,6 +54,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type
     paper: bool
     started_ts: int
     settings: dict[str, dict[str, object]]
+    parameters: tuple[Parameter, ...] = ()  # that the strategy declares, and their values
 
 
 class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):
@@ -70,6 +72,23 @@ class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
     ts: int
     ready: bool
     readings: tuple[Reading, ...]
+
+
+class OperatorSeen(msgspec.Struct, frozen=True):
+    """One operator of a symbol's pipe, measured at some of the values that came by; None is not known."""
+
+    name: str
+    rate: float | None  # items a second that it passes on
+    last: str  # what it passed on last, in words
+    us: float | None  # microseconds that it takes for an item, without the operators behind it
+    errors: int  # that it raised
+
+
+class OperatorsSeen(msgspec.Struct, frozen=True, tag="operators", tag_field="type"):
+    """The operators of a symbol's pipe in its order, once a second."""
+
+    symbol: str
+    operators: tuple[OperatorSeen, ...]
 
 
 class OpenPosition(msgspec.Struct, frozen=True):
@@ -167,7 +186,7 @@ ShownFact = (
 )
 """The facts that the dashboard shows, as the core states them."""
 
-ToWeb = SessionStarted | TicksSeen | GaugesSeen | MetricsSeen | ChainLate | ShownFact
+ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | ChainLate | ShownFact
 """Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
 
 FromWeb = Listening | Asked

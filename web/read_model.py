@@ -34,6 +34,7 @@ from web.messages import (
     GaugesSeen,
     MetricsSeen,
     OpenPosition,
+    OperatorsSeen,
     QueueSeen,
     SessionStarted,
     SymbolRecalled,
@@ -70,6 +71,7 @@ class ReadModel:
             SymbolRecalled: self._symbol_recalled,
             TicksSeen: self._ticks_seen,
             GaugesSeen: self._gauges_seen,
+            OperatorsSeen: self._operators_seen,
             MetricsSeen: self._metrics_seen,
             SignalRaised: self._signal_raised,
             PositionOpened: self._position_opened,
@@ -105,6 +107,7 @@ class ReadModel:
         # What has not been told to the event stream yet, beside what is untold of each of those above.
         self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
         self._new_gauges: set[str] = set()
+        self._new_operators: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ telling
 
@@ -148,6 +151,9 @@ class ReadModel:
             events.append(("ticks", {"now": self._now, "symbols": ticks}))
         if self._new_gauges:
             events.append(("gauges", {name: self._symbols[name].gauges for name in sorted(self._new_gauges)}))
+        if self._new_operators:
+            told_of = sorted(self._new_operators)
+            events.append(("operators", {name: self._symbols[name].operators for name in told_of}))
         events += [("signal", signal) for signal in self._signals.untold]
         events += [("burst", burst) for burst in self._bursts.untold]
         if "position" in changed:
@@ -170,6 +176,7 @@ class ReadModel:
         for recent in (self._signals, self._bursts, self._trades, self._notices):
             recent.untold.clear()
         self._new_gauges.clear()
+        self._new_operators.clear()
 
     def _session_data(self) -> dict[str, Any] | None:
         if self._session is None:
@@ -255,6 +262,11 @@ class ReadModel:
             view.see_gauges(message)
             self._new_gauges.add(message.symbol)
 
+    def _operators_seen(self, message: OperatorsSeen) -> None:
+        if (view := self._view(message.symbol)) is not None:
+            view.operators = message.operators
+            self._new_operators.add(message.symbol)
+
     def _metrics_seen(self, message: MetricsSeen) -> None:
         self._metrics = message
         if message.now < self._now - _GONE_BACK:
@@ -276,6 +288,8 @@ class ReadModel:
 
     def _burst_blocked(self, message: BurstBlocked) -> None:
         self._bursts.add(message)
+        if (view := self._view(message.symbol)) is not None:
+            view.blocked = message
 
     def _position_opened(self, message: PositionOpened) -> None:
         if (view := self._view(message.symbol)) is not None:

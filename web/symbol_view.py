@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from actors.messages import PositionClosed, PositionOpened
+from actors.messages import BurstBlocked, PositionClosed, PositionOpened
 from actors.orders import OrderSide
 from pipeline.events import SECOND, Side
-from web.messages import GaugesSeen, SymbolRecalled, Tick
+from web.messages import GaugesSeen, OperatorSeen, SymbolRecalled, Tick
 from web.recent import Recent
 
 TICKS_SHOWN = 50
@@ -37,6 +37,8 @@ class SymbolView:
         self.name = name
         self.chain = "RUNNING"
         self.gauges: dict[str, Any] | None = None  # ready for JSON
+        self.operators: tuple[OperatorSeen, ...] = ()
+        self.blocked: BurstBlocked | None = None  # the last burst that gave no signal
         self.ticks_seen = 0
         self.ticks_skipped = 0  # seen by the bot, left out of its messages
         self._first_price: float | None = None
@@ -132,4 +134,6 @@ class SymbolView:
             "history": list(self._points),
             "marks": list(self._marks.shown),
             "gauges": self.gauges,
+            "blocked": self.blocked,
+            "operators": self.operators,
         }

@@ -77,6 +77,8 @@ def traced(failure: BaseException) -> tuple[str, ...]:
 def _lines(failure: BaseException) -> Iterator[tuple[str, int, str, bool]]:
     for frame, line in traceback.walk_tb(failure.__traceback__):
         code = frame.f_code
+        if code.co_filename.startswith(SERVICE):  # what times operators is there live, and in no replay
+            continue
         yield Path(code.co_filename).name, line, code.co_name, is_authors(code.co_filename)
 
 

@@ -396,8 +396,9 @@ class Core:
     # ----------------------------------------------------------------------------------------- summary
 
     def summary(self) -> dict[str, object]:
-        """Return the fields of summary.json."""
-        return self.metrics.summary(
+        """Return the fields of summary.json; parameters and metrics only where the strategy has any."""
+        measured = {symbol: found for symbol, context in self.contexts.items() if (found := context.metrics)}
+        summary = self.metrics.summary(
             ticks=self.ticks,
             ready=sum(context.probe.ready for context in self.contexts.values()),
             bursts=sum(context.probe.bursts for context in self.contexts.values()),
@@ -407,3 +408,5 @@ class Core:
             "failed": self._contexts.failed(),
             "failures": self.failures.summary(),
         }
+        own = {"parameters": self._strategy.parameters.summary(), "metrics": measured}
+        return summary | {name: found for name, found in own.items() if found}

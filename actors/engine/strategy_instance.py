@@ -176,6 +176,7 @@ class StrategyInstance:
             error = WrongValue(f"a stream ended with {shown(error)}, which is no exception")
         words = described(error, author or self._author)
         self._failures.note(self._symbol, error, words, now, context.input)
+        self._clock.probe.blame(error)
         if not self.runs:
             return
         delay = self._budget.spend(self._worked + self._work() if self._by_work else now)

@@ -85,7 +85,7 @@ class SymbolContext:
 
     def _subscribe(self) -> None:
         self.instance.begins()
-        self.probe.warm_up = 0
+        self.probe.begin()
         try:
             signals = self._strategy.signals(self._heard(self.clock, self.ticks))
             self._subscription = signals.subscribe(self._emit, self.instance.fail, scheduler=self.clock)
@@ -149,6 +149,7 @@ class SymbolContext:
         self._judge_heed()
         if held is None:
             return
+        self.exit_clock.probe.begin()
         heard = self._heard(self.exit_clock, self.watched)
         market = Market(self.watched, self.candles, self.exit_clock, heard.quotes, lambda: self.probe.frame)
         removed = self.instance.state is InstanceState.REMOVED
@@ -166,6 +167,12 @@ class SymbolContext:
             self._exits_failed,
             self._guard_changed,
         )
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """What its strategy measures by `op.metric`, and its exits, by name."""
+        measured = self.probe.metrics | self.exit_clock.probe.metrics
+        return {name: found.summary() for name, found in sorted(measured.items()) if found.count}
 
     @property
     def time_stop_ts(self) -> int | None:

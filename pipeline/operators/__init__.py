@@ -10,6 +10,7 @@ from pipeline.operators.logic.once_per import once_per
 from pipeline.operators.logic.require import require
 from pipeline.operators.logic.rule import Rule
 from pipeline.operators.logic.when import when
+from pipeline.operators.metric import metric
 from pipeline.operators.momentum.momentum import momentum
 from pipeline.operators.momentum.rate_of_change import log_return, rate_of_change
 from pipeline.operators.momentum.rsi import rsi
@@ -71,6 +72,7 @@ __all__ = [
     "log_return",
     "macd",
     "merge",
+    "metric",
     "microprice",
     "minutes_from",
     "minutes_to",

@@ -92,6 +92,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     go: int = 0  # where op.when points it: +1, -1 or 0
     carry: Callable[[Frame], dict[str, Any]] | None = None  # what a signal of it is to carry, as that op.when says
     seen: tuple[float, ...] = ()  # what the conditions with a memory saw of it, in the order of the pipe
+    rules: tuple[tuple[str, int], ...] = ()  # those of op.when, each with where it points; 0 where it does not hold
 
     def __getitem__(self, name: str) -> float:
         """Return what `op.readings` put on the frame under a name. Raises WrongValue where that is nothing."""
@@ -147,12 +148,13 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def readings(self) -> tuple[Reading, ...]:
-        """What each condition saw, in the order of the pipe.
+        """Its numbers by name, what each rule of `op.when` said, and what each condition saw, in the order of the pipe.
 
-        They are for show, also where the pipe never asks: a condition that raises is left out, and costs nothing. Where
-        the pipe does ask, it raises there, and fails that symbol's strategy.
+        A number that has the name of a condition is left out: that one shows it. Conditions are asked for show, also
+        where the pipe never asks: one that raises is left out, and costs nothing. Where the pipe does ask, it raises
+        there, and fails that symbol's strategy.
         """
-        readings = []
+        readings = self._plain_readings()
         for condition in self.conditions:
             try:
                 value, passed = condition.value(self), condition.passed(self)
@@ -160,6 +162,14 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
                 continue
             readings.append(Reading(condition.name, value, condition.threshold, passed, condition.bound))
         return tuple(readings)
+
+    def _plain_readings(self) -> list[Reading]:
+        """Return what is there without a condition."""
+        if not self.values and not self.rules:
+            return []
+        names = {condition.name for condition in self.conditions}
+        numbers = [Reading(name, value, 0.0, True, "none") for name, value in self.values.items() if name not in names]
+        return numbers + [Reading(name, float(go), 1.0, go != 0, "rule") for name, go in self.rules]
 
     @property
     def passed(self) -> bool:

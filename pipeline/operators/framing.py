@@ -32,8 +32,9 @@ class Framing(Lifted[Frame]):
         *,
         directs: bool = False,
         windowed: bool | None = None,
+        listed: str = "",
     ) -> None:
-        """`directs` says that the frames point somewhere.
+        """`directs` says that the frames point somewhere; `listed` is the name where operators are listed.
 
         `windowed` is said where they may be made of what are no frames yet: whether they look back over a window.
         """
@@ -43,11 +44,13 @@ class Framing(Lifted[Frame]):
 
         called = conditions[-1].name if conditions else name
         points = directs or any(condition.direction is not None for condition in conditions) or directed(source)
-        super().__init__(source, make, f"frames, those of {called}", points if windowed is None else bool(points))
+        names = dict.fromkeys((listed or name.removeprefix("op."), *(condition.name for condition in conditions)))
+        points = points if windowed is None else bool(points)
+        super().__init__(source, make, f"frames, those of {called}", points, ", ".join(names))
         if windowed is not None:
             self.windowed = windowed or bool(self.windowed)
         self.conditions = conditions
-        self._with = partial(Framing, source, name, framing, directs=directs, windowed=windowed)
+        self._with = partial(Framing, source, name, framing, directs=directs, windowed=windowed, listed=listed)
 
     def given(self, condition: Condition) -> Framing:
         """Return the same frames with one more condition to meet."""

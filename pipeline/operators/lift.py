@@ -9,6 +9,8 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.internal import default_error, noop
 
+from pipeline.probe import Probe
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -77,16 +79,30 @@ MakeStep = Callable[[Callable[[Any], None], Scheduler], Step]
 class Lifted(Direct[Out]):
     """An operator made of a step, which is born with the subscription."""
 
-    def __init__(self, source: Observable[Any], make: MakeStep, gives: str = "", directed: bool | None = None) -> None:
+    def __init__(
+        self,
+        source: Observable[Any],
+        make: MakeStep,
+        gives: str = "",
+        directed: bool | None = None,
+        name: str = "",
+    ) -> None:
         super().__init__()
+        self._name = name
         self.source = source
         self.make = make
         self.gives = gives
         self.directed = directed
         self.windowed = getattr(source, "windowed", None)
 
+    @property
+    def name(self) -> str:
+        """What it is called where operators are listed: where it was given no name, as what made its step."""
+        return self._name or getattr(self.make, "__qualname__", "operator").split(".")[0].strip("_")
+
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         step = self.make(observer.on_next, scheduler)
+        Probe.note(scheduler, self, step.on_next, observer.on_next)
         completed = observer.on_completed
         if step.on_completed is not noop:
 

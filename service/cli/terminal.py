@@ -51,11 +51,23 @@ def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
     for name, value in summary.items():
         if name == "failures" and isinstance(value, dict):
             table.add_row(name, f"{value['count']:,}")
+        elif name == "parameters" and isinstance(value, dict):
+            for parameter, told in value.items():
+                said = f"{told['value']:g} (default {told['default']:g}, {told['low']:g} to {told['high']:g})"
+                table.add_row(f"strategy.{parameter}", said)
+        elif name == "metrics" and isinstance(value, dict):
+            for symbol, measured in value.items():
+                for metric, figures_ in measured.items():
+                    table.add_row(visible(f"{metric} ({symbol})"), _measured(figures_))
         elif isinstance(value, dict):
             table.add_row(name, Text(visible("  ".join(f"{key} {count}" for key, count in value.items()) or "-")))
         else:
             table.add_row(_OF_RUN.get(name, name), _shown(name, value))
     Console().print(table)
+
+
+def _measured(figures_: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:,.6g}" for name, value in figures_.items())
 
 
 def _shown(name: str, value: object) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
+from pipeline.parameters import Parameter
 from service.data_folder import JOURNAL
 from service.errors import UserError, said_plainly
-from service.figures import dollars, instant, price
+from service.figures import dollars, instant, price, reading
 from service.journal_views import history
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -60,6 +61,8 @@ def costs(found: Story) -> Row | None:
 def for_people(found: Story) -> Iterator[str]:
     """Tell it line by line."""
     yield f"decision {found.decision} of run {found.run} ({found.strategy})"
+    if declared := msgspec.convert(found.settings.get("parameters", []), list[Parameter]):
+        yield f"  with {', '.join(f'{p.name} = {p.value:g} ({p.bounds})' for p in declared)}"
     zone = history.zone_in(msgspec.json.encode(found.settings))
     for fact in found.facts:
         yield from _told(fact | {"zone": zone})
@@ -82,9 +85,8 @@ def _told(fact: Row) -> Iterator[str]:
         case "signal":
             signal = fact["signal"]
             yield f"{_time(fact, signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {price(signal['price'])}"
-            for reading in signal["readings"]:
-                passed = "passed" if reading["passed"] else "not passed"
-                yield f"  {reading['name']}: {reading['value']:.6g} ({_wanted(reading)}) {passed}"
+            for seen in signal["readings"]:
+                yield f"  {reading(**seen)}"
             if carried := _carried(signal):
                 yield f"  it asks for {carried}"
             yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
@@ -123,20 +125,6 @@ def _carried(signal: Row) -> str:
     if "exits" in signal:
         said.append(f"exits of its own: {', '.join(signal['exits'])}")
     return "; ".join(said)
-
-
-_BOUNDS = {
-    "at_least": "at least ",
-    "at_most": "at most ",
-    "more_than": "more than ",
-    "less_than": "less than ",
-    "either_way": "at least ±",
-}
-
-
-def _wanted(reading: Row) -> str:
-    # What an earlier version wrote does not tell the bound.
-    return f"{_BOUNDS.get(reading.get('bound', ''), 'threshold ')}{reading['threshold']:.6g}"
 
 
 def _at(order: Row) -> str:

@@ -38,6 +38,7 @@ from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
 from service.live.commands import Intake, Mailbox
 from service.live.halt_file import HaltFile, keep as keep_halt
+from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
@@ -178,6 +179,7 @@ def _first_session(
         max_symbols=settings.web.max_symbols,
         window_s=settings.strategy.window_size,
         unused=Unused(lambda: ground.admission.refused, time.monotonic),
+        operators=Operators(time.perf_counter_ns),
     )
     session = Session(
         core=core,
@@ -288,4 +290,5 @@ def _started(plan: Plan, source: Source) -> SessionStarted:
         paper=not options.live,
         started_ts=now,
         settings=msgspec.to_builtins(settings.core),
+        parameters=tuple(plan.strategy.parameters.declared.values()),
     )

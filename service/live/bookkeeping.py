@@ -18,6 +18,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
 from actors.messages import Command
 from actors.orders import AccountReport
 from pipeline.events import SECOND
+from pipeline.parameters import Parameter
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.live import halt_file
@@ -91,8 +92,20 @@ class Bookkeeping:
             f"be older than what was done: {then}"
         )
 
-    def run(self, strategy: str, venue: str, book: str, settings: CoreSettings, recording: Path | None) -> Run:
-        """Say what a session that starts now is; `book` is what its order ids begin with."""
+    def run(
+        self,
+        strategy: str,
+        venue: str,
+        book: str,
+        settings: CoreSettings,
+        recording: Path | None,
+        parameters: Sequence[Parameter] = (),
+    ) -> Run:
+        """Say what a session that starts now is; `book` is what its order ids begin with.
+
+        The `parameters` that its strategy declares stand beside the settings, for `explain`.
+        """
+        declared = {"parameters": msgspec.to_builtins(parameters)} if parameters else {}
         return Run(
             started_ts=self._wall_ns(),
             version=VERSION,
@@ -100,7 +113,7 @@ class Bookkeeping:
             venue=venue,
             paper=not self._options.live,
             name=book,
-            settings=msgspec.to_builtins(settings),
+            settings=msgspec.to_builtins(settings) | declared,
             recording=str(recording.absolute()) if recording is not None else "",
         )
 

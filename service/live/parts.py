@@ -118,4 +118,5 @@ class SessionParts:
             session_id,
             self.plan.settings.core,
             recorder.path if recorder is not None else None,
+            tuple(self.plan.strategy.parameters.declared.values()),
         )

@@ -17,6 +17,7 @@ from pipeline.clock import MAX_TIMERS
 from pipeline.events import SECOND, Quote, Trade
 from service.conditions import Judge
 from service.live.children import MAX_WAITING, WebProcess
+from service.live.operators import Operators
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
 from web.messages import (
@@ -63,6 +64,7 @@ class Telemetry:
         max_symbols: int = 64,
         window_s: float = 0.0,
         unused: Unused | None = None,
+        operators: Operators | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name
         self.left_out = 0  # inputs that were not even kept
@@ -75,6 +77,7 @@ class Telemetry:
         self._session = session
         self.tick_keeper = TickKeeper(window_s, max_symbols)
         self._unused = unused
+        self._operators = operators
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
@@ -133,7 +136,8 @@ class Telemetry:
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
         facts, self._facts = self._facts, []
-        return [*self._ticks(), *facts, *self._readings()]
+        operators = self._operators.messages(self._core) if self._operators is not None else ()
+        return [*self._ticks(), *facts, *operators, *self._readings()]
 
     def _readings(self) -> list[GaugesSeen | MetricsSeen]:
         return [*gauges(self._core, self._judge), self._metrics()]
@@ -302,6 +306,8 @@ def together(before: Summary, now: Summary) -> Summary:
     by_symbol = _added(before["failures"]["by_symbol"], now["failures"]["by_symbol"])
     first = before["failures"]["first"] or now["failures"]["first"]
     both["failures"] = {"count": sum(by_symbol.values()), "by_symbol": by_symbol, "first": first}
+    if metrics := _measured(before.get("metrics", {}), now.get("metrics", {})):
+        both["metrics"] = metrics
     both["win_rate"] = both["wins"] / both["trades"] if both["trades"] else 0.0
     return both
 
@@ -309,3 +315,25 @@ def together(before: Summary, now: Summary) -> Summary:
 def _added(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
     """Add up counts by name; a name that has counted nothing stays."""
     return {name: before.get(name, 0) + now.get(name, 0) for name in before | now}
+
+
+def _measured(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Put together what was measured by symbol and name: the last value is that of now, where there is one."""
+    both: dict[str, Any] = {}
+    for symbol in before | now:
+        first, second = before.get(symbol, {}), now.get(symbol, {})
+        both[symbol] = {name: _both(first.get(name), second.get(name)) for name in first | second}
+    return both
+
+
+def _both(before: dict[str, float] | None, now: dict[str, float] | None) -> dict[str, float]:
+    if before is None or now is None:
+        return before or now or {}
+    count = before["count"] + now["count"]
+    return {
+        "last": now["last"],
+        "min": min(before["min"], now["min"]),
+        "max": max(before["max"], now["max"]),
+        "mean": (before["mean"] * before["count"] + now["mean"] * now["count"]) / count,
+        "count": count,
+    }

@@ -12,6 +12,7 @@ import msgspec
 from actors.engine.core import Core, Input
 from pipeline.events import Reading
 from service.errors import UserError
+from service.figures import reading
 from service.recorded import decisions
 from service.recorded.decisions import Changes, Decision, Side
 from service.recorded.trust import Trust
@@ -184,9 +185,8 @@ def _saw(found: Difference) -> Iterator[str]:
         if seen is not None:
             held = f", holding {seen.position}" if seen.position else ""
             yield f"  {side} saw ({seen.state}{held}):"
-            for reading in seen.readings:
-                passed = "passed" if reading.passed else "NOT PASSED"
-                yield f"    {reading.name}: {reading.value:.6g} (threshold {reading.threshold:.6g}) {passed}"
+            for one in seen.readings:
+                yield f"    {reading(**msgspec.structs.asdict(one))}"
 
 
 def _time(ts: int) -> str:

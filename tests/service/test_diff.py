@@ -226,7 +226,7 @@ def test_the_command_line_says_it_in_lines_or_json_and_by_its_exit_code(tape: Pa
     people = run("diff", tape, "--set-b", TIGHT).out
     assert f"input {told['input']['number']:,} at " in people
     assert "momentum: " in people
-    assert "NOT PASSED" in people
+    assert "not passed" in people
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,25 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 from reactivex import operators as rx
 
 from actors.brokers.simulated import ExecutionSettings
+from actors.engine.core import CoreSettings
 from actors.gateway import sqlite_journal
 from actors.gateway.journal import Run as JournalRun, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal, story
 from actors.messages import PositionClosed, SignalRaised
 from microbot import op
 from pipeline.events import Reading, Side, Signal
+from pipeline.parameters import Parameter
 from service.data_folder import JOURNAL
 from service.journal_views import explain
 from service.journal_views.explain import sparkline
+from service.live.bookkeeping import Bookkeeping
+from service.options import RunOptions
 from tests.service.test_cli import Run
 from tests.support.live import microbot
 from tests.support.market import at, trade
@@ -70,6 +75,49 @@ def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: 
     assert (costs["fees"], costs["entry_slippage"]) == (Decimal("0.02"), Decimal("0.1"))
     assert [fact["type"] for fact in machine["facts"]].count("order_filled") == 2
     assert machine["ticks"]["ticks"] == [list(tick) for tick in around]
+
+
+def test_the_numbers_and_rules_of_a_signal_are_told(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    (raised,) = session.of(SignalRaised)[:1]
+    readings = (
+        Reading("fast", 151.371, 0.0, True, "none"),
+        Reading("fast above slow", 1.0, 1.0, True, "rule"),
+        Reading("fast below slow", 0.0, 1.0, False, "rule"),
+        Reading("fall", -1.0, 1.0, True, "rule"),
+        Reading("rsi", 39.1425, 70.0, True, "less_than"),
+    )
+    session.facts[session.facts.index(raised)] = structs.replace(
+        raised, signal=structs.replace(raised.signal, readings=readings)
+    )
+    write(tmp_path, ("paper", session))
+    told = run("explain", raised.decision, "--data-dir", tmp_path).out.splitlines()
+    first = next(n for n, line in enumerate(told) if "SIGNAL" in line)
+    assert told[first + 1 : first + 6] == [
+        "  fast: 151.371",
+        "  fast above slow: holds, LONG",
+        "  fast below slow: does not hold",
+        "  fall: holds, SHORT",
+        "  rsi: 39.1425 (less than 70) passed",
+    ]
+
+
+def test_the_parameters_that_a_decision_was_made_with_are_told(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    books = Bookkeeping(RunOptions(data_dir=tmp_path))
+    declared = (Parameter("fast", 9, 2, 100, 12), Parameter("far", 0.5, 0, 1, 0.5))
+    books.journal.begin(books.run("cross", "test", "paper", CoreSettings(), None, declared))
+    for fact in session.facts:
+        books.journal.append(getattr(fact, "input", 0), [fact])
+    books.journal.close()
+    told = run("explain", session.of(PositionClosed)[0].decision, "--data-dir", tmp_path)
+    assert told.out.splitlines()[1] == "  with fast = 12 (default 9, 2 to 100), far = 0.5 (default 0.5, 0 to 1)"
+
+
+def test_a_run_without_parameters_is_noted_as_before(tmp_path: Path) -> None:
+    books = Bookkeeping(RunOptions(data_dir=tmp_path))
+    assert books.run("s", "v", "b", CoreSettings(), None).settings == msgspec.to_builtins(CoreSettings())
+    books.journal.close()
 
 
 def test_the_story_of_a_trade_shows_prices_with_the_digits_that_they_have(tmp_path: Path, run: Run) -> None:

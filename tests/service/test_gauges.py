@@ -75,6 +75,26 @@ def test_what_cannot_be_trusted_is_named_once(value: Callable[[Frame], float], e
     assert [(line["event"], line["condition"]) for line in logged] == ([(event, "mine")] if event else [])
 
 
+def test_numbers_and_rules_are_shown_and_cast_no_doubt_on_the_conditions() -> None:
+    strategy = Strategy(
+        "named",
+        lambda ticks: ticks.pipe(
+            op.readings(fast=op.ema(2), slow=op.ema(3)),
+            op.when(op.above("fast", "slow"), go="LONG"),
+            op.condition("mine", remembering(), at_least=0.0),
+            op.once_per("cross"),
+        ),
+        default_exits(StrategySettings()),
+    )
+    core = Core(CoreSettings(), strategy)
+    core.run(Trade("AAPL", START + n * SECOND, 100.0 + n, 1.0) for n in range(5))
+    telemetry = Telemetry(core, SessionStarted("s", "named", "feed", "venue", ("AAPL",), True, START, {}))
+    with events_logged() as logged:
+        [gauges] = [message for message in telemetry.messages() if isinstance(message, GaugesSeen)]
+    assert [reading.name for reading in gauges.readings] == ["fast", "slow", "fast above slow", "direction", "mine"]
+    assert [(line["event"], line["condition"]) for line in logged] == [("condition.remembers", "mine")]
+
+
 def test_a_running_condition_may_have_a_memory() -> None:
     _, logged = shown(remembering(), running=True)
     assert logged == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reactivex import Observable
 
 from actors.engine.core import Core, CoreSettings, Input
 from actors.gateway.journal import Run as JournalRun
@@ -25,7 +26,8 @@ from actors.messages import (
     Rollover,
     SignalRaised,
 )
-from pipeline.events import Trade
+from pipeline import operators as op
+from pipeline.events import Signal, Trade
 from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies
 from service.live.bookkeeping import new_book, next_book
@@ -263,6 +265,21 @@ def test_books_have_other_names_however_often_sessions_change_in_a_second() -> N
         books.append(next_book(books[-1], 1_767_623_400.9))
     assert len(set(books)) == len(books)
     assert books[1:3] == ["paper-20260105T143000", "paper-20260105T143000x2"]
+
+
+def test_what_a_strategy_measures_goes_on_from_session_to_session() -> None:
+    def entries(ticks: Observable[Trade]) -> Observable[Signal]:
+        return on_demand(ticks.pipe(op.metric("price", lambda tick: tick.price)))
+
+    one, two = (Session(entries=entries) for _ in range(2))
+    one.feed(trade(0, 100.0), trade(1, 106.0), trade(2, 5.0, symbol="B"))
+    two.feed(trade(3, 100.0), trade(4, 98.0))
+    both = together(one.core.summary(), two.core.summary())
+    assert both["metrics"] == {
+        "A": {"price": {"last": 98.0, "min": 98.0, "max": 106.0, "mean": 101.0, "count": 4}},
+        "B": {"price": {"last": 5.0, "min": 5.0, "max": 5.0, "mean": 5.0, "count": 1}},
+    }
+    assert "metrics" not in together(Session().core.summary(), Session().core.summary())
 
 
 def test_totals_are_those_of_all_sessions_together() -> None:

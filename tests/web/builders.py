@@ -20,7 +20,17 @@ from actors.messages import (
     TradingState,
 )
 from pipeline.events import SECOND, Reading, Side, Signal
-from web.messages import GaugesSeen, MetricsSeen, OpenPosition, SessionStarted, Tick, TicksSeen, ToWeb
+from web.messages import (
+    GaugesSeen,
+    MetricsSeen,
+    OpenPosition,
+    OperatorSeen,
+    OperatorsSeen,
+    SessionStarted,
+    Tick,
+    TicksSeen,
+    ToWeb,
+)
 
 START = 1_767_623_400 * SECOND
 """2026-01-05 14:30 UTC: half past nine in New York, a Monday."""
@@ -143,6 +153,7 @@ def one_of_each() -> list[ToWeb]:
         session(),
         ticks(150.0, 150.1),
         gauges(),
+        OperatorsSeen("AAPL", (OperatorSeen("window", 9.5, "150.1", 2.5, 0),)),
         metrics(positions=(held(),)),
         signal(),
         opened(),

@@ -131,7 +131,7 @@ def lazy_client(port: int) -> socket.socket:
 # ---------------------------------------------------------------------------------------- who may come in
 
 
-@pytest.mark.parametrize("path", ["", "events", "api/state", "healthz", "static/index.html", "nowhere"])
+@pytest.mark.parametrize("path", ["", "events", "metrics", "api/state", "healthz", "static/index.html", "nowhere"])
 def test_a_foreign_host_is_misdirected_wherever_it_asks(path: str) -> None:
     async def scenario(dashboard: Dashboard) -> None:
         status, _ = await dashboard.get(path, Host="evil.com")
@@ -178,7 +178,7 @@ def test_another_pages_command_is_forbidden_and_not_passed_on(headers: dict[str,
     run(scenario)
 
 
-@pytest.mark.parametrize("path", ["events", "api/state"])
+@pytest.mark.parametrize("path", ["events", "metrics", "api/state"])
 def test_another_page_may_not_read_data(path: str) -> None:
     async def scenario(dashboard: Dashboard) -> None:
         async with dashboard.client.get(dashboard.url / path, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
@@ -376,6 +376,20 @@ def test_the_state_is_the_snapshot() -> None:
         assert {"metrics", "symbols", "positions", "trades", "feed"} <= set(state)
         async with listening(dashboard) as next_event:
             assert await next_event() == ("snapshot", state)
+
+    run(scenario)
+
+
+def test_metrics_are_text_that_a_prometheus_server_reads() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(session())
+        dashboard.hub.tell(metrics(summary={"ticks": 12}))
+        async with dashboard.client.get(dashboard.url / "metrics") as answer:
+            assert answer.status == 200
+            assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+            text = await answer.text()
+        assert "\nmicrobot_ticks_total 12\n" in text
+        assert "\nmicrobot_message_age_seconds 0" in text
 
     run(scenario)
 

@@ -108,7 +108,7 @@ def test_what_cannot_be_sent_or_can_be_guessed_is_no_secret(text: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *(("GET", "events"), ("GET", "api/state"), ("HEAD", "api/state"), ("POST", "api/command")),
+        *(("GET", "events"), ("GET", "api/state"), ("GET", "metrics"), ("HEAD", "api/state"), ("POST", "api/command")),
         *(("GET", "static/index.html"), ("GET", "static/dashboard.js"), ("GET", "nowhere"), ("PUT", "api/command")),
     ],
 )

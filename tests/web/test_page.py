@@ -22,6 +22,7 @@ from actors.messages import (
     TradingState,
 )
 from pipeline.events import Reading, Side
+from pipeline.parameters import Parameter
 from tests.web.builders import (
     at,
     blocked,
@@ -38,7 +39,7 @@ from tests.web.builders import (
 )
 from tests.web.conftest import Browser, Visit, WebProcess
 from web.assets import CHART_LIBRARY, STATIC
-from web.messages import Answered, Asked, QueueSeen
+from web.messages import Answered, Asked, OperatorSeen, OperatorsSeen, QueueSeen
 
 pytestmark = pytest.mark.browser
 
@@ -316,6 +317,79 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
 
     web_process.tell(session())
 
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_numbers_and_rules_are_shown_without_a_bar_and_count_as_no_condition(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        lines = page.locator(".gauge-line")
+        await expect(lines).to_have_text(
+            ["Fast151.371", "\u2713Cross upholds: LONG", "\u00b7Cross downdoes not hold", "\u00d7Rsi72.5 less than 70"]
+        )
+        await expect(page.get_by_role("meter")).to_have_count(1)
+        await expect(page.locator("#gauges-chip")).to_have_text("0 of 1 met")
+        await expect(page.locator("#blocked-last")).to_be_hidden()
+        await expect(page.locator("#trades-empty")).to_have_text("no trade yet: nothing has pointed LONG or SHORT")
+        web_process.tell(blocked("NO_RSI"))
+        await expect(page.locator("#blocked-last")).to_have_text("Last blocked: SHORT at 09:30:02, no rsi")
+
+    web_process.tell(
+        session(),
+        feed(),
+        ticks(150.0),
+        gauges(
+            "AAPL",
+            Reading("fast", 151.371, 0.0, True, "none"),
+            Reading("cross_up", 1.0, 1.0, True, "rule"),
+            Reading("cross_down", 0.0, 1.0, False, "rule"),
+            Reading("rsi", 72.5, 70.0, False, "less_than"),
+        ),
+        metrics(summary={"funnel": {"ticks": 9, "ready": 9}}),
+    )
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_process: WebProcess) -> None:
+    measured = {"last": 399.64, "min": -0.25, "max": 1_234_567.0, "mean": 0.125, "count": 877}
+    declared = Parameter("fast", 9, 2, 100, 12), Parameter("slow", 21, 5, 400, 21)
+
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#strategy-panel")).to_be_visible()
+        await expect(page.locator("#parameters div").first).to_have_text("fast12 (default 9)2 to 100")
+        await expect(page.locator("#parameters div").last).to_have_text("slow215 to 400")
+        cells = page.locator("#metric-rows td")
+        await expect(cells).to_have_text(["gap", "399.64", "\u22120.25", "1,234,567", "0.125", "877"])
+        await page.get_by_role("tab", name="MSFT").click()
+        await expect(page.locator("#metrics")).to_be_hidden()  # of that one nothing was measured
+        web_process.tell(metrics(seconds=7, summary={"metrics": {"MSFT": {"gap": measured | {"last": 5}}}}))
+        await expect(cells.nth(1)).to_have_text("5")
+        web_process.tell(session("AAPL"))  # one that declares nothing
+        await expect(page.locator("#strategy-panel")).to_be_hidden()
+
+    web_process.tell(
+        msgspec.structs.replace(session("AAPL", "MSFT"), parameters=declared),
+        metrics(summary={"metrics": {"AAPL": {"gap": measured}}}),
+    )
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_operators_are_folded_until_one_wants_to_see_them(browser: Browser, web_process: WebProcess) -> None:
+    shown = (OperatorSeen("window, momentum", 86.04, "151.19", 2.5, 0), OperatorSeen("mine", None, "", None, 3))
+
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#strategy-panel")).to_be_visible()
+        await expect(page.locator("#operator-rows")).to_be_hidden()
+        await page.locator("#operators summary").click()
+        cells = page.locator("#operator-rows td")
+        await expect(cells).to_have_text(
+            ["window, momentum", "86 /s", "2.5 \u00b5s", "0", "151.19", "mine", "\u2013", "\u2013", "3", "\u2013"]
+        )
+        web_process.tell(OperatorsSeen("AAPL", shown[:1]))
+        await expect(page.locator("#operator-rows tr")).to_have_count(1)
+
+    web_process.tell(session(), ticks(150.0), OperatorsSeen("AAPL", shown), metrics())
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 

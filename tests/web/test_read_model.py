@@ -39,7 +39,7 @@ from tests.web.builders import (
     tick,
     ticks,
 )
-from web.messages import ChainLate, QueueSeen, ToWeb
+from web.messages import ChainLate, OperatorSeen, OperatorsSeen, QueueSeen, ToWeb
 from web.read_model import NOTICES_SHOWN, SIGNALS_SHOWN, TRADES_SHOWN, ReadModel
 from web.symbol_view import MARKS_SHOWN, TICKS_SHOWN
 
@@ -298,6 +298,23 @@ def test_a_blocked_burst_shows_its_reason() -> None:
     model.apply(blocked("NEVER_TOGETHER"))
 
     assert (told(model)["burst"]["reason"], snapshot(blocked())["bursts"][0]["ticks"]) == ("NEVER_TOGETHER", 4)
+
+
+def test_a_symbol_shows_what_its_last_burst_lacked() -> None:
+    told = snapshot(session("AAPL", "MSFT"), blocked(), blocked("NO_RSI", seconds=3))["symbols"]
+    assert told["MSFT"]["blocked"] is None
+    assert (told["AAPL"]["blocked"]["reason"], told["AAPL"]["blocked"]["ts"]) == ("NO_RSI", at(3))
+
+
+def test_the_newest_operators_of_a_symbol_are_told_once() -> None:
+    model = model_of(session())
+    model.drain()
+    for rate in (1.0, 2.0):
+        model.apply(OperatorsSeen("AAPL", (OperatorSeen("window", rate, "150", 2.5, 0),)))
+    shown = [{"name": "window", "rate": 2.0, "last": "150", "us": 2.5, "errors": 0}]
+    assert told(model)["operators"] == {"AAPL": shown}
+    assert as_json(model.snapshot())["symbols"]["AAPL"]["operators"] == shown
+    assert "operators" not in told(model)
 
 
 def test_only_the_newest_gauges_of_a_symbol_are_told() -> None:

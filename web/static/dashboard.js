@@ -54,12 +54,14 @@ const PARTS = {
   metrics: () => {
     panels.drawMetrics(store);
     panels.drawFunnel(store);
+    panels.drawStrategy(store, current());
     panels.drawSession(store);
     panels.drawQueues(store);
     if (!store.trades.length) panels.drawTrades(store); // the reason why there is none may have changed
     drawBanners();
   },
   gauges: () => panels.drawGauges(current()),
+  operators: () => panels.drawOperators(current()),
   trades: () => panels.drawTrades(store),
   ticks: () => {
     panels.drawTicks(current());
@@ -144,6 +146,7 @@ const listener = {
 
 addEventListener("hashchange", () => select(decodeHash() || selected));
 document.getElementById("go-live").addEventListener("click", () => chart.goLive());
+document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
 document.getElementById("tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;

@@ -126,6 +126,14 @@ export function reading(value) {
   return signed(value, text);
 }
 
+/** A measured number: six significant digits, so that prices can be told apart. */
+export function measured(value) {
+  if (!isNumber(value)) return "–";
+  const size = Math.abs(value);
+  const text = size >= 1e6 ? count(size) : fixed(0, 10).format(Number(size.toPrecision(6)));
+  return signed(value, text);
+}
+
 /** "up", "down" or "": the class for a gain or a loss. */
 export const tone = (value) => (value > 0 ? "up" : value < 0 ? "down" : "");
 

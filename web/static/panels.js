@@ -254,18 +254,24 @@ export function drawGauges(symbol) {
   const chip = byId("gauges-chip");
   chip.hidden = !gauges;
   if (!gauges) return;
+  drawBlocked(symbol);
   const { readings } = gauges;
-  const passed = readings.filter((reading) => reading.passed).length;
-  const text = gauges.ready ? `${passed} of ${readings.length} met` : "warming up";
+  const conditions = readings.filter((reading) => !PLAIN.has(reading.bound));
+  const passed = conditions.filter((reading) => reading.passed).length;
+  const text = gauges.ready ? `${passed} of ${conditions.length} met` : "warming up";
   if (chip.textContent !== text) chip.textContent = text;
-  chip.dataset.tone = !gauges.ready ? "warn" : passed === readings.length && passed ? "good" : "";
+  chip.dataset.tone = !gauges.ready ? "warn" : passed === conditions.length && passed ? "good" : "";
   chip.title = gauges.ready ? "Conditions met by the newest tick" : "The window is not full yet, so nothing is traded";
-  reconcile(byId("gauges"), readings, (reading) => reading.name, (reading) => {
+  reconcile(byId("gauges"), readings, (reading) => `${reading.bound} ${reading.name}`, (reading) => {
     const gauge = node("div", "gauge");
     const line = node("div", "gauge-line");
     const value = node("span", "gauge-value");
     value.append(node("span"), node("small"));
     line.append(node("span", "gauge-mark"), node("span", "gauge-name", format.words(reading.name)), value);
+    if (PLAIN.has(reading.bound)) {
+      gauge.append(line);
+      return gauge;
+    }
     const bar = node("div", "gauge-bar");
     bar.setAttribute("role", "meter");
     bar.setAttribute("aria-label", format.words(reading.name));
@@ -278,6 +284,29 @@ export function drawGauges(symbol) {
   readings.forEach((reading, i) => drawGauge(byId("gauges").children[i], reading));
 }
 
+const PLAIN = new Set(["none", "rule"]); // bounds of what has no threshold: a number, and a rule that points
+
+/** A number that nothing is wanted of, or a rule, which holds or does not. */
+function drawPlain(gauge, mark, value, reading) {
+  const isRule = reading.bound === "rule";
+  gauge.dataset.passed = String(isRule && reading.passed);
+  mark.textContent = isRule ? (reading.passed ? "✓" : "·") : "";
+  const side = reading.value > 0 ? "LONG" : "SHORT";
+  const text = isRule ? (reading.passed ? `holds: ${side}` : "does not hold") : format.measured(reading.value);
+  if (value.textContent !== text) value.textContent = text;
+}
+
+/** What the last run of ticks (or candles) of this symbol lacked that pointed somewhere and gave no signal. */
+function drawBlocked(symbol) {
+  const burst = symbol.blocked;
+  byId("blocked-last").hidden = !burst;
+  if (!burst) return;
+  const said = `Last blocked: ${burst.side} at ${format.time(burst.ts)}, ${format.reason(burst.reason)}`;
+  setText("blocked-last", said).title = burst.reason;
+}
+
+const MOST = new Set(["at_most", "less_than"]); // bounds that a value must stay below
+
 /**
  * The threshold stands in the middle of the bar; twice the threshold fills it. The tinted half is where the condition is
  * met: right of the threshold, or left of it if the value must not exceed it.
@@ -285,12 +314,16 @@ export function drawGauges(symbol) {
 function drawGauge(gauge, reading) {
   const [line, bar] = gauge.children;
   const [mark, , value] = line.children;
+  if (PLAIN.has(reading.bound)) {
+    drawPlain(gauge, mark, value.firstElementChild, reading);
+    return;
+  }
   const full = 2 * Math.abs(reading.threshold) || Math.max(1, 2 * Math.abs(reading.value));
   const share = Math.min(1, Math.abs(reading.value ?? 0) / full);
   const wanted = format.wanted(reading);
   gauge.dataset.passed = String(reading.passed);
-  gauge.dataset.bound = reading.bound;
-  mark.textContent = reading.passed ? "✓" : reading.bound === "at_most" ? "×" : "·";
+  gauge.dataset.bound = MOST.has(reading.bound) ? "at_most" : reading.bound;
+  mark.textContent = reading.passed ? "✓" : MOST.has(reading.bound) ? "×" : "·";
   value.children[0].textContent = format.reading(reading.value);
   value.children[1].textContent = ` ${wanted}`;
   bar.firstElementChild.style.width = `${(share * 100).toFixed(1)}%`;
@@ -340,6 +373,12 @@ function drawReasons(id, counts) {
   });
 }
 
+function nothingPoints(store) {
+  const readings = [...store.symbols.values()].flatMap((symbol) => symbol.gauges?.readings ?? []);
+  if (readings.some((reading) => reading.name === "momentum")) return "no burst, the momentum has not reached its threshold";
+  return "nothing has pointed LONG or SHORT";
+}
+
 /** Why there is no trade yet, in one sentence. */
 export function whyNoTrade(store) {
   const funnel = store.metrics?.funnel;
@@ -351,7 +390,7 @@ export function whyNoTrade(store) {
   if (!funnel?.ticks) return "no trade yet: no tick has come in";
   if (store.positions.size) return "no closed trade yet: a position is open";
   if (!funnel.ready) return "no trade yet: the window is still warming up";
-  if (!funnel.bursts) return "no trade yet: no burst, the momentum has not reached its threshold";
+  if (!funnel.bursts) return `no trade yet: ${nothingPoints(store)}`;
   if (!funnel.signals) return `no trade yet: ${many(funnel.bursts, "burst")} but no signal${most(store.metrics.blocked)}`;
   if (!funnel.approved) return `no trade yet: ${many(funnel.signals, "signal")}, all refused${most(store.refusals)}`;
   return "no closed trade yet";
@@ -387,6 +426,9 @@ export function drawTicks(symbol) {
   });
 }
 
+const readOff = (one) =>
+  `${format.words(one.name)} ${PLAIN.has(one.bound) ? format.measured(one.value) : `${format.reading(one.value)} (${format.wanted(one)})`}`;
+
 export function drawLooks(store) {
   const looks = [
     ...store.signals.map((signal) => ({ ...signal, key: `s ${signal.decision_id} ${signal.ts}` })),
@@ -400,8 +442,53 @@ export function drawLooks(store) {
     else if (look.decision === "APPROVED") outcome.append(node("b", "up", "signal approved"));
     else outcome.append(node("span", "", "signal refused: "), node("span", "down", format.reason(look.reason)));
     made.append(outcome);
-    if (look.readings) made.title = look.readings.map((one) => `${format.words(one.name)} ${format.reading(one.value)} (${format.wanted(one)})`).join(", ");
+    if (look.readings) made.title = look.readings.map(readOff).join(", ");
     return made;
+  });
+}
+
+// -------------------------------------------------------------------------------------------- strategy
+
+/** What the strategy declares (`param`) and measures (`op.metric`), of the symbol that is shown. */
+export function drawStrategy(store, symbol) {
+  const parameters = store.session?.parameters ?? [];
+  const measured = Object.entries(store.metrics?.metrics?.[symbol?.name] ?? {});
+  byId("strategy-panel").hidden = !parameters.length && !measured.length && !symbol?.operators.length;
+  byId("metrics").hidden = !measured.length;
+  setText("strategy-aside", symbol?.name ?? "");
+  reconcile(byId("parameters"), parameters, (one) => JSON.stringify(one), ({ name, value, default: usual, low, high }) => {
+    const made = node("div");
+    made.title = `Declared by param: ${format.reading(low)} to ${format.reading(high)}, ${format.reading(usual)} where nothing is set`;
+    const said = node("dd", "", format.reading(value));
+    if (value !== usual) said.append(node("small", "muted", ` (default ${format.reading(usual)})`));
+    made.append(node("dt", "", name), said, node("small", "muted", `${format.reading(low)} to ${format.reading(high)}`));
+    return made;
+  });
+  const figures = ({ last, min, max, mean, count }) => [...[last, min, max, mean].map(format.measured), format.count(count)];
+  reconcile(byId("metric-rows"), measured, ([name]) => name, ([name]) => row([[name], ...Array(5).fill(["", "n"])]));
+  measured.forEach(([, found], i) => {
+    const cells = [...byId("metric-rows").children[i].children].slice(1);
+    figures(found).forEach((text, n) => {
+      if (cells[n].textContent !== text) cells[n].textContent = text;
+    });
+  });
+}
+
+/** What each operator of the symbol's pipe passes on, and what it costs; nothing is drawn while it is folded. */
+export function drawOperators(symbol) {
+  const operators = symbol?.operators ?? [];
+  const details = byId("operators");
+  details.hidden = !operators.length;
+  if (operators.length) byId("strategy-panel").hidden = false;
+  if (!details.open) return;
+  reconcile(byId("operator-rows"), operators, (one) => one.name, (one) => row([[one.name], ["", "n"], ["", "n"], ["", "n"], ["", "muted wide"]]));
+  operators.forEach(({ rate, us, errors, last }, i) => {
+    const cells = byId("operator-rows").children[i].children;
+    const said = [rate === null ? "–" : `${format.reading(rate)} /s`, us === null ? "–" : `${format.reading(us)} µs`, format.count(errors), last || "–"];
+    said.forEach((text, n) => {
+      if (cells[n + 1].textContent !== text) cells[n + 1].textContent = text;
+    });
+    cells[3].classList.toggle("down", errors > 0);
   });
 }
 

@@ -37,7 +37,7 @@ export class Store {
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, seen: 0, skipped: 0, chain: "RUNNING" };
+      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], seen: 0, skipped: 0, chain: "RUNNING" };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -72,6 +72,8 @@ export class Store {
       symbol.history = told.history;
       symbol.marks = told.marks;
       symbol.gauges = told.gauges;
+      symbol.blocked = told.blocked;
+      symbol.operators = told.operators;
       symbol.chain = told.chain;
     }
     this.on_position(data);
@@ -107,6 +109,11 @@ export class Store {
     return ["gauges"];
   }
 
+  on_operators(data) {
+    for (const [name, operators] of Object.entries(data)) this.symbol(name).operators = operators;
+    return ["operators"];
+  }
+
   on_marks(data) {
     for (const [name, marks] of Object.entries(data)) {
       const symbol = this.symbol(name);
@@ -132,7 +139,8 @@ export class Store {
 
   on_burst(data) {
     this.bursts = lastOf(this.bursts.concat(data), LISTED);
-    return ["looks"];
+    this.symbol(data.symbol).blocked = data;
+    return ["looks", "gauges"];
   }
 
   on_metrics(data) {
@@ -173,5 +181,5 @@ export class Store {
 
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
-  "snapshot", "ticks", "gauges", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
+  "snapshot", "ticks", "gauges", "operators", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
 ];

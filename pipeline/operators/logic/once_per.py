@@ -31,6 +31,6 @@ def once_per(what: str) -> Operator[Frame, Signal]:
     def operator(source: Observable[Any]) -> Observable[Signal]:
         if directed(source) is False:
             raise ValueError(NOTHING_POINTS.format(named))
-        return Lifted(source, burst_steps)
+        return Lifted(source, burst_steps, name=f"once_per {named}")
 
     return operator

@@ -63,6 +63,7 @@ def when(
 
     def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         holds = inner.begin()
+        held, not_held = ((inner.name, sign),), ((inner.name, 0),)
         known: tuple[Condition, ...] | None = None
         conditions: tuple[Condition, ...] = ()
 
@@ -72,15 +73,17 @@ def when(
             if frame.conditions is not known:
                 known = frame.conditions
                 conditions = join(known if _DIRECTION in known else (*known, _DIRECTION))
-            if frame.ready and holds(frame) and not frame.go:
-                frame = msgspec.structs.replace(frame, conditions=conditions, go=sign, carry=carry)
-            elif conditions is not frame.conditions:
-                frame = msgspec.structs.replace(frame, conditions=conditions)
-            emit(frame)
+            if not (frame.ready and holds(frame)):
+                emit(msgspec.structs.replace(frame, conditions=conditions, rules=frame.rules + not_held))
+            elif frame.go:
+                emit(msgspec.structs.replace(frame, conditions=conditions, rules=frame.rules + held))
+            else:
+                rules = frame.rules + held
+                emit(msgspec.structs.replace(frame, conditions=conditions, go=sign, carry=carry, rules=rules))
 
         return Step(on_next)
 
-    return lambda source: Framing(source, "op.when", step, directs=True)
+    return lambda source: Framing(source, "op.when", step, directs=True, listed=f"when {inner.name}")
 
 
 def _carrying(quantity: Amount | None, limit: Amount | None, good_for: float | None, exits: Any) -> Carry | None:

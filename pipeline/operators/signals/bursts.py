@@ -38,7 +38,7 @@ def bursts() -> Operator[Frame, Signal]:
     def operator(source: Observable[Any]) -> Observable[Signal]:
         if directed(source) is False:
             raise ValueError(NO_DIRECTION)
-        return Lifted(source, burst_steps)
+        return Lifted(source, burst_steps, name="bursts")
 
     return operator
 

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from microbot import op
 from pipeline.checked import WrongValue
-from pipeline.events import SECOND, Side, Signal, Trade
+from pipeline.events import SECOND, Reading, Side, Signal, Trade
 from pipeline.operators.frame import Frame
 from pipeline.operators.logic.rule import Rule
 from tests.support.market import at, trade
@@ -102,8 +102,9 @@ def pointed(*parts: Any) -> Callable[[Any], Any]:
     return lambda source: source.pipe(op.readings(p=PRICE, was=BEFORE), *parts)
 
 
-UP = op.when(op.above("p", 100), go="LONG")
-DOWN = op.when(op.below("p", 100), go=Side.SHORT)
+UP_RULE, DOWN_RULE = op.above("p", 100), op.below("p", 100)
+UP = op.when(UP_RULE, go="LONG")
+DOWN = op.when(DOWN_RULE, go=Side.SHORT)
 
 
 def test_frames_point_where_the_first_rule_that_holds_says() -> None:
@@ -201,6 +202,39 @@ def test_a_requirement_of_one_side_is_called_after_it() -> None:
 def test_cool_off_drops_what_comes_too_soon() -> None:
     parts = (UP, op.signals(), op.cool_off(2.0))
     assert signals(*parts, prices=(99.0, *[101.0] * 6)) == [(1, "LONG"), (3, "LONG"), (5, "LONG")]
+
+
+def test_a_frame_shows_its_numbers_and_which_rules_hold_beside_its_conditions() -> None:
+    pipe = pointed(UP, DOWN, op.require("p", below=101.5))
+    frames = outputs(pipe, ticks(99.0, 101.0, 102.0, 99.0))
+    up, down = UP_RULE.name, DOWN_RULE.name
+    shown = [[(r.name, r.value, r.passed) for r in frame.readings if r.bound == "rule"] for frame in frames]
+    assert shown[1:] == [
+        [(up, 1.0, T), (down, 0.0, F)],
+        [(up, 1.0, T), (down, 0.0, F)],
+        [(up, 0.0, F), (down, -1.0, T)],
+    ]
+    assert frames[2].readings == (
+        Reading("was", 101.0, 0.0, True, "none"),  # `p` is shown by its condition
+        Reading(up, 1.0, 1.0, True, "rule"),
+        Reading(down, 0.0, 1.0, False, "rule"),
+        Reading("direction", 1.0, 1.0, True, "either_way"),
+        Reading("p", 102.0, 101.5, False, "less_than"),
+    )
+
+
+def test_where_two_rules_hold_both_are_said_to_and_the_first_points() -> None:
+    found = outputs(pointed(UP, op.when(UP_RULE, go="SHORT")), ticks(99.0, 101.0))[-1]
+    assert (found.direction, found.rules) == (1, ((UP_RULE.name, 1), (UP_RULE.name, -1)))
+
+
+def test_a_signal_carries_the_numbers_and_rules_of_its_frame() -> None:
+    [signal] = outputs(pointed(UP, op.once_per("side")), ticks(99.0, 101.0))
+    assert [(r.name, r.value, r.bound) for r in signal.readings[:3]] == [
+        ("p", 101.0, "none"),
+        ("was", 99.0, "none"),
+        (UP_RULE.name, 1.0, "rule"),
+    ]
 
 
 def test_leaving_a_requirement_out_leaves_out_its_condition_only() -> None:
