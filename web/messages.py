@@ -19,6 +19,8 @@ from actors.messages import (
     RestartChain,
     SignalRaised,
     StateChanged,
+    StrategyRefused,
+    StrategyReplaced,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -159,6 +161,8 @@ ShownFact = (
     | ChainFailed
     | ChainRestarted
     | ChainRemoved
+    | StrategyReplaced
+    | StrategyRefused
     | BurstBlocked
     | FeedChanged
     | AccountOpened
