@@ -103,7 +103,7 @@ def _signal(fact: SignalRaised) -> Line:
 
 def _refused(fact: StrategyRefused) -> Iterator[Line]:
     said = f"STRATEGY {fact.strategy} as it was saved is refused, the one before goes on: {fact.error}"
-    yield Line("microbot.core", "strategy.refused", "ERROR", said, _fields(fact))
+    yield Line("microbot.core", "strategy.refused", "ERROR", said, _fields(fact, "traceback"))
     for line in fact.traceback:
         yield Line("microbot.core", "strategy.traceback", "ERROR", f"  {line}", {})
 

@@ -49,11 +49,11 @@ def read(reference: str) -> StrategySource:
         for found in _imported_files(path.parent, waiting.pop(0), files):
             files[found] = _text(path.parent / found)
             waiting.append(found)
-            if len(files) > MOST_FILES or sum(map(len, files.values())) > MOST_BYTES:
-                raise UserError(
-                    f"{path} imports more than {MOST_FILES} files or {MOST_BYTES >> 20} MiB from its folder: "
-                    "too much to be watched"
-                )
+        if len(files) > MOST_FILES or sum(map(len, files.values())) > MOST_BYTES:
+            raise UserError(
+                f"{path} and what it imports from its folder are more than {MOST_FILES} files or "
+                f"{MOST_BYTES >> 20} MiB: too much to be watched"
+            )
     return StrategySource(reference, files, _hash(files))
 
 
@@ -191,11 +191,10 @@ class _Finder(importlib.abc.MetaPathFinder):
         if self.source is None:
             return None
         files, parts = self.source.files, fullname.split(".")
-        beside = list(files)[1:]
         for file in _candidates(parts):
-            if file in beside:
+            if file in files:
                 return _specification(fullname, self.source, file)
-        if any(file.startswith("/".join((*parts, ""))) for file in beside):  # a folder without an __init__.py
+        if any(file.startswith("/".join((*parts, ""))) for file in files):  # a folder without an __init__.py
             return _specification(fullname, self.source, "/".join((*parts, "__init__.py")))
         return None
 

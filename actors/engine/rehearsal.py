@@ -41,6 +41,7 @@ class _Rehearsal:
         self._faults = faults
         self._last_ts = 0
         self._price = 0.0
+        self._bid: float | None = None  # of the quote in force
         self._subscribed = False
 
     def subscribe(self) -> None:
@@ -57,16 +58,18 @@ class _Rehearsal:
         self.subscribe()
         if isinstance(event, Quote):
             if 0 < event.bid <= event.ask < inf:
+                self._bid = event.bid
                 self._context.streams.quotes.on_next(event)
-        elif event.ts >= self._last_ts:
+        else:
             self._hear_trade(event)
 
     def _hear_trade(self, tick: Trade) -> None:
         self._last_ts = tick.ts
         self._price = tick.price
+        if tick.bid is not None and tick.ask is not None and 0 < tick.bid <= tick.ask < inf:
+            self._bid = tick.bid
         if self._context.streams.heard:
-            quoted = tick.bid is not None and tick.ask is not None and 0 < tick.bid <= tick.ask < inf
-            self._context.streams.tell(tick, quoted=quoted)
+            self._context.streams.tell(tick, quoted=tick.bid is not None and tick.bid == self._bid)
         self.chain.hear(tick)
 
     def _check(self, said: Any) -> None:

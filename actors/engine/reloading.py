@@ -27,6 +27,7 @@ class Reloading:
     def __init__(self, load: Callable[[StrategySource], Strategy], size: int) -> None:
         self._load = load
         self._kept: deque[MarketData] = deque(maxlen=size)
+        self._latest: dict[str, int] = {}  # ts of each symbol's newest trade
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -38,8 +39,13 @@ class Reloading:
 
     def keep(self, inputs: Iterable[In]) -> Iterator[In]:
         """Yield inputs, and keep those that warm a strategy up."""
+        latest = self._latest
         for event in inputs:
-            if isinstance(event, Trade | Quote):
+            if isinstance(event, Trade):
+                if event.ts >= latest.get(event.symbol, 0):  # the core does not use a late one either
+                    latest[event.symbol] = event.ts
+                    self._kept.append(event)
+            elif isinstance(event, Quote):
                 self._kept.append(event)
             elif isinstance(event, Gap):
                 self._forget(event.symbol)
