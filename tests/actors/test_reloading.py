@@ -25,7 +25,7 @@ from actors.messages import (
     StrategySource,
 )
 from microbot import op
-from pipeline.events import SECOND, Gap, Quote, Signal, Trade
+from pipeline.events import SECOND, Gap, Quote, Side, Signal, Trade
 from pipeline.exits import ExitSignal, Held, Market
 from pipeline.operators.lift import Step
 from pipeline.strategy import Strategy, StrategySettings, default_exits, momentum_burst
@@ -275,6 +275,17 @@ def test_an_open_position_keeps_its_exits_and_the_next_has_those_of_the_new_stra
     session.feed(trade(3, 100.3), trade(4, 100.5), trade(5), trade(6, says="LONG"), trade(7), trade(8, 100.2), trade(9))
     assert [str(done.exit_reason) for done in session.of(PositionClosed)] == ["OLD", "NEW"]
     assert session.of(GuardChanged) == []
+
+
+def test_a_position_that_grows_after_a_reload_is_guarded_by_the_same_exits_again() -> None:
+    session = Reloaded(
+        first=Strategy("first", on_demand, leaving_at(100.5, "OLD")),
+        other=Strategy("other", on_demand, leaving_at(100.2, "NEW")),
+    ).feed(trade(0), trade(1, says="LONG"), trade(2))
+    session.replace("other")
+    session.core.contexts["A"].guard(Held("A", Side.LONG, 100.1, at(1)))  # as the executor does at each fill
+    session.feed(trade(3, 100.3), trade(4, 100.5))
+    assert [str(done.exit_reason) for done in session.of(PositionClosed)] == ["OLD"]
 
 
 def test_exits_that_ask_for_the_frames_of_their_strategy_get_those_after_it_was_replaced() -> None:
