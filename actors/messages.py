@@ -185,6 +185,33 @@ class Rollover(msgspec.Struct, frozen=True, tag="rollover", tag_field="type"):
     ts: int = 0
 
 
+class StrategySource(msgspec.Struct, frozen=True):
+    """A strategy as text: what `reference` (FILE.py:NAME) named, and what that file imports from its own folder.
+
+    `files` are texts by their paths relative to the folder, the strategy's own first; `sha256` is of all of them.
+    """
+
+    reference: str
+    files: dict[str, str]
+    sha256: str
+
+    @property
+    def short(self) -> str:
+        """Name it for people: FILE.py:NAME, and the beginning of its hash."""
+        return f"{self.reference} ({self.sha256[:8]})"
+
+
+class ReplaceStrategy(msgspec.Struct, frozen=True, tag="replace_strategy", tag_field="type"):
+    """The strategy's file was saved: another strategy takes the place of the one that runs.
+
+    It is warmed up with the newest `warm_up` trades and quotes before this input; 0: it begins cold.
+    """
+
+    source: StrategySource
+    warm_up: int
+    ts: int = 0
+
+
 Report = OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | BrokerChanged | AccountReport | AssetReport
 """What a broker behind the gate says; each is an input of the core."""
 
@@ -355,6 +382,26 @@ class ChainRemoved(msgspec.Struct, frozen=True, tag="chain_removed", tag_field="
     input: int
 
 
+class StrategyReplaced(msgspec.Struct, frozen=True, tag="strategy_replaced", tag_field="type"):
+    """A strategy took another's place, from the next input on."""
+
+    strategy: str  # FILE.py:NAME
+    sha256: str  # of its source
+    warm_up: int  # trades and quotes that it was warmed up with; 0: it begins cold
+    ts: int
+    input: int
+
+
+class StrategyRefused(msgspec.Struct, frozen=True, tag="strategy_refused", tag_field="type"):
+    """A strategy that was saved cannot be used: the one before it goes on."""
+
+    strategy: str  # FILE.py:NAME
+    error: str
+    ts: int
+    input: int = 0  # 0: it was found before there was an input
+    traceback: tuple[str, ...] = ()  # a line each
+
+
 class GuardChanged(msgspec.Struct, frozen=True, tag="guard_changed", tag_field="type"):
     """Something else guards an open position than its own exits; `guard` is what does, in words."""
 
@@ -386,7 +433,8 @@ class EntryLooked(msgspec.Struct, frozen=True, tag="entry_looked", tag_field="ty
 _OrderFact = OrderSubmitted | OrderFilled | OrderRejected | OrderChanged
 _PositionFact = PositionOpened | ExitDecided | PositionClosed | GuardChanged
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
+_StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | DayStarted
 _StateFact = BrokerChanged | FeedChanged | StateChanged | GateActed
 
-Fact = SignalRaised | _OrderFact | _PositionFact | _ChainFact | _AccountFact | _StateFact
+Fact = SignalRaised | _OrderFact | _PositionFact | _ChainFact | _StrategyFact | _AccountFact | _StateFact

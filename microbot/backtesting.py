@@ -225,10 +225,11 @@ def _decided(
         tapes.size(path)
         recorded = tapes.recorded_settings(path)
         chosen = _settings(settings, recorded)
+        wanted: strategies.Wanted = strategy
         if strategy is None or isinstance(strategy, str):
-            strategy = trusted.strategy(path, recorded, strategy)
+            wanted = trusted.strategy(path, recorded, strategy)
         summary = replaying.replay(
-            path, chosen, strategy, out, say=told.append, see=result._take, fail_fast=fail_fast, debug=readings
+            path, chosen, wanted, out, say=told.append, see=result._take, fail_fast=fail_fast, debug=readings
         )
     else:
         chosen = _settings(settings, None)

@@ -131,6 +131,24 @@ class InputClock:
             self.now = ts
 
     @contextmanager
+    def rehearsing(self, ts: int) -> Iterator[int]:
+        """Go back to `ts` while the block runs, without the timers that wait; yield the time to come back to.
+
+        The block has to advance as far as that. What it sets beyond waits with the others then; if the block raises,
+        what it set is forgotten.
+        """
+        now, target, heap = self.now, self.target, self._heap
+        self._heap = []
+        self.now, self.next_due = min(ts, now), NEVER
+        try:
+            yield now
+            for entry in self._heap:
+                heappush(heap, entry)
+        finally:
+            self.now, self.target, self._heap = now, target, heap
+            self.next_due = heap[0][0] if heap else NEVER
+
+    @contextmanager
     def working_for(self, symbol_index: int | None) -> Iterator[None]:
         """Say whose strategy runs, for as long as the block does."""
         before, self.at_work = self.at_work, symbol_index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import msgspec
@@ -50,11 +51,11 @@ class Parameters:
     @contextmanager
     def in_force(self) -> Iterator[None]:
         """Have `param` give these values while the block runs."""
-        _in_force.append(self)
+        token = _in_force.set(self)
         try:
             yield
         finally:
-            _in_force.pop()
+            _in_force.reset(token)
 
     def declare(self, name: str, default: float, low: float, high: float) -> float:
         """Note a parameter, and return its value. Raises ValueError if that is out of its bounds."""
@@ -71,7 +72,8 @@ class Parameters:
         return value
 
 
-_in_force: list[Parameters] = []
+# Of each thread its own: one may try a strategy while another subscribes the one that trades.
+_in_force: ContextVar[Parameters | None] = ContextVar("parameters in force", default=None)
 
 
 def param(name: str, default: Number, low: Number, high: Number) -> Number:
@@ -89,5 +91,5 @@ def param(name: str, default: Number, low: Number, high: Number) -> Number:
         raise ValueError(f"a parameter is named like a variable of Python, not {name!r}")
     if not low <= default <= high:
         raise ValueError(f"the parameter {name!r} has the default {default:g}, which is not from {low:g} to {high:g}")
-    found = (_in_force[-1] if _in_force else Parameters()).declare(name, default, low, high)
+    found = (_in_force.get() or Parameters()).declare(name, default, low, high)
     return type(default)(found)

@@ -48,6 +48,12 @@ class Measured:
         self.last = value
         self._total += value
 
+    def go_on(self, before: Measured | None) -> None:
+        """Go on from what another came to, or from nothing."""
+        before = before or Measured()
+        self.count, self.last, self._total = before.count, before.last, before._total
+        self._least, self._most = before._least, before._most
+
     def summary(self) -> dict[str, float]:
         """Return last, min, max, mean and count."""
         mean = self._total / self.count if self.count else 0.0
@@ -111,6 +117,13 @@ class Probe:
             raise named_twice(name)
         self._followed.add(name)
         return self.metrics.setdefault(name, Measured())
+
+    def succeed(self, before: Probe) -> None:
+        """Go on with the counts of the probe whose place this one takes; those of a rehearsal do not count."""
+        self.ready, self.bursts, self.errors = before.ready, before.bursts, before.errors
+        for name, measured in self.metrics.items():
+            measured.go_on(before.metrics.get(name))
+        self.metrics = before.metrics | self.metrics
 
     @property
     def operators(self) -> dict[str, Wired]:

@@ -33,6 +33,8 @@ from actors.messages import (
     PositionOpened,
     SignalRaised,
     StateChanged,
+    StrategyRefused,
+    StrategyReplaced,
     TradingState,
 )
 from actors.orders import OrderRejected, OrderStatus
@@ -73,6 +75,8 @@ def lines(fact: Fact) -> Iterator[Line]:
         for reading in fact.readings:
             fields = _fields(fact, "readings") | _fields(reading)
             yield Line("microbot.pipeline", "entry.looked", "DEBUG", _reading(reading), fields)
+    elif isinstance(fact, StrategyRefused):
+        yield from _refused(fact)
     else:
         name, event, say = _LINES[type(fact)]
         said = say(fact)
@@ -97,6 +101,13 @@ def _signal(fact: SignalRaised) -> Line:
     event = "signal.approved" if fact.approved else "signal.refused"
     said = f"SIGNAL {signal.side} {signal.symbol} @ {dollars(signal.price)} {verdict}"
     return Line("microbot.risk", event, "INFO", said, fields)
+
+
+def _refused(fact: StrategyRefused) -> Iterator[Line]:
+    said = f"STRATEGY {fact.strategy} as it was saved is refused, the one before goes on: {fact.error}"
+    yield Line("microbot.core", "strategy.refused", "ERROR", said, _fields(fact, "traceback"))
+    for line in fact.traceback:
+        yield Line("microbot.core", "strategy.traceback", "ERROR", f"  {line}", {})
 
 
 def _reading(reading: Reading) -> str:
@@ -211,6 +222,11 @@ def _removed(fact: ChainRemoved) -> _Said:
     return _Said("ERROR", f"the strategy of {fact.symbol} is REMOVED and trades no more: {fact.reason}")
 
 
+def _replaced(fact: StrategyReplaced) -> _Said:
+    warm = f"warmed up with {fact.warm_up:,} trades and quotes" if fact.warm_up else "cold"
+    return _Said("INFO", f"STRATEGY {fact.strategy} ({fact.sha256[:8]}) takes over, {warm}")
+
+
 def _guard_changed(fact: GuardChanged) -> _Said:
     return _Said("WARNING", f"the position in {fact.symbol} is guarded by {fact.guard}: {fact.reason}")
 
@@ -248,6 +264,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     ChainFailed: ("microbot.core", "chain.failed", _failed),
     ChainRestarted: ("microbot.core", "chain.restarted", _restarted),
     ChainRemoved: ("microbot.core", "chain.removed", _removed),
+    StrategyReplaced: ("microbot.core", "strategy.replaced", _replaced),
     GuardChanged: ("microbot.core", "guard.changed", _guard_changed),
     BurstBlocked: ("microbot.pipeline", "burst.blocked", _blocked),
     FeedChanged: ("microbot.feed", "feed.changed", _feed),

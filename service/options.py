@@ -35,6 +35,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     open_browser: bool = False
     data_dir: Path = Path("data")
     fail_fast: bool = False  # end with the first failure of a strategy
+    watch: bool = False  # replace the strategy when its file is saved
     fresh: bool = False  # begin a new book, and keep the old one's history
 
     def check(self) -> None:
@@ -53,6 +54,10 @@ class RunOptions(msgspec.Struct, frozen=True):
             raise UserError("--record and --no-record exclude each other: choose one")
         if self.live and (self.venue is not Venue.ALPACA or self.url is not None or self.rehearse):
             raise UserError("--live goes with --venue alpaca alone: everything else is on paper anyway")
+        if self.watch and self.strategy is None:
+            raise UserError("--watch goes with --strategy: it is that file which is watched")
+        if self.watch and self.live:
+            raise UserError("--watch and --live exclude each other: what trades real money is not replaced in flight")
         if self.live and self.ask is None:
             raise UserError("--live asks for the number of the account: start it on a terminal")
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 from reactivex import Observable
 
 from actors.engine.authors import described, place_of
+from actors.messages import StrategySource
 from pipeline.checked import WrongValue, text
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.exits import ListedExits
@@ -29,10 +33,14 @@ from pipeline.strategy import (
 )
 from service.errors import UserError
 from service.settings import Settings, no_strategy_setting
+from service.strategy_source import executed, split
+
+Wanted = Strategy | Entries | StrategySource | str | None
+"""A strategy as it is asked for: FILE.py:NAME, its source, or one that was made in Python; None: the default one."""
 
 
-def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strategy:
-    """Return the default strategy, the one that FILE.py:NAME names, or one that was made in Python.
+def chosen(wanted: Wanted, settings: Settings) -> Strategy:
+    """Return the default strategy, the one that FILE.py:NAME names or whose source is given, or one made in Python.
 
     Whichever way it came, it is checked alike, for settings that it reads. Raises UserError also for a key of
     [strategy] that was chosen and that it does not read: it would do nothing. What a recording carries along is not
@@ -40,6 +48,8 @@ def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strat
     """
     if wanted is None or isinstance(wanted, str):
         strategy, called = load(wanted, settings.strategy), str(wanted)
+    elif isinstance(wanted, StrategySource):
+        strategy, called = load_source(wanted, settings.strategy), wanted.reference
     else:
         called = str(getattr(wanted, "__name__", None) or getattr(wanted, "name", None) or "strategy=")
         strategy = checked(wanted, called, called, settings.strategy, Parameters(settings.strategy.parameters))
@@ -63,9 +73,7 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     """
     if reference is None:
         return momentum_burst(settings)
-    file, colon, name = reference.rpartition(":")
-    if not colon:
-        file, name = reference, "strategy"
+    file = split(reference)[0]
     path = Path(file)
     if not path.is_file():
         raise UserError(f"there is no strategy file {file}: name the strategy as FILE.py:NAME")
@@ -76,16 +84,38 @@ def load(reference: str | None, settings: StrategySettings) -> Strategy:
     sys.modules[specification.name] = module
     _let_siblings_be_imported(path)
     parameters = Parameters(settings.parameters)
+    with _said_of(file), parameters.in_force():
+        specification.loader.exec_module(module)
+    return _named(module, reference, settings, parameters)
+
+
+def load_source(source: StrategySource, settings: StrategySettings) -> Strategy:
+    """Return the strategy that a source is of, whatever its files hold by now, as `load` does. Raises UserError."""
+    parameters = Parameters(settings.parameters)
+    with _said_of(split(source.reference)[0]), parameters.in_force():
+        module = executed(source)
+    return _named(module, source.reference, settings, parameters)
+
+
+@contextmanager
+def _said_of(file: str) -> Iterator[None]:
+    """Raise what a file raises, which is the author's to see, as a UserError of one sentence."""
     try:
-        with parameters.in_force():
-            specification.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever the file raises is the author's to see, in one sentence
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
         raise UserError(f"the strategy {file} cannot be loaded: {described(error)}") from error
+
+
+def _named(module: ModuleType, reference: str, settings: StrategySettings, parameters: Parameters) -> Strategy:
+    """Return the strategy of a module that FILE.py:NAME names. Raises UserError if there is none."""
+    file, name = split(reference)
     made = getattr(module, name, None)
     if made is None:
         functions = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise UserError(f"{file} has no {name}; it has {', '.join(functions) or 'no functions'}")
-    return checked(made, f"{file}:{name}", f"{path.stem}:{name}", settings, parameters)
+    return checked(made, f"{file}:{name}", f"{Path(file).stem}:{name}", settings, parameters)
 
 
 def checked(made: object, place: str, name: str, settings: StrategySettings, parameters: Parameters) -> Strategy:

@@ -19,6 +19,8 @@ from actors.messages import (
     RestartChain,
     SignalRaised,
     StateChanged,
+    StrategyRefused,
+    StrategyReplaced,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -178,6 +180,8 @@ ShownFact = (
     | ChainFailed
     | ChainRestarted
     | ChainRemoved
+    | StrategyReplaced
+    | StrategyRefused
     | BurstBlocked
     | FeedChanged
     | AccountOpened

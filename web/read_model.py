@@ -25,6 +25,8 @@ from actors.messages import (
     PositionOpened,
     SignalRaised,
     StateChanged,
+    StrategyRefused,
+    StrategyReplaced,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -82,6 +84,8 @@ class ReadModel:
             ChainRestarted: self._chain_restarted,
             ChainRemoved: self._chain_removed,
             ChainLate: self._chain_late,
+            StrategyReplaced: self._strategy_replaced,
+            StrategyRefused: self._strategy_refused,
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,
             AccountOpened: self._account_opened,
@@ -346,6 +350,14 @@ class ReadModel:
         if (view := self._view(message.symbol)) is not None:
             view.chain = f"{SLOW}: {message.reason}"  # the metrics wait for the loop that is stuck
             self._changed.add("metrics")
+
+    def _strategy_replaced(self, message: StrategyReplaced) -> None:
+        warm = f"warmed up with {message.warm_up:,} trades and quotes" if message.warm_up else "cold"
+        self._notice("chain", message.ts, f"the strategy {message.strategy} ({message.sha256[:8]}) takes over, {warm}")
+
+    def _strategy_refused(self, message: StrategyRefused) -> None:
+        said = f"the strategy {message.strategy} as it was saved is refused, the one before goes on: {message.error}"
+        self._notice("chain", message.ts, "\n".join((said, *message.traceback)))
 
     def _chain_notice(self, message: ChainFailed | ChainRestarted | ChainRemoved | ChainLate, what: str) -> None:
         self._notice("chain", message.ts, f"the strategy of {message.symbol} {what}")

@@ -15,6 +15,7 @@ from actors.actor import Actor, Message, Receiver
 from actors.book import Book
 from actors.brokers.simulated import SimulatedBroker
 from actors.engine.core_settings import CoreSettings as CoreSettings
+from actors.engine.reloading import Reloading
 from actors.engine.strategy_instance import Failures
 from actors.engine.symbol_context import SymbolContext
 from actors.engine.symbol_contexts import SymbolContexts
@@ -29,6 +30,7 @@ from actors.messages import (
     FeedChanged,
     MarketHours,
     RemoveChain,
+    ReplaceStrategy,
     RestartChain,
     Rollover,
 )
@@ -43,7 +45,8 @@ from pipeline.strategy import Strategy
 _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
-_News = Gap | Refused | Command | RemoveChain | RestartChain | Rollover | Book | AccountReport | OrderNews | _Standing
+_Strategies = RemoveChain | RestartChain | ReplaceStrategy
+_News = Gap | Refused | Command | _Strategies | Rollover | Book | AccountReport | OrderNews | _Standing
 """Inputs that are no market data."""
 
 Input = Trade | Quote | Clock | _News
@@ -72,7 +75,8 @@ class Core:
     takes the orders; without one, they are filled by the simulated broker, in here. The reports of a broker outside
     come in as inputs, and `book` ("mb-<bot>-<session>") is what their ids begin with. `policy` says how orders are
     priced and timed: by default as the settings say at a broker outside, and at market in here. `any_time_moves` is
-    for recordings of old: in them, whatever had a time moved `now`.
+    for recordings of old: in them, whatever had a time moved `now`. `reloading` lets inputs replace the strategy;
+    without it they do not.
     """
 
     def __init__(
@@ -86,8 +90,10 @@ class Core:
         broker: Receiver[OrderCommand] | None = None,
         policy: ExecutionPolicy | None = None,
         any_time_moves: bool = False,
+        reloading: Reloading | None = None,
     ) -> None:
         self.settings = settings
+        self.reloading = reloading
         self._any_time_moves = any_time_moves
         self.input = 0
         self._others = 0  # inputs that are no trades
@@ -154,7 +160,7 @@ class Core:
     def run(self, inputs: Iterable[Input]) -> None:
         """Handle inputs in order, each to its end: all of them, if nobody interrupts that."""
         try:
-            self._run(inputs)
+            self._run(inputs if self.reloading is None else self.reloading.keep(inputs))
         finally:
             self.clock.at_work = None
             self._interrupted = False
@@ -332,6 +338,11 @@ class Core:
             self.tell(self.executor, event)
         elif isinstance(event, RemoveChain | RestartChain):
             self._contexts.change(event)
+        elif isinstance(event, ReplaceStrategy):
+            if self.reloading is not None:
+                strategy, fact = self.reloading.carry_out(event, self._contexts, self.now, self.input)
+                self._strategy = strategy or self._strategy
+                self.publish(fact)
         elif isinstance(event, AccountReport):
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)

@@ -198,6 +198,10 @@ class StrategyInstance:
             self._stop()
         self._context.publish(ChainRemoved(self._symbol, reason, self._context.now, self._context.input))
 
+    def retire(self) -> None:
+        """Begin no more: another strategy takes this one's place."""
+        self._forget_timer()
+
     def restart(self) -> None:
         """Restart with the whole budget, because a command asked for it; what runs is left alone."""
         if self.runs:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from typing import Any
 
 from reactivex import Observable, abc
 
 from actors.actor import Actor, Context
+from actors.engine.authors import described
 from actors.engine.boundary import admit_exit, admit_signal
+from actors.engine.chain import Chain
 from actors.engine.core_settings import CoreSettings
 from actors.engine.guard import Guard, GuardedBy
 from actors.engine.strategy_instance import Failures, InstanceState, StrategyInstance
@@ -54,26 +56,27 @@ class SymbolContext:
         self.listener: Actor | None = None  # hears of each trade before the exits do
         self.heeded = False  # guarded, or listened to, or its streams are heard: what the tick path asks
         self.streams = streams
-        self.ticks: Source[Trade] = Source()  # what the strategy hears
-        self.probe = Probe(self._publish_frame if debug else None, self._publish_burst)
-        self.clock = SymbolClock(clock, index, lambda error: self.instance.fail(error), self.probe)
-        self.instance = StrategyInstance(
-            symbol, settings.chains, context, self.clock, failures, self._subscribe, self._unsubscribe, strategy.entries
-        )
+        self._core_clock = clock
+        self._debug = debug
+        self._chains = settings.chains
+        self._failures = failures
+        self._context = context
+        self._chain = self.new_chain(strategy)
+        self.ticks = self._chain.ticks  # what the strategy hears: what the tick path asks
+        self.instance = self._new_instance()
+        self._guarding: Chain | None = None  # whose exits watch the open position
+        self._kept: abc.DisposableBase | None = None  # its ticks, where it was replaced: its exits may ask its frames
         # The exits' own: what they raise, and when they stop, is told apart.
         self.exit_clock = SymbolClock(clock, index, self._exit_failed)
         self.watched = _Watched(self._exit_failed)  # what the exits of an open position hear, before the strategy
         self.guard_now: Guard | None = None  # of the open position
         self.candles = Candles(self.exit_clock)
-        self._strategy = strategy
         self._exits: Exits = strategy.exits  # of the open position, if there is one
         self._default = default_exits(settings.strategy)  # exits for a position whose own cannot even be subscribed
         self._fallback = settings.fallback
-        self._context = context
         self._on_signal = on_signal
         self._on_exit = on_exit
         self._market = market
-        self._subscription: abc.DisposableBase | None = None
         streams.follow(self._judge_heed)
         self._judge_heed()
         self._subscribe()
@@ -83,30 +86,84 @@ class SymbolContext:
         """The last accepted trade's; 0 before the first."""
         return self.candles.price
 
+    @property
+    def probe(self) -> Probe:
+        """What the strategy that runs shows."""
+        return self._chain.probe
+
+    @property
+    def clock(self) -> SymbolClock:
+        """The time of the strategy that runs."""
+        return self._chain.clock
+
+    def new_chain(self, strategy: Strategy) -> Chain:
+        """Make a chain of a strategy for this symbol, which is not subscribed yet."""
+        on_frame = self._publish_frame if self._debug else None
+        return Chain(
+            strategy, self._core_clock, self.index, self._emit, self._chain_failed, on_frame, self._publish_burst
+        )
+
+    def _new_instance(self) -> StrategyInstance:
+        chain, failures = self._chain, self._failures
+        subscribing = self._subscribe, self._unsubscribe, chain.strategy.entries
+        return StrategyInstance(self.symbol, self._chains, self._context, chain.clock, failures, *subscribing)
+
+    def _chain_failed(self, error: Any) -> None:
+        self.instance.fail(error)
+
     def _subscribe(self) -> None:
         self.instance.begins()
-        self.probe.begin()
-        try:
-            signals = self._strategy.signals(self._heard(self.clock, self.ticks))
-            self._subscription = signals.subscribe(self._emit, self.instance.fail, scheduler=self.clock)
-        except FAULTS as error:  # an author's composition may raise anything; it costs that symbol only
-            self.instance.fail(error)
+        self._chain.subscribe(self.heard_by(self._chain))
         if self.instance.on_probation and self.instance.runs:
             self.ticks.subscribe(self.instance.note_good_tick)  # behind the strategy: it dealt with that tick
 
+    def heard_by(self, chain: Chain) -> Streams:
+        """Return what a chain of this symbol may listen to."""
+        return self._heard(chain.clock, chain.ticks)
+
     def _heard(self, clock: SymbolClock, ticks: Observable[Trade]) -> Streams:
         return self.streams.of(clock, ticks, lambda symbol: self._market(symbol, clock))
+
+    def succeed(self, chain: Chain) -> None:
+        """Go on with a chain that was rehearsed, whatever became of the one before it.
+
+        That one is stopped; but as long as its exits watch the open position, it goes on without a word, since they may
+        ask for its frames.
+        """
+        before = self._chain
+        self.instance.retire()
+        if before is self._guarding and self.instance.runs:
+            before.live, before.on_signal, before.on_fault = False, _ignore, self._kept_failed
+            self._kept = self.watched.subscribe(before.hear)
+        else:
+            before.unsubscribe()
+        chain.probe.succeed(before.probe)
+        chain.live, chain.on_signal, chain.on_fault = True, self._emit, self._chain_failed
+        self._chain, self.ticks = chain, chain.ticks
+        self.instance = self._new_instance()
+        self.instance.begins()
+
+    def _kept_failed(self, error: Any) -> None:
+        self._note_failure(error, self._guarding)
+        self._let_go_of_kept()
+
+    def _let_go_of_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None and self._guarding is not None:
+            kept.dispose()
+            self._guarding.unsubscribe()
+
+    def _note_failure(self, error: Any, chain: Chain | None) -> None:
+        """Count what a strategy raised that was replaced: it costs the one in its place nothing."""
+        words = described(error, chain.strategy.exits if chain is not None else None)
+        self._failures.note(self.symbol, error, words, self._context.now, self._context.input)
 
     def _judge_heed(self) -> None:
         self.heeded = self.guarded or self.listener is not None or self.streams.heard
 
     def _unsubscribe(self) -> None:
-        self.ticks = Source()
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            with suppress(*FAULTS):  # it is stopped already: what it raises at its end changes nothing
-                subscription.dispose()
-        self.probe.frame = None  # the conditions of a strategy that is stopped are not asked
+        self._chain.unsubscribe()
+        self.ticks = self._chain.ticks
 
     def _emit(self, said: Signal) -> None:
         """Pass on a signal of the strategy, checked."""
@@ -120,6 +177,7 @@ class SymbolContext:
     def remove(self, reason: str) -> None:
         """Stop the strategy of this symbol, and its own exits with it: the default ones guard what is open."""
         self.instance.remove(reason)
+        self._let_go_of_kept()
         if self.guarded and self.guard_now is not None:
             self.guard_now.fall_back("its strategy was removed")
 
@@ -132,10 +190,7 @@ class SymbolContext:
 
     def finish(self) -> None:
         """End the strategy's stream: a burst that still runs is counted."""
-        self.clock.guarded(self.ticks.on_completed)
-        subscription = self._subscription
-        if subscription is not None:
-            self.clock.guarded(subscription.dispose)
+        self._chain.finish()
 
     def guard(self, held: Held | None, carried: SignalExits | None = None) -> None:
         """Subscribe the exits of a position, in place of others: they watch from the next tick on. None ends that.
@@ -148,12 +203,17 @@ class SymbolContext:
         self.guarded = held is not None
         self._judge_heed()
         if held is None:
+            self._let_go_of_kept()
+            self._guarding = None
             return
         self.exit_clock.probe.begin()
+        if self._guarding is None:
+            self._guarding = self._chain
+        probe = self._guarding.probe
         heard = self._heard(self.exit_clock, self.watched)
-        market = Market(self.watched, self.candles, self.exit_clock, heard.quotes, lambda: self.probe.frame)
+        market = Market(self.watched, self.candles, self.exit_clock, heard.quotes, lambda: probe.frame)
         removed = self.instance.state is InstanceState.REMOVED
-        self._exits = carried.begin if carried is not None else self._strategy.exits
+        self._exits = carried.begin if carried is not None else self._guarding.strategy.exits
         own = self._default if removed else self._exits
         self.guard_now = Guard(
             held,
@@ -189,7 +249,10 @@ class SymbolContext:
         self._on_exit(admit_exit(said, self.symbol))
 
     def _exits_failed(self, error: BaseException) -> None:
-        self.instance.fail(error, self._exits)
+        if self._guarding is None or self._guarding is self._chain:
+            self.instance.fail(error, self._exits)
+        else:
+            self._note_failure(error, self._guarding)
 
     def _exit_failed(self, error: BaseException) -> None:
         """Count the failure of one exit, and note it with the guard."""
@@ -213,6 +276,9 @@ class SymbolContext:
     def _publish_burst(self, burst: BurstEnded) -> None:
         if burst.blocked is not None:
             self._context.publish(BurstBlocked(self.symbol, burst.side, burst.ticks, burst.blocked, self._context.now))
+
+
+def _ignore(_: object) -> None: ...
 
 
 class _Watched(Source[Trade]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from actors.engine.rehearsal import MarketData, rehearsed
 from actors.engine.strategy_instance import InstanceState
 from actors.engine.streams import SymbolStreams
 from actors.engine.symbol_context import SymbolContext
@@ -11,7 +12,7 @@ from actors.messages import RemoveChain, RestartChain
 from pipeline.checked import text
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import LONGEST_SYMBOL, NEW_LEVEL, NEW_TIME, Gap
-from pipeline.strategy import Streams
+from pipeline.strategy import Strategy, Streams
 
 
 class SymbolContexts:
@@ -68,6 +69,18 @@ class SymbolContexts:
                     context.remove(event.reason)
                 else:
                     context.instance.restart()
+
+    def succeed(self, strategy: Strategy, events: Sequence[MarketData]) -> None:
+        """Put a strategy in the place of every symbol's, once it has heard `events`. Raises RehearsalFailed.
+
+        It runs everywhere then, also where the one before it had failed or was removed.
+        """
+        contexts = self.by_symbol
+        chains = rehearsed(strategy, contexts, list(self._streams.values()), self._clock, events)
+        for symbol, chain in chains.items():
+            with self._clock.working_for(contexts[symbol].index):
+                contexts[symbol].succeed(chain)
+        self._removals.clear()
 
     def removals(self, now: int) -> tuple[RemoveChain, ...]:
         """Return the removals that hold, dated `now` (ns) where the strategy had begun."""

@@ -222,6 +222,16 @@ class Source(Direct[Out]):
         for observer in observers:
             observer.on_completed()
 
+    def set_aside(self) -> tuple[Callbacks, ...]:
+        """Forget every observer for a while, and return them."""
+        aside = self._observers
+        self._set(())
+        return aside
+
+    def take_back(self, observers: tuple[Callbacks, ...]) -> None:
+        """Have observers again that were set aside: before those that came meanwhile."""
+        self._set((*observers, *self._observers))
+
     def _set(self, observers: tuple[Callbacks, ...]) -> None:
         self._observers = observers
         # One observer, by far the most common case, is called without a loop between.

@@ -63,6 +63,9 @@ OnExitOption = Annotated[
 Live = Annotated[
     bool, typer.Option("--live", help="At --venue alpaca: trade real money; asks for the account's number.")
 ]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Of --strategy: when the file is saved, go on with what it holds then.")
+]
 Open = Annotated[bool, typer.Option("--open", help="Open the dashboard in a browser.")]
 
 
@@ -89,6 +92,7 @@ def run(
     live: Live = False,
     open_browser: Open = False,
     fail_fast: FailFast = False,
+    watch: Watch = False,
     as_json: Json = False,
 ) -> None:
     """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080.
@@ -117,6 +121,7 @@ def run(
         data_dir=data_dir,
         fresh=fresh,
         fail_fast=fail_fast,
+        watch=watch,
     )
     own = feed is None  # an exchange of its own, which the settings are about
     market = {"seed": seed, "speed": speed if own else None, "symbols": list(wanted) or None if own else None}

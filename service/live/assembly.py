@@ -20,13 +20,26 @@ from random import Random
 
 import msgspec
 from loguru import logger
+from msgspec import UNSET
 
 from actors.engine.core import Input
+from actors.engine.rehearsal import MarketData
+from actors.engine.reloading import Reloading
 from actors.gateway.gate import Gate, Trouble, TroubleKind
 from actors.gateway.kill_switch import KillSwitch
-from actors.messages import Command, Fact, GateActed, Report, StateChanged
+from actors.messages import (
+    Command,
+    Fact,
+    GateActed,
+    ReplaceStrategy,
+    Report,
+    StateChanged,
+    StrategyRefused,
+    StrategySource,
+)
 from actors.supervision.strategy_watch import StrategySlow
 from pipeline.admission import Admission
+from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
 from service import fact_log, figures, logs
 from service.data_folder import SESSIONS, web_secret
@@ -40,6 +53,7 @@ from service.live.commands import Intake, Mailbox
 from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
+from service.live.reload import SourceWatch, SourceWatchThread, StrategyInForce, Workshop
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
 from service.live.session import Session
@@ -53,6 +67,8 @@ from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
 from service.venues import KEY, SECRET
 from web.messages import SessionStarted
+
+_ANSWER_S = 10.0  # real seconds that another thread waits for the loop
 
 
 def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
@@ -124,7 +140,9 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         random=ground.random,
         monotonic=ground.timekeeper.monotonic,
     )
-    parts = SessionParts(plan, source.venue, ground.books, _recordings(plan, out, stack), out.brokerage)
+    in_force = StrategyInForce(plan.strategy, plan.source)
+    recordings = _recordings(plan, out, in_force, stack)
+    parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage, in_force)
     too_slow: deque[StrategySlow] = deque()
     pending_removals = partial(removals, too_slow, now)
     session, telemetry = _first_session(host, ground, out, parts, source, pending_removals)
@@ -156,6 +174,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         telemetry=telemetry,
         slow_strategies=slow,
         rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
+        source_watch=_source_watch(ground, parts, intake, telemetry),
         web=WebProcess(settings.web, intake.carry_out, telemetry.history, ground.urgent, secret_file),
     )
 
@@ -187,7 +206,13 @@ def _first_session(
         gate=out.gate,
         recorder=parts.recordings.current if parts.recordings is not None else None,
         gather=telemetry.gather,
-        readers=(fact_log.log_fact, telemetry.note_fact, telemetry.tick_keeper.note_fact, host.ending.check_fact),
+        readers=(
+            fact_log.log_fact,
+            telemetry.note_fact,
+            telemetry.tick_keeper.note_fact,
+            host.ending.check_fact,
+            parts.in_force.note_fact,
+        ),
         outbox=out.brokerage.outbox if out.brokerage is not None else None,
         interject=pending_removals,
         timekeeper=ground.timekeeper,
@@ -261,7 +286,44 @@ def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
         mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
 
 
-def _recordings(plan: Plan, out: WayOut, stack: AsyncExitStack) -> Recordings | None:
+def _source_watch(
+    ground: Groundwork, parts: SessionParts, intake: Intake, telemetry: Telemetry
+) -> SourceWatchThread | None:
+    """Make the watch on the strategy's files, if that is wished; what it finds comes to the loop by the mailbox."""
+    source, session, now = parts.in_force.source, intake.session, ground.timekeeper.venue_now
+    if source is None:
+        return None
+
+    def kept() -> list[MarketData]:
+        found: list[MarketData] = []
+        ground.mailbox.call(lambda: found.extend(_reloading(session).kept)).result(_ANSWER_S)
+        return found
+
+    def replace(source: StrategySource, strategy: Strategy) -> None:
+        def feed() -> None:
+            parts.in_force.prepare(source, strategy)
+            for symbol in session.core.contexts:
+                intake.slow_strategies.forgive(symbol)
+            intake.feed([ReplaceStrategy(source, len(_reloading(session)), now())])
+
+        ground.mailbox.call(feed)
+
+    def refuse(fact: StrategyRefused) -> None:
+        refused = msgspec.structs.replace(fact, ts=now())
+        fact_log.log_fact(refused)
+        ground.mailbox.call(lambda: telemetry.note_fact(refused))
+
+    workshop = Workshop(parts.plan.settings, kept)
+    return SourceWatchThread(SourceWatch(source, workshop.made, replace, refuse))
+
+
+def _reloading(session: Session) -> Reloading:
+    reloading = session.core.reloading
+    assert reloading is not None, "every core of a run whose strategy is watched has one"
+    return reloading
+
+
+def _recordings(plan: Plan, out: WayOut, in_force: StrategyInForce, stack: AsyncExitStack) -> Recordings | None:
     """Begin to record the first session, if that is wished; the recording ends with the stack."""
     options, settings = plan.options, plan.settings
     if not options.recorded:
@@ -269,7 +331,8 @@ def _recordings(plan: Plan, out: WayOut, stack: AsyncExitStack) -> Recordings | 
 
     def make_recorder(path: Path, session_id: str) -> Recorder:
         book, paper = (session_id, "") if plan.at_broker else ("", session_id if session_id != PAPER else "")
-        return Recorder(path, settings.core, options.strategy, book=book, paper_book=paper)
+        watched = in_force.watched or UNSET
+        return Recorder(path, settings.core, options.strategy, book=book, paper_book=paper, watched=watched)
 
     venue = options.venue or ("simulated" if options.feed is None else "feed")
     recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)

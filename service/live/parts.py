@@ -13,7 +13,7 @@ from actors.engine.core import Core
 from actors.gateway.gate import Gate
 from actors.gateway.journal import Run
 from actors.gateway.kill_switch import KillSwitch
-from actors.messages import Fact
+from actors.messages import Fact, StrategySource
 from pipeline.admission import Admission
 from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
@@ -23,6 +23,7 @@ from service.live.brokerage import Brokerage
 from service.live.children import Processes, UrgentPipe
 from service.live.commands import Mailbox
 from service.live.halt_file import HaltFile
+from service.live.reload import StrategyInForce
 from service.live.stopping import Ending, Stopping, StuckExit
 from service.live.timekeeping import RunningClock, Timekeeper
 from service.options import RunOptions
@@ -72,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True):
     settings: Settings
     options: RunOptions
     strategy: Strategy
+    source: StrategySource | None  # of the strategy, where it is watched
     environment: Mapping[str, str]  # where keys are
     feed: str | None  # the address of a feed, or a tape; None at a venue that has its own
     core: type[Core] = Core  # a test or a measurement may look at what it does
@@ -101,13 +103,22 @@ class SessionParts:
     books: Bookkeeping
     recordings: Recordings | None
     brokerage: Brokerage | None
+    in_force: StrategyInForce
 
     def core(self, session_id: str, on_fact: Callable[[Fact], None]) -> Core:
         """Return a core that has heard of nothing yet."""
         plan, settings = self.plan, self.plan.settings
         debug = "DEBUG" in (settings.log.level, settings.log.file_level)
         broker = self.brokerage.outbox if self.brokerage is not None else None
-        return plan.core(settings.core, plan.strategy, on_fact, book=session_id, debug=debug, broker=broker)
+        return plan.core(
+            settings.core,
+            self.in_force.strategy,
+            on_fact,
+            book=session_id,
+            debug=debug,
+            broker=broker,
+            reloading=self.in_force.reloading(),
+        )
 
     def run(self, session_id: str) -> Run:
         """Return what the journal says of the session that is recorded now."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from actors.engine.core import Core
-from service import strategies
+from service import strategies, strategy_source
 from service.data_folder import running, web_secret
 from service.errors import Stopped
 from service.listening import check_free
@@ -30,10 +30,11 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
     """
     web_secret.check(settings.web)
     with running.claim(options.data_dir) as claimed, signal_blocked():
-        strategy = strategies.chosen(options.strategy, settings)
+        source = strategy_source.read(options.strategy) if options.watch and options.strategy is not None else None
+        strategy = strategies.chosen(source or options.strategy, settings)
         if options.venue is Venue.ALPACA:
             settings = at_broker(settings)
-        plan = Plan(settings, options, strategy, os.environ, options.feed, core)
+        plan = Plan(settings, options, strategy, source, os.environ, options.feed, core)
         secret = web_secret.prepare(settings.web, options.data_dir)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_run(plan, say, claimed, secret))

@@ -29,6 +29,7 @@ from service.live.control import Control
 from service.live.cost_guard import CostGuard
 from service.live.hours import keep_known, market_hours
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
+from service.live.reload import SourceWatchThread
 from service.live.rotation import SessionRotation
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
@@ -60,6 +61,7 @@ class Runtime:
     telemetry: Telemetry
     slow_strategies: SlowStrategies
     rotation: SessionRotation
+    source_watch: SourceWatchThread | None
     web: WebProcess
 
     async def run(self) -> Outcome:
@@ -128,6 +130,9 @@ class Runtime:
         for task in tasks:
             self._start_task(stack, task)
         self._start_feed(stack)
+        if self.source_watch is not None:
+            self.source_watch.start()
+            stack.callback(self.source_watch.stop)
         self._start_broker()
         control.begin()
         if (seconds := self.parts.plan.options.duration_s) is not None:

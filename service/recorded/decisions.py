@@ -27,7 +27,7 @@ from service.data_folder import JOURNAL
 from service.errors import UserError, said_plainly
 from service.recorded import tapes
 from service.recorded.lines import Lines
-from service.recorded.replay import core_of
+from service.recorded.replay import core_of, reloading_of
 from service.recorded.trust import Trust
 
 WRITTEN = ("signal", "trade")
@@ -115,7 +115,9 @@ class Side:
 
     def core(self, see: Callable[[Fact], None]) -> Core:
         """Make a core that decides it from the start."""
-        return core_of(self._recorded, self.settings, strategies.chosen(self._strategy, self.settings), see)
+        strategy = strategies.chosen(self._strategy, self.settings)
+        reloading = reloading_of(self._recorded, self.settings, self._strategy)
+        return core_of(self._recorded, self.settings, strategy, see, reloading=reloading)
 
     def decisions(self) -> Iterator[Decision]:
         """Decide it, input by input."""

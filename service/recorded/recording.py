@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from actors.engine.core import CoreSettings, Input
 from actors.gateway.file_watch import FileWatch
 from service.errors import UserError, make_folder, writing
-from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded
+from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded, StrategyWatched
 from service.settings import as_layer
 from service.version import VERSION
 
@@ -27,7 +28,13 @@ class Recorder:
     """
 
     def __init__(
-        self, path: Path, settings: CoreSettings, strategy: str | None, book: str = "", paper_book: str = ""
+        self,
+        path: Path,
+        settings: CoreSettings,
+        strategy: str | None,
+        book: str = "",
+        paper_book: str = "",
+        watched: StrategyWatched | UnsetType = UNSET,
     ) -> None:
         self.failed = ""  # why the recording stopped, if it did
         self.written = 0  # inputs that are in the file for certain
@@ -36,7 +43,7 @@ class Recorder:
         self.size = 0  # bytes of the file so far
         self._first_ts = self._last_ts = 0  # of the inputs in the file, ns
         self._encode = msgspec.json.Encoder().encode_lines
-        first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS)
+        first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS, watched)
         with writing(f"--record {path}"):
             make_folder(path.parent)
             self._raw = create(path, "--record")

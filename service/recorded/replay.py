@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec import UNSET
 from reactivex.internal import noop
 
 from actors.engine.core import Core, Input
-from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
+from actors.engine.reloading import Reloading
+from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised, StrategySource
 from actors.portfolio.lines import SignalLine, TradeLine
-from pipeline.strategy import Entries, Strategy
+from pipeline.strategy import Strategy
 from service import strategies
 from service.conditions import doubts
 from service.errors import make_folder, writing
@@ -71,7 +73,7 @@ def failed(summary: dict[str, object]) -> bool:
 def replay(
     tape: Path,
     settings: Settings,
-    strategy: Strategy | Entries | str | None = None,
+    strategy: strategies.Wanted = None,
     out: Path | None = None,
     progress: tapes.Progress = lambda _: None,
     say: tapes.Say = lambda _: None,
@@ -98,7 +100,18 @@ def replay(
                 decisions.see(fact)
 
         batches = tapes.read(tape, progress, say)
-        summary = decide(batches, settings, chosen, look, say, recorded=recorded, fail_fast=fail_fast, debug=debug)
+        reloading = reloading_of(recorded, settings, strategy)
+        summary = decide(
+            batches,
+            settings,
+            chosen,
+            look,
+            say,
+            recorded=recorded,
+            reloading=reloading,
+            fail_fast=fail_fast,
+            debug=debug,
+        )
         if decisions is not None:
             decisions.finish(summary)
     return summary
@@ -112,6 +125,7 @@ def decide(
     say: tapes.Say = lambda _: None,
     *,
     recorded: tapes.SettingsRecorded | None = None,
+    reloading: Reloading | None = None,
     fail_fast: bool = False,
     debug: bool = False,
 ) -> dict[str, object]:
@@ -123,7 +137,7 @@ def decide(
         if isinstance(fact, ChainFailed):
             failures.setdefault(fact.symbol, []).append(fact.error)
 
-    core = core_of(recorded, settings, strategy, look, debug=debug)
+    core = core_of(recorded, settings, strategy, look, reloading=reloading, debug=debug)
     for batch in batches:
         core.run(_until_failure(core, batch) if fail_fast else batch)
         if fail_fast and core.failures.by_symbol:
@@ -151,6 +165,7 @@ def core_of(
     strategy: Strategy,
     see: Callable[[Fact], None],
     *,
+    reloading: Reloading | None = None,
     debug: bool = False,
 ) -> Core:
     """Make the core that decides on a tape again, or a recording as its session's did."""
@@ -158,7 +173,25 @@ def core_of(
     name, broker = (recorded and recorded.paper_book) or PAPER, None
     if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
         name, broker = recorded.book, Nowhere()
-    return Core(settings.core, strategy, see, book=name, debug=debug, broker=broker, any_time_moves=of_old)
+    return Core(
+        settings.core,
+        strategy,
+        see,
+        book=name,
+        debug=debug,
+        broker=broker,
+        any_time_moves=of_old,
+        reloading=reloading,
+    )
+
+
+def reloading_of(
+    recorded: tapes.SettingsRecorded | None, settings: Settings, strategy: strategies.Wanted
+) -> Reloading | None:
+    """Return what replaces the strategy where the recording says so; None where another was chosen, which stays."""
+    if recorded is None or recorded.watched is UNSET or not isinstance(strategy, StrategySource):
+        return None
+    return Reloading(lambda source: strategies.load_source(source, settings.strategy), recorded.watched.kept)
 
 
 class Nowhere:

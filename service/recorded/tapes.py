@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from actors.engine.core import Input
+from actors.messages import StrategySource
 from pipeline.events import Clock, Quote, Refused, Trade
 from pipeline.venues import lobster
 from pipeline.venues.jsonl import JsonLines
@@ -40,6 +41,13 @@ MARKETS = "market data"
 """What moves `now` in a recording: trades, quotes and clocks."""
 
 
+class StrategyWatched(msgspec.Struct, frozen=True):
+    """The strategy that a session began with, which may be replaced: its file is another by then."""
+
+    source: StrategySource
+    kept: int  # trades and quotes that are kept to warm the next one up, at most
+
+
 class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="type"):
     """The first line of a recording: the effective settings, and what was traded how."""
 
@@ -49,6 +57,7 @@ class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="t
     book: str = ""  # what order ids begin with at a broker outside; empty where fills were simulated
     paper_book: str = ""  # what they begin with where fills are simulated, if that is not "paper"
     now: str = ""  # MARKETS: what moves `now`; in a recording that does not say, whatever has a time
+    watched: StrategyWatched | msgspec.UnsetType = msgspec.UNSET  # where inputs may replace the strategy
 
 
 class SessionEnded(msgspec.Struct, frozen=True, tag="end", tag_field="type"):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from actors.messages import StrategySource
 from service.data_folder import SESSIONS
 from service.errors import UserError
 from service.recorded.tapes import SettingsRecorded
+from service.strategy_source import split
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -19,8 +21,12 @@ class Trust(msgspec.Struct, frozen=True):
     everything: bool = False  # by --trust
     say: Callable[[str], None] = lambda _: None
 
-    def strategy(self, path: Path, recorded: SettingsRecorded | None, chosen: str | None) -> str | None:
+    def strategy(
+        self, path: Path, recorded: SettingsRecorded | None, chosen: str | None
+    ) -> str | StrategySource | None:
         """Return the strategy to run: the one that was chosen, else the one that the recording names, and say so.
+
+        A recording in which the strategy was replaced carries its source along.
 
         Raises UserError if a recording from elsewhere names one, or if there is no such file.
         """
@@ -32,8 +38,10 @@ class Trust(msgspec.Struct, frozen=True):
                 f"{path} names the strategy {named}, which would be run, and is no session of {self.data_dir}: "
                 "trust it (--trust), or name another (--strategy)"
             )
-        file, colon, _ = named.rpartition(":")
-        if not Path(file if colon else named).is_file():
+        if recorded.watched is not msgspec.UNSET:
+            self.say(f"running the strategy {named} as the recording {path} holds it (--strategy takes another)")
+            return recorded.watched.source
+        if not Path(split(named)[0]).is_file():
             where = "" if Path(named).is_absolute() else "; it is named relative to the folder in which the bot ran"
             raise UserError(
                 f"{path} names the strategy {named}, and there is no such file{where}: "

@@ -19,9 +19,11 @@ from actors.messages import (
     GateOrder,
     MarketHours,
     RemoveChain,
+    ReplaceStrategy,
     RestartChain,
     Rollover,
     StateChanged,
+    StrategySource,
 )
 from actors.orders import (
     AccountReport,
@@ -66,6 +68,7 @@ def of_time(ts: int) -> dict[type, Any]:
         MarketHours(((START - DAY, START + 9 * DAY),), ts),
         RemoveChain("B", ts),
         RestartChain("B", ts),
+        ReplaceStrategy(StrategySource("mine.py:mine", {"mine.py": ""}, ""), 0, ts),
         Rollover("size", "paper-2", ts),
         Execution("e1", ORDER.id, "A", BUY, D(1), D(100), ts),
         OrderRejected("nobody's", "A", ts, "no"),

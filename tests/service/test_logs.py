@@ -42,6 +42,8 @@ from actors.messages import (
     Refusal,
     SignalRaised,
     StateChanged,
+    StrategyRefused,
+    StrategyReplaced,
     TradingState,
 )
 from actors.orders import Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
@@ -200,6 +202,15 @@ def test_what_a_person_has_to_look_at_is_graver_than_what_is_usual(fact: Fact, l
     assert [line["level"] for line in found.lines] == [level]
 
 
+def test_a_strategy_that_is_refused_is_told_with_its_traceback(tmp_path: Path) -> None:
+    found = Logs(tmp_path)
+    lines = ("mine.py:3 in <module>", "ZeroDivisionError: division by zero")
+    fact_log.log_fact(StrategyRefused("mine.py:mine", "it cannot be loaded", START, traceback=lines))
+    first, *rest = (line.split(" - ERROR - ")[1] for line in found.said)
+    assert "mine.py:mine as it was saved is refused, the one before goes on: it cannot be loaded" in first
+    assert rest == [f"  {line}" for line in lines]
+
+
 @pytest.mark.parametrize("kind", ["exit", "cancel"])
 def test_what_the_venue_refuses_again_and_again_is_said_at_growing_counts(kind: str, tmp_path: Path) -> None:
     found = Logs(tmp_path, level="WARNING", file_level="WARNING")
@@ -230,6 +241,8 @@ EVENTS: dict[str, Fact] = {
     "guard.changed": GuardChanged("A", "the fallback alone (600 s)", "its exits ended", START, 1),
     "chain.restarted": ChainRestarted("A", START, 1, 2),
     "chain.removed": ChainRemoved("A", "a tick took 5 s in slow.py:12", START, 1),
+    "strategy.replaced": StrategyReplaced("mine.py:mine", "a1b2c3d4e5", 1_234, START, 1),
+    "strategy.refused": StrategyRefused("mine.py:mine", "ZeroDivisionError: division by zero (mine.py:3)", START),
     "burst.blocked": BurstBlocked("A", Side.LONG, 3, "NO_VOLUME_SPIKE", START),
     "order.changed": OrderChanged(
         "o1", "A", OrderStatus.FILLED, OrderStatus.SUBMITTED, Decimal(1), START, 4, "venue-1"

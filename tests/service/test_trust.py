@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from actors.messages import ReplaceStrategy
+from service import strategy_source
 from service.data_folder import SESSIONS
+from service.recorded.tapes import MARKETS, SettingsRecorded, StrategyWatched
 from tests.service.test_cli import Outcome, Run, assert_one_line, run
-from tests.support.market import tape, trade
+from tests.support.market import at, tape, trade
 
 __all__ = ["run"]
 
@@ -120,3 +123,50 @@ def test_a_link_into_the_sessions_is_no_session_of_this_bot(
     assert_one_line(call(run, tmp_path, WAYS[0], own), "--trust")
     assert_one_line(call(run, tmp_path, WAYS[0], own.parent / ".." / ".." / "from_a_friend.jsonl"), "--trust")
     assert not has_run(tmp_path)
+
+
+@pytest.fixture
+def holding(tmp_path: Path, named: str) -> Path:
+    """Return a recording that holds the strategy it began with, which is no file any more, and the next one."""
+    first = strategy_source.read(named)
+    (tmp_path / "mine.py").write_text(f"{STRATEGY}\nPath(__file__).with_suffix('.next').touch()\n")
+    second = strategy_source.read(named)
+    (tmp_path / "mine.py").unlink()
+    path = tmp_path / "held_by_a_friend.jsonl"
+    settings = SettingsRecorded({}, named, now=MARKETS, watched=StrategyWatched(first, 100))
+    path.write_bytes(tape([settings, trade(0), ReplaceStrategy(second, 1, at(0)), trade(1)]))
+    return path
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_what_a_recording_holds_is_trusted_or_not_run_like_the_file_that_it_names(
+    way: tuple[str, ...], run: Run, tmp_path: Path, holding: Path, named: str
+) -> None:
+    assert_one_line(call(run, tmp_path, way, holding), f"names the strategy {named}, which would be run", "--trust")
+    assert not has_run(tmp_path)
+    outcome = call(run, tmp_path, way, holding, "--trust")
+    assert outcome.code == 0
+    assert f"running the strategy {named} as the recording {holding} holds it" in outcome.err
+    assert has_run(tmp_path)
+    assert (tmp_path / "mine.next").exists()
+
+
+@pytest.mark.parametrize("trust", [(), ("--trust",)], ids=["", "trusted"])
+def test_a_strategy_that_is_named_stays_for_the_whole_of_a_recording_that_replaces_its_own(
+    trust: tuple[str, ...], run: Run, tmp_path: Path, holding: Path
+) -> None:
+    (tmp_path / "other.py").write_text(STRATEGY)
+    outcome = call(run, tmp_path, WAYS[0], holding, "--strategy", f"{tmp_path / 'other.py'}:never", *trust)
+    assert outcome.code == 0
+    assert not has_run(tmp_path)
+    assert not (tmp_path / "mine.next").exists()
+
+
+def test_a_source_that_was_changed_in_the_recording_is_refused(run: Run, tmp_path: Path, holding: Path) -> None:
+    lines = holding.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b".next", b".evil")
+    holding.write_bytes(b"".join(lines))
+    outcome = call(run, tmp_path, WAYS[0], holding, "--trust")
+    assert outcome.code == 2
+    assert "is damaged: it is not what its hash says" in outcome.err
+    assert not (tmp_path / "mine.evil").exists()

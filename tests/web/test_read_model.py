@@ -18,6 +18,8 @@ from actors.messages import (
     FeedState,
     Refusal,
     StateChanged,
+    StrategyRefused,
+    StrategyReplaced,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -394,6 +396,29 @@ def test_a_chain_is_shown_as_what_it_is_with_the_reason() -> None:
         assert data["metrics"]["chains"]["AAPL"].startswith(shown)
         assert "AAPL" in data["notice"]["text"]
     assert len(model.snapshot()["notices"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("fact", "text"),
+    [
+        (
+            StrategyReplaced("mine.py:mine", "a1b2c3d4e5", 1_234, at(9), 3),
+            "the strategy mine.py:mine (a1b2c3d4) takes over, warmed up with 1,234 trades and quotes",
+        ),
+        (
+            StrategyReplaced("mine.py:mine", "a1b2c3d4e5", 0, at(9), 3),
+            "the strategy mine.py:mine (a1b2c3d4) takes over, cold",
+        ),
+        (
+            StrategyRefused("mine.py:mine", "it cannot be loaded", at(9), 0, ("mine.py:3 in <module>", "NameError: x")),
+            "the strategy mine.py:mine as it was saved is refused, the one before goes on: it cannot be loaded\n"
+            "mine.py:3 in <module>\nNameError: x",
+        ),
+    ],
+)
+def test_a_strategy_that_was_saved_is_a_notice(fact: ToWeb, text: str) -> None:
+    (notice,) = snapshot(fact)["notices"]
+    assert (notice["ts"], notice["text"]) == (at(9), text)
 
 
 def test_queues_are_shown_with_their_bounds_this_process_s_own_among_them() -> None:
