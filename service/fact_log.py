@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from loguru import logger
+from msgspec import UNSET
 
 from actors.messages import (
     NOT_OUTLIVED,
@@ -30,6 +31,7 @@ from actors.messages import (
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
+    PositionReduced,
     SignalRaised,
     StateChanged,
     TradingState,
@@ -81,7 +83,7 @@ def lines(fact: Fact) -> Iterator[Line]:
 def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
     """Return a fact's fields, flat, without those that are told otherwise."""
     values = {name: getattr(fact, name) for name in fact.__struct_fields__ if name not in without}
-    fields = {_RENAMED.get(name, name): value for name, value in values.items()}
+    fields = {_RENAMED.get(name, name): value for name, value in values.items() if value is not UNSET}
     if "venue_ts" not in fields and (ts := next((fields[name] for name in _TIMES if name in fields), None)):
         fields["venue_ts"] = ts
     return fields
@@ -174,7 +176,13 @@ def _opened(fact: PositionOpened) -> _Said:
 
 
 def _exit(fact: ExitDecided) -> _Said:
-    return _Said("DEBUG", f"EXIT {fact.symbol} ({fact.reason})")
+    of = f"{fact.quantity:f} of " if fact.quantity else ""
+    return _Said("DEBUG", f"EXIT {of}{fact.symbol} ({fact.reason})")
+
+
+def _reduced(fact: PositionReduced) -> _Said:
+    said = f"REDUCE {fact.side} {fact.symbol} by {fact.quantity:f} @ {dollars(fact.price)} ({fact.reason})"
+    return _Said("INFO", f"{said} | PnL: {money(fact.pnl)}, {fact.held:f} held")
 
 
 def _closed(fact: PositionClosed) -> _Said:
@@ -235,6 +243,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     BrokerChanged: ("microbot.risk", "broker.changed", _broker),
     PositionOpened: ("microbot.executor", "position.opened", _opened),
     ExitDecided: ("microbot.executor", "exit.decided", _exit),
+    PositionReduced: ("microbot.executor", "position.reduced", _reduced),
     PositionClosed: ("microbot.executor", "trade.closed", _closed),
     StateChanged: ("microbot.risk", "state.changed", _state),
     GateActed: ("microbot.gate", "gate.acted", _gate_acted),

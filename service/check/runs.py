@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from actors.engine.core import Core, Input
-from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
+from actors.messages import ChainFailed, Fact, PositionClosed, PositionReduced, SignalRaised
 from pipeline.strategy import Strategy
 from service.settings import Settings
 
@@ -25,7 +25,7 @@ class Run(NamedTuple):
 
     signals: list[Signalled]
     failures: list[ChainFailed]
-    closed: list[PositionClosed]
+    closed: list[PositionClosed | PositionReduced]  # trades, and parts of them
     core: Core
 
 
@@ -33,14 +33,14 @@ def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, fini
     """Decide on events with a fresh core."""
     signals: list[Signalled] = []
     failures: list[ChainFailed] = []
-    closed: list[PositionClosed] = []
+    closed: list[PositionClosed | PositionReduced] = []
 
     def look(fact: Fact) -> None:
         if isinstance(fact, SignalRaised):
             signals.append(Signalled(fact.input, fact.signal.symbol, fact.signal.side, fact.signal.ts))
         elif isinstance(fact, ChainFailed):
             failures.append(fact)
-        elif isinstance(fact, PositionClosed):
+        elif isinstance(fact, PositionClosed | PositionReduced):
             closed.append(fact)
 
     core = Core(settings.core, strategy, look)
