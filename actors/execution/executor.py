@@ -11,7 +11,7 @@ from actors.book import Book, CountedOrder, OpenOrder
 from actors.execution.actions import Cancel, enter, keep_stop
 from actors.execution.decisions import Decisions
 from actors.execution.exits import ExitIntent, ExitIntents
-from actors.execution.known_orders import OrderName, decision_of
+from actors.execution.known_orders import decision_of
 from actors.execution.messages import (
     AdoptOrder,
     CancelEntries,
@@ -131,7 +131,8 @@ class Executor:
             case MissedOrder():
                 self._on_missed(message)
             case KnownOrder():
-                self._on_known(message.counted)
+                self.parts.note_known(message.counted, self._positions)
+                self._count(message.counted)
             case Reconciled():
                 self._on_reconciled(message)
             case GateOrder():
@@ -178,10 +179,8 @@ class Executor:
                 self.exits.intents[symbol] = ExitIntent(reason)
             elif outlived:
                 self.exits.closing_entries[symbol] = reason
-        for symbol, parts in (book.parts or {}).items():
-            if symbol in self._positions:
-                self.parts.restore(symbol, parts)
-                self._review_later(symbol)
+        for symbol in self.parts.restore(book, self._positions):
+            self._review_later(symbol)
         for found in book.orders:
             # Inputs are counted from 1 again: without its session's name, the decision would be taken for one of this.
             decision = of_session(book.name, found.order.decision)
@@ -255,19 +254,15 @@ class Executor:
 
     def _request_part(self, wish: ExitSignal) -> None:
         """Note that a part of a position is to be closed, if its exit has not had it and not all of it is closed."""
-        symbol, exits = wish.symbol, self.exits
-        position, name = self._positions.get(symbol), wish.name or wish.reason
-        if position is None or symbol in exits.intents or symbol in exits.closing_entries:
+        symbol, position = wish.symbol, self._positions.get(wish.symbol)
+        if position is None or symbol in self.exits.closing:
             return
-        if self.parts.is_taken(symbol, name):
-            return
-        shares, all_of_it = self.parts.shares(position, wish.part)
-        if all_of_it:
+        shares = self.parts.request(position, wish)
+        if shares is None:
             self._request_exit(symbol, wish.reason)
-            return
-        self.parts.take(position, name, wish.reason, shares)
-        self._context.publish(ExitDecided(symbol, wish.reason, self._context.now, self._context.input, shares))
-        self._review(symbol)
+        elif shares:
+            self._context.publish(ExitDecided(symbol, wish.reason, self._context.now, self._context.input, shares))
+            self._review(symbol)
 
     def _close_all(self, reason: ExitReason) -> None:
         for order in self._orders.working.values():
@@ -292,15 +287,10 @@ class Executor:
         request = order.request
         self._decisions.count(request.decision, order.id, order.filled, order.value)
         self._tell_positions(Fill(execution, request.decision, request.reason, order.role is OrderRole.PART))
-        if self.parts.under_way(order.symbol):
-            self._on_fill_beside_part(order)
-
-    def _on_fill_beside_part(self, order: Order) -> None:
-        """See what is left of a part; the stop of the rest says that the position has fallen too far for any of it."""
-        if order.role is OrderRole.STOP:
-            self._context.tell(self, ExitSignal(order.symbol, ExitReason.STOP))
-        else:
+        if order.role is OrderRole.PART:
             self._review_later(order.symbol)
+        elif order.role is OrderRole.STOP and self.parts.under_way(order.symbol):
+            self._context.tell(self, ExitSignal(order.symbol, ExitReason.STOP))  # no part waits for a better price now
 
     def _on_report(self, report: OrderReport) -> None:
         order = self._orders.get(report.order)
@@ -395,7 +385,7 @@ class Executor:
             return
         status, filled, average = found.report.status, found.report.filled, found.report.average
         order = self._manager.take_over(found.order, status, filled, filled * (average or 0), found.report.venue_id)
-        self._note_part(order.id)
+        self.parts.note_found(order.id, self._positions)
         if not found.keep:
             self._manager.cancel(order)
         self._review_later(found.order.symbol)
@@ -407,26 +397,8 @@ class Executor:
         counted = missed.counted
         order = self._manager.take_over(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)
         order.unwanted = order.role is not OrderRole.STOP
-        self._note_part(order.id)
+        self.parts.note_found(order.id, self._positions)
         self._on_report(missed.report)
-
-    def _on_known(self, counted: CountedOrder) -> None:
-        """Know of an order that is over; of a position that no book has, a part may have been taken by it."""
-        name = OrderName.of(counted.order)
-        if counted.filled and name is not None and name.symbol not in self.parts.parts:
-            self._note_part(counted.order)
-        self._count(counted)
-
-    def _note_part(self, order_id: str) -> None:
-        """Let no exit take a part of a position any more if an order that the book does not know was for one.
-
-        Which exit it was for, nobody knows: none is to be taken twice.
-        """
-        name = OrderName.of(order_id)
-        if name is not None and name.role is OrderRole.PART:
-            position = self._positions.get(name.symbol)
-            if position is not None and position.decision == name.kept_decision:
-                self.parts.take_all(name.symbol)
 
     def _on_reconciled(self, message: Reconciled) -> None:
         if not message.booked:  # the fills of missed orders are on their way to the positions, before this

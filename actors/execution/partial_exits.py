@@ -8,13 +8,15 @@ from decimal import ROUND_HALF_DOWN, Decimal
 import msgspec
 
 from actors.actor import SymbolView
-from actors.book import ALL_PARTS, TakenParts
+from actors.book import ALL_PARTS, Book, CountedOrder, TakenParts
 from actors.execution.actions import Action, Cancel, Submit, closing_side, keep_stop
 from actors.execution.exits import AT_ONCE
+from actors.execution.known_orders import OrderName
 from actors.execution.order_cache import Order
 from actors.execution.policy import ExecutionPolicy
 from actors.orders import OrderRole, SubmitOrder
 from actors.portfolio.positions import EXACT, ZERO, Position
+from pipeline.exits import ExitSignal
 
 PART_TRIES = 3
 """A part that the venue refuses so often in a row is given up: the stop guards all of the position again."""
@@ -71,40 +73,55 @@ class PartialExits:
         """Return what is to be written down."""
         return {symbol: TakenParts(part.taken, part.until, part.reason) for symbol, part in self.parts.items()}
 
-    def restore(self, symbol: str, told: TakenParts) -> None:
-        """Go on with what an earlier session wrote down."""
-        self.parts[symbol] = PartialExit(told.taken, told.until, told.reason, at_market=told.reason in AT_ONCE)
+    def restore(self, book: Book, positions: Mapping[str, Position]) -> list[str]:
+        """Go on with what an earlier session wrote down; return the symbols of which it wrote something."""
+        self.parts = {
+            symbol: PartialExit(told.taken, told.until, told.reason, at_market=told.reason in AT_ONCE)
+            for symbol, told in (book.parts or {}).items()
+            if symbol in positions
+        }
+        return list(self.parts)
 
-    def is_taken(self, symbol: str, exit_name: str) -> bool:
-        """Tell whether an exit has had its part of the position."""
-        part = self.parts.get(symbol)
-        return part is not None and (exit_name in part.taken or ALL_PARTS in part.taken)
+    def note_found(self, order_id: str, positions: Mapping[str, Position]) -> None:
+        """Let no exit take a part of a position any more if an order for one is found that the book does not know.
+
+        Which exit it was for, nobody knows: none is to take its part twice.
+        """
+        name = OrderName.of(order_id)
+        position = positions.get(name.symbol) if name is not None and name.role is OrderRole.PART else None
+        if name is not None and position is not None and position.decision == name.kept_decision:
+            part = self.parts.setdefault(name.symbol, PartialExit())
+            if ALL_PARTS not in part.taken:
+                part.taken += (ALL_PARTS,)
+
+    def note_known(self, counted: CountedOrder, positions: Mapping[str, Position]) -> None:
+        """Know of an order that is over; of a position that no book has, it may have closed a part."""
+        name = OrderName.of(counted.order)
+        if counted.filled and name is not None and name.symbol not in self.parts:
+            self.note_found(counted.order, positions)
 
     def under_way(self, symbol: str) -> bool:
         """Tell whether a part is to be closed now."""
         part = self.parts.get(symbol)
         return part is not None and part.until is not None
 
-    def shares(self, position: Position, part: float) -> tuple[Decimal, bool]:
-        """Return how many shares a part is of what stays, and whether nothing would be left then."""
-        before = self.parts.get(position.symbol)
-        stays = position.quantity - (before.open(position) if before is not None else ZERO)
-        found = shares_of(stays, part) if stays > 0 else ZERO
-        return found, found >= stays
+    def request(self, position: Position, wish: ExitSignal) -> Decimal | None:
+        """Note that an exit wants its part of what stays, and return how many shares that are.
 
-    def take(self, position: Position, exit_name: str, reason: str, shares: Decimal) -> None:
-        """Note that so many shares are to be closed, beside those that are on their way out."""
-        part = self.parts.setdefault(position.symbol, PartialExit())
-        part.until = position.exited + part.open(position) + shares
-        part.taken += (exit_name,)
-        part.reason = reason
-        part.tries, part.at_market = 0, reason in AT_ONCE
-
-    def take_all(self, symbol: str) -> None:
-        """Let no exit take a part of the position any more."""
-        part = self.parts.setdefault(symbol, PartialExit())
-        if ALL_PARTS not in part.taken:
-            part.taken += (ALL_PARTS,)
+        Zero if it has had it already; None if nothing would be left: then nothing is noted.
+        """
+        part, name = self.parts.get(position.symbol) or PartialExit(), wish.name or wish.reason
+        if name in part.taken or ALL_PARTS in part.taken:
+            return ZERO
+        going = part.open(position)
+        stays = position.quantity - going
+        shares = shares_of(stays, wish.part) if stays > 0 else ZERO
+        if shares >= stays:
+            return None
+        self.parts[position.symbol] = PartialExit(
+            (*part.taken, name), position.exited + going + shares, wish.reason, at_market=wish.reason in AT_ONCE
+        )
+        return shares
 
     def end(self, symbol: str) -> None:
         """End what is under way."""

@@ -349,6 +349,15 @@ def test_at_once_a_part_is_closed_at_its_tick_and_the_rest_by_the_next_exit() ->
     assert summary["max_drawdown"] == pytest.approx(5.1)  # from the equity that the part had brought
 
 
+@pytest.mark.parametrize("latency_ms", [0.0, 500.0])
+def test_an_exit_for_all_of_it_at_the_same_tick_has_the_last_word(latency_ms: float) -> None:
+    exits = ListedExits([op.take_profit(0.001, part=0.5), op.profit_target(0.001)])
+    settings = ExecutionSettings(latency_ms=latency_ms)
+    session = Session(risk=RiskSettings(position_size=10.0), execution=settings, exits=exits)
+    session.feed(trade(0, 100, says="LONG"), trade(1, 100), trade(2, 100.2), trade(3, 100.2))
+    assert (session.exits, session.core.positions.open, session.core.orders.working) == (["TP"], {}, {})
+
+
 def test_a_part_that_takes_its_time_is_filled_in_parts_and_is_no_more_than_the_part() -> None:
     session = simulated(liquidity="displayed", participation=0.2, patience_s=30.0)
     session.feed(trade(0, 100, says="LONG"), trade(1, 100, 100.0))
