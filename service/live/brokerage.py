@@ -145,9 +145,8 @@ def is_guarded(core: Core) -> bool:
     """
     working = core.orders.working.values()
     guarding = {e.symbol for e in working if _rests(e) or (e.role is OrderRole.EXIT and e.status in _TAKEN)}
-    return core.positions.open.keys() <= guarding and not any(
-        e.role in (OrderRole.ENTRY, OrderRole.PART) for e in working
-    )
+    unguarded = (OrderRole.ENTRY, OrderRole.PART)
+    return core.positions.open.keys() <= guarding and not any(e.role in unguarded for e in working)
 
 
 def _rests(entry: Order) -> bool:
