@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from actors.messages import HaltCause, TradingState
 from actors.orders import OrderStatus, SubmitOrder
@@ -27,6 +28,19 @@ class HeldPosition(msgspec.Struct, frozen=True):
     exited: Decimal
     exit_value: Decimal
     fees: Decimal
+    banked: Decimal | UnsetType = UNSET  # P/L of the parts that were closed, which is in the equity
+
+
+class TakenParts(msgspec.Struct, frozen=True):
+    """What exits have taken of a position, and what they are taking; each takes its part once."""
+
+    taken: tuple[str, ...]  # exits, by name; `ALL_PARTS`: each of them
+    until: Decimal | None = None  # shares that are to be out of the position in all; None: no part is under way
+    reason: str = ""
+
+
+ALL_PARTS = "*"
+"""Stands for every exit that takes a part: of a position of which such an order is found that no book knows of."""
 
 
 class OpenOrder(msgspec.Struct, frozen=True):
@@ -82,6 +96,7 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     names_counted: bool = False  # whether `counted` names all of them: books were not always written so
     halt_cause: HaltCause | None = None  # of `state`; books were not always written with it: `reason` says it then
     halted_before: str = ""  # why a person had halted it already, if `reason` is that account and book differ
+    parts: dict[str, TakenParts] | UnsetType = UNSET  # by symbol; unset without one
 
     def __post_init__(self) -> None:
         if self.halt_cause is None and self.state is TradingState.HALTED:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from actors.orders import (
     AccountReport,
@@ -273,12 +273,16 @@ class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_fie
 
 
 class ExitDecided(msgspec.Struct, frozen=True, tag="exit_decided", tag_field="type"):
-    """A position is to be closed from now on, whatever that takes; a reason that may not wait replaces another."""
+    """A position is to be closed from now on, whatever that takes; a reason that may not wait replaces another.
+
+    With a `quantity`, only so many shares of it are.
+    """
 
     symbol: str
     reason: str
     ts: int
     input: int
+    quantity: Decimal | UnsetType = UNSET
 
 
 class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_field="type"):
@@ -296,6 +300,26 @@ class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_fie
     pnl_pct: float
     fees: Decimal
     equity: Decimal  # after this trade
+    decision: str
+    input: int
+
+
+class PositionReduced(msgspec.Struct, frozen=True, tag="position_reduced", tag_field="type"):
+    """A part of a position was closed, and the rest stays: `pnl` is that of the part, after its fees.
+
+    It is in the equity from here on; the trade, which is finished when the rest is closed, has it as well.
+    """
+
+    symbol: str
+    side: Side
+    quantity: Decimal  # shares closed
+    price: Decimal
+    held: Decimal  # shares left
+    entry_price: Decimal  # of those as well
+    reason: str
+    pnl: Decimal
+    equity: Decimal  # after it
+    ts: int
     decision: str
     input: int
 
@@ -431,7 +455,7 @@ class EntryLooked(msgspec.Struct, frozen=True, tag="entry_looked", tag_field="ty
 
 
 _OrderFact = OrderSubmitted | OrderFilled | OrderRejected | OrderChanged
-_PositionFact = PositionOpened | ExitDecided | PositionClosed | GuardChanged
+_PositionFact = PositionOpened | ExitDecided | PositionReduced | PositionClosed | GuardChanged
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | DayStarted

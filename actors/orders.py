@@ -54,6 +54,7 @@ class OrderRole(StrEnum):
 
     ENTRY = auto()
     EXIT = auto()
+    PART = auto()  # an exit for a part of the position
     STOP = auto()  # the protective stop that rests at the venue
     GATE = auto()  # the gate's own exit, sent while the core decided nothing
 

@@ -31,6 +31,7 @@ from actors.messages import (
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
+    PositionReduced,
     SignalRaised,
     StateChanged,
     StrategyRefused,
@@ -191,7 +192,13 @@ def _opened(fact: PositionOpened) -> _Said:
 
 
 def _exit(fact: ExitDecided) -> _Said:
-    return _Said("DEBUG", f"EXIT {fact.symbol} ({fact.reason})")
+    of = f"{fact.quantity:f} of " if fact.quantity else ""
+    return _Said("DEBUG", f"EXIT {of}{fact.symbol} ({fact.reason})")
+
+
+def _reduced(fact: PositionReduced) -> _Said:
+    said = f"REDUCE {fact.side} {fact.symbol} by {fact.quantity:f} @ {dollars(fact.price)} ({fact.reason})"
+    return _Said("INFO", f"{said} | PnL: {money(fact.pnl)}, {fact.held:f} held")
 
 
 def _closed(fact: PositionClosed) -> _Said:
@@ -257,6 +264,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     BrokerChanged: ("microbot.risk", "broker.changed", _broker),
     PositionOpened: ("microbot.executor", "position.opened", _opened),
     ExitDecided: ("microbot.executor", "exit.decided", _exit),
+    PositionReduced: ("microbot.executor", "position.reduced", _reduced),
     PositionClosed: ("microbot.executor", "trade.closed", _closed),
     StateChanged: ("microbot.risk", "state.changed", _state),
     GateActed: ("microbot.gate", "gate.acted", _gate_acted),

@@ -11,6 +11,7 @@ import msgspec
 from actors.book import Book
 from actors.engine.core import Core, Input
 from actors.execution.exits import AT_ONCE
+from actors.execution.partial_exits import shares_of
 from actors.gateway.journal import Entry
 from actors.messages import (
     AccountOpened,
@@ -63,6 +64,7 @@ class Audit:
         self._ledgers = place.ledgers
         self._simulated = place.scenario.simulated
         self._most = Decimal(str(core.settings.risk.position_size))  # shares that one position may have
+        self._parts = place.scenario.parts
         self._time_stop = round(core.settings.strategy.time_stop_seconds * SECOND)
         self._before = before
         self._by_hand = TradingState.ACTIVE
@@ -152,8 +154,18 @@ class Audit:
             raise Broken("executions", f"{order}: filled at {fact.execution.price}, worse than its limit {limit}")
         self._ledgers.say(self._earlier + fact.input, fact.execution)
         filled = self._ledgers.said.filled[order]
+        self._check_parts(fact.execution.symbol)
         if not self._simulated and filled > self._venue.filled(order):
             raise Broken("executions", f"{order}: {filled} shares are booked, more than the venue has filled")
+
+    def _check_parts(self, symbol: str) -> None:
+        """Each exit takes its part of a position once, however often the bot is killed."""
+        said = self._ledgers.said
+        taken, entered = said.parted.get(symbol), said.entered.get(symbol)
+        if taken and entered:
+            most = sum(shares_of(entered, part) for part in self._parts)
+            if taken > most:
+                raise Broken("parts", f"{symbol}: {taken} of {entered} shares were closed as parts, {most} at most are")
 
     # ------------------------------------------------------------------------------------------------- the journal
 
@@ -214,6 +226,8 @@ class Audit:
             if not core.contexts[symbol].guarded:
                 raise Broken("guarded", f"{symbol}: an open position has no exits")
             self._check_deadline(symbol)
+            if self._parts:
+                self._check_closing(symbol, position.quantity)
             if not self._simulated:
                 self._check_guard(symbol)
         if self._bare_since or self._late_since or self._overdue:
@@ -260,6 +274,14 @@ class Audit:
         most_s = EXCUSED_S if excused else UNGUARDED_S
         if core.now - self._bare_since.setdefault(symbol, core.now) > most_s * SECOND:
             raise Broken("guarded", f"{symbol}: no order has guarded the position for {most_s:g} s")
+
+    def _check_closing(self, symbol: str, quantity: Decimal) -> None:
+        """What stop and exit may close together is never more than is held."""
+        working = [order for order in self._core.orders.of(symbol) if order.role is not OrderRole.ENTRY]
+        if any(order.role is OrderRole.PART for order in working):
+            closing = sum(order.open for order in working)
+            if closing > quantity:
+                raise Broken("parts", f"{symbol}: orders may close {closing} shares, and {quantity} are held")
 
     def _forget(self) -> None:
         positions = self._core.positions.open

@@ -16,7 +16,6 @@ from actors.messages import Command, Fact, Report, Rollover
 from actors.orders import OrderCommand
 from mock_exchange.events import Event
 from pipeline.events import SECOND
-from pipeline.strategy import momentum_burst
 from service.live.bookkeeping import Bookkeeping, new_book, next_book
 from service.live.halt_file import HaltFile
 from service.live.rotation import RotationPolicy
@@ -86,12 +85,11 @@ class Bot:
     """A process that runs until it is killed; what it was fed is in its parts."""
 
     def __init__(self, place: Place, before: CrashSnapshot | None) -> None:
-        scenario, settings = place.scenario, place.scenario.settings
+        scenario = place.scenario
         self.dead = False
         self.recording_is_full = False
         self.crash_snapshot: CrashSnapshot | None = None  # once it is dead
-        strategy = momentum_burst(settings.strategy)
-        time_stop_s = settings.strategy.time_stop_seconds
+        strategy, time_stop_s = scenario.strategy, scenario.settings.strategy.time_stop_seconds
         self.strategy = carrying(strategy, time_stop_s) if scenario.carrying else strategy
         self.died = ""  # at which of the moments
         self.on_death: Callable[[], None] = lambda: None

@@ -6,12 +6,16 @@ from functools import partial
 from random import Random
 
 import msgspec
+from reactivex import Observable
 
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import CoreSettings
 from actors.risk.risk import RiskSettings
 from pipeline.events import SECOND
-from pipeline.strategy import StrategySettings
+from pipeline.exits import ExitSignal, Held, Market
+from pipeline.exits.listed import take_profit
+from pipeline.operators.lift import merge
+from pipeline.strategy import Strategy, StrategySettings, default_exits, momentum_burst
 
 MORNING = 1_767_623_400 * SECOND  # 2026-01-05, 09:30 in New York
 LATE_EVENING = MORNING + (14 * 3600 + 28 * 60) * SECOND  # 23:58 there: the trading day changes on the way
@@ -22,6 +26,8 @@ EAGER = CoreSettings(
     risk=RiskSettings(position_size=3.0, cooldown_trades_after_loss=1),
 )
 """A strategy that trades all the time: what is tested is what happens to its orders."""
+SMALL_GAIN = 0.00002
+"""A fraction that many a position gains before it is left."""
 
 
 class Faults(msgspec.Struct, frozen=True):
@@ -115,6 +121,22 @@ class Scenario(msgspec.Struct, frozen=True):
     start: int = MORNING  # venue time, ns
     rollover_wait_s: float = 30.0  # that orders on their way may hold a rollover up
     carrying: bool = False  # signals carry quantities, limits, times to live, exits
+    parts: tuple[float, ...] = ()  # of a position: which parts exits of the strategy take, one after another
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy: the default one, with exits for the parts before its own where there are any."""
+        settings = self.settings.strategy
+        found = momentum_burst(settings)
+        if not self.parts:
+            return found
+        takes = [take_profit(SMALL_GAIN * n, part) for n, part in enumerate(self.parts, 1)]
+        own = default_exits(settings)
+
+        def exits(held: Held, market: Market) -> Observable[ExitSignal]:
+            return merge(*(take.begin(held, market) for take in takes), own(held, market))
+
+        return msgspec.structs.replace(found, exits=exits)
 
     @classmethod
     def drawn(cls, random: Random) -> Scenario:
@@ -153,4 +175,9 @@ class Scenario(msgspec.Struct, frozen=True):
             garbled_answer=_chance(random, 0.05),
             garbled_update=_chance(random, 0.1),
         )
-        return cls(faults, settings, simulated, start, rollover_wait_s, random.random() < 0.25)
+        carrying = random.random() < 0.25
+        parts = random.choice(((0.5,), (0.3,), (1 / 3, 0.5), (0.9,))) if random.random() < 0.5 else ()
+        if parts and random.random() < 0.5:
+            risk = msgspec.structs.replace(settings.risk, position_size=random.choice((2.0, 7.0, 10.0)))
+            settings = msgspec.structs.replace(settings, risk=risk)
+        return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts)

@@ -6,7 +6,8 @@ from collections import deque
 from copy import deepcopy
 from decimal import Decimal
 
-from actors.orders import Execution
+from actors.execution.known_orders import OrderName
+from actors.orders import Execution, OrderRole
 from simulation.broken import Broken
 
 ZERO = Decimal(0)
@@ -18,6 +19,8 @@ class Ledger:
     def __init__(self) -> None:
         self.positions: dict[str, Decimal] = {}
         self.since: dict[str, int] = {}  # by symbol: venue time of the position's first execution, ns
+        self.entered: dict[str, Decimal] = {}  # by symbol: shares that went into the position
+        self.parted: dict[str, Decimal] = {}  # by symbol: shares of it that orders for a part have closed
         self.cash = ZERO
         self.filled: dict[str, Decimal] = {}  # shares, by order
         self.seen: set[str] = set()
@@ -30,9 +33,13 @@ class Ledger:
         symbol, shares = execution.symbol, execution.side.sign * execution.quantity
         before = self.positions.get(symbol, ZERO)
         held = before + shares
+        if abs(held) > abs(before):
+            self.entered[symbol] = self.entered.get(symbol, ZERO) + execution.quantity
+        elif (name := OrderName.of(execution.order)) is not None and name.role is OrderRole.PART:
+            self.parted[symbol] = self.parted.get(symbol, ZERO) + execution.quantity
         if held == 0:
-            self.positions.pop(symbol, None)
-            self.since.pop(symbol, None)
+            for of_symbol in (self.positions, self.since, self.entered, self.parted):
+                of_symbol.pop(symbol, None)
         else:
             self.positions[symbol] = held
             if before * held <= 0:

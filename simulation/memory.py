@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from actors.book import TakenParts
 from actors.engine.core import Core
 from actors.messages import TradingState
 
@@ -21,6 +22,7 @@ class Memory(msgspec.Struct, frozen=True):
     cooldown: tuple[tuple[str, int], ...]
     positions: tuple[tuple[str, str, Decimal, int], ...]  # symbol, side, shares, ns since when
     closing: tuple[tuple[str, str], ...]  # symbol, reason
+    parts: tuple[tuple[str, TakenParts], ...]  # symbol, what was taken of it and what is under way
     working: tuple[str, ...]  # orders at the venue; those in the core end with it
 
     @classmethod
@@ -37,6 +39,7 @@ class Memory(msgspec.Struct, frozen=True):
             tuple(sorted(risk.cooldown.items())),
             tuple(sorted((p.symbol, str(p.side), p.quantity, p.entry_ts) for p in positions)),
             tuple(sorted(core.executor.exits.closing.items())),
+            tuple(sorted(core.executor.parts.to_book().items(), key=lambda of: of[0])),
             () if simulated else tuple(sorted(core.orders.working)),
         )
 

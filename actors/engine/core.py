@@ -9,6 +9,7 @@ from functools import partial
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET
 from reactivex.internal import noop
 
 from actors.actor import Actor, Message, Receiver
@@ -265,6 +266,7 @@ class Core:
             counted=self.executor.counted(),
             halt_cause=risk.halt_cause,
             halted_before=risk.halted_before,
+            parts=self.executor.parts.to_book() or UNSET,
         )
         return self.reconciler.completed(book) if self.reconciler is not None else book
 

@@ -150,7 +150,7 @@ class Guard(abc.DisposableBase):
 
     def _say(self, wish: ExitSignal) -> None:
         self._leave(wish)
-        self._said = True
+        self._said = self._said or wish.part >= 1  # what a part leaves is to be guarded further on
 
     def _replace(self, error: BaseException) -> None:
         self._failed(error)

@@ -51,17 +51,18 @@ def enter(approved: Enter, view: SymbolView, now: int, policy: ExecutionPolicy) 
     return Submit(order, policy.entry_terms(view, side, limit, within_s))
 
 
-def keep_stop(position: Position, working: Sequence[Order], policy: ExecutionPolicy) -> list[Action]:
-    """Return what it takes that one stop rests at the venue, for exactly what is held."""
+def keep_stop(
+    position: Position, working: Sequence[Order], policy: ExecutionPolicy, quantity: Decimal | None = None
+) -> list[Action]:
+    """Return what it takes that one stop rests at the venue, for exactly what is held, or so much of it."""
+    quantity = position.quantity if quantity is None else quantity
     side = closing_side(position.side)
     price = policy.stop_price(position.entry_price, side)
     if price is None or any(order.role is not OrderRole.STOP for order in working):
         return []  # while the entry is not done there is no stop: no two orders are to cross each other
     if not working:
         symbol, decision, reason = position.symbol, position.decision, ExitReason.STOP
-        order = SubmitOrder(
-            "", symbol, side, position.quantity, decision, OrderRole.STOP, reason, None, price, rests=True
-        )
+        order = SubmitOrder("", symbol, side, quantity, decision, OrderRole.STOP, reason, None, price, rests=True)
         return [Submit(order)]
-    fitting = [o for o in working if o.request.side is side and o.open == position.quantity and not o.unwanted]
+    fitting = [o for o in working if o.request.side is side and o.open == quantity and not o.unwanted]
     return [Cancel(order) for order in working if order not in fitting[:1]]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET
 
-from actors.actor import Context, Port, assert_known
+from actors.actor import Context, Port, SymbolView, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
-from actors.execution.actions import enter, keep_stop
+from actors.execution.actions import Cancel, enter, keep_stop
 from actors.execution.decisions import Decisions
 from actors.execution.exits import ExitIntent, ExitIntents
 from actors.execution.known_orders import decision_of
@@ -29,6 +29,7 @@ from actors.execution.messages import (
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
 from actors.execution.order_states import OrderEvent
+from actors.execution.partial_exits import PartialExits
 from actors.execution.policy import ExecutionPolicy
 from actors.execution.retries import Retries
 from actors.messages import (
@@ -71,9 +72,10 @@ class Executor:
     """The actor that owns the orders.
 
     What a position needs follows from what is: with an intent to exit, entry and protective stop are taken back first,
-    then one exit order at a time is sent, for what is still held; without one, a stop rests for exactly what is held.
-    That is reviewed after every report and time-out, so it does not matter in what order news comes. Order ids are
-    made of their cause: the same input can never buy twice. How orders are priced and timed, the policy says.
+    then one exit order at a time is sent, for what is still held; without one, a stop rests for exactly what is held,
+    or for what stays while a part is closed. That is reviewed after every report and time-out, so it does not matter in
+    what order news comes. Order ids are made of their cause: the same input can never buy twice. How orders are priced
+    and timed, the policy says.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Executor:
         tell_risk: Port[OrderOver],
     ) -> None:
         self.exits = ExitIntents(policy)
+        self.parts = PartialExits(policy)
         self._context = context
         self._policy = policy
         self._orders = orders
@@ -108,6 +111,8 @@ class Executor:
         match message:
             case Execution():
                 self._on_execution(message)
+            case ExitSignal() if message.part < 1:
+                self._request_part(message)
             case ExitSignal():
                 self._request_exit(message.symbol, message.reason)
             case Enter():
@@ -116,6 +121,7 @@ class Executor:
                 self._on_opened(message)
             case PositionClosed():
                 self._subscribe_exits(message.symbol, None, None)
+                self.parts.forget(message.symbol)
                 self._review(message.symbol)
             case OrderReport():
                 self._on_report(message)
@@ -130,6 +136,7 @@ class Executor:
             case MissedOrder():
                 self._on_missed(message)
             case KnownOrder():
+                self.parts.note_known(message.counted, self._positions)
                 self._count(message.counted)
             case Reconciled():
                 self._on_reconciled(message)
@@ -177,6 +184,8 @@ class Executor:
                 self.exits.intents[symbol] = ExitIntent(reason)
             elif outlived:
                 self.exits.closing_entries[symbol] = reason
+        for symbol in self.parts.restore(book, self._positions):
+            self._review_later(symbol)
         for found in book.orders:
             # Inputs are counted from 1 again: without its session's name, the decision would be taken for one of this.
             decision = of_session(book.name, found.order.decision)
@@ -209,8 +218,9 @@ class Executor:
         exits, manager = self.exits, self._manager
         if position is None:
             exits.forget(symbol, entry_works=any(order.role is OrderRole.ENTRY for order in working))
-            self._retries.forget(symbol, OrderRole.EXIT)
-            self._retries.forget(symbol, OrderRole.STOP)
+            self.parts.forget(symbol)
+            for role in (OrderRole.EXIT, OrderRole.PART, OrderRole.STOP):
+                self._retries.forget(symbol, role)
             for order in working:
                 if order.role is not OrderRole.ENTRY:
                     manager.cancel(order)  # there is nothing left for it to close
@@ -224,8 +234,22 @@ class Executor:
             if intent is not None:
                 waits = self._waits(symbol, OrderRole.EXIT)
                 manager.carry_out(exits.close(position, intent, market, working, waits=waits))
-            elif not self._waits(symbol, OrderRole.STOP):
-                manager.carry_out(keep_stop(position, working, self._policy))
+            elif symbol in exits.intents or not self._close_part(position, market, working):
+                manager.carry_out([Cancel(order) for order in working if order.role is OrderRole.PART])
+                if not self._waits(symbol, OrderRole.STOP):
+                    manager.carry_out(keep_stop(position, working, self._policy))
+
+    def _close_part(self, position: Position, market: SymbolView, working: Sequence[Order]) -> bool:
+        """Do the next thing to close a part of a position; return False if there is none to close."""
+        part = self.parts.to_close(position, market, working, self.exits.priceless)
+        if part is None:
+            return False
+        if part.open(position) >= position.quantity:  # something else has taken of the rest
+            self._request_exit(position.symbol, part.reason)
+        else:
+            waits = {role: self._waits(position.symbol, role) for role in (OrderRole.PART, OrderRole.STOP)}
+            self._manager.carry_out(self.parts.close(position, part, market, working, waits))
+        return True
 
     def _waits(self, symbol: str, role: OrderRole) -> bool:
         """Whether a time of waiting after a refusal is not over: no intent shortens it."""
@@ -234,12 +258,25 @@ class Executor:
     def _request_exit(self, symbol: str, reason: str) -> None:
         if symbol not in self._positions:
             return
+        self.parts.end(symbol)
         intents = self.exits.intents
         before = intents[symbol].reason if symbol in intents else ""
         self._manager.carry_out(self.exits.request(symbol, reason, self._orders.of(symbol)))
         if (decided := intents[symbol].reason) != before:
             self._context.publish(ExitDecided(symbol, decided, self._context.now, self._context.input))
         self._review(symbol)
+
+    def _request_part(self, wish: ExitSignal) -> None:
+        """Note that a part of a position is to be closed, if its exit has not had it and not all of it is closed."""
+        symbol, position = wish.symbol, self._positions.get(wish.symbol)
+        if position is None or symbol in self.exits.closing:
+            return
+        shares = self.parts.request(position, wish)
+        if shares is None:
+            self._request_exit(symbol, wish.reason)
+        elif shares:
+            self._context.publish(ExitDecided(symbol, wish.reason, self._context.now, self._context.input, shares))
+            self._review(symbol)
 
     def _close_all(self, reason: ExitReason) -> None:
         for order in self._orders.working.values():
@@ -264,7 +301,11 @@ class Executor:
         request = order.request
         self._decisions.count(request.decision, order.id, order.filled, order.value)
         self._manager.bound_rest(order)
-        self._tell_positions(Fill(execution, request.decision, request.reason))
+        self._tell_positions(Fill(execution, request.decision, request.reason, order.role is OrderRole.PART))
+        if order.role is OrderRole.PART:
+            self._review_later(order.symbol)
+        elif order.role is OrderRole.STOP and self.parts.under_way(order.symbol):
+            self._context.tell(self, ExitSignal(order.symbol, ExitReason.STOP))  # no part waits for a better price now
 
     def _on_report(self, report: OrderReport) -> None:
         order = self._orders.get(report.order)
@@ -329,7 +370,7 @@ class Executor:
 
         What ends without a fill, and without us, counts too: else it would go to and fro as fast as the venue answers.
         """
-        symbol, role = order.symbol, OrderRole.STOP if order.role is OrderRole.STOP else OrderRole.EXIT
+        symbol, role = order.symbol, OrderRole.EXIT if order.role is OrderRole.GATE else order.role
         rejected = order.status is OrderStatus.REJECTED
         if not rejected and (order.unwanted or order.filled):
             self._retries.forget(symbol, role)
@@ -339,7 +380,9 @@ class Executor:
             return 1
         times = self._retries.refuse(symbol, role, self._context.now, leniently=not rejected)
         self._context.wake(self, ReviewPosition(symbol), self._retries.until(symbol, role))
-        if (intent := self.exits.intents.get(symbol)) is not None:
+        if role is OrderRole.PART:
+            self.parts.refused(symbol, times, rejected=rejected)
+        elif (intent := self.exits.intents.get(symbol)) is not None:
             intent.at_market = intent.at_market or rejected
         elif role is OrderRole.STOP and rejected and times >= STOP_TRIES:
             self._request_exit(symbol, ExitReason.NO_STOP)
@@ -357,6 +400,7 @@ class Executor:
             return
         status, filled, average = found.report.status, found.report.filled, found.report.average
         order = self._manager.take_over(found.order, status, filled, filled * (average or 0), found.report.venue_id)
+        self.parts.note_found(order.id, self._positions)
         if not found.keep:
             self._manager.cancel(order)
         self._review_later(found.order.symbol)
@@ -368,6 +412,7 @@ class Executor:
         counted = missed.counted
         order = self._manager.take_over(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)
         order.unwanted = order.role is not OrderRole.STOP
+        self.parts.note_found(order.id, self._positions)
         self._on_report(missed.report)
 
     def _on_reconciled(self, message: Reconciled) -> None:

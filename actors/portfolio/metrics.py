@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from actors.book import Tally
-from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, SignalRaised
+from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, PositionReduced, SignalRaised
 from pipeline.events import EPSILON
 
 BLOCKED = ("NO_VOLUME_SPIKE", "NO_VOLATILITY", "NEVER_TOGETHER")
@@ -45,6 +45,8 @@ class Metrics:
                 self.refusals[fact.reason] += 1
         elif isinstance(fact, PositionClosed):
             self._fold_trade(fact)
+        elif isinstance(fact, PositionReduced):  # no trade yet: that is the whole round trip
+            self._fold_equity(fact.equity)
         elif isinstance(fact, BurstBlocked):
             self.blocked[fact.reason] += 1
         elif isinstance(fact, DayStarted):
@@ -58,13 +60,16 @@ class Metrics:
     def _fold_trade(self, trade: PositionClosed) -> None:
         self.trades += 1
         self.total_pnl += trade.pnl
-        self.equity = trade.equity
         if trade.pnl > EPSILON:
             self.wins += 1
             self.consecutive_losses = 0
         elif trade.pnl < -EPSILON:
             self.losses += 1
             self.consecutive_losses += 1
+        self._fold_equity(trade.equity)
+
+    def _fold_equity(self, equity: Decimal) -> None:
+        self.equity = equity
         self.high = max(self.high, self.equity)
         drawdown = self.high - self.equity
         self.max_drawdown = max(self.max_drawdown, drawdown)

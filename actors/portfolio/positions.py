@@ -8,10 +8,11 @@ from decimal import Context as DecimalContext, Decimal, localcontext
 from typing import Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, HeldPosition
-from actors.messages import AccountOpened, ExitReason, OrderFilled, PositionClosed, PositionOpened
+from actors.messages import AccountOpened, ExitReason, OrderFilled, PositionClosed, PositionOpened, PositionReduced
 from actors.orders import Execution, OrderSide
 from pipeline.events import Side
 
@@ -32,6 +33,7 @@ class Fill(msgspec.Struct, frozen=True):
     execution: Execution
     decision: str
     reason: str  # why the position is being closed; empty for an entry
+    of_part: bool = False  # a part of it was to be closed, and the rest stays
 
 
 class Adopt(msgspec.Struct, frozen=True):
@@ -57,6 +59,7 @@ class Position(msgspec.Struct):
     exited: Decimal = ZERO
     exit_value: Decimal = ZERO
     fees: Decimal = ZERO
+    banked: Decimal | UnsetType = UNSET  # P/L of the parts that were closed, which is in the equity
     price_held: float = 0.0  # average entry price, as a reading
     signed_held: float = 0.0  # shares still held as a reading, negative for a short position
 
@@ -95,7 +98,7 @@ class Position(msgspec.Struct):
 def closed_trade(
     position: Position | HeldPosition, equity: Decimal, exit_ts: int, reason: str, input: int
 ) -> PositionClosed:
-    """Return the trade that a position became; `equity` is that of before it was closed."""
+    """Return the trade that a position became, its parts included; `equity` is that of before it was closed."""
     pnl = position.side.sign * (position.exit_value - position.entry_value) - position.fees
     return PositionClosed(
         symbol=position.symbol,
@@ -109,7 +112,7 @@ def closed_trade(
         pnl=pnl,
         pnl_pct=float(pnl / position.entry_value),
         fees=position.fees,
-        equity=equity + pnl,
+        equity=equity + pnl - (position.banked or ZERO),
         decision=position.decision,
         input=input,
     )
@@ -189,13 +192,14 @@ class Positions:
 
     def held(self) -> tuple[HeldPosition, ...]:
         """Return the open positions, to be written down."""
-        return tuple(msgspec.convert(position, HeldPosition, from_attributes=True) for position in self.open.values())
+        names = HeldPosition.__struct_fields__
+        return tuple(HeldPosition(*(getattr(position, name) for name in names)) for position in self.open.values())
 
     def restore(self, book: Book) -> None:
         """Go on with the positions of an earlier session."""
         self._count_from(book.tally.equity)
         for held in book.positions:
-            position = msgspec.convert(held, Position, from_attributes=True)
+            position = Position(**msgspec.structs.asdict(held))
             position.decision = of_session(book.name, held.decision)
             position.update_readings()
             self.open[held.symbol] = position
@@ -230,8 +234,33 @@ class Positions:
         position.fees += closing * self._fee
         if position.quantity == 0:
             self._close(position, fill)
+        elif fill.of_part:
+            self._bank(position, fill, closing)
         if quantity > closing:
             self._book(fill, quantity - closing)
+
+    def _bank(self, position: Position, fill: Fill, closed: Decimal) -> None:
+        """Count the profit of a part in the equity: the rest may stay for long, and the loss limit looks at it."""
+        execution, entry_price = fill.execution, position.entry_price
+        pnl = position.side.sign * closed * (execution.price - entry_price) - 2 * closed * self._fee
+        position.banked = (position.banked or ZERO) + pnl
+        self._count_from(self.equity + pnl)
+        self._context.publish(
+            PositionReduced(
+                symbol=position.symbol,
+                side=position.side,
+                quantity=closed,
+                price=execution.price,
+                held=position.quantity,
+                entry_price=entry_price,
+                reason=fill.reason,
+                pnl=pnl,
+                equity=self.equity,
+                ts=execution.ts,
+                decision=position.decision,
+                input=self._context.input,
+            )
+        )
 
     def _close(self, position: Position, fill: Fill) -> None:
         del self.open[position.symbol]

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from actors.book import Book, HeldPosition
@@ -163,6 +164,7 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
         reason=reason,
         positions=tuple(positions),
         account=comparison.account,
+        parts={symbol: parts for symbol, parts in (book.parts or {}).items() if symbol in still_held} or UNSET,
         closing={symbol: why for symbol, why in book.closing.items() if symbol in still_held},
         foreign=foreign,
         foreign_orders=orders,

@@ -266,7 +266,12 @@ _FOREVER = 10**18
 _AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))
 
 
-_REASONS = {OrderRole.STOP: ExitReason.STOP, OrderRole.EXIT: ExitReason.FLATTEN, OrderRole.GATE: ExitReason.HALT}
+_REASONS = {
+    OrderRole.STOP: ExitReason.STOP,
+    OrderRole.EXIT: ExitReason.FLATTEN,
+    OrderRole.PART: ExitReason.FLATTEN,
+    OrderRole.GATE: ExitReason.HALT,
+}
 """Why an order of an earlier run closed a position, by its leg."""
 
 

@@ -19,6 +19,7 @@ class Exit(msgspec.Struct, frozen=True, eq=False):
 
     name: str
     begin: Callable[[Held, Market], Observable[ExitSignal]]
+    part: float = 1.0  # of the position that it closes
 
 
 class ListedExits:
@@ -31,6 +32,10 @@ class ListedExits:
         for given in self.exits:
             if not isinstance(given, Exit):
                 raise TypeError(f"exits lists {given!r}, which is no exit such as op.stop_loss(0.001)")
+        names = [given.name for given in self.exits if given.part < 1]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"exits lists op.{name} twice, and each takes its part once: make it one, larger")
 
     def __call__(self, held: Held, market: Market) -> Observable[ExitSignal]:
         """Begin all of them for a position."""

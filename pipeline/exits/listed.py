@@ -10,7 +10,7 @@ from pipeline.checked import number
 from pipeline.events import EPSILON, Trade
 from pipeline.exits.exit import Exit
 from pipeline.exits.flat_market import flat_market as flat_market_of
-from pipeline.exits.held import ExitSignal, Held
+from pipeline.exits.held import ExitSignal, Held, fraction_of_position
 from pipeline.exits.market import Market
 from pipeline.exits.on_move import profit_target as profit_target_of, stop_loss as stop_loss_of
 from pipeline.exits.time_stop import time_stop as time_stop_of
@@ -35,6 +35,33 @@ def profit_target(fraction: float) -> Exit:
     return Exit(
         f"profit_target({fraction:g})", lambda held, market: market.ticks.pipe(profit_target_of(held, fraction))
     )
+
+
+def take_profit(fraction: float, part: float = 0.5) -> Exit:
+    """Leave with a part of the position (TP), once, when the price moved by `fraction` or more in its favour.
+
+    `part` is a fraction of what is held then, in whole shares: the nearest number of them (of two, the smaller), and
+    one at least. A part that is all of it closes the position; what is left has the other exits.
+    """
+    fraction = _fraction("take_profit", fraction)
+    part = fraction_of_position("op.take_profit: the part", part)
+    name = f"take_profit({fraction:g}, {part:g})"
+
+    def make(held: Held) -> Leaves:
+        said, entry, sign = False, held.entry_price, held.side.sign
+
+        def leaves(price: float) -> bool:
+            nonlocal said
+            due = not (said and part < 1) and sign * (price / entry - 1) >= fraction - EPSILON
+            said = said or due
+            return due
+
+        return leaves
+
+    def begin(held: Held, market: Market) -> Observable[ExitSignal]:
+        return market.ticks.pipe(_leaving(held, "TP", make, part, name))
+
+    return Exit(name, begin, part)
 
 
 def stop_loss(fraction: float) -> Exit:
@@ -155,7 +182,9 @@ def _at_price(name: str, reason: str, make: Callable[[Held], Leaves]) -> Exit:
     return Exit(name, lambda held, market: market.ticks.pipe(_leaving(held, reason, make)))
 
 
-def _leaving(held: Held, reason: str, make: Callable[[Held], Leaves]) -> Operator[Trade, ExitSignal]:
+def _leaving(
+    held: Held, reason: str, make: Callable[[Held], Leaves], part: float = 1.0, name: str = ""
+) -> Operator[Trade, ExitSignal]:
     """Leave at each tick whose price is one to leave at; `make` gives, once a subscription, what sees each of them."""
 
     def step(emit: Callable[[ExitSignal], None], scheduler: Scheduler) -> Step:
@@ -163,7 +192,7 @@ def _leaving(held: Held, reason: str, make: Callable[[Held], Leaves]) -> Operato
 
         def on_next(tick: Trade) -> None:
             if leaves(tick.price):
-                emit(ExitSignal(held.symbol, reason))
+                emit(ExitSignal(held.symbol, reason, part, name))
 
         return Step(on_next)
 

@@ -13,6 +13,7 @@ import reactivex
 from reactivex import operators as rx
 
 from actors.engine.core import Core, Input
+from actors.messages import PositionClosed, PositionReduced
 from pipeline.events import Side, Signal, Trade, as_json
 from pipeline.exits.exit import ListedExits
 from pipeline.strategy import Strategy, Streams
@@ -275,7 +276,7 @@ class Checks:
                 done = run(strategy, self._settings, along(path))
                 if done.failures:
                     return Finding(name, False, f"it raised {done.failures[0].error}")
-                fired.update(f"{side} {trade.exit_reason}" for trade in done.closed if trade.exit_reason != "FALLBACK")
+                fired.update(f"{side} {reason}" for reason in map(_reason, done.closed) if reason != "FALLBACK")
         silent = [side for side in Side if not any(key.startswith(side) for key in fired)]
         if silent:
             tried = "prices that rise, fall, turn and stand still, for ten minutes"
@@ -302,6 +303,10 @@ class Checks:
         return tuple(
             lines if len(lines) <= _SHOWN else [f"... {len(lines) - _SHOWN:,} events before these", *lines[-_SHOWN:]]
         )
+
+
+def _reason(closed: PositionClosed | PositionReduced) -> str:
+    return closed.exit_reason if isinstance(closed, PositionClosed) else closed.reason
 
 
 def _entering(strategy: Strategy, side: Side) -> Callable[..., Any]:

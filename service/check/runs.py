@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from actors.engine.core import Core, Input
-from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
+from actors.messages import ChainFailed, Fact, PositionClosed, PositionReduced, SignalRaised
 from pipeline.exits import SignalExits
 from pipeline.strategy import Strategy
 from service.settings import Settings
@@ -27,7 +27,7 @@ class Run(NamedTuple):
 
     signals: list[Signalled]
     failures: list[ChainFailed]
-    closed: list[PositionClosed]
+    closed: list[PositionClosed | PositionReduced]  # trades, and parts of them
     core: Core
     exits: tuple[SignalExits, ...] = ()  # that its signals carried, each once
 
@@ -36,7 +36,7 @@ def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, fini
     """Decide on events with a fresh core."""
     signals: list[Signalled] = []
     failures: list[ChainFailed] = []
-    closed: list[PositionClosed] = []
+    closed: list[PositionClosed | PositionReduced] = []
     exits: dict[SignalExits, None] = {}
 
     def look(fact: Fact) -> None:
@@ -48,7 +48,7 @@ def run(strategy: Strategy, settings: Settings, events: Iterable[Input], *, fini
                 exits.setdefault(said.exits)
         elif isinstance(fact, ChainFailed):
             failures.append(fact)
-        elif isinstance(fact, PositionClosed):
+        elif isinstance(fact, PositionClosed | PositionReduced):
             closed.append(fact)
 
     core = Core(settings.core, strategy, look)

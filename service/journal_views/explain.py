@@ -106,6 +106,10 @@ def _told(fact: Row) -> Iterator[str]:
             yield f"{_time(fact, done['ts'])}  FILL {what}"
         case "position_opened" if fact["adopted"]:
             yield f"  taken over by run {fact['run']} as decision {fact['decision']}"
+        case "position_reduced":
+            part = f"{_quantity(fact['quantity'])} of {fact['symbol']} @ {price(fact['price'])}"
+            left = f"{_quantity(fact['held'])} held on from {price(fact['entry_price'])}"
+            yield f"{_time(fact, fact['ts'])}  REDUCED by {fact['reason']}: {part}, P/L {dollars(fact['pnl'])}, {left}"
         case "position_closed":
             held = (fact["exit_ts"] - fact["entry_ts"]) / 1e9
             what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"

@@ -139,10 +139,14 @@ def at_rest(core: Core) -> bool:
 
 
 def is_guarded(core: Core) -> bool:
-    """Whether no entry works, and each open position has its stop at the venue, or an exit that was taken there."""
+    """Whether each open position has its stop at the venue, or an exit that was taken there.
+
+    No entry works then, and no exit for a part, whose shares the stop is not for.
+    """
     working = core.orders.working.values()
     guarding = {e.symbol for e in working if _rests(e) or (e.role is OrderRole.EXIT and e.status in _TAKEN)}
-    return core.positions.open.keys() <= guarding and not any(e.role is OrderRole.ENTRY for e in working)
+    unguarded = (OrderRole.ENTRY, OrderRole.PART)
+    return core.positions.open.keys() <= guarding and not any(e.role in unguarded for e in working)
 
 
 def _rests(entry: Order) -> bool:

@@ -235,3 +235,12 @@ def test_an_order_that_the_venue_does_not_know_is_given_up_after_a_while_and_tak
     assert CancelOrder(ENTRY.id) in desk.step()
     desk.hear(report(ENTRY, S.CANCELED, 1)).step()
     assert desk.hear(account(1)).closes().quantity == 1
+
+
+def test_of_a_position_with_a_part_under_way_exactly_what_is_left_is_closed() -> None:
+    part = SubmitOrder(f"{BOOK}.1.A.part.1", "A", OrderSide.SELL, D(2), "1", OrderRole.PART, "TP", D(101))
+    rest = msgspec.structs.replace(STOP, quantity=D(1))
+    desk = Desk((rest, 0), (part, 0))
+    assert desk.step() == [CancelOrder(rest.id), CancelOrder(part.id)]
+    desk.hear(report(rest, S.CANCELED), report(part, S.CANCELED, 1), account(2)).step()
+    assert desk.hear(account(2)).closes().quantity == D(2)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, Tally
+from actors.book import Book, CountedOrder, HeldPosition, OpenOrder, TakenParts, Tally
 from actors.execution.policy import OrderSettings
 from actors.messages import (
     BookReconciled,
@@ -365,3 +365,15 @@ def test_beside_somebody_else_s_shares_a_position_is_adopted_for_what_is_ours() 
     [held] = session.core.positions.held()
     assert (held.entered, held.entry_value) == (D(3), D(300))
     assert session.core.risk.state_reason == HaltCause.MISMATCH  # as before, and nothing new
+
+
+def test_the_parts_that_were_taken_are_kept_and_their_profit_is_not_counted_twice() -> None:
+    taken = {"A": TakenParts(("take_profit(0.001, 0.5)",), D(7), "TP"), "B": TakenParts(("mine",))}
+    reduced = msgspec.structs.replace(position(10), exited=D(5), exit_value=D(550), banked=D(50))
+    before = msgspec.structs.replace(book(10), positions=(reduced,), parts=taken)
+    after, _ = accept(before, compared(before, account(3)))
+    assert (after.parts, after.positions[0].banked) == ({"A": taken["A"]}, D(50))
+    after, facts = accept(before, compared(before, account(0)))
+    [closed] = [fact for fact in facts if isinstance(fact, PositionClosed)]
+    assert (closed.pnl, after.tally.equity) == (D("49.9"), D("9999.9"))  # the 50 were in it already
+    assert not after.parts

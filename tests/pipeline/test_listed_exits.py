@@ -72,6 +72,14 @@ def test_a_trailing_stop_leaves_at_the_first_price_that_is_so_far_from_the_best(
 
 
 @pytest.mark.parametrize("side", SIDES)
+def test_take_profit_says_once_that_a_part_leaves_and_goes_on_where_it_is_all_of_it(side: Side) -> None:
+    assert Position(op.take_profit(0.01, part=0.5), side).moves(-200.0, 99.0, 100.0, 150.0, 50.0, 200.0) == ["TP"]
+    assert Position(op.take_profit(0.01, part=1), side).moves(99.0, 100.0, 150.0) == ["TP", "TP"]
+    said = op.take_profit(0.01, 0.25)
+    assert (said.name, said.part) == ("take_profit(0.01, 0.25)", 0.25)
+
+
+@pytest.mark.parametrize("side", SIDES)
 def test_break_even_waits_until_there_was_something_to_keep(side: Side) -> None:
     position = Position(op.break_even(after=0.005), side)
     assert position.moves(-50.0, 49.0, 0.0) == []

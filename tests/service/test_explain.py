@@ -141,6 +141,12 @@ def test_the_story_of_an_order_shows_its_limit_and_its_stop_with_the_digits_that
         assert "0.0000131" in line
 
 
+def test_the_story_of_a_trade_tells_of_its_parts() -> None:
+    fact = {"type": "position_reduced", "symbol": "A", "quantity": "5", "price": "100.1", "held": "5.0", "ts": 1}
+    (line,) = explain._told(fact | {"entry_price": "100", "reason": "TP", "pnl": "0.50", "zone": "UTC"})
+    assert line.endswith("REDUCED by TP: 5 of A @ 100.10, P/L $0.50, 5 held on from 100.00")
+
+
 def test_a_refused_signal_has_a_story_too(tmp_path: Path, run: Run) -> None:
     session = a_trade()
     refused = session.of(SignalRaised)[1]

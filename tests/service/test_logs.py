@@ -39,6 +39,7 @@ from actors.messages import (
     OrderSubmitted,
     PositionClosed,
     PositionOpened,
+    PositionReduced,
     Refusal,
     SignalRaised,
     StateChanged,
@@ -233,6 +234,10 @@ EVENTS: dict[str, Fact] = {
     "order.rejected": OrderRejected("1", "A", START, "no funds"),
     "position.opened": opened(),
     "exit.decided": ExitDecided("A", "TP", START, 1),
+    "position.reduced": PositionReduced(
+        *("A", Side.LONG, Decimal(5), Decimal("100.1"), Decimal(5), Decimal(100), "TP"),
+        *(Decimal("0.5"), Decimal("10000.5"), START, "17", 1),
+    ),
     "trade.closed": closed("150.48", "0.23", 0.0015),
     "state.changed": StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "lunch", START, 1),
     "gate.acted": GateActed("cancel", "", START, 1, "o1"),

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -20,19 +21,22 @@ from actors.brokers.alpaca.conversations import Steps
 from actors.brokers.alpaca.order_client import OrderClient
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.engine.core import Core
-from actors.execution import executor as executors
+from actors.execution import executor as executors, partial_exits
+from actors.execution.actions import keep_stop
 from actors.execution.executor import Executor
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
 from actors.execution.order_states import OrderEvent
+from actors.execution.partial_exits import PartialExits
 from actors.feeds.backoff import BackOff
 from actors.gateway.gate import Batch, Gate, HandOver
 from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import Fact, Refusal, Report, Rollover, TradingState
 from actors.orders import Execution, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
-from actors.portfolio.positions import Positions
+from actors.portfolio.positions import Position, Positions
 from actors.risk.risk import Risk
 from pipeline import strategy
+from pipeline.exits import ExitSignal
 from service.live.session import Session
 from simulation.bot import MOMENTS
 from simulation.broken import Broken
@@ -374,6 +378,28 @@ def test_a_reconnect_that_does_not_back_off_is_found(monkeypatch: pytest.MonkeyP
 def test_an_exit_that_is_never_tried_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Executor, "_waits", lambda executor, symbol, role: symbol in executor.exits.intents)
     assert found()[1].rule
+
+
+def test_a_part_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PartialExits, "restore", lambda parts, book, positions: [])
+    assert found()[1].rule == "memory"
+
+
+def test_a_part_that_is_taken_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = PartialExits.request
+
+    def request(parts: PartialExits, position: Position, wish: ExitSignal) -> Decimal | None:
+        for part in parts.parts.values():
+            part.taken = ()
+        return whole(parts, position, wish)
+
+    monkeypatch.setattr(PartialExits, "request", request)
+    assert found(100)[1].rule == "parts"
+
+
+def test_a_stop_that_stays_as_large_as_it_was_beside_a_part_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partial_exits, "keep_stop", lambda *arguments: keep_stop(*arguments[:3]))
+    assert found()[1].rule == "parts"
 
 
 # ------------------------------------------------------------------------- rules of the broker's protocol
