@@ -79,7 +79,8 @@ def asked_for(entries: Entries) -> tuple[str, ...]:
 class Strategy(msgspec.Struct, frozen=True):
     """How to enter (subscribed once a symbol) and how to leave (once a position): a list of exits, or a function.
 
-    `reads` are the keys of [strategy] that it was made from, `parameters` what it declares by `param`.
+    `reads` are the keys of [strategy] that it was made from, `parameters` what it declares by `param`. `reference` is
+    how it was named, and `files` are the sources that it was loaded from; empty where it was made in Python.
     """
 
     name: str
@@ -87,6 +88,8 @@ class Strategy(msgspec.Struct, frozen=True):
     exits: Any
     reads: frozenset[str] = frozenset()
     parameters: Parameters = msgspec.field(default_factory=Parameters)
+    reference: str = ""
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.exits, list | tuple):

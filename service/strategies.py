@@ -1,11 +1,8 @@
-"""Taking a strategy that a user wrote: named as FILE.py:NAME, or made in Python."""
+"""Taking a strategy that a user wrote: named as FILE.py:NAME, installed with a package, or made in Python."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-from pathlib import Path
 
 import msgspec
 from reactivex import Observable
@@ -27,12 +24,13 @@ from pipeline.strategy import (
     default_exits,
     momentum_burst,
 )
+from service import strategy_files
 from service.errors import UserError
 from service.settings import Settings, no_strategy_setting
 
 
 def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strategy:
-    """Return the default strategy, the one that FILE.py:NAME names, or one that was made in Python.
+    """Return the default strategy, the one that FILE.py:NAME (or NAME alone) names, or one that was made in Python.
 
     Whichever way it came, it is checked alike, for settings that it reads. Raises UserError also for a key of
     [strategy] that was chosen and that it does not read: it would do nothing. What a recording carries along is not
@@ -56,36 +54,24 @@ def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strat
 
 
 def load(reference: str | None, settings: StrategySettings) -> Strategy:
-    """Return the default strategy, or the one that FILE.py:NAME names, checked as `checked` does.
+    """Return the default strategy, or the one that FILE.py:NAME or an installed package's name says, as `checked` does.
 
     The file may import others beside it. Raises UserError with the place of the fault if the file cannot be loaded or
     the strategy cannot be built.
     """
     if reference is None:
         return momentum_burst(settings)
-    file, colon, name = reference.rpartition(":")
-    if not colon:
-        file, name = reference, "strategy"
-    path = Path(file)
-    if not path.is_file():
-        raise UserError(f"there is no strategy file {file}: name the strategy as FILE.py:NAME")
-    specification = importlib.util.spec_from_file_location(f"microbot_strategy_{path.stem}", path)
-    if specification is None or specification.loader is None:
-        raise UserError(f"{file} is no Python file: name the strategy as FILE.py:NAME")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    _let_siblings_be_imported(path)
+    found = strategy_files.find(reference)
     parameters = Parameters(settings.parameters)
     try:
         with parameters.in_force():
-            specification.loader.exec_module(module)
+            module = found.load()
     except (Exception, SystemExit) as error:  # whatever the file raises is the author's to see, in one sentence
-        raise UserError(f"the strategy {file} cannot be loaded: {described(error)}") from error
-    made = getattr(module, name, None)
-    if made is None:
-        functions = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise UserError(f"{file} has no {name}; it has {', '.join(functions) or 'no functions'}")
-    return checked(made, f"{file}:{name}", f"{path.stem}:{name}", settings, parameters)
+        raise UserError(f"the strategy {found.file} cannot be loaded: {described(error)}") from error
+    made = found.taken_from(module)
+    strategy = checked(made, f"{found.file}:{found.attribute}", found.name, settings, parameters)
+    files = tuple(map(str, found.files()))  # once it was built: that may import more
+    return msgspec.structs.replace(strategy, reference=found.reference, files=files)
 
 
 def checked(made: object, place: str, name: str, settings: StrategySettings, parameters: Parameters) -> Strategy:
@@ -117,13 +103,6 @@ def checked(made: object, place: str, name: str, settings: StrategySettings, par
     if clashing := [key for key in parameters.declared if key in StrategySettings.__struct_fields__]:
         raise UserError(f"{place} declares the parameter {clashing[0]!r}, a setting of ours: name it otherwise")
     return strategy
-
-
-def _let_siblings_be_imported(path: Path) -> None:
-    """Look for modules also beside the strategy, but there last: what is called as one of ours shadows nothing."""
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
 
 
 def _check_takes(made: Entries | Exits, count: int, said: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from service import strategy_files
 from service.data_folder import SESSIONS
 from service.errors import UserError
 from service.recorded.tapes import SettingsRecorded
@@ -32,8 +33,7 @@ class Trust(msgspec.Struct, frozen=True):
                 f"{path} names the strategy {named}, which would be run, and is no session of {self.data_dir}: "
                 "trust it (--trust), or name another (--strategy)"
             )
-        file, colon, _ = named.rpartition(":")
-        if not Path(file if colon else named).is_file():
+        if not strategy_files.is_there(named):
             where = "" if Path(named).is_absolute() else "; it is named relative to the folder in which the bot ran"
             raise UserError(
                 f"{path} names the strategy {named}, and there is no such file{where}: "
