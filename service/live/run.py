@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from actors.engine.core import Core
+from pipeline.strategy import Strategy
 from service import strategies
-from service.data_folder import running, web_secret
-from service.errors import Stopped
+from service.data_folder import running, stamps, web_secret
+from service.errors import Stopped, UserError
 from service.listening import check_free
 from service.live.assembly import assemble, lay_groundwork, start_exchange
 from service.live.brokerage import at_broker
@@ -31,12 +33,24 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
     web_secret.check(settings.web)
     with running.claim(options.data_dir) as claimed, signal_blocked():
         strategy = strategies.chosen(options.strategy, settings)
+        _want_checked(strategy, settings, options, say)
         if options.venue is Venue.ALPACA:
             settings = at_broker(settings)
         plan = Plan(settings, options, strategy, os.environ, options.feed, core)
         secret = web_secret.prepare(settings.web, options.data_dir)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_run(plan, say, claimed, secret))
+
+
+def _want_checked(strategy: Strategy, settings: Settings, options: RunOptions, say: Callable[[str], None]) -> None:
+    """Raise UserError for a strategy of an author's own that is to trade real money, and was not checked; else warn."""
+    if not strategy.reference or stamps.is_checked(options.data_dir, strategy, settings.strategy):
+        return
+    command = shlex.join(("microbot", "check", strategy.reference, *options.of_check))
+    sentence = f"{strategy.reference} was not checked as it is now: `{command}` does that"
+    if options.live:
+        raise UserError(f"{sentence}, and without it no real money is traded")
+    say(sentence)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
