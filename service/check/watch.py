@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from actors.engine.authors import is_authors
 
-
 _OURS = str(Path(__file__).parent)
 """Who called from here on is nobody that is checked."""
 
