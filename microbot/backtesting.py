@@ -221,14 +221,14 @@ def _decided(
         tapes.size(path)
         recorded = tapes.recorded_settings(path)
         chosen = _settings(settings, recorded)
-        if strategy is None or isinstance(strategy, str):
-            strategy = trusted.strategy(path, recorded, strategy)
+        named = trusted.strategy(path, recorded, strategy if isinstance(strategy, str) else None, chosen)
+        strategy = named if strategy is None else strategy
         summary = replaying.replay(
             path, chosen, strategy, out, say=told.append, see=result._take, fail_fast=fail_fast, debug=readings
         )
     else:
         chosen = _settings(settings, None)
-        made = strategies.chosen(strategy, chosen)
+        made = strategies.lineup(strategy, chosen)
         summary = replaying.decide(
             _checked(tape), chosen, made, result._take, told.append, fail_fast=fail_fast, debug=readings
         )

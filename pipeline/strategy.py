@@ -38,6 +38,14 @@ class StrategySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, float] = {}
 
 
+class StrategyUse(StrategySettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[strategies.NAME]: a strategy with symbols of its own, and beside this the keys of [strategy], for it alone."""
+
+    file: str = ""  # FILE.py:NAME, or the name of an installed one; empty: the default strategy
+    symbols: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0  # of the size of a position, and of the day's loss limit
+
+
 class Streams(msgspec.Struct, frozen=True):
     """What a strategy may listen to: its symbol's ticks and quotes, the core's time, and other symbols by name."""
 
@@ -99,6 +107,18 @@ class Strategy(msgspec.Struct, frozen=True):
         """Build the entries upon a symbol's streams, with the parameters in force."""
         with self.parameters.in_force():
             return self.entries(*(getattr(streams, name) for name in asked_for(self.entries)))
+
+
+class Strategies(msgspec.Struct, frozen=True):
+    """The strategies of a session: those that have symbols of their own, by name, and that of all the rest."""
+
+    rest: Strategy
+    named: dict[str, Strategy] = {}
+
+    @property
+    def name(self) -> str:
+        """What they are called together."""
+        return ", ".join((*self.named, self.rest.name))
 
 
 def momentum_burst(s: StrategySettings) -> Strategy:

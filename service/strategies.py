@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 
 import msgspec
 from reactivex import Observable
@@ -17,6 +18,7 @@ from pipeline.strategy import (
     EXIT_KEYS,
     Entries,
     Exits,
+    Strategies,
     Strategy,
     StrategySettings,
     Streams,
@@ -41,16 +43,61 @@ def chosen(wanted: Strategy | Entries | str | None, settings: Settings) -> Strat
     else:
         called = str(getattr(wanted, "__name__", None) or getattr(wanted, "name", None) or "strategy=")
         strategy = checked(wanted, called, called, settings.strategy, Parameters(settings.strategy.parameters))
-    declared = strategy.parameters.declared
-    reads = sorted((*strategy.reads, *declared))
-    ignored = [key for key in settings.strategy_set_in if key not in reads and key != "parameters"]
-    if ignored and wanted is None:
-        raise no_strategy_setting(ignored[0], settings.strategy_set_in[ignored[0]])
-    if ignored:
-        named = ", ".join(f"strategy.{key} ({settings.strategy_set_in[key]})" for key in ignored)
-        known = f"only {', '.join(reads)}" if reads else "none of [strategy]"
-        raise UserError(f"{called} does not read {named}: it reads {known}; leave it out, or set it in the strategy")
+    if wanted is None:
+        _check_read(strategy, None, settings.strategy_set_in)
+    else:
+        _check_read(strategy, called, settings.strategy_set_in)
     return strategy
+
+
+def lineup(wanted: Strategy | Entries | str | None, settings: Settings) -> Strategies:
+    """Return the strategies of [strategies.NAME], and beside them the `chosen` one for all other symbols.
+
+    Raises UserError as `chosen` does, with the section.
+    """
+    named = {name: named_one(name, settings) for name in settings.strategies}
+    return Strategies(chosen(wanted, settings), named)
+
+
+def named_one(name: str, settings: Settings) -> Strategy:
+    """Return the strategy of [strategies.NAME]. Raises UserError as `lineup` does."""
+    use = settings.strategies[name]
+    try:
+        strategy = load(use.file or None, use)
+        if clashing := strategy.parameters.declared.keys() & set(_OF_USE):
+            raise UserError(f"it declares the parameter {min(clashing)!r}, a setting of ours: name it otherwise")
+        set_in = settings.strategies_set_in.get(name, {})
+        mine = {key: origin for key, origin in set_in.items() if key not in _OF_USE}
+        _check_read(strategy, use.file or None, mine, f"strategies.{name}")
+    except UserError as error:
+        raise UserError(f"strategies.{name}: {error}") from error
+    return strategy
+
+
+def one(reference: str, settings: Settings) -> tuple[Strategy, Settings]:
+    """Return a strategy alone, with the settings that it has: that of [strategies.NAME] by its name, or any other.
+
+    Raises UserError as `lineup` does.
+    """
+    if reference in settings.strategies:
+        strategy, values = named_one(reference, settings), settings.strategies[reference]
+        return strategy, msgspec.structs.replace(settings, strategy=values, strategies={})
+    return chosen(reference, settings), msgspec.structs.replace(settings, strategies={})
+
+
+_OF_USE = ("file", "symbols", "share")
+
+
+def _check_read(strategy: Strategy, called: str | None, set_in: Mapping[str, str], section: str = "strategy") -> None:
+    """Raise UserError for a key that was set, and that the strategy does not read; `called` None: the default one."""
+    reads = sorted((*strategy.reads, *strategy.parameters.declared))
+    ignored = [key for key in set_in if key not in reads and key != "parameters"]
+    if ignored and called is None:
+        raise no_strategy_setting(ignored[0], set_in[ignored[0]], section)
+    if ignored:
+        named = ", ".join(f"{section}.{key} ({set_in[key]})" for key in ignored)
+        known = f"only {', '.join(reads)}" if reads else f"none of [{section}]"
+        raise UserError(f"{called} does not read {named}: it reads {known}; leave it out, or set it in the strategy")
 
 
 def load(reference: str | None, settings: StrategySettings) -> Strategy:

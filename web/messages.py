@@ -19,6 +19,7 @@ from actors.messages import (
     RestartChain,
     SignalRaised,
     StateChanged,
+    StrategyHalted,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -155,6 +156,7 @@ ShownFact = (
     | PositionOpened
     | PositionClosed
     | StateChanged
+    | StrategyHalted
     | DayStarted
     | ChainFailed
     | ChainRestarted

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Context, Port, assert_known
-from actors.book import Book
+from actors.book import Book, StrategyDay
 from actors.execution.messages import CancelEntries, CloseAll, Enter, FromRisk, OrderOver
 from actors.execution.order_cache import OrdersView
 from actors.messages import (
@@ -29,11 +29,13 @@ from actors.messages import (
     Refusal,
     SignalRaised,
     StateChanged,
+    StrategyHalted,
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
 from actors.portfolio.positions import PositionNews, PositionsView
 from actors.risk.limits import Limits
+from actors.risk.strategy_shares import StrategyShares
 from actors.risk.venue_facts import ForeignOrders, Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
 
@@ -100,6 +102,7 @@ class RiskSnapshot(NamedTuple):
     cooldown: dict[str, int]  # signals still to be skipped, by symbol
     halt_cause: HaltCause | None
     halted_before: str
+    strategies: dict[str, StrategyDay]
 
 
 class UnknownCommand(ValueError):
@@ -130,6 +133,7 @@ class Risk:
         limits: Limits,
         facts: VenueFacts,
         tell_executor: Port[FromRisk],
+        shares: StrategyShares | None = None,
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -140,6 +144,7 @@ class Risk:
         self._positions = positions
         self._orders = orders
         self._tell_executor = tell_executor
+        self._shares = shares  # of strategies, where there are several
         self._quantity = Decimal(str(settings.position_size))
         self._by_hand = TradingState.ACTIVE
         self._by_hand_reason = ""
@@ -194,6 +199,7 @@ class Risk:
             cooldown=cooldown,
             halt_cause=self._by_hand_cause,
             halted_before=self._halted_before,
+            strategies=self._shares.days() if self._shares is not None else {},
         )
 
     def receive(self, message: RiskMessage) -> None:
@@ -237,6 +243,8 @@ class Risk:
             return Refusal(self.state)
         if self._feed is not FeedState.LIVE:
             return Refusal.STALE_FEED
+        if self._shares is not None and self._shares.refuses(symbol):
+            return Refusal.STRATEGY_HALTED
         # The tick that closes a position opens none: `held_at_input` remembers what it found.
         if symbol in self._busy or self._context.symbol_view(symbol).held_at_input == self._context.input:
             return Refusal.POSITION_OPEN
@@ -247,12 +255,15 @@ class Risk:
     def _verdict(self, signal: Signal) -> Refusal | None:
         """Return the first reason not to trade a signal now, or None; it changes nothing."""
         view = self._context.symbol_view(signal.symbol)
-        now = self._context.now
+        now, quantity = self._context.now, self._quantity_for(signal.symbol)
         return (
             self._own_refusal(signal.symbol)
-            or self._facts.refusal(view, signal.side, self._quantity, now, self._cutoff)
-            or self._limits.refusal(view, signal.side, self._quantity, now)
+            or self._facts.refusal(view, signal.side, quantity, now, self._cutoff)
+            or self._limits.refusal(view, signal.side, quantity, now)
         )
+
+    def _quantity_for(self, symbol: str) -> Decimal:
+        return self._quantity if self._shares is None else self._shares.quantity(symbol, self._quantity)
 
     def _on_signal(self, signal: Signal) -> None:
         reason = self._verdict(signal)
@@ -262,8 +273,9 @@ class Risk:
         self._context.publish(SignalRaised(signal, decision, reason is None, reason, self._context.input))
         if reason is None:
             self._busy.add(signal.symbol)
-            self._limits.entered(signal.symbol, signal.side, self._quantity, self._context.now)
-            self._tell_executor(Enter(signal, decision, self._quantity))
+            quantity = self._quantity_for(signal.symbol)
+            self._limits.entered(signal.symbol, signal.side, quantity, self._context.now)
+            self._tell_executor(Enter(signal, decision, quantity))
 
     def _next_decision(self) -> str:
         """Name a decision by its cause: the input, and its place among the signals of that input."""
@@ -278,6 +290,8 @@ class Risk:
         self._free(trade.symbol)
         if trade.pnl < -EPSILON:
             self._cooldown[trade.symbol] = self._settings.cooldown_trades_after_loss
+        if self._shares is not None:
+            self._shares.count(trade)
         self.check_daily_loss()
 
     def _free(self, symbol: str) -> None:
@@ -299,6 +313,20 @@ class Risk:
             self._daily_halt = True
             self._changed(previous)
             self._tell_executor(CloseAll(ExitReason.HALT))
+        elif self._shares is not None:
+            self._check_shares(self._shares)
+
+    def _check_shares(self, shares: StrategyShares) -> None:
+        """Halt the strategies that have lost their share of the day's loss limit."""
+        profits: list[tuple[str, float]] = []
+        for position in self._positions.open.values():
+            price = self._context.symbol_view(position.symbol).price
+            profits.append((position.symbol, position.open_profit(price) if price > 0 else 0.0))
+        for name in shares.over(profits):
+            symbols = shares.symbols(name)
+            now, number = self._context.now, self._context.input
+            self._context.publish(StrategyHalted(name, tuple(sorted(symbols)), now, number))
+            self._tell_executor(CloseAll(ExitReason.HALT, symbols))
 
     def restore(self, book: Book) -> None:
         """Go on where an earlier session ended: its state, its day, its cooldown."""
@@ -309,6 +337,8 @@ class Risk:
         self._halted_before = book.halted_before
         self._daily_halt = book.daily_halt
         self._cooldown = dict(book.cooldown)
+        if self._shares is not None and book.strategies is not msgspec.UNSET:
+            self._shares.restore(book.strategies)
         self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
         self.date = book.date
         self._count_losses_from(book.tally.day_start_equity if book.date else self._positions.equity)
@@ -319,6 +349,8 @@ class Risk:
         self.day_start_equity = equity
         # equity + open profit - start <= limit x start, solved for what is looked at on every tick
         self._loss_floor = float(self.day_start_equity) * (1 + self._settings.daily_loss_limit)
+        if self._shares is not None:
+            self._shares.measure_by(self.day_start_equity)
 
     def start_day(self, date: str, ts: int) -> None:
         """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
@@ -327,6 +359,8 @@ class Risk:
         self.date = date
         previous = self.state
         self._daily_halt = False
+        if self._shares is not None:
+            self._shares.begin_day()
         self._count_losses_from(self._positions.equity)
         self._context.publish(DayStarted(date, self._positions.equity, ts, self._context.input))
         if self.state is not previous:

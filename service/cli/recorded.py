@@ -39,7 +39,7 @@ def replay(
 
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
-    chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy)
+    chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy, effective)
     told: list[str] = []  # once the progress bar is gone
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, outlet.prints_aside():
         summary = replaying.replay(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
@@ -77,7 +77,7 @@ def check(
         raise UserError(f"--budget-ms wants a number above 0, not {budget_ms:g}")
     effective = settings.load(config, assignments or ())
     with outlet.prints_aside():
-        chosen = strategies.chosen(strategy, effective)
+        chosen, effective = strategies.one(strategy, effective)
         subject = stamps.Subject.of(chosen, effective.strategy)  # as it was when it was loaded
         findings = Checks(chosen, effective, events_of(tape), budget_ms).all_of_them()
     sound = True

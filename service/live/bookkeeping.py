@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from actors.book import Book
 from actors.engine.core import CoreSettings, Input
 from actors.execution.messages import OrderNews
@@ -23,6 +21,7 @@ from service.errors import UserError
 from service.live import halt_file
 from service.live.sources import TAPE
 from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
+from service.settings import as_layer
 from service.venues import Venue
 from service.version import VERSION
 
@@ -100,7 +99,7 @@ class Bookkeeping:
             venue=venue,
             paper=not self._options.live,
             name=book,
-            settings=msgspec.to_builtins(settings),
+            settings=as_layer(settings),
             recording=str(recording.absolute()) if recording is not None else "",
         )
 

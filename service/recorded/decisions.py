@@ -109,12 +109,12 @@ class Side:
         layer = self._recorded.settings if self._recorded is not None else None
         self.settings = settings.load(changes.config, changes.assignments, recorded=layer)
         tapes.check(path)
-        self._strategy = trust.strategy(path, self._recorded, changes.strategy)
+        self._strategy = trust.strategy(path, self._recorded, changes.strategy, self.settings)
         self.inputs = 0  # of the whole, once it was decided
 
     def core(self, see: Callable[[Fact], None]) -> Core:
         """Make a core that decides it from the start."""
-        return core_of(self._recorded, self.settings, strategies.chosen(self._strategy, self.settings), see)
+        return core_of(self._recorded, self.settings, strategies.lineup(self._strategy, self.settings), see)
 
     def decisions(self) -> Iterator[Decision]:
         """Decide it, input by input."""

@@ -14,7 +14,7 @@ from reactivex.internal import noop
 from actors.engine.core import Core, Input
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised
 from actors.portfolio.lines import SignalLine, TradeLine
-from pipeline.strategy import Entries, Strategy
+from pipeline.strategy import Entries, Strategies, Strategy
 from service import strategies
 from service.conditions import doubts
 from service.errors import make_folder, writing
@@ -85,7 +85,7 @@ def replay(
     `see` is told each fact, with `debug` every look at an entry as well. `fail_fast` ends it with the first input at
     which a strategy raises.
     """
-    chosen = strategies.chosen(strategy, settings)
+    chosen = strategies.lineup(strategy, settings)
     tapes.check(tape)  # a missing tape, and what is none, is said before a folder is made
     recorded = tapes.recorded_settings(tape)
 
@@ -107,7 +107,7 @@ def replay(
 def decide(
     batches: Iterable[Iterable[Input]],
     settings: Settings,
-    strategy: Strategy,
+    strategy: Strategy | Strategies,
     see: Callable[[Fact], None] = noop,
     say: tapes.Say = lambda _: None,
     *,
@@ -148,7 +148,7 @@ def _until_failure(core: Core, batch: Iterable[Input]) -> Iterator[Input]:
 def core_of(
     recorded: tapes.SettingsRecorded | None,
     settings: Settings,
-    strategy: Strategy,
+    strategy: Strategy | Strategies,
     see: Callable[[Fact], None],
     *,
     debug: bool = False,
