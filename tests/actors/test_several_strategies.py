@@ -78,8 +78,11 @@ def test_each_symbol_has_the_exits_of_its_strategy() -> None:
 
 def test_a_failure_costs_the_symbols_of_its_strategy_alone() -> None:
     def raises(settings: StrategySettings) -> Strategy:
+        def fail(tick: Trade) -> Signal:
+            raise RuntimeError
+
         def entries(ticks: Observable[Trade]) -> Observable[Signal]:
-            return ticks.pipe(rx.map(lambda tick: 1 // 0), rx.ignore_elements())
+            return ticks.pipe(rx.map(fail))
 
         return Strategy("raises", entries, default_exits(settings))
 
