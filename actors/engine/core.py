@@ -244,6 +244,8 @@ class Core:
                     self._settle()
         if context.guarded:
             self.risk.check_daily_loss()
+            if self.claims:
+                self.risk.check_share(context.symbol)
             if self._mailbox:
                 self._settle()
 

@@ -120,8 +120,9 @@ class Risk:
     PAUSED, REDUCING, HALTED), overruled by HALTED while the daily-loss halt is on; `resume` lifts the first, only a
     new trading day the second.
 
-    The core calls `check_daily_loss`, `start_day` and `restore` past the mailbox, on its own thread and between two
-    messages: each runs to completion, and must have taken effect before the strategy sees the tick or the day.
+    The core calls `check_daily_loss`, `check_share`, `start_day` and `restore` past the mailbox, on its own thread and
+    between two messages: each runs to completion, and must have taken effect before the strategy sees the tick or the
+    day.
     """
 
     def __init__(
@@ -293,6 +294,7 @@ class Risk:
         if self._shares is not None:
             self._shares.count(trade)
         self.check_daily_loss()
+        self.check_share(trade.symbol)
 
     def _free(self, symbol: str) -> None:
         """Allow entries in a symbol again once it has neither a position nor a working order."""
@@ -313,20 +315,23 @@ class Risk:
             self._daily_halt = True
             self._changed(previous)
             self._tell_executor(CloseAll(ExitReason.HALT))
-        elif self._shares is not None:
-            self._check_shares(self._shares)
 
-    def _check_shares(self, shares: StrategyShares) -> None:
-        """Halt the strategies that have lost their share of the day's loss limit."""
-        profits: list[tuple[str, float]] = []
-        for position in self._positions.open.values():
-            price = self._context.symbol_view(position.symbol).price
-            profits.append((position.symbol, position.open_profit(price) if price > 0 else 0.0))
-        for name in shares.over(profits):
-            symbols = shares.symbols(name)
-            now, number = self._context.now, self._context.input
-            self._context.publish(StrategyHalted(name, tuple(sorted(symbols)), now, number))
+    def check_share(self, symbol: str) -> None:
+        """Halt the strategy of a symbol if it has lost its share of the day's loss limit."""
+        if self._shares is None or self._daily_halt:
+            return
+        name = self._shares.halt_if_over(symbol, self._open_profit)
+        if name is not None:
+            symbols = self._shares.symbols(name)
+            self._context.publish(StrategyHalted(name, tuple(sorted(symbols)), self._context.now, self._context.input))
             self._tell_executor(CloseAll(ExitReason.HALT, symbols))
+
+    def _open_profit(self, symbol: str) -> float:
+        position = self._positions.open.get(symbol)
+        if position is None:
+            return 0.0
+        price = self._context.symbol_view(symbol).price  # after a restart there may be none yet
+        return position.open_profit(price) if price > 0 else 0.0
 
     def restore(self, book: Book) -> None:
         """Go on where an earlier session ended: its state, its day, its cooldown."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from math import inf
 
 from actors.book import StrategyDay
 from actors.messages import PositionClosed
@@ -25,7 +26,9 @@ class StrategyShares:
         self._shares = {name: Decimal(str(use.share)) for name, use in strategies.items()}
         self._limit = daily_loss_limit
         self._floors: dict[str, float] = {}  # the day's profit at or below which it is halted
+        self._symbols = {name: tuple(dict.fromkeys(use.symbols)) for name, use in strategies.items()}
         self._closed = dict.fromkeys(strategies, Decimal(0))  # the day's profit of finished trades
+        self._readings = dict.fromkeys(strategies, 0.0)  # the same, for what is looked at on every tick
 
     def quantity(self, symbol: str, whole: Decimal) -> Decimal:
         """Return the part of a position's size that the strategy of a symbol enters with, in shares."""
@@ -38,24 +41,29 @@ class StrategyShares:
 
     def symbols(self, name: str) -> frozenset[str]:
         """Return the symbols of a strategy."""
-        return frozenset(symbol for symbol, owner in self._of.items() if owner == name)
+        return frozenset(self._symbols[name])
 
     def count(self, trade: PositionClosed) -> None:
         """Count a finished trade."""
         if (name := self._of.get(trade.symbol)) is not None:
             self._closed[name] += trade.pnl
+            self._readings[name] = float(self._closed[name])
 
-    def over(self, open_profits: Iterable[tuple[str, float]]) -> list[str]:
-        """Halt those that have lost their share, given the open positions' profits by symbol; return their names."""
-        profits = {name: float(closed) for name, closed in self._closed.items()}
-        for symbol, profit in open_profits:
-            if (name := self._of.get(symbol)) is not None:
-                profits[name] += profit
-        lost = [
-            name for name, floor in self._floors.items() if name not in self.halted and profits[name] <= floor + EPSILON
-        ]
-        self.halted.update(lost)
-        return lost
+    def halt_if_over(self, symbol: str, open_profit: Callable[[str], float]) -> str | None:
+        """Halt the strategy of a symbol if it has lost its share, and return its name if that is new.
+
+        `open_profit` is that of the position in a symbol, 0 without one. It is called on the tick path.
+        """
+        name = self._of.get(symbol)
+        if name is None or name in self.halted:
+            return None
+        profit = self._readings[name]
+        for own in self._symbols[name]:
+            profit += open_profit(own)
+        if profit > self._floors.get(name, -inf) + EPSILON:
+            return None
+        self.halted.add(name)
+        return name
 
     def measure_by(self, equity: Decimal) -> None:
         """Take shares of the loss limit of a day that began with that equity."""
@@ -64,6 +72,7 @@ class StrategyShares:
     def begin_day(self) -> None:
         """Count from nothing: whoever is halted goes on."""
         self._closed = dict.fromkeys(self._closed, Decimal(0))
+        self._readings = dict.fromkeys(self._closed, 0.0)
         self.halted.clear()
 
     def days(self) -> dict[str, StrategyDay]:
@@ -74,5 +83,6 @@ class StrategyShares:
         """Go on with the day of an earlier session; of strategies that are no more, nothing is kept."""
         for name in self._closed.keys() & days.keys():
             self._closed[name] = days[name].pnl
+            self._readings[name] = float(days[name].pnl)
             if days[name].halted:
                 self.halted.add(name)
