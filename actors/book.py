@@ -73,6 +73,13 @@ class Tally(msgspec.Struct, frozen=True):
     consecutive_losses: int
 
 
+class StrategyDay(msgspec.Struct, frozen=True):
+    """What a strategy with a share of the risk has come to since the trading day began."""
+
+    pnl: Decimal  # of its finished trades, after fees
+    halted: bool = False  # it has lost its share of the day's loss limit
+
+
 class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     """The book at `ts`."""
 
@@ -97,6 +104,7 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     halt_cause: HaltCause | None = None  # of `state`; books were not always written with it: `reason` says it then
     halted_before: str = ""  # why a person had halted it already, if `reason` is that account and book differ
     parts: dict[str, TakenParts] | UnsetType = UNSET  # by symbol; unset without one
+    strategies: dict[str, StrategyDay] | msgspec.UnsetType = msgspec.UNSET  # by name; left out where there are none
 
     def __post_init__(self) -> None:
         if self.halt_cause is None and self.state is TradingState.HALTED:

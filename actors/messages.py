@@ -83,6 +83,7 @@ class Refusal(StrEnum):
     PRICE_COLLAR = "PRICE_COLLAR"
     FOREIGN_ORDER = "FOREIGN_ORDER"
     MARKET_CLOSED = "MARKET_CLOSED"
+    STRATEGY_HALTED = "STRATEGY_HALTED"  # its strategy has lost its share of the day's loss limit
 
 
 class ExitReason(StrEnum):
@@ -359,6 +360,15 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="
     input: int
 
 
+class StrategyHalted(msgspec.Struct, frozen=True, tag="strategy_halted", tag_field="type"):
+    """A strategy has lost its share of the day's loss limit: its positions are closed, its entries refused."""
+
+    strategy: str
+    symbols: tuple[str, ...]
+    ts: int
+    input: int
+
+
 class GateActed(msgspec.Struct, frozen=True, tag="gate_acted", tag_field="type"):
     """The kill switch did something by itself: `action` is halt, flatten, cancel or close."""
 
@@ -459,6 +469,6 @@ _PositionFact = PositionOpened | ExitDecided | PositionReduced | PositionClosed 
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | DayStarted
-_StateFact = BrokerChanged | FeedChanged | StateChanged | GateActed
+_StateFact = BrokerChanged | FeedChanged | StateChanged | StrategyHalted | GateActed
 
 Fact = SignalRaised | _OrderFact | _PositionFact | _ChainFact | _StrategyFact | _AccountFact | _StateFact

@@ -226,14 +226,15 @@ def _decided(
         recorded = tapes.recorded_settings(path)
         chosen = _settings(settings, recorded)
         wanted: strategies.Wanted = strategy
+        named = trusted.strategy(path, recorded, strategy if isinstance(strategy, str) else None, chosen)
         if strategy is None or isinstance(strategy, str):
-            wanted = trusted.strategy(path, recorded, strategy)
+            wanted = named
         summary = replaying.replay(
             path, chosen, wanted, out, say=told.append, see=result._take, fail_fast=fail_fast, debug=readings
         )
     else:
         chosen = _settings(settings, None)
-        made = strategies.chosen(strategy, chosen)
+        made = strategies.lineup(strategy, chosen)
         summary = replaying.decide(
             _checked(tape), chosen, made, result._take, told.append, fail_fast=fail_fast, debug=readings
         )

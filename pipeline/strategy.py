@@ -39,6 +39,14 @@ class StrategySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, float] = {}
 
 
+class StrategyUse(StrategySettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[strategies.NAME]: a strategy with symbols of its own, and beside this the keys of [strategy], for it alone."""
+
+    file: str = ""  # FILE.py:NAME, or the name of an installed one; empty: the default strategy
+    symbols: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0  # of the size of a position, and of the day's loss limit
+
+
 class Streams(msgspec.Struct, frozen=True):
     """What a strategy may listen to: its symbol's ticks and quotes, the core's time, and other symbols by name."""
 
@@ -80,7 +88,8 @@ def asked_for(entries: Entries) -> tuple[str, ...]:
 class Strategy(msgspec.Struct, frozen=True):
     """How to enter (subscribed once a symbol) and how to leave (once a position): a list of exits, or a function.
 
-    `reads` are the keys of [strategy] that it was made from, `parameters` what it declares by `param`.
+    `reads` are the keys of [strategy] that it was made from, `parameters` what it declares by `param`. `reference` is
+    how it was named, and `files` are the sources that it was loaded from; empty where it was made in Python.
     """
 
     name: str
@@ -88,6 +97,8 @@ class Strategy(msgspec.Struct, frozen=True):
     exits: Any
     reads: frozenset[str] = frozenset()
     parameters: Parameters = msgspec.field(default_factory=Parameters)
+    reference: str = ""
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.exits, list | tuple):
@@ -97,6 +108,18 @@ class Strategy(msgspec.Struct, frozen=True):
         """Build the entries upon a symbol's streams, with the parameters in force."""
         with self.parameters.in_force(), metrics_told_apart():
             return self.entries(*(getattr(streams, name) for name in asked_for(self.entries)))
+
+
+class Strategies(msgspec.Struct, frozen=True):
+    """The strategies of a session: those that have symbols of their own, by name, and that of all the rest."""
+
+    rest: Strategy
+    named: dict[str, Strategy] = {}
+
+    @property
+    def name(self) -> str:
+        """What they are called together."""
+        return ", ".join((*self.named, self.rest.name))
 
 
 def momentum_burst(s: StrategySettings) -> Strategy:

@@ -34,6 +34,7 @@ from actors.messages import (
     PositionReduced,
     SignalRaised,
     StateChanged,
+    StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
     TradingState,
@@ -211,6 +212,11 @@ def _state(fact: StateChanged) -> _Said:
     return _Said(level, f"STATE {fact.previous} -> {fact.state}{_because(fact.reason)}")
 
 
+def _strategy_halted(fact: StrategyHalted) -> _Said:
+    said = f"the strategy {fact.strategy} has lost its share of the day's loss limit, and is HALTED until the next day"
+    return _Said("WARNING", said, _fields(fact, "symbols") | {"symbols": ", ".join(fact.symbols)})
+
+
 def _day(fact: DayStarted) -> _Said:
     return _Said("INFO", f"DAY {fact.date} starts with {money(fact.equity, grouped=True)}")
 
@@ -267,6 +273,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     PositionReduced: ("microbot.executor", "position.reduced", _reduced),
     PositionClosed: ("microbot.executor", "trade.closed", _closed),
     StateChanged: ("microbot.risk", "state.changed", _state),
+    StrategyHalted: ("microbot.risk", "strategy.halted", _strategy_halted),
     GateActed: ("microbot.gate", "gate.acted", _gate_acted),
     DayStarted: ("microbot.risk", "day.started", _day),
     ChainFailed: ("microbot.core", "chain.failed", _failed),

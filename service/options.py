@@ -37,6 +37,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     fail_fast: bool = False  # end with the first failure of a strategy
     watch: bool = False  # replace the strategy when its file is saved
     fresh: bool = False  # begin a new book, and keep the old one's history
+    of_check: tuple[str, ...] = ()  # what of the command line `microbot check` wants as well
 
     def check(self) -> None:
         """Raise UserError where two options exclude each other, or one has no meaning."""

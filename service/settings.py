@@ -23,7 +23,7 @@ from actors.supervision.strategy_watch import WatchSettings
 from actors.supervision.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
-from pipeline.strategy import StrategySettings
+from pipeline.strategy import StrategySettings, StrategyUse
 from service import plain_text
 from service.errors import UserError
 from web.settings import WebSettings
@@ -97,16 +97,22 @@ class Settings(CoreSettings, frozen=True):
     log: LogSettings = LogSettings()
     # Keys of [strategy] that were chosen now, not in a recording, and where.
     strategy_set_in: dict[str, str] = msgspec.field(default_factory=dict)
+    strategies_set_in: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)  # likewise, by name
 
     @property
     def core(self) -> CoreSettings:
         """The sections that decisions depend on."""
-        return CoreSettings(self.strategy, self.risk, self.execution, self.limits, self.orders, self.chains)
+        return CoreSettings(
+            self.strategy, self.risk, self.execution, self.limits, self.orders, self.chains, self.strategies
+        )
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
-    field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "strategy_set_in"
+    field.name: field.type
+    for field in msgspec.structs.fields(Settings)
+    if field.name not in ("strategies", "strategy_set_in", "strategies_set_in")
 }
+"""The sections but [strategies.NAME], of which there are as many as there are names."""
 
 
 def load(
@@ -137,47 +143,107 @@ def load(
         ("the command line", _layer(options)),
         ("settings=", _from_python(given or {})),
     )
+    merged_named: Layer = {}
     chosen: dict[str, str] = {}
+    chosen_named: dict[str, dict[str, str]] = {}
     for origin, layer in layers:
+        sections = dict(layer)
+        named = _named(sections.pop("strategies", {}), origin)
         if layer is not recorded and layer is not defaults:
-            chosen |= dict.fromkeys(layer.get("strategy", ()), origin)
-        layer = _with_parameters(layer)
-        _check_names(layer, origin)
-        for section, values in layer.items():
-            before = merged.setdefault(section, {})
-            parameters = {**before.get("parameters", {}), **values.get("parameters", {})}
-            before.update(values)
-            if section == "strategy":
-                before["parameters"] = parameters
-    sections: dict[str, Any] = {name: _convert(name, values) for name, values in merged.items()}
-    return Settings(**sections, strategy_set_in=chosen)
+            chosen |= dict.fromkeys(sections.get("strategy", ()), origin)
+            for name, values in named.items():
+                chosen_named.setdefault(name, {}).update(dict.fromkeys(values, origin))
+        if "strategy" in sections:
+            sections["strategy"] = _with_parameters(sections["strategy"], StrategySettings)
+        _check_names(sections, origin)
+        _merge(merged, sections)
+        for name, values in named.items():
+            named[name] = _with_parameters(values, StrategyUse)
+            _check_use(name, named[name], origin)
+        _merge(merged_named, named)
+    built: dict[str, Any] = {name: _convert(name, values, SECTIONS[name]) for name, values in merged.items()}
+    strategies = {name: _use(name, values, merged_named) for name, values in merged_named.items()}
+    _check_claims(strategies)
+    return Settings(**built, strategies=strategies, strategy_set_in=chosen, strategies_set_in=chosen_named)
 
 
-def _with_parameters(layer: Layer) -> Layer:
-    """Put the numbers of [strategy] that are no settings of ours where those are that a strategy declares itself."""
-    section = layer.get("strategy", {})
+def _merge(merged: Layer, layer: Layer) -> None:
+    """Put a layer on top of those before it."""
+    for section, values in layer.items():
+        before = merged.setdefault(section, {})
+        parameters = {**before.get("parameters", {}), **values.get("parameters", {})}
+        before.update(values)
+        if parameters:
+            before["parameters"] = parameters
+
+
+def _named(section: dict[str, Any], origin: str) -> Layer:
+    """Return what a layer says of [strategies.NAME], by name; `cross.fast` is the `fast` of `cross`."""
+    found: Layer = {}
+    for path, value in section.items():
+        name, dot, key = path.partition(".")
+        values = {key: value} if dot else value
+        if not isinstance(values, dict):
+            raise UserError(f"strategies.{name} ({origin}) must be a table: a strategy's file, symbols and share")
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == "default":
+            raise UserError(f"a strategy cannot be called {name!r} ({origin}): letters, digits, _ and - make a name")
+        found.setdefault(name, {}).update(values)
+    return found
+
+
+def _check_use(name: str, values: dict[str, Any], origin: str) -> None:
+    for key in values:
+        if key not in StrategyUse.__struct_fields__:
+            hint = _did_you_mean(key, StrategyUse.__struct_fields__, f"strategies.{name}.")
+            raise UserError(f"there is no setting strategies.{name}.{key} ({origin}){hint}")
+
+
+def _use(name: str, values: dict[str, Any], all_of_them: Layer) -> StrategyUse:
+    if not values.get("symbols"):
+        others = [other for other in all_of_them if other != name]
+        close = difflib.get_close_matches(name, others, n=1, cutoff=0.5)
+        meant = f"; or did you mean strategies.{close[0]}?" if close else ""
+        raise UserError(f'strategies.{name} has no symbols: name them, as in symbols = ["AAPL"]{meant}')
+    return _convert(f"strategies.{name}", values, StrategyUse)
+
+
+def _check_claims(strategies: Mapping[str, StrategyUse]) -> None:
+    """Raise UserError for a symbol that two strategies are to have."""
+    claims: dict[str, str] = {}
+    for name, use in strategies.items():
+        for symbol in use.symbols:
+            if claims.setdefault(symbol, name) != name:
+                raise UserError(
+                    f"{symbol} is claimed by strategies.{claims[symbol]} and by strategies.{name}: "
+                    "a symbol belongs to one strategy"
+                )
+
+
+def _with_parameters(values: dict[str, Any], kind: type[StrategySettings]) -> dict[str, Any]:
+    """Put the numbers that are no settings of ours where those are that a strategy declares itself."""
     own = {
         key: value
-        for key, value in section.items()
-        if key not in StrategySettings.__struct_fields__
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
+        for key, value in values.items()
+        if key not in kind.__struct_fields__ and isinstance(value, int | float) and not isinstance(value, bool)
     }
     if not own:
-        return layer
-    rest = {key: value for key, value in section.items() if key not in own}
-    return {**layer, "strategy": {**rest, "parameters": {**rest.get("parameters", {}), **own}}}
+        return values
+    rest = {key: value for key, value in values.items() if key not in own}
+    return {**rest, "parameters": {**rest.get("parameters", {}), **own}}
 
 
-def no_strategy_setting(key: str, origin: str) -> UserError:
+def no_strategy_setting(key: str, origin: str, section: str = "strategy") -> UserError:
     """Return the error that says that [strategy] has no such key, and which was meant."""
     known = [name for name in StrategySettings.__struct_fields__ if name != "parameters"]
-    return UserError(f"there is no setting strategy.{key} ({origin}){_did_you_mean(key, known, 'strategy.')}")
+    return UserError(f"there is no setting {section}.{key} ({origin}){_did_you_mean(key, known, f'{section}.')}")
 
 
 def as_layer(settings: CoreSettings) -> Layer:
     """Return the settings that decisions depend on, as a recording keeps them."""
-    return msgspec.to_builtins(settings)  # type: ignore[no-any-return]
+    layer: Layer = msgspec.to_builtins(settings)
+    if not layer["strategies"]:
+        del layer["strategies"]  # as it was before there were several
+    return layer
 
 
 def _from_file(path: Path) -> Layer:
@@ -209,6 +275,8 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any
         if not name.startswith(ENVIRONMENT) or name in _NO_SETTINGS:
             continue
         section, separator, key = name.removeprefix(ENVIRONMENT).lower().partition("__")
+        if section == "strategies":
+            key = key.replace("__", ".")
         if not separator:
             raise UserError(f"there is no setting {name} (the environment){_meant_in_the_environment(section)}")
         yield f"{section}.{key}", _value(text)
@@ -279,15 +347,15 @@ def _check_names(layer: Layer, origin: str) -> None:
                 raise UserError(f"there is no setting {section}.{key} ({origin}){hint}")
 
 
-def _convert(section: str, values: dict[str, Any]) -> msgspec.Struct:
+def _convert(section: str, values: dict[str, Any], kind: type[T]) -> T:
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{section}.{key} must be a finite number, not {value}")
     try:
-        return msgspec.convert(values, SECTIONS[section])
+        return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        raise UserError(_sentence(section, path.rstrip("`").lstrip("."), message, values)) from None
+        raise UserError(_sentence(section, path.rstrip("`").lstrip("."), message, values, kind)) from None
 
 
 _EXPECTED = re.compile(
@@ -304,7 +372,7 @@ _TYPES = {
 _BOUNDS = {"<": "below", "<=": "of at most", ">": "above", ">=": "of at least"}
 
 
-def _sentence(section: str, path: str, message: str, values: Mapping[str, Any]) -> str:
+def _sentence(section: str, path: str, message: str, values: Mapping[str, Any], kind: type[msgspec.Struct]) -> str:
     """Say what msgspec found wrong with a value as one would say it oneself."""
     if not path:
         return f"[{section}]: {message}"  # of the section as a whole, in its own words
@@ -314,7 +382,7 @@ def _sentence(section: str, path: str, message: str, values: Mapping[str, Any]) 
         given = given[int(place.partition("]")[0])]
     must = message[0].lower() + message[1:]
     if message.startswith("Invalid enum value"):
-        must = f"must be {_choices(SECTIONS[section], name)}"
+        must = f"must be {_choices(kind, name)}"
     elif (found := _EXPECTED.match(message)) is not None and found["type"] in _TYPES:
         must = f"must be {_TYPES[found['type']]}"
         if found["how"] is not None:

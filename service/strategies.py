@@ -1,14 +1,11 @@
-"""Taking a strategy that a user wrote: named as FILE.py:NAME, or made in Python."""
+"""Taking a strategy that a user wrote: named as FILE.py:NAME, installed with a package, or made in Python."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 from reactivex import Observable
@@ -24,6 +21,7 @@ from pipeline.strategy import (
     EXIT_KEYS,
     Entries,
     Exits,
+    Strategies,
     Strategy,
     StrategySettings,
     Streams,
@@ -31,16 +29,17 @@ from pipeline.strategy import (
     default_exits,
     momentum_burst,
 )
+from service import strategy_files
 from service.errors import UserError
 from service.settings import Settings, no_strategy_setting
-from service.strategy_source import executed, split
+from service.strategy_source import executed, paths, split
 
 Wanted = Strategy | Entries | StrategySource | str | None
-"""A strategy as it is asked for: FILE.py:NAME, its source, or one that was made in Python; None: the default one."""
+"""A strategy as it is asked for: FILE.py:NAME or an installed name, its source, one made in Python; None: default."""
 
 
 def chosen(wanted: Wanted, settings: Settings) -> Strategy:
-    """Return the default strategy, the one that FILE.py:NAME names or whose source is given, or one made in Python.
+    """Return the default strategy, one that is named or whose source is given, or one that was made in Python.
 
     Whichever way it came, it is checked alike, for settings that it reads. Raises UserError also for a key of
     [strategy] that was chosen and that it does not read: it would do nothing. What a recording carries along is not
@@ -53,48 +52,91 @@ def chosen(wanted: Wanted, settings: Settings) -> Strategy:
     else:
         called = str(getattr(wanted, "__name__", None) or getattr(wanted, "name", None) or "strategy=")
         strategy = checked(wanted, called, called, settings.strategy, Parameters(settings.strategy.parameters))
-    declared = strategy.parameters.declared
-    reads = sorted((*strategy.reads, *declared))
-    ignored = [key for key in settings.strategy_set_in if key not in reads and key != "parameters"]
-    if ignored and wanted is None:
-        raise no_strategy_setting(ignored[0], settings.strategy_set_in[ignored[0]])
-    if ignored:
-        named = ", ".join(f"strategy.{key} ({settings.strategy_set_in[key]})" for key in ignored)
-        known = f"only {', '.join(reads)}" if reads else "none of [strategy]"
-        raise UserError(f"{called} does not read {named}: it reads {known}; leave it out, or set it in the strategy")
+    if wanted is None:
+        _check_read(strategy, None, settings.strategy_set_in)
+    else:
+        _check_read(strategy, called, settings.strategy_set_in)
     return strategy
 
 
+def lineup(wanted: Wanted, settings: Settings) -> Strategies:
+    """Return the strategies of [strategies.NAME], and beside them the `chosen` one for all other symbols.
+
+    Raises UserError as `chosen` does, with the section.
+    """
+    named = {name: named_one(name, settings) for name in settings.strategies}
+    return Strategies(chosen(wanted, settings), named)
+
+
+def named_one(name: str, settings: Settings) -> Strategy:
+    """Return the strategy of [strategies.NAME]. Raises UserError as `lineup` does."""
+    use = settings.strategies[name]
+    try:
+        strategy = load(use.file or None, use)
+        if clashing := strategy.parameters.declared.keys() & set(_OF_USE):
+            raise UserError(f"it declares the parameter {min(clashing)!r}, a setting of ours: name it otherwise")
+        set_in = settings.strategies_set_in.get(name, {})
+        mine = {key: origin for key, origin in set_in.items() if key not in _OF_USE}
+        _check_read(strategy, use.file or None, mine, f"strategies.{name}")
+    except UserError as error:
+        raise UserError(f"strategies.{name}: {error}") from error
+    return strategy
+
+
+def one(reference: str, settings: Settings) -> tuple[Strategy, Settings]:
+    """Return a strategy alone, with the settings that it has: that of [strategies.NAME] by its name, or any other.
+
+    Raises UserError as `lineup` does.
+    """
+    if reference in settings.strategies:
+        strategy, values = named_one(reference, settings), settings.strategies[reference]
+        return strategy, msgspec.structs.replace(settings, strategy=values, strategies={})
+    return chosen(reference, settings), msgspec.structs.replace(settings, strategies={})
+
+
+_OF_USE = ("file", "symbols", "share")
+
+
+def _check_read(strategy: Strategy, called: str | None, set_in: Mapping[str, str], section: str = "strategy") -> None:
+    """Raise UserError for a key that was set, and that the strategy does not read; `called` None: the default one."""
+    reads = sorted((*strategy.reads, *strategy.parameters.declared))
+    ignored = [key for key in set_in if key not in reads and key != "parameters"]
+    if ignored and called is None:
+        raise no_strategy_setting(ignored[0], set_in[ignored[0]], section)
+    if ignored:
+        named = ", ".join(f"{section}.{key} ({set_in[key]})" for key in ignored)
+        known = f"only {', '.join(reads)}" if reads else f"none of [{section}]"
+        raise UserError(f"{called} does not read {named}: it reads {known}; leave it out, or set it in the strategy")
+
+
 def load(reference: str | None, settings: StrategySettings) -> Strategy:
-    """Return the default strategy, or the one that FILE.py:NAME names, checked as `checked` does.
+    """Return the default strategy, or the one that FILE.py:NAME or an installed package's name says, as `checked` does.
 
     The file may import others beside it. Raises UserError with the place of the fault if the file cannot be loaded or
     the strategy cannot be built.
     """
     if reference is None:
         return momentum_burst(settings)
-    file = split(reference)[0]
-    path = Path(file)
-    if not path.is_file():
-        raise UserError(f"there is no strategy file {file}: name the strategy as FILE.py:NAME")
-    specification = importlib.util.spec_from_file_location(f"microbot_strategy_{path.stem}", path)
-    if specification is None or specification.loader is None:
-        raise UserError(f"{file} is no Python file: name the strategy as FILE.py:NAME")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    _let_siblings_be_imported(path)
+    found = strategy_files.find(reference)
     parameters = Parameters(settings.parameters)
-    with _said_of(file), parameters.in_force():
-        specification.loader.exec_module(module)
-    return _named(module, reference, settings, parameters)
+    with _said_of(found.file), parameters.in_force():
+        module = found.load()
+    made = found.taken_from(module)
+    strategy = checked(made, f"{found.file}:{found.attribute}", found.name, settings, parameters)
+    files = tuple(map(str, found.files()))  # once it was built: that may import more
+    return msgspec.structs.replace(strategy, reference=found.reference, files=files)
 
 
 def load_source(source: StrategySource, settings: StrategySettings) -> Strategy:
     """Return the strategy that a source is of, whatever its files hold by now, as `load` does. Raises UserError."""
+    file, attribute = split(source.reference)
     parameters = Parameters(settings.parameters)
-    with _said_of(split(source.reference)[0]), parameters.in_force():
+    with _said_of(file), parameters.in_force():
         module = executed(source)
-    return _named(module, source.reference, settings, parameters)
+    made = strategy_files.taken_from(module, file, attribute)
+    strategy = checked(made, f"{file}:{attribute}", f"{Path(file).stem}:{attribute}", settings, parameters)
+    files = tuple(map(str, paths(source)))
+    return msgspec.structs.replace(strategy, reference=f"{file}:{attribute}", files=files)
 
 
 @contextmanager
@@ -106,16 +148,6 @@ def _said_of(file: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise UserError(f"the strategy {file} cannot be loaded: {described(error)}") from error
-
-
-def _named(module: ModuleType, reference: str, settings: StrategySettings, parameters: Parameters) -> Strategy:
-    """Return the strategy of a module that FILE.py:NAME names. Raises UserError if there is none."""
-    file, name = split(reference)
-    made = getattr(module, name, None)
-    if made is None:
-        functions = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise UserError(f"{file} has no {name}; it has {', '.join(functions) or 'no functions'}")
-    return checked(made, f"{file}:{name}", f"{Path(file).stem}:{name}", settings, parameters)
 
 
 def checked(made: object, place: str, name: str, settings: StrategySettings, parameters: Parameters) -> Strategy:
@@ -147,13 +179,6 @@ def checked(made: object, place: str, name: str, settings: StrategySettings, par
     if clashing := [key for key in parameters.declared if key in StrategySettings.__struct_fields__]:
         raise UserError(f"{place} declares the parameter {clashing[0]!r}, a setting of ours: name it otherwise")
     return strategy
-
-
-def _let_siblings_be_imported(path: Path) -> None:
-    """Look for modules also beside the strategy, but there last: what is called as one of ours shadows nothing."""
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
 
 
 def _check_takes(made: Entries | Exits, count: int, said: str) -> str:

@@ -19,6 +19,7 @@ from actors.messages import (
     RestartChain,
     SignalRaised,
     StateChanged,
+    StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
     TradingState,
@@ -176,6 +177,7 @@ ShownFact = (
     | PositionOpened
     | PositionClosed
     | StateChanged
+    | StrategyHalted
     | DayStarted
     | ChainFailed
     | ChainRestarted

@@ -25,6 +25,7 @@ from actors.messages import (
     PositionOpened,
     SignalRaised,
     StateChanged,
+    StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
     TradingState,
@@ -79,6 +80,7 @@ class ReadModel:
             PositionOpened: self._position_opened,
             PositionClosed: self._position_closed,
             StateChanged: self._state_changed,
+            StrategyHalted: self._strategy_halted,
             DayStarted: self._day_started,
             ChainFailed: self._chain_failed,
             ChainRestarted: self._chain_restarted,
@@ -331,6 +333,9 @@ class ReadModel:
 
     def _order_rejected(self, message: OrderRejected) -> None:
         self._notice("order", message.ts, f"an order of {message.symbol} was rejected: {message.reason}")
+
+    def _strategy_halted(self, message: StrategyHalted) -> None:
+        self._notice("state", message.ts, f"the strategy {message.strategy} has lost its share of the day's loss limit")
 
     def _day_started(self, message: DayStarted) -> None:
         self._notice("day", message.ts, f"trading day {message.date} begins with {message.equity:,.2f}")

@@ -19,6 +19,8 @@ ACTORS, PIPELINE, SERVICE = (f"{_ROOT / name}{os.sep}" for name in ("actors", "p
 
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
+_installed: set[str] = set()
+
 _LONGEST = 500  # characters of a failure's words
 _DEEPEST = 30  # lines of a traceback
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -26,7 +28,12 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 def is_authors(file: str) -> bool:
     """Whether a source file is an author's."""
-    return not file.startswith((ACTORS, PIPELINE, SERVICE, *_LIBRARIES, "<"))
+    return file in _installed or not file.startswith((ACTORS, PIPELINE, SERVICE, *_LIBRARIES, "<"))
+
+
+def add(*files: str) -> None:
+    """Take files for an author's although they lie where libraries do: those of a strategy that was installed."""
+    _installed.update(files)
 
 
 def described(failure: BaseException, maker: Callable[..., Any] | None = None) -> str:

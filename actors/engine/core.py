@@ -37,11 +37,12 @@ from actors.messages import (
 )
 from actors.orders import AccountReport, AssetReport, OrderCommand
 from actors.portfolio.metrics import Metrics
+from actors.portfolio.strategy_figures import StrategyFigures
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
 from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held, SignalExits
-from pipeline.strategy import Strategy
+from pipeline.strategy import Strategies, Strategy
 
 _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
@@ -83,7 +84,7 @@ class Core:
     def __init__(
         self,
         settings: CoreSettings,
-        strategy: Strategy,
+        strategy: Strategy | Strategies,
         on_fact: Callable[[Fact], None] = noop,
         *,
         book: str = "paper",
@@ -111,7 +112,11 @@ class Core:
         )
         self._priceless = self.executor.exits.priceless
         self._name = book
-        self._strategy = strategy
+        self._strategies = strategy if isinstance(strategy, Strategies) else Strategies(strategy)
+        self.claims = settings.claims
+        self._figures = StrategyFigures(settings.strategies, self.claims) if settings.strategies else None
+        if missing := settings.strategies.keys() - self._strategies.named.keys():
+            raise ValueError(f"the settings name strategies that were not given: {', '.join(sorted(missing))}")
         self.failures = Failures()
         self._on_fact = on_fact
         self._debug = debug
@@ -140,6 +145,8 @@ class Core:
 
     def publish(self, fact: Fact) -> None:
         self.metrics.fold(fact)
+        if self._figures is not None:
+            self._figures.fold(fact)
         self._on_fact(fact)
 
     @property
@@ -244,6 +251,8 @@ class Core:
                     self._settle()
         if context.guarded:
             self.risk.check_daily_loss()
+            if self.claims:
+                self.risk.check_share(context.symbol)
             if self._mailbox:
                 self._settle()
 
@@ -267,6 +276,7 @@ class Core:
             halt_cause=risk.halt_cause,
             halted_before=risk.halted_before,
             parts=self.executor.parts.to_book() or UNSET,
+            strategies=risk.strategies or msgspec.UNSET,
         )
         return self.reconciler.completed(book) if self.reconciler is not None else book
 
@@ -343,7 +353,8 @@ class Core:
         elif isinstance(event, ReplaceStrategy):
             if self.reloading is not None:
                 strategy, fact = self.reloading.carry_out(event, self._contexts, self.now, self.input)
-                self._strategy = strategy or self._strategy
+                if strategy is not None:
+                    self._strategies = Strategies(strategy)
                 self.publish(fact)
         elif isinstance(event, AccountReport):
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
@@ -376,9 +387,11 @@ class Core:
         return self._contexts.open(symbol)  # a timer that was due may have opened it
 
     def _make_context(self, symbol: str, index: int) -> SymbolContext:
+        name = self.claims.get(symbol)
+        strategy = self._strategies.rest if name is None else self._strategies.named[name]
         ports = self, self.failures, partial(self.tell, self.risk), partial(self.tell, self.executor), self._debug
         heard = self._contexts.streams(symbol), self._contexts.market
-        return SymbolContext(symbol, index, self.clock, self._strategy, self.settings, *ports, *heard)
+        return SymbolContext(symbol, index, self.clock, strategy, self.settings.of(name), *ports, *heard)
 
     # -------------------------------------------------------------------------------------------- time
 
@@ -421,5 +434,8 @@ class Core:
             "failed": self._contexts.failed(),
             "failures": self.failures.summary(),
         }
-        own = {"parameters": self._strategy.parameters.summary(), "metrics": measured}
+        if self._figures is not None:
+            halted = [name for name, day in self.risk.snapshot().strategies.items() if day.halted]
+            summary["strategies"] = self._figures.summary(self.contexts, self.failures.by_symbol, halted)
+        own = {"parameters": self._strategies.rest.parameters.summary(), "metrics": measured}
         return summary | {name: found for name, found in own.items() if found}

@@ -10,7 +10,7 @@ from actors.engine.strategy_instance import ChainSettings
 from actors.execution.policy import OrderSettings
 from actors.risk.limits import Costs, LimitSettings
 from actors.risk.risk import RiskSettings
-from pipeline.strategy import StrategySettings
+from pipeline.strategy import StrategySettings, StrategyUse
 
 
 class CoreSettings(msgspec.Struct, frozen=True):
@@ -22,6 +22,16 @@ class CoreSettings(msgspec.Struct, frozen=True):
     limits: LimitSettings = LimitSettings()
     orders: OrderSettings = OrderSettings()
     chains: ChainSettings = ChainSettings()
+    strategies: dict[str, StrategyUse] = {}
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """Which strategy has a symbol of its own, by symbol; all others have that of [strategy]."""
+        return {symbol: name for name, use in self.strategies.items() for symbol in use.symbols}
+
+    def of(self, name: str | None) -> CoreSettings:
+        """Return the settings as a strategy of that name has them; None is that of [strategy]."""
+        return self if name is None else msgspec.structs.replace(self, strategy=self.strategies[name])
 
     @property
     def fallback(self) -> Fallback:

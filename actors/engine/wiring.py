@@ -17,6 +17,7 @@ from actors.portfolio.positions import Positions, PositionsMessage
 from actors.reconciliation.reconciler import Reconciler
 from actors.risk.limits import Limits
 from actors.risk.risk import Risk, RiskMessage
+from actors.risk.strategy_shares import StrategyShares
 from actors.risk.venue_facts import VenueFacts
 
 
@@ -62,9 +63,12 @@ def wire(
     executor = Executor(
         context, policy, book, orders, positions.open, subscribe_exits, tell_broker, tell_positions, tell_risk
     )
-    limits = Limits(settings.limits, settings.costs, refuse_dear=settings.risk.cost_guard == "refuse")
+    costs_of = {symbol: settings.of(name).costs for symbol, name in settings.claims.items()}
+    refuse_dear = settings.risk.cost_guard == "refuse"
+    limits = Limits(settings.limits, settings.costs, refuse_dear=refuse_dear, costs_of=costs_of)
     facts = VenueFacts(with_broker=policy.outlives_session)
-    risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor)
+    shares = StrategyShares(settings.strategies, settings.risk.daily_loss_limit) if settings.strategies else None
+    risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor, shares)
     reconciler = None
     if policy.outlives_session:
         ours = book.rpartition("-")[0] + "-"

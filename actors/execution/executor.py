@@ -144,7 +144,7 @@ class Executor:
                 if self._orders.get(message.order.id) is None:
                     self._manager.expect_answer(message.order)
             case CloseAll():
-                self._close_all(message.reason)
+                self._close_all(message.reason, message.symbols)
             case BrokerChanged():
                 self._on_line(message)
             case CancelEntries():
@@ -278,18 +278,19 @@ class Executor:
             self._context.publish(ExitDecided(symbol, wish.reason, self._context.now, self._context.input, shares))
             self._review(symbol)
 
-    def _close_all(self, reason: ExitReason) -> None:
+    def _close_all(self, reason: ExitReason, symbols: frozenset[str] | None = None) -> None:
         for order in self._orders.working.values():
-            if order.role is OrderRole.ENTRY:
+            if order.role is OrderRole.ENTRY and (symbols is None or order.symbol in symbols):
                 self.exits.closing_entries[order.symbol] = reason  # also what it may fill yet
-        self._cancel_entries()
-        for symbol in sorted(self._positions, key=lambda s: self._context.symbol_view(s).index):
+        self._cancel_entries(symbols)
+        held = [symbol for symbol in self._positions if symbols is None or symbol in symbols]
+        for symbol in sorted(held, key=lambda s: self._context.symbol_view(s).index):
             self._request_exit(symbol, reason)
 
-    def _cancel_entries(self) -> None:
+    def _cancel_entries(self, symbols: frozenset[str] | None = None) -> None:
         """Cancel what would open a position; an exit under way is what closing needs."""
         for order in list(self._orders.working.values()):
-            if order.role is OrderRole.ENTRY:
+            if order.role is OrderRole.ENTRY and (symbols is None or order.symbol in symbols):
                 self._manager.cancel(order)
 
     # ----------------------------------------------------------------------------------------- reports

@@ -33,9 +33,10 @@ class Enter(msgspec.Struct, frozen=True):
 
 
 class CloseAll(msgspec.Struct, frozen=True):
-    """Close every position, and cancel the entries that work."""
+    """Close every position, and cancel the entries that work; where `symbols` are named, those of these alone."""
 
     reason: ExitReason
+    symbols: frozenset[str] | None = None
 
 
 class CancelEntries(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
@@ -63,10 +64,18 @@ def _off(view: SymbolView, side: Side) -> float:
 class Limits:
     """Refuses entries that break a limit, by name. Time is handed in; nothing is remembered of what was refused."""
 
-    def __init__(self, settings: LimitSettings, costs: Costs, *, refuse_dear: bool = False) -> None:
+    def __init__(
+        self,
+        settings: LimitSettings,
+        costs: Costs,
+        *,
+        refuse_dear: bool = False,
+        costs_of: Mapping[str, Costs] | None = None,
+    ) -> None:
         self.settings = settings
         self._refuse_dear = refuse_dear  # what costs more than it is to bring
         self._costs = costs
+        self._costs_of = costs_of or {}  # by symbol, where a strategy of its own has another target
         self._entries: deque[int] = deque()  # times of the entries of the last second, ns
         self._last: dict[tuple[str, Side, Decimal], int] = {}  # when each was last entered, ns
 
@@ -81,7 +90,7 @@ class Limits:
             return Refusal.SPREAD
         if s.price_collar is not None and _off(view, side) > s.price_collar + EPSILON:
             return Refusal.PRICE_COLLAR
-        if self._refuse_dear and self._costs.too_dear(view):
+        if self._refuse_dear and self._costs_of.get(view.symbol, self._costs).too_dear(view):
             return Refusal.COST
         if s.repeat_seconds is not None:
             last = self._last.get((view.symbol, side, quantity))

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.actor import Context, Port, assert_known
-from actors.book import Book
+from actors.book import Book, StrategyDay
 from actors.execution.messages import CancelEntries, CloseAll, Enter, FromRisk, OrderOver
 from actors.execution.order_cache import OrdersView
 from actors.messages import (
@@ -29,11 +29,13 @@ from actors.messages import (
     Refusal,
     SignalRaised,
     StateChanged,
+    StrategyHalted,
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
 from actors.portfolio.positions import PositionNews, PositionsView
 from actors.risk.limits import Limits
+from actors.risk.strategy_shares import StrategyShares
 from actors.risk.venue_facts import ForeignOrders, Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
 
@@ -100,6 +102,7 @@ class RiskSnapshot(NamedTuple):
     cooldown: dict[str, int]  # signals still to be skipped, by symbol
     halt_cause: HaltCause | None
     halted_before: str
+    strategies: dict[str, StrategyDay]
 
 
 class UnknownCommand(ValueError):
@@ -117,8 +120,9 @@ class Risk:
     PAUSED, REDUCING, HALTED), overruled by HALTED while the daily-loss halt is on; `resume` lifts the first, only a
     new trading day the second.
 
-    The core calls `check_daily_loss`, `start_day` and `restore` past the mailbox, on its own thread and between two
-    messages: each runs to completion, and must have taken effect before the strategy sees the tick or the day.
+    The core calls `check_daily_loss`, `check_share`, `start_day` and `restore` past the mailbox, on its own thread and
+    between two messages: each runs to completion, and must have taken effect before the strategy sees the tick or the
+    day.
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class Risk:
         limits: Limits,
         facts: VenueFacts,
         tell_executor: Port[FromRisk],
+        shares: StrategyShares | None = None,
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -140,6 +145,7 @@ class Risk:
         self._positions = positions
         self._orders = orders
         self._tell_executor = tell_executor
+        self._shares = shares  # of strategies, where there are several
         self._quantity = Decimal(str(settings.position_size))
         self._by_hand = TradingState.ACTIVE
         self._by_hand_reason = ""
@@ -194,6 +200,7 @@ class Risk:
             cooldown=cooldown,
             halt_cause=self._by_hand_cause,
             halted_before=self._halted_before,
+            strategies=self._shares.days() if self._shares is not None else {},
         )
 
     def receive(self, message: RiskMessage) -> None:
@@ -237,6 +244,8 @@ class Risk:
             return Refusal(self.state)
         if self._feed is not FeedState.LIVE:
             return Refusal.STALE_FEED
+        if self._shares is not None and self._shares.refuses(symbol):
+            return Refusal.STRATEGY_HALTED
         # The tick that closes a position opens none: `held_at_input` remembers what it found.
         if symbol in self._busy or self._context.symbol_view(symbol).held_at_input == self._context.input:
             return Refusal.POSITION_OPEN
@@ -260,10 +269,13 @@ class Risk:
         until = signal.good_until
         if until is not None and now >= until:
             return Refusal.EXPIRED
-        return Refusal.MAX_QUANTITY if quantity > self._quantity else None
+        return Refusal.MAX_QUANTITY if quantity > self._quantity_for(signal.symbol) else None
+
+    def _quantity_for(self, symbol: str) -> Decimal:
+        return self._quantity if self._shares is None else self._shares.quantity(symbol, self._quantity)
 
     def _on_signal(self, signal: Signal) -> None:
-        quantity = Decimal(repr(signal.quantity)) if signal.quantity else self._quantity
+        quantity = Decimal(repr(signal.quantity)) if signal.quantity else self._quantity_for(signal.symbol)
         reason = self._verdict(signal, quantity)
         if reason is Refusal.COOLDOWN:
             self._cooldown[signal.symbol] -= 1
@@ -287,7 +299,10 @@ class Risk:
         self._free(trade.symbol)
         if trade.pnl < -EPSILON:
             self._cooldown[trade.symbol] = self._settings.cooldown_trades_after_loss
+        if self._shares is not None:
+            self._shares.count(trade)
         self.check_daily_loss()
+        self.check_share(trade.symbol)
 
     def _free(self, symbol: str) -> None:
         """Allow entries in a symbol again once it has neither a position nor a working order."""
@@ -309,6 +324,23 @@ class Risk:
             self._changed(previous)
             self._tell_executor(CloseAll(ExitReason.HALT))
 
+    def check_share(self, symbol: str) -> None:
+        """Halt the strategy of a symbol if it has lost its share of the day's loss limit."""
+        if self._shares is None or self._daily_halt:
+            return
+        name = self._shares.halt_if_over(symbol, self._open_profit)
+        if name is not None:
+            symbols = self._shares.symbols(name)
+            self._context.publish(StrategyHalted(name, tuple(sorted(symbols)), self._context.now, self._context.input))
+            self._tell_executor(CloseAll(ExitReason.HALT, symbols))
+
+    def _open_profit(self, symbol: str) -> float:
+        position = self._positions.open.get(symbol)
+        if position is None:
+            return 0.0
+        price = self._context.symbol_view(symbol).price  # after a restart there may be none yet
+        return position.open_profit(price) if price > 0 else 0.0
+
     def restore(self, book: Book) -> None:
         """Go on where an earlier session ended: its state, its day, its cooldown."""
         previous = self.state
@@ -318,6 +350,8 @@ class Risk:
         self._halted_before = book.halted_before
         self._daily_halt = book.daily_halt
         self._cooldown = dict(book.cooldown)
+        if self._shares is not None and book.strategies is not msgspec.UNSET:
+            self._shares.restore(book.strategies)
         self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
         self.date = book.date
         self._count_losses_from(book.tally.day_start_equity if book.date else self._positions.equity)
@@ -328,6 +362,8 @@ class Risk:
         self.day_start_equity = equity
         # equity + open profit - start <= limit x start, solved for what is looked at on every tick
         self._loss_floor = float(self.day_start_equity) * (1 + self._settings.daily_loss_limit)
+        if self._shares is not None:
+            self._shares.measure_by(self.day_start_equity)
 
     def start_day(self, date: str, ts: int) -> None:
         """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
@@ -336,6 +372,8 @@ class Risk:
         self.date = date
         previous = self.state
         self._daily_halt = False
+        if self._shares is not None:
+            self._shares.begin_day()
         self._count_losses_from(self._positions.equity)
         self._context.publish(DayStarted(date, self._positions.equity, ts, self._context.input))
         if self.state is not previous:

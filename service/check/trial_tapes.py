@@ -87,7 +87,7 @@ def damaged(events: Sequence[Input]) -> Iterator[tuple[str, list[Input]]]:
         ],
     )
     yield "ticks out of order", some(lambda t: [t, msgspec.structs.replace(t, ts=t.ts - SECOND)])
-    yield "ticks of one time", some(lambda t: [t] * 5)
+    yield "ticks of one time", some(lambda t: [msgspec.structs.replace(t) for _ in range(5)])
     yield "sizes of 0", some(lambda t: [msgspec.structs.replace(t, size=0.0)])
     yield "jumps of a tenth", some(lambda t: [t, msgspec.structs.replace(t, price=t.price * 1.1), t])
     yield (

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 
 from actors.engine.authors import is_authors
 
+_OURS = str(Path(__file__).parent)
+"""Who called from here on is nobody that is checked."""
+
 
 class Watch:
     """Notes what an author's code reads that is none of its streams, while the block runs."""
@@ -45,7 +48,7 @@ class Watch:
             return
         outer: FrameType | None = frame
         while outer is not None and not is_authors(outer.f_code.co_filename):
-            outer = None if outer.f_code.co_filename == __file__ else outer.f_back
+            outer = None if outer.f_code.co_filename.startswith(_OURS) else outer.f_back
         if outer is not None:
             where = f"{outer.f_code.co_name} ({Path(outer.f_code.co_filename).name}:{outer.f_lineno})"
             self.found.setdefault((what, where), 1)

@@ -15,7 +15,10 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be given several times."),
 ]
-Strategy = Annotated[str | None, typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own.")]
+Strategy = Annotated[
+    str | None,
+    typer.Option("--strategy", metavar="FILE.py:NAME", help="A strategy of your own, or the name of an installed one."),
+]
 
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the strategy that a recording names, wherever it is from.")

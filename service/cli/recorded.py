@@ -39,7 +39,7 @@ def replay(
 
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
-    chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy)
+    chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy, effective)
     told: list[str] = []  # once the progress bar is gone
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, outlet.prints_aside():
         summary = replaying.replay(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
@@ -59,22 +59,27 @@ def check(
     budget_ms: Annotated[float, typer.Option("--budget-ms", help="What one call of its code may take.")] = 1.0,
     config: Config = None,
     assignments: Assignments = None,
+    data_dir: DataDir = Path("data"),
     as_json: Json = False,
 ) -> None:
     """Prove a strategy before it trades: no look-ahead, no clock or chance, bounded, fast, with exits that fire.
 
-    Each failure names the operator and shows the smallest tape that has it. Exit code 1 if there is one.
+    Each failure names the operator and shows the smallest tape that has it. Exit code 1 if there is one. One that
+    passes is noted in the data folder: `run --live` wants that of the strategy as it is then.
     """
     from service import settings, strategies
     from service.check.checks import Checks
     from service.check.trial_tapes import events_of
     from service.cli import terminal
+    from service.data_folder import stamps
 
     if not budget_ms > 0:
         raise UserError(f"--budget-ms wants a number above 0, not {budget_ms:g}")
     effective = settings.load(config, assignments or ())
     with outlet.prints_aside():
-        findings = Checks(strategies.chosen(strategy, effective), effective, events_of(tape), budget_ms).all_of_them()
+        chosen, effective = strategies.one(strategy, effective)
+        subject = stamps.Subject.of(chosen, effective.strategy)  # as it was when it was loaded
+        findings = Checks(chosen, effective, events_of(tape), budget_ms).all_of_them()
     sound = True
     while True:
         with outlet.prints_aside():  # what the strategy prints is none of the findings
@@ -87,7 +92,9 @@ def check(
         else:
             terminal.say_finding(finding)
     if not sound:
+        stamps.take_back(data_dir, subject)
         raise typer.Exit(1)
+    stamps.stamp(data_dir, subject, tape, budget_ms)
 
 
 def diff(

@@ -142,7 +142,11 @@ def _start(
     from service.live import run as running_bot
     from service.recorded import replay as replaying
 
-    options = msgspec.structs.replace(options, ask=terminal.ask if terminal.can_ask() else None)
+    options = msgspec.structs.replace(
+        options,
+        ask=terminal.ask if terminal.can_ask() else None,
+        of_check=_of_check(config, assignments, options.data_dir),
+    )
     options.check()
     costs = settings.LIVE_COSTS if options.venue is not Venue.ALPACA else None  # there, fills are not simulated
     effective = settings.load(config, assignments, flags=flags, defaults=costs)
@@ -161,3 +165,11 @@ def _start(
         raise typer.Exit(1)
     if replaying.failed(outcome.summary):
         raise typer.Exit(STRATEGY_FAILED)
+
+
+def _of_check(config: Path | None, assignments: Sequence[str], data_dir: Path) -> tuple[str, ...]:
+    """Return what of the command line `microbot check` wants as well: what makes the strategy what it is, and where."""
+    words = ["--config", str(config)] if config is not None else []
+    for assignment in assignments:
+        words += ["--set", assignment] if assignment.strip().startswith("strateg") else []
+    return *words, *(("--data-dir", str(data_dir)) if data_dir != Path("data") else ())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -49,7 +50,10 @@ def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
     table.add_column(style="dim")
     table.add_column(justify="right")
     for name, value in summary.items():
-        if name == "failures" and isinstance(value, dict):
+        if name == "strategies" and isinstance(value, dict):
+            for strategy, found in value.items():
+                table.add_row(f"strategy {strategy}", Text(visible(_strategy(found))))
+        elif name == "failures" and isinstance(value, dict):
             table.add_row(name, f"{value['count']:,}")
         elif name == "parameters" and isinstance(value, dict):
             for parameter, told in value.items():
@@ -68,6 +72,15 @@ def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
 
 def _measured(figures_: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:,.6g}" for name, value in figures_.items())
+
+
+def _strategy(found: dict[str, Any]) -> str:
+    """Return what a strategy has come to, on a line."""
+    pnl, halted = figures.money(found["total_pnl"], grouped=True), "  HALTED" if found["halted"] else ""
+    counts = "  ".join(
+        f"{name} {found[name]:,}" for name in ("signals", "approved", "trades", "failures") if found[name]
+    )
+    return "  ".join(filter(None, (" ".join(found["symbols"]), counts, pnl))) + halted
 
 
 def _shown(name: str, value: object) -> str:

@@ -80,7 +80,7 @@ def _settings(case: Case, environment: Mapping[str, str]) -> tuple[Settings, Fin
 def _strategy(reference: str | None, settings: Settings) -> Finding:
     try:
         with prints_aside():
-            name = strategies.chosen(reference, settings).name
+            name = strategies.lineup(reference, settings).name
     except UserError as error:
         return failed("strategy", str(error), "mend the file: `microbot replay TAPE --strategy FILE.py:NAME` tries it")
     return ok("strategy", f"{name} can be built")

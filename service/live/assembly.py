@@ -65,6 +65,7 @@ from service.live.unused import Unused
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
+from service.settings import as_layer
 from service.venues import KEY, SECRET
 from web.messages import SessionStarted
 
@@ -352,6 +353,6 @@ def _started(plan: Plan, source: Source) -> SessionStarted:
         symbols=options.symbols or (settings.exchange.symbols if options.feed is None else ()),
         paper=not options.live,
         started_ts=now,
-        settings=msgspec.to_builtins(settings.core),
-        parameters=tuple(plan.strategy.parameters.declared.values()),
+        settings=as_layer(settings.core),
+        parameters=tuple(plan.strategy.rest.parameters.declared.values()),
     )

@@ -24,6 +24,7 @@ from service.errors import UserError
 from service.live import halt_file
 from service.live.sources import TAPE
 from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
+from service.settings import as_layer
 from service.venues import Venue
 from service.version import VERSION
 
@@ -113,7 +114,7 @@ class Bookkeeping:
             venue=venue,
             paper=not self._options.live,
             name=book,
-            settings=msgspec.to_builtins(settings) | declared,
+            settings=as_layer(settings) | declared,
             recording=str(recording.absolute()) if recording is not None else "",
         )
 

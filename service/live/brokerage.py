@@ -123,11 +123,14 @@ def at_broker(settings: Settings) -> Settings:
 
     Raises UserError for a protective stop that would come before the strategy's own.
     """
-    stop, loss = settings.orders.protective_stop, settings.strategy.stop_loss
-    if stop <= loss:
-        raise UserError(
-            f"orders.protective_stop ({stop:g}) must be wider than strategy.stop_loss ({loss:g}): it is the last resort"
-        )
+    stop = settings.orders.protective_stop
+    used = {f"strategies.{name}": use.stop_loss for name, use in settings.strategies.items()}
+    for section, loss in {"strategy": settings.strategy.stop_loss, **used}.items():
+        if stop <= loss:
+            raise UserError(
+                f"orders.protective_stop ({stop:g}) must be wider than {section}.stop_loss ({loss:g}): "
+                "it is the last resort"
+            )
     given = settings.limits
     missing = {name: value for name, value in _LIMITS.items() if getattr(given, name) is None}
     return msgspec.structs.replace(settings, limits=msgspec.structs.replace(given, **missing))

@@ -15,9 +15,11 @@ class CostGuard:
 
     def warn_of_changes(self, core: Core) -> None:
         """Warn of what has changed since the last look, at the core of this session or the last one."""
-        costs, guard = core.settings.costs, core.settings.risk.cost_guard
+        guard = core.settings.risk.cost_guard
         for context in core.contexts.values() if guard != "off" else ():
-            symbol, dear = context.symbol, costs.too_dear(context)
+            symbol = context.symbol
+            costs = core.settings.of(core.claims.get(symbol)).costs
+            dear = costs.too_dear(context)
             if dear == (symbol in self._dear):
                 continue
             self._dear ^= {symbol}

@@ -15,7 +15,7 @@ from actors.gateway.journal import Run
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import Fact, StrategySource
 from pipeline.admission import Admission
-from pipeline.strategy import Strategy
+from pipeline.strategy import Strategies
 from pipeline.venue_clock import VenueClock
 from service.data_folder.running import Claim
 from service.live.bookkeeping import Bookkeeping
@@ -72,7 +72,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     settings: Settings
     options: RunOptions
-    strategy: Strategy
+    strategy: Strategies
     source: StrategySource | None  # of the strategy, where it is watched
     environment: Mapping[str, str]  # where keys are
     feed: str | None  # the address of a feed, or a tape; None at a venue that has its own
@@ -122,12 +122,13 @@ class SessionParts:
 
     def run(self, session_id: str) -> Run:
         """Return what the journal says of the session that is recorded now."""
-        recorder, options = self.recordings.current if self.recordings is not None else None, self.plan.options
+        recorder, plan = self.recordings.current if self.recordings is not None else None, self.plan
+        options = plan.options
         return self.books.run(
-            options.strategy or self.plan.strategy.name,
+            ", ".join((*plan.strategy.named, options.strategy or plan.strategy.rest.name)),
             self.venue,
             session_id,
-            self.plan.settings.core,
+            plan.settings.core,
             recorder.path if recorder is not None else None,
-            tuple(self.plan.strategy.parameters.declared.values()),
+            tuple(plan.strategy.rest.parameters.declared.values()),
         )

@@ -14,7 +14,7 @@ from actors.engine.core import Core
 from actors.engine.rehearsal import MarketData
 from actors.engine.reloading import Reloading
 from actors.messages import Fact, StrategyRefused, StrategyReplaced, StrategySource
-from pipeline.strategy import Strategy
+from pipeline.strategy import Strategies, Strategy
 from service import strategies, strategy_source
 from service.errors import UserError
 from service.recorded.tapes import StrategyWatched
@@ -36,7 +36,7 @@ class StrategyInForce:
     `prepare` makes the next one ready, which the core takes when it is fed the input that names its source.
     """
 
-    def __init__(self, strategy: Strategy, source: StrategySource | None) -> None:
+    def __init__(self, strategy: Strategies, source: StrategySource | None) -> None:
         self.strategy = strategy
         self.source = source
         self._next: tuple[StrategySource, Strategy] | None = None
@@ -56,7 +56,8 @@ class StrategyInForce:
     def note_fact(self, fact: Fact) -> None:
         """Take note of a strategy that took the place of the one before."""
         if isinstance(fact, StrategyReplaced) and self._next is not None:
-            self.source, self.strategy = self._next
+            self.source, strategy = self._next
+            self.strategy = Strategies(strategy)
 
     def _take(self, source: StrategySource) -> Strategy:
         if self._next is None or self._next[0] != source:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import msgspec
+
 from actors.engine.core import Core
+from pipeline.strategy import Strategies
 from service import strategies, strategy_source
-from service.data_folder import running, web_secret
-from service.errors import Stopped
+from service.data_folder import running, stamps, web_secret
+from service.errors import Stopped, UserError
 from service.listening import check_free
 from service.live.assembly import assemble, lay_groundwork, start_exchange
 from service.live.brokerage import at_broker
@@ -31,13 +35,45 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
     web_secret.check(settings.web)
     with running.claim(options.data_dir) as claimed, signal_blocked():
         source = strategy_source.read(options.strategy) if options.watch and options.strategy is not None else None
-        strategy = strategies.chosen(source or options.strategy, settings)
+        strategy = strategies.lineup(source or options.strategy, settings)
+        if options.watch and options.live:
+            raise UserError("--watch is not for real money: what is saved would trade unchecked; leave it out")
+        if source is not None and strategy.named:
+            raise UserError("--watch is for one strategy: leave out [strategies.NAME], or --watch")
+        _want_checked(strategy, settings, options, say)
+        settings, options = _with_claimed(settings, options)
         if options.venue is Venue.ALPACA:
             settings = at_broker(settings)
         plan = Plan(settings, options, strategy, source, os.environ, options.feed, core)
         secret = web_secret.prepare(settings.web, options.data_dir)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_run(plan, say, claimed, secret))
+
+
+def _want_checked(chosen: Strategies, settings: Settings, options: RunOptions, say: Callable[[str], None]) -> None:
+    """Raise UserError for a strategy of an author's own that is to trade real money, and was not checked; else warn."""
+    used = [(name, strategy, settings.strategies[name]) for name, strategy in chosen.named.items()]
+    for name, strategy, values in (*used, ("", chosen.rest, settings.strategy)):
+        if not strategy.reference or stamps.is_checked(options.data_dir, strategy, values):
+            continue
+        command = shlex.join(("microbot", "check", name or strategy.reference, *options.of_check))
+        sentence = f"{strategy.reference} was not checked as it is now: `{command}` does that"
+        if options.live:
+            raise UserError(f"{sentence}, and without it no real money is traded")
+        say(sentence)
+
+
+def _with_claimed(settings: Settings, options: RunOptions) -> tuple[Settings, RunOptions]:
+    """Have the symbols that strategies claim among those that are traded, wherever these are named."""
+    claimed = tuple(settings.claims)
+    if options.symbols or options.venue is not None:
+        options = msgspec.structs.replace(options, symbols=tuple(dict.fromkeys((*options.symbols, *claimed))))
+    if options.feed is None:
+        symbols = tuple(dict.fromkeys((*settings.exchange.symbols, *claimed)))
+        settings = msgspec.structs.replace(
+            settings, exchange=msgspec.structs.replace(settings.exchange, symbols=symbols)
+        )
+    return settings, options
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

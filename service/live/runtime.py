@@ -37,6 +37,7 @@ from service.live.sources import Source
 from service.live.stopping import Guarded
 from service.live.telemetry import Telemetry
 from service.options import Outcome
+from service.settings import as_layer
 from service.version import VERSION
 
 CLOCKS_PER_VENUE_SECOND = 10
@@ -111,7 +112,7 @@ class Runtime:
             version=VERSION,
             strategy=plan.strategy.name,
             feed=self.source.name,
-            settings=msgspec.to_builtins(plan.settings.core),
+            settings=as_layer(plan.settings.core),
         ).info(f"session started: {plan.strategy.name} on {self.source.name}")
         if gap := self.ground.books.tell_gap():
             _log.bind(event="book.older").warning(gap)

@@ -308,8 +308,19 @@ def together(before: Summary, now: Summary) -> Summary:
     both["failures"] = {"count": sum(by_symbol.values()), "by_symbol": by_symbol, "first": first}
     if metrics := _measured(before.get("metrics", {}), now.get("metrics", {})):
         both["metrics"] = metrics
+    if "strategies" in now:
+        both["strategies"] = {
+            name: _strategy_together(before["strategies"][name], found) for name, found in now["strategies"].items()
+        }
     both["win_rate"] = both["wins"] / both["trades"] if both["trades"] else 0.0
     return both
+
+
+def _strategy_together(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    counts = ("signals", "approved", "trades", "wins", "losses", "total_pnl", "failures")
+    refusals = dict(sorted(_added(before["refusals"], now["refusals"]).items()))
+    symbols = sorted({*before["symbols"], *now["symbols"]})
+    return now | {name: before[name] + now[name] for name in counts} | {"refusals": refusals, "symbols": symbols}
 
 
 def _added(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:

@@ -110,12 +110,12 @@ class Side:
         layer = self._recorded.settings if self._recorded is not None else None
         self.settings = settings.load(changes.config, changes.assignments, recorded=layer)
         tapes.check(path)
-        self._strategy = trust.strategy(path, self._recorded, changes.strategy)
+        self._strategy = trust.strategy(path, self._recorded, changes.strategy, self.settings)
         self.inputs = 0  # of the whole, once it was decided
 
     def core(self, see: Callable[[Fact], None]) -> Core:
         """Make a core that decides it from the start."""
-        strategy = strategies.chosen(self._strategy, self.settings)
+        strategy = strategies.lineup(self._strategy, self.settings)
         reloading = reloading_of(self._recorded, self.settings, self._strategy)
         return core_of(self._recorded, self.settings, strategy, see, reloading=reloading)
 

@@ -16,7 +16,7 @@ from actors.engine.core import Core, Input
 from actors.engine.reloading import Reloading
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised, StrategySource
 from actors.portfolio.lines import SignalLine, TradeLine
-from pipeline.strategy import Strategy
+from pipeline.strategy import Strategies, Strategy
 from service import strategies
 from service.conditions import doubts
 from service.errors import make_folder, writing
@@ -87,7 +87,7 @@ def replay(
     `see` is told each fact, with `debug` every look at an entry as well. `fail_fast` ends it with the first input at
     which a strategy raises.
     """
-    chosen = strategies.chosen(strategy, settings)
+    chosen = strategies.lineup(strategy, settings)
     tapes.check(tape)  # a missing tape, and what is none, is said before a folder is made
     recorded = tapes.recorded_settings(tape)
 
@@ -120,7 +120,7 @@ def replay(
 def decide(
     batches: Iterable[Iterable[Input]],
     settings: Settings,
-    strategy: Strategy,
+    strategy: Strategy | Strategies,
     see: Callable[[Fact], None] = noop,
     say: tapes.Say = lambda _: None,
     *,
@@ -162,7 +162,7 @@ def _until_failure(core: Core, batch: Iterable[Input]) -> Iterator[Input]:
 def core_of(
     recorded: tapes.SettingsRecorded | None,
     settings: Settings,
-    strategy: Strategy,
+    strategy: Strategy | Strategies,
     see: Callable[[Fact], None],
     *,
     reloading: Reloading | None = None,

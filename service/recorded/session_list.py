@@ -46,10 +46,14 @@ def _row(path: Path, *, going_on: bool) -> Row:
         "inputs": ended.inputs if ended is not None else None,
         "bytes": path.stat().st_size,
         "venue": path.name.split("-", 1)[1].partition(".")[0],
-        "strategy": (first.strategy or "momentum_burst") if first is not None else None,
+        "strategy": _strategies(first) if first is not None else None,
         "state": state,
         "file": str(path),
     }
+
+
+def _strategies(recorded: tapes.SettingsRecorded) -> str:
+    return ", ".join((*recorded.settings.get("strategies", {}), recorded.strategy or "momentum_burst"))
 
 
 def show(data_dir: Path, *, as_json: bool) -> None:

@@ -182,7 +182,9 @@ def test_a_recording_of_old_is_decided_as_it_was() -> None:
 
     def exits(*, of_old: bool) -> list[str]:
         session = Session()
-        session.core = Core(session.core.settings, session.core._strategy, session.facts.append, any_time_moves=of_old)
+        session.core = Core(
+            session.core.settings, session.core._strategies, session.facts.append, any_time_moves=of_old
+        )
         session.core.run([trade(0, 100), Gap(at(3601), "A"), Command("pause", at(7200)), trade(7300, 100)])
         return [str(fact.ts) for fact in session.of(StateChanged)]
 

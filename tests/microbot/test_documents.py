@@ -19,7 +19,7 @@ from actors.engine.core import Core, CoreSettings
 from actors.messages import ChainFailed, Fact, SignalRaised
 from microbot import op, testing
 from microbot.testing import hypothesis as testing_hypothesis
-from pipeline.strategy import StrategySettings
+from pipeline.strategy import StrategySettings, StrategyUse
 from service import strategies
 from service.cli import app
 from service.settings import SECTIONS
@@ -174,9 +174,13 @@ def test_every_command_is_told() -> None:
 
 
 def test_every_setting_is_told_with_its_default() -> None:
-    sections = re.split(r"^## \[(\w+)\]$", (ROOT / "docs" / "SETTINGS.md").read_text(encoding="utf-8"), flags=re.M)[1:]
+    sections = re.split(r"^## \[([\w.]+)\]$", (ROOT / "docs" / "SETTINGS.md").read_text(encoding="utf-8"), flags=re.M)[
+        1:
+    ]
     told = {name: re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.M) for name, text in pairwise(sections)}
-    assert [name for name in told if name in SECTIONS] == sections[::2]
+    assert [name for name in told if name in SECTIONS or name == "strategies.NAME"] == sections[::2]
+    own = [name for name in StrategyUse.__struct_fields__ if name not in StrategySettings.__struct_fields__]
+    assert [key for key, _ in told["strategies.NAME"]] == own
     for name, kind in SECTIONS.items():
         defaults = kind()
         assert [key for key, _ in told[name]] == list(kind.__struct_fields__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,8 @@ def test_what_lies_beside_the_strategy_can_be_imported_and_shadows_nothing(tmp_p
     before = sys.path.copy()
     try:
         assert load(f"{tmp_path / 'signal.py'}:strategy").name == "signal:strategy"
-        assert sys.path == [*before, str(tmp_path)]
+        assert set(sys.path) == {*before, str(tmp_path)}
+        assert sys.path.index(str(tmp_path)) > sys.path.index(sysconfig.get_path("stdlib"))
     finally:
         sys.path[:] = before
         sys.modules.pop("my_own_sibling", None)

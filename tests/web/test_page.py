@@ -409,6 +409,21 @@ def test_queues_are_shown_with_what_is_taken_of_their_bounds_and_what_was_droppe
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
+def test_each_of_several_strategies_has_a_line_with_what_it_came_to(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        facts = page.locator("#session div")
+        await expect(facts.filter(has_text="Strategy cross")).to_contain_text(
+            "AAPL: 4 signals, 1 trade, \N{MINUS SIGN}$1.50, halted for the day"
+        )
+        await expect(facts.filter(has_text="Strategy default")).to_contain_text("MSFT NVDA: 0 signals, 0 trades, $0.00")
+
+    cross = {"symbols": ["AAPL"], "signals": 4, "trades": 1, "total_pnl": -1.5, "halted": True}
+    rest = {"symbols": ["MSFT", "NVDA"], "signals": 0, "trades": 0, "total_pnl": 0.0, "halted": False}
+    web_process.tell(session(), metrics(summary={"strategies": {"cross": cross, "default": rest}}))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
 def test_a_script_in_a_symbol_or_a_reason_is_shown_as_text(browser: Browser, web_process: WebProcess) -> None:
     hostile = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 

@@ -162,6 +162,7 @@ const REASONS = {
   RATE_LIMIT: "too many orders",
   REPEATED: "the same again too soon",
   SPREAD: "spread too wide",
+  STRATEGY_HALTED: "its strategy is halted for the day",
 };
 
 /** Why a burst gave no signal, or a signal no trade, in words. */

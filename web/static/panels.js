@@ -379,6 +379,8 @@ function nothingPoints(store) {
   return "nothing has pointed LONG or SHORT";
 }
 
+const many = (n, what) => `${format.count(n)} ${what}${n === 1 ? "" : "s"}`;
+
 /** Why there is no trade yet, in one sentence. */
 export function whyNoTrade(store) {
   const funnel = store.metrics?.funnel;
@@ -386,7 +388,6 @@ export function whyNoTrade(store) {
     const [top] = Object.entries(counts ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
     return top ? `, most often: ${format.reason(top[0])}` : "";
   };
-  const many = (n, what) => `${format.count(n)} ${what}${n === 1 ? "" : "s"}`;
   if (!funnel?.ticks) return "no trade yet: no tick has come in";
   if (store.positions.size) return "no closed trade yet: a position is open";
   if (!funnel.ready) return "no trade yet: the window is still warming up";
@@ -502,12 +503,19 @@ export function drawSession(store) {
     ["Session", store.session?.session], ["Strategy", store.session?.strategy], ["Feed", store.session?.feed],
     ["Venue", store.session?.venue], ["Ticks late", format.count(told.ticks_late)],
     ["Ticks rejected", format.count(told.ticks_rejected)], ["Broker", counts],
+    ...Object.entries(told.strategies ?? {}).map(([name, one]) => [`Strategy ${name}`, ofStrategy(one)]),
   ].filter(([, value]) => value);
   reconcile(byId("session"), facts, (fact) => fact.join(" "), ([name, value]) => {
     const fact = node("div");
     fact.append(node("dt", "", name), node("dd", "", String(value)));
     return fact;
   });
+}
+
+/** What one of several strategies has come to. */
+function ofStrategy({ symbols, signals, trades, total_pnl, halted }) {
+  const counts = `${many(signals, "signal")}, ${many(trades, "trade")}, ${format.signedMoney(total_pnl)}`;
+  return `${symbols.join(" ") || "no symbol"}: ${counts}${halted ? ", halted for the day" : ""}`;
 }
 
 /** Each queue with a bound: how much of it is taken, and what was dropped so far. */
