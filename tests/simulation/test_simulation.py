@@ -394,7 +394,7 @@ def test_a_part_that_is_taken_twice_is_found(monkeypatch: pytest.MonkeyPatch) ->
         return whole(parts, position, wish)
 
     monkeypatch.setattr(PartialExits, "request", request)
-    assert found(100)[1].rule == "parts"
+    assert found()[1].rule == "parts"
 
 
 def test_a_stop_that_stays_as_large_as_it_was_beside_a_part_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
