@@ -42,8 +42,8 @@ class ExecutionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     With `liquidity = "displayed"`, an order is filled as others trade: by at most `participation` of the volume that
     was traded in the symbol since it arrived, in whole shares (an order for a fraction: in millionths). Whatever of an
     entry is not filled within `patience_s` is canceled; the rest of an exit then goes at market, for `impact_bps` more.
-    An entry with a limit waits as long for a trade at which that can be had, and one that is good for some time that
-    long.
+    An entry with a limit of its own waits as long for a trade at which that can be had; one whose signal says how long
+    it is good waits until then, and no longer.
     """
 
     fill: Literal["quote", "last"] = "quote"  # buy at the ask and sell at the bid, or at the last price

@@ -52,7 +52,8 @@ def when(
     A signal of such a frame carries what is named here: `quantity` (shares, `risk.position_size` at most) and `limit`
     (the worst price at which the entry may fill) are numbers or functions of the frame, `good_for` is the seconds after
     which what is not filled is canceled, and `exits`, a list or a function of `held` and `market`, are those of the
-    position that it opens. A signal whose direction another condition gives carries none of it.
+    position that it opens. Where another condition gives the direction, a signal
+    that points the other way carries none of it.
 
     Cost: that of the rule, and 0.3 us where it holds. Raises WrongValue for another side, for an amount that is not
     above 0 and for exits that are none, TypeError for no rule.
