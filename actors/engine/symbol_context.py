@@ -56,11 +56,13 @@ class SymbolContext:
         self.listener: Actor | None = None  # hears of each trade before the exits do
         self.heeded = False  # guarded, or listened to, or its streams are heard: what the tick path asks
         self.streams = streams
-        self._core_clock = clock
-        self._debug = debug
-        self._chains = settings.chains
         self._failures = failures
         self._context = context
+        on_frame = self._publish_frame if debug else None
+        hearing = self._emit, self._chain_failed, on_frame, self._publish_burst
+        # Makes a chain of a strategy for this symbol, which is not subscribed yet.
+        self.new_chain: Callable[[Strategy], Chain] = lambda strategy: Chain(strategy, clock, index, *hearing)
+        self._chains = settings.chains
         self._chain = self.new_chain(strategy)
         self.ticks = self._chain.ticks  # what the strategy hears: what the tick path asks
         self.instance = self._new_instance()
@@ -95,13 +97,6 @@ class SymbolContext:
     def clock(self) -> SymbolClock:
         """The time of the strategy that runs."""
         return self._chain.clock
-
-    def new_chain(self, strategy: Strategy) -> Chain:
-        """Make a chain of a strategy for this symbol, which is not subscribed yet."""
-        on_frame = self._publish_frame if self._debug else None
-        return Chain(
-            strategy, self._core_clock, self.index, self._emit, self._chain_failed, on_frame, self._publish_burst
-        )
 
     def _new_instance(self) -> StrategyInstance:
         chain, failures = self._chain, self._failures

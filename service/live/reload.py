@@ -21,7 +21,7 @@ from service.recorded.tapes import StrategyWatched
 from service.settings import Settings
 
 KEPT = 20_000
-"""Trades and quotes that are kept to warm a strategy up: some 20 MB, and 0.1 s on the loop."""
+"""Trades and quotes that are kept to warm a strategy up, which takes the loop some tenths of a second."""
 
 _LOOK_S = 0.2  # real seconds between two looks at the files
 _SETTLED = 1  # looks at which they stay as they are: then they are read
