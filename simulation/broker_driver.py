@@ -200,8 +200,15 @@ class BrokerDriver:
             self._may_know.discard(order_id)
             answer = messages.Answer(429, b'{"message":"too many requests."}')
         else:
-            done = self._venue.ask(wanted.method, wanted.path, wanted.body or b"", self._scheduler.now, wanted.query)
-            answer = messages.Answer(done.status, done.body)
+            done, quota = self._venue.call(
+                wanted.method, wanted.path, wanted.body or b"", self._scheduler.now, wanted.query
+            )
+            told = None
+            if not faults.hides_limit:
+                told = messages.Quota(quota.limit, max(0, quota.remaining), quota.reset_in_ns / SECOND)
+            if quota.exceeded:
+                self._may_know.discard(order_id)
+            answer = messages.Answer(done.status, done.body, told)
         lost = (
             occurs("lost_reading", faults.lost_answer / 4, f"the answer to {what} is lost")  # it takes several requests
             if is_reading
