@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
 from loguru import logger
 
-from mock_exchange.alpaca.calls import UNAUTHORIZED, FaultPolicy, Request, Response, answer
+from mock_exchange.alpaca.calls import TOO_MANY_REQUESTS, UNAUTHORIZED, FaultPolicy, Request, Response, answer
 from mock_exchange.alpaca.data_schema import Codec
 from mock_exchange.alpaca.data_stream import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
+from mock_exchange.alpaca.rate_limit import RateLimit
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.trading_stream import TradingSession
 from mock_exchange.broadcast import Broadcast
@@ -50,6 +52,7 @@ class Exchange:
         self._broadcast = broadcast
         self._keys = Keys(settings.keys)
         self._no_keys = Keys(())
+        self._rate_limit = RateLimit(settings.requests_per_minute, settings.speed)
         self._market_data_faults = MarketDataFaults(self.faults)
         self._planted = False  # the foreign orders, if they are asked for
         self._open: tuple[LiveMarket, VenueState] | None = None
@@ -148,7 +151,15 @@ class Exchange:
             return answer({"message": "the venue is out of order"}, status), delay_s
         if account is None or self._open is None:
             return UNAUTHORIZED, delay_s
-        market, venue = self._open
+        quota = self._rate_limit.take(account, self._monotonic_ns())
+        headers = quota.headers(self._wall_ns())
+        if quota.exceeded:
+            return msgspec.structs.replace(TOO_MANY_REQUESTS, headers=headers), delay_s
+        response, answer_delay_s = self._carry_out(*self._open, asked, account)
+        return msgspec.structs.replace(response, headers=headers), delay_s + answer_delay_s
+
+    def _carry_out(self, market: LiveMarket, venue: VenueState, asked: Request, account: str) -> tuple[Response, float]:
+        """Carry out a call that is allowed; return the answer, and the real seconds that the faults delay it."""
         now = market.now(self._monotonic_ns())
         self._plant_foreign_orders(venue, now)
         ordering = asked.method == "POST" and asked.path.rstrip("/") == "/v2/orders"
@@ -160,10 +171,10 @@ class Exchange:
         if updates := venue.take_updates():
             self._publish((), updates)
         if not ordering:
-            return response, delay_s
+            return response, 0.0
         if self.faults.strikes("lost_answers"):
             response = answer({"message": "gateway timeout"}, 504)
-        return response, delay_s + (self.faults.value("early_fills") or 0.0) / 1_000
+        return response, (self.faults.value("early_fills") or 0.0) / 1_000
 
     # -- faults ------------------------------------------------------------------------------------------------
 

@@ -78,7 +78,8 @@ class Handlers:
         if delay_s:
             await asyncio.sleep(delay_s)
         content_type = "application/json" if response.body else None
-        return web.Response(status=response.status, body=response.body or None, content_type=content_type)
+        body, headers = response.body or None, response.headers
+        return web.Response(status=response.status, body=body, headers=headers, content_type=content_type)
 
     async def faults(self, request: web.Request) -> web.StreamResponse:
         """Answer which faults are on, after turning on exactly those that a POST names."""

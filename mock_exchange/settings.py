@@ -20,7 +20,7 @@ DEFAULT_KEY = "MOCK-KEY:MOCK-SECRET"
 
 _AT_LEAST_ONE = (
     *("most_clients", "queue_events", "queue_bytes", "frame_events", "send_buffer_bytes", "message_bytes"),
-    *("cash", "feed_connections", "feed_channels", "history_events"),
+    *("cash", "feed_connections", "feed_channels", "history_events", "requests_per_minute"),
 )
 
 FEEDS = ("iex", "sip")
@@ -52,6 +52,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     feeds: tuple[str, ...] = ("iex", "sip")  # of the market-data stream that the accounts' plan covers
     feed_connections: int = 1  # to one feed by one account; one more is refused (406)
     feed_channels: int = 30  # subscriptions to trades and quotes by one connection; more are refused (405)
+    requests_per_minute: int = 200  # REST calls of one account in a minute of the market; more are refused (429)
     auth_timeout_s: float = 10.0  # real seconds that a client of the market-data stream has to authenticate (404)
     history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together
     halts: tuple[str, ...] = ()  # trading halts to come: SYMBOL, SYMBOL@SECONDS or SYMBOL@SECONDS+SECONDS (market s)

@@ -38,6 +38,8 @@ class Faults(msgspec.Struct, frozen=True):
     lost_answer: float = 0.0  # a request is done, and its answer lost
     unreachable: float = 0.0  # no connection can be opened for a request
     throttled: float = 0.0  # a request is refused for coming too often
+    hides_limit: bool = False  # answers do not tell what is left of the limit on requests
+    crowd_s: float = 0.0  # another program uses up the account's requests of the minute
     garbled_answer: float = 0.0  # an answer comes, and cannot be read
     deaf: float = 0.0  # what the gate lets out gets nowhere, and nobody says so
     reject: float = 0.0  # the venue takes an order and rejects it
@@ -174,6 +176,8 @@ class Scenario(msgspec.Struct, frozen=True):
             throttled=_chance(random, 0.1),
             garbled_answer=_chance(random, 0.05),
             garbled_update=_chance(random, 0.1),
+            hides_limit=random.random() < 0.5,
+            crowd_s=random.uniform(40, 160) if random.random() < 0.5 else 0.0,
         )
         carrying = random.random() < 0.25
         parts = random.choice(((0.5,), (0.3,), (1 / 3, 0.5), (0.9,))) if random.random() < 0.5 else ()

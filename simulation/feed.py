@@ -97,16 +97,18 @@ class Feed:
             self._connect()
 
     def _watch(self, connection: int, mute: int) -> None:
-        """Look, now and then, whether anything was heard; after so many looks without it, drop the connection."""
+        """Look, now and then, whether anything was heard: without it the feed is stale, and at last dropped."""
         if self._cut or not self.connected or connection != self._connection:
             return
         mute = 0 if self._heard else mute + 1
         self._heard = False
-        if mute > LOOKS:
+        settings = self._settings
+        if mute == LOOKS + 1 and self.state is FeedState.LIVE:
             self._change(FeedState.STALE, "mute")
+        if mute > LOOKS * settings.silent_after_s / settings.stale_after_s:
             self.disconnect("mute")
         else:
-            self._scheduler.after(self._settings.stale_after_s / LOOKS, lambda: self._watch(connection, mute))
+            self._scheduler.after(settings.stale_after_s / LOOKS, lambda: self._watch(connection, mute))
 
     def _change(self, state: FeedState, reason: str = "") -> None:
         if state is not self.state or reason:

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from actors.brokers.alpaca import codec
 from actors.orders import Execution, OrderReport, OrderSide
-from mock_exchange.alpaca.calls import FaultPolicy, Request, Response
+from mock_exchange.alpaca.calls import TOO_MANY_REQUESTS, FaultPolicy, Request, Response
+from mock_exchange.alpaca.rate_limit import Quota, RateLimit
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.schema import report
 from mock_exchange.events import Event
@@ -40,6 +41,7 @@ class Venue:
         self._market = Market(symbols, seed, start)
         settings = ExchangeSettings(symbols=symbols, seed=seed, cash=CASH, history_events=1_000)
         self._floor = VenueState(settings, (ACCOUNT,), start)
+        self._rate_limit = RateLimit(settings.requests_per_minute)
         self._floor.matching.most_displayed = 1 if faults.thin_book else None
 
     @property
@@ -63,8 +65,15 @@ class Venue:
         self._floor.advance(events)
         return events
 
+    def call(
+        self, method: str, path: str, body: bytes, now: int, query: Mapping[str, str] | None = None
+    ) -> tuple[Response, Quota]:
+        """Make a REST call as a client does, who is counted: one too many is refused."""
+        quota = self._rate_limit.take(ACCOUNT, now)
+        return TOO_MANY_REQUESTS if quota.exceeded else self.ask(method, path, body, now, query), quota
+
     def ask(self, method: str, path: str, body: bytes, now: int, query: Mapping[str, str] | None = None) -> Response:
-        """Make a REST call."""
+        """Make a REST call that nobody counts."""
         occurs, faults = self._chance.occurs, self._faults
         ordering = (method, path) == ("POST", "/v2/orders")
         slow = method == "DELETE" and occurs("slow_cancel", faults.slow_cancel, "a cancel takes a second")

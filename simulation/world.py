@@ -106,6 +106,7 @@ class World:
             ("stuck", faults.stuck_s, "the bot's loop is stuck", self._stick),
             ("command", faults.command_s, "somebody gives a command", self._command),
             ("resume", faults.resume_s, "somebody says: resume", self._resume),
+            ("crowd", faults.crowd_s, "another program uses up the account's requests", self._crowd),
         ):
             if every_s:
                 self._now_and_then(kind, every_s, words, occasion)
@@ -235,6 +236,10 @@ class World:
                 self.scheduler.after(later, lambda: bot.press(pull))
 
         stick()
+
+    def _crowd(self, random: Random) -> None:
+        for _ in range(random.randint(100, 250)):
+            self.venue.call("GET", "/v2/clock", b"", self.scheduler.now)
 
     def _resume(self, random: Random) -> None:
         self.bot.command("resume")

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-
-from websockets.asyncio.client import ClientConnection
+import math
+from collections.abc import Callable
 
 LOOKS = 4
-"""How often it looks within the time that a connection may be mute: so it is late by a quarter of that at most."""
+"""How often it looks within the time after which a connection is stale: so it is late by a quarter of that at most."""
 
 
 class StaleWatch:
-    """Drops a connection that was mute for a while. One timer, not one per message: receiving one sets a flag."""
+    """Tells when a connection is mute: `on_stale` after a while, and `on_silent` after each long one.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float, connection: ClientConnection) -> None:
+    One timer, not one per message: receiving one sets `heard`, and the silence begins again. Times are real seconds.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        stale_after_s: float,
+        silent_after_s: float,
+        on_stale: Callable[[], None],
+        on_silent: Callable[[], None],
+    ) -> None:
         self.heard = False
-        self.bitten = False
         self._loop = loop
-        self._every = after_s / LOOKS
-        self._connection = connection
+        self._every = stale_after_s / LOOKS
+        self._silent = max(LOOKS, math.ceil(silent_after_s / self._every))
+        self._on_stale = on_stale
+        self._on_silent = on_silent
         self._mute = 0  # looks in a row that found nothing new
         self._timer = loop.call_later(self._every, self._look)
 
     def _look(self) -> None:
         self._mute = 0 if self.heard else self._mute + 1
         self.heard = False
-        if self._mute < LOOKS:
-            self._timer = self._loop.call_later(self._every, self._look)
-        else:
-            self.bitten = True
-            self._connection.transport.abort()
+        self._timer = self._loop.call_later(self._every, self._look)
+        if self._mute == LOOKS:
+            self._on_stale()
+        if self._mute == self._silent:
+            self._mute = 0
+            self._on_silent()
 
     def stop(self) -> None:
         self._timer.cancel()

@@ -20,7 +20,7 @@ from actors.feeds.connection import BatchConnection
 from actors.feeds.feed import Feed, FeedFailed
 from actors.feeds.pause import Pause
 from actors.feeds.stale import StaleWatch
-from actors.messages import FeedChanged, FeedState
+from actors.messages import FeedChanged, FeedState, MarketHours
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Gap, Refused
 from pipeline.venue_clock import VenueClock
@@ -31,13 +31,20 @@ _log = logger.bind(logger="microbot.feed")
 
 # Answers to a handshake that no waiting mends, as long as the venue has never let us in: keys, no access, no such page,
 # and a redirect.
+_PING_S = 20.0
+"""Real seconds between two pings of ours: whether they are answered, not whether there is news, judges the link."""
+
+_PONG_S = 20.0
+"""Real seconds that an answer to one may take."""
+
 _FINAL = frozenset((301, 302, 303, 307, 308, 401, 403, 404))
 
 
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[feed]: how patient the bot is with a venue. All of it in real seconds."""
 
-    stale_after_s: Annotated[float, Meta(gt=0)] = 15.0  # without a message: STALE, and a reconnect
+    stale_after_s: Annotated[float, Meta(gt=0)] = 15.0  # without a message: STALE, and entries are refused
+    silent_after_s: Annotated[float, Meta(gt=0)] = 165.0  # without a message while the market is open: a reconnect
     open_timeout_s: Annotated[float, Meta(gt=0)] = 10.0  # for the handshake
     first_delay_s: Annotated[float, Meta(gt=0)] = 0.2  # before the first reconnect; then it doubles
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any reconnect
@@ -48,10 +55,11 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Connected:
     """What belongs to one connection, and ends with it."""
 
-    def __init__(self, connection: BatchConnection, dialect: Dialect, stale_after_s: float) -> None:
+    def __init__(self, connection: BatchConnection, dialect: Dialect, watch: StaleWatch) -> None:
         self.connection = connection
         self.dialect = dialect
-        self.watch = StaleWatch(asyncio.get_running_loop(), stale_after_s, connection)
+        self.watch = watch
+        self.was_silent = False  # for so long that it was cut
         self.verdict = Turn()  # how the dialect ended it
 
     def hang_up(self) -> None:
@@ -97,6 +105,7 @@ class WebSocketFeed(Feed):
         self._worked = False  # ever: what we want and who we are is right, and a refusal passes
         self._gap = False
         self._fault: Exception | None = None
+        self._hours: MarketHours | None = None  # None: data are always expected
 
     def hold(self, reason: str) -> None:
         """Hang up, and connect no more until `go_on`: who is called is away."""
@@ -107,6 +116,24 @@ class WebSocketFeed(Feed):
     def go_on(self) -> None:
         """Connect at once: who is called is there again."""
         self._pause.go_on()
+
+    def expect(self, hours: MarketHours) -> None:
+        """Take silence for what it is while the market is closed. Without a word of hours, data are always expected."""
+        self._hours = hours
+
+    def _is_expected(self) -> bool:
+        now = self._now()
+        return self._hours is None or any(opens <= now < closes for opens, closes in self._hours.sessions)
+
+    def _on_stale(self) -> None:
+        if self._is_expected() and self.state is FeedState.LIVE:
+            self._change(FeedState.STALE, f"no message for {self._settings.stale_after_s:g} s")
+
+    def _on_silent(self) -> None:
+        here = self._connected
+        if here is not None and self._is_expected():
+            here.was_silent = True
+            here.hang_up()
 
     async def _run(self) -> None:
         self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.name)])
@@ -149,7 +176,8 @@ class WebSocketFeed(Feed):
                 max_size=settings.max_frame_bytes,
                 open_timeout=settings.open_timeout_s,
                 close_timeout=1,
-                ping_interval=20,
+                ping_interval=_PING_S,
+                ping_timeout=_PONG_S,
                 create_connection=BatchConnection,
                 logger=QUIET,
                 proxy=proxy_to(self.url),
@@ -178,7 +206,9 @@ class WebSocketFeed(Feed):
 
     async def _talk(self, connection: BatchConnection) -> str:
         """Talk the venue's dialect, taking messages as they come, until the connection is lost; return why."""
-        here = self._connected = _Connected(connection, self._new_dialect(), self._settings.stale_after_s)
+        settings, loop = self._settings, asyncio.get_running_loop()
+        watch = StaleWatch(loop, settings.stale_after_s, settings.silent_after_s, self._on_stale, self._on_silent)
+        here = self._connected = _Connected(connection, self._new_dialect(), watch)
         try:
             for message in here.dialect.opened().send:
                 await connection.send(message)
@@ -196,10 +226,10 @@ class WebSocketFeed(Feed):
             return self._refused(f"{self.name}: {here.verdict.failed}")
         if here.verdict.lost:
             return here.verdict.lost
-        if here.watch.bitten:
-            reason = f"no message for {self._settings.stale_after_s:g} s"
-            self._change(FeedState.STALE, reason)
-            return reason
+        if here.was_silent:
+            return f"no message for {self._settings.silent_after_s:g} s"
+        if error.sent is not None and error.sent.code == CloseCode.INTERNAL_ERROR and not error.rcvd_then_sent:
+            return f"no answer to a ping for {_PONG_S:g} s"
         if error.sent is not None and error.sent.code == CloseCode.MESSAGE_TOO_BIG and not error.rcvd_then_sent:
             return f"a message was larger than feed.max_frame_bytes, which is {self._settings.max_frame_bytes:,}"
         return f"connection closed ({here.connection.close_code})"

@@ -48,6 +48,7 @@ class Response(msgspec.Struct, frozen=True):
 
     status: int
     body: bytes = b""
+    headers: Mapping[str, str] = {}
 
 
 class FaultPolicy(msgspec.Struct, frozen=True):
@@ -102,4 +103,5 @@ def refuse(refusal: Refusal) -> Response:
     return answer({**body, "message": refusal.message, **refusal.details}, status)
 
 
+TOO_MANY_REQUESTS = answer({"code": 42910000, "message": "too many requests"}, 429)
 UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized"))

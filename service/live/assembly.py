@@ -72,12 +72,16 @@ from web.messages import SessionStarted
 _ANSWER_S = 10.0  # real seconds that another thread waits for the loop
 
 
+def _venue_speed(plan: Plan) -> float:
+    """Return the seconds of a venue that pass in a second; a rehearsal's cannot declare it: what it plays has none."""
+    options = plan.options
+    return plan.settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
+
+
 def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
     """Make what the rest stands on. Raises UserError for a journal that cannot be used."""
     settings, options = plan.settings, plan.options
-    # A rehearsal's venue cannot declare its rate: the venue that it plays has none.
-    rate = settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
-    clock = VenueClock(settings.admission.max_skew_s, rate)
+    clock = VenueClock(settings.admission.max_skew_s, _venue_speed(plan))
     if options.venue is not None:  # a real venue keeps the time that we keep
         clock.expect(time.time_ns(), time.monotonic_ns())
     admission = Admission(settings.admission, clock, options.symbols)
@@ -239,6 +243,7 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
             on_report=on_reports,
             now=now,
             random=ground.random,
+            speed=_venue_speed(plan),
             last_book=books.last_name,
         )
         broker, session_id = brokerage.broker, brokerage.book

@@ -48,6 +48,7 @@ class Brokerage:
         on_report: Callable[[list[Report]], None],
         now: Callable[[], int],
         random: Random,
+        speed: float,
         last_book: str = "",
     ) -> None:
         bot = bot_id(options.data_dir)
@@ -66,6 +67,7 @@ class Brokerage:
                 now,
                 random,
                 is_ours=lambda order: order.startswith(f"mb-{bot}-"),
+                speed=speed,
             )
         except ValueError as error:
             raise UserError(str(error)) from None

@@ -17,7 +17,7 @@ import msgspec
 from loguru import logger
 
 from actors.feeds.websocket import WebSocketFeed
-from actors.messages import SHUTDOWN, Command
+from actors.messages import SHUTDOWN, Command, MarketHours
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import web_secret
@@ -127,7 +127,7 @@ class Runtime:
         driving.set()  # from here on a strategy may get stuck
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.parts.plan.calendar) is not None:
-            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self.intake.feed))
+            tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self._take_hours))
         for task in tasks:
             self._start_task(stack, task)
         self._start_feed(stack)
@@ -171,10 +171,16 @@ class Runtime:
         if self.out.brokerage is None:
             return
         if (calendar := self.parts.plan.calendar) is not None:
-            self.intake.feed([market_hours(calendar, time.time_ns())])
+            self._take_hours([market_hours(calendar, time.time_ns())])
         broker = self.out.brokerage.broker
         broker.start()
         self.ground.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
+
+    def _take_hours(self, hours: list[MarketHours]) -> None:
+        """Tell the core and the feed when the market is open."""
+        self.intake.feed(hours)
+        if isinstance(self.source.feed, WebSocketFeed):
+            self.source.feed.expect(hours[-1])
 
     def _start_task(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

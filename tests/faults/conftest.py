@@ -14,7 +14,7 @@ SPEED = 20
 """Venue seconds a real one."""
 
 LENIENT = (
-    *("--set", "feed.stale_after_s=2", "--set", "feed.connects_per_minute=1000"),
+    *("--set", "feed.stale_after_s=2", "--set", "feed.silent_after_s=3", "--set", "feed.connects_per_minute=1000"),
     *("--set", "risk.daily_loss_limit=-0.9"),
 )
 """Connections are lost all the time, and prices that are ten times too high cost a short position more than a day may.

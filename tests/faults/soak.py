@@ -47,7 +47,8 @@ def test_a_minute_of_refusals_is_met_by_at_most_twelve_connections(tmp_path: Pat
 
 
 def test_silence_of_three_times_the_staleness_limit_is_stale_left_and_traded_on_no_more(tmp_path: Path) -> None:
-    with ExchangeServer("--speed", 1) as exchange, by_default(exchange, tmp_path, 1) as bot:
+    often = ("--set", "feed.silent_after_s=20")
+    with ExchangeServer("--speed", 1) as exchange, by_default(exchange, tmp_path, 1, *often) as bot:
         log = Log(bot)
         bot.until(lambda state: state["metrics"]["ticks"] > 20)
         exchange.strike("mute:4")  # a new connection gets as far as its subscription
@@ -56,7 +57,7 @@ def test_silence_of_three_times_the_staleness_limit_is_stale_left_and_traded_on_
         time.sleep(30)
         stale = log.of("feed.changed", state="STALE")
         print(f"{len(stale)} times STALE, {len(log.of('feed.connected'))} connections")
-        assert len(stale) >= 2
+        assert len(stale) >= 1
         assert [line for line in log.of("signal.approved") if line["ts"] > stale_since] == []
         assert bot.state["positions"] == []  # whatever was open left on time
         exchange.strike()
@@ -65,7 +66,16 @@ def test_silence_of_three_times_the_staleness_limit_is_stale_left_and_traded_on_
 
 def test_minutes_of_changing_faults_end_with_the_same_books_on_both_sides(tmp_path: Path) -> None:
     dice = random.Random(7)  # which faults come together is no secret
-    hasty = ("--set", "feed.most_delay_s=2", "--set", "feed.stale_after_s=3", "--set", "broker.most_delay_s=2")
+    hasty = (
+        "--set",
+        "feed.most_delay_s=2",
+        "--set",
+        "feed.stale_after_s=3",
+        "--set",
+        "feed.silent_after_s=5",
+        "--set",
+        "broker.most_delay_s=2",
+    )
     options = (*hasty, "--set", "risk.daily_loss_limit=-0.9", "--record", "r.jsonl", "--on-exit", "flatten")
     with ExchangeServer("--speed", 10) as exchange:
         with by_default(exchange, tmp_path, 10, *options) as bot:

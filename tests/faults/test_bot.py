@@ -55,7 +55,7 @@ def test_a_venue_that_falls_silent_is_stale_its_entries_refused_its_exits_on_tim
 ) -> None:
     (tmp_path / "quiet.py").write_text(QUIET)
     options = (
-        *("--strategy", "quiet.py:strategy", "--set", "feed.stale_after_s=0.5"),
+        *("--strategy", "quiet.py:strategy", "--set", "feed.stale_after_s=0.5", "--set", "feed.silent_after_s=1"),
         *("--set", "orders.protective_stop=0.45", *ORDERS_IN_A_HURRY),
     )
     with ExchangeServer("--speed", 40) as exchange, at(exchange, tmp_path, 40, *options) as bot:

@@ -485,3 +485,18 @@ def test_faults_of_orders_strike_also_behind_a_slash() -> None:
             assert (await venue.ask("POST", "/v2/orders/", BUY))[0] == 504
 
     asyncio.run(scenario())
+
+
+def test_calls_beyond_the_limit_of_the_minute_are_refused_and_each_answer_says_what_is_left() -> None:
+    async def scenario() -> None:
+        async with a_venue(requests_per_minute=2, speed=1.0) as venue:
+            told = []
+            for _ in range(3):
+                url = venue.url.replace("ws://", "http://") + "/v2/account"
+                async with venue.http.get(url, headers=KEYS) as response:
+                    named = (response.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset"))
+                    told.append((response.status, *map(int, named)))
+            assert [it[:3] for it in told] == [(200, 2, 1), (200, 2, 0), (429, 2, 0)]
+            assert all(0 < reset - START / SECOND <= 61 for *_, reset in told)
+
+    asyncio.run(scenario())

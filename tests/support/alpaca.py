@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from decimal import Decimal
 from random import Random
 from typing import Any, ParamSpec, TypeVar
@@ -25,7 +25,17 @@ from tests.support.market import START
 
 KEY, SECRET = "MOCK-KEY", "MOCK-SECRET"
 
-HASTY = BrokerSettings(poll_s=0.1, down_poll_s=0.05, first_delay_s=0.01, most_delay_s=0.05, refused_delay_s=600.0)
+UNLIMITED = 1_000_000
+"""Requests a minute: what a test asks often is not to wait for."""
+
+HASTY = BrokerSettings(
+    requests_per_minute=UNLIMITED,
+    poll_s=0.1,
+    down_poll_s=0.05,
+    first_delay_s=0.01,
+    most_delay_s=0.05,
+    refused_delay_s=600.0,
+)
 """A broker that does again at once what it does again, as far as a test is concerned."""
 
 R = TypeVar("R", bound=Report)
@@ -42,9 +52,9 @@ def order(
     limit: str | None = None,
     stop: str | None = None,
     rests: bool = False,
+    role: OrderRole = OrderRole.ENTRY,
 ) -> SubmitOrder:
     price, trigger = (None if text is None else Decimal(text) for text in (limit, stop))
-    role = OrderRole.ENTRY
     return SubmitOrder(id, symbol, side, Decimal(quantity), "d", role, limit=price, stop=trigger, rests=rests)
 
 
@@ -135,6 +145,7 @@ async def a_broker(
 @contextlib.asynccontextmanager
 async def an_exchange(*faults: str, **settings: Any) -> AsyncIterator[Server]:
     """Open the mock exchange on a port that the system gives, with its market a hundred times as fast as ours."""
+    settings = {"requests_per_minute": UNLIMITED} | settings
     chosen = ExchangeSettings(port=0, start_at=START, speed=100.0, faults=faults, **settings)
     exchange = Server(chosen, wall_ns=lambda: START, monotonic_ns=time.monotonic_ns)
     async with listening(exchange):
@@ -164,18 +175,28 @@ def body(id: str = "one", status: str = "new", **more: Any) -> dict[str, Any]:
     }
 
 
-def says(status: int = 200, value: Any = None, text: str | None = None) -> Reply:
+def says(
+    status: int = 200, value: Any = None, text: str | None = None, headers: Mapping[str, str] | None = None
+) -> Reply:
     """Answer with JSON, or with a text that is none."""
 
     async def reply(_: web.Request) -> web.StreamResponse:
         content = msgspec.json.encode(value) if text is None else text.encode()
-        return web.Response(status=status, body=b"" if status == 204 else content)
+        return web.Response(status=status, body=b"" if status == 204 else content, headers=headers)
 
     return reply
 
 
 def refuses(status: int, message: str, code: int | None = None) -> Reply:
     return says(status, {"message": message} if code is None else {"code": code, "message": message})
+
+
+TOO_MANY = says(
+    429,
+    {"message": "too many requests"},
+    headers={"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"},
+)
+"""Too many requests, and the reset has come already."""
 
 
 async def breaks(request: web.Request) -> web.StreamResponse:

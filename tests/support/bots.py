@@ -15,6 +15,7 @@ from tests.support.live import Bot
 
 HASTY = (
     *("--set", "broker.poll_s=0.3", "--set", "broker.down_poll_s=0.1", "--set", "broker.request_timeout_s=1"),
+    *("--set", "broker.requests_per_minute=1000000"),
     *("--set", "broker.first_delay_s=0.05", "--set", "broker.most_delay_s=0.5"),
     *("--set", "feed.first_delay_s=0.05", "--set", "feed.most_delay_s=0.5"),
 )

@@ -6,6 +6,7 @@ from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.account import Account
 from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
+from actors.brokers.alpaca.messages import RequestKind
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import Failed
 from actors.brokers.alpaca.stream_policy import StreamPolicy
@@ -14,7 +15,10 @@ from pipeline.events import SECOND
 
 
 class AccountPolicy:
-    """One reading at a time: every `poll_s`, every `down_poll_s` while no stream tells of orders, or when asked for."""
+    """One reading at a time: every `poll_s`, every `down_poll_s` while no stream tells of orders, or when asked for.
+
+    One that took many requests is followed by a longer pause, so that readings leave room under the venue's limit.
+    """
 
     def __init__(self, context: BrokerContext, account: Account, tracker: OrderTracker, stream: StreamPolicy) -> None:
         self._context = context
@@ -22,6 +26,7 @@ class AccountPolicy:
         self._tracker = tracker
         self._stream = stream
         self._began_ns: int | None = None  # monotonic: start of the last reading; None: before the first
+        self._pause_ns = 0  # from there to the next, at the least: the limit on requests asks for it
         self._is_reading = False  # a reading waits for its answers
         self._read_at_once = False  # as soon as no reading runs
         self._read_early = False  # after down_poll_s: something happened that only the account can tell
@@ -51,7 +56,7 @@ class AccountPolicy:
             interval_s = settings.poll_s
         else:
             interval_s = settings.down_poll_s
-        return self._began_ns + round(interval_s * SECOND)
+        return self._began_ns + max(round(interval_s * SECOND), self._pause_ns)
 
     def begin(self, now_ns: int) -> Steps[None]:
         """Return a reading, to be started now."""
@@ -62,6 +67,8 @@ class AccountPolicy:
 
     def _read(self, connection: int) -> Steps[None]:
         """Read the account once, behind that connection of the stream; 0: behind none."""
+        budget = self._context.budget
+        sent_before = budget.total(RequestKind.READING)
         try:
             yield from self._account.assets()
             report = yield from self._account.read()
@@ -77,5 +84,6 @@ class AccountPolicy:
             if connection and self._context.is_heard and connection == self._stream.number:
                 self._context.change(FeedState.LIVE)
         self._is_reading = False
+        self._pause_ns = budget.pause_after_reading(budget.total(RequestKind.READING) - sent_before)
         if self._tracker.has_overdue_updates():  # it answers pings, but does not tell what REST told
             self._stream.drop("the trading stream does not tell what happens to orders")

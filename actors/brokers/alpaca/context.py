@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from actors.brokers.alpaca.messages import Action, Now, Publish
+from actors.brokers.alpaca.request_budget import RequestBudget
 from actors.brokers.alpaca.settings import REFUSED_KEYS, BrokerSettings
 from actors.feeds.backoff import BackOff
 from actors.messages import BrokerChanged, FeedState, Report
@@ -16,6 +17,8 @@ _COUNTED = (
     "failures",  # of those: no answer, or one that the venue is in no state to give
     "unanswered",  # submits whose fate the venue did not tell
     "throttled",  # answers that we ask too often
+    "held_back",  # requests that waited for room under the venue's limit
+    "no_room",  # entries that were not sent, since there was none
     "duplicates",  # orders that were known already
     "lookups_failed",  # questions given up
     "polls_failed",  # looks at the account that came to nothing
@@ -35,13 +38,16 @@ class BrokerContext:
     keys again.
     """
 
-    def __init__(self, settings: BrokerSettings, random: Random, is_ours: Callable[[str], bool]) -> None:
+    def __init__(
+        self, settings: BrokerSettings, random: Random, is_ours: Callable[[str], bool], speed: float = 1.0
+    ) -> None:
         self.settings = settings
         self.is_ours = is_ours  # by the id that an order's maker gave it
         self.now = Now(0, 0)  # of the event in hand
         self.entries_blocked = False  # those that are not on the wire yet are refused
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
         self.actions: list[Action] = []  # that are wanted of the driver
+        self.budget = RequestBudget(settings.requests_per_minute, speed)
         self.is_heard = False  # whether the trading stream tells what happens to orders
         self.keys_refused = False  # since the account was read last
         self._random = random

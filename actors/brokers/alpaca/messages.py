@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
@@ -18,11 +19,20 @@ class Now(NamedTuple):
     venue_ns: int  # for reports that carry none; 0 as long as it is not known
 
 
+class Quota(msgspec.Struct, frozen=True):
+    """What the venue tells of its limit on requests (`X-RateLimit-*`)."""
+
+    limit: int  # requests a minute
+    remaining: int  # of them, until the reset
+    reset_in_s: float | None  # seconds; None if it did not say when
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What the venue answered."""
 
     status: int
     body: bytes
+    quota: Quota | None = None  # if it told
 
 
 class NotSent(msgspec.Struct, frozen=True):
@@ -122,6 +132,16 @@ Event = (
 # ---------------------------------------------------------------------------------------------------- actions
 
 
+class RequestKind(IntEnum):
+    """What a request is for; of those that have to wait, the lowest goes first."""
+
+    EXIT = 0  # also every cancel
+    LOOK_UP = 1  # of an order whose fate is not known
+    STOP = 2
+    ENTRY = 3
+    READING = 4  # of the account and the assets
+
+
 class SendRequest(msgspec.Struct, frozen=True):
     """Send a request, once; answer with `RequestDone` of the same number."""
 
@@ -129,7 +149,7 @@ class SendRequest(msgspec.Struct, frozen=True):
     path: str
     query: Mapping[str, str] | None = None
     body: bytes | None = None
-    is_look_up: bool = False  # may wait for others
+    kind: RequestKind = RequestKind.READING
     number: int = 0  # once it is to be sent
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Conversations, Steps
-from actors.brokers.alpaca.messages import Answer, NotSent, SendRequest, Unanswered
+from actors.brokers.alpaca.messages import Answer, NotSent, RequestKind, SendRequest, Unanswered
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import REPETITIONS, Failed, RestClient
 from actors.brokers.alpaca.settings import REFUSED_KEYS
@@ -26,6 +26,14 @@ from actors.orders import (
     SubmitUnanswered,
     rejection,
 )
+
+_KINDS = {
+    OrderRole.ENTRY: RequestKind.ENTRY,
+    OrderRole.EXIT: RequestKind.EXIT,
+    OrderRole.PART: RequestKind.EXIT,
+    OrderRole.STOP: RequestKind.STOP,
+    OrderRole.GATE: RequestKind.EXIT,
+}
 
 
 class OrderClient:
@@ -126,8 +134,12 @@ class OrderClient:
     def _place(self, order: SubmitOrder) -> Steps[Report]:
         if self._is_blocked(order):
             return self._rejected(order, "entries are halted")
-        request = SendRequest("POST", "/v2/orders", body=codec.submission(order))
-        answer = yield from self._client.call(request, lambda: not self._is_blocked(order))
+        kind = _KINDS[order.role]
+        if kind is RequestKind.ENTRY and not self._context.budget.has_room(kind, self._context.now.monotonic_ns):
+            self._context.counts["no_room"] += 1
+            return self._rejected(order, "no room for an entry under the venue's limit on requests")
+        request = SendRequest("POST", "/v2/orders", body=codec.submission(order), kind=kind)
+        answer = yield from self._client.call(request)
         if isinstance(answer, NotSent):
             return self._rejected(order, f"could not reach the venue: {answer.reason}")
         if isinstance(answer, Unanswered):
@@ -194,7 +206,8 @@ class OrderClient:
                     return
                 venue_id = found.venue_id
             self._tracker.note_change()
-            answer = yield from self._client.call(SendRequest("DELETE", f"/v2/orders/{quote(venue_id, safe='')}"))
+            path = f"/v2/orders/{quote(venue_id, safe='')}"
+            answer = yield from self._client.call(SendRequest("DELETE", path, kind=RequestKind.EXIT))
             if not isinstance(answer, Answer):
                 raise Failed(answer.reason)
             if not 200 <= answer.status < 300:

@@ -35,21 +35,26 @@ class AlpacaProtocol:
     """Decides what to send to Alpaca and what to report, without I/O.
 
     Call `handle` with each event and carry out the returned actions in order. After `has_ended` it returns none.
-    An order is sent once; it is repeated only if the venue answered 429, within a bound. An outcome we cannot know is
-    reported as `SubmitUnanswered`; the core looks it up. Of an order that is not ours, only the account's next report
-    tells, and it comes soon.
+    An order is sent once. Only after a 429 is it sent again, within a bound and after the venue's reset, and an entry
+    not even then. An outcome we cannot know is reported as `SubmitUnanswered`; the core looks it up. Of an order that
+    is not ours, only the account's next report tells, and it comes soon.
 
     `symbols`: assets to read at the start. `random`: jitter of delays. `is_ours`: whether a client order id is this
-    bot's.
+    bot's. `speed`: venue seconds a second, for its limit on requests.
     """
 
     def __init__(
-        self, settings: BrokerSettings, symbols: Iterable[str], random: Random, is_ours: Callable[[str], bool]
+        self,
+        settings: BrokerSettings,
+        symbols: Iterable[str],
+        random: Random,
+        is_ours: Callable[[str], bool],
+        speed: float = 1.0,
     ) -> None:
         self._state = State.CREATED
         self._timer_ns: int | None = None  # due time of the timer in force; None: no timer
         self._stop_by_ns: int | None = None  # monotonic: end of the grace; None: not stopping
-        self._context = context = BrokerContext(settings, random, is_ours)
+        self._context = context = BrokerContext(settings, random, is_ours, speed)
         self.counts = context.counts
         self._conversations = Conversations(context)
         self._tracker = OrderTracker(context)

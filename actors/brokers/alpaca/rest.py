@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 
 from aiohttp import (
@@ -15,7 +16,7 @@ from aiohttp import (
     TCPConnector,
 )
 
-from actors.brokers.alpaca.messages import Answer, NotSent, Outcome, Unanswered
+from actors.brokers.alpaca.messages import Answer, NotSent, Outcome, Quota, Unanswered
 from actors.feeds.addresses import proxy_to
 
 MOST_BYTES = 8 << 20
@@ -61,13 +62,27 @@ class Rest:
                     received += chunk
                     if len(received) > MOST_BYTES:
                         raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
-                return Answer(response.status, bytes(received))
+                return Answer(response.status, bytes(received), _quota(response.headers))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             return NotSent(_said(error))
         except TimeoutError:
             return Unanswered(f"no answer within {self._timeout_s:g} s")
         except (ClientError, OSError, ValueError) as error:
             return Unanswered(_said(error))
+
+
+def _quota(headers: Mapping[str, str]) -> Quota | None:
+    """Read the headers of the limit on requests, if they are there; the reset by the venue's own clock."""
+    try:
+        limit, remaining = int(headers["X-RateLimit-Limit"]), int(headers["X-RateLimit-Remaining"])
+    except (KeyError, ValueError):
+        return None
+    try:
+        now_s = parsedate_to_datetime(headers["Date"]).timestamp()
+        reset_in_s = float(headers["X-RateLimit-Reset"]) - now_s
+    except (KeyError, ValueError):
+        return Quota(max(1, limit), remaining, None)
+    return Quota(max(1, limit), remaining, min(max(0.0, reset_in_s), 60.0))
 
 
 def _said(error: Exception) -> str:

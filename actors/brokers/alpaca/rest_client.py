@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
-from actors.brokers.alpaca.messages import Answer, Outcome, SendRequest
+from actors.brokers.alpaca.messages import Answer, Outcome, RequestKind, SendRequest
+from actors.brokers.alpaca.request_budget import is_over_quota
 from actors.brokers.alpaca.settings import REFUSED_KEYS
 
 REPETITIONS = 3
-"""How often what was refused for its frequency, and a question without an answer, is sent again."""
+"""How often a question without an answer is asked again."""
 
 
 class Failed(Exception):
@@ -30,16 +31,16 @@ class RestClient:
         self._context = context
         self._keys_worked = False  # with the last question but those that were refused for them
 
-    def call(self, request: SendRequest, still_wanted: Callable[[], bool] = lambda: True) -> Steps[Outcome]:
-        """Send a request; again if that was refused for coming too often, and is still wanted."""
-        back_off = self._context.back_off()
+    def call(self, request: SendRequest) -> Steps[Outcome]:
+        """Send a request; again for a minute while it is refused for its frequency, but no entry: it would be late.
+
+        What is sent again waits where all requests wait for room (`RequestBudget`).
+        """
+        context = self._context
+        give_up_ns = context.now.monotonic_ns + context.budget.minute_ns
         outcome: Outcome = yield request
-        for _ in range(REPETITIONS):
-            if not isinstance(outcome, Answer) or outcome.status != 429:
-                break
-            self._context.counts["throttled"] += 1
-            yield back_off.next()
-            if not still_wanted():
+        while is_over_quota(outcome) and request.kind is not RequestKind.ENTRY:
+            if context.now.monotonic_ns >= give_up_ns:
                 break
             outcome = yield request
         return outcome
@@ -55,8 +56,6 @@ class RestClient:
         refusal = codec.refusal(answer.body, answer.status)
         if missing and codec.is_missing(answer.status, refusal):
             return None
-        if answer.status == 429:
-            self._context.counts["throttled"] += 1
         if codec.is_about_keys(answer.status, refusal):
             # Keys that work are not refused from one question to the next: once may be chance, or a proxy in between.
             worked, self._keys_worked = self._keys_worked, False
@@ -72,7 +71,7 @@ class RestClient:
     def order(self, client_order_id: str) -> Steps[codec.OrderBody | None]:
         """Ask for an order by our id; None if the venue does not know it. Raises Failed, and Unreadable."""
         query = {"client_order_id": client_order_id}
-        request = SendRequest("GET", "/v2/orders:by_client_order_id", query, is_look_up=True)
+        request = SendRequest("GET", "/v2/orders:by_client_order_id", query, kind=RequestKind.LOOK_UP)
         return self._find(request, codec.OrderBody)
 
     def asset(self, symbol: str) -> Steps[codec.AssetBody | None]:

@@ -29,7 +29,9 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[broker]: how patient the bot is with a broker. All of it in real seconds."""
 
     request_timeout_s: Seconds = 5.0  # for one request, and for the trading stream's handshake
-    poll_s: Seconds = 5.0  # between two looks at the account
+    # What the account may send in a minute, by whatever program; where the venue tells of less, that counts.
+    requests_per_minute: Annotated[int, Meta(ge=20)] = 200
+    poll_s: Seconds = 5.0  # between two readings of the account; longer where the limit asks for it
     down_poll_s: Seconds = 1.0  # the same while the trading stream is down
     first_delay_s: Seconds = 0.2  # before the first repetition of what failed; then it doubles
     most_delay_s: Seconds = 30.0  # before any repetition

@@ -29,7 +29,7 @@ from actors.orders import (
     OrderStatus,
     SubmitUnanswered,
 )
-from tests.support.alpaca import HASTY, KEY, SECRET, Reported, a_broker, an_exchange, on_a_loop, order
+from tests.support.alpaca import HASTY, KEY, SECRET, UNLIMITED, Reported, a_broker, an_exchange, on_a_loop, order
 from tests.support.live import PATIENCE_S
 from tests.support.market import START
 
@@ -318,7 +318,7 @@ async def test_refused_keys_are_told_once_and_not_tried_in_a_loop(faults: tuple[
 
 @on_a_loop
 async def test_keys_that_are_put_right_at_the_venue_are_taken() -> None:
-    patient = BrokerSettings(poll_s=0.1, first_delay_s=0.01, refused_delay_s=0.05)
+    patient = BrokerSettings(requests_per_minute=UNLIMITED, poll_s=0.1, first_delay_s=0.01, refused_delay_s=0.05)
     async with an_exchange("wrong_key") as exchange, a_broker(exchange.url, patient) as (_, reported):
         await reported.until(lambda: DOWN in reported.states)
         exchange.exchange.switch([])
@@ -339,7 +339,7 @@ async def test_a_venue_whose_rest_interface_fails_is_down_although_the_stream_li
 
 @on_a_loop
 async def test_a_stream_that_answers_pings_but_tells_nothing_is_replaced() -> None:
-    hasty = BrokerSettings(poll_s=0.05, first_delay_s=0.01, stale_s=0.2)
+    hasty = BrokerSettings(requests_per_minute=UNLIMITED, poll_s=0.05, first_delay_s=0.01, stale_s=0.2)
     async with an_exchange("mute_updates:2") as exchange, a_broker(exchange.url, hasty) as (broker, reported):
         await reported.live()
         broker.send(order())

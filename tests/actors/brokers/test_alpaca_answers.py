@@ -26,11 +26,14 @@ from actors.orders import (
     LookUpOrder,
     OrderMissing,
     OrderReport,
+    OrderRole,
     OrderStatus,
     SubmitUnanswered,
 )
 from tests.support.alpaca import (
     HASTY,
+    TOO_MANY,
+    UNLIMITED,
     Reply,
     a_broker,
     a_scripted_venue,
@@ -129,25 +132,14 @@ async def test_an_order_that_no_connection_could_take_is_rejected() -> None:
 
 
 @on_a_loop
-async def test_an_order_that_came_too_often_is_sent_again_under_the_same_id() -> None:
+async def test_an_exit_that_came_too_often_is_sent_again_under_the_same_id() -> None:
     async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
-        too_many = refuses(429, "too many requests.")
-        venue.script[POST] = [too_many, too_many, says(200, body())]
-        broker.send(order())
+        venue.script[POST] = [TOO_MANY, TOO_MANY, says(200, body())]
+        broker.send(order(role=OrderRole.EXIT))
         await reported.until(lambda: reported.statuses() == [OrderStatus.ACCEPTED])
         assert len(venue.calls(POST)) == 3
         assert len(set(venue.calls(POST))) == 1
         assert broker.counts["throttled"] == 2
-
-
-@on_a_loop
-async def test_an_order_that_comes_too_often_for_good_is_rejected() -> None:
-    async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
-        venue.script[POST] = [refuses(429, "slow down")]
-        broker.send(order())
-        await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
-        assert reported.of(OrderReport)[0].reason == "too many requests"
-        assert len(venue.calls(POST)) == 4
 
 
 @on_a_loop
@@ -219,7 +211,7 @@ async def test_a_cancel_whose_answer_is_lost_is_refused_with_a_reason() -> None:
 async def test_a_cancel_that_came_too_often_is_sent_again() -> None:
     async with a_scripted_venue() as venue, a_broker(venue.url, PATIENT) as (broker, reported):
         await reported.live()
-        venue.script |= {POST: [says(200, body())], DELETE: [refuses(429, "no"), says(204)]}
+        venue.script |= {POST: [says(200, body())], DELETE: [TOO_MANY, says(204)]}
         broker.send(order())
         broker.send(CancelOrder("one"))
         await reported.until(lambda: broker.counts["in_flight"] == 0)
@@ -380,7 +372,7 @@ async def test_open_orders_are_read_page_by_page() -> None:
     [
         ("GET /v2/account", says(200, {"account_number": "PA1", "cash": "NaN", "equity": "1", "buying_power": "1"})),
         ("GET /v2/account", says(200, text="<html>")),
-        ("GET /v2/account", refuses(429, "too many requests.")),
+        ("GET /v2/account", TOO_MANY),
         ("GET /v2/positions", says(200, [{"symbol": "AAPL"}])),
         ("GET /v2/orders", says(200, [body(qty="NaN")])),
         ("GET /v2/orders", says(200, text="[" * 10_000)),
@@ -443,7 +435,8 @@ async def test_a_cancel_that_the_venue_rejects_afterwards_is_refused() -> None:
 async def test_an_update_whose_order_cannot_be_read_is_counted_and_the_account_looked_at() -> None:
     async with a_scripted_venue() as venue:
         venue.frames = [update("fill", filled_qty="5"), update("new", status="sunshine")]
-        async with a_broker(venue.url, BrokerSettings(poll_s=600.0, down_poll_s=0.05)) as (broker, reported):
+        often = BrokerSettings(requests_per_minute=UNLIMITED, poll_s=600.0, down_poll_s=0.05)
+        async with a_broker(venue.url, often) as (broker, reported):
             await reported.until(lambda: reported.statuses() == [OrderStatus.ACCEPTED])
             assert broker.counts["unreadable"] == 1
             assert broker.counts["unknown_statuses"] == 1
@@ -497,7 +490,14 @@ async def test_a_socket_that_is_open_but_mute_is_noticed(greets: bool) -> None:
         b'{"stream":"authorization","data":{"status":"authorized"}}',
         b'{"stream":"listening","data":{"streams":["trade_updates"]}}',
     )
-    hasty = BrokerSettings(request_timeout_s=0.2, poll_s=600.0, down_poll_s=600.0, first_delay_s=0.01, stale_s=0.2)
+    hasty = BrokerSettings(
+        requests_per_minute=UNLIMITED,
+        request_timeout_s=0.2,
+        poll_s=600.0,
+        down_poll_s=600.0,
+        first_delay_s=0.01,
+        stale_s=0.2,
+    )
     async with (
         a_mute_venue(*(frames if greets else ())) as (url, connections),
         a_broker(url, hasty) as (broker, reported),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from itertools import pairwise
 from random import Random
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from actors.brokers.alpaca.messages import (
     NotSent,
     Now,
     Publish,
+    Quota,
     ReadAccount,
     RequestDone,
     SendRequest,
@@ -50,6 +50,7 @@ from actors.orders import (
     LookUpOrder,
     OrderMissing,
     OrderReport,
+    OrderRole,
     OrderStatus,
     SubmitOrder,
     SubmitUnanswered,
@@ -103,11 +104,24 @@ class Talk:
         """Return the requests of that method and path that have no answer yet."""
         return [request for request in self.open.values() if f"{request.method} {request.path}" == what]
 
-    def answer(self, what: str, status: int = 200, value: Any = None, *, text: bytes | None = None) -> None:
+    def answer(
+        self,
+        what: str,
+        status: int = 200,
+        value: Any = None,
+        *,
+        text: bytes | None = None,
+        quota: Quota | None = None,
+    ) -> None:
         """Answer the oldest such request."""
         request = self.asked(what)[0]
         del self.open[request.number]
-        self.say(RequestDone(request.number, Answer(status, msgspec.json.encode(value) if text is None else text)))
+        content = msgspec.json.encode(value) if text is None else text
+        self.say(RequestDone(request.number, Answer(status, content, quota)))
+
+    def refuse_for_frequency(self, what: str, reset_in_s: float | None) -> None:
+        quota = None if reset_in_s is None else Quota(200, 0, reset_in_s)
+        self.answer(what, 429, {"message": "too many requests"}, quota=quota)
 
     def fail(self, what: str, reason: str = "no answer within 5 s", *, sent: bool = True) -> None:
         request = self.asked(what)[0]
@@ -197,21 +211,38 @@ def test_a_request_that_never_left_is_a_rejection_and_one_that_may_have_is_not(t
     assert [report.order for report in talk.of(SubmitUnanswered)] == ["two"]
 
 
-def test_what_came_too_often_is_sent_again_after_growing_delays_and_then_given_up(talk: Talk) -> None:
-    talk.say(order())
-    times = []
-    for _ in range(4):
-        times.append(talk.now_ns)
-        talk.answer(POST, 429, {"message": "too many"})
-        for _ in range(100):
-            if talk.asked(POST):
-                break
-            talk.waits(0.05)
+@pytest.mark.parametrize(("reset_in_s", "waited_s"), [(17.0, 17.0), (0.5, 0.5), (None, 5.0)])
+def test_an_exit_that_came_too_often_is_sent_again_at_the_reset_and_given_up_after_a_minute(
+    talk: Talk, reset_in_s: float | None, waited_s: float
+) -> None:
+    began_ns = talk.now_ns
+    talk.say(order(role=OrderRole.EXIT))
+    while not talk.statuses():
+        talk.refuse_for_frequency(POST, reset_in_s)
+        if not talk.statuses():
+            talk.waits(waited_s - 0.01)
+            assert not talk.asked(POST)
+            talk.waits(0.02)
+            assert len(talk.asked(POST)) == 1
     assert talk.statuses() == [OrderStatus.REJECTED]
-    delays = [later - earlier for earlier, later in pairwise(times)]
-    assert delays == sorted(delays)
-    assert delays[0] > 0
-    assert talk.protocol.counts["throttled"] == 3
+    assert 60 <= (talk.now_ns - began_ns) / SECOND <= 90
+    assert len({request.body for request in talk.sent(POST)}) == 1
+
+
+def test_an_entry_that_came_too_often_is_not_sent_again_since_it_would_be_late(talk: Talk) -> None:
+    talk.say(order())
+    talk.refuse_for_frequency(POST, 1.0)
+    talk.waits(60)
+    assert talk.statuses() == [OrderStatus.REJECTED]
+    assert len(talk.sent(POST)) == 1
+
+
+def test_a_429_that_says_that_requests_are_left_is_a_plain_refusal(talk: Talk) -> None:
+    talk.say(order("one", role=OrderRole.EXIT), order("two", symbol="MSFT", role=OrderRole.EXIT))
+    talk.answer(POST, 429, {"message": "too many open orders"}, quota=Quota(200, 100, 30.0))
+    assert talk.statuses("one") == [OrderStatus.REJECTED]
+    talk.answer(POST, value=body("two"))
+    assert not talk.protocol.counts["throttled"]
 
 
 def test_submits_of_a_symbol_go_out_one_after_the_other_and_of_others_at_once(talk: Talk) -> None:
@@ -234,13 +265,13 @@ def test_a_thousand_orders_of_a_symbol_that_are_refused_here_need_no_deep_stack(
     assert not talk.sent(POST)
 
 
-def test_an_entry_that_is_blocked_while_it_waits_to_be_repeated_never_leaves_again(talk: Talk) -> None:
-    talk.say(order(), msgspec.structs.replace(order("exit", symbol="MSFT"), role="exit"))
-    talk.answer(POST, 429, {"message": "too many"})
-    talk.answer(POST, 429, {"message": "too many"})
-    talk.blocked = True
+def test_while_requests_are_refused_an_exit_waits_and_an_entry_does_not(talk: Talk) -> None:
+    talk.say(order(), order("exit", symbol="MSFT", role=OrderRole.EXIT))
+    talk.refuse_for_frequency(POST, 1.0)
+    talk.refuse_for_frequency(POST, 1.0)
+    talk.say(order("next", symbol="TSLA"))
     talk.waits(1)
-    assert talk.statuses() == [OrderStatus.REJECTED]
+    assert talk.statuses("one") == talk.statuses("next") == [OrderStatus.REJECTED]
     assert [msgspec.json.decode(request.body or b"")["client_order_id"] for request in talk.asked(POST)] == ["exit"]
 
 
@@ -439,7 +470,7 @@ def test_the_account_is_read_at_its_time_earlier_while_the_stream_is_down_and_at
 
     assert readings(20) == 4
     talk.say(StreamLost("cut"))
-    assert readings(20) >= 19
+    assert readings(20) >= 12  # two requests each: what the limit lets readings have
     before = len(talk.of(AccountReport))
     talk.say(ReadAccount())
     talk.serve()
@@ -520,8 +551,8 @@ def test_a_fault_is_told_also_while_the_line_is_down(talk: Talk) -> None:
 
 
 def test_what_is_told_unknown_at_the_end_does_not_leave_after_it(talk: Talk) -> None:
-    talk.say(order())
-    talk.answer(POST, 429, {"message": "too many"})
+    talk.say(order(role=OrderRole.EXIT))
+    talk.refuse_for_frequency(POST, 5.0)
     talk.say(Stop(0.05))
     talk.now_ns += 5 * SECOND  # the repetition has come due, and so has the end
     before = len(talk.actions)

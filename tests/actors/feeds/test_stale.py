@@ -11,12 +11,10 @@ from actors.feeds.stale import StaleWatch
 
 
 class Hands:
-    """A loop whose clock is moved by hand, and a connection that counts how often it is cut."""
+    """A loop whose clock is moved by hand."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.cuts = 0
-        self.transport = self
         self._timers: list[tuple[float, Callable[[], None]]] = []
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Hands:
@@ -26,9 +24,6 @@ class Hands:
     def cancel(self) -> None:
         self._timers.clear()
 
-    def abort(self) -> None:
-        self.cuts += 1
-
     def move_to(self, now: float) -> None:
         while self._timers and self._timers[0][0] <= now:
             self.now, callback = self._timers.pop(0)
@@ -36,28 +31,54 @@ class Hands:
         self.now = now
 
 
-def watched(after_s: float) -> tuple[Hands, StaleWatch]:
-    hands: Any = Hands()
-    return hands, StaleWatch(hands, after_s, hands)
+class Watched:
+    """A watch with the limits that hold by default, and when it told what."""
+
+    def __init__(self) -> None:
+        self.hands = Hands()
+        loop: Any = self.hands
+        self.stale: list[float] = []
+        self.silent: list[float] = []
+        self.watch = StaleWatch(
+            loop,
+            15.0,
+            165.0,
+            lambda: self.stale.append(self.hands.now),
+            lambda: self.silent.append(self.hands.now),
+        )
+
+    def hear_until(self, end: float) -> None:
+        """Hear something each tenth of a second, up to then."""
+        for tenth in range(1, round(end * 10) + 1):
+            self.hands.move_to(tenth / 10)
+            self.watch.heard = True
 
 
 @pytest.mark.parametrize("last_heard", [0.0, 0.1, 3.7, 3.8, 14.9, 15.1, 100.0])
-def test_a_connection_is_cut_when_it_was_mute_for_so_long_and_at_most_a_quarter_longer(last_heard: float) -> None:
-    hands, watch = watched(15.0)
-    for tenth in range(int(last_heard * 10) + 1):
-        hands.move_to(tenth / 10)
-        watch.heard = tenth > 0
-    hands.move_to(last_heard + 14.9 if last_heard else 14.9)
-    assert hands.cuts == 0
-    hands.move_to(last_heard + 15.0 * 1.25 + 0.1)
-    assert watch.bitten
-    assert hands.cuts == 1
+def test_each_limit_is_told_once_it_is_past_and_at_most_a_quarter_of_the_first_later(last_heard: float) -> None:
+    watched = Watched()
+    watched.hear_until(last_heard)
+    for limit, told in ((15.0, watched.stale), (165.0, watched.silent)):
+        watched.hands.move_to(last_heard + limit - 0.1)
+        assert not told
+        watched.hands.move_to(last_heard + limit + 15.0 / 4 + 0.1)
+        assert len(told) == 1
 
 
-def test_a_watch_that_was_stopped_cuts_nothing() -> None:
-    hands, watch = watched(15.0)
-    hands.move_to(14.0)
-    watch.stop()
-    hands.move_to(100.0)
-    assert not watch.bitten
-    assert hands.cuts == 0
+def test_news_end_a_silence_and_the_next_one_is_told_again() -> None:
+    watched = Watched()
+    watched.hands.move_to(20.0)
+    watched.watch.heard = True
+    watched.hands.move_to(60.0)
+    assert len(watched.stale) == 2
+    watched.hands.move_to(1_000.0)
+    assert len(watched.silent) == 5  # each 165 s: it may have been no silence that matters
+
+
+def test_a_watch_that_was_stopped_tells_nothing() -> None:
+    watched = Watched()
+    watched.hands.move_to(14.0)
+    watched.watch.stop()
+    watched.hands.move_to(1_000.0)
+    assert not watched.stale
+    assert not watched.silent

@@ -19,7 +19,7 @@ from websockets.utils import accept_key
 
 from actors.feeds.feed import Batch, FeedFailed
 from actors.feeds.websocket import FeedSettings
-from actors.messages import FeedChanged, FeedState, Refusal
+from actors.messages import FeedChanged, FeedState, MarketHours, Refusal
 from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED
 from pipeline.events import SECOND, Clock, Gap, Refused, Trade
 from pipeline.strategy import StrategySettings
@@ -603,7 +603,7 @@ def test_a_handshake_that_is_not_answered_is_given_up() -> None:
 
 
 def test_a_socket_that_is_open_but_mute_is_stale_and_then_left() -> None:
-    impatient = msgspec.structs.replace(HASTY, stale_after_s=0.05)
+    impatient = msgspec.structs.replace(HASTY, stale_after_s=0.05, silent_after_s=0.2)
 
     async def scenario() -> None:
         async with (
@@ -614,6 +614,52 @@ def test_a_socket_that_is_open_but_mute_is_stale_and_then_left() -> None:
             await heard.until(lambda: 3 in heard.ids)
             assert heard.states[:6] == [CONNECTING, LIVE, STALE, DOWN, CONNECTING, LIVE]
             assert heard.ids == [1, 2, 3]
+
+    asyncio.run(scenario())
+
+
+def test_a_silence_is_over_with_the_next_message_and_no_reason_to_hang_up() -> None:
+    impatient = msgspec.structs.replace(HASTY, stale_after_s=0.05)
+
+    async def scenario() -> None:
+        goes_on = asyncio.Event()
+
+        async def pauses(connection: ServerConnection) -> None:
+            await connection.send(msgspec.json.encode(print_of(1)).decode())
+            await goes_on.wait()
+            await connection.send(msgspec.json.encode(print_of(2)).decode())
+            await stay(connection)
+
+        async with a_venue(pauses) as venue, listening_to(venue.url, settings=impatient) as listener:
+            heard = listener.heard
+            await heard.until(lambda: STALE in heard.states)
+            goes_on.set()
+            await heard.until(lambda: 2 in heard.ids)
+            assert heard.states[:4] == [CONNECTING, LIVE, STALE, LIVE]
+            assert listener.feed.connects == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("open_", [False, True])
+def test_while_the_market_is_closed_silence_is_what_is_expected(open_: bool) -> None:
+    impatient = msgspec.structs.replace(HASTY, stale_after_s=0.02, silent_after_s=0.05)
+    hours = MarketHours(((START - SECOND, START + 3600 * SECOND),) if open_ else (), START)
+
+    async def scenario() -> None:
+        async with (
+            a_venue(says(hello(), print_of(1)), says(print_of(2))) as venue,
+            listening_to(venue.url, settings=impatient) as listener,
+        ):
+            listener.feed.expect(hours)
+            if open_:
+                await listener.heard.until(lambda: 2 in listener.heard.ids)
+                return
+            await listener.heard.until(lambda: 1 in listener.heard.ids)
+            for _ in range(3):  # silences, by the watch's own timers
+                await asyncio.sleep(impatient.silent_after_s)
+            assert listener.heard.states == [CONNECTING, LIVE]
+            assert listener.feed.connects == 1
 
     asyncio.run(scenario())
 
