@@ -77,8 +77,7 @@ class Core:
     takes the orders; without one, they are filled by the simulated broker, in here. The reports of a broker outside
     come in as inputs, and `book` ("mb-<bot>-<session>") is what their ids begin with. `policy` says how orders are
     priced and timed: by default as the settings say at a broker outside, and at market in here. `any_time_moves` is
-    for recordings of old: in them, whatever had a time moved `now`. `reloading` lets inputs replace the strategy;
-    without it they do not.
+    for recordings of old: in them, whatever had a time moved `now`. By `reloading` alone inputs replace the strategy.
     """
 
     def __init__(
@@ -352,10 +351,9 @@ class Core:
             self._contexts.change(event)
         elif isinstance(event, ReplaceStrategy):
             if self.reloading is not None:
-                strategy, fact = self.reloading.carry_out(event, self._contexts, self.now, self.input)
+                strategy = self.reloading.carry_out(event, self._contexts, self)
                 if strategy is not None:
                     self._strategies = Strategies(strategy)
-                self.publish(fact)
         elif isinstance(event, AccountReport):
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)
@@ -370,9 +368,7 @@ class Core:
             assert_never(event)
 
     def _on_quote(self, quote: Quote) -> None:
-        context = self.contexts.get(quote.symbol)
-        if context is None:
-            context = self._open_context(quote.symbol, quote.ts)
+        context = self.contexts.get(quote.symbol) or self._open_context(quote.symbol, quote.ts)
         self._move_now(quote.ts)
         if 0 < quote.bid <= quote.ask < INFINITY:
             context.bid = quote.bid

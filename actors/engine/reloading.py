@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from actors.actor import Context
 from actors.engine.authors import described, traced
 from actors.engine.rehearsal import MarketData, RehearsalFailed
 from actors.engine.symbol_contexts import SymbolContexts
@@ -55,10 +56,8 @@ class Reloading:
         after = [] if symbol is None else [event for event in self._kept if event.symbol != symbol]
         self._kept = deque(after, maxlen=self._kept.maxlen)
 
-    def carry_out(
-        self, event: ReplaceStrategy, contexts: SymbolContexts, ts: int, number: int
-    ) -> tuple[Strategy | None, StrategyReplaced | StrategyRefused]:
-        """Put a strategy in place, and return it with the fact to state; None if it raised while it was warmed up."""
+    def carry_out(self, event: ReplaceStrategy, contexts: SymbolContexts, context: Context) -> Strategy | None:
+        """Put a strategy in place, say so, and return it; None if it raised while it was warmed up."""
         source, kept = event.source, self._kept
         strategy = self._load(source)
         count = min(event.warm_up, len(kept))
@@ -66,5 +65,8 @@ class Reloading:
             contexts.succeed(strategy, list(islice(kept, len(kept) - count, None)))
         except RehearsalFailed as failed:
             error = f"the strategy of {failed.symbol} failed while it was warmed up: {described(failed.fault)}"
-            return None, StrategyRefused(source.reference, error, ts, number, traced(failed.fault))
-        return strategy, StrategyReplaced(source.reference, source.sha256, count, ts, number)
+            lines = traced(failed.fault)
+            context.publish(StrategyRefused(source.reference, error, context.now, context.input, lines))
+            return None
+        context.publish(StrategyReplaced(source.reference, source.sha256, count, context.now, context.input))
+        return strategy

@@ -36,8 +36,6 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
     with running.claim(options.data_dir) as claimed, signal_blocked():
         source = strategy_source.read(options.strategy) if options.watch and options.strategy is not None else None
         strategy = strategies.lineup(source or options.strategy, settings)
-        if options.watch and options.live:
-            raise UserError("--watch is not for real money: what is saved would trade unchecked; leave it out")
         if source is not None and strategy.named:
             raise UserError("--watch is for one strategy: leave out [strategies.NAME], or --watch")
         _want_checked(strategy, settings, options, say)
