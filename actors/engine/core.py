@@ -9,7 +9,6 @@ from functools import partial
 from typing import assert_never
 
 import msgspec
-from msgspec import UNSET
 from reactivex.internal import noop
 
 from actors.actor import Actor, Message, Receiver
@@ -17,6 +16,7 @@ from actors.book import Book
 from actors.brokers.simulated import SimulatedBroker
 from actors.engine.core_settings import CoreSettings as CoreSettings
 from actors.engine.reloading import Reloading
+from actors.engine.snapshots import book_of, summary_of
 from actors.engine.strategy_instance import Failures
 from actors.engine.symbol_context import SymbolContext
 from actors.engine.symbol_contexts import SymbolContexts
@@ -257,26 +257,7 @@ class Core:
 
     def book(self) -> Book:
         """Return what the bot owns and remembers now."""
-        risk = self.risk.snapshot()
-        book = Book(
-            ts=self.now,
-            tally=self.metrics.tally,
-            date=risk.date,
-            state=risk.state,
-            reason=risk.reason,
-            daily_halt=risk.daily_halt,
-            cooldown=risk.cooldown,
-            positions=self.positions.held(),
-            orders=self.executor.open_orders(),
-            name=self._name,
-            account=self.metrics.account,
-            closing=self.executor.exits.closing,
-            counted=self.executor.counted(),
-            halt_cause=risk.halt_cause,
-            halted_before=risk.halted_before,
-            parts=self.executor.parts.to_book() or UNSET,
-            strategies=risk.strategies or msgspec.UNSET,
-        )
+        book = book_of(self._name, self.now, self.metrics, self.risk, self.positions, self.executor)
         return self.reconciler.completed(book) if self.reconciler is not None else book
 
     def standing(self) -> tuple[Input, ...]:
@@ -418,20 +399,7 @@ class Core:
     # ----------------------------------------------------------------------------------------- summary
 
     def summary(self) -> dict[str, object]:
-        """Return the fields of summary.json; parameters and metrics only where the strategy has any."""
-        measured = {symbol: found for symbol, context in self.contexts.items() if (found := context.metrics)}
-        summary = self.metrics.summary(
-            ticks=self.ticks,
-            ready=sum(context.probe.ready for context in self.contexts.values()),
-            bursts=sum(context.probe.bursts for context in self.contexts.values()),
-            halted=self.risk.state == "HALTED",
-            open_positions=len(self.positions.open),
-        ) | {
-            "failed": self._contexts.failed(),
-            "failures": self.failures.summary(),
-        }
-        if self._figures is not None:
-            halted = [name for name, day in self.risk.snapshot().strategies.items() if day.halted]
-            summary["strategies"] = self._figures.summary(self.contexts, self.failures.by_symbol, halted)
-        own = {"parameters": self._strategies.rest.parameters.summary(), "metrics": measured}
-        return summary | {name: found for name, found in own.items() if found}
+        """Return the fields of summary.json."""
+        contexts, parameters = self._contexts, self._strategies.rest.parameters
+        earned = self.ticks, self.metrics, self.risk, self.positions
+        return summary_of(*earned, contexts, self.failures, self._figures, parameters)

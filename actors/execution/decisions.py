@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from actors.book import CountedOrder
+from actors.execution.order_cache import OrderCache
 from actors.orders import OrderRole
-from actors.portfolio.positions import of_session
+from actors.portfolio.positions import Position, of_session
 
 REMEMBERED_DECISIONS = 1_000  # beside those for which something is held or ordered
 
 
 class Decisions:
-    """The orders that were sent for each decision, and what of them is counted; `live` names those that matter yet.
+    """The orders that were sent for each decision, and what of them is counted; those matter that are held or ordered.
 
     A decision of this session may be called as this session calls it, or as later ones do.
     """
 
-    def __init__(self, book: str, live: Callable[[], Collection[str]]) -> None:
+    def __init__(self, book: str, positions: Mapping[str, Position], orders: OrderCache) -> None:
         self._book = book
-        self._names = live
+        self._positions = positions
+        self._orders = orders
         self._attempts: dict[str, dict[str, int]] = {}  # by decision and cause
         self._counted: dict[str, dict[str, CountedOrder]] = {}  # by decision and order
 
@@ -48,7 +50,9 @@ class Decisions:
         return tuple(order for decision in sorted(self._live()) for order in self._counted.get(decision, {}).values())
 
     def _live(self) -> set[str]:
-        return {of_session(self._book, decision) for decision in self._names()}
+        held = (position.decision for position in self._positions.values())
+        ordered = (order.request.decision for order in self._orders.working.values())
+        return {of_session(self._book, decision) for decision in (*held, *ordered)}
 
     def _forget(self) -> None:
         """Forget the older half of the decisions, but none that matters."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from msgspec import UNSET
 
 from actors.actor import Context, Port, SymbolView, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
 from actors.execution.actions import Cancel, enter, keep_stop
+from actors.execution.carried import CarriedExits
 from actors.execution.decisions import Decisions
 from actors.execution.exits import ExitIntent, ExitIntents
 from actors.execution.known_orders import decision_of
@@ -97,11 +97,10 @@ class Executor:
         self._orders = orders
         self._positions = positions
         self._subscribe_exits = subscribe_exits
-        self._decisions = Decisions(book, self._live)
+        self._decisions = Decisions(book, positions, orders)
         self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
         self._retries = Retries(policy.retry_s)
-        # By symbol: the newest decision there, and the exits that its signal carried. No later session knows of them.
-        self._carried: dict[str, tuple[str, SignalExits]] = {}
+        self._carried = CarriedExits()
         self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._tell_broker = tell_broker
         self._tell_positions = tell_positions
@@ -192,21 +191,14 @@ class Executor:
             request = msgspec.structs.replace(found.order, decision=decision)
             self._manager.go_on(msgspec.structs.replace(found, order=request))
 
-    def _live(self) -> set[str]:
-        """Return the decisions for which something is held or ordered."""
-        decisions = {position.decision for position in self._positions.values()}
-        return decisions | {order.request.decision for order in self._orders.working.values()}
-
     def _count(self, counted: CountedOrder) -> None:
         self._decisions.count(decision_of(counted.order), counted.order, counted.filled, counted.value)
 
     # ------------------------------------------------------------------------------------------- entries
 
     def _on_enter(self, approved: Enter) -> None:
-        symbol, exits = approved.signal.symbol, approved.signal.exits
-        if exits is not UNSET:
-            self._carried[symbol] = approved.decision, exits
-        market = self._context.symbol_view(symbol)
+        self._carried.note(approved)
+        market = self._context.symbol_view(approved.signal.symbol)
         self._manager.carry_out([enter(approved, market, self._context.now, self._policy)])
 
     # ------------------------------------------------------------------------------- what a position needs
@@ -232,11 +224,11 @@ class Executor:
             market = self._context.symbol_view(symbol)
             intent = exits.to_close(symbol, market, working)
             if intent is not None:
-                waits = self._waits(symbol, OrderRole.EXIT)
+                waits = self._retries.waits(symbol, OrderRole.EXIT, self._context.now)
                 manager.carry_out(exits.close(position, intent, market, working, waits=waits))
             elif symbol in exits.intents or not self._close_part(position, market, working):
                 manager.carry_out([Cancel(order) for order in working if order.role is OrderRole.PART])
-                if not self._waits(symbol, OrderRole.STOP):
+                if not self._retries.waits(symbol, OrderRole.STOP, self._context.now):
                     manager.carry_out(keep_stop(position, working, self._policy))
 
     def _close_part(self, position: Position, market: SymbolView, working: Sequence[Order]) -> bool:
@@ -247,13 +239,10 @@ class Executor:
         if part.open(position) >= position.quantity:  # something else has taken of the rest
             self._request_exit(position.symbol, part.reason)
         else:
-            waits = {role: self._waits(position.symbol, role) for role in (OrderRole.PART, OrderRole.STOP)}
+            symbol, now = position.symbol, self._context.now
+            waits = {role: self._retries.waits(symbol, role, now) for role in (OrderRole.PART, OrderRole.STOP)}
             self._manager.carry_out(self.parts.close(position, part, market, working, waits))
         return True
-
-    def _waits(self, symbol: str, role: OrderRole) -> bool:
-        """Whether a time of waiting after a refusal is not over: no intent shortens it."""
-        return self._context.now < self._retries.until(symbol, role)
 
     def _request_exit(self, symbol: str, reason: str) -> None:
         if symbol not in self._positions:
@@ -429,5 +418,4 @@ class Executor:
     def _on_opened(self, position: PositionOpened) -> None:
         """Guard a new position; one that grew is guarded again, at its new average price."""
         held = Held(position.symbol, position.side, float(position.entry_price), position.entry_ts)
-        decision, exits = self._carried.get(position.symbol, ("", None))
-        self._subscribe_exits(position.symbol, held, exits if decision == position.decision else None)
+        self._subscribe_exits(position.symbol, held, self._carried.of(position))

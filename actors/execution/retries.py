@@ -40,6 +40,10 @@ class Retries:
         """Return until when to wait; 0 if nothing was refused."""
         return self._refused.get((symbol, what), (0, 0))[1]
 
+    def waits(self, symbol: str, what: str, now: int) -> bool:
+        """Whether the time to wait is not over at `now`: no intent shortens it."""
+        return now < self.until(symbol, what)
+
     def end(self, now: int) -> list[str]:
         """Wait no longer, but go on counting; return the symbols for which that is so."""
         waiting = [(subject, times) for subject, (times, until) in self._refused.items() if until > now]

@@ -116,7 +116,6 @@ def running_condition(
     threshold, test, bound = _test(name, at_least, at_most, more_than, less_than, either_way)
     name = text("a condition's name is", name)
     why = text(f"the reason of the condition {name!r} is", reason or f"NO_{name.upper()}")
-    gave = f"the condition {name!r} gave"
     _going(name, go, bool)  # so that a wrong side is found now
 
     def seen_at(place: int) -> Condition:
@@ -139,7 +138,7 @@ def running_condition(
             needs_frames(name, frame)
             value = measure(frame)
             if value.__class__ is not float or value - value != 0.0:  # infinite, or no number at all
-                value = number(gave, value, measure)
+                value = number(f"the condition {name!r} gave", value, measure)
             if frame.conditions is not known:
                 known = frame.conditions
                 conditions = join((*known, seen_at(len(frame.seen))))
