@@ -221,8 +221,10 @@ def _decided(
         tapes.size(path)
         recorded = tapes.recorded_settings(path)
         chosen = _settings(settings, recorded)
-        named = trusted.strategy(path, recorded, strategy if isinstance(strategy, str) else None, chosen)
-        strategy = named if strategy is None else strategy
+        if strategy is None or isinstance(strategy, str):
+            strategy = trusted.strategy(path, recorded, strategy, chosen)
+        else:
+            trusted.strategy(path, recorded, "made in Python", chosen)  # those of [strategies.NAME] are named
         summary = replaying.replay(
             path, chosen, strategy, out, say=told.append, see=result._take, fail_fast=fail_fast, debug=readings
         )

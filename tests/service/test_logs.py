@@ -42,6 +42,7 @@ from actors.messages import (
     Refusal,
     SignalRaised,
     StateChanged,
+    StrategyHalted,
     TradingState,
 )
 from actors.orders import Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
@@ -222,6 +223,7 @@ EVENTS: dict[str, Fact] = {
     "exit.decided": ExitDecided("A", "TP", START, 1),
     "trade.closed": closed("150.48", "0.23", 0.0015),
     "state.changed": StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "lunch", START, 1),
+    "strategy.halted": StrategyHalted("cross", ("A", "B"), START, 1),
     "gate.acted": GateActed("cancel", "", START, 1, "o1"),
     "day.started": DayStarted("2026-01-05", Decimal(10_000), START, 1),
     "chain.failed": ChainFailed("A", "a typo", START, 1, at(1), 2),
