@@ -226,9 +226,10 @@ def _decided(
         recorded = tapes.recorded_settings(path)
         chosen = _settings(settings, recorded)
         wanted: strategies.Wanted = strategy
-        named = trusted.strategy(path, recorded, strategy if isinstance(strategy, str) else None, chosen)
         if strategy is None or isinstance(strategy, str):
-            wanted = named
+            wanted = trusted.strategy(path, recorded, strategy, chosen)
+        else:
+            trusted.strategy(path, recorded, "made in Python", chosen)  # those of [strategies.NAME] are named
         summary = replaying.replay(
             path, chosen, wanted, out, say=told.append, see=result._take, fail_fast=fail_fast, debug=readings
         )

@@ -21,6 +21,6 @@ class CarriedExits:
             self._newest[approved.signal.symbol] = approved.decision, approved.signal.exits
 
     def of(self, position: PositionOpened) -> SignalExits | None:
-        """Return the exits that the signal of a position carried; None if it carried none, or an older one opened it."""
+        """Return the exits that a position's signal carried; None if it carried none, or an older one opened it."""
         decision, exits = self._newest.get(position.symbol, ("", None))
         return exits if decision == position.decision else None

@@ -211,8 +211,7 @@ class Executor:
         if position is None:
             exits.forget(symbol, entry_works=any(order.role is OrderRole.ENTRY for order in working))
             self.parts.forget(symbol)
-            for role in (OrderRole.EXIT, OrderRole.PART, OrderRole.STOP):
-                self._retries.forget(symbol, role)
+            self._retries.forget_symbol(symbol)
             for order in working:
                 if order.role is not OrderRole.ENTRY:
                     manager.cancel(order)  # there is nothing left for it to close

@@ -50,6 +50,11 @@ class Retries:
         self._refused.update({subject: (times, now) for subject, times in waiting})
         return [symbol for (symbol, _), _ in waiting]
 
+    def forget_symbol(self, symbol: str) -> None:
+        """Begin again with all of a symbol: nothing is held there any more."""
+        for subject in [subject for subject in self._refused if subject[0] == symbol]:
+            del self._refused[subject]
+
     def forget(self, symbol: str, what: str) -> None:
         """Begin again: an order of the kind came to what it was sent for."""
         self._refused.pop((symbol, what), None)
