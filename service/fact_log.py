@@ -9,6 +9,7 @@ import msgspec
 from loguru import logger
 from msgspec import UNSET
 
+from actors.execution.known_orders import OrderName
 from actors.messages import (
     NOT_OUTLIVED,
     AccountOpened,
@@ -39,7 +40,7 @@ from actors.messages import (
     StrategyReplaced,
     TradingState,
 )
-from actors.orders import OrderRejected, OrderStatus
+from actors.orders import OrderRejected, OrderRole, OrderStatus
 from pipeline.events import SECOND, Reading
 from service.figures import dollars, money, percent
 
@@ -152,7 +153,15 @@ def _order_rejected(fact: OrderRejected) -> _Said:
 def _order_changed(fact: OrderChanged) -> _Said:
     said = f"ORDER {fact.order} {fact.previous} -> {fact.status}, filled {fact.filled}{_times(fact.refusals)}"
     told = fact.status is OrderStatus.UNKNOWN or fact.reason == NOT_OUTLIVED
-    return _Said(_loud(fact.refusals) if told else "DEBUG", said + _because(fact.reason))
+    level = _loud(fact.refusals) if told else "INFO" if _is_missed_entry(fact) else "DEBUG"
+    return _Said(level, said + _because(fact.reason))
+
+
+def _is_missed_entry(fact: OrderChanged) -> bool:
+    """Whether an approved entry came to nothing: the answer to "why did it not trade?"."""
+    name = OrderName.of(fact.order)
+    is_entry = name is not None and name.role is OrderRole.ENTRY
+    return is_entry and not fact.filled and fact.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED)
 
 
 def _loud(refusals: int) -> str:

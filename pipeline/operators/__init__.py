@@ -37,6 +37,7 @@ from pipeline.operators.volatility.realized_volatility import realized_volatilit
 from pipeline.operators.volatility.volatility_guard import volatility_guard
 from pipeline.operators.volatility.z_score import z_score
 from pipeline.operators.volume.obv import obv
+from pipeline.operators.volume.session_vwap import session_vwap
 from pipeline.operators.volume.signed_volume import signed_volume
 from pipeline.operators.volume.volume_ratio import volume_ratio
 from pipeline.operators.volume.volume_spike import volume_spike
@@ -90,6 +91,7 @@ __all__ = [
     "rsi",
     "running_condition",
     "score",
+    "session_vwap",
     "signals",
     "signed_volume",
     "since_last",

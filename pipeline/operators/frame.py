@@ -98,6 +98,10 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
         """Return what `op.readings` put on the frame under a name. Raises WrongValue where that is nothing."""
         found = self.values.get(name)
         if found is None:
+            if not self.ready:
+                raise WrongValue(
+                    f"the frame has no reading {name!r} yet: it is not ready; where frame.ready is False, return None"
+                )
             has = f"it has {', '.join(self.values)}" if self.values else "it has none"
             raise WrongValue(f"the frame has no reading {name!r}: {has}; op.readings({name}=...) puts it there")
         return found

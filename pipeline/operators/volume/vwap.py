@@ -14,7 +14,7 @@ def vwap(items: int | None = None, *, seconds: float | None = None, width: float
     """Sum of price x size over sum of sizes, of the last `items` or `seconds`; without volume, the price.
 
     `width` moves it by so many standard deviations of the price, weighted by volume: 2 is the upper band, -2 the lower
-    one. A candle counts with what was paid in it.
+    one. A candle counts with what was paid in it. That of the day is `op.session_vwap()`.
 
     O(1), amortised: 0.6 us an item. Raises ValueError unless exactly one length is given.
     """

@@ -380,7 +380,7 @@ ALL: list[op.Indicator] = [
     op.rsi(3), op.stochastic(4), op.realized_volatility(4), op.atr(3), op.bollinger(5), op.z_score(5),
     op.donchian(4, line="upper"), op.keltner(3, 2, 3, line="lower"), op.vwap(4), op.obv(), op.volume_ratio(4),
     op.signed_volume(4), op.trade_rate(3), op.since_last(), op.time_of_day(), op.before(op.ema(2)),
-    op.opening_range("upper"),
+    op.opening_range("upper"), op.session_vwap(1.5),
 ]  # fmt: skip
 
 
@@ -418,3 +418,36 @@ def test_what_an_indicator_remembers_is_bounded(indicator: op.Indicator) -> None
     for item in trades([100.0 + n % 7 for n in range(3_000)]):
         measure(item)
     assert held(measure, set()) <= early + 20
+
+
+OPEN = 1_767_623_400 * SECOND  # 2026-01-05, 09:30 in New York
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900), st.integers(9_900, 10_100), st.integers(0, 50)), min_size=1, max_size=60),
+    st.sampled_from([-1_800, 0, 200, 1_200]),
+    st.sampled_from([0.0, 2.0]),
+)
+def test_the_session_vwap_is_that_of_the_ticks_since_the_open_of_a_day_that_was_heard_from_its_beginning(
+    steps: list[tuple[int, int, int]], begins: int, width: float
+) -> None:
+    ts, ticks = OPEN + begins * SECOND, []
+    for delay, cents, size in steps:
+        ts += delay * SECOND
+        ticks.append(Trade("A", ts, cents / 100, float(size)))
+    day = 86_400 * SECOND
+    wanted: Measured = []
+    for place, tick in enumerate(ticks):
+        opened = OPEN + (tick.ts - OPEN) // day * day
+        is_after_midnight = tick.ts - opened >= 14.5 * 3_600 * SECOND  # 09:30 and fourteen and a half hours
+        some = [t for t in ticks[: place + 1] if t.ts >= opened]
+        if tick.ts < OPEN or is_after_midnight or some[0].ts - opened > 300 * SECOND:
+            wanted.append(None)
+            continue
+        weights, prices = np.array([t.size for t in some]), np.array([t.price for t in some])
+        if weights.sum() == 0:
+            wanted.append(tick.price)
+            continue
+        mean = np.average(prices, weights=weights)
+        wanted.append(mean + width * np.sqrt(np.average((prices - mean) ** 2, weights=weights)))
+    agrees(values(op.session_vwap(width), ticks), wanted, within=1e-6)
