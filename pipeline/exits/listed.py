@@ -87,26 +87,30 @@ def flat_market(seconds: int, threshold: float) -> Exit:
     )
 
 
-def trailing_stop(fraction: float) -> Exit:
+def trailing_stop(fraction: float, after: float = 0.0) -> Exit:
     """Leave (TRAIL) when the price has come back by `fraction` from the best one since the entry.
 
-    The entry's own price is the first best one, so that it is a stop loss of the same width, too.
+    The entry's own price is the first best one, so that it is a stop loss of the same width, too; unless it is to trail
+    only once the price has been `after` in the position's favour: then another exit has to guard what is below.
     """
     fraction = _fraction("trailing_stop", fraction)
+    after = _fraction("trailing_stop", after) if after else 0.0
 
     def make(held: Held) -> Leaves:
-        best, sign = held.entry_price, held.side.sign
+        best, entry, sign = held.entry_price, held.entry_price, held.side.sign
 
         def leaves(price: float) -> bool:
             nonlocal best
             if sign * (price - best) > 0:
                 best = price
                 return False
-            return sign * (price / best - 1) <= EPSILON - fraction
+            trails = not after or sign * (best / entry - 1) >= after - EPSILON
+            return trails and sign * (price / best - 1) <= EPSILON - fraction
 
         return leaves
 
-    return _at_price(f"trailing_stop({fraction:g})", "TRAIL", make)
+    name = f"trailing_stop({fraction:g}, after={after:g})" if after else f"trailing_stop({fraction:g})"
+    return _at_price(name, "TRAIL", make)
 
 
 def break_even(after: float) -> Exit:

@@ -58,17 +58,19 @@ def test_a_trailing_stop_is_a_stop_loss_at_first(side: Side) -> None:
     st.sampled_from(SIDES),
     st.lists(st.integers(-300, 300).map(float), min_size=1, max_size=40),
     st.sampled_from([0.002, 0.01]),
+    st.sampled_from([0.0, 0.005]),
 )
-def test_a_trailing_stop_leaves_at_the_first_price_that_is_so_far_from_the_best(
-    side: Side, cents: list[float], fraction: float
+def test_a_trailing_stop_leaves_at_each_price_that_is_so_far_from_the_best_once_it_trails(
+    side: Side, cents: list[float], fraction: float, after: float
 ) -> None:
     prices = [100.0 + side.sign * cent / 100 for cent in cents]
     best, expected = 100.0, []
     for price in prices:
         best = max(best, price) if side is Side.LONG else min(best, price)
-        if side.sign * (price / best - 1) <= -fraction + 1e-9:
+        trails = side.sign * (best / 100.0 - 1) >= after - 1e-9
+        if trails and side.sign * (price / best - 1) <= -fraction + 1e-9:
             expected.append("TRAIL")
-    assert Position(op.trailing_stop(fraction), side).moves(*cents) == expected
+    assert Position(op.trailing_stop(fraction, after), side).moves(*cents) == expected
 
 
 @pytest.mark.parametrize("side", SIDES)
