@@ -26,7 +26,7 @@ class Span(NamedTuple):
     def of(cls, who: str, items: float | None, seconds: float | None, least: int = 1) -> Span:
         """Check what an author said. Raises ValueError unless it is one length, and a sane one."""
         if (items is None) == (seconds is None):
-            raise ValueError(f"{who}: give one length, a number of items or seconds=, not both")
+            raise ValueError(f"{who}: give one length: a number of items, or seconds=, and not both")
         if seconds is not None:
             if not number(f"{who}: seconds is", seconds) > 0:
                 raise ValueError(f"{who}: seconds must be more than 0, not {seconds}")
