@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mock_exchange import market
 from pipeline.events import SECOND, as_json
 from service.errors import UserError, make_folder, writing
+from service.strategy_files import FOLDERS
 
 _MARKET = (("AAPL",), 7, 1_767_625_200 * SECOND, 120.0)
 """The tape: symbols, seed, first moment (2026-01-05, 10:00 in New York) and seconds."""
@@ -94,7 +95,8 @@ def write(path: Path) -> Written:
     for file in files:
         if file.exists() or file.is_symlink():
             raise UserError(f"{file} is there already: choose another name, or remove it")
-    if name in sys.stdlib_module_names or PathFinder.find_spec(name) is not None:
+    elsewhere = [folder for folder in sys.path if folder not in FOLDERS]
+    if name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None:
         raise UserError(f"there is a Python module {name} already, which {path.name} would hide: choose another name")
     with writing(path):
         make_folder(path.parent)

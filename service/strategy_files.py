@@ -22,7 +22,9 @@ GROUP = "microbot.strategies"
 _NAME = "strategy"  # of what is taken where a reference names none
 _OURS = frozenset(("actors", "bench", "microbot", "mock_exchange", "pipeline", "service", "simulation", "web"))
 
-_folders: list[str] = []  # of strategies: the last on `sys.path`
+FOLDERS: list[str] = []
+"""Of strategies: the last on `sys.path`."""
+
 _before: set[str] = set()  # modules that were there when a file was loaded last
 _imported: set[str] = set()  # those that it imported from beside it
 
@@ -137,10 +139,10 @@ def _importing_beside(path: Path) -> Iterator[None]:
     The folder comes last: what is called as one of ours, or as a library, shadows nothing.
     """
     folder = path.resolve().parent
-    if str(folder) in _folders or str(folder) not in sys.path:
-        others = [other for other in _folders if other != str(folder)]
-        sys.path[:] = [entry for entry in sys.path if entry not in _folders] + [str(folder), *others]
-        _folders[:] = [str(folder), *others]
+    if str(folder) in FOLDERS or str(folder) not in sys.path:
+        others = [other for other in FOLDERS if other != str(folder)]
+        sys.path[:] = [entry for entry in sys.path if entry not in FOLDERS] + [str(folder), *others]
+        FOLDERS[:] = [str(folder), *others]
     for name in _imported:
         sys.modules.pop(name, None)
     _imported.clear()

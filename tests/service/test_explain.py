@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec import structs
 from reactivex import operators as rx
@@ -30,6 +29,7 @@ from service.journal_views import explain
 from service.journal_views.explain import sparkline
 from service.live.bookkeeping import Bookkeeping
 from service.options import RunOptions
+from service.settings import as_layer
 from tests.service.test_cli import Run
 from tests.support.live import microbot
 from tests.support.market import at, trade
@@ -116,7 +116,7 @@ def test_the_parameters_that_a_decision_was_made_with_are_told(tmp_path: Path, r
 
 def test_a_run_without_parameters_is_noted_as_before(tmp_path: Path) -> None:
     books = Bookkeeping(RunOptions(data_dir=tmp_path))
-    assert books.run("s", "v", "b", CoreSettings(), None).settings == msgspec.to_builtins(CoreSettings())
+    assert books.run("s", "v", "b", CoreSettings(), None).settings == as_layer(CoreSettings())
     books.journal.close()
 
 

@@ -193,8 +193,6 @@ CANCELED = OrderStatus.CANCELED
         (OrderRejected("1", "A", START, "no funds"), "WARNING"),
         (OrderChanged("1", "A", CANCELED, OrderStatus.SUBMITTED, Decimal(0), START, 1, "", NOT_OUTLIVED), "WARNING"),
         (OrderChanged("s.1.A.entry.1", "A", CANCELED, OrderStatus.ACCEPTED, Decimal(0), START, 1), "INFO"),
-        (OrderChanged("s.1.A.entry.1", "A", CANCELED, OrderStatus.ACCEPTED, Decimal(1), START, 1), "DEBUG"),
-        (OrderChanged("s.1.A.stop.1", "A", CANCELED, OrderStatus.ACCEPTED, Decimal(0), START, 1), "DEBUG"),
         (ChainFailed("A", "a typo", START, 1), "ERROR"),
         (ChainRemoved("A", "too slow", START, 1), "ERROR"),
         (ChainRestarted("A", START, 1, 2), "WARNING"),
@@ -205,6 +203,16 @@ def test_what_a_person_has_to_look_at_is_graver_than_what_is_usual(fact: Fact, l
     found = Logs(tmp_path)
     fact_log.log_fact(fact)
     assert [line["level"] for line in found.lines] == [level]
+
+
+@pytest.mark.parametrize(("role", "filled"), [("entry", 1), ("stop", 0), ("exit", 0)])
+def test_the_end_of_an_order_that_did_something_or_that_another_follows_is_no_news(
+    role: str, filled: int, tmp_path: Path
+) -> None:
+    found = Logs(tmp_path)
+    order = f"s.1.A.{role}.1"
+    fact_log.log_fact(OrderChanged(order, "A", CANCELED, OrderStatus.ACCEPTED, Decimal(filled), START, 1))
+    assert found.lines == []
 
 
 def test_a_strategy_that_is_refused_is_told_with_its_traceback(tmp_path: Path) -> None:

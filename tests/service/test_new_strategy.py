@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def in_a_shell(command: str, folder: Path, **variables: str) -> subprocess.Compl
     ("call", "given", "variables", "tried"),
     [
         ("microbot", "my.py", HERE, ["check", "pytest", "replay", "run"]),
-        (str(MICROBOT), "ideas/of mine/cross.py", {"PATH": os.defpath}, ["pytest", "replay"]),
+        (shlex.quote(str(MICROBOT)), "ideas/of mine/cross.py", {"PATH": os.defpath}, ["pytest", "replay"]),
     ],
     ids=["in its environment", "from elsewhere"],
 )
@@ -68,7 +69,7 @@ def test_each_of_its_tests_can_fail(tmp_path: Path) -> None:
 
 def _tested(folder: Path) -> set[str]:
     """Run the tests in a folder, and return the names of those that failed."""
-    command = f"{sys.executable} -m pytest -q -p pytest_microbot -p no:cacheprovider"
+    command = f"{shlex.quote(sys.executable)} -m pytest -q -p pytest_microbot -p no:cacheprovider"
     lines = in_a_shell(command, folder).stdout.splitlines()
     return {line.split("::")[1].split()[0] for line in lines if line.startswith("FAILED")}
 

@@ -127,7 +127,7 @@ def test_what_stands_twice_in_a_pipe_has_two_names() -> None:
             *(op.require("p", above=0), op.once_per("side"), DROPPED),
         )
     )
-    assert list(bot.second()) == ["readings", "when p above 0", "when p above 0 #2", "p", "once_per side"]
+    assert list(bot.second()) == ["readings", "when p above 0", "when p above 0, p", "once_per side"]
 
 
 def test_every_symbol_has_figures_of_its_own() -> None:

@@ -72,7 +72,7 @@ class ExchangeServer(Account):
 
     def __init__(self, *options: object) -> None:
         self.process = subprocess.Popen(
-            [MICROBOT, "exchange", "--port", "0", *map(str, options)],
+            [MICROBOT, "exchange", "--port", "0", "--set", "exchange.requests_per_minute=1000000", *map(str, options)],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.DEVNULL,

@@ -6,7 +6,6 @@ from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.account import Account
 from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
-from actors.brokers.alpaca.messages import RequestKind
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import Failed
 from actors.brokers.alpaca.stream_policy import StreamPolicy
@@ -68,7 +67,7 @@ class AccountPolicy:
     def _read(self, connection: int) -> Steps[None]:
         """Read the account once, behind that connection of the stream; 0: behind none."""
         budget = self._context.budget
-        sent_before = budget.total(RequestKind.READING)
+        sent_before = budget.total_readings
         try:
             yield from self._account.assets()
             report = yield from self._account.read()
@@ -84,6 +83,6 @@ class AccountPolicy:
             if connection and self._context.is_heard and connection == self._stream.number:
                 self._context.change(FeedState.LIVE)
         self._is_reading = False
-        self._pause_ns = budget.pause_after_reading(budget.total(RequestKind.READING) - sent_before)
+        self._pause_ns = budget.pause_after_reading(budget.total_readings - sent_before)
         if self._tracker.has_overdue_updates():  # it answers pings, but does not tell what REST told
             self._stream.drop("the trading stream does not tell what happens to orders")
