@@ -132,6 +132,19 @@ def _of_package(point: EntryPoint) -> Found:
     return found
 
 
+def forget_imports() -> None:
+    """Forget what files of strategies imported from beside them, and where that was: no other strategy is to get it."""
+    _forget_modules()
+    sys.path[:] = [entry for entry in sys.path if entry not in FOLDERS]
+    FOLDERS.clear()
+
+
+def _forget_modules() -> None:
+    for name in _imported:
+        sys.modules.pop(name, None)
+    _imported.clear()
+
+
 @contextmanager
 def _importing_beside(path: Path) -> Iterator[None]:
     """Let a file import others beside it, each strategy its own: two folders may have helpers of one name.
@@ -143,9 +156,7 @@ def _importing_beside(path: Path) -> Iterator[None]:
         others = [other for other in FOLDERS if other != str(folder)]
         sys.path[:] = [entry for entry in sys.path if entry not in FOLDERS] + [str(folder), *others]
         FOLDERS[:] = [str(folder), *others]
-    for name in _imported:
-        sys.modules.pop(name, None)
-    _imported.clear()
+    _forget_modules()
     _before.clear()
     _before.update(sys.modules)
     try:

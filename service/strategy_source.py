@@ -17,6 +17,7 @@ from types import ModuleType
 import msgspec
 
 from actors.messages import StrategySource
+from service import strategy_files
 from service.errors import UserError
 
 MOST_FILES = 100
@@ -43,6 +44,7 @@ def read(reference: str) -> StrategySource:
     path = Path(split(reference)[0])
     if not path.is_file():
         raise UserError(f"there is no strategy file {path}: name the strategy as FILE.py:NAME")
+    strategy_files.forget_imports()  # what another one's helper was called is no library's name
     files = {path.name: _text(path)}
     waiting = [path.name]
     while waiting:
@@ -78,6 +80,7 @@ def executed(source: StrategySource) -> ModuleType:
     main = next(iter(source.files))
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
+    strategy_files.forget_imports()
     before = _FINDER.lay_aside()
     _FINDER.source = source
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.messages import StrategyRefused, StrategySource
-from pipeline.strategy import Strategy
+from pipeline.strategy import Strategy, StrategySettings
 from service import settings, strategies, strategy_source
 from service.errors import UserError
 from service.live.reload import SourceWatch, Workshop
@@ -200,3 +200,17 @@ def test_a_parameter_that_is_out_of_its_new_bounds_is_refused(tmp_path: Path) ->
 def test_where_nothing_can_be_watched_that_is_said(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         RunOptions(**options).check()
+
+
+def test_a_helper_of_a_strategy_that_was_loaded_from_its_file_is_not_taken_for_that_of_a_source(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "helper.py").write_text("SECONDS = 5\n")
+    (other / "mine.py").write_text(
+        "from helper import SECONDS\nfrom microbot import op\n"
+        "def strategy(ticks):\n    return ticks.pipe(op.window(seconds=SECONDS), op.momentum(0.001), op.bursts())\n"
+    )
+    strategies.load(f"{other / 'mine.py'}:strategy", StrategySettings())
+    watched = Watched(tmp_path)
+    watched.save("THRESHOLD = 0.002\n", "helper.py").look()
+    assert len(watched.replaced) == 1
