@@ -279,3 +279,5 @@ async def a_scripted_venue() -> AsyncIterator[ScriptedVenue]:
     finally:
         venue.gate.set()
         await runner.cleanup()
+        for _ in range(3):  # the loop closes connections a turn or two after it is told to
+            await asyncio.sleep(0)
