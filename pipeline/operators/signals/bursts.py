@@ -94,12 +94,14 @@ class _Burst:
         self._ticks += 1
         if self._signalled:
             return
-        together = True
+        together, met = True, self._met
         for bit, gate in self.gates:
-            if gate.passed(frame):
-                self._met |= bit
-            else:
-                together = False
+            if together or not met & bit:  # else its answer would change nothing
+                if gate.passed(frame):
+                    met |= bit
+                else:
+                    together = False
+        self._met = met
         if together:
             self._signalled = True
             self._emit(signal_of(frame, self._side))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -377,3 +378,29 @@ def test_two_subscriptions_are_independent() -> None:
 @given(ticks(), st.integers(0, 60))
 def test_a_prefix_of_the_ticks_gives_a_prefix_of_the_signals(values: list[Trade], cut: int) -> None:
     assert_no_look_ahead(whole, values, cut, key=lambda signal: signal)
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 1, -1, 0]), st.tuples(*[st.booleans()] * 3)), max_size=40))
+def test_a_burst_signals_at_its_first_tick_that_meets_all_and_else_says_what_none_of_its_ticks_met(
+    said: list[tuple[int, tuple[bool, bool, bool]]],
+) -> None:
+    """Beside the obvious: each burst's ticks put together first, and asked for everything then."""
+    met = {at(second): gates for second, (_, gates) in enumerate(said)}
+    names = ("first", "second", "third")
+    gates = [
+        op.condition(name, lambda frame, place=place: float(met[frame.ts][place]), at_least=1.0)
+        for place, name in enumerate(names)
+    ]
+    watched = Watched(chain(op.momentum(0.0005), *gates, op.bursts()))
+    watched.push(*(look(direction, seconds=second) for second, (direction, _) in enumerate(said))).tap.complete()
+    signals: list[int] = []
+    blocked: list[str | None] = []
+    for direction, run in groupby(enumerate(said), key=lambda one: one[1][0]):
+        ticks = [(second, gates) for second, (_, gates) in run]
+        if direction:
+            together = [second for second, gates in ticks if all(gates)]
+            signals += together[:1]
+            never = (f"NO_{name.upper()}" for place, name in enumerate(names) if not any(g[place] for _, g in ticks))
+            blocked.append(None if together else next(never, "NEVER_TOGETHER"))
+    assert [signal.ts for signal in watched.tap.values] == [at(second) for second in signals]
+    assert watched.blocked == blocked
