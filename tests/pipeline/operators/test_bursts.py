@@ -387,10 +387,11 @@ def test_a_burst_signals_at_its_first_tick_that_meets_all_and_else_says_what_non
     """Beside the obvious: each burst's ticks put together first, and asked for everything then."""
     met = {at(second): gates for second, (_, gates) in enumerate(said)}
     names = ("first", "second", "third")
-    gates = [
-        op.condition(name, lambda frame, place=place: float(met[frame.ts][place]), at_least=1.0)
-        for place, name in enumerate(names)
-    ]
+
+    def gate(place: int) -> Pipe:
+        return op.condition(names[place], lambda frame: float(met[frame.ts][place]), at_least=1.0)
+
+    gates = map(gate, range(3))
     watched = Watched(chain(op.momentum(0.0005), *gates, op.bursts()))
     watched.push(*(look(direction, seconds=second) for second, (direction, _) in enumerate(said))).tap.complete()
     signals: list[int] = []
