@@ -155,8 +155,6 @@ def _start(
             "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
             'file or MICROBOT_WEB__SECRET, or set it to "auto"'
         )
-    if options.live:
-        options = msgspec.structs.replace(options, account=terminal.ask_account())
     log_file = logs.configure(effective.log, zone=effective.risk.timezone)
     with outlet.nobody_waits(), outlet.prints_aside():
         outcome = running_bot.run(effective, options, terminal.say)

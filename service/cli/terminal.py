@@ -16,7 +16,6 @@ from rich.text import Text
 
 from service import figures
 from service.check.checks import Finding
-from service.errors import UserError
 from service.options import Outcome
 from service.outlet import OutputGone
 from service.recorded.replay import summary_json
@@ -104,14 +103,6 @@ def ask(question: str, is_late: Callable[[], bool] = lambda: False) -> str:
             if is_late():
                 return ""
     return sys.stdin.readline()
-
-
-def ask_account() -> str:
-    """Ask for the number of the account in which real money is to be traded. Raises UserError."""
-    account = ask("REAL MONEY. Type the number of the account to trade in: ").strip()
-    if not account:
-        raise UserError("--live needs the number of the account: nothing was started")
-    return account
 
 
 def say(sentence: str) -> None:

@@ -42,6 +42,8 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
         settings, options = _with_claimed(settings, options)
         if options.venue is Venue.ALPACA:
             settings = at_broker(settings)
+        if options.live:
+            options = msgspec.structs.replace(options, account=_asked_account(options))
         plan = Plan(settings, options, strategy, source, os.environ, options.feed, core)
         secret = web_secret.prepare(settings.web, options.data_dir)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -59,6 +61,15 @@ def _want_checked(chosen: Strategies, settings: Settings, options: RunOptions, s
         if options.live:
             raise UserError(f"{sentence}, and without it no real money is traded")
         say(sentence)
+
+
+def _asked_account(options: RunOptions) -> str:
+    """Ask for the number of the account in which real money is to be traded. Raises UserError without an answer."""
+    assert options.ask is not None, "`RunOptions.check` wants it for real money"
+    account = options.ask("REAL MONEY. Type the number of the account to trade in: ", lambda: False).strip()
+    if not account:
+        raise UserError("--live needs the number of the account: nothing was started")
+    return account
 
 
 def _with_claimed(settings: Settings, options: RunOptions) -> tuple[Settings, RunOptions]:

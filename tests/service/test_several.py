@@ -203,7 +203,7 @@ def test_one_of_them_is_checked_by_its_name(run: Run) -> None:
 def test_real_money_wants_each_of_them_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (KEY, SECRET):
         monkeypatch.delenv(name, raising=False)
-    options = RunOptions(venue=Venue.ALPACA, live=True, account="1", of_check=("--config", "several.toml"))
+    options = RunOptions(venue=Venue.ALPACA, live=True, of_check=("--config", "several.toml"))
     with pytest.raises(UserError, match=r"^mine.py:strategy was not .*`microbot check mine --config several.toml`"):
         running_bot.run(loaded("web.port=0"), options, print)
 

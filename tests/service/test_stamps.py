@@ -109,17 +109,23 @@ def test_a_check_that_is_failed_takes_it_back(run: Run) -> None:
     assert not is_checked()
 
 
-def options(*, live: bool) -> RunOptions:
-    of_check = ("--set", "strategy.least=0.001")
-    return RunOptions(
-        venue=Venue.ALPACA, symbols=("AAPL",), strategy="mine.py", live=live, account="1", of_check=of_check
-    )
-
-
 def start(*, live: bool, say: Callable[[str], None] = print) -> None:
-    """Start a bot without keys, which comes no further than to the broker."""
+    """Start a bot without keys, which comes no further than to the broker; `say` hears what is asked, too."""
     effective = settings.load(None, ["strategy.least=0.001", "web.port=0"], environment={})
-    running_bot.run(effective, options(live=live), say)
+
+    def ask(question: str, _: Callable[[], bool]) -> str:
+        say(question)
+        return "1"
+
+    options = RunOptions(
+        venue=Venue.ALPACA,
+        symbols=("AAPL",),
+        strategy="mine.py",
+        live=live,
+        ask=ask,
+        of_check=("--set", "strategy.least=0.001"),
+    )
+    running_bot.run(effective, options, say)
 
 
 @pytest.fixture
@@ -135,9 +141,11 @@ UNCHECKED = (
 
 
 @pytest.mark.usefixtures("no_keys")
-def test_real_money_is_refused_to_a_strategy_that_was_not_checked() -> None:
+def test_real_money_is_refused_to_a_strategy_that_was_not_checked_before_the_account_is_asked_for() -> None:
+    said: list[str] = []
     with pytest.raises(UserError, match=f"^{UNCHECKED} does that, and without it no real money is traded$"):
-        start(live=True)
+        start(live=True, say=said.append)
+    assert said == []
 
 
 @pytest.mark.usefixtures("no_keys")
@@ -156,4 +164,4 @@ def test_one_that_was_checked_goes_on(live: bool) -> None:
     said: list[str] = []
     with pytest.raises(UserError, match=KEY):
         start(live=live, say=said.append)
-    assert said == []
+    assert said == (["REAL MONEY. Type the number of the account to trade in: "] if live else [])
