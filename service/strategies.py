@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -86,11 +87,13 @@ def named_one(name: str, settings: Settings) -> Strategy:
 def one(reference: str, settings: Settings) -> tuple[Strategy, Settings]:
     """Return a strategy alone, with the settings that it has: that of [strategies.NAME] by its name, or any other.
 
-    Raises UserError as `lineup` does.
+    Positions are of its share of `risk.position_size`. Raises UserError as `lineup` does.
     """
     if reference in settings.strategies:
         strategy, values = named_one(reference, settings), settings.strategies[reference]
-        return strategy, msgspec.structs.replace(settings, strategy=values, strategies={})
+        size = Decimal(str(settings.risk.position_size)) * Decimal(str(values.share))
+        risk = msgspec.structs.replace(settings.risk, position_size=float(size))
+        return strategy, msgspec.structs.replace(settings, strategy=values, strategies={}, risk=risk)
     return chosen(reference, settings), msgspec.structs.replace(settings, strategies={})
 
 

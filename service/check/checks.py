@@ -13,7 +13,7 @@ import reactivex
 from reactivex import operators as rx
 
 from actors.engine.core import Core, Input
-from actors.messages import PositionClosed, PositionReduced
+from actors.messages import PositionClosed, PositionReduced, Refusal
 from pipeline.events import Side, Signal, Trade, as_json
 from pipeline.exits.exit import ListedExits
 from pipeline.strategy import Strategy, Streams
@@ -39,6 +39,7 @@ _FIRST = 1_000
 _GROWTH = 1.5  # a container is unbounded that grows by more than this from one round of the tape to the next two
 _SHOWN = 12  # events of the smallest tape
 _CARRIED = 8  # lists of exits that signals carry and that are tried, of those that differ
+_WAITS = (Refusal.POSITION_OPEN, Refusal.COOLDOWN)  # refusals that every strategy meets
 _TRIES = 80  # tapes that are tried to find the smallest
 
 
@@ -95,7 +96,10 @@ class Checks:
             return Finding(
                 name, True, f"it ran through {len(self._events):,} events, and gave no signal: try another tape"
             )
-        return Finding(name, True, f"{len(done.signals):,} signals on {len(self._events):,} events")
+        sentence = f"{len(done.signals):,} signals on {len(self._events):,} events"
+        if refused := _refused(done.core):
+            sentence += f"; with these settings, risk refuses {refused}"
+        return Finding(name, True, sentence)
 
     def says_the_same_twice(self) -> Finding:
         """The same input gives the same output."""
@@ -303,6 +307,12 @@ class Checks:
         return tuple(
             lines if len(lines) <= _SHOWN else [f"... {len(lines) - _SHOWN:,} events before these", *lines[-_SHOWN:]]
         )
+
+
+def _refused(core: Core) -> str:
+    """Return how many signals were refused, by reason; those are left out that only wait for a position or its end."""
+    refused = core.metrics.refusals
+    return ", ".join(f"{refused[reason]:,} as {reason}" for reason in sorted(refused) if reason not in _WAITS)
 
 
 def _reason(closed: PositionClosed | PositionReduced) -> str:

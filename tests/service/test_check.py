@@ -72,6 +72,24 @@ def test_the_smallest_tape_is_shown() -> None:
     assert events[0]["price"] != events[1]["price"]
 
 
+ASKS_FOR_SHARES = """
+from microbot import op
+
+def strategy(ticks):
+    return ticks.pipe(op.readings(n=op.ema(5)), op.when(op.above("n", 0), go="LONG", quantity=QUANTITY), op.signals())
+"""
+
+
+@pytest.mark.parametrize(("quantity", "said"), [("2", "; with these settings, risk refuses "), ("1", "")])
+def test_signals_that_risk_refuses_for_what_they_ask_are_reported(quantity: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(ASKS_FOR_SHARES.replace("QUANTITY", quantity))
+    effective = settings.load(environment={})
+    strategy = strategies.chosen(f"{tmp_path / 'mine.py'}:strategy", effective)
+    found = Checks(strategy, effective, events_of(None)[:500], 0.5).works()
+    signals, _, rest = found.sentence.partition(" signals on 500 events")
+    assert (found.passed, rest) == (True, f"{said}{signals} as MAX_QUANTITY" if said else "")
+
+
 def test_a_tape_without_trades_is_refused(tmp_path: Path) -> None:
     tape = tmp_path / "quotes.jsonl"
     tape.write_text('{"type":"quote","symbol":"A","ts":1767623400000000000,"bid":1,"ask":2}\n', encoding="utf-8")

@@ -200,6 +200,12 @@ def test_one_of_them_is_checked_by_its_name(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_one_of_them_is_tried_with_its_share_of_a_positions_size() -> None:
+    _, alone = strategies.one("mine", loaded("risk.position_size=0.7", "strategies.mine.share=0.1"))
+    assert alone.risk.position_size == 0.07
+
+
+@pytest.mark.usefixtures("folder")
 def test_real_money_wants_each_of_them_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (KEY, SECRET):
         monkeypatch.delenv(name, raising=False)
