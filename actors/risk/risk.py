@@ -328,18 +328,19 @@ class Risk:
         """Halt the strategy of a symbol if it has lost its share of the day's loss limit."""
         if self._shares is None or self._daily_halt:
             return
-        name = self._shares.halt_if_over(symbol, self._open_profit)
+        name = self._shares.halt_if_over(symbol, self._position_profit)
         if name is not None:
             symbols = self._shares.symbols(name)
             self._context.publish(StrategyHalted(name, tuple(sorted(symbols)), self._context.now, self._context.input))
             self._tell_executor(CloseAll(ExitReason.HALT, symbols))
 
-    def _open_profit(self, symbol: str) -> float:
+    def _position_profit(self, symbol: str) -> float:
+        """Return the profit of a position: of what is held at the last price, and of the parts that were closed."""
         position = self._positions.open.get(symbol)
         if position is None:
             return 0.0
         price = self._context.symbol_view(symbol).price  # after a restart there may be none yet
-        return position.open_profit(price) if price > 0 else 0.0
+        return float(position.banked or 0) + (position.open_profit(price) if price > 0 else 0.0)
 
     def restore(self, book: Book) -> None:
         """Go on where an earlier session ended: its state, its day, its cooldown."""

@@ -49,17 +49,18 @@ class StrategyShares:
             self._closed[name] += trade.pnl
             self._readings[name] = float(self._closed[name])
 
-    def halt_if_over(self, symbol: str, open_profit: Callable[[str], float]) -> str | None:
+    def halt_if_over(self, symbol: str, position_profit: Callable[[str], float]) -> str | None:
         """Halt the strategy of a symbol if it has lost its share, and return its name if that is new.
 
-        `open_profit` is that of the position in a symbol, 0 without one. It is called on the tick path.
+        `position_profit` is that of the position in a symbol, its closed parts included; 0 without one. It is called on
+        the tick path.
         """
         name = self._of.get(symbol)
         if name is None or name in self.halted:
             return None
         profit = self._readings[name]
         for own in self._symbols[name]:
-            profit += open_profit(own)
+            profit += position_profit(own)
         if profit > self._floors.get(name, -inf) + EPSILON:
             return None
         self.halted.add(name)
@@ -70,7 +71,7 @@ class StrategyShares:
         self._floors = {name: float(equity * share) * self._limit for name, share in self._shares.items()}
 
     def begin_day(self) -> None:
-        """Count from nothing: whoever is halted goes on."""
+        """Count from nothing: a strategy that is halted goes on."""
         self._closed = dict.fromkeys(self._closed, Decimal(0))
         self._readings = dict.fromkeys(self._closed, 0.0)
         self.halted.clear()

@@ -18,6 +18,7 @@ from actors.risk.limits import LimitSettings
 from actors.risk.risk import RiskSettings
 from microbot.testing.hypothesis import ticks
 from pipeline.events import Signal, Trade
+from pipeline.exits import ExitSignal, Held, Market
 from pipeline.strategy import Strategies, Strategy, StrategySettings, StrategyUse, default_exits, momentum_burst
 from tests.support.market import quote, trade
 from tests.support.sessions import PATIENT, on_demand
@@ -173,6 +174,26 @@ def test_finished_and_open_losses_of_its_symbols_count_together() -> None:
     assert session.of(StrategyHalted) == []
     session.feed(trade(4, 98.9, symbol="B"))
     assert [halted.strategy for halted in session.of(StrategyHalted)] == ["half"]
+
+
+def losing_half(settings: StrategySettings) -> Strategy:
+    def half_below_99(held: Held, market: Market) -> Observable[ExitSignal]:
+        return market.ticks.pipe(
+            rx.filter(lambda tick: tick.price <= 99), rx.map(lambda tick: ExitSignal(tick.symbol, "SL", 0.5))
+        )
+
+    return Strategy("loses half", on_demand, half_below_99)
+
+
+def test_the_loss_of_a_part_counts_at_once_and_over_a_restart() -> None:
+    uses = {"half": use("A", share=0.5)}
+    session = Several(uses, {"half": losing_half}).feed(buy(0, "A"), trade(1, 98.1, symbol="A"))  # 25 x 1.9 are lost
+    session.feed(trade(2, 97.91, symbol="A"))
+    assert session.of(StrategyHalted) == []
+    book = session.core.book()
+    for life in (session, Several(uses, {"half": losing_half}).feed(book)):
+        life.feed(trade(3, 97.9, symbol="A"))  # of the others, 25 x 2.1
+        assert [halted.strategy for halted in life.of(StrategyHalted)] == ["half"]
 
 
 def test_the_next_trading_day_lifts_it() -> None:
