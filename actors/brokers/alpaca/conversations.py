@@ -65,6 +65,16 @@ class Conversations:
         self._ready.append((steps, outcome))
         self._look_ups -= request.kind is RequestKind.LOOK_UP
 
+    def hurry(self, steps: Steps[None]) -> None:
+        """Let the request that a conversation waits to send go out with the exits, if it is not on the wire yet."""
+        for kind, waiting in self._waiting.items():
+            for entry in waiting if kind is not RequestKind.EXIT else ():
+                if entry[0] is steps:
+                    waiting.remove(entry)
+                    urgent = msgspec.structs.replace(entry[1], kind=RequestKind.EXIT)
+                    self._waiting[RequestKind.EXIT].append((steps, urgent))
+                    return
+
     def run(self, now_ns: int) -> None:
         """Run every conversation that can go on, until all of them wait. Raises what a conversation raises."""
         while self._pausing and self._pausing[0][0] <= now_ns:
@@ -85,7 +95,7 @@ class Conversations:
                 heapq.heappush(self._pausing, (now_ns + round(wish * SECOND), self._number, steps))
 
     def _next_kind(self) -> RequestKind | None:
-        """Return the most urgent kind of those that wait for room alone; where it has none, no other has."""
+        """Return the most urgent kind of those that wait for room alone; until it has some, no other goes out."""
         for kind, waiting in self._waiting.items():
             if waiting and (kind is not RequestKind.LOOK_UP or self._look_ups < MOST_LOOK_UPS):
                 return kind

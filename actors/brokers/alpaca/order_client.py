@@ -40,8 +40,9 @@ class OrderClient:
     """Turns effects into conversations.
 
     Submits of a symbol go out one after the other, as they were decided. A cancel or a look-up waits for the running
-    submit of its order: until that is answered, the venue may not know it. One look-up of an order is under way at a
-    time; all that are asked for meanwhile come to one more.
+    submit of its order: until that is answered, the venue may not know it. Where that submit waits for room under the
+    venue's limit, it waits among the exits from then on: what the core is to do next hangs on it. One look-up of an
+    order is under way at a time; all that are asked for meanwhile come to one more.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class OrderClient:
         self._in_hand: dict[int, OrderCommand] = {}  # effects whose fate is not told yet, in the order of their coming
         self._taken = 0
         self._submits: dict[str, deque[Steps[None]]] = {}  # by symbol: the one that runs, and those that wait for it
-        self._behind: dict[str, list[Steps[None]]] = {}  # by order whose submit is not answered: what waits for that
+        # By order whose submit is not answered: the submit, and what waits for that.
+        self._unanswered_submits: dict[str, tuple[Steps[None], list[Steps[None]]]] = {}
         self._looked_up: dict[str, bool] = {}  # by order that is being looked up: whether to do it once more
 
     @property
@@ -71,11 +73,13 @@ class OrderClient:
         if isinstance(effect, SubmitOrder):
             queue = self._submits.setdefault(effect.symbol, deque())
             queue.append(steps)
-            self._behind.setdefault(effect.id, [])
+            self._unanswered_submits.setdefault(effect.id, (steps, []))
             if len(queue) == 1:
                 self._conversations.start(steps)
-        elif (behind := self._behind.get(effect.id)) is not None:
+        elif (found := self._unanswered_submits.get(effect.id)) is not None:
+            submit, behind = found
             behind.append(steps)
+            self._conversations.hurry(submit)
         else:
             self._conversations.start(steps)
 
@@ -110,7 +114,8 @@ class OrderClient:
             self._conversations.start(queue[0])
         else:
             del self._submits[answered.symbol]
-        for steps in self._behind.pop(answered.id, ()):
+        _, behind = self._unanswered_submits.pop(answered.id, (None, ()))
+        for steps in behind:
             self._conversations.start(steps)
 
     def _publish_unknown(self, effect: OrderCommand, reason: str) -> None:

@@ -119,6 +119,11 @@ class Talk:
         content = msgspec.json.encode(value) if text is None else text
         self.say(RequestDone(request.number, Answer(status, content, quota)))
 
+    def answer_with_room_for_exits_alone(self) -> None:
+        """Have the venue tell that nine tenths of the limit are in use, by another program."""
+        self.say(order("before", symbol="OTHER", role=OrderRole.EXIT))
+        self.answer(POST, value=body("before"), quota=Quota(200, 20, 60.0))
+
     def refuse_for_frequency(self, what: str, reset_in_s: float | None) -> None:
         quota = None if reset_in_s is None else Quota(200, 0, reset_in_s)
         self.answer(what, 429, {"message": "too many requests"}, quota=quota)
@@ -294,6 +299,17 @@ def test_a_cancel_and_a_look_up_wait_for_the_submit_of_their_order(talk: Talk) -
     talk.answer(POST, value=body())
     assert talk.asked(DELETE)
     assert talk.asked(FIND)
+
+
+@pytest.mark.parametrize("asks", [CancelOrder("stop"), LookUpOrder("stop")])
+def test_a_stop_that_waits_for_room_goes_with_the_exits_once_the_core_waits_for_it(
+    talk: Talk, asks: CancelOrder | LookUpOrder
+) -> None:
+    talk.answer_with_room_for_exits_alone()
+    talk.say(order("stop", role=OrderRole.STOP))
+    assert not talk.asked(POST)
+    talk.say(asks)
+    assert len(talk.asked(POST)) == 1
 
 
 def test_a_cancel_of_an_order_whose_place_is_not_known_finds_it_first(talk: Talk) -> None:
