@@ -29,14 +29,14 @@ from pipeline.venues.simple import SimpleDialect
 
 _log = logger.bind(logger="microbot.feed")
 
-# Answers to a handshake that no waiting mends, as long as the venue has never let us in: keys, no access, no such page,
-# and a redirect.
 _PING_S = 20.0
 """Real seconds between two pings of ours: whether they are answered, not whether there is news, judges the link."""
 
 _PONG_S = 20.0
 """Real seconds that an answer to one may take."""
 
+# Answers to a handshake that no waiting mends, as long as the venue has never let us in: keys, no access, no such page,
+# and a redirect.
 _FINAL = frozenset((301, 302, 303, 307, 308, 401, 403, 404))
 
 
@@ -121,17 +121,16 @@ class WebSocketFeed(Feed):
         """Take silence for what it is while the market is closed. Without a word of hours, data are always expected."""
         self._hours = hours
 
-    def _is_expected(self) -> bool:
+    def _expects_data(self) -> bool:
         now = self._now()
         return self._hours is None or any(opens <= now < closes for opens, closes in self._hours.sessions)
 
     def _on_stale(self) -> None:
-        if self._is_expected() and self.state is FeedState.LIVE:
+        if self.state is FeedState.LIVE:
             self._change(FeedState.STALE, f"no message for {self._settings.stale_after_s:g} s")
 
     def _on_silent(self) -> None:
-        here = self._connected
-        if here is not None and self._is_expected():
+        if (here := self._connected) is not None:
             here.was_silent = True
             here.hang_up()
 
@@ -207,7 +206,8 @@ class WebSocketFeed(Feed):
     async def _talk(self, connection: BatchConnection) -> str:
         """Talk the venue's dialect, taking messages as they come, until the connection is lost; return why."""
         settings, loop = self._settings, asyncio.get_running_loop()
-        watch = StaleWatch(loop, settings.stale_after_s, settings.silent_after_s, self._on_stale, self._on_silent)
+        limits = settings.stale_after_s, settings.silent_after_s
+        watch = StaleWatch(loop, *limits, self._expects_data, self._on_stale, self._on_silent)
         here = self._connected = _Connected(connection, self._new_dialect(), watch)
         try:
             for message in here.dialect.opened().send:
@@ -267,7 +267,8 @@ class WebSocketFeed(Feed):
             return
         if self.state is not FeedState.LIVE and any(event.__class__ is not Refused for event in inputs):
             self._had_data = self._worked = True
-            self._live_since = monotonic
+            if self._live_since is None:  # else it was only quiet
+                self._live_since = monotonic
             if self._gap:
                 self._gap = False
                 self._emit([Gap(self._now(), None, "reconnected")])

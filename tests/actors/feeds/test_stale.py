@@ -39,10 +39,12 @@ class Watched:
         loop: Any = self.hands
         self.stale: list[float] = []
         self.silent: list[float] = []
+        self.expects_news = True
         self.watch = StaleWatch(
             loop,
             15.0,
             165.0,
+            lambda: self.expects_news,
             lambda: self.stale.append(self.hands.now),
             lambda: self.silent.append(self.hands.now),
         )
@@ -72,7 +74,21 @@ def test_news_end_a_silence_and_the_next_one_is_told_again() -> None:
     watched.hands.move_to(60.0)
     assert len(watched.stale) == 2
     watched.hands.move_to(1_000.0)
-    assert len(watched.silent) == 5  # each 165 s: it may have been no silence that matters
+    assert len(watched.silent) == 1
+
+
+def test_a_silence_begins_when_news_are_expected() -> None:
+    watched = Watched()
+    watched.expects_news = False
+    watched.hands.move_to(1_000.0)
+    assert not watched.stale
+    assert not watched.silent
+    watched.expects_news = True
+    watched.hands.move_to(1_000.0 + 15.0 * 1.25)
+    assert len(watched.stale) == 1
+    assert not watched.silent
+    watched.hands.move_to(1_000.0 + 165.0 + 15.0 / 4)
+    assert len(watched.silent) == 1
 
 
 def test_a_watch_that_was_stopped_tells_nothing() -> None:

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any
 
@@ -641,25 +641,78 @@ def test_a_silence_is_over_with_the_next_message_and_no_reason_to_hang_up() -> N
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("open_", [False, True])
-def test_while_the_market_is_closed_silence_is_what_is_expected(open_: bool) -> None:
-    impatient = msgspec.structs.replace(HASTY, stale_after_s=0.02, silent_after_s=0.05)
-    hours = MarketHours(((START - SECOND, START + 3600 * SECOND),) if open_ else (), START)
+class HandWatch:
+    """A watch over a connection that looks when the test says so."""
+
+    made: list[HandWatch]
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        stale_after_s: float,
+        silent_after_s: float,
+        expects_news: Callable[[], bool],
+        on_stale: Callable[[], None],
+        on_silent: Callable[[], None],
+    ) -> None:
+        self.heard = False
+        self.expects_news = expects_news
+        self.on_stale = on_stale
+        self.on_silent = on_silent
+        self.made.append(self)
+
+    def stop(self) -> None:
+        """Do nothing: it has no timer."""
+
+
+@pytest.fixture
+def watches(monkeypatch: pytest.MonkeyPatch) -> list[HandWatch]:
+    """Have the feeds' watches in the test's hand; returns them, the newest last."""
+    monkeypatch.setattr("actors.feeds.websocket.StaleWatch", HandWatch)
+    monkeypatch.setattr(HandWatch, "made", made := [], raising=False)
+    return made
+
+
+def test_data_are_expected_while_the_market_is_open_and_where_no_hours_are_known(watches: list[HandWatch]) -> None:
+    async def scenario() -> None:
+        async with a_venue(says(hello(), print_of(1))) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: 1 in listener.heard.ids)
+            assert watches[-1].expects_news()
+            for sessions, expected in ((), False), (((START - SECOND, START + 3600 * SECOND),), True):
+                listener.feed.expect(MarketHours(sessions, START))
+                assert watches[-1].expects_news() is expected
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("lasts_s", "failures"), [(14.9, 4), (15.1, 2)])
+def test_how_long_a_connection_had_data_is_counted_over_its_silences(
+    watches: list[HandWatch], lasts_s: float, failures: int
+) -> None:
+    class Watch:
+        """A clock of its own, so that nobody waits and a slow machine changes nothing."""
+
+        ns = 0
 
     async def scenario() -> None:
-        async with (
-            a_venue(says(hello(), print_of(1)), says(print_of(2))) as venue,
-            listening_to(venue.url, settings=impatient) as listener,
-        ):
-            listener.feed.expect(hours)
-            if open_:
-                await listener.heard.until(lambda: 2 in listener.heard.ids)
-                return
-            await listener.heard.until(lambda: 1 in listener.heard.ids)
-            for _ in range(3):  # silences, by the watch's own timers
-                await asyncio.sleep(impatient.silent_after_s)
-            assert listener.heard.states == [CONNECTING, LIVE]
-            assert listener.feed.connects == 1
+        async def pauses(connection: ServerConnection) -> None:
+            await connection.send(msgspec.json.encode(print_of(3)).decode())
+            await listener.heard.until(lambda: listener.heard.states[-1] is LIVE)
+            watches[-1].on_stale()
+            Watch.ns += round(lasts_s * SECOND)
+            await connection.send(msgspec.json.encode(print_of(4)).decode())
+            await listener.heard.until(lambda: listener.heard.states[-1] is LIVE)
+            drop(connection)
+
+        short = says(print_of(2), then=None)
+        with events_logged() as events:
+            async with (
+                a_venue(short, short, pauses, says(hello(), then=None), says(print_of(9))) as venue,
+                listening_to(venue.url, monotonic=lambda: Watch.ns) as listener,
+            ):
+                await listener.heard.until(lambda: 9 in listener.heard.ids)
+        waits = [event["failures"] for event in events if event.get("event") == "feed.reconnecting"]
+        assert waits[-1] == failures
 
     asyncio.run(scenario())
 
