@@ -203,9 +203,9 @@ def _as_stream(stream: Any) -> IO[str]:
     return found
 
 
-def for_machines(as_json: bool) -> bool:
-    """Whether output is to be JSON: that is wished, or a program reads it."""
-    return as_json or not sys.stdout.isatty()
+def for_machines(as_json: bool | None) -> bool:
+    """Whether output is to be JSON: as wished, and where nothing is, if a program reads it."""
+    return not sys.stdout.isatty() if as_json is None else as_json
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def show_logs(
     ] = None,
     level: Annotated[str, typer.Option("--level", metavar="LEVEL", help="Only these and graver ones.")] = "DEBUG",
     log_dir: Annotated[Path, typer.Option("--log-dir", metavar="DIR", parser=folder)] = Path("logs"),
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Show the log, for people: [day time] - logger - level - message, in your own time."""
     import msgspec

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -34,19 +33,19 @@ def list_of(what: str) -> Callable[..., None]:
     def show(
         data_dir: DataDir = Path("data"),
         since: Since = None,
-        as_json: Json = False,
+        as_json: Json = None,
         as_csv: Csv = False,
         parquet: Parquet = None,
     ) -> None:
         from service.journal_views import history
 
-        if as_json + as_csv + (parquet is not None) > 1:
-            raise UserError("--json, --csv and --parquet exclude each other: choose one")
+        if (as_json is not None) + as_csv + (parquet is not None) > 1:
+            raise UserError("--json, --text, --csv and --parquet exclude each other: choose one")
         found = history.rows(data_dir / JOURNAL, what, history.since(since))
         if parquet is not None:
             print(f"{history.write_parquet(found, what, parquet):,} {what} in {parquet}")
             return
-        for_people = not (as_json or as_csv) and sys.stdout.isatty()
+        for_people = not as_csv and not outlet.for_machines(as_json)
         zones = history.zones(data_dir / JOURNAL) if for_people else None
         history.show(found, what, as_json=as_json, as_csv=as_csv, zones=zones)
 
@@ -59,7 +58,7 @@ def explain(
     run: Annotated[
         int | None, typer.Option("--run", help="Of which run; `microbot signals` names them. [newest]")
     ] = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Tell the whole story of a decision, from the journal: signal, verdict, orders, fills, exit, and the market."""
     from service.journal_views import explain as explaining

@@ -41,5 +41,7 @@ def names(text: str | None) -> tuple[str, ...]:
 
 DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.", parser=folder)]
 LogDir = Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[
+    bool | None, typer.Option("--json/--text", help="For programs, or for people. [text on a terminal, else JSON]")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: yes.")]

@@ -25,7 +25,7 @@ def replay(
     fail_fast: FailFast = False,
     trust: TrustOption = False,
     data_dir: DataDir = Path("data"),
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Decide on a tape again: the same tape and settings give the same decisions, byte for byte.
 
@@ -60,7 +60,7 @@ def check(
     config: Config = None,
     assignments: Assignments = None,
     data_dir: DataDir = Path("data"),
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Prove a strategy before it trades: no look-ahead, no clock or chance, bounded, fast, with exits that fire.
 
@@ -114,7 +114,7 @@ def diff(
     ] = None,
     trust: TrustOption = False,
     data_dir: DataDir = Path("data"),
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Name the first decision in which two runs differ, with what both saw; exit code 1 if there is one.
 
@@ -141,7 +141,7 @@ def diff(
         raise typer.Exit(1)
 
 
-def sessions(data_dir: DataDir = Path("data"), as_json: Json = False) -> None:
+def sessions(data_dir: DataDir = Path("data"), as_json: Json = None) -> None:
     """List the recorded sessions: when, for how long, how much, and whether each is whole."""
     from service.recorded import session_list
 

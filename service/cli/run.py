@@ -93,7 +93,7 @@ def run(
     open_browser: Open = False,
     fail_fast: FailFast = False,
     watch: Watch = False,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080.
 
@@ -132,7 +132,7 @@ def run(
 
 
 def _start(
-    options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any], as_json: bool
+    options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any], as_json: bool | None
 ) -> None:
     """Run, and exit by how that ended."""
     import msgspec

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from service import figures
+from service import figures, outlet
 from service.check.checks import Finding
 from service.options import Outcome
 from service.outlet import OutputGone
@@ -40,9 +40,9 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def print_summary(summary: dict[str, object], *, as_json: bool = False) -> None:
-    """Print a summary: a table for people, JSON for `--json` and for pipes."""
-    if as_json or not sys.stdout.isatty():
+def print_summary(summary: dict[str, object], *, as_json: bool | None = None) -> None:
+    """Print a summary: a table for people, JSON for programs."""
+    if outlet.for_machines(as_json):
         sys.stdout.write(visible_json(summary_json(summary).decode()))
         return
     table = Table(show_header=False, box=None)
@@ -132,7 +132,7 @@ def say_failures(summary: dict[str, object]) -> None:
             say(f"  {line}")
 
 
-def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool = False) -> None:
+def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool | None = None) -> None:
     """Print how a session ended: its summary, what stays open, and where to read on. Raises OutputGone."""
     gone: OutputGone | None = None
     try:

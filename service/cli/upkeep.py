@@ -30,7 +30,7 @@ def reconcile(
     data_dir: DataDir = Path("data"),
     config: Config = None,
     assignments: Assignments = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Show the book beside the broker's account, and what explains each line; --accept adopts the account.
 
@@ -79,7 +79,7 @@ def reconcile(
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; a file that is there is never written over.")],
     data_dir: DataDir = Path("data"),
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Copy the journal, also while the bot runs: all of one moment, checked, under its name only when it is whole."""
     import json
@@ -94,7 +94,7 @@ def prune(
     before: Annotated[str, typer.Option("--before", metavar="DATE", help="ISO 8601, of your own clock.")],
     yes: Yes = False,
     data_dir: DataDir = Path("data"),
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Remove what is old: the history of runs that ended before a date, and recordings; the book stays as it is.
 
@@ -142,7 +142,7 @@ def doctor(
     log_dir: LogDir = None,
     config: Config = None,
     assignments: Assignments = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Check what a start needs, and say in plain words what is wrong and what to do; nothing is changed.
 

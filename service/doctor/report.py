@@ -18,7 +18,7 @@ _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold
 _WIDTH = 17  # of the longest name of a check
 
 
-def show(findings: Iterable[Finding], *, as_json: bool) -> bool:
+def show(findings: Iterable[Finding], *, as_json: bool | None) -> bool:
     """Print findings as they come; return whether something failed."""
     counts: Counter[Verdict] = Counter()
     console = Console(soft_wrap=True)

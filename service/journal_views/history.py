@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.gateway.sqlite_journal import JournalUnusable, read, settings_of
-from service import figures
+from service import figures, outlet
 from service.errors import UserError, said_plainly, writing
 from service.visible import visible, visible_json
 
@@ -117,7 +117,7 @@ def _flat(fact: Row) -> Row:
 
 
 def show(
-    found: Iterator[Row], what: str, *, as_json: bool, as_csv: bool, zones: Mapping[int, str] | None = None
+    found: Iterator[Row], what: str, *, as_json: bool | None, as_csv: bool, zones: Mapping[int, str] | None = None
 ) -> None:
     """Write rows to stdout: a table for people, JSON Lines or CSV for programs.
 
@@ -129,7 +129,7 @@ def show(
         writer.writeheader()
         for row in chain(first, found):
             writer.writerow({name: _harmless(value) for name, value in row.items()})
-    elif as_json or not sys.stdout.isatty():
+    elif outlet.for_machines(as_json):
         for row in found:
             sys.stdout.write(visible_json(msgspec.json.encode(row).decode()) + "\n")
     else:

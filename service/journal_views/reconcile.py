@@ -24,6 +24,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal, read_b
 from actors.messages import BrokerChanged, Fact, Report, TradingState
 from actors.orders import AccountReport, LookUpOrder, OrderMissing, OrderReport
 from actors.reconciliation.comparison import Comparison, Verdict, accept, compare
+from service import outlet
 from service.data_folder import JOURNAL
 from service.data_folder.bot_id import BOT_ID, bot_id
 from service.errors import UserError, said_plainly
@@ -86,9 +87,9 @@ def write(options: RunOptions, book: Book, comparison: Comparison) -> tuple[Fact
     return facts
 
 
-def show(comparison: Comparison, *, as_json: bool) -> None:
+def show(comparison: Comparison, *, as_json: bool | None) -> None:
     """Write a comparison to stdout: a table for people, JSON for programs."""
-    if as_json or not sys.stdout.isatty():
+    if outlet.for_machines(as_json):
         body = msgspec.to_builtins(comparison, builtin_types=(Decimal,)) | {"differences": comparison.differences}
         sys.stdout.write(visible_json(msgspec.json.encode(body).decode()) + "\n")
         return

@@ -56,7 +56,7 @@ def _strategies(recorded: tapes.SettingsRecorded) -> str:
     return ", ".join((*recorded.settings.get("strategies", {}), recorded.strategy or "momentum_burst"))
 
 
-def show(data_dir: Path, *, as_json: bool) -> None:
+def show(data_dir: Path, *, as_json: bool | None) -> None:
     """Write the list to stdout: a table for people, JSON Lines for programs."""
     found = rows(data_dir)
     if outlet.for_machines(as_json):

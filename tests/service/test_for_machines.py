@@ -115,3 +115,13 @@ def test_what_a_program_reads_is_json_without_being_asked_for(
     asked = run(command, *given, *folder, "--json")
     measured = re.compile(r"[\d.]+ us")  # it takes another time each time
     assert measured.sub("", asked.out) == measured.sub("", piped.out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_pipe_gets_the_text_that_is_asked_for(command: str, words: dict[str, str], tmp_path: Path, run: Run) -> None:
+    given = [words.get(option, option) for option in COMMANDS[command][1]]
+    folder = ["--data-dir", tmp_path / "data"] if command not in ("logs", "check") else []
+    told = run(command, *given, *folder, "--text")
+    assert told.code in (0, 1), told.err
+    assert told.out
+    assert not told.out.startswith("{")
