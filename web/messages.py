@@ -26,7 +26,6 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from pipeline.events import Reading, Side
-from pipeline.parameters import Parameter
 
 SLOW = "SLOW"
 """How a chain is shown that runs, but took too long of late; `InstanceState` has the others."""
@@ -57,7 +56,6 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type
     paper: bool
     started_ts: int
     settings: dict[str, dict[str, object]]
-    parameters: tuple[Parameter, ...] = ()  # that the strategy declares, and their values
 
 
 class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):

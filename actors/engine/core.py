@@ -400,6 +400,5 @@ class Core:
 
     def summary(self) -> dict[str, object]:
         """Return the fields of summary.json."""
-        contexts, parameters = self._contexts, self._strategies.rest.parameters
         earned = self.ticks, self.metrics, self.risk, self.positions
-        return summary_of(*earned, contexts, self.failures, self._figures, parameters)
+        return summary_of(*earned, self._contexts, self.failures, self._figures, self._strategies)

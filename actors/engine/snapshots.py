@@ -12,7 +12,7 @@ from actors.portfolio.metrics import Metrics
 from actors.portfolio.positions import Positions
 from actors.portfolio.strategy_figures import StrategyFigures
 from actors.risk.risk import Risk
-from pipeline.parameters import Parameters
+from pipeline.strategy import Strategies
 
 
 def book_of(name: str, now: int, metrics: Metrics, risk: Risk, positions: Positions, executor: Executor) -> Book:
@@ -47,7 +47,7 @@ def summary_of(
     contexts: SymbolContexts,
     failures: Failures,
     figures: StrategyFigures | None,
-    parameters: Parameters,
+    strategies: Strategies,
 ) -> dict[str, object]:
     """Return the fields of summary.json; strategies, parameters and metrics only where there are any."""
     of_symbols = contexts.by_symbol
@@ -60,7 +60,11 @@ def summary_of(
     ) | {"failed": contexts.failed(), "failures": failures.summary()}
     if figures is not None:
         halted = [name for name, day in risk.snapshot().strategies.items() if day.halted]
-        summary["strategies"] = figures.summary(of_symbols, failures.by_symbol, halted)
-    measured = {symbol: found for symbol, context in of_symbols.items() if (found := context.metrics)}
-    own = {"parameters": parameters.summary(), "metrics": measured}
-    return summary | {name: found for name, found in own.items() if found}
+        found = figures.summary(of_symbols, failures.by_symbol, halted)
+        for name, strategy in strategies.named.items():
+            if declared := strategy.parameters.summary():
+                found[name]["parameters"] = declared
+        summary["strategies"] = found
+    measured = {symbol: figure for symbol, context in of_symbols.items() if (figure := context.metrics)}
+    own = {"parameters": strategies.rest.parameters.summary(), "metrics": measured}
+    return summary | {name: told for name, told in own.items() if told}

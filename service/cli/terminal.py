@@ -52,12 +52,11 @@ def print_summary(summary: dict[str, object], *, as_json: bool | None = None) ->
         if name == "strategies" and isinstance(value, dict):
             for strategy, found in value.items():
                 table.add_row(f"strategy {strategy}", Text(visible(_strategy(found))))
+                _add_parameters(table, f"strategies.{strategy}", found.get("parameters", {}))
         elif name == "failures" and isinstance(value, dict):
             table.add_row(name, f"{value['count']:,}")
         elif name == "parameters" and isinstance(value, dict):
-            for parameter, told in value.items():
-                said = f"{told['value']:g} (default {told['default']:g}, {told['low']:g} to {told['high']:g})"
-                table.add_row(f"strategy.{parameter}", said)
+            _add_parameters(table, "strategy", value)
         elif name == "metrics" and isinstance(value, dict):
             for symbol, measured in value.items():
                 for metric, figures_ in measured.items():
@@ -67,6 +66,12 @@ def print_summary(summary: dict[str, object], *, as_json: bool | None = None) ->
         else:
             table.add_row(_OF_RUN.get(name, name), _shown(name, value))
     Console().print(table)
+
+
+def _add_parameters(table: Table, section: str, parameters: dict[str, dict[str, float]]) -> None:
+    for name, told in parameters.items():
+        said = f"{told['value']:g} (default {told['default']:g}, {told['low']:g} to {told['high']:g})"
+        table.add_row(f"{section}.{name}", said)
 
 
 def _measured(figures_: dict[str, float]) -> str:

@@ -60,8 +60,10 @@ def costs(found: Story) -> Row | None:
 
 def for_people(found: Story) -> Iterator[str]:
     """Tell it line by line."""
-    yield f"decision {found.decision} of run {found.run} ({found.strategy})"
-    if declared := msgspec.convert(found.settings.get("parameters", []), list[Parameter]):
+    owner = _owner(found)
+    yield f"decision {found.decision} of run {found.run} ({owner or found.strategy})"
+    noted = found.settings.get("parameters_of", {}).get(owner, []) if owner else found.settings.get("parameters", [])
+    if declared := msgspec.convert(noted, list[Parameter]):
         yield f"  with {', '.join(f'{p.name} = {p.value:g} ({p.bounds})' for p in declared)}"
     zone = history.zone_in(msgspec.json.encode(found.settings))
     for fact in found.facts:
@@ -78,6 +80,14 @@ def for_people(found: Story) -> Iterator[str]:
         yield f"recorded in {found.recording}"
     for run, path in found.later_recordings.items():
         yield f"run {run} recorded in {path}"
+
+
+def _owner(found: Story) -> str:
+    """Return which of [strategies.NAME] had the symbol of a decision; empty where none did."""
+    symbols = (fact.get("symbol") or fact.get("signal", {}).get("symbol") for fact in found.facts)
+    symbol = next(filter(None, symbols), None)
+    named = found.settings.get("strategies", {})
+    return next((name for name, use in named.items() if symbol in use["symbols"]), "")
 
 
 def _told(fact: Row) -> Iterator[str]:

@@ -359,5 +359,4 @@ def _started(plan: Plan, source: Source) -> SessionStarted:
         paper=not options.live,
         started_ts=now,
         settings=as_layer(settings.core),
-        parameters=tuple(plan.strategy.rest.parameters.declared.values()),
     )

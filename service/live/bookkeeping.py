@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -18,7 +19,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
 from actors.messages import Command
 from actors.orders import AccountReport
 from pipeline.events import SECOND
-from pipeline.parameters import Parameter
+from pipeline.strategy import Strategies, Strategy
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.live import halt_file
@@ -100,13 +101,14 @@ class Bookkeeping:
         book: str,
         settings: CoreSettings,
         recording: Path | None,
-        parameters: Sequence[Parameter] = (),
+        strategies: Strategies | None = None,
     ) -> Run:
-        """Say what a session that starts now is; `book` is what its order ids begin with.
+        """Return what the journal says of a session that starts now; `book` is what its order ids begin with.
 
-        The `parameters` that its strategy declares stand beside the settings, for `explain`.
+        What parameters its `strategies` declare stands beside the settings, for `explain`: under `parameters`, and of
+        those of [strategies.NAME] under `parameters_of`, by name.
         """
-        declared = {"parameters": msgspec.to_builtins(parameters)} if parameters else {}
+        declared = _declared(strategies) if strategies is not None else {}
         return Run(
             started_ts=self._wall_ns(),
             version=VERSION,
@@ -168,6 +170,17 @@ class Bookkeeping:
     def close(self) -> None:
         """Close the journal."""
         self.journal.close()
+
+
+def _declared(strategies: Strategies) -> dict[str, Any]:
+    """Return the parameters that strategies declare, as a run notes them; only those of strategies that have any."""
+    named = {name: _of_one(strategy) for name, strategy in strategies.named.items()}
+    found = {"parameters": _of_one(strategies.rest), "parameters_of": {name: of for name, of in named.items() if of}}
+    return {key: declared for key, declared in found.items() if declared}
+
+
+def _of_one(strategy: Strategy) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(parameter) for parameter in strategy.parameters.declared.values()]
 
 
 def new_book(root: str, last: str, now: float) -> str:

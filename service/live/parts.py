@@ -123,12 +123,12 @@ class SessionParts:
     def run(self, session_id: str) -> Run:
         """Return what the journal says of the session that is recorded now."""
         recorder, plan = self.recordings.current if self.recordings is not None else None, self.plan
-        options = plan.options
+        options, strategies = plan.options, self.in_force.strategy
         return self.books.run(
-            ", ".join((*plan.strategy.named, options.strategy or plan.strategy.rest.name)),
+            ", ".join((*strategies.named, options.strategy or strategies.rest.name)),
             self.venue,
             session_id,
             plan.settings.core,
             recorder.path if recorder is not None else None,
-            tuple(plan.strategy.rest.parameters.declared.values()),
+            strategies,
         )

@@ -23,7 +23,8 @@ from actors.gateway.sqlite_journal import SqliteJournal, story
 from actors.messages import PositionClosed, SignalRaised
 from microbot import op
 from pipeline.events import Reading, Side, Signal
-from pipeline.parameters import Parameter
+from pipeline.parameters import Parameters
+from pipeline.strategy import Strategies, Strategy, StrategySettings, StrategyUse, momentum_burst
 from service.data_folder import JOURNAL
 from service.journal_views import explain
 from service.journal_views.explain import sparkline
@@ -102,16 +103,48 @@ def test_the_numbers_and_rules_of_a_signal_are_told(tmp_path: Path, run: Run) ->
     ]
 
 
-def test_the_parameters_that_a_decision_was_made_with_are_told(tmp_path: Path, run: Run) -> None:
+def declaring(name: str, default: float, value: float) -> Strategy:
+    parameters = Parameters({name: value})
+    parameters.declare(name, default, 0, 100)
+    return structs.replace(momentum_burst(StrategySettings()), parameters=parameters)
+
+
+CLAIMED = {"cross": StrategyUse(symbols=("A",))}
+
+
+@pytest.mark.parametrize(
+    ("used", "first", "then"),
+    [
+        ({}, "(cross, rest)", "  with fast = 12 (default 9, 0 to 100)"),
+        (CLAIMED, "(cross)", "  with far = 0.5 (default 0.25, 0 to 100)"),
+        ({"cross": StrategyUse(symbols=("B",))}, "(cross, rest)", "  with fast = 12 (default 9, 0 to 100)"),
+    ],
+    ids=["one strategy", "the symbol is claimed", "another is"],
+)
+def test_the_parameters_that_a_decision_was_made_with_are_told(
+    used: dict[str, StrategyUse], first: str, then: str, tmp_path: Path, run: Run
+) -> None:
     session = a_trade()
     books = Bookkeeping(RunOptions(data_dir=tmp_path))
-    declared = (Parameter("fast", 9, 2, 100, 12), Parameter("far", 0.5, 0, 1, 0.5))
-    books.journal.begin(books.run("cross", "test", "paper", CoreSettings(), None, declared))
+    strategies = Strategies(declaring("fast", 9, 12), {"cross": declaring("far", 0.25, 0.5)})
+    effective = CoreSettings(strategies=used)
+    books.journal.begin(books.run("cross, rest", "test", "paper", effective, None, strategies))
     for fact in session.facts:
         books.journal.append(getattr(fact, "input", 0), [fact])
     books.journal.close()
-    told = run("explain", session.of(PositionClosed)[0].decision, "--data-dir", tmp_path)
-    assert told.out.splitlines()[1] == "  with fast = 12 (default 9, 2 to 100), far = 0.5 (default 0.5, 0 to 1)"
+    told = run("explain", session.of(PositionClosed)[0].decision, "--data-dir", tmp_path).out.splitlines()
+    assert (told[0].endswith(first), told[1]) == (True, then)
+
+
+def test_parameters_are_noted_only_of_strategies_that_have_any(tmp_path: Path) -> None:
+    books, plain = Bookkeeping(RunOptions(data_dir=tmp_path)), momentum_burst(StrategySettings())
+    strategies = Strategies(plain, {"cross": declaring("far", 0.25, 0.5), "calm": plain})
+    noted = books.run("s", "v", "b", CoreSettings(), None, strategies).settings
+    assert "parameters" not in noted
+    assert [(name, [of["name"] for of in found]) for name, found in noted["parameters_of"].items()] == [
+        ("cross", ["far"])
+    ]
+    books.journal.close()
 
 
 def test_a_run_without_parameters_is_noted_as_before(tmp_path: Path) -> None:

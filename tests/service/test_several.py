@@ -130,6 +130,8 @@ def test_a_replay_tells_of_each(run: Run) -> None:
         "default": ["MSFT"],
     }
     assert rows["mine"]["trades"]
+    least = {"value": 0.0004, "default": 0.0003, "low": 0.0001, "high": 0.01}
+    assert [row.get("parameters") for row in rows.values()] == [{"least": least}, None, None]
     assert sum(row["trades"] for row in rows.values()) == told["trades"]
     trades = [json.loads(line) for line in Path("out/trades.jsonl").read_text().splitlines()]
     assert {(done["symbol"], done["quantity"]) for done in trades if done["symbol"] == "AAPL"} == {("AAPL", 0.5)}

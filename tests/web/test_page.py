@@ -22,7 +22,6 @@ from actors.messages import (
     TradingState,
 )
 from pipeline.events import Reading, Side
-from pipeline.parameters import Parameter
 from tests.web.builders import (
     at,
     blocked,
@@ -353,7 +352,12 @@ def test_numbers_and_rules_are_shown_without_a_bar_and_count_as_no_condition(
 
 def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_process: WebProcess) -> None:
     measured = {"last": 399.64, "min": -0.25, "max": 1_234_567.0, "mean": 0.125, "count": 877}
-    declared = Parameter("fast", 9, 2, 100, 12), Parameter("slow", 21, 5, 400, 21)
+    declared = {
+        "fast": {"value": 12.0, "default": 9.0, "low": 2.0, "high": 100.0},
+        "slow": {"value": 21.0, "default": 21.0, "low": 5.0, "high": 400.0},
+    }
+    named = {"symbols": ["NVDA"], "parameters": {"look": declared["slow"]}}
+    of_rest = {"symbols": ["AAPL", "MSFT"]}
 
     async def scenario(page: Page) -> None:
         await expect(page.locator("#strategy-panel")).to_be_visible()
@@ -365,12 +369,17 @@ def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_pr
         await expect(page.locator("#metrics")).to_be_hidden()  # of that one nothing was measured
         web_process.tell(metrics(seconds=7, summary={"metrics": {"MSFT": {"gap": measured | {"last": 5}}}}))
         await expect(cells.nth(1)).to_have_text("5")
-        web_process.tell(session("AAPL"))  # one that declares nothing
+        several = {"mine": named, "default": of_rest}
+        web_process.tell(metrics(seconds=8, summary={"parameters": declared, "strategies": several}))
+        await expect(page.locator("#parameters div").first).to_have_text("fast12 (default 9)2 to 100")
+        await page.get_by_role("tab", name="NVDA").click()
+        await expect(page.locator("#parameters div")).to_have_text(["look215 to 400"])
+        web_process.tell(metrics(seconds=9))  # of strategies that declare nothing
         await expect(page.locator("#strategy-panel")).to_be_hidden()
 
     web_process.tell(
-        msgspec.structs.replace(session("AAPL", "MSFT"), parameters=declared),
-        metrics(summary={"metrics": {"AAPL": {"gap": measured}}}),
+        session("AAPL", "MSFT", "NVDA"),
+        metrics(summary={"parameters": declared, "metrics": {"AAPL": {"gap": measured}}}),
     )
     assert clean(browser.visit(web_process.url, scenario), web_process)
 

@@ -450,14 +450,16 @@ export function drawLooks(store) {
 
 // -------------------------------------------------------------------------------------------- strategy
 
-/** What the strategy declares (`param`) and measures (`op.metric`), of the symbol that is shown. */
+/** What the strategy of the symbol that is shown declares (`param`), and what it measures (`op.metric`). */
 export function drawStrategy(store, symbol) {
-  const parameters = store.session?.parameters ?? [];
+  const owner = Object.values(store.metrics?.strategies ?? {}).find((one) => one.symbols.includes(symbol?.name));
+  const named = owner && owner !== store.metrics.strategies.default;
+  const parameters = Object.entries((named ? owner : store.metrics)?.parameters ?? {});
   const measured = Object.entries(store.metrics?.metrics?.[symbol?.name] ?? {});
   byId("strategy-panel").hidden = !parameters.length && !measured.length && !symbol?.operators.length;
   byId("metrics").hidden = !measured.length;
   setText("strategy-aside", symbol?.name ?? "");
-  reconcile(byId("parameters"), parameters, (one) => JSON.stringify(one), ({ name, value, default: usual, low, high }) => {
+  reconcile(byId("parameters"), parameters, (one) => JSON.stringify(one), ([name, { value, default: usual, low, high }]) => {
     const made = node("div");
     made.title = `Declared by param: ${format.reading(low)} to ${format.reading(high)}, ${format.reading(usual)} where nothing is set`;
     const said = node("dd", "", format.reading(value));
