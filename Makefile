@@ -141,7 +141,7 @@ lowest: $(UV_VENV)/$(UV_VERSION) ## Run the tests with the lowest versions that 
 		--python $(LOWEST)/bin/python --output-file $(LOWEST)/lowest.txt
 	@$(UV) install --python $(LOWEST)/bin/python --only-binary :all: --constraint $(LOWEST)/lowest.txt \
 		--requirement pyproject.toml --group build --group dev
-	@$(BIN)/python hatch_build.py
+	@$(LOWEST)/bin/python hatch_build.py
 	@$(UV) install --python $(LOWEST)/bin/python --no-build-isolation --no-deps --editable .
 	@sh .ci/chromium "$(CHROMIUM)"
 	MICROBOT_CHROMIUM="$(CHROMIUM)" $(LOWEST)/bin/python -m pytest -n $(JOBS) --dist worksteal \

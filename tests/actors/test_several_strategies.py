@@ -177,10 +177,14 @@ def test_finished_and_open_losses_of_its_symbols_count_together() -> None:
 
 
 def losing_half(settings: StrategySettings) -> Strategy:
+    def below_99(tick: Trade) -> bool:
+        return tick.price <= 99
+
+    def half_of(tick: Trade) -> ExitSignal:
+        return ExitSignal(tick.symbol, "SL", 0.5)
+
     def half_below_99(held: Held, market: Market) -> Observable[ExitSignal]:
-        return market.ticks.pipe(
-            rx.filter(lambda tick: tick.price <= 99), rx.map(lambda tick: ExitSignal(tick.symbol, "SL", 0.5))
-        )
+        return market.ticks.pipe(rx.filter(below_99), rx.map(half_of))
 
     return Strategy("loses half", on_demand, half_below_99)
 

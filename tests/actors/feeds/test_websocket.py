@@ -669,7 +669,8 @@ class HandWatch:
 def watches(monkeypatch: pytest.MonkeyPatch) -> list[HandWatch]:
     """Have the feeds' watches in the test's hand; returns them, the newest last."""
     monkeypatch.setattr("actors.feeds.websocket.StaleWatch", HandWatch)
-    monkeypatch.setattr(HandWatch, "made", made := [], raising=False)
+    made: list[HandWatch] = []
+    monkeypatch.setattr(HandWatch, "made", made, raising=False)
     return made
 
 
