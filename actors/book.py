@@ -28,7 +28,7 @@ class HeldPosition(msgspec.Struct, frozen=True):
     exited: Decimal
     exit_value: Decimal
     fees: Decimal
-    banked: Decimal | UnsetType = UNSET  # P/L of the parts that were closed, which is in the equity
+    banked: Decimal | UnsetType = UNSET  # P/L of what was closed that is in the equity already
 
 
 class TakenParts(msgspec.Struct, frozen=True):

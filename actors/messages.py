@@ -334,6 +334,7 @@ class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field
     ts: int
     input: int
     resumed: bool = False  # the book is of this account already: its day and its losses go on
+    fills_until: int | UnsetType = UNSET  # ns: what fills up to then have earned is in `equity`, counted yet or not
 
 
 class BookReconciled(msgspec.Struct, frozen=True, tag="book_reconciled", tag_field="type"):

@@ -360,3 +360,5 @@ class Audit:
             raise Broken("both sides", f"the book holds {said.positions}, the account {positions}")
         if abs(100_000 + said.cash - cash) > Decimal("0.005"):
             raise Broken("both sides", f"by the book there are {100_000 + said.cash} in cash, the account holds {cash}")
+        if not positions and abs(core.positions.equity - cash) > Decimal("0.005"):
+            raise Broken("both sides", f"by the book the equity is {core.positions.equity}, the account holds {cash}")

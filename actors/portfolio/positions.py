@@ -59,7 +59,7 @@ class Position(msgspec.Struct):
     exited: Decimal = ZERO
     exit_value: Decimal = ZERO
     fees: Decimal = ZERO
-    banked: Decimal | UnsetType = UNSET  # P/L of the parts that were closed, which is in the equity
+    banked: Decimal | UnsetType = UNSET  # P/L of what was closed that is in the equity already
     price_held: float = 0.0  # average entry price, as a reading
     signed_held: float = 0.0  # shares still held as a reading, negative for a short position
 
@@ -76,6 +76,14 @@ class Position(msgspec.Struct):
     def open_profit(self, price: float) -> float:
         """Profit of what is still held at `price`, without fees: a reading, not a booking."""
         return (price - self.price_held) * self.signed_held
+
+    def profit_of(self, quantity: Decimal, value: Decimal, fee_per_share: Decimal) -> Decimal:
+        """Return the P/L of shares that were closed for `value` (money), after the fees of both ways."""
+        return self.side.sign * (value - quantity * self.entry_price) - 2 * quantity * fee_per_share
+
+    def bank(self, pnl: Decimal) -> None:
+        """Note that so much of the P/L is in the equity already."""
+        self.banked = (self.banked or ZERO) + pnl
 
     def enter(self, quantity: Decimal, price: Decimal) -> None:
         """Book an execution that opens or adds."""
@@ -161,6 +169,7 @@ class Positions:
         self.equity_reading = float(starting_equity)  # the same, for what is looked at on every tick
         self.open: dict[str, Position] = {}
         self.filled_at: dict[str, int] = {}  # by symbol: when the newest fill was counted, ns
+        self._fills_until = -1  # ns: what fills up to then have earned was in the account's equity when it was seen
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
 
@@ -171,7 +180,7 @@ class Positions:
             case Adopt():
                 self._adopt(message)
             case AccountOpened():
-                self._count_from(message.equity)
+                self._on_account(message)
             case _:
                 assert_known(self, message)
 
@@ -184,6 +193,17 @@ class Positions:
         with localcontext(EXACT):
             self._context.publish(OrderFilled(execution, fill.decision, self._context.input))
             self._book(fill, execution.quantity)
+
+    def _on_account(self, opened: AccountOpened) -> None:
+        """Count from the account's equity, which has what was closed before, whenever we hear of it."""
+        self._count_from(opened.equity)
+        if opened.fills_until is UNSET:
+            return
+        self._fills_until = opened.fills_until
+        with localcontext(EXACT):
+            for position in self.open.values():
+                if position.exited:
+                    position.banked = position.profit_of(position.exited, position.exit_value, self._fee)
 
     def _count_from(self, equity: Decimal) -> None:
         """Count equity from here."""
@@ -232,6 +252,8 @@ class Positions:
         closing = min(quantity, position.quantity)
         position.leave(closing, execution.price)
         position.fees += closing * self._fee
+        if execution.ts <= self._fills_until:
+            position.bank(position.profit_of(closing, closing * execution.price, self._fee))
         if position.quantity == 0:
             self._close(position, fill)
         elif fill.of_part:
@@ -243,8 +265,9 @@ class Positions:
         """Count the profit of a part in the equity: the rest may stay for long, and the loss limit looks at it."""
         execution, entry_price = fill.execution, position.entry_price
         pnl = position.side.sign * closed * (execution.price - entry_price) - 2 * closed * self._fee
-        position.banked = (position.banked or ZERO) + pnl
-        self._count_from(self.equity + pnl)
+        if execution.ts > self._fills_until:
+            position.bank(pnl)
+            self._count_from(self.equity + pnl)
         self._context.publish(
             PositionReduced(
                 symbol=position.symbol,

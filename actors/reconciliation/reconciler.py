@@ -122,7 +122,8 @@ class Reconciler:
         invested = sum((p.quantity * p.average for p in report.positions), ZERO)
         resumed = self._account == report.number
         equity = report.cash + invested
-        opened = AccountOpened(report.number, report.cash, equity, report.ts, self._context.input, resumed)
+        number = self._context.input
+        opened = AccountOpened(report.number, report.cash, equity, report.ts, number, resumed, report.fills_until)
         self._context.publish(opened)
         self._tell_positions(opened)
         self._tell_risk(opened)

@@ -131,11 +131,12 @@ class Timekeeper:
         """Learn the time from a broker's account, as a witness, while the market has said nothing: it is one venue.
 
         `heard_at` is when the account was heard of, in ns of the monotonic clock: it may have waited for a loop that
-        was held. Without it, that was now.
+        was held. Without it, that was now. Its time was told before it was read to its end: requests may wait for room.
         """
+        heard_at = self._monotonic() if heard_at is None else heard_at
         for event in inputs:
             if isinstance(event, AccountReport):
-                self._clock.plausible(event.ts, self._monotonic() if heard_at is None else heard_at)
+                self._clock.plausible(event.ts, heard_at - (event.took or 0))
 
     def earlier(self) -> int | None:
         """Return the time at which a session is to begin, ns, if the feed has gone back to it; not too often."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from actors.book import CountedOrder
 from actors.execution.policy import OrderSettings
@@ -14,6 +15,7 @@ from actors.messages import (
     FeedState,
     GateOrder,
     HaltCause,
+    PositionClosed,
     PositionOpened,
     Refusal,
     SignalRaised,
@@ -388,6 +390,35 @@ def leaving() -> Desk:
     desk.say(2.1, S.CANCELED, of="stop")
     assert desk.last.role == "exit"
     return desk
+
+
+@pytest.mark.parametrize(
+    ("fills_until", "filled_at", "equity"),
+    [(10, 5, 99_990), (10, 10, 99_990), (10, 11, 99_980), (None, 5, 99_980)],
+    ids=["while away", "just then", "since", "recording of old"],
+)
+def test_what_a_stop_lost_before_the_account_was_seen_is_in_the_equity_once(
+    fills_until: int | None, filled_at: int, equity: int
+) -> None:
+    desk = Desk().enter(1)
+    session = going_on(desk)
+    until = UNSET if fills_until is None else at(fills_until)
+    session.feed(msgspec.structs.replace(account(10), cash=D(99_990), fills_until=until))
+    session.feed(OrderReport(desk.last.id, "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(99), at(filled_at), "v"))
+    [closed] = session.of(PositionClosed)
+    assert (closed.pnl, closed.equity) == (D(-10), D(equity))
+    assert session.core.positions.equity == equity
+    assert session.summary["total_pnl"] == -10
+
+
+def test_what_an_exit_had_earned_of_a_position_before_the_account_was_seen_is_in_the_equity_once() -> None:
+    desk = leaving().say(2.2, S.PARTIALLY_FILLED, "4", "101")
+    session = going_on(desk)
+    held = HeldAtVenue("A", D(6), D(100))
+    session.feed(msgspec.structs.replace(account(10, held), cash=D(99_404), fills_until=at(10)))
+    session.feed(OrderReport(desk.last.id, "A", OrderSide.SELL, S.FILLED, D(10), D(10), D(101), at(11), "v"))
+    assert session.core.positions.equity == D(100_010)
+    assert [closed.pnl for closed in session.of(PositionClosed)] == [10]
 
 
 def test_an_account_that_was_read_for_the_session_before_says_nothing() -> None:

@@ -336,6 +336,16 @@ def test_an_account_that_has_waited_for_the_loop_tells_the_time_at_which_it_was_
     assert clock.now(machine.monotonic) == START + SECOND
 
 
+def test_an_account_that_took_long_to_read_tells_the_time_at_which_its_reading_began() -> None:
+    machine = Machine()
+    clock = VenueClock()
+    keeper = Timekeeper(clock, Admission(AdmissionSettings(), clock), lambda: machine.monotonic, lambda: machine.wall)
+    clock.expect(START, machine.monotonic)
+    account = AccountReport(START - 9 * SECOND, "PA1", ONE, ONE, ONE, (), (), took=10 * SECOND)
+    keeper.hear_account_time([account])
+    assert clock.now(machine.monotonic) == START + SECOND
+
+
 def test_a_quote_is_never_later_than_the_venue_s_clock_whatever_door_it_comes_by() -> None:
     machine = Machine()
     admitted = machine.admission.admit([Quote("A", machine.venue + 50 * SECOND, 99.0, 101.0)], machine.monotonic)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from msgspec import structs
+
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
@@ -76,6 +78,7 @@ class Account:
         """
         for _ in range(READINGS):
             # While the market data has not told the time, the venue is asked: what is adopted is timed from here.
+            began = self._context.now.monotonic_ns
             ts = self._context.now.venue_ns or (yield from self._client.read("/v2/clock", codec.ClockBody)).ts
             positions = tuple(
                 map(codec.held, (yield from self._client.read("/v2/positions", list[codec.PositionBody])))
@@ -93,6 +96,7 @@ class Account:
         body = yield from self._body(positions)
         history = () if self._had_history else (yield from self._history())
         report = codec.account_report(body, ts, positions, orders, history)
+        report = structs.replace(report, took=self._context.now.monotonic_ns - began)
         self._had_history = True
         return report
 

@@ -306,6 +306,7 @@ def account_report(
         positions=positions,
         orders=orders,
         history=history,
+        fills_until=ts,
         blocked=_blocked(body),
         shorting=body.shorting_enabled,
         day_trades=body.daytrade_count or 0,
