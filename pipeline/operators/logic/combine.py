@@ -35,7 +35,7 @@ def not_(rule: Rule | Holds) -> Rule:
         holds = inner.begin()
         return lambda frame: not holds(frame)
 
-    return Rule(f"not {inner.name}", begin)
+    return Rule(f"not {inner.name}", begin, begin() if inner.plain is not None else None)
 
 
 def score(*weighted: tuple[Rule | Holds, float]) -> Indicator:
@@ -75,4 +75,5 @@ def _vote(who: str, given: tuple[Rule | Holds, ...], at_least: int, word: str) -
         # Each is asked, whatever the others say: a rule with a memory has to see every frame.
         return lambda frame: sum([holds(frame) for holds in begun]) >= at_least
 
-    return Rule(word.join(rule.name for rule in rules), begin)
+    plain = begin() if all(rule.plain is not None for rule in rules) else None
+    return Rule(word.join(rule.name for rule in rules), begin, plain)

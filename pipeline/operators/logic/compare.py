@@ -26,10 +26,11 @@ def between(value: Operand, low: float, high: float) -> Rule:
     name, of = operand("between", value)
     _, least = operand("between", low)
     _, most = operand("between", high)
-    return Rule(
-        f"{name} between {low:g} and {high:g}",
-        lambda: lambda frame: least(frame) - EPSILON <= of(frame) <= most(frame) + EPSILON,
-    )
+
+    def holds(frame: Frame) -> bool:
+        return least(frame) - EPSILON <= of(frame) <= most(frame) + EPSILON
+
+    return Rule.of(f"{name} between {low:g} and {high:g}", holds, value)
 
 
 def crosses_above(left: Operand, right: Operand) -> Rule:
@@ -63,7 +64,7 @@ def falling(value: Operand, frames: int = 1) -> Rule:
 
 def _comparison(word: str, left: Operand, right: Operand, holds: Callable[[float], bool]) -> Rule:
     (first, of_left), (second, of_right) = operand(word, left), operand(word, right)
-    return Rule(f"{first} {word} {second}", lambda: lambda frame: holds(of_left(frame) - of_right(frame)))
+    return Rule.of(f"{first} {word} {second}", lambda frame: holds(of_left(frame) - of_right(frame)), left, right)
 
 
 def _crossing(word: str, left: Operand, right: Operand, sign: float) -> Rule:

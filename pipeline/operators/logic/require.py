@@ -35,7 +35,10 @@ def require(
     bounds = [bound for bound in (at_least, at_most, above, below) if bound is not None]
     if isinstance(what, str):
         if len(bounds) != 1:
-            raise ValueError(f"op.require({what!r}): give exactly one of at_least, at_most, above and below")
+            raise ValueError(
+                f"op.require({what!r}): give exactly one of at_least, at_most, above and below; "
+                "a range takes two op.require, or op.between"
+            )
         name, value = operand("op.require", what)
         name = f"{name} {go}" if go else name
         return condition(
@@ -51,13 +54,18 @@ def require(
     if bounds:
         raise ValueError("op.require: a rule has no bound: it holds or does not")
     rule = rule_of("op.require", what)
+    name = f"{rule.name} {go}" if go else rule.name
+    reason = reason or _reason(name)
+    if (plain := rule.plain) is not None:  # asked where an answer is wanted, and no part of other ticks' work
+        return condition(
+            name, lambda frame: 1.0 if frame.ready and plain(frame) else 0.0, at_least=1.0, go=go, reason=reason
+        )
 
     def make() -> Callable[[Frame], float]:
         holds = rule.begin()
         return lambda frame: 1.0 if frame.ready and holds(frame) else 0.0
 
-    name = f"{rule.name} {go}" if go else rule.name
-    return running_condition(name, make, at_least=1.0, go=go, reason=reason or _reason(name))
+    return running_condition(name, make, at_least=1.0, go=go, reason=reason)
 
 
 def _reason(name: str) -> str:

@@ -23,6 +23,12 @@ class Rule(msgspec.Struct, frozen=True, eq=False):
 
     name: str
     begin: Callable[[], Holds]
+    plain: Holds | None = None  # of ours, without a memory: what `begin` returns, and may be asked of any frame or none
+
+    @classmethod
+    def of(cls, name: str, holds: Holds, *asked: Operand) -> Rule:
+        """Return a rule without a memory; it is plain unless what is asked is an author's function."""
+        return cls(name, lambda: holds, None if any(map(callable, asked)) else holds)
 
 
 def rule_of(who: str, given: Rule | Holds) -> Rule:

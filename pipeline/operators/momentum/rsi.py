@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.operators.indicator import Begin, Indicator, Measure
-from pipeline.operators.rolling import count, wilder_of
+from pipeline.operators.rolling import count
 
 
 def rsi(items: int = 14) -> Indicator:
@@ -17,20 +17,33 @@ def rsi(items: int = 14) -> Indicator:
     """
     items = count("rsi", items)
 
+    weight = 1.0 / items
+
     def begin(_: Begin) -> Measure:
-        gains, losses = wilder_of(items), wilder_of(items)
         last: float | None = None
+        moves = 0
+        up = down = 0.0  # Wilder's averages of the moves
 
         def value(item: Any) -> float | None:
-            nonlocal last
+            nonlocal last, moves, up, down
             price = item.price
-            before, last = last, price
-            if before is None:
+            if last is None:
+                last = price
                 return None
-            up, down = gains(max(0.0, price - before)), losses(max(0.0, before - price))
-            if up is None or down is None:
-                return None
-            return 100.0 * up / (up + down) if up + down > 0 else 50.0
+            moved = price - last
+            last = price
+            gain, loss = (moved, 0.0) if moved > 0.0 else (0.0, -moved)
+            if moves < items:
+                moves += 1
+                up += (gain - up) / moves
+                down += (loss - down) / moves
+                if moves < items:
+                    return None
+            else:
+                up += weight * (gain - up)
+                down += weight * (loss - down)
+            both = up + down
+            return 100.0 * up / both if both > 0 else 50.0
 
         return value
 

@@ -18,14 +18,19 @@ def z_score(items: int | None = None, *, seconds: float | None = None) -> Indica
 
     def begin(_: Begin) -> Measure:
         rolling = Rolling(span)
+        add, values = rolling.add, rolling.values
 
         def value(item: Any) -> float | None:
-            price = item.price
-            if not rolling.add(item.ts, price):
+            price: float = item.price
+            if not add(item.ts, price):
                 return None
-            deviation = sqrt(rolling.variance)
+            n = len(values)
+            mean = rolling.total / n  # of the distances from the anchor
+            variance = rolling.squares / n - mean * mean
             # Less than float noise is none: equal prices have no score.
-            return (price - rolling.mean) / deviation if deviation > 1e-12 * abs(price) else 0.0
+            if variance > 0.0 and (deviation := sqrt(variance)) > 1e-12 * abs(price):
+                return (price - (rolling.anchor + mean)) / deviation
+            return 0.0
 
         return value
 

@@ -183,6 +183,37 @@ def test_a_rule_may_be_required_too() -> None:
     assert signals(UP, rising, op.once_per("side"), prices=(99.0, 105.0, 104.0, 104.5)) == [(3, "LONG")]
 
 
+PLAIN = (
+    op.above("p", 100),
+    op.below("p", 101),
+    op.between("p", 99, 101),
+    op.not_(op.between("p", 100, 101)),
+    op.any_of(op.above("p", 101), op.below("p", 99)),
+    op.vote(op.above("p", 99), op.below("p", 101), op.above("price", 100), at_least=2),
+)
+
+
+@given(st.sampled_from(PLAIN), st.lists(st.sampled_from([98.0, 99.0, 100.0, 101.0, 102.0]), max_size=12))
+def test_a_rule_without_a_memory_is_asked_only_for_what_it_decides_and_decides_the_same(
+    rule: Rule, prices: list[float]
+) -> None:
+    kinds = (rule, Rule(rule.name, rule.begin))
+    asked, always = (outputs(pointed(UP, DOWN, op.require(one), op.once_per("side")), ticks(*prices)) for one in kinds)
+    assert asked == always
+    assert [frame.seen for frame in outputs(pointed(op.require(rule)), ticks(*prices))] == [()] * len(prices)
+
+
+def test_a_rule_of_an_author_s_function_is_asked_at_every_frame() -> None:
+    asked: list[float] = []
+
+    def price_of(frame: Frame) -> float:
+        asked.append(frame.price)
+        return frame.price
+
+    outputs(pointed(op.require(op.all_of(op.above(price_of, 1), op.above("p", 1)))), ticks(1, 2, 3))
+    assert asked == [2, 3]  # the first frame is not ready
+
+
 @pytest.mark.parametrize(
     "what", [op.require("p", below=101.5, go="LONG"), op.require(lambda f: f["p"] < 101.5, go="LONG")]
 )
