@@ -39,7 +39,7 @@ DOWNLOAD_TIMEOUT_S = 300
 
 
 class ChartLibraryError(Exception):
-    """The chart library could not be put in place; the message is one sentence for whoever builds."""
+    """The chart library could not be put in place; the message is one sentence for the person who builds."""
 
 
 class ChartLibraryHook(BuildHookInterface):  # type: ignore[type-arg]  # generic in name only: it takes any configuration

@@ -61,7 +61,7 @@ def measure(options: Options) -> Result:
         Number("operators.volatility_guard", us["volatility_guard"] - us["volume_spike"], "us/tick"),
         Number("operators.bursts", us["bursts"] - us["volatility_guard"], "us/tick"),
         Number("operators.pipe", us["bursts"] - us["source"], "us/tick", note="the five together"),
-        Number("operators.candles", us["candles"] - us["source"], "us/tick", note="while nobody watches them"),
+        Number("operators.candles", us["candles"] - us["source"], "us/tick", note="while nothing subscribes to them"),
     ]
     numbers += [
         Number(f"operators.{name}", us[name] - us["held"], "us/tick", note="while a position is held")

@@ -38,5 +38,5 @@ def make_folder(path: Path) -> None:
     """Make a folder, and those above it, where they are missing. Raises OSError, also where a file is in the way."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:  # of a folder to write in, "File exists" tells nobody what is wrong
+    except FileExistsError as error:  # of a folder to write in, "File exists" does not say what is wrong
         raise NotADirectoryError(error.errno, "it is no folder", os.fspath(path)) from None

@@ -16,7 +16,7 @@ def check_free(what: str, host: str, number: int, option: str) -> None:
 
 
 def problem_of(host: str, number: int) -> int | None:
-    """Return why nobody can listen there, as the system's number for it; None if one can."""
+    """Return why it is not possible to listen there, as the system's error number; None if it is."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
     except socket.gaierror:

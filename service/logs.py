@@ -52,7 +52,7 @@ def configure(settings: LogSettings, *, zone: str = "UTC", terminal: Any = None)
     """Send logs to the terminal and to DIR/microbot.jsonl; return that file. Raises UserError if it cannot be written.
 
     A line of the file is one flat JSON object: ts (machine time, ns), level, logger, event, message, run, venue_ts
-    (ns), zone, and the event's own fields. Whatever happens to the terminal, or to the file's disk, nobody who logs
+    (ns), zone, and the event's own fields. Whatever happens to the terminal, or to the file's disk, no caller that logs
     hears of it.
     """
     path = Path(settings.dir) / FILE

@@ -111,7 +111,7 @@ class Said(_Stream):
                 self._waiting.clear()
                 dropped, self.dropped = self.dropped, 0
             if dropped:
-                text += f"({dropped} lines were not shown: nobody read them)\n"
+                text += f"({dropped} lines were not shown: they were not read)\n"
             data = text.encode(getattr(self._stream, "encoding", None) or "utf-8", "backslashreplace")
             # Past the stream, whose lock a write that never returns would hold when the process ends.
             with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that nobody else may read; a reader finds the old content or the new one. Raises OSError."""
+    """Write a file that only its owner may read; a reader finds the old content or the new one. Raises OSError."""
     written = path.with_name(f"{path.name}.new")
     written.unlink(missing_ok=True)  # an old one keeps its permissions, whatever they are
     with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -16,7 +16,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def is_private(path: Path) -> bool:
-    """Whether nobody but its owner may read a file, and that is us. Raises OSError."""
+    """Whether a file is ours, and only its owner may read it. Raises OSError."""
     if os.name != "posix":
         return True
     found = path.stat()

@@ -126,7 +126,7 @@ def _imported_files(folder: Path, name: str, known: dict[str, str]) -> Iterator[
     """Yield the files of the folder that one of them imports, and that are not known yet."""
     try:
         tree = ast.parse(known[name])
-    except (SyntaxError, ValueError, RecursionError):  # whoever runs it tells
+    except (SyntaxError, ValueError, RecursionError):  # said where it is run
         return
     yielded: set[str] = set()
     for module in _imported_modules(tree, Path(name).parent.parts):

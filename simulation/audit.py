@@ -45,7 +45,7 @@ _ROUNDING = Decimal("0.001")
 
 _MARKET = (Trade, Quote)
 _OVERDUE = AT_ONCE | {ExitReason.TIME}
-"""Why a position may be left whose deadline passed while nobody watched: what may not wait overrules its time."""
+"""Why a position may be left whose deadline passed while no bot ran: what may not wait overrules its time."""
 
 
 class Audit:
@@ -79,8 +79,8 @@ class Audit:
         self._bare_since: dict[str, int] = {}
         self._refused_at: dict[str, int] = {}  # by symbol: when an order was refused last
         self._account_seen = False
-        self._late_since: dict[str, int] = {}  # positions beyond their deadline that nobody leaves yet
-        self._overdue: set[str] = set()  # positions whose deadline passed while nobody watched
+        self._late_since: dict[str, int] = {}  # positions beyond their deadline that are not being left yet
+        self._overdue: set[str] = set()  # positions whose deadline passed while no bot ran
         self._left: set[str] = set()  # orders that left the gate
         self.of_gate: set[str] = set()  # of those, the gate's own
         self._journaled: set[str] = set()  # orders of which the journal knows

@@ -33,7 +33,7 @@ class Disk:
     def survive(self) -> None:
         """Keep what a killed process leaves: its files as they are, the write-ahead log not yet folded in.
 
-        The process itself still has them open; whatever it does now happens to files that nobody reads again.
+        The process itself still has them open; what it does now happens to files that are not read again.
         """
         old = self.folder
         self._lives += 1

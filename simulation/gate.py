@@ -14,7 +14,7 @@ from simulation.scheduler import VirtualScheduler
 
 
 class Killed(BaseException):
-    """The process was killed, in the middle of whatever it did: nobody catches that."""
+    """The process was killed, in the middle of what it did: this is not to be caught."""
 
 
 class VirtualGate(Gate):

@@ -57,7 +57,7 @@ class LoopLink:
 
 
 class VirtualKillSwitch(KillSwitch):
-    """The kill switch without its thread: who drives it has it `step`, and nobody waits for an answer."""
+    """The kill switch without its thread: its driver calls `step`, and no thread waits for an answer."""
 
     def __init__(
         self,

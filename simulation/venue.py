@@ -73,7 +73,7 @@ class Venue:
         return TOO_MANY_REQUESTS if quota.exceeded else self.ask(method, path, body, now, query), quota
 
     def ask(self, method: str, path: str, body: bytes, now: int, query: Mapping[str, str] | None = None) -> Response:
-        """Make a REST call that nobody counts."""
+        """Make a REST call that is not counted."""
         occurs, faults = self._chance.occurs, self._faults
         ordering = (method, path) == ("POST", "/v2/orders")
         slow = method == "DELETE" and occurs("slow_cancel", faults.slow_cancel, "a cancel takes a second")

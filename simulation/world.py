@@ -98,7 +98,7 @@ class World:
             ("stream_mute", faults.stream_mute_s, "the trading stream goes mute", self._mute_stream),
             ("feed_down", faults.feed_down_s, "the market data are cut", self._lose_feed),
             ("feed_mute", faults.feed_mute_s, "the market data go mute", self._mute_feed),
-            ("refusal", faults.refusal_s, "whoever connects is refused (406)", self._refuse),
+            ("refusal", faults.refusal_s, "connections are refused (406)", self._refuse),
             ("crash", faults.crash_s, "the bot is killed", self._crash),
             ("disk_full", faults.disk_full_s, "the disk is full", self._fill_disk),
             ("clock_step", faults.clock_step_s, "the wall clock is set", self._step_clock),
@@ -164,7 +164,7 @@ class World:
         seconds = random.uniform(1, 70)
         self.chance.detail(f"for {seconds:.1f} s")
         self.venue.refuses_until = self.scheduler.now + round(seconds * SECOND)
-        if random.random() < 0.7:  # else nobody notices until the next connection is lost
+        if random.random() < 0.7:  # else it is noticed only when the next connection is lost
             self._cut_all()
 
     def _cut_all(self) -> None:
@@ -285,7 +285,7 @@ class World:
         reports = self.venue.orders(self.scheduler.now)
         of_gate = {order for bot in self.bots for order in bot.audit.of_gate}
         if strange := reports.keys() - set(submitted) - of_gate:
-            raise Broken("one order, one cause", f"orders that nobody sent: {sorted(strange)}")
+            raise Broken("one order, one cause", f"orders that the bot did not send: {sorted(strange)}")
         if unnamed := [order for order in reports if OrderName.of(order) is None]:
             raise Broken("one order, one cause", f"orders without a cause: {unnamed}")
         last = self.bot

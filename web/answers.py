@@ -11,7 +11,7 @@ from web.messages import Answered
 
 
 class NoAnswer(Exception):
-    """Nobody will answer any more, and why."""
+    """No answer will come any more, and why."""
 
 
 class Answers:

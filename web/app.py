@@ -38,7 +38,7 @@ DOOR = web.AppKey("DOOR", Door)
 LOCK = web.AppKey("LOCK", Lock)
 HUB = web.AppKey("HUB", Hub)
 SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
-"""The task that sends events. It never ends by itself: if it has failed, nobody hears anything any more."""
+"""The task that sends events. It never ends by itself: if it has failed, no client hears anything any more."""
 
 SendCommand = Callable[[Asked], bool]
 """Passes a command on to the bot; False if the bot does not take any at present."""

@@ -21,7 +21,7 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Port to listen on; 0 takes a free one, which the `listening` message then names."""
 
     secret: str = ""
-    """Without it, nobody sees or commands the bot; "auto" makes one. Empty: none, which a loopback address may have."""
+    """Without it, the bot can neither be seen nor commanded; "auto" makes one. Empty: none (loopback only)."""
 
     allowed_hosts: tuple[str, ...] = ()
     """Further names by which the dashboard may be called, beside localhost and `host` (the rest get 421)."""

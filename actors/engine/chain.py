@@ -20,7 +20,7 @@ from pipeline.strategy import Strategy, Streams
 class Chain:
     """A strategy as it is subscribed for one symbol: the ticks that it hears, its time, and what it shows.
 
-    `on_signal` hears of whatever it says, `on_fault` of what it raises, and whoever owns the chain may change both.
+    `on_signal` hears of whatever it says, `on_fault` of what it raises, and the chain's owner may change both.
     Frames and bursts are shown to `on_frame` and `on_burst` while it is `live`: neither in a rehearsal, nor once
     another strategy is in its place.
     """
@@ -71,7 +71,7 @@ class Chain:
             self.clock.guarded(self._subscription.dispose)
 
     def hear(self, tick: Trade) -> None:
-        """Take a tick, where nobody else catches what that raises."""
+        """Take a tick, where the caller does not catch what that raises."""
         with self.clock.clock.working_for(self.clock.symbol_index):
             self.clock.guarded(lambda: self.ticks.on_next(tick))
 

@@ -165,7 +165,7 @@ class Core:
     # ------------------------------------------------------------------------------------------ inputs
 
     def run(self, inputs: Iterable[Input]) -> None:
-        """Handle inputs in order, each to its end: all of them, if nobody interrupts that."""
+        """Handle inputs in order, each to its end: all of them, unless it is interrupted."""
         try:
             self._run(inputs if self.reloading is None else self.reloading.keep(inputs))
         finally:

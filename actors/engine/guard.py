@@ -182,5 +182,5 @@ class Guard(abc.DisposableBase):
 
 def _let_go(subscription: abc.DisposableBase | None) -> None:
     if subscription is not None:
-        with suppress(*FAULTS):  # what an author's code raises at its end is nobody's news, and stops nobody
+        with suppress(*FAULTS):  # what an author's code raises at its end is not reported, and stops nothing
             subscription.dispose()

@@ -73,7 +73,7 @@ class _Rehearsal:
         self.chain.hear(tick)
 
     def _check(self, said: Any) -> None:
-        """Hold what the strategy says against what it is about; nobody acts on it."""
+        """Hold what the strategy says against what it is about; nothing acts on it."""
         admit_signal(said, self._context.symbol, self._clock.now, self._last_ts, self._price)
 
     def _fail(self, error: Any) -> None:

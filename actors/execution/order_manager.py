@@ -96,7 +96,7 @@ class OrderManager:
         order.unwanted = found.unwanted
         if until := order.request.until:
             soon = self._context.now + round((self._policy.entry_timeout_s or 0.0) * SECOND)
-            self._wake(order, TimerKind.ENTRY, min(until, soon))  # nobody knows its signal's exits any more
+            self._wake(order, TimerKind.ENTRY, min(until, soon))  # its signal's exits are not known any more
         if order.status is OrderStatus.UNKNOWN:  # already then; who asked is gone
             order.lost_at = self._context.now
             self.look_up(order)

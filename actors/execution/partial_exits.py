@@ -85,7 +85,7 @@ class PartialExits:
     def note_found(self, order_id: str, positions: Mapping[str, Position]) -> None:
         """Let no exit take a part of a position any more if an order for one is found that the book does not know.
 
-        Which exit it was for, nobody knows: none is to take its part twice.
+        Which exit it was for is not known: none is to take its part twice.
         """
         name = OrderName.of(order_id)
         position = positions.get(name.symbol) if name is not None and name.role is OrderRole.PART else None

@@ -10,11 +10,11 @@ from actors.feeds.backoff import BackOff
 class Pause:
     """Waits before the next connection: for a delay that grows, or until it is told that there is something to find.
 
-    What it connects to may be held: then nobody tries, since nobody is there, until it is told to go on. On one loop.
+    It may be held while the other side is known to be down: then it waits until it is told to go on. On one loop.
     """
 
     def __init__(self, back_off: BackOff) -> None:
-        self.held = ""  # why nobody tries
+        self.held = ""  # why it is not tried
         self._back_off = back_off
         self._called = asyncio.Event()
 

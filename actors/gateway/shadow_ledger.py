@@ -82,7 +82,7 @@ class ShadowLedger:
             known.missing = True
 
     def working(self) -> list[TrackedOrder]:
-        """Return the orders whose end nobody has told."""
+        """Return the orders of which no report has said that they are over."""
         return [known for known in self.known.values() if not known.over]
 
     def entries_in_flight(self) -> list[str]:

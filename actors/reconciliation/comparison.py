@@ -242,7 +242,7 @@ def _priced(line: SymbolLine, position: HeldPosition | None, strangers: list[Ord
         why = f" at {_money(price)}, the price of the order, not ours, that closed them"
         return replace(line, price=price, explanation=line.explanation + why)
     entry = AVERAGES.divide(position.entry_value, position.entered)
-    why = f" at {_money(entry)}, what they cost, since nobody knows at what price they went: P/L 0 before fees"
+    why = f" at {_money(entry)}, what they cost, since the price at which they went is not known: P/L 0 before fees"
     return replace(line, explanation=line.explanation + why)
 
 

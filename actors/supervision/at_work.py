@@ -32,7 +32,7 @@ def at_work(core: Core, thread: int, root: str = "") -> AtWork | None:
     found = core.at_work
     innermost = sys._current_frames().get(thread)
     if found is None or innermost is None or core.at_work != found:
-        return None  # nobody is at work, or it went on meanwhile: then the stack may be another's
+        return None  # no chain runs, or it went on meanwhile: then the stack may be another's
     symbol, turn = found
     return AtWork(symbol, _place(innermost, root), turn)
 

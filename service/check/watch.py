@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from actors.engine.authors import is_authors
 
 _OURS = str(Path(__file__).parent)
-"""Who called from here on is nobody that is checked."""
+"""Calls from these places are not those of what is checked."""
 
 
 class Watch:
@@ -32,7 +32,7 @@ class Watch:
         self.found: dict[tuple[str, str], int] = {}
 
     def __enter__(self) -> Watch:
-        gc.disable()  # what is called as it collects is nobody's call
+        gc.disable()  # what the collector calls is not the chain's call
         sys.setprofile(self._look)
         return self
 

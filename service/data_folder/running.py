@@ -181,7 +181,7 @@ def _said(response: IO[bytes]) -> _Said:
 
 
 def _silence(dashboard: str, error: Exception) -> str:
-    """Say why nobody answers at an address."""
+    """Say why there is no answer at an address."""
     problem = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(problem, ConnectionRefusedError):
         return (

@@ -19,7 +19,7 @@ def check(settings: WebSettings) -> None:
     """Raise UserError for a dashboard that the network would see, and that nothing would keep strangers from."""
     if settings.lacks_secret:
         raise UserError(
-            f"web.host {settings.host} shows the dashboard to the network, and whoever reaches it could command the "
+            f"web.host {settings.host} shows the dashboard to the network, and anyone who reaches it could command the "
             f'bot: set web.secret to "{AUTO}" or to a secret of your own, or listen on 127.0.0.1'
         )
 

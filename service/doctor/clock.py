@@ -32,7 +32,7 @@ def steadiness(before: Moment, after: Moment) -> Finding:
 
 
 def offset(venue_s: float | None, machine_s: float, took_s: float, most_skew_s: float, where: str) -> Finding:
-    """Judge the machine's clock by the venue's, which it asked for `took_s`; None: nobody answered."""
+    """Judge the machine's clock by the venue's, which it asked for `took_s`; None: there was no answer."""
     check = "venue's time"
     if venue_s is None:
         return warning(check, f"{where} does not answer, so the clock cannot be compared", "try again when it does")

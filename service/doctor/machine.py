@@ -124,7 +124,7 @@ def dashboard_secret(settings: WebSettings, others: Sequence[str]) -> Finding:
         said = f"web.host {settings.host} shows the dashboard to the network, and there is no secret"
         return failed(check, said, "a start is refused: --set web.secret=auto, or --set web.host=127.0.0.1")
     if settings.secret:
-        return ok(check, "whoever sees or commands the bot has to know it")
+        return ok(check, "it is needed to see or command the bot")
     if others:
         some = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
         said = f"there is none, and this machine has other users ({some}), who can see and command the bot"

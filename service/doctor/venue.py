@@ -43,7 +43,7 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 def keys(environment: Mapping[str, str], *, wanted: bool) -> Finding:
-    """Look for the keys in the environment; what they are is nobody's business."""
+    """Look for the keys in the environment; their values are never shown."""
     missing = [name for name in (KEY, SECRET) if not environment.get(name)]
     if not missing:
         return ok("keys", f"{KEY} and {SECRET} are set")

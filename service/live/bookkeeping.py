@@ -143,7 +143,7 @@ class Bookkeeping:
     def due(self, inputs: Sequence[Input], now: int, say: Callable[[str], None]) -> Book | None:
         """Return the book once, as soon as the venue's time is known; None before, and if it is of a later time.
 
-        `now` is that time (ns), 0 while nobody has told it. A command, and a broker's news of orders or of the account,
+        `now` is that time (ns), 0 while it is not known. A command, and a broker's news of orders or of the account,
         wait for no time, and must not meet an empty book: what they lead to would be written over the old one.
         """
         book = self._book

@@ -298,8 +298,8 @@ class Processes:
 class UrgentPipe:
     """A pipe of its own, written by any thread: the loop, which writes the other one, may be stuck.
 
-    A frame is written whole or not at all, and nobody waits: a pipe that is full, or not there (as on Windows, where a
-    child inherits none), drops it.
+    A frame is written whole or not at all, and the writer never waits: a pipe that is full, or not there (as on
+    Windows, where a child inherits none), drops it.
     """
 
     def __init__(self) -> None:

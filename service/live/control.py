@@ -115,7 +115,7 @@ class Control:
         assert _SIGNAL is not None
         while True:
             # Not `sigtimedwait`: when a stop (SIGSTOP, Ctrl-Z) cuts that short and its time is up meanwhile, Python
-            # returns a struct that nobody filled. This one goes on waiting, and what it returns is looked at.
+            # returns a struct that was not filled. This one goes on waiting, and what it returns is looked at.
             told = signal.sigwaitinfo({_SIGNAL})
             if self._ending.is_set():
                 return

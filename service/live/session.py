@@ -149,7 +149,7 @@ class Session:
 
         The old recording ends with `rollover`; `begin` makes the new core, and `recorder` and `run` are the new
         session's. What its head states goes to the journal, but not to the readers, who know it already; but for the
-        orders that ended with the old session, which nobody has told them. `to` is an
+        orders that ended with the old session, of which the new one has not heard. `to` is an
         earlier time that the next session begins at, ns: since `now` never goes back, it takes a session of its own.
         """
         old = self.core

@@ -255,7 +255,7 @@ class ChartHistory:
         self._ticks: deque[Tick] = deque(maxlen=ticks)
 
     def add(self, ticks: Sequence[Tick], skipped: int) -> None:
-        """Take ticks in their order; `skipped` more there were that nobody kept."""
+        """Take ticks in their order; `skipped` more came that were not kept."""
         points = self._points
         newest = points[-1][0] if points else -1
         for tick in ticks:

@@ -41,7 +41,7 @@ class Decision(msgspec.Struct, frozen=True):
     ts: int  # venue time, ns
     symbol: str
     what: dict[str, Any]
-    input: int = 0  # number of the input that led to it; 0 where nobody knows
+    input: int = 0  # number of the input that led to it; 0 where that is not known
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ export class Commands {
     });
   }
 
-  /** Offer what makes sense in this trading state, and nothing while nobody is there to take it. */
+  /** Offer what makes sense in this trading state, and nothing while the bot is not connected. */
   offer(state, reachable) {
     for (const button of this.buttons) {
       button.disabled = !reachable || USELESS[state] === button.dataset.command;

@@ -17,7 +17,7 @@ let heardAt = Date.now(); // by the wall clock, which goes on while a laptop sle
 let scheduled = false;
 
 function decodeHash() {
-  if (location.hash.startsWith("#secret=")) { // whoever is in already needs none, and nobody should read it off the screen
+  if (location.hash.startsWith("#secret=")) { // it is not needed again once one is in, and should not stand on the screen
     history.replaceState(null, "", location.pathname);
     return "";
   }

@@ -16,7 +16,7 @@ class StreamPolicy:
     Only a connection that lasted `stale_s` resets them: one that is cut again and again has each time listened, too.
     There are never more than MOST_CONNECTS a minute.
     Refused keys are tried again slowly, since a person may put them right at the venue. What it connects to may be
-    held: then nothing is tried, since nobody is there, until it may go on.
+    held: then it is not tried, since the venue is known to be down, until it may go on.
     """
 
     def __init__(self, context: BrokerContext) -> None:
