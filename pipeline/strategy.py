@@ -89,8 +89,7 @@ class Strategy(msgspec.Struct, frozen=True):
     """How to enter (subscribed once a symbol) and how to leave (once a position): a list of exits, or a function.
 
     `reads` are the keys of [strategy] that it was made from, `parameters` what it declares by `param`. `reference` is
-    how it was named, and `files` are the sources that it was loaded from; empty where it was made in Python. `blocks`
-    are reasons for which its bursts can be blocked: the summary lists these also where they blocked none.
+    how it was named, and `files` are the sources that it was loaded from; empty where it was made in Python.
     """
 
     name: str
@@ -100,7 +99,6 @@ class Strategy(msgspec.Struct, frozen=True):
     parameters: Parameters = msgspec.field(default_factory=Parameters)
     reference: str = ""
     files: tuple[str, ...] = ()
-    blocks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.exits, list | tuple):
@@ -123,11 +121,6 @@ class Strategies(msgspec.Struct, frozen=True):
         """What they are called together."""
         return ", ".join((*self.named, self.rest.name))
 
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """The reasons that one of them lists."""
-        return tuple(reason for strategy in (*self.named.values(), self.rest) for reason in strategy.blocks)
-
 
 def momentum_burst(s: StrategySettings) -> Strategy:
     """Compose the default strategy."""
@@ -141,13 +134,7 @@ def momentum_burst(s: StrategySettings) -> Strategy:
             op.bursts(),
         )
 
-    return Strategy(
-        "momentum_burst",
-        entries,
-        default_exits(s),
-        reads=frozenset(s.__struct_fields__) - {"parameters"},
-        blocks=("NO_VOLUME_SPIKE", "NO_VOLATILITY", "NEVER_TOGETHER"),
-    )
+    return Strategy("momentum_burst", entries, default_exits(s), frozenset(s.__struct_fields__) - {"parameters"})
 
 
 EXIT_KEYS = frozenset(("profit_target", "stop_loss", "time_stop_seconds", "flat_seconds", "flat_threshold"))

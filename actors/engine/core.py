@@ -103,8 +103,7 @@ class Core:
         self.clock = InputClock(self._settle)
         self._contexts = SymbolContexts(self.clock, self._make_context)
         self.contexts = self._contexts.by_symbol
-        self._strategies = strategy if isinstance(strategy, Strategies) else Strategies(strategy)
-        self.metrics = Metrics(Decimal(str(settings.risk.starting_equity)), self._strategies.blocks)
+        self.metrics = Metrics(Decimal(str(settings.risk.starting_equity)))
         if policy is None:
             policy = VenueExecution(settings.orders) if broker is not None else SimulatedExecution()
         self.positions, self.orders, self.executor, self.risk, self.reconciler, self.broker = wire(
@@ -112,6 +111,7 @@ class Core:
         )
         self._priceless = self.executor.exits.priceless
         self._name = book
+        self._strategies = strategy if isinstance(strategy, Strategies) else Strategies(strategy)
         self.claims = settings.claims
         self._figures = StrategyFigures(settings.strategies, self.claims) if settings.strategies else None
         if missing := settings.strategies.keys() - self._strategies.named.keys():

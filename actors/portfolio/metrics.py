@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -12,19 +11,18 @@ from actors.book import Tally
 from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, PositionReduced, SignalRaised
 from pipeline.events import EPSILON
 
+BLOCKED = ("NO_VOLUME_SPIKE", "NO_VOLATILITY", "NEVER_TOGETHER")
+
 
 class Metrics:
-    """The account's and the funnel's counts. Money is exact inside and a float in the summary.
+    """The account's and the funnel's counts. Money is exact inside and a float in the summary."""
 
-    `blocks` are the reasons that the summary lists also where they blocked no burst.
-    """
-
-    def __init__(self, starting_equity: Decimal, blocks: Iterable[str] = ()) -> None:
+    def __init__(self, starting_equity: Decimal) -> None:
         self.account = ""  # the broker's number for it
         self.late = 0
         self.rejected: Counter[str] = Counter()  # by reason
         self.refusals: Counter[str] = Counter()  # signals refused, by reason
-        self.blocked: Counter[str] = Counter(dict.fromkeys(blocks, 0))
+        self.blocked: Counter[str] = Counter(dict.fromkeys(BLOCKED, 0))
         self.signals = 0
         self.approved = 0
         self.trades = 0

@@ -143,7 +143,7 @@ def test_signals_are_counted_with_what_became_of_them() -> None:
 
 
 def test_blocked_bursts_are_counted_by_reason_also_by_one_of_one_s_own() -> None:
-    metrics = Metrics(Decimal(1), ("NO_VOLUME_SPIKE", "NO_VOLATILITY", "NEVER_TOGETHER"))
+    metrics = Metrics(Decimal(1))
     for reason in ("NO_VOLATILITY", "NO_NARROW", "NO_VOLATILITY"):
         metrics.fold(BurstBlocked("A", Side.LONG, 3, reason, at(0)))
     assert summary(metrics)["blocked"] == {
