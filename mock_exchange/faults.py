@@ -56,6 +56,7 @@ CATALOGUE = {
         _chance("rejects", 0.2, "an order is taken, then rejected"),
         _chance("lost_fills", 0.2, "a fill is not reported on the trading stream"),
         _chance("double_fills", 0.2, "a fill is reported twice"),
+        _chance("disordered_updates", 0.2, "an update is told after the one that follows it at once"),
         Fault("early_fills", 200, 0, 60_000, "real ms", "an order is answered so long after its fills are reported"),
         Fault("latency", 100, 0, 60_000, "real ms", "a REST call is answered up to so much later"),
         Fault("slow_fills", 1, 1, 1e9, "shares", "a quote lets orders have no more than this"),

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from mock_exchange.alpaca.calls import Request
+from mock_exchange.alpaca.keys import KEY_HEADER
 from mock_exchange.connections import Connections
 from mock_exchange.exchange import Exchange
 from mock_exchange.faults import CATALOGUE
@@ -74,10 +75,10 @@ class Handlers:
         account = self._exchange.account_of(request.headers)
         if account is not None:
             await self._pacer.wait_for_quotes()
-        response, delay_s = self._exchange.rest(asked, account)
+        response, delay_s = self._exchange.rest(asked, account, with_keys=KEY_HEADER in request.headers)
         if delay_s:
             await asyncio.sleep(delay_s)
-        content_type = "application/json" if response.body else None
+        content_type = response.content_type if response.body else None
         body, headers = response.body or None, response.headers
         return web.Response(status=response.status, body=body, headers=headers, content_type=content_type)
 

@@ -35,7 +35,7 @@ Published = MarketEvent | BadPriceTrade
 
 
 def reported(updates: Sequence[Update], faults: Faults) -> list[Update]:
-    """Return what is reported of what happened to orders: fills may be lost or doubled."""
+    """Return what is reported of what happened to orders: fills may be lost or doubled, and all of it disordered."""
     published: list[Update] = []
     for update in updates:
         if update.price is not None and faults.strikes("lost_fills"):
@@ -43,6 +43,9 @@ def reported(updates: Sequence[Update], faults: Faults) -> list[Update]:
         published.append(update)
         if update.price is not None and faults.strikes("double_fills"):
             published.append(update)
+    for place in range(1, len(published)):
+        if faults.strikes("disordered_updates"):
+            published[place - 1 : place + 1] = published[place], published[place - 1]
     return published
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from mock_exchange.alpaca.rules import SWITCHES
 from mock_exchange.faults import parse as parse_fault
 from mock_exchange.halts import parse as parse_halt
 from mock_exchange.venue.day import EPOCH
@@ -57,6 +58,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together
     halts: tuple[str, ...] = ()  # trading halts to come: SYMBOL, SYMBOL@SECONDS or SYMBOL@SECONDS+SECONDS (market s)
     faults: tuple[str, ...] = ()  # what goes wrong from the start, as NAME or NAME:PARAMETER
+    unverified: tuple[str, ...] = ()  # rules of Alpaca that nobody has verified and that are on (docs/EXCHANGE.md)
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -71,6 +73,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         self._check_keys()
         for fault in self.faults:
             parse_fault(fault)
+        if unknown := [name for name in self.unverified if name not in SWITCHES]:
+            raise ValueError(f"unverified must be among {', '.join(sorted(SWITCHES))}, not {unknown[0][:40]!r}")
         for plan in map(parse_halt, self.halts):
             if plan.symbol not in self.symbols:
                 raise ValueError(f"halts must be of the symbols {', '.join(self.symbols)}, not {plan.symbol[:20]!r}")

@@ -24,18 +24,19 @@ _DOLLAR = DOLLAR * SHARE  # as an amount
 MOST_PAGE = 100
 
 FILL = "FILL"
+NULL_HISTORY = "null_history"
 
 # fmt: off
 KINDS = frozenset(
     {
-        "FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CIL", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS",
-        "DIVFEE", "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "DIVWH", "EXTRD", "FEE", "FXTRD", "INT",
-        "INTPNL", "INTNRA", "INTTW", "JNL", "JNLC", "JNLS", "MA", "MEM", "NC", "OCT", "OPASN", "OPCA", "OPCSH",
-        "OPEXC", "OPEXP", "OPTRD", "PTC", "PTR", "REORG", "SPIN", "SPLIT", "SC", "SSO", "SSP", "VOF", "WH",
+        "FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CGD", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS",
+        "DIVFEE", "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "FEE", "FOPT", "INT", "INTNRA", "INTTW",
+        "JNL", "JNLC", "JNLS", "MA", "NC", "OCT", "OPASN", "OPCA", "OPCSH", "OPEXC", "OPEXP", "OPTRD", "PTC",
+        "PTR", "REORG", "SPIN", "SPLIT",
     }
 )
 # fmt: on
-"""The kinds that Alpaca knows. Nothing of any other than FILL ever happens here."""
+"""The kinds of Alpaca's schema (2026-08-13). Nothing of any other than FILL ever happens here."""
 
 
 def account(context: RequestContext) -> Response:
@@ -70,12 +71,15 @@ def list_activities(context: RequestContext) -> Response:
     newest_first = one_of(query, "direction", ("desc", "asc")) == "desc"
     size = whole(query, "page_size", MOST_PAGE, MOST_PAGE)
     after, until, date = moment(query, "after", 0), moment(query, "until", 1 << 63), _date(query)
+    order_id = query.get("order_id", "")
     if (kinds and FILL not in kinds) or category == "non_trade_activity":
         return answer([])
     executions = [
         it
         for it in context.matching.orders.executions(context.account)
-        if after < it.ts < until and (not date or str(in_new_york(it.ts).date()) == date)
+        if after < it.ts < until
+        and (not date or stamp(it.ts)[:10] == date)  # of its creation, in UTC
+        and (not order_id or it.order.id == order_id)
     ]
     ordered: Iterable[Update] = reversed(executions) if newest_first else executions
     if token := query.get("page_token"):
@@ -87,12 +91,13 @@ def list_activities(context: RequestContext) -> Response:
 def portfolio_history(context: RequestContext) -> Response:
     """Answer with what the account was worth when the market opened, and what it is worth now: two points."""
     first, last = context.owner.first_cash / _DOLLAR, context.owner.equity(context.matching.prices) / _DOLLAR
+    nothing = None if NULL_HISTORY in context.venue.unverified else 0.0
     return answer(
         {
             "timestamp": [context.venue.start_ns // SECOND, context.now // SECOND],
             "equity": [first, last],
-            "profit_loss": [0.0, round(last - first, 4)],
-            "profit_loss_pct": [0.0, round((last - first) / first, 8)],
+            "profit_loss": [nothing, round(last - first, 4)],
+            "profit_loss_pct": [nothing, round((last - first) / first, 8)],
             "base_value": first,
             "timeframe": context.request.query.get("timeframe") or "1D",
         }

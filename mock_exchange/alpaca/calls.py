@@ -49,6 +49,7 @@ class Response(msgspec.Struct, frozen=True):
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+    content_type: str = "application/json"
 
 
 class FaultPolicy(msgspec.Struct, frozen=True):
@@ -104,4 +105,21 @@ def refuse(refusal: Refusal) -> Response:
 
 
 TOO_MANY_REQUESTS = answer({"code": 42910000, "message": "too many requests"}, 429)
-UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized"))
+UNAUTHORIZED = refuse(Refusal(Reason.UNAUTHORIZED, "unauthorized."))
+_FORBIDDEN = answer({"message": "forbidden."}, 403)
+_NGINX = Response(
+    401,
+    b"<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n"
+    b"<center><h1>401 Authorization Required</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
+    content_type="text/html",
+)
+
+DATA = "/v2/stocks/"
+"""What begins like this is on a host of its own at Alpaca, that of the market data."""
+
+
+def unauthorized(path: str, *, with_keys: bool) -> Response:
+    """Answer one who has no right pair of keys: the trading host answers otherwise than that of the data."""
+    if path.startswith(DATA):
+        return _FORBIDDEN
+    return UNAUTHORIZED if with_keys else _NGINX

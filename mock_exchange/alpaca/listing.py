@@ -8,11 +8,12 @@ from itertools import islice
 
 from mock_exchange.alpaca.requests import Unreadable
 from mock_exchange.alpaca.stamps import parse
-from mock_exchange.venue.orders import OPEN, Order, Reason
+from mock_exchange.venue.orders import OPEN, Order, Reason, Refusal
 from mock_exchange.venue.registry import Registry
 
 DEFAULT_LIMIT = 50
 MOST_LIMIT = 500
+US_EQUITY = "us_equity"
 
 
 def listed(orders: Registry, account: str, query: Mapping[str, str]) -> tuple[list[Order], bool]:
@@ -24,6 +25,13 @@ def listed(orders: Registry, account: str, query: Mapping[str, str]) -> tuple[li
     nested = query.get("nested", "").lower() == "true"
     symbols = {symbol.upper() for symbol in query.get("symbols", "").split(",") if symbol}
     side = query.get("side")
+    before, behind = (
+        _order_number(orders, account, query, "before_order_id"),
+        _order_number(orders, account, query, "after_order_id"),
+    )
+    classes = {it for it in query.get("asset_class", "").split(",") if it}
+    if classes and US_EQUITY not in classes:
+        return [], nested
     candidates: Iterable[Order]
     if status == "open":
         candidates = orders.open_orders(account)
@@ -34,12 +42,27 @@ def listed(orders: Registry, account: str, query: Mapping[str, str]) -> tuple[li
         order
         for order in candidates
         if after < order.created_ns < until
+        and (before is None or order.number < before)
+        and (behind is None or order.number > behind)
         and (status != "closed" or order.status not in OPEN)
         and (not symbols or order.symbol in symbols)
         and (not side or order.side == side)
         and not (nested and order.parent)
     )
     return list(islice(chosen, limit)), nested
+
+
+def _order_number(orders: Registry, account: str, query: Mapping[str, str], name: str) -> int | None:
+    """Return the number of the order that a parameter names, None without it. Raises Unreadable."""
+    order_id = query.get(name)
+    if not order_id:
+        return None
+    if query.get("after") or query.get("until"):
+        raise Unreadable(Reason.BAD_VALUE, f"{name} cannot be combined with after or until")
+    order = orders.find(account, order_id)
+    if isinstance(order, Refusal):
+        raise Unreadable(order.reason, order.message)
+    return order.number
 
 
 def whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -24,6 +24,8 @@ Json = dict[str, Any]
 E = TypeVar("E", bound=StrEnum)
 
 
+_AUCTIONS = ("opg", "cls")
+
 LEAST_NOTIONAL = 100
 """Cents that an order for an amount of money is for at least."""
 
@@ -60,7 +62,7 @@ def order_request(body: Json) -> OrderRequest:
         qty=qty,
         notional=notional,
         kind=_word(body, "type", Kind),
-        time_in_force=_word(body, "time_in_force", TimeInForce, TimeInForce.DAY),
+        time_in_force=_time_in_force(body),
         limit=target if order_class is OrderClass.OCO and limit is None else limit,
         stop=_price(body, "stop_price"),
         trail=_price(body, "trail_price"),
@@ -149,6 +151,13 @@ def _word(body: Json, name: str, words: type[E], default: E | None = None) -> E:
         problem = "is required" if value in (None, "") else "is invalid"
         raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}")
     return word
+
+
+def _time_in_force(body: Json) -> TimeInForce:
+    """Read how long an order stays. Auctions are for accounts that Alpaca's staff enables, which none is here."""
+    if (word := body.get("time_in_force")) in _AUCTIONS:
+        raise Unreadable(Reason.BAD_VALUE, f"time_in_force {word} is not enabled for this account: contact sales")
+    return _word(body, "time_in_force", TimeInForce, TimeInForce.DAY)
 
 
 def _text(body: Json, name: str, *, required: bool = False) -> str | None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
-from mock_exchange.alpaca import account_calls, schema, watchlists
+from mock_exchange.alpaca import account_calls, schema, unverified, watchlists
 from mock_exchange.alpaca.calls import (
     NO_FAULTS,
     UNAUTHORIZED,
@@ -69,8 +69,11 @@ def _order_or_refusal(context: RequestContext, order: Order | Refusal) -> Respon
 
 def _submit(context: RequestContext) -> Response:
     wanted = order_request(json_object(context.request.body))
+    last = context.matching.prices.get(wanted.symbol, 0)
+    if (refusal := unverified.refusal(wanted, last, context.venue.unverified)) is not None:
+        return refuse(refusal)
     order = context.matching.submit(context.account, wanted, context.now, reject=context.policy.reject)
-    return _order_or_refusal(context, order)
+    return _order_or_refusal(context, unverified.as_told(order, context.venue.unverified))
 
 
 def _list_orders(context: RequestContext) -> Response:

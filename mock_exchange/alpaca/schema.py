@@ -43,7 +43,9 @@ def asset(symbol: str) -> Json:
         "shortable": True,
         "easy_to_borrow": True,
         "fractionable": True,
-        "attributes": [],
+        "margin_requirement_long": "30",
+        "margin_requirement_short": "30",
+        "attributes": ["fractional_eh_enabled", "overnight_tradable"],
     }
 
 
@@ -116,6 +118,8 @@ def report(it: Update) -> Report:
         data["price"] = text(it.price)
         data["qty"] = quantity(it.qty or 0)
         data["position_qty"] = quantity(it.position_qty or 0)
+    if it.reason:
+        data["reason"] = it.reason
     return it.order.account, _encode({"stream": "trade_updates", "data": data})
 
 

@@ -31,6 +31,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     pdt_check: Literal["both", "entry", "exit"] = "entry"
     trade_confirm_email: Literal["all", "none"] = "all"
     ptp_no_exception_entry: bool = False
+    disable_overnight_trading: bool = False
     max_options_trading_level: Literal[0, 1, 2, 3] | None = None
 
 

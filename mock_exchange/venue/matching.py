@@ -223,10 +223,13 @@ class Matching:
         """Replace an open order by a changed one, which has an id of its own."""
         old = self._find_open(account, order_id, now)
         if isinstance(old, Refusal):
-            return old
+            ended = old.reason is Reason.NOT_OPEN
+            return Refusal(Reason.NOT_OPEN, "unable to replace order in current state") if ended else old
+        if old.notional is not None:
+            return Refusal(Reason.BAD_VALUE, "notional orders cannot be replaced")
         if (old.legs or old.parent) and (wanted.qty is not None or (old.filled and old.legs)):
             return Refusal(Reason.BAD_VALUE, "the quantity of a complex order cannot be replaced, nor a filled entry")
-        if wanted.qty is not None and (wanted.qty % SHARE or old.notional is not None or old.qty % SHARE):
+        if wanted.qty is not None and (wanted.qty % SHARE or old.qty % SHARE):
             return Refusal(
                 Reason.BAD_VALUE, "qty can only be replaced by whole shares, and of an order for whole shares"
             )
@@ -338,8 +341,6 @@ def _trailing_stop(order: Order, best: int) -> int:
 def _replacing(old: Order, wanted: Replacement) -> OrderRequest:
     """Return what a replacement asks for as a whole."""
     terms = old.terms | {"qty": old.left, "order_class": OrderClass.SIMPLE}
-    if old.notional is not None:
-        terms |= {"qty": 0, "notional": old.notional - old.paid}
     if old.kind is Kind.TRAILING_STOP:
         terms["stop"] = None
     changes = {name: value for name, value in asdict(wanted).items() if value is not None}

@@ -201,6 +201,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     price: int | None = None
     qty: int | None = None
     position_qty: int | None = None  # of the account in that symbol, after it
+    reason: str = ""  # why it was rejected, where that is told
 
 
 class Reason(Word):

@@ -105,7 +105,7 @@ class Registry:
         change: Change,
         ts: int,
         changes: dict[str, Any] | None = None,
-        execution: dict[str, int] | None = None,
+        execution: dict[str, Any] | None = None,
     ) -> Order:
         """Apply a change to an order and report it. Raises ImpossibleChange if TRANSITIONS does not allow it."""
         status = TRANSITIONS.get(order.status, {}).get(change)

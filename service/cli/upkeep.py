@@ -13,6 +13,7 @@ from service import outlet
 from service.cli.options import Assignments, Config, DataDir, Json, LogDir, Strategy, Yes, names
 from service.data_folder import JOURNAL
 from service.errors import UserError
+from service.options import RunOptions
 from service.venues import Venue
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="In place of the venue's address.")]
@@ -138,6 +139,10 @@ def doctor(
     ] = None,
     strategy: Strategy = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,
+    paper_test: Annotated[
+        bool, typer.Option("--paper-test", help="Try on a paper account what cannot be read: a share at most.")
+    ] = False,
+    yes: Yes = False,
     data_dir: DataDir = Path("data"),
     log_dir: LogDir = None,
     config: Config = None,
@@ -147,10 +152,10 @@ def doctor(
     """Check what a start needs, and say in plain words what is wrong and what to do; nothing is changed.
 
     Python and packages, settings, strategy, folders, disk, clock, ports, the running bot, the journal, and with --feed
-    or --venue the keys, the venue's time and its data. Exit code 1 if something failed.
+    or --venue the keys, the venue's time and its data; at alpaca also what the bot assumes of an account. Exit code 1
+    if something failed. --paper-test is another test, alone: it asks first, and sends orders.
     """
     from service.doctor import examination, report
-    from service.options import RunOptions
 
     if venue is not None and feed is not None:
         raise UserError("--venue and --feed exclude each other: choose one")
@@ -161,6 +166,39 @@ def doctor(
     if not 0 < wait <= 3600:
         raise UserError(f"--wait wants a number of seconds above 0, at most an hour, not {wait:g}")
     options = RunOptions(feed, venue, url, symbols=names(symbols), strategy=strategy, live=live, data_dir=data_dir)
+    if paper_test:
+        if venue is not Venue.ALPACA or live:
+            raise UserError("--paper-test goes with --venue alpaca, and never with --live")
+        if not _test_on_paper(options, yes=yes, as_json=as_json):
+            raise typer.Exit(1)
+        return
     case = examination.Case(options, log_dir, config, tuple(assignments or ()), wait)
     if report.show(examination.findings(case, os.environ), as_json=as_json):
         raise typer.Exit(1)
+
+
+def _test_on_paper(options: RunOptions, *, yes: bool, as_json: bool | None) -> bool:
+    """Ask, and make the paper test; return whether nothing failed. Raises UserError where it has no place."""
+    from service import venues
+    from service.cli import terminal
+    from service.data_folder import running
+    from service.doctor import paper_test, report
+
+    if missing := [name for name in (venues.KEY, venues.SECRET) if not os.environ.get(name)]:
+        raise UserError(
+            f"--paper-test needs the keys of a paper account in the environment: set {' and '.join(missing)}"
+        )
+    if running.is_claimed(options.data_dir):
+        raise UserError(f"a bot runs on {options.data_dir}: stop it before --paper-test, whose orders would halt it")
+    symbol = options.symbols[0] if options.symbols else "AAPL"
+    if not yes:
+        if not terminal.can_ask():
+            raise UserError("--paper-test asks on a terminal; elsewhere say --yes as well")
+        question = (
+            f"This sends about ten orders for one share of {symbol} to a paper account, cancels them, sells what was "
+            "filled, and uses up the account's requests of a minute. Type yes: "
+        )
+        if terminal.ask(question).strip().lower() != "yes":
+            raise UserError("nothing was sent")
+    address = venues.address_of(options.url, live=False)
+    return not report.show(paper_test.run(address, os.environ, symbol), as_json=as_json)

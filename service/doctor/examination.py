@@ -13,10 +13,10 @@ from loguru import logger
 
 from actors.feeds.addresses import shown
 from service import settings as settings_of, strategies
-from service.doctor import bot, machine, venue
+from service.doctor import assumptions, bot, machine, venue
 from service.doctor.books import journal
 from service.doctor.clock import Moment, offset, steadiness
-from service.doctor.findings import Finding, failed, ok
+from service.doctor.findings import Finding, Verdict, failed, ok
 from service.errors import UserError
 from service.options import RunOptions
 from service.outlet import prints_aside
@@ -103,5 +103,9 @@ def _venue(
         told = venue.ask_date(where)
         yield offset(told.date_s, told.machine_s, told.took_s, settings.admission.max_skew_s, shown(where))
     if wanted and environment.get(KEY) and environment.get(SECRET):
-        yield asyncio.run(venue.keys_at(trading, environment))
+        opens = asyncio.run(venue.keys_at(trading, environment))
+        yield opens
+        if opens.verdict is not Verdict.FAILED:
+            most = settings.broker.requests_per_minute
+            yield from asyncio.run(assumptions.examine(trading, environment, options.symbols, most))
     yield asyncio.run(venue.feed(settings, options, environment, standing, wait_s))

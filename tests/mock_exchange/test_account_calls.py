@@ -20,6 +20,7 @@ PLAIN = {
     "pdt_check": "entry",
     "trade_confirm_email": "all",
     "ptp_no_exception_entry": False,
+    "disable_overnight_trading": False,
     "max_options_trading_level": None,
 }
 

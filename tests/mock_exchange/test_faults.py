@@ -196,7 +196,12 @@ def updates_of_a_purchase() -> list[Update]:
 
 @pytest.mark.parametrize(
     ("spec", "events"),
-    [("latency", ["new", "fill"]), ("lost_fills:1", ["new"]), ("double_fills:1", ["new", "fill", "fill"])],
+    [
+        ("latency", ["new", "fill"]),
+        ("lost_fills:1", ["new"]),
+        ("double_fills:1", ["new", "fill", "fill"]),
+        ("disordered_updates:1", ["fill", "new"]),
+    ],
 )
 def test_only_fills_are_lost_or_doubled(spec: str, events: list[str]) -> None:
     seen = reported(updates_of_a_purchase(), Faults(7, [spec]))

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from mock_exchange.events import Quote
 from mock_exchange.venue.money import DOLLAR, SHARE, money, quantity
 from mock_exchange.venue.orders import Order, Reason, Refusal, Side, Status
 from tests.mock_exchange.test_matching import Venue
@@ -82,7 +81,6 @@ def test_what_is_finer_than_a_billionth_stays_when_a_percentage_is_closed() -> N
     [
         ({"qty": "2"}, {"qty": "1.5"}),
         ({"qty": "0.5"}, {"qty": "2"}),
-        ({"qty": None, "notional": "100"}, {"qty": "2"}),
     ],
 )
 def test_only_whole_shares_replace_whole_shares(size: dict[str, Any], change: dict[str, str]) -> None:
@@ -92,23 +90,13 @@ def test_only_whole_shares_replace_whole_shares(size: dict[str, Any], change: di
     assert body["message"] == "qty can only be replaced by whole shares, and of an order for whole shares"
 
 
-def test_the_limit_of_a_notional_order_can_be_moved_and_it_spends_the_same() -> None:
+def test_a_notional_order_cannot_be_replaced_at_all() -> None:
     desk = Desk()
     order = desk.order(qty=None, notional="100", type="limit", limit_price="50")
-    moved = read(desk.ask("PATCH", f"/v2/orders/{order['id']}", body={"limit_price": "80"}))
-    assert (moved["qty"], moved["notional"], moved["replaces"]) == (None, "100", order["id"])
-    desk.tell(Quote("AAPL", 0, 79.98, 80.00, 100, 100))
-    assert desk.get(f"/v2/orders/{moved['id']}")["filled_qty"] == "1.25"
-
-
-def test_a_notional_order_that_is_replaced_when_partly_filled_spends_only_the_rest() -> None:
-    desk = Desk()
-    desk.tell(Quote("AAPL", 0, 99.98, 100.00, 1, 1))
-    order = desk.order(qty=None, notional="300", type="limit", limit_price="100")
-    moved = read(desk.ask("PATCH", f"/v2/orders/{order['id']}", body={"limit_price": "80"}))
-    assert moved["notional"] == "200"
-    desk.tell(Quote("AAPL", 0, 79.98, 80.00, 100, 100))
-    assert desk.get(f"/v2/orders/{moved['id']}")["filled_qty"] == "2.5"
+    for change in ({"limit_price": "80"}, {"qty": "2"}):
+        refused = read(desk.ask("PATCH", f"/v2/orders/{order['id']}", body=change), 422)
+        assert refused == {"code": 42210000, "message": "notional orders cannot be replaced"}
+    assert desk.get(f"/v2/orders/{order['id']}")["status"] == "new"
 
 
 # -- in the engine ----------------------------------------------------------------------------------------------------

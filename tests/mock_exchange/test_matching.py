@@ -353,10 +353,11 @@ def test_a_leg_can_be_moved_and_keeps_its_relatives() -> None:
 def test_what_has_ended_can_be_neither_canceled_nor_replaced() -> None:
     venue = Venue()
     order = venue.buy(10)
-    for refusal in (venue.cancel(order), venue.replace(order, limit=DOLLAR)):
+    told = 'order is already in "filled" state', "unable to replace order in current state"
+    for refusal, message in zip((venue.cancel(order), venue.replace(order, limit=DOLLAR)), told, strict=True):
         assert isinstance(refusal, Refusal)
         assert refusal.reason is Reason.NOT_OPEN
-        assert refusal.message == 'order is already in "filled" state'
+        assert refusal.message == message
 
 
 def test_another_account_s_order_is_not_found() -> None:

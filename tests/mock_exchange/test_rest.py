@@ -28,9 +28,9 @@ HEADERS = {
 class Desk:
     """A venue with two stocks, quoted and traded once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *unverified: str) -> None:
         self.keys = Keys(["ANN:1", "BOB:2"])
-        self.venue = VenueState(ExchangeSettings(history_events=10_000), ["ANN", "BOB"], START)
+        self.venue = VenueState(ExchangeSettings(history_events=10_000, unverified=unverified), ["ANN", "BOB"], START)
         self.now = START
         for symbol, price in (("AAPL", 100.0), ("MSFT", 400.0)):
             self.tell(Quote(symbol, 0, price, price + 0.02, 500, 500))
@@ -67,7 +67,7 @@ def read(response: Response, status: int = 200) -> Any:
 
 @pytest.mark.parametrize("account", ["nobody", "half", "wrong"])
 def test_without_a_right_pair_of_keys_nothing_is_answered(account: str) -> None:
-    assert read(Desk().ask("GET", "/v2/account", account), 401) == {"message": "unauthorized"}
+    assert read(Desk().ask("GET", "/v2/account", account), 401) == {"message": "unauthorized."}
 
 
 def test_accounts_know_nothing_of_each_other() -> None:
@@ -148,7 +148,8 @@ def test_a_bracket_is_answered_with_its_legs() -> None:
         ({"symbol": 5}, 422, 42210000, "symbol must be text"),
         ({"side": "hold"}, 422, 42210000, "side is invalid: one of buy, sell"),
         ({"type": None}, 422, 42210000, "type is required"),
-        ({"time_in_force": "cls"}, 422, 42210000, "time_in_force is invalid"),
+        ({"time_in_force": "cls"}, 422, 42210000, "time_in_force cls is not enabled for this account: contact sales"),
+        ({"time_in_force": "gtd"}, 422, 42210000, "time_in_force is invalid"),
         ({"type": "limit", "limit_price": "100.001"}, 422, 42210000, "sub-penny increment"),
         ({"type": "limit", "limit_price": "0.12345"}, 422, 42210000, "sub-penny increment"),
         ({"type": "limit", "limit_price": "NaN"}, 422, 42210000, "limit_price must be a number"),

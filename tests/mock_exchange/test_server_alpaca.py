@@ -189,9 +189,16 @@ def test_an_order_over_rest_is_reported_on_the_stream_to_its_account_only() -> N
 def test_a_stranger_gets_no_answer_and_does_not_open_the_market() -> None:
     async def scenario() -> None:
         async with a_venue() as venue:
-            url = venue.url.replace("ws://", "http://") + "/v2/account"
-            async with venue.http.get(url) as response:
-                assert (response.status, await response.json()) == (401, {"message": "unauthorized"})
+            url = venue.url.replace("ws://", "http://")
+            wrong = {"APCA-API-KEY-ID": "MOCK-KEY", "APCA-API-SECRET-KEY": "wrong"}
+            async with venue.http.get(f"{url}/v2/account", headers=wrong) as response:
+                assert (response.status, await response.json()) == (401, {"message": "unauthorized."})
+            async with venue.http.get(f"{url}/v2/account") as response:
+                assert (response.status, response.content_type) == (401, "text/html")
+                assert "nginx" in await response.text()
+            for headers in (wrong, {}):
+                async with venue.http.get(f"{url}/v2/stocks/AAPL/trades", headers=headers) as response:
+                    assert (response.status, await response.json()) == (403, {"message": "forbidden."})
             assert venue.server.exchange.published == 0
 
     asyncio.run(scenario())

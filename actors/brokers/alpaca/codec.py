@@ -154,6 +154,7 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     event: Text
     order: OrderBody
     timestamp: Text | None = None
+    reason: object = None  # of a rejection; Alpaca's broker streams tell it, others may
 
 
 def decode(body: bytes | str, kind: type[T]) -> T:
@@ -280,6 +281,13 @@ def _reason(body: OrderBody, status: OrderStatus) -> str:
     if status is OrderStatus.REJECTED:
         return "the venue took the order and rejected it"
     return f"replaced by {body.replaced_by or 'another order'}" if body.status == "replaced" else ""
+
+
+def with_reason(report: OrderReport, update: Update) -> OrderReport:
+    """Return a report of a rejection with the venue's own reason, if the stream told one."""
+    if report.status is not OrderStatus.REJECTED or not isinstance(update.reason, str) or not update.reason:
+        return report
+    return msgspec.structs.replace(report, reason=update.reason[:_MOST_SHOWN])
 
 
 def held(body: PositionBody) -> HeldAtVenue:

@@ -177,7 +177,7 @@ class AlpacaProtocol:
     def _on_update(self, update: codec.Update) -> None:
         """Report what happened to an order. Raises Unreadable."""
         self._tracker.note_change()
-        report = self._tracker.report(update.order, update.timestamp)
+        report = codec.with_reason(self._tracker.report(update.order, update.timestamp), update)
         if not self._context.is_ours(report.order):
             self.counts["foreign"] += 1
             self._readings.request_early()

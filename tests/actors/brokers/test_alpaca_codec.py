@@ -350,3 +350,19 @@ def test_a_body_of_more_objects_than_an_account_has_is_refused_before_any_is_mad
 def test_a_number_with_digits_without_end_is_none(digits: str) -> None:
     with pytest.raises(Unreadable):
         codec.order_report(codec.decode(msgspec.json.encode({"id": "v", "filled_qty": digits}), OrderBody), 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "told"),
+    [
+        ("rejected", "price is too far away", "price is too far away"),
+        ("rejected", None, "the venue took the order and rejected it"),
+        ("rejected", {"code": 1}, "the venue took the order and rejected it"),
+        ("canceled", "by user", ""),
+    ],
+)
+def test_a_rejection_is_told_in_the_venues_words_where_the_stream_has_them(
+    status: str, reason: object, told: str
+) -> None:
+    update = codec.Update("x", codec.OrderBody("v", "AAPL", "one", "buy", status), None, reason)
+    assert codec.with_reason(codec.order_report(update.order, 1), update).reason == told
