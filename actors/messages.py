@@ -74,7 +74,7 @@ class Refusal(StrEnum):
     BROKER_DOWN = "BROKER_DOWN"
     BROKER_BLOCKED = "BROKER_BLOCKED"
     BUYING_POWER = "BUYING_POWER"
-    DAY_TRADES = "DAY_TRADES"
+    DAY_TRADES = "DAY_TRADES"  # of recordings from before 2026-06-04 only: pattern day trading is no more
     NOT_TRADABLE = "NOT_TRADABLE"
     NOT_SHORTABLE = "NOT_SHORTABLE"
     FRACTIONAL = "FRACTIONAL"

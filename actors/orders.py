@@ -194,8 +194,9 @@ class AccountReport(msgspec.Struct, frozen=True, tag="account", tag_field="type"
     history: tuple[OrderReport, ...] = ()  # at the start only: the newest orders that are over, newest first
     blocked: str = ""  # why the account may not trade, if it may not
     shorting: bool = True
-    day_trades: int = 0  # in the last five business days
-    day_trades_limited: bool = False  # whether a fourth is refused (a margin account below the limit)
+    # Of pattern day trading, which ended on 2026-06-04: recordings from before say it, and are decided by it.
+    day_trades: int | UnsetType = UNSET  # in the last five business days
+    day_trades_limited: bool | UnsetType = UNSET  # whether a fourth was refused
     fills_until: int | UnsetType = UNSET  # ns: fills up to then are in its cash; recordings of old do not say
     took: int | UnsetType = UNSET  # ns from `ts` until all of it was read
 
@@ -206,5 +207,6 @@ class AssetReport(msgspec.Struct, frozen=True, tag="asset", tag_field="type"):
     symbol: str
     ts: int
     tradable: bool = True
-    shortable: bool = True
+    shortable: bool = True  # and easy to borrow
     fractionable: bool = False
+    borrow: str | UnsetType = UNSET  # in the venue's word, or "unknown"; recordings of old do not say

@@ -23,6 +23,8 @@ from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
+from mock_exchange.venue import hours
+from mock_exchange.venue.assets import Asset
 from mock_exchange.venue.orders import Change, Update
 from mock_exchange.venue_state import VenueState
 
@@ -50,6 +52,8 @@ class Exchange:
     ) -> None:
         self.faults = faults
         self.published = 0  # events
+        if settings.trading_hours:
+            hours.load()  # a second's work, that no client is to wait for
         self._settings = settings
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
@@ -83,11 +87,19 @@ class Exchange:
             venue.matching.most_displayed = self.faults.status("slow_fills")
             published = self._market_data_faults(venue.advance(events))
             self._publish(published, venue.take_updates())
-        return market.now(monotonic_ns)
+        now = market.now(monotonic_ns)
+        if self._settings.trading_hours:
+            venue.matching.roll(now)  # at the close there is no event that would
+            if updates := venue.take_updates():
+                self._publish((), updates)
+        return now
 
     def seconds_to_next(self) -> float:
-        """Return the real seconds until the next event is due."""
-        return self._open[0].seconds_to_next(self._monotonic_ns()) if self._open else 0.0
+        """Return the real seconds until the next event is due; where hours are kept, the close may come first."""
+        if not self._open:
+            return 0.0
+        seconds = self._open[0].seconds_to_next(self._monotonic_ns())
+        return min(seconds, 1 / self._settings.speed) if self._settings.trading_hours else seconds
 
     def is_quoted(self) -> bool:
         """Tell whether every stock has a quote."""
@@ -99,9 +111,12 @@ class Exchange:
             return self._open
         settings = self._settings
         start_ns = settings.start_at if settings.start_at is not None else self._wall_ns()
-        market = Market(settings.symbols, settings.seed, start_ns)
+        market = Market(
+            settings.symbols, settings.seed, start_ns, hours.sessions_from if settings.trading_hours else None
+        )
+        clock = settings.speed, settings.most_lag_s, monotonic_ns
         self._open = (
-            LiveMarket(market, start_ns, settings.speed, settings.most_lag_s, monotonic_ns),
+            LiveMarket(market, start_ns, *clock, skip_nights=settings.skip_nights),
             VenueState(settings, self._keys.accounts, start_ns),
         )
         logger.bind(event="exchange.market_opened", start_ns=start_ns, seed=settings.seed).info("the market opens")
@@ -203,9 +218,7 @@ class Exchange:
 
         It opens the market, which has to be there to be halted.
         """
-        unknown = [symbol for symbol in symbols if symbol not in self._settings.symbols]
-        if unknown:
-            raise ValueError(f"{unknown[0][:20]!r} is not traded here; these are: {', '.join(self._settings.symbols)}")
+        self._check_traded(symbols)
         now = self.advance()
         _, venue = self._opened(self._monotonic_ns())
         self._publish(venue.halt(symbols, now), venue.take_updates())
@@ -215,6 +228,28 @@ class Exchange:
     def halted(self) -> list[str]:
         """The stocks that are halted now."""
         return self._open[1].halted if self._open is not None else []
+
+    def change_assets(self, changed: Mapping[str, Asset]) -> None:
+        """Change exactly these stocks, and no others. Raises ValueError, and changes nothing, for a strange one.
+
+        It opens the market, whose stocks they are.
+        """
+        self._check_traded(changed)
+        self.advance()
+        _, venue = self._opened(self._monotonic_ns())
+        venue.change_assets(changed)
+        logger.bind(event="exchange.assets", changed=list(venue.changed_assets)).info("assets were changed")
+
+    @property
+    def changed_assets(self) -> dict[str, Asset]:
+        """The stocks that are other than usual now."""
+        return self._open[1].changed_assets if self._open is not None else {}
+
+    def _check_traded(self, symbols: Iterable[str]) -> None:
+        for symbol in symbols:
+            if symbol not in self._settings.symbols:
+                traded = ", ".join(self._settings.symbols)
+                raise ValueError(f"{symbol[:20]!r} is not traded here; these are: {traded}")
 
     def _plant_foreign_orders(self, venue: VenueState, now: int) -> None:
         """Put orders that no client made into the accounts, once, if the switch is on."""

@@ -17,6 +17,7 @@ from mock_exchange.exchange import Exchange
 from mock_exchange.faults import CATALOGUE
 from mock_exchange.names import Names
 from mock_exchange.pacing import Pacer
+from mock_exchange.venue.assets import Asset
 
 BODY_S = 10.0
 """Real seconds within which a request's body has to come."""
@@ -26,6 +27,12 @@ class Halted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stocks that are to be halted, and no others."""
 
     symbols: tuple[str, ...]
+
+
+class Assets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The stocks that are to be other than usual, and no others."""
+
+    assets: dict[str, Asset]
 
 
 class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +58,8 @@ class Handlers:
             web.post("/control/faults", _controlled(self.faults)),
             web.get("/control/halts", _controlled(self.halts)),
             web.post("/control/halts", _controlled(self.halts)),
+            web.get("/control/assets", _controlled(self.assets)),
+            web.post("/control/assets", _controlled(self.assets)),
             web.route("*", "/v2/{call:.*}", self.rest),
             web.route("*", "/v1{call:.*}", self.rest),  # news, crypto and the like, which are not there
             web.get("/{path:.*}", self.push),
@@ -95,6 +104,13 @@ class Handlers:
             self._exchange.halt(msgspec.json.decode(await _body(request), type=Halted).symbols)
             self._pacer.open_market()
         return _json({"halted": self._exchange.halted})
+
+    async def assets(self, request: web.Request) -> web.StreamResponse:
+        """Answer which stocks are other than usual, after changing exactly those that a POST names."""
+        if request.method == "POST":
+            self._exchange.change_assets(msgspec.json.decode(await _body(request), type=Assets).assets)
+            self._pacer.open_market()
+        return _json({"assets": self._exchange.changed_assets})
 
 
 def _controlled(handler: Handler) -> Handler:

@@ -20,6 +20,7 @@ from loguru import logger
 from mock_exchange.market import tape
 from mock_exchange.server import CannotListen, Server, listening
 from mock_exchange.settings import ExchangeSettings
+from mock_exchange.venue import hours
 
 
 def run(settings: ExchangeSettings, *, stop_on_stdin_eof: bool = False) -> int:
@@ -52,7 +53,9 @@ def write_tape(path: Path, settings: ExchangeSettings, seconds: float) -> int:
             file = stack.enter_context(path.open("wb"))
             # Without a name and a time inside, the same tape is the same file.
             out = stack.enter_context(gzip.GzipFile("", "wb", 6, file, mtime=0)) if path.suffix == ".gz" else file
-            for count, event in enumerate(tape(settings.symbols, settings.seed, start_ns, seconds), start=1):  # noqa: B007
+            of_market = settings.symbols, settings.seed, start_ns, seconds
+            events = tape(*of_market, hours.sessions_from if settings.trading_hours else None)
+            for count, event in enumerate(events, start=1):  # noqa: B007
                 out.write(encode(event) + b"\n")
     except OSError as error:
         print(f"mock exchange: cannot write {path}: {(error.strerror or str(error)).lower()}", file=sys.stderr)

@@ -40,6 +40,9 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     seed: int = 7  # fixes prices and the gaps between events
     speed: float = 10.0  # market seconds a real second, up to 1,000
     start_at: int | None = None  # the market's first moment, ns since the epoch; None is when the first client comes
+    trading_hours: bool = False  # keep those of the New York stock exchange; else the market never closes
+    skip_nights: bool = False  # with trading_hours: time goes on 5 minutes before the open, 5 minutes after the close
+    easy_to_borrow: bool = True  # assets have that field too, which Alpaca has announced to remove
     most_clients: int = 64  # connections at a time; one more is refused
     queue_events: int = 20_000  # events that may wait for a client; one more, and the client is dropped
     queue_bytes: int = 4_194_304  # bytes that may wait for a client; one more, and the client is dropped
@@ -69,6 +72,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise ValueError(f"speed must be above 0 and at most {MOST_SPEED:g}, not {self.speed:g}")
         if self.start_at is not None and not 0 < self.start_at < nanoseconds(_LAST_START):
             raise ValueError(f"start_at must be a time from 1970 to 2199 in nanoseconds, not {self.start_at}")
+        if self.skip_nights and not self.trading_hours:
+            raise ValueError("skip_nights needs trading_hours: a market that never closes has no nights")
         self._check_symbols()
         self._check_keys()
         for fault in self.faults:

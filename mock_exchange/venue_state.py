@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -12,7 +12,10 @@ from mock_exchange.events import Event, Trade
 from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
 from mock_exchange.luld_bands import Indicator, LuldBands, PriceBand
+from mock_exchange.market import first_quotes
 from mock_exchange.settings import ExchangeSettings
+from mock_exchange.venue import hours
+from mock_exchange.venue.assets import Asset
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, DOLLAR, SHARE
@@ -40,7 +43,14 @@ class VenueState:
         self.unverified = frozenset(settings.unverified)  # rules that are on (`alpaca/rules.py`)
         self.start_ns = start_ns
         self.ids = Ids(f"{settings.seed}/{start_ns}")
-        self.matching = Matching(self.symbols, accounts, settings.cash * DOLLAR * SHARE, self.ids, start_ns)
+        self.trading_hours = settings.trading_hours
+        self.easy_to_borrow = settings.easy_to_borrow
+        cash = settings.cash * DOLLAR * SHARE
+        self.matching = Matching(self.symbols, accounts, cash, self.ids, start_ns, trading_hours=settings.trading_hours)
+        if settings.trading_hours and not hours.is_open(start_ns):
+            for quote in first_quotes(self.symbols, settings.seed, start_ns):
+                self.matching.apply(quote)
+            self.matching.close_books()
         self.history = History(self.symbols, settings.history_events)
         self.watchlists: dict[str, dict[str, Watchlist]] = {}  # by account and id
         self.watchlist_number = 0  # of the latest one
@@ -94,6 +104,16 @@ class VenueState:
             if (band := self._bands.band(status.symbol, status.ts, indicator)) is not None:
                 published.append(band)
         return published
+
+    def change_assets(self, changed: Mapping[str, Asset]) -> None:
+        """Let exactly these stocks be other than usual: what is not named of one, and every other stock, is usual."""
+        self.matching.assets = {symbol: changed.get(symbol, Asset()) for symbol in self.symbols}
+
+    @property
+    def changed_assets(self) -> dict[str, Asset]:
+        """The stocks that are other than usual."""
+        usual = Asset()
+        return {symbol: asset for symbol, asset in self.matching.assets.items() if asset != usual}
 
     def cancel_later(self, account: str, order_id: str, due: int) -> None:
         """Cancel an order at a time to come, if it is still open then."""

@@ -96,6 +96,7 @@ class Admission:
         self._admitted: list[Event] = []  # of the batch at hand, so far
         self.not_taken: list[Unread] = []  # what was refused of it, and why
         self._outdated = 0  # what is from before this is too old to be traded on, ns
+        self.halted: set[str] = set()  # symbols in which the venue stopped trading, as far as it said
 
     @property
     def refused(self) -> Mapping[str, Counter[str]]:
@@ -223,6 +224,8 @@ class Admission:
             return refusal
         if isinstance(notice, PriceBand) and not 0 < notice.low < notice.high < INFINITY:
             return self._refuse(notice, BAD_PRICE)
+        if isinstance(notice, TradingStatus):
+            (self.halted.add if notice.halted else self.halted.discard)(notice.symbol)
         now = self._clock.now(monotonic)
         if now is None:
             return notice if self._plausible(notice.ts, monotonic) else self._refuse(notice, IMPLAUSIBLE_TIME)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, date, datetime
 from itertools import repeat
 from pathlib import Path
 
@@ -20,15 +21,22 @@ from pipeline.events import SECOND
 from service.recorded.recording import Recorder
 from simulation import chance
 from simulation.broken import Broken
+from simulation.days import FIRST_DAY, Days
 from simulation.shrink import Failure, Shrinker, attempt, verdict
 from simulation.world import Result, World
 
 MINUTES = 5.0
+MOST_DAYS = 3_650
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the seeds that were asked for; 1 if one fails."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.days is not None:
+        if given.only is not None or given.seeds != 1:
+            parser.error("--days runs one seed, and without faults: leave out --only and --seeds")
+        return _run_days(given.seed, given.first_day, given.days, given.minutes)
     seeds = range(given.seed, given.seed + given.seeds)
     began = time.perf_counter()
     if given.only is not None or given.seeds == 1:
@@ -52,7 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m simulation", description="The whole bot in virtual time, with faults.")
     parser.add_argument("--seed", type=int, default=1, help="the first seed [1]")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many [1]")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="of the market, with faults [5]")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=MINUTES,
+        help="of the market; with --days: of each session's beginning, and of its end [5]",
+    )
+    parser.add_argument(
+        "--days", type=_days, metavar="N", help="run so many days unattended instead, without faults, nights skipped"
+    )
+    parser.add_argument(
+        "--first-day", type=_date, default=FIRST_DAY, metavar="DATE", help=f"the first of them [{FIRST_DAY}]"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at once [one a core]")
     parser.add_argument("--keep-going", action="store_true", help="run all seeds, whatever fails")
     parser.add_argument(
@@ -74,7 +93,44 @@ def _mask(text: str) -> list[str]:
         raise argparse.ArgumentTypeError(f"{text!r} is no mask such as crash:1+4,lost_answer:2") from None
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to {MOST_DAYS}")
+    return int(text)
+
+
+def _date(text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = date.min
+    if not 1990 <= found.year <= 2100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date such as {FIRST_DAY}")
+    return found
+
+
 # ---------------------------------------------------------------------------------------------------- running
+
+
+def _run_days(seed: int, first: date, days: int, minutes: float) -> int:
+    """Run days, and print what each came to; 1 if one breaks a rule."""
+    began, run = time.perf_counter(), Days(seed, first, days, minutes)
+    if not run.sessions:
+        print(f"the market is closed on all {days} days from {first} on")
+        return 0
+    entries = trades = 0
+    try:
+        for day in run.run():
+            print(day, flush=True)
+            entries, trades = entries + day.entries, trades + day.trades
+    except Broken as broken:
+        at = datetime.fromtimestamp(run.world.scheduler.now // SECOND, UTC)
+        print(f"seed {seed} FAILED at {at:%Y-%m-%d %H:%M:%S} UTC: {broken}")
+        return 1
+    took = time.perf_counter() - began
+    many = f"{days} days, {len(run.sessions)} sessions"
+    print(f"{many}: {entries} entries, {trades} trades, flat at each close; {took:.1f} s")
+    return 0
 
 
 def _run_one(seed: int, minutes: float, only: Sequence[str] | None) -> list[Failure]:

@@ -12,12 +12,13 @@ from actors.engine.core import Core, Input
 from actors.gateway.gate import Gate, Trouble, TroubleKind
 from actors.gateway.journal import Entry, Run
 from actors.gateway.kill_switch import KillSwitch
-from actors.messages import Command, Fact, Report, Rollover
+from actors.messages import Command, Fact, MarketHours, Report, Rollover
 from actors.orders import OrderCommand
 from mock_exchange.events import Event
 from pipeline.events import SECOND
 from service.live.bookkeeping import Bookkeeping, new_book, next_book
 from service.live.halt_file import HaltFile
+from service.live.hours import Hours, market_hours
 from service.live.rotation import RotationPolicy
 from service.live.session import Session
 from service.live.timekeeping import Timekeeper
@@ -44,6 +45,9 @@ BETWEEN, SENT = "between two orders that leave", "after orders have left"
 MOMENTS = (NOW, BEFORE, AFTER, BETWEEN, SENT)
 """When, in what the gate does with a batch, a bot is killed."""
 MOMENTS_WEIGHTS = (1, 2, 3, 3, 2)
+
+CALENDAR = "XNYS"
+"""The exchange whose hours are kept, where any are."""
 
 LOOK_S = 0.25
 """Seconds between two looks of the gate's thread, when nothing waits."""
@@ -106,6 +110,7 @@ class Bot:
         self._rotation_policy = RotationPolicy(scenario.rollover_wait_s, lambda: machine.monotonic_ns() / SECOND)
         self.parts = [Part(book)]
         core = self._make_core(self.parts[0], facts.append)
+        self._hours = Hours(CALENDAR) if scenario.sessions is not None else None
         self.feed = Feed(place, self.take)
         self._timekeeper = Timekeeper(self.feed.clock, self.feed.admission, machine.monotonic_ns, machine.wall_ns)
         self.feed.monotonic = self._timekeeper.monotonic
@@ -181,6 +186,8 @@ class Bot:
         self._every(LOOK_S, self.gate.idle)
         self._every(STEP_S, self.switch.step)
         self.feed.start()
+        if self._hours is not None:
+            self._take_hours(market_hours(CALENDAR, self._place.machine.wall_ns()))
         if self._outbox is not None:
             self.broker.start()
         if (command := self._halt_file.pending_command()) is not None:
@@ -272,8 +279,15 @@ class Bot:
             raise Broken("venue time", f"the bot believes {now}, it is {truth}")
         if inputs := self._timekeeper.beat(self.core.now):
             self.take(inputs)
+        if self._hours is not None and self._hours.due(now):
+            self._take_hours(self._hours.read(now))
         self._look_at_recording()
         self._place.scheduler.after(0.1, self._tick_clock)
+
+    def _take_hours(self, hours: MarketHours) -> None:
+        """Tell the core and the feed when the market is open, as `service/live/runtime.py` does."""
+        self.take([hours])
+        self.feed.expect(hours)
 
     def _look_at_recording(self) -> None:
         """Roll over when it is time, as `service/live/rotation.py` does."""

@@ -59,11 +59,11 @@ class BrokerDriver:
         self._connection = 0  # number of the trading stream's last
         self._is_connected = False
         self._may_know: set[str] = set()  # orders that were sent and that the venue may have taken
-        self._asked_at = scheduler.now  # when the account was asked for last
+        self._asked_at_s = scheduler.ran_s  # when the account was asked for last
 
     def start(self) -> None:
         """Connect, and read the account from now on."""
-        self._asked_at = self._scheduler.now
+        self._asked_at_s = self._scheduler.ran_s
         self._handle(messages.Started())
 
     def send(self, effect: OrderCommand) -> None:
@@ -92,7 +92,7 @@ class BrokerDriver:
     def check(self) -> None:
         """Raise Broken if the account was left unread for long."""
         most_s = UNREAD_S + (CROWDED_S if self._faults.crowd_s else 0.0)
-        if self._scheduler.now - self._asked_at > most_s * SECOND:
+        if self._scheduler.ran_s - self._asked_at_s > most_s:
             raise Broken("account", f"the account was not asked for in {most_s:g} s")
 
     # ------------------------------------------------------------------------------------------- the protocol
@@ -177,7 +177,7 @@ class BrokerDriver:
         occurs, faults, what = self._chance.occurs, self._faults, f"{wanted.method} {wanted.path}"
         is_reading = wanted.method == "GET" and ":" not in wanted.path
         if is_reading:
-            self._asked_at = self._scheduler.now
+            self._asked_at_s = self._scheduler.ran_s
         order_id = self._note(wanted)
         if not is_reading and occurs("lost_request", faults.lost_request, f"{what} is lost on its way"):
             self._time_out(wanted)

@@ -11,6 +11,7 @@ from reactivex import Observable
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import CoreSettings
 from actors.risk.risk import RiskSettings
+from mock_exchange.market import Sessions
 from pipeline.events import SECOND
 from pipeline.exits import ExitSignal, Held, Market
 from pipeline.exits.listed import take_profit
@@ -123,6 +124,7 @@ class Scenario(msgspec.Struct, frozen=True):
     start: int = MORNING  # venue time, ns
     rollover_wait_s: float = 30.0  # that orders on their way may hold a rollover up
     carrying: bool = False  # signals carry quantities, limits, times to live, exits
+    sessions: Sessions | None = None  # when prices move at a market that keeps hours; None: it never closes
     parts: tuple[float, ...] = ()  # of a position: which parts exits of the strategy take, one after another
 
     @property
@@ -184,4 +186,4 @@ class Scenario(msgspec.Struct, frozen=True):
         if parts and random.random() < 0.5:
             risk = msgspec.structs.replace(settings.risk, position_size=random.choice((2.0, 7.0, 10.0)))
             settings = msgspec.structs.replace(settings, risk=risk)
-        return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts)
+        return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)

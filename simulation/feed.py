@@ -8,7 +8,7 @@ from typing import Any
 from actors.feeds.backoff import BackOff
 from actors.feeds.stale import LOOKS
 from actors.feeds.websocket import FeedSettings
-from actors.messages import FeedChanged, FeedState
+from actors.messages import FeedChanged, FeedState, MarketHours
 from mock_exchange.events import Event, Trade as Print
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Gap, Quote, Refused, Trade
@@ -49,6 +49,15 @@ class Feed:
         self._had_data = False
         self._gap = False
         self._cut = False
+        self._hours: MarketHours | None = None  # None: data are always expected
+
+    def expect(self, hours: MarketHours) -> None:
+        """Take silence for what it is while the market is closed."""
+        self._hours = hours
+
+    def _expects_news(self) -> bool:
+        now, hours = self.now(), self._hours
+        return hours is None or any(opens <= now < closes for opens, closes in hours.sessions)
 
     def now(self) -> int:
         """Venue time as the bot knows it, ns; 0 as long as it does not."""
@@ -100,7 +109,7 @@ class Feed:
         """Look, now and then, whether anything was heard: without it the feed is stale, and at last dropped."""
         if self._cut or not self.connected or connection != self._connection:
             return
-        mute = 0 if self._heard else mute + 1
+        mute = 0 if self._heard or not self._expects_news() else mute + 1
         self._heard = False
         settings = self._settings
         if mute == LOOKS + 1 and self.state is FeedState.LIVE:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from actors.gateway.gate import Batch, Broker, Gate, HandOver, Trouble
 from actors.gateway.journal import Journal
 from actors.orders import SubmitOrder
-from pipeline.events import SECOND
 from simulation.chance import Chance
 from simulation.scheduler import VirtualScheduler
 
@@ -42,7 +41,7 @@ class VirtualGate(Gate):
             journal,
             broker,
             on_trouble,
-            running_s=lambda: scheduler.now / SECOND,
+            running_s=lambda: scheduler.ran_s,
             on_batch=on_batch,
             on_refused=on_refused,
             waiting=self,

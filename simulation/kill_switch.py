@@ -10,7 +10,6 @@ from actors.gateway.gate import Gate, GateSettings
 from actors.gateway.kill_switch import GuardedBroker, KillSwitch
 from actors.messages import Command, GateOrder
 from actors.orders import OrderReport
-from pipeline.events import SECOND
 from service.live.halt_file import keep
 from simulation.scheduler import VirtualScheduler
 
@@ -78,7 +77,7 @@ class VirtualKillSwitch(KillSwitch):
             now,
             lambda event, sentence: self.said.append(sentence),
             lambda fact: None,
-            lambda: scheduler.now / SECOND,
+            lambda: scheduler.ran_s,
             GateSettings(),
         )
         self.said: list[str] = []

@@ -12,7 +12,7 @@ from mock_exchange.alpaca.rate_limit import Quota, RateLimit
 from mock_exchange.alpaca.rest import respond
 from mock_exchange.alpaca.schema import report
 from mock_exchange.events import Event
-from mock_exchange.market import Market
+from mock_exchange.market import Market, Sessions
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import DOLLAR, SHARE
 from mock_exchange.venue.orders import Update
@@ -31,15 +31,25 @@ FOREVER = 1 << 62
 class Venue:
     """One account at the mock exchange, its market, and the updates that wait to be told."""
 
-    def __init__(self, symbols: tuple[str, ...], seed: int, start: int, faults: Faults, chance: Chance) -> None:
+    def __init__(
+        self,
+        symbols: tuple[str, ...],
+        seed: int,
+        start: int,
+        faults: Faults,
+        chance: Chance,
+        sessions: Sessions | None = None,
+    ) -> None:
         self.symbols = symbols
         self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
         self._executed = Ledger()  # the auditor's own sum of the venue's executions
         self._untold: list[Update] = []  # waits for the trading stream
         self._faults = faults
         self._chance = chance
-        self._market = Market(symbols, seed, start)
-        settings = ExchangeSettings(symbols=symbols, seed=seed, cash=CASH, history_events=1_000)
+        self._market = Market(symbols, seed, start, sessions)
+        settings = ExchangeSettings(
+            symbols=symbols, seed=seed, cash=CASH, history_events=1_000, trading_hours=sessions is not None
+        )
         self._floor = VenueState(settings, (ACCOUNT,), start)
         self._rate_limit = RateLimit(settings.requests_per_minute)
         self._floor.matching.most_displayed = 1 if faults.thin_book else None
@@ -64,6 +74,10 @@ class Venue:
         events = self._market.due(now, 10_000)
         self._floor.advance(events)
         return events
+
+    def close_market(self, now: int) -> None:
+        """Let the venue's day end, if it is over: no event of a closed market does."""
+        self._floor.matching.roll(now)
 
     def call(
         self, method: str, path: str, body: bytes, now: int, query: Mapping[str, str] | None = None

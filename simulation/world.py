@@ -53,7 +53,8 @@ class World:
         self.scenario = scenario
         self.scheduler = VirtualScheduler(scenario.start)
         self.chance = Chance(seed, lambda: self.scheduler.now, only)
-        self.venue = Venue(SYMBOLS, seed, scenario.start, scenario.faults, self.chance)
+        of_market = SYMBOLS, seed, scenario.start, scenario.faults, self.chance
+        self.venue = Venue(*of_market, scenario.sessions)
         self.bots: list[Bot] = []
         self.rows: list[tuple[object, ...]] = []  # of the journal, at the end, if they were asked for
         self._machine, self._disk = Machine(self.scheduler), Disk()
@@ -81,17 +82,27 @@ class World:
         try:
             return self._run(seconds)
         finally:
-            for bot in self.bots:
-                bot.stop()
             if keep_rows:
+                for bot in self.bots:
+                    bot.stop()
                 self.rows = self._disk.rows()
-            self._disk.remove()
+            self.close()
 
-    def _run(self, seconds: float) -> Result:
+    def begin(self) -> None:
+        """Open the market, and start the bot."""
         self._move_market()
         while not self.venue.quoted:
             self.scheduler.run_to(self.venue.next_ts)
         self._start_bot()
+
+    def close(self) -> None:
+        """Close all files, and remove them."""
+        for bot in self.bots:
+            bot.stop()
+        self._disk.remove()
+
+    def _run(self, seconds: float) -> Result:
+        self.begin()
         faults = self.scenario.faults
         for kind, every_s, words, occasion in (
             ("stream_down", faults.stream_down_s, "the trading stream is cut", self._lose_stream),
@@ -111,8 +122,7 @@ class World:
             if every_s:
                 self._now_and_then(kind, every_s, words, occasion)
         self.scheduler.run_to(self.scenario.start + round(seconds * SECOND))
-        self._settle()
-        orders = self._join()
+        orders = self.settle()
         trades = sum(isinstance(fact, PositionClosed) for bot in self.bots for fact in bot.audit.facts)
         inputs = sum(len(part.log) for bot in self.bots for part in bot.parts)
         happened = len(self.chance.occurred)
@@ -246,8 +256,8 @@ class World:
 
     # ------------------------------------------------------------------------------------------------- the end
 
-    def _settle(self) -> None:
-        """Stop what goes wrong, flatten, and wait until both sides are done."""
+    def settle(self) -> int:
+        """Stop what goes wrong, flatten, wait until both sides are done, and compare them; return the orders."""
         self._calm = True
         self.chance.calm()
         self.venue.calm()
@@ -270,6 +280,7 @@ class World:
             raise Broken("settled", f"orders still work: {sorted(core.orders.working)}")
         if core.risk.state not in (TradingState.PAUSED, TradingState.HALTED):
             raise Broken("states", f"after `flatten` the bot is {core.risk.state}")
+        return self._join()
 
     def _flat(self) -> bool:
         core = self.bot.core

@@ -17,12 +17,12 @@ from websockets.frames import CloseCode
 from actors.feeds.addresses import QUIET, ConnectThere, handshake_failure, proxy_to, refused_status, shown
 from actors.feeds.backoff import MOST_CONNECTS, BackOff, Quota
 from actors.feeds.connection import BatchConnection
-from actors.feeds.feed import Feed, FeedFailed
+from actors.feeds.feed import Batch, Feed, FeedFailed
 from actors.feeds.pause import Pause
 from actors.feeds.stale import StaleWatch
 from actors.messages import FeedChanged, FeedState, MarketHours
 from pipeline.admission import Admission
-from pipeline.events import SECOND, Gap, Refused
+from pipeline.events import SECOND, Gap, Refused, Trade, TradingStatus
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect, Turn
 from pipeline.venues.simple import SimpleDialect
@@ -104,6 +104,7 @@ class WebSocketFeed(Feed):
         self._live_since: int | None = None  # ns, monotonic: when this connection brought its first data
         self._worked = False  # ever: what we want and who we are is right, and a refusal passes
         self._gap = False
+        self._doubted_halts: set[str] = set()  # told before the connection was lost: they may have ended since
         self._fault: Exception | None = None
         self._hours: MarketHours | None = None  # None: data are always expected
 
@@ -272,8 +273,23 @@ class WebSocketFeed(Feed):
             if self._gap:
                 self._gap = False
                 self._emit([Gap(self._now(), None, "reconnected")])
+                self._doubted_halts = set(self._admission.halted)
             self._change(FeedState.LIVE)
+        if self._doubted_halts:
+            self._emit_resumptions(inputs)
         self._emit(inputs)
+
+    def _emit_resumptions(self, inputs: Batch) -> None:
+        """Report that trading goes on where a symbol is traded whose halt was told before the connection was lost.
+
+        The venue tells of a resumption once: one that was missed would halt the symbol here for ever. While a symbol
+        is halted, no trade comes that may set the last price.
+        """
+        for event in inputs:
+            if isinstance(event, Trade) and event.symbol in self._doubted_halts & self._admission.halted:
+                self._admission.halted.discard(event.symbol)
+                self._emit([TradingStatus(event.ts, event.symbol, False, "it is traded again")])
+        self._doubted_halts &= self._admission.halted
 
     async def _answer(self, connection: BatchConnection, messages: Iterable[str]) -> None:
         with contextlib.suppress(ConnectionClosed):  # the code that waits for the connection's end hears of it

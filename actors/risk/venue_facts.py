@@ -12,7 +12,10 @@ from actors.orders import AccountReport, AssetReport
 from pipeline.events import EPSILON, PriceBand, Side, TradingStatus
 
 DAY_TRADES = 3
-"""Day trades in five business days that a margin account below 25,000 may make (FINRA rule 4210)."""
+"""Day trades in five business days that a margin account below 25,000 could make until 2026-06-04 (FINRA rule 4210).
+
+Only recordings from before that tell of day trades; they are decided as they were.
+"""
 
 
 class ForeignOrders(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ class VenueFacts:
             return Refusal.NOT_SHORTABLE
         if quantity != quantity.to_integral_value():
             return Refusal.FRACTIONAL  # no stop can rest for a part of a share
-        if account.day_trades_limited and account.day_trades >= DAY_TRADES:
+        if account.day_trades_limited is True and account.day_trades and account.day_trades >= DAY_TRADES:
             return Refusal.DAY_TRADES
         if float(quantity) * view.price > float(account.buying_power) + EPSILON:
             return Refusal.BUYING_POWER

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from mock_exchange.alpaca import schema
 from mock_exchange.venue.account import Account
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.orders import Reason, Refusal
@@ -90,6 +91,10 @@ class RequestContext(msgspec.Struct, frozen=True):
     def identity(self) -> str:
         """The account's id."""
         return self.venue.ids.of(f"account/{self.account}")
+
+    def asset(self, symbol: str) -> schema.Json:
+        """Write a stock as it is now."""
+        return schema.asset(symbol, self.matching.assets[symbol], easy_to_borrow=self.venue.easy_to_borrow)
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -22,6 +22,7 @@ from mock_exchange.alpaca.calls import (
 from mock_exchange.alpaca.listing import day, listed
 from mock_exchange.alpaca.requests import Unreadable, json_object, order_request, parts_of, replacement
 from mock_exchange.alpaca.stocks import stocks
+from mock_exchange.venue import hours
 from mock_exchange.venue.money import exact
 from mock_exchange.venue.orders import OPEN, Order, Reason, Refusal
 from mock_exchange.venue_state import VenueState
@@ -170,6 +171,8 @@ def _symbol(context: RequestContext) -> str:
 
 
 def _clock(context: RequestContext) -> Response:
+    if context.venue.trading_hours:
+        return answer(schema.session_clock(context.now))
     return answer(schema.clock(context.now, context.matching.day_end))
 
 
@@ -178,6 +181,8 @@ def _calendar(context: RequestContext) -> Response:
     start, end = day(context.request.query, "start", opened), day(context.request.query, "end", opened + timedelta(365))
     if (end - start).days >= MOST_DAYS:
         raise Unreadable(Reason.BAD_VALUE, f"start and end must be less than {MOST_DAYS} days apart")
+    if context.venue.trading_hours:
+        return answer(list(map(schema.session_day, hours.sessions_of(start, end))))
     return answer([schema.calendar_day(start + timedelta(days)) for days in range((end - start).days + 1)])
 
 
@@ -185,11 +190,11 @@ def _asset(context: RequestContext) -> Response:
     symbol = _symbol(context)
     if symbol not in context.venue.symbols:
         return refuse(Refusal(Reason.ASSET_NOT_FOUND, f"asset not found for {context.name[:64]}"))
-    return answer(schema.asset(symbol))
+    return answer(context.asset(symbol))
 
 
 def _assets(context: RequestContext) -> Response:
-    assets = [schema.asset(symbol) for symbol in context.venue.symbols]
+    assets = [context.asset(symbol) for symbol in context.venue.symbols]
     for name, key in (("status", "status"), ("asset_class", "class"), ("exchange", "exchange")):
         if wanted := context.request.query.get(name):
             assets = [it for it in assets if it[key].lower() == wanted.lower()]

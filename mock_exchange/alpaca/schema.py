@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from mock_exchange.alpaca.stamps import stamp
-from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
+from mock_exchange.venue import hours
+from mock_exchange.venue.account import MARGIN_EQUITY, OVERNIGHT, Account, Position
+from mock_exchange.venue.assets import EASY, Asset
 from mock_exchange.venue.day import day_end, in_new_york
+from mock_exchange.venue.hours import TradingSession
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
 from mock_exchange.venue.orders import Order, Side, Status, Update
@@ -28,24 +31,25 @@ def asset_id(symbol: str) -> str:
     return ASSETS.of(symbol)
 
 
-def asset(symbol: str) -> Json:
-    """Write a stock."""
+def asset(symbol: str, it: Asset, *, easy_to_borrow: bool = True) -> Json:
+    """Write a stock; with the two deprecated fields, which alpaca-py 0.44 requires or reads, or without."""
+    deprecated = {"easy_to_borrow": it.borrow_status == EASY, "maintenance_margin_requirement": 30}
     return {
         "id": asset_id(symbol),
         "class": "us_equity",
         "exchange": "NASDAQ",
         "symbol": symbol,
         "name": f"{symbol} of the mock exchange",
-        "status": "active",
-        "tradable": True,
+        "status": it.status,
+        "tradable": it.tradable,
         "marginable": True,
-        "maintenance_margin_requirement": 30,
-        "shortable": True,
-        "easy_to_borrow": True,
-        "fractionable": True,
         "margin_requirement_long": "30",
         "margin_requirement_short": "30",
-        "attributes": ["fractional_eh_enabled", "overnight_tradable"],
+        "shortable": it.shortable,
+        "borrow_status": it.borrow_status,
+        "fractionable": it.fractionable,
+        "attributes": it.attributes,
+        **(deprecated if easy_to_borrow else {}),
     }
 
 
@@ -155,44 +159,47 @@ def _ratio(part: int, whole: int) -> str:
 
 
 def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) -> Json:
-    """Write an account at these prices."""
+    """Write an account at these prices: the fields that Alpaca's schema of 2026-08-13 names."""
     long = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty > 0)
     short = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty < 0)
     equity, power = it.equity(prices), it.buying_power(prices)
-    margin = share_of(long - short, 1, it.multiplier)
+    multiplier = it.multiplier(prices)
+    carried = min(OVERNIGHT, multiplier)  # by Regulation T
     return {
         "id": identity,
         "account_number": "PA" + identity.replace("-", "")[:10].upper(),
         "status": "ACTIVE",
         "crypto_status": "INACTIVE",
         "currency": "USD",
+        "balance_asof": stamp(opened_ns)[:10],
+        "created_at": stamp(opened_ns),
         "cash": money(it.cash),
         "portfolio_value": money(equity),
         "equity": money(equity),
         "last_equity": money(it.last_equity),
         "long_market_value": money(long),
         "short_market_value": money(short),
-        "position_market_value": money(long - short),
-        "initial_margin": money(margin),
-        "maintenance_margin": money(share_of(long - short, 30, 100)),
-        "last_maintenance_margin": "0",
+        "initial_margin": money(share_of(long - short, 1, carried)),
+        "maintenance_margin": money(it.maintenance(prices)),
+        "last_maintenance_margin": money(it.last_maintenance),
+        "intraday_adjustments": "0",
         "sma": money(it.last_equity),
         "buying_power": money(power),
-        "regt_buying_power": money(max(0, min(2, it.multiplier) * equity - (long - short) - it.reserved)),
-        "daytrading_buying_power": money(power if it.multiplier == 4 else 0),
+        "regt_buying_power": money(max(0, carried * equity - (long - short) - it.reserved)),
         "non_marginable_buying_power": money(max(0, it.cash + 2 * short - it.reserved)),
         "options_buying_power": "0",
+        "options_approved_level": 0,
+        "options_trading_level": 0,
         "accrued_fees": "0",
-        "multiplier": str(it.multiplier),
-        "pattern_day_trader": False,
-        "daytrade_count": 0,
+        "pending_reg_taf_fees": "0",
+        "pending_transfer_in": "0",
+        "pending_transfer_out": "0",
+        "multiplier": str(multiplier),
         "trading_blocked": False,
         "transfers_blocked": False,
         "account_blocked": False,
         "trade_suspended_by_user": it.configuration.suspend_trade,
         "shorting_enabled": equity >= MARGIN_EQUITY and not it.configuration.no_shorting,
-        "created_at": stamp(opened_ns),
-        "balance_asof": stamp(opened_ns)[:10],
     }
 
 
@@ -206,10 +213,35 @@ def calendar_day(day: date) -> Json:
 
     Its opening is written as the first minute of the date itself, since Alpaca's calendar knows no other.
     """
-    return {"date": day.isoformat(), "open": "00:00", "close": "16:00", "session_open": "1600", "session_close": "1600"}
+    settled = (day + timedelta(1)).isoformat()
+    times = {"open": "00:00", "close": "16:00", "session_open": "1600", "session_close": "1600"}
+    return {"date": day.isoformat(), **times, "settlement_date": settled}
+
+
+def session_day(session: TradingSession) -> Json:
+    """Write a day on which the market is open; its trades settle on the next such day (T+1)."""
+    opens, closes = hours.clock_times(session)
+    return {
+        "date": opens.date().isoformat(),
+        "open": f"{opens:%H:%M}",
+        "close": f"{closes:%H:%M}",
+        "session_open": "0400",
+        "session_close": "2000" if closes.hour >= 16 else "1700",
+        "settlement_date": hours.date_of(hours.session_after(session.closes)).isoformat(),
+    }
 
 
 def clock(now: int, day_end: int) -> Json:
-    """Write the venue's clock. It never closes: its next day begins when this one ends."""
+    """Write the clock of a venue that never closes: its next day begins when this one ends."""
     ends = in_new_york(day_end).isoformat()
     return {"timestamp": in_new_york(now).isoformat(), "is_open": True, "next_open": ends, "next_close": ends}
+
+
+def session_clock(now: int) -> Json:
+    """Write the clock of a venue that keeps trading hours."""
+    return {
+        "timestamp": in_new_york(now).isoformat(),
+        "is_open": hours.is_open(now),
+        "next_open": in_new_york(hours.next_open(now)).isoformat(),
+        "next_close": in_new_york(hours.close_after(now)).isoformat(),
+    }

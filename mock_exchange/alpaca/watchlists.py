@@ -116,4 +116,4 @@ def _written(context: RequestContext, it: Watchlist, *, with_assets: bool = True
         "updated_at": stamp(it.updated_ns),
         "name": it.name,
     }
-    return written | ({"assets": [schema.asset(symbol) for symbol in it.symbols]} if with_assets else {})
+    return written | ({"assets": [context.asset(symbol) for symbol in it.symbols]} if with_assets else {})

@@ -16,22 +16,26 @@ from mock_exchange.venue.orders import OrderClass, OrderRequest, Reason, Refusal
 MARGIN_EQUITY = 2_000 * DOLLAR * SHARE
 """Equity from which an account may borrow money and sell short."""
 
-DAY_TRADER_EQUITY = 25_000 * DOLLAR * SHARE
-"""Equity from which it may borrow three times as much."""
+INTRADAY, OVERNIGHT = 4, 2
+"""Dollars of positions that a dollar of such an account carries: during the day, and in the overnight session.
+
+The intraday margin rule in force since 2026-06-04 (FINRA rule 4210 as amended, Regulatory Notice 26-10).
+"""
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What its owner allows an account. The first four have an effect here; the others are only kept."""
+    """What its owner allows an account. The first four have an effect here; the others are only kept.
+
+    The fields are Alpaca's of 2026-07-06, when those of pattern day trading went.
+    """
 
     suspend_trade: bool = False  # no new orders
     no_shorting: bool = False  # no sale of what is not held
     max_margin_multiplier: Literal["1", "2", "4"] = "4"  # dollars of positions a dollar of equity carries at most
     fractional_trading: bool = True
-    dtbp_check: Literal["both", "entry", "exit"] = "entry"
-    pdt_check: Literal["both", "entry", "exit"] = "entry"
+    disable_overnight_trading: bool = False
     trade_confirm_email: Literal["all", "none"] = "all"
     ptp_no_exception_entry: bool = False
-    disable_overnight_trading: bool = False
     max_options_trading_level: Literal[0, 1, 2, 3] | None = None
 
 
@@ -50,6 +54,8 @@ class Account:
         self.cash = cash  # an amount; below zero it is borrowed
         self.first_cash = cash
         self.last_equity = cash  # at the end of the day before
+        self.last_maintenance = 0  # likewise, an amount
+        self.overnight = False  # in the overnight session buying power is less
         self.realized = 0  # earned by what was closed
         self.reserved = 0  # of buying power, set aside for working orders
         self.positions: dict[str, Position] = {}  # open ones
@@ -102,14 +108,34 @@ class Account:
         """Return the value of all positions, owed shares counted like held ones."""
         return sum(abs(position.qty) * prices[symbol] for symbol, position in self.positions.items())
 
-    @property
-    def multiplier(self) -> int:
-        """How many dollars of positions a dollar of equity carries: 4, below $25,000 2, below $2,000 1."""
-        most = int(self.configuration.max_margin_multiplier)
-        if self.last_equity >= DAY_TRADER_EQUITY:
-            return min(4, most)
-        return min(2, most) if self.last_equity >= MARGIN_EQUITY else 1
+    def maintenance(self, prices: dict[str, int]) -> int:
+        """Return the maintenance margin of all positions at these prices, an amount.
+
+        The rates are Alpaca's for stocks held overnight (docs, margin and short selling, 2026-09-17).
+        """
+        return sum(_maintenance(position.qty, prices[symbol]) for symbol, position in self.positions.items())
+
+    def multiplier(self, prices: dict[str, int]) -> int:
+        """Return how many dollars of positions a dollar of equity carries: 4 intraday, below $2,000 of equity 1.
+
+        What was earned today counts, as it does for the intraday margin level.
+        """
+        if self.equity(prices) < MARGIN_EQUITY:
+            return 1
+        return min(INTRADAY, int(self.configuration.max_margin_multiplier))
 
     def buying_power(self, prices: dict[str, int]) -> int:
         """Return what it may open yet: equity times the multiplier, less what it has and what it has ordered."""
-        return max(0, self.multiplier * self.equity(prices) - self.exposure(prices) - self.reserved)
+        carried = self.multiplier(prices)
+        if self.overnight:
+            carried = min(OVERNIGHT, carried)
+        return max(0, carried * self.equity(prices) - self.exposure(prices) - self.reserved)
+
+
+def _maintenance(qty: int, price: int) -> int:
+    """Return the maintenance margin of so many parts of a share at a price in points."""
+    if qty >= 0:
+        percent = 100 if price < 25 * DOLLAR // 10 else 50 if price <= 6 * DOLLAR else 30
+        return share_of(qty * price, percent, 100)
+    least, percent = (25 * DOLLAR // 10, 100) if price < 5 * DOLLAR else (5 * DOLLAR, 30)
+    return max(-qty * least, share_of(-qty * price, percent, 100))

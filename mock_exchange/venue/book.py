@@ -41,6 +41,7 @@ class Book:
         self.price = {Side.BUY: 0, Side.SELL: 0}  # at which an order of that side is filled: buys at the ask
         self.shares = {Side.BUY: 0, Side.SELL: 0}  # still displayed there, in parts, whole shares always
         self.last = 0  # of the latest trade; before it, the quote's middle
+        self.closed = False  # the market is, since the latest quote
         self._resting = {Side.BUY: Ladder(), Side.SELL: Ladder()}
         self._stops = {Side.BUY: Ladder(), Side.SELL: Ladder()}
         self._trailing: dict[str, None] = {}
@@ -48,6 +49,7 @@ class Book:
 
     def show(self, bid: int, ask: int, bid_shares: int, ask_shares: int) -> None:
         """Replace what is displayed; all of it is there to be taken."""
+        self.closed = False
         self.price = {Side.BUY: ask, Side.SELL: bid}
         self.shares = {Side.BUY: ask_shares, Side.SELL: bid_shares}
         if not self.last:
@@ -56,6 +58,11 @@ class Book:
     def withdraw(self) -> None:
         """Display nothing any more, until the next quote."""
         self.shares = {Side.BUY: 0, Side.SELL: 0}
+
+    def close(self) -> None:
+        """Display nothing any more, until the market opens with a quote."""
+        self.closed = True
+        self.withdraw()
 
     def note_trade(self, price: int, shares: int) -> None:
         """Record a trade between others; what it took at the quote is displayed no more."""

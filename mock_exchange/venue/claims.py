@@ -65,7 +65,7 @@ def claim_of(
         return Refusal(Reason.NOT_FRACTIONABLE, "fractional orders cannot be sold short")
     if request.side is Side.SELL and account.equity(prices) < MARGIN_EQUITY:
         return Refusal(Reason.INSUFFICIENT_BUYING_POWER, "account is not allowed to short")
-    price = _price_to_reserve(request, book.price[Side.BUY])
+    price = _price_to_reserve(request, book)
     power = account.buying_power(prices) + (released.reserve * released.left if released else 0)
     if price * request.qty > power:
         return Refusal(
@@ -90,8 +90,13 @@ def _insufficient_shares(request: OrderRequest, account: Account, available: int
     )
 
 
-def _price_to_reserve(request: OrderRequest, ask: int) -> int:
-    """Return what a share counts for when an order is taken that opens a position."""
+def _price_to_reserve(request: OrderRequest, book: Book) -> int:
+    """Return what a share counts for when an order is taken that opens a position.
+
+    A purchase counts by its limit, else by the far side of the quote, and while the market is closed by the last trade
+    (docs, orders at Alpaca, buying power).
+    """
+    ask = book.price[Side.BUY]
     if request.side is Side.SELL:
         return max(request.limit or 0, ask * SHORT_SALE_PERCENT // 100)
-    return request.limit or max(request.stop or 0, ask)
+    return request.limit or max(request.stop or 0, book.last if book.closed else ask)

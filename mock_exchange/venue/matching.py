@@ -26,7 +26,9 @@ from itertools import chain
 from msgspec.structs import asdict, replace
 
 from mock_exchange.events import Event, Quote
+from mock_exchange.venue import hours
 from mock_exchange.venue.account import Account
+from mock_exchange.venue.assets import Asset
 from mock_exchange.venue.book import Book
 from mock_exchange.venue.checks import flaw
 from mock_exchange.venue.claims import Claim, claim_of, measured, wash_trade
@@ -58,14 +60,27 @@ MOST_OPEN = 5_000
 class Matching:
     """All books, orders and accounts of the venue."""
 
-    def __init__(self, symbols: Iterable[str], accounts: Iterable[str], cash: int, ids: Ids, start_ns: int) -> None:
+    def __init__(
+        self,
+        symbols: Iterable[str],
+        accounts: Iterable[str],
+        cash: int,
+        ids: Ids,
+        start_ns: int,
+        *,
+        trading_hours: bool = False,
+    ) -> None:
         self.accounts = {name: Account(name, cash) for name in accounts}
         self.orders = Registry(self.accounts, ids)
         self.prices: dict[str, int] = {}  # where each stock was traded last, points
+        self.assets = dict.fromkeys(symbols, Asset())
         self.most_displayed: int | None = None  # shares that a quote shows to orders at most; None is as it comes
-        self._books = {symbol: Book() for symbol in symbols}
+        self._books = {symbol: Book() for symbol in self.assets}
         self._new_orders = OrderFactory(ids)
-        self.day_end = day_end(start_ns)  # the end of the venue's day, when day orders expire
+        # The end of the venue's day, when day orders expire: a close of New York, or else 16:00 there on each date.
+        self._end_of_day = hours.close_after if trading_hours else day_end
+        self._trading_hours = trading_hours
+        self.day_end = self._end_of_day(start_ns)
 
     # -- the market --------------------------------------------------------------------------------------------
 
@@ -87,21 +102,32 @@ class Matching:
         if not book.empty():
             self._match(book, event.ts)
 
+    def close_books(self) -> None:
+        """Fill no order of any stock until its next quote; orders that come meanwhile wait for the open."""
+        for book in self._books.values():
+            book.close()
+
     def halt(self, symbol: str) -> None:
         """Fill no order of a stock until its next quote: nothing is displayed that could."""
         self._books[symbol].withdraw()
 
     def roll(self, now: int) -> None:
-        """End the day if it is over: day orders expire, and equity is noted for the next day's margin."""
+        """End the day if it is over: day orders expire, and equity and margin are noted as the last ones."""
+        if self._trading_hours:
+            for account in self.accounts.values():
+                account.overnight = hours.is_overnight(now)
         if now < self.day_end:
             return
+        if self._trading_hours:
+            self.close_books()
         for order in chain.from_iterable(map(self.orders.open_orders, self.accounts)):
             current = self.orders[order.id]
             if current.status in OPEN and current.time_in_force is TimeInForce.DAY:
                 self._end(current, Change.EXPIRED, self.day_end)
         for account in self.accounts.values():
             account.last_equity = account.equity(self.prices)
-        self.day_end = day_end(now)
+            account.last_maintenance = account.maintenance(self.prices)
+        self.day_end = self._end_of_day(now)
 
     def _reach_stops(self, book: Book, ts: int) -> None:
         for order_id in book.trailing():
@@ -187,6 +213,7 @@ class Matching:
             flaw(request, book.last)
             or self.orders.taken(account, request.client_order_id)
             or self.accounts[account].forbids(request)
+            or self.assets[request.symbol].forbids(request, self.accounts[account])
             or wash_trade(request, account, self.orders)
         )
         if refusal:

@@ -70,6 +70,15 @@ def test_what_the_account_may_not_do_is_not_tried(account: AccountReport, side: 
     assert verdict(at_broker(account), side) is reason
 
 
+@pytest.mark.parametrize(("day_trades", "reason"), [(3, Refusal.DAY_TRADES), (2, None)])
+def test_a_recording_of_before_is_decided_by_its_day_trades(day_trades: int, reason: Refusal | None) -> None:
+    """Pattern day trading ended on 2026-06-04; a report of today says nothing of it."""
+    line = msgspec.to_builtins(RICH) | {"day_trades": day_trades, "day_trades_limited": True}
+    account = msgspec.json.decode(msgspec.json.encode(line), type=AccountReport)
+    assert verdict(at_broker(account)) is reason
+    assert "day_trades" not in msgspec.to_builtins(RICH)
+
+
 def test_the_newest_report_counts() -> None:
     session = at_broker(but(blocked="x"))
     assert verdict(session) is Refusal.BROKER_BLOCKED

@@ -16,8 +16,7 @@ PLAIN = {
     "no_shorting": False,
     "max_margin_multiplier": "4",
     "fractional_trading": True,
-    "dtbp_check": "entry",
-    "pdt_check": "entry",
+    "disable_overnight_trading": False,
     "trade_confirm_email": "all",
     "ptp_no_exception_entry": False,
     "disable_overnight_trading": False,
@@ -36,13 +35,13 @@ def test_a_configuration_is_changed_by_what_is_named_and_only_in_its_account() -
     desk = Desk()
     assert desk.get("/v2/account/configurations") == PLAIN
     changed = PLAIN | {"no_shorting": True, "trade_confirm_email": "none"}
-    assert configure(desk, no_shorting=True, trade_confirm_email="none", pdt_check=None) == changed
+    assert configure(desk, no_shorting=True, trade_confirm_email="none", suspend_trade=None) == changed
     assert desk.get("/v2/account/configurations") == changed
     assert read(desk.ask("GET", "/v2/account/configurations", "BOB")) == PLAIN
 
 
 @pytest.mark.parametrize(
-    "words", [{"no_shorting": "yes"}, {"max_margin_multiplier": "3"}, {"pdt_check": "never"}, {"margin": 2}]
+    "words", [{"no_shorting": "yes"}, {"max_margin_multiplier": "3"}, {"pdt_check": "entry"}, {"margin": 2}]
 )
 def test_a_configuration_that_means_nothing_is_refused_and_changes_nothing(words: dict[str, Any]) -> None:
     desk = Desk()

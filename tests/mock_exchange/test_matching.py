@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from mock_exchange.events import SECOND, Quote, Trade
+from mock_exchange.venue.account import Account
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, DOLLAR, SHARE
@@ -220,14 +221,47 @@ def test_a_day_order_expires_at_the_end_of_the_day_and_one_without_end_stays() -
     assert venue.now(stays).status is Status.NEW
 
 
-def test_the_equity_at_the_day_s_end_sets_the_margin_of_the_next_day() -> None:
+def test_equity_and_maintenance_at_the_day_s_end_are_noted_and_today_s_loss_counts_at_once() -> None:
     venue = Venue()
     venue.buy(1_000)
+    ann = venue.venue.accounts["ann"]
     venue.trade(10.00)
+    assert (ann.last_equity, ann.multiplier(venue.venue.prices)) == (CASH, 4)  # $9,980 carry four times as much
     venue.ts = venue.venue.day_end - SECOND
     venue.quote(9.99, 10.00)
-    assert venue.venue.accounts["ann"].last_equity == CASH - 1_000 * SHARE * 900_200
-    assert venue.venue.accounts["ann"].multiplier == 2
+    assert ann.last_equity == CASH - 1_000 * SHARE * 900_200
+    assert ann.last_maintenance == 1_000 * SHARE * 100_000 * 30 // 100
+    venue.trade(2.00)
+    assert ann.multiplier(venue.venue.prices) == 1  # $1,980
+
+
+@pytest.mark.parametrize(
+    ("shares", "price", "percent"),
+    [
+        (100, 2.49, 100),
+        (100, 2.50, 50),
+        (100, 6.00, 50),
+        (100, 6.01, 30),
+        (-100, 2.00, 125),  # $2.50 a share
+        (-100, 4.00, 100),
+        (-100, 10.00, 50),  # $5.00 a share
+        (-100, 100.00, 30),
+    ],
+)
+def test_maintenance_margin_is_by_price_and_side(shares: int, price: float, percent: int) -> None:
+    account = Account("ann", CASH)
+    points = round(price * DOLLAR)
+    account.execute("AAPL", shares * SHARE, points)
+    assert account.maintenance({"AAPL": points}) == abs(shares) * SHARE * points * percent // 100
+
+
+@pytest.mark.parametrize(("dollars", "multiplier"), [(1_999, 1), (2_000, 4), (24_999, 4), (25_000, 4)])
+def test_from_two_thousand_dollars_on_four_times_as_much_is_carried(dollars: int, multiplier: int) -> None:
+    account = Account("ann", dollars * DOLLAR * SHARE)
+    assert account.multiplier({}) == multiplier
+    assert account.buying_power({}) == multiplier * account.cash
+    account.overnight = True
+    assert account.buying_power({}) == min(2, multiplier) * account.cash
 
 
 # -- priority ---------------------------------------------------------------------------------------------------------

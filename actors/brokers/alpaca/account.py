@@ -12,7 +12,7 @@ from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import RestClient
-from actors.orders import OVER, AccountReport, HeldAtVenue, OrderReport
+from actors.orders import OVER, AccountReport, AssetReport, HeldAtVenue, OrderReport
 from pipeline.events import SECOND
 
 READINGS = 4
@@ -28,8 +28,12 @@ _AS_OLD = 0.9
 """Of the time between two readings: how old the account's own numbers may be, since the venue counts our requests."""
 
 
+ASSET_MINUTES = 5
+"""Minutes of the venue's for which what it said of a symbol is believed; then one more reading asks for it again."""
+
+
 class Account:
-    """Reads the account."""
+    """Reads the account, and what may be done with the symbols that are traded in it."""
 
     def __init__(
         self, context: BrokerContext, client: RestClient, tracker: OrderTracker, symbols: Iterable[str]
@@ -44,6 +48,8 @@ class Account:
         self._last_body: tuple[int, tuple[HeldAtVenue, ...], codec.AccountBody] | None = None
         self._assets = set(symbols)  # symbols seen
         self._assets_left = sorted(self._assets)  # of those, the ones whose asset is not reported yet
+        self._asset_age_ns = ASSET_MINUTES * context.budget.minute_ns
+        self._asset_reports: dict[str, tuple[int, AssetReport]] = {}  # by symbol, read longest ago first, and when
 
     # -------------------------------------------------------------------------------------------------- assets
 
@@ -56,12 +62,29 @@ class Account:
         return True
 
     def assets(self) -> Steps[None]:
-        """Read the assets that are not reported yet, and publish each. Raises Failed, and Unreadable."""
+        """Read assets: those not reported yet, those in doubt, and one that is old. Raises Failed, and Unreadable.
+
+        What is told again is published where it has changed.
+        """
         while self._assets_left:
             symbol = self._assets_left[0]
-            body = yield from self._client.asset(symbol)
-            report = codec.asset_report(body or codec.AssetBody(symbol), self._context.now.venue_ns)
+            yield from self._read_asset(symbol)
             self._assets_left.remove(symbol)
+        while self._context.doubted_assets:
+            symbol = min(self._context.doubted_assets)
+            yield from self._read_asset(symbol)
+            self._context.doubted_assets.discard(symbol)
+        now_ns = self._context.now.monotonic_ns
+        symbol, (read_ns, _) = next(iter(self._asset_reports.items()), ("", (now_ns, None)))
+        if now_ns - read_ns >= self._asset_age_ns:
+            yield from self._read_asset(symbol)
+
+    def _read_asset(self, symbol: str) -> Steps[None]:
+        body = yield from self._client.asset(symbol)
+        report = codec.asset_report(body or codec.AssetBody(symbol), self._context.now.venue_ns)
+        _, before = self._asset_reports.pop(symbol, (0, None))
+        self._asset_reports[symbol] = self._context.now.monotonic_ns, report
+        if before is None or structs.replace(before, ts=report.ts) != report:
             self._context.publish(report)
 
     # ------------------------------------------------------------------------------------------- the account itself
@@ -105,9 +128,10 @@ class Account:
         at = self._context.now.monotonic_ns
         if self._last_body is not None:
             then, held, body = self._last_body
-            if held == positions and at - then < self._body_ns:
+            if held == positions and at - then < self._body_ns and not self._context.account_doubted:
                 return body
         body = yield from self._client.read("/v2/account", codec.AccountBody)
+        self._context.account_doubted = False
         self._last_body = at, positions, body
         return body
 

@@ -15,13 +15,13 @@ from typing import assert_never
 
 from loguru import logger
 
-from actors.brokers.alpaca import messages
+from actors.brokers.alpaca import codec, messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.alpaca.stream import TradingStream
 from actors.messages import Report
-from actors.orders import OrderCommand
+from actors.orders import AssetReport, OrderCommand
 from pipeline.events import SECOND
 
 _log = logger.bind(logger="microbot.broker")
@@ -172,6 +172,9 @@ class AlpacaBroker:
     def _do(self, action: messages.Action) -> None:
         match action:
             case messages.Publish(reports):
+                for report in reports:
+                    if isinstance(report, AssetReport):
+                        _log_limits(report)
                 self._on_report(list(reports))
             case messages.SendRequest():
                 self._begin(self._request(action))
@@ -211,3 +214,15 @@ class AlpacaBroker:
             self._events.put_nowait(messages.StreamLost("it was cut here"))
         elif (error := task.exception()) is not None:
             self._events.put_nowait(messages.Fault(type(error).__name__))
+
+
+def _log_limits(asset: AssetReport) -> None:
+    """Say what may not be done with a symbol, at the start and whenever that changes."""
+    log = _log.bind(event="broker.asset", symbol=asset.symbol, borrow=asset.borrow or "")
+    if not asset.tradable:
+        log.warning(f"{asset.symbol} is not tradable at the venue: its signals are refused")
+    elif not asset.shortable:
+        borrow = f"the venue says of borrowing it: {asset.borrow or codec.UNKNOWN}".replace("_", " ")
+        log.info(f"{asset.symbol} is not sold short, only bought ({borrow})")
+    else:
+        log.debug(f"{asset.symbol} may be bought and sold short")

@@ -21,10 +21,11 @@ from pipeline.events import SECOND
 UPDATES = "trade_updates"
 """The stream of the trading connection that tells of orders."""
 
-DAY_TRADE_EQUITY = Decimal(25_000)
-"""Dollars; a margin account with less is refused its fourth day trade in five business days."""
+EASY, HARD, UNKNOWN = "easy_to_borrow", "hard_to_borrow", "unknown"
+"""Whether shares can be borrowed: the venue's two words, and ours where it says nothing."""
 
 DUPLICATE_CODE = 40010001
+FORBIDDEN_CODE = 40310000
 MISSING_CODE = 40410000
 
 _MOST_DIGITS = 30  # before or after the point; no amount of money has more, and arithmetic stays exact and quick
@@ -81,12 +82,10 @@ class AccountBody(msgspec.Struct, frozen=True, gc=False):
     cash: Decimal
     equity: Decimal
     buying_power: Decimal
-    last_equity: Decimal | None = None  # at the last close
     trading_blocked: bool = False
     account_blocked: bool = False
     trade_suspended_by_user: bool = False
     shorting_enabled: bool = True
-    daytrade_count: int | None = None
 
 
 class PositionBody(msgspec.Struct, frozen=True, gc=False):
@@ -105,6 +104,15 @@ class AssetBody(msgspec.Struct, frozen=True, gc=False):
     tradable: bool = False
     shortable: bool = False
     fractionable: bool = False
+    borrow_status: Text | None = None
+    easy_to_borrow: bool | None = None  # deprecated on 2026-06-05, and still told by some
+
+    @property
+    def borrow(self) -> str:
+        """Whether its shares can be borrowed: by `borrow_status`, else by `easy_to_borrow`, else it is unknown."""
+        if self.easy_to_borrow is None or self.borrow_status:
+            return self.borrow_status or UNKNOWN
+        return EASY if self.easy_to_borrow else HARD
 
 
 class ClockBody(msgspec.Struct, frozen=True, gc=False):
@@ -208,6 +216,17 @@ def is_passed(status: int, error: ErrorBody) -> bool:
     return status == 422 and told and "stop price must be" in error.message
 
 
+def is_about_asset(status: int, error: ErrorBody) -> bool:
+    """Whether an order was refused for what its symbol is: not tradable, or not to be sold short."""
+    text = error.message
+    return status in (403, 422) and text.startswith("asset ") and ("tradable" in text or "sold short" in text)
+
+
+def is_about_money(status: int, error: ErrorBody) -> bool:
+    """Whether an order was refused since the account has too little: wash trades and the like have the same code."""
+    return status == 403 and error.code == FORBIDDEN_CODE and "buying power" in error.message
+
+
 def is_missing(status: int, error: ErrorBody) -> bool:
     """Whether a 404 is about the order, and not about the address."""
     return status == 404 and (error.code == MISSING_CODE or "order" in error.message.lower())
@@ -304,12 +323,11 @@ def account_report(
     history: tuple[OrderReport, ...] = (),
 ) -> AccountReport:
     """Report the account. Raises Unreadable."""
-    equity = _number(body.equity)
     return AccountReport(
         ts=ts,
         number=body.account_number,
         cash=_number(body.cash),
-        equity=equity,
+        equity=_number(body.equity),
         buying_power=_number(body.buying_power),
         positions=positions,
         orders=orders,
@@ -317,10 +335,6 @@ def account_report(
         fills_until=ts,
         blocked=_blocked(body),
         shorting=body.shorting_enabled,
-        day_trades=body.daytrade_count or 0,
-        # The venue looks at the last close; what is below the limit only since then is below it at the next.
-        day_trades_limited=min(equity, equity if body.last_equity is None else _number(body.last_equity))
-        < DAY_TRADE_EQUITY,
     )
 
 
@@ -333,8 +347,14 @@ def _blocked(body: AccountBody) -> str:
 
 
 def asset_report(body: AssetBody, ts: int) -> AssetReport:
-    """Report what may be done with a symbol."""
-    return AssetReport(body.symbol, ts, body.tradable, body.shortable, body.fractionable)
+    """Report what may be done with a symbol.
+
+    Only what is easy to borrow is sold short: anything else needs a locate first, for a fee, and of what is unknown
+    that would be known when the order is refused.
+    """
+    borrow = body.borrow
+    shortable = body.shortable and borrow == EASY
+    return AssetReport(body.symbol, ts, body.tradable, shortable, body.fractionable, borrow)
 
 
 def _number(value: Decimal | None) -> Decimal:

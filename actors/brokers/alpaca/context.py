@@ -48,6 +48,8 @@ class BrokerContext:
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
         self.actions: list[Action] = []  # that are wanted of the driver
         self.budget = RequestBudget(settings.requests_per_minute, speed)
+        self.doubted_assets: set[str] = set()  # symbols whose asset the venue has just contradicted
+        self.account_doubted = False  # the account's own numbers likewise
         self.is_heard = False  # whether the trading stream tells what happens to orders
         self.keys_refused = False  # since the account was read last
         self._random = random

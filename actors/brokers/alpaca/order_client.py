@@ -176,6 +176,10 @@ class OrderClient:
         if codec.is_about_keys(status, refusal):
             self._context.refuse_keys()
             return self._rejected(order, REFUSED_KEYS)
+        if codec.is_about_asset(status, refusal):
+            self._context.doubted_assets.add(order.symbol)
+        elif codec.is_about_money(status, refusal):
+            self._context.account_doubted = True
         if status >= 500 or status < 400 or status == 408:
             return self._unanswered(order, f"the venue answered {status}")
         return self._rejected(order, refusal.message, passed=codec.is_passed(status, refusal))

@@ -139,6 +139,8 @@ class AlpacaProtocol:
         """Do all that can be done now, and have a timer set for what comes later."""
         now_ns = self._context.now.monotonic_ns
         self._conversations.run(now_ns)
+        if self._context.doubted_assets or self._context.account_doubted:
+            self._readings.request_early()
         if (due_ns := self._readings.due_ns) is not None and due_ns <= now_ns:
             self._conversations.start(self._readings.begin(now_ns))
             self._conversations.run(now_ns)

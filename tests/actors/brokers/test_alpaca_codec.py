@@ -150,8 +150,8 @@ def test_an_order_by_value_has_the_quantity_that_was_filled() -> None:
 
 
 def test_an_account_is_reported_exactly() -> None:
-    report = account_of(cash="100.10", daytrade_count=2, shorting_enabled=False)
-    assert (report.number, report.cash, report.day_trades) == ("PA1", Decimal("100.10"), 2)
+    report = account_of(cash="100.10", shorting_enabled=False)
+    assert (report.number, report.cash) == ("PA1", Decimal("100.10"))
     assert not report.shorting
     assert not report.blocked
 
@@ -161,12 +161,51 @@ def test_a_blocked_account_says_why(flag: str) -> None:
     assert account_of(**{flag: True}).blocked
 
 
+def test_day_trades_are_no_more_whatever_a_venue_still_says_of_them() -> None:
+    """The fields went on 2026-07-06; a report that has them is from a recording."""
+    report = account_of(equity="10000", daytrade_count=3, pattern_day_trader=True)
+    assert (report.day_trades, report.day_trades_limited) == (msgspec.UNSET, msgspec.UNSET)
+    assert b"day_trades" not in msgspec.json.encode(report)
+
+
 @pytest.mark.parametrize(
-    ("equity", "last", "limited"),
-    [("24999.99", None, True), ("25000", None, False), ("25000", "24999", True), ("24000", "26000", True)],
+    ("said", "borrow", "shortable"),
+    [
+        ({"borrow_status": "easy_to_borrow"}, "easy_to_borrow", True),
+        ({"borrow_status": "easy_to_borrow", "easy_to_borrow": False}, "easy_to_borrow", True),
+        ({"borrow_status": "hard_to_borrow", "easy_to_borrow": True}, "hard_to_borrow", False),
+        ({"easy_to_borrow": True}, "easy_to_borrow", True),
+        ({"easy_to_borrow": False}, "hard_to_borrow", False),
+        ({}, "unknown", False),
+        ({"borrow_status": "some_new_word"}, "some_new_word", False),
+        ({"borrow_status": "easy_to_borrow", "shortable": False}, "easy_to_borrow", False),
+    ],
 )
-def test_day_trades_are_limited_below_25_000_dollars(equity: str, last: str | None, limited: bool) -> None:
-    assert account_of(equity=equity, last_equity=last).day_trades_limited is limited
+def test_only_what_is_known_to_be_easy_to_borrow_is_sold_short(
+    said: dict[str, Any], borrow: str, shortable: bool
+) -> None:
+    body = {"symbol": "AAPL", "tradable": True, "shortable": True} | said
+    report = codec.asset_report(codec.decode(msgspec.json.encode(body), codec.AssetBody), NOW)
+    assert (report.borrow, report.shortable) == (borrow, shortable)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "asset", "money"),
+    [
+        (422, 42210000, 'asset "AAPL" cannot be sold short', True, False),
+        (422, 42210000, 'asset "AAPL" is not tradable', True, False),
+        (422, 42210000, "qty must be > 0", False, False),
+        (403, 40310000, "insufficient buying power", False, True),
+        (403, 40310000, "potential wash trade detected. use complex orders", False, False),
+        (403, 40310000, "insufficient qty available for order (requested: 5, available: 4)", False, False),
+        (403, 40310100, "trade denied due to pattern day trading protection", False, False),
+    ],
+)
+def test_refusals_of_one_code_are_told_apart_by_their_text(
+    status: int, code: int, message: str, asset: bool, money: bool
+) -> None:
+    error = codec.refusal(msgspec.json.encode({"code": code, "message": message}), status)
+    assert (codec.is_about_asset(status, error), codec.is_about_money(status, error)) == (asset, money)
 
 
 @pytest.mark.parametrize("quantity", ["5", "-5"])

@@ -527,6 +527,79 @@ def test_an_asset_is_asked_for_once_when_its_symbol_is_new(talk: Talk) -> None:
     assert [report.symbol for report in talk.of(AssetReport)] == ["AAPL", "BTC%2FUSD"]
 
 
+EASY = {"symbol": "AAPL", "tradable": True, "shortable": True, "borrow_status": "easy_to_borrow"}
+ASSET = "GET /v2/assets/AAPL"
+
+
+def _until_asset_is_asked(talk: Talk, seconds: int) -> bool:
+    """Let so many seconds go by, and say whether the asset was asked for in them."""
+    for _ in range(seconds):
+        talk.waits(1)
+        if talk.asked(ASSET):
+            return True
+        talk.serve()
+    return False
+
+
+def test_what_a_symbol_is_good_for_is_read_again_through_the_day_and_told_where_it_changed(talk: Talk) -> None:
+    assert not _until_asset_is_asked(talk, 290)
+    assert _until_asset_is_asked(talk, 20)
+    talk.answer(ASSET, value=EASY)
+    talk.serve()
+    assert [report.shortable for report in talk.of(AssetReport)] == [False, True]  # it said nothing of borrowing before
+    assert _until_asset_is_asked(talk, 320)
+    talk.answer(ASSET, value=EASY)
+    talk.serve()
+    assert len(talk.of(AssetReport)) == 2  # nothing new
+    assert _until_asset_is_asked(talk, 320)
+    talk.answer(ASSET, value=EASY | {"borrow_status": "hard_to_borrow"})
+    assert [report.borrow for report in talk.of(AssetReport)][2:] == ["hard_to_borrow"]
+    assert talk.states[1:] == [FeedState.LIVE]
+
+
+def test_many_assets_are_read_again_one_a_reading_the_oldest_first() -> None:
+    talk = Talk(symbols=("A", "B", "C"))
+    talk.start()
+    talk.waits(400)  # one reading waits for its answers since then
+    talk.serve()
+    again = [f"{action.path}" for action in talk.actions if isinstance(action, SendRequest)][-20:]
+    assert [path for path in again if "assets" in path][-1] == "/v2/assets/A"
+    talk.waits(20)
+    talk.serve()
+    assert len(talk.sent("GET /v2/assets/B")) == 2
+    assert len(talk.sent("GET /v2/assets/A")) == 2
+
+
+def test_an_asset_that_a_refusal_speaks_of_is_read_again_soon(talk: Talk) -> None:
+    talk.say(order())
+    talk.answer(POST, 422, {"code": 42210000, "message": 'asset "AAPL" cannot be sold short'})
+    assert talk.statuses() == [OrderStatus.REJECTED]
+    assert _until_asset_is_asked(talk, 3)
+    talk.answer(ASSET, value=EASY | {"shortable": False})
+    assert [report.shortable for report in talk.of(AssetReport)] == [False, False]
+    talk.serve()
+    assert not _until_asset_is_asked(talk, 60)
+
+
+def test_a_refusal_for_lack_of_money_has_the_account_s_numbers_read_again(talk: Talk) -> None:
+    talk.waits(5)
+    talk.serve()
+    read = len(talk.sent("GET /v2/account"))
+    talk.say(order())
+    talk.answer(POST, 403, {"code": 40310000, "message": "insufficient buying power"})
+    talk.waits(4)  # before its numbers are as old as they may be
+    talk.serve()
+    assert len(talk.sent("GET /v2/account")) == read + 1
+
+
+def test_the_refusal_of_a_pattern_day_trader_is_a_refusal_like_any_other(talk: Talk) -> None:
+    talk.say(order())
+    talk.answer(POST, 403, {"code": 40310100, "message": "trade denied due to pattern day trading protection"})
+    assert [report.reason for report in talk.of(OrderReport)] == ["trade denied due to pattern day trading protection"]
+    assert talk.statuses() == [OrderStatus.REJECTED]
+    assert talk.states[1:] == [FeedState.LIVE]
+
+
 # ----------------------------------------------------------------------------------------------------------- the end
 
 

@@ -21,10 +21,11 @@ from actors.feeds.feed import Batch, FeedFailed
 from actors.feeds.websocket import FeedSettings
 from actors.messages import FeedChanged, FeedState, MarketHours, Refusal
 from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED
-from pipeline.events import SECOND, Clock, Gap, Refused, Trade
+from pipeline.events import SECOND, Clock, Gap, Refused, Trade, TradingStatus
 from pipeline.strategy import StrategySettings
-from pipeline.venues.dialect import EMPTY_FRAME, TOO_MANY, UNKNOWN_TYPE, Turn
+from pipeline.venues.dialect import EMPTY_FRAME, TOO_MANY, UNKNOWN_TYPE, Event, Turn
 from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
+from pipeline.venues.simple import SimpleDialect
 from tests.support.live import (
     HASTY,
     Heard,
@@ -350,6 +351,56 @@ def test_the_gap_of_a_reconnect_stands_before_what_comes_after_it() -> None:
             (gap,) = heard.of(Gap)
             assert gap.symbol is None
             assert gap.ts >= print_of(1).ts
+
+    asyncio.run(scenario())
+
+
+class WithStatuses(SimpleDialect):
+    """The simple push, which also tells of halts and resumptions: as `halted` or `resumed`, in A."""
+
+    def received(self, messages: list[bytes]) -> Turn:
+        events: list[Event] = []
+        for message in messages:
+            if message in (b"halted", b"resumed"):
+                events.append(TradingStatus(START, "A", message == b"halted"))
+            else:
+                events += super().received([message]).events
+        return Turn(events=events)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (["halted"], [print_of(2, symbol="B"), print_of(3)], [True, False]),  # the resumption was missed
+        (["halted", "resumed"], [print_of(2, symbol="B"), print_of(3)], [True, False]),  # it was not
+        (["halted"], [print_of(2, symbol="B"), print_of(3, symbol="B")], [True]),  # no trade: it may be halted still
+    ],
+)
+def test_a_halt_whose_resumption_was_missed_ends_with_the_next_trade(
+    before: list[str], after: list[Trade], told: list[bool]
+) -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(says(print_of(1), *before, then=None), says(*after)) as venue,
+            listening_to(venue.url, dialect=lambda: WithStatuses(())) as listener,
+        ):
+            heard = listener.heard
+            await heard.until(lambda: heard.ids == [1, 2, 3])
+            assert [status.halted for status in heard.of(TradingStatus)] == told
+
+    asyncio.run(scenario())
+
+
+def test_a_trade_on_the_connection_that_told_of_a_halt_ends_none() -> None:
+    """It may have been made before the halt, and come late."""
+
+    async def scenario() -> None:
+        async with (
+            a_venue(says(print_of(1), "halted", print_of(2))) as venue,
+            listening_to(venue.url, dialect=lambda: WithStatuses(())) as listener,
+        ):
+            await listener.heard.until(lambda: 2 in listener.heard.ids)
+            assert all(status.halted for status in listener.heard.of(TradingStatus))
 
     asyncio.run(scenario())
 
