@@ -25,6 +25,7 @@ from bench.results import ROOT
 from examples.tapes import TAPES
 from pipeline.events import SECOND, Quote, Trade
 from pipeline.venues.binance import BinanceDialect
+from pipeline.venues.dialect import Undone, VolumeOnly
 from service import settings, strategies
 from service.recorded import tapes
 
@@ -126,7 +127,9 @@ def _binance(path: Path) -> Iterator[Input]:
     dialect = BinanceDialect()
     with gzip.open(path, "rb") as file:
         for line in file:
-            yield from dialect.received([line.split(b" ", 1)[1]]).events
+            for event in dialect.received([line.split(b" ", 1)[1]]).events:
+                if not isinstance(event, VolumeOnly | Undone):  # which this venue has not
+                    yield event
 
 
 def _lean(path: Path) -> Iterator[Input]:
