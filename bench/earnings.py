@@ -25,7 +25,9 @@ from bench.results import ROOT
 from examples.tapes import TAPES
 from pipeline.events import SECOND, Quote, Trade
 from pipeline.venues.binance import BinanceDialect
+from pipeline.venues.conditions import lean_conditions
 from pipeline.venues.dialect import Undone, VolumeOnly
+from pipeline.venues.sale_prints import SalePrints
 from service import settings, strategies
 from service.recorded import tapes
 
@@ -135,13 +137,15 @@ def _binance(path: Path) -> Iterator[Input]:
 def _lean(path: Path) -> Iterator[Input]:
     midnight = datetime.strptime(path.name[:8], "%Y%m%d").replace(tzinfo=ZoneInfo("America/New_York"))
     begun = round(midnight.timestamp()) * SECOND
+    prints = SalePrints()
     with zipfile.ZipFile(path) as archive:
         [name] = archive.namelist()
         symbol = name.split("_")[1].upper()
         for line in archive.read(name).decode().splitlines():
-            ms, price, size, _, _, suspicious = line.split(",")
+            ms, price, size, _, condition, suspicious = line.split(",")
             if suspicious == "0":
-                yield Trade(symbol, begun + int(ms) * 1_000_000, int(price) / 10_000, float(size))
+                trade = Trade(symbol, begun + int(ms) * 1_000_000, int(price) / 10_000, float(size))
+                yield from prints.take(trade, "C", lean_conditions(int(condition or "0", 16)))
 
 
 def main(paths: Sequence[str]) -> None:

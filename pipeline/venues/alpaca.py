@@ -14,7 +14,7 @@ from enum import Enum, auto
 import msgspec
 
 from pipeline.events import PriceBand, Quote, Trade, TradeId, TradingStatus
-from pipeline.venues.conditions import UNKNOWN_CONDITION, PrintKind, kind_of
+from pipeline.venues.conditions import UNKNOWN_CONDITION, PrintKind, is_tick, kind_of
 from pipeline.venues.dialect import (
     BAD_MESSAGE,
     BAD_TIME,
@@ -66,8 +66,6 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     trades: tuple[str, ...] = ()  # subscription
     quotes: tuple[str, ...] = ()
 
-
-_PLAIN = PrintKind.TICK, False  # as prints without conditions are
 
 _MESSAGE = msgspec.json.Decoder(Message)
 _PARTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -248,17 +246,22 @@ def _take_trade(item: Message, taken: Taken) -> None:
         taken.refuse(BAD_TRADE, item.S, item)
     else:
         trade_id = f"{item.x}{item.i}" if item.i is not None else None
-        kind, unknown = kind_of(item.z, item.c) if item.c else _PLAIN
-        if kind is PrintKind.TICK:
+        if not item.c or is_tick(item.z, item.c):
             taken.events.append(Trade(item.S, ts, item.p, item.s, None, None, trade_id))
-            return
-        taken.count(kind, item.s)
-        if unknown:
-            taken.refuse(UNKNOWN_CONDITION, item.S, item)
-        if kind is PrintKind.VOLUME:
-            taken.events.append(VolumeOnly(item.S, ts, item.s, trade_id))
-        elif kind is PrintKind.AUCTION:
-            taken.events.append(Trade(item.S, ts, item.p, 0.0, None, None, trade_id))
+        else:
+            _take_apart(item, ts, trade_id, taken)
+
+
+def _take_apart(item: Message, ts: int, trade_id: str | None, taken: Taken) -> None:
+    """Take what of a print counts that is no plain tick, and count it."""
+    kind, unknown = kind_of(item.z, item.c)
+    taken.count(kind, item.s)
+    if unknown:
+        taken.refuse(UNKNOWN_CONDITION, item.S, item)
+    if kind is PrintKind.VOLUME:
+        taken.events.append(VolumeOnly(item.S, ts, item.s, trade_id))
+    elif kind is PrintKind.AUCTION:
+        taken.events.append(Trade(item.S, ts, item.p, 0.0, None, None, trade_id))
 
 
 def _take_undone(item: Message, taken: Taken) -> None:

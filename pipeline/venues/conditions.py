@@ -51,6 +51,11 @@ _NO_VOLUME = frozenset("MQ9")
 _KNOWN = _NYSE | _NASDAQ | _AUCTIONS | _ADDED | _EXTENDED | _ELSEWHERE | _NO_VOLUME
 
 
+def is_tick(tape: str, conditions: object) -> bool:
+    """Whether a print is a plain tick, as most are: the quick question, before that of `kind_of`."""
+    return isinstance(conditions, list) and _TICKS.get(tape, _CONTINUOUS).issuperset(conditions)
+
+
 def kind_of(tape: str, conditions: object) -> tuple[PrintKind, bool]:
     """Return what a print is, and whether it has a code that stands in no table. O(1).
 
@@ -64,11 +69,11 @@ def kind_of(tape: str, conditions: object) -> tuple[PrintKind, bool]:
     """
     if not isinstance(conditions, list):
         return PrintKind.VOLUME, True
-    if (ticks := _TICKS.get(tape, _CONTINUOUS)).issuperset(conditions):
+    if is_tick(tape, conditions):
         return PrintKind.TICK, False
     if _SIZES.get(tape, _ANY_SIZE).issuperset(conditions):
         return PrintKind.VOLUME, False
-    codes = set(conditions) - ticks
+    codes = set(conditions) - _TICKS.get(tape, _CONTINUOUS)
     unknown = not _KNOWN.issuperset(codes)
     if codes & _NO_VOLUME:
         return PrintKind.NO_VOLUME, unknown
