@@ -25,6 +25,9 @@ from bench.results import ROOT
 from examples.tapes import TAPES
 from pipeline.events import SECOND, Quote, Trade
 from pipeline.venues.binance import BinanceDialect
+from pipeline.venues.conditions import lean_conditions
+from pipeline.venues.dialect import Undone, VolumeOnly
+from pipeline.venues.sale_prints import SalePrints
 from service import settings, strategies
 from service.recorded import tapes
 
@@ -126,19 +129,23 @@ def _binance(path: Path) -> Iterator[Input]:
     dialect = BinanceDialect()
     with gzip.open(path, "rb") as file:
         for line in file:
-            yield from dialect.received([line.split(b" ", 1)[1]]).events
+            for event in dialect.received([line.split(b" ", 1)[1]]).events:
+                if not isinstance(event, VolumeOnly | Undone):  # which this venue has not
+                    yield event
 
 
 def _lean(path: Path) -> Iterator[Input]:
     midnight = datetime.strptime(path.name[:8], "%Y%m%d").replace(tzinfo=ZoneInfo("America/New_York"))
     begun = round(midnight.timestamp()) * SECOND
+    prints = SalePrints()
     with zipfile.ZipFile(path) as archive:
         [name] = archive.namelist()
         symbol = name.split("_")[1].upper()
         for line in archive.read(name).decode().splitlines():
-            ms, price, size, _, _, suspicious = line.split(",")
+            ms, price, size, _, condition, suspicious = line.split(",")
             if suspicious == "0":
-                yield Trade(symbol, begun + int(ms) * 1_000_000, int(price) / 10_000, float(size))
+                trade = Trade(symbol, begun + int(ms) * 1_000_000, int(price) / 10_000, float(size))
+                yield from prints.take(trade, "C", lean_conditions(int(condition or "0", 16)))
 
 
 def main(paths: Sequence[str]) -> None:

@@ -268,13 +268,13 @@ def _checked(events: Iterable[Input]) -> Iterator[list[Input]]:
         read: list[Input] = []
         for number, event in batch:
             try:
-                found = reader.line(encode(event))
+                found = reader.lines([encode(event)])
             except (TypeError, ValueError) as error:
                 raise UserError(f"event {number} of the tape cannot be read: {error} ({shown(event)})") from None
-            if found is None or reader.refused:
+            if not found or reader.refused:
                 why = reader.why or "no known type"
                 raise UserError(f"event {number} of the tape cannot be read: {why} ({shown(event)})")
-            read.append(found)
+            read += found
         yield read
 
 

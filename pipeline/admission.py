@@ -17,15 +17,23 @@ from pipeline.events import (
     Clock,
     Gap,
     PriceBand,
+    Prints,
     Quote,
     Refused,
     Trade,
     TradingStatus,
 )
 from pipeline.venue_clock import VenueClock
-from pipeline.venues.dialect import Event, Unread
+from pipeline.venues.conditions import UNDONE
+from pipeline.venues.dialect import Admitted, Event, Undone, Unread, VolumeOnly
 
 INFINITY = float("inf")
+
+MOST_WAITING = 1e15
+"""Shares that wait for a tick, at most: more of them are no print's."""
+
+_WAITS = 0
+"""When a tick was made that is still to come."""
 
 MOST_REMEMBERED = 200_000
 """Trade ids kept of all symbols together: some 50 MB of the longest. Each symbol has its even share of it."""
@@ -64,7 +72,8 @@ class _Symbol:
         self.ts = 0  # of the trade that was admitted last, ns
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
-        self.ids: set[tuple[int | str, int]] = set()  # recent trade ids, each with its time, since ids start over ...
+        # Recent trade ids, each with its time, since ids start over: below 0 where only the size counts ...
+        self.ids: set[tuple[int | str, int]] = set()
         self.id_order: deque[tuple[int | str, int]] = deque()  # ... oldest first
 
 
@@ -81,6 +90,11 @@ class Admission:
     price band tell no time: they are dated to now as well; a status needs a symbol that is wanted. Where the clock
     has jumped over a time of which nothing was used, a `Gap` for all symbols says so.
     Where no symbols are wanted in particular, the first `max_symbols` that come are.
+
+    A print of which only the size counts is no tick: its size waits for the symbol's next trade that is admitted and
+    not dated before the last one, and is added to it. So what enters the log is whole, and a replay has nothing to add.
+    A cancel or a correction of a print that was admitted, and is remembered, becomes a `Gap` with that print's time;
+    one whose size still waits is taken out; any other is counted.
     """
 
     def __init__(self, settings: AdmissionSettings, clock: VenueClock, symbols: Iterable[str] = ()) -> None:
@@ -93,7 +107,10 @@ class Admission:
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
         self._earliest, self._latest = 1, 0  # times that are beyond doubt in the batch at hand
-        self._admitted: list[Event] = []  # of the batch at hand, so far
+        self._admitted: list[Admitted] = []  # of the batch at hand, so far
+        self._waiting: dict[str, float] = {}  # sizes that the next tick is to have besides its own, by symbol
+        # Looked up for the batch at hand: when prints were made, and the newest of them.
+        self._made: dict[str, tuple[tuple[int | str, int] | None, dict[int | str, int]]] = {}
         self.not_taken: list[Unread] = []  # what was refused of it, and why
         self._outdated = 0  # what is from before this is too old to be traded on, ns
         self.halted: set[str] = set()  # symbols in which the venue stopped trading, as far as it said
@@ -106,13 +123,16 @@ class Admission:
     def pause(self, ts: int) -> None:
         """Refuse from now on what is from before `ts` (venue time, ns): the bot was away then."""
         self._outdated = ts
+        self._waiting.clear()
 
-    def admit(self, events: Iterable[Event], monotonic: int) -> list[Event]:
+    def admit(self, events: Iterable[Event], monotonic: int) -> list[Admitted]:
         """Return what the core is to be fed, in order. `monotonic` is when the events arrived, in ns."""
         self.not_taken = []
+        self._made = {}
         admitted = self._admitted = []
         add = admitted.append
         symbols = self._symbols
+        waiting = self._waiting
         collar = self._collar
         self._earliest, self._latest = self._clock.beyond_doubt(monotonic)
         for event in events:
@@ -142,6 +162,8 @@ class Admission:
                     symbol.price = price
                     if event.ts > self._latest:
                         event = self._not_after_now(event, monotonic, symbol.ts)
+                    if waiting and event.ts >= symbol.ts and (more := waiting.pop(event.symbol, 0.0)):
+                        event = msgspec.structs.replace(event, size=event.size + more)
                     symbol.ts = event.ts
                     if symbol.outside:
                         if symbol.outside >= self._level_trades:
@@ -159,13 +181,18 @@ class Admission:
             elif event.__class__ is Clock:
                 plausible = self._plausible(event.ts, monotonic)
                 add(self._not_after_now(event, monotonic) if plausible else self._refuse(event, IMPLAUSIBLE_TIME))
+            elif isinstance(event, VolumeOnly):
+                if refusal := self._add_size(event, monotonic):
+                    add(refusal)
             elif event.__class__ is Gap:
                 add(self._gap(event, monotonic))
+            elif isinstance(event, Undone):
+                add(self._undo(event, monotonic))
             else:
                 add(event)
         return admitted
 
-    def _quote(self, quote: Quote, monotonic: int) -> Event:
+    def _quote(self, quote: Quote, monotonic: int) -> Admitted:
         symbol = self._symbols.get(quote.symbol)
         if symbol is None:
             if refusal := self._stranger(quote):
@@ -179,7 +206,55 @@ class Admission:
             return self._refuse(quote, CROSSED_QUOTE)
         return self._not_after_now(quote, monotonic) if quote.ts > self._latest else quote
 
-    def _gap(self, gap: Gap, monotonic: int) -> Event:
+    def _add_size(self, volume: VolumeOnly, monotonic: int) -> Refused | None:
+        """Have a size wait for the next tick, or say why not."""
+        symbol = self._symbols.get(volume.symbol)
+        if symbol is None:
+            if refusal := self._stranger(volume):
+                return refusal
+            symbol = self._begin(volume.symbol)
+        size = self._waiting.get(volume.symbol, 0.0) + volume.size
+        if not 0 <= volume.size <= size <= MOST_WAITING:
+            return self._refuse(volume, BAD_SIZE, symbol)
+        if volume.id is not None and self._seen(symbol, (volume.id, -volume.ts)):
+            return self._refuse(volume, DUPLICATE, symbol)
+        if volume.ts < self._outdated:
+            return self._refuse(volume, OUTDATED, symbol)
+        if not (self._earliest <= volume.ts <= self._latest or self._plausible(volume.ts, monotonic)):
+            return self._refuse(volume, IMPLAUSIBLE_TIME, symbol)
+        self._waiting[volume.symbol] = size
+        return None
+
+    def _undo(self, undone: Undone, monotonic: int) -> Admitted:
+        """Tell what a cancel or a correction makes untrue: a tick, or nothing that was used."""
+        symbol = self._symbols.get(undone.symbol)
+        if symbol is not None:
+            made = self._times_of(undone.symbol, symbol).get(undone.id)
+            last = symbol.price or undone.price or INFINITY
+            if made == _WAITS:
+                rest = self._waiting.get(undone.symbol, 0.0) - undone.size + undone.corrected
+                self._waiting[undone.symbol] = max(0.0, min(rest, MOST_WAITING))
+            # What was outside the collar was not admitted; what is wrong by less was.
+            elif made is not None and -self._collar <= undone.price / last - 1 <= self._collar:
+                return Gap(self._clock.now(monotonic) or made, undone.symbol, undone.reason, made)
+        return Prints(UNDONE, 1, undone.size)
+
+    def _times_of(self, name: str, symbol: _Symbol) -> dict[int | str, int]:
+        """Return when the ticks were made that remembered prints are, or are a part of; looked up once for several."""
+        newest = symbol.id_order[-1] if symbol.id_order else None
+        known = self._made.get(name)
+        if known is not None and known[0] == newest:
+            return known[1]
+        found: dict[int | str, int] = {}
+        tick_ts = _WAITS
+        for trade_id, ts in reversed(symbol.id_order):
+            if ts > 0:
+                tick_ts = ts
+            found.setdefault(trade_id, tick_ts)
+        self._made[name] = newest, found
+        return found
+
+    def _gap(self, gap: Gap, monotonic: int) -> Admitted:
         """Date a gap to now: it is so from here on, whatever time the message that told of it has."""
         now = self._clock.now(monotonic)
         # Before any time is known there is no window that it could break.
@@ -206,7 +281,7 @@ class Admission:
                     other.ids.discard(other.id_order.popleft())
         return symbol
 
-    def _stranger(self, event: Trade | Quote | TradingStatus | PriceBand) -> Refused | None:
+    def _stranger(self, event: Trade | Quote | TradingStatus | PriceBand | VolumeOnly) -> Refused | None:
         """Refuse a new symbol that is not wanted, or that is one too many."""
         if self._wanted:
             return None if event.symbol in self._wanted else self._refuse(event, NOT_SUBSCRIBED)
@@ -219,7 +294,7 @@ class Admission:
             symbol.refused[reason] += 1
         return Refused(reason)
 
-    def _notice(self, notice: TradingStatus | PriceBand, monotonic: int) -> Event:
+    def _notice(self, notice: TradingStatus | PriceBand, monotonic: int) -> Admitted:
         if notice.symbol not in self._symbols and (refusal := self._stranger(notice)):
             return refusal
         if isinstance(notice, PriceBand) and not 0 < notice.low < notice.high < INFINITY:
@@ -238,6 +313,7 @@ class Admission:
         plausible = self._clock.plausible(ts, monotonic)
         self._earliest, self._latest = self._clock.beyond_doubt(monotonic)
         if self._clock.gaps != gaps:
+            self._waiting.clear()
             self._admitted.append(Gap(ts, None, NEW_TIME))
         return plausible
 

@@ -95,6 +95,7 @@ class Gap(msgspec.Struct, frozen=True, gc=False, tag="gap", tag_field="type"):
     ts: int  # when that was noticed: it moves nothing
     symbol: str | None = None
     reason: str = ""
+    print_ts: int | UnsetType = UNSET  # ns, of the one tick that is untrue: what no longer holds it goes on
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="refused", tag_field="type"):
@@ -102,6 +103,14 @@ class Refused(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="re
 
     reason: str
     count: int = 1  # things that were refused for it together
+
+
+class Prints(msgspec.Struct, frozen=True, gc=False, tag="prints", tag_field="type"):
+    """Prints of a kind that are no plain ticks (odd lots, auctions, average prices): counted, and nothing else."""
+
+    kind: str
+    count: int  # of prints
+    size: float  # shares, of all together
 
 
 class TradingStatus(msgspec.Struct, frozen=True, gc=False, tag="trading_status", tag_field="type"):

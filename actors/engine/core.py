@@ -40,15 +40,16 @@ from actors.portfolio.metrics import Metrics
 from actors.portfolio.strategy_figures import StrategyFigures
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
-from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import Clock, Gap, PriceBand, Prints, Quote, Refused, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held, SignalExits
 from pipeline.strategy import Strategies, Strategy
+from pipeline.venues.conditions import UNDONE
 
 _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 _Strategies = RemoveChain | RestartChain | ReplaceStrategy
-_News = Gap | Refused | Command | _Strategies | Rollover | Book | AccountReport | OrderNews | _Standing
+_News = Gap | Refused | Prints | Command | _Strategies | Rollover | Book | AccountReport | OrderNews | _Standing
 """Inputs that are no market data."""
 
 Input = Trade | Quote | Clock | _News
@@ -307,7 +308,7 @@ class Core:
         by a broker, a calendar, a person or one of our own threads, is of another clock: it can neither bring a timer
         about nor date a position into the future. A book is ours: `now` goes on where it was written.
         """
-        if isinstance(event, Refused | Book):
+        if isinstance(event, Refused | Prints | Book):
             return event
         if self._any_time_moves:
             self._move_now(event.ts)
@@ -322,8 +323,11 @@ class Core:
     def _on_news(self, event: _News) -> None:
         if isinstance(event, Refused):
             self.metrics.rejected[event.reason] += event.count
+        elif isinstance(event, Prints):
+            self.metrics.count_prints(event.kind, event.count, event.size)
         elif isinstance(event, Gap):
-            self._contexts.restart(event)
+            if not self._contexts.restart(event):
+                self.metrics.count_prints(UNDONE, 1, 0.0)
         elif isinstance(event, Book):
             self._restore(event)
         elif isinstance(event, OrderNews):

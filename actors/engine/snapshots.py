@@ -49,7 +49,7 @@ def summary_of(
     figures: StrategyFigures | None,
     strategies: Strategies,
 ) -> dict[str, object]:
-    """Return the fields of summary.json; strategies, parameters and metrics only where there are any."""
+    """Return the fields of summary.json; strategies, parameters, metrics, prints only where there are any."""
     of_symbols = contexts.by_symbol
     summary = metrics.summary(
         ticks=ticks,
@@ -66,5 +66,9 @@ def summary_of(
                 found[name]["parameters"] = declared
         summary["strategies"] = found
     measured = {symbol: figure for symbol, context in of_symbols.items() if (figure := context.metrics)}
-    own = {"parameters": strategies.rest.parameters.summary(), "metrics": measured}
+    prints = {
+        "prints": dict(sorted(metrics.prints.items())),
+        "prints_shares": dict(sorted(metrics.prints_shares.items())),
+    }
+    own = {"parameters": strategies.rest.parameters.summary(), "metrics": measured} | prints
     return summary | {name: told for name, told in own.items() if told}

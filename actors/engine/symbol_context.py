@@ -169,6 +169,14 @@ class SymbolContext:
         self.bid = self.ask = None
         self.candles.forget_price()
 
+    def holds(self, ts: int) -> bool:
+        """Whether a tick of that time (ns) is still in the strategy's window; without any, nothing leaves its memory.
+
+        Of other operators it is not known what they remember: they are restarted with the window, or not.
+        """
+        span = self.probe.warm_up
+        return not span or self.last_ts - ts < span
+
     def remove(self, reason: str) -> None:
         """Stop the strategy of this symbol, and its own exits with it: the default ones guard what is open."""
         self.instance.remove(reason)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec import UNSET
+
 from actors.engine.rehearsal import MarketData, rehearsed
 from actors.engine.strategy_instance import InstanceState
 from actors.engine.streams import SymbolStreams
@@ -88,16 +90,27 @@ class SymbolContexts:
         began = (RemoveChain(context.symbol, now, context.instance.reason) for context in removed)
         return *self._removals.values(), *began
 
-    def restart(self, gap: Gap) -> None:
-        """Restart the strategies that a gap concerns; what it makes untrue is forgotten first."""
+    def restart(self, gap: Gap) -> bool:
+        """Restart the strategies that a gap concerns; what it makes untrue is forgotten first.
+
+        Returns whether it concerned any: a gap of one tick is none where that has left the window.
+        """
+        concerned = gap.print_ts is UNSET
         for context in self.by_symbol.values():
             if gap.symbol is None or gap.symbol == context.symbol:
-                if gap.reason == NEW_LEVEL:
+                if gap.print_ts is not UNSET:
+                    if not context.holds(gap.print_ts):
+                        continue
+                    concerned = True
+                    if gap.print_ts >= context.last_ts:
+                        context.candles.forget_price()
+                elif gap.reason == NEW_LEVEL:
                     context.bid = context.ask = None
                 elif gap.reason == NEW_TIME:
                     context.forget_prices()
                 with self._clock.working_for(context.index):
                     context.restart()
+        return concerned
 
     def finish(self) -> None:
         """End every strategy's stream: bursts that still run are counted."""

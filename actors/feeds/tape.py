@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from actors.feeds.feed import Batch, Feed
 from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
-from pipeline.events import SECOND, Clock, Quote, Refused, Trade
+from pipeline.events import SECOND, Clock, Prints, Quote, Refused, Trade
 from pipeline.venue_clock import VenueClock
 
 
@@ -42,7 +42,7 @@ class TapeFeed(Feed):
                     self._flush(due)
                     due = []
                     await asyncio.sleep(max(0, ts - self._now()) / self._rate / SECOND)
-                if isinstance(event, Trade | Quote | Clock | Refused):
+                if isinstance(event, Trade | Quote | Clock | Refused | Prints):
                     due.append(event)
             self._flush(due)
             due = []

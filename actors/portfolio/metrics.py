@@ -21,6 +21,8 @@ class Metrics:
         self.account = ""  # the broker's number for it
         self.late = 0
         self.rejected: Counter[str] = Counter()  # by reason
+        self.prints: Counter[str] = Counter()  # that are no plain ticks, by kind
+        self.prints_shares: dict[str, float] = {}  # of them
         self.refusals: Counter[str] = Counter()  # signals refused, by reason
         self.blocked: Counter[str] = Counter(dict.fromkeys(BLOCKED, 0))
         self.signals = 0
@@ -35,6 +37,11 @@ class Metrics:
         self.high = starting_equity
         self.max_drawdown = Decimal(0)
         self.max_drawdown_pct = 0.0
+
+    def count_prints(self, kind: str, count: int, size: float) -> None:
+        """Count prints that are no plain ticks."""
+        self.prints[kind] += count
+        self.prints_shares[kind] = self.prints_shares.get(kind, 0.0) + size
 
     def fold(self, fact: Fact) -> None:
         """Fold one fact in."""

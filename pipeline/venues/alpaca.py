@@ -1,6 +1,7 @@
 """Alpaca's market data stream, as JSON: its handshake, its trades and quotes, halts and price bands.
 
-Of its prints, those that may set the last price are trades; the others are counted (`pipeline.venues.conditions`).
+Of its prints, those that may set the last price are trades; of odd lots the size counts, and the others are counted
+(`pipeline.venues.conditions`).
 
 Source: docs.alpaca.markets, real-time stock data.
 """
@@ -12,8 +13,8 @@ from enum import Enum, auto
 
 import msgspec
 
-from pipeline.events import Gap, PriceBand, Quote, Trade, TradeId, TradingStatus
-from pipeline.venues.conditions import why_no_last_price
+from pipeline.events import PriceBand, Quote, Trade, TradeId, TradingStatus
+from pipeline.venues.conditions import UNKNOWN_CONDITION, PrintKind, is_tick, kind_of
 from pipeline.venues.dialect import (
     BAD_MESSAGE,
     BAD_TIME,
@@ -27,6 +28,8 @@ from pipeline.venues.dialect import (
     Taken,
     Text,
     Turn,
+    Undone,
+    VolumeOnly,
     nanoseconds,
 )
 from pipeline.venues.jsonl import BAD_TRADE, NOT_JSON
@@ -52,7 +55,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     d: float = 0.0
     sc: Text = ""  # trading status: its code, in words, and why, in words
     sm: str = ""
+    rc: Text = ""
     rm: str = ""
+    oi: TradeId | None = None  # correction: the print's id, price and size, and the size that is right
+    op: float = 0.0
+    os: float = -1.0
+    cs: float = -1.0
     msg: str = ""  # success and error
     code: int = 0
     trades: tuple[str, ...] = ()  # subscription
@@ -76,7 +84,8 @@ class State(Enum):
 _OTHERS = frozenset(("b", "u", "d", "i"))
 
 # What was printed before was none, or another one.
-_UNDONE = {"x": "a print was cancelled", "c": "a print was corrected"}
+_CANCELED = "a print was canceled"
+_CORRECTED = "a print was corrected"
 
 # Errors that another connection a little later may not meet: time-out, connection limit, slow client, internal.
 _PASSING = frozenset((404, 406, 407, 500))
@@ -87,6 +96,39 @@ _DENIALS = frozenset((400, 405, 409, 410))
 # Status codes of the consolidated tapes: A and B have figures, C and O letters. While quoting resumes (Q) there is no
 # trading yet. The others (imbalances, indications, short sale restrictions) neither stop nor resume it.
 _HALTED = {"2": True, "H": True, "P": True, "Q": True, "3": False, "T": False}
+
+# Codes of reasons, where the message leaves out the words: those of tapes A and B, then of C and O.
+_REASONS = {
+    "D": "news released",
+    "I": "order imbalance",
+    "M": "limit up, limit down",
+    "P": "news pending",
+    "X": "operational",
+    "Y": "sub-penny trading",
+    "1": "market-wide circuit breaker, level 1",
+    "2": "market-wide circuit breaker, level 2",
+    "3": "market-wide circuit breaker, level 3",
+    "T1": "news pending",
+    "T2": "news released",
+    "T3": "news and resumption times",
+    "T5": "single-stock pause",
+    "T6": "extraordinary activity",
+    "T7": "single-stock pause, quotation only",
+    "T8": "ETF",
+    "H10": "SEC suspension",
+    "T12": "information requested",
+    "LUDP": "volatility pause",
+    "LUDS": "volatility pause, straddle condition",
+    **{f"MWC{n}": f"market-wide circuit breaker, level {n}" for n in "123"},
+    "MWC0": "market-wide circuit breaker, carried over",
+    "MWCQ": "market-wide circuit breaker, resumption",
+    "IPO1": "IPO not yet trading",
+    "IPOQ": "IPO released for quotation",
+    "IPOE": "IPO, positioning extended",
+    "M1": "corporate action",
+    "M2": "quotation not available",
+    "01": "operations",
+}
 
 
 class AlpacaDialect:
@@ -133,6 +175,8 @@ class AlpacaDialect:
                         return Turn(taken.events, failed=sentence, unread=taken.unread)
                     granted = True
                     send += self._wish()
+                elif item.T == "x" or item.T == "c":
+                    _take_undone(item, taken)
                 elif item.T not in _OTHERS:
                     _take_other(item, taken)
         return Turn(taken.events, tuple(send), granted=granted, unread=taken.unread)
@@ -200,11 +244,38 @@ def _take_trade(item: Message, taken: Taken) -> None:
         taken.refuse(BAD_TIME, item.S, item)
     elif not item.S or item.s < 0:
         taken.refuse(BAD_TRADE, item.S, item)
-    elif item.c and (why := why_no_last_price(item.z, item.c)):
-        taken.refuse(why, item.S, item)
     else:
         trade_id = f"{item.x}{item.i}" if item.i is not None else None
-        taken.events.append(Trade(item.S, ts, item.p, item.s, None, None, trade_id))
+        if not item.c or is_tick(item.z, item.c):
+            taken.events.append(Trade(item.S, ts, item.p, item.s, None, None, trade_id))
+        else:
+            _take_apart(item, ts, trade_id, taken)
+
+
+def _take_apart(item: Message, ts: int, trade_id: str | None, taken: Taken) -> None:
+    """Take what of a print counts that is no plain tick, and count it."""
+    kind, unknown = kind_of(item.z, item.c)
+    taken.count(kind, item.s)
+    if unknown:
+        taken.refuse(UNKNOWN_CONDITION, item.S, item)
+    if kind is PrintKind.VOLUME:
+        taken.events.append(VolumeOnly(item.S, ts, item.s, trade_id))
+    elif kind is PrintKind.AUCTION:
+        taken.events.append(Trade(item.S, ts, item.p, 0.0, None, None, trade_id))
+
+
+def _take_undone(item: Message, taken: Taken) -> None:
+    """Decode a cancel or a correction, whose print is known by its exchange and its id there."""
+    canceled = item.T == "x"
+    made, price, size = (item.i, item.p, item.s) if canceled else (item.oi, item.op, item.os)
+    ts = nanoseconds(item.t)
+    if ts is None or not item.S:
+        taken.refuse(BAD_TIME, item.S, item)
+    elif made is None or size < 0 or (not canceled and item.cs < 0):
+        taken.refuse(BAD_TRADE, item.S, item)
+    else:
+        reason, corrected = (_CANCELED, 0.0) if canceled else (_CORRECTED, item.cs)
+        taken.events.append(Undone(item.S, ts, reason, f"{item.x}{made}", price, size, corrected))
 
 
 def _take_quote(item: Message, taken: Taken) -> None:
@@ -218,24 +289,22 @@ def _take_quote(item: Message, taken: Taken) -> None:
 
 
 def _take_other(item: Message, taken: Taken) -> None:
-    """Decode a status, a band, and what undoes a print: the window that holds it is no good any more."""
+    """Decode a status or a band."""
     if item.T == "s":
         halted = _HALTED.get(item.sc)
         if halted is None:
             return
-    elif item.T != "l" and item.T not in _UNDONE:
+    elif item.T != "l":
         taken.refuse(UNKNOWN_TYPE, item.S, item)
         return
     ts = nanoseconds(item.t)
     if ts is None or not item.S:
         taken.refuse(BAD_TIME, item.S, item)
     elif item.T == "s":
-        reason = ": ".join(filter(None, (item.sm, item.rm)))
+        reason = ": ".join(filter(None, (item.sm, item.rm or _REASONS.get(item.rc, item.rc))))
         taken.events.append(TradingStatus(ts, item.S, bool(halted), reason[:LONGEST_SAID]))
-    elif item.T == "l":
-        taken.events.append(PriceBand(ts, item.S, item.d, item.u))
     else:
-        taken.events.append(Gap(ts, item.S, _UNDONE[item.T]))
+        taken.events.append(PriceBand(ts, item.S, item.d, item.u))
 
 
 def _error(item: Message, taken: Taken) -> Turn:

@@ -14,9 +14,46 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 from msgspec import Meta
 
-from pipeline.events import LONGEST_SYMBOL, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import (
+    LONGEST_SYMBOL,
+    SECOND,
+    Clock,
+    Gap,
+    PriceBand,
+    Prints,
+    Quote,
+    Refused,
+    Trade,
+    TradeId,
+    TradingStatus,
+)
 
-Event = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand
+
+class VolumeOnly(msgspec.Struct, frozen=True, gc=False):
+    """A print whose price is none of now: admission adds its size to the symbol's next tick."""
+
+    symbol: str
+    ts: int
+    size: float
+    id: TradeId | None = None
+
+
+class Undone(msgspec.Struct, frozen=True, gc=False):
+    """A print was canceled or corrected: admission knows when it was made, and what became of it."""
+
+    symbol: str
+    ts: int  # of the cancel or the correction
+    reason: str
+    id: TradeId
+    price: float  # as it was printed
+    size: float
+    corrected: float = 0.0  # the size that stands in its place
+
+
+Admitted = Trade | Quote | Clock | Gap | Refused | TradingStatus | PriceBand | Prints
+"""What may enter the log."""
+
+Event = Admitted | VolumeOnly | Undone
 
 EMPTY_FRAME = "empty frame"
 EMPTY_QUOTE = "empty quote"
@@ -78,7 +115,7 @@ class Taken:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.unread: list[Unread] = []
-        self._places: dict[str, int] = {}  # of the refusals among the events, by reason
+        self._places: dict[str, int] = {}  # of refusals and counted prints among the events, by reason and kind
         self._examples: dict[tuple[str, str], int] = {}  # places of the examples, by reason and symbol
 
     def refuse(self, reason: str, symbol: str, example: bytes | msgspec.Struct, count: int = 1) -> None:
@@ -98,6 +135,16 @@ class Taken:
         else:
             seen = self.unread[shown]
             self.unread[shown] = seen._replace(times=seen.times + count)
+
+    def count(self, kind: str, size: float) -> None:
+        """Count a print that is no plain tick; all of one kind are one event, at the place of the first."""
+        place = self._places.setdefault(kind, len(self.events))
+        if place == len(self.events):
+            self.events.append(Prints(kind, 1, size))
+        else:
+            before = self.events[place]
+            assert isinstance(before, Prints)
+            self.events[place] = Prints(kind, before.count + 1, before.size + size)
 
     def each(self, items: Sequence[bytes | msgspec.Raw], frame: bytes, take: Callable[[bytes], str]) -> None:
         """Take the items of a frame one by one; `take` returns why it refuses one, or nothing."""

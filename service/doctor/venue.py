@@ -25,7 +25,7 @@ from actors.messages import FeedChanged, FeedState
 from pipeline.admission import Admission
 from pipeline.events import Clock, Gap, Refused
 from pipeline.venue_clock import VenueClock
-from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT
+from pipeline.venues.conditions import UNKNOWN_CONDITION
 from service.doctor.bot import Standing
 from service.doctor.findings import Finding, failed, ok, warning
 from service.errors import UserError
@@ -166,6 +166,7 @@ class Heard:
         self.enough = asyncio.Event()
         self.spoke = False
         self.refused = ""  # why its words were not believed
+        self.unknown = 0  # prints with a condition that stands in no table
         self.down = ""
         self.failed = ""
 
@@ -173,8 +174,11 @@ class Heard:
         for event in batch:
             if isinstance(event, FeedChanged):
                 self.down = event.reason if event.state in (FeedState.DOWN, FeedState.STALE) else self.down
-            elif isinstance(event, Refused) and event.reason not in (ODD_LOT, NO_LAST_PRICE):
-                self.refused = event.reason
+            elif isinstance(event, Refused):
+                if event.reason == UNKNOWN_CONDITION:
+                    self.unknown += event.count
+                else:
+                    self.refused = event.reason
             elif not isinstance(event, Clock | Gap):
                 self.spoke = True
                 self.enough.set()
@@ -185,6 +189,9 @@ class Heard:
 
 
 def judge_feed(check: str, name: str, heard: Heard, *, connected: bool, within_s: float) -> Finding:
+    if heard.spoke and heard.unknown:
+        remedy = "of such prints only the size is used; see whether there is a newer microbot"
+        return warning(check, f"{name} speaks, and {heard.unknown:,} prints have conditions that are not known", remedy)
     if heard.spoke:
         return ok(check, f"{name} speaks")
     if heard.failed:

@@ -45,6 +45,7 @@ _POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
 _SHOWN = get_args(ShownFact)
 _COUNTS = ("ticks", "ticks_late", "ticks_rejected", "trades", "wins", "losses", "breakeven", "total_pnl")
 _TABLES = ("funnel", "blocked", "refusals")
+_TABLES_IF_ANY = ("prints", "prints_shares")
 
 Summary = dict[str, Any]
 
@@ -302,6 +303,9 @@ def together(before: Summary, now: Summary) -> Summary:
         both[name] = before[name] + now[name]
     for name in _TABLES:
         both[name] = _added(before[name], now[name])
+    for name in _TABLES_IF_ANY:
+        if added := _added(before.get(name, {}), now.get(name, {})):
+            both[name] = added
     both["refusals"] = dict(sorted(both["refusals"].items()))
     by_symbol = _added(before["failures"]["by_symbol"], now["failures"]["by_symbol"])
     first = before["failures"]["first"] or now["failures"]["first"]

@@ -25,9 +25,10 @@ from actors.messages import (
 from actors.orders import Execution, OrderSide
 from actors.risk.risk import RiskSettings
 from pipeline.admission import Admission, AdmissionSettings
-from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
+from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Prints, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst
 from pipeline.venue_clock import VenueClock
+from pipeline.venues.conditions import UNDONE
 from tests.support.decisions import decided_by_core, decided_by_model, differences
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.random_tapes import core_settings, tapes
@@ -411,3 +412,46 @@ def test_settings_reach_the_actors() -> None:
     session = Session(risk=RiskSettings(starting_equity=123.45))
     assert session.core.positions.equity == Decimal("123.45")
     assert session.summary["equity"] == 123.45
+
+
+# ------------------------------------------------------------------------------------------ prints that are undone
+
+
+def warm(*, until: float, strategy: StrategySettings) -> Core:
+    core = Core(CoreSettings(strategy=strategy), momentum_burst(strategy))
+    core.run(trade(n / 4, 100.0) for n in range(round(until * 4) + 1))
+    return core
+
+
+def canceled(core: Core, seconds: float) -> bool:
+    """Cancel the tick of that time; return whether the window is warm at the next one."""
+    core.run([Gap(core.now, "A", "a print was canceled", at(seconds)), Trade("A", core.now, 100.0, 10.0)])
+    frame = core.contexts["A"].probe.frame
+    assert frame is not None
+    return frame.ready
+
+
+def test_a_cancel_restarts_the_window_that_holds_the_print_and_no_other() -> None:
+    strategy = StrategySettings(window_size=15.0)
+    assert not canceled(warm(until=60, strategy=strategy), 59)
+    assert not canceled(warm(until=60, strategy=strategy), 45.25)
+    older = warm(until=60, strategy=strategy)
+    assert canceled(older, 45)
+    assert older.summary()["prints"] == {UNDONE: 1}
+
+
+def test_the_price_of_a_print_that_was_the_last_one_is_forgotten_when_it_is_canceled() -> None:
+    core = warm(until=60, strategy=StrategySettings())
+    core.run([Gap(core.now, "A", "", at(59))])
+    assert core.contexts["A"].price == 100.0
+    core.run([Gap(core.now, "A", "", at(60))])
+    assert core.contexts["A"].price == 0.0
+
+
+def test_prints_that_are_no_ticks_are_counted_by_kind_and_move_nothing() -> None:
+    core = Core(CoreSettings(), momentum_burst(StrategySettings()))
+    assert "prints" not in core.summary()
+    core.run([trade(0), Prints("odd", 2, 7.0), Prints("auction", 1, 1e6), Prints("odd", 1, 1.0)])
+    summary = core.summary()
+    assert (summary["prints"], summary["prints_shares"]) == ({"auction": 1, "odd": 3}, {"auction": 1e6, "odd": 8.0})
+    assert (summary["ticks"], summary["ticks_rejected"], core.now) == (1, 0, at(0))

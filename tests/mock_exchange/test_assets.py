@@ -27,7 +27,7 @@ def changed(**words: Any) -> Desk:
 def test_an_asset_says_that_it_can_be_borrowed_and_which_attributes_it_has() -> None:
     asset = Desk().get("/v2/assets/AAPL")
     assert (asset["borrow_status"], asset["easy_to_borrow"], asset["shortable"]) == ("easy_to_borrow", True, True)
-    assert asset["attributes"] == ["fractional_eh_enabled"]
+    assert asset["attributes"] == ["fractional_eh_enabled", "overnight_tradable"]
 
 
 def test_the_deprecated_fields_can_be_missing() -> None:

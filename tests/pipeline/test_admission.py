@@ -22,9 +22,22 @@ from pipeline.admission import (
     Admission,
     AdmissionSettings,
 )
-from pipeline.events import NEW_LEVEL, NEW_TIME, SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import (
+    NEW_LEVEL,
+    NEW_TIME,
+    SECOND,
+    Clock,
+    Gap,
+    PriceBand,
+    Prints,
+    Quote,
+    Refused,
+    Trade,
+    TradingStatus,
+)
 from pipeline.venue_clock import VenueClock
-from pipeline.venues.dialect import Event
+from pipeline.venues.conditions import UNDONE
+from pipeline.venues.dialect import Event, Undone, VolumeOnly
 from tests.support.market import START, at, trade as print_of
 
 HOUR = 3600 * SECOND
@@ -609,3 +622,102 @@ def test_a_trade_that_is_dated_to_now_stays_behind_the_one_before_it() -> None:
         admission.admit([print_of(seconds)], seconds * SECOND)
     admitted = admission.admit([print_of(3.9), print_of(4.5), print_of(3, symbol="B"), print_of(20)], 3 * SECOND)
     assert [event.ts for event in admitted if isinstance(event, Trade)] == [at(3.9), at(3.9), at(3), at(3.9)]
+
+
+# -------------------------------------------------------------------------------------- prints of which the size counts
+
+
+def odd(size: float, id: int | str | None = None, *, ts: int = START, symbol: str = "A") -> VolumeOnly:
+    return VolumeOnly(symbol, ts, size, id)
+
+
+def canceled(id: int | str, price: float = 100.0, size: float = 10.0, *, corrected: float = 0.0) -> Undone:
+    return Undone("A", START, "a print was canceled", id, price, size, corrected)
+
+
+def sizes(events: Iterable[Event]) -> list[float]:
+    return [event.size for event in events if isinstance(event, Trade)]
+
+
+def test_sizes_of_volume_only_prints_are_added_to_the_symbol_s_next_tick() -> None:
+    admission = an_admission()
+    assert admission.admit([odd(3), tick(symbol="B"), odd(4)], 0) == [tick(symbol="B")]
+    assert sizes(admission.admit([tick(size=10), tick(size=10)], 0)) == [17, 10]
+
+
+def test_a_tick_that_is_refused_or_late_leaves_them_to_the_next() -> None:
+    admission = an_admission()
+    events = [tick(), odd(5), tick(200.0), tick(ts=START - 1), tick(size=1)]
+    assert sizes(admission.admit(events, 0)) == [10, 10, 6]
+
+
+def test_a_volume_only_print_that_comes_again_is_added_once() -> None:
+    admission = an_admission()
+    assert admission.admit([odd(5, 1), odd(5, 1)], 0) == [Refused(DUPLICATE)]
+    assert sizes(admission.admit([tick(size=1)], 0)) == [6]
+
+
+@pytest.mark.parametrize("size", [-1.0, NAN, INFINITY, 1e16])
+def test_a_size_that_is_no_print_s_is_not_added(size: float) -> None:
+    admission = an_admission()
+    assert verdicts(admission, odd(size)) == [BAD_SIZE]
+    assert sizes(admission.admit([tick(size=1)], 0)) == [1]
+
+
+def test_volume_of_a_symbol_that_is_not_wanted_or_of_another_time_is_refused() -> None:
+    assert verdicts(an_admission(["B"]), odd(1)) == [NOT_SUBSCRIBED]
+    assert verdicts(an_admission(), odd(1, ts=START + 2 * HOUR)) == [IMPLAUSIBLE_TIME]
+
+
+def test_what_waits_from_before_a_pause_is_dropped() -> None:
+    admission = an_admission()
+    admission.admit([odd(5)], 0)
+    admission.pause(START)
+    assert verdicts(admission, odd(5, ts=START - 1)) == [OUTDATED]
+    assert sizes(admission.admit([tick(size=1)], 0)) == [1]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 1000)), max_size=60))
+def test_no_share_is_lost_and_none_is_counted_twice(prints: list[tuple[bool, int]]) -> None:
+    events: list[Event] = [tick(size=size, id=n) if whole else odd(size, n) for n, (whole, size) in enumerate(prints)]
+    events.append(tick(size=0))
+    shares = sum(sizes(an_admission().admit(events, 0)))
+    assert shares == sum(size for _, size in prints)
+
+
+# ------------------------------------------------------------------------------------------- cancels and corrections
+
+
+def test_a_cancel_of_a_tick_is_a_gap_with_the_tick_s_time() -> None:
+    admission = an_admission()
+    admission.admit([tick(id="D1", ts=START - SECOND)], 0)
+    assert admission.admit([canceled("D1")], 0) == [Gap(START, "A", "a print was canceled", START - SECOND)]
+
+
+def test_the_time_of_a_volume_only_print_is_that_of_the_tick_which_has_its_size() -> None:
+    admission = an_admission()
+    admission.admit([odd(5, "D1", ts=START - 30 * SECOND), tick(id="D2", ts=START - SECOND)], 0)
+    assert admission.admit([canceled("D1", size=5)], 0) == [Gap(START, "A", "a print was canceled", START - SECOND)]
+
+
+def test_a_size_that_still_waits_is_taken_out_or_corrected() -> None:
+    admission = an_admission()
+    undone = [canceled("D1", size=5), canceled("D2", size=7, corrected=3)]
+    assert admission.admit([odd(5, "D1"), odd(7, "D2"), *undone], 0) == [Prints(UNDONE, 1, 5), Prints(UNDONE, 1, 7)]
+    assert sizes(admission.admit([tick(size=1)], 0)) == [4]
+
+
+@pytest.mark.parametrize(
+    "undone", [canceled("X1"), canceled("D1", 105.0 * 1.2), canceled("D1", 0.0), canceled("D1", NAN)]
+)
+def test_a_cancel_of_what_was_not_used_is_counted(undone: Undone) -> None:
+    admission = an_admission()
+    admission.admit([tick(id="D1")], 0)
+    assert admission.admit([undone], 0) == [Prints(UNDONE, 1, 10)]
+    assert an_admission().admit([undone], 0) == [Prints(UNDONE, 1, 10)]
+
+
+def test_a_print_and_its_cancel_may_come_together_and_alternate() -> None:
+    admission = an_admission()
+    told = admission.admit([tick(id="D1"), canceled("D1"), tick(id="D2"), canceled("D2")], 0)
+    assert [event.__class__ for event in told] == [Trade, Gap, Trade, Gap]

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
 from actors.engine.core import Input
 from actors.messages import Command, FeedChanged, FeedState
-from pipeline.events import Gap, Quote, Refused, Trade
+from pipeline.events import Gap, Prints, Quote, Refused, Trade
+from pipeline.venues.conditions import UNKNOWN_CONDITION, PrintKind
 from service.errors import UserError
 from service.recorded import tapes
 from tests.support.market import at, clock, gap, quote, tape, trade
@@ -400,3 +402,59 @@ def test_a_gap_in_a_recording_may_be_of_all_symbols(tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
     path.write_bytes(tape([gap(1)]))
     assert events(path) == [Gap(at(1), None, "a test")]
+
+
+# ------------------------------------------------------------------------------------------- prints with conditions
+
+
+def said(*conditions: str, seconds: float, price: float = 100.0, size: float = 10.0, tape: str = "C") -> bytes:
+    """Write a print as a line of a tape, with its conditions."""
+    told: dict[str, object] = {"type": "trade", "symbol": "A", "ts": at(seconds), "price": price, "size": size}
+    return msgspec.json.encode(told | {"conditions": list(conditions), "tape": tape}) + b"\n"
+
+
+def test_conditions_of_a_tape_decide_what_is_a_tick_and_whose_size_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    average = said(" ", "B", seconds=2, price=104.8, size=125_984, tape="A")
+    path.write_bytes(
+        said("@", seconds=0)
+        + said("@", "I", seconds=1, size=3)
+        + average
+        + tape([trade(3, size=7)])
+        + said("@", "O", seconds=4, size=1e6)
+        + said("@", "?", seconds=5, size=2)
+        + tape([trade(6, size=1), quote(7, 99, 101)])
+    )
+    assert events(path) == [
+        trade(0),
+        Prints(PrintKind.VOLUME, 1, 3.0),
+        Prints(PrintKind.ELSEWHERE, 1, 125_984.0),
+        trade(3, size=10),
+        Prints(PrintKind.AUCTION, 1, 1e6),
+        trade(4, size=0),
+        Prints(PrintKind.VOLUME, 1, 2.0),
+        Refused(UNKNOWN_CONDITION),
+        trade(6, size=3),
+        quote(7, 99, 101),
+    ]
+
+
+def test_a_size_waits_across_chunks_and_a_late_tick_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tapes, "CHUNK", 64)
+    path = tmp_path / "day.jsonl"
+    path.write_bytes(said("@", seconds=5) + said("@", "I", seconds=6, size=3) + tape([trade(4), trade(7, size=1)]))
+    assert [event.size for event in events(path) if isinstance(event, Trade)] == [10, 10, 4]
+
+
+@pytest.mark.parametrize("conditions", ["null", "[]", '["@"]', '["@","F"]'])
+def test_regular_conditions_change_nothing(conditions: str, tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    plain = tape([trade(0, 100, bid=99.9, ask=100.1)])
+    path.write_bytes(plain.replace(b"}", b',"conditions":%s,"tape":"C"}' % conditions.encode()))
+    assert events(path) == [trade(0, 100, bid=99.9, ask=100.1)]
+
+
+def test_a_refused_line_with_conditions_is_refused_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    path.write_bytes(said("@", "I", seconds=1, price=-1) + said("@", seconds=2))
+    assert [event.__class__ for event in events(path)] == [Refused, Trade]

@@ -8,14 +8,12 @@ from typing import TypeVar
 
 from actors.messages import OrderSubmitted, PositionClosed, SignalRaised
 from pipeline.events import Refused
-from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT, UNKNOWN_CONDITION
 from service.recorded import tapes
 from tests.support.bots import Log, Replayed
 from tests.support.exchange import ExchangeServer
 from tests.support.live import Bot, wait_until
 
 T = TypeVar("T")
-SETS_NO_PRICE = (NO_LAST_PRICE, ODD_LOT, UNKNOWN_CONDITION)
 
 
 class Struck:
@@ -50,7 +48,7 @@ class Struck:
         """Wait until so many inputs more were refused, beside prints that set no price, of which a market is full."""
 
         def so_far() -> int:
-            return sum(event.count for event in self.fed(Refused) if event.reason not in SETS_NO_PRICE)
+            return sum(event.count for event in self.fed(Refused))
 
         wait_until(lambda: so_far() >= count)
 

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from pipeline.events import Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import PriceBand, Prints, Quote, Refused, Trade, TradingStatus
 from pipeline.venues.alpaca import AlpacaDialect, State
-from pipeline.venues.dialect import BAD_MESSAGE, BAD_TIME, EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE
+from pipeline.venues.conditions import UNKNOWN_CONDITION, PrintKind
+from pipeline.venues.dialect import BAD_MESSAGE, BAD_TIME, EMPTY_FRAME, EMPTY_QUOTE, UNKNOWN_TYPE, Undone, VolumeOnly
+from pipeline.venues.jsonl import BAD_TRADE
 
 TIME = "2024-03-28T16:59:00.114612043Z"
 TS = 1_711_645_140_114_612_043
@@ -126,15 +128,39 @@ def test_a_frame_without_messages_is_counted() -> None:
 PRINT = {"T": "t", "S": "AAPL", "i": 1, "x": "V", "p": 1.5, "s": 1, "t": TIME}
 
 
-def test_a_print_that_may_not_set_the_last_price_is_no_trade_but_counted_with_its_reason() -> None:
-    contingent = PRINT | {"c": [" ", "4", "B"], "z": "A", "p": 1.53}
-    turn = streaming().received(frame(PRINT | {"c": ["@"], "z": "C"}, contingent, PRINT | {"c": ["@", "I"], "z": "C"}))
-    assert turn.events == [
+def test_of_an_odd_lot_the_size_counts_and_of_an_average_price_nothing() -> None:
+    average = PRINT | {"c": [" ", "4", "B"], "z": "A", "p": 1.53, "s": 125_984}
+    odd = PRINT | {"c": ["@", "I"], "z": "C", "i": 2, "s": 7}
+    assert streaming().received(frame(PRINT | {"c": ["@"], "z": "C"}, average, odd)).events == [
         Trade("AAPL", TS, 1.5, 1.0, None, None, "V1"),
-        Refused("print sets no last price"),
-        Refused("odd lot"),
+        Prints(PrintKind.ELSEWHERE, 1, 125_984),
+        Prints(PrintKind.VOLUME, 1, 7.0),
+        VolumeOnly("AAPL", TS, 7.0, "V2"),
     ]
-    assert [it.symbol for it in turn.unread] == ["AAPL", "AAPL"]
+
+
+def test_prints_of_a_kind_are_counted_together() -> None:
+    late = [PRINT | {"c": ["@", "Z"], "z": "C", "i": number, "s": number} for number in (1, 2, 3)]
+    assert streaming().received(frame(*late)).events == [Prints(PrintKind.ELSEWHERE, 3, 6.0)]
+
+
+@pytest.mark.parametrize("code", ["O", "5", "6"])
+def test_an_auction_sets_the_price_and_its_shares_are_counted_apart(code: str) -> None:
+    auction = PRINT | {"c": ["@", code], "z": "C", "s": 1_000_000}
+    assert streaming().received(frame(auction)).events == [
+        Prints(PrintKind.AUCTION, 1, 1_000_000),
+        Trade("AAPL", TS, 1.5, 0.0, None, None, "V1"),
+    ]
+
+
+def test_of_a_print_with_an_unknown_code_the_size_counts_and_the_code_is_counted() -> None:
+    turn = streaming().received(frame(PRINT | {"c": ["@", "?"], "z": "C", "s": 7}))
+    assert turn.events == [
+        Prints(PrintKind.VOLUME, 1, 7.0),
+        Refused(UNKNOWN_CONDITION),
+        VolumeOnly("AAPL", TS, 7.0, "V1"),
+    ]
+    assert [(it.reason, it.symbol) for it in turn.unread] == [(UNKNOWN_CONDITION, "AAPL")]
 
 
 @pytest.mark.parametrize("conditions", [{}, {"c": None}, {"c": []}, {"c": [" "], "z": "A"}])
@@ -142,18 +168,41 @@ def test_a_print_without_conditions_is_a_trade(conditions: dict[str, object]) ->
     assert streaming().received(frame(PRINT | conditions)).events == [Trade("AAPL", TS, 1.5, 1.0, None, None, "V1")]
 
 
-@pytest.mark.parametrize("undone", [{"T": "x", "i": 465, "p": 1.5, "s": 300, "a": "C"}, {"T": "c", "oc": [" "]}])
-def test_a_print_that_is_cancelled_or_corrected_is_a_gap(undone: dict[str, object]) -> None:
-    (gap,) = streaming().received(frame({"S": "AAPL", "x": "D", "z": "A", "t": TIME} | undone)).events
-    assert isinstance(gap, Gap)
-    assert (gap.ts, gap.symbol) == (TS, "AAPL")
+CANCEL = {"T": "x", "S": "AAPL", "i": 465, "x": "D", "p": 1.5, "s": 300, "a": "C", "z": "C", "t": TIME}
+CORRECTION = {
+    "T": "c",
+    "S": "AAPL",
+    "x": "D",
+    "oi": 465,
+    "op": 1.5,
+    "os": 300,
+    "oc": [" ", "7"],
+    "ci": 466,
+    "cp": 1.6,
+    "cs": 200,
+    "cc": [" ", "7"],
+    "z": "B",
+    "t": TIME,
+}
 
 
-@pytest.mark.parametrize("kind", ["x", "c"])
-def test_a_cancel_without_a_time_or_a_symbol_is_refused(kind: str) -> None:
-    assert streaming().received(frame({"T": kind, "S": "AAPL"}, {"T": kind, "t": TIME})).events == [
-        Refused(BAD_TIME, 2)
+def test_a_cancel_and_a_correction_name_the_print_as_it_was() -> None:
+    assert streaming().received(frame(CANCEL, CORRECTION)).events == [
+        Undone("AAPL", TS, "a print was canceled", "D465", 1.5, 300.0),
+        Undone("AAPL", TS, "a print was corrected", "D465", 1.5, 300.0, 200.0),
     ]
+
+
+@pytest.mark.parametrize("message", [CANCEL, CORRECTION])
+def test_a_cancel_without_a_time_or_a_symbol_is_refused(message: dict[str, object]) -> None:
+    assert streaming().received(frame(message | {"t": ""}, message | {"S": ""})).events == [Refused(BAD_TIME, 2)]
+
+
+@pytest.mark.parametrize(
+    "message", [CANCEL | {"s": -1}, CANCEL | {"i": None}, CORRECTION | {"cs": -1}, {**CORRECTION, "oi": None}]
+)
+def test_a_cancel_that_names_no_print_is_refused(message: dict[str, object]) -> None:
+    assert streaming().received(frame(message)).events == [Refused(BAD_TRADE)]
 
 
 def test_a_bar_has_a_close_where_a_print_has_conditions() -> None:
@@ -203,6 +252,23 @@ def test_a_venue_that_denies_them_goes_on_with_trades_and_quotes(code: int) -> N
 def test_a_status_says_whether_a_symbol_trades(code: str, halted: bool) -> None:
     status = {"T": "s", "S": "AAPL", "sc": code, "sm": "Trading Halt", "rc": "T12", "rm": "News", "t": TIME, "z": "C"}
     assert wishing().received(frame(status)).events == [TradingStatus(TS, "AAPL", halted, "Trading Halt: News")]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            {"sc": "P", "sm": "Volatility Trading Pause", "rc": "LUDP", "z": "C"},
+            "Volatility Trading Pause: volatility pause",
+        ),
+        ({"sc": "2", "sm": "Trading Halt", "rc": "M", "rm": "", "z": "A"}, "Trading Halt: limit up, limit down"),
+        ({"sc": "H", "sm": "Trading Halt", "rc": "C4", "z": "C"}, "Trading Halt: C4"),
+    ],
+)
+def test_a_reason_without_words_is_told_by_its_code(said: dict[str, object], reason: str) -> None:
+    assert wishing().received(frame({"T": "s", "S": "AAPL", "t": TIME} | said)).events == [
+        TradingStatus(TS, "AAPL", True, reason)
+    ]
 
 
 def test_a_status_that_neither_stops_nor_resumes_trading_is_left_out() -> None:

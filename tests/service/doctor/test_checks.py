@@ -17,8 +17,8 @@ from actors.brokers.alpaca.messages import Answer
 from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress
 from actors.messages import FeedChanged, FeedState
-from pipeline.events import Clock, Refused, Trade
-from pipeline.venues.conditions import NO_LAST_PRICE, ODD_LOT
+from pipeline.events import Clock, Prints, Refused, Trade
+from pipeline.venues.conditions import UNKNOWN_CONDITION, PrintKind
 from service.data_folder import JOURNAL, running
 from service.doctor import bot, examination, machine, report
 from service.doctor.books import journal
@@ -273,8 +273,8 @@ def test_a_tape_is_read_from_its_beginning(tmp_path: Path) -> None:
     [
         ([Trade("A", 10**18, 100.0, 1.0)], True, OK, "speaks"),
         ([Clock(10**18)], True, WARNING, "has said nothing"),
-        ([Refused(ODD_LOT)], True, OK, "speaks"),
-        ([Refused(NO_LAST_PRICE)], True, OK, "speaks"),
+        ([Prints(PrintKind.VOLUME, 1, 5.0)], True, OK, "speaks"),
+        ([Refused(UNKNOWN_CONDITION, 2), Prints(PrintKind.VOLUME, 2, 5.0)], True, WARNING, "2 prints have conditions"),
         ([Refused("TIME")], True, FAILED, "can be believed (TIME)"),
         ([FeedChanged(FeedState.DOWN, 0, "closed")], True, FAILED, "no further: closed"),
         ([FeedChanged(FeedState.DOWN, 0, "closed")], False, FAILED, "cannot be reached: closed"),
