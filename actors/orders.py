@@ -115,6 +115,7 @@ class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
     quantity: Decimal
     price: Decimal
     ts: int
+    maker: bool | UnsetType = UNSET  # its order rested until another came; left out where it did not, or nobody knows
 
 
 class OrderRejected(msgspec.Struct, frozen=True, tag="order_rejected", tag_field="type"):
@@ -208,3 +209,19 @@ class AssetReport(msgspec.Struct, frozen=True, tag="asset", tag_field="type"):
     tradable: bool = True
     shortable: bool = True
     fractionable: bool = False
+
+
+class FeeCharge(msgspec.Struct, frozen=True):
+    """One charge in the account."""
+
+    kind: str  # REG, TAF, CAT; CFEE for crypto
+    booked: str  # date on which it was booked, mostly that after the trades
+    amount: Decimal  # money; below 0 it was paid back
+    day: str = ""  # date of the trades, where the account says so
+
+
+class FeesReport(msgspec.Struct, frozen=True, tag="fees", tag_field="type"):
+    """What the account was charged of late, all of it, the newest first."""
+
+    ts: int
+    charges: tuple[FeeCharge, ...]
