@@ -81,7 +81,7 @@ class StrategyDay(msgspec.Struct, frozen=True):
 
 
 class FeeDay(msgspec.Struct, frozen=True):
-    """The fees of one day of the account, by kind (REG, TAF, CAT, CFEE): estimated exactly, and as they were charged."""
+    """The fees of one day of the account, by kind (REG, TAF, CAT, CFEE): estimated, and as they were charged."""
 
     date: str  # of the trades, in New York
     estimated: dict[str, Decimal] = {}  # money, not rounded

@@ -39,7 +39,8 @@ class VenueState:
         self.symbols = settings.symbols
         self.start_ns = start_ns
         self.ids = Ids(f"{settings.seed}/{start_ns}")
-        self.matching = Matching(self.symbols, accounts, settings.cash * DOLLAR * SHARE, self.ids, start_ns)
+        cash = settings.cash * DOLLAR * SHARE
+        self.matching = Matching(self.symbols, accounts, cash, self.ids, start_ns, paper=settings.paper)
         self.history = History(self.symbols, settings.history_events)
         self.watchlists: dict[str, dict[str, Watchlist]] = {}  # by account and id
         self.watchlist_number = 0  # of the latest one

@@ -31,7 +31,9 @@ FOREVER = 1 << 62
 class Venue:
     """One account at the mock exchange, its market, and the updates that wait to be told."""
 
-    def __init__(self, symbols: tuple[str, ...], seed: int, start: int, faults: Faults, chance: Chance) -> None:
+    def __init__(
+        self, symbols: tuple[str, ...], seed: int, start: int, faults: Faults, chance: Chance, *, paper: bool = True
+    ) -> None:
         self.symbols = symbols
         self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
         self._executed = Ledger()  # the auditor's own sum of the venue's executions
@@ -39,7 +41,7 @@ class Venue:
         self._faults = faults
         self._chance = chance
         self._market = Market(symbols, seed, start)
-        settings = ExchangeSettings(symbols=symbols, seed=seed, cash=CASH, history_events=1_000)
+        settings = ExchangeSettings(symbols=symbols, seed=seed, cash=CASH, history_events=1_000, paper=paper)
         self._floor = VenueState(settings, (ACCOUNT,), start)
         self._rate_limit = RateLimit(settings.requests_per_minute)
         self._floor.matching.most_displayed = 1 if faults.thin_book else None
@@ -115,8 +117,9 @@ class Venue:
                 )
 
     def cash(self) -> Decimal:
-        """Money in the account."""
-        return Decimal(self._floor.matching.accounts[ACCOUNT].cash) / (DOLLAR * SHARE)
+        """Money in the account, and what it was charged."""
+        account = self._floor.matching.accounts[ACCOUNT]
+        return Decimal(account.cash + account.fees) / (DOLLAR * SHARE)
 
     def positions(self) -> dict[str, Decimal]:
         """Shares held, negative for a short position."""

@@ -53,7 +53,8 @@ class World:
         self.scenario = scenario
         self.scheduler = VirtualScheduler(scenario.start)
         self.chance = Chance(seed, lambda: self.scheduler.now, only)
-        self.venue = Venue(SYMBOLS, seed, scenario.start, scenario.faults, self.chance)
+        paper = not scenario.with_fees
+        self.venue = Venue(SYMBOLS, seed, scenario.start, scenario.faults, self.chance, paper=paper)
         self.bots: list[Bot] = []
         self.rows: list[tuple[object, ...]] = []  # of the journal, at the end, if they were asked for
         self._machine, self._disk = Machine(self.scheduler), Disk()

@@ -151,17 +151,17 @@ class FeeLedger:
         """
         charged: dict[str, dict[str, Decimal]] = {}
         for activity in report.charges:
-            before = [date for date in self._days if date < activity.booked]
+            before = [known for known in self._days if known < activity.booked]
             day = activity.day or max(before, default=activity.booked)
             if day in self._days:
                 of_day = charged.setdefault(day, {})
                 of_day[activity.kind] = of_day.get(activity.kind, ZERO) + activity.amount
         changed = []
-        for date, amounts in sorted(charged.items()):
-            day_before = self._days[date]
-            if amounts != day_before.charged:
-                self._days[date] = msgspec.structs.replace(day_before, charged=amounts)
-                changed.append(self._days[date])
+        for name, amounts in sorted(charged.items()):
+            known = self._days[name]
+            if amounts != known.charged:
+                self._days[name] = msgspec.structs.replace(known, charged=amounts)
+                changed.append(self._days[name])
         return changed
 
     def summary(self) -> dict[str, object]:

@@ -11,6 +11,7 @@ import msgspec
 from mock_exchange.alpaca.stamps import stamp
 from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
 from mock_exchange.venue.day import day_end, in_new_york
+from mock_exchange.venue.fees import Fees
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
 from mock_exchange.venue.orders import Order, Side, Status, Update
@@ -150,8 +151,8 @@ def _ratio(part: int, whole: int) -> str:
     return text(share_of(DOLLAR, part, whole)) if whole else "0"
 
 
-def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) -> Json:
-    """Write an account at these prices."""
+def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int, fees: Fees) -> Json:
+    """Write an account at these prices, with the fees that it owes for today."""
     long = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty > 0)
     short = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty < 0)
     equity, power = it.equity(prices), it.buying_power(prices)
@@ -178,7 +179,8 @@ def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) 
         "daytrading_buying_power": money(power if it.multiplier == 4 else 0),
         "non_marginable_buying_power": money(max(0, it.cash + 2 * short - it.reserved)),
         "options_buying_power": "0",
-        "accrued_fees": "0",
+        "accrued_fees": money(fees.accrued(it.name)),
+        "pending_reg_taf_fees": money(fees.accrued(it.name, ("REG", "TAF"))),
         "multiplier": str(it.multiplier),
         "pattern_day_trader": False,
         "daytrade_count": 0,

@@ -31,6 +31,7 @@ from mock_exchange.venue.book import Book
 from mock_exchange.venue.checks import flaw
 from mock_exchange.venue.claims import Claim, claim_of, measured, wash_trade
 from mock_exchange.venue.day import day_end
+from mock_exchange.venue.fees import Fees
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import SHARE, points, share_of
 from mock_exchange.venue.order_factory import OrderFactory
@@ -58,8 +59,18 @@ MOST_OPEN = 5_000
 class Matching:
     """All books, orders and accounts of the venue."""
 
-    def __init__(self, symbols: Iterable[str], accounts: Iterable[str], cash: int, ids: Ids, start_ns: int) -> None:
+    def __init__(
+        self,
+        symbols: Iterable[str],
+        accounts: Iterable[str],
+        cash: int,
+        ids: Ids,
+        start_ns: int,
+        *,
+        paper: bool = False,
+    ) -> None:
         self.accounts = {name: Account(name, cash) for name in accounts}
+        self.fees = Fees(self.accounts, Ids(ids.of("fees")), start_ns, paper=paper)
         self.orders = Registry(self.accounts, ids)
         self.prices: dict[str, int] = {}  # where each stock was traded last, points
         self.most_displayed: int | None = None  # shares that a quote shows to orders at most; None is as it comes
@@ -92,7 +103,11 @@ class Matching:
         self._books[symbol].withdraw()
 
     def roll(self, now: int) -> None:
-        """End the day if it is over: day orders expire, and equity is noted for the next day's margin."""
+        """End the day if it is over: day orders expire, and equity is noted for the next day's margin.
+
+        The fees' day ends by itself, at midnight.
+        """
+        self.fees.roll(now)
         if now < self.day_end:
             return
         for order in chain.from_iterable(map(self.orders.open_orders, self.accounts)):
@@ -141,6 +156,7 @@ class Matching:
         book.shares[order.side] -= parts + -parts % SHARE
         account = self.accounts[order.account]
         position_qty = account.execute(order.symbol, parts if order.side is Side.BUY else -parts, price)
+        self.fees.note(order, parts, price, ts)
         change = Change.FILL if parts == left else Change.PARTIAL_FILL
         changes = {"filled": order.filled + parts, "paid": order.paid + parts * price}
         if order.notional is not None:
