@@ -334,7 +334,7 @@ class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field
 
     number: str
     cash: Decimal
-    equity: Decimal  # cash and what the open positions cost
+    equity: Decimal  # cash and what the open positions cost, less what it owes in fees where these are estimated
     ts: int
     input: int
     resumed: bool = False  # the book is of this account already: its day and its losses go on

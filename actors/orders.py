@@ -199,6 +199,7 @@ class AccountReport(msgspec.Struct, frozen=True, tag="account", tag_field="type"
     day_trades_limited: bool = False  # whether a fourth is refused (a margin account below the limit)
     fills_until: int | UnsetType = UNSET  # ns: fills up to then are in its cash; recordings of old do not say
     took: int | UnsetType = UNSET  # ns from `ts` until all of it was read
+    accrued_fees: Decimal | UnsetType = UNSET  # owed, and in the cash still; unset where that is nothing
 
 
 class AssetReport(msgspec.Struct, frozen=True, tag="asset", tag_field="type"):

@@ -117,9 +117,16 @@ class Venue:
                 )
 
     def cash(self) -> Decimal:
-        """Money in the account, and what it was charged."""
-        account = self._floor.matching.accounts[ACCOUNT]
-        return Decimal(account.cash + account.fees) / (DOLLAR * SHARE)
+        """Money that would be in the account without the fees."""
+        return Decimal(self._floor.matching.accounts[ACCOUNT].cash) / (DOLLAR * SHARE) + self.charged()
+
+    def accrued(self) -> Decimal:
+        """Fees that the account owes for today, in money."""
+        return Decimal(self._floor.matching.fees.accrued(ACCOUNT)) / (DOLLAR * SHARE)
+
+    def charged(self) -> Decimal:
+        """Fees that the account was charged so far, in money."""
+        return Decimal(self._floor.matching.accounts[ACCOUNT].fees) / (DOLLAR * SHARE)
 
     def positions(self) -> dict[str, Decimal]:
         """Shares held, negative for a short position."""

@@ -155,6 +155,9 @@ class PositionsView(Protocol):
     @property
     def filled_at(self) -> Mapping[str, int]: ...
 
+    @property
+    def fees(self) -> FeeLedger: ...
+
 
 class Positions:
     """The actor that books executions.

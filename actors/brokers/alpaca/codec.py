@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Annotated, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from actors.orders import (
     AccountReport,
@@ -96,6 +96,7 @@ class AccountBody(msgspec.Struct, frozen=True, gc=False):
     trade_suspended_by_user: bool = False
     shorting_enabled: bool = True
     daytrade_count: int | None = None
+    accrued_fees: Decimal | None = None
 
 
 class ChargeBody(msgspec.Struct, frozen=True, gc=False):
@@ -332,6 +333,7 @@ def account_report(
         # The venue looks at the last close; what is below the limit only since then is below it at the next.
         day_trades_limited=min(equity, equity if body.last_equity is None else _number(body.last_equity))
         < DAY_TRADE_EQUITY,
+        accrued_fees=_number(body.accrued_fees) if body.accrued_fees else UNSET,
     )
 
 
