@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -126,7 +127,7 @@ WORKED = {
         [Done("2026-06-01 12:00", BUY, "1000.25", "48.50"), Done("2026-06-01 12:01", SELL, "1000.25", "48.54")],
         {"2026-06-01": due(REG="1.01", TAF="0.20", CAT="0.01")},
     ),
-    # 400 round trips of one share at 100: REG 400 x 100 x 0.0000206 = 0.824, not 400 cents; CAT 800 x 0.000003 = 0.0024.
+    # Of one share at 100: REG 400 x 100 x 0.0000206 = 0.824, not 400 cents; CAT 800 x 0.000003 = 0.0024.
     "four hundred round trips": (
         [
             Done(f"2026-11-27 {10 + number // 60}:{number % 60:02}", side, "1", "100")
@@ -149,7 +150,7 @@ WORKED = {
         ],
         {"2026-11-27": due(CFEE="19.58")},
     ),
-    # 2.5 x 60,000 = 150,000 x 0.25 % = 375.00; from the next day on it is the tier from 100,000: 6,000 x 0.22 % = 13.20;
+    # 2.5 x 60,000 x 0.25 % = 375.00; from the next day on it is the tier from 100,000: 6,000 x 0.22 % = 13.20;
     # 31 days later the 6,000 alone are left of the 30 days before: 6,000 x 0.25 % = 15.00.
     "crypto by what was traded in 30 days": (
         [
@@ -206,7 +207,7 @@ def test_every_day_has_one_row_of_each_kind_at_most() -> None:
         rows = [rate for rate in STOCKS if rate.kind == kind]
         assert rows[0].since is None
         assert rows[-1].until is None
-        for earlier, later in zip(rows, rows[1:], strict=False):
+        for earlier, later in pairwise(rows):
             assert earlier.until is not None
             assert later.since == earlier.until + timedelta(1)
 

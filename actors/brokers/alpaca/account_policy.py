@@ -94,14 +94,14 @@ class AccountPolicy:
             self._context.publish(report)
             if connection and self._context.is_heard and connection == self._stream.number:
                 self._context.change(FeedState.LIVE)
-            yield from self._read_fees()
+                yield from self._read_fees()
         self._is_reading = False
         self._pause_ns = budget.pause_after_reading(budget.total_readings - sent_before)
         if self._tracker.has_overdue_updates():  # it answers pings, but does not tell what REST told
             self._stream.drop("the trading stream does not tell what happens to orders")
 
     def _read_fees(self) -> Steps[None]:
-        """Read the fees now and then, after the account; what fails is tried again then, and tells of no line."""
+        """Read the fees now and then, while all is well; what fails is tried again then, and tells of no line."""
         now_ns = self._context.now.monotonic_ns
         if self._fees_due_ns is None or now_ns < self._fees_due_ns:
             return
