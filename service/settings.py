@@ -45,6 +45,9 @@ LIVE_COSTS: Layer = {
 }
 """What `microbot run` takes a simulated fill to cost unless it is told: about what a retail broker's costs."""
 
+ELSEWHERE: Layer = {"execution": LIVE_COSTS["execution"] | {"fees": "none"}}
+"""The same on the prices of a venue that is not Alpaca, whose fees are its own: `fee_bps` says them."""
+
 VENUE_FEES: Layer = {"execution": {"fees": "alpaca"}}
 """The same where a venue fills orders, and its account is charged."""
 

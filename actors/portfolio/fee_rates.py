@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 ZERO = Decimal(0)
+_TICKER = 5
 
 
 class FeeRate(NamedTuple):
@@ -75,5 +76,9 @@ def crypto_rate(volume: Decimal, *, maker: bool) -> Decimal:
 
 
 def is_crypto(symbol: str) -> bool:
-    """Whether a symbol is a pair such as BTC/USD."""
-    return "/" in symbol
+    """Whether a symbol is a pair, as venues write it; tickers of US stocks have five letters at most, and no dash.
+
+    >>> [is_crypto(symbol) for symbol in ("BTC/USD", "BTC-USD", "BTCUSDT", "GOOGL", "BRK.B", "BAC.PRL")]
+    [True, True, True, False, False, False]
+    """
+    return "/" in symbol or "-" in symbol or (len(symbol) > _TICKER and "." not in symbol)

@@ -172,7 +172,8 @@ def _settings_for(
     from service import settings
 
     if options.venue is not Venue.ALPACA:
-        return settings.load(config, assignments, flags=flags, defaults=settings.LIVE_COSTS)
+        costs = settings.LIVE_COSTS if options.venue is None else settings.ELSEWHERE
+        return settings.load(config, assignments, flags=flags, defaults=costs)
     charged = settings.load(config, assignments, flags=flags, defaults=settings.VENUE_FEES)
     if options.live or (options.rehearse and not charged.exchange.paper):
         return charged
