@@ -80,6 +80,15 @@ class StrategyDay(msgspec.Struct, frozen=True):
     halted: bool = False  # it has lost its share of the day's loss limit
 
 
+class FeeDay(msgspec.Struct, frozen=True):
+    """The fees of one day of the account, by kind (REG, TAF, CAT, CFEE): estimated, and as they were charged."""
+
+    date: str  # of the trades, in New York
+    estimated: dict[str, Decimal] = {}  # money, not rounded
+    charged: dict[str, Decimal] = {}  # money; empty while nothing was
+    crypto_volume: Decimal = Decimal(0)  # money that was traded in crypto
+
+
 class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     """The book at `ts`."""
 
@@ -105,6 +114,7 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     halted_before: str = ""  # why a person had halted it already, if `reason` is that account and book differ
     parts: dict[str, TakenParts] | UnsetType = UNSET  # by symbol; unset without one
     strategies: dict[str, StrategyDay] | msgspec.UnsetType = msgspec.UNSET  # by name; left out where there are none
+    fees: tuple[FeeDay, ...] | UnsetType = UNSET  # the oldest first; left out where none are estimated
 
     def __post_init__(self) -> None:
         if self.halt_cause is None and self.state is TradingState.HALTED:

@@ -21,6 +21,7 @@ from actors.orders import (
     AssetReport,
     CancelRefused,
     Execution,
+    FeesReport,
     OrderMissing,
     OrderRejected,
     OrderReport,
@@ -74,6 +75,7 @@ class Refusal(StrEnum):
     BROKER_DOWN = "BROKER_DOWN"
     BROKER_BLOCKED = "BROKER_BLOCKED"
     BUYING_POWER = "BUYING_POWER"
+    LOT_SIZE = "LOT_SIZE"  # the quantity is no multiple of the instrument's step
     DAY_TRADES = "DAY_TRADES"  # of recordings from before 2026-06-04 only: pattern day trading is no more
     NOT_TRADABLE = "NOT_TRADABLE"
     NOT_SHORTABLE = "NOT_SHORTABLE"
@@ -213,7 +215,8 @@ class ReplaceStrategy(msgspec.Struct, frozen=True, tag="replace_strategy", tag_f
     ts: int = 0
 
 
-Report = OrderReport | SubmitUnanswered | OrderMissing | CancelRefused | BrokerChanged | AccountReport | AssetReport
+_OrderReport = OrderReport | SubmitUnanswered | OrderMissing | CancelRefused
+Report = _OrderReport | BrokerChanged | AccountReport | AssetReport | FeesReport
 """What a broker behind the gate says; each is an input of the core."""
 
 
@@ -240,6 +243,7 @@ class OrderFilled(msgspec.Struct, frozen=True, tag="order_filled", tag_field="ty
     execution: Execution
     decision: str
     input: int
+    fees: dict[str, Decimal] | UnsetType = UNSET  # estimated, money by kind, not rounded; left out where there are none
 
 
 NOT_OUTLIVED = "the session that sent it ended before it was filled"
@@ -330,7 +334,7 @@ class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field
 
     number: str
     cash: Decimal
-    equity: Decimal  # cash and what the open positions cost
+    equity: Decimal  # cash and what the open positions cost, less what it owes in fees where these are estimated
     ts: int
     input: int
     resumed: bool = False  # the book is of this account already: its day and its losses go on
@@ -349,6 +353,17 @@ class BookReconciled(msgspec.Struct, frozen=True, tag="book_reconciled", tag_fie
     foreign_orders: tuple[str, ...]
     ts: int
     input: int = 0
+
+
+class FeesReconciled(msgspec.Struct, frozen=True, tag="fees_reconciled", tag_field="type"):
+    """The account was charged fees for the trades of a day: by kind, what was expected and what was charged. Money."""
+
+    date: str  # of the trades, in New York
+    expected: dict[str, Decimal]  # the sum of the day's estimates, rounded up to the cent
+    charged: dict[str, Decimal]
+    residual: Decimal  # charged beyond what was expected; below 0, it was less
+    ts: int
+    input: int
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="type"):
@@ -469,7 +484,7 @@ _OrderFact = OrderSubmitted | OrderFilled | OrderRejected | OrderChanged
 _PositionFact = PositionOpened | ExitDecided | PositionReduced | PositionClosed | GuardChanged
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
-_AccountFact = AccountOpened | BookReconciled | DayStarted
+_AccountFact = AccountOpened | BookReconciled | FeesReconciled | DayStarted
 _StateFact = BrokerChanged | FeedChanged | StateChanged | StrategyHalted | GateActed
 
 Fact = SignalRaised | _OrderFact | _PositionFact | _ChainFact | _StrategyFact | _AccountFact | _StateFact

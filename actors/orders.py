@@ -115,6 +115,7 @@ class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
     quantity: Decimal
     price: Decimal
     ts: int
+    maker: bool | UnsetType = UNSET  # its order rested until another came; left out where it did not, or nobody knows
 
 
 class OrderRejected(msgspec.Struct, frozen=True, tag="order_rejected", tag_field="type"):
@@ -199,6 +200,7 @@ class AccountReport(msgspec.Struct, frozen=True, tag="account", tag_field="type"
     day_trades_limited: bool | UnsetType = UNSET  # whether a fourth was refused
     fills_until: int | UnsetType = UNSET  # ns: fills up to then are in its cash; recordings of old do not say
     took: int | UnsetType = UNSET  # ns from `ts` until all of it was read
+    accrued_fees: Decimal | UnsetType = UNSET  # owed, and in the cash still; unset where that is nothing
 
 
 class AssetReport(msgspec.Struct, frozen=True, tag="asset", tag_field="type"):
@@ -210,3 +212,19 @@ class AssetReport(msgspec.Struct, frozen=True, tag="asset", tag_field="type"):
     shortable: bool = True  # and easy to borrow
     fractionable: bool = False
     borrow: str | UnsetType = UNSET  # in the venue's word, or "unknown"; recordings of old do not say
+
+
+class FeeCharge(msgspec.Struct, frozen=True):
+    """One charge in the account."""
+
+    kind: str  # REG, TAF, CAT; CFEE for crypto
+    booked: str  # date on which it was booked, mostly that after the trades
+    amount: Decimal  # money; below 0 it was paid back
+    day: str = ""  # date of the trades, where the account says so
+
+
+class FeesReport(msgspec.Struct, frozen=True, tag="fees", tag_field="type"):
+    """What the account was charged of late, all of it, the newest first."""
+
+    ts: int
+    charges: tuple[FeeCharge, ...]

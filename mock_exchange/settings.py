@@ -53,6 +53,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     most_lag_s: float = 1.0  # real seconds the market may fall behind its clock; then the clock waits for it
     keys: tuple[str, ...] = (DEFAULT_KEY,)  # KEY:SECRET of each account of Alpaca's protocols
     cash: int = 100_000  # dollars that each account begins with
+    paper: bool = False  # as Alpaca's paper accounts: without the fees of regulators and for crypto
     feeds: tuple[str, ...] = ("iex", "sip")  # of the market-data stream that the accounts' plan covers
     feed_connections: int = 1  # to one feed by one account; one more is refused (406)
     feed_channels: int = 30  # subscriptions to trades and quotes by one connection; more are refused (405)

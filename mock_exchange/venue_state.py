@@ -45,9 +45,11 @@ class VenueState:
         self.ids = Ids(f"{settings.seed}/{start_ns}")
         self.trading_hours = settings.trading_hours
         self.easy_to_borrow = settings.easy_to_borrow
-        cash = settings.cash * DOLLAR * SHARE
-        self.matching = Matching(self.symbols, accounts, cash, self.ids, start_ns, trading_hours=settings.trading_hours)
-        if settings.trading_hours and not hours.is_open(start_ns):
+        cash, by_hours = settings.cash * DOLLAR * SHARE, settings.trading_hours
+        self.matching = Matching(
+            self.symbols, accounts, cash, self.ids, start_ns, trading_hours=by_hours, paper=settings.paper
+        )
+        if by_hours and not hours.is_open(start_ns):
             for quote in first_quotes(self.symbols, settings.seed, start_ns):
                 self.matching.apply(quote)
             self.matching.close_books()

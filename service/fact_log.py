@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from actors.messages import (
     Fact,
     FeedChanged,
     FeedState,
+    FeesReconciled,
     GateActed,
     GuardChanged,
     OrderChanged,
@@ -140,7 +142,9 @@ def _submitted(fact: OrderSubmitted) -> _Said:
 
 def _filled(fact: OrderFilled) -> _Said:
     execution = fact.execution
-    fields = _fields(execution, "id") | {"execution": execution.id} | _fields(fact, "execution")
+    fields = _fields(execution, "id") | {"execution": execution.id} | _fields(fact, "execution", "fees")
+    if fact.fees is not UNSET:
+        fields["fees"] = sum(fact.fees.values())
     said = f"FILL {execution.side} {execution.quantity} {execution.symbol} @ {dollars(execution.price)}"
     return _Said("DEBUG", said, fields)
 
@@ -226,6 +230,18 @@ def _strategy_halted(fact: StrategyHalted) -> _Said:
     return _Said("WARNING", said, _fields(fact, "symbols") | {"symbols": ", ".join(fact.symbols)})
 
 
+def _fees_reconciled(fact: FeesReconciled) -> _Said:
+    expected, charged = sum(fact.expected.values(), Decimal(0)), sum(fact.charged.values(), Decimal(0))
+    kinds = dict.fromkeys((*fact.expected, *fact.charged))
+    each = (f"{kind} {money(fact.charged.get(kind, 0))} of {money(fact.expected.get(kind, 0))}" for kind in kinds)
+    said = f"FEES of {fact.date}: {money(charged)} charged, {money(expected)} expected ({', '.join(each)})"
+    fields: dict[str, Any] = {"date": fact.date, "expected": expected, "charged": charged, "residual": fact.residual}
+    fields |= {"venue_ts": fact.ts, "input": fact.input}
+    if not fact.residual:
+        return _Said("INFO", said, fields)
+    return _Said("WARNING", f"{said}: a residual of {money(fact.residual)}", fields)
+
+
 def _day(fact: DayStarted) -> _Said:
     return _Said("INFO", f"DAY {fact.date} starts with {money(fact.equity, grouped=True)}")
 
@@ -284,6 +300,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     StateChanged: ("microbot.risk", "state.changed", _state),
     StrategyHalted: ("microbot.risk", "strategy.halted", _strategy_halted),
     GateActed: ("microbot.gate", "gate.acted", _gate_acted),
+    FeesReconciled: ("microbot.risk", "fees.reconciled", _fees_reconciled),
     DayStarted: ("microbot.risk", "day.started", _day),
     ChainFailed: ("microbot.core", "chain.failed", _failed),
     ChainRestarted: ("microbot.core", "chain.restarted", _restarted),

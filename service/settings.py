@@ -39,9 +39,17 @@ LIVE_COSTS: Layer = {
         "latency_jitter_ms": 20.0,
         "slippage_model": "random",
         "slippage_bps": 0.5,
+        "fees": "alpaca",
+        "venue_rules": True,
     }
 }
 """What `microbot run` takes a simulated fill to cost unless it is told: about what a retail broker's costs."""
+
+ELSEWHERE: Layer = {"execution": LIVE_COSTS["execution"] | {"fees": "none"}}
+"""The same on the prices of a venue that is not Alpaca, whose fees are its own: `fee_bps` says them."""
+
+VENUE_FEES: Layer = {"execution": {"fees": "alpaca"}}
+"""The same where a venue fills orders, and its account is charged."""
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

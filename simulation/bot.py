@@ -122,6 +122,7 @@ class Bot:
             self.feed.now,
             lambda order: order.startswith(f"{BOT}-"),
             self._on_reports,
+            with_fees=scenario.with_fees,
         )
         self.audit = Audit(core, self.feed, place, before)
         if self.audit.awaiting is not self.books.pending:

@@ -41,10 +41,13 @@ class BrokerDriver:
         now: Callable[[], int],
         is_ours: Callable[[str], bool],
         on_report: Callable[[list[Report]], None],
+        *,
+        with_fees: bool = False,
     ) -> None:
         self.mute = False  # the trading stream is connected, and says nothing
         self._settings = BrokerSettings()
-        self._protocol = AlpacaProtocol(self._settings, venue.symbols, chance.stream("jitter of the broker"), is_ours)
+        jitter = chance.stream("jitter of the broker")
+        self._protocol = AlpacaProtocol(self._settings, venue.symbols, jitter, is_ours, with_fees=with_fees)
         self._scheduler = scheduler
         self._venue = venue
         self._faults = faults

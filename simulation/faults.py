@@ -128,6 +128,11 @@ class Scenario(msgspec.Struct, frozen=True):
     parts: tuple[float, ...] = ()  # of a position: which parts exits of the strategy take, one after another
 
     @property
+    def with_fees(self) -> bool:
+        """Whether the account is charged, and the bot estimates that; else it is a paper account."""
+        return self.settings.execution.fees == "alpaca"
+
+    @property
     def strategy(self) -> Strategy:
         """The strategy: the default one, with exits for the parts before its own where there are any."""
         settings = self.settings.strategy

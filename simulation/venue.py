@@ -39,6 +39,8 @@ class Venue:
         faults: Faults,
         chance: Chance,
         sessions: Sessions | None = None,
+        *,
+        paper: bool = True,
     ) -> None:
         self.symbols = symbols
         self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
@@ -47,8 +49,9 @@ class Venue:
         self._faults = faults
         self._chance = chance
         self._market = Market(symbols, seed, start, sessions)
+        by_hours = sessions is not None
         settings = ExchangeSettings(
-            symbols=symbols, seed=seed, cash=CASH, history_events=1_000, trading_hours=sessions is not None
+            symbols=symbols, seed=seed, cash=CASH, history_events=1_000, trading_hours=by_hours, paper=paper
         )
         self._floor = VenueState(settings, (ACCOUNT,), start)
         self._rate_limit = RateLimit(settings.requests_per_minute)
@@ -129,8 +132,16 @@ class Venue:
                 )
 
     def cash(self) -> Decimal:
-        """Money in the account."""
-        return Decimal(self._floor.matching.accounts[ACCOUNT].cash) / (DOLLAR * SHARE)
+        """Money that would be in the account without the fees."""
+        return Decimal(self._floor.matching.accounts[ACCOUNT].cash) / (DOLLAR * SHARE) + self.charged()
+
+    def accrued(self) -> Decimal:
+        """Fees that the account owes for today, in money."""
+        return Decimal(self._floor.matching.fees.accrued(ACCOUNT)) / (DOLLAR * SHARE)
+
+    def charged(self) -> Decimal:
+        """Fees that the account was charged so far, in money."""
+        return Decimal(self._floor.matching.accounts[ACCOUNT].fees) / (DOLLAR * SHARE)
 
     def positions(self) -> dict[str, Decimal]:
         """Shares held, negative for a short position."""

@@ -53,8 +53,8 @@ class World:
         self.scenario = scenario
         self.scheduler = VirtualScheduler(scenario.start)
         self.chance = Chance(seed, lambda: self.scheduler.now, only)
-        of_market = SYMBOLS, seed, scenario.start, scenario.faults, self.chance
-        self.venue = Venue(*of_market, scenario.sessions)
+        of_market = SYMBOLS, seed, scenario.start, scenario.faults, self.chance, scenario.sessions
+        self.venue = Venue(*of_market, paper=not scenario.with_fees)
         self.bots: list[Bot] = []
         self.rows: list[tuple[object, ...]] = []  # of the journal, at the end, if they were asked for
         self._machine, self._disk = Machine(self.scheduler), Disk()

@@ -83,6 +83,10 @@ def _figures(shown: dict[str, Any]) -> Iterator[Family]:
     yield Family("profit", "Profit of this run, in money.", _one(told["total_pnl"]))
     yield Family("profit_today", "Profit of the trading day, in money.", _one(told["daily_pnl"]))
     yield Family("equity", "Equity of the closed trades, in money.", _one(told["equity"]))
+    if fees := told.get("fees"):
+        yield Family("fees_estimated", "Fees of the last days as they are expected, in money.", _one(fees["estimated"]))
+        yield Family("fees_charged", "Those that the account was charged.", _one(fees["charged"]))
+        yield Family("fees_residual", "Charged beyond what was expected for these days.", _one(fees["residual"]))
     yield Family("drawdown", "Drawdown now, in money.", _one(told["current_drawdown"]))
     yield Family("drawdown_max", "The largest drawdown, in money.", _one(told["max_drawdown"]))
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from actors.actor import Actor, Context, UnknownMessage
 from actors.orders import (
@@ -21,6 +21,8 @@ from actors.orders import (
     OrderStatus,
     SubmitOrder,
 )
+from actors.portfolio.fees import FeeModel
+from actors.risk.instruments import Instrument, Instruments
 from pipeline.events import SECOND, Trade
 
 _PRICE = DecimalContext(prec=15, rounding=ROUND_HALF_EVEN)
@@ -49,6 +51,11 @@ class ExecutionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     fill: Literal["quote", "last"] = "quote"  # buy at the ask and sell at the bid, or at the last price
     slippage_bps: Points = 0.0  # basis points against us, at entry and exit; their mean, if they are random
     fee_per_share: Annotated[float, Meta(ge=0)] = 0.0  # money a share, at entry and exit
+    fee_bps: Points = 0.0  # basis points of a fill's value, at entry and exit
+    maker_fee_bps: Points | None = None  # the same where an order rested until others traded with it; None: as fee_bps
+    fees: Literal["none", "alpaca"] = "none"  # alpaca: what its schedule charges comes on top, at a venue as well
+    venue_rules: bool = False  # ticks, lots and buying power hold in simulation; with `instruments` they do anyway
+    instruments: dict[str, Instrument] = {}  # by symbol, where it is no US stock like others
     slippage_model: Literal["fixed", "random"] = "fixed"  # random: half-normal, drawn afresh for each fill
     latency_ms: Milliseconds = 0.0  # between an order and its fill
     latency_jitter_ms: Milliseconds = 0.0  # mean of what comes on top of it, exponential, fresh for each order
@@ -57,6 +64,18 @@ class ExecutionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     patience_s: Annotated[float, Meta(gt=0, le=86_400)] = 3.0
     impact_bps: Points = 5.0
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 7  # with an order's id, it fixes all that is random about it
+
+    @property
+    def fee_model(self) -> FeeModel:
+        """What a fill costs."""
+        taker = Decimal(str(self.fee_bps)) / 10_000
+        maker = taker if self.maker_fee_bps is None else Decimal(str(self.maker_fee_bps)) / 10_000
+        return FeeModel(Decimal(str(self.fee_per_share)), taker, maker, self.fees == "alpaca")
+
+    @property
+    def rules(self) -> Instruments | None:
+        """The rules that hold for fills and entries in simulation; None: there are none."""
+        return Instruments(self.instruments) if self.venue_rules or self.instruments else None
 
 
 class _Arrive(msgspec.Struct, frozen=True):
@@ -78,6 +97,7 @@ class _Waiting(msgspec.Struct, eq=False):
     random: Random  # of this order alone: leaving one out changes no other
     over_by: int  # ns: filled, canceled or rejected by then
     arrived: bool = False
+    rests: bool = False  # at its limit, which nothing reached when it arrived: a maker
     volume: Decimal = ZERO  # shares traded since it arrived, ours apart
     filled: Decimal = ZERO
     value: Decimal = ZERO  # money paid or got for them
@@ -103,6 +123,7 @@ class SimulatedBroker:
         self._at_once = not (self._chance or self._limited or settings.latency_ms or settings.latency_jitter_ms)
         self._participation = Decimal(str(settings.participation))
         self._waiting: dict[str, _Waiting] = {}  # by order, oldest first
+        self._rules = settings.rules
 
     @property
     def over_by(self) -> int:
@@ -136,7 +157,9 @@ class SimulatedBroker:
         """Whether an order can be filled now without getting a worse price than its limit."""
         return order.limit is None or order.side.sign * (Decimal(repr(self._price_for(order))) - order.limit) <= 0
 
-    def _fill(self, order: SubmitOrder, quantity: Decimal, number: int, factor: Decimal) -> Decimal | None:
+    def _fill(
+        self, order: SubmitOrder, quantity: Decimal, number: int, factor: Decimal, *, maker: bool = False
+    ) -> Decimal | None:
         """Fill some of an order now, and return the price; None if there was none, and it was rejected."""
         price = self._price_for(order)
         if not price > 0:
@@ -146,10 +169,12 @@ class SimulatedBroker:
         exact = _PRICE.multiply(Decimal(repr(price)), factor)
         if order.limit is not None:
             exact = order.side.better(exact, order.limit)
-        self._context.tell(
-            self._executor,
-            Execution(f"{order.id}/{number}", order.id, order.symbol, order.side, quantity, exact, self._context.now),
-        )
+        if self._rules is not None:
+            exact = self._rules.on_tick(order.symbol, exact, order.side, order.limit)
+        execution_id, ts = f"{order.id}/{number}", self._context.now
+        rested = maker or UNSET
+        execution = Execution(execution_id, order.id, order.symbol, order.side, quantity, exact, ts, rested)
+        self._context.tell(self._executor, execution)
         return exact
 
     # ------------------------------------------------------------------------------------ orders that wait
@@ -177,6 +202,7 @@ class SimulatedBroker:
             self._fill_some(waiting, waiting.order.quantity)
             return
         waiting.arrived = True
+        waiting.rests = not self._within_limit(waiting.order)
         self._context.listen(waiting.order.symbol, self)
         if not waiting.order.until:
             self._context.wake(self, _LosePatience(order_id), waiting.over_by)
@@ -193,8 +219,12 @@ class SimulatedBroker:
             waiting.volume += Decimal(repr(trade.size))
             share = min(self._participation * waiting.volume, order.quantity)
             if share < order.quantity:
-                parts = 1 if order.quantity == order.quantity.to_integral_value() else _PARTS
-                share = Decimal(int(share * parts)) / parts
+                lot = self._rules.lot(order.symbol) if self._rules is not None else None
+                if lot is None:
+                    parts = 1 if order.quantity == order.quantity.to_integral_value() else _PARTS
+                    share = Decimal(int(share * parts)) / parts
+                else:
+                    share -= share % lot
             if share > waiting.filled:
                 self._fill_some(waiting, share - waiting.filled)
 
@@ -234,7 +264,8 @@ class SimulatedBroker:
         """Fill some of an order that waited; `extra` is a further fraction of the price against us."""
         order = waiting.order
         waiting.fills += 1
-        price = self._fill(order, quantity, waiting.fills, self._factor_of(waiting, extra))
+        maker = waiting.rests and order.limit is not None
+        price = self._fill(order, quantity, waiting.fills, self._factor_of(waiting, extra), maker=maker)
         if price is None:
             self._end(waiting)
             return

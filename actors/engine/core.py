@@ -35,7 +35,7 @@ from actors.messages import (
     RestartChain,
     Rollover,
 )
-from actors.orders import AccountReport, AssetReport, OrderCommand
+from actors.orders import AccountReport, AssetReport, FeesReport, OrderCommand
 from actors.portfolio.metrics import Metrics
 from actors.portfolio.strategy_figures import StrategyFigures
 from pipeline.checked import FAULTS
@@ -49,7 +49,8 @@ _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBan
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 _Strategies = RemoveChain | RestartChain | ReplaceStrategy
-_News = Gap | Refused | Prints | Command | _Strategies | Rollover | Book | AccountReport | OrderNews | _Standing
+_OfAccount = AccountReport | FeesReport
+_News = Gap | Refused | Prints | Command | _Strategies | Rollover | Book | _OfAccount | OrderNews | _Standing
 """Inputs that are no market data."""
 
 Input = Trade | Quote | Clock | _News
@@ -342,6 +343,8 @@ class Core:
         elif isinstance(event, AccountReport):
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)
+        elif isinstance(event, FeesReport):
+            self.tell(self.positions, event)
         elif isinstance(event, Command):
             self.tell(self.risk, event)
         elif isinstance(event, _Standing):

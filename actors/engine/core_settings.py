@@ -46,6 +46,6 @@ class CoreSettings(msgspec.Struct, frozen=True):
         return Costs(
             target=self.strategy.profit_target,
             slippage=execution.slippage_bps / 10_000,
-            fee_per_share=execution.fee_per_share,
             at_quote=execution.fill == "quote",
+            fees=execution.fee_model,
         )

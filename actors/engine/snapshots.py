@@ -36,6 +36,7 @@ def book_of(name: str, now: int, metrics: Metrics, risk: Risk, positions: Positi
         halted_before=state.halted_before,
         parts=executor.parts.to_book() or UNSET,
         strategies=state.strategies or UNSET,
+        fees=tuple(positions.fees.days.values()) or UNSET,
     )
 
 
@@ -65,6 +66,8 @@ def summary_of(
             if declared := strategy.parameters.summary():
                 found[name]["parameters"] = declared
         summary["strategies"] = found
+    if positions.fees.days:
+        summary["fees"] = positions.fees.summary()
     measured = {symbol: figure for symbol, context in of_symbols.items() if (figure := context.metrics)}
     prints = {
         "prints": dict(sorted(metrics.prints.items())),

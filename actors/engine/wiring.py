@@ -15,6 +15,7 @@ from actors.execution.policy import ExecutionPolicy
 from actors.orders import OrderCommand
 from actors.portfolio.positions import Positions, PositionsMessage
 from actors.reconciliation.reconciler import Reconciler
+from actors.risk.instruments import SimulatedAccount
 from actors.risk.limits import Limits
 from actors.risk.risk import Risk, RiskMessage
 from actors.risk.strategy_shares import StrategyShares
@@ -58,15 +59,17 @@ def wire(
         context.tell(venue, message)
 
     orders = OrderCache()
-    equity, fee = Decimal(str(settings.risk.starting_equity)), Decimal(str(settings.execution.fee_per_share))
-    positions = Positions(context, equity, fee, (tell_executor, tell_risk))
+    equity = Decimal(str(settings.risk.starting_equity))
+    positions = Positions(context, equity, settings.execution.fee_model, (tell_executor, tell_risk))
     executor = Executor(
         context, policy, book, orders, positions.open, subscribe_exits, tell_broker, tell_positions, tell_risk
     )
     costs_of = {symbol: settings.of(name).costs for symbol, name in settings.claims.items()}
     refuse_dear = settings.risk.cost_guard == "refuse"
     limits = Limits(settings.limits, settings.costs, refuse_dear=refuse_dear, costs_of=costs_of)
-    facts = VenueFacts(with_broker=policy.outlives_session)
+    instruments = settings.execution.rules
+    account = SimulatedAccount(context, positions, orders, instruments) if instruments is not None else None
+    facts = VenueFacts(with_broker=policy.outlives_session, simulated=account)
     shares = StrategyShares(settings.strategies, settings.risk.daily_loss_limit) if settings.strategies else None
     risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor, shares)
     reconciler = None

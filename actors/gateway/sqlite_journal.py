@@ -19,6 +19,7 @@ from actors.gateway.origins import KINDS, Origins
 from actors.gateway.row_sums import FACT, SUMMED, complaints, fill, row_sum
 from actors.gateway.wal import damage
 from actors.messages import BurstBlocked, EntryLooked, FeedChanged
+from actors.portfolio.fees import day_of
 
 _SCRIPTS = (
     """
@@ -71,6 +72,7 @@ class Story(msgspec.Struct, frozen=True):
     facts: list[dict[str, Any]]  # in their order
     ticks: TradeTicks | None
     later_recordings: dict[int, str] = {}  # of the runs that took it over, by run
+    charges: list[dict[str, Any]] = []  # of the days of its fills, as the account was charged for all its trades
 
 
 class JournalUnusable(Exception):
@@ -280,8 +282,9 @@ def story(path: Path, decision: str, run: int | None = None) -> Story:
             name, _, _, recordings[at] = _run_of(connection, at)
             facts += _facts_of(connection, at, name, called, symbol)
         ticks = _ticks_of(connection, at, called)
+        charges = _charges_of(connection, number, facts)
     later = {run: path for run, path in recordings.items() if path}
-    return Story(number, full, strategy, recording, msgspec.json.decode(settings), facts, ticks, later)
+    return Story(number, full, strategy, recording, msgspec.json.decode(settings), facts, ticks, later, charges)
 
 
 def _named(connection: sqlite3.Connection, path: Path, decision: str, run: int | None) -> tuple[int, str]:
@@ -327,6 +330,18 @@ def _facts_of(
         if not nameless or _is_for(fact["order"], name, decision):
             found.append({"run": run, **fact})
     return found
+
+
+def _charges_of(connection: sqlite3.Connection, run: int, facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was charged for the days of these fills, as it was told last, in that run or a later one."""
+    fills = [fact["execution"]["ts"] for fact in facts if fact["type"] == "order_filled" and fact.get("fees")]
+    days = {str(day_of(ts)) for ts in fills}
+    if not days:
+        return []
+    query = "SELECT body FROM facts WHERE kind = 'fees_reconciled' AND run >= ? ORDER BY id"
+    told = (msgspec.json.decode(body, type=dict[str, Any]) for (body,) in connection.execute(query, (run,)))
+    newest = {fact["date"]: fact for fact in told if fact["date"] in days}
+    return [newest[day] for day in sorted(newest)]
 
 
 def _is_for(order_id: str, name: str, decision: str) -> bool:

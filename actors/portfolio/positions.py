@@ -12,8 +12,17 @@ from msgspec import UNSET, UnsetType
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, HeldPosition
-from actors.messages import AccountOpened, ExitReason, OrderFilled, PositionClosed, PositionOpened, PositionReduced
-from actors.orders import Execution, OrderSide
+from actors.messages import (
+    AccountOpened,
+    ExitReason,
+    FeesReconciled,
+    OrderFilled,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+)
+from actors.orders import Execution, FeesReport, OrderSide
+from actors.portfolio.fees import FeeLedger, FeeModel, expected, residual
 from pipeline.events import Side
 
 ZERO = Decimal(0)
@@ -77,9 +86,9 @@ class Position(msgspec.Struct):
         """Profit of what is still held at `price`, without fees: a reading, not a booking."""
         return (price - self.price_held) * self.signed_held
 
-    def profit_of(self, quantity: Decimal, value: Decimal, fee_per_share: Decimal) -> Decimal:
+    def profit_of(self, quantity: Decimal, value: Decimal, fees: Decimal) -> Decimal:
         """Return the P/L of shares that were closed for `value` (money), after the fees of both ways."""
-        return self.side.sign * (value - quantity * self.entry_price) - 2 * quantity * fee_per_share
+        return self.side.sign * (value - quantity * self.entry_price) - fees
 
     def bank(self, pnl: Decimal) -> None:
         """Note that so much of the P/L is in the equity already."""
@@ -126,7 +135,7 @@ def closed_trade(
     )
 
 
-PositionsMessage = Fill | Adopt | AccountOpened
+PositionsMessage = Fill | Adopt | AccountOpened | FeesReport
 
 PositionNews = PositionOpened | PositionClosed
 """What the positions tell their listeners."""
@@ -146,6 +155,9 @@ class PositionsView(Protocol):
     @property
     def filled_at(self) -> Mapping[str, int]: ...
 
+    @property
+    def fees(self) -> FeeLedger: ...
+
 
 class Positions:
     """The actor that books executions.
@@ -159,12 +171,12 @@ class Positions:
         self,
         context: Context,
         starting_equity: Decimal,
-        fee_per_share: Decimal,
+        fees: FeeModel,
         listeners: Sequence[Port[PositionNews]] = (),
     ) -> None:
         self._context = context
         self._listeners = listeners
-        self._fee = fee_per_share
+        self.fees = FeeLedger(fees)
         self.equity = starting_equity
         self.equity_reading = float(starting_equity)  # the same, for what is looked at on every tick
         self.open: dict[str, Position] = {}
@@ -181,6 +193,8 @@ class Positions:
                 self._adopt(message)
             case AccountOpened():
                 self._on_account(message)
+            case FeesReport():
+                self._on_charges(message)
             case _:
                 assert_known(self, message)
 
@@ -191,8 +205,20 @@ class Positions:
         self._remember(execution.id)
         self.filled_at[execution.symbol] = max(self._context.now, execution.ts)
         with localcontext(EXACT):
-            self._context.publish(OrderFilled(execution, fill.decision, self._context.input))
-            self._book(fill, execution.quantity)
+            maker = execution.maker is True
+            terms = execution.symbol, execution.side, execution.quantity, execution.price, execution.ts
+            fees = self.fees.charge(*terms, maker=maker)
+            self._context.publish(OrderFilled(execution, fill.decision, self._context.input, fees or UNSET))
+            self._book(fill, execution.quantity, sum(fees.values(), ZERO))
+
+    def _on_charges(self, report: FeesReport) -> None:
+        """Compare what the account was charged with what was estimated."""
+        with localcontext(EXACT):
+            for day in self.fees.note_charges(report):
+                reconciled = FeesReconciled(
+                    day.date, expected(day), day.charged, residual(day), report.ts, self._context.input
+                )
+                self._context.publish(reconciled)
 
     def _on_account(self, opened: AccountOpened) -> None:
         """Count from the account's equity, which has what was closed before, whenever we hear of it."""
@@ -203,7 +229,8 @@ class Positions:
         with localcontext(EXACT):
             for position in self.open.values():
                 if position.exited:
-                    position.banked = position.profit_of(position.exited, position.exit_value, self._fee)
+                    fees = self._round_trip_fees(position, position.exited, position.exit_value, opened.ts)
+                    position.banked = position.profit_of(position.exited, position.exit_value, fees)
 
     def _count_from(self, equity: Decimal) -> None:
         """Count equity from here."""
@@ -218,6 +245,7 @@ class Positions:
     def restore(self, book: Book) -> None:
         """Go on with the positions of an earlier session."""
         self._count_from(book.tally.equity)
+        self.fees.restore(book.fees or ())
         for held in book.positions:
             position = Position(**msgspec.structs.asdict(held))
             position.decision = of_session(book.name, held.decision)
@@ -237,7 +265,21 @@ class Positions:
         entry_ts, decision, number = position.entry_ts, position.decision, self._context.input
         self._tell(PositionOpened(symbol, side, quantity, price, entry_ts, decision, number, adopted))
 
-    def _book(self, fill: Fill, quantity: Decimal) -> None:
+    def _round_trip_fees(
+        self, position: Position, quantity: Decimal, value: Decimal, ts: int, of_exit: Decimal | None = None
+    ) -> Decimal:
+        """Return what so many shares cost that were entered with and left for `value` (money), at `ts`."""
+        model, symbol, entered = self.fees.model, position.symbol, quantity * position.entry_price
+        side = OrderSide.BUY if position.side is Side.LONG else OrderSide.SELL
+        of_entry = model.by_schedule(symbol, side, quantity, entered, position.entry_ts).values()
+        if of_exit is None:
+            of_exit = sum(
+                model.by_schedule(symbol, side.opposite, quantity, value, ts).values(), model.own(quantity, value)
+            )
+        return sum(of_entry, model.own(quantity, entered)) + of_exit
+
+    def _book(self, fill: Fill, quantity: Decimal, scheduled: Decimal) -> None:
+        """Book so much of a fill; `scheduled` is what the schedule charges for that (money)."""
         execution = fill.execution
         side = Side.LONG if execution.side is OrderSide.BUY else Side.SHORT
         position = self.open.get(execution.symbol)
@@ -246,25 +288,34 @@ class Positions:
             self.open[execution.symbol] = position
         if side is position.side:
             position.enter(quantity, execution.price)
-            position.fees += quantity * self._fee
+            position.fees += self._own_fees(execution, quantity) + scheduled
             self._say_open(position)
             return
         closing = min(quantity, position.quantity)
+        of_close = scheduled if closing == quantity else AVERAGES.divide(scheduled * closing, quantity)
+        of_exit = self._own_fees(execution, closing) + of_close
         position.leave(closing, execution.price)
-        position.fees += closing * self._fee
+        position.fees += of_exit
+        value = closing * execution.price
         if execution.ts <= self._fills_until:
-            position.bank(position.profit_of(closing, closing * execution.price, self._fee))
+            fees = self._round_trip_fees(position, closing, value, execution.ts, of_exit)
+            position.bank(position.profit_of(closing, value, fees))
         if position.quantity == 0:
             self._close(position, fill)
         elif fill.of_part:
-            self._bank(position, fill, closing)
+            self._bank(position, fill, closing, of_exit)
         if quantity > closing:
-            self._book(fill, quantity - closing)
+            self._book(fill, quantity - closing, scheduled - of_close)
 
-    def _bank(self, position: Position, fill: Fill, closed: Decimal) -> None:
+    def _own_fees(self, execution: Execution, quantity: Decimal) -> Decimal:
+        """Return what is set per share and by value, for so much of an execution."""
+        return self.fees.model.own(quantity, quantity * execution.price, maker=execution.maker is True)
+
+    def _bank(self, position: Position, fill: Fill, closed: Decimal, of_exit: Decimal) -> None:
         """Count the profit of a part in the equity: the rest may stay for long, and the loss limit looks at it."""
         execution, entry_price = fill.execution, position.entry_price
-        pnl = position.side.sign * closed * (execution.price - entry_price) - 2 * closed * self._fee
+        fees = self._round_trip_fees(position, closed, closed * execution.price, execution.ts, of_exit)
+        pnl = position.side.sign * closed * (execution.price - entry_price) - fees
         if execution.ts > self._fills_until:
             position.bank(pnl)
             self._count_from(self.equity + pnl)

@@ -122,6 +122,8 @@ class Reconciler:
         invested = sum((p.quantity * p.average for p in report.positions), ZERO)
         resumed = self._account == report.number
         equity = report.cash + invested
+        if report.accrued_fees and self._positions.fees.model.alpaca:
+            equity -= report.accrued_fees  # they are in the P/L of the trades, and in the cash still
         number = self._context.input
         opened = AccountOpened(report.number, report.cash, equity, report.ts, number, resumed, report.fills_until)
         self._context.publish(opened)

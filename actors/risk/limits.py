@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from actors.actor import SymbolView
 from actors.messages import Refusal
+from actors.portfolio.fees import FeeModel
 from pipeline.events import EPSILON, SECOND, Side
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -35,17 +36,17 @@ class Costs(msgspec.Struct, frozen=True):
 
     target: float  # the profit target
     slippage: float  # at entry and again at exit
-    fee_per_share: float  # money, at entry and again at exit
     at_quote: bool  # fills pay the spread
+    fees: FeeModel = FeeModel()  # at entry and again at exit
 
-    def round_trip(self, view: SymbolView) -> float:
-        """Return what entering and leaving costs: spread + 2 x slippage + 2 x fee / price."""
-        fees = 2 * self.fee_per_share / view.price if view.price > 0 else 0.0
+    def round_trip(self, view: SymbolView, now: int) -> float:
+        """Return what entering and leaving costs at `now` (ns): spread + 2 x slippage + the fees of both ways."""
+        fees = self.fees.round_trip(view.symbol, view.price, now)
         return (spread(view) if self.at_quote else 0.0) + 2 * self.slippage + fees
 
-    def too_dear(self, view: SymbolView) -> bool:
+    def too_dear(self, view: SymbolView, now: int) -> bool:
         """Whether the round trip costs more than the target brings."""
-        return self.round_trip(view) > self.target + EPSILON
+        return self.round_trip(view, now) > self.target + EPSILON
 
 
 def spread(view: SymbolView) -> float:
@@ -90,7 +91,7 @@ class Limits:
             return Refusal.SPREAD
         if s.price_collar is not None and _off(view, side) > s.price_collar + EPSILON:
             return Refusal.PRICE_COLLAR
-        if self._refuse_dear and self._costs_of.get(view.symbol, self._costs).too_dear(view):
+        if self._refuse_dear and self._costs_of.get(view.symbol, self._costs).too_dear(view, now):
             return Refusal.COST
         if s.repeat_seconds is not None:
             last = self._last.get((view.symbol, side, quantity))

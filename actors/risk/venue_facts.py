@@ -9,6 +9,7 @@ import msgspec
 from actors.actor import SymbolView
 from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
 from actors.orders import AccountReport, AssetReport
+from actors.risk.instruments import SimulatedAccount
 from pipeline.events import EPSILON, PriceBand, Side, TradingStatus
 
 DAY_TRADES = 3
@@ -30,9 +31,10 @@ Told = BrokerChanged | AccountReport | AssetReport | TradingStatus | PriceBand |
 class VenueFacts:
     """Remembers the newest of each fact, and refuses entries that they rule out, by name."""
 
-    def __init__(self, *, with_broker: bool) -> None:
+    def __init__(self, *, with_broker: bool, simulated: SimulatedAccount | None = None) -> None:
         self.broker = FeedState.CONNECTING if with_broker else FeedState.LIVE
         self._with_broker = with_broker
+        self._simulated = simulated  # checked instead of a broker's account
         self._account: AccountReport | None = None
         self._assets: dict[str, AssetReport] = {}
         self._halted: set[str] = set()
@@ -78,7 +80,9 @@ class VenueFacts:
         band = self._bands.get(view.symbol)
         if band is not None and not band.low - EPSILON <= view.price <= band.high + EPSILON:
             return Refusal.PRICE_BAND
-        return self._brokers_refusal(view, side, quantity) if self._with_broker else None
+        if self._with_broker:
+            return self._brokers_refusal(view, side, quantity)
+        return self._simulated.refusal(view, side, quantity) if self._simulated is not None else None
 
     def _brokers_refusal(self, view: SymbolView, side: Side, quantity: Decimal) -> Refusal | None:
         account = self._account

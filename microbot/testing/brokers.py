@@ -510,7 +510,7 @@ class BrokerTests:
         line = self.begin(at, Situation.ACCOUNT)
         line.send(entry(at, limit=at.far))
         assert line.broker.stop(10.0)
-        told = [it.order for it in (*line.of(OrderReport), *line.of(SubmitUnanswered))]
+        told = [it.order for it in line.of(OrderReport)] + [it.order for it in line.of(SubmitUnanswered)]
         assert ONE in told, "what became of an order that was under way was not told"
         with pytest.raises(OSError):  # noqa: PT011  # whatever it says: the gate reports it
             line.broker.send(entry(at, TWO))

@@ -16,7 +16,8 @@ from mock_exchange.alpaca.stamps import parse, stamp
 from mock_exchange.events import SECOND
 from mock_exchange.venue.account import Configuration
 from mock_exchange.venue.day import in_new_york
-from mock_exchange.venue.money import DOLLAR, SHARE, quantity, text
+from mock_exchange.venue.fees import Charge
+from mock_exchange.venue.money import DOLLAR, SHARE, money, quantity, text
 from mock_exchange.venue.orders import Reason, Update
 
 _DOLLAR = DOLLAR * SHARE  # as an amount
@@ -36,13 +37,14 @@ KINDS = frozenset(
     }
 )
 # fmt: on
-"""The kinds of Alpaca's schema (2026-08-13). Nothing of any other than FILL ever happens here."""
+"""The kinds of Alpaca's schema (2026-08-13). FILL, FEE and CFEE are those that happen here."""
 
 
 def account(context: RequestContext) -> Response:
     """Answer with the account."""
     prices, opened_ns = context.matching.prices, context.venue.start_ns
-    return answer(schema.account(context.owner, prices, context.identity, opened_ns))
+    context.matching.fees.roll(context.now)
+    return answer(schema.account(context.owner, prices, context.identity, opened_ns, context.matching.fees))
 
 
 def configuration(context: RequestContext) -> Response:
@@ -62,7 +64,7 @@ def configure(context: RequestContext) -> Response:
 
 
 def list_activities(context: RequestContext) -> Response:
-    """Answer with a page of what has happened in the account: its executions, which are all that ever happens here."""
+    """Answer with a page of what has happened in the account: its executions, and the fees that were booked."""
     query = context.request.query
     kinds = [it for it in (context.name or query.get("activity_types", "")).upper().split(",") if it]
     if unknown := [it for it in kinds if it not in KINDS]:
@@ -72,20 +74,25 @@ def list_activities(context: RequestContext) -> Response:
     size = whole(query, "page_size", MOST_PAGE, MOST_PAGE)
     after, until, date = moment(query, "after", 0), moment(query, "until", 1 << 63), _date(query)
     order_id = query.get("order_id", "")
-    if (kinds and FILL not in kinds) or category == "non_trade_activity":
-        return answer([])
-    executions = [
-        it
-        for it in context.matching.orders.executions(context.account)
-        if after < it.ts < until
-        and (not date or stamp(it.ts)[:10] == date)  # of its creation, in UTC
-        and (not order_id or it.order.id == order_id)
-    ]
-    ordered: Iterable[Update] = reversed(executions) if newest_first else executions
+    context.matching.fees.roll(context.now)
+    found: list[Update | Charge] = []
+    if (not kinds or FILL in kinds) and category != "non_trade_activity":
+        executions = context.matching.orders.executions(context.account)
+        found += [it for it in executions if not order_id or it.order.id == order_id]
+    if category != "trade_activity" and not order_id:
+        charges = context.matching.fees.charges(context.account)
+        found += [it for it in charges if not kinds or _kind_of(it) in kinds]
+    ordered = sorted(
+        (it for it in found if after < it.ts < until and (not date or _date_of(it) == date)),
+        key=lambda it: it.ts,
+    )
+    if newest_first:
+        ordered.reverse()
+    page: Iterable[Update | Charge] = ordered
     if token := query.get("page_token"):
         # It is the id of the last one of the page before.
-        ordered = islice(dropwhile(lambda it: _id(it) != token, ordered), 1, None)
-    return answer([_written(it, context.identity) for it in islice(ordered, size)])
+        page = islice(dropwhile(lambda it: _id(it) != token, ordered), 1, None)
+    return answer([_written(it, context.identity) for it in islice(page, size)])
 
 
 def portfolio_history(context: RequestContext) -> Response:
@@ -111,11 +118,40 @@ def _date(query: Mapping[str, str]) -> str:
     return text[:10]
 
 
-def _id(it: Update) -> str:
-    return f"{in_new_york(it.ts):%Y%m%d%H%M%S}{it.ts % SECOND // 1_000_000:03}::{it.execution_id}"
+def _id(it: Update | Charge) -> str:
+    own = it.id if isinstance(it, Charge) else it.execution_id
+    return f"{in_new_york(it.ts):%Y%m%d%H%M%S}{it.ts % SECOND // 1_000_000:03}::{own}"
 
 
-def _written(it: Update, account_id: str) -> schema.Json:
+def _kind_of(charge: Charge) -> str:
+    return "CFEE" if charge.kind == "CFEE" else "FEE"
+
+
+def _date_of(it: Update | Charge) -> str:
+    """Return the date on which an activity was created, in UTC: of a fee mostly the day after the trades."""
+    return stamp(it.ts)[:10]
+
+
+def _charge(it: Charge, account_id: str) -> schema.Json:
+    """Write a fee that was booked; its description names the day of the trades."""
+    shares = quantity(it.parts)
+    return {
+        "id": _id(it),
+        "account_id": account_id,
+        "activity_type": _kind_of(it),
+        "activity_sub_type": it.kind,
+        "date": _date_of(it),
+        "created_at": stamp(it.ts),
+        "net_amount": money(-it.amount),
+        "description": f"{it.kind} fee for proceed of {shares} shares ({it.trades} trades) on {it.day}",
+        "currency": "USD",
+        "status": "executed",
+    }
+
+
+def _written(it: Update | Charge, account_id: str) -> schema.Json:
+    if isinstance(it, Charge):
+        return _charge(it, account_id)
     order = it.order
     assert it.price is not None
     assert it.qty is not None

@@ -13,6 +13,7 @@ from mock_exchange.venue import hours
 from mock_exchange.venue.account import MARGIN_EQUITY, OVERNIGHT, Account, Position
 from mock_exchange.venue.assets import EASY, Asset
 from mock_exchange.venue.day import day_end, in_new_york
+from mock_exchange.venue.fees import Fees
 from mock_exchange.venue.hours import TradingSession
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
@@ -158,8 +159,11 @@ def _ratio(part: int, whole: int) -> str:
     return text(share_of(DOLLAR, part, whole)) if whole else "0"
 
 
-def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) -> Json:
-    """Write an account at these prices: the fields that Alpaca's schema of 2026-08-13 names."""
+def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int, fees: Fees) -> Json:
+    """Write an account at these prices, with the fees that it owes for today.
+
+    The fields are those that Alpaca's schema of 2026-08-13 names.
+    """
     long = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty > 0)
     short = sum(position.qty * prices[symbol] for symbol, position in it.positions.items() if position.qty < 0)
     equity, power = it.equity(prices), it.buying_power(prices)
@@ -190,8 +194,8 @@ def account(it: Account, prices: dict[str, int], identity: str, opened_ns: int) 
         "options_buying_power": "0",
         "options_approved_level": 0,
         "options_trading_level": 0,
-        "accrued_fees": "0",
-        "pending_reg_taf_fees": "0",
+        "accrued_fees": money(fees.accrued(it.name)),
+        "pending_reg_taf_fees": money(fees.accrued(it.name, ("REG", "TAF"))),
         "pending_transfer_in": "0",
         "pending_transfer_out": "0",
         "multiplier": str(multiplier),

@@ -1,7 +1,7 @@
 """An account: cash, positions, and what it may still buy.
 
 Nothing is lost and nothing appears: at any time cash + what the positions cost = the first cash + what
-closed positions earned, exactly. Quantities are in parts of a share, money in amounts (see `money`).
+closed positions earned - the fees charged, exactly. Quantities are in parts of a share, money in amounts (see `money`).
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Account:
         self.last_maintenance = 0  # likewise, an amount
         self.overnight = False  # in the overnight session buying power is less
         self.realized = 0  # earned by what was closed
+        self.fees = 0  # charged so far
         self.reserved = 0  # of buying power, set aside for working orders
         self.positions: dict[str, Position] = {}  # open ones
         self.configuration = Configuration()  # what its owner allows
@@ -88,6 +89,11 @@ class Account:
         else:
             self.positions.pop(symbol, None)
         return position.qty
+
+    def charge(self, amount: int) -> None:
+        """Take a fee."""
+        self.cash -= amount
+        self.fees += amount
 
     def forbids(self, request: OrderRequest) -> Refusal | None:
         """Refuse an order that the account's owner has ruled out."""

@@ -33,6 +33,7 @@ from mock_exchange.venue.book import Book
 from mock_exchange.venue.checks import flaw
 from mock_exchange.venue.claims import Claim, claim_of, measured, wash_trade
 from mock_exchange.venue.day import day_end
+from mock_exchange.venue.fees import Fees
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import SHARE, points, share_of
 from mock_exchange.venue.order_factory import OrderFactory
@@ -69,8 +70,10 @@ class Matching:
         start_ns: int,
         *,
         trading_hours: bool = False,
+        paper: bool = False,
     ) -> None:
         self.accounts = {name: Account(name, cash) for name in accounts}
+        self.fees = Fees(self.accounts, Ids(ids.of("fees")), start_ns, paper=paper)
         self.orders = Registry(self.accounts, ids)
         self.prices: dict[str, int] = {}  # where each stock was traded last, points
         self.assets = dict.fromkeys(symbols, Asset())
@@ -112,7 +115,11 @@ class Matching:
         self._books[symbol].withdraw()
 
     def roll(self, now: int) -> None:
-        """End the day if it is over: day orders expire, and equity and margin are noted as the last ones."""
+        """End the day if it is over: day orders expire, and equity and margin are noted as the last ones.
+
+        The fees' day ends by itself, at midnight.
+        """
+        self.fees.roll(now)
         if self._trading_hours:
             for account in self.accounts.values():
                 account.overnight = hours.is_overnight(now)
@@ -167,6 +174,7 @@ class Matching:
         book.shares[order.side] -= parts + -parts % SHARE
         account = self.accounts[order.account]
         position_qty = account.execute(order.symbol, parts if order.side is Side.BUY else -parts, price)
+        self.fees.note(order, parts, price, ts)
         change = Change.FILL if parts == left else Change.PARTIAL_FILL
         changes = {"filled": order.filled + parts, "paid": order.paid + parts * price}
         if order.notional is not None:

@@ -16,6 +16,7 @@ from service.venues import Venue
 
 if TYPE_CHECKING:
     from service.options import RunOptions
+    from service.settings import Settings
 
 
 class OnExit(StrEnum):
@@ -137,7 +138,7 @@ def _start(
     """Run, and exit by how that ended."""
     import msgspec
 
-    from service import logs, settings
+    from service import logs
     from service.cli import terminal
     from service.live import run as running_bot
     from service.recorded import replay as replaying
@@ -148,8 +149,7 @@ def _start(
         of_check=_of_check(config, assignments, options.data_dir),
     )
     options.check()
-    costs = settings.LIVE_COSTS if options.venue is not Venue.ALPACA else None  # there, fills are not simulated
-    effective = settings.load(config, assignments, flags=flags, defaults=costs)
+    effective = _settings_for(options, config, assignments, flags)
     if effective.web.has_own_secret and any(given.strip().startswith("web.secret") for given in assignments):
         terminal.say(
             "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
@@ -163,6 +163,21 @@ def _start(
         raise typer.Exit(1)
     if replaying.failed(outcome.summary):
         raise typer.Exit(STRATEGY_FAILED)
+
+
+def _settings_for(
+    options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]
+) -> Settings:
+    """Read the settings; what trading costs by default depends on who fills the orders, and whom that one charges."""
+    from service import settings
+
+    if options.venue is not Venue.ALPACA:
+        costs = settings.LIVE_COSTS if options.venue is None else settings.ELSEWHERE
+        return settings.load(config, assignments, flags=flags, defaults=costs)
+    charged = settings.load(config, assignments, flags=flags, defaults=settings.VENUE_FEES)
+    if options.live or (options.rehearse and not charged.exchange.paper):
+        return charged
+    return settings.load(config, assignments, flags=flags)  # a paper account is charged no fees
 
 
 def _of_check(config: Path | None, assignments: Sequence[str], data_dir: Path) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from pipeline.parameters import Parameter
 from service.data_folder import JOURNAL
 from service.errors import UserError, said_plainly
-from service.figures import dollars, instant, price, reading
+from service.figures import dollars, instant, money, price, reading
 from service.journal_views import history
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -75,6 +75,7 @@ def for_people(found: Story) -> Iterator[str]:
             f"P/L {dollars(came_to['pnl'])}: {dollars(came_to['before_fees'])} before fees of "
             f"{dollars(came_to['fees'])}{against}"
         )
+    yield from map(_charged, found.charges)
     yield from _plot(found)
     if found.recording:
         yield f"recorded in {found.recording}"
@@ -113,7 +114,7 @@ def _told(fact: Row) -> Iterator[str]:
         case "order_filled":
             done = fact["execution"]
             what = f"{done['side']} {_quantity(done['quantity'])} @ {price(done['price'])}"
-            yield f"{_time(fact, done['ts'])}  FILL {what}"
+            yield f"{_time(fact, done['ts'])}  FILL {what}{_fees(fact)}"
         case "position_opened" if fact["adopted"]:
             yield f"  taken over by run {fact['run']} as decision {fact['decision']}"
         case "position_reduced":
@@ -125,6 +126,22 @@ def _told(fact: Row) -> Iterator[str]:
             what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"
             way = f"{price(fact['entry_price'])} -> {price(fact['exit_price'])}"
             yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
+
+
+def _fees(fill: Row) -> str:
+    """Return what a fill was estimated to cost, by kind; nothing where nothing was estimated."""
+    estimated = {kind: Decimal(amount) for kind, amount in fill.get("fees", {}).items()}
+    if not estimated:
+        return ""
+    each = ", ".join(f"{kind} {money(amount)}" for kind, amount in estimated.items())
+    return f", fees {money(sum(estimated.values(), Decimal(0)))} by estimate ({each})"
+
+
+def _charged(fact: Row) -> str:
+    """Return what the account was charged for a day, beside what was expected."""
+    expected, charged = (sum(map(Decimal, fact[name].values()), Decimal(0)) for name in ("expected", "charged"))
+    said = f"fees of all trades of {fact['date']}: {money(charged)} charged, {money(expected)} expected"
+    return f"{said}, residual {money(fact['residual'])}"
 
 
 def _carried(signal: Row) -> str:

@@ -245,6 +245,7 @@ def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
             random=ground.random,
             speed=_venue_speed(plan),
             last_book=books.last_name,
+            with_fees=settings.execution.fees == "alpaca",
         )
         broker, session_id = brokerage.broker, brokerage.book
 

@@ -50,6 +50,8 @@ class Brokerage:
         random: Random,
         speed: float,
         last_book: str = "",
+        *,
+        with_fees: bool = False,
     ) -> None:
         bot = bot_id(options.data_dir)
         self.book = new_book(f"mb-{bot}", last_book, time.time())
@@ -68,6 +70,7 @@ class Brokerage:
                 random,
                 is_ours=lambda order: order.startswith(f"mb-{bot}-"),
                 speed=speed,
+                with_fees=with_fees,
             )
         except ValueError as error:
             raise UserError(str(error)) from None

@@ -19,11 +19,11 @@ class CostGuard:
         for context in core.contexts.values() if guard != "off" else ():
             symbol = context.symbol
             costs = core.settings.of(core.claims.get(symbol)).costs
-            dear = costs.too_dear(context)
+            dear = costs.too_dear(context, core.now)
             if dear == (symbol in self._dear):
                 continue
             self._dear ^= {symbol}
-            cost = costs.round_trip(context)
+            cost = costs.round_trip(context, core.now)
             said = f"COST {symbol}: a round trip costs {cost:.3%}"
             bound = logger.bind(logger="microbot.risk", symbol=symbol, round_trip=cost, target=costs.target)
             if dear:

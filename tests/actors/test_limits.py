@@ -9,6 +9,7 @@ import pytest
 
 from actors.engine.core import Core, CoreSettings
 from actors.messages import Fact, Refusal, SignalRaised
+from actors.portfolio.fees import FeeModel
 from actors.risk.limits import Costs, Limits, LimitSettings, spread
 from actors.risk.risk import RiskSettings
 from pipeline.events import SECOND, Side, Signal, Trade
@@ -18,7 +19,7 @@ from tests.support.market import Quoted, quote, trade
 from tests.support.sessions import Session
 
 NOW = 1_767_623_400 * SECOND
-FREE = Costs(target=0.0015, slippage=0.0, fee_per_share=0.0, at_quote=True)
+FREE = Costs(target=0.0015, slippage=0.0, at_quote=True)
 
 
 def refusal(
@@ -62,9 +63,9 @@ def test_exactly_the_limit_is_allowed_with_float_noise_forgiven(
 
 
 def test_a_round_trip_that_costs_exactly_the_target_is_not_too_dear() -> None:
-    costs = Costs(target=0.3, slippage=0.0, fee_per_share=0.15, at_quote=False)
-    assert not costs.too_dear(Quoted(price=1.0))
-    assert not Costs(target=0.1, slippage=0.0, fee_per_share=0.0, at_quote=True).too_dear(Quoted(1.0, 0.95, 1.05))
+    costs = Costs(target=0.3, slippage=0.0, at_quote=False, fees=FeeModel(per_share=Decimal("0.15")))
+    assert not costs.too_dear(Quoted(price=1.0), NOW)
+    assert not Costs(target=0.1, slippage=0.0, at_quote=True).too_dear(Quoted(1.0, 0.95, 1.05), NOW)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_of_several_limits_the_first_is_named() -> None:
 def test_what_costs_too_much_is_named_before_a_repeat_and_that_before_the_rate() -> None:
     settings = LimitSettings(repeat_seconds=5, orders_per_second=1)
     for dear, expected in ((True, Refusal.COST), (False, Refusal.REPEATED)):
-        limits = Limits(settings, Costs(0.001, 0.01, 0.0, at_quote=True), refuse_dear=dear)
+        limits = Limits(settings, Costs(0.001, 0.01, at_quote=True), refuse_dear=dear)
         limits.entered("AAPL", Side.LONG, Decimal(1), NOW)
         assert limits.refusal(Quoted(), Side.LONG, Decimal(1), NOW) is expected
         assert limits.refusal(Quoted(), Side.SHORT, Decimal(1), NOW) is (expected if dear else Refusal.RATE_LIMIT)
@@ -117,18 +118,20 @@ def test_only_a_refusing_cost_guard_refuses_what_cannot_pay_for_itself(guard: st
 
 
 def test_a_round_trip_costs_spread_slippage_and_fees_twice() -> None:
-    costs = Costs(target=0.0015, slippage=0.0001, fee_per_share=0.005, at_quote=True)
-    assert costs.round_trip(Quoted(bid=99.95, ask=100.05)) == pytest.approx(0.001 + 0.0002 + 0.0001)
+    fees = FeeModel(per_share=Decimal("0.005"))
+    costs = Costs(target=0.0015, slippage=0.0001, at_quote=True, fees=fees)
+    assert costs.round_trip(Quoted(bid=99.95, ask=100.05), NOW) == pytest.approx(0.001 + 0.0002 + 0.0001)
 
 
 def test_a_share_of_less_than_one_pays_its_fees_and_has_a_collar_too() -> None:
     market = Quoted(price=0.5, bid=0.5, ask=0.6)
-    assert Costs(0.0015, 0.0, fee_per_share=0.005, at_quote=False).round_trip(market) == pytest.approx(0.02)
+    costs = Costs(0.0015, 0.0, at_quote=False, fees=FeeModel(per_share=Decimal("0.005")))
+    assert costs.round_trip(market, NOW) == pytest.approx(0.02)
     assert refusal(LimitSettings(price_collar=0.1), market) is Refusal.PRICE_COLLAR
 
 
 def test_at_last_prices_the_spread_costs_nothing() -> None:
-    assert Costs(0.0015, 0.0, 0.0, at_quote=False).round_trip(Quoted(bid=90.0, ask=110.0)) == 0.0
+    assert Costs(0.0015, 0.0, at_quote=False).round_trip(Quoted(bid=90.0, ask=110.0), NOW) == 0.0
 
 
 def test_entries_beyond_the_rate_are_refused_until_a_second_has_passed() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 from actors.actor import UnknownMessage
 from actors.messages import ExitReason, Fact, OrderFilled, PositionClosed, PositionOpened
 from actors.orders import Execution, OrderSide
+from actors.portfolio.fees import FeeModel
 from actors.portfolio.positions import REMEMBERED_EXECUTIONS, Fill, Positions
 from pipeline.events import Side
 from tests.support.market import at
@@ -29,7 +30,7 @@ class Book:
         self.facts: list[Fact] = []
         self.told: list[tuple[str, object]] = []
         told = [lambda fact, name=name: self.told.append((name, fact)) for name in listeners]
-        self.positions = Positions(self, Decimal(equity), Decimal(fee), told)
+        self.positions = Positions(self, Decimal(equity), FeeModel(Decimal(fee)), told)
 
     def publish(self, fact: Fact) -> None:
         self.facts.append(fact)

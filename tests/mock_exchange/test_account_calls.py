@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from mock_exchange.alpaca.calls import Request
 from mock_exchange.alpaca.rest import respond
-from mock_exchange.events import Quote
+from mock_exchange.events import SECOND, Quote
 from tests.mock_exchange.test_rest import Desk, read
 
 PLAIN = {
@@ -18,8 +19,6 @@ PLAIN = {
     "fractional_trading": True,
     "disable_overnight_trading": False,
     "trade_confirm_email": "all",
-    "ptp_no_exception_entry": False,
-    "disable_overnight_trading": False,
     "max_options_trading_level": None,
 }
 
@@ -135,6 +134,43 @@ def test_pages_of_activities_hold_each_once(direction: str, size: str) -> None:
         seen += page
     assert seen == whole
     assert len(seen) == 3
+
+
+def test_a_days_fees_are_owed_until_midnight_in_new_york_and_booked_then() -> None:
+    desk = Desk()
+    desk.order()
+    assert desk.get("/v2/account")["accrued_fees"] == "0.01"  # CAT: a buy pays nothing else
+    desk.order(side="sell")
+    account = desk.get("/v2/account")
+    # The SEC asked for nothing on 2026-01-05; TAF 10 x 0.000195, CAT 20 x 0.000003.
+    assert (account["accrued_fees"], account["pending_reg_taf_fees"]) == ("0.02", "0.01")
+    assert desk.get("/v2/account/activities/FEE") == []
+
+    before = Decimal(account["cash"])
+    desk.now += 24 * 3600 * SECOND
+    account = desk.get("/v2/account")
+    assert (account["accrued_fees"], account["pending_reg_taf_fees"]) == ("0", "0")
+    assert Decimal(account["cash"]) == before - Decimal("0.02")
+    taf, cat = desk.get("/v2/account/activities", activity_types="FEE", direction="asc")
+    assert sorted((it["activity_sub_type"], it["net_amount"]) for it in (taf, cat)) == [
+        ("CAT", "-0.01"),
+        ("TAF", "-0.01"),
+    ]
+    assert {it["date"] for it in (taf, cat)} == {"2026-01-06"}
+    assert {it["description"].rpartition(" on ")[2] for it in (taf, cat)} == {"2026-01-05"}
+    assert desk.get("/v2/account/activities", category="non_trade_activity", date="2026-01-06") != []
+    assert [it["activity_type"] for it in desk.get("/v2/account/activities")] == ["FEE", "FEE", "FILL", "FILL"]
+    assert [it["activity_type"] for it in desk.get("/v2/account/activities/FILL")] == ["FILL", "FILL"]
+    assert read(desk.ask("GET", "/v2/account/activities", "BOB")) == []
+
+
+def test_a_paper_account_owes_no_fees() -> None:
+    desk = Desk(paper=True)
+    desk.order()
+    desk.order(side="sell")
+    assert desk.get("/v2/account")["accrued_fees"] == "0"
+    desk.now += 24 * 3600 * SECOND
+    assert desk.get("/v2/account/activities/FEE") == []
 
 
 def test_activities_are_chosen_by_kind_and_time() -> None:

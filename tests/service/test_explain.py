@@ -21,6 +21,7 @@ from actors.gateway import sqlite_journal
 from actors.gateway.journal import Run as JournalRun, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal, story
 from actors.messages import PositionClosed, SignalRaised
+from actors.orders import FeeCharge, FeesReport
 from microbot import op
 from pipeline.events import Reading, Side, Signal
 from pipeline.parameters import Parameters
@@ -76,6 +77,29 @@ def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: 
     assert (costs["fees"], costs["entry_slippage"]) == (Decimal("0.02"), Decimal("0.1"))
     assert [fact["type"] for fact in machine["facts"]].count("order_filled") == 2
     assert machine["ticks"]["ticks"] == [list(tick) for tick in around]
+
+
+def test_the_fees_of_a_trade_are_told_by_kind_and_those_of_its_day_as_they_were_charged(
+    tmp_path: Path, run: Run
+) -> None:
+    session = Session(execution=ExecutionSettings(fill="last", fees="alpaca")).feed(
+        trade(0), trade(1, says="LONG"), trade(3, 102.0)
+    )
+    (done,) = session.of(PositionClosed)
+    # The day of this trade is 2026-01-05, when the SEC asked for nothing: TAF 0.000195, and CAT 0.000003 each way.
+    charges = (FeeCharge("TAF", "2026-01-06", Decimal("0.02")), FeeCharge("CAT", "2026-01-06", Decimal("0.01")))
+    session.feed(FeesReport(at(9), charges))
+    write(tmp_path, ("paper", session))
+    told = run("explain", done.decision, "--data-dir", tmp_path).out
+    for part in (
+        "FILL BUY 1 @ 100.00, fees $0.000003 by estimate (CAT $0.000003)",
+        "FILL SELL 1 @ 102.00, fees $0.0002 by estimate (TAF $0.0002, CAT $0.000003)",
+        "fees of all trades of 2026-01-05: $0.03 charged, $0.02 expected, residual $0.01",
+    ):
+        assert part in told
+    machine = json.loads(run("explain", done.decision, "--data-dir", tmp_path, "--json").out)
+    assert Decimal(machine["costs"]["fees"]) == Decimal("0.000201")
+    assert [fact["residual"] for fact in machine["charges"]] == ["0.01"]
 
 
 def test_the_numbers_and_rules_of_a_signal_are_told(tmp_path: Path, run: Run) -> None:

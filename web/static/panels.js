@@ -242,7 +242,14 @@ export function drawMetrics(store) {
   setFigure("drawdown", told.max_drawdown ? format.money(-Math.abs(told.max_drawdown)) : format.money(0));
   setText("drawdown-detail", `${format.percent(told.max_drawdown_pct)} at worst`);
   setFigure("equity", format.money(told.equity));
-  setText("equity-detail", `${format.count(told.open_positions)} open position${told.open_positions === 1 ? "" : "s"}`);
+  const open = `${format.count(told.open_positions)} open position${told.open_positions === 1 ? "" : "s"}`;
+  setText("equity-detail", told.fees ? `${open} · ${feesOf(told.fees)}` : open);
+}
+
+function feesOf({ estimated, charged, residual }) {
+  const said = `fees ${format.money(estimated)}`;
+  if (!charged) return `${said}, none charged yet`;
+  return `${said}, ${format.money(charged)} charged, residual ${format.signedMoney(residual)}`;
 }
 
 // ---------------------------------------------------------------------------------- gauges and funnel

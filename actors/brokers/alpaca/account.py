@@ -12,7 +12,7 @@ from actors.brokers.alpaca.context import BrokerContext
 from actors.brokers.alpaca.conversations import Steps
 from actors.brokers.alpaca.order_tracker import OrderTracker
 from actors.brokers.alpaca.rest_client import RestClient
-from actors.orders import OVER, AccountReport, AssetReport, HeldAtVenue, OrderReport
+from actors.orders import OVER, AccountReport, AssetReport, FeesReport, HeldAtVenue, OrderReport
 from pipeline.events import SECOND
 
 READINGS = 4
@@ -22,6 +22,9 @@ PAGE = 500
 """Orders that the venue lists at a time."""
 
 MOST_PAGES = 10
+
+CHARGES = 100
+"""Fees that are read: those of about a month."""
 
 
 _AS_OLD = 0.9
@@ -86,6 +89,14 @@ class Account:
         self._asset_reports[symbol] = self._context.now.monotonic_ns, report
         if before is None or structs.replace(before, ts=report.ts) != report:
             self._context.publish(report)
+
+    # ---------------------------------------------------------------------------------------------------- fees
+
+    def charges(self) -> Steps[None]:
+        """Read what the account was charged of late, and publish it. Raises Failed, and Unreadable."""
+        query = {"activity_types": "FEE,CFEE", "direction": "desc", "page_size": str(CHARGES)}
+        bodies = yield from self._client.read("/v2/account/activities", list[codec.ChargeBody], query)
+        self._context.publish(FeesReport(self._context.now.venue_ns, tuple(map(codec.fee_charge, bodies))))
 
     # ------------------------------------------------------------------------------------------- the account itself
 

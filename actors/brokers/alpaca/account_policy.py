@@ -12,6 +12,9 @@ from actors.brokers.alpaca.stream_policy import StreamPolicy
 from actors.messages import FeedState
 from pipeline.events import SECOND
 
+FEES_MINUTES = 15
+"""The venue's minutes between two readings of the fees, which are booked once a day."""
+
 
 class AccountPolicy:
     """One reading at a time: every `poll_s`, every `down_poll_s` while no stream tells of orders, or when asked for.
@@ -19,7 +22,15 @@ class AccountPolicy:
     One that took many requests is followed by a longer pause, so that readings leave room under the venue's limit.
     """
 
-    def __init__(self, context: BrokerContext, account: Account, tracker: OrderTracker, stream: StreamPolicy) -> None:
+    def __init__(
+        self,
+        context: BrokerContext,
+        account: Account,
+        tracker: OrderTracker,
+        stream: StreamPolicy,
+        *,
+        with_fees: bool = False,
+    ) -> None:
         self._context = context
         self._account = account
         self._tracker = tracker
@@ -30,6 +41,7 @@ class AccountPolicy:
         self._read_at_once = False  # as soon as no reading runs
         self._read_early = False  # after down_poll_s: something happened that only the account can tell
         self._failures = 0  # readings in a row
+        self._fees_due_ns: int | None = 0 if with_fees else None  # when the fees are read again; None: never
 
     def request_at_once(self) -> None:
         """Have the account read as soon as no reading runs."""
@@ -82,7 +94,19 @@ class AccountPolicy:
             self._context.publish(report)
             if connection and self._context.is_heard and connection == self._stream.number:
                 self._context.change(FeedState.LIVE)
+                yield from self._read_fees()
         self._is_reading = False
         self._pause_ns = budget.pause_after_reading(budget.total_readings - sent_before)
         if self._tracker.has_overdue_updates():  # it answers pings, but does not tell what REST told
             self._stream.drop("the trading stream does not tell what happens to orders")
+
+    def _read_fees(self) -> Steps[None]:
+        """Read the fees now and then, while all is well; what fails is tried again then, and tells of no line."""
+        now_ns = self._context.now.monotonic_ns
+        if self._fees_due_ns is None or now_ns < self._fees_due_ns:
+            return
+        self._fees_due_ns = now_ns + FEES_MINUTES * self._context.budget.minute_ns
+        try:
+            yield from self._account.charges()
+        except (Failed, codec.Unreadable):
+            self._context.counts["fees_failed"] += 1

@@ -38,7 +38,8 @@ class AlpacaBroker:
 
     It works while the bot's loop is stuck. `on_report` is called on the broker's thread. Nothing is decided here
     (`protocol.py`); each request has `request_timeout_s`. `now` gives venue time in ns (0 as long as it is not known),
-    for reports that carry none. `speed` is that of the venue's clock.
+    for reports that carry none. `speed` is that of the venue's clock. `with_fees`: read what the account
+    is charged.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class AlpacaBroker:
         random: Random,
         is_ours: Callable[[str], bool] = lambda client_order_id: True,
         speed: float = 1.0,
+        *,
+        with_fees: bool = False,
     ) -> None:
         for name, word in (("APCA_API_KEY_ID", key), ("APCA_API_SECRET_KEY", secret)):
             if not word:
@@ -61,7 +64,7 @@ class AlpacaBroker:
                 raise ValueError(f"{name} holds characters that no key has: copy it from the venue again")
         self._on_report = on_report
         self._now = now
-        self._protocol = AlpacaProtocol(settings, symbols, random, is_ours, speed)
+        self._protocol = AlpacaProtocol(settings, symbols, random, is_ours, speed, with_fees=with_fees)
         self._rest = Rest(address.rest_url, key, secret, settings.request_timeout_s)
         self._stream = TradingStream(address.stream_url, key, secret, settings)
         self._events: asyncio.Queue[messages.Event] = asyncio.Queue()

@@ -13,9 +13,18 @@ from decimal import Decimal
 from typing import Annotated, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
-from actors.orders import AccountReport, AssetReport, HeldAtVenue, OrderReport, OrderSide, OrderStatus, SubmitOrder
+from actors.orders import (
+    AccountReport,
+    AssetReport,
+    FeeCharge,
+    HeldAtVenue,
+    OrderReport,
+    OrderSide,
+    OrderStatus,
+    SubmitOrder,
+)
 from pipeline.events import SECOND
 
 UPDATES = "trade_updates"
@@ -86,6 +95,17 @@ class AccountBody(msgspec.Struct, frozen=True, gc=False):
     account_blocked: bool = False
     trade_suspended_by_user: bool = False
     shorting_enabled: bool = True
+    accrued_fees: Decimal | None = None
+
+
+class ChargeBody(msgspec.Struct, frozen=True, gc=False):
+    """A fee that was booked. Its description may name the day of the trades: `... on 2026-11-27 ...`."""
+
+    activity_type: Text
+    date: Text
+    net_amount: Decimal
+    activity_sub_type: Text | None = None
+    description: Text | None = None
 
 
 class PositionBody(msgspec.Struct, frozen=True, gc=False):
@@ -335,6 +355,7 @@ def account_report(
         fills_until=ts,
         blocked=_blocked(body),
         shorting=body.shorting_enabled,
+        accrued_fees=_number(body.accrued_fees) if body.accrued_fees else UNSET,
     )
 
 
@@ -344,6 +365,13 @@ def _blocked(body: AccountBody) -> str:
     if body.trading_blocked:
         return "the account may not trade"
     return "trading is suspended in the account's own settings" if body.trade_suspended_by_user else ""
+
+
+def fee_charge(body: ChargeBody) -> FeeCharge:
+    """Return a fee that was booked."""
+    named = _TRADED_ON.search(body.description or "")
+    kind = body.activity_sub_type or body.activity_type
+    return FeeCharge(kind, body.date[:10], -body.net_amount, named[1] if named is not None else "")
 
 
 def asset_report(body: AssetBody, ts: int) -> AssetReport:
@@ -408,6 +436,7 @@ LISTEN = msgspec.json.encode({"action": "listen", "data": {"streams": [UPDATES]}
 LAST_YEAR = 4_102_444_800
 """2100, in seconds: times have to fit 64 bits wherever they are written, and no venue speaks of later."""
 
+_TRADED_ON = re.compile(r"\bon (\d{4}-\d\d-\d\d)\b", re.ASCII)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 

@@ -40,7 +40,7 @@ class AlpacaProtocol:
     is not ours, only the account's next report tells, and it comes soon.
 
     `symbols`: assets to read at the start. `random`: jitter of delays. `is_ours`: whether a client order id is this
-    bot's. `speed`: venue seconds a second, for its limit on requests.
+    bot's. `speed`: venue seconds a second, for its limit on requests. `with_fees`: read what the account is charged.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class AlpacaProtocol:
         random: Random,
         is_ours: Callable[[str], bool],
         speed: float = 1.0,
+        *,
+        with_fees: bool = False,
     ) -> None:
         self._state = State.CREATED
         self._timer_ns: int | None = None  # due time of the timer in force; None: no timer
@@ -61,7 +63,7 @@ class AlpacaProtocol:
         self._stream = StreamPolicy(context)
         client = RestClient(context)
         self._account = Account(context, client, self._tracker, symbols)
-        self._readings = AccountPolicy(context, self._account, self._tracker, self._stream)
+        self._readings = AccountPolicy(context, self._account, self._tracker, self._stream, with_fees=with_fees)
         self._orders = OrderClient(context, client, self._tracker, self._conversations)
 
     @property

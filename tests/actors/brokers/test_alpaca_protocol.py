@@ -29,6 +29,7 @@ from actors.brokers.alpaca.messages import (
     Quota,
     ReadAccount,
     RequestDone,
+    RequestKind,
     SendRequest,
     SetTimer,
     Started,
@@ -47,6 +48,8 @@ from actors.orders import (
     AssetReport,
     CancelOrder,
     CancelRefused,
+    FeeCharge,
+    FeesReport,
     LookUpOrder,
     OrderMissing,
     OrderReport,
@@ -67,9 +70,16 @@ class Talk:
     """A protocol, everything that it wanted done, and the time."""
 
     def __init__(
-        self, settings: BrokerSettings = SETTINGS, symbols: tuple[str, ...] = ("AAPL",), seed: int = 1
+        self,
+        settings: BrokerSettings = SETTINGS,
+        symbols: tuple[str, ...] = ("AAPL",),
+        seed: int = 1,
+        *,
+        with_fees: bool = False,
     ) -> None:
-        self.protocol = AlpacaProtocol(settings, symbols, Random(seed), lambda order: not order.startswith("other"))
+        self.protocol = AlpacaProtocol(
+            settings, symbols, Random(seed), lambda order: not order.startswith("other"), with_fees=with_fees
+        )
         self.now_ns = 1_000 * SECOND
         self.actions: list[Action] = []
         self.open: dict[int, SendRequest] = {}  # requests without an answer
@@ -166,7 +176,7 @@ class Talk:
 
 
 def is_about_account(request: SendRequest) -> bool:
-    return request.method == "GET" and ":" not in request.path
+    return request.method == "GET" and ":" not in request.path and not request.path.endswith("activities")
 
 
 def frame(event: str, **fields: Any) -> StreamFrame:
@@ -749,3 +759,52 @@ def test_no_action_and_no_state_holds_a_key(talk: Talk) -> None:
 def test_shares_stay_exact(talk: Talk) -> None:
     talk.say(frame("partial_fill", status="partially_filled", filled_qty="0.000000001", filled_avg_price="1.5"))
     assert talk.of(OrderReport)[0].filled == Decimal("0.000000001")
+
+
+# ------------------------------------------------------------------------------------------------------- fees
+
+ACTIVITIES = "GET /v2/account/activities"
+CHARGE = {"activity_type": "FEE", "activity_sub_type": "TAF", "date": "2026-11-30", "net_amount": "-0.02"}
+
+
+def test_fees_are_read_after_the_account_and_a_quarter_of_an_hour_later_again() -> None:
+    talk = Talk(with_fees=True)
+    talk.start()
+    talk.serve()
+    (asked,) = talk.asked(ACTIVITIES)
+    assert asked.query == {"activity_types": "FEE,CFEE", "direction": "desc", "page_size": "100"}
+    assert asked.kind is RequestKind.READING
+    described = CHARGE | {"description": "TAF fee for proceed of 2 shares (2 trades) on 2026-11-27"}
+    crypto = {"activity_type": "CFEE", "date": "2026-11-30", "net_amount": "0.01"}
+    talk.answer(ACTIVITIES, value=[described, CHARGE, crypto])
+    assert talk.of(FeesReport)[-1].charges == (
+        FeeCharge("TAF", "2026-11-30", Decimal("0.02"), "2026-11-27"),
+        FeeCharge("TAF", "2026-11-30", Decimal("0.02")),
+        FeeCharge("CFEE", "2026-11-30", Decimal("-0.01")),
+    )
+    for _ in range(170):  # of five seconds each
+        talk.waits(5)
+        talk.serve()
+        assert talk.asked(ACTIVITIES) == []
+    for _ in range(20):
+        talk.waits(5)
+        talk.serve()
+    assert len(talk.asked(ACTIVITIES)) == 1
+
+
+def test_fees_that_cannot_be_read_say_nothing_of_the_line() -> None:
+    talk = Talk(with_fees=True)
+    talk.start()
+    talk.answer(ACTIVITIES, 500, {"message": "out of order"})
+    assert talk.protocol.counts["fees_failed"] == 1
+    assert talk.of(BrokerChanged)[-1].state is FeedState.LIVE
+    talk.waits(6)
+    talk.serve()
+    assert talk.of(AccountReport)
+    assert talk.asked(ACTIVITIES) == []
+
+
+def test_without_a_schedule_no_fees_are_read() -> None:
+    talk = Talk()
+    talk.start()
+    assert talk.asked(ACTIVITIES) == []

@@ -14,6 +14,7 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import Core, CoreSettings, Input
 from actors.messages import COMMANDS, Command, Fact, OrderChanged, OrderFilled, OrderSubmitted, PositionOpened, Refusal
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
+from actors.portfolio.fees import FeeModel
 from actors.risk.limits import Costs
 from actors.risk.risk import RiskSettings
 from pipeline.events import Side, Trade
@@ -163,7 +164,7 @@ def test_the_largest_slippage_leaves_a_sale_something() -> None:
 def test_the_cost_guard_knows_the_mean() -> None:
     execution = ExecutionSettings(slippage_model="random", slippage_bps=5)
     costs = CoreSettings(PATIENT, execution=execution).costs
-    assert costs == Costs(target=0.01, slippage=0.0005, fee_per_share=0.0, at_quote=True)
+    assert costs == Costs(target=0.01, slippage=0.0005, at_quote=True, fees=FeeModel(Decimal("0.0")))
 
 
 # ----------------------------------------------------------------------------------------------- liquidity
