@@ -30,6 +30,8 @@ from actors.orders import (
     AssetReport,
     CancelRefused,
     Execution,
+    FeeCharge,
+    FeesReport,
     HeldAtVenue,
     OrderMissing,
     OrderRejected,
@@ -41,7 +43,7 @@ from actors.orders import (
     SubmitUnanswered,
 )
 from actors.risk.risk import RiskSettings
-from pipeline.events import SECOND, Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import SECOND, Clock, Gap, PriceBand, Prints, Quote, Refused, Trade, TradingStatus
 from pipeline.strategy import StrategySettings
 from tests.support.desk import BOOK
 from tests.support.market import START, at, clock, trade
@@ -79,6 +81,8 @@ def of_time(ts: int) -> dict[type, Any]:
         BrokerChanged(FeedState.LIVE, ts),
         AccountReport(ts, "PA1", D(100), D(100), D(100), (), ()),
         AssetReport("A", ts),
+        FeesReport(ts, (FeeCharge("TAF", "2026-03-03", D("0.01"), "2026-03-02"),)),
+        Prints("odd lot", 3, 41.0),
         GateOrder(ORDER, ts),
         msgspec.structs.replace(Session().feed(clock(0)).core.book(), ts=ts),
     )

@@ -19,6 +19,7 @@ PLAIN = {
     "fractional_trading": True,
     "disable_overnight_trading": False,
     "trade_confirm_email": "all",
+    "ptp_no_exception_entry": False,
     "max_options_trading_level": None,
 }
 
