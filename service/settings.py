@@ -385,6 +385,8 @@ def _sentence(section: str, path: str, message: str, values: Mapping[str, Any], 
     if not path:
         return f"[{section}]: {message}"  # of the section as a whole, in its own words
     name, _, place = path.partition("[")
+    if message.startswith("Object contains unknown field"):  # in a table of tables
+        return f"{section}.{name}: there is no key {message.rpartition(' ')[2]} ({values[name]!r})"
     given = values[name]
     if place[:1].isdigit():
         given = given[int(place.partition("]")[0])]

@@ -255,6 +255,10 @@ def test_a_value_out_of_range_is_refused_with_its_path_and_what_it_is(assignment
     ("assignment", "sentence"),
     [
         ("execution.fill=middle", "execution.fill must be 'last' or 'quote', not 'middle'"),
+        (
+            "execution.instruments={A={tik=1}}",
+            "execution.instruments: there is no key `tik` ({'A': {'tik': 1}})",
+        ),
         ("risk.cost_guard=loud", "risk.cost_guard must be 'off', 'refuse' or 'warn', not 'loud'"),
         ("risk.max_open_positions=2", "risk.max_open_positions must be 1, not 2"),
         ("risk.daily_loss_limit=0", "risk.daily_loss_limit must be a number below 0, not 0"),
