@@ -9,11 +9,15 @@ from typing import Any
 import msgspec
 
 from mock_exchange.alpaca.stamps import stamp
+from mock_exchange.prints import tape_of
 from mock_exchange.venue.account import MARGIN_EQUITY, Account, Position
 from mock_exchange.venue.day import day_end, in_new_york
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
 from mock_exchange.venue.orders import Order, Side, Status, Update
+
+EXCHANGES = {"A": "NYSE", "B": "ARCA", "C": "NASDAQ"}
+"""Where a stock is listed, by its tape."""
 
 ASSETS = Ids("assets of the mock exchange")
 
@@ -33,7 +37,7 @@ def asset(symbol: str) -> Json:
     return {
         "id": asset_id(symbol),
         "class": "us_equity",
-        "exchange": "NASDAQ",
+        "exchange": EXCHANGES[tape_of(symbol)],
         "symbol": symbol,
         "name": f"{symbol} of the mock exchange",
         "status": "active",
@@ -126,7 +130,7 @@ def position(symbol: str, it: Position, price: int, available: int) -> Json:
     return {
         "asset_id": asset_id(symbol),
         "symbol": symbol,
-        "exchange": "NASDAQ",
+        "exchange": EXCHANGES[tape_of(symbol)],
         "asset_class": "us_equity",
         "asset_marginable": True,
         "qty": quantity(it.qty),

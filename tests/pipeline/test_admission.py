@@ -647,7 +647,7 @@ def test_sizes_of_volume_only_prints_are_added_to_the_symbol_s_next_tick() -> No
 
 def test_a_tick_that_is_refused_or_late_leaves_them_to_the_next() -> None:
     admission = an_admission()
-    events = [tick(), odd(5), tick(200.0), tick(ts=START - 1), tick(size=1)]
+    events: list[Event] = [tick(), odd(5), tick(200.0), tick(ts=START - 1), tick(size=1)]
     assert sizes(admission.admit(events, 0)) == [10, 10, 6]
 
 
