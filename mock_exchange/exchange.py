@@ -19,6 +19,7 @@ from mock_exchange.events import SECOND
 from mock_exchange.faults import Faults
 from mock_exchange.market import LiveMarket, Market
 from mock_exchange.market_data_faults import MarketDataFaults, Published, reported
+from mock_exchange.prints import Reports
 from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
@@ -62,6 +63,7 @@ class Exchange:
         self._no_keys = Keys(())
         self._rate_limit = RateLimit(settings.requests_per_minute, settings.speed)
         self._market_data_faults = MarketDataFaults(self.faults)
+        self._reports = Reports(self.faults)
         self._planted = False  # the foreign orders, if they are asked for
         self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
@@ -85,7 +87,7 @@ class Exchange:
         if events:
             self.published += len(events)
             venue.matching.most_displayed = self.faults.status("slow_fills")
-            published = self._market_data_faults(venue.advance(events))
+            published = self._market_data_faults(venue.advance(self._reports(events)))
             self._publish(published, venue.take_updates())
         now = market.now(monotonic_ns)
         if self._settings.trading_hours:

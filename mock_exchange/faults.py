@@ -49,6 +49,9 @@ CATALOGUE = {
         _chance("late_times", 0.01, "an event's time is an hour early"),
         _chance("future_times", 0.01, "an event's time is an hour ahead"),
         _chance("crossed", 0.02, "a quote is crossed, locked, or of no size"),
+        _chance("average_prices", 0.01, "a trade is followed by a print at an average price, up to 4.8 % away"),
+        _chance("late_prints", 0.01, "a trade is followed by a print of an earlier one, out of sequence"),
+        _chance("undone", 0.001, "a trade is canceled or corrected a moment later"),
         Fault("burst", 5_000, 1, 1e6, "events", "nothing is published until so many wait, then all at once"),
         # Orders
         Fault("rest", 503, 400, 599, "HTTP status", "no REST call is done"),

@@ -13,37 +13,55 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from mock_exchange.events import SECOND, Event, Quote, Trade
+from mock_exchange.prints import Print, Undone, moves
 
 MINUTE = 60 * SECOND
 
+MOST_UNDONE = 1_000
+
 
 class Bar(msgspec.Struct, gc=False):
-    """The trades of one stock in a span of time that begins at `ts`."""
+    """The prints of one stock in a span of time that begins at `ts`; prices are 0 as long as none may be set."""
 
     symbol: str
     ts: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: int
-    trades: int
-    turnover: float  # sum of price x size
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    close: float = 0.0
+    volume: int = 0
+    trades: int = 0
+    turnover: float = 0.0  # sum of price x size, of what may move high and low
+    priced: int = 0  # shares of the same
 
     @property
     def vwap(self) -> float:
         """The average price of a share."""
-        return round(self.turnover / self.volume, 6) if self.volume else self.close
+        return round(self.turnover / self.priced, 6) if self.priced else self.close
+
+    def add(self, it: Trade | Print) -> None:
+        """Add a print, as far as its conditions let it move the bar."""
+        may = moves(it)
+        if may.close:
+            self.open, self.close = self.open or it.price, it.price
+        if may.range:
+            self.high, self.low = max(self.high, it.price), min(self.low or it.price, it.price)
+            self.turnover += it.price * it.size
+            self.priced += it.size
+        self.volume += it.size
+        self.trades += 1
 
     def extend(self, later: Bar) -> None:
-        """Add the trades of a later bar."""
-        self.high, self.low, self.close = max(self.high, later.high), min(self.low, later.low), later.close
+        """Add the prints of a later bar, which has prices."""
+        self.open, self.close = self.open or later.open, later.close
+        self.high, self.low = max(self.high, later.high), min(self.low or later.low, later.low)
         self.volume += later.volume
         self.trades += later.trades
         self.turnover += later.turnover
+        self.priced += later.priced
 
 
-T = TypeVar("T", Trade, Quote, Bar)
+T = TypeVar("T", Trade | Print, Quote, Bar)
 
 
 class Series(Generic[T]):
@@ -82,13 +100,15 @@ class History:
     def __init__(self, symbols: Iterable[str], most_events: int) -> None:
         symbols = tuple(symbols)
         most = max(1, most_events // (2 * len(symbols)))
-        self.trades: dict[str, Series[Trade]] = {symbol: Series(most) for symbol in symbols}
+        self.trades: dict[str, Series[Trade | Print]] = {symbol: Series(most) for symbol in symbols}
+        self.last_sales: dict[str, Trade] = {}  # the latest trades that may set a bar's price
+        self.undone: dict[tuple[str, int], str] = {}  # by symbol and id: canceled or corrected; the latest thousand
         self.quotes: dict[str, Series[Quote]] = {symbol: Series(most) for symbol in symbols}
         self.bars: dict[str, Series[Bar]] = {symbol: Series(most) for symbol in symbols}
         self._forming: dict[str, Bar] = {}
         self._minute = 0
 
-    def add(self, event: Event) -> list[Bar]:
+    def add(self, event: Event | Print | Undone) -> list[Bar]:
         """Add an event; return the bars of the minute that it has shown to be over."""
         minute = event.ts - event.ts % MINUTE
         done = self._complete() if minute > self._minute else []
@@ -96,19 +116,32 @@ class History:
         if isinstance(event, Quote):
             self.quotes[event.symbol].add(event)
             return done
+        if isinstance(event, Undone):
+            self._undo(event, minute)
+            return done
         self.trades[event.symbol].add(event)
-        price, size = event.price, event.size
-        bar = Bar(event.symbol, minute, price, price, price, price, size, 1, price * size)
-        if (forming := self._forming.setdefault(event.symbol, bar)) is not bar:
-            forming.extend(bar)
+        self._forming.setdefault(event.symbol, Bar(event.symbol, minute)).add(event)
+        if isinstance(event, Trade) and moves(event).close:
+            self.last_sales[event.symbol] = event
         return done
 
+    def _undo(self, undone: Undone, minute: int) -> None:
+        """Mark a trade, and take its shares out of the minute that is not over yet."""
+        self.undone[undone.symbol, undone.trade.id] = "corrected" if undone.corrected else "canceled"
+        if len(self.undone) > MOST_UNDONE:
+            del self.undone[next(iter(self.undone))]
+        forming = self._forming.get(undone.symbol)
+        if forming is not None and undone.trade.ts >= minute and undone.corrected is None:
+            forming.volume -= undone.trade.size
+            forming.trades -= 1
+
     def running(self, symbol: str) -> Bar | None:
-        """Return the bar of the minute that is not over yet, if the stock has been traded in it."""
-        return self._forming.get(symbol)
+        """Return the bar of the minute that is not over yet, if it has a price."""
+        forming = self._forming.get(symbol)
+        return forming if forming is not None and forming.open else None
 
     def _complete(self) -> list[Bar]:
-        done = sorted(self._forming.values(), key=attrgetter("symbol"))
+        done = sorted((bar for bar in self._forming.values() if bar.open), key=attrgetter("symbol"))
         self._forming = {}
         for bar in done:
             self.bars[bar.symbol].add(bar)

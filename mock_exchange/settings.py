@@ -60,7 +60,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     requests_per_minute: int = 200  # REST calls of one account in a minute of the market; more are refused (429)
     auth_timeout_s: float = 10.0  # real seconds that a client of the market-data stream has to authenticate (404)
     history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together
-    halts: tuple[str, ...] = ()  # trading halts to come: SYMBOL, SYMBOL@SECONDS or SYMBOL@SECONDS+SECONDS (market s)
+    halts: tuple[str, ...] = ()  # trading halts to come: SYMBOL, SYMBOL@SECONDS+SECONDS=REASON (market s)
     faults: tuple[str, ...] = ()  # what goes wrong from the start, as NAME or NAME:PARAMETER
     unverified: tuple[str, ...] = ()  # rules of Alpaca that nobody has verified and that are on (docs/EXCHANGE.md)
 

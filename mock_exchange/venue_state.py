@@ -13,6 +13,7 @@ from mock_exchange.halts import Halts, TradingStatus
 from mock_exchange.history import Bar, History
 from mock_exchange.luld_bands import Indicator, LuldBands, PriceBand
 from mock_exchange.market import first_quotes
+from mock_exchange.prints import Print, Undone
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue import hours
 from mock_exchange.venue.assets import Asset
@@ -21,7 +22,7 @@ from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, DOLLAR, SHARE
 from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
 
-MarketEvent = Event | Bar | TradingStatus | PriceBand
+MarketEvent = Event | Print | Undone | Bar | TradingStatus | PriceBand
 """What the market does, and what is derived from it."""
 
 
@@ -65,7 +66,7 @@ class VenueState:
         """The stocks that are halted."""
         return sorted(self._halts.halted)
 
-    def advance(self, events: Iterable[Event]) -> list[MarketEvent]:
+    def advance(self, events: Iterable[Event | Print | Undone]) -> list[MarketEvent]:
         """Apply the market's events; return what is published, each bar before the event that showed it to be complete.
 
         Events of a halted stock are dropped, but for its first price: without one the market is not open.
@@ -78,6 +79,11 @@ class VenueState:
             while self._cancels and self._cancels[0][0] <= event.ts:
                 due, account, order_id = heapq.heappop(self._cancels)
                 self.matching.cancel(account, order_id, due)
+            if isinstance(event, Print | Undone):
+                if event.symbol not in halted:
+                    published += self.history.add(event)
+                    published.append(event)
+                continue
             if event.symbol in halted:
                 if event.symbol not in prices:
                     self.matching.apply(event)

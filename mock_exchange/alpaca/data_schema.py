@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,10 +15,11 @@ from mock_exchange.halts import TradingStatus
 from mock_exchange.history import Bar
 from mock_exchange.luld_bands import PriceBand
 from mock_exchange.market_data_faults import BadPriceTrade, Published
+from mock_exchange.prints import Print, Undone, conditions_of, tape_of
 
-ROUND_LOT = 100
 EXCHANGE = "V"
-TAPE = "C"
+OFF_EXCHANGE = "D"
+"""Where trades are reported that were made on no exchange."""
 
 Json = dict[str, Any]
 
@@ -59,10 +60,21 @@ def _timestamp(ts: int) -> msgspec.msgpack.Ext:
     return msgspec.msgpack.Ext(-1, (rest << 34 | seconds).to_bytes(8, "big"))
 
 
-def trade(it: Trade, time: Callable[[int], Any]) -> Json:
+def trade(it: Trade | Print, time: Callable[[int], Any]) -> Json:
     """Write a trade."""
-    conditions = ["@"] if it.size >= ROUND_LOT else ["@", "I"]
-    return {"i": it.id, "x": EXCHANGE, "p": it.price, "s": it.size, "t": time(it.ts), "c": conditions, "z": TAPE}
+    exchange = OFF_EXCHANGE if isinstance(it, Print) else EXCHANGE
+    told = {"i": it.id, "x": exchange, "p": it.price, "s": it.size, "t": time(it.ts)}
+    return told | {"c": conditions_of(it), "z": tape_of(it.symbol)}
+
+
+def undone(it: Undone, time: Callable[[int], Any]) -> Json:
+    """Write a cancel, or a correction with the trade as it was and as it is."""
+    common = {"x": EXCHANGE, "t": time(it.ts), "z": tape_of(it.symbol)}
+    was, right = it.trade, it.corrected
+    if right is None:
+        return {"i": was.id, "p": was.price, "s": was.size, "a": "C", **common}
+    before = {"oi": was.id, "op": was.price, "os": was.size, "oc": conditions_of(was)}
+    return {**before, "ci": right.id, "cp": right.price, "cs": right.size, "cc": conditions_of(right), **common}
 
 
 def quote(it: Quote, time: Callable[[int], Any]) -> Json:
@@ -76,7 +88,7 @@ def quote(it: Quote, time: Callable[[int], Any]) -> Json:
         "as": it.ask_size or 0,
         "t": time(it.ts),
         "c": ["R"],
-        "z": TAPE,
+        "z": tape_of(it.symbol),
     }
 
 
@@ -95,15 +107,38 @@ def bar(it: Bar, time: Callable[[int], Any]) -> Json:
 
 
 def status(it: TradingStatus, time: Callable[[int], Any]) -> Json:
-    """Write a halt or a resumption, in the words of the tape of NASDAQ's stocks."""
-    code, said = ("H", "Trading Halt") if it.halted else ("T", "Trading Resumption")
-    why, reason = ("T12", "Additional Information Requested") if it.halted else ("T3", "News and Resumption Times")
-    return {"sc": code, "sm": said, "rc": why, "rm": reason, "t": time(it.ts), "z": TAPE}
+    """Write a halt or a resumption, with the codes and the words of the stock's tape."""
+    tape = tape_of(it.symbol)
+    words = _HALT_WORDS[it.reason]
+    if tape == "C":
+        pause = ("P", "Volatility Trading Pause") if it.reason == "LUDP" else ("H", "Trading Halt")
+        code, said = pause if it.halted else ("T", "Trading Resumption")
+        why, reason = it.reason, words.nasdaq
+    else:
+        code, said = ("2", "Trading Halt") if it.halted else ("3", "Trading Resumption")
+        why, reason = words.code, words.nyse
+    return {"sc": code, "sm": said, "rc": why, "rm": reason, "t": time(it.ts), "z": tape}
+
+
+class _Words(NamedTuple):
+    """A reason to halt: in words on tape C, its code on tapes A and B, and in words there."""
+
+    nasdaq: str
+    code: str
+    nyse: str
+
+
+_HALT_WORDS = {
+    "LUDP": _Words("Volatility Trading Pause", "M", "Limit Up Limit Down Pause"),
+    "T1": _Words("Halt - News Pending", "P", "News Pending"),
+    "T12": _Words("Halt - Additional Information Requested by NASDAQ", "X", "Operational"),
+}
+"""By the code of tape C; `REASONS` in mock_exchange.halts names them."""
 
 
 def band(it: PriceBand, time: Callable[[int], Any]) -> Json:
     """Write the limits up and down."""
-    return {"u": it.up, "d": it.down, "i": it.indicator, "t": time(it.ts), "z": TAPE}
+    return {"u": it.up, "d": it.down, "i": it.indicator, "t": time(it.ts), "z": tape_of(it.symbol)}
 
 
 def careless(price: float | str) -> Any:
@@ -115,6 +150,7 @@ def careless(price: float | str) -> Any:
 
 _STREAMED: dict[type, tuple[str, str, Callable[[Any, Callable[[int], Any]], Json]]] = {
     Trade: ("trades", "t", trade),
+    Print: ("trades", "t", trade),
     Quote: ("quotes", "q", quote),
     Bar: ("bars", "b", bar),
     TradingStatus: ("statuses", "s", status),
@@ -128,5 +164,8 @@ def streamed(it: Published, codec: Codec) -> Message:
     if isinstance(it, BadPriceTrade):
         price = careless(it.price) if codec is Codec.JSON else it.price
         return "trades", it.symbol, codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
+    if isinstance(it, Undone):
+        channel, kind = ("cancelErrors", "x") if it.corrected is None else ("corrections", "c")
+        return channel, it.symbol, codec.encode({"T": kind, "S": it.symbol, **undone(it, codec.time)})
     channel, kind, write = _STREAMED[type(it)]
     return channel, it.symbol, codec.encode({"T": kind, "S": it.symbol, **write(it, codec.time)})

@@ -33,7 +33,10 @@ ERRORS = {
 LAST_WORDS = frozenset({402, 404, 406, 407, 408, 409})
 """After these the connection is closed."""
 
-CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
+FOLLOWING = ("corrections", "cancelErrors")
+"""Channels that are subscribed with the trades by themselves, whether they are named or not."""
+
+CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds", *FOLLOWING)
 """What can be subscribed to. Updated and daily bars never come."""
 
 COUNTED = ("trades", "quotes")
@@ -178,7 +181,8 @@ class DataSession(Session):
                 wanted[channel] = {symbol: None for symbol in wanted[channel] if symbol not in symbols}
         if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._feed.channels:
             return 405
-        self._wanted = wanted
+        self._wanted = wanted | dict.fromkeys(FOLLOWING, wanted["trades"])
+        wanted = self._wanted
         lists = {name: list(wanted[name]) for name in CHANNELS if name in ECHOED or wanted[name]}
         self._say({"T": "subscription", **lists})
         return None

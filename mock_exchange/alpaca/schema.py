@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from mock_exchange.alpaca.stamps import stamp
+from mock_exchange.prints import tape_of
 from mock_exchange.venue import hours
 from mock_exchange.venue.account import MARGIN_EQUITY, OVERNIGHT, Account, Position
 from mock_exchange.venue.assets import EASY, Asset
@@ -18,6 +19,9 @@ from mock_exchange.venue.hours import TradingSession
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
 from mock_exchange.venue.orders import Order, Side, Status, Update
+
+EXCHANGES = {"A": "NYSE", "B": "ARCA", "C": "NASDAQ"}
+"""Where a stock is listed, by its tape."""
 
 ASSETS = Ids("assets of the mock exchange")
 
@@ -38,7 +42,7 @@ def asset(symbol: str, it: Asset, *, easy_to_borrow: bool = True) -> Json:
     return {
         "id": asset_id(symbol),
         "class": "us_equity",
-        "exchange": "NASDAQ",
+        "exchange": EXCHANGES[tape_of(symbol)],
         "symbol": symbol,
         "name": f"{symbol} of the mock exchange",
         "status": it.status,
@@ -135,7 +139,7 @@ def position(symbol: str, it: Position, price: int, available: int) -> Json:
     return {
         "asset_id": asset_id(symbol),
         "symbol": symbol,
-        "exchange": "NASDAQ",
+        "exchange": EXCHANGES[tape_of(symbol)],
         "asset_class": "us_equity",
         "asset_marginable": True,
         "qty": quantity(it.qty),

@@ -75,11 +75,21 @@ def _check_words(query: Mapping[str, str]) -> None:
 
 def _latest(history: History, kind: str, symbol: str) -> data_schema.Json | None:
     """Write the latest one of a kind; in a stock's first minute, the bar that is not complete yet."""
-    series: Any = getattr(history, kind)[symbol]
-    latest = series.latest
+    if kind == "trades":  # those that would not set a bar's price, such as odd lots, are left out
+        latest: Any = history.last_sales.get(symbol)
+    else:
+        latest = getattr(history, kind)[symbol].latest
     if latest is None and kind == "bars":
         latest = history.running(symbol)
     return None if latest is None else _WRITERS[kind](latest, stamp)
+
+
+def _written(history: History, kind: str, item: Any) -> data_schema.Json:
+    """Write one of a page; a trade that was canceled or corrected says so."""
+    written = _WRITERS[kind](item, stamp)
+    if kind == "trades" and (undone := history.undone.get((item.symbol, item.id))):
+        written["u"] = undone
+    return written
 
 
 def _snapshot(history: History, symbol: str) -> data_schema.Json:
@@ -116,7 +126,7 @@ def _page(
         items = _select(history, kind, symbol, first, last, told + limit + 1, newest_first, length)
         page, more = items[told : told + limit], items[told + limit :]
         if page:
-            found[symbol] = [_WRITERS[kind](item, stamp) for item in page]
+            found[symbol] = [_written(history, kind, item) for item in page]
         if more:
             next_ts = more[0].ts
             same_ts = sum(item.ts == next_ts for item in items[: told + limit])

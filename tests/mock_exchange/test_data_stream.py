@@ -79,6 +79,11 @@ def code(answer: list[Any]) -> int:
     return number
 
 
+def following(*symbols: str) -> dict[str, Any]:
+    """Return the channels that are subscribed with the trades."""
+    return {"corrections": list(symbols), "cancelErrors": list(symbols)}
+
+
 @pytest.mark.parametrize("codec", list(Codec))
 def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
     talk = Talk(codec)
@@ -88,7 +93,7 @@ def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
     assert talk.say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
     assert (before, talk.session.admitted) == (False, True)
     assert talk.say(action="subscribe", trades=["AAPL"], quotes=["AAPL"], bars=["*"]) == [
-        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": ["*"]}
+        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": ["*"]} | following("AAPL")
     ]
 
 
@@ -103,9 +108,10 @@ def test_the_list_of_subscriptions_is_always_whole() -> None:
     talk.say(action="subscribe", trades=["AAPL", "MSFT"])
     assert talk.say(action="subscribe", quotes=["MSFT"], statuses=["*"]) == [
         {"T": "subscription", "trades": ["AAPL", "MSFT"], "quotes": ["MSFT"], "bars": [], "statuses": ["*"]}
+        | following("AAPL", "MSFT")
     ]
     assert talk.say(action="unsubscribe", trades=["AAPL"], quotes=["AAPL"]) == [
-        {"T": "subscription", "trades": ["MSFT"], "quotes": ["MSFT"], "bars": [], "statuses": ["*"]}
+        {"T": "subscription", "trades": ["MSFT"], "quotes": ["MSFT"], "bars": [], "statuses": ["*"]} | following("MSFT")
     ]
 
 
@@ -115,7 +121,7 @@ def test_in_json_a_time_is_text_to_the_nanosecond() -> None:
     trade, quote, bar = talk.publish(TRADE, QUOTE, BAR)
     assert trade == {"T": "t", "S": "AAPL", "i": 96_921, "x": "V", "p": 126.55, "s": 1} | {
         "t": "2026-01-05T14:30:00.500000007Z",
-        "c": ["@", "I"],
+        "c": ["@", "F", "I"],
         "z": "C",
     }
     assert {
@@ -251,10 +257,10 @@ def test_halts_and_bands_are_told_to_who_subscribed_to_them(codec: Codec) -> Non
     assert halted == {
         "T": "s",
         "S": "AAPL",
-        "sc": "H",
-        "sm": "Trading Halt",
-        "rc": "T12",
-        "rm": "Additional Information Requested",
+        "sc": "P",
+        "sm": "Volatility Trading Pause",
+        "rc": "LUDP",
+        "rm": "Volatility Trading Pause",
         "z": "C",
     }
     assert (resumed["S"], resumed["sc"], resumed["sm"]) == ("AAPL", "T", "Trading Resumption")

@@ -71,12 +71,23 @@ def test_a_plan_names_a_stock_when_and_for_how_long() -> None:
     assert parse("AAPL") == Plan("AAPL")
     assert parse(" AAPL@60 ") == Plan("AAPL", 60.0)
     assert parse("BRK.B@0.5+30") == Plan("BRK.B", 0.5, 30.0)
+    assert parse("AAPL@60=T1") == Plan("AAPL", 60.0, None, "T1")
 
 
-@pytest.mark.parametrize("text", ["", "@5", "AAPL@", "AAPL@x", "AAPL@1+", "AAPL@-1", "AAPL@1+2+3"])
+@pytest.mark.parametrize("text", ["", "@5", "AAPL@", "AAPL@x", "AAPL@1+", "AAPL@-1", "AAPL@1+2+3", "AAPL=", "AAPL=t1"])
 def test_what_is_no_plan_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="a halt is written SYMBOL"):
         parse(text)
+
+
+def test_a_reason_that_is_none_is_refused_and_the_others_named() -> None:
+    with pytest.raises(ValueError, match="the reason of a halt is one of LUDP, T1, T12, not T99"):
+        parse("AAPL@5=T99")
+
+
+def test_a_stock_resumes_with_the_reason_that_it_was_halted_for() -> None:
+    halts = Halts(["AAPL@1+1=T12"], START)
+    assert [it.reason for it in halts.due(at(5))] == ["T12", "T12"]
 
 
 def test_settings_take_plans_of_their_own_symbols_only() -> None:

@@ -122,7 +122,7 @@ def test_its_cash_is_what_its_fills_come_to(seen: Any) -> None:
 
 
 def test_it_hears_of_a_halt_and_its_order_waits_for_the_end_of_it(seen: Any) -> None:
-    assert seen["statuses"] == [["MSFT", "H", "Trading Halt"], ["MSFT", "T", "Trading Resumption"]]
+    assert seen["statuses"] == [["MSFT", "P", "Volatility Trading Pause"], ["MSFT", "T", "Trading Resumption"]]
     assert seen["waiting"] == "new"
 
 
@@ -300,12 +300,17 @@ def test_its_stream_has_what_it_subscribed_to_until_it_no_longer_does(looked: An
     both = ["AAPL", "MSFT"]
     assert looked["symbols"] == {"trades": both, "quotes": both, "bars": both}
     assert looked["lists"] == [
-        "trades: ['*'], quotes: ['AAPL', 'MSFT'], bars: ['*']",
-        "trades: ['*'], quotes: ['MSFT'], bars: ['*']",
+        "trades: ['*'], quotes: ['AAPL', 'MSFT'], bars: ['*'], corrections: ['*'], cancelErrors: ['*']",
+        "trades: ['*'], quotes: ['MSFT'], bars: ['*'], corrections: ['*'], cancelErrors: ['*']",
         "quotes: ['MSFT'], bars: ['*']",
-        "trades: ['MSFT'], quotes: ['MSFT'], bars: ['*']",
+        "trades: ['MSFT'], quotes: ['MSFT'], bars: ['*'], corrections: ['MSFT'], cancelErrors: ['MSFT']",
     ]
     assert looked["again"] == ["MSFT"]
+
+
+def following(*symbols: str) -> dict[str, list[str]]:
+    """Return the channels that are subscribed with the trades."""
+    return {"corrections": list(symbols), "cancelErrors": list(symbols)}
 
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
@@ -313,11 +318,11 @@ def test_both_codecs_say_and_tell_the_same(looked: Any, codec: str) -> None:
     assert looked[codec] == [
         {"T": "success", "msg": "connected"},
         {"T": "success", "msg": "authenticated"},
-        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL", "MSFT"], "bars": []},
+        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL", "MSFT"], "bars": []} | following("AAPL"),
         ["q AAPL", "q MSFT", "t AAPL"],
-        {"T": "subscription", "trades": ["AAPL"], "quotes": [], "bars": []},
+        {"T": "subscription", "trades": ["AAPL"], "quotes": [], "bars": []} | following("AAPL"),
         ["t AAPL"],
-        {"T": "subscription", "trades": ["AAPL", "*"], "quotes": [], "bars": []},
+        {"T": "subscription", "trades": ["AAPL", "*"], "quotes": [], "bars": []} | following("AAPL", "*"),
         {"T": "subscription", "trades": [], "quotes": [], "bars": []},
         {"T": "error", "code": 400, "msg": "invalid syntax"},
     ]

@@ -356,7 +356,7 @@ def test_the_latest_of_each_kind_is_told() -> None:
     assert desk.get("/v2/stocks/trades/latest", symbols="AAPL,MSFT")["trades"]["MSFT"]["i"] == 11
     assert desk.get("/v2/stocks/AAPL/quotes/latest")["quote"]["as"] == 4
     bar = desk.get("/v2/stocks/bars/latest", symbols="AAPL")["bars"]["AAPL"]
-    assert (bar["o"], bar["h"], bar["l"], bar["c"], bar["v"], bar["n"]) == (100.02, 111.0, 100.02, 111.0, 1_001, 11)
+    assert (bar["o"], bar["h"], bar["l"], bar["c"], bar["v"], bar["n"]) == (102.0, 111.0, 102.0, 111.0, 1_001, 11)
     assert desk.get("/v2/stocks/snapshots", symbols="AAPL")["AAPL"]["latestTrade"]["i"] == 11
 
 
@@ -364,11 +364,11 @@ def test_longer_bars_are_made_of_minutes() -> None:
     desk = Desk()
     for minute in range(12):
         desk.now = START + minute * 60 * SECOND
-        desk.tell(Trade("AAPL", 0, 100.0 + minute, 10, 100.0, 100.02, minute))
+        desk.tell(Trade("AAPL", 0, 100.0 + minute, 100, 100.0, 100.02, minute))
     minutes = desk.get("/v2/stocks/bars", symbols="AAPL", timeframe="1Min")["bars"]["AAPL"]
     assert len(minutes) == 11
     fives = desk.get("/v2/stocks/bars", symbols="AAPL", timeframe="5Min")["bars"]["AAPL"]
-    assert [(bar["t"][11:16], bar["o"], bar["c"], bar["v"]) for bar in fives][1] == ("14:35", 105.0, 109.0, 50)
+    assert [(bar["t"][11:16], bar["o"], bar["c"], bar["v"]) for bar in fives][1] == ("14:35", 105.0, 109.0, 500)
     assert len(fives) == 3
 
 

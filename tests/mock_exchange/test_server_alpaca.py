@@ -425,7 +425,7 @@ def test_a_stock_is_halted_and_resumed_from_this_machine_and_both_are_told() -> 
             assert seen["d"] < seen["u"]
             assert await venue.ask("POST", "/control/halts", {"symbols": ["AAPL"]}) == (200, {"halted": ["AAPL"]})
             halted = await heard(ws, "s")
-            assert (halted["S"], halted["sc"]) == ("AAPL", "H")
+            assert (halted["S"], halted["sc"], halted["rc"]) == ("AAPL", "P", "LUDP")
             status, order = await venue.ask("POST", "/v2/orders", BUY)
             assert (status, order["status"]) == (200, "pending_new")
             assert await venue.ask("POST", "/control/halts", {"symbols": []}) == (200, {"halted": []})

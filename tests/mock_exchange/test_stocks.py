@@ -30,7 +30,7 @@ def history(gaps_by_symbol: dict[str, list[int]]) -> History:
         for number, gap in enumerate(gaps, start=1):
             ts += gap
             made.add(Quote(symbol, ts, 99.0, 101.0, 100, 100))
-            made.add(Trade(symbol, ts, 100.0 + number, 10, 99.0, 101.0, number))
+            made.add(Trade(symbol, ts, 100.0 + number, 100, 99.0, 101.0, number))
     return made
 
 
@@ -123,7 +123,7 @@ def test_a_bar_holds_its_own_beginning_and_nothing_after_it_begins_before(ts: in
 def test_a_bar_of_a_day_or_more_has_all_trades_up_to_now(timeframe: str) -> None:
     made = history({"AAPL": [SECOND, 70 * SECOND, SECOND]})
     (bar,) = stocks(made, "AAPL/bars", {"timeframe": timeframe}, NOW)["bars"]
-    assert (bar["o"], bar["c"], bar["v"], bar["n"]) == (101.0, 103.0, 30, 3)
+    assert (bar["o"], bar["c"], bar["v"], bar["n"]) == (101.0, 103.0, 300, 3)
     opened = datetime.fromisoformat(bar["t"]).astimezone(NEW_YORK)
     assert (opened.hour, opened.minute) == (0, 0)
 
@@ -144,8 +144,8 @@ def test_the_latest_bar_is_the_last_complete_one_and_in_the_first_minute_the_run
         "AAPL": ("2026-01-05T14:30:00Z", 102.0)
     }
     shot = stocks(made, "snapshots", {"symbols": "AAPL"}, NOW)["AAPL"]
-    assert (shot["minuteBar"], shot["dailyBar"]["v"], shot["prevDailyBar"]) == (running["AAPL"], 20, None)
-    made.add(Trade("AAPL", START + MINUTE + SECOND, 150.0, 10, 99.0, 101.0, 3))
+    assert (shot["minuteBar"], shot["dailyBar"]["v"], shot["prevDailyBar"]) == (running["AAPL"], 200, None)
+    made.add(Trade("AAPL", START + MINUTE + SECOND, 150.0, 100, 99.0, 101.0, 3))
     assert stocks(made, "bars/latest", {"symbols": "AAPL"}, NOW)["bars"] == running
 
 

@@ -504,6 +504,10 @@ export function drawOperators(symbol) {
 
 // --------------------------------------------------------------------------------------------- session
 
+function ofPrints(prints) {
+  return Object.entries(prints ?? {}).map(([kind, count]) => `${format.count(count)} ${kind}`).join(", ");
+}
+
 export function drawSession(store) {
   const told = store.metrics ?? {};
   const ofBroker = Object.entries(store.queues).filter(([name]) => name.startsWith("broker_"));
@@ -511,7 +515,8 @@ export function drawSession(store) {
   const facts = [
     ["Session", store.session?.session], ["Strategy", store.session?.strategy], ["Feed", store.session?.feed],
     ["Venue", store.session?.venue], ["Ticks late", format.count(told.ticks_late)],
-    ["Ticks rejected", format.count(told.ticks_rejected)], ["Broker", counts],
+    ["Ticks rejected", format.count(told.ticks_rejected)], ["Prints that are no plain ticks", ofPrints(told.prints)],
+    ["Broker", counts],
     ...Object.entries(told.strategies ?? {}).map(([name, one]) => [`Strategy ${name}`, ofStrategy(one)]),
   ].filter(([, value]) => value);
   reconcile(byId("session"), facts, (fact) => fact.join(" "), ([name, value]) => {

@@ -11,12 +11,19 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from actors.engine.core import Core, CoreSettings, Input
 from actors.messages import Fact, SignalRaised
+from mock_exchange.alpaca.data_schema import Codec, streamed
+from mock_exchange.faults import Faults
+from mock_exchange.market import tape
+from mock_exchange.prints import Reports
+from mock_exchange.settings import ExchangeSettings
+from mock_exchange.venue_state import VenueState
 from pipeline.admission import Admission, AdmissionSettings
 from pipeline.events import SECOND, Gap, Prints, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.alpaca import AlpacaDialect
 from pipeline.venues.conditions import UNDONE, PrintKind
+from pipeline.venues.dialect import nanoseconds
 from tests.support.alpaca_stream import BEGUN, GREETING, OTHERS, a_morning, of_every_form, stripped
 
 RISING = StrategySettings(time_stop_seconds=5)
@@ -128,3 +135,24 @@ def test_every_documented_form_goes_in_in_any_order_and_grouping_without_a_count
 def test_what_is_no_trade_and_no_quote_is_none_that_is_unknown(message: dict[str, Any]) -> None:
     heard = Heard().hear([(BEGUN + SECOND, message)])
     assert heard.counted(Refused) == {}
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "S1"])
+def test_the_mock_exchange_s_stream_with_all_kinds_of_prints_goes_in_without_a_refusal(symbol: str) -> None:
+    reports = Reports(Faults(3, ["average_prices:0.05", "late_prints:0.05", "undone:0.2"]))
+    state = VenueState(ExchangeSettings(symbols=(symbol,), halts=(f"{symbol}@60+20",)), ["ANN"], BEGUN)
+    clock = VenueClock()
+    clock.declare(BEGUN, 1.0, 0)
+    admission = Admission(AdmissionSettings(), clock)
+    dialect = AlpacaDialect("K", "S", [])
+    inputs: list[Input] = []
+    told = state.advance(reports(tape([symbol], 7, BEGUN, 180)))
+    for message in (streamed(it, Codec.JSON)[2] for it in told):
+        ts = nanoseconds(msgspec.json.decode(message)["t"])
+        assert ts is not None
+        inputs += admission.admit(dialect.received([b"[" + message + b"]"]).events, ts - BEGUN)
+    assert [event for event in inputs if isinstance(event, Refused)] == []
+    kinds = {event.kind for event in inputs if isinstance(event, Prints)}
+    assert {PrintKind.VOLUME, PrintKind.ELSEWHERE} <= kinds
+    gaps = {event.reason for event in inputs if isinstance(event, Gap)}
+    assert gaps == {"a print was canceled", "a print was corrected"}
