@@ -18,6 +18,7 @@ from mock_exchange.market import tape
 from mock_exchange.price_process import start_price
 from mock_exchange.prints import Print, Reports, Undone, conditions_of, moves, regular, round_lot, tape_of
 from mock_exchange.settings import ExchangeSettings
+from mock_exchange.venue.assets import Asset
 from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
@@ -31,7 +32,7 @@ def trade(size: int, price: float = 100.0, *, id: int = 1, ts: int = START, symb
 
 def test_a_stock_is_reported_on_the_tape_of_where_it_is_listed() -> None:
     assert {tape_of(symbol) for symbol in SYMBOLS} == {"A", "B", "C"}
-    assert {(tape_of(symbol), asset(symbol)["exchange"], regular(symbol)) for symbol in SYMBOLS} == {
+    assert {(tape_of(symbol), asset(symbol, Asset())["exchange"], regular(symbol)) for symbol in SYMBOLS} == {
         *(("A", "NYSE", " "), ("B", "ARCA", " "), ("C", "NASDAQ", "@"))
     }
 
