@@ -599,9 +599,10 @@ def check(venue: Venue) -> None:
         fills = [it for it in venue.updates if it.price is not None and it.order.account == name]
         signed = [((it.qty or 0) if it.order.side is Side.BUY else -(it.qty or 0), it.price or 0) for it in fills]
         assert account.qty("AAPL") == sum(qty for qty, _ in signed)
-        assert account.cash == CASH - sum(qty * price for qty, price in signed)
+        assert account.cash == CASH - sum(qty * price for qty, price in signed) - account.fees
+        assert account.fees == sum(charge.amount for charge in venue.venue.fees.charges(name))
         cost = sum(position.cost for position in account.positions.values())
-        assert account.cash + cost == CASH + account.realized
+        assert account.cash + cost == CASH + account.realized - account.fees
         assert account.qty("AAPL") * cost >= 0
         open_orders = venue.venue.orders.open_orders(name)
         working = [order for order in open_orders if order.status is not Status.HELD]
