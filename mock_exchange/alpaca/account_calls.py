@@ -36,7 +36,7 @@ KINDS = frozenset(
     }
 )
 # fmt: on
-"""The kinds of Alpaca's schema (2026-08-13). Nothing of any other than FILL ever happens here."""
+"""The kinds that Alpaca knows. Nothing of any other than FILL ever happens here."""
 
 
 def account(context: RequestContext) -> Response:

@@ -43,9 +43,7 @@ def asset(symbol: str) -> Json:
         "shortable": True,
         "easy_to_borrow": True,
         "fractionable": True,
-        "margin_requirement_long": "30",
-        "margin_requirement_short": "30",
-        "attributes": ["fractional_eh_enabled", "overnight_tradable"],
+        "attributes": [],
     }
 
 
@@ -113,13 +111,12 @@ def report(it: Update) -> Report:
         "execution_id": it.execution_id,
         "order": order(it.order, it.legs),
         "timestamp": stamp(it.ts),
+        **({"reason": it.reason} if it.reason else {}),
     }
     if it.price is not None:
         data["price"] = text(it.price)
         data["qty"] = quantity(it.qty or 0)
         data["position_qty"] = quantity(it.position_qty or 0)
-    if it.reason:
-        data["reason"] = it.reason
     return it.order.account, _encode({"stream": "trade_updates", "data": data})
 
 

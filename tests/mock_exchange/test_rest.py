@@ -28,9 +28,9 @@ HEADERS = {
 class Desk:
     """A venue with two stocks, quoted and traded once."""
 
-    def __init__(self, *unverified: str) -> None:
+    def __init__(self) -> None:
         self.keys = Keys(["ANN:1", "BOB:2"])
-        self.venue = VenueState(ExchangeSettings(history_events=10_000, unverified=unverified), ["ANN", "BOB"], START)
+        self.venue = VenueState(ExchangeSettings(history_events=10_000), ["ANN", "BOB"], START)
         self.now = START
         for symbol, price in (("AAPL", 100.0), ("MSFT", 400.0)):
             self.tell(Quote(symbol, 0, price, price + 0.02, 500, 500))
