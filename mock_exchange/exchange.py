@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 from loguru import logger
 
-from mock_exchange.alpaca.calls import DATA, TOO_MANY_REQUESTS, FaultPolicy, Request, Response, answer, unauthorized
+from mock_exchange.alpaca import unverified
+from mock_exchange.alpaca.calls import TOO_MANY_REQUESTS, FaultPolicy, Request, Response, answer, unauthorized
 from mock_exchange.alpaca.data_schema import Codec
 from mock_exchange.alpaca.data_stream import DataSession, FeedConnections
 from mock_exchange.alpaca.keys import Keys
@@ -26,12 +27,8 @@ from mock_exchange.session import Session
 from mock_exchange.settings import FEEDS, ExchangeSettings
 from mock_exchange.venue import hours
 from mock_exchange.venue.assets import Asset
-from mock_exchange.venue.orders import Change, Update
+from mock_exchange.venue.orders import Update
 from mock_exchange.venue_state import VenueState
-
-NO_LIMIT_HEADERS = "no_limit_headers"
-REJECT_REASONS = "reject_reasons"
-REJECTION = "rejected by the venue's risk checks"
 
 EVENTS_A_TURN = 25
 """Events published before others have their turn."""
@@ -125,10 +122,7 @@ class Exchange:
         return self._open
 
     def _publish(self, published: Sequence[Published], updates: Sequence[Update]) -> None:
-        if REJECT_REASONS in self._settings.unverified:
-            updates = [
-                msgspec.structs.replace(it, reason=REJECTION) if it.change is Change.REJECTED else it for it in updates
-            ]
+        updates = unverified.told(updates, self._settings.unverified)
         self._broadcast(Broadcast(published, reported(updates, self.faults)))
 
     # -- conversations -----------------------------------------------------------------------------------------
@@ -176,15 +170,12 @@ class Exchange:
             return answer({"message": "the venue is out of order"}, status), delay_s
         if account is None or self._open is None:
             return unauthorized(asked.path, with_keys=with_keys), delay_s
-        quota = self._rate_limit.take(account, self._monotonic_ns())
-        headers = quota.headers(self._wall_ns()) if self._tells_limit(asked.path) else {}
+        quota, on = self._rate_limit.take(account, self._monotonic_ns()), self._settings.unverified
+        headers = quota.headers(self._wall_ns()) if unverified.tells_limit(asked.path, on) else {}
         if quota.exceeded:
             return msgspec.structs.replace(TOO_MANY_REQUESTS, headers=headers), delay_s
         response, answer_delay_s = self._carry_out(*self._open, asked, account)
         return msgspec.structs.replace(response, headers=headers), delay_s + answer_delay_s
-
-    def _tells_limit(self, path: str) -> bool:
-        return NO_LIMIT_HEADERS not in self._settings.unverified or path.startswith((DATA, "/v2/clock", "/v2/calendar"))
 
     def _carry_out(self, market: LiveMarket, venue: VenueState, asked: Request, account: str) -> tuple[Response, float]:
         """Carry out a call that is allowed; return the answer, and the real seconds that the faults delay it."""

@@ -510,7 +510,7 @@ class BrokerTests:
         line = self.begin(at, Situation.ACCOUNT)
         line.send(entry(at, limit=at.far))
         assert line.broker.stop(10.0)
-        told = [it.order for it in line.of(OrderReport)] + [it.order for it in line.of(SubmitUnanswered)]
+        told = [it.order for it in line.of(OrderReport)] + [lost.order for lost in line.of(SubmitUnanswered)]
         assert ONE in told, "what became of an order that was under way was not told"
         with pytest.raises(OSError):  # noqa: PT011  # whatever it says: the gate reports it
             line.broker.send(entry(at, TWO))
@@ -535,7 +535,8 @@ def entry(
 
 def every(line: Line) -> list[Order]:
     """Return every order that a line was given."""
-    told = [*(report.order for report in line.of(OrderReport)), *(fill.order for fill in line.of(Execution))]
+    reported, filled = line.of(OrderReport), line.of(Execution)
+    told = [report.order for report in reported] + [fill.order for fill in filled]
     ids = dict.fromkeys([*line.cache.working, *told])
     return [order for order in map(line.cache.get, ids) if order is not None]
 

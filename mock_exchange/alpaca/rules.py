@@ -10,13 +10,13 @@ import msgspec
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule. `since` is when it began, or the date of the page that states it; `setting` is what changes it here."""
+    """A rule. `since` is when it began, or the date of the page that states it."""
 
     since: str
     rule: str
     source: str  # a tag of SOURCES
-    setting: str = ""  # empty: it cannot be changed
-    verified: bool = True  # documented, or seen; else it is a switch, which is off
+    setting: str = ""  # of [exchange], that changes it; empty: nothing does
+    switch: str = ""  # nobody has verified it: its name in `unverified`, without which it is off
 
 
 SOURCES = {
@@ -32,6 +32,7 @@ SOURCES = {
     "fees": "Alpaca's brokerage fee schedule, 2026-09-17",
     "sec": "17 CFR 242.612 and the SEC's round-lot tiers, in force since 2025-11-03",
     "logs": "what users' published logs show, 2026",
+    "probe": "a recorded session at wss://stream.data.alpaca.markets/v2/iex, 2026-09-15",
     "none": "nothing but a title in the changelog, or nothing at all",
 }
 """What the tags of sources mean."""
@@ -39,81 +40,71 @@ SOURCES = {
 ACCOUNT = (
     Rule("2026-06-04", "No day-trade count, no $25,000: from $2,000 of equity up to 4x within the day.", "margin"),
     Rule("2026-06-04", "Below $2,000 of equity nothing is borrowed, neither money nor shares.", "margin"),
+    Rule("2026-07-06", "The fields of pattern day trading are gone from account and configuration.", "changelog"),
     Rule("2026-05", "The configuration has `disable_overnight_trading`; it is only kept.", "spec"),
-    Rule("2026-06-05", "An asset says by `borrow_status` whether it can be borrowed.", "changelog"),
-    Rule("2026-02-12", "`attributes` of an asset name `overnight_tradable` and `fractional_eh_enabled`.", "changelog"),
-    Rule("2026-07-16", "`margin_requirement_long` and `_short` of an asset are text.", "spec"),
+    Rule("2026-06-05", "`borrow_status` of an asset says whether it can be borrowed.", "changelog"),
+    Rule("2026-07-16", "`easy_to_borrow` may be missing; it is there unless `easy_to_borrow = false`.", "changelog"),
+    Rule("2026-05", "Days of the calendar have a `settlement_date`.", "spec"),
     Rule("2026-08-12", "Activity types are those of the schema: CGD and FOPT among them, CIL and MEM not.", "spec"),
     Rule("2026-07-29", "Activities are filtered by `order_id`; `date` is the day of creation, in UTC.", "spec"),
-    Rule("2026-07-20", "Numbers of the portfolio's history may be null.", "none", "null_history", verified=False),
+    Rule("2026-06-22", "Activities that are no trades carry their `currency`.", "changelog"),
+    Rule("2026-09-17", "Each kind of fee is summed over a day and rounded up; none where `paper = true`.", "fees"),
+    Rule("2026-07-20", "Numbers of the portfolio's history may be null.", "none", switch="null_history"),
 )
 
 ORDERS = (
-    Rule("2026-09-16", "A wash trade is refused (403), but for complex orders and trailing stops.", "protection"),
     Rule("2026", "A buy stop becomes a stop limit: 4 % above its stop below $50, 2.5 % from there on.", "orders"),
-    Rule("2026", "A bracket's legs begin once its entry is filled completely; one canceled cancels all.", "orders"),
+    Rule("2026-07", "A stop that the market has passed is refused (422) with its `market_price`.", "logs"),
     Rule("2026", "A GTC order is canceled after 90 days, at 16:15 in New York (`expires_at`).", "orders"),
-    Rule(
-        "2026-05-05", "`opg` and `cls` are refused (422): they are for accounts that Alpaca's staff enables.", "orders"
-    ),
+    Rule("2026", "A bracket's legs begin once its entry is filled completely; one canceled cancels all.", "orders"),
+    Rule("2026-09-16", "A wash trade is refused (403), but for complex orders and trailing stops.", "protection"),
+    Rule("2026-05-05", "`opg` and `cls` are refused (422) but where Alpaca's staff has enabled them.", "orders"),
     Rule("2026-05-13", "A notional order cannot be replaced at all.", "spec"),
     Rule("2026", "What has ended cannot be replaced: `unable to replace order in current state` (422).", "logs"),
     Rule("2026-03", "A used `client_order_id` is refused (422, 40010001): it must be unique.", "errors"),
-    Rule("2026-07", "A stop that the market has passed is refused (422) with its `market_price`.", "logs"),
     Rule("2026", "Fractions are orders of the day, and never complex.", "orders"),
     Rule("2025-11", "From $1.00 on prices are whole cents, below it hundredths of one.", "sec"),
     Rule("2026-03", "Orders are listed before or after an id, not together with a time; by `asset_class`.", "spec"),
-    Rule("2026", "`ioc` and `fok` are refused, too (422).", "orders", "retail_times_in_force", verified=False),
-    Rule(
-        "2025",
-        "A limit more than half away from the last trade is refused.",
-        "protection",
-        "price_away",
-        verified=False,
-    ),
-    Rule("2026", "A used `client_order_id` is refused as 42210000.", "logs", "duplicate_as_bad_value", verified=False),
-    Rule("2026-08-12", "A rejection says why on the trading stream, too.", "none", "reject_reasons", verified=False),
+    Rule("2026", "`ioc` and `fok` are refused, too (422).", "orders", switch="retail_times_in_force"),
+    Rule("2025", "A limit more than half away from the last trade is refused.", "protection", switch="price_away"),
+    Rule("2026", "A used `client_order_id` is refused as 42210000.", "logs", switch="duplicate_as_bad_value"),
+    Rule("2026-08-12", "A rejection says why on the trading stream, too.", "none", switch="reject_reasons"),
 )
 
 ANSWERS = (
     Rule("2026-09", "200 REST calls a minute and account; one more is a 429.", "limits", "requests_per_minute"),
-    Rule(
-        "2026-08",
-        "`X-RateLimit-Limit`, `-Remaining`, `-Reset` come with data and the clock; here with every call.",
-        "spec",
-    ),
-    Rule("2026-08", "They do not come with other calls.", "none", "no_limit_headers", verified=False),
+    Rule("2026-08", "`X-RateLimit-*` come with data and the clock; here with every call.", "spec"),
+    Rule("2026-08", "They do not come with other calls.", "none", switch="no_limit_headers"),
     Rule("2026-03", "Without keys a trading call is a 401 with a page of nginx, with wrong ones in JSON.", "errors"),
     Rule("2026-09-21", "Without the right keys a call for data is a 403.", "data"),
 )
 
 STREAMS = (
-    Rule(
-        "2026-07-16",
-        "The Basic plan has 30 symbols of trades and quotes on one connection (405).",
-        "data",
-        "feed_channels",
-    ),
+    Rule("2026-07-16", "The Basic plan has 30 symbols of trades and quotes (405).", "data", "feed_channels"),
     Rule("2026-08-27", "One connection to a feed; a second is a 406.", "stream", "feed_connections"),
     Rule("2026-08-27", "Who has not authenticated after 10 s is told 404.", "stream", "auth_timeout_s"),
     Rule("2026-08-27", "Keys may come in the handshake's headers.", "stream"),
+    Rule("2026-09", "After an error the socket stays open, also after 409; lists leave empty channels out.", "probe"),
+    Rule("2026-09", "An unknown channel and an empty list are a 400.", "probe"),
+    Rule("2026-09", "`corrections` and `cancelErrors` come with `trades`, without being asked for.", "probe"),
     Rule("2025-11-03", "Sizes of quotes are in shares; how many make a round lot depends on the price.", "sec"),
+    Rule("2026-09", "Each print has its conditions and its tape; odd lots move no price.", "data"),
 )
 
 TABLE = {"Accounts and assets": ACCOUNT, "Orders": ORDERS, "REST": ANSWERS, "Streams": STREAMS}
 """All rules, by what they are about."""
 
-SWITCHES = frozenset(rule.setting for rules in TABLE.values() for rule in rules if not rule.verified)
+SWITCHES = frozenset(rule.switch for rules in TABLE.values() for rule in rules if rule.switch)
 """The names of the rules that are off unless `unverified` names them."""
 
 
 def markdown() -> str:
-    """Write the table as docs/EXCHANGE.md shows it."""
+    """Write the table as docs/EXCHANGE.md shows it: what is not verified at the end."""
     lines: list[str] = []
     for about, rules in TABLE.items():
         lines += [f"### {about}", "", "| since | rule | source | setting |", "|---|---|---|---|"]
-        for it in sorted(rules, key=lambda it: not it.verified):
-            how = f"`{it.setting}`" if it.verified else f"`unverified`: `{it.setting}`"
-            lines.append(f"| {it.since} | {it.rule} | {it.source} | {how if it.setting else ''} |")
+        for it in sorted(rules, key=lambda it: bool(it.switch)):
+            how = f"`unverified`: `{it.switch}`" if it.switch else f"`{it.setting}`" if it.setting else ""
+            lines.append(f"| {it.since} | {it.rule} | {it.source} | {how} |")
         lines.append("")
     return "\n".join([*lines, *(f"- {tag}: {what}" for tag, what in SOURCES.items())])

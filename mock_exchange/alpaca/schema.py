@@ -122,13 +122,12 @@ def report(it: Update) -> Report:
         "execution_id": it.execution_id,
         "order": order(it.order, it.legs),
         "timestamp": stamp(it.ts),
+        **({"reason": it.reason} if it.reason else {}),
     }
     if it.price is not None:
         data["price"] = text(it.price)
         data["qty"] = quantity(it.qty or 0)
         data["position_qty"] = quantity(it.position_qty or 0)
-    if it.reason:
-        data["reason"] = it.reason
     return it.order.account, _encode({"stream": "trade_updates", "data": data})
 
 

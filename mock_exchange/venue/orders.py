@@ -196,12 +196,12 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     change: Change
     order: Order
     legs: tuple[Order, ...]  # as they were at that moment
+    reason: str = ""  # why it was rejected, where that is told
     ts: int
     execution_id: str
     price: int | None = None
     qty: int | None = None
     position_qty: int | None = None  # of the account in that symbol, after it
-    reason: str = ""  # why it was rejected, where that is told
 
 
 class Reason(Word):

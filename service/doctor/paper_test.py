@@ -236,8 +236,10 @@ class PaperTest:
 
     async def _passed_stop(self, price: Decimal) -> Finding:
         outcome = await self._submit(type="stop", stop_price=str((price * Decimal("0.8")).quantize(_CENT)))
-        assumed = isinstance(outcome, Answer) and codec.is_passed(
-            outcome.status, codec.refusal(outcome.body, outcome.status)
+        assumed = (
+            isinstance(outcome, Answer)
+            and outcome.status == 422
+            and codec.refusal(outcome.body, 422).market_price is not None
         )
         return _compared("a passed stop", outcome, "422 with market_price", as_assumed=assumed)
 

@@ -28,9 +28,9 @@ HEADERS = {
 class Desk:
     """A venue with two stocks, quoted and traded once."""
 
-    def __init__(self, *unverified: str, paper: bool = False) -> None:
+    def __init__(self, *, paper: bool = False) -> None:
         self.keys = Keys(["ANN:1", "BOB:2"])
-        settings = ExchangeSettings(history_events=10_000, unverified=unverified, paper=paper)
+        settings = ExchangeSettings(history_events=10_000, paper=paper)
         self.venue = VenueState(settings, ["ANN", "BOB"], START)
         self.now = START
         for symbol, price in (("AAPL", 100.0), ("MSFT", 400.0)):

@@ -16,9 +16,20 @@ from mock_exchange.broadcast import Broadcast
 from mock_exchange.exchange import Exchange
 from mock_exchange.faults import Faults
 from mock_exchange.settings import ExchangeSettings
-from tests.mock_exchange.test_rest import START, Desk, read
+from tests.mock_exchange import test_rest as rest
+from tests.mock_exchange.test_rest import START, read
 
 PAGE = Path(__file__).parents[2] / "docs" / "EXCHANGE.md"
+
+
+class Desk(rest.Desk):
+    """A desk where some rules are on that nobody has verified."""
+
+    def __init__(self, *unverified: str) -> None:
+        super().__init__()
+        self.venue.unverified = frozenset(unverified)
+
+
 LIMIT = {"type": "limit", "limit_price": "90"}
 
 
@@ -29,10 +40,8 @@ def test_the_page_shows_the_table() -> None:
 def test_each_rule_has_a_source_and_each_setting_is_there() -> None:
     for it in (rule for about in rules.TABLE.values() for rule in about):
         assert it.source in rules.SOURCES
-        if it.verified:
-            assert not it.setting or it.setting in ExchangeSettings.__struct_fields__, it
-        else:
-            assert it.setting in rules.SWITCHES
+        assert not (it.setting and it.switch)
+        assert not it.setting or it.setting in ExchangeSettings.__struct_fields__, it
 
 
 def test_nothing_unverified_is_on_by_itself_and_a_strange_name_is_refused() -> None:
@@ -142,12 +151,6 @@ def test_the_date_of_an_activity_is_that_of_utc() -> None:
     desk.order()
     assert len(desk.get("/v2/account/activities", date="2026-01-06")) == 1
     assert desk.get("/v2/account/activities", date="2026-01-05") == []
-
-
-def test_an_asset_tells_its_attributes() -> None:
-    asset = Desk().get("/v2/assets/AAPL")
-    assert asset["attributes"] == ["fractional_eh_enabled", "overnight_tradable"]
-    assert (asset["margin_requirement_long"], asset["margin_requirement_short"]) == ("30", "30")
 
 
 def test_a_configuration_has_the_overnight_session() -> None:
