@@ -34,13 +34,14 @@ from actors.messages import (
     ReplaceStrategy,
     RestartChain,
     Rollover,
+    SymbolCommand,
 )
 from actors.orders import AccountReport, AssetReport, OrderCommand
 from actors.portfolio.metrics import Metrics
 from actors.portfolio.strategy_figures import StrategyFigures
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
-from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, TradingStatus
+from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Signal, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held, SignalExits
 from pipeline.strategy import Strategies, Strategy
 
@@ -48,7 +49,7 @@ _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBan
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 _Strategies = RemoveChain | RestartChain | ReplaceStrategy
-_News = Gap | Refused | Command | _Strategies | Rollover | Book | AccountReport | OrderNews | _Standing
+_News = Gap | Refused | Command | SymbolCommand | _Strategies | Rollover | Book | AccountReport | OrderNews | _Standing
 """Inputs that are no market data."""
 
 Input = Trade | Quote | Clock | _News
@@ -108,11 +109,12 @@ class Core:
         if policy is None:
             policy = VenueExecution(settings.orders) if broker is not None else SimulatedExecution()
         self.positions, self.orders, self.executor, self.risk, self.reconciler, self.broker = wire(
-            self, settings, policy, book, self._guard, broker
+            self, settings, policy, book, self._guard, self._exits_stop, broker
         )
         self._priceless = self.executor.exits.priceless
         self._name = book
         self.claims = settings.claims
+        self._by_symbol = bool(self.claims) or settings.risk.symbol_loss_limit is not None  # losses have a limit
         self._figures = StrategyFigures(settings.strategies, self.claims) if settings.strategies else None
         if missing := settings.strategies.keys() - self._strategies.named.keys():
             raise ValueError(f"the settings name strategies that were not given: {', '.join(sorted(missing))}")
@@ -249,9 +251,9 @@ class Core:
                 if self._mailbox:
                     self._settle()
         if context.guarded:
-            self.risk.check_daily_loss()
-            if self.claims:
-                self.risk.check_share(context.symbol)
+            self.risk.check_losses()
+            if self._by_symbol:
+                self.risk.check_symbol(context.symbol)
             if self._mailbox:
                 self._settle()
 
@@ -287,6 +289,9 @@ class Core:
         context = self.symbol_view(symbol)
         with self.clock.working_for(context.index):
             context.guard(held, carried)
+
+    def _exits_stop(self, signal: Signal) -> float | None:
+        return self.symbol_view(signal.symbol).stop_of(signal)
 
     def _on_other(self, event: Quote | Clock | _News) -> None:
         self.clock.at_work = None
@@ -338,7 +343,7 @@ class Core:
         elif isinstance(event, AccountReport):
             if self.reconciler is not None:  # without a broker's account there is nothing to compare
                 self.tell(self.reconciler, event)
-        elif isinstance(event, Command):
+        elif isinstance(event, Command | SymbolCommand):
             self.tell(self.risk, event)
         elif isinstance(event, _Standing):
             self._standing[type(event), getattr(event, "symbol", "")] = event

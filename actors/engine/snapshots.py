@@ -36,6 +36,8 @@ def book_of(name: str, now: int, metrics: Metrics, risk: Risk, positions: Positi
         halted_before=state.halted_before,
         parts=executor.parts.to_book() or UNSET,
         strategies=state.strategies or UNSET,
+        locks=state.locks or UNSET,
+        account_day=state.account_day if state.account_day is not None else UNSET,
     )
 
 
