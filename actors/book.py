@@ -89,6 +89,23 @@ class FeeDay(msgspec.Struct, frozen=True):
     crypto_volume: Decimal = Decimal(0)  # money that was traded in crypto
 
 
+class SymbolLock(msgspec.Struct, frozen=True):
+    """A person's lock of a symbol: its entries are refused."""
+
+    until: int = 0  # ns; 0: until `unlock`
+    reason: str = ""
+
+
+class AccountDay(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the limits of the whole account go by, where there are any."""
+
+    trades: int = 0  # positions opened since the trading day began
+    streak: int = 0  # losing trades in a row
+    streak_over: bool = False  # there were too many of them: no entries until the next trading day
+    peak: Decimal | None = None  # the highest equity that the drawdown is measured from
+    symbols: dict[str, StrategyDay] = {}  # by symbol, those that traded
+
+
 class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     """The book at `ts`."""
 
@@ -115,6 +132,8 @@ class Book(msgspec.Struct, frozen=True, tag="book", tag_field="type"):
     parts: dict[str, TakenParts] | UnsetType = UNSET  # by symbol; unset without one
     strategies: dict[str, StrategyDay] | msgspec.UnsetType = msgspec.UNSET  # by name; left out where there are none
     fees: tuple[FeeDay, ...] | UnsetType = UNSET  # the oldest first; left out where none are estimated
+    locks: dict[str, SymbolLock] | UnsetType = UNSET  # by symbol; left out without one
+    account_day: AccountDay | UnsetType = UNSET  # left out without such a limit
 
     def __post_init__(self) -> None:
         if self.halt_cause is None and self.state is TradingState.HALTED:

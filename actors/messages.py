@@ -49,6 +49,7 @@ class HaltCause(StrEnum):
     MISMATCH = "the account and the book differ"
     RECONCILED = "the account was reconciled"  # after a mismatch; `resume` trades again
     COMMAND = "command"  # a person's; the sentence is theirs
+    DRAWDOWN = "drawdown limit"  # until `resume`, also on later days
 
     @classmethod
     def read_off(cls, reason: str) -> HaltCause:
@@ -86,6 +87,14 @@ class Refusal(StrEnum):
     FOREIGN_ORDER = "FOREIGN_ORDER"
     MARKET_CLOSED = "MARKET_CLOSED"
     STRATEGY_HALTED = "STRATEGY_HALTED"  # its strategy has lost its share of the day's loss limit
+    LOCKED = "LOCKED"  # a person locked the symbol
+    SYMBOL_LOSS = "SYMBOL_LOSS"  # the symbol has lost what it may lose in a day
+    DRAWDOWN = "DRAWDOWN"  # halted: the equity fell too far below its highest
+    SIZE_ZERO = "SIZE_ZERO"  # what it may be sized to is less than can be ordered
+    MAX_EXPOSURE = "MAX_EXPOSURE"
+    MAX_POSITIONS = "MAX_POSITIONS"
+    TRADES_PER_DAY = "TRADES_PER_DAY"
+    LOSING_STREAK = "LOSING_STREAK"
 
 
 class ExitReason(StrEnum):
@@ -131,6 +140,24 @@ class Command(msgspec.Struct, frozen=True, tag="command", tag_field="type"):
     name: Annotated[str, Meta(pattern=f"^({'|'.join(COMMANDS)})$")]
     ts: int = 0
     source: str = ""  # who asked: "terminal", "dashboard", SHUTDOWN
+    reason: str = ""
+
+
+SYMBOL_COMMANDS = ("flatten", "lock", "unlock")
+
+
+class SymbolCommand(msgspec.Struct, frozen=True, tag="symbol_command", tag_field="type"):
+    """Something a person asks for one symbol: the others go on.
+
+    `lock` refuses its entries until `until` (ns; 0: until `unlock`), and what is open keeps its exits; `flatten`
+    closes what is open and locks.
+    """
+
+    name: Annotated[str, Meta(pattern=f"^({'|'.join(SYMBOL_COMMANDS)})$")]
+    symbol: str
+    ts: int = 0
+    until: int = 0
+    source: str = ""
     reason: str = ""
 
 
@@ -223,6 +250,24 @@ Report = _OrderReport | BrokerChanged | AccountReport | AssetReport | FeesReport
 # ------------------------------------------------------------------------------------------------- facts
 
 
+class Sized(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the size of an entry was computed: `money` divided by `divisor` (money a share), rounded down to `step`.
+
+    `money` is what the entry may cost (dollars, percent), or what its stop may lose (risk_per_stop); `divisor` is the
+    price to enter at, or its distance to the stop.
+    """
+
+    method: str  # `risk.size`
+    money: Decimal  # after the share of the symbol's strategy
+    divisor: Decimal
+    step: Decimal  # shares
+    quantity: Decimal  # shares; the most that the signal may ask for
+    price: Decimal  # to enter at
+    equity: Decimal | None = None  # of which `money` is a part
+    stop: float | None = None  # fraction of the price
+    share: Decimal | None = None  # of the strategy
+
+
 class SignalRaised(msgspec.Struct, frozen=True, tag="signal", tag_field="type"):
     """A signal and what risk said to it."""
 
@@ -231,6 +276,8 @@ class SignalRaised(msgspec.Struct, frozen=True, tag="signal", tag_field="type"):
     approved: bool
     reason: Refusal | None
     input: int
+    sized: Sized | UnsetType = UNSET  # where the size is computed
+    why: str | UnsetType = UNSET  # the numbers of a refusal, where it has some
 
 
 class OrderSubmitted(msgspec.Struct, frozen=True, tag="order_submitted", tag_field="type"):
@@ -385,6 +432,34 @@ class StrategyHalted(msgspec.Struct, frozen=True, tag="strategy_halted", tag_fie
     input: int
 
 
+class SymbolLocked(msgspec.Struct, frozen=True, tag="symbol_locked", tag_field="type"):
+    """Entries of a symbol are refused until `until` (ns; 0: until `unlock`)."""
+
+    symbol: str
+    until: int
+    reason: str
+    ts: int
+    input: int
+
+
+class SymbolUnlocked(msgspec.Struct, frozen=True, tag="symbol_unlocked", tag_field="type"):
+    """Entries of a symbol are allowed again: its lock ran out, or a person lifted it."""
+
+    symbol: str
+    reason: str
+    ts: int
+    input: int
+
+
+class SymbolHalted(msgspec.Struct, frozen=True, tag="symbol_halted", tag_field="type"):
+    """A symbol has lost what it may lose in a day: its position is closed, its entries refused until the next."""
+
+    symbol: str
+    reason: str
+    ts: int
+    input: int
+
+
 class GateActed(msgspec.Struct, frozen=True, tag="gate_acted", tag_field="type"):
     """The kill switch did something by itself: `action` is halt, flatten, cancel or close."""
 
@@ -485,6 +560,7 @@ _PositionFact = PositionOpened | ExitDecided | PositionReduced | PositionClosed 
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | FeesReconciled | DayStarted
-_StateFact = BrokerChanged | FeedChanged | StateChanged | StrategyHalted | GateActed
+_SymbolFact = SymbolLocked | SymbolUnlocked | SymbolHalted
+_StateFact = BrokerChanged | FeedChanged | StateChanged | StrategyHalted | _SymbolFact | GateActed
 
 Fact = SignalRaised | _OrderFact | _PositionFact | _ChainFact | _StrategyFact | _AccountFact | _StateFact

@@ -152,4 +152,5 @@ def default_exits(s: StrategySettings) -> Exits:
             market.candles.pipe(flat_market(held, s.flat_seconds, s.flat_threshold)),
         )
 
+    exits.stop = s.stop_loss  # type: ignore[attr-defined]  # what `stop_of` asks
     return exits

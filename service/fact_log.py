@@ -40,6 +40,9 @@ from actors.messages import (
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
+    SymbolHalted,
+    SymbolLocked,
+    SymbolUnlocked,
     TradingState,
 )
 from actors.orders import OrderRejected, OrderRole, OrderStatus
@@ -100,11 +103,11 @@ def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
 
 def _signal(fact: SignalRaised) -> Line:
     signal = fact.signal
-    fields = _fields(signal, "readings") | _fields(fact, "signal", "approved")
+    fields = _fields(signal, "readings") | _fields(fact, "signal", "approved", "sized")
     fields |= {f"reading_{reading.name}": reading.value for reading in signal.readings}
     verdict = "approved" if fact.approved else f"refused: {fact.reason}"
     event = "signal.approved" if fact.approved else "signal.refused"
-    said = f"SIGNAL {signal.side} {signal.symbol} @ {dollars(signal.price)} {verdict}"
+    said = f"SIGNAL {signal.side} {signal.symbol} @ {dollars(signal.price)} {verdict}{_because(fact.why or '')}"
     return Line("microbot.risk", event, "INFO", said, fields)
 
 
@@ -242,6 +245,18 @@ def _fees_reconciled(fact: FeesReconciled) -> _Said:
     return _Said("WARNING", f"{said}: a residual of {money(fact.residual)}", fields)
 
 
+def _symbol_locked(fact: SymbolLocked) -> _Said:
+    return _Said("WARNING", f"{fact.symbol} is LOCKED: {fact.reason}")
+
+
+def _symbol_unlocked(fact: SymbolUnlocked) -> _Said:
+    return _Said("INFO", f"{fact.symbol} is unlocked{_because(fact.reason)}")
+
+
+def _symbol_halted(fact: SymbolHalted) -> _Said:
+    return _Said("WARNING", f"{fact.symbol} is HALTED until the next day: {fact.reason}")
+
+
 def _day(fact: DayStarted) -> _Said:
     return _Said("INFO", f"DAY {fact.date} starts with {money(fact.equity, grouped=True)}")
 
@@ -299,6 +314,9 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     PositionClosed: ("microbot.executor", "trade.closed", _closed),
     StateChanged: ("microbot.risk", "state.changed", _state),
     StrategyHalted: ("microbot.risk", "strategy.halted", _strategy_halted),
+    SymbolLocked: ("microbot.risk", "symbol.locked", _symbol_locked),
+    SymbolUnlocked: ("microbot.risk", "symbol.unlocked", _symbol_unlocked),
+    SymbolHalted: ("microbot.risk", "symbol.halted", _symbol_halted),
     GateActed: ("microbot.gate", "gate.acted", _gate_acted),
     FeesReconciled: ("microbot.risk", "fees.reconciled", _fees_reconciled),
     DayStarted: ("microbot.risk", "day.started", _day),

@@ -92,7 +92,9 @@ def one(reference: str, settings: Settings) -> tuple[Strategy, Settings]:
     if reference in settings.strategies:
         strategy, values = named_one(reference, settings), settings.strategies[reference]
         size = Decimal(str(settings.risk.position_size)) * Decimal(str(values.share))
-        risk = msgspec.structs.replace(settings.risk, position_size=float(size))
+        amount = settings.risk.size_amount
+        part = None if amount is None else float(Decimal(str(amount)) * Decimal(str(values.share)))
+        risk = msgspec.structs.replace(settings.risk, position_size=float(size), size_amount=part)
         return strategy, msgspec.structs.replace(settings, strategy=values, strategies={}, risk=risk)
     return chosen(reference, settings), msgspec.structs.replace(settings, strategies={})
 

@@ -25,12 +25,15 @@ from actors.messages import (
     OrderSubmitted,
     PositionOpened,
     SignalRaised,
+    StateChanged,
+    SymbolCommand,
     TradingState,
 )
 from actors.orders import OrderCommand, OrderRejected, OrderRole, SubmitOrder
 from pipeline.events import SECOND, Clock, Quote, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
+from simulation.limit_rules import LimitRules
 from simulation.memory import CrashSnapshot, Memory
 from simulation.place import Place
 
@@ -63,7 +66,8 @@ class Audit:
         self._venue = place.venue
         self._ledgers = place.ledgers
         self._simulated = place.scenario.simulated
-        self._most = Decimal(str(core.settings.risk.position_size))  # shares that one position may have
+        self._most = place.scenario.most  # shares that one position may have
+        self._limits = LimitRules(core)
         self._parts = place.scenario.parts
         self._time_stop = round(core.settings.strategy.time_stop_seconds * SECOND)
         self._before = before
@@ -106,6 +110,8 @@ class Audit:
             self._refused_at[fact.symbol] = fact.ts
         elif isinstance(fact, AccountOpened):
             self._account_seen = True
+        elif isinstance(fact, StateChanged) and self._core.risk.halt_cause is HaltCause.DRAWDOWN:
+            self._by_hand = TradingState.HALTED
         elif isinstance(fact, PositionOpened) and fact.adopted and not self.restoring:
             raise Broken("memory", f"{fact.symbol}: the position is in the account, and the book has forgotten it")
 
@@ -129,6 +135,7 @@ class Audit:
         if order.decision not in self._approved:
             raise Broken("one order, one cause", f"the entry {order.id} was never approved")
         self._check_entry(order, self._approved[order.decision])
+        self._limits.check_entry(order, core)
         if core.risk.state is not TradingState.ACTIVE or self._by_hand is not TradingState.ACTIVE:
             raise Broken("states", f"the entry {order.id} was sent while {core.risk.state} ({self._by_hand} by hand)")
         if not self._feed.connected or self._feed.state is not FeedState.LIVE:
@@ -138,7 +145,7 @@ class Audit:
 
     def _check_entry(self, order: SubmitOrder, signal: Signal) -> None:
         """An entry is what its signal asked for, at no worse a limit, and for no longer."""
-        quantity = Decimal(repr(signal.quantity)) if signal.quantity else self._most
+        quantity = self._limits.quantity(signal, self._core.symbol_view(order.symbol))
         if order.quantity != quantity or (order.until or None) != signal.good_until:
             raise Broken("one order, one cause", f"the entry {order.id} is not what its signal asked for")
         if signal.limit:
@@ -152,9 +159,11 @@ class Audit:
         limit = known.request.limit if known is not None else None
         if limit is not None and fact.execution.side.sign * (fact.execution.price - limit) > _ROUNDING:
             raise Broken("executions", f"{order}: filled at {fact.execution.price}, worse than its limit {limit}")
-        self._ledgers.say(self._earlier + fact.input, fact.execution)
+        self._ledgers.say(self._earlier + fact.input, fact.execution, self._core.risk.date)
         filled = self._ledgers.said.filled[order]
         self._check_parts(fact.execution.symbol)
+        if known is not None and known.role is OrderRole.ENTRY:
+            self._limits.check_fill(self._core, self._ledgers.said)
         if not self._simulated and filled > self._venue.filled(order):
             raise Broken("executions", f"{order}: {filled} shares are booked, more than the venue has filled")
 
@@ -214,6 +223,8 @@ class Audit:
                 self._news = True
                 if isinstance(event, Command):
                     self._note_command(event)
+                elif isinstance(event, SymbolCommand):
+                    self._limits.note(event)
 
     def step(self) -> None:
         """Look at the core between two inputs, or after a few that came at once."""
@@ -308,6 +319,7 @@ class Audit:
         if self._before is not None and memory != self._before.memory:
             raise Broken("memory", memory.differences(self._before.memory))
         self._memories = deque([(0, memory)])
+        self._limits.take_up(dict(memory.locks))
         since, closing = self._ledgers.said.since, dict(memory.closing)
         now = self._feed.now() or book.ts
         self._overdue = {s for s, at in since.items() if at + self._time_stop <= now and s not in closing}

@@ -12,7 +12,7 @@ from actors.engine.core import Core, Input
 from actors.gateway.gate import Gate, Trouble, TroubleKind
 from actors.gateway.journal import Entry, Run
 from actors.gateway.kill_switch import KillSwitch
-from actors.messages import Command, Fact, MarketHours, Report, Rollover
+from actors.messages import Command, Fact, MarketHours, Report, Rollover, SymbolCommand
 from actors.orders import OrderCommand
 from mock_exchange.events import Event
 from pipeline.events import SECOND
@@ -233,6 +233,16 @@ class Bot:
         if command.source == "dashboard":
             self._halt_file.hold(command.name, command.reason)
         self.take([msgspec.structs.replace(command, ts=command.ts or self.feed.now())])
+
+    def command_symbol(self, name: str, symbol: str, lasts_s: float) -> None:
+        """Give it a command for one symbol; a lock lasts for so many seconds, 0: until it is lifted."""
+
+        def give() -> None:
+            if now := self.feed.now():  # else nobody can say until when
+                until = now + round(lasts_s * SECOND) if lasts_s else 0
+                self.take([SymbolCommand(name, symbol, now, until, "dashboard")])
+
+        self._on_loop(give)
 
     def press(self, name: str) -> None:
         """Pull the kill switch."""

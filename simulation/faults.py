@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from random import Random
+from typing import Any
 
 import msgspec
 from reactivex import Observable
 
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import CoreSettings
+from actors.risk.limits import LimitSettings
 from actors.risk.risk import RiskSettings
 from mock_exchange.market import Sessions
 from pipeline.events import SECOND
@@ -27,6 +30,8 @@ EAGER = CoreSettings(
     risk=RiskSettings(position_size=3.0, cooldown_trades_after_loss=1),
 )
 """A strategy that trades all the time: what is tested is what happens to its orders."""
+LEAST_PRICE = 100
+"""Below what a share of the market costs, in money."""
 SMALL_GAIN = 0.00002
 """A fraction that many a position gains before it is left."""
 
@@ -67,6 +72,7 @@ class Faults(msgspec.Struct, frozen=True):
     stuck_s: float = 0.0  # the bot's loop is stuck for some seconds, and its threads go on
     command_s: float = 0.0  # the user gives a command
     resume_s: float = 0.0  # the user resumes: a bot that is halted for long finds little to do wrong
+    symbol_s: float = 0.0  # the user locks, unlocks or flattens one symbol
 
     @classmethod
     def drawn(cls, random: Random) -> Faults:
@@ -191,4 +197,35 @@ class Scenario(msgspec.Struct, frozen=True):
         if parts and random.random() < 0.5:
             risk = msgspec.structs.replace(settings.risk, position_size=random.choice((2.0, 7.0, 10.0)))
             settings = msgspec.structs.replace(settings, risk=risk)
+        if random.random() < 0.3:
+            settings = _limited(random, settings, whole_shares=not simulated)
+        symbol_s = random.uniform(20, 80) if random.random() < 0.3 else 0.0
+        faults = msgspec.structs.replace(faults, symbol_s=symbol_s)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)
+
+    @property
+    def most(self) -> Decimal:
+        """The shares that one position may have at most."""
+        risk = self.settings.risk
+        if risk.size_amount is None:
+            return Decimal(str(risk.position_size))
+        return Decimal(str(risk.size_amount)) / LEAST_PRICE
+
+
+def _limited(random: Random, settings: CoreSettings, *, whole_shares: bool) -> CoreSettings:
+    """Draw limits of the account, each on in about half of the runs that have any, and a size in money at a venue."""
+
+    def maybe(*values: float) -> Any:
+        return random.choice(values) if random.random() < 0.5 else None
+
+    limits = LimitSettings(
+        max_exposure=maybe(500.0, 1_300.0, 1_700.0),
+        max_positions=maybe(1),
+        trades_per_day=maybe(3, 10, 30),
+        losing_streak=maybe(3, 6),
+    )
+    drawdown, of_symbol, amount = maybe(-0.0001, -0.00003), maybe(-0.00003, -0.00001), maybe(500.0, 1_300.0)
+    risk = msgspec.structs.replace(settings.risk, drawdown_limit=drawdown, symbol_loss_limit=of_symbol)
+    if amount is not None and whole_shares:
+        risk = msgspec.structs.replace(risk, size="dollars", size_amount=amount)
+    return msgspec.structs.replace(settings, limits=limits, risk=risk)

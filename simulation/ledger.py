@@ -24,18 +24,22 @@ class Ledger:
         self.cash = ZERO
         self.filled: dict[str, Decimal] = {}  # shares, by order
         self.seen: set[str] = set()
+        self.begun: dict[str, str] = {}  # by decision: the day on which its position was opened
 
-    def book(self, execution: Execution, fee_per_share: Decimal = ZERO) -> None:
-        """Count an execution. Raises Broken if it was counted before."""
+    def book(self, execution: Execution, fee_per_share: Decimal = ZERO, day: str = "") -> None:
+        """Count an execution, of a day. Raises Broken if it was counted before."""
         if execution.id in self.seen:
             raise Broken("executions", f"the execution {execution.id} was booked twice")
         self.seen.add(execution.id)
         symbol, shares = execution.symbol, execution.side.sign * execution.quantity
         before = self.positions.get(symbol, ZERO)
         held = before + shares
+        name = OrderName.of(execution.order)
+        if name is not None and name.role is OrderRole.ENTRY and not before:
+            self.begun.setdefault(name.kept_decision, day)
         if abs(held) > abs(before):
             self.entered[symbol] = self.entered.get(symbol, ZERO) + execution.quantity
-        elif (name := OrderName.of(execution.order)) is not None and name.role is OrderRole.PART:
+        elif name is not None and name.role is OrderRole.PART:
             self.parted[symbol] = self.parted.get(symbol, ZERO) + execution.quantity
         if held == 0:
             for of_symbol in (self.positions, self.since, self.entered, self.parted):
@@ -59,17 +63,18 @@ class Ledgers:
         self.said = Ledger()
         self.durable = Ledger()
         self._fee = fee_per_share
-        self._waiting: deque[tuple[int, Execution]] = deque()  # said, and not known to be in the journal
+        self._waiting: deque[tuple[int, Execution, str]] = deque()  # said, and not known to be in the journal
 
-    def say(self, number: int, execution: Execution) -> None:
-        """Count what input `number` led to."""
-        self.said.book(execution, self._fee)
-        self._waiting.append((number, execution))
+    def say(self, number: int, execution: Execution, day: str) -> None:
+        """Count what input `number` led to, on a day."""
+        self.said.book(execution, self._fee, day)
+        self._waiting.append((number, execution, day))
 
     def keep(self, number: int) -> None:
         """A book was written after input `number`: what it led to, and all before it, is durable."""
         while self._waiting and self._waiting[0][0] <= number:
-            self.durable.book(self._waiting.popleft()[1], self._fee)
+            _, execution, day = self._waiting.popleft()
+            self.durable.book(execution, self._fee, day)
 
     def kill(self) -> None:
         """Forget what was not durable."""

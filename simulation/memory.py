@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.book import TakenParts
+from actors.book import AccountDay, SymbolLock, TakenParts
 from actors.engine.core import Core
 from actors.messages import TradingState
 
@@ -24,6 +24,8 @@ class Memory(msgspec.Struct, frozen=True):
     closing: tuple[tuple[str, str], ...]  # symbol, reason
     parts: tuple[tuple[str, TakenParts], ...]  # symbol, what was taken of it and what is under way
     working: tuple[str, ...]  # orders at the venue; those in the core end with it
+    locks: tuple[tuple[str, SymbolLock], ...]  # by symbol
+    account_day: AccountDay | None  # what the limits of the account go by
 
     @classmethod
     def of(cls, core: Core, *, simulated: bool) -> Memory:
@@ -41,6 +43,8 @@ class Memory(msgspec.Struct, frozen=True):
             tuple(sorted(core.executor.exits.closing.items())),
             tuple(sorted(core.executor.parts.to_book().items(), key=lambda of: of[0])),
             () if simulated else tuple(sorted(core.orders.working)),
+            tuple(sorted(risk.locks.items(), key=lambda of: of[0])),
+            risk.account_day,
         )
 
     def differences(self, other: Memory) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from actors.execution.known_orders import OrderName
 from actors.gateway.kill_switch import FLATTEN, HALT
-from actors.messages import PositionClosed, TradingState
+from actors.messages import SYMBOL_COMMANDS, PositionClosed, TradingState
 from pipeline.events import SECOND
 from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot
 from simulation.broken import Broken
@@ -61,7 +61,7 @@ class World:
         fee = Decimal(str(scenario.settings.execution.fee_per_share)) if scenario.simulated else Decimal(0)
         ledgers = Ledgers(fee, simulated=scenario.simulated)
         self._place = Place(self.scheduler, self._machine, self._disk, self.venue, self.chance, scenario, ledgers)
-        self._most = Decimal(str(scenario.settings.risk.position_size))
+        self._most = scenario.most
         self._calm = False  # the faults are over
 
     @property
@@ -118,6 +118,7 @@ class World:
             ("command", faults.command_s, "somebody gives a command", self._command),
             ("resume", faults.resume_s, "somebody says: resume", self._resume),
             ("crowd", faults.crowd_s, "another program uses up the account's requests", self._crowd),
+            ("symbol", faults.symbol_s, "somebody gives a command for one symbol", self._symbol_command),
         ):
             if every_s:
                 self._now_and_then(kind, every_s, words, occasion)
@@ -250,6 +251,12 @@ class World:
     def _crowd(self, random: Random) -> None:
         for _ in range(random.randint(100, 250)):
             self.venue.call("GET", "/v2/clock", b"", self.scheduler.now)
+
+    def _symbol_command(self, random: Random) -> None:
+        name, symbol = random.choice((*SYMBOL_COMMANDS, "unlock")), random.choice(SYMBOLS)
+        lasts_s = random.choice((0.0, random.uniform(1, 60)))
+        self.chance.detail(f"{name} {symbol} for {lasts_s:.1f} s" if name == "lock" else f"{name} {symbol}")
+        self.bot.command_symbol(name, symbol, lasts_s if name == "lock" else 0.0)
 
     def _resume(self, random: Random) -> None:
         self.bot.command("resume")

@@ -22,12 +22,12 @@ from aiohttp.typedefs import Handler
 from aiohttp_sse import sse_response
 from msgspec import Meta
 
-from actors.messages import COMMANDS, RESTART, Command, RestartChain
+from actors.messages import COMMANDS, RESTART, SYMBOL_COMMANDS, Command, RestartChain
 from web.answers import NoAnswer
 from web.assets import Assets
 from web.hub import Hub
 from web.lock import Lock
-from web.messages import Asked
+from web.messages import Asked, SymbolWish
 from web.prometheus import CONTENT_TYPE, exposition
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
@@ -66,7 +66,8 @@ class CommandRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     command: str
     reason: Annotated[str, Meta(max_length=200)] = ""
-    symbol: Annotated[str, Meta(max_length=64)] = ""  # whose strategy `restart` is about
+    symbol: Annotated[str, Meta(max_length=64)] = ""  # that `restart`, `flatten`, `lock` or `unlock` is about
+    until: Annotated[str, Meta(max_length=40)] = ""  # of `lock`: HH:MM, where the exchange is
 
 
 class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -278,10 +279,8 @@ async def _command(request: web.Request) -> web.Response:
         wish = msgspec.json.decode(await _body(request), type=CommandRequest)
     except msgspec.MsgspecError as problem:
         return _refused(400, f"That is not a command: {problem}.")
-    if wish.command not in (*COMMANDS, RESTART):
-        return _refused(400, f"Unknown command {wish.command[:40]!r}: it is one of {', '.join((*COMMANDS, RESTART))}.")
-    if not wish.reason.isprintable():
-        return _refused(400, "The reason must be one line of printable text.")
+    if fault := _fault_of(wish):
+        return _refused(400, fault)
     hub = request.app[HUB]
     # The bot stamps the time when it takes the command in; nothing here knows venue time well enough.
     command = _command_of(wish)
@@ -303,9 +302,25 @@ async def _command(request: web.Request) -> web.Response:
     return _json({"command": wish.command, "changed": answered.changed, "answer": answered.sentence})
 
 
-def _command_of(wish: CommandRequest) -> Command | RestartChain:
+def _fault_of(wish: CommandRequest) -> str:
+    """Say what is wrong with a command; empty if nothing is."""
+    known = tuple(dict.fromkeys((*COMMANDS, RESTART, *SYMBOL_COMMANDS)))
+    if wish.command not in known:
+        return f"Unknown command {wish.command[:40]!r}: it is one of {', '.join(known)}."
+    if not wish.reason.isprintable():
+        return "The reason must be one line of printable text."
+    if wish.command not in (*COMMANDS, RESTART) and not wish.symbol:
+        return f"Name the symbol to {wish.command}."
+    if wish.symbol and wish.command not in (RESTART, *SYMBOL_COMMANDS):
+        return f"The command {wish.command} is for the whole bot: leave the symbol out."
+    return "" if not wish.until or wish.command == "lock" else f"The command {wish.command} has no time to end at."
+
+
+def _command_of(wish: CommandRequest) -> Command | RestartChain | SymbolWish:
     if wish.command == RESTART:
         return RestartChain(wish.symbol, 0, wish.reason)
+    if wish.symbol:
+        return SymbolWish(wish.command, wish.symbol, wish.until, "dashboard", wish.reason)
     return Command(wish.command, 0, "dashboard", wish.reason)
 
 

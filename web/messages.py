@@ -22,6 +22,9 @@ from actors.messages import (
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
+    SymbolHalted,
+    SymbolLocked,
+    SymbolUnlocked,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -128,6 +131,8 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     queues: dict[str, int]  # depths, drops and other counts by name
     chains: dict[str, str]  # symbol -> a `InstanceState`, and why: "FAILED: <error>"
     bounded: tuple[QueueSeen, ...] = ()
+    locks: dict[str, str] = {}  # symbols that a person locked, and until when and why, in words
+    symbols_halted: dict[str, str] = {}  # symbols that lost what they may lose in a day, in words
 
 
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
@@ -144,11 +149,21 @@ class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
     port: int
 
 
+class SymbolWish(msgspec.Struct, frozen=True, tag="symbol_wish", tag_field="type"):
+    """What a user asks for one symbol: one of `SYMBOL_COMMANDS`; `until` is as people write it, HH:MM."""
+
+    command: str
+    symbol: str
+    until: str = ""
+    source: str = ""
+    reason: str = ""
+
+
 class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
     """A user gives a command; the bot answers it under its ticket."""
 
     ticket: int
-    command: Command | RestartChain
+    command: Command | RestartChain | SymbolWish
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
@@ -176,6 +191,9 @@ ShownFact = (
     | PositionClosed
     | StateChanged
     | StrategyHalted
+    | SymbolLocked
+    | SymbolUnlocked
+    | SymbolHalted
     | DayStarted
     | ChainFailed
     | ChainRestarted

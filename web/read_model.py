@@ -28,6 +28,9 @@ from actors.messages import (
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
+    SymbolHalted,
+    SymbolLocked,
+    SymbolUnlocked,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -81,6 +84,9 @@ class ReadModel:
             PositionClosed: self._position_closed,
             StateChanged: self._state_changed,
             StrategyHalted: self._strategy_halted,
+            SymbolLocked: self._symbol_locked,
+            SymbolUnlocked: self._symbol_unlocked,
+            SymbolHalted: self._symbol_halted,
             DayStarted: self._day_started,
             ChainFailed: self._chain_failed,
             ChainRestarted: self._chain_restarted,
@@ -203,6 +209,8 @@ class ReadModel:
             "queues": dict(seen.queues) if seen else {},
             "bounded": [*(seen.bounded if seen else ()), *self._own_queues],
             "chains": {name: view.chain for name, view in self._symbols.items()},
+            "locks": dict(seen.locks) if seen else {},
+            "symbols_halted": dict(seen.symbols_halted) if seen else {},
         }
 
     # ------------------------------------------------------------------------------------------ folding
@@ -336,6 +344,16 @@ class ReadModel:
 
     def _strategy_halted(self, message: StrategyHalted) -> None:
         self._notice("state", message.ts, f"the strategy {message.strategy} has lost its share of the day's loss limit")
+
+    def _symbol_locked(self, message: SymbolLocked) -> None:
+        self._notice("state", message.ts, f"{message.symbol} is locked: {message.reason}")
+
+    def _symbol_unlocked(self, message: SymbolUnlocked) -> None:
+        because = f": {message.reason}" if message.reason else ""
+        self._notice("state", message.ts, f"{message.symbol} is unlocked{because}")
+
+    def _symbol_halted(self, message: SymbolHalted) -> None:
+        self._notice("state", message.ts, f"{message.symbol} is halted: {message.reason}")
 
     def _day_started(self, message: DayStarted) -> None:
         self._notice("day", message.ts, f"trading day {message.date} begins with {message.equity:,.2f}")

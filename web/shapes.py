@@ -50,4 +50,5 @@ def signal_data(raised: SignalRaised) -> dict[str, Any]:
     """Return a signal with the names of signals.jsonl, and what its conditions saw."""
     line = msgspec.structs.asdict(SignalLine.of(raised))
     del line["id"]
-    return line | {"readings": raised.signal.readings, "decision_id": raised.decision}
+    why = {"why": raised.why} if raised.why else {}
+    return line | {"readings": raised.signal.readings, "decision_id": raised.decision} | why

@@ -34,13 +34,14 @@ from actors.messages import (
     ReplaceStrategy,
     RestartChain,
     Rollover,
+    SymbolCommand,
 )
 from actors.orders import AccountReport, AssetReport, FeesReport, OrderCommand
 from actors.portfolio.metrics import Metrics
 from actors.portfolio.strategy_figures import StrategyFigures
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
-from pipeline.events import Clock, Gap, PriceBand, Prints, Quote, Refused, Trade, TradingStatus
+from pipeline.events import Clock, Gap, PriceBand, Prints, Quote, Refused, Signal, Trade, TradingStatus
 from pipeline.exits import ExitSignal, Held, SignalExits
 from pipeline.strategy import Strategies, Strategy
 from pipeline.venues.conditions import UNDONE
@@ -50,7 +51,8 @@ _Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBan
 
 _Strategies = RemoveChain | RestartChain | ReplaceStrategy
 _OfAccount = AccountReport | FeesReport
-_News = Gap | Refused | Prints | Command | _Strategies | Rollover | Book | _OfAccount | OrderNews | _Standing
+_Commands = Command | SymbolCommand | _Strategies
+_News = Gap | Refused | Prints | _Commands | Rollover | Book | _OfAccount | OrderNews | _Standing
 """Inputs that are no market data."""
 
 Input = Trade | Quote | Clock | _News
@@ -109,12 +111,13 @@ class Core:
         if policy is None:
             policy = VenueExecution(settings.orders) if broker is not None else SimulatedExecution()
         self.positions, self.orders, self.executor, self.risk, self.reconciler, self.broker = wire(
-            self, settings, policy, book, self._guard, broker
+            self, settings, policy, book, self._guard, self._exits_stop, broker
         )
         self._priceless = self.executor.exits.priceless
         self._name = book
         self._strategies = strategy if isinstance(strategy, Strategies) else Strategies(strategy)
         self.claims = settings.claims
+        self._by_symbol = bool(self.claims) or settings.risk.symbol_loss_limit is not None  # losses have a limit
         self._figures = StrategyFigures(settings.strategies, self.claims) if settings.strategies else None
         if missing := settings.strategies.keys() - self._strategies.named.keys():
             raise ValueError(f"the settings name strategies that were not given: {', '.join(sorted(missing))}")
@@ -251,9 +254,9 @@ class Core:
                 if self._mailbox:
                     self._settle()
         if context.guarded:
-            self.risk.check_daily_loss()
-            if self.claims:
-                self.risk.check_share(context.symbol)
+            self.risk.check_losses()
+            if self._by_symbol:
+                self.risk.check_symbol(context.symbol)
             if self._mailbox:
                 self._settle()
 
@@ -289,6 +292,9 @@ class Core:
         context = self.symbol_view(symbol)
         with self.clock.working_for(context.index):
             context.guard(held, carried)
+
+    def _exits_stop(self, signal: Signal) -> float | None:
+        return self.symbol_view(signal.symbol).stop_of(signal)
 
     def _on_other(self, event: Quote | Clock | _News) -> None:
         self.clock.at_work = None
@@ -345,7 +351,7 @@ class Core:
                 self.tell(self.reconciler, event)
         elif isinstance(event, FeesReport):
             self.tell(self.positions, event)
-        elif isinstance(event, Command):
+        elif isinstance(event, Command | SymbolCommand):
             self.tell(self.risk, event)
         elif isinstance(event, _Standing):
             self._standing[type(event), getattr(event, "symbol", "")] = event

@@ -37,6 +37,8 @@ def book_of(name: str, now: int, metrics: Metrics, risk: Risk, positions: Positi
         parts=executor.parts.to_book() or UNSET,
         strategies=state.strategies or UNSET,
         fees=tuple(positions.fees.days.values()) or UNSET,
+        locks=state.locks or UNSET,
+        account_day=state.account_day if state.account_day is not None else UNSET,
     )
 
 

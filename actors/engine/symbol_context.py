@@ -19,7 +19,7 @@ from actors.messages import BurstBlocked, EntryLooked, GuardChanged
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Signal, Trade
-from pipeline.exits import ExitSignal, Held, Market, SignalExits
+from pipeline.exits import ExitSignal, Held, Market, SignalExits, stop_of
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
 from pipeline.operators.timing.candles import Candles
@@ -87,6 +87,12 @@ class SymbolContext:
     def price(self) -> float:
         """The last accepted trade's; 0 before the first."""
         return self.candles.price
+
+    def stop_of(self, signal: Signal) -> float | None:
+        """Return where the exits of a signal's position stop it, as a fraction against it; None if they do not say."""
+        carried = signal.exits
+        exits = carried.begin if isinstance(carried, SignalExits) else self._chain.strategy.exits
+        return stop_of(exits)
 
     @property
     def probe(self) -> Probe:

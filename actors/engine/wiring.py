@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -15,11 +16,17 @@ from actors.execution.policy import ExecutionPolicy
 from actors.orders import OrderCommand
 from actors.portfolio.positions import Positions, PositionsMessage
 from actors.reconciliation.reconciler import Reconciler
+from actors.risk.account_limits import AccountLimits
 from actors.risk.instruments import SimulatedAccount
 from actors.risk.limits import Limits
 from actors.risk.risk import Risk, RiskMessage
+from actors.risk.sizing import MILLIONTH, WHOLE, Sizing
 from actors.risk.strategy_shares import StrategyShares
 from actors.risk.venue_facts import VenueFacts
+from pipeline.events import Signal
+
+StopOf = Callable[[Signal], float | None]
+"""Tells where the position of a signal would be stopped, as a fraction against it; None: nowhere, or nobody knows."""
 
 
 class Actors(NamedTuple):
@@ -39,11 +46,13 @@ def wire(
     policy: ExecutionPolicy,
     book: str,
     subscribe_exits: SubscribeExits,
+    exits_stop: StopOf,
     broker: Receiver[OrderCommand] | None,
 ) -> Actors:
     """Make the actors of one core; without a broker, orders are filled by the simulated one.
 
-    `book` is what the session's order ids begin with ("mb-<bot>-<session>").
+    `book` is what the session's order ids begin with ("mb-<bot>-<session>"), `exits_stop` tells where the exits of a
+    signal's position stop it.
     """
 
     def tell_positions(message: PositionsMessage) -> None:
@@ -68,10 +77,13 @@ def wire(
     refuse_dear = settings.risk.cost_guard == "refuse"
     limits = Limits(settings.limits, settings.costs, refuse_dear=refuse_dear, costs_of=costs_of)
     instruments = settings.execution.rules
-    account = SimulatedAccount(context, positions, orders, instruments) if instruments is not None else None
-    facts = VenueFacts(with_broker=policy.outlives_session, simulated=account)
+    simulated = SimulatedAccount(context, positions, orders, instruments) if instruments is not None else None
+    facts = VenueFacts(with_broker=policy.outlives_session, simulated=simulated)
     shares = StrategyShares(settings.strategies, settings.risk.daily_loss_limit) if settings.strategies else None
-    risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor, shares)
+    drawdown_limit, symbol_loss_limit = settings.risk.drawdown_limit, settings.risk.symbol_loss_limit
+    account = AccountLimits(settings.limits, drawdown_limit, symbol_loss_limit, context, positions, orders)
+    sizing = _sizing(settings, policy, exits_stop)
+    risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor, account, shares, sizing)
     reconciler = None
     if policy.outlives_session:
         ours = book.rpartition("-")[0] + "-"
@@ -80,3 +92,22 @@ def wire(
         )
     venue = broker or SimulatedBroker(settings.execution, context, executor)
     return Actors(positions, orders, executor, risk, reconciler, venue)
+
+
+def _sizing(settings: CoreSettings, policy: ExecutionPolicy, exits_stop: StopOf) -> Sizing | None:
+    """Return what computes the size of an entry; None where that is a setting.
+
+    Where a protective stop has to rest at the venue, it is of whole shares: of parts of one, none can rest. The stop to
+    size by is the nearest of those that the exits know of, that rests at the venue, and that the fallback has.
+    """
+    risk = settings.risk
+    if risk.size_amount is None:
+        return None
+    rests = settings.orders.protective_stop if policy.outlives_session else None
+    claims = settings.claims
+
+    def stop_of(signal: Signal) -> float | None:
+        fallback = settings.of(claims.get(signal.symbol)).fallback.stop
+        return min((stop for stop in (exits_stop(signal), rests, fallback) if stop is not None), default=None)
+
+    return Sizing(risk.size, risk.size_amount, WHOLE if policy.outlives_session else MILLIONTH, stop_of)

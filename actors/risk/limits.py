@@ -16,6 +16,7 @@ from actors.portfolio.fees import FeeModel
 from pipeline.events import EPSILON, SECOND, Side
 
 Positive = Annotated[float, Meta(gt=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +28,10 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     orders_per_second: Annotated[int, Meta(ge=1)] | None = None  # entries, all symbols together
     repeat_seconds: Positive | None = None  # before the same symbol, side and quantity may be entered again
     price_collar: Positive | None = None  # fraction that the quote to trade at may be off the last price
+    max_exposure: Positive | None = None  # money: positions and entries under way, long and short added up
+    max_positions: AtLeastOne | None = None  # open, or with an entry under way, of all symbols
+    trades_per_day: AtLeastOne | None = None  # positions opened since the trading day began, of all symbols
+    losing_streak: AtLeastOne | None = None  # losing trades in a row; then no entries until the next trading day
     flatten_before_close_s: Annotated[float, Meta(ge=0)] = 120.0  # where market hours are known: closed by then
     flatten_late: bool = True  # also what is open, or opened, after that; False, as in old recordings: only then
 

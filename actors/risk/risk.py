@@ -7,14 +7,13 @@ from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
-from actors.actor import Context, Port, assert_known
-from actors.book import Book, StrategyDay
+from actors.actor import Context, Port, SymbolView, assert_known
+from actors.book import AccountDay, Book, StrategyDay, SymbolLock
 from actors.execution.messages import CancelEntries, CloseAll, Enter, FromRisk, OrderOver
 from actors.execution.order_cache import OrdersView
 from actors.messages import (
-    SHUTDOWN,
     AccountOpened,
     BrokerChanged,
     Command,
@@ -30,16 +29,21 @@ from actors.messages import (
     SignalRaised,
     StateChanged,
     StrategyHalted,
+    SymbolCommand,
+    SymbolHalted,
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
 from actors.portfolio.positions import PositionNews, PositionsView
+from actors.risk.account_limits import AccountLimits, Verdict
+from actors.risk.entry_rules import EntryRules, Size
 from actors.risk.limits import Limits
+from actors.risk.manual_state import SESSION_ENDS as SESSION_ENDS, ManualState
+from actors.risk.sizing import SizeMethod, Sizing
 from actors.risk.strategy_shares import StrategyShares
+from actors.risk.symbol_locks import SymbolLocks
 from actors.risk.venue_facts import ForeignOrders, Told, VenueFacts
 from pipeline.events import EPSILON, SECOND, PriceBand, Signal, TradingStatus
-
-SESSION_ENDS = "the session ends"
 
 
 class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,8 +59,18 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fallback_stop: Annotated[float, Meta(gt=0, lt=1)] | None = 0.005  # fraction; at least twice the stop loss
     fallback_hold_s: Annotated[float, Meta(gt=0)] | None = 600.0  # since the entry; at least twice the time stop
     timezone: str = "America/New_York"  # where the trading day begins at midnight
+    size: SizeMethod = "shares"  # what the size of an entry is computed from; shares: it is `position_size`
+    # Of any other size: money (dollars; risk_per_stop: what the stop may lose), or percent of the equity (10 is 10 %).
+    size_amount: Annotated[float, Meta(gt=0)] | None = None
+    drawdown_limit: Annotated[float, Meta(ge=-1, lt=0)] | None = None  # fraction of the highest equity; then HALTED
+    symbol_loss_limit: Annotated[float, Meta(ge=-1, lt=0)] | None = None  # of the day's first equity, in one symbol
 
     def __post_init__(self) -> None:
+        if self.size != "shares" and self.size_amount is None:
+            wants = {"percent": "percent of the equity, such as 10"}.get(self.size, "money, such as 1000")
+            raise ValueError(f'size = "{self.size}" wants risk.size_amount, {wants}')
+        if self.size == "shares" and self.size_amount is not None:
+            raise ValueError('size_amount is of size = "dollars", "percent" or "risk_per_stop": set risk.size as well')
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -71,8 +85,6 @@ _COMMANDS: dict[str, tuple[TradingState, CloseAll | CancelEntries | None]] = {
     "halt": (TradingState.HALTED, CloseAll(ExitReason.HALT)),
 }
 """The state that a command sets, and what it asks of the executor."""
-_LESS_THAN_HALTED = (TradingState.PAUSED, TradingState.REDUCING)
-"""States that a command does not set while the bot is halted by hand: only `resume` lifts that."""
 
 
 class _MarketClosing(msgspec.Struct, frozen=True):
@@ -88,7 +100,16 @@ class Mismatch(msgspec.Struct, frozen=True):
 
 
 RiskMessage = (
-    Signal | Command | FeedChanged | Told | AccountOpened | PositionNews | OrderOver | Mismatch | _MarketClosing
+    Signal
+    | Command
+    | SymbolCommand
+    | FeedChanged
+    | Told
+    | AccountOpened
+    | PositionNews
+    | OrderOver
+    | Mismatch
+    | _MarketClosing
 )
 
 
@@ -103,6 +124,8 @@ class RiskSnapshot(NamedTuple):
     halt_cause: HaltCause | None
     halted_before: str
     strategies: dict[str, StrategyDay]
+    locks: dict[str, SymbolLock]
+    account_day: AccountDay | None
 
 
 class UnknownCommand(ValueError):
@@ -120,7 +143,7 @@ class Risk:
     PAUSED, REDUCING, HALTED), overruled by HALTED while the daily-loss halt is on; `resume` lifts the first, only a
     new trading day the second.
 
-    The core calls `check_daily_loss`, `check_share`, `start_day` and `restore` past the mailbox, on its own thread and
+    The core calls `check_losses`, `check_symbol`, `start_day` and `restore` past the mailbox, on its own thread and
     between two messages: each runs to completion, and must have taken effect before the strategy sees the tick or the
     day.
     """
@@ -134,24 +157,23 @@ class Risk:
         limits: Limits,
         facts: VenueFacts,
         tell_executor: Port[FromRisk],
+        account: AccountLimits,
         shares: StrategyShares | None = None,
+        sizing: Sizing | None = None,
     ) -> None:
         self._settings = settings
-        self._limits = limits
         self._facts = facts
         self._cutoff = round(limits.settings.flatten_before_close_s * SECOND)
+        self._rules = EntryRules(settings.position_size, self._cutoff, facts, limits, account, shares, sizing)
         self._flatten_late = limits.settings.flatten_late
         self._context = context
         self._positions = positions
         self._orders = orders
         self._tell_executor = tell_executor
+        self.account = account
         self._shares = shares  # of strategies, where there are several
-        self._quantity = Decimal(str(settings.position_size))
-        self._by_hand = TradingState.ACTIVE
-        self._by_hand_reason = ""
-        self._by_hand_cause: HaltCause | None = None  # of HALTED
-        self._halted_before = ""  # a person's reason to halt, which a mismatch came after
-        self._ending: TradingState | None = None  # what a shutdown set; it ends with the session
+        self._manual = ManualState()
+        self.locks = SymbolLocks(context, settings.timezone)
         self._daily_halt = False
         self._feed = FeedState.LIVE  # a tape is always live; a live feed says what it is
         # Symbols with a position or a working order.
@@ -160,7 +182,8 @@ class Risk:
         )  # reserved at approval: the order shows in `orders` only once its message is delivered
         self._cooldown: dict[str, int] = {}  # signals still to be skipped, by symbol
         self.day_start_equity = positions.equity
-        self._loss_floor = 0.0  # equity and open profit at or below this: halt
+        self._loss_floor = 0.0  # equity and open profit at or below this: halt for the day
+        self._floor = 0.0  # the higher one of that and the drawdown's
         self.date = ""  # of the trading day; empty before the first
         self._awaited_close: int | None = None  # ns
         self._closed_for = 0  # ns: the close before which positions were closed last
@@ -171,36 +194,33 @@ class Risk:
 
     @property
     def state(self) -> TradingState:
-        return TradingState.HALTED if self._daily_halt else self._ending or self._by_hand
+        return TradingState.HALTED if self._daily_halt else self._manual.in_force
 
     @property
     def halt_cause(self) -> HaltCause | None:
         """Why the state is HALTED; None in any other."""
         if self._daily_halt:
             return HaltCause.LOSS_LIMIT
-        return self._by_hand_cause if self.state is TradingState.HALTED else None
+        return self._manual.cause if self.state is TradingState.HALTED else None
 
     @property
     def state_reason(self) -> str:
-        if self._daily_halt:
-            return HaltCause.LOSS_LIMIT.value
-        if self._ending is not None:
-            return SESSION_ENDS
-        before = f"; halted before that: {self._halted_before}" if self._halted_before else ""
-        return f"{self._by_hand_reason}{before}"
+        return HaltCause.LOSS_LIMIT.value if self._daily_halt else self._manual.sentence
 
     def snapshot(self) -> RiskSnapshot:
         """Return what is to be written down."""
         cooldown = {symbol: left for symbol, left in self._cooldown.items() if left > 0}
         return RiskSnapshot(
             date=self.date,
-            state=self._by_hand,
-            reason=self._by_hand_reason,
+            state=self._manual.state,
+            reason=self._manual.reason,
             daily_halt=self._daily_halt,
             cooldown=cooldown,
-            halt_cause=self._by_hand_cause,
-            halted_before=self._halted_before,
+            halt_cause=self._manual.cause,
+            halted_before=self._manual.halted_before,
             strategies=self._shares.days() if self._shares is not None else {},
+            locks=self.locks.to_book(),
+            account_day=self.account.to_book(),
         )
 
     def receive(self, message: RiskMessage) -> None:
@@ -213,6 +233,8 @@ class Risk:
                 self._on_position_opened(message)
             case Command():
                 self._on_command(message)
+            case SymbolCommand():
+                self._on_symbol_command(message)
             case FeedChanged():
                 self._feed = message.state
                 self._context.publish(message)
@@ -241,11 +263,15 @@ class Risk:
     def _own_refusal(self, symbol: str) -> Refusal | None:
         """Return what this actor's own state rules out, or None."""
         if self.state is not TradingState.ACTIVE:
-            return Refusal(self.state)
+            return Refusal.DRAWDOWN if self.halt_cause is HaltCause.DRAWDOWN else Refusal(self.state)
         if self._feed is not FeedState.LIVE:
             return Refusal.STALE_FEED
         if self._shares is not None and self._shares.refuses(symbol):
             return Refusal.STRATEGY_HALTED
+        if self.locks.lock_of(symbol) is not None:
+            return Refusal.LOCKED
+        if self.account.symbol_refusal(symbol):
+            return Refusal.SYMBOL_LOSS
         # The tick that closes a position opens none: `held_at_input` remembers what it found.
         if symbol in self._busy or self._context.symbol_view(symbol).held_at_input == self._context.input:
             return Refusal.POSITION_OPEN
@@ -253,38 +279,30 @@ class Risk:
             return Refusal.COOLDOWN
         return None
 
-    def _verdict(self, signal: Signal, quantity: Decimal) -> Refusal | None:
-        """Return the first reason not to trade so much of a signal now, or None; it changes nothing."""
-        view = self._context.symbol_view(signal.symbol)
-        now = self._context.now
-        return (
-            self._own_refusal(signal.symbol)
-            or self._signals_refusal(signal, quantity, now)
-            or self._facts.refusal(view, signal.side, quantity, now, self._cutoff)
-            or self._limits.refusal(view, signal.side, quantity, now)
-        )
-
-    def _signals_refusal(self, signal: Signal, quantity: Decimal, now: int) -> Refusal | None:
-        """Return what a signal asks for and is not to get, or None."""
-        until = signal.good_until
-        if until is not None and now >= until:
-            return Refusal.EXPIRED
-        return Refusal.MAX_QUANTITY if quantity > self._quantity_for(signal.symbol) else None
-
-    def _quantity_for(self, symbol: str) -> Decimal:
-        return self._quantity if self._shares is None else self._shares.quantity(symbol, self._quantity)
+    def _verdict(self, signal: Signal, size: Size, view: SymbolView) -> Verdict:
+        """Return the first reason not to trade so much of a signal now; it changes nothing."""
+        symbol, reason = signal.symbol, self._own_refusal(signal.symbol)
+        if reason is None:
+            return self._rules.verdict(signal, size, view, self._context.now)
+        if reason is Refusal.LOCKED:
+            return Verdict(reason, self.locks.said_of(symbol))
+        if reason is Refusal.SYMBOL_LOSS:
+            return Verdict(reason, self.account.symbol_refusal(symbol))
+        return Verdict(reason, self.state_reason if reason is Refusal.DRAWDOWN else "")
 
     def _on_signal(self, signal: Signal) -> None:
-        quantity = Decimal(repr(signal.quantity)) if signal.quantity else self._quantity_for(signal.symbol)
-        reason = self._verdict(signal, quantity)
+        symbol, view, number = signal.symbol, self._context.symbol_view(signal.symbol), self._context.input
+        size = self._rules.size(signal, view, self._positions.equity)
+        reason, why = self._verdict(signal, size, view)
         if reason is Refusal.COOLDOWN:
-            self._cooldown[signal.symbol] -= 1
+            self._cooldown[symbol] -= 1
         decision = self._next_decision()
-        self._context.publish(SignalRaised(signal, decision, reason is None, reason, self._context.input))
+        how, because = size.sized or UNSET, why or UNSET
+        self._context.publish(SignalRaised(signal, decision, reason is None, reason, number, how, because))
         if reason is None:
-            self._busy.add(signal.symbol)
-            self._limits.entered(signal.symbol, signal.side, quantity, self._context.now)
-            self._tell_executor(Enter(signal, decision, quantity))
+            self._busy.add(symbol)
+            self._rules.entered(signal, size.quantity, view, self._context.now)
+            self._tell_executor(Enter(signal, decision, size.quantity))
 
     def _next_decision(self) -> str:
         """Name a decision by its cause: the input, and its place among the signals of that input."""
@@ -301,16 +319,19 @@ class Risk:
             self._cooldown[trade.symbol] = self._settings.cooldown_trades_after_loss
         if self._shares is not None:
             self._shares.count(trade)
-        self.check_daily_loss()
-        self.check_share(trade.symbol)
+        self.account.closed(trade)
+        self._place_floor()
+        self.check_losses()
+        self.check_symbol(trade.symbol)
 
     def _free(self, symbol: str) -> None:
         """Allow entries in a symbol again once it has neither a position nor a working order."""
         if symbol not in self._positions.open and not self._orders.is_working(symbol):
             self._busy.discard(symbol)
+            self.account.over(symbol)
 
-    def check_daily_loss(self) -> None:
-        """Halt until the next day if equity and open profit fell to the day's loss limit."""
+    def check_losses(self) -> None:
+        """Halt if equity and open profit fell to the day's loss limit, or too far below the highest equity."""
         if self._daily_halt:
             return
         worth = self._positions.equity_reading
@@ -318,15 +339,25 @@ class Risk:
             # After a restart there may be no price yet: then there is neither profit nor loss.
             price = self._context.symbol_view(position.symbol).price
             worth += position.open_profit(price) if price > 0 else 0.0
-        if worth <= self._loss_floor + EPSILON:
-            previous = self.state
-            self._daily_halt = True
-            self._changed(previous)
+        if worth > self._floor + EPSILON:
+            return
+        previous = self.state
+        if deep := self._manual.state is not TradingState.HALTED and self.account.deep(worth):
+            self._manual.halt(HaltCause.DRAWDOWN, f"{HaltCause.DRAWDOWN}: {deep}")
+        self._daily_halt = worth <= self._loss_floor + EPSILON
+        if deep or self._daily_halt:
+            if self.state is not previous:
+                self._changed(previous)
             self._tell_executor(CloseAll(ExitReason.HALT))
 
-    def check_share(self, symbol: str) -> None:
-        """Halt the strategy of a symbol if it has lost its share of the day's loss limit."""
-        if self._shares is None or self._daily_halt:
+    def check_symbol(self, symbol: str) -> None:
+        """Halt a symbol, or its strategy, if it has lost what it may lose in a day."""
+        if self._daily_halt:
+            return
+        if said := self.account.halt_if_over(symbol, self._position_profit):
+            self._context.publish(SymbolHalted(symbol, said, self._context.now, self._context.input))
+            self._tell_executor(CloseAll(ExitReason.HALT, frozenset((symbol,))))
+        if self._shares is None:
             return
         name = self._shares.halt_if_over(symbol, self._position_profit)
         if name is not None:
@@ -345,14 +376,13 @@ class Risk:
     def restore(self, book: Book) -> None:
         """Go on where an earlier session ended: its state, its day, its cooldown."""
         previous = self.state
-        self._by_hand = book.state
-        self._by_hand_reason = book.reason
-        self._by_hand_cause = book.halt_cause
-        self._halted_before = book.halted_before
+        self._manual.restore(book)
         self._daily_halt = book.daily_halt
         self._cooldown = dict(book.cooldown)
         if self._shares is not None and book.strategies is not msgspec.UNSET:
             self._shares.restore(book.strategies)
+        self.account.restore(book)
+        self.locks.restore(book.locks or {})
         self._busy = {position.symbol for position in book.positions} | {entry.order.symbol for entry in book.orders}
         self.date = book.date
         self._count_losses_from(book.tally.day_start_equity if book.date else self._positions.equity)
@@ -365,6 +395,11 @@ class Risk:
         self._loss_floor = float(self.day_start_equity) * (1 + self._settings.daily_loss_limit)
         if self._shares is not None:
             self._shares.measure_by(self.day_start_equity)
+        self.account.measure_by(equity)
+        self._place_floor()
+
+    def _place_floor(self) -> None:
+        self._floor = max(self._loss_floor, self.account.floor)
 
     def start_day(self, date: str, ts: int) -> None:
         """Begin the trading day of `date` at `ts`: the daily-loss halt ends, and losses count from here."""
@@ -375,10 +410,13 @@ class Risk:
         self._daily_halt = False
         if self._shares is not None:
             self._shares.begin_day()
+        self.account.begin_day()
         self._count_losses_from(self._positions.equity)
         self._context.publish(DayStarted(date, self._positions.equity, ts, self._context.input))
         if self.state is not previous:
             self._changed(previous, reason="a new trading day")
+        if self._settings.drawdown_limit is not None:
+            self.check_losses()  # what the halt of the day before hid
 
     # ----------------------------------------------------------------------------------- the market's hours
 
@@ -403,6 +441,7 @@ class Risk:
 
     def _on_position_opened(self, opened: PositionOpened) -> None:
         self._busy.add(opened.symbol)
+        self.account.opened(opened)
         # No entry is approved now, but one may fill late, or be found in the account.
         if self._flatten_late and self._facts.closing(self._context.now, self._cutoff):
             self._tell_executor(CloseAll(ExitReason.CLOSE))
@@ -414,7 +453,11 @@ class Risk:
         if command.name not in _COMMANDS:
             raise UnknownCommand(command.name)
         state, for_executor = _COMMANDS[command.name]
-        self._apply(state, command)
+        deep = self._manual.cause is HaltCause.DRAWDOWN
+        self._manual.apply(state, command)
+        if deep and self._manual.state is TradingState.ACTIVE:
+            self.account.measure_drawdown_from(self._positions.equity)
+            self._place_floor()
         if for_executor is not None:
             self._tell_executor(for_executor)
         if self.state is not previous:
@@ -423,26 +466,16 @@ class Risk:
     def _on_mismatch(self, mismatch: Mismatch) -> None:
         """Halt without closing anything: what is in the account may not be ours."""
         reason = f"{HaltCause.MISMATCH}: {'; '.join(mismatch.differences)}"
-        if self._by_hand is TradingState.HALTED and self._by_hand_reason == reason:
-            return
         previous = self.state
-        if self._by_hand_cause is HaltCause.COMMAND:
-            self._halted_before = self._by_hand_reason  # it holds, whatever becomes of the mismatch
-        self._by_hand, self._by_hand_reason, self._by_hand_cause = TradingState.HALTED, reason, HaltCause.MISMATCH
-        self._tell_executor(CancelEntries())
-        self._changed(previous, reason)
+        if self._manual.halt(HaltCause.MISMATCH, reason):
+            self._tell_executor(CancelEntries())
+            self._changed(previous, reason)
 
-    def _apply(self, state: TradingState, command: Command) -> None:
-        if self._by_hand is TradingState.HALTED and state in _LESS_THAN_HALTED:
-            return
-        if command.source == SHUTDOWN:
-            self._ending = state
-            return
-        self._by_hand = state
-        self._by_hand_cause = HaltCause.COMMAND if state is TradingState.HALTED else None
-        self._halted_before = ""
-        by = f" by {command.source}" if command.source else ""
-        self._by_hand_reason = "" if state is TradingState.ACTIVE else command.reason or f"{command.name}{by}"
+    def _on_symbol_command(self, command: SymbolCommand) -> None:
+        """Do what is asked for one symbol; no other hears of it."""
+        self.locks.obey(command)
+        if command.name == "flatten":
+            self._tell_executor(CloseAll(ExitReason.FLATTEN, frozenset((command.symbol,))))
 
     def _changed(self, previous: TradingState, reason: str = "") -> None:
         self._context.publish(

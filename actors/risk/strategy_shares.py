@@ -35,6 +35,11 @@ class StrategyShares:
         name = self._of.get(symbol)
         return whole if name is None else whole * self._shares[name]
 
+    def share(self, symbol: str) -> Decimal | None:
+        """Return the share of the strategy of a symbol; None where none claims it."""
+        name = self._of.get(symbol)
+        return None if name is None else self._shares[name]
+
     def refuses(self, symbol: str) -> bool:
         """Whether the strategy of a symbol is halted."""
         return self._of.get(symbol) in self.halted

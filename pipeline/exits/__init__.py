@@ -5,7 +5,7 @@ closed.
 """
 
 import pipeline.operators  # noqa: F401  # first: op.when takes exits, and they are made of operators
-from pipeline.exits.exit import Exit, ListedExits, SignalExits
+from pipeline.exits.exit import Exit, ListedExits, SignalExits, stop_of
 from pipeline.exits.flat_market import flat_market
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.exits.market import Market
@@ -22,5 +22,6 @@ __all__ = [
     "flat_market",
     "profit_target",
     "stop_loss",
+    "stop_of",
     "time_stop",
 ]

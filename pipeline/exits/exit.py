@@ -20,6 +20,7 @@ class Exit(msgspec.Struct, frozen=True, eq=False):
     name: str
     begin: Callable[[Held, Market], Observable[ExitSignal]]
     part: float = 1.0  # of the position that it closes
+    stop: float | None = None  # fraction against the entry at which it closes, where that is its rule
 
 
 class ListedExits:
@@ -37,9 +38,23 @@ class ListedExits:
             if names.count(name) > 1:
                 raise ValueError(f"exits lists op.{name} twice, and each takes its part once: make it one, larger")
 
+    @property
+    def stop(self) -> float | None:
+        """The nearest stop among them, as a fraction of the entry's price; None without one."""
+        return min((each.stop for each in self.exits if each.stop is not None and each.part == 1), default=None)
+
     def __call__(self, held: Held, market: Market) -> Observable[ExitSignal]:
         """Begin all of them for a position."""
         return merge(*(given.begin(held, market) for given in self.exits))
+
+
+def stop_of(exits: Any) -> float | None:
+    """Return where exits stop a position, as a fraction against its entry; None where they do not say.
+
+    A list says it by its stops, the default exits by their settings; a function of an author's own does not.
+    """
+    found = getattr(exits, "stop", None)
+    return found if isinstance(found, float) else None
 
 
 class SignalExits(tuple[str, ...]):

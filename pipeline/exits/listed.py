@@ -67,7 +67,11 @@ def take_profit(fraction: float, part: float = 0.5) -> Exit:
 def stop_loss(fraction: float) -> Exit:
     """Leave (SL, at market) when the price moved by `fraction` or more against the position."""
     fraction = _fraction("stop_loss", fraction)
-    return Exit(f"stop_loss({fraction:g})", lambda held, market: market.ticks.pipe(stop_loss_of(held, fraction)))
+    return Exit(
+        f"stop_loss({fraction:g})",
+        lambda held, market: market.ticks.pipe(stop_loss_of(held, fraction)),
+        stop=fraction,
+    )
 
 
 def time_stop(seconds: float) -> Exit:
@@ -110,7 +114,7 @@ def trailing_stop(fraction: float, after: float = 0.0) -> Exit:
         return leaves
 
     name = f"trailing_stop({fraction:g}, after={after:g})" if after else f"trailing_stop({fraction:g})"
-    return _at_price(name, "TRAIL", make)
+    return _at_price(name, "TRAIL", make, None if after else fraction)
 
 
 def break_even(after: float) -> Exit:
@@ -182,8 +186,8 @@ def exit_when(rule: Rule | Holds, reason: str = "TURNED") -> Exit:
     return Exit(f"exit_when({inner.name})", lambda held, market: market.ticks.pipe(begin(held, market)))
 
 
-def _at_price(name: str, reason: str, make: Callable[[Held], Leaves]) -> Exit:
-    return Exit(name, lambda held, market: market.ticks.pipe(_leaving(held, reason, make)))
+def _at_price(name: str, reason: str, make: Callable[[Held], Leaves], stop: float | None = None) -> Exit:
+    return Exit(name, lambda held, market: market.ticks.pipe(_leaving(held, reason, make)), stop=stop)
 
 
 def _leaving(

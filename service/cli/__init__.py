@@ -53,7 +53,16 @@ for _command in (journal.explain, exchange.exchange):
 app.command(name="logs")(bot.show_logs)
 for _name, _what in bot.COMMANDS.items():
     app.command(name=_name, help=_what)(bot.command_to_bot(_name))
-for _command in (bot.restart, upkeep.doctor, upkeep.reconcile, upkeep.backup, upkeep.prune):
+for _command in (
+    bot.flatten,
+    bot.lock,
+    bot.unlock,
+    bot.restart,
+    upkeep.doctor,
+    upkeep.reconcile,
+    upkeep.backup,
+    upkeep.prune,
+):
     app.command()(_command)
 
 _Misused: Any = typer.BadParameter.__mro__[2]  # the base of all that is wrong with a command line

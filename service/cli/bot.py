@@ -49,17 +49,19 @@ COMMANDS = {
     "pause": "Enter no more; exits go on.",
     "resume": "Enter again, also after a halt by hand.",
     "reduce": "Enter no more and cancel working entries; exits go on.",
-    "flatten": "Close all positions now, then pause; where no bot runs, its next start does.",
     "halt": "Close all positions now and enter no more until `resume`; where no bot runs, its next start does.",
 }
 """Commands to the bot, and what is said of each."""
+
+
+Reason = Annotated[str, typer.Option("--reason", help="Shown on the dashboard and in the log.")]
 
 
 def command_to_bot(name: str) -> Callable[..., None]:
     """Return the command line's twin of a command to the bot."""
 
     def control(
-        reason: Annotated[str, typer.Option("--reason", help="Shown on the dashboard and in the log.")] = "",
+        reason: Reason = "",
         data_dir: DataDir = Path("data"),
     ) -> None:
         from service.data_folder import running
@@ -69,6 +71,46 @@ def command_to_bot(name: str) -> Callable[..., None]:
         print(f"{name}: {send(data_dir, name, reason)}")
 
     return control
+
+
+def flatten(
+    symbol: Annotated[str, typer.Argument(metavar="[SYMBOL]", help="Close this one alone, and lock it.")] = "",
+    reason: Reason = "",
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Close all positions now, then pause; where no bot runs, its next start does. With SYMBOL: that one alone."""
+    from service.data_folder import running
+    from service.live import control as switch
+
+    if symbol:
+        print(f"flatten: {running.send(data_dir, 'flatten', reason, symbol)}")
+    else:
+        print(f"flatten: {switch.send(data_dir, 'flatten', reason)}")
+
+
+def lock(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="What to enter no more.")],
+    until: Annotated[
+        str, typer.Option("--until", metavar="HH:MM", help="When it ends, in the exchange's time; else at `unlock`.")
+    ] = "",
+    reason: Reason = "",
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Refuse a symbol's entries, also over a restart; what is open keeps its exits, and no other symbol is touched."""
+    from service.data_folder import running
+
+    print(f"lock: {running.send(data_dir, 'lock', reason, symbol, until)}")
+
+
+def unlock(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="What to enter again.")],
+    reason: Reason = "",
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Allow a symbol's entries again, after `lock` or `flatten SYMBOL`."""
+    from service.data_folder import running
+
+    print(f"unlock: {running.send(data_dir, 'unlock', reason, symbol)}")
 
 
 def restart(

@@ -136,8 +136,10 @@ class _Said(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def send(folder: Path, command: str, reason: str, symbol: str = "") -> str:
-    """Give the running bot a command; return what it did, in words. `symbol` is whose strategy it is about, if any.
+def send(folder: Path, command: str, reason: str, symbol: str = "", until: str = "") -> str:
+    """Give the running bot a command; return what it did, in words.
+
+    `symbol` is what it is about, if it is about one, and `until` when a lock of it ends (HH:MM, where the exchange is).
 
     Raises UserError if there is no bot, or it refuses the command or does not answer.
     """
@@ -151,9 +153,10 @@ def send(folder: Path, command: str, reason: str, symbol: str = "") -> str:
     if not bot.dashboard:
         raise UserError("the bot is still starting: try again in a moment")
     told = {"command": command, "reason": reason or f"{command} from the terminal"}
+    about = {"symbol": symbol, "until": until}
     request = urllib.request.Request(  # the address is our own, http://host:port
         f"{bot.dashboard}/api/command",
-        data=msgspec.json.encode(told | ({"symbol": symbol} if symbol else {})),
+        data=msgspec.json.encode(told | {name: said for name, said in about.items() if said}),
         headers={"Content-Type": "application/json"} | web_secret.headers(folder),
     )
     try:

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
+from actors.messages import Sized
+from actors.risk.sizing import arithmetic
 from pipeline.parameters import Parameter
 from service.data_folder import JOURNAL
 from service.errors import UserError, said_plainly
@@ -100,7 +102,10 @@ def _told(fact: Row) -> Iterator[str]:
                 yield f"  {reading(**seen)}"
             if carried := _carried(signal):
                 yield f"  it asks for {carried}"
-            yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason']}"
+            if sized := fact.get("sized"):
+                yield f"  size ({sized['method']}): {arithmetic(msgspec.convert(sized, Sized))}"
+            why = f": {fact['why']}" if fact.get("why") else ""
+            yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason'] + why}"
         case "order_submitted":
             order = fact["order"]
             why = f" ({order['reason']})" if order["reason"] else ""

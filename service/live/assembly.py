@@ -165,6 +165,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         slow_strategies=slow,
         ending=host.ending,
         say=host.say,
+        symbols=options.symbols,
     )
     policy = RotationPolicy(settings.record.rollover_wait_s)
     secret_file = web_secret.file_of(options.data_dir) if host.secret else None

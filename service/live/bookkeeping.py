@@ -16,7 +16,7 @@ from actors.engine.core import CoreSettings, Input
 from actors.execution.messages import OrderNews
 from actors.gateway.journal import Journal, MemoryJournal, Run
 from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
-from actors.messages import Command
+from actors.messages import Command, SymbolCommand
 from actors.orders import AccountReport
 from pipeline.events import SECOND
 from pipeline.strategy import Strategies, Strategy
@@ -29,7 +29,7 @@ from service.settings import as_layer
 from service.venues import Venue
 from service.version import VERSION
 
-_URGENT = Command | AccountReport | OrderNews
+_URGENT = Command | SymbolCommand | AccountReport | OrderNews
 """Commands, and a broker's news of orders and of the account."""
 
 _OLDER_NS = 5 * SECOND  # venue time that may have been told after the book was written

@@ -26,7 +26,7 @@ from mock_exchange.settings import ExchangeSettings
 from service.errors import Stopped
 from service.live.commands import CommandResult
 from service.logs import LEVELS
-from web.messages import Answered, Listening
+from web.messages import Answered, Listening, SymbolWish
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
 
@@ -162,7 +162,7 @@ class WebProcess:
     def __init__(
         self,
         settings: WebSettings,
-        on_command: Callable[[Command | RestartChain], CommandResult],
+        on_command: Callable[[Command | RestartChain | SymbolWish], CommandResult],
         history: Callable[[], Sequence[Any]],
         urgent: UrgentPipe,
         secret_file: Path | None = None,

@@ -16,6 +16,7 @@ from loguru import logger
 
 from actors.engine.core import Core, Input
 from actors.messages import COMMANDS, Command, HaltCause, RestartChain, TradingState
+from service.live import symbol_commands
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.halt_file import HaltFile
@@ -23,6 +24,7 @@ from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
 from service.live.stopping import Ending
 from service.live.timekeeping import Timekeeper
+from web.messages import SymbolWish
 
 _log = logger.bind(logger="microbot.service")
 
@@ -106,6 +108,7 @@ class Intake:
     slow_strategies: SlowStrategies
     ending: Ending
     say: Callable[[str], None]  # to the terminal
+    symbols: tuple[str, ...] = ()  # that are asked for, whether a tick of them came or not
 
     def feed(self, inputs: Sequence[Input], heard_at: int | None = None) -> None:
         """Run inputs to their end. Raises what the core raises, once the run is marked as failed.
@@ -128,10 +131,12 @@ class Intake:
         if self.brokerage is not None:
             self.brokerage.check_leaving(self.session.core)
 
-    def carry_out(self, command: Command | RestartChain) -> CommandResult:
+    def carry_out(self, command: Command | RestartChain | SymbolWish) -> CommandResult:
         """Carry out a command; the kill switch's files follow what the dashboard says."""
         if isinstance(command, RestartChain):
             return self._restart(command)
+        if isinstance(command, SymbolWish):
+            return self._for_symbol(command)
         if command.name not in COMMANDS:
             unknown = f"there is no command {command.name!r}"
             _log.bind(event="command.unknown", name=command.name).warning(unknown)
@@ -158,6 +163,29 @@ class Intake:
             self.slow_strategies.forgive(wish.symbol)
             self.feed([msgspec.structs.replace(wish, ts=self.timekeeper.venue_now())])
         return done
+
+    def _for_symbol(self, wish: SymbolWish) -> CommandResult:
+        if self.ending.over:
+            return _STOPPING
+        said = _log.bind(event="command.taken", command=wish.command, symbol=wish.symbol, source=wish.source)
+        said.info(f"COMMAND {wish.command} {wish.symbol}")
+        core = self.session.core
+        known = frozenset(
+            (*core.contexts, *core.positions.open, *core.claims, *core.risk.locks.to_book(), *self.symbols)
+        )
+        zone = core.settings.risk.timezone
+        try:
+            command = symbol_commands.command_of(wish, known, self.timekeeper.venue_now(), zone)
+        except symbol_commands.CannotBe as error:
+            return CommandResult(False, str(error), wrong=True)
+        symbol = command.symbol
+        before = {
+            "was_held": symbol in core.positions.open,
+            "was_locked": core.risk.locks.lock_of(symbol) is not None,
+        }
+        self.feed([command])
+        changed, sentence = symbol_commands.done_by(command, self.session.core, **before, zone=zone)
+        return CommandResult(changed, sentence)
 
 
 class Mailbox:

@@ -26,6 +26,10 @@ from actors.messages import (
     Rollover,
     SignalRaised,
     StateChanged,
+    SymbolCommand,
+    SymbolHalted,
+    SymbolLocked,
+    SymbolUnlocked,
 )
 from actors.orders import OrderRejected
 from service.live.timekeeping import MARKET_DATA, Timekeeper
@@ -42,6 +46,9 @@ _CHANGES = (
     AccountOpened,
     StateChanged,
     DayStarted,
+    SymbolLocked,
+    SymbolUnlocked,
+    SymbolHalted,
 )
 """Facts after which the book is another one."""
 
@@ -99,7 +106,7 @@ class Session:
         before = self.core.input
         # A command, which comes alone, may change what is remembered although nothing shows of it: `halt` while a
         # day's halt is on.
-        commanded = len(inputs) == 1 and inputs[0].__class__ is Command
+        commanded = len(inputs) == 1 and inputs[0].__class__ in (Command, SymbolCommand)
         self._before = before
         self._batch = inputs
         try:

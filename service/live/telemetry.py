@@ -189,6 +189,8 @@ class Telemetry:
             queues=dict(self.queues),
             bounded=self._bounded,
             chains=self._chains(),
+            locks=core.risk.locks.words,
+            symbols_halted=core.risk.account.halted,
         )
 
     def note_queues(self, gate: Gate, web: WebProcess, broker: AlpacaBroker | None) -> None:

@@ -24,6 +24,7 @@ from actors.messages import (
     Rollover,
     StateChanged,
     StrategySource,
+    SymbolCommand,
 )
 from actors.orders import (
     AccountReport,
@@ -70,6 +71,7 @@ def of_time(ts: int) -> dict[type, Any]:
         MarketHours(((START - DAY, START + 9 * DAY),), ts),
         RemoveChain("B", ts),
         RestartChain("B", ts),
+        SymbolCommand("lock", "B", ts, ts + DAY),
         ReplaceStrategy(StrategySource("mine.py:mine", {"mine.py": ""}, ""), 0, ts),
         Rollover("size", "paper-2", ts),
         Execution("e1", ORDER.id, "A", BUY, D(1), D(100), ts),

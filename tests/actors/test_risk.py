@@ -773,6 +773,10 @@ def test_the_defaults_are_those_of_the_strategy() -> None:
         "cost_guard": "warn",
         "fallback_stop": 0.005,
         "fallback_hold_s": 600.0,
+        "size": "shares",
+        "size_amount": None,
+        "drawdown_limit": None,
+        "symbol_loss_limit": None,
     }
 
 

@@ -24,7 +24,7 @@ from service.live.children import ExchangeProcess, UrgentPipe, WebProcess
 from service.live.commands import CommandResult
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import START
-from web.messages import Answered, Asked, Listening, MetricsSeen
+from web.messages import Answered, Asked, Listening, MetricsSeen, SymbolWish
 from web.pipe import MAX_FRAME, FrameWriter, from_bot
 from web.settings import WebSettings
 
@@ -81,13 +81,13 @@ class Web:
     """A web process as the bot holds it, and what came from it."""
 
     def __init__(self, settings: WebSettings) -> None:
-        self.commands: list[Command | RestartChain] = []
+        self.commands: list[Command | RestartChain | SymbolWish] = []
         self.starts = 0
         self.urgent = UrgentPipe()
         self.process = WebProcess(settings, self._on_command, self._history, self.urgent)
         self.news = asyncio.Event()
 
-    def _on_command(self, command: Command | RestartChain) -> CommandResult:
+    def _on_command(self, command: Command | RestartChain | SymbolWish) -> CommandResult:
         self.commands.append(command)
         return CommandResult(True, f"{getattr(command, 'name', 'restart')} it is")
 

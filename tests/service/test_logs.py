@@ -46,6 +46,9 @@ from actors.messages import (
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
+    SymbolHalted,
+    SymbolLocked,
+    SymbolUnlocked,
     TradingState,
 )
 from actors.orders import Execution, OrderRejected, OrderRole, OrderSide, OrderStatus, SubmitOrder
@@ -253,6 +256,9 @@ EVENTS: dict[str, Fact] = {
     "trade.closed": closed("150.48", "0.23", 0.0015),
     "state.changed": StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "lunch", START, 1),
     "strategy.halted": StrategyHalted("cross", ("A", "B"), START, 1),
+    "symbol.locked": SymbolLocked("A", at(60), "earnings", START, 1),
+    "symbol.unlocked": SymbolUnlocked("A", "its time is over", START, 1),
+    "symbol.halted": SymbolHalted("A", "its profit of the day was -51.00", START, 1),
     "gate.acted": GateActed("cancel", "", START, 1, "o1"),
     "day.started": DayStarted("2026-01-05", Decimal(10_000), START, 1),
     "chain.failed": ChainFailed("A", "a typo", START, 1, at(1), 2),

@@ -83,7 +83,7 @@ def sample(kind: inspect.Type) -> Any:
         case inspect.EnumType(cls=members):
             return list(members)[-1]
         case inspect.StrType(pattern=pattern):
-            return "halt" if pattern else 'x "\\\n ü'
+            return "flatten" if pattern else 'x "\\\n ü'
         case inspect.DecimalType():
             return Decimal("-0.10")
         case inspect.FloatType():

@@ -20,7 +20,7 @@ from web import app as web_app
 from web.app import HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
 from web.hub import Hub
-from web.messages import Answered, Asked
+from web.messages import Answered, Asked, SymbolWish
 from web.settings import WebSettings
 
 PATIENCE_S = 240
@@ -35,7 +35,7 @@ class Dashboard(msgspec.Struct):
     url: URL
     hub: Hub
     client: ClientSession
-    commands: list[Command | RestartChain]
+    commands: list[Command | RestartChain | SymbolWish]
     taking: bool = True
     answering: bool = True
     asked: asyncio.Queue[Asked] = msgspec.field(default_factory=asyncio.Queue)
@@ -62,7 +62,7 @@ class Dashboard(msgspec.Struct):
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
-    commands: list[Command | RestartChain] = []
+    commands: list[Command | RestartChain | SymbolWish] = []
     dashboard: Dashboard
 
     def send(asked: Asked) -> bool:

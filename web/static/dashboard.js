@@ -74,7 +74,8 @@ const PARTS = {
 
 function drawBanners() {
   const quietS = Math.max(0, Date.now() - heardAt) / 1000;
-  panels.drawBanners(store, { connected, quietS, restart: (symbol) => commands.send("restart", "", symbol) });
+  const [restart, unlock] = ["restart", "unlock"].map((command) => (symbol) => commands.send(command, "", symbol));
+  panels.drawBanners(store, { connected, quietS, restart, unlock });
 }
 
 function startOver() {

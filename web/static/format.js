@@ -163,6 +163,14 @@ const REASONS = {
   REPEATED: "the same again too soon",
   SPREAD: "spread too wide",
   STRATEGY_HALTED: "its strategy is halted for the day",
+  LOCKED: "the symbol is locked",
+  SYMBOL_LOSS: "the symbol lost what it may lose today",
+  DRAWDOWN: "the equity fell too far below its highest",
+  SIZE_ZERO: "the size comes to nothing",
+  MAX_EXPOSURE: "too much money at stake",
+  MAX_POSITIONS: "too many positions open",
+  TRADES_PER_DAY: "enough trades for today",
+  LOSING_STREAK: "too many losses in a row",
 };
 
 /** Why a burst gave no signal, or a signal no trade, in words. */

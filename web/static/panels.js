@@ -114,7 +114,7 @@ function age(seconds) {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
-export function drawBanners(store, { connected, quietS, restart }) {
+export function drawBanners(store, { connected, quietS, restart, unlock }) {
   const banners = [];
   if (!store.bot.running) {
     banners.push(["bad", "The bot has stopped. This is its last state; the page goes on by itself when the bot is back."]);
@@ -134,7 +134,9 @@ export function drawBanners(store, { connected, quietS, restart }) {
     if (CHAINS_SAID[stateOf(symbol.chain)]) banners.push(chainBanner(symbol, position));
     else if (position?.guard && position.exits !== "OWN") banners.push(["warn", `${symbol.name}:${guardOf(position)}`]);
   }
-  reconcile(byId("banners"), banners, (banner) => banner.join(" "), ([tone, text, restartable]) => {
+  for (const [name, why] of Object.entries(store.symbolsHalted)) banners.push(["bad", `${name} is halted: ${why}.`]);
+  for (const [name, why] of Object.entries(store.locks)) banners.push(["warn", `${name} is locked ${why}.`, "", name]);
+  reconcile(byId("banners"), banners, (banner) => banner.join(" "), ([tone, text, restartable, locked]) => {
     const made = node("p", "banner", text);
     made.dataset.tone = tone;
     if (restartable) {
@@ -142,6 +144,13 @@ export function drawBanners(store, { connected, quietS, restart }) {
       button.type = "button";
       button.title = `Start the strategy of ${restartable} again, with fresh windows.`;
       button.addEventListener("click", () => restart(restartable));
+      made.append(" ", button);
+    }
+    if (locked) {
+      const button = node("button", "small", "Unlock");
+      button.type = "button";
+      button.title = `Allow entries in ${locked} again.`;
+      button.addEventListener("click", () => unlock(locked));
       made.append(" ", button);
     }
     return made;
@@ -448,7 +457,7 @@ export function drawLooks(store) {
     const outcome = node("td", "wide");
     if (look.burst) outcome.append(node("span", "why", `burst of ${look.ticks}: ${format.reason(look.reason)}`));
     else if (look.decision === "APPROVED") outcome.append(node("b", "up", "signal approved"));
-    else outcome.append(node("span", "", "signal refused: "), node("span", "down", format.reason(look.reason)));
+    else outcome.append(node("span", "", "signal refused: "), node("span", "down", format.reason(look.reason)), look.why ? node("span", "", ` (${look.why})`) : "");
     made.append(outcome);
     if (look.readings) made.title = look.readings.map(readOff).join(", ");
     return made;

@@ -19,6 +19,8 @@ export class Store {
     this.state = { state: "", reason: "" };
     this.metrics = null;
     this.refusals = {};
+    this.locks = {}; // by symbol: until when a person locked it, and why
+    this.symbolsHalted = {}; // by symbol: what it lost
     this.queues = {};
     this.bounded = [];
     this.symbols = new Map();
@@ -53,6 +55,8 @@ export class Store {
       state: data.state,
       metrics: data.metrics,
       refusals: data.refusals,
+      locks: data.locks,
+      symbolsHalted: data.symbols_halted,
       queues: data.queues,
       bounded: data.bounded,
       trades: data.trades,
@@ -147,6 +151,8 @@ export class Store {
     this.now = data.now < this.now - GONE_BACK ? data.now : Math.max(this.now, data.now);
     this.metrics = data.metrics;
     this.refusals = data.refusals;
+    this.locks = data.locks;
+    this.symbolsHalted = data.symbols_halted;
     this.queues = data.queues;
     this.bounded = data.bounded;
     let turned = false; // whether a symbol is heard of again, or no longer
