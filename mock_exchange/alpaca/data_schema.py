@@ -130,8 +130,8 @@ class _Words(NamedTuple):
 
 _HALT_WORDS = {
     "LUDP": _Words("Volatility Trading Pause", "M", "Limit Up Limit Down Pause"),
-    "T1": _Words("Halt - News Pending", "P", "News Pending"),
-    "T12": _Words("Halt - Additional Information Requested by NASDAQ", "X", "Operational"),
+    "T1": _Words("News Pending", "P", "News Pending"),
+    "T12": _Words("Trading Halted; For information requested by NASDAQ", "X", "Operational"),
 }
 """By the code of tape C; `REASONS` in mock_exchange.halts names them."""
 

@@ -455,3 +455,13 @@ def test_prints_that_are_no_ticks_are_counted_by_kind_and_move_nothing() -> None
     summary = core.summary()
     assert (summary["prints"], summary["prints_shares"]) == ({"auction": 1, "odd": 3}, {"auction": 1e6, "odd": 8.0})
     assert (summary["ticks"], summary["ticks_rejected"], core.now) == (1, 0, at(0))
+
+
+def test_without_a_window_a_cancel_restarts_the_strategy_and_another_symbol_s_does_not() -> None:
+    session = Session()
+    begun: list[str] = []
+    session.feed(trade(0), trade(0, symbol="B"))
+    for name, context in session.core.contexts.items():
+        context.instance.begins = lambda name=name: begun.append(name)  # type: ignore[method-assign,misc]
+    session.feed(Gap(at(9), "A", "a print was canceled", at(0)))
+    assert begun == ["A"]

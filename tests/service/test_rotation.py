@@ -27,7 +27,7 @@ from actors.messages import (
     SignalRaised,
 )
 from pipeline import operators as op
-from pipeline.events import Signal, Trade
+from pipeline.events import Prints, Signal, Trade
 from pipeline.strategy import Strategy, default_exits
 from service import settings, strategies
 from service.live.bookkeeping import new_book, next_book
@@ -309,3 +309,12 @@ def test_a_process_that_starts_within_the_same_second_has_another_name_for_its_o
     assert new_book("mb-0", first, now + 0.8) == "mb-0-20260105T143000x2"
     assert new_book("mb-0", first, now + 1) == "mb-0-20260105T143001"
     assert new_book("mb-0", "paper", now) == first  # the last session's fills were simulated
+
+
+def test_prints_that_are_no_plain_ticks_add_up_over_the_sessions_of_a_run() -> None:
+    before, after = (Session() for _ in range(2))
+    before.feed(Prints("auction", 1, 500.0), Prints("odd", 2, 7.0))
+    after.feed(Prints("odd", 1, 3.0))
+    both = together(before.core.summary(), after.core.summary())
+    assert (both["prints"], both["prints_shares"]) == ({"auction": 1, "odd": 3}, {"auction": 500.0, "odd": 10.0})
+    assert "prints" not in together(Session().core.summary(), Session().core.summary())
