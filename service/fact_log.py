@@ -33,6 +33,7 @@ from actors.messages import (
     PositionClosed,
     PositionOpened,
     PositionReduced,
+    ProfitCorrected,
     SignalRaised,
     StateChanged,
     StrategyHalted,
@@ -40,7 +41,7 @@ from actors.messages import (
     StrategyReplaced,
     TradingState,
 )
-from actors.orders import OrderRejected, OrderRole, OrderStatus
+from actors.orders import Execution, OrderRejected, OrderRole, OrderStatus
 from pipeline.events import SECOND, Reading
 from service.figures import dollars, money, percent
 
@@ -141,8 +142,26 @@ def _submitted(fact: OrderSubmitted) -> _Said:
 def _filled(fact: OrderFilled) -> _Said:
     execution = fact.execution
     fields = _fields(execution, "id") | {"execution": execution.id} | _fields(fact, "execution")
+    if execution.undone:
+        return _undone(execution, fields)
     said = f"FILL {execution.side} {execution.quantity} {execution.symbol} @ {dollars(execution.price)}"
     return _Said("DEBUG", said, fields)
+
+
+def _undone(execution: Execution, fields: dict[str, Any]) -> _Said:
+    what = f"{execution.side} {abs(execution.quantity):f} {execution.symbol} @ {dollars(execution.price)}"
+    if execution.quantity < 0:
+        said = f"UNDONE by the venue ({execution.undone}): {what} never was"
+    else:
+        said = f"CORRECTED by the venue ({execution.undone}): {what} more"
+    if execution.correction:
+        said += f", and {money(execution.correction)} in price"
+    return _Said("WARNING", said, fields)
+
+
+def _corrected(fact: ProfitCorrected) -> _Said:
+    said = f"CORRECTED the P/L of a closed trade in {fact.symbol} by {money(fact.pnl)} ({fact.reason})"
+    return _Said("WARNING", said)
 
 
 def _order_rejected(fact: OrderRejected) -> _Said:
@@ -198,7 +217,10 @@ def _broker(fact: BrokerChanged) -> _Said:
 
 def _opened(fact: PositionOpened) -> _Said:
     what = "RESUME" if fact.adopted else "OPEN"
-    return _Said("INFO", f"{what} {fact.side} {fact.symbol} @ {dollars(fact.entry_price)}")
+    said = f"{what} {fact.side} {fact.symbol} @ {dollars(fact.entry_price)}"
+    if fact.undone:
+        return _Said("WARNING", f"{said}: an execution was undone ({fact.undone}), and what is open by it is closed")
+    return _Said("INFO", said)
 
 
 def _exit(fact: ExitDecided) -> _Said:
@@ -279,6 +301,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     BrokerChanged: ("microbot.risk", "broker.changed", _broker),
     PositionOpened: ("microbot.executor", "position.opened", _opened),
     ExitDecided: ("microbot.executor", "exit.decided", _exit),
+    ProfitCorrected: ("microbot.executor", "trade.corrected", _corrected),
     PositionReduced: ("microbot.executor", "position.reduced", _reduced),
     PositionClosed: ("microbot.executor", "trade.closed", _closed),
     StateChanged: ("microbot.risk", "state.changed", _state),

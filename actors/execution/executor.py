@@ -24,6 +24,7 @@ from actors.execution.messages import (
     OrderOver,
     OrderTimer,
     Reconciled,
+    RecountOrders,
     ReviewPosition,
 )
 from actors.execution.order_cache import Order, OrderCache
@@ -32,6 +33,7 @@ from actors.execution.order_states import OrderEvent
 from actors.execution.partial_exits import PartialExits
 from actors.execution.policy import ExecutionPolicy
 from actors.execution.retries import Retries
+from actors.execution.revisions import revision
 from actors.messages import (
     BrokerChanged,
     ExitDecided,
@@ -60,6 +62,9 @@ from pipeline.exits import ExitSignal, Held, SignalExits
 
 STOP_TRIES = 3
 """A position for which the venue refuses so many protective stops is closed."""
+
+MOST_RECOUNTED = 5
+"""Orders that are asked for if the account does not hold what they come to: the newest."""
 
 SubscribeExits = Callable[[str, Held | None, SignalExits | None], None]
 """Subscribes the exits of what is held in a symbol, in place of those before it; None: nothing is held any more.
@@ -130,6 +135,8 @@ class Executor:
                 self._manager.on_timer(message)
             case LookUpOrder():
                 self._tell_broker(message)
+            case RecountOrders():
+                self._recount(message.symbol)
             case AdoptOrder():
                 self._on_adopted(message)
             case MissedOrder():
@@ -217,6 +224,8 @@ class Executor:
                     manager.cancel(order)  # there is nothing left for it to close
         elif self._unreconciled:
             return
+        elif position.undone and symbol not in exits.intents:
+            self._request_exit(symbol, ExitReason.BUST)
         elif symbol in exits.closing_entries and symbol not in exits.intents:
             self._request_exit(symbol, exits.closing_entries[symbol])  # an entry that was to fill no more did
         else:
@@ -287,13 +296,13 @@ class Executor:
         order = self._orders.count_execution(execution)
         if order is None:
             return  # of an order that is none of ours
-        request = order.request
-        self._decisions.count(request.decision, order.id, order.filled, order.value)
+        request, undone = order.request, bool(execution.undone)
+        self._decisions.count(request.decision, order.id, order.filled, order.value, revised=undone)
         self._manager.bound_rest(order)
         self._tell_positions(Fill(execution, request.decision, request.reason, order.role is OrderRole.PART))
         if order.role is OrderRole.PART:
             self._review_later(order.symbol)
-        elif order.role is OrderRole.STOP and self.parts.under_way(order.symbol):
+        elif order.role is OrderRole.STOP and self.parts.under_way(order.symbol) and not undone:
             self._context.tell(self, ExitSignal(order.symbol, ExitReason.STOP))  # no part waits for a better price now
 
     def _on_report(self, report: OrderReport) -> None:
@@ -301,7 +310,11 @@ class Executor:
         if order is None:
             return  # of an earlier run, or not ours: the reconciler judges it by the next report of the account
         before, filled = order.status, order.filled
-        execution = self._orders.execution_of(order, report)
+        if report.revises or (order.doubted and report.filled < order.filled):
+            execution = revision(order, report) if report.ts >= order.counted_at else None
+            order.doubted = False
+        else:
+            execution = self._orders.execution_of(order, report)
         if execution is not None:
             self._on_execution(execution)
         self._orders.apply_status(order, report)
@@ -381,6 +394,12 @@ class Executor:
         """Review a position once the fills that are on their way to it are booked."""
         self._context.tell(self, ReviewPosition(symbol))
 
+    def _recount(self, symbol: str) -> None:
+        """Ask for what was filled in a symbol of late: the account does not hold what it comes to."""
+        for order in self._orders.filled_last(symbol, MOST_RECOUNTED):
+            order.doubted = True
+            self._tell_broker(LookUpOrder(order.id))
+
     # ---------------------------------------------------------------------------------- orders of earlier runs
 
     def _on_adopted(self, found: AdoptOrder) -> None:
@@ -401,6 +420,7 @@ class Executor:
         counted = missed.counted
         order = self._manager.take_over(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)
         order.unwanted = order.role is not OrderRole.STOP
+        order.doubted = True  # what was counted of it may have been undone since
         self.parts.note_found(order.id, self._positions)
         self._on_report(missed.report)
 

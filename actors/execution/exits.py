@@ -15,7 +15,7 @@ from actors.orders import OrderRole, SubmitOrder
 from actors.portfolio.positions import Position
 
 _R = ExitReason
-AT_ONCE = frozenset((_R.SL, _R.STOP, _R.HALT, _R.FLATTEN, _R.NO_STOP, _R.CLOSE, _R.FALLBACK))
+AT_ONCE = frozenset((_R.SL, _R.STOP, _R.HALT, _R.FLATTEN, _R.NO_STOP, _R.CLOSE, _R.FALLBACK, _R.BUST))
 """Reasons for which an exit does not wait for a better price than the market's."""
 
 

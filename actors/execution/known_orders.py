@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 from actors.book import Book, CountedOrder
@@ -84,6 +86,27 @@ class Knowledge:
     def counted(self, order_id: str) -> CountedOrder:
         """Return what the book has counted of an order."""
         return self._counted.get(order_id) or CountedOrder(order_id, ZERO, ZERO)
+
+    def undone(
+        self, named: Iterable[NamedOrder], booked: Mapping[str, Decimal], held: Mapping[str, Decimal]
+    ) -> list[NamedOrder]:
+        """Return the orders that are over and of which the venue undid something that the book has counted.
+
+        Only if the account shows it: in their symbol it holds (`held`, without what is not ours) just as much more or
+        less than the book (`booked`) as all news of these orders come to, shares, negative for a short position. Else
+        fewer shares than were counted are an older word.
+        """
+        news: dict[str, Decimal] = {}
+        fewer = []
+        for name, order in named:
+            more = order.filled - self.counted(order.order).filled
+            is_less = self.names_all and more < 0 and order.status in OVER and name.kept_decision in self._live
+            if is_less or self.misses(name, order):
+                news[name.symbol] = news.get(name.symbol, ZERO) + order.side.sign * more
+            if is_less:
+                fewer.append((name, order))
+        shown = {s for s, more in news.items() if booked.get(s, ZERO) + more == held.get(s, ZERO)}
+        return [(name, order) for name, order in fewer if name.symbol in shown]
 
     def misses(self, name: OrderName, order: OrderReport) -> bool:
         """Tell whether the book lacks something of an order of ours that it does not list as working."""

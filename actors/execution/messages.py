@@ -75,6 +75,12 @@ class AdoptOrder(msgspec.Struct, frozen=True):
     keep: bool
 
 
+class RecountOrders(msgspec.Struct, frozen=True):
+    """The account does not hold what the orders of a symbol come to: executions may have been undone unheard."""
+
+    symbol: str
+
+
 class MissedOrder(msgspec.Struct, frozen=True):
     """An order of which the book lacks something: count what it did beyond what is `counted`.
 
@@ -109,7 +115,7 @@ OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMi
 """What is told of an order from outside the core."""
 
 FromRisk = Enter | CloseAll | CancelEntries
-FromReconciler = AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport
+FromReconciler = AdoptOrder | MissedOrder | KnownOrder | Reconciled | RecountOrders | LookUpOrder | OrderReport
 FromItself = ReviewPosition | OrderTimer
 
 ExecutorMessage = FromRisk | FromReconciler | FromItself | PositionNews | OrderNews | BrokerChanged | ExitSignal

@@ -12,8 +12,17 @@ from msgspec import UNSET, UnsetType
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, HeldPosition
-from actors.messages import AccountOpened, ExitReason, OrderFilled, PositionClosed, PositionOpened, PositionReduced
+from actors.messages import (
+    AccountOpened,
+    ExitReason,
+    OrderFilled,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+    ProfitCorrected,
+)
 from actors.orders import Execution, OrderSide
+from actors.portfolio.revisions import reversed_of, revise
 from pipeline.events import Side
 
 ZERO = Decimal(0)
@@ -62,6 +71,7 @@ class Position(msgspec.Struct):
     banked: Decimal | UnsetType = UNSET  # P/L of what was closed that is in the equity already
     price_held: float = 0.0  # average entry price, as a reading
     signed_held: float = 0.0  # shares still held as a reading, negative for a short position
+    undone: bool = False  # it is what an execution that the venue undid has left: nobody wants it
 
     @property
     def quantity(self) -> Decimal:
@@ -152,6 +162,7 @@ class Positions:
 
     It opens a position with the first execution in a symbol, adds, reduces and closes by those that follow. An
     execution that comes twice counts once; one larger than the position closes it and opens the rest the other way.
+    What the venue undoes is taken out of its position; where that is closed, it counts as its opposite, at its price.
     `listeners` are told, in this order, of what opened, grew and closed.
     """
 
@@ -192,7 +203,10 @@ class Positions:
         self.filled_at[execution.symbol] = max(self._context.now, execution.ts)
         with localcontext(EXACT):
             self._context.publish(OrderFilled(execution, fill.decision, self._context.input))
-            self._book(fill, execution.quantity)
+            if execution.undone:
+                self._revise(fill)
+            else:
+                self._book(fill, execution.quantity, self._fee)
 
     def _on_account(self, opened: AccountOpened) -> None:
         """Count from the account's equity, which has what was closed before, whenever we hear of it."""
@@ -232,39 +246,79 @@ class Positions:
         self.open[found.symbol] = position
         self._say_open(position, adopted=True)
 
-    def _say_open(self, position: Position, *, adopted: bool = False) -> None:
+    def _say_open(self, position: Position, *, adopted: bool = False, undone: str | UnsetType = UNSET) -> None:
         symbol, side, quantity, price = position.symbol, position.side, position.quantity, position.entry_price
         entry_ts, decision, number = position.entry_ts, position.decision, self._context.input
-        self._tell(PositionOpened(symbol, side, quantity, price, entry_ts, decision, number, adopted))
+        self._tell(PositionOpened(symbol, side, quantity, price, entry_ts, decision, number, adopted, undone))
 
-    def _book(self, fill: Fill, quantity: Decimal) -> None:
+    def _revise(self, fill: Fill) -> None:
+        """Take what changes earlier executions into the position that they are in; else book what it comes to."""
+        execution, position = fill.execution, self.open.get(fill.execution.symbol)
+        before = None if position is None else position.profit_of(position.exited, position.exit_value, self._fee)
+        if (
+            position is not None
+            and before is not None
+            and position.decision == fill.decision
+            and revise(position, execution, self._fee)
+        ):
+            position.update_readings()
+            more = position.profit_of(position.exited, position.exit_value, self._fee) - before
+            if execution.ts <= self._fills_until:
+                position.bank(more)
+            elif fill.of_part:
+                self._bank(position, fill, execution.quantity, more)
+            self._say_open(position)
+            return
+        if execution.quantity < 0:
+            opposite = msgspec.structs.replace(fill, execution=reversed_of(execution), of_part=False)
+            self._book(opposite, -execution.quantity, -self._fee)
+        elif execution.quantity:
+            self._book(fill, execution.quantity, self._fee)
+        if execution.correction:
+            self._correct(fill, -execution.side.sign * execution.correction)
+
+    def _correct(self, fill: Fill, pnl: Decimal) -> None:
+        """Count money that a finished trade brought beyond what was counted of it."""
+        execution = fill.execution
+        if execution.ts > self._fills_until:
+            self._count_from(self.equity + pnl)
+        reason, decision, number = execution.undone or "", fill.decision, self._context.input
+        self._context.publish(
+            ProfitCorrected(execution.symbol, pnl, self.equity, reason, execution.ts, decision, number)
+        )
+
+    def _book(self, fill: Fill, quantity: Decimal, fee: Decimal) -> None:
         execution = fill.execution
         side = Side.LONG if execution.side is OrderSide.BUY else Side.SHORT
         position = self.open.get(execution.symbol)
+        undone = execution.undone if position is None else UNSET
         if position is None:
-            position = Position(execution.symbol, side, execution.ts, fill.decision)
+            position = Position(execution.symbol, side, execution.ts, fill.decision, undone=bool(undone))
             self.open[execution.symbol] = position
         if side is position.side:
             position.enter(quantity, execution.price)
-            position.fees += quantity * self._fee
-            self._say_open(position)
+            position.fees += quantity * fee
+            self._say_open(position, undone=undone)
             return
         closing = min(quantity, position.quantity)
         position.leave(closing, execution.price)
-        position.fees += closing * self._fee
+        position.fees += closing * fee
         if execution.ts <= self._fills_until:
             position.bank(position.profit_of(closing, closing * execution.price, self._fee))
         if position.quantity == 0:
             self._close(position, fill)
         elif fill.of_part:
-            self._bank(position, fill, closing)
+            pnl = position.side.sign * closing * (execution.price - position.entry_price) - 2 * closing * self._fee
+            self._bank(position, fill, closing, pnl)
         if quantity > closing:
-            self._book(fill, quantity - closing)
+            self._book(fill, quantity - closing, fee)
 
-    def _bank(self, position: Position, fill: Fill, closed: Decimal) -> None:
-        """Count the profit of a part in the equity: the rest may stay for long, and the loss limit looks at it."""
+    def _bank(self, position: Position, fill: Fill, closed: Decimal, pnl: Decimal) -> None:
+        """Count the profit of a part in the equity: the rest may stay for long, and the loss limit looks at it.
+
+        Of a part that the venue undid, fewer than no shares were closed.
+        """
         execution, entry_price = fill.execution, position.entry_price
-        pnl = position.side.sign * closed * (execution.price - entry_price) - 2 * closed * self._fee
         if execution.ts > self._fills_until:
             position.bank(pnl)
             self._count_from(self.equity + pnl)
@@ -288,6 +342,8 @@ class Positions:
     def _close(self, position: Position, fill: Fill) -> None:
         del self.open[position.symbol]
         reason = fill.reason or ExitReason.FLATTEN
+        if fill.execution.undone:
+            reason = ExitReason.BUST
         trade = closed_trade(position, self.equity, fill.execution.ts, reason, self._context.input)
         self._count_from(trade.equity)
         self._tell(trade)

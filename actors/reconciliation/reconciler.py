@@ -11,7 +11,7 @@ import msgspec
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
 from actors.execution.known_orders import Knowledge, NamedOrder, OrderName, named_orders
-from actors.execution.messages import AdoptOrder, FromReconciler, KnownOrder, MissedOrder, Reconciled
+from actors.execution.messages import AdoptOrder, FromReconciler, KnownOrder, MissedOrder, Reconciled, RecountOrders
 from actors.execution.order_cache import OrdersView
 from actors.messages import AccountOpened, ExitReason
 from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
@@ -128,7 +128,7 @@ class Reconciler:
         self._tell_positions(opened)
         self._tell_risk(opened)
         named = named_orders(report, self._ours)
-        missed = self._tell_missed(named)
+        missed = self._tell_missed(named, report)
         adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
         in_book = {*missed, *self._positions.open, *(order.symbol for order in self._orders.working.values())}
@@ -157,18 +157,22 @@ class Reconciler:
             self._adopt_order(order, adopted)
         self._tell_executor(Reconciled())
 
-    def _tell_missed(self, named: Iterable[NamedOrder]) -> set[str]:
+    def _tell_missed(self, named: list[NamedOrder], report: AccountReport) -> set[str]:
         """Tell the executor of orders of which the book lacks something; return the symbols of those with fills.
 
         While a journal cannot be written, exits and cancels go out all the same. What is counted so is not adopted as
         well.
         """
         symbols = set()
+        booked = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
+        ours = {held.symbol: held.quantity - self.foreign.get(held.symbol, ZERO) for held in report.positions}
+        undone = {order.order for _, order in self._knowledge.undone(named, booked, ours)}
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
-            if self._knowledge.misses(name, order) and self._orders.get(order.order) is None:
+            missed = self._knowledge.misses(name, order) or order.order in undone
+            if missed and self._orders.get(order.order) is None:
                 counted = self._knowledge.counted(order.order)
                 self._tell_executor(MissedOrder(_submitted(name, order), order, counted))
-                if order.filled:
+                if order.filled or order.order in undone:
                     symbols.add(name.symbol)
         return symbols
 
@@ -229,6 +233,8 @@ class Reconciler:
                 continue
             patience = round(self._patience_s * (_ASKED if symbol in asked else 1) * SECOND)
             suspect = suspects[symbol] = self._suspect(symbol, ours, theirs, patience // 2)
+            if 0 < suspect.lasted < patience:
+                self._tell_executor(RecountOrders(symbol))  # an execution may have been undone, and we not have heard
             if suspect.lasted >= patience:
                 differences.append(difference(symbol, theirs, ours, foreign))
         self._suspects = suspects
