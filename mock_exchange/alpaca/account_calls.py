@@ -17,7 +17,7 @@ from mock_exchange.events import SECOND
 from mock_exchange.venue.account import Configuration
 from mock_exchange.venue.day import in_new_york
 from mock_exchange.venue.money import DOLLAR, SHARE, quantity, text
-from mock_exchange.venue.orders import Reason, Update
+from mock_exchange.venue.orders import Change, Reason, Update
 
 _DOLLAR = DOLLAR * SHARE  # as an amount
 
@@ -114,12 +114,14 @@ def _written(it: Update, account_id: str) -> schema.Json:
     order = it.order
     assert it.price is not None
     assert it.qty is not None
-    return {
+    revises = it.change in (Change.TRADE_BUST, Change.TRADE_CORRECT)
+    revision = {"execution_type": it.change, "previous_execution_id": it.previous_execution_id} if revises else {}
+    return revision | {
         "id": _id(it),
         "account_id": account_id,
         "activity_type": FILL,
         "transaction_time": stamp(it.ts),
-        "type": it.change,
+        "type": "fill" if revises else it.change,
         "price": text(it.price),
         "qty": quantity(it.qty),
         "side": order.side,
