@@ -327,6 +327,19 @@ class PositionReduced(msgspec.Struct, frozen=True, tag="position_reduced", tag_f
     input: int
 
 
+class PositionSplit(msgspec.Struct, frozen=True, tag="position_split", tag_field="type"):
+    """The account shows that the stock of a position was split: other shares, worth what it was."""
+
+    symbol: str
+    before: Decimal  # shares
+    quantity: Decimal  # shares, from here on
+    price_before: Decimal  # average price of the entry, money a share
+    entry_price: Decimal  # the same, from here on
+    ts: int
+    decision: str
+    input: int
+
+
 class ProfitCorrected(msgspec.Struct, frozen=True, tag="profit_corrected", tag_field="type"):
     """The venue undid or changed an execution whose profit was counted already: the equity has the difference."""
 
@@ -480,7 +493,8 @@ class EntryLooked(msgspec.Struct, frozen=True, tag="entry_looked", tag_field="ty
 
 
 _OrderFact = OrderSubmitted | OrderFilled | OrderRejected | OrderChanged
-_PositionFact = PositionOpened | ExitDecided | PositionReduced | PositionClosed | ProfitCorrected | GuardChanged
+_ChangedPosition = PositionReduced | PositionSplit | ProfitCorrected
+_PositionFact = PositionOpened | ExitDecided | _ChangedPosition | PositionClosed | GuardChanged
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | DayStarted

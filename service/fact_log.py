@@ -33,6 +33,7 @@ from actors.messages import (
     PositionClosed,
     PositionOpened,
     PositionReduced,
+    PositionSplit,
     ProfitCorrected,
     SignalRaised,
     StateChanged,
@@ -157,6 +158,14 @@ def _undone(execution: Execution, fields: dict[str, Any]) -> _Said:
     if execution.correction:
         said += f", and {money(execution.correction)} in price"
     return _Said("WARNING", said, fields)
+
+
+def _split(fact: PositionSplit) -> _Said:
+    before, after = (
+        f"{fact.before:f} @ {dollars(fact.price_before)}",
+        f"{fact.quantity:f} @ {dollars(fact.entry_price)}",
+    )
+    return _Said("WARNING", f"SPLIT of {fact.symbol}: {before} are {after} now, and its stop is placed again")
 
 
 def _corrected(fact: ProfitCorrected) -> _Said:
@@ -301,6 +310,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     BrokerChanged: ("microbot.risk", "broker.changed", _broker),
     PositionOpened: ("microbot.executor", "position.opened", _opened),
     ExitDecided: ("microbot.executor", "exit.decided", _exit),
+    PositionSplit: ("microbot.executor", "position.split", _split),
     ProfitCorrected: ("microbot.executor", "trade.corrected", _corrected),
     PositionReduced: ("microbot.executor", "position.reduced", _reduced),
     PositionClosed: ("microbot.executor", "trade.closed", _closed),

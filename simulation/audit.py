@@ -27,8 +27,8 @@ from actors.messages import (
     SignalRaised,
     TradingState,
 )
-from actors.orders import OrderCommand, OrderRejected, OrderRole, SubmitOrder
-from pipeline.events import SECOND, Clock, Quote, Signal, Trade
+from actors.orders import Execution, OrderCommand, OrderRejected, OrderRole, OrderSide, SubmitOrder
+from pipeline.events import SECOND, Clock, Quote, Side, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.memory import CrashSnapshot, Memory
@@ -67,6 +67,7 @@ class Audit:
         self._parts = place.scenario.parts
         self._time_stop = round(core.settings.strategy.time_stop_seconds * SECOND)
         self._before = before
+        self._later_life = before is not None  # it counts from the account, in which the venue has its own cost
         self._by_hand = TradingState.ACTIVE
         self.awaiting = self.had_book  # the book is not taken up yet
         self.restoring = False  # it is being taken up
@@ -107,7 +108,17 @@ class Audit:
         elif isinstance(fact, AccountOpened):
             self._account_seen = True
         elif isinstance(fact, PositionOpened) and fact.adopted and not self.restoring:
+            if self._venue.busts:
+                self._note_found(fact)
+                return
             raise Broken("memory", f"{fact.symbol}: the position is in the account, and the book has forgotten it")
+
+    def _note_found(self, fact: PositionOpened) -> None:
+        """Book what was found in the account at the start: what a bust has left while the bot was away."""
+        side = OrderSide.BUY if fact.side is Side.LONG else OrderSide.SELL
+        name = f"{fact.symbol} found at {fact.input} of {self._core.book().name}"
+        found = Execution(name, "", fact.symbol, side, fact.quantity, fact.entry_price, fact.entry_ts)
+        self._ledgers.say(self._earlier + fact.input, found)
 
     def _check_order(self, order: SubmitOrder) -> None:
         core, symbol = self._core, order.symbol
@@ -150,7 +161,11 @@ class Audit:
         order = fact.execution.order
         known = self._core.orders.get(order)
         limit = known.request.limit if known is not None else None
-        if limit is not None and fact.execution.side.sign * (fact.execution.price - limit) > _ROUNDING:
+        if (
+            limit is not None
+            and not fact.execution.undone
+            and fact.execution.side.sign * (fact.execution.price - limit) > _ROUNDING
+        ):
             raise Broken("executions", f"{order}: filled at {fact.execution.price}, worse than its limit {limit}")
         self._ledgers.say(self._earlier + fact.input, fact.execution)
         filled = self._ledgers.said.filled[order]
@@ -221,7 +236,7 @@ class Audit:
         if self.awaiting:
             return
         for symbol, position in core.positions.open.items():
-            if position.quantity > self._most:
+            if position.quantity > self._most and not self._venue.busts:
                 raise Broken("one position", f"{symbol}: the book holds {position.quantity}, not {self._most} at most")
             if not core.contexts[symbol].guarded:
                 raise Broken("guarded", f"{symbol}: an open position has no exits")
@@ -247,7 +262,9 @@ class Audit:
             if order.request.until and core.now > order.request.until and not order.unwanted:
                 raise Broken("deadlines", f"the entry {order.id} is good no more, and works")
         memory = self._memory()
-        if core.risk.halt_cause is HaltCause.MISMATCH:
+        if core.risk.halt_cause is HaltCause.MISMATCH and self._venue.busts:
+            self._by_hand = TradingState.HALTED  # not each execution that was undone can be known
+        elif core.risk.halt_cause is HaltCause.MISMATCH:
             raise Broken("both sides", f"the bot found a mismatch where there is none: {core.risk.state_reason}")
         if memory.by_hand is not self._by_hand:
             raise Broken("states", f"the state set by hand is {memory.by_hand}, and should be {self._by_hand}")
@@ -280,7 +297,7 @@ class Audit:
         working = [order for order in self._core.orders.of(symbol) if order.role is not OrderRole.ENTRY]
         if any(order.role is OrderRole.PART for order in working):
             closing = sum(order.open for order in working)
-            if closing > quantity:
+            if closing > quantity and not self._venue.busts:  # the venue may undo shares that an order is for
                 raise Broken("parts", f"{symbol}: orders may close {closing} shares, and {quantity} are held")
 
     def _forget(self) -> None:
@@ -347,6 +364,11 @@ class Audit:
 
     # ------------------------------------------------------------------------------------------------- the end
 
+    def differs(self) -> bool:
+        """Tell whether the bot is halted since the account holds something else, by executions that were undone."""
+        halted = self._core.book().halt_cause is HaltCause.MISMATCH  # a daily loss limit may stand before it
+        return halted and self._venue.busts > 0 and self._ledgers.said.positions != self._venue.positions()
+
     def settled(self) -> None:
         """Compare both sides, when nothing is under way any more."""
         said, core = self._ledgers.said, self._core
@@ -358,6 +380,9 @@ class Audit:
         positions, cash = self._venue.positions(), self._venue.cash()
         if said.positions != positions:
             raise Broken("both sides", f"the book holds {said.positions}, the account {positions}")
+        known = not self._venue.busts or not self._later_life
+        if not known:
+            return
         if abs(100_000 + said.cash - cash) > Decimal("0.005"):
             raise Broken("both sides", f"by the book there are {100_000 + said.cash} in cash, the account holds {cash}")
         if not positions and abs(core.positions.equity - cash) > Decimal("0.005"):

@@ -64,6 +64,8 @@ class Faults(msgspec.Struct, frozen=True):
     clock_step_s: float = 0.0  # the machine's wall clock is set
     roll_over_s: float = 0.0  # the recording has its size, and the session rolls over
     stuck_s: float = 0.0  # the bot's loop is stuck for some seconds, and its threads go on
+    bust_s: float = 0.0  # the venue undoes an execution, or a part of it
+    tells_busts: bool = True  # the trading stream tells of that
     command_s: float = 0.0  # the user gives a command
     resume_s: float = 0.0  # the user resumes: a bot that is halted for long finds little to do wrong
 
@@ -184,4 +186,7 @@ class Scenario(msgspec.Struct, frozen=True):
         if parts and random.random() < 0.5:
             risk = msgspec.structs.replace(settings.risk, position_size=random.choice((2.0, 7.0, 10.0)))
             settings = msgspec.structs.replace(settings, risk=risk)
+        if random.random() < 0.3 and not simulated:
+            bust_s, tells = random.uniform(40, 120), random.random() < 0.7
+            faults = msgspec.structs.replace(faults, bust_s=bust_s, tells_busts=tells)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts)

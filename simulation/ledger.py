@@ -33,9 +33,12 @@ class Ledger:
         symbol, shares = execution.symbol, execution.side.sign * execution.quantity
         before = self.positions.get(symbol, ZERO)
         held = before + shares
-        if abs(held) > abs(before):
+        role = name.role if (name := OrderName.of(execution.order)) is not None else None
+        if execution.undone or execution.quantity < 0:
+            self._undo(execution, role, before, held)
+        elif abs(held) > abs(before):
             self.entered[symbol] = self.entered.get(symbol, ZERO) + execution.quantity
-        elif (name := OrderName.of(execution.order)) is not None and name.role is OrderRole.PART:
+        elif role is OrderRole.PART:
             self.parted[symbol] = self.parted.get(symbol, ZERO) + execution.quantity
         if held == 0:
             for of_symbol in (self.positions, self.since, self.entered, self.parted):
@@ -44,8 +47,19 @@ class Ledger:
             self.positions[symbol] = held
             if before * held <= 0:
                 self.since[symbol] = execution.ts
-        self.cash -= shares * execution.price + execution.quantity * fee_per_share
+        self.cash -= execution.side.sign * execution.value + execution.quantity * fee_per_share
         self.filled[execution.order] = self.filled.get(execution.order, ZERO) + execution.quantity
+
+    def _undo(self, execution: Execution, role: OrderRole | None, before: Decimal, held: Decimal) -> None:
+        """Take what the venue undid out of what went into a position, or was closed as a part."""
+        symbol = execution.symbol
+        if before * held <= 0:
+            self.entered[symbol] = abs(held)
+            self.parted.pop(symbol, None)
+        elif role is OrderRole.ENTRY:
+            self.entered[symbol] = self.entered.get(symbol, ZERO) + execution.quantity
+        elif role is OrderRole.PART:
+            self.parted[symbol] = self.parted.get(symbol, ZERO) + execution.quantity
 
 
 class Ledgers:

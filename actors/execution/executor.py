@@ -26,6 +26,7 @@ from actors.execution.messages import (
     Reconciled,
     RecountOrders,
     ReviewPosition,
+    StockSplit,
 )
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
@@ -33,7 +34,7 @@ from actors.execution.order_states import OrderEvent
 from actors.execution.partial_exits import PartialExits
 from actors.execution.policy import ExecutionPolicy
 from actors.execution.retries import Retries
-from actors.execution.revisions import revision
+from actors.execution.revisions import news_of
 from actors.messages import (
     BrokerChanged,
     ExitDecided,
@@ -62,9 +63,6 @@ from pipeline.exits import ExitSignal, Held, SignalExits
 
 STOP_TRIES = 3
 """A position for which the venue refuses so many protective stops is closed."""
-
-MOST_RECOUNTED = 5
-"""Orders that are asked for if the account does not hold what they come to: the newest."""
 
 SubscribeExits = Callable[[str, Held | None, SignalExits | None], None]
 """Subscribes the exits of what is held in a symbol, in place of those before it; None: nothing is held any more.
@@ -107,7 +105,6 @@ class Executor:
         self._retries = Retries(policy.retry_s)
         self._carried = CarriedExits()
         self._unreconciled = False  # a book was taken up, and the account not seen yet
-        self._tell_broker = tell_broker
         self._tell_positions = tell_positions
         self._tell_risk = tell_risk
 
@@ -131,12 +128,11 @@ class Executor:
                 self._on_report(message)
             case ReviewPosition():
                 self._review(message.symbol)
-            case OrderTimer():
-                self._manager.on_timer(message)
-            case LookUpOrder():
-                self._tell_broker(message)
-            case RecountOrders():
-                self._recount(message.symbol)
+            case OrderTimer() | LookUpOrder() | RecountOrders():
+                self._manager.receive(message)
+            case StockSplit():
+                self.exits.forget_priced(message.symbol, self._orders.of(message.symbol))
+                self.parts.scale(message.symbol, message.ratio)
             case AdoptOrder():
                 self._on_adopted(message)
             case MissedOrder():
@@ -147,8 +143,7 @@ class Executor:
             case Reconciled():
                 self._on_reconciled(message)
             case GateOrder():
-                if self._orders.get(message.order.id) is None:
-                    self._manager.expect_answer(message.order)
+                self._manager.expect_gate(message.order)
             case CloseAll():
                 self._close_all(message.reason, message.symbols)
             case BrokerChanged():
@@ -224,10 +219,8 @@ class Executor:
                     manager.cancel(order)  # there is nothing left for it to close
         elif self._unreconciled:
             return
-        elif position.undone and symbol not in exits.intents:
-            self._request_exit(symbol, ExitReason.BUST)
-        elif symbol in exits.closing_entries and symbol not in exits.intents:
-            self._request_exit(symbol, exits.closing_entries[symbol])  # an entry that was to fill no more did
+        elif symbol not in exits.intents and (why := exits.unwanted(position)):
+            self._request_exit(symbol, why)
         else:
             market = self._context.symbol_view(symbol)
             intent = exits.to_close(symbol, market, working)
@@ -307,15 +300,12 @@ class Executor:
 
     def _on_report(self, report: OrderReport) -> None:
         order = self._orders.get(report.order)
-        if order is None:
-            return  # of an earlier run, or not ours: the reconciler judges it by the next report of the account
+        if order is None:  # of an earlier run, or not ours: the reconciler judges it by the next report of the account
+            if (missed := self._manager.recount.missed(report)) is not None:
+                self._on_missed(missed)
+            return
         before, filled = order.status, order.filled
-        if report.revises or (order.doubted and report.filled < order.filled):
-            execution = revision(order, report) if report.ts >= order.counted_at else None
-            order.doubted = False
-        else:
-            execution = self._orders.execution_of(order, report)
-        if execution is not None:
+        if (execution := news_of(self._orders, order, report)) is not None:
             self._on_execution(execution)
         self._orders.apply_status(order, report)
         if order.status is not before or order.filled != filled:
@@ -394,12 +384,6 @@ class Executor:
         """Review a position once the fills that are on their way to it are booked."""
         self._context.tell(self, ReviewPosition(symbol))
 
-    def _recount(self, symbol: str) -> None:
-        """Ask for what was filled in a symbol of late: the account does not hold what it comes to."""
-        for order in self._orders.filled_last(symbol, MOST_RECOUNTED):
-            order.doubted = True
-            self._tell_broker(LookUpOrder(order.id))
-
     # ---------------------------------------------------------------------------------- orders of earlier runs
 
     def _on_adopted(self, found: AdoptOrder) -> None:
@@ -419,8 +403,7 @@ class Executor:
             return
         counted = missed.counted
         order = self._manager.take_over(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)
-        order.unwanted = order.role is not OrderRole.STOP
-        order.doubted = True  # what was counted of it may have been undone since
+        order.unwanted, order.doubted = order.role is not OrderRole.STOP, True
         self.parts.note_found(order.id, self._positions)
         self._on_report(missed.report)
 

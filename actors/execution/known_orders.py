@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from actors.book import Book, CountedOrder
-from actors.orders import OVER, AccountReport, OrderReport, OrderRole
+from actors.messages import ExitReason
+from actors.orders import OVER, AccountReport, OrderReport, OrderRole, SubmitOrder
 from actors.portfolio.positions import ZERO, of_session
 
 
@@ -61,6 +62,30 @@ def named_orders(account: AccountReport, ours: str) -> list[NamedOrder]:
     """Return the orders of this bot that an account tells of, those that are open last."""
     orders = {order.order: order for order in (*account.history, *account.orders)}
     return [(name, order) for order in orders.values() if (name := OrderName.of(order.order, ours)) is not None]
+
+
+_REASONS = {
+    OrderRole.STOP: ExitReason.STOP,
+    OrderRole.EXIT: ExitReason.FLATTEN,
+    OrderRole.PART: ExitReason.FLATTEN,
+    OrderRole.GATE: ExitReason.HALT,
+}
+"""Why an order of an earlier run closed a position, by its leg."""
+
+
+def submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
+    """Return what an order of ours must have been when it was sent."""
+    return SubmitOrder(
+        order.order,
+        order.symbol,
+        order.side,
+        order.quantity,
+        name.kept_decision,
+        name.role,
+        _REASONS.get(name.role, ""),
+        stop=order.stop,
+        rests=name.role is OrderRole.STOP,
+    )
 
 
 class Knowledge:

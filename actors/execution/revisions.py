@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from msgspec import UNSET, UnsetType
 
-from actors.execution.order_cache import Order
+from actors.execution.order_cache import Order, OrderCache
 from actors.orders import Execution, OrderReport
 from actors.portfolio.positions import AVERAGES
 
@@ -23,6 +23,17 @@ RECOUNTED = "recounted"
 
 _ROUNDING = Decimal("0.00001")
 """Money a share by which an average may be off without being another one."""
+
+
+def news_of(orders: OrderCache, order: Order, report: OrderReport) -> Execution | None:
+    """Return the execution that a report tells of: more that was filled, or what was undone; None for neither.
+
+    Fewer shares than are counted are old news, unless the report says that it revises, or the order is doubted.
+    """
+    if not (report.revises or (order.doubted and report.filled < order.filled)):
+        return orders.execution_of(order, report)
+    order.doubted = False
+    return revision(order, report) if report.ts >= order.counted_at else None
 
 
 def revision(order: Order, report: OrderReport) -> Execution | None:

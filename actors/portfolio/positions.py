@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Context as DecimalContext, Decimal, localcontext
+from fractions import Fraction
 from typing import Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ from actors.messages import (
     PositionClosed,
     PositionOpened,
     PositionReduced,
+    PositionSplit,
     ProfitCorrected,
 )
 from actors.orders import Execution, OrderSide
@@ -54,6 +56,14 @@ class Adopt(msgspec.Struct, frozen=True):
     entry_price: Decimal
     entry_ts: int
     decision: str
+
+
+class SplitShares(msgspec.Struct, frozen=True):
+    """A stock was split: so many shares are held of it now, `ratio` times as many as before."""
+
+    symbol: str
+    held: Decimal
+    ratio: Fraction
 
 
 class Position(msgspec.Struct):
@@ -136,7 +146,7 @@ def closed_trade(
     )
 
 
-PositionsMessage = Fill | Adopt | AccountOpened
+PositionsMessage = Fill | Adopt | AccountOpened | SplitShares
 
 PositionNews = PositionOpened | PositionClosed
 """What the positions tell their listeners."""
@@ -192,6 +202,8 @@ class Positions:
                 self._adopt(message)
             case AccountOpened():
                 self._on_account(message)
+            case SplitShares():
+                self._on_split(message)
             case _:
                 assert_known(self, message)
 
@@ -245,6 +257,29 @@ class Positions:
         position.enter(found.quantity, found.entry_price)
         self.open[found.symbol] = position
         self._say_open(position, adopted=True)
+
+    def _on_split(self, split: SplitShares) -> None:
+        """Hold other shares that cost what those before cost, and have them guarded at their price."""
+        position = self.open[split.symbol]
+        before, price = position.quantity, position.entry_price
+        with localcontext(EXACT):
+            position.exited = position.exited * split.ratio.numerator / split.ratio.denominator
+            position.entered = position.exited + split.held
+        position.update_readings()
+        now, number = self._context.now, self._context.input
+        self._context.publish(
+            PositionSplit(
+                split.symbol,
+                before,
+                split.held,
+                price,
+                position.entry_price,
+                now,
+                position.decision,
+                number,
+            )
+        )
+        self._say_open(position)
 
     def _say_open(self, position: Position, *, adopted: bool = False, undone: str | UnsetType = UNSET) -> None:
         symbol, side, quantity, price = position.symbol, position.side, position.quantity, position.entry_price

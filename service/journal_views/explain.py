@@ -118,6 +118,10 @@ def _told(fact: Row) -> Iterator[str]:
         case "order_filled":
             done = fact["execution"]
             yield f"{_time(fact, done['ts'])}  {_execution(done)}"
+        case "position_split":
+            before = f"{_quantity(fact['before'])} @ {price(fact['price_before'])}"
+            after = f"{_quantity(fact['quantity'])} @ {price(fact['entry_price'])}"
+            yield f"{_time(fact, fact['ts'])}  SPLIT of {fact['symbol']}: {before} are {after} now"
         case "profit_corrected":
             yield f"{_time(fact, fact['ts'])}  P/L corrected by {dollars(fact['pnl'])} ({fact['reason']})"
         case "position_opened" if fact.get("undone"):
