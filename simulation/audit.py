@@ -27,7 +27,7 @@ from actors.messages import (
     SignalRaised,
     TradingState,
 )
-from actors.orders import Execution, OrderCommand, OrderRejected, OrderRole, OrderSide, SubmitOrder
+from actors.orders import Execution, OrderCommand, OrderRejected, OrderReport, OrderRole, OrderSide, SubmitOrder
 from pipeline.events import SECOND, Clock, Quote, Side, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
@@ -87,6 +87,7 @@ class Audit:
         self._journaled: set[str] = set()  # orders of which the journal knows
         self._failed_at = 0  # input whose facts could not be appended, and no book since
         self._news = True
+        self._undone: list[OrderReport] = []  # what the core is told that the venue undid
         self._wishes = 0
         self._memories: deque[tuple[int, Memory]] = deque([(0, self._memory())])
 
@@ -229,6 +230,8 @@ class Audit:
                 self._news = True
                 if isinstance(event, Command):
                     self._note_command(event)
+                elif isinstance(event, OrderReport) and event.revises:
+                    self._undone.append(event)
 
     def step(self) -> None:
         """Look at the core between two inputs, or after a few that came at once."""
@@ -245,6 +248,8 @@ class Audit:
                 self._check_closing(symbol, position.quantity)
             if not self._simulated:
                 self._check_guard(symbol)
+        if self._undone:
+            self._check_undone()
         if self._bare_since or self._late_since or self._overdue:
             self._forget()
         if self._news or len(core.executor.exits.intents) != self._wishes:
@@ -272,6 +277,14 @@ class Audit:
             self._memories.append((self.position, memory))
             if len(self._memories) > 1_000:
                 self._memories.popleft()
+
+    def _check_undone(self) -> None:
+        """What the venue said that it undid of an order that is known is counted no more."""
+        for report in self._undone:
+            order = self._core.orders.get(report.order)
+            if order is not None and order.counted_at <= report.ts and order.filled > report.filled:
+                raise Broken("executions", f"{order.id}: {order.filled} shares are counted, {report.filled} are left")
+        self._undone.clear()
 
     def _check_deadline(self, symbol: str) -> None:
         """A position whose time is over is on its way out at the next moment."""

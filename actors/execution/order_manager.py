@@ -28,7 +28,7 @@ _UNANSWERED = frozenset((OrderStatus.SUBMITTED, OrderStatus.CANCEL_PENDING))
 class OrderManager:
     """Carries out what the executor decided: it alone talks to the broker.
 
-    `timers` is who is told of the time-outs, which come back to `on_timer`.
+    `timers` is who is told of the time-outs, which come back to `receive`.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from actors.execution.messages import MissedOrder
 from actors.execution.order_cache import OrderCache
 from actors.orders import OrderReport
 
-MOST_ASKED = 5
+MOST_ASKED = 20
 """Orders of a symbol, of this life and of earlier ones each: the newest."""
 
 
