@@ -153,10 +153,12 @@ def _undone(execution: Execution, fields: dict[str, Any]) -> _Said:
     what = f"{execution.side} {abs(execution.quantity):f} {execution.symbol} @ {dollars(execution.price)}"
     if execution.quantity < 0:
         said = f"UNDONE by the venue ({execution.undone}): {what} never was"
-    else:
+    elif execution.quantity:
         said = f"CORRECTED by the venue ({execution.undone}): {what} more"
+    else:
+        said = f"CORRECTED by the venue ({execution.undone}): {execution.side} {execution.symbol}"
     if execution.correction:
-        said += f", and {money(execution.correction)} in price"
+        said += f", {money(execution.correction)} in price"
     return _Said("WARNING", said, fields)
 
 

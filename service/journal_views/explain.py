@@ -145,8 +145,9 @@ def _execution(done: Row) -> str:
     what = f"{done['side']} {_quantity(done['quantity']).removeprefix('-')} @ {price(done['price'])}"
     if "undone" not in done:
         return f"FILL {what}"
-    more = f", and {dollars(done['correction'])} in price" if "correction" in done else ""
-    said = f"UNDONE {what}" if Decimal(done["quantity"]) < 0 else f"CORRECTED {what} more"
+    more = f", {dollars(done['correction'])} in price" if "correction" in done else ""
+    shares = Decimal(done["quantity"])
+    said = f"UNDONE {what}" if shares < 0 else f"CORRECTED {what} more" if shares else f"CORRECTED {done['side']}"
     return f"{said}{more} ({done['undone']})"
 
 

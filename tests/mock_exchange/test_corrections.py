@@ -275,3 +275,13 @@ def test_executions_are_listed_undone_and_changed_by_a_control_call() -> None:
             assert (await venue.ask("POST", "/control/splits", split | {"orders": "lost"}))[0] == 422
 
     asyncio.run(scenario())
+
+
+def test_alpacas_client_reads_what_is_told_of_an_order_before_it_is_new() -> None:
+    models = pytest.importorskip("alpaca.trading.models")
+    venue = state(stream_events=["accepted", "pending_new"])
+    order = order_of(venue, kind="limit", limit=199 * DOLLAR)
+    venue.cancel_later("ANN", order, START, START + 5 * SECOND)
+    read = [models.TradeUpdate(**json.loads(report(it)[1])["data"]) for it in venue.take_updates()]
+    told = [(it.event, it.order.status.value) for it in read]
+    assert told == [(name, name) for name in ("accepted", "pending_new", "new", "pending_cancel")]

@@ -290,6 +290,23 @@ def test_every_fact_is_one_object_in_the_file_with_the_same_first_fields(event: 
     assert line["message"]
 
 
+@pytest.mark.parametrize(
+    ("quantity", "correction", "told"),
+    [
+        (-4, None, "UNDONE by the venue (trade_bust): SELL 4 A @ $99.50 never was"),
+        (0, "-1", "CORRECTED by the venue (trade_bust): SELL A, -$1.00 in price"),
+    ],
+)
+def test_what_the_venue_undid_is_a_warning(quantity: int, correction: str | None, told: str, tmp_path: Path) -> None:
+    found = Logs(tmp_path, level="WARNING", file_level="WARNING")
+    done = Execution("o/6", "o", "A", OrderSide.SELL, Decimal(quantity), Decimal("99.5"), START, "trade_bust")
+    if correction is not None:
+        done = msgspec.structs.replace(done, correction=Decimal(correction))
+    fact_log.log_fact(OrderFilled(done, "17", 1))
+    (line,) = found.lines
+    assert (line["message"], line["undone"]) == (told, "trade_bust")
+
+
 def test_every_kind_of_fact_is_logged() -> None:
     kinds = {type(fact) for fact in EVENTS.values()}
     assert kinds == set(Fact.__args__)

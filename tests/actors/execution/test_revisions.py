@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from actors.book import Book
+from actors.brokers.alpaca import codec
 from actors.messages import ExitReason, OrderFilled, PositionReduced, ProfitCorrected, TradingState
 from actors.orders import AccountReport, HeldAtVenue, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus
 from microbot import op
@@ -383,3 +384,20 @@ def test_an_order_of_old_recordings_is_written_as_before() -> None:
     report = bench.report(1, "10", of="entry")
     written = msgspec.json.encode([report, *bench.session.facts])
     assert not [word for word in (b"revises", b"undone", b"correction") if word in written]
+
+
+# ----------------------------------------------------------------------------------------- as Alpaca tells it
+
+
+@pytest.mark.parametrize("event", [BUST, CORRECT])
+def test_an_update_that_revises_is_of_no_earlier_than_it_says(event: str) -> None:
+    """The form of the broker API's schema: `qty` may be negative, and is not needed; the order says what is left."""
+    order = {"id": "v", "client_order_id": "one", "symbol": "A", "side": "buy", "status": "filled", "qty": "10"}
+    order |= {"filled_qty": "6", "filled_avg_price": "100", "updated_at": "2026-01-05T14:30:01Z"}
+    data = {"event": event, "order": order, "qty": "-4", "price": "100", "timestamp": "2026-01-05T14:30:05Z"}
+    data |= {"execution_id": "e2", "previous_execution_id": "e1"}
+    update = codec.frame(msgspec.json.encode({"stream": "trade_updates", "data": data}))
+    assert isinstance(update, codec.Update)
+    assert update.event in codec.REVISIONS
+    report = codec.revised(codec.order_report(update.order, 0), update)
+    assert (report.revises, report.filled, report.ts) == (event, D(6), codec.nanoseconds("2026-01-05T14:30:05Z"))
