@@ -107,6 +107,7 @@ class ExitReason(StrEnum):
     HALT = "HALT"  # kill switch: the daily loss limit, or by hand
     FLATTEN = "FLATTEN"  # asked for: `microbot flatten`, or the end of a session
     STOP = "STOP"  # the protective stop at the venue was reached
+    BUST = "BUST"  # the venue undid an execution, and what that has left open is closed
     NO_STOP = "NO_STOP"  # the venue would not take a protective stop
     FALLBACK = "FALLBACK"  # none of its exits had closed it: it fell too far, or was held too long
     CLOSE = "CLOSE"  # the market is about to close
@@ -322,6 +323,7 @@ class PositionOpened(msgspec.Struct, frozen=True, tag="position_opened", tag_fie
     decision: str
     input: int
     adopted: bool = False  # it was found in the account at the start
+    undone: str | UnsetType = UNSET  # it is what an execution that the venue undid has left: the venue's word for that
 
 
 class ExitDecided(msgspec.Struct, frozen=True, tag="exit_decided", tag_field="type"):
@@ -371,6 +373,31 @@ class PositionReduced(msgspec.Struct, frozen=True, tag="position_reduced", tag_f
     reason: str
     pnl: Decimal
     equity: Decimal  # after it
+    ts: int
+    decision: str
+    input: int
+
+
+class PositionSplit(msgspec.Struct, frozen=True, tag="position_split", tag_field="type"):
+    """The account shows that the stock of a position was split: other shares, worth what it was."""
+
+    symbol: str
+    before: Decimal  # shares
+    quantity: Decimal  # shares, from here on
+    price_before: Decimal  # average price of the entry, money a share
+    entry_price: Decimal  # the same, from here on
+    ts: int
+    decision: str
+    input: int
+
+
+class ProfitCorrected(msgspec.Struct, frozen=True, tag="profit_corrected", tag_field="type"):
+    """The venue undid or changed an execution whose profit was counted already: the equity has the difference."""
+
+    symbol: str
+    pnl: Decimal  # money more than was counted
+    equity: Decimal  # after it
+    reason: str  # the venue's word for it
     ts: int
     decision: str
     input: int
@@ -556,7 +583,8 @@ class EntryLooked(msgspec.Struct, frozen=True, tag="entry_looked", tag_field="ty
 
 
 _OrderFact = OrderSubmitted | OrderFilled | OrderRejected | OrderChanged
-_PositionFact = PositionOpened | ExitDecided | PositionReduced | PositionClosed | GuardChanged
+_ChangedPosition = PositionReduced | PositionSplit | ProfitCorrected
+_PositionFact = PositionOpened | ExitDecided | _ChangedPosition | PositionClosed | GuardChanged
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | FeesReconciled | DayStarted

@@ -106,7 +106,11 @@ OrderCommand = SubmitOrder | CancelOrder | LookUpOrder
 
 
 class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
-    """A fill, or a part of one. `id` is distinct per execution: the same id twice counts once."""
+    """A fill, or a part of one. `id` is distinct per execution: the same id twice counts once.
+
+    What the venue undoes of an order comes as an execution too: of fewer than no shares, at the price that they had.
+    So an order, a position and an account are sums of executions, whatever becomes of one.
+    """
 
     id: str
     order: str
@@ -116,6 +120,13 @@ class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
     price: Decimal
     ts: int
     maker: bool | UnsetType = UNSET  # its order rested until another came; left out where it did not, or nobody knows
+    undone: str | UnsetType = UNSET  # why shares or prices counted before are not right: the venue's word for it
+    correction: Decimal | UnsetType = UNSET  # money by which what was counted before is worth more, beside these shares
+
+    @property
+    def value(self) -> Decimal:
+        """Money for the shares, with what is corrected."""
+        return self.quantity * self.price + (self.correction or 0)
 
 
 class OrderRejected(msgspec.Struct, frozen=True, tag="order_rejected", tag_field="type"):
@@ -141,6 +152,7 @@ class OrderReport(msgspec.Struct, frozen=True, tag="order_report", tag_field="ty
     reason: str = ""  # why it was rejected, in the venue's words
     stop: Decimal | None = None  # of a stop order
     passed: bool = False  # it was refused since the price is beyond its stop already
+    revises: str | UnsetType = UNSET  # an execution of it was undone or changed: the venue's word for it
 
 
 def rejection(order: SubmitOrder, ts: int, reason: str, *, passed: bool = False) -> OrderReport:

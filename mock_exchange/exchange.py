@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 from loguru import logger
@@ -29,6 +30,8 @@ from mock_exchange.venue import hours
 from mock_exchange.venue.assets import Asset
 from mock_exchange.venue.orders import Update
 from mock_exchange.venue_state import VenueState
+
+T = TypeVar("T")
 
 EVENTS_A_TURN = 25
 """Events published before others have their turn."""
@@ -216,6 +219,14 @@ class Exchange:
         _, venue = self._opened(self._monotonic_ns())
         self._publish(venue.halt(symbols, now), venue.take_updates())
         logger.bind(event="exchange.halts", halted=venue.halted).info("trading was halted or resumed")
+
+    def intervene(self, action: Callable[[VenueState, int], T]) -> T:
+        """Do something to the venue, which it opens, and publish what that changes. Raises what the action does."""
+        now = self.advance()
+        _, venue = self._opened(self._monotonic_ns())
+        done = action(venue, now)
+        self._publish((), venue.take_updates())
+        return done
 
     @property
     def halted(self) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from mock_exchange import interventions
 from mock_exchange.alpaca.calls import Request
 from mock_exchange.alpaca.keys import KEY_HEADER
 from mock_exchange.connections import Connections
@@ -60,6 +61,9 @@ class Handlers:
             web.post("/control/halts", _controlled(self.halts)),
             web.get("/control/assets", _controlled(self.assets)),
             web.post("/control/assets", _controlled(self.assets)),
+            web.get("/control/executions", _controlled(self.executions)),
+            web.post("/control/executions", _controlled(self.executions)),
+            web.post("/control/splits", _controlled(self.splits)),
             web.route("*", "/v2/{call:.*}", self.rest),
             web.route("*", "/v1{call:.*}", self.rest),  # news, crypto and the like, which are not there
             web.get("/{path:.*}", self.push),
@@ -111,6 +115,19 @@ class Handlers:
             self._exchange.change_assets(msgspec.json.decode(await _body(request), type=Assets).assets)
             self._pacer.open_market()
         return _json({"assets": self._exchange.changed_assets})
+
+    async def executions(self, request: web.Request) -> web.StreamResponse:
+        """Answer the newest executions, after undoing or changing the one that a POST names."""
+        if request.method == "POST":
+            wanted = msgspec.json.decode(await _body(request), type=interventions.Revision)
+            self._exchange.intervene(lambda venue, now: interventions.revise(venue, wanted, now))
+        return _json({"executions": self._exchange.intervene(lambda venue, _: interventions.executions(venue))})
+
+    async def splits(self, request: web.Request) -> web.StreamResponse:
+        """Split a stock."""
+        wanted = msgspec.json.decode(await _body(request), type=interventions.Split)
+        self._exchange.intervene(lambda venue, now: interventions.split(venue, wanted, now))
+        return _json({"split": msgspec.to_builtins(wanted)})
 
 
 def _controlled(handler: Handler) -> Handler:

@@ -11,6 +11,7 @@ from mock_exchange.alpaca.rules import SWITCHES
 from mock_exchange.faults import parse as parse_fault
 from mock_exchange.halts import parse as parse_halt
 from mock_exchange.venue.day import EPOCH
+from mock_exchange.venue.orders import UNVERIFIED
 
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,19}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,128}")
@@ -60,6 +61,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     requests_per_minute: int = 200  # REST calls of one account in a minute of the market; more are refused (429)
     auth_timeout_s: float = 10.0  # real seconds that a client of the market-data stream has to authenticate (404)
     history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together
+    stream_events: tuple[str, ...] = ()  # told on the trading stream though not verified there, as trade_bust
+    legs_for_parts: bool = False  # legs of a bracket guard what its entry has bought that ends partly filled
     halts: tuple[str, ...] = ()  # trading halts to come: SYMBOL, SYMBOL@SECONDS+SECONDS=REASON (market s)
     faults: tuple[str, ...] = ()  # what goes wrong from the start, as NAME or NAME:PARAMETER
     unverified: tuple[str, ...] = ()  # rules of Alpaca that nobody has verified and that are on (docs/EXCHANGE.md)
@@ -84,6 +87,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         for plan in map(parse_halt, self.halts):
             if plan.symbol not in self.symbols:
                 raise ValueError(f"halts must be of the symbols {', '.join(self.symbols)}, not {plan.symbol[:20]!r}")
+        if unknown := [event for event in self.stream_events if event not in UNVERIFIED]:
+            raise ValueError(f"stream_events must be among {', '.join(sorted(UNVERIFIED))}, not {unknown[0][:20]!r}")
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

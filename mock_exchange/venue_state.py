@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 
 import msgspec
 from msgspec.structs import replace
@@ -20,7 +21,19 @@ from mock_exchange.venue.assets import Asset
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.matching import Matching
 from mock_exchange.venue.money import CENT, DOLLAR, SHARE
-from mock_exchange.venue.orders import Kind, OrderRequest, Side, TimeInForce, Update
+from mock_exchange.venue.orders import (
+    WORKING,
+    Change,
+    Kind,
+    Order,
+    OrderRequest,
+    Refusal,
+    Side,
+    Status,
+    TimeInForce,
+    Update,
+)
+from mock_exchange.venue.splits import OpenOrders, Splits
 
 MarketEvent = Event | Print | Undone | Bar | TradingStatus | PriceBand
 """What the market does, and what is derived from it."""
@@ -59,6 +72,9 @@ class VenueState:
         self.watchlist_number = 0  # of the latest one
         self._halts = Halts(settings.halts, start_ns)
         self._bands = LuldBands()
+        self.matching.legs_for_parts = settings.legs_for_parts
+        self.matching.orders.announced = frozenset(map(Change, settings.stream_events))
+        self._splits = Splits()
         self._cancels: list[tuple[int, str, str]] = []  # due at a time: of an account, an order
 
     @property
@@ -73,12 +89,12 @@ class VenueState:
         """
         published: list[MarketEvent] = []
         halted, prices = self._halts.halted, self.matching.prices
-        for event in events:
+        day_end = self.matching.day_end
+        for event in map(self._splits.adjust, events):
             if changed := self._halts.due(event.ts):
                 published += self._switched(changed)
             while self._cancels and self._cancels[0][0] <= event.ts:
-                due, account, order_id = heapq.heappop(self._cancels)
-                self.matching.cancel(account, order_id, due)
+                self._cancel_due(*heapq.heappop(self._cancels))
             if isinstance(event, Print | Undone):
                 if event.symbol not in halted:
                     published += self.history.add(event)
@@ -95,7 +111,22 @@ class VenueState:
             if isinstance(event, Trade) and (band := self._bands.add(event.symbol, event.price, event.ts)) is not None:
                 published.append(band)
             self.matching.apply(event)
+        if self.matching.day_end != day_end:
+            self._tell_done_for_day(day_end)
         return published
+
+    def _tell_done_for_day(self, ts: int) -> None:
+        """Tell that the orders which stay are not traded any more on the day that ended."""
+        for account in self.matching.accounts:
+            for order in self.matching.orders.open_orders(account):
+                if order.time_in_force is TimeInForce.GTC and order.status in WORKING and order.created_ns < ts:
+                    self.matching.orders.announce(order, Change.DONE_FOR_DAY, ts)
+
+    def split(self, symbol: str, shares: int, per: int, orders: OpenOrders, now: int) -> None:
+        """Give so many shares for so many of a stock. Raises ValueError, one sentence."""
+        if shares < 1 or per < 1:
+            raise ValueError(f"shares and per must be at least 1, not {shares} and {per}")
+        self._splits.carry_out(self.matching, symbol, Fraction(shares, per), orders, now)
 
     def halt(self, symbols: Iterable[str], now: int) -> list[MarketEvent]:
         """Halt exactly these stocks and resume all others; return what is published."""
@@ -123,9 +154,16 @@ class VenueState:
         usual = Asset()
         return {symbol: asset for symbol, asset in self.matching.assets.items() if asset != usual}
 
-    def cancel_later(self, account: str, order_id: str, due: int) -> None:
-        """Cancel an order at a time to come, if it is still open then."""
-        heapq.heappush(self._cancels, (due, account, order_id))
+    def cancel_later(self, account: str, order: Order, now: int, due: int) -> None:
+        """Cancel an order at a time to come, if it is still open then; until then the cancel is pending."""
+        self.matching.orders.announce(order, Change.PENDING_CANCEL, now)
+        heapq.heappush(self._cancels, (due, account, order.id))
+
+    def _cancel_due(self, due: int, account: str, order_id: str) -> None:
+        order = self.matching.cancel(account, order_id, due)
+        known = self.matching.orders.find(account, order_id)
+        if isinstance(order, Refusal) and isinstance(known, Order) and known.status is Status.FILLED:
+            self.matching.orders.announce(known, Change.ORDER_CANCEL_REJECTED, due)
 
     def plant_foreign_orders(self, shares: int, now: int) -> None:
         """Put a position and an order that no client made into every account."""

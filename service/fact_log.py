@@ -35,6 +35,8 @@ from actors.messages import (
     PositionClosed,
     PositionOpened,
     PositionReduced,
+    PositionSplit,
+    ProfitCorrected,
     SignalRaised,
     StateChanged,
     StrategyHalted,
@@ -45,7 +47,7 @@ from actors.messages import (
     SymbolUnlocked,
     TradingState,
 )
-from actors.orders import OrderRejected, OrderRole, OrderStatus
+from actors.orders import Execution, OrderRejected, OrderRole, OrderStatus
 from pipeline.events import SECOND, Reading
 from service.figures import dollars, money, percent
 
@@ -148,8 +150,36 @@ def _filled(fact: OrderFilled) -> _Said:
     fields = _fields(execution, "id") | {"execution": execution.id} | _fields(fact, "execution", "fees")
     if fact.fees is not UNSET:
         fields["fees"] = sum(fact.fees.values())
+    if execution.undone:
+        return _undone(execution, fields)
     said = f"FILL {execution.side} {execution.quantity} {execution.symbol} @ {dollars(execution.price)}"
     return _Said("DEBUG", said, fields)
+
+
+def _undone(execution: Execution, fields: dict[str, Any]) -> _Said:
+    what = f"{execution.side} {abs(execution.quantity):f} {execution.symbol} @ {dollars(execution.price)}"
+    if execution.quantity < 0:
+        said = f"UNDONE by the venue ({execution.undone}): {what} never was"
+    elif execution.quantity:
+        said = f"CORRECTED by the venue ({execution.undone}): {what} more"
+    else:
+        said = f"CORRECTED by the venue ({execution.undone}): {execution.side} {execution.symbol}"
+    if execution.correction:
+        said += f", {money(execution.correction)} in price"
+    return _Said("WARNING", said, fields)
+
+
+def _split(fact: PositionSplit) -> _Said:
+    before, after = (
+        f"{fact.before:f} @ {dollars(fact.price_before)}",
+        f"{fact.quantity:f} @ {dollars(fact.entry_price)}",
+    )
+    return _Said("WARNING", f"SPLIT of {fact.symbol}: {before} are {after} now, and its stop is placed again")
+
+
+def _corrected(fact: ProfitCorrected) -> _Said:
+    said = f"CORRECTED the P/L of a closed trade in {fact.symbol} by {money(fact.pnl)} ({fact.reason})"
+    return _Said("WARNING", said)
 
 
 def _order_rejected(fact: OrderRejected) -> _Said:
@@ -205,7 +235,10 @@ def _broker(fact: BrokerChanged) -> _Said:
 
 def _opened(fact: PositionOpened) -> _Said:
     what = "RESUME" if fact.adopted else "OPEN"
-    return _Said("INFO", f"{what} {fact.side} {fact.symbol} @ {dollars(fact.entry_price)}")
+    said = f"{what} {fact.side} {fact.symbol} @ {dollars(fact.entry_price)}"
+    if fact.undone:
+        return _Said("WARNING", f"{said}: an execution was undone ({fact.undone}), and what is open by it is closed")
+    return _Said("INFO", said)
 
 
 def _exit(fact: ExitDecided) -> _Said:
@@ -310,6 +343,8 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     BrokerChanged: ("microbot.risk", "broker.changed", _broker),
     PositionOpened: ("microbot.executor", "position.opened", _opened),
     ExitDecided: ("microbot.executor", "exit.decided", _exit),
+    PositionSplit: ("microbot.executor", "position.split", _split),
+    ProfitCorrected: ("microbot.executor", "trade.corrected", _corrected),
     PositionReduced: ("microbot.executor", "position.reduced", _reduced),
     PositionClosed: ("microbot.executor", "trade.closed", _closed),
     StateChanged: ("microbot.risk", "state.changed", _state),

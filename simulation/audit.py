@@ -29,8 +29,8 @@ from actors.messages import (
     SymbolCommand,
     TradingState,
 )
-from actors.orders import OrderCommand, OrderRejected, OrderRole, SubmitOrder
-from pipeline.events import SECOND, Clock, Quote, Signal, Trade
+from actors.orders import Execution, OrderCommand, OrderRejected, OrderReport, OrderRole, OrderSide, SubmitOrder
+from pipeline.events import SECOND, Clock, Quote, Side, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.limit_rules import LimitRules
@@ -71,6 +71,7 @@ class Audit:
         self._parts = place.scenario.parts
         self._time_stop = round(core.settings.strategy.time_stop_seconds * SECOND)
         self._before = before
+        self._later_life = before is not None  # it counts from the account, in which the venue has its own cost
         self._by_hand = TradingState.ACTIVE
         self.awaiting = self.had_book  # the book is not taken up yet
         self.restoring = False  # it is being taken up
@@ -90,6 +91,7 @@ class Audit:
         self._journaled: set[str] = set()  # orders of which the journal knows
         self._failed_at = 0  # input whose facts could not be appended, and no book since
         self._news = True
+        self._undone: list[OrderReport] = []  # what the core is told that the venue undid
         self._wishes = 0
         self._memories: deque[tuple[int, Memory]] = deque([(0, self._memory())])
 
@@ -113,7 +115,17 @@ class Audit:
         elif isinstance(fact, StateChanged) and self._core.risk.halt_cause is HaltCause.DRAWDOWN:
             self._by_hand = TradingState.HALTED
         elif isinstance(fact, PositionOpened) and fact.adopted and not self.restoring:
+            if self._venue.busts:
+                self._note_found(fact)
+                return
             raise Broken("memory", f"{fact.symbol}: the position is in the account, and the book has forgotten it")
+
+    def _note_found(self, fact: PositionOpened) -> None:
+        """Book what was found in the account at the start: what a bust has left while the bot was away."""
+        side = OrderSide.BUY if fact.side is Side.LONG else OrderSide.SELL
+        name = f"{fact.symbol} found at {fact.input} of {self._core.book().name}"
+        found = Execution(name, "", fact.symbol, side, fact.quantity, fact.entry_price, fact.entry_ts)
+        self._ledgers.say(self._earlier + fact.input, found, self._core.risk.date)
 
     def _check_order(self, order: SubmitOrder) -> None:
         core, symbol = self._core, order.symbol
@@ -157,7 +169,11 @@ class Audit:
         order = fact.execution.order
         known = self._core.orders.get(order)
         limit = known.request.limit if known is not None else None
-        if limit is not None and fact.execution.side.sign * (fact.execution.price - limit) > _ROUNDING:
+        if (
+            limit is not None
+            and not fact.execution.undone
+            and fact.execution.side.sign * (fact.execution.price - limit) > _ROUNDING
+        ):
             raise Broken("executions", f"{order}: filled at {fact.execution.price}, worse than its limit {limit}")
         self._ledgers.say(self._earlier + fact.input, fact.execution, self._core.risk.date)
         filled = self._ledgers.said.filled[order]
@@ -225,6 +241,8 @@ class Audit:
                     self._note_command(event)
                 elif isinstance(event, SymbolCommand):
                     self._limits.note(event)
+                elif isinstance(event, OrderReport) and event.revises:
+                    self._undone.append(event)
 
     def step(self) -> None:
         """Look at the core between two inputs, or after a few that came at once."""
@@ -232,7 +250,7 @@ class Audit:
         if self.awaiting:
             return
         for symbol, position in core.positions.open.items():
-            if position.quantity > self._most:
+            if position.quantity > self._most and not self._venue.busts:
                 raise Broken("one position", f"{symbol}: the book holds {position.quantity}, not {self._most} at most")
             if not core.contexts[symbol].guarded:
                 raise Broken("guarded", f"{symbol}: an open position has no exits")
@@ -241,6 +259,8 @@ class Audit:
                 self._check_closing(symbol, position.quantity)
             if not self._simulated:
                 self._check_guard(symbol)
+        if self._undone:
+            self._check_undone()
         if self._bare_since or self._late_since or self._overdue:
             self._forget()
         if self._news or len(core.executor.exits.intents) != self._wishes:
@@ -258,7 +278,9 @@ class Audit:
             if order.request.until and core.now > order.request.until and not order.unwanted:
                 raise Broken("deadlines", f"the entry {order.id} is good no more, and works")
         memory = self._memory()
-        if core.risk.halt_cause is HaltCause.MISMATCH:
+        if core.risk.halt_cause is HaltCause.MISMATCH and self._venue.busts:
+            self._by_hand = TradingState.HALTED  # not each execution that was undone can be known
+        elif core.risk.halt_cause is HaltCause.MISMATCH:
             raise Broken("both sides", f"the bot found a mismatch where there is none: {core.risk.state_reason}")
         if memory.by_hand is not self._by_hand:
             raise Broken("states", f"the state set by hand is {memory.by_hand}, and should be {self._by_hand}")
@@ -266,6 +288,14 @@ class Audit:
             self._memories.append((self.position, memory))
             if len(self._memories) > 1_000:
                 self._memories.popleft()
+
+    def _check_undone(self) -> None:
+        """What the venue said that it undid of an order that is known is counted no more."""
+        for report in self._undone:
+            order = self._core.orders.get(report.order)
+            if order is not None and order.counted_at <= report.ts and order.filled > report.filled:
+                raise Broken("executions", f"{order.id}: {order.filled} shares are counted, {report.filled} are left")
+        self._undone.clear()
 
     def _check_deadline(self, symbol: str) -> None:
         """A position whose time is over is on its way out at the next moment."""
@@ -291,7 +321,7 @@ class Audit:
         working = [order for order in self._core.orders.of(symbol) if order.role is not OrderRole.ENTRY]
         if any(order.role is OrderRole.PART for order in working):
             closing = sum(order.open for order in working)
-            if closing > quantity:
+            if closing > quantity and not self._venue.busts:  # the venue may undo shares that an order is for
                 raise Broken("parts", f"{symbol}: orders may close {closing} shares, and {quantity} are held")
 
     def _forget(self) -> None:
@@ -359,6 +389,11 @@ class Audit:
 
     # ------------------------------------------------------------------------------------------------- the end
 
+    def differs(self) -> bool:
+        """Tell whether the bot is halted since the account holds something else, by executions that were undone."""
+        halted = self._core.book().halt_cause is HaltCause.MISMATCH  # a daily loss limit may stand before it
+        return halted and self._venue.busts > 0 and self._ledgers.said.positions != self._venue.positions()
+
     def settled(self) -> None:
         """Compare both sides, when nothing is under way any more."""
         said, core = self._ledgers.said, self._core
@@ -370,6 +405,9 @@ class Audit:
         positions, cash = self._venue.positions(), self._venue.cash()
         if said.positions != positions:
             raise Broken("both sides", f"the book holds {said.positions}, the account {positions}")
+        known = not self._venue.busts or not self._later_life
+        if not known:
+            return
         if abs(100_000 + said.cash - cash) > Decimal("0.005"):
             raise Broken("both sides", f"by the book there are {100_000 + said.cash} in cash, the account holds {cash}")
         # Fees are in the equity as they are estimated, and in the account rounded up to the cent, each of three a day.

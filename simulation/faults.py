@@ -70,6 +70,8 @@ class Faults(msgspec.Struct, frozen=True):
     clock_step_s: float = 0.0  # the machine's wall clock is set
     roll_over_s: float = 0.0  # the recording has its size, and the session rolls over
     stuck_s: float = 0.0  # the bot's loop is stuck for some seconds, and its threads go on
+    bust_s: float = 0.0  # the venue undoes an execution, or a part of it
+    tells_busts: bool = True  # the trading stream tells of that
     command_s: float = 0.0  # the user gives a command
     resume_s: float = 0.0  # the user resumes: a bot that is halted for long finds little to do wrong
     symbol_s: float = 0.0  # the user locks, unlocks or flattens one symbol
@@ -201,6 +203,9 @@ class Scenario(msgspec.Struct, frozen=True):
             settings = _limited(random, settings, whole_shares=not simulated)
         symbol_s = random.uniform(20, 80) if random.random() < 0.3 else 0.0
         faults = msgspec.structs.replace(faults, symbol_s=symbol_s)
+        if random.random() < 0.3 and not simulated:
+            bust_s, tells = random.uniform(40, 120), random.random() < 0.7
+            faults = msgspec.structs.replace(faults, bust_s=bust_s, tells_busts=tells)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)
 
     @property

@@ -35,11 +35,14 @@ class Ledger:
         before = self.positions.get(symbol, ZERO)
         held = before + shares
         name = OrderName.of(execution.order)
-        if name is not None and name.role is OrderRole.ENTRY and not before:
+        role = name.role if name is not None else None
+        if name is not None and role is OrderRole.ENTRY and not before:
             self.begun.setdefault(name.kept_decision, day)
-        if abs(held) > abs(before):
+        if execution.undone or execution.quantity < 0:
+            self._undo(execution, role, before, held)
+        elif abs(held) > abs(before):
             self.entered[symbol] = self.entered.get(symbol, ZERO) + execution.quantity
-        elif name is not None and name.role is OrderRole.PART:
+        elif role is OrderRole.PART:
             self.parted[symbol] = self.parted.get(symbol, ZERO) + execution.quantity
         if held == 0:
             for of_symbol in (self.positions, self.since, self.entered, self.parted):
@@ -48,8 +51,19 @@ class Ledger:
             self.positions[symbol] = held
             if before * held <= 0:
                 self.since[symbol] = execution.ts
-        self.cash -= shares * execution.price + execution.quantity * fee_per_share
+        self.cash -= execution.side.sign * execution.value + execution.quantity * fee_per_share
         self.filled[execution.order] = self.filled.get(execution.order, ZERO) + execution.quantity
+
+    def _undo(self, execution: Execution, role: OrderRole | None, before: Decimal, held: Decimal) -> None:
+        """Take what the venue undid out of what went into a position, or was closed as a part."""
+        symbol = execution.symbol
+        if before * held <= 0:
+            self.entered[symbol] = abs(held)
+            self.parted.pop(symbol, None)
+        elif role is OrderRole.ENTRY:
+            self.entered[symbol] = self.entered.get(symbol, ZERO) + execution.quantity
+        elif role is OrderRole.PART:
+            self.parted[symbol] = self.parted.get(symbol, ZERO) + execution.quantity
 
 
 class Ledgers:

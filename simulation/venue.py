@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from random import Random
 
 from actors.brokers.alpaca import codec
 from actors.orders import Execution, OrderReport, OrderSide
@@ -14,8 +15,9 @@ from mock_exchange.alpaca.schema import report
 from mock_exchange.events import Event
 from mock_exchange.market import Market, Sessions
 from mock_exchange.settings import ExchangeSettings
+from mock_exchange.venue import corrections
 from mock_exchange.venue.money import DOLLAR, SHARE
-from mock_exchange.venue.orders import Update
+from mock_exchange.venue.orders import Change, Update
 from mock_exchange.venue_state import VenueState
 from pipeline.events import SECOND
 from simulation.broken import Broken
@@ -26,6 +28,8 @@ from simulation.ledger import ZERO, Ledger
 ACCOUNT = "SIMULATION"
 CASH = 100_000  # dollars
 FOREVER = 1 << 62
+RECENT = 60 * SECOND
+"""ns: an execution that is older is not undone."""
 
 
 class Venue:
@@ -44,7 +48,9 @@ class Venue:
     ) -> None:
         self.symbols = symbols
         self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
+        self.busts = 0  # executions that were undone, all of them or in part
         self._executed = Ledger()  # the auditor's own sum of the venue's executions
+        self._filled: dict[str, Decimal] = {}  # shares, by order, whatever was undone since
         self._untold: list[Update] = []  # waits for the trading stream
         self._faults = faults
         self._chance = chance
@@ -56,6 +62,8 @@ class Venue:
         self._floor = VenueState(settings, (ACCOUNT,), start)
         self._rate_limit = RateLimit(settings.requests_per_minute)
         self._floor.matching.most_displayed = 1 if faults.thin_book else None
+        if faults.tells_busts:
+            self._floor.matching.orders.announced = frozenset({Change.TRADE_BUST, Change.TRADE_CORRECT})
 
     @property
     def next_ts(self) -> int:
@@ -107,18 +115,42 @@ class Venue:
     def _gather(self) -> None:
         for update in self._floor.take_updates():
             self._untold.append(update)
-            if update.qty is not None and update.price is not None:
+            if update.qty is not None and update.price is not None and update.previous_execution_id is None:
                 order, side = update.order, OrderSide[update.order.side.name]
                 quantity, price = Decimal(update.qty) / SHARE, Decimal(update.price) / DOLLAR
                 ids = update.execution_id, order.client_order_id
                 self._executed.book(Execution(*ids, order.symbol, side, quantity, price, update.ts))
+                self._filled[order.client_order_id] = self._filled.get(order.client_order_id, ZERO) + quantity
+
+    def bust(self, random: Random, now: int) -> str:
+        """Undo an execution of the last minute, or a part of it; return what that was, in words."""
+        self._gather()
+        orders = self._floor.matching.orders
+        found = [
+            it
+            for it in orders.executions(ACCOUNT)
+            if it.ts > now - RECENT and it.previous_execution_id is None and it.execution_id not in orders.revised
+        ]
+        if not found:
+            return "there is none"
+        done = random.choice(found)
+        assert done.qty is not None
+        assert done.price is not None
+        left = random.randrange(done.qty // SHARE) * SHARE
+        corrections.revise(self._floor.matching, done.execution_id, now, qty=left)
+        self.busts += 1
+        undone, price = Decimal(left - done.qty) / SHARE, Decimal(done.price) / DOLLAR
+        order, side = done.order, OrderSide[done.order.side.name]
+        name = f"{done.execution_id}~"
+        self._executed.book(Execution(name, order.client_order_id, order.symbol, side, undone, price, now))
+        return f"{-undone:f} of {order.client_order_id}"
 
     # -- what an auditor asks ---------------------------------------------------------------------------------
 
     def filled(self, order: str) -> Decimal:
-        """Shares of an order of ours that were filled by now, by its executions."""
+        """Shares of an order of ours that were filled by now, whatever of that was undone since."""
         self._gather()
-        return self._executed.filled.get(order, ZERO)
+        return self._filled.get(order, ZERO)
 
     def check_account(self, most: Decimal) -> None:
         """Look at the account: what it holds must come of its executions. Raises Broken."""
@@ -126,7 +158,7 @@ class Venue:
         if (held, self.cash()) != (executed.positions, CASH + executed.cash):
             raise Broken("executions", f"the account holds {held}, its executions come to {executed.positions}")
         for symbol, quantity in held.items():
-            if abs(quantity) > most:
+            if abs(quantity) > most and not self.busts:
                 raise Broken(
                     "one position", f"{symbol}: the account holds {quantity}, more than the {most} of a position"
                 )

@@ -26,6 +26,7 @@ SYMBOLS = ("AAPL", "MSFT")
 STICK_WITHIN_S = 20.0
 """Within so many seconds, a loop gets stuck as soon as something is held or ordered: else that would be rare."""
 SETTLE_S = 180.0  # without faults, until everything has to be flat
+BETWEEN_BUSTS_S = 60.0
 COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 STEPS_S = (-5400, -600, -90, 30, 600, 5400)
 """By how much the wall clock is set. Never by as much as an absurd tick is off: the two would agree on a wrong time."""
@@ -63,6 +64,7 @@ class World:
         self._place = Place(self.scheduler, self._machine, self._disk, self.venue, self.chance, scenario, ledgers)
         self._most = scenario.most
         self._calm = False  # the faults are over
+        self._next_bust = 0  # venue time, ns
 
     @property
     def seconds(self) -> float:
@@ -117,6 +119,7 @@ class World:
             ("stuck", faults.stuck_s, "the bot's loop is stuck", self._stick),
             ("command", faults.command_s, "somebody gives a command", self._command),
             ("resume", faults.resume_s, "somebody says: resume", self._resume),
+            ("bust", faults.bust_s, "the venue undoes an execution", self._bust),
             ("crowd", faults.crowd_s, "another program uses up the account's requests", self._crowd),
             ("symbol", faults.symbol_s, "somebody gives a command for one symbol", self._symbol_command),
         ):
@@ -258,6 +261,14 @@ class World:
         self.chance.detail(f"{name} {symbol} for {lasts_s:.1f} s" if name == "lock" else f"{name} {symbol}")
         self.bot.command_symbol(name, symbol, lasts_s if name == "lock" else 0.0)
 
+    def _bust(self, random: Random) -> None:
+        """Undo an execution; of two that nobody hears of, one may hide the other, so they are not close together."""
+        if self.scheduler.now < self._next_bust:
+            self.chance.detail("the last one is not long ago")
+            return
+        self._next_bust = self.scheduler.now + round(BETWEEN_BUSTS_S * SECOND)
+        self.chance.detail(self.venue.bust(random, self.scheduler.now))
+
     def _resume(self, random: Random) -> None:
         self.bot.command("resume")
 
@@ -280,6 +291,8 @@ class World:
         while self.scheduler.now < end and not self._flat():
             self.scheduler.run_to(self.scheduler.now + SECOND)
         core = self.bot.core
+        if self.bot.audit.differs():
+            return 0  # an execution was undone, and nothing said whose shares these are: a person has to look
         self.bot.audit.settled()
         if core.positions.open or self.venue.positions():
             raise Broken("settled", f"still open after {SETTLE_S:g} s: {core.positions.open or self.venue.positions()}")
@@ -307,6 +320,8 @@ class World:
         if unnamed := [order for order in reports if OrderName.of(order) is None]:
             raise Broken("one order, one cause", f"orders without a cause: {unnamed}")
         last = self.bot
+        if last.audit.differs():
+            return len(reports)
         for order_id in last.audit.of_session & reports.keys():
             entry = last.core.orders.get(order_id)
             report = reports[order_id]

@@ -38,11 +38,14 @@ class Decisions:
             self._forget()
         return f"{cause}.{attempts[cause]}"
 
-    def count(self, decision: str, order_id: str, filled: Decimal, value: Decimal) -> None:
-        """Note the shares of an order that are counted by now, and the money for them; what is counted stays so."""
+    def count(self, decision: str, order_id: str, filled: Decimal, value: Decimal, *, revised: bool = False) -> None:
+        """Note the shares of an order that are counted by now, and the money for them.
+
+        What is counted stays so, unless the venue undid it: it is `revised`.
+        """
         orders = self._counted.setdefault(of_session(self._book, decision), {})
         before = orders.get(order_id)
-        if filled > (before.filled if before is not None else 0):
+        if revised or filled > (before.filled if before is not None else 0):
             orders[order_id] = CountedOrder(order_id, filled, value)
 
     def counted(self) -> tuple[CountedOrder, ...]:

@@ -24,7 +24,9 @@ from actors.execution.messages import (
     OrderOver,
     OrderTimer,
     Reconciled,
+    RecountOrders,
     ReviewPosition,
+    StockSplit,
 )
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_manager import OrderManager
@@ -32,6 +34,7 @@ from actors.execution.order_states import OrderEvent
 from actors.execution.partial_exits import PartialExits
 from actors.execution.policy import ExecutionPolicy
 from actors.execution.retries import Retries
+from actors.execution.revisions import news_of
 from actors.messages import (
     BrokerChanged,
     ExitDecided,
@@ -102,7 +105,6 @@ class Executor:
         self._retries = Retries(policy.retry_s)
         self._carried = CarriedExits()
         self._unreconciled = False  # a book was taken up, and the account not seen yet
-        self._tell_broker = tell_broker
         self._tell_positions = tell_positions
         self._tell_risk = tell_risk
 
@@ -126,10 +128,11 @@ class Executor:
                 self._on_report(message)
             case ReviewPosition():
                 self._review(message.symbol)
-            case OrderTimer():
-                self._manager.on_timer(message)
-            case LookUpOrder():
-                self._tell_broker(message)
+            case OrderTimer() | LookUpOrder() | RecountOrders():
+                self._manager.receive(message)
+            case StockSplit():
+                self.exits.forget_priced(message.symbol, self._orders.of(message.symbol))
+                self.parts.scale(message.symbol, message.ratio)
             case AdoptOrder():
                 self._on_adopted(message)
             case MissedOrder():
@@ -140,8 +143,7 @@ class Executor:
             case Reconciled():
                 self._on_reconciled(message)
             case GateOrder():
-                if self._orders.get(message.order.id) is None:
-                    self._manager.expect_answer(message.order)
+                self._manager.expect_gate(message.order)
             case CloseAll():
                 self._close_all(message.reason, message.symbols)
             case BrokerChanged():
@@ -217,8 +219,8 @@ class Executor:
                     manager.cancel(order)  # there is nothing left for it to close
         elif self._unreconciled:
             return
-        elif symbol in exits.closing_entries and symbol not in exits.intents:
-            self._request_exit(symbol, exits.closing_entries[symbol])  # an entry that was to fill no more did
+        elif symbol not in exits.intents and (why := exits.unwanted(position)):
+            self._request_exit(symbol, why)
         else:
             market = self._context.symbol_view(symbol)
             intent = exits.to_close(symbol, market, working)
@@ -287,22 +289,23 @@ class Executor:
         order = self._orders.count_execution(execution)
         if order is None:
             return  # of an order that is none of ours
-        request = order.request
-        self._decisions.count(request.decision, order.id, order.filled, order.value)
+        request, undone = order.request, bool(execution.undone)
+        self._decisions.count(request.decision, order.id, order.filled, order.value, revised=undone)
         self._manager.bound_rest(order)
         self._tell_positions(Fill(execution, request.decision, request.reason, order.role is OrderRole.PART))
         if order.role is OrderRole.PART:
             self._review_later(order.symbol)
-        elif order.role is OrderRole.STOP and self.parts.under_way(order.symbol):
+        elif order.role is OrderRole.STOP and self.parts.under_way(order.symbol) and not undone:
             self._context.tell(self, ExitSignal(order.symbol, ExitReason.STOP))  # no part waits for a better price now
 
     def _on_report(self, report: OrderReport) -> None:
         order = self._orders.get(report.order)
-        if order is None:
-            return  # of an earlier run, or not ours: the reconciler judges it by the next report of the account
+        if order is None:  # of an earlier run, or not ours: the reconciler judges it by the next report of the account
+            if (missed := self._manager.recount.missed(report)) is not None:
+                self._on_missed(missed)
+            return
         before, filled = order.status, order.filled
-        execution = self._orders.execution_of(order, report)
-        if execution is not None:
+        if (execution := news_of(self._orders, order, report)) is not None:
             self._on_execution(execution)
         self._orders.apply_status(order, report)
         if order.status is not before or order.filled != filled:
@@ -400,7 +403,7 @@ class Executor:
             return
         counted = missed.counted
         order = self._manager.take_over(missed.order, OrderStatus.UNKNOWN, counted.filled, counted.value)
-        order.unwanted = order.role is not OrderRole.STOP
+        order.unwanted, order.doubted = order.role is not OrderRole.STOP, True
         self.parts.note_found(order.id, self._positions)
         self._on_report(missed.report)
 

@@ -15,8 +15,11 @@ from actors.orders import OrderRole, SubmitOrder
 from actors.portfolio.positions import Position
 
 _R = ExitReason
-AT_ONCE = frozenset((_R.SL, _R.STOP, _R.HALT, _R.FLATTEN, _R.NO_STOP, _R.CLOSE, _R.FALLBACK))
+AT_ONCE = frozenset((_R.SL, _R.STOP, _R.HALT, _R.FLATTEN, _R.NO_STOP, _R.CLOSE, _R.FALLBACK, _R.BUST))
 """Reasons for which an exit does not wait for a better price than the market's."""
+
+
+_UNPRICED = frozenset((_R.HALT, _R.FLATTEN, _R.CLOSE, _R.BUST))
 
 
 class ExitIntent(msgspec.Struct):
@@ -59,6 +62,22 @@ class ExitIntents:
         self.priceless.discard(symbol)
         if not entry_works:
             self.closing_entries.pop(symbol, None)
+
+    def forget_priced(self, symbol: str, working: Sequence[Order]) -> None:
+        """Want to close nothing for what an exit said of a price: the stock was split, and exits begin afresh.
+
+        What does not go by a price stays, and so does an exit that is under way.
+        """
+        intent = self.intents.get(symbol)
+        if intent is not None and intent.reason not in _UNPRICED and not any(o.role.closes_now for o in working):
+            del self.intents[symbol]
+
+    def unwanted(self, position: Position) -> str:
+        """Return why a position is to be closed as soon as it is there; empty if it is one to keep.
+
+        An entry that was to fill no more did, or an execution was undone that had closed it, or that it was closed for.
+        """
+        return self.closing_entries.get(position.symbol) or (ExitReason.BUST if position.undone else "")
 
     def to_close(self, symbol: str, view: SymbolView, working: Sequence[Order]) -> ExitIntent | None:
         """Return the intent to act on; None without one, and while it waits for a price (until then, the stop stays).

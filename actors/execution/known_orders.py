@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 from actors.book import Book, CountedOrder
-from actors.orders import OVER, AccountReport, OrderReport, OrderRole
+from actors.messages import ExitReason
+from actors.orders import OVER, AccountReport, OrderReport, OrderRole, SubmitOrder
 from actors.portfolio.positions import ZERO, of_session
 
 
@@ -61,6 +64,30 @@ def named_orders(account: AccountReport, ours: str) -> list[NamedOrder]:
     return [(name, order) for order in orders.values() if (name := OrderName.of(order.order, ours)) is not None]
 
 
+_REASONS = {
+    OrderRole.STOP: ExitReason.STOP,
+    OrderRole.EXIT: ExitReason.FLATTEN,
+    OrderRole.PART: ExitReason.FLATTEN,
+    OrderRole.GATE: ExitReason.HALT,
+}
+"""Why an order of an earlier run closed a position, by its leg."""
+
+
+def submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
+    """Return what an order of ours must have been when it was sent."""
+    return SubmitOrder(
+        order.order,
+        order.symbol,
+        order.side,
+        order.quantity,
+        name.kept_decision,
+        name.role,
+        _REASONS.get(name.role, ""),
+        stop=order.stop,
+        rests=name.role is OrderRole.STOP,
+    )
+
+
 class Knowledge:
     """What a book knows of our orders, so that what it has not counted is counted once.
 
@@ -84,6 +111,27 @@ class Knowledge:
     def counted(self, order_id: str) -> CountedOrder:
         """Return what the book has counted of an order."""
         return self._counted.get(order_id) or CountedOrder(order_id, ZERO, ZERO)
+
+    def undone(
+        self, named: Iterable[NamedOrder], booked: Mapping[str, Decimal], held: Mapping[str, Decimal]
+    ) -> list[NamedOrder]:
+        """Return the orders that are over and of which the venue undid something that the book has counted.
+
+        Only if the account shows it: in their symbol it holds (`held`, without what is not ours) just as much more or
+        less than the book (`booked`) as all news of these orders come to, shares, negative for a short position. Else
+        fewer shares than were counted are an older word.
+        """
+        news: dict[str, Decimal] = {}
+        fewer = []
+        for name, order in named:
+            more = order.filled - self.counted(order.order).filled
+            is_less = self.names_all and more < 0 and order.status in OVER and name.kept_decision in self._live
+            if is_less or self.misses(name, order):
+                news[name.symbol] = news.get(name.symbol, ZERO) + order.side.sign * more
+            if is_less:
+                fewer.append((name, order))
+        shown = {s for s, more in news.items() if booked.get(s, ZERO) + more == held.get(s, ZERO)}
+        return [(name, order) for name, order in fewer if name.symbol in shown]
 
     def misses(self, name: OrderName, order: OrderReport) -> bool:
         """Tell whether the book lacks something of an order of ours that it does not list as working."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 import msgspec
 
@@ -75,6 +76,19 @@ class AdoptOrder(msgspec.Struct, frozen=True):
     keep: bool
 
 
+class RecountOrders(msgspec.Struct, frozen=True):
+    """The account does not hold what the orders of a symbol come to: executions may have been undone unheard."""
+
+    symbol: str
+
+
+class StockSplit(msgspec.Struct, frozen=True):
+    """A stock was split: what is to be out of a position is so many times as many shares."""
+
+    symbol: str
+    ratio: Fraction
+
+
 class MissedOrder(msgspec.Struct, frozen=True):
     """An order of which the book lacks something: count what it did beyond what is `counted`.
 
@@ -109,7 +123,8 @@ OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMi
 """What is told of an order from outside the core."""
 
 FromRisk = Enter | CloseAll | CancelEntries
-FromReconciler = AdoptOrder | MissedOrder | KnownOrder | Reconciled | LookUpOrder | OrderReport
+_FromAccount = AdoptOrder | MissedOrder | KnownOrder | Reconciled | RecountOrders | StockSplit
+FromReconciler = _FromAccount | LookUpOrder | OrderReport
 FromItself = ReviewPosition | OrderTimer
 
 ExecutorMessage = FromRisk | FromReconciler | FromItself | PositionNews | OrderNews | BrokerChanged | ExitSignal

@@ -41,6 +41,9 @@ class Order(msgspec.Struct, eq=False):
     cancel_at: int = 0  # ns: not to be canceled again before
     cancel_due: int = 0  # ns: the `cancel_at` for which a timer is set
     executions: tuple[str, ...] = ()  # ids of those counted in `filled`; few, and there are many orders
+    counted_at: int = 0  # ns: of the newest report that agrees with what is counted
+    revised_at: int = 0  # ns: when the venue undid an execution of it last; reports of before that are old
+    doubted: bool = False  # the account holds something else: a report that says less is to be believed
 
     @property
     def id(self) -> str:
@@ -107,6 +110,11 @@ class OrderCache:
         """Tell whether an order of a symbol works, or is remembered."""
         return any(order.symbol == symbol for of in (self.working, self._over) for order in of.values())
 
+    def filled_last(self, symbol: str, most: int) -> list[Order]:
+        """Return the newest orders of a symbol of which something is counted, the newest first."""
+        found = [o for of in (self._over, self.working) for o in of.values() if o.symbol == symbol and o.filled]
+        return found[: -most - 1 : -1]
+
     def move(self, order: Order, event: OrderEvent) -> bool:
         """Apply an event to an order; return False if the table knows no such transition."""
         status = after(order.status, event)
@@ -128,13 +136,18 @@ class OrderCache:
         if order is not None and execution.id not in order.executions:
             order.executions += (execution.id,)
             order.filled += execution.quantity
-            order.value += execution.quantity * execution.price
+            order.value += execution.value
+            if execution.undone:
+                order.revised_at = max(order.revised_at, execution.ts)
+                return order
             whole = order.filled >= order.request.quantity
             self.move(order, OrderEvent.FILL if whole else OrderEvent.PARTIAL_FILL)
         return order
 
     def execution_of(self, order: Order, report: OrderReport) -> Execution | None:
         """Return what a report says was filled beyond what is known; None if that is nothing."""
+        if order.revised_at and report.ts <= order.revised_at:
+            return None  # of before an execution was undone
         quantity = report.filled - order.filled
         if quantity <= 0 or report.average is None:
             return None
@@ -142,8 +155,9 @@ class OrderCache:
         price = value / quantity
         if not price > 0:  # an average that was rounded, over shares that cost next to nothing
             price = report.average
+        since = f"~{order.revised_at}" if order.revised_at else ""  # so many may have been filled before, and undone
         return Execution(
-            f"{order.id}/{report.filled.normalize():f}",
+            f"{order.id}/{report.filled.normalize():f}{since}",
             order.id,
             order.symbol,
             order.request.side,
@@ -155,6 +169,12 @@ class OrderCache:
     def apply_status(self, order: Order, report: OrderReport) -> None:
         """Take a report's status, once its fills are counted, unless it is older than what is known."""
         order.venue_id = order.venue_id or report.venue_id
+        if report.revises:
+            order.revised_at = max(order.revised_at, report.ts)
+        if report.ts < order.revised_at:
+            return
+        if report.filled == order.filled:
+            order.counted_at = max(order.counted_at, report.ts)
         event = _EVENTS.get(report.status)
         if event is None or (report.filled < order.filled and report.status not in OVER):
             return

@@ -11,10 +11,11 @@ from actors.actor import Context, Port, Receiver
 from actors.book import OpenOrder
 from actors.execution.actions import Action, Cancel
 from actors.execution.decisions import Decisions
-from actors.execution.messages import OrderTimer, TimerKind
+from actors.execution.messages import OrderTimer, RecountOrders, TimerKind
 from actors.execution.order_cache import Order, OrderCache
 from actors.execution.order_states import OrderEvent
 from actors.execution.policy import ExecutionPolicy, Terms
+from actors.execution.recount import Recount
 from actors.execution.retries import wait_s
 from actors.messages import NOT_OUTLIVED, OrderChanged, OrderSubmitted
 from actors.orders import OVER, CancelOrder, LookUpOrder, OrderCommand, OrderStatus, SubmitOrder
@@ -27,7 +28,7 @@ _UNANSWERED = frozenset((OrderStatus.SUBMITTED, OrderStatus.CANCEL_PENDING))
 class OrderManager:
     """Carries out what the executor decided: it alone talks to the broker.
 
-    `timers` is who is told of the time-outs, which come back to `on_timer`.
+    `timers` is who is told of the time-outs, which come back to `receive`.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class OrderManager:
         tell_broker: Port[OrderCommand],
         timers: Receiver[OrderTimer],
     ) -> None:
+        self.recount = Recount(orders, decisions)
         self._context = context
         self._policy = policy
         self._orders = orders
@@ -68,6 +70,11 @@ class OrderManager:
         self._context.publish(OrderSubmitted(request, self._context.now, self._context.input))
         self._set_timer(order, TimerKind.ANSWER, self._policy.answer_timeout_s)
         return order
+
+    def expect_gate(self, request: SubmitOrder) -> None:
+        """Take in an order that the gate has sent by itself, once."""
+        if self._orders.get(request.id) is None:
+            self.expect_answer(request)
 
     def bound_rest(self, order: Order) -> None:
         """Cancel what is left of an entry a while after its first fill, however long it is good for.
@@ -132,7 +139,18 @@ class OrderManager:
         self._tell_broker(LookUpOrder(order.id))
         self._set_timer(order, TimerKind.LOOK_UP, self._policy.look_up_s)
 
-    def on_timer(self, timer: OrderTimer) -> None:
+    def receive(self, message: OrderTimer | LookUpOrder | RecountOrders) -> None:
+        """Do what is due about an order, or look one up, or those of a symbol that the account does not bear out."""
+        match message:
+            case OrderTimer():
+                self._on_timer(message)
+            case LookUpOrder():
+                self._tell_broker(message)
+            case RecountOrders():
+                for order_id in self.recount.begin(message.symbol):
+                    self._tell_broker(LookUpOrder(order_id))
+
+    def _on_timer(self, timer: OrderTimer) -> None:
         """Do what is due about an order that still works."""
         order = self._orders.working.get(timer.order)
         if order is None:

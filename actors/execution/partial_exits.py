@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_DOWN, Decimal
+from fractions import Fraction
 
 import msgspec
 
@@ -122,6 +123,11 @@ class PartialExits:
             (*part.taken, name), position.exited + going + shares, wish.reason, at_market=wish.reason in AT_ONCE
         )
         return shares
+
+    def scale(self, symbol: str, ratio: Fraction) -> None:
+        """Have a part that is under way be of so many times as many shares: the stock was split."""
+        if (part := self.parts.get(symbol)) is not None and part.until is not None:
+            part.until = EXACT.divide(part.until * ratio.numerator, Decimal(ratio.denominator))
 
     def end(self, symbol: str) -> None:
         """End what is under way."""

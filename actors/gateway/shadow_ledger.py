@@ -50,6 +50,8 @@ class ShadowLedger:
         for fact in facts:
             if isinstance(fact, OrderFilled) and (known := self.known.get(fact.execution.order)) is not None:
                 known.counted += fact.execution.quantity
+                if fact.execution.undone:
+                    known.heard = min(known.heard, known.counted)
         if book is None:
             return
         self._held = {position.symbol: position for position in book.positions}
@@ -75,7 +77,7 @@ class ShadowLedger:
                 self.fold_report(order)
         elif isinstance(report, OrderReport):
             if (known := self.known.get(report.order)) is not None:
-                known.heard = max(known.heard, report.filled)
+                known.heard = report.filled if report.revises else max(known.heard, report.filled)
                 known.over = known.over or report.status in OVER
                 known.told, known.missing = True, False
         elif isinstance(report, OrderMissing) and (known := self.known.get(report.order)) is not None:

@@ -121,12 +121,15 @@ class FeeLedger:
         self._days = {day.date: day for day in days}
 
     def charge(
-        self, symbol: str, side: OrderSide, quantity: Decimal, price: Decimal, ts: int, *, maker: bool
+        self, symbol: str, side: OrderSide, quantity: Decimal, value: Decimal, ts: int, *, maker: bool
     ) -> dict[str, Decimal]:
-        """Estimate an execution by the schedule, and count it for its day."""
+        """Estimate an execution of so many shares for `value` (money) by the schedule, and count it for its day.
+
+        Both are below 0 where the venue undid shares.
+        """
         if not self.model.alpaca:
             return {}
-        today, value = day_of(ts), quantity * price
+        today = day_of(ts)
         fees = self.model.by_schedule(
             symbol, side, quantity, value, ts, maker=maker, crypto_volume=self._crypto_volume(today)
         )

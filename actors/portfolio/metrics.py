@@ -8,7 +8,16 @@ from decimal import Decimal
 import msgspec
 
 from actors.book import Tally
-from actors.messages import AccountOpened, BurstBlocked, DayStarted, Fact, PositionClosed, PositionReduced, SignalRaised
+from actors.messages import (
+    AccountOpened,
+    BurstBlocked,
+    DayStarted,
+    Fact,
+    PositionClosed,
+    PositionReduced,
+    ProfitCorrected,
+    SignalRaised,
+)
 from pipeline.events import EPSILON
 
 BLOCKED = ("NO_VOLUME_SPIKE", "NO_VOLATILITY", "NEVER_TOGETHER")
@@ -53,6 +62,9 @@ class Metrics:
         elif isinstance(fact, PositionClosed):
             self._fold_trade(fact)
         elif isinstance(fact, PositionReduced):  # no trade yet: that is the whole round trip
+            self._fold_equity(fact.equity)
+        elif isinstance(fact, ProfitCorrected):
+            self.total_pnl += fact.pnl
             self._fold_equity(fact.equity)
         elif isinstance(fact, BurstBlocked):
             self.blocked[fact.reason] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Context as DecimalContext, Decimal, localcontext
+from fractions import Fraction
 from typing import Protocol
 
 import msgspec
@@ -20,9 +21,12 @@ from actors.messages import (
     PositionClosed,
     PositionOpened,
     PositionReduced,
+    PositionSplit,
+    ProfitCorrected,
 )
 from actors.orders import Execution, FeesReport, OrderSide
 from actors.portfolio.fees import FeeLedger, FeeModel, expected, residual
+from actors.portfolio.revisions import reversed_of, revise
 from pipeline.events import Side
 
 ZERO = Decimal(0)
@@ -56,6 +60,14 @@ class Adopt(msgspec.Struct, frozen=True):
     decision: str
 
 
+class SplitShares(msgspec.Struct, frozen=True):
+    """A stock was split: so many shares are held of it now, `ratio` times as many as before."""
+
+    symbol: str
+    held: Decimal
+    ratio: Fraction
+
+
 class Position(msgspec.Struct):
     """One open position: what went in and what has come out again. Quantities in shares, values in money."""
 
@@ -71,6 +83,7 @@ class Position(msgspec.Struct):
     banked: Decimal | UnsetType = UNSET  # P/L of what was closed that is in the equity already
     price_held: float = 0.0  # average entry price, as a reading
     signed_held: float = 0.0  # shares still held as a reading, negative for a short position
+    undone: bool = False  # it is what an execution that the venue undid has left: nobody wants it
 
     @property
     def quantity(self) -> Decimal:
@@ -135,7 +148,7 @@ def closed_trade(
     )
 
 
-PositionsMessage = Fill | Adopt | AccountOpened | FeesReport
+PositionsMessage = Fill | Adopt | AccountOpened | FeesReport | SplitShares
 
 PositionNews = PositionOpened | PositionClosed
 """What the positions tell their listeners."""
@@ -164,6 +177,7 @@ class Positions:
 
     It opens a position with the first execution in a symbol, adds, reduces and closes by those that follow. An
     execution that comes twice counts once; one larger than the position closes it and opens the rest the other way.
+    What the venue undoes is taken out of its position; where that is closed, it counts as its opposite, at its price.
     `listeners` are told, in this order, of what opened, grew and closed.
     """
 
@@ -195,6 +209,8 @@ class Positions:
                 self._on_account(message)
             case FeesReport():
                 self._on_charges(message)
+            case SplitShares():
+                self._on_split(message)
             case _:
                 assert_known(self, message)
 
@@ -206,10 +222,15 @@ class Positions:
         self.filled_at[execution.symbol] = max(self._context.now, execution.ts)
         with localcontext(EXACT):
             maker = execution.maker is True
-            terms = execution.symbol, execution.side, execution.quantity, execution.price, execution.ts
-            fees = self.fees.charge(*terms, maker=maker)
-            self._context.publish(OrderFilled(execution, fill.decision, self._context.input, fees or UNSET))
-            self._book(fill, execution.quantity, sum(fees.values(), ZERO))
+            terms = execution.symbol, execution.side, execution.quantity, execution.value, execution.ts
+            scheduled = self.fees.charge(*terms, maker=maker)
+            fees = self.fees.model.own(execution.quantity, execution.value, maker=maker)
+            fees = sum(scheduled.values(), fees)
+            self._context.publish(OrderFilled(execution, fill.decision, self._context.input, scheduled or UNSET))
+            if execution.undone:
+                self._revise(fill, fees)
+            else:
+                self._book(fill, execution.quantity, fees)
 
     def _on_charges(self, report: FeesReport) -> None:
         """Compare what the account was charged with what was estimated."""
@@ -260,10 +281,33 @@ class Positions:
         self.open[found.symbol] = position
         self._say_open(position, adopted=True)
 
-    def _say_open(self, position: Position, *, adopted: bool = False) -> None:
+    def _on_split(self, split: SplitShares) -> None:
+        """Hold other shares that cost what those before cost, and have them guarded at their price."""
+        position = self.open[split.symbol]
+        before, price = position.quantity, position.entry_price
+        with localcontext(EXACT):
+            position.exited = position.exited * split.ratio.numerator / split.ratio.denominator
+            position.entered = position.exited + split.held
+        position.update_readings()
+        now, number = self._context.now, self._context.input
+        self._context.publish(
+            PositionSplit(
+                split.symbol,
+                before,
+                split.held,
+                price,
+                position.entry_price,
+                now,
+                position.decision,
+                number,
+            )
+        )
+        self._say_open(position)
+
+    def _say_open(self, position: Position, *, adopted: bool = False, undone: str | UnsetType = UNSET) -> None:
         symbol, side, quantity, price = position.symbol, position.side, position.quantity, position.entry_price
         entry_ts, decision, number = position.entry_ts, position.decision, self._context.input
-        self._tell(PositionOpened(symbol, side, quantity, price, entry_ts, decision, number, adopted))
+        self._tell(PositionOpened(symbol, side, quantity, price, entry_ts, decision, number, adopted, undone))
 
     def _round_trip_fees(
         self, position: Position, quantity: Decimal, value: Decimal, ts: int, of_exit: Decimal | None = None
@@ -278,44 +322,88 @@ class Positions:
             )
         return sum(of_entry, model.own(quantity, entered)) + of_exit
 
-    def _book(self, fill: Fill, quantity: Decimal, scheduled: Decimal) -> None:
-        """Book so much of a fill; `scheduled` is what the schedule charges for that (money)."""
+    def _profit_so_far(self, position: Position, ts: int) -> Decimal:
+        """Return the P/L of what has come out of a position, after the fees of both ways."""
+        fees = self._round_trip_fees(position, position.exited, position.exit_value, ts)
+        return position.profit_of(position.exited, position.exit_value, fees)
+
+    def _revise(self, fill: Fill, fees: Decimal) -> None:
+        """Take what changes earlier executions into the position that they are in; else book what it comes to.
+
+        `fees` (money) are what it adds to them, below 0 where shares are undone.
+        """
+        execution, position = fill.execution, self.open.get(fill.execution.symbol)
+        ts = execution.ts
+        before = None if position is None else self._profit_so_far(position, ts)
+        if (
+            position is not None
+            and before is not None
+            and position.decision == fill.decision
+            and revise(position, execution, fees)
+        ):
+            position.update_readings()
+            more = self._profit_so_far(position, ts) - before
+            if ts <= self._fills_until:
+                position.bank(more)
+            elif fill.of_part:
+                self._bank(position, fill, execution.quantity, more)
+            self._say_open(position)
+            return
+        of_correction = fees if not execution.quantity else ZERO
+        if execution.quantity < 0:
+            opposite = msgspec.structs.replace(fill, execution=reversed_of(execution), of_part=False)
+            self._book(opposite, -execution.quantity, fees)
+        elif execution.quantity:
+            self._book(fill, execution.quantity, fees)
+        if execution.correction:
+            self._correct(fill, -execution.side.sign * execution.correction - of_correction)
+
+    def _correct(self, fill: Fill, pnl: Decimal) -> None:
+        """Count money that a finished trade brought beyond what was counted of it."""
+        execution = fill.execution
+        if execution.ts > self._fills_until:
+            self._count_from(self.equity + pnl)
+        reason, decision, number = execution.undone or "", fill.decision, self._context.input
+        self._context.publish(
+            ProfitCorrected(execution.symbol, pnl, self.equity, reason, execution.ts, decision, number)
+        )
+
+    def _book(self, fill: Fill, quantity: Decimal, fees: Decimal) -> None:
+        """Book so much of a fill; `fees` (money) is what that costs, below 0 where it undoes shares."""
         execution = fill.execution
         side = Side.LONG if execution.side is OrderSide.BUY else Side.SHORT
         position = self.open.get(execution.symbol)
+        undone = execution.undone if position is None else UNSET
         if position is None:
-            position = Position(execution.symbol, side, execution.ts, fill.decision)
+            position = Position(execution.symbol, side, execution.ts, fill.decision, undone=bool(undone))
             self.open[execution.symbol] = position
         if side is position.side:
             position.enter(quantity, execution.price)
-            position.fees += self._own_fees(execution, quantity) + scheduled
-            self._say_open(position)
+            position.fees += fees
+            self._say_open(position, undone=undone)
             return
         closing = min(quantity, position.quantity)
-        of_close = scheduled if closing == quantity else AVERAGES.divide(scheduled * closing, quantity)
-        of_exit = self._own_fees(execution, closing) + of_close
+        of_exit = fees if closing == quantity else AVERAGES.divide(fees * closing, quantity)
         position.leave(closing, execution.price)
         position.fees += of_exit
         value = closing * execution.price
         if execution.ts <= self._fills_until:
-            fees = self._round_trip_fees(position, closing, value, execution.ts, of_exit)
-            position.bank(position.profit_of(closing, value, fees))
+            of_both = self._round_trip_fees(position, closing, value, execution.ts, of_exit)
+            position.bank(position.profit_of(closing, value, of_both))
         if position.quantity == 0:
             self._close(position, fill)
         elif fill.of_part:
-            self._bank(position, fill, closing, of_exit)
+            of_both = self._round_trip_fees(position, closing, value, execution.ts, of_exit)
+            self._bank(position, fill, closing, position.profit_of(closing, value, of_both))
         if quantity > closing:
-            self._book(fill, quantity - closing, scheduled - of_close)
+            self._book(fill, quantity - closing, fees - of_exit)
 
-    def _own_fees(self, execution: Execution, quantity: Decimal) -> Decimal:
-        """Return what is set per share and by value, for so much of an execution."""
-        return self.fees.model.own(quantity, quantity * execution.price, maker=execution.maker is True)
+    def _bank(self, position: Position, fill: Fill, closed: Decimal, pnl: Decimal) -> None:
+        """Count the profit of a part in the equity: the rest may stay for long, and the loss limit looks at it.
 
-    def _bank(self, position: Position, fill: Fill, closed: Decimal, of_exit: Decimal) -> None:
-        """Count the profit of a part in the equity: the rest may stay for long, and the loss limit looks at it."""
+        Of a part that the venue undid, fewer than no shares were closed.
+        """
         execution, entry_price = fill.execution, position.entry_price
-        fees = self._round_trip_fees(position, closed, closed * execution.price, execution.ts, of_exit)
-        pnl = position.side.sign * closed * (execution.price - entry_price) - fees
         if execution.ts > self._fills_until:
             position.bank(pnl)
             self._count_from(self.equity + pnl)
@@ -339,6 +427,8 @@ class Positions:
     def _close(self, position: Position, fill: Fill) -> None:
         del self.open[position.symbol]
         reason = fill.reason or ExitReason.FLATTEN
+        if fill.execution.undone:
+            reason = ExitReason.BUST
         trade = closed_trade(position, self.equity, fill.execution.ts, reason, self._context.input)
         self._count_from(trade.equity)
         self._tell(trade)

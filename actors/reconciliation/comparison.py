@@ -112,7 +112,14 @@ def compare(book: Book, account: AccountReport, fates: Mapping[str, OrderReport]
     known = {entry.order.id for entry in book.orders}
     # As at a start: what the book has not counted of orders of ours is counted.
     knowledge = Knowledge(book)
-    news = [order for name, order in named if order.order not in known and knowledge.misses(name, order)]
+    shares = {p.symbol: p.side.sign * (p.entered - p.exited) for p in book.positions}
+    ours_held = {p.symbol: p.quantity - book.foreign.get(p.symbol, ZERO) for p in account.positions}
+    undone = {order.order for _, order in knowledge.undone(named, shares, ours_held)}
+    news = [
+        order
+        for name, order in named
+        if order.order not in known and (knowledge.misses(name, order) or order.order in undone)
+    ]
     newer = [(order, more) for order in news if (more := order.filled - knowledge.counted(order.order).filled)]
     working = {entry.order.symbol for entry in book.orders} | {order.symbol for order, _ in newer}
     held = {position.symbol: position.quantity for position in account.positions}
@@ -184,7 +191,7 @@ def _meanwhile(
     shares = sum((order.side.sign * more for order, more in newer if order.symbol == symbol), ZERO)
     for entry in book.orders:
         fate = fates.get(entry.order.id)
-        if entry.order.symbol == symbol and fate is not None and fate.filled > entry.filled:
+        if entry.order.symbol == symbol and fate is not None and fate.filled != entry.filled:
             shares += entry.order.side.sign * (fate.filled - entry.filled)
     return shares
 

@@ -10,12 +10,21 @@ import msgspec
 
 from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
-from actors.execution.known_orders import Knowledge, NamedOrder, OrderName, named_orders
-from actors.execution.messages import AdoptOrder, FromReconciler, KnownOrder, MissedOrder, Reconciled
+from actors.execution.known_orders import Knowledge, NamedOrder, OrderName, named_orders, submitted
+from actors.execution.messages import (
+    AdoptOrder,
+    FromReconciler,
+    KnownOrder,
+    MissedOrder,
+    Reconciled,
+    RecountOrders,
+    StockSplit,
+)
 from actors.execution.order_cache import OrdersView
-from actors.messages import AccountOpened, ExitReason
-from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
-from actors.portfolio.positions import Adopt, PositionsView
+from actors.messages import AccountOpened
+from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus
+from actors.portfolio.positions import Adopt, PositionsView, SplitShares
+from actors.reconciliation.splits import split_of
 from actors.risk.risk import Mismatch
 from actors.risk.venue_facts import ForeignOrders
 from pipeline.events import SECOND, Side
@@ -58,7 +67,7 @@ class Reconciler:
         ours: str,
         tell_executor: Port[FromReconciler],
         tell_risk: Port[AccountReport | AccountOpened | Mismatch | ForeignOrders],
-        tell_positions: Port[AccountOpened | Adopt],
+        tell_positions: Port[AccountOpened | Adopt | SplitShares],
     ) -> None:
         self._context = context
         self._positions = positions
@@ -102,6 +111,8 @@ class Reconciler:
                 return  # read for the session before this one: what happened until the book is not in it
             self._seen = True
             self._open(message)
+        else:
+            self._tell_splits(message)
         differences = self._quantities(message) + self._compare_orders(message.orders)
         self._tell_risk(message)
         if differences:
@@ -130,7 +141,7 @@ class Reconciler:
         self._tell_positions(opened)
         self._tell_risk(opened)
         named = named_orders(report, self._ours)
-        missed = self._tell_missed(named)
+        missed = self._tell_missed(named, report)
         adopted: set[str] = set()
         # What the book knows, it knows: what happened meanwhile is looked up, and a difference that lasts counts.
         in_book = {*missed, *self._positions.open, *(order.symbol for order in self._orders.working.values())}
@@ -157,20 +168,37 @@ class Reconciler:
         self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
+        if not missed:
+            self._tell_splits(report)  # before anything is sent for a position: an old stop would be sold at once
         self._tell_executor(Reconciled())
 
-    def _tell_missed(self, named: Iterable[NamedOrder]) -> set[str]:
+    def _tell_splits(self, report: AccountReport) -> None:
+        """Have positions be of the shares that the account has of them, where their stock was split."""
+        for held in report.positions:
+            position = self._positions.open.get(held.symbol)
+            heard_since = self._positions.filled_at.get(held.symbol, 0) >= report.ts
+            if position is None or held.symbol in self.foreign or heard_since:
+                continue
+            if (ratio := split_of(position, held)) is not None:
+                self._tell_positions(SplitShares(held.symbol, abs(held.quantity), ratio))
+                self._tell_executor(StockSplit(held.symbol, ratio))
+
+    def _tell_missed(self, named: list[NamedOrder], report: AccountReport) -> set[str]:
         """Tell the executor of orders of which the book lacks something; return the symbols of those with fills.
 
         While a journal cannot be written, exits and cancels go out all the same. What is counted so is not adopted as
         well.
         """
         symbols = set()
+        booked = {symbol: p.side.sign * p.quantity for symbol, p in self._positions.open.items()}
+        ours = {held.symbol: held.quantity - self.foreign.get(held.symbol, ZERO) for held in report.positions}
+        undone = {order.order for _, order in self._knowledge.undone(named, booked, ours)}
         for name, order in sorted(named, key=lambda pair: pair[1].ts):
-            if self._knowledge.misses(name, order) and self._orders.get(order.order) is None:
+            missed = self._knowledge.misses(name, order) or order.order in undone
+            if missed and self._orders.get(order.order) is None:
                 counted = self._knowledge.counted(order.order)
-                self._tell_executor(MissedOrder(_submitted(name, order), order, counted))
-                if order.filled:
+                self._tell_executor(MissedOrder(submitted(name, order), order, counted))
+                if order.filled or order.order in undone:
                     symbols.add(name.symbol)
         return symbols
 
@@ -187,7 +215,7 @@ class Reconciler:
         if name is None or self._orders.get(order.order) is not None:
             return
         keep = name.role is OrderRole.STOP and order.symbol in adopted  # whether it fits, who guards the position looks
-        self._tell_executor(AdoptOrder(_submitted(name, order), order, keep))
+        self._tell_executor(AdoptOrder(submitted(name, order), order, keep))
 
     # ------------------------------------------------------------------------------------ every report
 
@@ -231,6 +259,8 @@ class Reconciler:
                 continue
             patience = round(self._patience_s * (_ASKED if symbol in asked else 1) * SECOND)
             suspect = suspects[symbol] = self._suspect(symbol, ours, theirs, patience // 2)
+            if 0 < suspect.lasted < patience:
+                self._tell_executor(RecountOrders(symbol))  # an execution may have been undone, and we not have heard
             if suspect.lasted >= patience:
                 differences.append(difference(symbol, theirs, ours, foreign))
         self._suspects = suspects
@@ -267,27 +297,3 @@ _FOREVER = 10**18
 
 
 _AT_VENUE = frozenset((OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING))
-
-
-_REASONS = {
-    OrderRole.STOP: ExitReason.STOP,
-    OrderRole.EXIT: ExitReason.FLATTEN,
-    OrderRole.PART: ExitReason.FLATTEN,
-    OrderRole.GATE: ExitReason.HALT,
-}
-"""Why an order of an earlier run closed a position, by its leg."""
-
-
-def _submitted(name: OrderName, order: OrderReport) -> SubmitOrder:
-    """Return what an order of ours must have been when it was sent."""
-    return SubmitOrder(
-        order.order,
-        order.symbol,
-        order.side,
-        order.quantity,
-        name.kept_decision,
-        name.role,
-        _REASONS.get(name.role, ""),
-        stop=order.stop,
-        rests=name.role is OrderRole.STOP,
-    )

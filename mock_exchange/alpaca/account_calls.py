@@ -18,7 +18,7 @@ from mock_exchange.venue.account import Configuration
 from mock_exchange.venue.day import in_new_york
 from mock_exchange.venue.fees import Charge
 from mock_exchange.venue.money import DOLLAR, SHARE, money, quantity, text
-from mock_exchange.venue.orders import Reason, Update
+from mock_exchange.venue.orders import Change, Reason, Update
 
 _DOLLAR = DOLLAR * SHARE  # as an amount
 
@@ -155,12 +155,14 @@ def _written(it: Update | Charge, account_id: str) -> schema.Json:
     order = it.order
     assert it.price is not None
     assert it.qty is not None
-    return {
+    revises = it.change in (Change.TRADE_BUST, Change.TRADE_CORRECT)
+    revision = {"execution_type": it.change, "previous_execution_id": it.previous_execution_id} if revises else {}
+    return revision | {
         "id": _id(it),
         "account_id": account_id,
         "activity_type": FILL,
         "transaction_time": stamp(it.ts),
-        "type": it.change,
+        "type": "fill" if revises else it.change,
         "price": text(it.price),
         "qty": quantity(it.qty),
         "side": order.side,

@@ -104,7 +104,9 @@ def _cancel(context: RequestContext) -> Response:
     if context.policy.cancel_delay_ns:
         order = context.matching.orders.find(context.account, context.name)
         if isinstance(order, Order) and order.status in OPEN:
-            context.venue.cancel_later(context.account, context.name, context.now + context.policy.cancel_delay_ns)
+            context.venue.cancel_later(
+                context.account, order, context.now, context.now + context.policy.cancel_delay_ns
+            )
             return Response(204)
     order = context.matching.cancel(context.account, context.name, context.now)
     return refuse(order) if isinstance(order, Refusal) else Response(204)

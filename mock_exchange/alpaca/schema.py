@@ -18,7 +18,7 @@ from mock_exchange.venue.fees import Fees
 from mock_exchange.venue.hours import TradingSession
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.money import DOLLAR, average, money, quantity, share_of, text
-from mock_exchange.venue.orders import Order, Side, Status, Update
+from mock_exchange.venue.orders import Change, Order, Side, Status, Update
 
 EXCHANGES = {"A": "NYSE", "B": "ARCA", "C": "NASDAQ"}
 """Where a stock is listed, by its tape."""
@@ -115,9 +115,13 @@ Report = tuple[str, bytes]
 """An update as the trading stream sends it: the account whose order it is about, and its JSON."""
 
 
+_SHOWN = frozenset({Change.ACCEPTED, Change.PENDING_NEW, Change.PENDING_CANCEL, Change.DONE_FOR_DAY})
+"""What an order's status is called at the moment at which it is told."""
+
+
 def report(it: Update) -> Report:
     """Encode what happened to an order for the trading stream."""
-    data = {
+    data: Json = {
         "event": it.change,
         "execution_id": it.execution_id,
         "order": order(it.order, it.legs),
@@ -128,6 +132,10 @@ def report(it: Update) -> Report:
         data["price"] = text(it.price)
         data["qty"] = quantity(it.qty or 0)
         data["position_qty"] = quantity(it.position_qty or 0)
+    if it.previous_execution_id is not None:
+        data["previous_execution_id"] = it.previous_execution_id
+    if it.change in _SHOWN:
+        data["order"]["status"] = it.change
     return it.order.account, _encode({"stream": "trade_updates", "data": data})
 
 

@@ -9,8 +9,9 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
 - Orders may be for parts of a share, or for an amount of money. A displayed share of which a part is taken is
   gone as a whole, so that orders for whole shares are filled in whole shares. Parts cannot be sold short.
 - A stop is reached by a trade after it was placed, and is a market (or limit) order from then on.
-- A leg of a bracket or OTO order goes into the book when its entry is filled; if the entry ends partly filled,
-  for that part. Of two legs, what one fills the other has no more; if one is canceled, so is the other.
+- A leg of a bracket or OTO order goes into the book when its entry is completely filled. If the entry ends partly
+  filled, its legs end with it, or are placed for that part where `legs_for_parts` is on: what Alpaca does is not
+  verified. Of two legs, what one fills the other has no more; if one is canceled, so is the other.
 - A simple order that could meet another one of its account, whatever the market does, is refused: one side is
   without a limit, or the limits reach each other.
 - An order that closes a position needs the shares, not held for another order; it cannot turn the position
@@ -78,6 +79,7 @@ class Matching:
         self.prices: dict[str, int] = {}  # where each stock was traded last, points
         self.assets = dict.fromkeys(symbols, Asset())
         self.most_displayed: int | None = None  # shares that a quote shows to orders at most; None is as it comes
+        self.legs_for_parts = False  # whether legs guard what an entry has bought that ends partly filled
         self._books = {symbol: Book() for symbol in self.assets}
         self._new_orders = OrderFactory(ids)
         # The end of the venue's day, when day orders expire: a close of New York, or else 16:00 there on each date.
@@ -113,6 +115,11 @@ class Matching:
     def halt(self, symbol: str) -> None:
         """Fill no order of a stock until its next quote: nothing is displayed that could."""
         self._books[symbol].withdraw()
+
+    def reprice(self, symbol: str, price: int) -> None:
+        """Have a stock be worth something else at once, and display nothing until its next quote."""
+        self.prices[symbol] = self._books[symbol].last = price
+        self.halt(symbol)
 
     def roll(self, now: int) -> None:
         """End the day if it is over: day orders expire, and equity and margin are noted as the last ones.
@@ -238,6 +245,8 @@ class Matching:
             taken = replace(taken, legs=tuple(leg.id for leg in legs))
         for order in (taken, *legs):
             self.orders.store(None, order)
+        self.orders.announce(taken, Change.ACCEPTED, now)
+        self.orders.announce(taken, Change.PENDING_NEW, now)
         if reject:
             self.orders.change(taken, Change.REJECTED, now)
             for leg in legs:
@@ -336,10 +345,11 @@ class Matching:
                 holds = False
 
     def _end(self, order: Order, change: Change, ts: int) -> None:
-        """Cancel or let expire an order with its relatives; an entry that was partly filled leaves its legs."""
+        """Cancel or let expire an order with its relatives; a partly filled entry may leave its legs."""
         root = self.orders[order.parent] if order.parent else order
         book = self._books[order.symbol]
-        leaves_legs = root is order and order.filled > 0 and order.order_class is not OrderClass.OCO
+        is_entry = root is order and order.order_class is not OrderClass.OCO
+        leaves_legs = self.legs_for_parts and is_entry and order.filled > 0
         for member in (root, *self.orders.legs(root)):
             if member.status in OPEN and not (leaves_legs and member.status is Status.HELD):
                 book.discard(member)

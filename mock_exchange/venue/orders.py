@@ -87,6 +87,19 @@ class Change(Word):
     EXPIRED = "expired"
     REPLACED = "replaced"
     REJECTED = "rejected"
+    TRADE_BUST = "trade_bust"  # an execution was undone
+    TRADE_CORRECT = "trade_correct"  # its price or quantity was changed
+    ACCEPTED = "accepted"  # these five change nothing of an order: they only tell
+    PENDING_NEW = "pending_new"
+    PENDING_CANCEL = "pending_cancel"
+    ORDER_CANCEL_REJECTED = "order_cancel_rejected"
+    DONE_FOR_DAY = "done_for_day"
+
+
+UNVERIFIED = frozenset(
+    {Change.ACCEPTED, Change.PENDING_NEW, Change.DONE_FOR_DAY, Change.TRADE_BUST, Change.TRADE_CORRECT}
+)
+"""What is documented for brokers, and was not seen on the trading stream by anyone who said so."""
 
 
 _ENDS = {
@@ -202,6 +215,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     price: int | None = None
     qty: int | None = None
     position_qty: int | None = None  # of the account in that symbol, after it
+    previous_execution_id: str | None = None  # that it undoes or changes
 
 
 class Reason(Word):

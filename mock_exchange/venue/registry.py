@@ -10,7 +10,18 @@ from msgspec.structs import replace
 
 from mock_exchange.venue.account import Account
 from mock_exchange.venue.ids import Ids
-from mock_exchange.venue.orders import OPEN, TRANSITIONS, WORKING, Change, Order, Reason, Refusal, Side, Update
+from mock_exchange.venue.orders import (
+    OPEN,
+    TRANSITIONS,
+    UNVERIFIED,
+    WORKING,
+    Change,
+    Order,
+    Reason,
+    Refusal,
+    Side,
+    Update,
+)
 
 MOST_ENDED = 100_000
 """Ended orders that the venue remembers, of all accounts."""
@@ -44,6 +55,8 @@ class Registry:
         self._working: dict[tuple[str, str, Side], dict[str, None]] = {}  # by account, symbol and side
         self._ended: deque[str] = deque()
         self._updates: list[Update] = []
+        self.revised: set[str] = set()  # ids of the executions that were undone or changed
+        self.announced: frozenset[str] = frozenset()  # which of UNVERIFIED are told
         self._executions: dict[str, deque[Update]] = {name: deque(maxlen=MOST_EXECUTIONS) for name in accounts}
 
     def __getitem__(self, order_id: str) -> Order:
@@ -113,13 +126,49 @@ class Registry:
             raise ImpossibleChange(order, change)
         ended_ns = 0 if status in OPEN else ts
         changed = replace(order, status=status, updated_ns=ts, ended_ns=ended_ns, **(changes or {}))
-        self.store(order, changed)
-        legs, execution_id = self.legs(changed), self._ids.next()
-        update = Update(change=change, order=changed, legs=legs, ts=ts, execution_id=execution_id, **(execution or {}))
-        self._updates.append(update)
-        if execution is not None:
-            self._executions[order.account].append(update)
+        self.record(order, changed, change, ts, execution)
         return changed
+
+    def record(
+        self,
+        old: Order,
+        new: Order,
+        change: Change,
+        ts: int,
+        execution: dict[str, Any] | None = None,
+        previous: str | None = None,
+    ) -> Update:
+        """Keep the new value of an order, and report what happened; `previous` is the execution that it changes."""
+        self.store(old, new)
+        update = self._update(new, change, ts, previous, execution)
+        if change not in UNVERIFIED or change in self.announced:
+            self._updates.append(update)
+        if execution is not None:
+            self._executions[old.account].append(update)
+        return update
+
+    def announce(self, order: Order, change: Change, ts: int) -> None:
+        """Report what changes nothing of an order; what nobody has seen on the trading stream, only where it is on."""
+        if change not in UNVERIFIED or change in self.announced:
+            self._updates.append(self._update(order, change, ts))
+
+    def _update(
+        self,
+        order: Order,
+        change: Change,
+        ts: int,
+        previous: str | None = None,
+        execution: dict[str, Any] | None = None,
+    ) -> Update:
+        return Update(
+            change=change,
+            order=order,
+            legs=self.legs(order),
+            ts=ts,
+            execution_id=self._ids.next(),
+            previous_execution_id=previous,
+            **(execution or {}),
+        )
 
     def store(self, old: Order | None, new: Order) -> None:
         """Keep the new value of an order, and what it sets aside of the account."""

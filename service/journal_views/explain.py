@@ -45,12 +45,17 @@ def as_json(found: Story) -> str:
 def costs(found: Story) -> Row | None:
     """Return what the trade brought before fees, the fees, and what slippage took; None before its end.
 
+    What an execution that the venue undid had left, and how that was closed, is of it; so are corrections.
     Slippage is what the entry's fills cost more than the price that the signal saw; above 0 it was against us.
     """
     closed = _last(found, "position_closed")
     if closed is None:
         return None
-    pnl, fees = Decimal(closed["pnl"]), Decimal(closed["fees"])
+    trades = [fact for fact in found.facts if fact["type"] == "position_closed"]
+    fees = sum((Decimal(trade["fees"]) for trade in trades), Decimal(0))
+    changed = [fact for fact in found.facts if fact["type"] == "profit_corrected"]
+    pnl = sum((Decimal(fact["pnl"]) for fact in (*trades, *changed)), Decimal(0))
+    closed = trades[0]
     signal = _last(found, "signal")
     slippage = None
     if signal is not None:
@@ -118,8 +123,16 @@ def _told(fact: Row) -> Iterator[str]:
             yield f"{_time(fact, fact['ts'])}  REJECTED {fact['order']}: {fact['reason']}"
         case "order_filled":
             done = fact["execution"]
-            what = f"{done['side']} {_quantity(done['quantity'])} @ {price(done['price'])}"
-            yield f"{_time(fact, done['ts'])}  FILL {what}{_fees(fact)}"
+            yield f"{_time(fact, done['ts'])}  {_execution(done)}{_fees(fact)}"
+        case "position_split":
+            before = f"{_quantity(fact['before'])} @ {price(fact['price_before'])}"
+            after = f"{_quantity(fact['quantity'])} @ {price(fact['entry_price'])}"
+            yield f"{_time(fact, fact['ts'])}  SPLIT of {fact['symbol']}: {before} are {after} now"
+        case "profit_corrected":
+            yield f"{_time(fact, fact['ts'])}  P/L corrected by {dollars(fact['pnl'])} ({fact['reason']})"
+        case "position_opened" if fact.get("undone"):
+            what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']} from {price(fact['entry_price'])}"
+            yield f"{_time(fact, fact['entry_ts'])}  OPEN {what} by what was undone: it is closed"
         case "position_opened" if fact["adopted"]:
             yield f"  taken over by run {fact['run']} as decision {fact['decision']}"
         case "position_reduced":
@@ -147,6 +160,16 @@ def _charged(fact: Row) -> str:
     expected, charged = (sum(map(Decimal, fact[name].values()), Decimal(0)) for name in ("expected", "charged"))
     said = f"fees of all trades of {fact['date']}: {money(charged)} charged, {money(expected)} expected"
     return f"{said}, residual {money(fact['residual'])}"
+
+
+def _execution(done: Row) -> str:
+    """Return what was filled, or undone, in words."""
+    what = f"{done['side']} {_quantity(done['quantity']).removeprefix('-')} @ {price(done['price'])}"
+    if "undone" not in done:
+        return f"FILL {what}"
+    more = f", and {dollars(done['correction'])} in price" if "correction" in done else ""
+    said = f"UNDONE {what}" if Decimal(done["quantity"]) < 0 else f"CORRECTED {what} more"
+    return f"{said}{more} ({done['undone']})"
 
 
 def _carried(signal: Row) -> str:

@@ -110,7 +110,7 @@ def _flat(fact: Row) -> Row:
             return {**order, **fact, "order": order["id"], "status": "submitted"}
         case "order_filled":
             done = fact["execution"]
-            return {**done, **fact, "filled": done["quantity"], "quantity": None, "status": "fill"}
+            return {**done, **fact, "filled": done["quantity"], "quantity": None, "status": done.get("undone", "fill")}
         case "order_rejected":
             return {**fact, "status": "rejected"}
     return fact

@@ -62,6 +62,7 @@ def decision_of(fact: Fact, number: int) -> Decision | None:
             return Decision("order", fact.ts, order.symbol, _plain(what, "id", "symbol", "decision"), number)
         case OrderFilled(execution=done):
             what = {"side": done.side, "quantity": done.quantity, "price": done.price}
+            what |= {"undone": done.undone, "correction": done.correction}
             return Decision("fill", done.ts, done.symbol, _plain(what), number)
         case OrderRejected():
             return Decision("rejection", fact.ts, fact.symbol, {"reason": fact.reason}, number)

@@ -20,7 +20,7 @@ from mock_exchange.market import tape
 from mock_exchange.market_data_faults import HOUR, BadPriceTrade, MarketDataFaults, Published, reported
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue.money import SHARE
-from mock_exchange.venue.orders import OrderRequest, Side, Update
+from mock_exchange.venue.orders import Order, OrderRequest, Side, Update
 from mock_exchange.venue_state import VenueState
 
 START = 1_767_623_400 * SECOND
@@ -223,12 +223,14 @@ def test_an_order_may_be_filled_before_its_cancel_comes_into_effect() -> None:
     venue = VenueState(ExchangeSettings(symbols=("AAPL",), history_events=100), ["ANN"], START)
     venue.advance([Quote("AAPL", START, 200.0, 200.03, 100, 3)])
     order = venue.matching.submit("ANN", OrderRequest(symbol="AAPL", side=Side.BUY, qty=9 * SHARE), START)
-    venue.cancel_later("ANN", getattr(order, "id", ""), START + 5 * SECOND)
+    assert isinstance(order, Order)
+    venue.cancel_later("ANN", order, START, START + 5 * SECOND)
     for second in (4, 6):
         venue.advance([Quote("AAPL", START + second * SECOND, 200.0, 200.03, 100, 3)])
     assert [update.change.value for update in venue.take_updates()] == [
         "new",
         "partial_fill",
+        "pending_cancel",
         "partial_fill",
         "canceled",
     ]

@@ -320,6 +320,7 @@ def test_a_leg_that_is_partly_filled_leaves_the_other_as_much() -> None:
 
 def test_an_entry_canceled_while_partly_filled_leaves_legs_for_what_was_filled() -> None:
     venue = Venue()
+    venue.venue.legs_for_parts = True
     venue.quote(100.00, 100.02, ask_size=30)
     entry = a_bracket(venue, 100)
     venue.cancel(entry)

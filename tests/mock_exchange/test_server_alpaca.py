@@ -383,8 +383,8 @@ def test_a_cancel_may_be_confirmed_before_it_comes_into_effect() -> None:
         async with a_venue("late_cancels:5") as venue, venue.stream() as ws:
             _, order = await venue.ask("POST", "/v2/orders", {**BUY, "type": "limit", "limit_price": "1"})
             assert (await venue.ask("DELETE", f"/v2/orders/{order['id']}"))[0] == 204
-            new, canceled = [json.loads(await ws.recv())["data"] for _ in range(2)]
-            assert (new["event"], canceled["event"]) == ("new", "canceled")
+            new, pending, canceled = [json.loads(await ws.recv())["data"] for _ in range(3)]
+            assert [told["event"] for told in (new, pending, canceled)] == ["new", "pending_cancel", "canceled"]
             assert canceled["timestamp"] > new["timestamp"]
 
     asyncio.run(scenario())

@@ -473,3 +473,28 @@ def test_two_formats_at_once_are_refused(tmp_path: Path) -> None:
     refused = microbot("trades", "--csv", "--parquet", "t.parquet", cwd=tmp_path)
     assert refused.returncode == 2
     assert "exclude each other" in refused.stderr
+
+
+def test_the_story_of_a_trade_tells_what_was_undone_and_what_that_came_to() -> None:
+    zone = {"zone": "UTC", "ts": 1}
+    done = {"side": "SELL", "quantity": "-4", "price": "99.5", "ts": 1, "undone": "trade_bust"}
+    opened = {"type": "position_opened", "symbol": "A", "side": "LONG", "quantity": "4", "entry_price": "99.5"}
+    lines = [
+        line
+        for fact in (
+            {"type": "order_filled", "execution": done},
+            {"type": "order_filled", "execution": done | {"quantity": "0", "correction": "-1"}},
+            opened | {"entry_ts": 1, "adopted": False, "undone": "trade_bust"},
+            {"type": "profit_corrected", "pnl": "1", "reason": "trade_correct"},
+            {"type": "position_split", "symbol": "A", "before": "10", "quantity": "20"}
+            | {"price_before": "100", "entry_price": "50"},
+        )
+        for line in explain._told(fact | zone)
+    ]
+    assert [line.split("  ", 1)[1] for line in lines] == [
+        "UNDONE SELL 4 @ 99.50 (trade_bust)",
+        "CORRECTED SELL, -$1.00 in price (trade_bust)",
+        "OPEN LONG 4 A from 99.50 by what was undone: it is closed",
+        "P/L corrected by $1.00 (trade_correct)",
+        "SPLIT of A: 10 @ 100.00 are 20 @ 50.00 now",
+    ]

@@ -40,6 +40,8 @@ from actors.messages import (
     PositionClosed,
     PositionOpened,
     PositionReduced,
+    PositionSplit,
+    ProfitCorrected,
     Refusal,
     SignalRaised,
     StateChanged,
@@ -253,6 +255,8 @@ EVENTS: dict[str, Fact] = {
         *("A", Side.LONG, Decimal(5), Decimal("100.1"), Decimal(5), Decimal(100), "TP"),
         *(Decimal("0.5"), Decimal("10000.5"), START, "17", 1),
     ),
+    "position.split": PositionSplit(*("A", Decimal(10), Decimal(20), Decimal(100), Decimal(50)), *(START, "17", 1)),
+    "trade.corrected": ProfitCorrected("A", Decimal(1), Decimal(10_001), "trade_correct", START, "17", 1),
     "trade.closed": closed("150.48", "0.23", 0.0015),
     "state.changed": StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "lunch", START, 1),
     "strategy.halted": StrategyHalted("cross", ("A", "B"), START, 1),
@@ -290,6 +294,23 @@ def test_every_fact_is_one_object_in_the_file_with_the_same_first_fields(event: 
     assert isinstance(line["ts"], int)
     assert line["ts"] > START  # the line's own time is not that of the market
     assert line["message"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "correction", "told"),
+    [
+        (-4, None, "UNDONE by the venue (trade_bust): SELL 4 A @ $99.50 never was"),
+        (0, "-1", "CORRECTED by the venue (trade_bust): SELL A, -$1.00 in price"),
+    ],
+)
+def test_what_the_venue_undid_is_a_warning(quantity: int, correction: str | None, told: str, tmp_path: Path) -> None:
+    found = Logs(tmp_path, level="WARNING", file_level="WARNING")
+    done = Execution("o/6", "o", "A", OrderSide.SELL, Decimal(quantity), Decimal("99.5"), START, undone="trade_bust")
+    if correction is not None:
+        done = msgspec.structs.replace(done, correction=Decimal(correction))
+    fact_log.log_fact(OrderFilled(done, "17", 1))
+    (line,) = found.lines
+    assert (line["message"], line["undone"]) == (told, "trade_bust")
 
 
 def test_every_kind_of_fact_is_logged() -> None:

@@ -32,9 +32,9 @@ from actors.execution.retries import Retries
 from actors.feeds.backoff import BackOff
 from actors.gateway.gate import Batch, Gate, HandOver
 from actors.gateway.shadow_ledger import ShadowLedger
-from actors.messages import Fact, Refusal, Report, Rollover, TradingState
+from actors.messages import Fact, OrderFilled, Refusal, Report, Rollover, TradingState
 from actors.orders import Execution, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
-from actors.portfolio.positions import Position, Positions
+from actors.portfolio.positions import Fill, Position, Positions
 from actors.risk.risk import Risk
 from pipeline import strategy
 from pipeline.exits import ExitSignal
@@ -48,7 +48,8 @@ from simulation.world import World
 from tests.support.live import ROOT
 
 MINUTES = 5
-SEEDS = range(1020, 1050)
+BUSTS = Scenario(msgspec.structs.replace(NONE, bust_s=20.0))
+SEEDS = (*range(1020, 1050), 1059)
 
 
 @cache
@@ -67,6 +68,7 @@ def test_whatever_goes_wrong_the_books_agree_and_nothing_is_left_unguarded(seed:
 def test_in_these_seeds_every_kind_of_fault_happens_and_fills_come_from_either_side() -> None:
     worlds = [ran(seed) for seed in SEEDS]
     timed = {name.removesuffix("_s") for name in Faults.__struct_fields__} - {"latency", "thin_book", "hides_limit"}
+    timed.discard("tells_busts")
     assert {occurrence.kind for world in worlds for occurrence in world.chance.occurred} == timed | {"lost_reading"}
     assert {world.scenario.simulated for world in worlds} == {True, False}
     assert any(world.scenario.faults.thin_book for world in worlds)
@@ -212,11 +214,11 @@ def test_faults_are_drawn_from_the_seed() -> None:
 # ------------------------------------------------------------------------------------------- rules that are broken
 
 
-def found(seeds: int = 50) -> tuple[int, Broken]:
+def found(seeds: int = 50, scenario: Scenario | None = None) -> tuple[int, Broken]:
     """Run seeds until one fails; return which, and what it says."""
     for seed in range(1, seeds + 1):
         try:
-            World(seed).run(MINUTES * 60)
+            World(seed, scenario).run(MINUTES * 60)
         except Broken as broken:
             return seed, broken
     pytest.fail(f"{seeds} seeds pass although a rule is broken")
@@ -320,6 +322,35 @@ def test_fills_that_count_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(OrderCache, "execution_of", execution)
     assert found()[1].rule == "executions"
+
+
+def test_an_execution_that_was_undone_and_is_counted_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Positions._revise
+
+    def twice(positions: Positions, fill: Fill, fees: Decimal) -> None:
+        whole(positions, fill, fees)
+        whole(positions, fill, fees)
+
+    monkeypatch.setattr(Positions, "_revise", twice)
+    assert found(scenario=BUSTS)[1].rule == "executions"
+
+
+def test_an_execution_that_was_undone_and_is_ignored_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "news_of", lambda orders, order, report: orders.execution_of(order, report))
+    assert found(scenario=BUSTS)[1].rule == "executions"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_executions_that_are_undone_are_counted_told_or_not(told: bool) -> None:
+    faults = msgspec.structs.replace(NONE, bust_s=20.0, tells_busts=told)
+    undone = set()
+    for seed in range(1, 6):
+        world = World(seed, Scenario(faults))
+        world.run(MINUTES * 60)
+        assert world.bot.core.risk.halt_cause is None
+        fills = (fact for fact in world.bot.audit.facts if isinstance(fact, OrderFilled))
+        undone |= {fill.execution.undone for fill in fills if fill.execution.undone}
+    assert undone == ({"trade_bust", "trade_correct"} if told else {"recounted"})
 
 
 def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

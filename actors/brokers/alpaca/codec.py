@@ -428,6 +428,17 @@ def authentication(key: str, secret: str) -> str:
     return msgspec.json.encode({"action": "authenticate", "data": {"key_id": key, "secret_key": secret}}).decode()
 
 
+REVISIONS = frozenset(("trade_bust", "trade_correct"))
+"""Events by which an execution is undone or changed (the broker API's schema; whether the trading stream sends them is
+not known)."""
+
+
+def revised(report: OrderReport, update: Update) -> OrderReport:
+    """Return the report of an update that undoes or changes an execution. It is of no earlier than the update says."""
+    ts = max(report.ts, nanoseconds(update.timestamp) or 0)
+    return msgspec.structs.replace(report, revises=update.event, ts=ts)
+
+
 LISTEN = msgspec.json.encode({"action": "listen", "data": {"streams": [UPDATES]}}).decode()
 
 

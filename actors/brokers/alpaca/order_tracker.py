@@ -65,7 +65,9 @@ class OrderTracker:
         self.remember(report)
         if report.status in OVER:
             self.unwatch(report.order)
-        elif (watch := self._watched.get(report.order)) is not None and report.filled > watch.filled:
+        elif (watch := self._watched.get(report.order)) is not None and (
+            report.filled > watch.filled or report.revises
+        ):
             watch.filled = report.filled
             watch.owed_since = None
 

@@ -186,6 +186,10 @@ class AlpacaProtocol:
             self.counts["foreign"] += 1
             self._readings.request_early()
             return
+        if update.event in codec.REVISIONS:
+            report = codec.revised(report, update)
+            self.counts["revisions"] += 1
+            self._readings.request_early()  # the account holds something else now
         self._tracker.note_update(report)
         if update.event == "order_cancel_rejected":
             self._context.publish(report, CancelRefused(report.order, report.ts, "the venue rejected the cancel"))
