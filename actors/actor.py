@@ -42,6 +42,7 @@ class Context(Protocol):
     """The core, as its actors see it."""
 
     input: int  # number of the input being handled
+    told_ts: int  # ns: the time that the newest input of no market was told with, before it was bounded by `now`
 
     @property
     def now(self) -> int:

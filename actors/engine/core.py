@@ -101,6 +101,7 @@ class Core:
         self.reloading = reloading
         self._any_time_moves = any_time_moves
         self.input = 0
+        self.told_ts = -1
         self._others = 0  # inputs that are no trades
         self._interrupted = False
         self._standing: dict[tuple[type, str], Input] = {}
@@ -319,6 +320,7 @@ class Core:
             return event
         if self._any_time_moves:
             self._move_now(event.ts)
+        self.told_ts = event.ts
         bounded = self.not_after_now(event.ts)
         return event if bounded == event.ts else msgspec.structs.replace(event, ts=bounded)
 

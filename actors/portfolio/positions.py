@@ -253,6 +253,14 @@ class Positions:
                     fees = self._round_trip_fees(position, position.exited, position.exit_value, opened.ts)
                     position.banked = position.profit_of(position.exited, position.exit_value, fees)
 
+    def _is_in_account(self, execution: Execution) -> bool:
+        """Whether what an execution earned was in the account's equity when that was seen.
+
+        Its own time is bounded by the market's, which may stand still after a start: the time that it was told with
+        is asked, too.
+        """
+        return max(execution.ts, self._context.told_ts) <= self._fills_until
+
     def _count_from(self, equity: Decimal) -> None:
         """Count equity from here."""
         self.equity = equity
@@ -343,7 +351,7 @@ class Positions:
         ):
             position.update_readings()
             more = self._profit_so_far(position, ts) - before
-            if ts <= self._fills_until:
+            if self._is_in_account(execution):
                 position.bank(more)
             elif fill.of_part:
                 self._bank(position, fill, execution.quantity, more)
@@ -361,7 +369,7 @@ class Positions:
     def _correct(self, fill: Fill, pnl: Decimal) -> None:
         """Count money that a finished trade brought beyond what was counted of it."""
         execution = fill.execution
-        if execution.ts > self._fills_until:
+        if not self._is_in_account(execution):
             self._count_from(self.equity + pnl)
         reason, decision, number = execution.undone or "", fill.decision, self._context.input
         self._context.publish(
@@ -387,7 +395,7 @@ class Positions:
         position.leave(closing, execution.price)
         position.fees += of_exit
         value = closing * execution.price
-        if execution.ts <= self._fills_until:
+        if self._is_in_account(execution):
             of_both = self._round_trip_fees(position, closing, value, execution.ts, of_exit)
             position.bank(position.profit_of(closing, value, of_both))
         if position.quantity == 0:
@@ -404,7 +412,7 @@ class Positions:
         Of a part that the venue undid, fewer than no shares were closed.
         """
         execution, entry_price = fill.execution, position.entry_price
-        if execution.ts > self._fills_until:
+        if not self._is_in_account(execution):
             position.bank(pnl)
             self._count_from(self.equity + pnl)
         self._context.publish(

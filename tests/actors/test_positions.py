@@ -26,6 +26,7 @@ class Book:
 
     def __init__(self, equity: str = "10000", fee: str = "0", listeners: Sequence[str] = ()) -> None:
         self.input = 7
+        self.told_ts = -1
         self.now = at(0)
         self.facts: list[Fact] = []
         self.told: list[tuple[str, object]] = []

@@ -125,7 +125,7 @@ class SimulatedBench(Bench):
     situations = frozenset({Situation.PARTIAL_FILLS})
 
     def __init__(self) -> None:
-        self.now, self.input, self.index, self.held_at_input = START, 0, 0, 0
+        self.now, self.input, self.index, self.held_at_input, self.told_ts = START, 0, 0, 0, -1
         self.bid: float | None = 99.99
         self.ask: float | None = 100.01
         self.price = 100.0

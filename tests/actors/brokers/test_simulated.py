@@ -25,7 +25,7 @@ class Market:
     def __init__(self, *, bid: float | None = None, ask: float | None = None, price: float = 100.0) -> None:
         self.bid, self.ask, self.price = bid, ask, price
         self.symbol, self.index, self.held_at_input = "A", 0, 0
-        self.input = 5
+        self.input, self.told_ts = 5, -1
         self.now = at(3)
         self.reports: list[Any] = []
 
