@@ -38,6 +38,7 @@ from actors.messages import (
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
+    SymbolStale,
     TradingState,
 )
 from actors.orders import OrderRejected, OrderRole, OrderStatus
@@ -262,6 +263,12 @@ def _feed(fact: FeedChanged) -> _Said:
     return _Said(level, f"FEED {fact.state}{_because(fact.reason)}")
 
 
+def _symbol_stale(fact: SymbolStale) -> _Said:
+    if not fact.stale:
+        return _Said("INFO", f"FEED {fact.symbol} is heard again")
+    return _Said("WARNING", f"FEED {fact.symbol} is STALE{_because(fact.reason)}; its entries are refused, exits go on")
+
+
 def _gate_acted(fact: GateActed) -> _Said:
     order = fact.order
     what = f"{order.side} {order.quantity:f} {order.symbol} at market" if order is not None else fact.order_id
@@ -292,5 +299,6 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     GuardChanged: ("microbot.core", "guard.changed", _guard_changed),
     BurstBlocked: ("microbot.pipeline", "burst.blocked", _blocked),
     FeedChanged: ("microbot.feed", "feed.changed", _feed),
+    SymbolStale: ("microbot.feed", "feed.symbol_stale", _symbol_stale),
 }
 """Of each fact: its logger and event, and what it says. A signal and a look at an entry have more to say."""

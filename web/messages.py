@@ -22,6 +22,7 @@ from actors.messages import (
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
+    SymbolStale,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -184,6 +185,7 @@ ShownFact = (
     | StrategyRefused
     | BurstBlocked
     | FeedChanged
+    | SymbolStale
     | AccountOpened
     | BrokerChanged
     | OrderRejected

@@ -34,6 +34,7 @@ from actors.messages import (
     ReplaceStrategy,
     RestartChain,
     Rollover,
+    SymbolStale,
 )
 from actors.orders import AccountReport, AssetReport, OrderCommand
 from actors.portfolio.metrics import Metrics
@@ -44,7 +45,7 @@ from pipeline.events import Clock, Gap, PriceBand, Quote, Refused, Trade, Tradin
 from pipeline.exits import ExitSignal, Held, SignalExits
 from pipeline.strategy import Strategies, Strategy
 
-_Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
+_Standing = FeedChanged | SymbolStale | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 _Strategies = RemoveChain | RestartChain | ReplaceStrategy

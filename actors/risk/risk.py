@@ -30,6 +30,7 @@ from actors.messages import (
     SignalRaised,
     StateChanged,
     StrategyHalted,
+    SymbolStale,
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
@@ -153,7 +154,7 @@ class Risk:
         self._halted_before = ""  # a person's reason to halt, which a mismatch came after
         self._ending: TradingState | None = None  # what a shutdown set; it ends with the session
         self._daily_halt = False
-        self._feed = FeedState.LIVE  # a tape is always live; a live feed says what it is
+        self._feed = FeedChanged(FeedState.LIVE)  # a tape is always live; a live feed says what it is
         # Symbols with a position or a working order.
         self._busy: set[str] = (
             set()
@@ -214,8 +215,12 @@ class Risk:
             case Command():
                 self._on_command(message)
             case FeedChanged():
-                self._feed = message.state
+                self._feed = message
                 self._context.publish(message)
+            case SymbolStale():
+                if message.stale is not self._facts.is_stale(message.symbol):  # a next session is told what held before
+                    self._facts.remember(message)
+                    self._context.publish(message)
             case OrderOver():
                 self._free(message.symbol)
             case Mismatch():
@@ -242,8 +247,10 @@ class Risk:
         """Return what this actor's own state rules out, or None."""
         if self.state is not TradingState.ACTIVE:
             return Refusal(self.state)
-        if self._feed is not FeedState.LIVE:
+        if self._feed.state is not FeedState.LIVE:
             return Refusal.STALE_FEED
+        if self._feed.delay_s:
+            return Refusal.DELAYED_FEED
         if self._shares is not None and self._shares.refuses(symbol):
             return Refusal.STRATEGY_HALTED
         # The tick that closes a position opens none: `held_at_input` remembers what it found.
