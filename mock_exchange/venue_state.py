@@ -37,6 +37,7 @@ class VenueState:
 
     def __init__(self, settings: ExchangeSettings, accounts: Iterable[str], start_ns: int) -> None:
         self.symbols = settings.symbols
+        self.feeds = settings.feeds  # of market data, that the plan covers
         self.start_ns = start_ns
         self.ids = Ids(f"{settings.seed}/{start_ns}")
         self.matching = Matching(self.symbols, accounts, settings.cash * DOLLAR * SHARE, self.ids, start_ns)

@@ -260,7 +260,8 @@ def _blocked(fact: BurstBlocked) -> _Said:
 
 def _feed(fact: FeedChanged) -> _Said:
     level = "WARNING" if fact.state in (FeedState.DOWN, FeedState.STALE) else "INFO"
-    return _Said(level, f"FEED {fact.state}{_because(fact.reason)}")
+    late = f"; its prices are {fact.delay_s:g} s old, entries are refused" if fact.delay_s else ""
+    return _Said(level, f"FEED {fact.state}{_because(fact.reason)}{late}")
 
 
 def _symbol_stale(fact: SymbolStale) -> _Said:

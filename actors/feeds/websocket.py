@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from loguru import logger
@@ -48,6 +48,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Of one symbol, silent for so many times its longest silence of late: its own entries are refused; 0: never.
     symbol_stale_times: Annotated[float, Meta(ge=0)] = 3.0
     silent_after_s: Annotated[float, Meta(gt=0)] = 165.0  # without a message while the market is open: a reconnect
+    data_feed: Literal["auto", "iex", "sip", "delayed_sip", "test"] = "iex"  # of Alpaca; auto: the best the plan has
     open_timeout_s: Annotated[float, Meta(gt=0)] = 10.0  # for the handshake
     first_delay_s: Annotated[float, Meta(gt=0)] = 0.2  # before the first reconnect; then it doubles
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any reconnect

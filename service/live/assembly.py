@@ -39,9 +39,10 @@ from actors.messages import (
 )
 from actors.supervision.strategy_watch import StrategySlow
 from pipeline.admission import Admission
+from pipeline.events import SECOND
 from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
-from service import fact_log, figures, logs
+from service import data_feeds, fact_log, figures, logs
 from service.data_folder import SESSIONS, web_secret
 from service.errors import UserError
 from service.listening import check_free
@@ -82,11 +83,12 @@ def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
     """Make what the rest stands on. Raises UserError for a journal that cannot be used."""
     settings, options = plan.settings, plan.options
     clock = VenueClock(settings.admission.max_skew_s, _venue_speed(plan))
+    behind_ns = round(data_feeds.delay_s(settings.feed.data_feed, options) * SECOND)
     if options.venue is not None:  # a real venue keeps the time that we keep
-        clock.expect(time.time_ns(), time.monotonic_ns())
+        clock.expect(time.time_ns() - behind_ns, time.monotonic_ns())
     admission = Admission(settings.admission, clock, options.symbols)
     running_s = running_clock(settings.gate)
-    timekeeper = Timekeeper(clock, admission, running_s=running_s, on_away=_log_away)
+    timekeeper = Timekeeper(clock, admission, running_s=running_s, on_away=_log_away, behind_ns=behind_ns)
     random = Random(os.urandom(16))
     ending = host.ending
     processes = Processes(ending.stop, random, settings.supervision, ending.on_given_up)
@@ -338,8 +340,11 @@ def _recordings(plan: Plan, out: WayOut, in_force: StrategyInForce, stack: Async
     def make_recorder(path: Path, session_id: str) -> Recorder:
         book, paper = (session_id, "") if plan.at_broker else ("", session_id if session_id != PAPER else "")
         watched = in_force.watched or UNSET
-        return Recorder(path, settings.core, options.strategy, book=book, paper_book=paper, watched=watched)
+        return Recorder(
+            path, settings.core, options.strategy, book=book, paper_book=paper, watched=watched, data_feed=data_feed
+        )
 
+    data_feed = data_feeds.of(settings.feed.data_feed, options) or UNSET
     venue = options.venue or ("simulated" if options.feed is None else "feed")
     recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)
     recordings.start(out.session_id)

@@ -300,12 +300,16 @@ def test_its_stream_has_what_it_subscribed_to_until_it_no_longer_does(looked: An
     both = ["AAPL", "MSFT"]
     assert looked["symbols"] == {"trades": both, "quotes": both, "bars": both}
     assert looked["lists"] == [
-        "trades: ['*'], quotes: ['AAPL', 'MSFT'], bars: ['*']",
-        "trades: ['*'], quotes: ['MSFT'], bars: ['*']",
+        "trades: ['*'], quotes: ['AAPL', 'MSFT'], bars: ['*'], corrections: ['*'], cancelErrors: ['*']",
+        "trades: ['*'], quotes: ['MSFT'], bars: ['*'], corrections: ['*'], cancelErrors: ['*']",
         "quotes: ['MSFT'], bars: ['*']",
-        "trades: ['MSFT'], quotes: ['MSFT'], bars: ['*']",
+        "trades: ['MSFT'], quotes: ['MSFT'], bars: ['*'], corrections: ['MSFT'], cancelErrors: ['MSFT']",
     ]
     assert looked["again"] == ["MSFT"]
+
+
+def _with_trades(*symbols: str) -> dict[str, list[str]]:
+    return {"corrections": list(symbols), "cancelErrors": list(symbols)}
 
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
@@ -313,12 +317,12 @@ def test_both_codecs_say_and_tell_the_same(looked: Any, codec: str) -> None:
     assert looked[codec] == [
         {"T": "success", "msg": "connected"},
         {"T": "success", "msg": "authenticated"},
-        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL", "MSFT"], "bars": []},
+        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL", "MSFT"]} | _with_trades("AAPL"),
         ["q AAPL", "q MSFT", "t AAPL"],
-        {"T": "subscription", "trades": ["AAPL"], "quotes": [], "bars": []},
+        {"T": "subscription", "trades": ["AAPL"]} | _with_trades("AAPL"),
         ["t AAPL"],
-        {"T": "subscription", "trades": ["AAPL", "*"], "quotes": [], "bars": []},
-        {"T": "subscription", "trades": [], "quotes": [], "bars": []},
+        {"T": "subscription", "trades": ["*", "AAPL"]} | _with_trades("*", "AAPL"),
+        {"T": "subscription"},
         {"T": "error", "code": 400, "msg": "invalid syntax"},
     ]
 
