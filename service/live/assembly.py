@@ -79,11 +79,16 @@ def _venue_speed(plan: Plan) -> float:
     return plan.settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
 
 
+def _behind_ns(plan: Plan) -> int:
+    """Return by how much the time of the feed is behind the market's, ns."""
+    return round(data_feeds.delay_s(plan.settings.feed.data_feed, plan.options) * SECOND)
+
+
 def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
     """Make what the rest stands on. Raises UserError for a journal that cannot be used."""
     settings, options = plan.settings, plan.options
     clock = VenueClock(settings.admission.max_skew_s, _venue_speed(plan))
-    behind_ns = round(data_feeds.delay_s(settings.feed.data_feed, options) * SECOND)
+    behind_ns = _behind_ns(plan)
     if options.venue is not None:  # a real venue keeps the time that we keep
         clock.expect(time.time_ns() - behind_ns, time.monotonic_ns())
     admission = Admission(settings.admission, clock, options.symbols)
@@ -123,7 +128,8 @@ async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) 
         raise UserError(f"the mock exchange cannot start: {exchange.refused}")
     if not plan.options.rehearse:
         return msgspec.structs.replace(plan, feed=exchange.url)
-    clock.expect(time.time_ns(), time.monotonic_ns())  # its market starts now, and runs at its own rate
+    # Its market starts now, and runs at its own rate.
+    clock.expect(time.time_ns() - _behind_ns(plan), time.monotonic_ns())
     key, _, secret = settings.keys[0].partition(":")
     url, symbols = exchange.url.replace("ws:", "http:", 1), plan.options.symbols or settings.symbols
     options = msgspec.structs.replace(plan.options, url=url, symbols=symbols)
