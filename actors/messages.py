@@ -64,6 +64,7 @@ class Refusal(StrEnum):
     PAUSED = "PAUSED"
     REDUCING = "REDUCING"
     STALE_FEED = "STALE_FEED"
+    DELAYED_FEED = "DELAYED_FEED"  # its prices are of minutes ago
     POSITION_OPEN = "POSITION_OPEN"
     COOLDOWN = "COOLDOWN"
     EXPIRED = "EXPIRED"  # it was good for less time than it took to get here
@@ -82,6 +83,7 @@ class Refusal(StrEnum):
     NOT_SHORTABLE = "NOT_SHORTABLE"
     FRACTIONAL = "FRACTIONAL"
     TRADING_HALT = "TRADING_HALT"
+    STALE_SYMBOL = "STALE_SYMBOL"  # the feed is live, and silent of this symbol for longer than is usual for it
     PRICE_BAND = "PRICE_BAND"
     PRICE_COLLAR = "PRICE_COLLAR"
     FOREIGN_ORDER = "FOREIGN_ORDER"
@@ -167,6 +169,16 @@ class FeedChanged(msgspec.Struct, frozen=True, tag="feed", tag_field="type"):
 
     state: FeedState
     ts: int = 0
+    reason: str = ""
+    delay_s: float | UnsetType = UNSET  # that it is behind the market: its prices are to look at, not to trade at
+
+
+class SymbolStale(msgspec.Struct, frozen=True, tag="symbol_stale", tag_field="type"):
+    """A symbol is silent for longer than its own silences are, or is heard again; an input, and a fact."""
+
+    symbol: str
+    stale: bool
+    ts: int
     reason: str = ""
 
 
@@ -588,7 +600,7 @@ _PositionFact = PositionOpened | ExitDecided | _ChangedPosition | PositionClosed
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | FeesReconciled | DayStarted
-_SymbolFact = SymbolLocked | SymbolUnlocked | SymbolHalted
+_SymbolFact = SymbolStale | SymbolLocked | SymbolUnlocked | SymbolHalted
 _StateFact = BrokerChanged | FeedChanged | StateChanged | StrategyHalted | _SymbolFact | GateActed
 
 Fact = SignalRaised | _OrderFact | _PositionFact | _ChainFact | _StrategyFact | _AccountFact | _StateFact

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from mock_exchange.alpaca.data_schema import Codec, Message, careless, streamed
+from mock_exchange.alpaca.data_schema import TEST_SYMBOL, Codec, Message, careless, streamed
 from mock_exchange.alpaca.schema import Report, report
 from mock_exchange.events import Event, Quote, Trade
 from mock_exchange.market_data_faults import BadPriceTrade, Published
@@ -27,23 +27,37 @@ def _line(it: Event | BadPriceTrade) -> bytes:
 
 
 class Broadcast:
-    """What the market did, and updates of orders that this, or a client, caused."""
+    """What the market did, and updates of orders that this, or a client, caused; `late`: what it did a while ago.
 
-    def __init__(self, published: Sequence[Published], updates: Sequence[Update]) -> None:
+    What happens to the stock `first` is what the test feed tells of its own symbol.
+    """
+
+    def __init__(
+        self, published: Sequence[Published], updates: Sequence[Update], late: Sequence[Published] = (), first: str = ""
+    ) -> None:
         self._published = published
         self._updates = updates
-        self._data: dict[Codec, list[Message]] = {}
+        self._late = late
+        self._first = first
+        self._data: dict[tuple[Codec, str], list[Message]] = {}
 
     @cached_property
     def lines(self) -> list[Line]:
         """For clients of the simple push, which know trades and quotes only."""
         return [(it.symbol, _line(it)) for it in self._published if isinstance(it, _PUSHED)]
 
-    def data(self, codec: Codec) -> list[Message]:
-        """For clients of the market-data stream."""
-        if codec not in self._data:
-            self._data[codec] = [streamed(it, codec) for it in self._published]
-        return self._data[codec]
+    def data(self, codec: Codec, feed: str) -> list[Message]:
+        """For clients of a feed of the market-data stream."""
+        kind = feed if feed in ("delayed_sip", "test") else ""  # the venue is the only one there is
+        found = self._data.get((codec, kind))
+        if found is None:
+            found = self._data[codec, kind] = self._encoded(codec, kind)
+        return found
+
+    def _encoded(self, codec: Codec, kind: str) -> list[Message]:
+        if kind == "test":
+            return [streamed(it, codec, TEST_SYMBOL) for it in self._published if it.symbol == self._first]
+        return [streamed(it, codec) for it in (self._late if kind else self._published)]
 
     @cached_property
     def reports(self) -> list[Report]:

@@ -105,6 +105,7 @@ class Connections:
             heartbeat=settings.heartbeat_s,
             max_msg_size=settings.message_bytes,
             timeout=CLOSE_S,
+            autoclose="rude_close" not in self._faults,
         )
         if not ws.can_prepare(request):
             return web.Response(status=426, headers=_UPGRADE, text=f"Connect a WebSocket to ws://{request.host}.\n")
@@ -135,15 +136,25 @@ class Connections:
                     if session.admitted:
                         on_admitted()
                     self._wake(connection)
+            if "rude_close" in self._faults:
+                connection.abort()
         finally:
             timeout.cancel()
-            session.leave()
+            self._let_go(session)
             self._open.discard(connection)
             await connection.stop()
             logger.bind(event="exchange.client_left", client=connection.name, clients=len(self._open)).info(
                 "a client left"
             )
         return ws
+
+    def _let_go(self, session: Session) -> None:
+        """Release what a conversation holds, at once or a while after its connection is gone."""
+        lingering_s = self._faults.value("lingering")
+        if lingering_s is None:
+            session.leave()
+        else:
+            asyncio.get_running_loop().call_later(lingering_s, session.leave)
 
     def _expire(self, connection: Connection) -> None:
         connection.session.expire()

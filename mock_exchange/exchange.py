@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -25,13 +26,17 @@ from mock_exchange.prints import Reports
 from mock_exchange.push import Hello, PushSession
 from mock_exchange.send_buffer import Bounds
 from mock_exchange.session import Session
-from mock_exchange.settings import FEEDS, ExchangeSettings
+from mock_exchange.settings import FEEDS, TEST_FEED, ExchangeSettings
 from mock_exchange.venue import hours
 from mock_exchange.venue.assets import Asset
 from mock_exchange.venue.orders import Update
 from mock_exchange.venue_state import VenueState
 
 T = TypeVar("T")
+
+DELAYED_FEED = "delayed_sip"
+DELAY_NS = 900 * SECOND
+"""By how much it is late."""
 
 EVENTS_A_TURN = 25
 """Events published before others have their turn."""
@@ -68,9 +73,15 @@ class Exchange:
         self._open: tuple[LiveMarket, VenueState] | None = None
         self._bounds = Bounds(settings.queue_events, settings.queue_bytes, settings.frame_events)
         self._feeds = {
-            feed: FeedConnections(settings.feed_connections, settings.feed_channels, covered=feed in settings.feeds)
-            for feed in FEEDS
+            feed: FeedConnections(
+                settings.feed_connections,
+                None if "sip" in settings.feeds else settings.feed_channels,
+                covered=feed in settings.feeds or feed == TEST_FEED,
+                name=feed,
+            )
+            for feed in (*FEEDS, TEST_FEED)
         }
+        self._late: deque[tuple[int, Published]] = deque()  # what the delayed feed has not told, and when it happened
 
     # -- the market --------------------------------------------------------------------------------------------
 
@@ -126,7 +137,20 @@ class Exchange:
 
     def _publish(self, published: Sequence[Published], updates: Sequence[Update]) -> None:
         updates = unverified.told(updates, self._settings.unverified)
-        self._broadcast(Broadcast(published, reported(updates, self.faults)))
+        late = self._due_late(published)
+        first = self._settings.symbols[0]
+        self._broadcast(Broadcast(published, reported(updates, self.faults), late, first))
+
+    def _due_late(self, published: Sequence[Published]) -> list[Published]:
+        """Keep what the delayed feed is to tell later, and return what it tells now."""
+        if DELAYED_FEED not in self._settings.feeds or self._open is None:
+            return []
+        now = self._open[0].now(self._monotonic_ns())
+        self._late.extend((now, it) for it in published)
+        due = []
+        while self._late and self._late[0][0] <= now - DELAY_NS:
+            due.append(self._late.popleft()[1])
+        return due
 
     # -- conversations -----------------------------------------------------------------------------------------
 

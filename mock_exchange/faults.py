@@ -40,6 +40,8 @@ CATALOGUE = {
         _chance("malformed", 0.01, "a frame is followed by one that cannot be read"),
         _chance("oversized", 0.001, "a frame is followed by one of 2 MiB"),
         _chance("strangers", 0.01, "a frame is followed by one of an unknown symbol or kind"),
+        Fault("rude_close", 1, 1, 1, "no meaning", "a client's close is answered by none: the connection is cut"),
+        Fault("lingering", 10, 0, 3_600, "real s", "a data connection that is gone counts on for so long (406)"),
         # Market data
         _chance("bad_prices", 0.01, "a trade has no price that can be: NaN, infinite, 0, negative, 1e308 or text"),
         _chance("spikes", 0.001, "a trade has ten times its price"),

@@ -53,7 +53,7 @@ class Handlers:
     def routes(self) -> list[web.RouteDef]:
         """Return every path and its handler; the first that matches is taken."""
         return [
-            web.get("/v2/{feed:iex|sip}", self.feed),
+            web.get("/v2/{feed:iex|sip|delayed_sip|test}", self.feed),
             web.get("/stream{slash:/?}", self.stream),
             web.get("/control/faults", _controlled(self.faults)),
             web.post("/control/faults", _controlled(self.faults)),

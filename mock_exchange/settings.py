@@ -25,7 +25,11 @@ _AT_LEAST_ONE = (
     *("cash", "feed_connections", "feed_channels", "history_events", "requests_per_minute"),
 )
 
-FEEDS = ("iex", "sip")
+FEEDS = ("iex", "sip", "delayed_sip")
+"""Feeds that a plan may cover."""
+
+TEST_FEED = "test"
+"""The one that every plan covers."""
 
 MOST_SPEED = 1_000.0
 MOST_SYMBOLS = 500
@@ -50,14 +54,14 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     frame_events: int = 500  # events in one frame at most
     send_buffer_bytes: int = 262_144  # of the system, for each connection; it hides a slow client from the queue
     message_bytes: int = 65_536  # the longest message taken from a client; a longer one closes the connection
-    heartbeat_s: float = 20.0  # real seconds between pings; without an answer within half of that, it is disconnected
+    heartbeat_s: float = 54.0  # real seconds between pings; without an answer within half of that, it is disconnected
     most_lag_s: float = 1.0  # real seconds the market may fall behind its clock; then the clock waits for it
     keys: tuple[str, ...] = (DEFAULT_KEY,)  # KEY:SECRET of each account of Alpaca's protocols
     cash: int = 100_000  # dollars that each account begins with
     paper: bool = False  # as Alpaca's paper accounts: without the fees of regulators and for crypto
     feeds: tuple[str, ...] = ("iex", "sip")  # of the market-data stream that the accounts' plan covers
     feed_connections: int = 1  # to one feed by one account; one more is refused (406)
-    feed_channels: int = 30  # subscriptions to trades and quotes by one connection; more are refused (405)
+    feed_channels: int = 30  # subscriptions to trades and quotes by one connection of a plan without sip (405)
     requests_per_minute: int = 200  # REST calls of one account in a minute of the market; more are refused (429)
     auth_timeout_s: float = 10.0  # real seconds that a client of the market-data stream has to authenticate (404)
     history_events: int = 400_000  # trades and quotes kept for /v2/stocks, of all stocks together

@@ -55,6 +55,7 @@ class VenueState:
     def __init__(self, settings: ExchangeSettings, accounts: Iterable[str], start_ns: int) -> None:
         self.symbols = settings.symbols
         self.unverified = frozenset(settings.unverified)  # rules that are on (`alpaca/rules.py`)
+        self.feeds = settings.feeds  # of market data, that the plan covers
         self.start_ns = start_ns
         self.ids = Ids(f"{settings.seed}/{start_ns}")
         self.trading_hours = settings.trading_hours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -64,12 +64,14 @@ class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class _Symbol:
     """What admission knows of one symbol."""
 
-    __slots__ = ("id_order", "ids", "level", "outside", "price", "refused", "ts")
+    __slots__ = ("halted", "id_order", "ids", "level", "outside", "price", "quoted", "refused", "ts")
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()  # trades, by reason
         self.price = 0.0  # last admitted; 0 before the first
         self.ts = 0  # of the trade that was admitted last, ns
+        self.quoted = 0  # ns: when the quote that was admitted last was in force, alone or with a trade
+        self.halted = False
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
         # Recent trade ids, each with its time, since ids start over: below 0 where only the size counts ...
@@ -119,6 +121,19 @@ class Admission:
     def refused(self) -> Mapping[str, Counter[str]]:
         """How many trades were refused so far, by symbol and reason; those of unwanted symbols are left out."""
         return {name: symbol.refused for name, symbol in self._symbols.items() if symbol.refused}
+
+    def newest(self, name: str) -> int:
+        """Return the time of a symbol's newest quote, or of its newest trade where it has no quotes; ns, 0: of none.
+
+        What an order would be priced from is the quote: one that stands still is not made young by trades.
+        """
+        symbol = self._symbols.get(name)
+        return 0 if symbol is None else symbol.quoted or symbol.ts
+
+    @property
+    def heard(self) -> Iterator[tuple[str, bool]]:
+        """The symbols of which something was admitted, and whether each is halted."""
+        return ((name, symbol.halted) for name, symbol in self._symbols.items())
 
     def pause(self, ts: int) -> None:
         """Refuse from now on what is from before `ts` (venue time, ns): the bot was away then."""
@@ -170,9 +185,12 @@ class Admission:
                             add(Gap(event.ts, event.symbol, NEW_LEVEL))
                         symbol.outside = 0
                     bid = event.bid
-                    if bid is not None and not self._sound(symbol, bid, event.ask):
-                        add(self._refuse(event, CROSSED_QUOTE))
-                        event = msgspec.structs.replace(event, bid=None, ask=None)
+                    if bid is not None:
+                        if self._sound(symbol, bid, event.ask):
+                            symbol.quoted = event.ts
+                        else:
+                            add(self._refuse(event, CROSSED_QUOTE))
+                            event = msgspec.structs.replace(event, bid=None, ask=None)
                     add(event)
             elif event.__class__ is Quote:
                 add(self._quote(event, monotonic))
@@ -204,6 +222,7 @@ class Admission:
             return self._refuse(quote, IMPLAUSIBLE_TIME)
         if not self._sound(symbol, quote.bid, quote.ask):
             return self._refuse(quote, CROSSED_QUOTE)
+        symbol.quoted = quote.ts
         return self._not_after_now(quote, monotonic) if quote.ts > self._latest else quote
 
     def _add_size(self, volume: VolumeOnly, monotonic: int) -> Refused | None:
@@ -297,7 +316,10 @@ class Admission:
     def _notice(self, notice: TradingStatus | PriceBand, monotonic: int) -> Admitted:
         if notice.symbol not in self._symbols and (refusal := self._stranger(notice)):
             return refusal
-        if isinstance(notice, PriceBand) and not 0 < notice.low < notice.high < INFINITY:
+        if isinstance(notice, TradingStatus):
+            if (symbol := self._symbols.get(notice.symbol)) is not None:
+                symbol.halted = notice.halted
+        elif not 0 < notice.low < notice.high < INFINITY:
             return self._refuse(notice, BAD_PRICE)
         if isinstance(notice, TradingStatus):
             (self.halted.add if notice.halted else self.halted.discard)(notice.symbol)

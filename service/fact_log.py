@@ -44,6 +44,7 @@ from actors.messages import (
     StrategyReplaced,
     SymbolHalted,
     SymbolLocked,
+    SymbolStale,
     SymbolUnlocked,
     TradingState,
 )
@@ -323,7 +324,14 @@ def _blocked(fact: BurstBlocked) -> _Said:
 
 def _feed(fact: FeedChanged) -> _Said:
     level = "WARNING" if fact.state in (FeedState.DOWN, FeedState.STALE) else "INFO"
-    return _Said(level, f"FEED {fact.state}{_because(fact.reason)}")
+    late = f"; its prices are {fact.delay_s:g} s old, entries are refused" if fact.delay_s else ""
+    return _Said(level, f"FEED {fact.state}{_because(fact.reason)}{late}")
+
+
+def _symbol_stale(fact: SymbolStale) -> _Said:
+    if not fact.stale:
+        return _Said("INFO", f"FEED {fact.symbol} is heard again")
+    return _Said("WARNING", f"FEED {fact.symbol} is STALE{_because(fact.reason)}; its entries are refused, exits go on")
 
 
 def _gate_acted(fact: GateActed) -> _Said:
@@ -362,5 +370,6 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     GuardChanged: ("microbot.core", "guard.changed", _guard_changed),
     BurstBlocked: ("microbot.pipeline", "burst.blocked", _blocked),
     FeedChanged: ("microbot.feed", "feed.changed", _feed),
+    SymbolStale: ("microbot.feed", "feed.symbol_stale", _symbol_stale),
 }
 """Of each fact: its logger and event, and what it says. A signal and a look at an entry have more to say."""

@@ -41,8 +41,10 @@ class Connection(NamedTuple):
     dialect: Callable[[], Dialect]
 
 
-def connection(venue: Venue, url: str | None, symbols: tuple[str, ...], environment: Mapping[str, str]) -> Connection:
-    """Return how to get a venue's market data.
+def connection(
+    venue: Venue, url: str | None, symbols: tuple[str, ...], environment: Mapping[str, str], data_feed: str = "iex"
+) -> Connection:
+    """Return how to get a venue's market data; `data_feed` is which of Alpaca's feeds.
 
     `url` replaces the venue's own address (http and ws mean the same); keys come from the environment only. Raises
     UserError for what is missing.
@@ -55,7 +57,7 @@ def connection(venue: Venue, url: str | None, symbols: tuple[str, ...], environm
             key, secret = environment.get(KEY, ""), environment.get(SECRET, "")
             if not (key and secret):
                 raise UserError(f"--venue alpaca needs its keys in the environment: set {KEY} and {SECRET}")
-            return Connection(f"{base or ALPACA_URL}/v2/iex", lambda: AlpacaDialect(key, secret, symbols))
+            return Connection(f"{base or ALPACA_URL}/v2/{data_feed}", lambda: AlpacaDialect(key, secret, symbols))
         case Venue.BINANCE:
             return Connection(BinanceDialect.url(symbols, base or binance.URL), BinanceDialect)
         case Venue.COINBASE:

@@ -24,6 +24,7 @@ from actors.messages import (
     StrategyReplaced,
     SymbolHalted,
     SymbolLocked,
+    SymbolStale,
     SymbolUnlocked,
     TradingState,
 )
@@ -202,6 +203,7 @@ ShownFact = (
     | StrategyRefused
     | BurstBlocked
     | FeedChanged
+    | SymbolStale
     | AccountOpened
     | BrokerChanged
     | OrderRejected

@@ -30,6 +30,7 @@ from actors.messages import (
     StrategyReplaced,
     SymbolHalted,
     SymbolLocked,
+    SymbolStale,
     SymbolUnlocked,
     TradingState,
 )
@@ -96,6 +97,7 @@ class ReadModel:
             StrategyRefused: self._strategy_refused,
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,
+            SymbolStale: self._symbol_stale,
             AccountOpened: self._account_opened,
             BrokerChanged: self._broker_changed,
             OrderRejected: self._order_rejected,
@@ -115,6 +117,7 @@ class ReadModel:
         self._summary = summary_data({})
         self._metrics: MetricsSeen | None = None
         self._feed = FeedChanged(FeedState.CONNECTING)
+        self._stale: dict[str, str] = {}  # symbols that are, and why
         self._state: dict[str, Any] = {"state": TradingState.ACTIVE.value, "reason": "", "ts": 0}
         # What has not been told to the event stream yet, beside what is untold of each of those above.
         self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
@@ -198,7 +201,9 @@ class ReadModel:
         return data | {"settings": shown}
 
     def _feed_data(self) -> dict[str, Any]:
-        return {"state": self._feed.state.value, "reason": self._feed.reason, "ts": self._feed.ts}
+        feed = self._feed
+        told = {"state": feed.state.value, "reason": feed.reason, "ts": feed.ts, "delay_s": feed.delay_s or 0}
+        return told | {"stale": dict(self._stale)}
 
     def _metrics_data(self) -> dict[str, Any]:
         seen = self._metrics
@@ -331,6 +336,15 @@ class ReadModel:
         self._changed.add("feed")
         because = f": {message.reason}" if message.reason else ""
         self._notice("feed", message.ts, f"feed {message.state.value}{because}")
+
+    def _symbol_stale(self, message: SymbolStale) -> None:
+        self._changed.add("feed")
+        if not message.stale:
+            self._stale.pop(message.symbol, None)
+            self._notice("feed", message.ts, f"{message.symbol} is heard again")
+        elif self._view(message.symbol) is not None:
+            self._stale[message.symbol] = message.reason
+            self._notice("feed", message.ts, f"{message.symbol} is STALE, and enters nothing: {message.reason}")
 
     def _account_opened(self, message: AccountOpened) -> None:
         self._notice("broker", message.ts, f"account {message.number} holds {message.cash:,.2f} in cash")

@@ -35,6 +35,7 @@ from actors.messages import (
     RestartChain,
     Rollover,
     SymbolCommand,
+    SymbolStale,
 )
 from actors.orders import AccountReport, AssetReport, FeesReport, OrderCommand
 from actors.portfolio.metrics import Metrics
@@ -46,7 +47,7 @@ from pipeline.exits import ExitSignal, Held, SignalExits
 from pipeline.strategy import Strategies, Strategy
 from pipeline.venues.conditions import UNDONE
 
-_Standing = FeedChanged | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
+_Standing = FeedChanged | SymbolStale | BrokerChanged | MarketHours | TradingStatus | PriceBand | AssetReport
 """Inputs that hold until the next of their kind: a session that another goes on from hands them on."""
 
 _Strategies = RemoveChain | RestartChain | ReplaceStrategy

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
 from reactivex import abc
 from reactivex.disposable import Disposable
 
@@ -27,10 +28,13 @@ class FeedFailed(Exception):
 class Feed(Direct[Batch]):
     """Subscribing starts a task on the running loop, disposing ends it."""
 
-    def __init__(self, clock: VenueClock, admission: Admission, monotonic: Callable[[], int]) -> None:
+    def __init__(
+        self, clock: VenueClock, admission: Admission, monotonic: Callable[[], int], delay_s: float = 0
+    ) -> None:
         super().__init__()
         self.clock = clock
         self.state = FeedState.CONNECTING
+        self.delay_s = delay_s  # that it is behind the market
         self._admission = admission
         self._refusals = Refusals()
         self._monotonic = monotonic
@@ -67,7 +71,10 @@ class Feed(Direct[Batch]):
     def _change(self, state: FeedState, reason: str = "") -> None:
         if state is not self.state or reason:
             self.state = state
-            self._emit([FeedChanged(state, self._now(), reason)])
+            self._emit([self._changed(state, reason)])
+
+    def _changed(self, state: FeedState, reason: str) -> FeedChanged:
+        return FeedChanged(state, self._now(), reason, self.delay_s or UNSET)
 
     def _now(self) -> int:
         return self.clock.now(self._monotonic()) or 0

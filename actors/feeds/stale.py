@@ -11,7 +11,7 @@ LOOKS = 4
 
 
 class StaleWatch:
-    """Tells when a connection is mute: `on_stale` after a while, and `on_silent` after a long one.
+    """Tells when a connection is mute: `on_stale` after a while, and `on_silent` after a long one; `on_look` each time.
 
     One timer, not one per message: receiving one sets `heard`, and the silence begins again, as it does while
     `expects_news` is false. Times are real seconds.
@@ -25,6 +25,7 @@ class StaleWatch:
         expects_news: Callable[[], bool],
         on_stale: Callable[[], None],
         on_silent: Callable[[], None],
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self.heard = False
         self._loop = loop
@@ -33,6 +34,7 @@ class StaleWatch:
         self._expects_news = expects_news
         self._on_stale = on_stale
         self._on_silent = on_silent
+        self._on_look = on_look
         self._mute = 0  # looks in a row that found nothing new
         self._timer = loop.call_later(self._every, self._look)
 
@@ -44,6 +46,7 @@ class StaleWatch:
             self._on_stale()
         if self._mute == self._silent:
             self._on_silent()
+        self._on_look()
 
     def stop(self) -> None:
         self._timer.cancel()

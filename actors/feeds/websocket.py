@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from loguru import logger
@@ -19,8 +19,9 @@ from actors.feeds.backoff import MOST_CONNECTS, BackOff, Quota
 from actors.feeds.connection import BatchConnection
 from actors.feeds.feed import Batch, Feed, FeedFailed
 from actors.feeds.pause import Pause
-from actors.feeds.stale import StaleWatch
-from actors.messages import FeedChanged, FeedState, MarketHours
+from actors.feeds.quiet import Heard, QuietSymbols
+from actors.feeds.stale import LOOKS, StaleWatch
+from actors.messages import FeedState, MarketHours, SymbolStale
 from pipeline.admission import Admission
 from pipeline.events import SECOND, Gap, Refused, Trade, TradingStatus
 from pipeline.venue_clock import VenueClock
@@ -44,7 +45,10 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[feed]: how patient the bot is with a venue. All of it in real seconds."""
 
     stale_after_s: Annotated[float, Meta(gt=0)] = 15.0  # without a message: STALE, and entries are refused
+    # Of one symbol, silent for so many times its longest silence of late: its own entries are refused; 0: never.
+    symbol_stale_times: Annotated[float, Meta(ge=0)] = 3.0
     silent_after_s: Annotated[float, Meta(gt=0)] = 165.0  # without a message while the market is open: a reconnect
+    data_feed: Literal["auto", "iex", "sip", "delayed_sip", "test"] = "iex"  # of Alpaca; auto: the best the plan has
     open_timeout_s: Annotated[float, Meta(gt=0)] = 10.0  # for the handshake
     first_delay_s: Annotated[float, Meta(gt=0)] = 0.2  # before the first reconnect; then it doubles
     most_delay_s: Annotated[float, Meta(gt=0)] = 30.0  # before any reconnect
@@ -87,8 +91,9 @@ class WebSocketFeed(Feed):
         random: Random,
         symbols: Iterable[str] = (),
         dialect: Callable[[], Dialect] | None = None,
+        delay_s: float = 0,
     ) -> None:
-        super().__init__(clock, admission, monotonic)
+        super().__init__(clock, admission, monotonic, delay_s)
         self.url = url
         self.name = shown(url)
         self.connects = 0  # connections made
@@ -107,6 +112,7 @@ class WebSocketFeed(Feed):
         self._doubted_halts: set[str] = set()  # told before the connection was lost: they may have ended since
         self._fault: Exception | None = None
         self._hours: MarketHours | None = None  # None: data are always expected
+        self._quiet = QuietSymbols(LOOKS, settings.symbol_stale_times) if settings.symbol_stale_times else None
 
     def hold(self, reason: str) -> None:
         """Hang up, and connect no more until `go_on`: who is called is away."""
@@ -130,13 +136,26 @@ class WebSocketFeed(Feed):
         if self.state is FeedState.LIVE:
             self._change(FeedState.STALE, f"no message for {self._settings.stale_after_s:g} s")
 
+    def _on_look(self) -> None:
+        """Look which symbols are silent for too long, while there is a feed that could speak of them."""
+        if self._quiet is None:
+            return
+        if self.state is not FeedState.LIVE or not self._expects_data():
+            self._quiet.start_over()
+            return
+        admission, every_s = self._admission, self._settings.stale_after_s / LOOKS
+        heard = (Heard(name, admission.newest(name), halted) for name, halted in admission.heard)
+        for name, looks, longest in self._quiet.look(heard):
+            reason = f"nothing of it for {looks * every_s:.0f} s, where {longest * every_s:.0f} s were the most of late"
+            self._emit([SymbolStale(name, stale=True, ts=self._now(), reason=reason)])
+
     def _on_silent(self) -> None:
         if (here := self._connected) is not None:
             here.was_silent = True
             here.hang_up()
 
     async def _run(self) -> None:
-        self._emit([FeedChanged(FeedState.CONNECTING, self._now(), self.name)])
+        self._emit([self._changed(FeedState.CONNECTING, self.name)])
         while True:
             self._quota.take(self._monotonic() / SECOND)
             reason = await self._connection()
@@ -208,7 +227,7 @@ class WebSocketFeed(Feed):
         """Talk the venue's dialect, taking messages as they come, until the connection is lost; return why."""
         settings, loop = self._settings, asyncio.get_running_loop()
         limits = settings.stale_after_s, settings.silent_after_s
-        watch = StaleWatch(loop, *limits, self._expects_data, self._on_stale, self._on_silent)
+        watch = StaleWatch(loop, *limits, self._expects_data, self._on_stale, self._on_silent, self._on_look)
         here = self._connected = _Connected(connection, self._new_dialect(), watch)
         try:
             for message in here.dialect.opened().send:
@@ -275,6 +294,9 @@ class WebSocketFeed(Feed):
                 self._emit([Gap(self._now(), None, "reconnected")])
                 self._doubted_halts = set(self._admission.halted)
             self._change(FeedState.LIVE)
+        if self._quiet is not None and self._quiet.stale:
+            again = self._quiet.heard_again(self._admission.newest)
+            inputs = [*(SymbolStale(name, stale=False, ts=self._now()) for name in again), *inputs]
         if self._doubted_halts:
             self._emit_resumptions(inputs)
         self._emit(inputs)

@@ -18,7 +18,7 @@ from actors.gateway.journal import Entry, Run, TradeTicks
 from actors.gateway.origins import KINDS, Origins
 from actors.gateway.row_sums import FACT, SUMMED, complaints, fill, row_sum
 from actors.gateway.wal import damage
-from actors.messages import BurstBlocked, EntryLooked, FeedChanged
+from actors.messages import BurstBlocked, EntryLooked, FeedChanged, SymbolStale
 from actors.portfolio.fees import day_of
 
 _SCRIPTS = (
@@ -53,7 +53,7 @@ VERSION = len(_SCRIPTS)
 _WITH_SUMS = 3
 """The version from which on rows have sums."""
 
-_LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged, TradeTicks)
+_LEFT_OUT = (BurstBlocked, EntryLooked, FeedChanged, SymbolStale, TradeTicks)
 """Many, and in the log and the recording for who wants them; ticks have a table of their own."""
 
 _NEXT_RUN = "SELECT ifnull(max(id), 0) + 1 FROM runs"

@@ -31,6 +31,7 @@ from actors.messages import (
     StrategyHalted,
     SymbolCommand,
     SymbolHalted,
+    SymbolStale,
     TradingState,
 )
 from actors.orders import AccountReport, AssetReport
@@ -175,7 +176,7 @@ class Risk:
         self._manual = ManualState()
         self.locks = SymbolLocks(context, settings.timezone)
         self._daily_halt = False
-        self._feed = FeedState.LIVE  # a tape is always live; a live feed says what it is
+        self._feed = FeedChanged(FeedState.LIVE)  # a tape is always live; a live feed says what it is
         # Symbols with a position or a working order.
         self._busy: set[str] = (
             set()
@@ -236,8 +237,12 @@ class Risk:
             case SymbolCommand():
                 self._on_symbol_command(message)
             case FeedChanged():
-                self._feed = message.state
+                self._feed = message
                 self._context.publish(message)
+            case SymbolStale():
+                if message.stale is not self._facts.is_stale(message.symbol):  # a next session is told what held before
+                    self._facts.remember(message)
+                    self._context.publish(message)
             case OrderOver():
                 self._free(message.symbol)
             case Mismatch():
@@ -264,8 +269,10 @@ class Risk:
         """Return what this actor's own state rules out, or None."""
         if self.state is not TradingState.ACTIVE:
             return Refusal.DRAWDOWN if self.halt_cause is HaltCause.DRAWDOWN else Refusal(self.state)
-        if self._feed is not FeedState.LIVE:
+        if self._feed.state is not FeedState.LIVE:
             return Refusal.STALE_FEED
+        if self._feed.delay_s:
+            return Refusal.DELAYED_FEED
         if self._shares is not None and self._shares.refuses(symbol):
             return Refusal.STRATEGY_HALTED
         if self.locks.lock_of(symbol) is not None:

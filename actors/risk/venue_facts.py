@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from actors.actor import SymbolView
-from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal
+from actors.messages import BrokerChanged, FeedState, MarketHours, Refusal, SymbolStale
 from actors.orders import AccountReport, AssetReport
 from actors.risk.instruments import SimulatedAccount
 from pipeline.events import EPSILON, PriceBand, Side, TradingStatus
@@ -25,7 +25,8 @@ class ForeignOrders(msgspec.Struct, frozen=True):
     symbols: frozenset[str]
 
 
-Told = BrokerChanged | AccountReport | AssetReport | TradingStatus | PriceBand | MarketHours | ForeignOrders
+_OfSymbol = AssetReport | TradingStatus | PriceBand | SymbolStale
+Told = BrokerChanged | AccountReport | MarketHours | ForeignOrders | _OfSymbol
 
 
 class VenueFacts:
@@ -38,6 +39,7 @@ class VenueFacts:
         self._account: AccountReport | None = None
         self._assets: dict[str, AssetReport] = {}
         self._halted: set[str] = set()
+        self._stale: set[str] = set()  # symbols of which the feed is silent
         self._foreign_orders: frozenset[str] = frozenset()  # symbols
         self._bands: dict[str, PriceBand] = {}
         self._hours: MarketHours | None = None
@@ -53,12 +55,18 @@ class VenueFacts:
                 self._assets[fact.symbol] = fact
             case TradingStatus():
                 (self._halted.add if fact.halted else self._halted.discard)(fact.symbol)
+            case SymbolStale():
+                (self._stale.add if fact.stale else self._stale.discard)(fact.symbol)
             case PriceBand():
                 self._bands[fact.symbol] = fact
             case ForeignOrders():
                 self._foreign_orders = fact.symbols
             case MarketHours():
                 self._hours = fact
+
+    def is_stale(self, symbol: str) -> bool:
+        """Whether the feed, live as it may be, is silent of a symbol."""
+        return symbol in self._stale
 
     def next_close(self, now: int) -> int | None:
         """Return the first close after `now` (ns), None if none is known."""
@@ -77,6 +85,8 @@ class VenueFacts:
             return Refusal.MARKET_CLOSED
         if view.symbol in self._halted:
             return Refusal.TRADING_HALT
+        if view.symbol in self._stale:
+            return Refusal.STALE_SYMBOL
         band = self._bands.get(view.symbol)
         if band is not None and not band.low - EPSILON <= view.price <= band.high + EPSILON:
             return Refusal.PRICE_BAND

@@ -17,6 +17,9 @@ from mock_exchange.luld_bands import PriceBand
 from mock_exchange.market_data_faults import BadPriceTrade, Published
 from mock_exchange.prints import Print, Undone, conditions_of, tape_of
 
+TEST_SYMBOL = "FAKEPACA"
+"""The only one of the test feed."""
+
 EXCHANGE = "V"
 OFF_EXCHANGE = "D"
 """Where trades are reported that were made on no exchange."""
@@ -159,13 +162,14 @@ _STREAMED: dict[type, tuple[str, str, Callable[[Any, Callable[[int], Any]], Json
 """Of each kind of message: its channel, what it is called, and who writes it."""
 
 
-def streamed(it: Published, codec: Codec) -> Message:
-    """Encode a message of the market-data stream."""
+def streamed(it: Published, codec: Codec, symbol: str = "") -> Message:
+    """Encode a message of the market-data stream, as of another symbol if one is named."""
+    symbol = symbol or it.symbol
     if isinstance(it, BadPriceTrade):
         price = careless(it.price) if codec is Codec.JSON else it.price
-        return "trades", it.symbol, codec.encode({"T": "t", "S": it.symbol, **trade(it.trade, codec.time), "p": price})
+        return "trades", symbol, codec.encode({"T": "t", "S": symbol, **trade(it.trade, codec.time), "p": price})
     if isinstance(it, Undone):
         channel, kind = ("cancelErrors", "x") if it.corrected is None else ("corrections", "c")
-        return channel, it.symbol, codec.encode({"T": kind, "S": it.symbol, **undone(it, codec.time)})
+        return channel, symbol, codec.encode({"T": kind, "S": symbol, **undone(it, codec.time)})
     channel, kind, write = _STREAMED[type(it)]
-    return channel, it.symbol, codec.encode({"T": kind, "S": it.symbol, **write(it, codec.time)})
+    return channel, symbol, codec.encode({"T": kind, "S": symbol, **write(it, codec.time)})

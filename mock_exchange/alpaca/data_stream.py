@@ -23,27 +23,23 @@ ERRORS = {
     405: "symbol limit exceeded",
     406: "connection limit exceeded",
     407: "slow client",
-    408: "v2 not enabled",
     409: "insufficient subscription",
     410: "invalid subscribe action for this feed",
     500: "internal error",
 }
 """What the codes of errors mean."""
 
-LAST_WORDS = frozenset({402, 404, 406, 407, 408, 409})
-"""After these the connection is closed."""
+LAST_WORDS = frozenset({404, 407})
+"""After these the connection is closed; after all others the venue leaves it open, and waits for the client."""
 
-FOLLOWING = ("corrections", "cancelErrors")
-"""Channels that are subscribed with the trades by themselves, whether they are named or not."""
+WITH_TRADES = ("corrections", "cancelErrors")
+"""The channels that come with the trades, without being asked for."""
 
-CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds", *FOLLOWING)
+CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds", *WITH_TRADES)
 """What can be subscribed to. Updated and daily bars never come."""
 
 COUNTED = ("trades", "quotes")
 """The channels whose symbols the plan limits."""
-
-ECHOED = ("trades", "quotes", "bars")
-"""The channels that the list of subscriptions names even if they are empty."""
 
 EVERY = "*"
 
@@ -51,9 +47,10 @@ EVERY = "*"
 class FeedConnections:
     """The connections of one feed: how many each account has."""
 
-    def __init__(self, most: int, channels: int, *, covered: bool) -> None:
+    def __init__(self, most: int, channels: int | None, *, covered: bool, name: str = "iex") -> None:
+        self.name = name
         self.most = most  # connections of one account
-        self.channels = channels  # subscriptions to trades and quotes of one connection
+        self.channels = channels  # subscriptions to trades and quotes of one connection; None: as many as it likes
         self.covered = covered  # whether the plan has this feed
         self._taken: Counter[str] = Counter()
 
@@ -128,7 +125,7 @@ class DataSession(Session):
             self.buffer.put_all(
                 [
                     encoded
-                    for channel, symbol, encoded in broadcast.data(self.codec)
+                    for channel, symbol, encoded in broadcast.data(self.codec, self._feed.name)
                     if symbol in wanted[channel] or EVERY in wanted[channel]
                 ]
             )
@@ -179,11 +176,11 @@ class DataSession(Session):
                 wanted[channel] = wanted[channel] | dict.fromkeys(symbols)
             else:
                 wanted[channel] = {symbol: None for symbol in wanted[channel] if symbol not in symbols}
-        if sum(self._weight(wanted[channel]) for channel in COUNTED) > self._feed.channels:
+        counted = sum(self._weight(wanted[channel]) for channel in COUNTED)
+        if self._feed.channels is not None and counted > self._feed.channels:
             return 405
-        self._wanted = wanted | dict.fromkeys(FOLLOWING, wanted["trades"])
-        wanted = self._wanted
-        lists = {name: list(wanted[name]) for name in CHANNELS if name in ECHOED or wanted[name]}
+        self._wanted = wanted
+        lists = {name: sorted(wanted[name]) for name in CHANNELS if wanted[name]}
         self._say({"T": "subscription", **lists})
         return None
 
@@ -196,7 +193,7 @@ class DataSession(Session):
         """Say what is wrong, if something is."""
         if code is not None:
             self._say({"T": "error", "code": code, "msg": ERRORS.get(code, "refused")})
-            if code in LAST_WORDS or self._refuse == code:
+            if code in LAST_WORDS:
                 self.buffer.closing = True
 
     def _say(self, message: dict[str, Any]) -> None:
@@ -212,9 +209,11 @@ def _named(request: dict[str, Any]) -> dict[str, list[str]] | int:
     for channel, symbols in request.items():
         if channel == "action":
             continue
-        if channel not in CHANNELS:
-            return 410
-        if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+        if channel not in CHANNELS or not isinstance(symbols, list) or not symbols:
+            return 400
+        if not all(isinstance(symbol, str) for symbol in symbols):
             return 400
         named[channel] = symbols
+    if "trades" in named:
+        named |= {channel: [*named.get(channel, ()), *named["trades"]] for channel in WITH_TRADES}
     return named or 400

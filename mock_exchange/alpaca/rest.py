@@ -204,7 +204,8 @@ def _assets(context: RequestContext) -> Response:
 
 
 def _stocks(context: RequestContext) -> Response:
-    return answer(stocks(context.venue.history, context.name, context.request.query, context.now))
+    venue = context.venue
+    return answer(stocks(venue.history, context.name, context.request.query, context.now, venue.feeds))
 
 
 _CALLS: dict[str, dict[str, Call]] = {

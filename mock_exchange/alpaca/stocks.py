@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ from mock_exchange.alpaca.listing import moment, whole
 from mock_exchange.alpaca.requests import Unreadable
 from mock_exchange.alpaca.spans import Span, span
 from mock_exchange.alpaca.stamps import stamp
+from mock_exchange.events import SECOND
 from mock_exchange.history import Bar, History, joined
 from mock_exchange.venue.orders import Reason
 
@@ -26,6 +27,9 @@ FEEDS = ("iex", "sip", "delayed_sip")
 OTHER_FEEDS = ("otc", "boats", "overnight")
 """Those that Alpaca has and no plan of this venue covers."""
 
+RECENT_NS = 900 * SECOND
+"""Data of SIP that are younger than this need a plan with SIP."""
+
 ADJUSTMENTS = ("raw", "split", "dividend", "all", "spin-off")
 """They change nothing, as no stock here is ever split or pays anything."""
 
@@ -37,14 +41,21 @@ _WRITERS: dict[str, Callable[[Any, Callable[[int], Any]], data_schema.Json]] = {
 }
 
 
-def stocks(history: History, path: str, query: Mapping[str, str], now: int) -> data_schema.Json:
+def stocks(
+    history: History, path: str, query: Mapping[str, str], now: int, covered: Collection[str] = FEEDS
+) -> data_schema.Json:
     """Answer what comes after /v2/stocks/: trades, quotes, bars, each or .../latest, of several stocks or of one.
 
-    Raises Unreadable.
+    Without SIP among the feeds that the plan has `covered`, its data of the last 15 minutes are refused. Raises
+    Unreadable.
     """
     parts = path.rstrip("/").split("/")
     single = None if parts[0] in (*_WRITERS, "snapshots") else parts.pop(0).upper()
     _check_words(query)
+    if query.get("feed") == "sip" and "sip" not in covered:
+        of_a_time = len(parts) == 1 and parts[0] in _WRITERS  # the others are the latest
+        if not of_a_time or moment(query, "end", now) > now - RECENT_NS:
+            raise Unreadable(Reason.NO_RECENT_SIP, "subscription does not permit querying recent SIP data")
     symbols = [single] if single else _symbols(query)
     match parts:
         case [kind] if kind in _WRITERS:

@@ -236,6 +236,7 @@ class Reason(Word):
     TOO_MANY_ORDERS = "too_many_orders"
     WATCHLIST_NOT_FOUND = "watchlist_not_found"
     NOT_COVERED = "not_covered"
+    NO_RECENT_SIP = "no_recent_sip"
     NOT_MODELLED = "not_modelled"
     FORBIDDEN_BY_OWNER = "forbidden_by_owner"
 

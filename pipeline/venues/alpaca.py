@@ -90,6 +90,10 @@ _CORRECTED = "a print was corrected"
 # Errors that another connection a little later may not meet: time-out, connection limit, slow client, internal.
 _PASSING = frozenset((404, 406, 407, 500))
 
+NOT_IN_PLAN = 409
+"""The error of a feed that the account's plan does not cover. After it, as after others, the venue says no more, and
+leaves the connection open: we hang up."""
+
 # Errors that may deny the wish for statuses and bands: bad syntax, too many symbols, not in the plan, not of this feed.
 _DENIALS = frozenset((400, 405, 409, 410))
 
@@ -203,8 +207,10 @@ class AlpacaDialect:
         return []
 
     def _missing(self, item: Message) -> str:
+        """Return what was asked for and is not granted: a list may be in any order, and an empty one left out."""
         self.state = State.STREAMING
-        missing = [s for s in self._symbols if s not in item.trades or s not in item.quotes]
+        granted = set(item.trades) & set(item.quotes)
+        missing = [symbol for symbol in self._symbols if symbol not in granted]
         return ", ".join(missing)
 
     def _wish(self) -> list[str]:
@@ -312,6 +318,8 @@ def _error(item: Message, taken: Taken) -> Turn:
     if item.code in _PASSING:
         return Turn(taken.events, lost=said, unread=taken.unread)
     refused = f"the venue refused: {said}"
+    if item.code == NOT_IN_PLAN:
+        refused = f"the account's plan does not have this feed: {said}; --data-feed auto takes what it has"
     if item.code in (401, 402):
         refused = f"the venue refused the keys: {said}; check APCA_API_KEY_ID and its secret"
     return Turn(taken.events, failed=refused, unread=taken.unread)

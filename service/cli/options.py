@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from service.errors import UserError
+from service.venues import Venue
+
+Feeds = Literal["auto", "iex", "sip", "delayed_sip", "test"]
 
 STRATEGY_FAILED = 3
 """The exit code of a run or a replay in which a strategy raised."""
@@ -37,6 +42,18 @@ def folder(text: str) -> Path:
 def names(text: str | None) -> tuple[str, ...]:
     """Return names parted by commas, each once."""
     return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+
+
+DataFeedOption = Annotated[
+    Feeds | None,
+    typer.Option("--data-feed", help="Of --venue alpaca; auto: the best that the plan has. [iex]"),
+]
+
+
+def check_data_feed(feed: str | None, venue: Venue | None) -> None:
+    """Raise UserError where there is no choice of feeds."""
+    if feed is not None and venue is not Venue.ALPACA:
+        raise UserError("--data-feed goes with --venue alpaca: other venues have one feed")
 
 
 DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.", parser=folder)]

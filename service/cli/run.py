@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service import outlet
-from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, LogDir, Strategy, names
+from service.cli.options import (
+    STRATEGY_FAILED,
+    Assignments,
+    Config,
+    DataDir,
+    DataFeedOption,
+    FailFast,
+    Json,
+    LogDir,
+    Strategy,
+    check_data_feed,
+    names,
+)
 from service.errors import UserError
 from service.venues import Venue
 
@@ -80,6 +92,7 @@ def run(
     seed: Seed = None,
     speed: Speed = None,
     symbols: Symbols = None,
+    data_feed: DataFeedOption = None,
     strategy: Strategy = None,
     config: Config = None,
     assignments: Assignments = None,
@@ -126,7 +139,13 @@ def run(
     )
     own = feed is None  # an exchange of its own, which the settings are about
     market = {"seed": seed, "speed": speed if own else None, "symbols": list(wanted) or None if own else None}
-    flags = {"web.port": port, "exchange.port": exchange_port, "log.dir": str(log_dir) if log_dir is not None else None}
+    check_data_feed(data_feed, venue)
+    flags = {
+        "feed.data_feed": data_feed,
+        "web.port": port,
+        "exchange.port": exchange_port,
+        "log.dir": str(log_dir) if log_dir is not None else None,
+    }
     _start(
         options, config, assignments or (), flags | {f"exchange.{key}": given for key, given in market.items()}, as_json
     )

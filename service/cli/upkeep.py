@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from service import outlet
-from service.cli.options import Assignments, Config, DataDir, Json, LogDir, Strategy, Yes, names
+from service.cli.options import (
+    Assignments,
+    Config,
+    DataDir,
+    DataFeedOption,
+    Json,
+    LogDir,
+    Strategy,
+    Yes,
+    check_data_feed,
+    names,
+)
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.options import RunOptions
@@ -137,6 +148,7 @@ def doctor(
     symbols: Annotated[
         str | None, typer.Option("--symbols", metavar="A,B", help="To listen to. [AAPL, BTCUSDT, BTC-USD]")
     ] = None,
+    data_feed: DataFeedOption = None,
     strategy: Strategy = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="For the feed's first word.")] = 10.0,
     paper_test: Annotated[
@@ -166,13 +178,14 @@ def doctor(
     if not 0 < wait <= 3600:
         raise UserError(f"--wait wants a number of seconds above 0, at most an hour, not {wait:g}")
     options = RunOptions(feed, venue, url, symbols=names(symbols), strategy=strategy, live=live, data_dir=data_dir)
+    check_data_feed(data_feed, venue)
     if paper_test:
         if venue is not Venue.ALPACA or live:
             raise UserError("--paper-test goes with --venue alpaca, and never with --live")
         if not _test_on_paper(options, yes=yes, as_json=as_json):
             raise typer.Exit(1)
         return
-    case = examination.Case(options, log_dir, config, tuple(assignments or ()), wait)
+    case = examination.Case(options, log_dir, config, tuple(assignments or ()), wait, data_feed)
     if report.show(examination.findings(case, os.environ), as_json=as_json):
         raise typer.Exit(1)
 

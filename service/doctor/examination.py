@@ -35,6 +35,7 @@ class Case(msgspec.Struct, frozen=True):
     config: Path | None = None
     assignments: tuple[str, ...] = ()
     wait_s: float = 10.0
+    data_feed: str | None = None  # of Alpaca's
 
 
 def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -42,7 +43,7 @@ def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
     logger.remove()  # what the feed logs is for a log
     before = _now()
     options, data_dir = case.options, case.options.data_dir
-    if options.venue is not None and not options.symbols:
+    if options.venue is not None and not options.symbols and case.data_feed != "test":
         options = msgspec.structs.replace(options, symbols=_LISTEN_TO[options.venue])
     yield machine.python(sys.version_info[:3], sys.executable)
     yield machine.installed_packages()
@@ -68,7 +69,7 @@ def _now() -> Moment:
 
 
 def _settings(case: Case, environment: Mapping[str, str]) -> tuple[Settings, Finding]:
-    flags = {"log.dir": str(case.log_dir) if case.log_dir is not None else None}
+    flags = {"log.dir": str(case.log_dir) if case.log_dir is not None else None, "feed.data_feed": case.data_feed}
     try:
         loaded = settings_of.load(case.config, case.assignments, flags=flags, environment=environment)
     except UserError as error:
@@ -105,6 +106,8 @@ def _venue(
     if wanted and environment.get(KEY) and environment.get(SECRET):
         opens = asyncio.run(venue.keys_at(trading, environment))
         yield opens
+        finding, settings, options = asyncio.run(venue.data_feed(settings, options, environment))
+        yield finding
         if opens.verdict is not Verdict.FAILED:
             most = settings.broker.requests_per_minute
             yield from asyncio.run(assumptions.examine(trading, environment, options.symbols, most))

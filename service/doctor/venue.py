@@ -14,6 +14,8 @@ from random import Random
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.messages import Answer
 from actors.brokers.alpaca.rest import Rest
@@ -26,6 +28,8 @@ from pipeline.admission import Admission
 from pipeline.events import Clock, Gap, Refused
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.conditions import UNKNOWN_CONDITION
+from service import data_feeds
+from service.data_feeds import DESCRIBED, DataFeed
 from service.doctor.bot import Standing
 from service.doctor.findings import Finding, failed, ok, warning
 from service.errors import UserError
@@ -80,6 +84,35 @@ async def keys_at(address: AlpacaAddress, environment: Mapping[str, str]) -> Fin
     if blocked:
         return warning(check, f"{where} takes them; account {body.account_number} may not trade", "ask the venue why")
     return ok(check, f"{where} takes them; account {body.account_number}")
+
+
+async def data_feed(
+    settings: Settings, options: RunOptions, environment: Mapping[str, str]
+) -> tuple[Finding, Settings, RunOptions]:
+    """Ask which feed the account's plan has; return what is found, and settings and options with the one to try."""
+    check, wanted = "data feed", DataFeed(settings.feed.data_feed)
+    tried = DataFeed.IEX.value if wanted is DataFeed.AUTO else wanted.value
+    try:
+        options = data_feeds.checked(wanted, options)
+        best = await data_feeds.best(options, environment)
+    except data_feeds.Unasked as error:
+        remedy = "check the network, and the keys"
+        found = (failed if wanted is DataFeed.AUTO else warning)(check, str(error), remedy)
+    except UserError as error:
+        found = failed(check, str(error), "choose another with --data-feed")
+    else:
+        tried = best.value if wanted is DataFeed.AUTO else tried
+        found = _judge_feed_of_plan(check, DataFeed(tried), best)
+    return found, replace(settings, feed=replace(settings.feed, data_feed=tried)), options
+
+
+def _judge_feed_of_plan(check: str, tried: DataFeed, best: DataFeed) -> Finding:
+    if tried is DataFeed.SIP and best is not DataFeed.SIP:
+        return failed(check, "the account's plan has no SIP", "--data-feed auto takes what it has")
+    said = f"{tried}: {DESCRIBED[tried]}"
+    if tried is DataFeed.IEX and best is DataFeed.SIP:
+        return warning(check, f"{said}; the account's plan has SIP", "--data-feed auto takes the best that it has")
+    return ok(check, said)
 
 
 # ------------------------------------------------------------------------------------------------------------ time

@@ -39,9 +39,10 @@ from actors.messages import (
 )
 from actors.supervision.strategy_watch import StrategySlow
 from pipeline.admission import Admission
+from pipeline.events import SECOND
 from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
-from service import fact_log, figures, logs
+from service import data_feeds, fact_log, figures, logs
 from service.data_folder import SESSIONS, web_secret
 from service.errors import UserError
 from service.listening import check_free
@@ -78,15 +79,21 @@ def _venue_speed(plan: Plan) -> float:
     return plan.settings.exchange.speed if options.rehearse else options.speed if options.url is not None else 1.0
 
 
+def _behind_ns(plan: Plan) -> int:
+    """Return by how much the time of the feed is behind the market's, ns."""
+    return round(data_feeds.delay_s(plan.settings.feed.data_feed, plan.options) * SECOND)
+
+
 def lay_groundwork(plan: Plan, host: Host) -> Groundwork:
     """Make what the rest stands on. Raises UserError for a journal that cannot be used."""
     settings, options = plan.settings, plan.options
     clock = VenueClock(settings.admission.max_skew_s, _venue_speed(plan))
+    behind_ns = _behind_ns(plan)
     if options.venue is not None:  # a real venue keeps the time that we keep
-        clock.expect(time.time_ns(), time.monotonic_ns())
+        clock.expect(time.time_ns() - behind_ns, time.monotonic_ns())
     admission = Admission(settings.admission, clock, options.symbols)
     running_s = running_clock(settings.gate)
-    timekeeper = Timekeeper(clock, admission, running_s=running_s, on_away=_log_away)
+    timekeeper = Timekeeper(clock, admission, running_s=running_s, on_away=_log_away, behind_ns=behind_ns)
     random = Random(os.urandom(16))
     ending = host.ending
     processes = Processes(ending.stop, random, settings.supervision, ending.on_given_up)
@@ -121,7 +128,8 @@ async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) 
         raise UserError(f"the mock exchange cannot start: {exchange.refused}")
     if not plan.options.rehearse:
         return msgspec.structs.replace(plan, feed=exchange.url)
-    clock.expect(time.time_ns(), time.monotonic_ns())  # its market starts now, and runs at its own rate
+    # Its market starts now, and runs at its own rate.
+    clock.expect(time.time_ns() - _behind_ns(plan), time.monotonic_ns())
     key, _, secret = settings.keys[0].partition(":")
     url, symbols = exchange.url.replace("ws:", "http:", 1), plan.options.symbols or settings.symbols
     options = msgspec.structs.replace(plan.options, url=url, symbols=symbols)
@@ -340,8 +348,11 @@ def _recordings(plan: Plan, out: WayOut, in_force: StrategyInForce, stack: Async
     def make_recorder(path: Path, session_id: str) -> Recorder:
         book, paper = (session_id, "") if plan.at_broker else ("", session_id if session_id != PAPER else "")
         watched = in_force.watched or UNSET
-        return Recorder(path, settings.core, options.strategy, book=book, paper_book=paper, watched=watched)
+        return Recorder(
+            path, settings.core, options.strategy, book=book, paper_book=paper, watched=watched, data_feed=data_feed
+        )
 
+    data_feed = data_feeds.of(settings.feed.data_feed, options) or UNSET
     venue = options.venue or ("simulated" if options.feed is None else "feed")
     recordings = Recordings(options.data_dir / SESSIONS, venue, options.record, settings.record, make_recorder)
     recordings.start(out.session_id)

@@ -33,6 +33,12 @@ def market_hours(calendar: str, now: int) -> MarketHours:
     return MarketHours(sessions, now)
 
 
+def earlier(hours: MarketHours, delay_s: float) -> MarketHours:
+    """Return hours as they are by the time of a feed that is behind the market: it is closed out in time by it."""
+    delay = round(delay_s * 1_000_000_000)
+    return MarketHours(tuple((opens - delay, closes - delay) for opens, closes in hours.sessions), hours.ts)
+
+
 class Hours:
     """Says when a calendar is to be read again: on each new day (UTC), and when the hours that are known run out.
 

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.engine.core import Core
 from pipeline.strategy import Strategies
-from service import strategies, strategy_source
+from service import data_feeds, strategies, strategy_source
 from service.data_folder import running, stamps, web_secret
 from service.errors import Stopped, UserError
 from service.listening import check_free
@@ -40,6 +40,7 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
             raise UserError("--watch is for one strategy: leave out [strategies.NAME], or --watch")
         _want_checked(strategy, settings, options, say)
         settings, options = _with_claimed(settings, options)
+        options = data_feeds.checked(settings.feed.data_feed, options)
         if options.venue is Venue.ALPACA:
             settings = at_broker(settings)
         if options.live:
@@ -85,6 +86,16 @@ def _with_claimed(settings: Settings, options: RunOptions) -> tuple[Settings, Ru
     return settings, options
 
 
+async def _with_data_feed(plan: Plan) -> Plan:
+    """Have the plan name the feed that is listened to. Raises UserError if the venue does not say which it may be."""
+    settings, feed = plan.settings, plan.settings.feed
+    if data_feeds.of(feed.data_feed, plan.options) is not data_feeds.DataFeed.AUTO:
+        return plan
+    found = await data_feeds.best(plan.options, plan.environment)
+    settings = msgspec.structs.replace(settings, feed=msgspec.structs.replace(feed, data_feed=found.value))
+    return msgspec.structs.replace(plan, settings=settings)
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     if sys.platform == "win32":
         return None
@@ -107,6 +118,7 @@ async def _run(plan: Plan, say: Callable[[str], None], claimed: running.Claim, s
                 stack.callback(ground.books.close)
                 if plan.own_exchange:
                     plan = await start_exchange(plan, ground, stack)
+                plan = await _with_data_feed(plan)
                 runtime = assemble(plan, host, ground, stack)
                 outcome = await runtime.run()
         except Stopped:  # before any input: the summary is that of a core that was fed nothing

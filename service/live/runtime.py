@@ -27,7 +27,7 @@ from service.live.children import WebProcess
 from service.live.commands import Intake
 from service.live.control import Control
 from service.live.cost_guard import CostGuard
-from service.live.hours import keep_known, market_hours
+from service.live.hours import earlier, keep_known, market_hours
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.reload import SourceWatchThread
 from service.live.rotation import SessionRotation
@@ -177,7 +177,9 @@ class Runtime:
         self.ground.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))
 
     def _take_hours(self, hours: list[MarketHours]) -> None:
-        """Tell the core and the feed when the market is open."""
+        """Tell the core and the feed when the market is open, by the time of the feed."""
+        if self.source.feed.delay_s:
+            hours = [earlier(it, self.source.feed.delay_s) for it in hours]
         self.intake.feed(hours)
         if isinstance(self.source.feed, WebSocketFeed):
             self.source.feed.expect(hours[-1])

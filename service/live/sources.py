@@ -17,7 +17,7 @@ from actors.feeds.websocket import FeedSettings, WebSocketFeed
 from pipeline.admission import Admission
 from pipeline.venue_clock import VenueClock
 from pipeline.venues.dialect import Dialect
-from service import venues
+from service import data_feeds, venues
 from service.errors import UserError
 from service.options import RunOptions
 from service.recorded import tapes
@@ -57,10 +57,12 @@ def source_of(
         return Source(feed, f"{path} ({options.speed:g}x)", "tape")
     dialect: Callable[[], Dialect] | None = None
     if options.venue is not None:
-        url, dialect = venues.connection(options.venue, options.url, options.symbols, environment)
+        url, dialect = venues.connection(options.venue, options.url, options.symbols, environment, settings.data_feed)
     elif url is None or not url.startswith(("ws://", "wss://")):
         raise UserError(f"--feed wants ws://..., wss://... or tape:FILE, not {shown(url or '')!r}")
     elif options.feed is not None:
         venues.check_address("--feed", url, url, "ws://127.0.0.1:8765")
-    socket = WebSocketFeed(url, settings, clock, admission, monotonic, random, options.symbols, dialect)
-    return Source(socket, socket.name, options.venue or ("mock exchange" if options.feed is None else "feed"))
+    delay_s, data_feed = data_feeds.delay_s(settings.data_feed, options), data_feeds.of(settings.data_feed, options)
+    socket = WebSocketFeed(url, settings, clock, admission, monotonic, random, options.symbols, dialect, delay_s)
+    name = socket.name if data_feed is None else f"{socket.name} ({data_feeds.DESCRIBED[data_feed]})"
+    return Source(socket, name, options.venue or ("mock exchange" if options.feed is None else "feed"))

@@ -37,7 +37,8 @@ class Timekeeper:
     machine slept), admission takes nothing that is older than that, and a gap makes the core forget every price: what
     ran out meanwhile is closed at the first price that comes. `monotonic` and `wall` are the machine's clocks, ns;
     `running_s` counts the seconds in which this process ran, and without it a pause is every time without a beat.
-    `on_away` is told for how many seconds the bot was away, once it is back.
+    `on_away` is told for how many seconds the bot was away, once it is back. `behind_ns` is by how much the feed's time
+    is behind the broker's.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Timekeeper:
         wall: Callable[[], int] = time.time_ns,
         running_s: Callable[[], float] = lambda: 0.0,
         on_away: Callable[[float], None] = lambda _: None,
+        behind_ns: int = 0,
     ) -> None:
         self.paused = False  # and the core has not heard of it
         self._clock = clock
@@ -56,6 +58,7 @@ class Timekeeper:
         self._wall = wall
         self._running_s = running_s
         self._on_away = on_away
+        self._behind_ns = behind_ns
         self._machine: int | None = None  # the machine's clock less monotonic, at the last beat
         self._slept = 0  # ns by which that has grown, and which no venue has borne out yet
         self._anchor: int | None = None  # the venue's time at monotonic 0, at the last beat
@@ -136,7 +139,7 @@ class Timekeeper:
         heard_at = self._monotonic() if heard_at is None else heard_at
         for event in inputs:
             if isinstance(event, AccountReport):
-                self._clock.plausible(event.ts, heard_at - (event.took or 0))
+                self._clock.plausible(event.ts - self._behind_ns, heard_at - (event.took or 0))
 
     def earlier(self) -> int | None:
         """Return the time at which a session is to begin, ns, if the feed has gone back to it; not too often."""

@@ -13,7 +13,7 @@ from actors.engine.core import Core, Input
 from pipeline.events import Reading
 from service.errors import UserError
 from service.figures import reading
-from service.recorded import decisions
+from service.recorded import decisions, tapes
 from service.recorded.decisions import Changes, Decision, Side
 from service.recorded.trust import Trust
 
@@ -57,9 +57,17 @@ def compare(a: Path, b: Path | None, both: Changes, alone: Changes, trust: Trust
         raise UserError("a folder was decided already: settings and strategies change tapes and recordings only")
     first, second = _side(a, both, trust), _side(b, both.and_(alone), trust)
     if first is not None and second is not None:
+        _say_of_feeds(a, b, trust)
         return _explained(first, second, _first(first.decisions(), second.decisions(), str(a), str(b)))
     found = _first(_known(first, a), _known(second, b), str(a), str(b))
     return _explained(first, second, found)
+
+
+def _say_of_feeds(a: Path, b: Path, trust: Trust) -> None:
+    """Tell of two recordings whose volumes cannot be compared: IEX alone has about 2.5 % of what SIP has."""
+    feeds = [recorded.data_feed for path in (a, b) if (recorded := tapes.recorded_settings(path)) is not None]
+    if len(set(filter(None, feeds))) > 1:
+        trust.say(f"{a} is of the feed {feeds[0]}, {b} of {feeds[1]}: their volumes cannot be compared")
 
 
 def _with_itself(a: Path, changes: Changes, trust: Trust) -> Difference:

@@ -35,6 +35,7 @@ class Recorder:
         book: str = "",
         paper_book: str = "",
         watched: StrategyWatched | UnsetType = UNSET,
+        data_feed: str | UnsetType = UNSET,
     ) -> None:
         self.failed = ""  # why the recording stopped, if it did
         self.written = 0  # inputs that are in the file for certain
@@ -43,7 +44,7 @@ class Recorder:
         self.size = 0  # bytes of the file so far
         self._first_ts = self._last_ts = 0  # of the inputs in the file, ns
         self._encode = msgspec.json.Encoder().encode_lines
-        first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS, watched)
+        first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS, watched, data_feed)
         with writing(f"--record {path}"):
             make_folder(path.parent)
             self._raw = create(path, "--record")

@@ -46,6 +46,7 @@ def _row(path: Path, *, going_on: bool) -> Row:
         "inputs": ended.inputs if ended is not None else None,
         "bytes": path.stat().st_size,
         "venue": path.name.split("-", 1)[1].partition(".")[0],
+        "data_feed": (first.data_feed or None) if first is not None else None,
         "strategy": _strategies(first) if first is not None else None,
         "state": state,
         "file": str(path),
@@ -67,7 +68,7 @@ def show(data_dir: Path, *, as_json: bool | None) -> None:
     else:
         print(f"in {data_dir / SESSIONS}:")
         table = Table(box=None)
-        for name in ("started", "length", "inputs", "kB", "state", "strategy", "file"):
+        for name in ("started", "length", "inputs", "kB", "state", "feed", "strategy", "file"):
             table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
         for row in found:
             table.add_row(*(visible(cell) for cell in _cells(row)))
@@ -82,5 +83,5 @@ def _cells(row: Row) -> list[str]:
     inputs = "" if row["inputs"] is None else f"{row['inputs']:,}"
     return [
         *(started, length, inputs, f"{row['bytes'] / 1000:,.0f}", row["state"]),
-        *(row["strategy"] or "", Path(row["file"]).name),
+        *(row["data_feed"] or "", row["strategy"] or "", Path(row["file"]).name),
     ]

@@ -59,6 +59,7 @@ class SettingsRecorded(msgspec.Struct, frozen=True, tag="settings", tag_field="t
     paper_book: str = ""  # what they begin with where fills are simulated, if that is not "paper"
     now: str = ""  # MARKETS: what moves `now`; in a recording that does not say, whatever has a time
     watched: StrategyWatched | msgspec.UnsetType = msgspec.UNSET  # where inputs may replace the strategy
+    data_feed: str | msgspec.UnsetType = msgspec.UNSET  # of a venue that has several: "iex", "sip" ...
 
 
 class SessionEnded(msgspec.Struct, frozen=True, tag="end", tag_field="type"):

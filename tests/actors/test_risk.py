@@ -23,6 +23,7 @@ from actors.messages import (
     Refusal,
     SignalRaised,
     StateChanged,
+    SymbolStale,
     TradingState,
 )
 from actors.orders import CancelOrder, Execution, OrderRejected, OrderRole, SubmitOrder
@@ -236,6 +237,47 @@ def test_a_feed_that_is_not_live_closes_nothing_and_exits_go_on() -> None:
 def test_the_state_of_the_feed_is_a_fact_too() -> None:
     changed = FeedChanged(FeedState.DOWN, at(1), "closed by the venue")
     assert Session().feed(changed).facts[-1] == changed
+
+
+# -------------------------------------------------------------------------------------------- STALE_SYMBOL
+
+
+def symbol_stale(symbol: str, seconds: float, *, stale: bool = True) -> SymbolStale:
+    return SymbolStale(symbol, stale, at(seconds), "nothing of it for 15 s")
+
+
+def test_a_stale_symbol_s_signals_are_refused_and_no_other_s() -> None:
+    session = Session().feed(trade(0), symbol_stale("A", 1), trade(2, says="LONG"), trade(2, says="LONG", symbol="B"))
+    session.feed(symbol_stale("A", 3, stale=False), trade(4, says="LONG"))
+    assert session.verdicts == [Refusal.STALE_SYMBOL, None, None]
+    assert session.summary["refusals"] == {"STALE_SYMBOL": 1}
+
+
+def test_a_stale_symbol_s_position_is_kept_and_its_exits_go_on() -> None:
+    session = Session().feed(trade(0, says="LONG"), symbol_stale("A", 1))
+    assert session.exits == []
+    assert session.feed(trade(2, 102)).exits == ["TP"]
+
+
+def test_a_stale_symbol_is_a_fact_once() -> None:
+    session = Session().feed(trade(0), symbol_stale("A", 1), symbol_stale("A", 2), symbol_stale("B", 3, stale=False))
+    assert session.of(SymbolStale) == [symbol_stale("A", 1)]
+
+
+def test_a_next_session_goes_on_with_it() -> None:
+    before = Session().feed(trade(0), symbol_stale("A", 1))
+    after = Session().feed(before.core.book(), *before.core.standing(), trade(2, says="LONG"))
+    assert after.verdicts == [Refusal.STALE_SYMBOL]
+
+
+# -------------------------------------------------------------------------------------------- DELAYED_FEED
+
+
+def test_a_feed_that_is_minutes_late_refuses_signals_and_exits_go_on() -> None:
+    session = Session().feed(trade(0, says="LONG"), FeedChanged(FeedState.LIVE, at(1), delay_s=900.0))
+    session.feed(trade(1, says="LONG", symbol="B"), feed(FeedState.DOWN, 2), trade(2, says="LONG", symbol="B"))
+    assert session.verdicts == [None, Refusal.DELAYED_FEED, Refusal.STALE_FEED]
+    assert session.feed(trade(3, 102)).exits == ["TP"]
 
 
 # -------------------------------------------------------------------------------------- the order of checks

@@ -70,6 +70,11 @@ class Talk:
         return self.received()
 
 
+def with_trades(*symbols: str) -> dict[str, list[str]]:
+    """What a list of subscriptions has beside those trades."""
+    return {"corrections": list(symbols), "cancelErrors": list(symbols)}
+
+
 def code(answer: list[Any]) -> int:
     (error,) = answer
     assert error["T"] == "error"
@@ -77,11 +82,6 @@ def code(answer: list[Any]) -> int:
     number = error["code"]
     assert isinstance(number, int)
     return number
-
-
-def following(*symbols: str) -> dict[str, Any]:
-    """Return the channels that are subscribed with the trades."""
-    return {"corrections": list(symbols), "cancelErrors": list(symbols)}
 
 
 @pytest.mark.parametrize("codec", list(Codec))
@@ -93,7 +93,7 @@ def test_a_client_is_greeted_authenticates_and_subscribes(codec: Codec) -> None:
     assert talk.say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
     assert (before, talk.session.admitted) == (False, True)
     assert talk.say(action="subscribe", trades=["AAPL"], quotes=["AAPL"], bars=["*"]) == [
-        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": ["*"]} | following("AAPL")
+        {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL"], "bars": ["*"], **with_trades("AAPL")}
     ]
 
 
@@ -103,16 +103,17 @@ def test_headers_of_the_handshake_authenticate_too() -> None:
     assert talk.received() == [CONNECTED, AUTHENTICATED]
 
 
-def test_the_list_of_subscriptions_is_always_whole() -> None:
+def test_the_list_of_subscriptions_is_whole_sorted_and_without_empty_channels() -> None:
     talk = Talk().open()
-    talk.say(action="subscribe", trades=["AAPL", "MSFT"])
+    talk.say(action="subscribe", trades=["MSFT", "AAPL"])
+    both = ["AAPL", "MSFT"]
     assert talk.say(action="subscribe", quotes=["MSFT"], statuses=["*"]) == [
-        {"T": "subscription", "trades": ["AAPL", "MSFT"], "quotes": ["MSFT"], "bars": [], "statuses": ["*"]}
-        | following("AAPL", "MSFT")
+        {"T": "subscription", "trades": both, "quotes": ["MSFT"], "statuses": ["*"], **with_trades(*both)}
     ]
     assert talk.say(action="unsubscribe", trades=["AAPL"], quotes=["AAPL"]) == [
-        {"T": "subscription", "trades": ["MSFT"], "quotes": ["MSFT"], "bars": [], "statuses": ["*"]} | following("MSFT")
+        {"T": "subscription", "trades": ["MSFT"], "quotes": ["MSFT"], "statuses": ["*"], **with_trades("MSFT")}
     ]
+    assert talk.say(action="unsubscribe", trades=["MSFT"], quotes=["MSFT"], statuses=["*"]) == [{"T": "subscription"}]
 
 
 def test_in_json_a_time_is_text_to_the_nanosecond() -> None:
@@ -170,8 +171,8 @@ def test_what_is_no_request_is_invalid_syntax(message: bytes) -> None:
     assert not talk.session.buffer.closing
 
 
-@pytest.mark.parametrize("words", [{}, {"trades": "AAPL"}, {"trades": [5]}])
-def test_a_subscription_without_symbols_is_invalid_syntax(words: dict[str, Any]) -> None:
+@pytest.mark.parametrize("words", [{}, {"trades": "AAPL"}, {"trades": [5]}, {"trades": []}, {"news": ["*"]}])
+def test_a_subscription_without_symbols_or_to_no_channel_is_invalid_syntax(words: dict[str, Any]) -> None:
     assert code(Talk().open().say(action="subscribe", **words)) == 400
 
 
@@ -181,10 +182,11 @@ def test_nobody_subscribes_before_authenticating(action: str) -> None:
 
 
 @pytest.mark.parametrize("pair", [{"key": "ANN", "secret": "2"}, {"key": "BOB", "secret": "1"}, {"key": 5}, {}])
-def test_a_wrong_key_is_refused_and_the_connection_closed(pair: dict[str, Any]) -> None:
+def test_a_wrong_key_is_refused_and_the_connection_left_open(pair: dict[str, Any]) -> None:
     talk = Talk()
     assert code(talk.say(action="auth", **pair)) == 402
-    assert talk.session.buffer.closing
+    assert not talk.session.buffer.closing
+    assert talk.say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
 
 
 def test_nobody_authenticates_twice() -> None:
@@ -214,19 +216,42 @@ def test_one_connection_more_than_the_plan_has_is_refused_until_one_is_given_bac
     first = Talk().open()
     second = Talk(line=first.line)
     assert code(second.say(action="auth", key="ANN", secret="1")) == 406
-    assert second.session.buffer.closing
+    assert not second.session.buffer.closing
     second.session.leave()
     first.session.leave()
     assert Talk(line=first.line).say(action="auth", key="ANN", secret="1") == [AUTHENTICATED]
 
 
-def test_a_feed_that_the_plan_does_not_cover_is_refused() -> None:
+def test_a_feed_that_the_plan_does_not_cover_is_refused_and_the_connection_left_open() -> None:
     talk = Talk(line=FeedConnections(1, 30, covered=False))
     assert code(talk.say(action="auth", key="ANN", secret="1")) == 409
+    assert not talk.session.buffer.closing
+    assert code(talk.say(action="subscribe", trades=["AAPL"])) == 401
 
 
-def test_a_channel_of_another_feed_is_refused() -> None:
-    assert code(Talk().open().say(action="subscribe", news=["*"])) == 410
+def test_a_plan_without_a_limit_takes_any_number_of_symbols() -> None:
+    talk = Talk(line=FeedConnections(1, None, covered=True)).open()
+    many = [f"S{number}" for number in range(60)]
+    (listed,) = talk.say(action="subscribe", trades=many, quotes=many)
+    assert listed["trades"] == sorted(many)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_the_test_feed_tells_of_its_own_symbol_what_happens_to_the_first_stock(codec: Codec) -> None:
+    talk = Talk(codec, line=FeedConnections(1, 30, covered=True, name="test")).open()
+    talk.say(action="subscribe", trades=["FAKEPACA", "AAPL"], quotes=["*"])
+    talk.session.publish(Broadcast([TRADE, QUOTE], (), first="AAPL"))
+    assert [(it["T"], it["S"], it.get("p")) for it in talk.received()] == [
+        ("t", "FAKEPACA", TRADE.price),
+        ("q", "FAKEPACA", None),
+    ]
+
+
+def test_the_delayed_feed_tells_what_happened_a_while_ago() -> None:
+    talk = Talk(line=FeedConnections(1, 30, covered=True, name="delayed_sip")).open()
+    talk.say(action="subscribe", trades=["*"], quotes=["*"])
+    talk.session.publish(Broadcast([TRADE], (), late=[QUOTE]))
+    assert [it["T"] for it in talk.received()] == ["q"]
 
 
 def test_a_client_that_does_not_read_overflows_and_has_a_farewell() -> None:

@@ -138,12 +138,69 @@ def test_a_second_connection_is_refused_until_the_first_is_gone() -> None:
                 async with connect(venue.url + "/v2/iex") as second:
                     await control(second)
                     assert (await say(second, **AUTH))["code"] == 406
-                    assert await closed(second) is not None
+                    assert (await say(second, **AUTH))["code"] == 406  # it stays open
             while True:
                 async with connect(venue.url + "/v2/iex") as third:
                     await control(third)
                     if (await say(third, **AUTH)).get("msg") == "authenticated":
                         return
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_is_gone_may_count_on_for_a_while() -> None:
+    async def scenario() -> None:
+        async with a_venue("lingering:3600") as venue:
+            async with connect(venue.url + "/v2/iex", additional_headers=KEYS) as first:
+                await control(first)
+                assert (await control(first))["msg"] == "authenticated"
+            async with connect(venue.url + "/v2/iex", additional_headers=KEYS) as second:
+                await control(second)
+                assert (await control(second))["code"] == 406
+            async with connect(venue.url + "/v2/sip", additional_headers=KEYS) as other:
+                await control(other)
+                assert (await control(other))["msg"] == "authenticated"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("faults", "code"), [((), 1000), (("rude_close",), 1006)])
+def test_a_close_may_be_answered_by_none(faults: tuple[str, ...], code: int) -> None:
+    async def scenario() -> None:
+        async with a_venue(*faults) as venue, connect(venue.url + "/v2/iex", close_timeout=PATIENCE_S) as ws:
+            await control(ws)
+            await ws.close()
+            assert ws.close_code == code
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["iex", "sip", "delayed_sip", "test"])
+def test_each_feed_has_its_endpoint_and_the_plan_says_who_may_listen(name: str) -> None:
+    async def scenario() -> None:
+        async with (
+            a_venue(feeds=("iex",)) as venue,
+            connect(f"{venue.url}/v2/{name}", additional_headers=KEYS) as ws,
+        ):
+            await control(ws)
+            granted = (await control(ws)).get("code") is None
+            assert granted is (name in ("iex", "test"))
+            if name == "test":
+                assert (await say(ws, action="subscribe", quotes=["FAKEPACA"]))["quotes"] == ["FAKEPACA"]
+                quote = msgspec.json.decode(await ws.recv())[0]
+                assert (quote["T"], quote["S"]) == ("q", "FAKEPACA")
+
+    asyncio.run(scenario())
+
+
+def test_without_sip_in_the_plan_its_recent_data_are_refused_by_rest() -> None:
+    async def scenario() -> None:
+        async with a_venue(feeds=("iex",)) as venue:
+            refused = {"code": 42210000, "message": "subscription does not permit querying recent SIP data"}
+            for path in ("AAPL/trades/latest?feed=sip", "AAPL/trades?feed=sip", "snapshots?symbols=AAPL&feed=sip"):
+                assert await venue.ask("GET", f"/v2/stocks/{path}") == (403, refused)
+            for path in ("AAPL/trades?feed=sip&end=2020-01-01", "AAPL/trades/latest?feed=iex"):
+                assert (await venue.ask("GET", f"/v2/stocks/{path}"))[0] == 200
 
     asyncio.run(scenario())
 

@@ -181,6 +181,7 @@ def test_sessions_are_listed_with_what_is_known_of_each(
         "inputs": 2,
         "bytes": whole.stat().st_size,
         "venue": "simulated",
+        "data_feed": None,
         "strategy": "mine.py:strategy",
         "state": "whole",
         "file": str(whole),

@@ -50,6 +50,7 @@ from actors.messages import (
     StrategyReplaced,
     SymbolHalted,
     SymbolLocked,
+    SymbolStale,
     SymbolUnlocked,
     TradingState,
 )
@@ -193,6 +194,8 @@ CANCELED = OrderStatus.CANCELED
         (FeedChanged(FeedState.STALE, START), "WARNING"),
         (FeedChanged(FeedState.DOWN, START), "WARNING"),
         (FeedChanged(FeedState.LIVE, START), "INFO"),
+        (SymbolStale("AAPL", True, START), "WARNING"),
+        (SymbolStale("AAPL", False, START), "INFO"),
         (StateChanged(TradingState.HALTED, TradingState.ACTIVE, "loss", START, 1), "WARNING"),
         (StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "", START, 1), "INFO"),
         (OrderRejected("1", "A", START, "no funds"), "WARNING"),
@@ -279,6 +282,7 @@ EVENTS: dict[str, Fact] = {
     "book.reconciled": BookReconciled("PA1", ("A: the account holds 7, the book 0",), {"A": Decimal(7)}, (), START),
     "broker.changed": BrokerChanged(FeedState.DOWN, START, "gone"),
     "feed.changed": FeedChanged(FeedState.LIVE, START, "here"),
+    "feed.symbol_stale": SymbolStale("AAPL", True, START, "nothing of it for 15 s"),
     "entry.looked": EntryLooked("A", START, (Reading("momentum", 0.0006, 0.0005, True),)),
 }
 

@@ -151,6 +151,8 @@ const REASONS = {
   PAUSED: "trading is paused",
   REDUCING: "only reducing",
   STALE_FEED: "feed is stale",
+  DELAYED_FEED: "prices are minutes old",
+  STALE_SYMBOL: "feed is silent of it",
   POSITION_OPEN: "position open",
   COOLDOWN: "cooling down",
   BROKER_DOWN: "broker cannot be heard",

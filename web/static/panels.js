@@ -59,7 +59,7 @@ const STATE_TONES = { ACTIVE: "good", PAUSED: "warn", REDUCING: "warn", HALTED: 
 export function drawStatus(store) {
   setText("feed-state", store.feed.state);
   const tone = FEED_TONES[store.feed.state] ?? "wait";
-  byId("feed-pill").dataset.tone = tone === "good" && unheard(store).length ? "warn" : tone;
+  byId("feed-pill").dataset.tone = tone === "good" && (unheard(store).length || Object.keys(store.feed.stale ?? {}).length) ? "warn" : tone;
   byId("feed-pill").title = store.feed.reason || `Market data: ${store.feed.state}`;
   setText("trading-state", store.bot.running ? store.state.state || "…" : "STOPPED");
   byId("state-pill").dataset.tone = store.bot.running ? STATE_TONES[store.state.state] ?? "wait" : "bad";
@@ -101,6 +101,17 @@ function unheardBanners(store) {
   return symbols.map((symbol) => ["warn", `Ticks of ${symbol.name} come, but ${symbol.chain.slice("UNUSED: ".length)}.`]);
 }
 
+/** What is to be known of a feed that is live: prices that are old, symbols of which it is silent. */
+function feedBanners({ delay_s: delayS = 0, stale = {} }) {
+  const late = delayS ? [["warn", `Prices are ${age(delayS)} old: entries are refused.`]] : [];
+  const names = Object.keys(stale);
+  if (names.length > MOST_UNHEARD) {
+    const shown = names.slice(0, MOST_UNHEARD).join(", ");
+    return [...late, ["warn", `${shown} and ${names.length - MOST_UNHEARD} more are stale: their entries are refused, exits go on.`]];
+  }
+  return [...late, ...names.map((name) => ["warn", `${name} is stale (${stale[name]}): its entries are refused, exits go on.`])];
+}
+
 function chainBanner(symbol, position) {
   const state = stateOf(symbol.chain);
   const [tone, word, then] = CHAINS_SAID[state];
@@ -128,6 +139,7 @@ export function drawBanners(store, { connected, quietS, restart, unlock }) {
   const said = STATES_SAID[store.state.state];
   if (said && store.bot.running) banners.push([said[0], store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1]]);
   if (store.bot.running && store.feed.state === "STALE") banners.push(["warn", "The feed is stale: entries are refused until ticks come again."]);
+  if (store.bot.running) banners.push(...feedBanners(store.feed));
   if (store.bot.running) banners.push(...unheardBanners(store));
   for (const symbol of store.symbols.values()) {
     const position = store.positions.get(symbol.name);

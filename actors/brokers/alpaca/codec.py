@@ -225,6 +225,14 @@ def is_about_keys(status: int, error: ErrorBody) -> bool:
     return status == 401 or (status == 403 and error.code is None and "forbidden" in error.message.lower())
 
 
+def is_about_plan(status: int, error: ErrorBody) -> bool:
+    """Whether data were refused that the account's plan does not cover: by the text, as the code has other meanings.
+
+    403 `subscription does not permit querying recent SIP data`, with 42210000 or 40010001 (Alpaca's Market Data FAQ).
+    """
+    return status == 403 and "subscription does not permit" in error.message.lower()
+
+
 def is_duplicate(status: int, error: ErrorBody) -> bool:
     """Whether an order was refused since its id is known: it, or one before it, was taken."""
     return status == 422 and (error.code == DUPLICATE_CODE or "client_order_id" in error.message)

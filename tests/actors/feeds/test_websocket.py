@@ -18,8 +18,10 @@ from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 from actors.feeds.feed import Batch, FeedFailed
+from actors.feeds.quiet import LEARNT, Heard
+from actors.feeds.stale import LOOKS
 from actors.feeds.websocket import FeedSettings
-from actors.messages import FeedChanged, FeedState, MarketHours, Refusal
+from actors.messages import FeedChanged, FeedState, MarketHours, Refusal, SymbolStale
 from pipeline.admission import DUPLICATE, IMPLAUSIBLE_TIME, NOT_SUBSCRIBED
 from pipeline.events import SECOND, Clock, Gap, Refused, Trade, TradingStatus
 from pipeline.strategy import StrategySettings
@@ -28,7 +30,7 @@ from pipeline.venues.jsonl import BAD_TRADE, NOT_AN_OBJECT, NOT_JSON
 from pipeline.venues.simple import SimpleDialect
 from tests.support.live import (
     HASTY,
-    Heard,
+    Heard as Listened,
     a_venue,
     drop,
     events_logged,
@@ -72,7 +74,7 @@ async def blurting(*messages: bytes) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def refused(heard: Heard) -> list[str]:
+def refused(heard: Listened) -> list[str]:
     return [event.reason for event in heard.of(Refused)]
 
 
@@ -177,7 +179,7 @@ def test_a_feed_has_one_subscriber() -> None:
     async def scenario() -> None:
         async with a_venue(stay) as venue, listening_to(venue.url) as listener:
             with pytest.raises(RuntimeError, match="one subscriber"):
-                listener.feed.subscribe(Heard())
+                listener.feed.subscribe(Listened())
 
     asyncio.run(scenario())
 
@@ -705,11 +707,13 @@ class HandWatch:
         expects_news: Callable[[], bool],
         on_stale: Callable[[], None],
         on_silent: Callable[[], None],
+        on_look: Callable[[], None],
     ) -> None:
         self.heard = False
         self.expects_news = expects_news
         self.on_stale = on_stale
         self.on_silent = on_silent
+        self.on_look = on_look
         self.made.append(self)
 
     def stop(self) -> None:
@@ -765,6 +769,70 @@ def test_how_long_a_connection_had_data_is_counted_over_its_silences(
                 await listener.heard.until(lambda: 9 in listener.heard.ids)
         waits = [event["failures"] for event in events if event.get("event") == "feed.reconnecting"]
         assert waits[-1] == failures
+
+    asyncio.run(scenario())
+
+
+def test_a_symbol_that_falls_silent_is_stale_alone_and_its_next_data_end_that_before_they_are_used(
+    watches: list[HandWatch],
+) -> None:
+    bot = Session()
+
+    async def scenario() -> None:
+        said: asyncio.Queue[Trade | None] = asyncio.Queue()
+
+        async def speaks(connection: ServerConnection) -> None:
+            await connection.send(hello())
+            while (told := await said.get()) is not None:
+                await connection.send(msgspec.json.encode(told).decode())
+
+        async with (
+            a_venue(speaks) as venue,
+            listening_to(venue.url, take=lambda batch: bot.core.run(batch)) as listener,
+        ):
+            numbers = itertools.count(1)
+
+            async def hear(*symbols: str, says: str = "") -> None:
+                for symbol in symbols:
+                    told = print_of(next(numbers), symbol=symbol)
+                    said.put_nowait(msgspec.structs.replace(told, id=says or told.id))
+                    heard = len(listener.heard.ids) + 1
+                    await listener.heard.until(lambda: len(listener.heard.ids) == heard)  # noqa: B023  # at once
+                watches[-1].on_look()
+
+            for _ in range(LEARNT + 2):
+                await hear("A", "B")
+            for _ in range(LOOKS):
+                await hear("B")
+            await hear("B", says="LONG")
+            assert [(it.symbol, it.stale) for it in listener.heard.of(SymbolStale)] == [("A", True)]
+            assert listener.heard.of(SymbolStale)[0].reason == "nothing of it for 15 s, where 4 s were the most of late"
+            await hear("A", says="SHORT")
+            assert [(it.symbol, it.stale) for it in listener.heard.of(SymbolStale)] == [("A", True), ("A", False)]
+            said.put_nowait(None)
+
+    asyncio.run(scenario())
+    assert bot.verdicts == [None, None]
+
+
+@pytest.mark.parametrize("hours", [None, MarketHours((), START)], ids=["feed stale", "market closed"])
+def test_while_nothing_is_expected_no_symbol_is_stale(watches: list[HandWatch], hours: MarketHours | None) -> None:
+    async def scenario() -> None:
+        prints = [print_of(number, symbol=symbol) for number in range(1, 4) for symbol in "AB"]
+        async with a_venue(says(hello(), *prints)) as venue, listening_to(venue.url) as listener:
+            await listener.heard.until(lambda: len(listener.heard.ids) == len(prints))
+            quiet = listener.feed._quiet
+            assert quiet is not None
+            for ts in range(1, LEARNT + 3):
+                quiet.look([Heard("A", ts, halted=False)])
+            watches[-1].on_look()  # the trade's time is news
+            if hours is None:
+                watches[-1].on_stale()
+            else:
+                listener.feed.expect(hours)
+            for _ in range(100):
+                watches[-1].on_look()
+            assert not listener.heard.of(SymbolStale)
 
     asyncio.run(scenario())
 

@@ -67,6 +67,22 @@ def test_a_symbol_that_was_not_subscribed_ends_it_in_one_sentence() -> None:
     assert "MSFT" in turn.failed
 
 
+def test_lists_of_subscriptions_are_sets_and_an_empty_one_may_be_left_out() -> None:
+    dialect = AlpacaDialect("K", "S", ["AAPL", "MSFT"])
+    both = ["MSFT", "AAPL"]
+    assert dialect.received(frame({"T": "subscription", "quotes": both, "trades": both, "corrections": both})).granted
+    missing = AlpacaDialect("K", "S", ["AAPL"]).received(frame({"T": "subscription", "trades": ["AAPL"]})).failed
+    assert "AAPL" in missing
+
+
+def test_a_feed_that_the_plan_has_not_is_said_so_with_what_to_do() -> None:
+    turn = AlpacaDialect("K", "S", ["AAPL"]).received(
+        frame({"T": "error", "code": 409, "msg": "insufficient subscription"})
+    )
+    assert "plan does not have this feed" in turn.failed
+    assert "--data-feed" in turn.failed
+
+
 @pytest.mark.parametrize("code", [404, 406, 407, 500])
 def test_an_error_that_passes_is_a_lost_connection(code: int) -> None:
     turn = streaming().received(frame({"T": "error", "code": code, "msg": "no"}))
