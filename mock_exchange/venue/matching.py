@@ -8,11 +8,13 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
 - Of several orders, the one that pays more (or asks less) comes first, then the earliest, of all accounts alike.
 - Orders may be for parts of a share, or for an amount of money. A displayed share of which a part is taken is
   gone as a whole, so that orders for whole shares are filled in whole shares. Parts cannot be sold short.
-- A stop is reached by a trade after it was placed, and is a market (or limit) order from then on.
+- A stop is reached by a trade after it was placed, and is a market (or limit) order from then on. One that the
+  latest trade has reached already is refused; a buy stop is given a limit (see `stops`).
+- What is good until canceled is canceled by the venue after 90 days (see `aging`).
 - A leg of a bracket or OTO order goes into the book when its entry is filled; if the entry ends partly filled,
   for that part. Of two legs, what one fills the other has no more; if one is canceled, so is the other.
 - A simple order that could meet another one of its account, whatever the market does, is refused: one side is
-  without a limit, or the limits reach each other.
+  without a limit, or the limits reach each other. Complex orders and trailing stops are exempt.
 - An order that closes a position needs the shares, not held for another order; it cannot turn the position
   over. Any other needs buying power: its limit, stop or quote times its shares, 3% more if it sells short.
 - A replaced order is a new one, last in its queue, for what the old one had left, or the quantity given.
@@ -27,6 +29,7 @@ from msgspec.structs import asdict, replace
 
 from mock_exchange.events import Event, Quote
 from mock_exchange.venue.account import Account
+from mock_exchange.venue.aging import Aging
 from mock_exchange.venue.book import Book
 from mock_exchange.venue.checks import flaw
 from mock_exchange.venue.claims import Claim, claim_of, measured, wash_trade
@@ -50,6 +53,7 @@ from mock_exchange.venue.orders import (
     TimeInForce,
 )
 from mock_exchange.venue.registry import MOST_SHOWN, Registry
+from mock_exchange.venue.stops import as_asked, capped
 
 MOST_OPEN = 5_000
 """Open orders of one account."""
@@ -65,6 +69,7 @@ class Matching:
         self.most_displayed: int | None = None  # shares that a quote shows to orders at most; None is as it comes
         self._books = {symbol: Book() for symbol in symbols}
         self._new_orders = OrderFactory(ids)
+        self._aging = Aging(self.orders, self.accounts, start_ns)
         self.day_end = day_end(start_ns)  # the end of the venue's day, when day orders expire
 
     # -- the market --------------------------------------------------------------------------------------------
@@ -93,6 +98,9 @@ class Matching:
 
     def roll(self, now: int) -> None:
         """End the day if it is over: day orders expire, and equity is noted for the next day's margin."""
+        if now >= self._aging.due:
+            for aged, due in self._aging.canceled(now):
+                self._end(aged, Change.CANCELED, due)
         if now < self.day_end:
             return
         for order in chain.from_iterable(map(self.orders.open_orders, self.accounts)):
@@ -193,7 +201,7 @@ class Matching:
             return refusal
         if self.orders.count_open(account) >= MOST_OPEN:
             return Refusal(Reason.TOO_MANY_ORDERS, f"more than {MOST_OPEN} open orders")
-        request = measured(request, book)
+        request = measured(capped(request), book)
         claim = claim_of(request, self.accounts[account], book, self.prices)
         if isinstance(claim, Refusal):
             return claim
@@ -230,6 +238,8 @@ class Matching:
             return Refusal(
                 Reason.BAD_VALUE, "qty can only be replaced by whole shares, and of an order for whole shares"
             )
+        if old.status is Status.PENDING_CANCEL:
+            return Refusal(Reason.NOT_OPEN, "unable to replace order in current state")
         book = self._books[old.symbol]
         request = _replacing(old, wanted)
         refusal = flaw(request, book.last) or self.orders.taken(account, wanted.client_order_id)
@@ -237,7 +247,7 @@ class Matching:
             refusal = wash_trade(request, account, self.orders)
         if refusal:
             return refusal
-        request = measured(request, book)
+        request = measured(capped(request), book)
         claim: Claim | Refusal = Claim(old.reserve, holds=old.holds)
         if not old.parent:
             claim = claim_of(request, self.accounts[account], book, self.prices, released=old)
@@ -342,5 +352,6 @@ def _replacing(old: Order, wanted: Replacement) -> OrderRequest:
         terms |= {"qty": 0, "notional": old.notional - old.paid}
     if old.kind is Kind.TRAILING_STOP:
         terms["stop"] = None
+    terms |= as_asked(old, wanted)
     changes = {name: value for name, value in asdict(wanted).items() if value is not None}
     return OrderRequest(**terms | changes)
