@@ -40,6 +40,8 @@ class Order(msgspec.Struct, eq=False):
     cancels: int = 0  # how often the venue was asked to cancel it
     cancel_at: int = 0  # ns: not to be canceled again before
     cancel_due: int = 0  # ns: the `cancel_at` for which a timer is set
+    limit: Decimal | None = None  # that the venue gave a stop of ours
+    expires_at: int = 0  # ns: when the venue lets it end by itself; 0 where it did not say
     executions: tuple[str, ...] = ()  # ids of those counted in `filled`; few, and there are many orders
 
     @property
@@ -155,6 +157,7 @@ class OrderCache:
     def apply_status(self, order: Order, report: OrderReport) -> None:
         """Take a report's status, once its fills are counted, unless it is older than what is known."""
         order.venue_id = order.venue_id or report.venue_id
+        order.limit, order.expires_at = report.limit or order.limit, report.expires_at or order.expires_at
         event = _EVENTS.get(report.status)
         if event is None or (report.filled < order.filled and report.status not in OVER):
             return
