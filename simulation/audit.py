@@ -23,16 +23,18 @@ from actors.messages import (
     HaltCause,
     OrderFilled,
     OrderSubmitted,
+    PositionClosed,
     PositionOpened,
     SignalRaised,
     TradingState,
 )
-from actors.orders import OrderCommand, OrderRejected, OrderRole, SubmitOrder
+from actors.orders import OrderCommand, OrderRejected, OrderReport, OrderRole, SubmitOrder
 from pipeline.events import SECOND, Clock, Quote, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.memory import CrashSnapshot, Memory
 from simulation.place import Place
+from simulation.stop_audit import StopAudit
 
 UNGUARDED_S = 1.0
 """Seconds that a position may be without a stop at the venue, or an order to close it."""
@@ -75,6 +77,7 @@ class Audit:
                 raise Broken("memory", f"there is no book, and there was {before.memory}")
             self._by_hand = before.memory.by_hand
         self._approved: dict[str, Signal] = {}  # by decision
+        self._stops = StopAudit(place.venue.reached)
         self._heard: set[str] = set()  # symbols of which an admitted tick came
         self._bare_since: dict[str, int] = {}
         self._refused_at: dict[str, int] = {}  # by symbol: when an order was refused last
@@ -106,6 +109,8 @@ class Audit:
             self._refused_at[fact.symbol] = fact.ts
         elif isinstance(fact, AccountOpened):
             self._account_seen = True
+        elif isinstance(fact, PositionClosed):
+            self._stops.closed(fact.symbol)
         elif isinstance(fact, PositionOpened) and fact.adopted and not self.restoring:
             raise Broken("memory", f"{fact.symbol}: the position is in the account, and the book has forgotten it")
 
@@ -118,6 +123,7 @@ class Audit:
         self.submitted.add(order.id)
         self.of_session.add(order.id)
         if order.role != OrderRole.ENTRY:
+            self._stops.check_order(order)
             if symbol not in core.positions.open:
                 raise Broken("one order, one cause", f"the {order.role} {order.id} has no position")
             if symbol in self._overdue and order.role == OrderRole.EXIT and order.reason not in _OVERDUE:
@@ -214,6 +220,8 @@ class Audit:
                 self._news = True
                 if isinstance(event, Command):
                     self._note_command(event)
+                elif isinstance(event, OrderReport):
+                    self._stops.note_report(event)
 
     def step(self) -> None:
         """Look at the core between two inputs, or after a few that came at once."""
@@ -230,6 +238,7 @@ class Audit:
                 self._check_closing(symbol, position.quantity)
             if not self._simulated:
                 self._check_guard(symbol)
+                self._stops.check_resting(symbol, core)
         if self._bare_since or self._late_since or self._overdue:
             self._forget()
         if self._news or len(core.executor.exits.intents) != self._wishes:
@@ -322,6 +331,7 @@ class Audit:
         self.of_session.clear()
         self._approved.clear()
         self._heard.clear()
+        self._stops = StopAudit(self._venue.reached)
         self._account_seen = False
 
     def rolled_over(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from random import Random
+from typing import Any
 
 import msgspec
 from reactivex import Observable
@@ -49,6 +50,7 @@ class Faults(msgspec.Struct, frozen=True):
     garbled_update: float = 0.0  # it comes, and cannot be read
     slow_cancel: float = 0.0  # a cancel is confirmed, and comes into effect a second later
     thin_book: bool = False  # a quote shows one share: fills come in parts
+    gap_s: float = 0.0  # a price gaps, most often against a position, before its stop rests or while it does
     lost_tick: float = 0.0
     double_tick: float = 0.0
     late_tick: float = 0.0  # it comes after others
@@ -184,4 +186,9 @@ class Scenario(msgspec.Struct, frozen=True):
         if parts and random.random() < 0.5:
             risk = msgspec.structs.replace(settings.risk, position_size=random.choice((2.0, 7.0, 10.0)))
             settings = msgspec.structs.replace(settings, risk=risk)
+        faults = msgspec.structs.replace(faults, gap_s=random.uniform(8, 40) if random.random() < 0.5 else 0.0)
+        if faults.gap_s and random.random() < 0.6:  # nothing but the stop at the venue guards against a loss
+            alone: dict[str, Any] = {"stop_loss": 0.4, "flat_seconds": 1_000, "time_stop_seconds": 30.0}
+            strategy = msgspec.structs.replace(settings.strategy, **alone)
+            settings = msgspec.structs.replace(settings, strategy=strategy)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts)

@@ -42,7 +42,7 @@ def test_a_stop_that_was_passed_and_is_not_filled_is_taken_back_and_the_position
     assert (fact.symbol, fact.order, fact.stop, fact.limit) == ("A", stop.id, stop.stop, None)
     assert (fact.price, fact.decision) == (D(str(BEYOND[side])), stop.decision)
     desk.say(5.1, S.CANCELED)
-    assert (desk.last.role, desk.last.reason, desk.last.limit, desk.last.quantity) == ("exit", "STOP", None, 10)
+    assert (desk.last.role, desk.last.reason, desk.last.limit, desk.last.quantity) == ("exit", "STOP", None, D(10))
     desk.say(5.2, S.FILLED, "10").pass_time(60)
     assert (desk.held, desk.legs, len(desk.session.of(StopPassed))) == ({}, ["entry", "stop", "exit"], 1)
 
@@ -64,7 +64,7 @@ def test_of_one_that_was_filled_in_part_the_rest_is_closed() -> None:
     desk = guarded().tick(2, BEYOND["SHORT"]).say(2.1, S.PARTIALLY_FILLED, "4", "100.8").pass_time(5)
     assert desk.canceled == [desk.last.id]
     desk.say(5.1, S.CANCELED, "6", "100.8")  # two more on the way
-    assert (desk.last.role, desk.last.quantity) == ("exit", 4)
+    assert (desk.last.role, desk.last.quantity) == ("exit", D(4))
 
 
 def test_a_price_that_comes_back_in_time_is_none_to_act_on() -> None:
@@ -118,7 +118,7 @@ def test_a_stop_that_expires_within_a_day_is_placed_again_before() -> None:
     first = desk.last.id
     assert (desk.canceled, desk.legs) == ([first], ["entry", "stop"])
     desk.say(14.1, S.CANCELED)
-    assert (desk.legs, desk.last.stop, desk.last.quantity) == (["entry", "stop", "stop"], D("100.50"), 10)
+    assert (desk.legs, desk.last.stop, desk.last.quantity) == (["entry", "stop", "stop"], D("100.50"), D(10))
     told(desk, 14.2, expires_at=at(14.2 + 90 * DAY_S)).pass_time(600)
     assert desk.canceled == [first]
 
