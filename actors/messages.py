@@ -351,6 +351,22 @@ class ExitDecided(msgspec.Struct, frozen=True, tag="exit_decided", tag_field="ty
     quantity: Decimal | UnsetType = UNSET
 
 
+class StopPassed(msgspec.Struct, frozen=True, tag="stop_passed", tag_field="type"):
+    """The price has been beyond a protective stop for a while, and the stop rests all the same: it is closed at once.
+
+    At some venues a stop is a limit order once it is reached; a price beyond that limit leaves it unfilled.
+    """
+
+    symbol: str
+    order: str
+    stop: Decimal
+    limit: Decimal | None  # that the venue gave it; None where it told of none
+    price: Decimal  # the last one
+    ts: int
+    decision: str
+    input: int
+
+
 class PositionClosed(msgspec.Struct, frozen=True, tag="position_closed", tag_field="type"):
     """A finished trade; `pnl` is after `fees`, `pnl_pct` a fraction of the entry's value."""
 
@@ -596,7 +612,7 @@ class EntryLooked(msgspec.Struct, frozen=True, tag="entry_looked", tag_field="ty
 
 _OrderFact = OrderSubmitted | OrderFilled | OrderRejected | OrderChanged
 _ChangedPosition = PositionReduced | PositionSplit | ProfitCorrected
-_PositionFact = PositionOpened | ExitDecided | _ChangedPosition | PositionClosed | GuardChanged
+_PositionFact = PositionOpened | StopPassed | ExitDecided | _ChangedPosition | PositionClosed | GuardChanged
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
 _AccountFact = AccountOpened | BookReconciled | FeesReconciled | DayStarted

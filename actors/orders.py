@@ -30,6 +30,10 @@ class OrderSide(StrEnum):
         """Return which of two prices is better for who trades on this side."""
         return min(price, other) if self is OrderSide.BUY else max(price, other)
 
+    def has_reached(self, price: Decimal, stop: Decimal) -> bool:
+        """Whether a stop order of this side is reached at a price."""
+        return price >= stop if self is OrderSide.BUY else price <= stop
+
 
 class OrderStatus(StrEnum):
     """Where an order is in its life."""
@@ -83,7 +87,7 @@ class SubmitOrder(msgspec.Struct, frozen=True, tag="submit_order", tag_field="ty
     role: OrderRole = msgspec.field(name="leg")
     reason: str = ""  # an exit's reason
     limit: Decimal | None = None  # never buy above it, never sell below it
-    stop: Decimal | None = None  # sleeps until the price gets there, then trades at market
+    stop: Decimal | None = None  # sleeps until the price gets there, then trades at market, or at the venue's limit
     rests: bool = False
     until: int | UnsetType = UNSET
 
@@ -153,6 +157,8 @@ class OrderReport(msgspec.Struct, frozen=True, tag="order_report", tag_field="ty
     stop: Decimal | None = None  # of a stop order
     passed: bool = False  # it was refused since the price is beyond its stop already
     revises: str | UnsetType = UNSET  # an execution of it was undone or changed: the venue's word for it
+    limit: Decimal | UnsetType = UNSET  # of a stop order that is a limit order once it is reached
+    expires_at: int | UnsetType = UNSET  # ns: when the venue lets an order that stays end by itself
 
 
 def rejection(order: SubmitOrder, ts: int, reason: str, *, passed: bool = False) -> OrderReport:
@@ -192,6 +198,7 @@ class HeldAtVenue(msgspec.Struct, frozen=True):
     symbol: str
     quantity: Decimal  # shares, negative for a short position
     average: Decimal  # money a share
+    price: Decimal | UnsetType = UNSET  # money a share: the last one that the venue knows
 
 
 class AccountReport(msgspec.Struct, frozen=True, tag="account", tag_field="type"):

@@ -39,6 +39,7 @@ from actors.messages import (
     ProfitCorrected,
     SignalRaised,
     StateChanged,
+    StopPassed,
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
@@ -247,6 +248,13 @@ def _exit(fact: ExitDecided) -> _Said:
     return _Said("DEBUG", f"EXIT {of}{fact.symbol} ({fact.reason})")
 
 
+def _stop_passed(fact: StopPassed) -> _Said:
+    at = f"stop at {dollars(fact.stop)}"
+    why = f": it is a limit at {dollars(fact.limit)}" if fact.limit is not None else ""
+    said = f"the {at} of {fact.symbol} was passed ({dollars(fact.price)}) and is not filled{why}; closing it at market"
+    return _Said("WARNING", said)
+
+
 def _reduced(fact: PositionReduced) -> _Said:
     said = f"REDUCE {fact.side} {fact.symbol} by {fact.quantity:f} @ {dollars(fact.price)} ({fact.reason})"
     return _Said("INFO", f"{said} | PnL: {money(fact.pnl)}, {fact.held:f} held")
@@ -350,6 +358,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     BookReconciled: ("microbot.risk", "book.reconciled", _reconciled),
     BrokerChanged: ("microbot.risk", "broker.changed", _broker),
     PositionOpened: ("microbot.executor", "position.opened", _opened),
+    StopPassed: ("microbot.executor", "stop.passed", _stop_passed),
     ExitDecided: ("microbot.executor", "exit.decided", _exit),
     PositionSplit: ("microbot.executor", "position.split", _split),
     ProfitCorrected: ("microbot.executor", "trade.corrected", _corrected),

@@ -23,6 +23,7 @@ from actors.messages import (
     HaltCause,
     OrderFilled,
     OrderSubmitted,
+    PositionClosed,
     PositionOpened,
     SignalRaised,
     StateChanged,
@@ -36,6 +37,7 @@ from simulation.feed import Feed
 from simulation.limit_rules import LimitRules
 from simulation.memory import CrashSnapshot, Memory
 from simulation.place import Place
+from simulation.stop_audit import StopAudit
 
 UNGUARDED_S = 1.0
 """Seconds that a position may be without a stop at the venue, or an order to close it."""
@@ -80,6 +82,7 @@ class Audit:
                 raise Broken("memory", f"there is no book, and there was {before.memory}")
             self._by_hand = before.memory.by_hand
         self._approved: dict[str, Signal] = {}  # by decision
+        self._stops = StopAudit(place.venue.reached)
         self._heard: set[str] = set()  # symbols of which an admitted tick came
         self._bare_since: dict[str, int] = {}
         self._refused_at: dict[str, int] = {}  # by symbol: when an order was refused last
@@ -114,6 +117,8 @@ class Audit:
             self._account_seen = True
         elif isinstance(fact, StateChanged) and self._core.risk.halt_cause is HaltCause.DRAWDOWN:
             self._by_hand = TradingState.HALTED
+        elif isinstance(fact, PositionClosed):
+            self._stops.closed(fact.symbol)
         elif isinstance(fact, PositionOpened) and fact.adopted and not self.restoring:
             if self._venue.busts:
                 self._note_found(fact)
@@ -136,6 +141,7 @@ class Audit:
         self.submitted.add(order.id)
         self.of_session.add(order.id)
         if order.role != OrderRole.ENTRY:
+            self._stops.check_order(order)
             if symbol not in core.positions.open:
                 raise Broken("one order, one cause", f"the {order.role} {order.id} has no position")
             if symbol in self._overdue and order.role == OrderRole.EXIT and order.reason not in _OVERDUE:
@@ -241,8 +247,10 @@ class Audit:
                     self._note_command(event)
                 elif isinstance(event, SymbolCommand):
                     self._limits.note(event)
-                elif isinstance(event, OrderReport) and event.revises:
-                    self._undone.append(event)
+                elif isinstance(event, OrderReport):
+                    self._stops.note_report(event)
+                    if event.revises:
+                        self._undone.append(event)
 
     def step(self) -> None:
         """Look at the core between two inputs, or after a few that came at once."""
@@ -259,6 +267,7 @@ class Audit:
                 self._check_closing(symbol, position.quantity)
             if not self._simulated:
                 self._check_guard(symbol)
+                self._stops.check_resting(symbol, core)
         if self._undone:
             self._check_undone()
         if self._bare_since or self._late_since or self._overdue:
@@ -364,6 +373,7 @@ class Audit:
         self.of_session.clear()
         self._approved.clear()
         self._heard.clear()
+        self._stops = StopAudit(self._venue.reached)
         self._account_seen = False
 
     def rolled_over(self) -> None:

@@ -55,6 +55,7 @@ class Faults(msgspec.Struct, frozen=True):
     garbled_update: float = 0.0  # it comes, and cannot be read
     slow_cancel: float = 0.0  # a cancel is confirmed, and comes into effect a second later
     thin_book: bool = False  # a quote shows one share: fills come in parts
+    gap_s: float = 0.0  # a price gaps, most often against a position, before its stop rests or while it does
     lost_tick: float = 0.0
     double_tick: float = 0.0
     late_tick: float = 0.0  # it comes after others
@@ -206,6 +207,11 @@ class Scenario(msgspec.Struct, frozen=True):
         if random.random() < 0.3 and not simulated:
             bust_s, tells = random.uniform(40, 120), random.random() < 0.7
             faults = msgspec.structs.replace(faults, bust_s=bust_s, tells_busts=tells)
+        faults = msgspec.structs.replace(faults, gap_s=random.uniform(8, 40) if random.random() < 0.5 else 0.0)
+        if faults.gap_s and random.random() < 0.6:  # nothing but the stop at the venue guards against a loss
+            alone: dict[str, Any] = {"stop_loss": 0.4, "flat_seconds": 1_000, "time_stop_seconds": 30.0}
+            strategy = msgspec.structs.replace(settings.strategy, **alone)
+            settings = msgspec.structs.replace(settings, strategy=strategy)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)
 
     @property

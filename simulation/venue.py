@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
 
+import msgspec
+
 from actors.brokers.alpaca import codec
 from actors.orders import Execution, OrderReport, OrderSide
 from mock_exchange.alpaca.calls import TOO_MANY_REQUESTS, FaultPolicy, Request, Response
@@ -23,6 +25,7 @@ from pipeline.events import SECOND
 from simulation.broken import Broken
 from simulation.chance import Chance
 from simulation.faults import Faults
+from simulation.gaps import Gaps
 from simulation.ledger import ZERO, Ledger
 
 ACCOUNT = "SIMULATION"
@@ -49,6 +52,8 @@ class Venue:
         self.symbols = symbols
         self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
         self.busts = 0  # executions that were undone, all of them or in part
+        self.reached: set[str] = set()  # orders of ours that were refused, for their stop was reached already
+        self._gaps = Gaps()
         self._executed = Ledger()  # the auditor's own sum of the venue's executions
         self._filled: dict[str, Decimal] = {}  # shares, by order, whatever was undone since
         self._untold: list[Update] = []  # waits for the trading stream
@@ -82,13 +87,20 @@ class Venue:
 
     def advance(self, now: int) -> list[Event]:
         """Advance the market up to `now`; return what happened there."""
-        events = self._market.due(now, 10_000)
+        events = self._gaps.apply(self._market.due(now, 10_000))
         self._floor.advance(events)
         return events
 
     def close_market(self, now: int) -> None:
         """Let the venue's day end, if it is over: no event of a closed market does."""
         self._floor.matching.roll(now)
+
+    def gap(self, symbol: str, fraction: float, now: int) -> None:
+        """Have a stock's price gap by a fraction of it, with a trade there; until its next quote there is no other."""
+        matching = self._floor.matching
+        matching.halt(symbol)
+        if (trade := self._gaps.jump(symbol, fraction, now)) is not None:
+            matching.apply(trade)
 
     def call(
         self, method: str, path: str, body: bytes, now: int, query: Mapping[str, str] | None = None
@@ -104,7 +116,10 @@ class Venue:
         slow = method == "DELETE" and occurs("slow_cancel", faults.slow_cancel, "a cancel takes a second")
         rejects = ordering and occurs("reject", faults.reject, "the venue rejects an order")
         conduct = FaultPolicy(reject=bool(rejects), cancel_delay_ns=SECOND if slow else 0)
-        return respond(self._floor, ACCOUNT, Request(method, path, query or {}, body), now, conduct)
+        answer = respond(self._floor, ACCOUNT, Request(method, path, query or {}, body), now, conduct)
+        if ordering and answer.status == 422 and "market_price" in msgspec.json.decode(answer.body):
+            self.reached.add(msgspec.json.decode(body)["client_order_id"])
+        return answer
 
     def updates(self) -> list[bytes]:
         """Take the updates that are to be told, as the trading stream tells them."""

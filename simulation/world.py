@@ -11,6 +11,7 @@ import msgspec
 from actors.execution.known_orders import OrderName
 from actors.gateway.kill_switch import FLATTEN, HALT
 from actors.messages import SYMBOL_COMMANDS, PositionClosed, TradingState
+from actors.orders import OrderRole, OrderStatus
 from pipeline.events import SECOND
 from simulation.bot import MOMENTS, MOMENTS_WEIGHTS, Bot
 from simulation.broken import Broken
@@ -120,6 +121,7 @@ class World:
             ("command", faults.command_s, "somebody gives a command", self._command),
             ("resume", faults.resume_s, "somebody says: resume", self._resume),
             ("bust", faults.bust_s, "the venue undoes an execution", self._bust),
+            ("gap", faults.gap_s, "a price gaps", self._gap),
             ("crowd", faults.crowd_s, "another program uses up the account's requests", self._crowd),
             ("symbol", faults.symbol_s, "somebody gives a command for one symbol", self._symbol_command),
         ):
@@ -250,6 +252,34 @@ class World:
                 self.scheduler.after(later, lambda: bot.press(pull))
 
         stick()
+
+    def _gap(self, random: Random) -> None:
+        fraction, against, before = random.uniform(0.006, 0.06), random.random() < 0.8, random.random() < 0.5
+        ends = self.scheduler.now + round(STICK_WITHIN_S * SECOND)
+
+        def gap() -> None:
+            if self._calm:
+                return
+            symbol = self._exposed(before=before)
+            if symbol is None and self.scheduler.now < ends:
+                self.scheduler.after(0.01, gap)
+                return
+            position = self.bot.core.positions.open.get(symbol or "")
+            sign = position.side.sign if position is not None else 1
+            fraction_of_it = fraction * (-sign if against else sign)
+            self.venue.gap(symbol or random.choice(SYMBOLS), fraction_of_it, self.scheduler.now)
+
+        self.chance.detail(f"by {fraction:.1%}, {'before' if before else 'while'} a stop rests")
+        gap()
+
+    def _exposed(self, *, before: bool) -> str | None:
+        """Return a symbol with an open position whose stop is not at the venue yet (`before`), or rests there."""
+        core = self.bot.core
+        for symbol in core.positions.open:
+            stops = [order for order in core.orders.of(symbol) if order.role is OrderRole.STOP]
+            if before is not any(order.status is OrderStatus.ACCEPTED for order in stops):
+                return symbol
+        return None
 
     def _crowd(self, random: Random) -> None:
         for _ in range(random.randint(100, 250)):

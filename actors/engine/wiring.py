@@ -13,20 +13,22 @@ from actors.execution.executor import Executor, SubscribeExits
 from actors.execution.messages import ExecutorMessage
 from actors.execution.order_cache import OrderCache
 from actors.execution.policy import ExecutionPolicy
-from actors.orders import OrderCommand
+from actors.execution.stop_watch import StopWatch, WatchMessage
+from actors.messages import AccountOpened
+from actors.orders import AccountReport, OrderCommand
 from actors.portfolio.positions import Positions, PositionsMessage
 from actors.reconciliation.reconciler import Reconciler
 from actors.risk.account_limits import AccountLimits
 from actors.risk.instruments import SimulatedAccount
 from actors.risk.limits import Limits
-from actors.risk.risk import Risk, RiskMessage
+from actors.risk.risk import Mismatch, Risk, RiskMessage
 from actors.risk.sizing import MILLIONTH, WHOLE, Sizing
 from actors.risk.strategy_shares import StrategyShares
-from actors.risk.venue_facts import VenueFacts
+from actors.risk.venue_facts import ForeignOrders, VenueFacts
 from pipeline.events import Signal
 
 StopOf = Callable[[Signal], float | None]
-"""Tells where the position of a signal would be stopped, as a fraction against it; None: nowhere, or nobody knows."""
+"""Tells where the position of a signal would be stopped, as a fraction against it; None: nowhere, or not known."""
 
 
 class Actors(NamedTuple):
@@ -64,12 +66,21 @@ def wire(
     def tell_risk(message: RiskMessage) -> None:
         context.tell(risk, message)
 
+    def tell_stop_watch(message: WatchMessage) -> None:
+        if stop_watch is not None:
+            context.tell(stop_watch, message)
+
+    def tell_of_account(message: AccountReport | AccountOpened | Mismatch | ForeignOrders) -> None:
+        tell_risk(message)
+        if isinstance(message, AccountReport):
+            tell_stop_watch(message)
+
     def tell_broker(message: OrderCommand) -> None:
         context.tell(venue, message)
 
     orders = OrderCache()
-    equity = Decimal(str(settings.risk.starting_equity))
-    positions = Positions(context, equity, settings.execution.fee_model, (tell_executor, tell_risk))
+    equity, fees = Decimal(str(settings.risk.starting_equity)), settings.execution.fee_model
+    positions = Positions(context, equity, fees, (tell_executor, tell_risk, tell_stop_watch))
     executor = Executor(
         context, policy, book, orders, positions.open, subscribe_exits, tell_broker, tell_positions, tell_risk
     )
@@ -84,11 +95,14 @@ def wire(
     account = AccountLimits(settings.limits, drawdown_limit, symbol_loss_limit, context, positions, orders)
     sizing = _sizing(settings, policy, exits_stop)
     risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor, account, shares, sizing)
+    stop_watch = None
+    if (patience_s := policy.stop_patience_s) is not None:
+        stop_watch = StopWatch(context, patience_s, positions.open, orders, facts.is_open, tell_executor)
     reconciler = None
     if policy.outlives_session:
         ours = book.rpartition("-")[0] + "-"
         reconciler = Reconciler(
-            context, positions, orders, policy.missing_s, ours, tell_executor, tell_risk, tell_positions
+            context, positions, orders, policy.missing_s, ours, tell_executor, tell_of_account, tell_positions
         )
     venue = broker or SimulatedBroker(settings.execution, context, executor)
     return Actors(positions, orders, executor, risk, reconciler, venue)

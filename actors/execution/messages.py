@@ -52,6 +52,7 @@ class TimerKind(StrEnum):
     ENTRY = "entry"  # an entry that was not filled: what is left of it is canceled
     REPRICE = "reprice"  # an exit that was not filled: it is canceled, and the next one priced again
     CANCEL = "cancel"  # a cancel that the venue refused may be sent again
+    RENEW = "renew"  # a stop that the venue lets expire soon: it is canceled, and another one placed
 
 
 class OrderTimer(msgspec.Struct, frozen=True):

@@ -40,6 +40,8 @@ class Order(msgspec.Struct, eq=False):
     cancels: int = 0  # how often the venue was asked to cancel it
     cancel_at: int = 0  # ns: not to be canceled again before
     cancel_due: int = 0  # ns: the `cancel_at` for which a timer is set
+    limit: Decimal | None = None  # that the venue gave a stop of ours
+    expires_at: int = 0  # ns: when the venue lets it end by itself; 0 where it did not say
     executions: tuple[str, ...] = ()  # ids of those counted in `filled`; few, and there are many orders
     counted_at: int = 0  # ns: of the newest report that agrees with what is counted
     revised_at: int = 0  # ns: when the venue undid an execution of it last; reports of before that are old
@@ -175,6 +177,7 @@ class OrderCache:
             return
         if report.filled == order.filled:
             order.counted_at = max(order.counted_at, report.ts)
+        order.limit, order.expires_at = report.limit or order.limit, report.expires_at or order.expires_at
         event = _EVENTS.get(report.status)
         if event is None or (report.filled < order.filled and report.status not in OVER):
             return

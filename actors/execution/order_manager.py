@@ -155,7 +155,7 @@ class OrderManager:
         order = self._orders.working.get(timer.order)
         if order is None:
             return
-        if timer.kind in (TimerKind.ENTRY, TimerKind.REPRICE, TimerKind.CANCEL):
+        if timer.kind in (TimerKind.ENTRY, TimerKind.REPRICE, TimerKind.CANCEL, TimerKind.RENEW):
             self.cancel(order)  # whatever became of it since: it had its time
         elif order.changes != timer.changes:
             return

@@ -30,6 +30,7 @@ class OrderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     look_up_s: Positive = 2.0  # between two look-ups of an order, and two cancels
     missing_s: Positive = 10.0  # an order that the venue does not know for so long was never placed
     retry_s: Positive = 1.0  # after the venue refused an exit or a stop; twice as long each time
+    stop_patience_s: Positive | None = 2.0  # a stop passed for so long and not filled is closed; None, of old: never
 
 
 class Terms(NamedTuple):
@@ -57,6 +58,7 @@ class ExecutionPolicy:
     answer_timeout_s: float | None = None
     look_up_s: float | None = None  # between two look-ups of an order, and two cancels
     entry_timeout_s: float | None = None  # what is left of an entry then is canceled
+    stop_patience_s: float | None = None  # a stop passed for so long and not filled is closed
 
     def entry_terms(
         self, view: SymbolView, side: OrderSide, limit: Decimal | None = None, within_s: float | None = None
@@ -80,7 +82,8 @@ class SimulatedExecution(ExecutionPolicy):
 class VenueExecution(ExecutionPolicy):
     """Orders go to a venue: priced by the quote, each with a time-out, and a stop rests for what is held.
 
-    Limits and stops are on the venue's grid, never better for us than they were meant.
+    Limits and stops are on the venue's grid, and never nearer than they were meant, but for a limit beyond 1.00 that is
+    reckoned from a price below it.
     """
 
     outlives_session = True
@@ -93,6 +96,7 @@ class VenueExecution(ExecutionPolicy):
         self.answer_timeout_s = settings.answer_timeout_s
         self.look_up_s = settings.look_up_s
         self.entry_timeout_s: float = settings.entry_timeout_s
+        self.stop_patience_s = settings.stop_patience_s
 
     def entry_terms(
         self, view: SymbolView, side: OrderSide, limit: Decimal | None = None, within_s: float | None = None
@@ -117,15 +121,25 @@ class VenueExecution(ExecutionPolicy):
 
 
 def on_grid(price: Decimal, side: OrderSide) -> Decimal:
-    """Round to the venue's grid (cents; below 1, hundredths of them): up for a buy, down for a sell."""
-    step = _CENT if price >= 1 else _FINE
-    return price.quantize(step, ROUND_CEILING if side is OrderSide.BUY else ROUND_FLOOR)
+    """Round to the venue's grid (cents; below 1, hundredths of them): up for a buy, down for a sell, never to 0."""
+    rounded = price.quantize(_tick(price), ROUND_CEILING if side is OrderSide.BUY else ROUND_FLOOR)
+    return max(rounded, _FINE)
+
+
+def _tick(price: Decimal) -> Decimal:
+    return _CENT if price >= 1 else _FINE
 
 
 def _beyond(bps: float, view: SymbolView, side: OrderSide) -> Decimal | None:
-    """Return the worst price that an order may get, so far beyond the quote; None while there is no price at all."""
+    """Return the worst price that an order may get, so far beyond the quote; None while there is no price at all.
+
+    Rounding adds less than a tick at the quote. Where there is no such price, from below 1 to above it, it takes some
+    away: 10 basis points beyond 0.9999 are not 1.01, a hundred of them.
+    """
     quote = view.ask if side is OrderSide.BUY else view.bid
     price = Decimal(repr(view.price if quote is None else quote))
     if not price:
         return None
-    return on_grid(price * (1 + side.sign * Decimal(str(bps)) / 10_000), side)
+    worst = price * (1 + side.sign * Decimal(str(bps)) / 10_000)
+    limit = on_grid(worst, side)
+    return limit if abs(limit - worst) < _tick(price) else on_grid(worst, side.opposite)

@@ -68,6 +68,10 @@ class VenueFacts:
         """Whether the feed, live as it may be, is silent of a symbol."""
         return symbol in self._stale
 
+    def is_open(self, now: int) -> bool:
+        """Whether the market is open at `now` (ns), as far as its hours are known."""
+        return self._hours is None or any(opens <= now < closes for opens, closes in self._hours.sessions)
+
     def next_close(self, now: int) -> int | None:
         """Return the first close after `now` (ns), None if none is known."""
         sessions = self._hours.sessions if self._hours is not None else ()

@@ -69,6 +69,7 @@ def order(it: Order, legs: tuple[Order, ...] = ()) -> Json:
         "updated_at": stamp(it.updated_ns),
         "submitted_at": created,
         "filled_at": ended if status is Status.FILLED else None,
+        "expires_at": stamp(it.expires_ns) if it.expires_ns else None,
         "expired_at": ended if status is Status.EXPIRED else None,
         "canceled_at": ended if status is Status.CANCELED else None,
         "failed_at": ended if status is Status.REJECTED else None,

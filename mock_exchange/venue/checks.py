@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mock_exchange.venue.money import CENT, DOLLAR, SHARE
 from mock_exchange.venue.orders import Kind, OrderClass, OrderRequest, Reason, Refusal, Side, TimeInForce
+from mock_exchange.venue.stops import already_reached
 
 MOST_SHARES = 1_000_000_000  # whole ones
 MOST_PRICE = 10_000_000 * DOLLAR
@@ -13,7 +14,7 @@ MOST_ID_LENGTH = 128
 def flaw(request: OrderRequest, last: int) -> Refusal | None:
     """Return what is wrong with a request, or None; `last` is where the stock is traded."""
     message = _shape(request) or _prices(request) or _complex(request, last)
-    return Refusal(Reason.BAD_VALUE, message) if message else None
+    return Refusal(Reason.BAD_VALUE, message) if message else already_reached(request, last)
 
 
 def sub_penny(price: int) -> bool:
@@ -46,8 +47,10 @@ def _shape(request: OrderRequest) -> str | None:
 
 
 def _fractional(request: OrderRequest) -> str | None:
-    if request.kind not in (Kind.MARKET, Kind.LIMIT):
-        return "fractional orders must be market or limit orders"
+    if request.kind is Kind.TRAILING_STOP:
+        return "fractional orders must be market, limit, stop or stop_limit orders"
+    if request.notional is not None and request.kind not in (Kind.MARKET, Kind.LIMIT):
+        return "notional orders must be market or limit orders"
     if request.order_class is not OrderClass.SIMPLE:
         return "fractional orders must be simple orders"
     if request.time_in_force is not TimeInForce.DAY:
@@ -96,15 +99,18 @@ def _complex(request: OrderRequest, last: int) -> str | None:
 
 
 def _leg_prices(request: OrderRequest, last: int) -> str | None:
-    """The target lies beyond the entry's price and the stop before it, by a cent at least."""
+    """The target lies beyond the entry's price and the stop before it, by a cent at least.
+
+    The stop lies as far before the present price as well; of an OCO order the target is the base.
+    """
     oco = request.order_class is OrderClass.OCO
-    base = last if oco else request.limit or request.stop or last
+    base = (request.target if oco else request.limit or request.stop) or last
     opening = request.side.other if oco else request.side  # the side of the position that the legs close
     sign, more, less = (1, ">=", "<=") if opening is Side.BUY else (-1, "<=", ">=")
     target, stop = request.target, request.stop_loss
     if target is not None and not oco and sign * (target - base) < CENT:
         return f"take_profit.limit_price must be {more} base_price {'+' if sign > 0 else '-'} 0.01"
-    if stop is not None and sign * (base - stop) < CENT:
+    if stop is not None and min(sign * (base - stop), sign * (last - stop)) < CENT:
         return f"stop_loss.stop_price must be {less} base_price {'-' if sign > 0 else '+'} 0.01"
     if target is not None and stop is not None and sign * (target - stop) <= 0:
         return f"take_profit.limit_price must be {more[0]} stop_loss.stop_price"

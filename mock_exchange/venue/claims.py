@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mock_exchange.venue.account import MARGIN_EQUITY, Account
 from mock_exchange.venue.book import Book
 from mock_exchange.venue.money import money, quantity
-from mock_exchange.venue.orders import Order, OrderClass, OrderRequest, Reason, Refusal, Side
+from mock_exchange.venue.orders import Kind, Order, OrderClass, OrderRequest, Reason, Refusal, Side
 from mock_exchange.venue.registry import Registry
 
 SHORT_SALE_PERCENT = 103
@@ -32,13 +32,19 @@ def measured(request: OrderRequest, book: Book) -> OrderRequest:
 
 
 def wash_trade(request: OrderRequest, account: str, orders: Registry) -> Refusal | None:
-    """Refuse an order that may be filled against one of its own account; complex orders see to that themselves."""
-    if request.order_class is not OrderClass.SIMPLE:
+    """Refuse an order that may be filled against one of its own account; complex orders see to that themselves.
+
+    So do trailing stops, by the venue's rules; a buy stop counts as one without a limit.
+    """
+    if request.order_class is not OrderClass.SIMPLE or request.kind is Kind.TRAILING_STOP:
         return None
     sign = 1 if request.side is Side.BUY else -1
     for other in orders.working(account, request.symbol, request.side.other):
-        if request.limit is None or other.limit is None or sign * (request.limit - other.limit) >= 0:
-            kind = "market/stop" if other.limit is None else "limit"
+        if other.kind is Kind.TRAILING_STOP:
+            continue
+        limit = None if other.capped else other.limit
+        if request.limit is None or limit is None or sign * (request.limit - limit) >= 0:
+            kind = "market/stop" if limit is None else "limit"
             return Refusal(
                 Reason.WASH_TRADE,
                 "potential wash trade detected. use complex orders",

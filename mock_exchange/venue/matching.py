@@ -8,12 +8,14 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
 - Of several orders, the one that pays more (or asks less) comes first, then the earliest, of all accounts alike.
 - Orders may be for parts of a share, or for an amount of money. A displayed share of which a part is taken is
   gone as a whole, so that orders for whole shares are filled in whole shares. Parts cannot be sold short.
-- A stop is reached by a trade after it was placed, and is a market (or limit) order from then on.
+- A stop is reached by a trade after it was placed, and is a market (or limit) order from then on. One that the
+  latest trade has reached already is refused; a buy stop is given a limit (see `stops`).
+- What is good until canceled is canceled by the venue after 90 days (see `aging`).
 - A leg of a bracket or OTO order goes into the book when its entry is completely filled. If the entry ends partly
   filled, its legs end with it, or are placed for that part where `legs_for_parts` is on: what Alpaca does is not
   verified. Of two legs, what one fills the other has no more; if one is canceled, so is the other.
 - A simple order that could meet another one of its account, whatever the market does, is refused: one side is
-  without a limit, or the limits reach each other.
+  without a limit, or the limits reach each other. Complex orders and trailing stops are exempt.
 - An order that closes a position needs the shares, not held for another order; it cannot turn the position
   over. Any other needs buying power: its limit, stop or quote times its shares, 3% more if it sells short.
 - A replaced order is a new one, last in its queue, for what the old one had left, or the quantity given.
@@ -29,6 +31,7 @@ from msgspec.structs import asdict, replace
 from mock_exchange.events import Event, Quote
 from mock_exchange.venue import hours
 from mock_exchange.venue.account import Account
+from mock_exchange.venue.aging import Aging
 from mock_exchange.venue.assets import Asset
 from mock_exchange.venue.book import Book
 from mock_exchange.venue.checks import flaw
@@ -54,6 +57,7 @@ from mock_exchange.venue.orders import (
     TimeInForce,
 )
 from mock_exchange.venue.registry import MOST_SHOWN, Registry
+from mock_exchange.venue.stops import as_asked, capped
 
 MOST_OPEN = 5_000
 """Open orders of one account."""
@@ -82,6 +86,7 @@ class Matching:
         self.legs_for_parts = False  # whether legs guard what an entry has bought that ends partly filled
         self._books = {symbol: Book() for symbol in self.assets}
         self._new_orders = OrderFactory(ids)
+        self._aging = Aging(self.orders, self.accounts, start_ns)
         # The end of the venue's day, when day orders expire: a close of New York, or else 16:00 there on each date.
         self._end_of_day = hours.close_after if trading_hours else day_end
         self._trading_hours = trading_hours
@@ -130,6 +135,9 @@ class Matching:
         if self._trading_hours:
             for account in self.accounts.values():
                 account.overnight = hours.is_overnight(now)
+        if now >= self._aging.due:
+            for aged, due in self._aging.canceled(now):
+                self._end(aged, Change.CANCELED, due)
         if now < self.day_end:
             return
         if self._trading_hours:
@@ -235,7 +243,7 @@ class Matching:
             return refusal
         if self.orders.count_open(account) >= MOST_OPEN:
             return Refusal(Reason.TOO_MANY_ORDERS, f"more than {MOST_OPEN} open orders")
-        request = measured(request, book)
+        request = measured(capped(request), book)
         claim = claim_of(request, self.accounts[account], book, self.prices)
         if isinstance(claim, Refusal):
             return claim
@@ -277,6 +285,8 @@ class Matching:
             return Refusal(
                 Reason.BAD_VALUE, "qty can only be replaced by whole shares, and of an order for whole shares"
             )
+        if old.status is Status.PENDING_CANCEL:
+            return Refusal(Reason.NOT_OPEN, "unable to replace order in current state")
         book = self._books[old.symbol]
         request = _replacing(old, wanted)
         refusal = flaw(request, book.last) or self.orders.taken(account, wanted.client_order_id)
@@ -284,7 +294,7 @@ class Matching:
             refusal = wash_trade(request, account, self.orders)
         if refusal:
             return refusal
-        request = measured(request, book)
+        request = measured(capped(request), book)
         claim: Claim | Refusal = Claim(old.reserve, holds=old.holds)
         if not old.parent:
             claim = claim_of(request, self.accounts[account], book, self.prices, released=old)
@@ -388,5 +398,6 @@ def _replacing(old: Order, wanted: Replacement) -> OrderRequest:
     terms = old.terms | {"qty": old.left, "order_class": OrderClass.SIMPLE}
     if old.kind is Kind.TRAILING_STOP:
         terms["stop"] = None
+    terms |= as_asked(old, wanted)
     changes = {name: value for name, value in asdict(wanted).items() if value is not None}
     return OrderRequest(**terms | changes)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mock_exchange.venue.aging import expires_ns
 from mock_exchange.venue.claims import Claim
 from mock_exchange.venue.ids import Ids
 from mock_exchange.venue.orders import Kind, Order, OrderClass, OrderRequest, Status
+from mock_exchange.venue.stops import capped
 
 
 class OrderFactory:
@@ -29,6 +31,7 @@ class OrderFactory:
             account=account,
             created_ns=now,
             updated_ns=now,
+            expires_ns=expires_ns(request.time_in_force, now),
             number=self._number,
             reserve=claim.reserve,
             holds=claim.holds,
@@ -47,5 +50,5 @@ class OrderFactory:
         if request.stop_loss is not None:
             kind = Kind.STOP if request.stop_loss_limit is None else Kind.STOP_LIMIT
             asked.append(replace(leg, kind=kind, limit=request.stop_loss_limit, stop=request.stop_loss))
-        legs = [self.order(parent.account, leg, parent.created_ns, Claim()) for leg in asked]
+        legs = [self.order(parent.account, leg, parent.created_ns, Claim()) for leg in map(capped, asked)]
         return [replace(leg, order_class=parent.order_class, parent=parent.id, status=Status.HELD) for leg in legs]

@@ -70,6 +70,7 @@ class Status(Word):
     HELD = "held"  # a leg that waits for its entry
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
+    PENDING_CANCEL = "pending_cancel"  # the venue has asked for its end; it may still be filled
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
@@ -83,15 +84,15 @@ class Change(Word):
     NEW = "new"
     PARTIAL_FILL = "partial_fill"
     FILL = "fill"
+    PENDING_CANCEL = "pending_cancel"
     CANCELED = "canceled"
     EXPIRED = "expired"
     REPLACED = "replaced"
     REJECTED = "rejected"
     TRADE_BUST = "trade_bust"  # an execution was undone
     TRADE_CORRECT = "trade_correct"  # its price or quantity was changed
-    ACCEPTED = "accepted"  # these five change nothing of an order: they only tell
+    ACCEPTED = "accepted"  # these four change nothing of an order: they only tell
     PENDING_NEW = "pending_new"
-    PENDING_CANCEL = "pending_cancel"
     ORDER_CANCEL_REJECTED = "order_cancel_rejected"
     DONE_FOR_DAY = "done_for_day"
 
@@ -112,12 +113,13 @@ _FILLS = {Change.PARTIAL_FILL: Status.PARTIALLY_FILLED, Change.FILL: Status.FILL
 TRANSITIONS: dict[Status, dict[Change, Status]] = {
     Status.PENDING_NEW: {Change.NEW: Status.NEW, Change.REJECTED: Status.REJECTED},
     Status.HELD: {Change.NEW: Status.NEW, **_ENDS},
-    Status.NEW: {**_FILLS, **_ENDS},
-    Status.PARTIALLY_FILLED: {**_FILLS, **_ENDS},
+    Status.NEW: {**_FILLS, **_ENDS, Change.PENDING_CANCEL: Status.PENDING_CANCEL},
+    Status.PARTIALLY_FILLED: {**_FILLS, **_ENDS, Change.PENDING_CANCEL: Status.PENDING_CANCEL},
+    Status.PENDING_CANCEL: {**_FILLS, **_ENDS, Change.PARTIAL_FILL: Status.PENDING_CANCEL},
 }
 """What may happen to an order, and what it is then. What is not listed cannot happen."""
 
-WORKING = frozenset({Status.PENDING_NEW, Status.NEW, Status.PARTIALLY_FILLED})
+WORKING = frozenset({Status.PENDING_NEW, Status.NEW, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL})
 """In the book, or about to be."""
 
 OPEN = WORKING | {Status.HELD}
@@ -142,6 +144,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trail_bp: int | None = None  # the same in hundredths of a percent
     order_class: OrderClass = OrderClass.SIMPLE
     extended_hours: bool = False
+    capped: bool = False  # a buy stop to which the venue gave its limit
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -183,6 +186,7 @@ class Order(Terms, frozen=True, kw_only=True, gc=False):
     account: str
     created_ns: int
     updated_ns: int
+    expires_ns: int = 0  # when it ends by itself; 0: it does not wait
     number: int  # of the venue's orders; the earlier one has the lower
     status: Status = Status.PENDING_NEW
     best: int | None = None  # the price from which a trailing stop hangs: the best since it was placed

@@ -544,6 +544,7 @@ STEPS = st.one_of(
     st.tuples(st.just("replace"), st.integers(0, 30), st.integers(9_000, 11_000)),
     st.tuples(st.just("close"), st.sampled_from(["ann", "bob"])),
     st.tuples(st.just("day")),
+    st.tuples(st.just("season")),
 )
 
 
@@ -588,8 +589,8 @@ def play(venue: Venue, step: tuple[Any, ...], seen: list[Order]) -> None:
         case ("close", account):
             venue.venue.close(account, "AAPL", None, venue.ts)
             venue.updates += venue.venue.orders.take_updates()
-        case ("day",):
-            venue.ts = venue.venue.day_end
+        case ("day" | "season" as span,):  # after a season, what is good until canceled is canceled
+            venue.ts = venue.venue.day_end + (91 * 86_400 * SECOND if span == "season" else 0)
             venue.venue.roll(venue.ts)
             venue.updates += venue.venue.orders.take_updates()
 
@@ -677,7 +678,8 @@ BUY_FAR, SELL_FAR = {"limit": 90.0}, {"limit": 110.0}
         (SELL_FAR, {"kind": Kind.STOP, "stop": 105.0}, "limit"),
         (SELL_FAR, {"kind": Kind.STOP_LIMIT, "stop": 105.0, "limit": 106.0}, None),
         ({"kind": Kind.STOP, "stop": 90.0}, {"limit": 50.0}, "market/stop"),
-        ({"kind": Kind.TRAILING_STOP, "trail": 20.0}, {"limit": 50.0}, "market/stop"),
+        ({"kind": Kind.TRAILING_STOP, "trail": 20.0}, {"limit": 50.0}, None),
+        (SELL_FAR, {"kind": Kind.TRAILING_STOP, "trail": 1.0}, None),
         ({"kind": Kind.STOP_LIMIT, "stop": 90.0, "limit": 89.0}, {"limit": 50.0}, None),
     ],
 )

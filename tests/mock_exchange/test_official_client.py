@@ -162,7 +162,7 @@ def test_it_places_orders_of_every_kind(ordered: Any) -> None:
     assert simple == [
         ["limit", "day", "new", "10.01", None, None, False, "simple"],
         ["limit", "gtc", "new", "10.02", None, None, True, "simple"],
-        ["stop", "day", "new", None, None, None, False, "simple"],
+        ["stop_limit", "day", "new", "2050", None, None, False, "simple"],  # as the venue takes a buy stop
         ["stop_limit", "gtc", "new", "2001.5", None, None, False, "simple"],
         ["trailing_stop", "day", "new", None, "90.5", None, False, "simple"],
         ["trailing_stop", "gtc", "new", None, None, "40.5", False, "simple"],

@@ -129,8 +129,19 @@ def test_a_bracket_is_answered_with_its_legs() -> None:
         ({"qty": "0.5", "side": "sell"}, 403, 40310000, "fractional orders cannot be sold short"),
         ({"qty": None, "notional": "50", "side": "sell"}, 403, 40310000, "fractional orders cannot be sold short"),
         ({"qty": "0.5", "time_in_force": "gtc"}, 422, 42210000, "fractional orders must be DAY orders"),
-        ({"qty": "0.5", "type": "stop", "stop_price": "101"}, 422, 42210000, "must be market or limit orders"),
-        ({"qty": "0.5", "type": "trailing_stop", "trail_price": "1"}, 422, 42210000, "must be market or limit orders"),
+        (
+            {"qty": "0.5", "type": "stop", "stop_price": "101", "time_in_force": "gtc"},
+            422,
+            42210000,
+            "must be DAY orders",
+        ),
+        (
+            {"qty": "0.5", "type": "trailing_stop", "trail_price": "1"},
+            422,
+            42210000,
+            "fractional orders must be market, ",
+        ),
+        ({"qty": None, "notional": "5", "type": "stop", "stop_price": "101"}, 422, 42210000, "notional orders must be"),
         (
             {"qty": "0.5", "order_class": "oto", "stop_loss": {"stop_price": "90"}},
             *(422, 42210000, "fractional orders must be simple orders"),

@@ -17,7 +17,7 @@ from service.live import bookkeeping
 from service.options import RunOptions
 from service.venues import Venue
 from tests.support.bots import EAGER, HASTY, ORDERS_IN_A_HURRY, PATIENT, Replayed, at
-from tests.support.exchange import KEYS, ExchangeServer
+from tests.support.exchange import KEYS, ExchangeServer, is_stop
 from tests.support.live import Bot, microbot, wait_until
 
 
@@ -92,7 +92,7 @@ def test_a_session_at_a_broker_replays_to_the_summary_that_it_printed(tmp_path: 
 def guarded_by_stops(exchange: ExchangeServer) -> bool:
     """Whether something is held, each position has its stop, and nothing else is open."""
     held = exchange.positions
-    return bool(held) and [(o["symbol"], o["type"]) for o in exchange.open_orders] == [(s, "stop") for s in held]
+    return bool(held) and [(o["symbol"], is_stop(o)) for o in exchange.open_orders] == [(s, True) for s in held]
 
 
 def stopped_with_a_stop(bot: Bot, exchange: ExchangeServer) -> bool:
@@ -120,7 +120,7 @@ def test_a_bot_that_is_killed_leaves_a_stop_that_closes_its_position(tmp_path: P
                 bot.process.send_signal(signal.SIGKILL)
             with contextlib.suppress(AssertionError):
                 wait_until(lambda: not exchange.positions, 3)
-                filled = [o["symbol"] for o in exchange.orders if o["type"] == "stop" and o["status"] == "filled"]
+                filled = [o["symbol"] for o in exchange.orders if is_stop(o) and o["status"] == "filled"]
                 assert set(filled) >= set(held)
                 return
     pytest.fail("no stop was reached")
@@ -151,7 +151,7 @@ def test_at_the_end_positions_are_kept_and_what_stays_open_is_told(tmp_path: Pat
             bot.stop()
             told = bot.line("still open: ")
         assert len(exchange.positions) == 2
-        assert {o["type"] for o in exchange.open_orders} == {"stop"}
+        assert all(is_stop(o) for o in exchange.open_orders)
     assert told.count("its stop rests at") == 2
 
 

@@ -45,6 +45,7 @@ from actors.messages import (
     Refusal,
     SignalRaised,
     StateChanged,
+    StopPassed,
     StrategyHalted,
     StrategyRefused,
     StrategyReplaced,
@@ -254,6 +255,7 @@ EVENTS: dict[str, Fact] = {
     "order.rejected": OrderRejected("1", "A", START, "no funds"),
     "position.opened": opened(),
     "exit.decided": ExitDecided("A", "TP", START, 1),
+    "stop.passed": StopPassed("A", "o1", Decimal("100.5"), None, Decimal("100.7"), START, "17", 1),
     "position.reduced": PositionReduced(
         *("A", Side.LONG, Decimal(5), Decimal("100.1"), Decimal(5), Decimal(100), "TP"),
         *(Decimal("0.5"), Decimal("10000.5"), START, "17", 1),

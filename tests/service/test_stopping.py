@@ -20,7 +20,7 @@ import pytest
 from service.data_folder import running
 from service.live.timekeeping import RunningClock
 from tests.support.bots import EAGER, HASTY, ORDERS_IN_A_HURRY, PATIENT
-from tests.support.exchange import KEYS, ExchangeServer
+from tests.support.exchange import KEYS, ExchangeServer, is_stop
 from tests.support.live import MICROBOT, PATIENCE_S, Bot, alive, environment, microbot, wait_until
 
 FAST = ("--speed", 50, *EAGER)
@@ -170,14 +170,14 @@ def test_a_second_signal_at_the_question_keeps_what_is_open_with_its_stop_at_the
     with ExchangeServer("--speed", 40, "--seed", 7) as exchange:
         where = ("--venue", "alpaca", "--url", exchange.url, "--speed", 40, "--symbols", "AAPL")
         with a_bot(tmp_path, terminal, terminal, *where, *still) as process:
-            wait_until(lambda: any(order["type"] == "stop" for order in exchange.open_orders))
+            wait_until(lambda: any(is_stop(order) for order in exchange.open_orders))
             process.send_signal(signal.SIGINT)
             said = b""
             while b"flatten or keep?" not in said:
                 said += os.read(person, 4096)
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE_S) == 0
-        assert [order["type"] for order in exchange.open_orders] == ["stop"]
+        assert [is_stop(order) for order in exchange.open_orders] == [True]
         assert exchange.positions
     os.close(person)
     os.close(terminal)

@@ -14,6 +14,11 @@ KEY, SECRET = "MOCK-KEY", "MOCK-SECRET"
 KEYS = {"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET}
 
 
+def is_stop(order: dict[str, Any]) -> bool:
+    """Whether an order is a stop: a buy stop is read back as a stop limit."""
+    return order["type"] in ("stop", "stop_limit")
+
+
 class Account:
     """The default account of a mock exchange on this machine, as REST tells of it, and the exchange's switches."""
 

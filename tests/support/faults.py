@@ -10,7 +10,7 @@ from actors.messages import OrderSubmitted, PositionClosed, SignalRaised
 from pipeline.events import Refused
 from service.recorded import tapes
 from tests.support.bots import Log, Replayed
-from tests.support.exchange import ExchangeServer
+from tests.support.exchange import ExchangeServer, is_stop
 from tests.support.live import Bot, wait_until
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ def books_agree(exchange: ExchangeServer, session: Replayed) -> None:
 def guarded(exchange: ExchangeServer, *symbols: str) -> bool:
     """Whether these symbols are held (by default both), and no others, each with a stop for all of it."""
     held = {(symbol, quantity.lstrip("-")) for symbol, quantity in exchange.positions.items()}
-    stops = {(order["symbol"], order["qty"]) for order in exchange.open_orders if order["type"] == "stop"}
+    stops = {(order["symbol"], order["qty"]) for order in exchange.open_orders if is_stop(order)}
     return {symbol for symbol, _ in held} == set(symbols or ("AAPL", "MSFT")) and stops == held
 
 

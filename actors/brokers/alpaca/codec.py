@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Annotated, TypeVar, get_args
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from actors.orders import (
     AccountReport,
@@ -68,12 +68,14 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False):
     filled_qty: Decimal | None = None
     filled_avg_price: Decimal | None = None
     stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
     time_in_force: Text = ""
     submitted_at: Text | None = None
     updated_at: Text | None = None
     filled_at: Text | None = None
     canceled_at: Text | None = None
     expired_at: Text | None = None
+    expires_at: Text | None = None
     failed_at: Text | None = None
     replaced_at: Text | None = None
     replaced_by: Text | None = None
@@ -115,6 +117,7 @@ class PositionBody(msgspec.Struct, frozen=True, gc=False):
     qty: Decimal
     avg_entry_price: Decimal
     side: Text = ""
+    current_price: Decimal | None = None
 
 
 class AssetBody(msgspec.Struct, frozen=True, gc=False):
@@ -217,7 +220,8 @@ def refusal(body: bytes, status: int) -> ErrorBody:
         error = decode(body, ErrorBody)
     except Unreadable:
         error = ErrorBody()
-    return ErrorBody((error.message or f"the venue answered {status}")[:_MOST_SHOWN], error.code, error.market_price)
+    message = (error.message or f"the venue answered {status}")[:_MOST_SHOWN]
+    return msgspec.structs.replace(error, message=message)
 
 
 def is_about_keys(status: int, error: ErrorBody) -> bool:
@@ -238,10 +242,20 @@ def is_duplicate(status: int, error: ErrorBody) -> bool:
     return status == 422 and (error.code == DUPLICATE_CODE or "client_order_id" in error.message)
 
 
-def is_passed(status: int, error: ErrorBody) -> bool:
-    """Whether a stop was refused since the price is beyond it already."""
+def is_passed(status: int, error: ErrorBody, order: SubmitOrder) -> bool:
+    """Whether a stop was refused since the price is beyond it already, as its words or its price say.
+
+    Source: refusals that users have logged ("stop price must be less than current price"), which no page documents.
+    """
+    if status != 422 or order.stop is None:
+        return False
     told = error.market_price is not None or "current price" in error.message
-    return status == 422 and told and "stop price must be" in error.message
+    if told and "stop price must be" in error.message:
+        return True
+    try:
+        return order.side.has_reached(_number(Decimal(str(error.market_price))), order.stop)
+    except (ArithmeticError, Unreadable):
+        return False
 
 
 def is_about_asset(status: int, error: ErrorBody) -> bool:
@@ -321,6 +335,9 @@ def order_report(body: OrderBody, now: int, at: str | None = None) -> OrderRepor
         venue_id=body.id,
         reason=_reason(body, status),
         stop=None if body.stop_price is None else _number(body.stop_price),
+        # What we asked for as a stop is a limit order once it is reached, if the venue says so.
+        limit=UNSET if body.stop_price is None else _price(body.limit_price),
+        expires_at=(nanoseconds(body.expires_at) or UNSET) if body.time_in_force == "gtc" else UNSET,
     )
 
 
@@ -340,7 +357,8 @@ def with_reason(report: OrderReport, update: Update) -> OrderReport:
 def held(body: PositionBody) -> HeldAtVenue:
     """Report a position, negative if it is short, however its quantity is written. Raises Unreadable."""
     quantity = _number(body.qty)
-    return HeldAtVenue(body.symbol, -abs(quantity) if body.side == "short" else quantity, _number(body.avg_entry_price))
+    signed = -abs(quantity) if body.side == "short" else quantity
+    return HeldAtVenue(body.symbol, signed, _number(body.avg_entry_price), _price(body.current_price))
 
 
 def account_report(
@@ -391,6 +409,14 @@ def asset_report(body: AssetBody, ts: int) -> AssetReport:
     borrow = body.borrow
     shortable = body.shortable and borrow == EASY
     return AssetReport(body.symbol, ts, body.tradable, shortable, body.fractionable, borrow)
+
+
+def _price(value: Decimal | None) -> Decimal | UnsetType:
+    """Return a price that nothing hangs on, where it is one."""
+    try:
+        return price if (price := _number(value)) > 0 else UNSET
+    except Unreadable:
+        return UNSET
 
 
 def _number(value: Decimal | None) -> Decimal:

@@ -182,7 +182,7 @@ class OrderClient:
             self._context.account_doubted = True
         if status >= 500 or status < 400 or status == 408:
             return self._unanswered(order, f"the venue answered {status}")
-        return self._rejected(order, refusal.message, passed=codec.is_passed(status, refusal))
+        return self._rejected(order, refusal.message, passed=codec.is_passed(status, refusal, order))
 
     def _known_already(self, order: SubmitOrder, message: str) -> Steps[Report]:
         """Find the order that has this id already: most likely it is this one, and the answer was lost."""

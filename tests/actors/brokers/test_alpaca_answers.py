@@ -27,6 +27,7 @@ from actors.orders import (
     OrderMissing,
     OrderReport,
     OrderRole,
+    OrderSide,
     OrderStatus,
     SubmitUnanswered,
 )
@@ -116,7 +117,7 @@ async def test_a_stop_that_the_price_has_passed_is_reported_as_that(passed: bool
         venue.script[POST] = [
             says(422, {"code": 42210000, "message": why} | ({"market_price": "162.6"} if passed else {}))
         ]
-        broker.send(order())
+        broker.send(order(side=OrderSide.SELL, stop="167.01", rests=True, role=OrderRole.STOP))
         await reported.until(lambda: reported.statuses() == [OrderStatus.REJECTED])
         assert (reported.of(OrderReport)[0].passed, reported.of(OrderReport)[0].reason) == (passed, why)
 

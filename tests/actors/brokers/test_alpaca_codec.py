@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.codec import Authorization, ErrorBody, Listening, OrderBody, Unreadable, Update
-from actors.orders import HeldAtVenue, OrderReport, OrderSide, OrderStatus
+from actors.orders import HeldAtVenue, OrderReport, OrderRole, OrderSide, OrderStatus, SubmitOrder
 from tests.support.alpaca import ACCOUNT, body, order
 
 NOW = 7
@@ -286,7 +286,12 @@ def test_refused_keys_are_told_from_a_refused_order(status: int, error: ErrorBod
         (422, {"message": "stop price must be greater than current price"}, True),
         (422, {"message": "stop price must be at least 0.01 below the market", "market_price": 162.6}, True),
         (422, {"message": "stop price must be > 0"}, False),
-        (422, {"message": "qty must be > 0", "market_price": "162.6"}, False),
+        (422, {"message": "the market is past it", "market_price": "162.6"}, True),
+        (422, {"message": "the market is past it", "market_price": 167.01}, True),
+        (422, {"message": "qty must be > 0", "market_price": "167.02"}, False),
+        (422, {"message": "qty must be > 0", "market_price": "NaN"}, False),
+        (422, {"message": "qty must be > 0", "market_price": "1e999999"}, False),
+        (422, {"message": "qty must be > 0", "market_price": {}}, False),
         (403, {"message": "stop price must be less than current price", "market_price": "162.6"}, False),
     ],
 )
@@ -295,7 +300,44 @@ def test_a_stop_that_is_passed_is_told_from_one_that_is_wrong(
 ) -> None:
     refusal = codec.refusal(msgspec.json.encode({"code": 42210000, "stop_price": "167.01", **error}), status)
     assert refusal.message == error["message"]
-    assert codec.is_passed(status, refusal) is passed
+    stop = SubmitOrder("1", "AAPL", OrderSide.SELL, Decimal(1), "d", OrderRole.STOP, stop=Decimal("167.01"))
+    assert codec.is_passed(status, refusal, stop) is passed
+    assert not codec.is_passed(status, refusal, msgspec.structs.replace(stop, stop=None))
+
+
+@pytest.mark.parametrize(("price", "passed"), [("167.00", False), ("167.01", True), ("170", True)])
+def test_a_buy_stop_is_passed_by_a_price_above_it(price: str, passed: bool) -> None:
+    stop = SubmitOrder("1", "AAPL", OrderSide.BUY, Decimal(1), "d", OrderRole.STOP, stop=Decimal("167.01"))
+    assert codec.is_passed(422, codec.ErrorBody("no", 42210000, price), stop) is passed
+
+
+def test_of_a_stop_order_the_limit_and_the_end_that_the_venue_gave_it_are_reported() -> None:
+    report = report_of(stop_price="100.5", limit_price="103.01", time_in_force="gtc", expires_at="2026-04-05T20:15:00Z")
+    assert (report.stop, report.limit) == (Decimal("100.5"), Decimal("103.01"))
+    assert report.expires_at == codec.nanoseconds("2026-04-05T20:15:00Z")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"limit_price": "103.01"},  # a limit order's own
+        {"stop_price": "100.5", "limit_price": None},
+        {"stop_price": "100.5", "limit_price": "NaN"},
+        {"stop_price": "100.5", "limit_price": "0"},
+        {"time_in_force": "gtc", "expires_at": "some day"},
+        {"time_in_force": "day", "expires_at": "2026-04-05T20:15:00Z"},
+    ],
+)
+def test_where_there_are_none_a_report_has_none_and_its_record_says_nothing(words: dict[str, object]) -> None:
+    report = report_of(**words)
+    assert (report.limit, report.expires_at) == (msgspec.UNSET, msgspec.UNSET)
+    assert not {"limit", "expires_at"} & msgspec.to_builtins(report).keys()
+
+
+@pytest.mark.parametrize(("price", "told"), [("151.25", Decimal("151.25")), (None, None), ("NaN", None), ("-1", None)])
+def test_a_position_may_tell_its_last_price(price: str | None, told: Decimal | None) -> None:
+    body = codec.PositionBody("AAPL", Decimal(5), Decimal("150.5"), "long", Decimal(price) if price else None)
+    assert codec.held(body).price == (told or msgspec.UNSET)
 
 
 def test_a_refusal_without_words_is_told_by_its_status() -> None:
