@@ -115,7 +115,7 @@ class Audit:
             self._refused_at[fact.symbol] = fact.ts
         elif isinstance(fact, AccountOpened):
             self._account_seen = True
-        elif isinstance(fact, StateChanged) and self._core.risk.halt_cause is HaltCause.DRAWDOWN:
+        elif isinstance(fact, StateChanged) and self._core.risk.snapshot().halt_cause is HaltCause.DRAWDOWN:
             self._by_hand = TradingState.HALTED
         elif isinstance(fact, PositionClosed):
             self._stops.closed(fact.symbol)
@@ -287,9 +287,10 @@ class Audit:
             if order.request.until and core.now > order.request.until and not order.unwanted:
                 raise Broken("deadlines", f"the entry {order.id} is good no more, and works")
         memory = self._memory()
-        if core.risk.halt_cause is HaltCause.MISMATCH and self._venue.busts:
+        differs = core.risk.snapshot().halt_cause is HaltCause.MISMATCH  # a daily loss limit may stand before it
+        if differs and self._venue.busts:
             self._by_hand = TradingState.HALTED  # not each execution that was undone can be known
-        elif core.risk.halt_cause is HaltCause.MISMATCH:
+        elif differs:
             raise Broken("both sides", f"the bot found a mismatch where there is none: {core.risk.state_reason}")
         if memory.by_hand is not self._by_hand:
             raise Broken("states", f"the state set by hand is {memory.by_hand}, and should be {self._by_hand}")

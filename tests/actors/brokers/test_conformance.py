@@ -51,7 +51,7 @@ class MockBench(Bench):
     """Alpaca's broker, before a mock exchange on a thread of its own."""
 
     patience_s = PATIENCE_S / 4
-    situations = frozenset(Situation) - {Situation.PASSED_STOPS}
+    situations = frozenset(Situation)
 
     def __init__(self, make: Callable[..., AlpacaBroker] = AlpacaBroker) -> None:
         self._make = make
