@@ -53,6 +53,9 @@ ONE = "mb-kit-1.1.X.entry.1"
 TWO = "mb-kit-1.2.X.entry.1"
 """Ids as the bot makes them, which begin with `mb-kit-`: an adapter that asks `is_ours` has to know them by that."""
 
+MANY = Decimal(2_000)
+"""Shares that take a while to be filled one by one."""
+
 OURS = "mb-kit-"
 
 
@@ -281,9 +284,10 @@ class BrokerTests:
     def test_partial_fills_come_to_their_sum(self, at: Bench) -> None:
         line = self.begin(at, Situation.PARTIAL_FILLS)
         at.strike(Situation.PARTIAL_FILLS)
-        line.send(entry(at))
-        order = line.until_over(OrderStatus.FILLED)
-        assert len(order.executions) > 1, "it was filled at once: the bench does not bring partial fills about"
+        line.send(entry(at, quantity=MANY))
+        line.until(lambda: len(line.order().executions) > 1, "a second fill")
+        line.send(CancelOrder(ONE))
+        assert 0 < line.until_over(OrderStatus.CANCELED).filled < MANY
         self.end(at, line)
 
     def test_what_is_refused_is_rejected_with_the_reason(self, at: Bench) -> None:
@@ -386,10 +390,10 @@ class BrokerTests:
     def test_fills_after_a_cancel_are_told(self, at: Bench) -> None:
         line = self.begin(at, Situation.LATE_CANCELS, Situation.PARTIAL_FILLS)
         at.strike(Situation.LATE_CANCELS, Situation.PARTIAL_FILLS)
-        line.send(entry(at, quantity=Decimal(1_000)))
+        line.send(entry(at, quantity=MANY))
         line.until(lambda: line.order().filled > 0, "a first fill")
         line.send(CancelOrder(ONE))
-        assert 0 < line.until_over(OrderStatus.CANCELED).filled < 1_000
+        assert 0 < line.until_over(OrderStatus.CANCELED).filled < MANY
         self.end(at, line)
 
     def test_a_fill_that_no_stream_tells_is_found_by_asking(self, at: Bench) -> None:

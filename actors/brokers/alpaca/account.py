@@ -112,8 +112,8 @@ class Account:
         """
         for _ in range(READINGS):
             # While the market data has not told the time, the venue is asked: what is adopted is timed from here.
-            began = self._context.now.monotonic_ns
             ts = self._context.now.venue_ns or (yield from self._client.read("/v2/clock", codec.ClockBody)).ts
+            began = self._context.now.monotonic_ns
             positions = tuple(
                 map(codec.held, (yield from self._client.read("/v2/positions", list[codec.PositionBody])))
             )

@@ -34,7 +34,7 @@ FAULTS = {
     Situation.LOST_FILLS: ("lost_fills:1",),
     Situation.DOUBLE_FILLS: ("double_fills:1",),
     Situation.EARLY_FILLS: ("early_fills:300",),
-    Situation.LATE_CANCELS: ("late_cancels:60",),
+    Situation.LATE_CANCELS: ("late_cancels:150",),
     Situation.DISORDER: ("disordered_updates:1",),
     Situation.STREAM_MUTE: ("mute_updates:0",),
     Situation.STREAM_DOWN: ("drop_updates:0", "handshake:503"),
