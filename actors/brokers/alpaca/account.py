@@ -48,7 +48,7 @@ class Account:
         self._had_history = False
         # Open orders with what is filled of them, and the changes until then, at the last reading.
         self._last_read: tuple[frozenset[tuple[str, Decimal]], int] | None = None
-        self._last_body: tuple[int, tuple[HeldAtVenue, ...], codec.AccountBody] | None = None
+        self._last_body: tuple[int, tuple[tuple[HeldAtVenue, ...], int], codec.AccountBody] | None = None
         self._assets = set(symbols)  # symbols seen
         self._assets_left = sorted(self._assets)  # of those, the ones whose asset is not reported yet
         self._asset_age_ns = ASSET_MINUTES * context.budget.minute_ns
@@ -138,12 +138,14 @@ class Account:
         """Read the account's own numbers, unless they are new and nothing has changed that they depend on."""
         at = self._context.now.monotonic_ns
         if self._last_body is not None:
-            then, held, body = self._last_body
-            if held == positions and at - then < self._body_ns and not self._context.account_doubted:
+            then, known, body = self._last_body
+            is_new = at - then < self._body_ns and not self._context.account_doubted
+            if is_new and known == (positions, self._tracker.changes):  # a position may have come and gone
                 return body
+        known = positions, self._tracker.changes
         body = yield from self._client.read("/v2/account", codec.AccountBody)
         self._context.account_doubted = False
-        self._last_body = at, positions, body
+        self._last_body = at, known, body
         return body
 
     def _open_orders(self) -> Steps[tuple[OrderReport, ...]]:
