@@ -250,6 +250,11 @@ def test_limits_that_overlook_entries_under_way_are_found(monkeypatch: pytest.Mo
     assert found()[1].rule == "limits"
 
 
+def test_limits_that_see_no_other_symbols_money_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AccountLimits, "exposure", lambda limits: Decimal(0))
+    assert found()[1].rule == "limits"
+
+
 def test_a_lock_that_is_not_heeded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SymbolLocks, "lock_of", lambda locks, symbol: None)
     assert found()[1].rule == "limits"
