@@ -246,7 +246,7 @@ def test_a_cooldown_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.
 
 
 def test_limits_that_overlook_entries_under_way_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AccountLimits, "entered", lambda limits, symbol, money: None)
+    monkeypatch.setattr(AccountLimits, "entered", lambda limits, symbol, quantity, price: None)
     assert found()[1].rule == "limits"
 
 
