@@ -206,7 +206,7 @@ class AccountLimits:
         if not self._is_kept:
             return None
         symbols = {symbol: StrategyDay(pnl, symbol in self._halted) for symbol, pnl in self._closed.items()}
-        symbols |= {symbol: StrategyDay(ZERO, halted=True) for symbol in self._halted - symbols.keys()}
+        symbols |= {symbol: StrategyDay(ZERO, halted=True) for symbol in sorted(self._halted - symbols.keys())}
         peak = self._peak if self._drawdown_limit is not None else None
         return AccountDay(self._trades, self._streak, self._streak_over, peak, symbols)
 
