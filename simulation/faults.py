@@ -230,9 +230,9 @@ def _limited(random: Random, settings: CoreSettings, *, whole_shares: bool) -> C
         return random.choice(values) if random.random() < 0.5 else None
 
     limits = LimitSettings(
-        max_exposure=maybe(500.0, 1_300.0, 1_700.0),
+        max_exposure=maybe(500.0, 1_000.0, 1_300.0),
         max_positions=maybe(1),
-        trades_per_day=maybe(3, 10, 30),
+        trades_per_day=maybe(2, 5, 12),
         losing_streak=maybe(3, 6),
     )
     drawdown, of_symbol, amount = maybe(-0.0001, -0.00003), maybe(-0.00003, -0.00001), maybe(500.0, 1_300.0)

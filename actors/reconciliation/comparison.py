@@ -144,9 +144,11 @@ def accept(book: Book, comparison: Comparison) -> tuple[Book, tuple[Fact, ...]]:
     now on. Orders stay as they are: the next start asks what became of them, as it always does. A halt stays a halt.
     """
     cause, reason = book.halt_cause, book.reason
-    if cause is HaltCause.MISMATCH:  # what a person had halted for before that still holds
+    if cause is HaltCause.MISMATCH:  # what it was halted for before that still holds
         by_hand = book.halted_before
-        cause, reason = (HaltCause.COMMAND, by_hand) if by_hand else (HaltCause.RECONCILED, RECONCILED)
+        deep = by_hand.startswith(HaltCause.DRAWDOWN)
+        before = HaltCause.DRAWDOWN if deep else HaltCause.COMMAND
+        cause, reason = (before, by_hand) if by_hand else (HaltCause.RECONCILED, RECONCILED)
     metrics = Metrics(book.tally.equity)
     metrics.restore(book.tally)
     closes = {line.symbol: line for line in comparison.symbols if line.closes}

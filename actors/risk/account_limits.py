@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from math import inf
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from actors.book import AccountDay, Book, StrategyDay
 from actors.execution.order_cache import OrdersView
 from actors.messages import PositionClosed, PositionOpened, Refusal
 from actors.orders import OrderRole
-from actors.portfolio.positions import PositionsView, of_session
+from actors.portfolio.positions import EXACT, PositionsView, of_session
 from actors.risk.limits import LimitSettings
 from pipeline.events import EPSILON
 
@@ -84,10 +84,11 @@ class AccountLimits:
             said = f"{taken} positions are open or being entered, limits.max_positions is {s.max_positions}"
             return Verdict(Refusal.MAX_POSITIONS, said)
         if s.max_exposure is not None:
-            exposed, added, most = self.exposure(), quantity * price, Decimal(str(s.max_exposure))
-            if exposed + added > most:
-                said = f"{exposed:,.2f} at stake and {added:,.2f} more are {exposed + added:,.2f}"
-                return Verdict(Refusal.MAX_EXPOSURE, f"{said}, limits.max_exposure is {most:,.2f}")
+            with localcontext(EXACT):
+                exposed, added, most = self.exposure(), quantity * price, Decimal(str(s.max_exposure))
+                if exposed + added > most:
+                    said = f"{exposed:,.2f} at stake and {added:,.2f} more are {exposed + added:,.2f}"
+                    return Verdict(Refusal.MAX_EXPOSURE, f"{said}, limits.max_exposure is {most:,.2f}")
         return APPROVED
 
     def exposure(self) -> Decimal:
@@ -107,9 +108,9 @@ class AccountLimits:
         """Return the last price; 0 where there is none yet, as after a restart."""
         return Decimal(repr(self._context.symbol_view(symbol).price))
 
-    def entered(self, symbol: str, money: Decimal) -> None:
-        """Count an entry that was approved, for so much money, until it is a position or over."""
-        self._entering[symbol] = money
+    def entered(self, symbol: str, quantity: Decimal, price: Decimal) -> None:
+        """Count an entry that was approved, of so many shares at a price, until it is a position or over."""
+        self._entering[symbol] = EXACT.multiply(quantity, price)
 
     def over(self, symbol: str) -> None:
         """Count no entry of a symbol any more: nothing of it works, and nothing is held."""
@@ -205,7 +206,7 @@ class AccountLimits:
         if not self._is_kept:
             return None
         symbols = {symbol: StrategyDay(pnl, symbol in self._halted) for symbol, pnl in self._closed.items()}
-        symbols |= {symbol: StrategyDay(ZERO, halted=True) for symbol in self._halted - symbols.keys()}
+        symbols |= {symbol: StrategyDay(ZERO, halted=True) for symbol in sorted(self._halted - symbols.keys())}
         peak = self._peak if self._drawdown_limit is not None else None
         return AccountDay(self._trades, self._streak, self._streak_over, peak, symbols)
 

@@ -75,7 +75,7 @@ class EntryRules:
     def entered(self, signal: Signal, quantity: Decimal, view: SymbolView, now: int) -> None:
         """Remember an entry that was approved."""
         self._limits.entered(signal.symbol, signal.side, quantity, now)
-        self._account.entered(signal.symbol, quantity * price_to_enter(view, signal.side))
+        self._account.entered(signal.symbol, quantity, price_to_enter(view, signal.side))
 
 
 def _signals_refusal(signal: Signal, size: Size, now: int) -> Refusal | None:

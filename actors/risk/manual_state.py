@@ -34,6 +34,11 @@ class ManualState:
         before = f"; halted before that: {self.halted_before}" if self.halted_before else ""
         return f"{self.reason}{before}"
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether a drawdown is why it is halted, or is so beneath what came after it."""
+        return self.cause is HaltCause.DRAWDOWN or self.halted_before.startswith(HaltCause.DRAWDOWN)
+
     def apply(self, state: TradingState, command: Command) -> None:
         """Set what a command asks for."""
         if self.state is TradingState.HALTED and state in _LESS_THAN_HALTED:

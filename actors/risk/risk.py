@@ -460,7 +460,7 @@ class Risk:
         if command.name not in _COMMANDS:
             raise UnknownCommand(command.name)
         state, for_executor = _COMMANDS[command.name]
-        deep = self._manual.cause is HaltCause.DRAWDOWN
+        deep = self._manual.is_deep
         self._manual.apply(state, command)
         if deep and self._manual.state is TradingState.ACTIVE:
             self.account.measure_drawdown_from(self._positions.equity)

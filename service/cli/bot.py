@@ -74,7 +74,7 @@ def command_to_bot(name: str) -> Callable[..., None]:
 
 
 def flatten(
-    symbol: Annotated[str, typer.Argument(metavar="[SYMBOL]", help="Close this one alone, and lock it.")] = "",
+    symbol: Annotated[str | None, typer.Argument(metavar="[SYMBOL]", help="Close this one alone, and lock it.")] = None,
     reason: Reason = "",
     data_dir: DataDir = Path("data"),
 ) -> None:
@@ -82,7 +82,9 @@ def flatten(
     from service.data_folder import running
     from service.live import control as switch
 
-    if symbol:
+    if symbol == "":  # of a variable that was not set, most likely: that is no wish to close everything
+        raise UserError("flatten wants a symbol that is not empty; without one, it closes everything")
+    if symbol is not None:
         print(f"flatten: {running.send(data_dir, 'flatten', reason, symbol)}")
     else:
         print(f"flatten: {switch.send(data_dir, 'flatten', reason)}")

@@ -210,6 +210,9 @@ def test_a_mismatch_on_top_of_it_does_not_make_it_forgotten() -> None:
     session = Session(risk=DEEP).feed(*lose(0), *lose(3))
     session.core.risk._manual.halt(HaltCause.MISMATCH, "the account and the book differ: A")
     assert session.core.risk.snapshot().halted_before.startswith("drawdown limit")
+    before = session.core.risk.account.floor
+    session.feed(Command("resume", at(5)))
+    assert session.core.risk.account.floor < before
 
 
 def test_both_halts_at_once_leave_the_drawdowns_for_the_next_day() -> None:

@@ -294,8 +294,8 @@ def test_a_bad_settings_file_is_one_line(run: Run, tmp_path: Path) -> None:
 
 def test_a_bad_setting_in_a_recording_is_one_line(run: Run, tmp_path: Path) -> None:
     recording = tmp_path / "session.jsonl"
-    recording.write_bytes(b'{"type":"settings","settings":{"risk":{"size":1}}}\n')
-    assert_one_line(run("replay", recording), "risk.size", "the recording")
+    recording.write_bytes(b'{"type":"settings","settings":{"risk":{"sizes":1}}}\n')
+    assert_one_line(run("replay", recording), "risk.sizes", "the recording")
 
 
 def test_a_tape_is_never_written_over_a_file_that_is_there(run: Run, tmp_path: Path) -> None:

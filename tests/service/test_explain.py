@@ -22,6 +22,8 @@ from actors.gateway.journal import Run as JournalRun, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal, story
 from actors.messages import PositionClosed, SignalRaised
 from actors.orders import FeeCharge, FeesReport
+from actors.risk.limits import LimitSettings
+from actors.risk.risk import RiskSettings
 from microbot import op
 from pipeline.events import Reading, Side, Signal
 from pipeline.parameters import Parameters
@@ -56,6 +58,18 @@ def write(folder: Path, *sessions: tuple[str, Session], ticks: TradeTicks | None
 
 def a_trade() -> Session:
     return Session(execution=COSTLY).feed(trade(0), trade(1, says="LONG"), trade(2, says="LONG"), trade(3, 102.0))
+
+
+def test_how_a_size_came_about_and_the_numbers_of_a_refusal_are_told(tmp_path: Path, run: Run) -> None:
+    risk = RiskSettings(size="dollars", size_amount=5_000)
+    session = Session(risk=risk, limits=LimitSettings(max_exposure=9_000))
+    session.feed(trade(0), trade(1, 187.5, says="LONG"), trade(2, 187.5, symbol="B", says="SHORT"))
+    write(tmp_path, ("paper", session))
+    first, second = (run("explain", fact.decision, "--data-dir", tmp_path).out for fact in session.of(SignalRaised))
+    assert "size (dollars): 5,000 / 187.5 a share = 26.67, rounded down to 26.666666 shares" in first
+    assert "ORDER entry: BUY 26.666666" in first
+    why = "5,000.00 at stake and 5,000.00 more are 10,000.00, limits.max_exposure is 9,000.00"
+    assert f"risk: refused, MAX_EXPOSURE: {why}" in second
 
 
 def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: Path, run: Run) -> None:

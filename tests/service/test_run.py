@@ -261,6 +261,33 @@ def test_nothing_in_the_current_folder_is_taken_for_a_module_of_the_bot(tmp_path
         assert bot.ended()["ticks"]
 
 
+def test_a_lock_is_refused_answered_and_kept_over_a_kill(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST) as bot:
+        bot.until(lambda state: state["metrics"]["ticks"])
+        for given, said in (
+            (("NOSUCH",), "no NOSUCH is traded here, only AAPL"),
+            (("AAPL", "--until", "noon"), "--until wants a time such as 11:00"),
+            (("AAPL", "--until", "2026-01-05 09:00"), "2026-01-05 09:00 is past: it is "),
+        ):
+            refused = microbot("lock", *given, cwd=tmp_path)
+            assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+        assert microbot("flatten", "", cwd=tmp_path).returncode == 2
+        done = microbot("lock", "AAPL", "--until", "2199-01-05 11:00", "--reason", "earnings", cwd=tmp_path)
+        assert done.stdout == "lock: AAPL is locked until 2199-01-05 11:00 (America/New_York)\n", done.stderr
+        flat = microbot("flatten", "MSFT", cwd=tmp_path)
+        assert "MSFT is locked until `unlock`" in flat.stdout, flat.stderr
+        bot.process.kill()
+        bot.process.wait()
+    with Bot(tmp_path, *FAST) as bot:
+        locks = bot.until(lambda state: state["metrics"]["ticks"] and state["locks"])["locks"]
+        assert locks == {
+            "AAPL": "until 2199-01-05 11:00 (America/New_York): earnings",
+            "MSFT": "until `unlock`: flatten from the terminal",
+        }
+        assert microbot("unlock", "MSFT", cwd=tmp_path).stdout == "unlock: MSFT is unlocked\n"
+        bot.until(lambda state: set(state["locks"]) == {"AAPL"})
+
+
 def test_an_unknown_symbol_has_no_strategy_to_restart(bot: Bot) -> None:
     bot.until(lambda state: state["metrics"]["ticks"])
     refused = microbot("restart", "NOSUCH", cwd=bot.folder)

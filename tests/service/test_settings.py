@@ -191,12 +191,12 @@ def test_a_key_like_no_other_is_refused_with_all_there_are() -> None:
 
 
 def test_every_source_is_named_where_its_name_is_unknown(tmp_path: Path) -> None:
-    config = file(tmp_path, "[risk]\nsize = 1\n")
-    assert f"risk.size ({config})" in complaint(config=config)
-    assert "risk.size (the environment)" in complaint(environment={"MICROBOT_RISK__SIZE": "1"})
-    assert "risk.size (--set)" in complaint("risk.size=1")
-    assert "risk.size (the recording)" in complaint(recorded={"risk": {"size": 1}})
-    assert "risk.size (the command line)" in complaint(flags={"risk.size": 1})
+    config = file(tmp_path, "[risk]\nsizes = 1\n")
+    assert f"risk.sizes ({config})" in complaint(config=config)
+    assert "risk.sizes (the environment)" in complaint(environment={"MICROBOT_RISK__SIZES": "1"})
+    assert "risk.sizes (--set)" in complaint("risk.sizes=1")
+    assert "risk.sizes (the recording)" in complaint(recorded={"risk": {"sizes": 1}})
+    assert "risk.sizes (the command line)" in complaint(flags={"risk.sizes": 1})
 
 
 @pytest.mark.parametrize(

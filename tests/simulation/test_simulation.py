@@ -36,7 +36,9 @@ from actors.gateway.shadow_ledger import ShadowLedger
 from actors.messages import Fact, OrderFilled, Refusal, Report, Rollover, StopPassed, TradingState
 from actors.orders import Execution, OrderReport, OrderStatus, SubmitOrder, SubmitUnanswered
 from actors.portfolio.positions import Fill, Position, Positions
+from actors.risk.account_limits import AccountLimits
 from actors.risk.risk import Risk
+from actors.risk.symbol_locks import SymbolLocks
 from pipeline import strategy
 from pipeline.exits import ExitSignal
 from service.live.session import Session
@@ -250,6 +252,31 @@ def test_a_deadline_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.
 
 def test_a_cooldown_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Risk, "restore", changed(Risk.restore, cooldown={}))  # type: ignore[arg-type]
+    assert found()[1].rule == "memory"
+
+
+def test_limits_that_overlook_entries_under_way_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AccountLimits, "entered", lambda limits, symbol, quantity, price: None)
+    assert found()[1].rule == "limits"
+
+
+def test_limits_that_see_no_other_symbols_money_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AccountLimits, "exposure", lambda limits: Decimal(0))
+    assert found()[1].rule == "limits"
+
+
+def test_a_lock_that_is_not_heeded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SymbolLocks, "lock_of", lambda locks, symbol: None)
+    assert found()[1].rule == "limits"
+
+
+def test_a_lock_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Risk, "restore", changed(Risk.restore, locks=msgspec.UNSET))  # type: ignore[arg-type]
+    assert found()[1].rule == "memory"
+
+
+def test_a_count_of_the_day_that_is_forgotten_at_a_restart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Risk, "restore", changed(Risk.restore, account_day=msgspec.UNSET))  # type: ignore[arg-type]
     assert found()[1].rule == "memory"
 
 

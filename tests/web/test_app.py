@@ -337,6 +337,45 @@ def test_a_wish_to_restart_a_strategy_names_its_symbol() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("asked", "wish"),
+    [
+        (b'{"command":"flatten","symbol":"AAPL"}', SymbolWish("flatten", "AAPL", "", "dashboard")),
+        (
+            b'{"command":"lock","symbol":"AAPL","until":"11:00","reason":"earnings"}',
+            SymbolWish("lock", "AAPL", "11:00", "dashboard", "earnings"),
+        ),
+        (b'{"command":"unlock","symbol":"AAPL"}', SymbolWish("unlock", "AAPL", "", "dashboard")),
+        (b'{"command":"flatten"}', Command("flatten", 0, "dashboard")),
+    ],
+)
+def test_a_command_about_one_symbol_is_passed_on_as_it_was_written(
+    asked: bytes, wish: Command | RestartChain | SymbolWish
+) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, _ = await dashboard.post(asked)
+        assert (status, dashboard.commands) == (200, [wish])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (b'{"command":"lock"}', "Name the symbol to lock."),
+        (b'{"command":"unlock"}', "Name the symbol to unlock."),
+        (b'{"command":"halt","symbol":"AAPL"}', "The command halt is for the whole bot: leave the symbol out."),
+        (b'{"command":"flatten","symbol":"AAPL","until":"11:00"}', "The command flatten has no time to end at."),
+    ],
+)
+def test_a_command_that_is_about_the_wrong_thing_is_refused_in_one_sentence(asked: bytes, said: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, answer = await dashboard.post(asked)
+        assert (status, answer, dashboard.commands) == (400, {"error": said}, [])
+
+    run(scenario)
+
+
 def test_answers_go_to_who_asked_in_whatever_order_they_come() -> None:
     async def scenario(dashboard: Dashboard) -> None:
         dashboard.answering = False

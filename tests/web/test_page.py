@@ -38,7 +38,7 @@ from tests.web.builders import (
 )
 from tests.web.conftest import Browser, Visit, WebProcess
 from web.assets import CHART_LIBRARY, STATIC
-from web.messages import Answered, Asked, OperatorSeen, OperatorsSeen, QueueSeen
+from web.messages import Answered, Asked, OperatorSeen, OperatorsSeen, QueueSeen, SymbolWish
 
 pytestmark = pytest.mark.browser
 
@@ -282,6 +282,27 @@ def test_ticks_that_come_in_vain_are_shown_and_the_feed_is_not_green_meanwhile(
 
     web_process.tell(session())
     web_process.tell(FeedChanged(FeedState.LIVE, 1))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_what_is_locked_is_shown_with_its_end_and_reason_and_can_be_unlocked(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        locks = {"AAPL": "until 11:00 (America/New_York): earnings"}
+        web_process.tell(metrics(locks=locks, symbols_halted={"MSFT": "its profit of the day was -51.00"}))
+        banners = page.locator("#banners")
+        await expect(banners).to_contain_text("AAPL is locked until 11:00 (America/New_York): earnings.")
+        await expect(banners).to_contain_text("MSFT is halted: its profit of the day was -51.00.")
+        await page.get_by_role("button", name="Unlock").click()
+        asked = await asyncio.to_thread(web_process.next_message)
+        assert isinstance(asked, Asked)
+        assert asked.command == SymbolWish("unlock", "AAPL", "", "dashboard")
+        web_process.tell(Answered(asked.ticket, True, "AAPL is unlocked"))
+        await expect(page.locator("#toast")).to_have_text("Unlock: AAPL is unlocked.")
+        web_process.tell(metrics())
+        await expect(banners).to_be_empty()
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
