@@ -134,7 +134,7 @@ class Runtime:
         if self.source_watch is not None:
             self.source_watch.start()
             stack.callback(self.source_watch.stop)
-        self._start_broker()
+        await self._start_broker()
         control.begin()
         if (seconds := self.parts.plan.options.duration_s) is not None:
             stack.callback(self.host.stopping.end_after(seconds).cancel)
@@ -167,11 +167,12 @@ class Runtime:
         subscription = feed.subscribe(self.intake.feed, ending.on_feed_error, ending.on_feed_end)
         stack.callback(subscription.dispose)
 
-    def _start_broker(self) -> None:
+    async def _start_broker(self) -> None:
         if self.out.brokerage is None:
             return
         if (calendar := self.parts.plan.calendar) is not None:
-            self._take_hours([market_hours(calendar, time.time_ns())])
+            # Beside the loop: loading the calendar takes a second, and longer on a busy machine.
+            self._take_hours([await asyncio.to_thread(market_hours, calendar, time.time_ns())])
         broker = self.out.brokerage.broker
         broker.start()
         self.ground.processes.depend("exchange", Dependant("broker", broker.hold, broker.go_on))

@@ -308,6 +308,20 @@ def test_the_account_adds_up() -> None:
     assert (account["multiplier"], account["status"], account["account_number"][:2]) == ("4", "ACTIVE", "PA")
 
 
+ACCOUNT_FIELDS = """
+account_blocked account_number accrued_fees balance_asof buying_power cash created_at crypto_status currency equity id
+initial_margin intraday_adjustments last_equity last_maintenance_margin long_market_value maintenance_margin multiplier
+non_marginable_buying_power options_approved_level options_buying_power options_trading_level pending_reg_taf_fees
+pending_transfer_in pending_transfer_out portfolio_value regt_buying_power short_market_value shorting_enabled sma
+status trade_suspended_by_user trading_blocked transfers_blocked
+"""
+
+
+def test_the_account_has_the_fields_of_the_schema_of_august_2026_and_no_others() -> None:
+    """Those of pattern day trading went on 2026-07-06."""
+    assert sorted(Desk().get("/v2/account")) == ACCOUNT_FIELDS.split()
+
+
 def test_the_clock_tells_the_market_s_time_and_that_it_is_open() -> None:
     clock = Desk().get("/v2/clock")
     assert clock["is_open"] is True
