@@ -73,12 +73,14 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     [
         ((), LIVE),
         (("--feed", "tape:t.jsonl"), LIVE),
-        (("--venue", "binance", "--symbols", "BTCUSDT"), LIVE),
-        (("--venue", "alpaca", "--rehearse"), ExecutionSettings()),
+        (("--venue", "binance", "--symbols", "BTCUSDT"), msgspec.structs.replace(LIVE, fees="none")),
+        (("--venue", "alpaca", "--rehearse"), ExecutionSettings(fees="alpaca")),
+        (("--venue", "alpaca", "--rehearse", "--set", "exchange.paper=true"), ExecutionSettings()),
+        (("--venue", "alpaca", "--symbols", "AAPL"), ExecutionSettings()),
         (("--set", "execution.slippage_bps=0"), msgspec.structs.replace(LIVE, slippage_bps=0.0)),
         (("--config", "settings.toml"), msgspec.structs.replace(LIVE, latency_ms=5.0)),
     ],
-    ids=["exchange", "tape", "venue", "broker", "--set", "--config"],
+    ids=["exchange", "tape", "venue", "broker", "paper broker", "paper account", "--set", "--config"],
 )
 def test_fills_are_simulated_with_costs_unless_it_is_told_otherwise(
     arguments: tuple[str, ...], execution: ExecutionSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
