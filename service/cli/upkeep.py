@@ -179,6 +179,8 @@ def doctor(
         raise UserError(f"--wait wants a number of seconds above 0, at most an hour, not {wait:g}")
     options = RunOptions(feed, venue, url, symbols=names(symbols), strategy=strategy, live=live, data_dir=data_dir)
     check_data_feed(data_feed, venue)
+    if yes and not paper_test:
+        raise UserError("--yes goes with --paper-test, which asks; nothing else here does")
     if paper_test:
         if venue is not Venue.ALPACA or live:
             raise UserError("--paper-test goes with --venue alpaca, and never with --live")

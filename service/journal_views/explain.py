@@ -168,6 +168,8 @@ def _execution(done: Row) -> str:
     if "undone" not in done:
         return f"FILL {what}"
     more = f", and {dollars(done['correction'])} in price" if "correction" in done else ""
+    if not Decimal(done["quantity"]):
+        return f"CORRECTED {done['side']}, {dollars(done['correction'])} in price ({done['undone']})"
     said = f"UNDONE {what}" if Decimal(done["quantity"]) < 0 else f"CORRECTED {what} more"
     return f"{said}{more} ({done['undone']})"
 

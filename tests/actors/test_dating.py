@@ -83,6 +83,7 @@ def of_time(ts: int) -> dict[type, Any]:
         BrokerChanged(FeedState.LIVE, ts),
         AccountReport(ts, "PA1", D(100), D(100), D(100), (), ()),
         AssetReport("A", ts),
+        SymbolStale("A", True, ts),
         FeesReport(ts, (FeeCharge("TAF", "2026-03-03", D("0.01"), "2026-03-02"),)),
         Prints("odd lot", 3, 41.0),
         GateOrder(ORDER, ts),

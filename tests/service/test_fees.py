@@ -44,7 +44,8 @@ def estimated(trades: list[Done]) -> dict[str, dict[str, Decimal]]:
     """Return what the bot expects, by day and kind."""
     ledger = FeeLedger(FeeModel(alpaca=True))
     for it in trades:
-        ledger.charge(it.symbol, it.side, Decimal(it.quantity), Decimal(it.quantity) * Decimal(it.price), it.ts, maker=it.maker)
+        value = Decimal(it.quantity) * Decimal(it.price)
+        ledger.charge(it.symbol, it.side, Decimal(it.quantity), value, it.ts, maker=it.maker)
     return {name: due for name, day in ledger.days.items() if (due := expected(day))}
 
 

@@ -32,6 +32,7 @@ from actors.messages import (
     Fact,
     FeedChanged,
     FeedState,
+    FeesReconciled,
     GateActed,
     GuardChanged,
     OrderChanged,
@@ -284,6 +285,9 @@ EVENTS: dict[str, Fact] = {
     "book.reconciled": BookReconciled("PA1", ("A: the account holds 7, the book 0",), {"A": Decimal(7)}, (), START),
     "broker.changed": BrokerChanged(FeedState.DOWN, START, "gone"),
     "feed.changed": FeedChanged(FeedState.LIVE, START, "here"),
+    "fees.reconciled": FeesReconciled(
+        "2026-11-27", {"CAT": Decimal("0.01")}, {"CAT": Decimal("0.02")}, Decimal("0.01"), START, 1
+    ),
     "feed.symbol_stale": SymbolStale("AAPL", True, START, "nothing of it for 15 s"),
     "entry.looked": EntryLooked("A", START, (Reading("momentum", 0.0006, 0.0005, True),)),
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.exchange import KEYS, ExchangeServer
-from tests.support.live import Bot, microbot, wait_until
+from tests.support.live import MICROBOT, PATIENCE_S, Bot, environment, microbot, wait_until
 
 QUICK = ("--set", "web.port=0", "--set", "exchange.port=0")
 
@@ -44,6 +45,24 @@ def test_at_a_venue_its_time_the_keys_and_the_data_are_tried(tmp_path: Path, mon
         assert wrong["feed"]["verdict"] == "failed"
         assert "MOCK-WRONG" not in json.dumps(wrong)
     assert list(tmp_path.iterdir()) == []  # a doctor looks
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_paper_test_prints_what_it_finds_and_a_signal_ends_it_with_nothing_open(tmp_path: Path) -> None:
+    with ExchangeServer() as exchange:
+        at = ("--venue", "alpaca", "--url", exchange.url, "--paper-test", "--yes")
+        command = [str(MICROBOT), "doctor", *at]
+        stopped = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: bool(exchange.open_orders))
+        stopped.send_signal(signal.SIGTERM)
+        said, _ = stopped.communicate(timeout=PATIENCE_S)
+        assert stopped.returncode == 1
+        assert "it was interrupted" in said
+        assert (exchange.open_orders, exchange.positions) == ([], {})
+        found = doctor(tmp_path, *at, code=0)
+        assert found["too dear"]["verdict"] == found["tidying up"]["verdict"] == "ok"
+        assert "no 429 after 400" in found["too many requests"]["found"]  # of an exchange with a limit of a million
+        assert (exchange.open_orders, exchange.positions) == ([], {})
 
 
 @pytest.mark.usefixtures("keys")
@@ -99,8 +118,13 @@ def test_beside_a_running_bot_its_ports_are_its_own_and_its_journal_is_sound(tmp
         (("--url", "http://x"), "go with --venue"),
         (("--venue", "binance", "--live"), "--live goes with"),
         (("--wait", "0"), "--wait wants"),
+        (("--yes",), "--yes goes with --paper-test"),
+        (("--paper-test",), "--paper-test goes with --venue alpaca"),
+        (("--paper-test", "--venue", "alpaca", "--live"), "and never with --live"),
+        (("--paper-test", "--venue", "alpaca"), "--paper-test asks on a terminal; elsewhere say --yes as well"),
     ],
 )
+@pytest.mark.usefixtures("keys")
 def test_bad_usage_is_one_sentence(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
     refused = microbot("doctor", *options, cwd=tmp_path)
     assert refused.returncode == 2
