@@ -25,6 +25,7 @@ from actors.messages import (
     StateChanged,
     StrategySource,
     SymbolCommand,
+    SymbolStale,
 )
 from actors.orders import (
     AccountReport,
