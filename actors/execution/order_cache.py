@@ -45,6 +45,7 @@ class Order(msgspec.Struct, eq=False):
     executions: tuple[str, ...] = ()  # ids of those counted in `filled`; few, and there are many orders
     counted_at: int = 0  # ns: of the newest report that agrees with what is counted
     revised_at: int = 0  # ns: when the venue undid an execution of it last; reports of before that are old
+    newest: OrderReport | None = None  # of those that were heard in this session
     doubted: bool = False  # the account holds something else: a report that says less is to be believed
 
     @property
@@ -171,6 +172,8 @@ class OrderCache:
     def apply_status(self, order: Order, report: OrderReport) -> None:
         """Take a report's status, once its fills are counted, unless it is older than what is known."""
         order.venue_id = order.venue_id or report.venue_id
+        if order.newest is None or report.ts >= order.newest.ts:
+            order.newest = report
         if report.revises:
             order.revised_at = max(order.revised_at, report.ts)
         if report.ts < order.revised_at:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from actors.execution.order_cache import Order, OrderCache
@@ -33,6 +34,9 @@ def news_of(orders: OrderCache, order: Order, report: OrderReport) -> Execution 
     if not (report.revises or (order.doubted and report.filled < order.filled)):
         return orders.execution_of(order, report)
     order.doubted = False
+    if report.revises and order.newest is not None and order.newest.ts > report.ts:
+        # What was counted last may be of before the revision: what was told last is not.
+        return revision(order, msgspec.structs.replace(order.newest, revises=report.revises))
     return revision(order, report) if report.ts >= order.counted_at else None
 
 

@@ -401,3 +401,16 @@ def test_an_update_that_revises_is_of_no_earlier_than_it_says(event: str) -> Non
     assert update.event in codec.REVISIONS
     report = codec.revised(codec.order_report(update.order, 0), update)
     assert (report.revises, report.filled, report.ts) == (event, D(6), codec.nanoseconds("2026-01-05T14:30:05Z"))
+
+
+def test_a_bust_heard_after_news_of_since_and_of_before_leaves_what_was_told_last() -> None:
+    bench = Bench()
+    bench.session.feed(trade(1, 100, says="LONG"))
+    told = {
+        number: bench.report(1 + number / 100, filled, of="entry", event=event, status=S.PARTIALLY_FILLED)
+        for number, filled, event in ((1, "5", None), (2, "3", BUST), (3, "4", None))
+    }
+    for number in (3, 1, 2, 3):
+        bench.session.feed(told[number])
+    assert bench.held["A"] == 4
+    bench.agrees()
