@@ -263,12 +263,15 @@ export function drawMetrics(store) {
   setFigure("drawdown", told.max_drawdown ? format.money(-Math.abs(told.max_drawdown)) : format.money(0));
   setText("drawdown-detail", `${format.percent(told.max_drawdown_pct)} at worst`);
   setFigure("equity", format.money(told.equity));
-  const open = `${format.count(told.open_positions)} open position${told.open_positions === 1 ? "" : "s"}`;
-  setText("equity-detail", told.fees ? `${open} · ${feesOf(told.fees)}` : open);
+  const { open_positions: count, fees } = told;
+  const open = `${format.count(count)} open position${count === 1 ? "" : "s"}`;
+  // The card is narrow: what was charged, and what that leaves of the estimate, is shown on hover, and in the log.
+  setText("equity-detail", fees ? `${format.count(count)} open · fees ${format.money(fees.charged || fees.estimated)}` : open);
+  byId("equity-detail").title = fees ? `${open}; ${feesOf(fees)}` : "";
 }
 
 function feesOf({ estimated, charged, residual }) {
-  const said = `fees ${format.money(estimated)}`;
+  const said = `fees ${format.money(estimated)} by estimate`;
   if (!charged) return `${said}, none charged yet`;
   return `${said}, ${format.money(charged)} charged, residual ${format.signedMoney(residual)}`;
 }
