@@ -61,7 +61,7 @@ class ChartLibraryHook(BuildHookInterface):  # type: ignore[type-arg]  # generic
 
 
 def is_in_place(root: Path) -> bool:
-    """Tell whether the pinned version is already there; its banner names it in the first lines."""
+    """Return whether the pinned version is already there; its banner names it in the first lines."""
     vendor = root / VENDOR
     try:
         with (vendor / SCRIPT).open("rb") as script:

@@ -115,7 +115,7 @@ class Exchange:
         return min(seconds, 1 / self._settings.speed) if self._settings.trading_hours else seconds
 
     def is_quoted(self) -> bool:
-        """Tell whether every stock has a quote."""
+        """Return whether every stock has a quote."""
         return self._open is not None and len(self._open[1].matching.prices) == len(self._settings.symbols)
 
     def _opened(self, monotonic_ns: int) -> tuple[LiveMarket, VenueState]:

@@ -87,11 +87,11 @@ class Faults:
         self._dice = {name: random.Random(f"{self._seed}/{name}") for name in self._on}
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether a switch is on."""
+        """Return whether a switch is on."""
         return name in self._on
 
     def __bool__(self) -> bool:
-        """Tell whether any switch is on."""
+        """Return whether any switch is on."""
         return bool(self._on)
 
     @property

@@ -181,7 +181,7 @@ async def _body(request: web.Request) -> bytes:
 
 
 def _is_loopback(remote: str | None) -> bool:
-    """Tell whether a peer's address is of this machine."""
+    """Return whether a peer's address is of this machine."""
     if remote is None:
         return False
     address = ipaddress.ip_address(remote.partition("%")[0])

@@ -401,7 +401,7 @@ class Audit:
     # ------------------------------------------------------------------------------------------------- the end
 
     def differs(self) -> bool:
-        """Tell whether the bot is halted since the account holds something else, by executions that were undone."""
+        """Return whether the bot is halted since the account holds something else, by executions that were undone."""
         halted = self._core.book().halt_cause is HaltCause.MISMATCH  # a daily loss limit may stand before it
         return halted and self._venue.busts > 0 and self._ledgers.said.positions != self._venue.positions()
 

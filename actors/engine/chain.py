@@ -20,7 +20,7 @@ from pipeline.strategy import Strategy, Streams
 class Chain:
     """A strategy as it is subscribed for one symbol: the ticks that it hears, its time, and what it shows.
 
-    `on_signal` hears of whatever it says, `on_fault` of what it raises, and the chain's owner may change both.
+    `on_signal` is called with what it emits, `on_fault` with what it raises, and the chain's owner may change both.
     Frames and bursts are shown to `on_frame` and `on_burst` while it is `live`: neither in a rehearsal, nor once
     another strategy is in its place.
     """

@@ -38,7 +38,7 @@ class SymbolStreams:
             self._changed()
 
     def tell(self, tick: Trade, *, quoted: bool) -> None:
-        """Tell of a tick, and of the quote that came with it before that."""
+        """Emit a tick, and before it the quote that came with it."""
         if quoted:
             self.quotes.on_next(Quote(tick.symbol, tick.ts, tick.bid, tick.ask))  # type: ignore[arg-type]
         self.ticks.on_next(tick)

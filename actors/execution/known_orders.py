@@ -134,7 +134,7 @@ class Knowledge:
         return [(name, order) for name, order in fewer if name.symbol in shown]
 
     def misses(self, name: OrderName, order: OrderReport) -> bool:
-        """Tell whether the book lacks something of an order of ours that it does not list as working."""
+        """Return whether the book lacks something of an order of ours that it does not list as working."""
         if order.status in OVER and order.filled <= self.counted(order.order).filled:
             return False
         live = name.kept_decision in self._live

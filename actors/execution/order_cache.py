@@ -106,11 +106,11 @@ class OrderCache:
         return [order for order in self.working.values() if order.symbol == symbol]
 
     def is_working(self, symbol: str) -> bool:
-        """Tell whether an order of a symbol is still on its way."""
+        """Return whether an order of a symbol is still on its way."""
         return any(order.symbol == symbol for order in self.working.values())
 
     def has_had(self, symbol: str) -> bool:
-        """Tell whether an order of a symbol works, or is remembered."""
+        """Return whether an order of a symbol works, or is remembered."""
         return any(order.symbol == symbol for of in (self.working, self._over) for order in of.values())
 
     def filled_last(self, symbol: str, most: int) -> list[Order]:

@@ -84,7 +84,7 @@ class PartialExits:
         return list(self.parts)
 
     def note_found(self, order_id: str, positions: Mapping[str, Position]) -> None:
-        """Let no exit take a part of a position any more if an order for one is found that the book does not know.
+        """Have no exit take a part of a position any more if an order for one is found that the book does not know.
 
         Which exit it was for is not known: none is to take its part twice.
         """
@@ -102,7 +102,7 @@ class PartialExits:
             self.note_found(counted.order, positions)
 
     def under_way(self, symbol: str) -> bool:
-        """Tell whether a part is to be closed now."""
+        """Return whether a part is to be closed now."""
         part = self.parts.get(symbol)
         return part is not None and part.until is not None
 

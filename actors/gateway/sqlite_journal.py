@@ -345,7 +345,7 @@ def _charges_of(connection: sqlite3.Connection, run: int, facts: list[dict[str, 
 
 
 def _is_for(order_id: str, name: str, decision: str) -> bool:
-    """Tell whether an order was made for a decision of a session: by this one, or by one before it."""
+    """Return whether an order was made for a decision of a session: by this one, or by one before it."""
     made = OrderName.of(order_id)
     if made is None:
         return False

@@ -546,7 +546,7 @@ def every(line: Line) -> list[Order]:
 
 
 def holds(line: Line, shares: int) -> bool:
-    """Tell whether the newest account holds so many shares, of whatever symbol."""
+    """Return whether the newest account holds so many shares, of whatever symbol."""
     return line.account is not None and sum(it.quantity for it in line.account.positions) == shares
 
 

@@ -38,5 +38,5 @@ def told(updates: Sequence[Update], on: Container[str]) -> Sequence[Update]:
 
 
 def tells_limit(path: str, on: Container[str]) -> bool:
-    """Tell whether an answer carries what is left of the limit on requests."""
+    """Return whether an answer carries what is left of the limit on requests."""
     return "no_limit_headers" not in on or path.startswith((DATA, "/v2/clock", "/v2/calendar"))

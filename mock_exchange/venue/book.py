@@ -113,7 +113,7 @@ class Book:
         return list(self._trailing)
 
     def empty(self) -> bool:
-        """Tell whether no order waits here."""
+        """Return whether no order waits here."""
         return not self._orders
 
 

@@ -18,7 +18,7 @@ def flaw(request: OrderRequest, last: int) -> Refusal | None:
 
 
 def sub_penny(price: int) -> bool:
-    """Tell whether a price is finer than allowed: a cent from one dollar on, a hundredth of that below."""
+    """Return whether a price is finer than allowed: a cent from one dollar on, a hundredth of that below."""
     return price >= DOLLAR and price % CENT != 0
 
 

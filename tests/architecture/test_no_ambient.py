@@ -105,7 +105,7 @@ def dotted(node: ast.expr, names: dict[str, str]) -> str | None:
 
 
 def refused(node: ast.expr, name: str, *, edge: bool) -> bool:
-    """Tell whether a use of `name` is ambient time or randomness."""
+    """Return whether a use of `name` is ambient time or randomness."""
     if name == "random.Random":  # without a seed it takes one from the machine
         return isinstance(node, ast.Call) and not node.args and not node.keywords
     if name in HARMLESS or (edge and name in MONOTONIC | {"time.sleep"}):

@@ -56,7 +56,7 @@ class Figures(NamedTuple):
     cpu_s: float  # of the exchange
 
     def follows(self, events: float) -> bool:
-        """Tell whether the exchange did all that was asked for, in time."""
+        """Return whether the exchange did all that was asked for, in time."""
         return (
             self.answered >= LEAST_SHARE * self.sent
             and self.frames >= LEAST_SHARE * events * self.seconds
