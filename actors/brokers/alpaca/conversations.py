@@ -66,7 +66,7 @@ class Conversations:
         self._look_ups -= request.kind is RequestKind.LOOK_UP
 
     def hurry(self, steps: Steps[None]) -> None:
-        """Send the request that a conversation waits to send with the priority of exits, if it is not on the wire yet."""
+        """Send the request that a conversation waits to send as an exit's, if it is not on the wire yet."""
         for kind, waiting in self._waiting.items():
             for entry in waiting if kind is not RequestKind.EXIT else ():
                 if entry[0] is steps:
