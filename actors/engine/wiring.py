@@ -53,8 +53,8 @@ def wire(
 ) -> Actors:
     """Make the actors of one core; without a broker, orders are filled by the simulated one.
 
-    `book` is what the session's order ids begin with ("mb-<bot>-<session>"), `exits_stop` tells where the exits of a
-    signal's position stop it.
+    `book` is what the session's order ids begin with ("mb-<bot>-<session>"), `exits_stop` returns where the exits of
+    a signal's position stop it.
     """
 
     def tell_positions(message: PositionsMessage) -> None:
@@ -84,9 +84,7 @@ def wire(
     executor = Executor(
         context, policy, book, orders, positions.open, subscribe_exits, tell_broker, tell_positions, tell_risk
     )
-    costs_of = {symbol: settings.of(name).costs for symbol, name in settings.claims.items()}
-    refuse_dear = settings.risk.cost_guard == "refuse"
-    limits = Limits(settings.limits, settings.costs, refuse_dear=refuse_dear, costs_of=costs_of)
+    limits = _limits(settings)
     instruments = settings.execution.rules
     simulated = SimulatedAccount(context, positions, orders, instruments) if instruments is not None else None
     facts = VenueFacts(with_broker=policy.outlives_session, simulated=simulated)
@@ -106,6 +104,13 @@ def wire(
         )
     venue = broker or SimulatedBroker(settings.execution, context, executor)
     return Actors(positions, orders, executor, risk, reconciler, venue)
+
+
+def _limits(settings: CoreSettings) -> Limits:
+    """Return the limits of each order, with what it may cost where the exits of its symbol's strategy are."""
+    costs_of = {symbol: settings.of(name).costs for symbol, name in settings.claims.items()}
+    refuse_dear = settings.risk.cost_guard == "refuse"
+    return Limits(settings.limits, settings.costs, refuse_dear=refuse_dear, costs_of=costs_of)
 
 
 def _sizing(settings: CoreSettings, policy: ExecutionPolicy, exits_stop: StopOf) -> Sizing | None:
