@@ -69,7 +69,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     legs_for_parts: bool = False  # legs of a bracket guard what its entry has bought that ends partly filled
     halts: tuple[str, ...] = ()  # trading halts to come: SYMBOL, SYMBOL@SECONDS+SECONDS=REASON (market s)
     faults: tuple[str, ...] = ()  # what goes wrong from the start, as NAME or NAME:PARAMETER
-    unverified: tuple[str, ...] = ()  # rules of Alpaca that nobody has verified and that are on (docs/EXCHANGE.md)
+    unverified: tuple[str, ...] = ()  # rules of Alpaca that are not verified and that are on (docs/EXCHANGE.md)
 
     def __post_init__(self) -> None:
         if not self.host:

@@ -238,7 +238,7 @@ class Bot:
         """Give it a command for one symbol; a lock lasts for so many seconds, 0: until it is lifted."""
 
         def give() -> None:
-            if now := self.feed.now():  # else nobody can say until when
+            if now := self.feed.now():  # else it cannot be said until when
                 until = now + round(lasts_s * SECOND) if lasts_s else 0
                 self.take([SymbolCommand(name, symbol, now, until, "dashboard")])
 

@@ -1,4 +1,4 @@
-"""The audit of protective stops: one that is reached already, or rests though it was passed, is left to nobody."""
+"""The audit of protective stops: one that is reached already, or rests though it was passed, is acted upon."""
 
 from __future__ import annotations
 

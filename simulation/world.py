@@ -292,7 +292,7 @@ class World:
         self.bot.command_symbol(name, symbol, lasts_s if name == "lock" else 0.0)
 
     def _bust(self, random: Random) -> None:
-        """Undo an execution; of two that nobody hears of, one may hide the other, so they are not close together."""
+        """Undo an execution; of two without a report, one may hide the other, so they are not close together."""
         if self.scheduler.now < self._next_bust:
             self.chance.detail("the last one is not long ago")
             return

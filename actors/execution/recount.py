@@ -14,7 +14,7 @@ MOST_ASKED = 20
 
 
 class Recount:
-    """Asks for the orders of a symbol: executions may have been undone, and nobody has heard of it."""
+    """Asks for the orders of a symbol: executions may have been undone without a report of it."""
 
     def __init__(self, orders: OrderCache, decisions: Decisions) -> None:
         self._orders = orders

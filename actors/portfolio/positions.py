@@ -83,7 +83,7 @@ class Position(msgspec.Struct):
     banked: Decimal | UnsetType = UNSET  # P/L of what was closed that is in the equity already
     price_held: float = 0.0  # average entry price, as a reading
     signed_held: float = 0.0  # shares still held as a reading, negative for a short position
-    undone: bool = False  # it is what an execution that the venue undid has left: nobody wants it
+    undone: bool = False  # it is what an execution that the venue undid has left: it is to be closed
 
     @property
     def quantity(self) -> Decimal:

@@ -1,6 +1,6 @@
 """The rules of Alpaca that the mock exchange follows: since when each holds, where that is written, and how sure it is.
 
-docs/EXCHANGE.md shows this table, and a test holds the two together. What nobody has verified is a switch: its name
+docs/EXCHANGE.md shows this table, and a test holds the two together. What is not verified is a switch: its name
 among `unverified` in the settings turns it on, and it is off else.
 """
 
@@ -16,7 +16,7 @@ class Rule(msgspec.Struct, frozen=True):
     rule: str
     source: str  # a tag of SOURCES
     setting: str = ""  # of [exchange], that changes it; empty: nothing does
-    switch: str = ""  # nobody has verified it: its name in `unverified`, without which it is off
+    switch: str = ""  # of a rule that is not verified: its name in `unverified`, without which it is off
 
 
 SOURCES = {

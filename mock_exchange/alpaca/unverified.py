@@ -1,4 +1,4 @@
-"""What Alpaca may refuse or tell, and nobody has verified: each is off unless the settings name it (`rules.py`)."""
+"""What Alpaca may refuse or tell, not verified: each is off unless the settings name it (`rules.py`)."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class Registry:
         return update
 
     def announce(self, order: Order, change: Change, ts: int) -> None:
-        """Report what changes nothing of an order; what nobody has seen on the trading stream, only where it is on."""
+        """Report what changes nothing of an order; what was never seen on the trading stream, only where it is on."""
         if change not in UNVERIFIED or change in self.announced:
             self._updates.append(self._update(order, change, ts))
 

@@ -23,7 +23,7 @@ class PrintKind(StrEnum):
     AUCTION = "auction"  # a tick with its price; its shares met at one moment, and are counted apart
     VOLUME = "size added to the next tick"  # odd lots, sold last, and codes that are not known: no price of now
     EXTENDED = "extended hours"  # neither: it belongs to another session than the one that is traded
-    ELSEWHERE = "priced elsewhere or earlier"  # neither: volume of the day, but nobody buys or sells now
+    ELSEWHERE = "priced elsewhere or earlier"  # neither: volume of the day, but no trade of this moment
     NO_VOLUME = "official price"  # of a market center: no trade was made
 
 
