@@ -123,7 +123,7 @@ class Execution(msgspec.Struct, frozen=True, tag="execution", tag_field="type"):
     quantity: Decimal
     price: Decimal
     ts: int
-    maker: bool | UnsetType = UNSET  # its order rested until another came; left out where it did not, or that is not known
+    maker: bool | UnsetType = UNSET  # its order rested until another came; left out where it did not, or is unknown
     undone: str | UnsetType = UNSET  # why shares or prices counted before are not right: the venue's word for it
     correction: Decimal | UnsetType = UNSET  # money by which what was counted before is worth more, beside these shares
 

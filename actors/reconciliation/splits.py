@@ -18,8 +18,8 @@ _ROUNDING = Decimal("0.0001")
 def split_of(position: Position, held: HeldAtVenue) -> Fraction | None:
     """Return how many shares one of a position has become, if the account shows just that; else None.
 
-    What it holds has to cost what the position costs: of a fill that was not heard of, or of shares that another program
-    bought, that is not so. Cash in lieu of a part of a share is none of it, and a difference like any other.
+    What it holds has to cost what the position costs: of a fill that was not heard of, or of shares that another
+    program bought, that is not so. Cash in lieu of a part of a share is none of it, and a difference like any other.
 
     >>> from pipeline.events import Side
     >>> ten = Position("A", Side.LONG, 0, "1", Decimal(10), Decimal(1000))
