@@ -11,6 +11,7 @@ import msgspec
 from actors.book import Book
 from actors.engine.core import Core, Input
 from actors.execution.exits import AT_ONCE
+from actors.execution.order_cache import OrderCache
 from actors.execution.partial_exits import shares_of
 from actors.gateway.journal import Entry
 from actors.messages import (
@@ -266,12 +267,13 @@ class Audit:
                 raise Broken("guarded", f"{symbol}: an open position has no exits")
             self._check_deadline(symbol)
             if self._parts:
-                self._check_closing(symbol, position.quantity)
+                check_closing(symbol, position.quantity, core.orders, self._venue)
             if not self._simulated:
                 self._check_guard(symbol)
                 self._stops.check_resting(symbol, core)
         if self._undone:
-            self._check_undone()
+            check_undone(self._undone, core.orders)
+            self._undone.clear()
         if self._bare_since or self._late_since or self._overdue:
             self._forget()
         if self._news or len(core.executor.exits.intents) != self._wishes:
@@ -301,14 +303,6 @@ class Audit:
             if len(self._memories) > 1_000:
                 self._memories.popleft()
 
-    def _check_undone(self) -> None:
-        """What the venue said that it undid of an order that is known is counted no more."""
-        for report in self._undone:
-            order = self._core.orders.get(report.order)
-            if order is not None and order.counted_at <= report.ts and order.filled > report.filled:
-                raise Broken("executions", f"{order.id}: {order.filled} shares are counted, {report.filled} are left")
-        self._undone.clear()
-
     def _check_deadline(self, symbol: str) -> None:
         """A position whose time is over is on its way out at the next moment."""
         core = self._core
@@ -327,14 +321,6 @@ class Audit:
         most_s = EXCUSED_S if excused else UNGUARDED_S
         if core.now - self._bare_since.setdefault(symbol, core.now) > most_s * SECOND:
             raise Broken("guarded", f"{symbol}: no order has guarded the position for {most_s:g} s")
-
-    def _check_closing(self, symbol: str, quantity: Decimal) -> None:
-        """What stop and exit may close together is never more than is held."""
-        working = [order for order in self._core.orders.of(symbol) if order.role is not OrderRole.ENTRY]
-        if any(order.role is OrderRole.PART for order in working):
-            closing = sum(order.open for order in working)
-            if closing > quantity and not self._venue.busts:  # the venue may undo shares that an order is for
-                raise Broken("parts", f"{symbol}: orders may close {closing} shares, and {quantity} are held")
 
     def _forget(self) -> None:
         positions = self._core.positions.open
@@ -417,6 +403,23 @@ class Audit:
         earned = core.positions.equity - Decimal(str(core.settings.risk.starting_equity))
         if not said.positions and earned != said.cash:
             raise Broken("both sides", f"the book earned {earned}, its executions come to {said.cash}")
+
+
+def check_undone(told: Sequence[OrderReport], orders: OrderCache) -> None:
+    """What the venue said that it undid of an order that is known is counted no more."""
+    for report in told:
+        order = orders.get(report.order)
+        if order is not None and order.counted_at <= report.ts and order.filled > report.filled:
+            raise Broken("executions", f"{order.id}: {order.filled} shares are counted, {report.filled} are left")
+
+
+def check_closing(symbol: str, quantity: Decimal, orders: OrderCache, venue: Venue) -> None:
+    """What stop and exit may close together is never more than is held."""
+    working = [order for order in orders.of(symbol) if order.role is not OrderRole.ENTRY]
+    if any(order.role is OrderRole.PART for order in working):
+        closing = sum(order.open for order in working)
+        if closing > quantity and not venue.busts:  # the venue may undo shares that an order is for
+            raise Broken("parts", f"{symbol}: orders may close {closing} shares, and {quantity} are held")
 
 
 def compare_account(said: Ledger, core: Core, venue: Venue, *, with_cash: bool) -> None:

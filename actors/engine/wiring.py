@@ -93,15 +93,12 @@ def wire(
     account = AccountLimits(settings.limits, drawdown_limit, symbol_loss_limit, context, positions, orders)
     sizing = _sizing(settings, policy, exits_stop)
     risk = Risk(settings.risk, context, positions, orders, limits, facts, tell_executor, account, shares, sizing)
-    stop_watch = None
+    stop_watch = reconciler = None
     if (patience_s := policy.stop_patience_s) is not None:
         stop_watch = StopWatch(context, patience_s, positions.open, orders, facts.is_open, tell_executor)
-    reconciler = None
     if policy.outlives_session:
-        ours = book.rpartition("-")[0] + "-"
-        reconciler = Reconciler(
-            context, positions, orders, policy.missing_s, ours, tell_executor, tell_of_account, tell_positions
-        )
+        ours, told = book.rpartition("-")[0] + "-", (tell_executor, tell_of_account, tell_positions)
+        reconciler = Reconciler(context, positions, orders, policy.missing_s, ours, *told)
     venue = broker or SimulatedBroker(settings.execution, context, executor)
     return Actors(positions, orders, executor, risk, reconciler, venue)
 

@@ -366,8 +366,7 @@ class Risk:
             self._tell_executor(CloseAll(ExitReason.HALT, frozenset((symbol,))))
         if self._shares is None:
             return
-        name = self._shares.halt_if_over(symbol, self._position_profit)
-        if name is not None:
+        if (name := self._shares.halt_if_over(symbol, self._position_profit)) is not None:
             symbols = self._shares.symbols(name)
             self._context.publish(StrategyHalted(name, tuple(sorted(symbols)), self._context.now, self._context.input))
             self._tell_executor(CloseAll(ExitReason.HALT, symbols))
