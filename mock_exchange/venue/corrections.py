@@ -43,8 +43,10 @@ def revise(matching: Matching, execution_id: str, now: int, *, qty: int = 0, pri
     price = done.price if price is None else price
     account, sign = matching.accounts[order.account], 1 if order.side is Side.BUY else -1
     position_qty = account.execute(order.symbol, -sign * done.qty, done.price)
+    matching.fees.note(order, -done.qty, done.price, done.ts)
     if qty:
         position_qty = account.execute(order.symbol, sign * qty, price)
+        matching.fees.note(order, qty, price, done.ts)
     filled, paid = order.filled - done.qty + qty, order.paid - done.qty * done.price + qty * price
     changed = _counted(order, filled, paid, now)
     change = Change.TRADE_CORRECT if qty else Change.TRADE_BUST

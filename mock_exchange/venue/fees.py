@@ -3,7 +3,8 @@
 A day is New York's date. Each kind is summed on exact quantities and then rounded up to the cent, once a day and
 account. The rates are in the venue's own units, so that every sum is a whole number. Not verified at the venue, and
 chosen here: the cap of the TAF counts for an execution, crypto is rounded like the rest, and a crypto order that
-waited in the book before it was filled is a maker's.
+waited in the book before it was filled is a maker's. The fees of an execution that is undone or changed go from the
+sums of the day on which that happens.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Fees:
         self._sums: dict[str, dict[str, Sum]] = {name: {} for name in self._accounts}
 
     def note(self, order: Order, parts: int, price: int, ts: int) -> None:
-        """Note an execution of today."""
+        """Note an execution of today; `parts` below 0 are of one that was undone, and their fees go."""
         if self._paper:
             return
         value = parts * price
@@ -109,7 +110,8 @@ class Fees:
         if order.side is Side.SELL:
             rate, most = _at(TAF_RATES, self._day)
             self._add(order.account, "REG", value * _at(SEC_RATES, self._day), parts)
-            self._add(order.account, "TAF", min(parts * rate, most * _CENT * _PER_SHARE), parts)
+            capped = min(abs(parts) * rate, most * _CENT * _PER_SHARE)
+            self._add(order.account, "TAF", capped if parts > 0 else -capped, parts)
         self._add(order.account, "CAT", parts * CAT_RATE, parts)
 
     def _crypto_points(self, order: Order, ts: int) -> int:
@@ -123,7 +125,7 @@ class Fees:
             today = self._sums[account].setdefault(kind, Sum())
             today.numerator += owed
             today.parts += parts
-            today.trades += 1
+            today.trades += 1 if parts > 0 else -1
 
     def roll(self, now: int) -> None:
         """Book the day's fees if it is over; the next day begins with them in the cash."""
@@ -131,7 +133,8 @@ class Fees:
             return
         for name, sums in self._sums.items():
             for kind, today in sums.items():
-                amount = _owed(kind, today)
+                if not (amount := _owed(kind, today)):  # all of it was undone
+                    continue
                 self._accounts[name].charge(amount)
                 charge = Charge(self._ids.next(), kind, amount, str(self._day), self.day_end, today.parts, today.trades)
                 self._charges[name].append(charge)

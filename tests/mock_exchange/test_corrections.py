@@ -99,6 +99,32 @@ def test_an_execution_is_undone_once_and_none_that_is_not_there_or_has_legs() ->
         undo(venue)
 
 
+def test_what_is_undone_costs_no_fees_and_what_is_changed_those_of_the_change() -> None:
+    venue, other = Venue(), Venue()
+    for it, qty in ((venue, 1_000), (other, 500)):
+        it.quote(100.00, 100.02, bid_size=2_000, ask_size=2_000)
+        it.buy(qty)
+        it.sell(qty)
+    undo(venue, 0, qty=500)
+    undo(venue, qty=500)
+    fees, others = venue.venue.fees, other.venue.fees
+    assert fees.accrued("ann") == others.accrued("ann") > 0
+    for it in (venue, other):
+        it.venue.roll(it.venue.fees.day_end)
+    assert [(it.kind, it.amount, it.parts, it.trades) for it in fees.charges("ann")] == [
+        (it.kind, it.amount, it.parts, it.trades) for it in others.charges("ann")
+    ]
+
+
+def test_a_day_of_which_all_was_undone_is_charged_nothing() -> None:
+    venue = Venue()
+    venue.buy(10)
+    undo(venue)
+    assert venue.venue.fees.accrued("ann") == 0
+    venue.venue.roll(venue.venue.fees.day_end)
+    assert list(venue.venue.fees.charges("ann")) == []
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9), st.integers(0, 9), st.booleans()), max_size=12))
 def test_whatever_is_undone_cash_and_cost_are_what_the_executions_come_to(
     steps: list[tuple[bool, int, int, bool]],

@@ -107,3 +107,11 @@ def test_a_day_whose_fills_are_told_badly_is_estimated_to_the_cent_all_the_same(
     assert told
     assert {fact.date for fact in told} == {"2026-09-22"}
     assert told[-1].residual == 0
+
+
+def test_the_fees_of_what_the_venue_undoes_go_from_the_estimate_and_from_the_charge() -> None:
+    end = midnight(2026, 9, 23, utc_hour=4)
+    world = ran(end, Faults(bust_s=60.0), quantity=70.0)
+    assert world.venue.busts > 5
+    told = [fact for fact in world.bot.audit.facts if isinstance(fact, FeesReconciled) and fact.date == "2026-09-22"]
+    assert told[-1].expected == told[-1].charged
