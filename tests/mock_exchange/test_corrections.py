@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.schema import report
-from mock_exchange.events import SECOND, Quote, Trade
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.events import SECOND, Event, Quote, Trade
+from mock_exchange.exchange import Exchange
+from mock_exchange.faults import Faults
+from mock_exchange.prints import Undone
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue import corrections
 from mock_exchange.venue.account import Position
@@ -245,18 +249,38 @@ def test_a_split_changes_shares_and_price_and_nobodys_worth(ratio: tuple[int, in
     assert venue.matching.prices["AAPL"] == pytest.approx(200.015 * DOLLAR / times, abs=2)
     kept = orders is OpenOrders.KEPT
     assert venue.matching.orders[stop.id].status is (Status.NEW if kept else Status.CANCELED)
-    published = venue.advance(
-        [
-            Quote("AAPL", START + 2 * SECOND, 200.0, 200.02, 100, 100),
-            Trade("AAPL", START + 3 * SECOND, 200.0, 1, 200.0, 200.02, 1),
-        ]
+    market: tuple[Event, ...] = (
+        Quote("AAPL", START + 2 * SECOND, 200.0, 200.02, 100, 100),
+        Trade("AAPL", START + 3 * SECOND, 200.0, 1, 200.0, 200.02, 1),
     )
+    published = venue.advance(map(venue.splits.adjust, market))
     quote, trade = (event for event in published if isinstance(event, Quote | Trade))
     assert isinstance(trade, Trade)
     assert trade.price == pytest.approx(200 / float(times), abs=0.011)
     assert quote.bid < quote.ask
     sold = kept and times > 1  # an old stop above the new price: sold at the open
     assert (venue.matching.orders[stop.id].status is Status.FILLED) == sold
+
+
+def test_a_trade_after_a_split_is_canceled_and_corrected_at_the_price_at_which_it_was_told() -> None:
+    now = [0]
+    told: list[Broadcast] = []
+    settings = ExchangeSettings(start_at=START, symbols=("AAPL",))
+    exchange = Exchange(settings, Faults(7, ["undone:1"]), lambda: START, lambda: now[0], told.append)
+    while not exchange.is_quoted():
+        now[0] += SECOND // 10
+        exchange.advance()
+    exchange.intervene(lambda venue, at: venue.split("AAPL", 2, 1, OpenOrders.CANCELED, at))
+    for _ in range(30):
+        now[0] += SECOND // 10
+        exchange.advance()
+    published = [event for broadcast in told for event in broadcast._published]
+    trades = {event.id: event for event in published if isinstance(event, Trade)}
+    undone = [event for event in published if isinstance(event, Undone) and event.trade.id in trades]
+    assert undone
+    for it in undone:
+        assert it.trade.price == trades[it.trade.id].price
+        assert it.corrected is None or it.corrected.price == pytest.approx(it.trade.price + 0.01)
 
 
 @pytest.mark.parametrize(("shares", "per"), [(1, 1), (0, 1), (2, 0), (1_001, 1)])
