@@ -157,8 +157,15 @@ class VenueState:
         return {symbol: asset for symbol, asset in self.matching.assets.items() if asset != usual}
 
     def cancel_later(self, account: str, order: Order, now: int, due: int) -> None:
-        """Cancel an order at a time to come, if it is still open then; until then the cancel is pending."""
-        self.matching.orders.announce(order, Change.PENDING_CANCEL, now)
+        """Cancel an open order at a time to come, if it is still open then; until then it is `pending_cancel`.
+
+        A leg that waits for its entry stays `held`; one more cancel of what is pending changes nothing.
+        """
+        orders = self.matching.orders
+        order = orders[order.id]
+        if order.status is Status.PENDING_CANCEL:
+            return
+        (orders.announce if order.status is Status.HELD else orders.change)(order, Change.PENDING_CANCEL, now)
         heapq.heappush(self._cancels, (due, account, order.id))
 
     def _cancel_due(self, due: int, account: str, order_id: str) -> None:

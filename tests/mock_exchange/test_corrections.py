@@ -20,7 +20,7 @@ from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue import corrections
 from mock_exchange.venue.account import Position
 from mock_exchange.venue.money import DOLLAR, SHARE
-from mock_exchange.venue.orders import Change, Order, OrderRequest, Side, Status, Update
+from mock_exchange.venue.orders import Change, Order, OrderRequest, Refusal, Replacement, Side, Status, Update
 from mock_exchange.venue.splits import OpenOrders
 from mock_exchange.venue_state import VenueState
 from tests.mock_exchange.test_matching import CASH, START, Venue, a_bracket
@@ -210,6 +210,31 @@ def test_a_cancel_that_takes_a_while_is_pending_and_rejected_if_the_order_is_fil
         ("fill", "filled"),
         ("order_cancel_rejected", "filled"),
     ]
+
+
+def test_an_order_whose_cancel_is_pending_is_so_wherever_it_is_shown_and_cannot_be_replaced() -> None:
+    venue = state()
+    order = order_of(venue, kind="limit", limit=199 * DOLLAR, time_in_force="gtc")
+    for _ in range(2):  # asked for twice, it is canceled once
+        venue.cancel_later("ANN", order, START, START + 5 * SECOND)
+    assert venue.matching.orders[order.id].status is Status.PENDING_CANCEL
+    refusal = venue.matching.replace("ANN", order.id, Replacement(limit=198 * DOLLAR), START)
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "unable to replace order in current state"
+    venue.matching.roll(order.expires_ns)  # when the venue cancels it by itself
+    venue.advance([Quote("AAPL", order.expires_ns + 6 * SECOND, 200.0, 200.03, 100, 100)])
+    assert told(venue) == [("new", "new"), ("pending_cancel", "pending_cancel"), ("canceled", "canceled")]
+
+
+def test_a_leg_whose_cancel_is_pending_is_held_until_it_is_canceled_with_its_group() -> None:
+    venue = state()
+    words = {"kind": "limit", "limit": 199 * DOLLAR, "order_class": "bracket"}
+    entry = order_of(venue, **words, target=210 * DOLLAR, stop_loss=190 * DOLLAR)
+    leg = venue.matching.orders.legs(entry)[0]
+    venue.cancel_later("ANN", leg, START, START + 5 * SECOND)
+    assert venue.matching.orders[leg.id].status is Status.HELD
+    venue.advance([Quote("AAPL", START + 6 * SECOND, 200.0, 200.03, 100, 100)])
+    assert {venue.matching.orders[it].status for it in (entry.id, *entry.legs)} == {Status.CANCELED}
 
 
 def test_an_order_that_stays_is_done_for_the_day_at_its_end() -> None:
