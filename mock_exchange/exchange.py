@@ -98,7 +98,7 @@ class Exchange:
         if events:
             self.published += len(events)
             venue.matching.most_displayed = self.faults.status("slow_fills")
-            published = self._market_data_faults(venue.advance(self._reports(events)))
+            published = self._market_data_faults(venue.advance(self._reports(map(venue.splits.adjust, events))))
             self._publish(published, venue.take_updates())
         now = market.now(monotonic_ns)
         if self._settings.trading_hours:

@@ -75,7 +75,7 @@ class VenueState:
         self._bands = LuldBands()
         self.matching.legs_for_parts = settings.legs_for_parts
         self.matching.orders.announced = frozenset(map(Change, settings.stream_events))
-        self._splits = Splits()
+        self.splits = Splits()
         self._cancels: list[tuple[int, str, str]] = []  # due at a time: of an account, an order
 
     @property
@@ -86,12 +86,13 @@ class VenueState:
     def advance(self, events: Iterable[Event | Print | Undone]) -> list[MarketEvent]:
         """Apply the market's events; return what is published, each bar before the event that showed it to be complete.
 
-        Events of a halted stock are dropped, but for its first price: without one the market is not open.
+        They come at prices after all splits (`splits.adjust`). Events of a halted stock are dropped, but for its first
+        price: without one the market is not open.
         """
         published: list[MarketEvent] = []
         halted, prices = self._halts.halted, self.matching.prices
         day_end = self.matching.day_end
-        for event in map(self._splits.adjust, events):
+        for event in events:
             if changed := self._halts.due(event.ts):
                 published += self._switched(changed)
             while self._cancels and self._cancels[0][0] <= event.ts:
@@ -127,7 +128,7 @@ class VenueState:
         """Give so many shares for so many of a stock. Raises ValueError, one sentence."""
         if shares < 1 or per < 1:
             raise ValueError(f"shares and per must be at least 1, not {shares} and {per}")
-        self._splits.carry_out(self.matching, symbol, Fraction(shares, per), orders, now)
+        self.splits.carry_out(self.matching, symbol, Fraction(shares, per), orders, now)
 
     def halt(self, symbols: Iterable[str], now: int) -> list[MarketEvent]:
         """Halt exactly these stocks and resume all others; return what is published."""
@@ -156,8 +157,15 @@ class VenueState:
         return {symbol: asset for symbol, asset in self.matching.assets.items() if asset != usual}
 
     def cancel_later(self, account: str, order: Order, now: int, due: int) -> None:
-        """Cancel an order at a time to come, if it is still open then; until then the cancel is pending."""
-        self.matching.orders.announce(order, Change.PENDING_CANCEL, now)
+        """Cancel an open order at a time to come, if it is still open then; until then it is `pending_cancel`.
+
+        A leg that waits for its entry stays `held`; one more cancel of what is pending changes nothing.
+        """
+        orders = self.matching.orders
+        order = orders[order.id]
+        if order.status is Status.PENDING_CANCEL:
+            return
+        (orders.announce if order.status is Status.HELD else orders.change)(order, Change.PENDING_CANCEL, now)
         heapq.heappush(self._cancels, (due, account, order.id))
 
     def _cancel_due(self, due: int, account: str, order_id: str) -> None:

@@ -12,7 +12,7 @@ from itertools import chain
 
 from mock_exchange.events import SECOND
 from mock_exchange.venue.day import NEW_YORK, day_end, in_new_york
-from mock_exchange.venue.orders import OPEN, Change, Order, Status, TimeInForce
+from mock_exchange.venue.orders import OPEN, TRANSITIONS, Change, Order, TimeInForce
 from mock_exchange.venue.registry import Registry
 
 MOST_DAYS = 90
@@ -64,7 +64,8 @@ class Aging:
 
     def _ask(self, due: int) -> None:
         for order in chain.from_iterable(map(self._orders.open_orders, self._accounts)):
-            if order.time_in_force is TimeInForce.GTC and order.expires_ns <= due and order.status is not Status.HELD:
+            waits = order.time_in_force is TimeInForce.GTC and order.expires_ns <= due
+            if waits and Change.PENDING_CANCEL in TRANSITIONS[order.status]:
                 self._asked.append(self._orders.change(order, Change.PENDING_CANCEL, due))
 
     @staticmethod

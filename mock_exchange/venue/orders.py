@@ -70,7 +70,7 @@ class Status(Word):
     HELD = "held"  # a leg that waits for its entry
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
-    PENDING_CANCEL = "pending_cancel"  # the venue has asked for its end; it may still be filled
+    PENDING_CANCEL = "pending_cancel"  # its end was asked for; it may still be filled
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"

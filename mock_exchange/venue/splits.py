@@ -13,15 +13,11 @@ from fractions import Fraction
 from msgspec.structs import replace
 
 from mock_exchange.events import Event, Quote
-from mock_exchange.prints import Print, Undone
 from mock_exchange.venue.account import Position
 from mock_exchange.venue.matching import Matching
 
 MOST_SHARES = 1_000
 """For one, or one for so many."""
-
-
-Reported = Event | Print | Undone
 
 
 class OpenOrders(StrEnum):
@@ -54,13 +50,11 @@ class Splits:
         matching.reprice(symbol, max(1, round(matching.prices[symbol] / ratio)))
         self._ratios[symbol] = self._ratios.get(symbol, Fraction(1)) * ratio
 
-    def adjust(self, event: Reported) -> Reported:
+    def adjust(self, event: Event) -> Event:
         """Return an event of the market at the price that it has after the splits, in cents."""
         ratio = self._ratios.get(event.symbol)
-        if ratio is None or isinstance(event, Undone):  # what is undone was told at the price of before
+        if ratio is None:
             return event
-        if isinstance(event, Print):
-            return replace(event, price=_cents(event.price, ratio))
         if isinstance(event, Quote):
             bid = _cents(event.bid, ratio)
             return replace(event, bid=bid, ask=max(_cents(event.ask, ratio), round(bid + 0.01, 2)))

@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mock_exchange.alpaca.schema import report
-from mock_exchange.events import SECOND, Quote, Trade
+from mock_exchange.broadcast import Broadcast
+from mock_exchange.events import SECOND, Event, Quote, Trade
+from mock_exchange.exchange import Exchange
+from mock_exchange.faults import Faults
+from mock_exchange.prints import Undone
 from mock_exchange.settings import ExchangeSettings
 from mock_exchange.venue import corrections
 from mock_exchange.venue.account import Position
 from mock_exchange.venue.money import DOLLAR, SHARE
-from mock_exchange.venue.orders import Change, Order, OrderRequest, Side, Status, Update
+from mock_exchange.venue.orders import Change, Order, OrderRequest, Refusal, Replacement, Side, Status, Update
 from mock_exchange.venue.splits import OpenOrders
 from mock_exchange.venue_state import VenueState
 from tests.mock_exchange.test_matching import CASH, START, Venue, a_bracket
@@ -208,6 +212,31 @@ def test_a_cancel_that_takes_a_while_is_pending_and_rejected_if_the_order_is_fil
     ]
 
 
+def test_an_order_whose_cancel_is_pending_is_so_wherever_it_is_shown_and_cannot_be_replaced() -> None:
+    venue = state()
+    order = order_of(venue, kind="limit", limit=199 * DOLLAR, time_in_force="gtc")
+    for _ in range(2):  # asked for twice, it is canceled once
+        venue.cancel_later("ANN", order, START, START + 5 * SECOND)
+    assert venue.matching.orders[order.id].status is Status.PENDING_CANCEL
+    refusal = venue.matching.replace("ANN", order.id, Replacement(limit=198 * DOLLAR), START)
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "unable to replace order in current state"
+    venue.matching.roll(order.expires_ns)  # when the venue cancels it by itself
+    venue.advance([Quote("AAPL", order.expires_ns + 6 * SECOND, 200.0, 200.03, 100, 100)])
+    assert told(venue) == [("new", "new"), ("pending_cancel", "pending_cancel"), ("canceled", "canceled")]
+
+
+def test_a_leg_whose_cancel_is_pending_is_held_until_it_is_canceled_with_its_group() -> None:
+    venue = state()
+    words = {"kind": "limit", "limit": 199 * DOLLAR, "order_class": "bracket"}
+    entry = order_of(venue, **words, target=210 * DOLLAR, stop_loss=190 * DOLLAR)
+    leg = venue.matching.orders.legs(entry)[0]
+    venue.cancel_later("ANN", leg, START, START + 5 * SECOND)
+    assert venue.matching.orders[leg.id].status is Status.HELD
+    venue.advance([Quote("AAPL", START + 6 * SECOND, 200.0, 200.03, 100, 100)])
+    assert {venue.matching.orders[it].status for it in (entry.id, *entry.legs)} == {Status.CANCELED}
+
+
 def test_an_order_that_stays_is_done_for_the_day_at_its_end() -> None:
     venue = state(stream_events=["done_for_day"])
     order = order_of(venue, kind="limit", limit=100 * DOLLAR, time_in_force="gtc")
@@ -245,18 +274,38 @@ def test_a_split_changes_shares_and_price_and_nobodys_worth(ratio: tuple[int, in
     assert venue.matching.prices["AAPL"] == pytest.approx(200.015 * DOLLAR / times, abs=2)
     kept = orders is OpenOrders.KEPT
     assert venue.matching.orders[stop.id].status is (Status.NEW if kept else Status.CANCELED)
-    published = venue.advance(
-        [
-            Quote("AAPL", START + 2 * SECOND, 200.0, 200.02, 100, 100),
-            Trade("AAPL", START + 3 * SECOND, 200.0, 1, 200.0, 200.02, 1),
-        ]
+    market: tuple[Event, ...] = (
+        Quote("AAPL", START + 2 * SECOND, 200.0, 200.02, 100, 100),
+        Trade("AAPL", START + 3 * SECOND, 200.0, 1, 200.0, 200.02, 1),
     )
+    published = venue.advance(map(venue.splits.adjust, market))
     quote, trade = (event for event in published if isinstance(event, Quote | Trade))
     assert isinstance(trade, Trade)
     assert trade.price == pytest.approx(200 / float(times), abs=0.011)
     assert quote.bid < quote.ask
     sold = kept and times > 1  # an old stop above the new price: sold at the open
     assert (venue.matching.orders[stop.id].status is Status.FILLED) == sold
+
+
+def test_a_trade_after_a_split_is_canceled_and_corrected_at_the_price_at_which_it_was_told() -> None:
+    now = [0]
+    told: list[Broadcast] = []
+    settings = ExchangeSettings(start_at=START, symbols=("AAPL",))
+    exchange = Exchange(settings, Faults(7, ["undone:1"]), lambda: START, lambda: now[0], told.append)
+    while not exchange.is_quoted():
+        now[0] += SECOND // 10
+        exchange.advance()
+    exchange.intervene(lambda venue, at: venue.split("AAPL", 2, 1, OpenOrders.CANCELED, at))
+    for _ in range(30):
+        now[0] += SECOND // 10
+        exchange.advance()
+    published = [event for broadcast in told for event in broadcast._published]
+    trades = {event.id: event for event in published if isinstance(event, Trade)}
+    undone = [event for event in published if isinstance(event, Undone) and event.trade.id in trades]
+    assert undone
+    for it in undone:
+        assert it.trade.price == trades[it.trade.id].price
+        assert it.corrected is None or it.corrected.price == pytest.approx(it.trade.price + 0.01)
 
 
 @pytest.mark.parametrize(("shares", "per"), [(1, 1), (0, 1), (2, 0), (1_001, 1)])
