@@ -12,12 +12,14 @@ from msgspec import UNSET, UnsetType
 
 from actors.engine.core import CoreSettings, Input
 from actors.gateway.file_watch import FileWatch
+from pipeline.events import Clock, Quote, Trade
 from service.errors import UserError, make_folder, writing
 from service.recorded.tapes import MARKETS, SessionEnded, SettingsRecorded, StrategyWatched
 from service.settings import as_layer
 from service.version import VERSION
 
 _LINES_AT_ONCE = 500  # that are encoded in one go, and so hold up what runs beside it: for some 0.1 ms
+_BY_FEED_TIME = (Trade, Quote, Clock)  # the broker's time is another one where the feed is delayed
 
 
 class Recorder:
@@ -42,7 +44,7 @@ class Recorder:
         self.lost = 0  # inputs that came after that
         self.path = path
         self.size = 0  # bytes of the file so far
-        self._first_ts = self._last_ts = 0  # of the inputs in the file, ns
+        self._first_ts = self._last_ts = 0  # of the market data in the file, ns
         self._encode = msgspec.json.Encoder().encode_lines
         first = SettingsRecorded(as_layer(settings), strategy, VERSION, book, paper_book, MARKETS, watched, data_feed)
         with writing(f"--record {path}"):
@@ -88,8 +90,9 @@ class Recorder:
 
     def _note_times(self, inputs: Sequence[Input]) -> None:
         if not self._first_ts:
-            self._first_ts = next((ts for event in inputs if (ts := getattr(event, "ts", 0))), 0)
-        self._last_ts = next((ts for event in reversed(inputs) if (ts := getattr(event, "ts", 0))), self._last_ts)
+            self._first_ts = next((event.ts for event in inputs if isinstance(event, _BY_FEED_TIME)), 0)
+        newest = (event.ts for event in reversed(inputs) if isinstance(event, _BY_FEED_TIME))
+        self._last_ts = next(newest, self._last_ts)
 
     def close(self) -> None:
         """Close the file."""

@@ -66,7 +66,7 @@ class SessionEnded(msgspec.Struct, frozen=True, tag="end", tag_field="type"):
     """The last line of a compressed recording that is whole."""
 
     inputs: int
-    first_ts: int  # venue time, ns; 0 if no input told any
+    first_ts: int  # by the feed's time, ns; 0 if it told none
     last_ts: int
 
 

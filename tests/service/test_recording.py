@@ -20,7 +20,7 @@ from msgspec import inspect
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import Core, CoreSettings, Input
 from actors.messages import COMMANDS, Command, Fact, FeedChanged, FeedState
-from actors.orders import Execution, OrderRejected, OrderSide
+from actors.orders import AccountReport, Execution, OrderRejected, OrderSide
 from actors.risk.risk import RiskSettings
 from pipeline.events import Clock, Gap, Quote, Refused, Trade
 from pipeline.strategy import StrategySettings, momentum_burst
@@ -55,6 +55,20 @@ EVERYTHING: list[Input] = [
 
 def read(path: Path) -> list[Input]:
     return [event for batch in tapes.read(path) for event in batch]
+
+
+def test_a_session_on_a_delayed_feed_lasts_as_long_as_its_ticks(tmp_path: Path) -> None:
+    def account(ts: int) -> AccountReport:
+        return AccountReport(ts, "PA1", Decimal(100), Decimal(100), Decimal(400), (), ())
+
+    path = tmp_path / "r.jsonl.gz"
+    recorder = Recorder(path, CoreSettings(), None)
+    recorder.write([account(at(900)), Clock(at(0)), Trade("A", at(1), 100.0, 10.0)])
+    recorder.write([Clock(at(30)), account(at(930))])
+    recorder.close()
+    ended = tapes.ended(path)
+    assert ended is not None
+    assert (ended.first_ts, ended.last_ts) == (at(0), at(30))
 
 
 @NAMES
