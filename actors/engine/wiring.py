@@ -19,7 +19,7 @@ from actors.orders import AccountReport, OrderCommand
 from actors.portfolio.positions import Positions, PositionsMessage
 from actors.reconciliation.reconciler import Reconciler
 from actors.risk.account_limits import AccountLimits
-from actors.risk.instruments import SimulatedAccount
+from actors.risk.instruments import Instruments, SimulatedAccount
 from actors.risk.limits import Limits
 from actors.risk.risk import Mismatch, Risk, RiskMessage
 from actors.risk.sizing import MILLIONTH, WHOLE, Sizing
@@ -113,7 +113,8 @@ def _limits(settings: CoreSettings) -> Limits:
 def _sizing(settings: CoreSettings, policy: ExecutionPolicy, exits_stop: StopOf) -> Sizing | None:
     """Return what computes the size of an entry; None where that is a setting.
 
-    Where a protective stop has to rest at the venue, it is of whole shares: of parts of one, none can rest. The stop to
+    Where a protective stop has to rest at the venue, it is of whole shares: of parts of one, none can rest. In
+    simulation it is of whole lots, where the table of instruments has one, or the entry would be refused. The stop to
     size by is the nearest of those that the exits know of, that rests at the venue, and that the fallback has.
     """
     risk = settings.risk
@@ -126,4 +127,7 @@ def _sizing(settings: CoreSettings, policy: ExecutionPolicy, exits_stop: StopOf)
         fallback = settings.of(claims.get(signal.symbol)).fallback.stop
         return min((stop for stop in (exits_stop(signal), rests, fallback) if stop is not None), default=None)
 
-    return Sizing(risk.size, risk.size_amount, WHOLE if policy.outlives_session else MILLIONTH, stop_of)
+    if policy.outlives_session:
+        return Sizing(risk.size, risk.size_amount, WHOLE, stop_of)
+    lots = Instruments(settings.execution.instruments)
+    return Sizing(risk.size, risk.size_amount, MILLIONTH, stop_of, lots.lot)

@@ -73,7 +73,10 @@ class FeeModel(msgspec.Struct, frozen=True):
         maker: bool = False,
         crypto_volume: Decimal = ZERO,
     ) -> dict[str, Decimal]:
-        """Return what the schedule charges for one execution, by kind and exact; only what is not 0."""
+        """Return what the schedule charges for one execution, by kind and exact; only what is not 0.
+
+        Of shares that the venue undid it is below 0, and gives back no more than the most of an execution.
+        """
         if not self.alpaca:
             return {}
         if is_crypto(symbol):
@@ -85,7 +88,7 @@ class FeeModel(msgspec.Struct, frozen=True):
                 continue
             fee = value * rate.per_dollar + quantity * rate.per_share
             if rate.most is not None:
-                fee = min(fee, rate.most)
+                fee = max(-rate.most, min(fee, rate.most))
             if fee:
                 found[rate.kind] = fee
         return found

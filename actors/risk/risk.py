@@ -177,10 +177,8 @@ class Risk:
         self.locks = SymbolLocks(context, settings.timezone)
         self._daily_halt = False
         self._feed = FeedChanged(FeedState.LIVE)  # a tape is always live; a live feed says what it is
-        # Symbols with a position or a working order.
-        self._busy: set[str] = (
-            set()
-        )  # reserved at approval: the order shows in `orders` only once its message is delivered
+        # Symbols with a position or a working order; from the approval on: the order shows in `orders` once delivered.
+        self._busy: set[str] = set()
         self._cooldown: dict[str, int] = {}  # signals still to be skipped, by symbol
         self.day_start_equity = positions.equity
         self._loss_floor = 0.0  # equity and open profit at or below this: halt for the day
@@ -249,6 +247,7 @@ class Risk:
                 self._on_mismatch(message)
             case AccountOpened():
                 if not message.resumed:
+                    self.account.measure_drawdown_from(message.equity)
                     self._count_losses_from(message.equity)
             case MarketHours():
                 self._facts.remember(message)

@@ -31,22 +31,30 @@ class Sizing:
     - percent: `amount` percent of the equity, which counts what finished trades earned, divided by that price
     - risk_per_stop: `amount` is money, divided by the distance from that price to the stop
 
-    `stop_of` tells where the position of a signal would be stopped: a fraction of the price, None for nowhere.
+    `stop_of` returns where the position of a signal would be stopped: a fraction of the price, None for nowhere.
+    `lot_of` returns the lot of a symbol, in shares, which is its step; None: that is `step`.
     """
 
     def __init__(
-        self, method: SizeMethod, amount: float, step: Decimal, stop_of: Callable[[Signal], float | None]
+        self,
+        method: SizeMethod,
+        amount: float,
+        step: Decimal,
+        stop_of: Callable[[Signal], float | None],
+        lot_of: Callable[[str], Decimal | None] = lambda _: None,
     ) -> None:
         self._method = method
         self._amount = Decimal(str(amount))
         self._step = step
         self._stop_of = stop_of
+        self._lot_of = lot_of
 
     def size(self, signal: Signal, view: SymbolView, equity: Decimal, share: Decimal | None) -> Sized:
         """Return the size of an entry, a multiple of the step; 0 where that is all there is to it.
 
         `share` is the part that the strategy of the symbol may take; None: all of it.
         """
+        step = self._lot_of(signal.symbol) or self._step
         with localcontext(_EXACT):
             price = price_to_enter(view, signal.side)
             money, divisor, stop, of = self._amount * (1 if share is None else share), price, None, None
@@ -55,9 +63,9 @@ class Sizing:
             elif self._method == "risk_per_stop":
                 stop = self._stop_of(signal)
                 divisor = price * Decimal(str(stop or 0))
-            steps = money // (divisor * self._step) if divisor > 0 else Decimal(0)
-            quantity = min(steps * self._step, MOST_SHARES)
-        return Sized(self._method, money, divisor, self._step, quantity, price, of, stop, share)
+            steps = money // (divisor * step) if divisor > 0 else Decimal(0)
+            quantity = min(steps * step, MOST_SHARES)
+        return Sized(self._method, money, divisor, step, quantity, price, of, stop, share)
 
 
 def arithmetic(sized: Sized) -> str:

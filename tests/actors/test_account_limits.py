@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from actors.book import Book
+from actors.execution.policy import OrderSettings
 from actors.messages import (
     Command,
     Fact,
@@ -20,7 +21,7 @@ from actors.messages import (
     StateChanged,
     SymbolHalted,
 )
-from actors.orders import OrderRejected, OrderRole
+from actors.orders import AccountReport, OrderRejected, OrderRole
 from actors.risk.limits import LimitSettings
 from actors.risk.risk import RiskSettings
 from pipeline.events import Trade
@@ -180,6 +181,17 @@ def test_resume_measures_the_drawdown_from_where_the_equity_is() -> None:
     session = Session(risk=DEEP).feed(*lose(0), *lose(3), buy(6))
     session.feed(Command("resume", at(7)), *lose(8), buy(11))
     assert session.verdicts == [None, None, Refusal.DRAWDOWN, None, None]
+
+
+@pytest.mark.parametrize(("equity", "floor"), [(500, 495.0), (100_000, 99_000.0)])
+def test_the_drawdown_is_measured_from_the_equity_of_the_account_and_not_from_the_setting(
+    equity: int, floor: float
+) -> None:
+    money = Decimal(equity)
+    session = Session(broker=RestingBroker(), orders=OrderSettings(), risk=DEEP)
+    session.feed(AccountReport(at(0), "PA1", money, money, money, (), ()), trade(1, 100))
+    assert session.states == []
+    assert session.core.risk.account.floor == pytest.approx(floor)
 
 
 def test_profits_raise_what_it_is_measured_from() -> None:

@@ -15,7 +15,7 @@ from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import CoreSettings
 from actors.messages import Command, FeesReconciled, OrderFilled, PositionClosed, PositionReduced, Refusal
 from actors.orders import FeeCharge, FeesReport, OrderSide
-from actors.portfolio.fees import FeeModel
+from actors.portfolio.fees import FeeLedger, FeeModel
 from actors.risk.instruments import Instrument, Instruments
 from actors.risk.risk import RiskSettings
 from pipeline.events import SECOND, Side, Signal, Trade
@@ -151,6 +151,15 @@ def test_an_entry_whose_fees_eat_the_target_is_refused() -> None:
     for fees, verdict in (("alpaca", Refusal.COST), ("none", None)):
         session = Session(strategy=target, risk=risk, execution=ExecutionSettings(fees=fees, fill="last"))  # type: ignore[arg-type]
         assert session.feed(trade(0, 100, symbol="BTC/USD", says="LONG")).verdicts == [verdict]  # twice 0.25 %
+
+
+@pytest.mark.parametrize("shares", [100, 60_000])  # of 60,000 the TAF is at its most
+def test_what_is_undone_gives_back_what_it_cost(shares: int) -> None:
+    june = int(datetime(2026, 6, 1, 15, tzinfo=UTC).timestamp()) * SECOND
+    ledger = FeeLedger(FeeModel(alpaca=True))
+    for quantity in (D(shares), D(-shares)):
+        ledger.charge("A", OrderSide.SELL, quantity, quantity * 10, june, maker=False)
+    assert set(ledger.days["2026-06-01"].estimated.values()) == {D(0)}
 
 
 # ----------------------------------------------------------------------------------------- ticks, lots, buying power

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec import UNSET
 
+from actors.brokers.simulated import ExecutionSettings
 from actors.engine.boundary import admit_signal
 from actors.execution.policy import OrderSettings
 from actors.messages import OrderSubmitted, Refusal, SignalRaised, Sized
+from actors.risk.instruments import Instrument
 from actors.risk.limits import LimitSettings
 from actors.risk.risk import RiskSettings
 from actors.risk.sizing import MILLIONTH, MOST_SHARES, WHOLE, SizeMethod, Sizing, arithmetic
@@ -173,6 +175,14 @@ def test_at_a_venue_it_is_whole_shares_since_no_stop_rests_for_a_part_of_one() -
     [raised] = session.feed(trade(0, 101.0, says="LONG")).of(SignalRaised)
     assert isinstance(raised.sized, Sized)
     assert raised.sized.quantity == 9
+
+
+def test_it_is_whole_lots_where_the_table_of_instruments_has_one() -> None:
+    table = ExecutionSettings(instruments={"A": Instrument(lot=0.3)}, fill="last")
+    session = Session(risk=risk("dollars", 1_000), execution=table)
+    session.feed(trade(0, 101.0, says="LONG"), trade(1, 101.0, symbol="B", says="LONG"))
+    assert session.verdicts == [None, None]
+    assert [fact.order.quantity for fact in session.of(OrderSubmitted)] == [D("9.9"), D("9.900990")]
 
 
 def test_the_stop_that_rests_at_the_venue_counts_where_it_is_the_nearest() -> None:

@@ -12,6 +12,7 @@ from actors.book import Book
 from actors.brokers.alpaca import codec
 from actors.messages import ExitReason, OrderFilled, PositionReduced, ProfitCorrected, TradingState
 from actors.orders import AccountReport, HeldAtVenue, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus
+from actors.portfolio.fees import FeeLedger, FeeModel
 from microbot import op
 from pipeline.exits import ListedExits
 from tests.support.desk import ORDERS, TEN, Desk, account
@@ -235,6 +236,35 @@ def test_what_comes_back_while_another_position_is_open_joins_it_and_is_guarded_
     bench.say(5.1, S.CANCELED, of="stop")
     assert (bench.last.role, bench.last.quantity) == (OrderRole.STOP, D(14))
     bench.agrees()
+
+
+FEES = FeeModel(per_share=D("0.01"), taker=D("0.001"))
+
+
+@pytest.mark.parametrize(
+    ("left", "average", "of", "event"),
+    [
+        ("10", "99.6", "stop", CORRECT),
+        ("10", "100.2", "entry", CORRECT),
+        ("6", "99.5", "stop", BUST),
+        ("0", "100", "entry", BUST),
+    ],
+)
+@pytest.mark.parametrize("stopped", ["0", "7", "10"])
+def test_each_fee_counts_once_whatever_is_undone(stopped: str, left: str, average: str, of: str, event: str) -> None:
+    bench = Bench()
+    bench.session.core.positions.fees = FeeLedger(FEES)
+    bench.enter()
+    if stopped != "0":
+        bench.say(2, S.FILLED if stopped == "10" else S.PARTIALLY_FILLED, stopped, "99.5", of="stop")
+    bench.revise(3, min(left, stopped, key=D) if of == "stop" else left, average, of=of, event=event)
+    charged = sum((FEES.own(f.execution.quantity, f.execution.value) for f in bench.session.of(OrderFilled)), D(0))
+    positions = bench.session.core.positions
+    not_yet = gross = D(0)  # of what is open still
+    for held in positions.open.values():
+        not_yet += held.fees
+        gross += held.side.sign * (held.exit_value - held.entry_value)
+    assert positions.equity - not_yet + gross == bench.cash - charged
 
 
 # ----------------------------------------------------------------------------------------- twice, late, unheard
