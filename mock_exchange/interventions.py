@@ -37,8 +37,10 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def revise(venue: VenueState, wanted: Revision, now: int) -> None:
     """Undo or change an execution. Raises ValueError, one sentence."""
     qty, price = 0, None
+    done = corrections.find(venue.matching, wanted.execution)
+    if done.ts <= venue.splits.latest.get(done.order.symbol, 0):
+        raise ValueError(f"the execution {wanted.execution} is from before a split: of other shares than these")
     if wanted.qty is not None or wanted.price is not None:
-        done = corrections.find(venue.matching, wanted.execution)
         qty = abs(done.qty or 0) if wanted.qty is None else _parts(wanted.qty)
         price = None if wanted.price is None else _points(wanted.price)
     corrections.revise(venue.matching, wanted.execution, now, qty=qty, price=price)

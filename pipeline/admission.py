@@ -64,14 +64,13 @@ class AdmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class _Symbol:
     """What admission knows of one symbol."""
 
-    __slots__ = ("halted", "id_order", "ids", "level", "outside", "price", "quoted", "refused", "ts")
+    __slots__ = ("id_order", "ids", "level", "outside", "price", "quoted", "refused", "ts")
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()  # trades, by reason
         self.price = 0.0  # last admitted; 0 before the first
         self.ts = 0  # of the trade that was admitted last, ns
         self.quoted = 0  # ns: when the quote that was admitted last was in force, alone or with a trade
-        self.halted = False
         self.level = 0.0  # price around which trades outside the collar gather
         self.outside = 0  # how many of them in a row
         # Recent trade ids, each with its time, since ids start over: below 0 where only the size counts ...
@@ -133,7 +132,7 @@ class Admission:
     @property
     def heard(self) -> Iterator[tuple[str, bool]]:
         """The symbols of which something was admitted, and whether each is halted."""
-        return ((name, symbol.halted) for name, symbol in self._symbols.items())
+        return ((name, name in self.halted) for name in self._symbols)
 
     def pause(self, ts: int) -> None:
         """Refuse from now on what is from before `ts` (venue time, ns): the bot was away then."""
@@ -317,12 +316,9 @@ class Admission:
         if notice.symbol not in self._symbols and (refusal := self._stranger(notice)):
             return refusal
         if isinstance(notice, TradingStatus):
-            if (symbol := self._symbols.get(notice.symbol)) is not None:
-                symbol.halted = notice.halted
+            (self.halted.add if notice.halted else self.halted.discard)(notice.symbol)
         elif not 0 < notice.low < notice.high < INFINITY:
             return self._refuse(notice, BAD_PRICE)
-        if isinstance(notice, TradingStatus):
-            (self.halted.add if notice.halted else self.halted.discard)(notice.symbol)
         now = self._clock.now(monotonic)
         if now is None:
             return notice if self._plausible(notice.ts, monotonic) else self._refuse(notice, IMPLAUSIBLE_TIME)

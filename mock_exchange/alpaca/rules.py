@@ -1,7 +1,7 @@
 """The rules of Alpaca that the mock exchange follows: since when each holds, where that is written, and how sure it is.
 
 docs/EXCHANGE.md shows this table, and a test holds the two together. What is not verified is a switch: its name
-among `unverified` in the settings turns it on, and it is off else.
+among `unverified` in the settings turns it on, and it is off else. What goes wrong is a fault, off likewise.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ class Rule(msgspec.Struct, frozen=True):
     rule: str
     source: str  # a tag of SOURCES
     setting: str = ""  # of [exchange], that changes it; empty: nothing does
+    fault: str = ""  # of the catalogue (`faults.py`), without which it does not happen
     switch: str = ""  # of a rule that is not verified: its name in `unverified`, without which it is off
 
 
@@ -32,6 +33,7 @@ SOURCES = {
     "fees": "Alpaca's brokerage fee schedule, 2026-09-17",
     "sec": "17 CFR 242.612 and the SEC's round-lot tiers, in force since 2025-11-03",
     "logs": "what users' published logs show, 2026",
+    "sdk": "Alpaca's client in Go, which tries again for it",
     "probe": "a recorded session at wss://stream.data.alpaca.markets/v2/iex, 2026-09-15",
     "none": "nothing but a title in the changelog, or nothing at all",
 }
@@ -43,12 +45,12 @@ ACCOUNT = (
     Rule("2026-07-06", "The fields of pattern day trading are gone from account and configuration.", "changelog"),
     Rule("2026-05", "The configuration has `disable_overnight_trading`; it is only kept.", "spec"),
     Rule("2026-06-05", "`borrow_status` of an asset says whether it can be borrowed.", "changelog"),
-    Rule("2026-07-16", "`easy_to_borrow` may be missing; it is there unless `easy_to_borrow = false`.", "changelog"),
+    Rule("2026-07-16", "`easy_to_borrow` may be missing; `false` leaves it out.", "changelog", "easy_to_borrow"),
     Rule("2026-05", "Days of the calendar have a `settlement_date`.", "spec"),
     Rule("2026-08-12", "Activity types are those of the schema: CGD and FOPT among them, CIL and MEM not.", "spec"),
     Rule("2026-07-29", "Activities are filtered by `order_id`; `date` is the day of creation, in UTC.", "spec"),
     Rule("2026-06-22", "Activities that are no trades carry their `currency`.", "changelog"),
-    Rule("2026-09-17", "Each kind of fee is summed over a day and rounded up; none where `paper = true`.", "fees"),
+    Rule("2026-09-17", "Each kind of fee is summed over a day and rounded up; paper has none.", "fees", "paper"),
     Rule("2026-07-20", "Numbers of the portfolio's history may be null.", "none", switch="null_history"),
 )
 
@@ -57,6 +59,8 @@ ORDERS = (
     Rule("2026-07", "A stop that the market has passed is refused (422) with its `market_price`.", "logs"),
     Rule("2026", "A GTC order is canceled after 90 days, at 16:15 in New York (`expires_at`).", "orders"),
     Rule("2026", "A bracket's legs begin once its entry is filled completely; one canceled cancels all.", "orders"),
+    Rule("2026", "The legs of an entry that ends partly filled guard that part.", "none", "legs_for_parts"),
+    Rule("2026", "Fills are in regular hours, days end at the close; off: it never closes.", "orders", "trading_hours"),
     Rule("2026-09-16", "A wash trade is refused (403), but for complex orders and trailing stops.", "protection"),
     Rule("2026-05-05", "`opg` and `cls` are refused (422) but where Alpaca's staff has enabled them.", "orders"),
     Rule("2026-05-13", "A notional order cannot be replaced at all.", "spec"),
@@ -89,6 +93,12 @@ STREAMS = (
     Rule("2026-09", "`corrections` and `cancelErrors` come with `trades`, without being asked for.", "probe"),
     Rule("2025-11-03", "Sizes of quotes are in shares; how many make a round lot depends on the price.", "sec"),
     Rule("2026-09", "Each print has its conditions and its tape; odd lots move no price.", "data"),
+    Rule("2026-07-30", "`accepted`, `trade_bust` and others come on the trading stream.", "changelog", "stream_events"),
+    Rule("2026-09", "Prints at average prices (`W`, `B`) are far off the market.", "data", fault="average_prices"),
+    Rule("2026-09", "Prints of earlier trades (`Z`) come out of sequence.", "data", fault="late_prints"),
+    Rule("2026-08-27", "Trades are canceled and corrected.", "stream", fault="undone"),
+    Rule("2026-09", "A client's close is answered by none (1006).", "probe", fault="rude_close"),
+    Rule("2026", "A lost connection counts on for a while (406).", "sdk", fault="lingering"),
 )
 
 TABLE = {"Accounts and assets": ACCOUNT, "Orders": ORDERS, "REST": ANSWERS, "Streams": STREAMS}
@@ -104,7 +114,14 @@ def markdown() -> str:
     for about, rules in TABLE.items():
         lines += [f"### {about}", "", "| since | rule | source | setting |", "|---|---|---|---|"]
         for it in sorted(rules, key=lambda it: bool(it.switch)):
-            how = f"`unverified`: `{it.switch}`" if it.switch else f"`{it.setting}`" if it.setting else ""
-            lines.append(f"| {it.since} | {it.rule} | {it.source} | {how} |")
+            lines.append(f"| {it.since} | {it.rule} | {it.source} | {_switched(it)} |")
         lines.append("")
     return "\n".join([*lines, *(f"- {tag}: {what}" for tag, what in SOURCES.items())])
+
+
+def _switched(rule: Rule) -> str:
+    """Return by what a rule is changed, or turned on."""
+    for kind, name in (("`unverified`: ", rule.switch), ("`--fault` ", rule.fault), ("", rule.setting)):
+        if name:
+            return f"{kind}`{name}`"
+    return ""

@@ -274,9 +274,10 @@ class Matching:
     def replace(self, account: str, order_id: str, wanted: Replacement, now: int) -> Order | Refusal:
         """Replace an open order by a changed one, which has an id of its own."""
         old = self._find_open(account, order_id, now)
-        if isinstance(old, Refusal):
-            ended = old.reason is Reason.NOT_OPEN
-            return Refusal(Reason.NOT_OPEN, "unable to replace order in current state") if ended else old
+        if isinstance(old, Refusal) and old.reason is not Reason.NOT_OPEN:
+            return old
+        if isinstance(old, Refusal) or old.status is Status.PENDING_CANCEL:
+            return Refusal(Reason.NOT_OPEN, "unable to replace order in current state")
         if old.notional is not None:
             return Refusal(Reason.BAD_VALUE, "notional orders cannot be replaced")
         if (old.legs or old.parent) and (wanted.qty is not None or (old.filled and old.legs)):
@@ -285,8 +286,6 @@ class Matching:
             return Refusal(
                 Reason.BAD_VALUE, "qty can only be replaced by whole shares, and of an order for whole shares"
             )
-        if old.status is Status.PENDING_CANCEL:
-            return Refusal(Reason.NOT_OPEN, "unable to replace order in current state")
         book = self._books[old.symbol]
         request = _replacing(old, wanted)
         refusal = flaw(request, book.last) or self.orders.taken(account, wanted.client_order_id)

@@ -32,6 +32,7 @@ class Splits:
 
     def __init__(self) -> None:
         self._ratios: dict[str, Fraction] = {}
+        self.latest: dict[str, int] = {}  # by symbol, ns: executions from before it were of other shares
 
     def carry_out(self, matching: Matching, symbol: str, ratio: Fraction, orders: OpenOrders, now: int) -> None:
         """Split a stock: its orders, its positions and its price. Raises ValueError, one sentence."""
@@ -48,6 +49,7 @@ class Splits:
             if (held := owner.positions.get(symbol)) is not None:
                 owner.positions[symbol] = Position(int(held.qty * ratio), held.cost)
         matching.reprice(symbol, max(1, round(matching.prices[symbol] / ratio)))
+        self.latest[symbol] = now
         self._ratios[symbol] = self._ratios.get(symbol, Fraction(1)) * ratio
 
     def adjust(self, event: Event) -> Event:

@@ -67,7 +67,7 @@ def kind_of(tape: str, conditions: object) -> tuple[PrintKind, bool]:
     >>> kind_of("A", [" ", "?"])
     (<PrintKind.VOLUME: 'size added to the next tick'>, True)
     """
-    if not isinstance(conditions, list):
+    if not isinstance(conditions, list) or not all(isinstance(code, str) for code in conditions):
         return PrintKind.VOLUME, True
     if is_tick(tape, conditions):
         return PrintKind.TICK, False

@@ -25,9 +25,10 @@ _read = msgspec.json.Decoder(_Conditions).decode
 
 
 def conditions_of(line: bytes) -> tuple[str, object]:
-    """Return the tape and the conditions of a line that is sound JSON; None for no conditions."""
+    """Return the tape and the conditions of a line that is sound JSON; None for no conditions, which are a list."""
     found = _read(line)
-    return found.tape if isinstance(found.tape, str) else "", found.conditions
+    conditions = found.conditions if isinstance(found.conditions, list) else None
+    return found.tape if isinstance(found.tape, str) else "", conditions
 
 
 class SalePrints:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+from mock_exchange import interventions
 from mock_exchange.alpaca.schema import report
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.events import SECOND, Event, Quote, Trade
@@ -306,6 +307,16 @@ def test_a_trade_after_a_split_is_canceled_and_corrected_at_the_price_at_which_i
     for it in undone:
         assert it.trade.price == trades[it.trade.id].price
         assert it.corrected is None or it.corrected.price == pytest.approx(it.trade.price + 0.01)
+
+
+def test_what_was_executed_before_a_split_is_not_undone_after_it() -> None:
+    venue = state()
+    order_of(venue)
+    done = next(iter(venue.matching.orders.executions("ANN")))
+    venue.split("AAPL", 2, 1, OpenOrders.CANCELED, START + SECOND)
+    with pytest.raises(ValueError, match="before a split"):
+        interventions.revise(venue, interventions.Revision(done.execution_id), START + 2 * SECOND)
+    assert venue.matching.accounts["ANN"].qty("AAPL") == 10 * SHARE
 
 
 @pytest.mark.parametrize(("shares", "per"), [(1, 1), (0, 1), (2, 0), (1_001, 1)])

@@ -14,7 +14,7 @@ from mock_exchange.alpaca import rules
 from mock_exchange.alpaca.calls import Request
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.exchange import Exchange
-from mock_exchange.faults import Faults
+from mock_exchange.faults import CATALOGUE, Faults
 from mock_exchange.settings import ExchangeSettings
 from tests.mock_exchange import test_rest as rest
 from tests.mock_exchange.test_rest import START, read
@@ -40,8 +40,15 @@ def test_the_page_shows_the_table() -> None:
 def test_each_rule_has_a_source_and_each_setting_is_there() -> None:
     for it in (rule for about in rules.TABLE.values() for rule in about):
         assert it.source in rules.SOURCES
-        assert not (it.setting and it.switch)
+        assert len(list(filter(None, (it.setting, it.fault, it.switch)))) <= 1
+        assert not it.fault or it.fault in CATALOGUE, it
         assert not it.setting or it.setting in ExchangeSettings.__struct_fields__, it
+
+
+def test_what_switches_a_rule_is_in_the_table() -> None:
+    named = {it.setting or it.fault for about in rules.TABLE.values() for it in about}
+    settings = {"stream_events", "legs_for_parts", "trading_hours", "paper", "easy_to_borrow"}
+    assert settings | {"rude_close", "lingering", "average_prices", "late_prints", "undone"} <= named
 
 
 def test_nothing_unverified_is_on_by_itself_and_a_strange_name_is_refused() -> None:

@@ -605,6 +605,15 @@ def test_what_the_venue_s_new_time_puts_in_doubt_is_refused_in_the_same_batch() 
     assert told == [NEW_TIME, "admitted", IMPLAUSIBLE_TIME]
 
 
+def test_a_halted_symbol_is_one_from_before_its_first_trade_until_it_is_known_that_it_is_traded_again() -> None:
+    admission = an_admission()
+    admission.admit([TradingStatus(START, "A", halted=True)], 0)
+    admission.admit([tick(100.0)], 0)
+    assert dict(admission.heard) == {"A": True}
+    admission.halted.discard("A")  # as the feed does whose connection was lost meanwhile
+    assert dict(admission.heard) == {"A": False}
+
+
 def test_a_halt_that_is_the_first_thing_heard_is_taken_at_its_word() -> None:
     clock = VenueClock()
     clock.expect(START, 0)

@@ -455,6 +455,14 @@ def test_regular_conditions_change_nothing(conditions: str, tmp_path: Path) -> N
     assert events(path) == [trade(0, 100, bid=99.9, ask=100.1)]
 
 
+@pytest.mark.parametrize("conditions", ['"@"', "5", "{}"])
+def test_what_is_no_list_is_no_conditions_whatever_lines_it_is_read_with(conditions: str) -> None:
+    line = said(seconds=0).replace(b"[]", conditions.encode())
+    whole = tapes.Reader().lines([line])
+    assert whole == tapes.Reader().lines([line, said("@", seconds=1)])[:1]
+    assert [type(event) for event in whole] == [Trade]
+
+
 def test_a_refused_line_with_conditions_is_refused_as_any_other(tmp_path: Path) -> None:
     path = tmp_path / "day.jsonl"
     path.write_bytes(said("@", "I", seconds=1, price=-1) + said("@", seconds=2))

@@ -42,7 +42,7 @@ def test_on_a_tape_that_is_not_known_a_code_is_the_strictest_that_it_may_be() ->
     assert kinds == [PrintKind.TICK, PrintKind.TICK, PrintKind.VOLUME, *[PrintKind.ELSEWHERE] * 3]
 
 
-@pytest.mark.parametrize("conditions", [["?"], [" ", "3"], ["FT"], [""], 5, 1.5])
+@pytest.mark.parametrize("conditions", [["?"], [" ", "3"], ["FT"], [""], 5, 1.5, [["@"]], [{}]])
 def test_of_a_print_with_an_unknown_code_only_the_size_counts(conditions: object) -> None:
     assert kind_of("A", conditions) == (PrintKind.VOLUME, True)
 
