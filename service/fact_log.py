@@ -288,7 +288,9 @@ def _fees_reconciled(fact: FeesReconciled) -> _Said:
 
 
 def _symbol_locked(fact: SymbolLocked) -> _Said:
-    return _Said("WARNING", f"{fact.symbol} is LOCKED: {fact.reason}")
+    minutes = -(-(fact.until - fact.ts) // (60 * SECOND))
+    held = f"for {minutes:,} min" if fact.until else "until `unlock`"
+    return _Said("WARNING", f"{fact.symbol} is LOCKED {held}: {fact.reason}")
 
 
 def _symbol_unlocked(fact: SymbolUnlocked) -> _Said:

@@ -35,6 +35,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
+from actors.risk.symbol_locks import until_words
 from web.messages import (
     SLOW,
     ChainLate,
@@ -360,7 +361,9 @@ class ReadModel:
         self._notice("state", message.ts, f"the strategy {message.strategy} has lost its share of the day's loss limit")
 
     def _symbol_locked(self, message: SymbolLocked) -> None:
-        self._notice("state", message.ts, f"{message.symbol} is locked: {message.reason}")
+        settings = self._session.settings if self._session is not None else {}
+        until = until_words(message.until, message.ts, str(settings.get("risk", {}).get("timezone", "UTC")))
+        self._notice("state", message.ts, f"{message.symbol} is locked {until}: {message.reason}")
 
     def _symbol_unlocked(self, message: SymbolUnlocked) -> None:
         because = f": {message.reason}" if message.reason else ""

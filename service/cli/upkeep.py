@@ -203,6 +203,8 @@ def _test_on_paper(options: RunOptions, *, yes: bool, as_json: bool | None) -> b
         raise UserError(
             f"--paper-test needs the keys of a paper account in the environment: set {' and '.join(missing)}"
         )
+    if options.url is not None:
+        venues.websocket(options.url)  # refused if it is no address
     if running.is_claimed(options.data_dir):
         raise UserError(f"a bot runs on {options.data_dir}: stop it before --paper-test, whose orders would halt it")
     symbol = options.symbols[0] if options.symbols else "AAPL"

@@ -73,6 +73,7 @@ class PaperTest:
         self._prefix = f"mb-test-{uuid4().hex[:8]}"
         self._sent: list[str] = []  # our ids of orders that may be at the venue
         self._count = 0
+        self._held = Decimal(0)  # shares that orders which are over have bought, and none has sold
         self._events: list[str] = []  # that the trading stream told of our orders
         self._listens = asyncio.Event()
 
@@ -98,7 +99,7 @@ class PaperTest:
                 await self._tidy()
             self.findings.append(await self._limit())
         except Stopped as stopped:
-            self.findings.append(failed("paper test", str(stopped), "nothing is left open" if not self._sent else ""))
+            self.findings.append(failed("paper test", str(stopped), "" if self._count else "nothing was sent"))
         except asyncio.CancelledError:
             self.findings.append(failed("paper test", "it was interrupted", "what it had not tried is not shown"))
             raise
@@ -156,7 +157,8 @@ class PaperTest:
                 price = Decimal(str(read(asked)[inside][name]))
                 if price > 1:
                     return price
-        raise Stopped(f"{self._symbol} has no price above $1: {said(asked)}")
+        why = "" if isinstance(read(asked), dict) else f": {said(asked)}"
+        raise Stopped(f"{self._symbol} has no price above $1{why}")
 
     async def _submit(self, client_order_id: str | None = None, **words: object) -> Outcome:
         """Send an order for one share. Its id is noted before: what becomes of it is looked up in any case."""
@@ -192,22 +194,24 @@ class PaperTest:
 
     async def _tidy(self) -> None:
         """Cancel what is open of ours, and sell what it bought. Raises Stopped if something stays."""
-        bought = Decimal(0)
         try:
             async with asyncio.timeout(_TIDY_S):
                 for order_id in self._sent.copy():
-                    order = await self._until_over(order_id, cancel=True)
-                    sign = 1 if order is None or order["side"] == "buy" else -1
-                    bought += sign * Decimal(order["filled_qty"] or 0) if order is not None else 0
-                if bought > 0:
-                    self._sent.clear()
-                    await self._submit(side="sell", type="market", qty=codec.plain(bought))
-                    sale = await self._until_over(self._sent[-1], cancel=False)
-                    if sale is None or sale["status"] != "filled":
-                        raise Stopped(f"{bought} {self._symbol} were bought, and could not be sold again")
+                    await self._settle(order_id, cancel=True)
+                if self._held > 0:
+                    await self._submit(side="sell", type="market", qty=codec.plain(self._held))
+                    await self._settle(self._sent[-1], cancel=False)
         except TimeoutError:
             raise Stopped(f"not everything is over after {_TIDY_S:g} s: {', '.join(self._sent)}") from None
-        self._sent.clear()
+        if self._held > 0:
+            raise Stopped(f"{codec.plain(self._held)} {self._symbol} could not be sold again")
+
+    async def _settle(self, order_id: str, *, cancel: bool) -> None:
+        """Wait until an order is over, and count what it has bought or sold. Raises Stopped without an answer."""
+        order = await self._until_over(order_id, cancel=cancel)
+        self._sent.remove(order_id)
+        if order is not None:
+            self._held += Decimal(order["filled_qty"] or 0) * (1 if order["side"] == "buy" else -1)
 
     def _hear(self, told: StreamListening | StreamFrame | StreamLost) -> None:
         if isinstance(told, StreamListening):

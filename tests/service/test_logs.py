@@ -697,6 +697,12 @@ def test_lines_are_chosen_by_event_and_level(event: str | None, level: str, matc
     assert logs.matches({"event": "trade.closed", "level": "WARNING"}, event=event, level=level) is matching
 
 
+@pytest.mark.parametrize(("until", "said"), [(0, "until `unlock`"), (at(60), "for 1 min"), (at(61), "for 2 min")])
+def test_a_lock_s_line_says_how_long_it_holds(until: int, said: str) -> None:
+    [line] = fact_log.lines(SymbolLocked("A", until, "earnings", START, 1))
+    assert line.message == f"A is LOCKED {said}: earnings"
+
+
 def test_what_is_graver_than_every_level_is_always_shown() -> None:
     assert logs.matches({"event": "session.failed", "level": "CRITICAL"}, event=None, level="ERROR")
 

@@ -279,6 +279,9 @@ def test_ticks_that_come_in_vain_are_shown_and_the_feed_is_not_green_meanwhile(
         web_process.tell(metrics(chains=dict.fromkeys(("AAPL", "B", "C", "D", "E"), "RUNNING")))
         await expect(page.locator("#banners")).to_be_empty()
         await expect(pill).to_have_attribute("data-tone", "good")
+        web_process.tell(FeedChanged(FeedState.LIVE, 2, "", 900.0))
+        await expect(page.locator("#banners")).to_have_text("Prices are 15 min old: entries are refused.")
+        await expect(pill).to_have_attribute("data-tone", "warn")
 
     web_process.tell(session())
     web_process.tell(FeedChanged(FeedState.LIVE, 1))

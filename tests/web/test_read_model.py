@@ -20,6 +20,7 @@ from actors.messages import (
     StateChanged,
     StrategyRefused,
     StrategyReplaced,
+    SymbolLocked,
     TradingState,
 )
 from actors.orders import OrderRejected
@@ -293,6 +294,13 @@ def test_an_approved_signal_has_no_reason() -> None:
     (data,) = snapshot(signal())["signals"]
 
     assert (data["decision"], data["reason"]) == ("APPROVED", None)
+
+
+def test_a_lock_is_noted_with_its_end() -> None:
+    settings = {"risk": {"timezone": "America/New_York"}}
+    locked = SymbolLocked("AAPL", at(5400), "earnings", START, 1)
+    told = snapshot(msgspec.structs.replace(session("AAPL"), settings=settings), locked)
+    assert told["notices"][0]["text"] == "AAPL is locked until 11:00 (America/New_York): earnings"
 
 
 def test_a_blocked_burst_shows_its_reason() -> None:

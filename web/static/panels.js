@@ -59,7 +59,8 @@ const STATE_TONES = { ACTIVE: "good", PAUSED: "warn", REDUCING: "warn", HALTED: 
 export function drawStatus(store) {
   setText("feed-state", store.feed.state);
   const tone = FEED_TONES[store.feed.state] ?? "wait";
-  byId("feed-pill").dataset.tone = tone === "good" && (unheard(store).length || Object.keys(store.feed.stale ?? {}).length) ? "warn" : tone;
+  const doubtful = store.feed.delay_s || unheard(store).length || Object.keys(store.feed.stale ?? {}).length;
+  byId("feed-pill").dataset.tone = tone === "good" && doubtful ? "warn" : tone;
   byId("feed-pill").title = store.feed.reason || `Market data: ${store.feed.state}`;
   setText("trading-state", store.bot.running ? store.state.state || "…" : "STOPPED");
   byId("state-pill").dataset.tone = store.bot.running ? STATE_TONES[store.state.state] ?? "wait" : "bad";

@@ -16,7 +16,7 @@ from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress
 from mock_exchange.server import Server, listening
 from mock_exchange.settings import ExchangeSettings
-from service.doctor import assumptions
+from service.doctor import assumptions, paper_test
 from service.doctor.assumptions import examine
 from service.doctor.findings import Finding, Verdict
 from service.doctor.paper_test import PaperTest
@@ -167,6 +167,33 @@ async def test_what_was_filled_is_sold_again() -> None:
         test = PaperTest(address, KEYS, "AAPL")
         await test._submit(type="market")
         assert [it["qty"] for it in await left(address)] == ["1"]
+        await test._end(None)
+        assert await left(address) == []
+        assert test.findings[-1].verdict is OK
+
+
+async def halt(address: AlpacaAddress, *symbols: str) -> None:
+    rest = Rest(address.rest_url, KEY, SECRET, 5.0)
+    try:
+        answer = await rest.call("POST", "/control/halts", body=msgspec.json.encode({"symbols": symbols}))
+    finally:
+        await rest.close()
+    assert isinstance(answer, Answer)
+    assert answer.status == 200, answer.body
+
+
+@on_a_loop
+async def test_what_could_not_be_sold_is_not_said_to_be_gone_and_is_sold_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paper_test, "_TIDY_S", 0.5)
+    async with at_a_mock() as address:
+        test = PaperTest(address, KEYS, "AAPL")
+        await test._submit(type="market")
+        await halt(address, "AAPL")
+        for _ in range(2):
+            with pytest.raises(paper_test.Stopped):
+                await test._tidy()
+        assert await left(address) != []
+        await halt(address)
         await test._end(None)
         assert await left(address) == []
         assert test.findings[-1].verdict is OK

@@ -121,6 +121,7 @@ def test_beside_a_running_bot_its_ports_are_its_own_and_its_journal_is_sound(tmp
         (("--yes",), "--yes goes with --paper-test"),
         (("--paper-test",), "--paper-test goes with --venue alpaca"),
         (("--paper-test", "--venue", "alpaca", "--live"), "and never with --live"),
+        (("--paper-test", "--venue", "alpaca", "--url", "nonsense", "--yes"), "--url wants an address such as"),
         (("--paper-test", "--venue", "alpaca"), "--paper-test asks on a terminal; elsewhere say --yes as well"),
     ],
 )
