@@ -67,7 +67,9 @@ def test_an_order_that_the_venue_knows_already_is_adopted_and_never_sent_anew(tm
     ):
         wait_until(lambda: guarded(exchange))
         bot.until(lambda s: len(s["positions"]) == 2 and s["queues"].get("broker_duplicates", 0) >= 4)
-        assert {symbol: len(orders) for symbol, orders in entered(exchange).items()} == {"AAPL": 1, "MSFT": 1}
+        # A slow machine may see a position stopped, and another one opened: each decision is entered once.
+        ids = [order["client_order_id"] for orders in entered(exchange).values() for order in orders]
+        assert {id.rpartition(".")[2] for id in ids} == {"1"}
         assert {abs(int(held)) for held in exchange.positions.values()} == {3}
         session = settled(bot, exchange, tmp_path)
         assert {fact.order.id for fact in session.of(OrderSubmitted)} == {
