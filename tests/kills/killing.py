@@ -164,7 +164,7 @@ class Killing:
             *rules.halted_by_hand_only(facts, self.commands.count("halt")),
         ]
         if not self._simulated:
-            cash = Decimal(self.exchange.get("/v2/account")["cash"]) - 100_000
-            if cash != rules.profit(facts).quantize(Decimal("0.01")):
-                broken.append(f"the venue's cash changed by {cash}, the trades made {rules.profit(facts)}")
+            earned = self.exchange.earned
+            if earned != rules.profit(facts).quantize(Decimal("0.01")):
+                broken.append(f"the venue's cash changed by {earned}, the trades made {rules.profit(facts)}")
         return broken

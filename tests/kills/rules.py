@@ -92,7 +92,8 @@ def trades_join(facts: Sequence[Written]) -> Iterator[str]:
 
 
 def profit(facts: Sequence[Written]) -> Decimal:
-    return sum((Decimal(fact.body["pnl"]) for fact in of(facts, "position_closed")), ZERO)
+    """Return what finished trades have brought, before fees (money)."""
+    return sum((Decimal(fact.body["pnl"]) + Decimal(fact.body["fees"]) for fact in of(facts, "position_closed")), ZERO)
 
 
 def entry_times_kept(facts: Sequence[Written]) -> Iterator[str]:

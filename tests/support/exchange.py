@@ -6,6 +6,7 @@ import http.client
 import json
 import subprocess
 import threading
+from decimal import Decimal
 from typing import Any, Self
 
 from tests.support.live import MICROBOT, PATIENCE_S, ROOT, environment, wait_until
@@ -63,6 +64,13 @@ class Account:
             found |= {order["id"]: order for order in new}
             until = f"&until={new[-1]['submitted_at']}"
         return sorted(found.values(), key=lambda order: order["submitted_at"])
+
+    @property
+    def earned(self) -> Decimal:
+        """Money that trades have brought since the beginning, before the fees that were charged at each midnight."""
+        cash = Decimal(self.get("/v2/account")["cash"])
+        fees = self.get("/v2/account/activities?activity_types=FEE,CFEE")
+        return cash - 100_000 - sum(Decimal(fee["net_amount"]) for fee in fees)
 
     def strike(self, *faults: str) -> None:
         """Turn on exactly these faults, and all others off."""

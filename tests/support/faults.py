@@ -86,8 +86,8 @@ def books_agree(exchange: ExchangeServer, session: Replayed) -> None:
     entries = [submitted[order].decision for order in at_venue if submitted[order].role == "entry"]
     assert len(entries) == len(set(entries))
     assert set(entries) <= approved
-    profit = sum((fact.pnl for fact in session.of(PositionClosed)), Decimal(0))
-    assert Decimal(exchange.get("/v2/account")["cash"]) - 100_000 == profit.quantize(Decimal("0.01"))
+    profit = sum((fact.pnl + fact.fees for fact in session.of(PositionClosed)), Decimal(0))
+    assert exchange.earned == profit.quantize(Decimal("0.01"))
 
 
 def guarded(exchange: ExchangeServer, *symbols: str) -> bool:
