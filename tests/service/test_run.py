@@ -275,7 +275,8 @@ def test_a_lock_is_refused_answered_and_kept_over_a_kill(tmp_path: Path) -> None
             assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
         assert microbot("flatten", "", cwd=tmp_path).returncode == 2
         done = microbot("lock", "AAPL", "--until", "2199-01-05 11:00", "--reason", "earnings", cwd=tmp_path)
-        assert done.stdout == "lock: AAPL is locked until 2199-01-05 11:00 (America/New_York)\n", done.stderr
+        # What follows depends on whether it holds a position at that moment.
+        assert done.stdout.startswith("lock: AAPL is locked until 2199-01-05 11:00 (America/New_York)"), done.stderr
         flat = microbot("flatten", "MSFT", cwd=tmp_path)
         assert "MSFT is locked until `unlock`" in flat.stdout, flat.stderr
         bot.process.kill()
