@@ -54,7 +54,11 @@ REQUEST_S = 10.0
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
 _OPEN = frozenset(
-    ("/", "/healthz", "/api/login", *(f"/static/{name}" for name in ("login.js", "dashboard.css", "favicon.svg")))
+    (
+        *("/", "/healthz", "/api/login"),
+        *(f"/static/{name}" for name in ("login.js", "urls.js", "favicon.svg")),
+        *(f"/static/styles/{name}.css" for name in ("tokens", "base", "header", "login")),
+    )
 )
 """Paths that are answered without the secret; the first two say less then."""
 

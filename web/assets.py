@@ -15,11 +15,6 @@ CHART_LIBRARY = "vendor/lightweight-charts.js"
 """Put there when the package is built; without it the page says so in the chart's place."""
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_OWN_FILES = (
-    *("index.html", "login.html", "dashboard.css", "favicon.svg"),
-    *("dashboard.js", "chart.js", "commands.js", "format.js", "link.js", "login.js", "panels.js", "store.js"),
-    *("stream.js", "stream-worker.js"),
-)
 _INLINE_STYLE = re.compile(rb'createElement\("style"\),[\w.]+\.innerText="([^"\\]*)"')
 
 
@@ -39,11 +34,11 @@ class Assets(msgspec.Struct, frozen=True):
 
 
 def load_assets(directory: Path = STATIC) -> Assets:
-    """Read the page's files. Raises `OSError` if one of our own is missing; the chart library may be."""
-    files = {name: _asset(directory / name) for name in _OWN_FILES}
-    chart = directory / CHART_LIBRARY
-    if chart.is_file():
-        files[CHART_LIBRARY] = _asset(chart)
+    """Read the page's files. Raises `OSError` if one cannot be read or the page is missing; a library may be."""
+    found = sorted(path for path in directory.rglob("*") if path.suffix in _TYPES and path.is_file())
+    files = {path.relative_to(directory).as_posix(): _asset(path) for path in found}
+    if "index.html" not in files:
+        raise FileNotFoundError(f"the dashboard's page is missing: {directory / 'index.html'}")
     styles = [style for asset in files.values() for style in _INLINE_STYLE.findall(asset.body)]
     return Assets(files, tuple(_sha256(style) for style in styles))
 

@@ -1,5 +1,7 @@
 // The command buttons: what cannot be taken back is confirmed in the page, and every answer is said aloud.
 
+import { url } from "./urls.js";
+
 const CONFIRM = {
   flatten: ["Flatten every position?", "All open positions are closed at once, at the market, and trading is then paused until you resume it.", "Flatten now"],
   halt: ["Halt trading?", "All open positions are closed at once, at the market, and no entry is made until you resume, across days and restarts.", "Halt now"],
@@ -53,7 +55,7 @@ export class Commands {
     const name = `${command.charAt(0).toUpperCase()}${command.slice(1)}`;
     this.say(`${name}: sending…`, "wait");
     try {
-      const answer = await fetch("/api/command", {
+      const answer = await fetch(url("api/command"), {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ command, reason, symbol }),

@@ -24,7 +24,7 @@ export class Stream {
 
   share() {
     try {
-      this.worker = new SharedWorker("/static/stream-worker.js", { type: "module", name: "microbot" });
+      this.worker = new SharedWorker(new URL("stream-worker.js", import.meta.url), { type: "module", name: "microbot" });
     } catch {
       return false;
     }
