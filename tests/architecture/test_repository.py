@@ -74,5 +74,9 @@ def test_no_file_names_a_folder_of_somebody_s_machine() -> None:
     assert found == []
 
 
-def test_no_file_of_the_chart_library_is_committed() -> None:
-    assert [name for name in committed_files() if "vendor/" in name or "lightweight-charts" in Path(name).name] == []
+def test_no_file_of_the_page_s_libraries_is_committed() -> None:
+    assert [
+        name
+        for name in committed_files()
+        if "vendor/" in name or Path(name).name.startswith(("lightweight-charts", "lit-html"))
+    ] == []
