@@ -2,7 +2,7 @@
 
 Scripts and styles are called `static/VERSION/...`, where the version is made of all of them: a browser may keep them
 for ever, and a page never mixes files of two versions. What is known only then is filled into the pages: the version,
-the stylesheets that a page does not name itself, and every module, so that a browser need not read one to ask for the
+the stylesheets that no page names itself, and every module, so that a browser need not read one to ask for the
 next.
 """
 
@@ -62,7 +62,9 @@ def load_assets(directory: Path = STATIC) -> Assets:
     for name, body in [*((name, page.encode()) for name, page in pages.items()), *found.items()]:
         digest.update(f"{name} {len(body)}\n".encode() + body)
     version = digest.hexdigest()[:12]
-    filled = {name: _filled(page, found) for name, page in pages.items()}
+    named = {name for page in pages.values() for name in _NAMED.findall(page)}
+    styles = [name for name in found if name.endswith(".css") and name not in named]
+    filled = {name: _filled(page, found, styles) for name, page in pages.items()}
     return Assets(
         version,
         {name: _asset(name, page.replace(_VERSION, version).encode()) for name, page in filled.items()},
@@ -82,14 +84,12 @@ def _files_in(directory: Path) -> list[Path]:
     )
 
 
-def _filled(page: str, files: dict[str, bytes]) -> str:
+def _filled(page: str, files: dict[str, bytes], styles: list[str]) -> str:
     """Write links to stylesheets and modules into a page, and see to it that all it names is there."""
-    named = _NAMED.findall(page)
-    styles = [name for name in files if name.endswith(".css") and name not in named]
     modules = [name for script in _MODULE_OF_PAGE.findall(page) for name in _with_imports(script, files)]
     page = _STYLESHEETS.sub(lambda at: _links(at[1], "stylesheet", styles), page)
     page = _MODULES.sub(lambda at: _links(at[1], "modulepreload", dict.fromkeys(modules)), page)
-    for name in named:
+    for name in _NAMED.findall(page):
         if name not in files and name != CHART_LIBRARY:
             raise FileNotFoundError(f"The dashboard lacks its file {name}.")
     return page

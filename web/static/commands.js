@@ -1,6 +1,6 @@
 // The command buttons: what cannot be taken back is confirmed in the page, and every answer is said aloud.
 
-import { at } from "./urls.js";
+import { url } from "./urls.js";
 
 const CONFIRM = {
   flatten: ["Flatten every position?", "All open positions are closed at once, at the market, and trading is then paused until you resume it.", "Flatten now"],
@@ -55,7 +55,7 @@ export class Commands {
     const name = `${command.charAt(0).toUpperCase()}${command.slice(1)}`;
     this.say(`${name}: sending…`, "wait");
     try {
-      const answer = await fetch(at("api/command"), {
+      const answer = await fetch(url("api/command"), {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ command, reason, symbol }),

@@ -3,7 +3,17 @@
 import { PriceChart } from "./chart.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
-import * as panels from "./panels.js";
+import { drawBanners } from "./panels/banners.js";
+import { drawMetrics, drawPosition, drawPrice } from "./panels/cards.js";
+import { drawFunnel } from "./panels/funnel.js";
+import { drawGauges } from "./panels/gauges.js";
+import { drawLooks } from "./panels/looks.js";
+import { drawNotices, drawQueues, drawSession } from "./panels/session.js";
+import { drawStatus } from "./panels/status.js";
+import { drawOperators, drawStrategy } from "./panels/strategy.js";
+import { drawTabs } from "./panels/symbols.js";
+import { drawTicks } from "./panels/ticks.js";
+import { drawTrades } from "./panels/trades.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
@@ -40,42 +50,42 @@ const current = () => store.symbols.get(selected);
 
 const PARTS = {
   status: () => {
-    panels.drawStatus(store);
+    drawStatus(store);
     // Also without a stream: whether a command gets through is said when it is tried.
     commands.offer(store.state.state, store.loaded && store.bot.running);
-    drawBanners();
+    showBanners();
   },
-  tabs: () => panels.drawTabs(store, selected, select),
-  price: () => panels.drawPrice(current()),
+  tabs: () => drawTabs(store, selected, select),
+  price: () => drawPrice(current()),
   position: () => {
-    panels.drawPosition(store, current());
+    drawPosition(store, current());
     chart.showPosition(store.positions.get(selected));
   },
   metrics: () => {
-    panels.drawMetrics(store);
-    panels.drawFunnel(store);
-    panels.drawStrategy(store, current());
-    panels.drawSession(store);
-    panels.drawQueues(store);
-    if (!store.trades.length) panels.drawTrades(store); // the reason why there is none may have changed
-    drawBanners();
+    drawMetrics(store);
+    drawFunnel(store);
+    drawStrategy(store, current());
+    drawSession(store);
+    drawQueues(store);
+    if (!store.trades.length) drawTrades(store); // the reason why there is none may have changed
+    showBanners();
   },
-  gauges: () => panels.drawGauges(current()),
-  operators: () => panels.drawOperators(current()),
-  trades: () => panels.drawTrades(store),
+  gauges: () => drawGauges(current()),
+  operators: () => drawOperators(current()),
+  trades: () => drawTrades(store),
   ticks: () => {
-    panels.drawTicks(current());
+    drawTicks(current());
     if (current()) chart.extend(current().history);
   },
   marks: () => chart.showMarks(current()?.marks ?? []),
-  looks: () => panels.drawLooks(store),
-  notices: () => panels.drawNotices(store),
+  looks: () => drawLooks(store),
+  notices: () => drawNotices(store),
 };
 
-function drawBanners() {
+function showBanners() {
   const quietS = Math.max(0, Date.now() - heardAt) / 1000;
   const [restart, unlock] = ["restart", "unlock"].map((command) => (symbol) => commands.send(command, "", symbol));
-  panels.drawBanners(store, { connected, quietS, restart, unlock });
+  drawBanners(store, { connected, quietS, restart, unlock });
 }
 
 function startOver() {
@@ -158,7 +168,7 @@ document.getElementById("tabs").addEventListener("keydown", (event) => {
 });
 setInterval(() => {
   drawTitle();
-  drawBanners();
+  showBanners();
 }, 1000);
 commands.offer("", false);
 new Stream(listener);

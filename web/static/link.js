@@ -1,7 +1,7 @@
 // One connection to the event stream, kept for as long as it is wanted: it is made again when it breaks or falls silent.
 
 import { EVENTS } from "./store.js";
-import { at } from "./urls.js";
+import { url } from "./urls.js";
 
 const RETRY_MS = 2000;
 const SILENT_MS = 10_000; // the bot says something ten times a second
@@ -36,7 +36,7 @@ export class Link {
   connect() {
     this.source?.close();
     this.tried = Date.now();
-    const source = this.source = new EventSource(at("events"));
+    const source = this.source = new EventSource(url("events"));
     for (const event of EVENTS) {
       source.addEventListener(event, (message) => {
         if (source !== this.source) return;
@@ -53,7 +53,7 @@ export class Link {
   }
 
   async comeBack(source) {
-    const answer = await fetch(at("api/login")).catch(() => null);
+    const answer = await fetch(url("api/login")).catch(() => null);
     if (source !== this.source) return;
     if (answer?.status === 401) this.refused();
     clearTimeout(this.retrying);

@@ -1,6 +1,6 @@
 // Opens the dashboard: hands in the secret of the address's fragment, or the one that is typed.
 
-import { at } from "./urls.js";
+import { url } from "./urls.js";
 
 const KEY = "microbot-login";
 
@@ -22,12 +22,12 @@ function fromAddress() {
 async function open(secret) {
   said.textContent = "opening…";
   try {
-    const answer = await fetch(at("api/login"), {
+    const answer = await fetch(url("api/login"), {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ secret }),
     });
-    if (answer.ok) location.replace(at(""));
+    if (answer.ok) location.replace(url(""));
     else said.textContent = answer.status === 401 ? "That is not the secret of this dashboard." : (await answer.json()).error;
   } catch {
     said.textContent = "The dashboard does not answer. Does the bot still run?";
@@ -37,9 +37,9 @@ async function open(secret) {
 /** A browser that was let in before keeps its cookie back when a link of another site leads here: go there from here. */
 async function comeBack() {
   if (sessionStorage.getItem(KEY)) sessionStorage.removeItem(KEY);
-  else if ((await fetch(at("api/login")).catch(() => null))?.ok) {
+  else if ((await fetch(url("api/login")).catch(() => null))?.ok) {
     sessionStorage.setItem(KEY, "once");
-    location.replace(at(""));
+    location.replace(url(""));
   }
 }
 

@@ -1,6 +1,7 @@
-// Where things are: every address is relative to the page's own, under whatever path that is served.
+// Where the server is: a page may stand below a path of a proxy, and a worker has no page to be relative to.
 
-const PAGE = new URL("../../", import.meta.url); // this file is static/VERSION/urls.js of it
+const script = import.meta.url;
+const root = script.slice(0, script.lastIndexOf("/static/") + 1);
 
-/** Return the address of "api/state" or the like, for a page and for a worker alike. */
-export const at = (path) => new URL(path, PAGE).href;
+/** The address of something that the server offers, such as `api/state`. */
+export const url = (path) => new URL(path, root).href;
