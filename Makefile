@@ -15,11 +15,11 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 INSTALL_LOCKED := $(INSTALL) --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run rehearse sim test cover soak kill check bench pictures format docs lowest lock clean
+.PHONY: help run rehearse sim test cover soak kill check bench pictures screenshots format docs lowest lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed-run ## Start the bot; ARGS="--port 8081 --seed 3" are its options.
 	@exec $(BIN)/microbot run $(ARGS)
@@ -55,6 +55,10 @@ sim: $(VENV)/installed-run ## Simulate five minutes with faults: SEED=7; ARGS="-
 
 bench: $(VENV)/installed-run ## Measure; ARGS="--help" lists the options.
 	@exec $(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/installed-test ## Draw the dashboard in every state, into build/screenshots; ARGS="--only halted".
+	@sh .ci/chromium "$(CHROMIUM)"
+	@MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.web.screenshots $(ARGS)
 
 pictures: $(VENV)/installed-run ## Draw the pictures of docs/COOKBOOK.md.
 	@exec $(BIN)/python -m bench.pictures
