@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import latency, memory, operators, replay, symbols, throughput
+from bench import latency, memory, operators, page, replay, symbols, throughput
 from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "memory": memory.measure,
     "throughput": throughput.measure,
     "latency": latency.measure,
+    "page": page.measure,
 }
 _WIDTH = 120
 LATEST = ROOT / "bench" / "results" / "latest.json"

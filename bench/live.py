@@ -37,10 +37,10 @@ class Round(msgspec.Struct, frozen=True):
         return max(1e-6, self.cpu_seconds) / max(1, self.events) * 1e6
 
 
-def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -> Round:
+def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0, mute: int = 0) -> Round:
     """Run `receiver` (decoder, feeder, bot or unrecorded) on what the venue sends, to the last event.
 
-    What is unrecorded is a bot, too.
+    What is unrecorded is a bot, too. `mute` browsers read nothing.
     """
     with ExitStack() as stack:
         exchange = stack.enter_context(Child("venue", msgspec.json.encode(venue).decode()))
@@ -54,7 +54,7 @@ def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0) -
         exchange.hear("connected")
         crowd = None
         if browsers:
-            crowd = stack.enter_context(Child("browsers", dashboard, str(browsers)))
+            crowd = stack.enter_context(Child("browsers", dashboard, str(browsers), str(mute)))
             crowd.hear("connected")
         exchange.say("go")
         received = client.hear("received", timeout_s=120)

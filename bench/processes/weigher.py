@@ -35,6 +35,11 @@ def resident() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
+def memory_of(pid: int) -> int:
+    """Return the bytes of memory that another process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def core_alone() -> Callable[[Sequence[Any]], object]:
     return Core(CoreSettings(), momentum_burst(StrategySettings())).run
 
