@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from actors.messages import COMMANDS, RESTART, SYMBOL_COMMANDS, Command, RestartChain
 from web.answers import NoAnswer
-from web.assets import Assets
+from web.assets import Asset, Assets
 from web.hub import Hub
 from web.lock import Lock
 from web.messages import Asked, SymbolWish
@@ -53,14 +53,10 @@ REQUEST_S = 10.0
 
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
-_OPEN = frozenset(
-    (
-        *("/", "/healthz", "/api/login"),
-        *(f"/static/{name}" for name in ("login.js", "urls.js", "favicon.svg")),
-        *(f"/static/styles/{name}.css" for name in ("tokens", "base", "header", "login")),
-    )
-)
-"""Paths that are answered without the secret; the first two say less then."""
+_OPEN = frozenset(("/", "/healthz", "/api/login"))
+"""Paths that are answered without the secret, as what the login page needs is; the first two say less then."""
+
+_FOR_EVER = "public, max-age=31536000, immutable"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -104,7 +100,7 @@ def make_app(
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_sending)
     app.router.add_get("/", _page)
-    app.router.add_get("/static/{name:.+}", _static)
+    app.router.add_get(f"/static/{assets.version}/{{name:.+}}", _static)
     app.router.add_get("/events", _events)
     app.router.add_get("/api/state", _state)
     app.router.add_get("/healthz", _healthz)
@@ -149,9 +145,13 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
     is_data = is_data or request.path.startswith("/api/")
     if is_data and is_foreign(request.headers, hosts[0]):
         raise web.HTTPForbidden(text="Only the dashboard's own page may do this.\n")
-    if request.path not in _OPEN and not _is_known(request):
+    if request.path not in _OPEN and not _is_open_file(request) and not _is_known(request):
         return _unknown("This dashboard wants its secret: reload the page, or send it as a bearer token.")
     return await handler(request)
+
+
+def _is_open_file(request: web.Request) -> bool:
+    return request.match_info.handler is _static and request.match_info["name"] in request.app[ASSETS].open_files
 
 
 def _is_known(request: web.Request) -> bool:
@@ -184,18 +184,16 @@ def _json(data: Any, status: int = 200) -> web.Response:
     return web.Response(body=_encode(data), status=status, content_type="application/json")
 
 
-def _file(request: web.Request, name: str) -> web.Response:
-    asset = request.app[ASSETS].files.get(name)
-    if asset is None:
-        raise web.HTTPNotFound(text=f"There is no {name} here.\n")
-    headers = {"ETag": f'"{asset.etag}"', "Cache-Control": "no-cache"}
+def _file(request: web.Request, asset: Asset, caching: str) -> web.Response:
+    headers = {"ETag": f'"{asset.etag}"', "Cache-Control": caching}
     if any(tag.value == asset.etag for tag in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.Response(body=asset.body, content_type=asset.media_type, charset="utf-8", headers=headers)
 
 
 async def _page(request: web.Request) -> web.Response:
-    return _file(request, "index.html" if _is_known(request) else "login.html")
+    pages = request.app[ASSETS].pages
+    return _file(request, pages["index.html" if _is_known(request) else "login.html"], "no-cache")
 
 
 async def _welcome(request: web.Request) -> web.Response:
@@ -219,7 +217,11 @@ async def _login(request: web.Request) -> web.Response:
 
 
 async def _static(request: web.Request) -> web.Response:
-    return _file(request, request.match_info["name"])
+    name = request.match_info["name"]
+    asset = request.app[ASSETS].files.get(name)
+    if asset is None:
+        raise web.HTTPNotFound(text=f"There is no {name} here.\n")
+    return _file(request, asset, _FOR_EVER)
 
 
 async def _state(request: web.Request) -> web.Response:

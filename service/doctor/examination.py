@@ -51,7 +51,7 @@ def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield finding
     yield _strategy(options.strategy, settings)
     yield machine.time_zone(settings.risk.timezone)
-    yield machine.chart_library()
+    yield machine.page()
     yield machine.folder("data folder", data_dir, "--data-dir")
     yield machine.folder("log folder", Path(settings.log.dir), "--log-dir")
     yield machine.disk_of(data_dir)

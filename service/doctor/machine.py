@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from service.doctor.findings import Finding, failed, ok, warning
 from service.version import DISTRIBUTION, VERSION
-from web.assets import CHART_LIBRARY, STATIC
+from web.assets import CHART_LIBRARY, STATIC, Asset, load_assets
 from web.settings import WebSettings
 
 LEAST_PYTHON = (3, 11)
@@ -149,9 +149,13 @@ def other_users() -> list[str]:
     )
 
 
-def chart_library(static: Path = STATIC) -> Finding:
-    """Look for the library that draws the dashboard's chart: the build puts it there."""
-    path = static / CHART_LIBRARY
-    if not path.is_file() or path.stat().st_size == 0:
-        return warning("chart", f"{path} is missing: the dashboard shows no chart", "run `python hatch_build.py`")
-    return ok("chart", f"the library is there ({path.stat().st_size / 1000:,.0f} kB)")
+def page(static: Path = STATIC) -> Finding:
+    """Read the dashboard's files, as it does; the build puts the libraries among them."""
+    remedy = "run `python hatch_build.py`"
+    try:
+        files = load_assets(static).files
+    except (OSError, ValueError) as problem:
+        return failed("page", f"the dashboard cannot start: {problem}", remedy)
+    if not files.get(CHART_LIBRARY, Asset(b"", "", "")).body:
+        return warning("page", f"{static / CHART_LIBRARY} is missing: the dashboard shows no chart", remedy)
+    return ok("page", f"the dashboard's files are there ({sum(len(it.body) for it in files.values()) / 1000:,.0f} kB)")

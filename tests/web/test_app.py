@@ -25,7 +25,12 @@ from web.settings import WebSettings
 
 PATIENCE_S = 240
 LAZY = 50
-ASSETS = Assets({"index.html": Asset(b"<p>page", "text/html", "tag1")}, ("sha256-abc=",))
+ASSETS = Assets(
+    "1a2b3c",
+    {"index.html": Asset(b"<p>page", "text/html", "tag1")},
+    {"panels/a.js": Asset(b"1", "text/javascript", "tag2")},
+    style_hashes=("sha256-abc=",),
+)
 T = TypeVar("T")
 
 
@@ -131,7 +136,9 @@ def lazy_client(port: int) -> socket.socket:
 # ---------------------------------------------------------------------------------------- who may come in
 
 
-@pytest.mark.parametrize("path", ["", "events", "metrics", "api/state", "healthz", "static/index.html", "nowhere"])
+@pytest.mark.parametrize(
+    "path", ["", "events", "metrics", "api/state", "healthz", "static/1a2b3c/panels/a.js", "nowhere"]
+)
 def test_a_foreign_host_is_misdirected_wherever_it_asks(path: str) -> None:
     async def scenario(dashboard: Dashboard) -> None:
         status, _ = await dashboard.get(path, Host="evil.com")
@@ -474,10 +481,25 @@ def test_a_file_that_has_not_changed_is_not_sent_again() -> None:
 
 def test_only_listed_files_are_served() -> None:
     async def scenario(dashboard: Dashboard) -> None:
-        for path in ("static/app.py", "static/..%2Fapp.py", "static/%2Fetc%2Fpasswd"):
-            url = URL(f"http://127.0.0.1:{dashboard.port}/{path}", encoded=True)
+        for path in ("app.py", "..%2F..%2Fapp.py", "%2Fetc%2Fpasswd", "index.html"):
+            url = URL(f"http://127.0.0.1:{dashboard.port}/static/1a2b3c/{path}", encoded=True)
             async with dashboard.client.get(url) as answer:
                 assert answer.status == 404
+        assert await dashboard.get_status("static/panels/a.js") == 404
+
+    run(scenario)
+
+
+def test_a_file_is_kept_for_ever_under_its_version_and_unknown_under_another() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        async with dashboard.client.get(dashboard.url / "static/1a2b3c/panels/a.js") as answer:
+            assert (answer.status, await answer.read()) == (200, b"1")
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        async with dashboard.client.get(dashboard.url / "static/4d5e6f/panels/a.js") as answer:
+            assert answer.status == 404
+            assert answer.headers["Cache-Control"] == "no-store"
+        async with dashboard.client.get(dashboard.url) as answer:
+            assert answer.headers["Cache-Control"] == "no-cache"
 
     run(scenario)
 

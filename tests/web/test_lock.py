@@ -20,8 +20,15 @@ from web.settings import WebSettings
 
 PATIENCE_S = 240
 SECRET = "correct-horse-battery"
-PAGES = {"index.html": b"<p>the dashboard", "login.html": b"<p>the login", "dashboard.js": b"1", "login.js": b"2"}
-ASSETS = Assets({name: Asset(body, "text/plain", name) for name, body in PAGES.items()}, ())
+PAGES = {"index.html": b"<p>the dashboard", "login.html": b"<p>the login"}
+FILES = {"dashboard.js": b"1", "login.js": b"2"}
+
+
+def assets(files: dict[str, bytes]) -> dict[str, Asset]:
+    return {name: Asset(body, "text/plain", name) for name, body in files.items()}
+
+
+ASSETS = Assets("1a2b3c", assets(PAGES), assets(FILES), frozenset(["login.js"]))
 BEARER = {"Authorization": f"Bearer {SECRET}"}
 
 
@@ -109,7 +116,12 @@ def test_what_cannot_be_sent_or_can_be_guessed_is_no_secret(text: str) -> None:
     ("method", "path"),
     [
         *(("GET", "events"), ("GET", "api/state"), ("GET", "metrics"), ("HEAD", "api/state"), ("POST", "api/command")),
-        *(("GET", "static/index.html"), ("GET", "static/dashboard.js"), ("GET", "nowhere"), ("PUT", "api/command")),
+        *(
+            ("GET", "static/1a2b3c/dashboard.js"),
+            ("GET", "static/4d5e6f/login.js"),
+            ("GET", "nowhere"),
+            ("PUT", "api/command"),
+        ),
     ],
 )
 def test_without_the_secret_there_is_nothing_but_401(method: str, path: str) -> None:

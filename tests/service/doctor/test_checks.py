@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 import sqlite3
 from contextlib import closing
@@ -31,6 +32,7 @@ from service.errors import UserError
 from service.options import RunOptions
 from service.venues import Venue
 from tests.support.journals import damage, forget_in_the_index, of_version_1
+from web.assets import CHART_LIBRARY, STATIC
 
 NOON = 1_800_000_000.0
 OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED
@@ -93,10 +95,20 @@ def test_a_time_zone_that_is_not_known_is_found() -> None:
 
 
 def test_a_chart_library_that_is_missing_costs_the_chart_only(tmp_path: Path) -> None:
-    assert machine.chart_library(tmp_path).verdict is WARNING
-    (tmp_path / "vendor").mkdir()
-    (tmp_path / "vendor" / "lightweight-charts.js").write_text("draw()")
-    assert machine.chart_library(tmp_path).verdict is OK
+    static = Path(shutil.copytree(STATIC, tmp_path / "static"))
+    assert machine.page(static).verdict is OK
+    (static / CHART_LIBRARY).write_text("")
+    assert machine.page(static).verdict is WARNING
+    (static / CHART_LIBRARY).unlink()
+    assert machine.page(static).verdict is WARNING
+
+
+def test_a_dashboard_that_lacks_a_file_of_its_page_cannot_start(tmp_path: Path) -> None:
+    static = Path(shutil.copytree(STATIC, tmp_path / "static"))
+    (static / "dashboard.js").unlink()
+    finding = machine.page(static)
+    assert finding.verdict is FAILED
+    assert "dashboard.js" in finding.found
 
 
 # -------------------------------------------------------------------------------------------------- the clock
