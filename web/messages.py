@@ -135,6 +135,7 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     bounded: tuple[QueueSeen, ...] = ()
     locks: dict[str, str] = {}  # symbols that a person locked, and until when and why, in words
     symbols_halted: dict[str, str] = {}  # symbols that lost what they may lose in a day, in words
+    no_resume: str = ""  # why `resume` would change nothing now, and until when, in words
 
 
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
