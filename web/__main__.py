@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from aiohttp import web
 
 from web.app import HUB, SENDER, make_app, make_runner
 from web.assets import load_assets
+from web.deadline import Moment, moment_of
 from web.hub import Hub
 from web.lock import is_secret
 from web.messages import FromWeb, Listening
@@ -49,6 +51,11 @@ _BAD_MESSAGES_TOLD = 10
 def say(sentence: str) -> None:
     """Tell the user who started the bot, on stderr."""
     print(f"microbot web: {sentence}", file=sys.stderr, flush=True)
+
+
+def read_clocks() -> Moment:
+    """Return what this machine's clocks show, for this process as for the bot's."""
+    return moment_of(time.monotonic_ns(), time.time_ns())
 
 
 class PipeOut:
@@ -160,7 +167,7 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | N
             done.set_result(code)
 
     pipe_out = PipeOut(fd_out)
-    app = make_app(settings, load_assets(), pipe_out.send, loop.time, secret)
+    app = make_app(settings, load_assets(), pipe_out.send, loop.time, read_clocks, secret)
     runner = make_runner(app, _SHUTDOWN_S)
     await runner.setup()
     try:

@@ -30,6 +30,7 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from pipeline.events import Reading, Side
+from web.deadline import Moment
 
 SLOW = "SLOW"
 """How a chain is shown that runs, but took too long of late; `InstanceState` has the others."""
@@ -134,6 +135,7 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     bounded: tuple[QueueSeen, ...] = ()
     locks: dict[str, str] = {}  # symbols that a person locked, and until when and why, in words
     symbols_halted: dict[str, str] = {}  # symbols that lost what they may lose in a day, in words
+    no_resume: str = ""  # why `resume` would change nothing now, and until when, in words
 
 
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
@@ -165,6 +167,8 @@ class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
 
     ticket: int
     command: Command | RestartChain | SymbolWish
+    id: str = ""  # what comes again under the same id is carried out once
+    deadline: Moment | None = None  # after it the command is not carried out any more; None: however late it is
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
@@ -174,6 +178,7 @@ class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
     changed: bool
     sentence: str
     wrong: bool = False  # there is no such thing as the command is about
+    late: bool = False  # it came after its deadline, and was not carried out
 
 
 class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="type"):

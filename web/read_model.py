@@ -119,7 +119,7 @@ class ReadModel:
         self._metrics: MetricsSeen | None = None
         self._feed = FeedChanged(FeedState.CONNECTING)
         self._stale: dict[str, str] = {}  # symbols that are, and why
-        self._state: dict[str, Any] = {"state": TradingState.ACTIVE.value, "reason": "", "ts": 0}
+        self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
         # What has not been told to the event stream yet, beside what is untold of each of those above.
         self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
         self._new_gauges: set[str] = set()
@@ -300,8 +300,9 @@ class ReadModel:
         if message.positions != self._positions:
             self._positions = message.positions
             self._changed.add("position")
-        if (message.state.value, message.state_reason) != (self._state["state"], self._state["reason"]):
-            self._set_state(message.state, message.state_reason, message.now)
+        told = _state_data(message.state, message.state_reason, message.now, message.no_resume)
+        if told | {"ts": 0} != self._state | {"ts": 0}:
+            self._set_state(told)
 
     def _signal_raised(self, message: SignalRaised) -> None:
         self._signals.add(signal_data(message))
@@ -323,12 +324,12 @@ class ReadModel:
         if (view := self._view(message.symbol)) is not None:
             view.mark_exit(message)
 
-    def _set_state(self, state: TradingState, reason: str, ts: int) -> None:
-        self._state = {"state": state.value, "reason": reason, "ts": ts}
+    def _set_state(self, state: dict[str, Any]) -> None:
+        self._state = state
         self._changed.add("state")
 
     def _state_changed(self, message: StateChanged) -> None:
-        self._set_state(message.state, message.reason, message.ts)
+        self._set_state(_state_data(message.state, message.reason, message.ts))
         because = f": {message.reason}" if message.reason else ""
         self._notice("state", message.ts, f"{message.previous.value} to {message.state.value}{because}")
 
@@ -401,3 +402,7 @@ class ReadModel:
 
     def _chain_notice(self, message: ChainFailed | ChainRestarted | ChainRemoved | ChainLate, what: str) -> None:
         self._notice("chain", message.ts, f"the strategy of {message.symbol} {what}")
+
+
+def _state_data(state: TradingState, reason: str, ts: int, no_resume: str = "") -> dict[str, Any]:
+    return {"state": state.value, "reason": reason, "ts": ts, "no_resume": no_resume}

@@ -54,6 +54,7 @@ from service.live.commands import Intake, Mailbox
 from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
+from service.live.reception import Reception
 from service.live.reload import SourceWatch, SourceWatchThread, StrategyInForce, Workshop
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
@@ -189,7 +190,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         slow_strategies=slow,
         rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
         source_watch=_source_watch(ground, parts, intake, telemetry),
-        web=WebProcess(settings.web, intake.carry_out, telemetry.history, ground.urgent, secret_file),
+        web=WebProcess(settings.web, Reception(intake.carry_out).take, telemetry.history, ground.urgent, secret_file),
     )
 
 

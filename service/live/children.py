@@ -20,13 +20,12 @@ import msgspec
 from loguru import logger
 
 from actors.feeds.backoff import BackOff
-from actors.messages import Command, RestartChain
 from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from mock_exchange.settings import ExchangeSettings
 from service.errors import Stopped
 from service.live.commands import CommandResult
 from service.logs import LEVELS
-from web.messages import Answered, Listening, SymbolWish
+from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
 
@@ -162,7 +161,7 @@ class WebProcess:
     def __init__(
         self,
         settings: WebSettings,
-        on_command: Callable[[Command | RestartChain | SymbolWish], CommandResult],
+        on_command: Callable[[Asked], CommandResult],
         history: Callable[[], Sequence[Any]],
         urgent: UrgentPipe,
         secret_file: Path | None = None,
@@ -235,7 +234,7 @@ class WebProcess:
                             self.send(known)
                         self.listening.set()
                     else:
-                        done = self._on_command(message.command)
+                        done = self._on_command(message)
                         self.send(Answered(message.ticket, *done))
             except FrameTooLarge as error:
                 _tell_bad_message(error)

@@ -17,6 +17,7 @@ from pipeline.clock import MAX_TIMERS
 from pipeline.events import SECOND, Quote, Trade
 from service.conditions import Judge
 from service.live.children import MAX_WAITING, WebProcess
+from service.live.no_resume import why_not_resume
 from service.live.operators import Operators
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
@@ -72,6 +73,7 @@ class Telemetry:
         self.slow: dict[
             str, str
         ] = {}  # symbols whose strategies were slow of late, and how; written before each report
+        self._gate_halted: str | None = None  # why no entry leaves until the bot is started again
         self._bounded: tuple[QueueSeen, ...] = ()  # the queues that have a bound
         self._core = core
         self._before: Summary = {}  # of the sessions that are over
@@ -191,10 +193,12 @@ class Telemetry:
             chains=self._chains(),
             locks=core.risk.locks.words,
             symbols_halted=core.risk.account.halted,
+            no_resume=why_not_resume(core, self._gate_halted),
         )
 
     def note_queues(self, gate: Gate, web: WebProcess, broker: AlpacaBroker | None) -> None:
         """Note what waits in each queue, and what was dropped; it is told with the next messages."""
+        self._gate_halted = gate.halted
         self.queues = {"gate": gate.depth, "web_bytes": web.waiting, "web_dropped": web.dropped}
         bounded = [
             QueueSeen("gate", gate.depth, gate.limit, "inputs", gate.overflowed),
