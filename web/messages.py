@@ -14,6 +14,8 @@ from actors.messages import (
     Command,
     DayStarted,
     FeedChanged,
+    OrderChanged,
+    OrderSubmitted,
     PositionClosed,
     PositionOpened,
     RestartChain,
@@ -78,6 +80,9 @@ class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
     ts: int
     ready: bool
     readings: tuple[Reading, ...]
+    count: int = 0  # ticks in the window
+    min_ticks: int = 0  # that it wants
+    window_s: float = 0.0  # that it looks back
 
 
 class OperatorSeen(msgspec.Struct, frozen=True):
@@ -109,6 +114,9 @@ class OpenPosition(msgspec.Struct, frozen=True):
     fallback_ts: int | None = None  # when the fallback closes it at the latest
     exits: str = "OWN"  # a `GuardedBy`: whose exits watch it
     guard: str = ""  # what guards it, in words; empty where that is not known yet
+    flat_candles: int | None = None  # in a row so far; None where no exit waits for a stagnant market
+    flat_candles_of: int | None = None  # that close it
+    decision: str = ""
 
 
 class QueueSeen(msgspec.Struct, frozen=True):
@@ -119,6 +127,21 @@ class QueueSeen(msgspec.Struct, frozen=True):
     limit: int
     unit: str  # what it holds: "inputs", "bytes" ...
     dropped: int = 0
+
+
+class NoEntry(msgspec.Struct, frozen=True):
+    """Why an entry in a symbol would be refused right now: a `Refusal`, the numbers where it has some."""
+
+    reason: str
+    why: str = ""
+    signals_left: int = 0  # that are skipped while it cools down
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """How old the news is, in real seconds."""
+
+    feed_s: float = 0.0  # since the feed's state changed
+    ticks: dict[str, tuple[float, float]] = {}  # by symbol: since its newest tick, and what is usual between two
 
 
 class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
@@ -136,6 +159,9 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     locks: dict[str, str] = {}  # symbols that a person locked, and until when and why, in words
     symbols_halted: dict[str, str] = {}  # symbols that lost what they may lose in a day, in words
     no_resume: str = ""  # why `resume` would change nothing now, and until when, in words
+    no_entry: dict[str, NoEntry] = {}  # symbols in which an entry would be refused, whichever side it is of
+    filled: int = 0  # entries that were filled, at least in part, since the bot started
+    heard: Heard = Heard()
 
 
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
@@ -212,6 +238,8 @@ ShownFact = (
     | AccountOpened
     | BrokerChanged
     | OrderRejected
+    | OrderSubmitted
+    | OrderChanged
 )
 """The facts that the dashboard shows, as the core states them."""
 

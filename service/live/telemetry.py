@@ -12,11 +12,22 @@ from loguru import logger
 from actors.brokers.alpaca.broker import MOST_IN_FLIGHT, AlpacaBroker
 from actors.engine.core import Core, Input
 from actors.gateway.gate import Gate
-from actors.messages import BurstBlocked, Fact, FeedChanged, SignalRaised
+from actors.messages import (
+    BurstBlocked,
+    Fact,
+    FeedChanged,
+    OrderChanged,
+    OrderSubmitted,
+    PositionOpened,
+    SignalRaised,
+)
+from actors.orders import OVER, OrderRole
 from pipeline.clock import MAX_TIMERS
 from pipeline.events import SECOND, Quote, Trade
 from service.conditions import Judge
 from service.live.children import MAX_WAITING, WebProcess
+from service.live.entry_watch import EntryWatch
+from service.live.heard import TickAges
 from service.live.no_resume import why_not_resume
 from service.live.operators import Operators
 from service.live.trade_ticks import TickKeeper
@@ -40,6 +51,7 @@ _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
 KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
 _KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
+_KEPT_ORDERS = 400  # likewise, what became of the entries that these asked for
 
 _POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
 
@@ -85,6 +97,12 @@ class Telemetry:
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
         self._signals: deque[SignalRaised] = deque(maxlen=_KEPT_SIGNALS)
+        self._orders: deque[OrderSubmitted | OrderChanged] = deque(maxlen=_KEPT_ORDERS)
+        self._entry_orders: set[str] = set()  # ids of those that work
+        self._filled = 0  # entries that were, at least in part
+        self._filled_last: dict[str, str] = {}  # by symbol: the decision that was filled last
+        self._ages = TickAges()
+        self._entries = EntryWatch()
         self._feed: FeedChanged | None = None  # the newest; it may be as old as the session
         self._chart_points = chart_points
         self._max_symbols = max_symbols
@@ -119,14 +137,43 @@ class Telemetry:
 
     def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""
-        if isinstance(fact, _SHOWN):
-            self._facts.append(fact)
-            if isinstance(fact, SignalRaised):
-                self._signals.append(fact)
-            elif isinstance(fact, FeedChanged):
-                self._feed = fact
-            elif not isinstance(fact, BurstBlocked):
-                self._history.append(fact)
+        if not isinstance(fact, _SHOWN) or (
+            isinstance(fact, OrderSubmitted | OrderChanged) and not self._follows(fact)
+        ):
+            return
+        self._facts.append(fact)
+        if isinstance(fact, BurstBlocked):
+            return
+        self._entries.look_soon()
+        if isinstance(fact, SignalRaised):
+            self._signals.append(fact)
+        elif isinstance(fact, OrderSubmitted | OrderChanged):
+            self._orders.append(fact)
+        elif isinstance(fact, FeedChanged):
+            self._feed = fact
+            self._ages.note_feed()
+        else:
+            self._history.append(fact)
+            if isinstance(fact, PositionOpened) and not fact.adopted and not fact.undone:
+                self._count_filled(fact)
+
+    def _follows(self, fact: OrderSubmitted | OrderChanged) -> bool:
+        """Whether the news is of an entry: what becomes of exits and stops, trades tell."""
+        if isinstance(fact, OrderSubmitted):
+            if fact.order.role is not OrderRole.ENTRY:
+                return False
+            self._entry_orders.add(fact.order.id)
+            return True
+        followed = fact.order in self._entry_orders
+        if fact.status in OVER:
+            self._entry_orders.discard(fact.order)
+        return followed
+
+    def _count_filled(self, opened: PositionOpened) -> None:
+        """Count an entry at its first fill; a position that grows is stated again."""
+        if self._filled_last.get(opened.symbol) != opened.decision:
+            self._filled_last[opened.symbol] = opened.decision
+            self._filled += 1
 
     def history(self) -> list[Any]:
         """Return what a web process has to know that starts in the middle of a session."""
@@ -134,7 +181,7 @@ class Telemetry:
         recalled = chain.from_iterable(history.messages() for history in self._histories.values())
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
-        return [self._session, *recalled, *self._signals, *self._history, *feed, *self._readings()]
+        return [self._session, *recalled, *self._signals, *self._orders, *self._history, *feed, *self._readings()]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
@@ -159,6 +206,7 @@ class Telemetry:
                 self._quotes[event.symbol] = (event.bid, event.ask)
         # Those of a symbol of which nothing was kept are told of with its next tick.
         self._skipped = Counter({symbol: count for symbol, count in skipped.items() if symbol not in ticks})
+        self._ages.note_ticks(chain(ticks, self._skipped))
         for symbol, seen in ticks.items():
             self.tick_keeper.note_ticks(symbol, seen)
             if (history := self._history_of(symbol, seen[0].price)) is not None:
@@ -194,6 +242,9 @@ class Telemetry:
             locks=core.risk.locks.words,
             symbols_halted=core.risk.account.halted,
             no_resume=why_not_resume(core, self._gate_halted),
+            no_entry=self._entries.no_entry(core),
+            filled=self._filled,
+            heard=self._ages.heard(),
         )
 
     def note_queues(self, gate: Gate, web: WebProcess, broker: AlpacaBroker | None) -> None:
@@ -227,7 +278,7 @@ class Telemetry:
     def _positions(self) -> Iterator[OpenPosition]:
         for position in self._core.positions.open.values():
             context = self._core.contexts[position.symbol]
-            guard, price = context.guard_now, context.price
+            guard, price, flat = context.guard_now, context.price, context.flat_run
             yield OpenPosition(
                 symbol=position.symbol,
                 side=position.side,
@@ -240,6 +291,9 @@ class Telemetry:
                 fallback_ts=guard.fallback_ts if guard is not None else None,
                 exits=guard.by.value if guard is not None else "NONE",
                 guard=guard.words if guard is not None else "nothing",
+                flat_candles=flat.seen if flat is not None else None,
+                flat_candles_of=flat.seconds if flat is not None else None,
+                decision=position.decision,
             )
 
 
@@ -293,7 +347,9 @@ def gauges(core: Core, judge: Judge) -> Iterator[GaugesSeen]:
             for doubt in doubts:
                 bound = logger.bind(logger="microbot.strategy", event=doubt.event, condition=doubt.condition)
                 bound.warning("{}", doubt.sentence)
-            yield GaugesSeen(frame.symbol, frame.ts, frame.ready, readings)
+            probe = context.probe
+            warm_up = frame.count, probe.min_ticks, probe.warm_up / SECOND
+            yield GaugesSeen(frame.symbol, frame.ts, frame.ready, readings, *warm_up)
 
 
 def together(before: Summary, now: Summary) -> Summary:

@@ -584,8 +584,8 @@ def test_a_snapshot_comes_first_and_changes_follow_in_order() -> None:
             assert (name, list(data["symbols"])) == ("snapshot", ["AAPL"])
             for message in (ticks(150.0), signal(), opened(), closed(), feed(), metrics(positions=(held(),))):
                 dashboard.hub.tell(message)
-            names = [(await next_event())[0] for _ in range(8)]
-            assert names == ["ticks", "signal", "position", "trade", "marks", "metrics", "feed", "notice"]
+            names = [(await next_event())[0] for _ in range(9)]
+            assert names == ["ticks", "why", "signal", "position", "trade", "marks", "metrics", "feed", "notice"]
 
     run(scenario)
 
