@@ -4,6 +4,7 @@ GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
 GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet,
 GET  /metrics      in Prometheus's text format                      502 if the bot ended before it said
+GET  /api/trades ... (`web/trades.py`)
 GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
 
 Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -25,12 +26,14 @@ from msgspec import Meta
 from actors.messages import COMMANDS, RESTART, SYMBOL_COMMANDS, Command, RestartChain
 from web.answers import NoAnswer
 from web.assets import Assets
+from web.explainer import Explainer
 from web.hub import Hub
 from web.lock import Lock
 from web.messages import Asked, SymbolWish
 from web.prometheus import CONTENT_TYPE, exposition
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
+from web.trades import TradeHandlers
 
 SETTINGS = web.AppKey("SETTINGS", WebSettings)
 ASSETS = web.AppKey("ASSETS", Assets)
@@ -81,11 +84,17 @@ class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_app(
-    settings: WebSettings, assets: Assets, send_command: SendCommand, clock: Callable[[], float], secret: str = ""
+    settings: WebSettings,
+    assets: Assets,
+    send_command: SendCommand,
+    clock: Callable[[], float],
+    secret: str = "",
+    explain: Sequence[str] = (),
 ) -> web.Application:
     """Build the application; `clock` gives monotonic seconds. Feed it with `app[HUB].tell(message)`.
 
-    `secret` is the one that all have to know; what the settings say of it is how it came about.
+    `secret` is the one that all have to know; what the settings say of it is how it came about. `explain` is the
+    program that tells the story of a decision.
     """
     app = web.Application(middlewares=[_door], client_max_size=_MAX_BODY)
     app[SETTINGS] = settings
@@ -110,6 +119,7 @@ def make_app(
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/metrics", _metrics)
     app.router.add_post("/api/command", _command)
+    app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
     app.router.add_get("/api/login", _welcome)
     app.router.add_post("/api/login", _login)
     return app
@@ -223,7 +233,8 @@ async def _static(request: web.Request) -> web.Response:
 
 
 async def _state(request: web.Request) -> web.Response:
-    return _json(request.app[HUB].model.snapshot())
+    model = request.app[HUB].model
+    return _json(model.snapshot() | {"figures": model.figures()})
 
 
 async def _healthz(request: web.Request) -> web.Response:

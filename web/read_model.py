@@ -36,6 +36,7 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from actors.risk.symbol_locks import until_words
+from web.ledger import Ledger, Scope
 from web.messages import (
     SLOW,
     ChainLate,
@@ -48,6 +49,7 @@ from web.messages import (
     SymbolRecalled,
     TicksSeen,
     ToWeb,
+    TradesTold,
 )
 from web.recent import Recent
 from web.shapes import number, signal_data, summary_data, trade_data
@@ -102,6 +104,7 @@ class ReadModel:
             AccountOpened: self._account_opened,
             BrokerChanged: self._broker_changed,
             OrderRejected: self._order_rejected,
+            TradesTold: self._trades_told,
         }
         self._clear()
 
@@ -112,6 +115,7 @@ class ReadModel:
         self._symbols_ignored: set[str] = set()
         self._positions: tuple[OpenPosition, ...] = ()  # as of the metrics, which come behind every batch of ticks
         self._trades: Recent[dict[str, Any]] = Recent(TRADES_SHOWN)
+        self.ledger = Ledger()
         self._signals: Recent[dict[str, Any]] = Recent(SIGNALS_SHOWN)
         self._bursts: Recent[BurstBlocked] = Recent(BURSTS_SHOWN)
         self._notices: Recent[dict[str, Any]] = Recent(NOTICES_SHOWN)
@@ -121,7 +125,7 @@ class ReadModel:
         self._stale: dict[str, str] = {}  # symbols that are, and why
         self._state: dict[str, Any] = {"state": TradingState.ACTIVE.value, "reason": "", "ts": 0}
         # What has not been told to the event stream yet, beside what is untold of each of those above.
-        self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
+        self._changed: set[str] = set()  # "gauges", "position", "ledger", "metrics", "feed", "state", "bot", "snapshot"
         self._new_gauges: set[str] = set()
         self._new_operators: set[str] = set()
 
@@ -131,6 +135,15 @@ class ReadModel:
     def running(self) -> bool:
         """Whether the bot is there."""
         return self._running
+
+    @property
+    def now(self) -> int:
+        """Venue time, ns: the latest heard of."""
+        return self._now
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of closed trades, by scope, ready for JSON."""
+        return {scope.value: self.ledger.figures(scope, self._now) for scope in Scope}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds)."""
@@ -146,6 +159,7 @@ class ReadModel:
             "symbols": {name: view.snapshot() for name, view in self._symbols.items()},
             "symbols_ignored": len(self._symbols_ignored),
             "positions": self._positions,
+            "ledger": {"version": self.ledger.version},
             "trades": list(self._trades.shown),
             "signals": list(self._signals.shown),
             "bursts": list(self._bursts.shown),
@@ -175,6 +189,8 @@ class ReadModel:
         if "position" in changed:
             events.append(("position", {"positions": self._positions}))
         events += [("trade", trade) for trade in self._trades.untold]
+        if "ledger" in changed:
+            events.append(("ledger", {"version": self.ledger.version}))
         marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
         if marks:
             events.append(("marks", marks))
@@ -255,6 +271,7 @@ class ReadModel:
         self._clear()
         self._session = message
         self._summary["equity"] = number(message.settings.get("risk", {}).get("starting_equity", 0.0))
+        self.ledger = Ledger(message.run, str(message.settings.get("risk", {}).get("timezone", "UTC")))
         for symbol in message.symbols:
             self._view(symbol)
         self._changed.add("snapshot")
@@ -322,6 +339,10 @@ class ReadModel:
         self._trades.add(trade)
         if (view := self._view(message.symbol)) is not None:
             view.mark_exit(message)
+
+    def _trades_told(self, message: TradesTold) -> None:
+        self.ledger.take(message)
+        self._changed.add("ledger")
 
     def _set_state(self, state: TradingState, reason: str, ts: int) -> None:
         self._state = {"state": state.value, "reason": reason, "ts": ts}
