@@ -3,7 +3,7 @@
 GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
 GET  /healthz      200, or 503 without a bot    POST /api/command   commands, and GET /api/clock: `web/commands.py`
-GET  /metrics      in Prometheus's text format
+GET  /metrics      in Prometheus's text format  GET  /api/trades    and more of trades: `web/trades.py`
 GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
 
 Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -25,12 +25,14 @@ from msgspec import Meta
 from web.assets import Asset, Assets
 from web.commands import Commands, SendCommand
 from web.deadline import Moment
+from web.explainer import Explainer
 from web.http import REQUEST_S, body_of, json_answer, refused
 from web.hub import Hub
 from web.lock import Lock
 from web.prometheus import CONTENT_TYPE, exposition
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
+from web.trades import TradeHandlers
 
 SETTINGS = web.AppKey("SETTINGS", WebSettings)
 ASSETS = web.AppKey("ASSETS", Assets)
@@ -64,12 +66,14 @@ def make_app(
     clock: Callable[[], float],
     now: Callable[[], Moment],
     secret: str = "",
+    explain: Sequence[str] = (),
 ) -> web.Application:
     """Build the application. Feed it with `app[HUB].tell(message)`.
 
     `clock` gives monotonic seconds, `now` what both of the machine's clocks show, as the bot reads them.
 
-    `secret` is the one that all have to know; what the settings say of it is how it came about.
+    `secret` is the one that all have to know; what the settings say of it is how it came about. `explain` is the
+    program that tells the story of a decision.
     """
     app = web.Application(middlewares=[_door], client_max_size=_MAX_BODY)
     app[SETTINGS] = settings
@@ -93,6 +97,7 @@ def make_app(
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/metrics", _metrics)
     Commands(settings, app[HUB], send_command, now).add_to(app.router)
+    app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
     app.router.add_get("/api/login", _welcome)
     app.router.add_post("/api/login", _login)
     return app
@@ -199,7 +204,8 @@ async def _static(request: web.Request) -> web.Response:
 
 
 async def _state(request: web.Request) -> web.Response:
-    return json_answer(request.app[HUB].model.snapshot())
+    model = request.app[HUB].model
+    return json_answer(model.snapshot() | {"figures": model.figures()})
 
 
 async def _healthz(request: web.Request) -> web.Response:

@@ -31,6 +31,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
+from actors.portfolio.closed_trades import ClosedTrade
 from pipeline.events import Reading, Side
 from web.deadline import Moment
 
@@ -63,6 +64,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type
     paper: bool
     started_ts: int
     settings: dict[str, dict[str, object]]
+    run: int = 0  # its number in the journal; 0 where there is none
 
 
 class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):
@@ -217,6 +219,18 @@ class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="typ
     ticks: tuple[Tick, ...]  # the newest
 
 
+class TradesTold(msgspec.Struct, frozen=True, tag="trades", tag_field="type"):
+    """Finished trades, oldest first: what the journal holds of earlier sessions, then each as it ends.
+
+    `started` says when each run of theirs began that was not told of before (wall clock, ns); `left_out` older trades
+    of the account are in the journal alone.
+    """
+
+    trades: tuple[ClosedTrade, ...]
+    started: dict[int, int] = {}
+    left_out: int = 0
+
+
 ShownFact = (
     SignalRaised
     | PositionOpened
@@ -243,7 +257,7 @@ ShownFact = (
 )
 """The facts that the dashboard shows, as the core states them."""
 
-ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | ChainLate | ShownFact
+ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | ChainLate | TradesTold | ShownFact
 """Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
 
 FromWeb = Listening | Asked

@@ -38,6 +38,7 @@ from actors.messages import (
 )
 from actors.orders import OrderRejected
 from web.decisions import Decisions
+from web.ledger import Ledger, Scope
 from web.messages import (
     SLOW,
     ChainLate,
@@ -51,6 +52,7 @@ from web.messages import (
     SymbolRecalled,
     TicksSeen,
     ToWeb,
+    TradesTold,
 )
 from web.notices import Notice, notice_of
 from web.recent import Recent
@@ -104,6 +106,7 @@ class ReadModel:
             SymbolStale: self._symbol_stale,
             OrderSubmitted: lambda message: self._decisions.submitted(message),
             OrderChanged: lambda message: self._decisions.changed(message),
+            TradesTold: self._trades_told,
         }
         self._clear()
 
@@ -115,6 +118,7 @@ class ReadModel:
         self._positions: tuple[OpenPosition, ...] = ()  # as of the metrics, which come behind every batch of ticks
         self._trades: Recent[dict[str, Any]] = Recent(TRADES_SHOWN)
         self._decisions = Decisions()
+        self.ledger = Ledger()
         self._bursts: Recent[BurstBlocked] = Recent(BURSTS_SHOWN)
         self._notices: Recent[Notice] = Recent(NOTICES_SHOWN)
         self._summary = summary_data({})
@@ -123,7 +127,7 @@ class ReadModel:
         self._stale: dict[str, str] = {}  # symbols that are, and why
         self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
         # What has not been told to the event stream yet, beside what is untold of each of those above.
-        self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
+        self._changed: set[str] = set()  # "gauges", "position", "ledger", "metrics", "feed", "state", "bot", "snapshot"
         self._new_gauges: set[str] = set()
         self._new_operators: set[str] = set()
         self._new_whys: set[str] = set()
@@ -135,6 +139,15 @@ class ReadModel:
     def running(self) -> bool:
         """Whether the bot is there."""
         return self._running
+
+    @property
+    def now(self) -> int:
+        """Venue time, ns: the latest heard of."""
+        return self._now
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of closed trades, by scope, ready for JSON."""
+        return {scope.value: self.ledger.figures(scope, self._now) for scope in Scope}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds)."""
@@ -150,6 +163,7 @@ class ReadModel:
             "symbols": {name: view.snapshot() | self._now_of(view) for name, view in self._symbols.items()},
             "symbols_ignored": len(self._symbols_ignored),
             "positions": self._positions,
+            "ledger": {"version": self.ledger.version},
             "trades": list(self._trades.shown),
             "signals": self._decisions.shown,
             "bursts": list(self._bursts.shown),
@@ -183,6 +197,8 @@ class ReadModel:
         if "position" in changed:
             events.append(("position", {"positions": self._positions}))
         events += [("trade", trade) for trade in self._trades.untold]
+        if "ledger" in changed:
+            events.append(("ledger", {"version": self.ledger.version}))
         marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
         if marks:
             events.append(("marks", marks))
@@ -278,6 +294,7 @@ class ReadModel:
         self._clear()
         self._session = message
         self._summary["equity"] = number(message.settings.get("risk", {}).get("starting_equity", 0.0))
+        self.ledger = Ledger(message.run, str(message.settings.get("risk", {}).get("timezone", "UTC")))
         for symbol in message.symbols:
             self._view(symbol)
         self._changed.add("snapshot")
@@ -361,6 +378,10 @@ class ReadModel:
         self._decisions.closed(message)
         if (view := self._view(message.symbol)) is not None:
             view.mark_exit(message)
+
+    def _trades_told(self, message: TradesTold) -> None:
+        self.ledger.take(message)
+        self._changed.add("ledger")
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self._state = state

@@ -165,6 +165,7 @@ class WebProcess:
         history: Callable[[], Sequence[Any]],
         urgent: UrgentPipe,
         secret_file: Path | None = None,
+        explain: Sequence[str] = (),
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
         self._dropped = 0  # messages that found the pipe full
@@ -174,6 +175,7 @@ class WebProcess:
         self._on_command = on_command
         # Every user of the machine can read a command line: the secret is in a file that only this one can.
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
+        self._explain_flag = ("--explain", msgspec.json.encode(explain).decode()) if explain else ()
         self._history = history  # what a new process has to know that the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
@@ -183,7 +185,13 @@ class WebProcess:
         """Run the process to its end; return why it ended."""
         settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port, secret="")
         with self._urgent.opened() as (flag, options):
-            words = (*flag, *self._secret_flag, "--settings", msgspec.json.encode(settings).decode())
+            words = (
+                *flag,
+                *self._secret_flag,
+                *self._explain_flag,
+                "--settings",
+                msgspec.json.encode(settings).decode(),
+            )
             process = await _spawn("web", *words, **options)
         async with _heard(process, "microbot.web") as heard:
             try:

@@ -30,6 +30,7 @@ from service.live.entry_watch import EntryWatch
 from service.live.heard import TickAges
 from service.live.no_resume import why_not_resume
 from service.live.operators import Operators
+from service.live.trade_history import TradeHistory
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
 from web.messages import (
@@ -79,6 +80,7 @@ class Telemetry:
         window_s: float = 0.0,
         unused: Unused | None = None,
         operators: Operators | None = None,
+        trades: TradeHistory | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name
         self.left_out = 0  # inputs that were not even kept
@@ -93,6 +95,7 @@ class Telemetry:
         self.tick_keeper = TickKeeper(window_s, max_symbols)
         self._unused = unused
         self._operators = operators
+        self._trades = trades
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
@@ -111,10 +114,12 @@ class Telemetry:
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
         self._judge = Judge()
 
-    def follow(self, core: Core) -> None:
-        """Go on with the core of the next session; what the last one came to counts on."""
+    def follow(self, core: Core, name: str, started_ts: int) -> None:
+        """Go on with the core of the next session, and its book's name; what the last one came to counts on."""
         self._before = self.summary()
         self._core = core
+        if self._trades is not None:
+            self._trades.follow(name, started_ts)
 
     def summary(self) -> Summary:
         """Return what the run has come to so far."""
@@ -137,6 +142,8 @@ class Telemetry:
 
     def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""
+        if self._trades is not None:
+            self._trades.note_fact(fact)
         if not isinstance(fact, _SHOWN) or (
             isinstance(fact, OrderSubmitted | OrderChanged) and not self._follows(fact)
         ):
@@ -181,13 +188,16 @@ class Telemetry:
         recalled = chain.from_iterable(history.messages() for history in self._histories.values())
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
-        return [self._session, *recalled, *self._signals, *self._orders, *self._history, *feed, *self._readings()]
+        trades = self._trades.told() if self._trades is not None else ()
+        told = (self._session, *trades, *recalled, *self._signals, *self._orders, *self._history, *feed)
+        return [*told, *self._readings()]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
         facts, self._facts = self._facts, []
         operators = self._operators.messages(self._core) if self._operators is not None else ()
-        return [*self._ticks(), *facts, *operators, *self._readings()]
+        trades = self._trades.new() if self._trades is not None else ()
+        return [*self._ticks(), *facts, *trades, *operators, *self._readings()]
 
     def _readings(self) -> list[GaugesSeen | MetricsSeen]:
         return [*gauges(self._core, self._judge), self._metrics()]

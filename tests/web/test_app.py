@@ -489,6 +489,7 @@ def test_the_state_is_the_snapshot() -> None:
         state = json.loads(text)
         assert status == 200
         assert {"metrics", "symbols", "positions", "trades", "feed"} <= set(state)
+        assert set(state.pop("figures")) == {"session", "today", "all"}  # a browser asks for those that it shows
         async with listening(dashboard) as next_event:
             assert await next_event() == ("snapshot", state)
 
