@@ -29,7 +29,7 @@ from web.explainer import Explainer
 from web.http import REQUEST_S, body_of, json_answer, refused
 from web.hub import Hub
 from web.lock import Lock
-from web.prometheus import CONTENT_TYPE, exposition
+from web.prometheus import exposition
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
 from web.trades import TradeHandlers
@@ -224,8 +224,8 @@ async def _healthz(request: web.Request) -> web.Response:
 
 async def _metrics(request: web.Request) -> web.Response:
     hub = request.app[HUB]
-    text = exposition(hub.model.snapshot(), hub.age_s())
-    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+    body, content_type = exposition(hub.model.snapshot(), hub.age_s(), request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 async def _events(request: web.Request) -> web.StreamResponse:

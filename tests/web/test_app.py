@@ -504,7 +504,7 @@ def test_metrics_are_text_that_a_prometheus_server_reads() -> None:
             assert answer.status == 200
             assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             text = await answer.text()
-        assert "\nmicrobot_ticks_total 12\n" in text
+        assert "\nmicrobot_ticks_total 12.0\n" in text
         assert "\nmicrobot_message_age_seconds 0" in text
 
     run(scenario)
