@@ -32,6 +32,7 @@ EDGES = {
     "actors/gateway/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
     "actors/gateway/kill_switch.py": "is a thread beside the gate: it acts while the bot's loop is stuck",
     "actors/gateway/sqlite_journal.py": "writes the journal to a disk",
+    "actors/gateway/kept_trades.py": "reads the finished trades of the journal",
     "actors/gateway/row_sums.py": "reads the rows of the journal",
     "actors/supervision/supervisor.py": "waits between restarts of an edge, in real seconds",
     "mock_exchange/connections.py": "sends to the clients' WebSockets, and waits for those that read slowly",
