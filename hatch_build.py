@@ -69,11 +69,12 @@ TEMPLATES = Library(
     says_version='push("{}")',
     files={
         **{
-            f"package/{name}.js": f"lit-html/{name}.js"
+            f"package/{name}.{kind}": f"lit-html/{name}.{kind}"
             for name in (
                 *("lit-html", "directive", "directive-helpers"),
                 *("directives/class-map", "directives/live", "directives/repeat"),
             )
+            for kind in ("js", "d.ts")  # types are for who checks the page, and are not served
         },
         "package/LICENSE": "lit-html/LICENSE.txt",
     },

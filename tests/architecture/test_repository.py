@@ -6,7 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
+
+import hatch_build
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -72,6 +75,17 @@ def test_no_file_names_a_folder_of_somebody_s_machine() -> None:
         content = (ROOT / name).read_bytes()
         found += [f"{name}: {folder}" for folder in PERSONAL_FOLDERS if folder.encode() in content]
     assert found == []
+
+
+def test_the_lock_of_the_page_s_tools_pins_every_package_and_names_no_registry() -> None:
+    lock = msgspec.json.decode((ROOT / "package-lock.json").read_bytes())
+    packages = [package for name, package in lock["packages"].items() if name]
+    assert packages
+    assert [package for package in packages if "resolved" in package or not package.get("integrity")] == []
+    wanted = msgspec.json.decode((ROOT / "package.json").read_bytes())["devDependencies"]
+    assert wanted == lock["packages"][""]["devDependencies"]
+    assert [version for version in wanted.values() if not re.fullmatch(r"[0-9.]+", version)] == []
+    assert wanted["lightweight-charts"] == hatch_build.CHARTS.version  # types, of what draws
 
 
 def test_no_file_of_the_page_s_libraries_is_committed() -> None:

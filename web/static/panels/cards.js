@@ -1,7 +1,7 @@
 // The cards: the price and the position of the symbol that is shown, and the figures of all.
 
 import * as format from "../format.js";
-import { byId, row, setFigure, setText } from "./dom.js";
+import { byId, setFigure, setText } from "./dom.js";
 
 export function drawPrice(symbol) {
   if (!symbol || symbol.price === null) {

@@ -10,7 +10,7 @@ const readOff = (one) =>
 export function drawLooks(store) {
   const looks = [
     ...store.signals.map((signal) => ({ ...signal, key: `s ${signal.decision_id} ${signal.ts}` })),
-    ...store.bursts.map((burst, i) => ({ ...burst, burst: true, key: `b ${burst.symbol} ${burst.ts} ${burst.side}` })),
+    ...store.bursts.map((burst) => ({ ...burst, burst: true, key: `b ${burst.symbol} ${burst.ts} ${burst.side}` })),
   ].sort((a, b) => b.ts - a.ts).slice(0, 100);
   byId("looks-empty").hidden = looks.length > 0;
   reconcile(byId("look-rows"), looks, (look) => look.key, (look) => {

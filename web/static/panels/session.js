@@ -2,7 +2,7 @@
 
 import * as format from "../format.js";
 import { many } from "./funnel.js";
-import { byId, newestFirst, node, reconcile, row } from "./dom.js";
+import { byId, newestFirst, node, reconcile } from "./dom.js";
 
 function ofPrints(prints) {
   return Object.entries(prints ?? {}).map(([kind, count]) => `${format.count(count)} ${kind}`).join(", ");
