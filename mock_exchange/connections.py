@@ -13,6 +13,7 @@ from loguru import logger
 from mock_exchange.broadcast import Broadcast
 from mock_exchange.connection_faults import ConnectionFaults, Frame
 from mock_exchange.faults import Faults
+from mock_exchange.push import PushSession
 from mock_exchange.session import Session
 from mock_exchange.settings import ExchangeSettings
 
@@ -94,6 +95,13 @@ class Connections:
         for connection in list(self._open):
             connection.session.publish(broadcast)
             self._wake(connection)
+
+    def greet_again(self) -> None:
+        """Greet the clients of the simple push once more: time runs at another rate."""
+        for connection in list(self._open):
+            if isinstance(connection.session, PushSession) and connection.session.admitted:
+                connection.session.greet()
+                self._wake(connection)
 
     async def serve(
         self, request: web.Request, session: Session, on_admitted: Callable[[], None]

@@ -244,6 +244,22 @@ class Exchange:
         self._publish(venue.halt(symbols, now), venue.take_updates())
         logger.bind(event="exchange.halts", halted=venue.halted).info("trading was halted or resumed")
 
+    @property
+    def speed(self) -> float:
+        """How fast the market runs, in its seconds a real second."""
+        return self._settings.speed
+
+    def run_at(self, speed: float) -> None:
+        """Go on at another speed. Raises ValueError, and changes nothing, for one that is out of range.
+
+        Clients of the simple push are to be greeted once more: their greeting says at what rate time runs.
+        """
+        self._settings = msgspec.structs.replace(self._settings, speed=speed)  # it says what is wrong with it
+        self._rate_limit.run_at(speed)
+        if self._open is not None:
+            self._open[0].run_at(speed, self._monotonic_ns())
+        logger.bind(event="exchange.speed", speed=speed).info("the market runs at {:g}x", speed)
+
     def intervene(self, action: Callable[[VenueState, int], T]) -> T:
         """Do something to the venue, which it opens, and publish what that changes. Raises what the action does."""
         now = self.advance()

@@ -19,6 +19,7 @@ class Fault(msgspec.Struct, frozen=True):
     most: float
     parameter: str  # what it means
     effect: str
+    group: str = ""  # under which people look for it
 
 
 def _chance(name: str, default: float, effect: str) -> Fault:
@@ -26,10 +27,8 @@ def _chance(name: str, default: float, effect: str) -> Fault:
     return Fault(name, default, 0.0, 1.0, "chance", effect)
 
 
-CATALOGUE = {
-    fault.name: fault
-    for fault in (
-        # Connections
+_GROUPS = {
+    "Connections": (
         Fault("handshake", 503, 400, 599, "HTTP status", "no WebSocket is opened"),
         Fault("refuse", 406, 400, 599, "code", "authentication, or a client of the push, is refused in-band"),
         Fault("wrong_key", 1, 1, 1, "no meaning", "no pair of keys is right"),
@@ -42,7 +41,8 @@ CATALOGUE = {
         _chance("strangers", 0.01, "a frame is followed by one of an unknown symbol or kind"),
         Fault("rude_close", 1, 1, 1, "no meaning", "a client's close is answered by none: the connection is cut"),
         Fault("lingering", 10, 0, 3_600, "real s", "a data connection that is gone counts on for so long (406)"),
-        # Market data
+    ),
+    "Market data": (
         _chance("bad_prices", 0.01, "a trade has no price that can be: NaN, infinite, 0, negative, 1e308 or text"),
         _chance("spikes", 0.001, "a trade has ten times its price"),
         _chance("duplicates", 0.05, "an event is published twice"),
@@ -55,7 +55,8 @@ CATALOGUE = {
         _chance("late_prints", 0.01, "a trade is followed by a print of an earlier one, out of sequence"),
         _chance("undone", 0.001, "a trade is canceled or corrected a moment later"),
         Fault("burst", 5_000, 1, 1e6, "events", "nothing is published until so many wait, then all at once"),
-        # Orders
+    ),
+    "Orders": (
         Fault("rest", 503, 400, 599, "HTTP status", "no REST call is done"),
         _chance("lost_answers", 0.2, "an order is taken, but answered 504"),
         _chance("rejects", 0.2, "an order is taken, then rejected"),
@@ -67,7 +68,11 @@ CATALOGUE = {
         Fault("slow_fills", 1, 1, 1e9, "shares", "a quote lets orders have no more than this"),
         Fault("late_cancels", 5, 0, 86_400, "market s", "a cancel is confirmed at once, but comes into effect later"),
         Fault("foreign_orders", 1, 1, 1e6, "shares", "an order and a position that no client made are in the accounts"),
-    )
+    ),
+}
+
+CATALOGUE = {
+    fault.name: msgspec.structs.replace(fault, group=group) for group, faults in _GROUPS.items() for fault in faults
 }
 """Every switch there is, by its name."""
 

@@ -36,6 +36,12 @@ class Assets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assets: dict[str, Asset]
 
 
+class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast the market is to run, in its seconds a real second."""
+
+    speed: float
+
+
 class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The faults that are to be on, and no others."""
 
@@ -57,6 +63,8 @@ class Handlers:
             web.get("/stream{slash:/?}", self.stream),
             web.get("/control/faults", _controlled(self.faults)),
             web.post("/control/faults", _controlled(self.faults)),
+            web.get("/control/speed", _controlled(self.speed)),
+            web.post("/control/speed", _controlled(self.speed)),
             web.get("/control/halts", _controlled(self.halts)),
             web.post("/control/halts", _controlled(self.halts)),
             web.get("/control/assets", _controlled(self.assets)),
@@ -101,6 +109,13 @@ class Handlers:
             self._exchange.switch(msgspec.json.decode(await _body(request), type=Switches).faults)
         known = [msgspec.to_builtins(fault) for fault in CATALOGUE.values()]
         return _json({"faults": self._exchange.faults.active, "known": known})
+
+    async def speed(self, request: web.Request) -> web.StreamResponse:
+        """Answer how fast the market runs, after changing that to what a POST names."""
+        if request.method == "POST":
+            self._exchange.run_at(msgspec.json.decode(await _body(request), type=Speed).speed)
+            self._connections.greet_again()
+        return _json({"speed": self._exchange.speed})
 
     async def halts(self, request: web.Request) -> web.StreamResponse:
         """Answer which stocks are halted, after halting exactly those that a POST names."""

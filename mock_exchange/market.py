@@ -134,6 +134,11 @@ class LiveMarket:
                 self._anchor_ns, self._monotonic_ns = opens - NIGHT_EDGE, monotonic_ns
         return self._market.due(self._clock(monotonic_ns), limit)
 
+    def run_at(self, speed: float, monotonic_ns: int) -> None:
+        """Go on from here at another speed, market seconds a real second."""
+        self._anchor_ns, self._monotonic_ns = self._clock(monotonic_ns), monotonic_ns
+        self._speed = speed
+
     def _clock(self, monotonic_ns: int) -> int:
         return self._anchor_ns + int(self._speed * (monotonic_ns - self._monotonic_ns))
 

@@ -27,6 +27,16 @@ class BurstEnded(msgspec.Struct, frozen=True, gc=False):
     blocked: str | None
 
 
+class FlatRun:
+    """How many flat candles in a row an exit has seen, and how many it waits for."""
+
+    __slots__ = ("seconds", "seen")
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        self.seen = 0
+
+
 class Measured:
     """What the values of an `op.metric` came to."""
 
@@ -84,8 +94,8 @@ class Probe:
     """
 
     __slots__ = (
-        *("_followed", "bursts", "deadlines", "errors", "frame", "metrics", "on_burst", "on_frame", "ready"),
-        *("warm_up", "wired"),
+        *("_followed", "bursts", "deadlines", "errors", "flat_runs", "frame", "metrics", "min_ticks", "on_burst"),
+        *("on_frame", "ready", "warm_up", "wired"),
     )
 
     def __init__(
@@ -97,7 +107,9 @@ class Probe:
         self.ready = 0  # frames whose window was warm
         self.bursts = 0  # that began
         self.warm_up = 0  # ns that the windows look back: so long they are not ready
+        self.min_ticks = 0  # that the windows want: with fewer they are not ready
         self.deadlines: list[int] = []  # ns: when exits that wait for a time will close a position
+        self.flat_runs: list[FlatRun] = []  # of the exits that wait for a stagnant market
         self.metrics: dict[str, Measured] = {}  # by name, of every subscription so far
         self._followed: set[str] = set()  # the names of the one that runs
         self.wired: list[Wired] = []  # the operators of the subscription that runs, the last of the pipe first
@@ -107,7 +119,8 @@ class Probe:
 
     def begin(self) -> None:
         """Note that what it is handed to is subscribed afresh; what was counted stays."""
-        self.warm_up = 0
+        self.warm_up = self.min_ticks = 0
+        self.flat_runs = []
         self._followed.clear()
         self.wired = []
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from aiohttp import web
 
 from web.app import HUB, SENDER, make_app, make_runner
 from web.assets import load_assets
+from web.deadline import Moment, moment_of
 from web.hub import Hub
 from web.lock import is_secret
 from web.messages import FromWeb, Listening
@@ -49,6 +51,11 @@ _BAD_MESSAGES_TOLD = 10
 def say(sentence: str) -> None:
     """Tell the user who started the bot, on stderr."""
     print(f"microbot web: {sentence}", file=sys.stderr, flush=True)
+
+
+def read_clocks() -> Moment:
+    """Return what this machine's clocks show, for this process as for the bot's."""
+    return moment_of(time.monotonic_ns(), time.time_ns())
 
 
 class PipeOut:
@@ -148,10 +155,12 @@ class Given(NamedTuple):
     settings: WebSettings
     news: int | None  # the descriptor of the pipe for news that do not wait for the bot's loop, if there is one
     secret: str  # that every client has to know, if there is one
+    explain: tuple[str, ...]  # the program that tells the story of a decision; empty where there is none
 
 
-async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | None = None, secret: str = "") -> int:
+async def serve(given: Given, fd_in: int, fd_out: int) -> int:
     """Serve the dashboard until the bot has gone or SIGTERM comes; return the exit code."""
+    settings = given.settings
     loop = asyncio.get_running_loop()
     done: asyncio.Future[int] = loop.create_future()
 
@@ -160,7 +169,7 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | N
             done.set_result(code)
 
     pipe_out = PipeOut(fd_out)
-    app = make_app(settings, load_assets(), pipe_out.send, loop.time, secret)
+    app = make_app(settings, load_assets(), pipe_out.send, loop.time, read_clocks, given.secret, given.explain)
     runner = make_runner(app, _SHUTDOWN_S)
     await runner.setup()
     try:
@@ -181,8 +190,8 @@ async def serve(settings: WebSettings, fd_in: int, fd_out: int, fd_news: int | N
             end(code)
 
         PipeIn(fd_in, app[HUB], bot_has_gone)
-        if fd_news is not None:
-            PipeIn(fd_news, app[HUB], lambda code: None)  # its end says nothing that the other's does not
+        if given.news is not None:
+            PipeIn(given.news, app[HUB], lambda code: None)  # its end says nothing that the other's does not
         with suppress(NotImplementedError):  # not on Windows
             loop.add_signal_handler(signal.SIGTERM, end, 0)
         sender = app[SENDER]
@@ -213,9 +222,13 @@ def read_arguments(arguments: Sequence[str]) -> Given:
     parser.add_argument("--settings", default="{}", help="a JSON object of settings")
     parser.add_argument("--news", type=int, metavar="FD", help="a second pipe, of which the bot's other threads write")
     parser.add_argument("--secret-file", type=Path, metavar="FILE", help="holds the secret that all have to know")
+    parser.add_argument(
+        "--explain", default="[]", metavar="JSON", help="the program that tells of a decision, as a list"
+    )
     given = parser.parse_args(arguments)
     try:
         read = msgspec.json.decode(given.settings, type=WebSettings)
+        explain = msgspec.json.decode(given.explain, type=tuple[str, ...])
         secret = given.secret_file.read_text("ascii").strip() if given.secret_file is not None else read.secret
     except msgspec.MsgspecError as problem:
         parser.error(str(problem))
@@ -225,18 +238,18 @@ def read_arguments(arguments: Sequence[str]) -> Given:
         parser.error(f"there is no secret in {given.secret_file or 'the settings'}")
     if not secret and not is_loopback(read.host):
         parser.error(f"{read.host} is no address of this machine alone: the dashboard wants a secret there")
-    return Given(read, given.news, secret)
+    return Given(read, given.news, secret, explain)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the web process; return its exit code."""
-    settings, news, secret = read_arguments(sys.argv[1:] if arguments is None else arguments)
+    given = read_arguments(sys.argv[1:] if arguments is None else arguments)
     fd_out = take_stdout()
     if not sys.stdin.isatty():
         # Ctrl-C reaches the whole group. The bot then closes its session, and this page is to show it until the end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=_new_loop) as loop_runner:
-        return loop_runner.run(serve(settings, 0, fd_out, news, secret))
+        return loop_runner.run(serve(given, 0, fd_out))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
-GET  /healthz      200, or 503 without a bot    POST /api/command   200 with what it did; 202 if that is not known yet,
-GET  /metrics      in Prometheus's text format                      502 if the bot ended before it said
+GET  /healthz      200, or 503 without a bot    POST /api/command   commands, and GET /api/clock: `web/commands.py`
+GET  /metrics      in Prometheus's text format  GET  /api/trades    and more of trades: `web/trades.py`
 GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
 
 Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -22,15 +22,17 @@ from aiohttp.typedefs import Handler
 from aiohttp_sse import sse_response
 from msgspec import Meta
 
-from actors.messages import COMMANDS, RESTART, SYMBOL_COMMANDS, Command, RestartChain
-from web.answers import NoAnswer
 from web.assets import Asset, Assets
+from web.commands import Commands, SendCommand
+from web.deadline import Moment
+from web.explainer import Explainer
+from web.http import REQUEST_S, body_of, json_answer, refused
 from web.hub import Hub
 from web.lock import Lock
-from web.messages import Asked, SymbolWish
-from web.prometheus import CONTENT_TYPE, exposition
+from web.prometheus import exposition
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
+from web.trades import TradeHandlers
 
 SETTINGS = web.AppKey("SETTINGS", WebSettings)
 ASSETS = web.AppKey("ASSETS", Assets)
@@ -40,16 +42,8 @@ HUB = web.AppKey("HUB", Hub)
 SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
 """The task that sends events. It never ends by itself: if it has failed, no client hears anything any more."""
 
-SendCommand = Callable[[Asked], bool]
-"""Passes a command on to the bot; False if the bot does not take any at present."""
-
-SEND_COMMAND: web.AppKey[SendCommand] = web.AppKey("SEND_COMMAND")
-
 STUCK_S = 5.0
 """Seconds without a word of the bot, which says something ten times a second, after which it is not well."""
-
-REQUEST_S = 10.0
-"""Seconds that a request may take to come in, and that a connection is kept on which nothing more is asked."""
 
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
@@ -57,17 +51,6 @@ _OPEN = frozenset(("/", "/healthz", "/api/login"))
 """Paths that are answered without the secret, as what the login page needs is; the first two say less then."""
 
 _FOR_EVER = "public, max-age=31536000, immutable"
-
-_encode = msgspec.json.Encoder().encode
-
-
-class CommandRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /api/command`."""
-
-    command: str
-    reason: Annotated[str, Meta(max_length=200)] = ""
-    symbol: Annotated[str, Meta(max_length=64)] = ""  # that `restart`, `flatten`, `lock` or `unlock` is about
-    until: Annotated[str, Meta(max_length=40)] = ""  # of `lock`: HH:MM, where the exchange is
 
 
 class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,11 +60,20 @@ class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_app(
-    settings: WebSettings, assets: Assets, send_command: SendCommand, clock: Callable[[], float], secret: str = ""
+    settings: WebSettings,
+    assets: Assets,
+    send_command: SendCommand,
+    clock: Callable[[], float],
+    now: Callable[[], Moment],
+    secret: str = "",
+    explain: Sequence[str] = (),
 ) -> web.Application:
-    """Build the application; `clock` gives monotonic seconds. Feed it with `app[HUB].tell(message)`.
+    """Build the application. Feed it with `app[HUB].tell(message)`.
 
-    `secret` is the one that all have to know; what the settings say of it is how it came about.
+    `clock` gives monotonic seconds, `now` what both of the machine's clocks show, as the bot reads them.
+
+    `secret` is the one that all have to know; what the settings say of it is how it came about. `explain` is the
+    program that tells the story of a decision.
     """
     app = web.Application(middlewares=[_door], client_max_size=_MAX_BODY)
     app[SETTINGS] = settings
@@ -89,7 +81,6 @@ def make_app(
     app[DOOR] = Door(settings.host, settings.allowed_hosts)
     app[LOCK] = Lock(secret)
     app[HUB] = Hub(settings, clock)
-    app[SEND_COMMAND] = send_command
     headers = security_headers(assets.style_hashes)
 
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
@@ -105,7 +96,8 @@ def make_app(
     app.router.add_get("/api/state", _state)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/metrics", _metrics)
-    app.router.add_post("/api/command", _command)
+    Commands(settings, app[HUB], send_command, now).add_to(app.router)
+    app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
     app.router.add_get("/api/login", _welcome)
     app.router.add_post("/api/login", _login)
     return app
@@ -166,22 +158,9 @@ def _cookie_of(request: web.Request) -> str:
 
 
 def _unknown(sentence: str) -> web.Response:
-    answer = _refused(401, sentence)
+    answer = refused(401, sentence)
     answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
-
-
-async def _body(request: web.Request) -> bytes:
-    """Read a request's body, which has to come in time."""
-    try:
-        async with asyncio.timeout(REQUEST_S):
-            return await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"The request did not come within {REQUEST_S:g} s.\n") from None
-
-
-def _json(data: Any, status: int = 200) -> web.Response:
-    return web.Response(body=_encode(data), status=status, content_type="application/json")
 
 
 def _file(request: web.Request, asset: Asset, caching: str) -> web.Response:
@@ -203,11 +182,11 @@ async def _welcome(request: web.Request) -> web.Response:
 async def _login(request: web.Request) -> web.Response:
     """Admit a browser that knows the secret: set its cookie."""
     if request.content_type != "application/json":
-        return _refused(415, "Send the secret as application/json.")
+        return refused(415, "Send the secret as application/json.")
     try:
-        wish = msgspec.json.decode(await _body(request), type=LoginRequest)
+        wish = msgspec.json.decode(await body_of(request), type=LoginRequest)
     except msgspec.MsgspecError:
-        return _refused(400, "That holds no secret.")
+        return refused(400, "That holds no secret.")
     lock = request.app[LOCK]
     if not lock.opens_for(wish.secret):
         return _unknown("That is not the secret of this dashboard.")
@@ -225,7 +204,8 @@ async def _static(request: web.Request) -> web.Response:
 
 
 async def _state(request: web.Request) -> web.Response:
-    return _json(request.app[HUB].model.snapshot())
+    model = request.app[HUB].model
+    return json_answer(model.snapshot() | {"figures": model.figures()})
 
 
 async def _healthz(request: web.Request) -> web.Response:
@@ -239,13 +219,13 @@ async def _healthz(request: web.Request) -> web.Response:
             "clients": hub.clients,
             "clients_dropped": hub.dropped,
         }
-    return _json(health, 200 if ok else 503)
+    return json_answer(health, 200 if ok else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:
     hub = request.app[HUB]
-    text = exposition(hub.model.snapshot(), hub.age_s())
-    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+    body, content_type = exposition(hub.model.snapshot(), hub.age_s(), request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
@@ -276,59 +256,3 @@ def _bound_send_buffer(request: web.Request) -> None:
     connection = request.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-
-
-async def _command(request: web.Request) -> web.Response:
-    if request.content_type != "application/json":
-        return _refused(415, "Send the command as application/json.")
-    try:
-        wish = msgspec.json.decode(await _body(request), type=CommandRequest)
-    except msgspec.MsgspecError as problem:
-        return _refused(400, f"That is not a command: {problem}.")
-    if fault := _fault_of(wish):
-        return _refused(400, fault)
-    hub = request.app[HUB]
-    # The bot stamps the time when it takes the command in; nothing here knows venue time well enough.
-    command = _command_of(wish)
-    with hub.answers.awaited() as (ticket, answer):
-        if not hub.model.running or not request.app[SEND_COMMAND](Asked(ticket, command)):
-            return _refused(503, "The bot takes no commands at present.")
-        try:
-            async with asyncio.timeout(request.app[SETTINGS].answer_timeout_s):
-                answered = await answer
-        except NoAnswer as why:
-            return _refused(502, f"{why} before it answered: it may have carried that out.")
-        except TimeoutError:
-            said = "sent, but the bot has not answered yet: it may still carry it out"
-            if wish.command in ("halt", "flatten"):
-                said += f"; `microbot {wish.command}` in a terminal gets past a strategy that is stuck"
-            return _json({"command": wish.command, "changed": None, "answer": said}, 202)
-    if answered.wrong:
-        return _refused(404, answered.sentence)
-    return _json({"command": wish.command, "changed": answered.changed, "answer": answered.sentence})
-
-
-def _fault_of(wish: CommandRequest) -> str:
-    """Say what is wrong with a command; empty if nothing is."""
-    known = tuple(dict.fromkeys((*COMMANDS, RESTART, *SYMBOL_COMMANDS)))
-    if wish.command not in known:
-        return f"Unknown command {wish.command[:40]!r}: it is one of {', '.join(known)}."
-    if not wish.reason.isprintable():
-        return "The reason must be one line of printable text."
-    if wish.command not in (*COMMANDS, RESTART) and not wish.symbol:
-        return f"Name the symbol to {wish.command}."
-    if wish.symbol and wish.command not in (RESTART, *SYMBOL_COMMANDS):
-        return f"The command {wish.command} is for the whole bot: leave the symbol out."
-    return "" if not wish.until or wish.command == "lock" else f"The command {wish.command} has no time to end at."
-
-
-def _command_of(wish: CommandRequest) -> Command | RestartChain | SymbolWish:
-    if wish.command == RESTART:
-        return RestartChain(wish.symbol, 0, wish.reason)
-    if wish.symbol:
-        return SymbolWish(wish.command, wish.symbol, wish.until, "dashboard", wish.reason)
-    return Command(wish.command, 0, "dashboard", wish.reason)
-
-
-def _refused(status: int, sentence: str) -> web.Response:
-    return _json({"error": sentence}, status)

@@ -14,6 +14,8 @@ from actors.messages import (
     Command,
     DayStarted,
     FeedChanged,
+    OrderChanged,
+    OrderSubmitted,
     PositionClosed,
     PositionOpened,
     RestartChain,
@@ -29,7 +31,9 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
+from actors.portfolio.closed_trades import ClosedTrade
 from pipeline.events import Reading, Side
+from web.deadline import Moment
 
 SLOW = "SLOW"
 """How a chain is shown that runs, but took too long of late; `InstanceState` has the others."""
@@ -60,6 +64,7 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type
     paper: bool
     started_ts: int
     settings: dict[str, dict[str, object]]
+    run: int = 0  # its number in the journal; 0 where there is none
 
 
 class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):
@@ -77,6 +82,9 @@ class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
     ts: int
     ready: bool
     readings: tuple[Reading, ...]
+    count: int = 0  # ticks in the window
+    min_ticks: int = 0  # that it wants
+    window_s: float = 0.0  # that it looks back
 
 
 class OperatorSeen(msgspec.Struct, frozen=True):
@@ -108,6 +116,9 @@ class OpenPosition(msgspec.Struct, frozen=True):
     fallback_ts: int | None = None  # when the fallback closes it at the latest
     exits: str = "OWN"  # a `GuardedBy`: whose exits watch it
     guard: str = ""  # what guards it, in words; empty where that is not known yet
+    flat_candles: int | None = None  # in a row so far; None where no exit waits for a stagnant market
+    flat_candles_of: int | None = None  # that close it
+    decision: str = ""
 
 
 class QueueSeen(msgspec.Struct, frozen=True):
@@ -118,6 +129,21 @@ class QueueSeen(msgspec.Struct, frozen=True):
     limit: int
     unit: str  # what it holds: "inputs", "bytes" ...
     dropped: int = 0
+
+
+class NoEntry(msgspec.Struct, frozen=True):
+    """Why an entry in a symbol would be refused right now: a `Refusal`, the numbers where it has some."""
+
+    reason: str
+    why: str = ""
+    signals_left: int = 0  # that are skipped while it cools down
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """How old the news is, in real seconds."""
+
+    feed_s: float = 0.0  # since the feed's state changed
+    ticks: dict[str, tuple[float, float]] = {}  # by symbol: since its newest tick, and what is usual between two
 
 
 class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
@@ -134,6 +160,10 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     bounded: tuple[QueueSeen, ...] = ()
     locks: dict[str, str] = {}  # symbols that a person locked, and until when and why, in words
     symbols_halted: dict[str, str] = {}  # symbols that lost what they may lose in a day, in words
+    no_resume: str = ""  # why `resume` would change nothing now, and until when, in words
+    no_entry: dict[str, NoEntry] = {}  # symbols in which an entry would be refused, whichever side it is of
+    filled: int = 0  # entries that were filled, at least in part, since the bot started
+    heard: Heard = Heard()
 
 
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
@@ -165,6 +195,8 @@ class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
 
     ticket: int
     command: Command | RestartChain | SymbolWish
+    id: str = ""  # what comes again under the same id is carried out once
+    deadline: Moment | None = None  # after it the command is not carried out any more; None: however late it is
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
@@ -174,6 +206,7 @@ class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
     changed: bool
     sentence: str
     wrong: bool = False  # there is no such thing as the command is about
+    late: bool = False  # it came after its deadline, and was not carried out
 
 
 class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="type"):
@@ -184,6 +217,18 @@ class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="typ
     first_price: float
     points: tuple[tuple[int, float], ...]  # the last price of each second: a Unix second, a price
     ticks: tuple[Tick, ...]  # the newest
+
+
+class TradesTold(msgspec.Struct, frozen=True, tag="trades", tag_field="type"):
+    """Finished trades, oldest first: what the journal holds of earlier sessions, then each as it ends.
+
+    `started` says when each run of theirs began that was not told of before (wall clock, ns); `left_out` older trades
+    of the account are in the journal alone.
+    """
+
+    trades: tuple[ClosedTrade, ...]
+    started: dict[int, int] = {}
+    left_out: int = 0
 
 
 ShownFact = (
@@ -207,10 +252,12 @@ ShownFact = (
     | AccountOpened
     | BrokerChanged
     | OrderRejected
+    | OrderSubmitted
+    | OrderChanged
 )
 """The facts that the dashboard shows, as the core states them."""
 
-ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | ChainLate | ShownFact
+ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | ChainLate | TradesTold | ShownFact
 """Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
 
 FromWeb = Listening | Asked

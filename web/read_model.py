@@ -21,6 +21,8 @@ from actors.messages import (
     DayStarted,
     FeedChanged,
     FeedState,
+    OrderChanged,
+    OrderSubmitted,
     PositionClosed,
     PositionOpened,
     SignalRaised,
@@ -35,11 +37,13 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
-from actors.risk.symbol_locks import until_words
+from web.decisions import Decisions
+from web.ledger import Ledger, Scope
 from web.messages import (
     SLOW,
     ChainLate,
     GaugesSeen,
+    Heard,
     MetricsSeen,
     OpenPosition,
     OperatorsSeen,
@@ -48,19 +52,29 @@ from web.messages import (
     SymbolRecalled,
     TicksSeen,
     ToWeb,
+    TradesTold,
 )
+from web.notices import Notice, notice_of
 from web.recent import Recent
-from web.shapes import number, signal_data, summary_data, trade_data
+from web.shapes import number, summary_data, trade_data
 from web.symbol_view import SymbolView
+from web.why import Known, why
+from web.words import REASONS
 
 TRADES_SHOWN = 100
-SIGNALS_SHOWN = 100
 BURSTS_SHOWN = 100
 NOTICES_SHOWN = 50
 
 _GONE_BACK = 5_000_000_000  # ns: so much earlier than what was shown, it is no old news, but an earlier time
+_REPORTS_A_SENTENCE = 10  # a sentence whose figures alone change is told with every such report
 _SECTIONS_SHOWN = ("strategy", "risk", "execution")
 """The settings that may leave the process: how it trades. Others may hold a venue's keys."""
+
+_ONLY_NOTICED: tuple[type, ...] = (
+    *(AccountOpened, BrokerChanged, ChainFailed, ChainRemoved, ChainRestarted, DayStarted, OrderRejected),
+    *(StrategyHalted, StrategyRefused, StrategyReplaced, SymbolHalted, SymbolLocked, SymbolUnlocked),
+)
+"""What changes nothing that is shown but the list of events."""
 
 Event = tuple[str, Any]
 """A name of the event stream, and its data, ready for JSON."""
@@ -81,27 +95,18 @@ class ReadModel:
             GaugesSeen: self._gauges_seen,
             OperatorsSeen: self._operators_seen,
             MetricsSeen: self._metrics_seen,
-            SignalRaised: self._signal_raised,
+            SignalRaised: lambda message: self._decisions.raised(message),
             PositionOpened: self._position_opened,
             PositionClosed: self._position_closed,
             StateChanged: self._state_changed,
-            StrategyHalted: self._strategy_halted,
-            SymbolLocked: self._symbol_locked,
-            SymbolUnlocked: self._symbol_unlocked,
-            SymbolHalted: self._symbol_halted,
-            DayStarted: self._day_started,
-            ChainFailed: self._chain_failed,
-            ChainRestarted: self._chain_restarted,
-            ChainRemoved: self._chain_removed,
             ChainLate: self._chain_late,
-            StrategyReplaced: self._strategy_replaced,
-            StrategyRefused: self._strategy_refused,
+            **dict.fromkeys(_ONLY_NOTICED, self._noticed),
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,
             SymbolStale: self._symbol_stale,
-            AccountOpened: self._account_opened,
-            BrokerChanged: self._broker_changed,
-            OrderRejected: self._order_rejected,
+            OrderSubmitted: lambda message: self._decisions.submitted(message),
+            OrderChanged: lambda message: self._decisions.changed(message),
+            TradesTold: self._trades_told,
         }
         self._clear()
 
@@ -112,18 +117,21 @@ class ReadModel:
         self._symbols_ignored: set[str] = set()
         self._positions: tuple[OpenPosition, ...] = ()  # as of the metrics, which come behind every batch of ticks
         self._trades: Recent[dict[str, Any]] = Recent(TRADES_SHOWN)
-        self._signals: Recent[dict[str, Any]] = Recent(SIGNALS_SHOWN)
+        self._decisions = Decisions()
+        self.ledger = Ledger()
         self._bursts: Recent[BurstBlocked] = Recent(BURSTS_SHOWN)
-        self._notices: Recent[dict[str, Any]] = Recent(NOTICES_SHOWN)
+        self._notices: Recent[Notice] = Recent(NOTICES_SHOWN)
         self._summary = summary_data({})
         self._metrics: MetricsSeen | None = None
         self._feed = FeedChanged(FeedState.CONNECTING)
         self._stale: dict[str, str] = {}  # symbols that are, and why
-        self._state: dict[str, Any] = {"state": TradingState.ACTIVE.value, "reason": "", "ts": 0}
+        self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
         # What has not been told to the event stream yet, beside what is untold of each of those above.
-        self._changed: set[str] = set()  # "gauges", "position", "metrics", "feed", "state", "bot", "snapshot"
+        self._changed: set[str] = set()  # "gauges", "position", "ledger", "metrics", "feed", "state", "bot", "snapshot"
         self._new_gauges: set[str] = set()
         self._new_operators: set[str] = set()
+        self._new_whys: set[str] = set()
+        self._reports = 0
 
     # ------------------------------------------------------------------------------------------ telling
 
@@ -131,6 +139,15 @@ class ReadModel:
     def running(self) -> bool:
         """Whether the bot is there."""
         return self._running
+
+    @property
+    def now(self) -> int:
+        """Venue time, ns: the latest heard of."""
+        return self._now
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of closed trades, by scope, ready for JSON."""
+        return {scope.value: self.ledger.figures(scope, self._now) for scope in Scope}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds)."""
@@ -143,11 +160,12 @@ class ReadModel:
             **self._metrics_data(),
             "funnel": self._summary["funnel"],
             "blocked": self._summary["blocked"],
-            "symbols": {name: view.snapshot() for name, view in self._symbols.items()},
+            "symbols": {name: view.snapshot() | self._now_of(view) for name, view in self._symbols.items()},
             "symbols_ignored": len(self._symbols_ignored),
             "positions": self._positions,
+            "ledger": {"version": self.ledger.version},
             "trades": list(self._trades.shown),
-            "signals": list(self._signals.shown),
+            "signals": self._decisions.shown,
             "bursts": list(self._bursts.shown),
             "notices": list(self._notices.shown),
         }
@@ -170,11 +188,17 @@ class ReadModel:
         if self._new_operators:
             told_of = sorted(self._new_operators)
             events.append(("operators", {name: self._symbols[name].operators for name in told_of}))
-        events += [("signal", signal) for signal in self._signals.untold]
+        if self._new_whys:
+            events.append(("why", {name: self._symbols[name].why for name in sorted(self._new_whys)}))
+        events += [("signal", signal) for signal in self._decisions.untold_signals]
+        if outcomes := self._decisions.untold_outcomes:
+            events.append(("outcomes", outcomes))
         events += [("burst", burst) for burst in self._bursts.untold]
         if "position" in changed:
             events.append(("position", {"positions": self._positions}))
         events += [("trade", trade) for trade in self._trades.untold]
+        if "ledger" in changed:
+            events.append(("ledger", {"version": self.ledger.version}))
         marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
         if marks:
             events.append(("marks", marks))
@@ -189,22 +213,34 @@ class ReadModel:
     def _forget_untold(self) -> None:
         for view in self._symbols.values():
             view.forget_untold()
-        for recent in (self._signals, self._bursts, self._trades, self._notices):
+        self._decisions.forget_untold()
+        for recent in (self._bursts, self._trades, self._notices):
             recent.untold.clear()
         self._new_gauges.clear()
         self._new_operators.clear()
+        self._new_whys.clear()
+
+    def _heard(self) -> Heard:
+        return self._metrics.heard if self._metrics is not None else Heard()
+
+    def _now_of(self, view: SymbolView) -> dict[str, Any]:
+        """Return what of a symbol is true at this moment only: the age of its newest tick, and its sentence."""
+        heard = self._heard()
+        age_s, gap_s = heard.ticks.get(view.name, (None, None))
+        said = view.why.sentence(self._now, heard.feed_s) if view.why is not None else ""
+        return {"age_s": age_s, "gap_s": gap_s, "why": view.why, "sentence": said}
 
     def _session_data(self) -> dict[str, Any] | None:
         if self._session is None:
             return None
         data: dict[str, Any] = msgspec.structs.asdict(self._session)
         shown = {name: self._session.settings.get(name, {}) for name in _SECTIONS_SHOWN}
-        return data | {"settings": shown}
+        return data | {"settings": shown, "words": REASONS}
 
     def _feed_data(self) -> dict[str, Any]:
         feed = self._feed
         told = {"state": feed.state.value, "reason": feed.reason, "ts": feed.ts, "delay_s": feed.delay_s or 0}
-        return told | {"stale": dict(self._stale)}
+        return told | {"stale": dict(self._stale), "age_s": 0.0 if "feed" in self._changed else self._heard().feed_s}
 
     def _metrics_data(self) -> dict[str, Any]:
         seen = self._metrics
@@ -233,6 +269,8 @@ class ReadModel:
         """Fold in that the bot has gone: its pipe ended."""
         self._running = False
         self._changed.add("bot")
+        for view in self._symbols.values():
+            self._consider(view)
         self._feed_changed(FeedChanged(FeedState.DOWN, self._now, reason))
 
     def _moved_to(self, ts: int) -> None:
@@ -248,13 +286,15 @@ class ReadModel:
             view = self._symbols[symbol] = SymbolView(symbol, self._chart_points)
         return view
 
-    def _notice(self, kind: str, ts: int, text: str) -> None:
-        self._notices.add({"kind": kind, "ts": ts, "text": text})  # ts 0: before the first tick
+    def _noticed(self, message: Any) -> None:
+        settings = self._session.settings if self._session is not None else {}
+        self._notices.add(notice_of(message, str(settings.get("risk", {}).get("timezone", "UTC"))))
 
     def _session_started(self, message: SessionStarted) -> None:
         self._clear()
         self._session = message
         self._summary["equity"] = number(message.settings.get("risk", {}).get("starting_equity", 0.0))
+        self.ledger = Ledger(message.run, str(message.settings.get("risk", {}).get("timezone", "UTC")))
         for symbol in message.symbols:
             self._view(symbol)
         self._changed.add("snapshot")
@@ -293,6 +333,7 @@ class ReadModel:
             self._now = message.now  # a session that restarted at an earlier time
         self._moved_to(message.now)
         self._summary = summary_data(message.summary)
+        self._summary["funnel"]["filled"] = message.filled
         for symbol, chain in message.chains.items():
             if (view := self._view(symbol)) is not None:
                 view.chain = chain
@@ -300,11 +341,24 @@ class ReadModel:
         if message.positions != self._positions:
             self._positions = message.positions
             self._changed.add("position")
-        if (message.state.value, message.state_reason) != (self._state["state"], self._state["reason"]):
-            self._set_state(message.state, message.state_reason, message.now)
+        told = _state_data(message.state, message.state_reason, message.now, message.no_resume)
+        if told | {"ts": 0} != self._state | {"ts": 0}:
+            self._set_state(told)
+        self._reports += 1
+        for view in self._symbols.values():
+            self._consider(view)
 
-    def _signal_raised(self, message: SignalRaised) -> None:
-        self._signals.add(signal_data(message))
+    def _consider(self, view: SymbolView) -> None:
+        """Make a symbol's sentence: another reason is told at once, another figure once a second or so."""
+        seen = self._metrics
+        position = next((held for held in self._positions if held.symbol == view.name), None)
+        no_entry = seen.no_entry.get(view.name) if seen is not None else None
+        state = self._running, self._state["state"], self._state["reason"], self._feed, view.chain
+        found = why(Known(*state, no_entry, position, view.seen_gauges, view.ticks_seen, self._now))
+        is_due = view.why is None or found.code != view.why.code or self._reports % _REPORTS_A_SENTENCE == 0
+        if is_due and found != view.why:
+            view.why = found
+            self._new_whys.add(view.name)
 
     def _burst_blocked(self, message: BurstBlocked) -> None:
         self._bursts.add(message)
@@ -312,6 +366,7 @@ class ReadModel:
             view.blocked = message
 
     def _position_opened(self, message: PositionOpened) -> None:
+        self._decisions.opened(message)
         if (view := self._view(message.symbol)) is not None:
             view.mark_entry(message)
 
@@ -320,84 +375,42 @@ class ReadModel:
         if trade in self._trades.shown:
             return  # told again after the web process came back
         self._trades.add(trade)
+        self._decisions.closed(message)
         if (view := self._view(message.symbol)) is not None:
             view.mark_exit(message)
 
-    def _set_state(self, state: TradingState, reason: str, ts: int) -> None:
-        self._state = {"state": state.value, "reason": reason, "ts": ts}
+    def _trades_told(self, message: TradesTold) -> None:
+        self.ledger.take(message)
+        self._changed.add("ledger")
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        self._state = state
         self._changed.add("state")
 
     def _state_changed(self, message: StateChanged) -> None:
-        self._set_state(message.state, message.reason, message.ts)
-        because = f": {message.reason}" if message.reason else ""
-        self._notice("state", message.ts, f"{message.previous.value} to {message.state.value}{because}")
+        self._set_state(_state_data(message.state, message.reason, message.ts))
+        self._noticed(message)
 
     def _feed_changed(self, message: FeedChanged) -> None:
         self._feed = message
         self._changed.add("feed")
-        because = f": {message.reason}" if message.reason else ""
-        self._notice("feed", message.ts, f"feed {message.state.value}{because}")
+        self._noticed(message)
 
     def _symbol_stale(self, message: SymbolStale) -> None:
         self._changed.add("feed")
         if not message.stale:
             self._stale.pop(message.symbol, None)
-            self._notice("feed", message.ts, f"{message.symbol} is heard again")
+            self._noticed(message)
         elif self._view(message.symbol) is not None:
             self._stale[message.symbol] = message.reason
-            self._notice("feed", message.ts, f"{message.symbol} is STALE, and enters nothing: {message.reason}")
-
-    def _account_opened(self, message: AccountOpened) -> None:
-        self._notice("broker", message.ts, f"account {message.number} holds {message.cash:,.2f} in cash")
-
-    def _broker_changed(self, message: BrokerChanged) -> None:
-        because = f": {message.reason}" if message.reason else ""
-        self._notice("broker", message.ts, f"broker {message.state.value}{because}")
-
-    def _order_rejected(self, message: OrderRejected) -> None:
-        self._notice("order", message.ts, f"an order of {message.symbol} was rejected: {message.reason}")
-
-    def _strategy_halted(self, message: StrategyHalted) -> None:
-        self._notice("state", message.ts, f"the strategy {message.strategy} has lost its share of the day's loss limit")
-
-    def _symbol_locked(self, message: SymbolLocked) -> None:
-        settings = self._session.settings if self._session is not None else {}
-        until = until_words(message.until, message.ts, str(settings.get("risk", {}).get("timezone", "UTC")))
-        self._notice("state", message.ts, f"{message.symbol} is locked {until}: {message.reason}")
-
-    def _symbol_unlocked(self, message: SymbolUnlocked) -> None:
-        because = f": {message.reason}" if message.reason else ""
-        self._notice("state", message.ts, f"{message.symbol} is unlocked{because}")
-
-    def _symbol_halted(self, message: SymbolHalted) -> None:
-        self._notice("state", message.ts, f"{message.symbol} is halted: {message.reason}")
-
-    def _day_started(self, message: DayStarted) -> None:
-        self._notice("day", message.ts, f"trading day {message.date} begins with {message.equity:,.2f}")
-
-    def _chain_failed(self, message: ChainFailed) -> None:
-        then = "restarts soon" if message.restart_ts else "trades no more"
-        self._chain_notice(message, f"failed and {then}: {message.error}")
-
-    def _chain_restarted(self, message: ChainRestarted) -> None:
-        self._chain_notice(message, "restarts")
-
-    def _chain_removed(self, message: ChainRemoved) -> None:
-        self._chain_notice(message, f"was removed: {message.reason}")
+            self._noticed(message)
 
     def _chain_late(self, message: ChainLate) -> None:
-        self._chain_notice(message, f"is slow: {message.reason}")
+        self._noticed(message)
         if (view := self._view(message.symbol)) is not None:
             view.chain = f"{SLOW}: {message.reason}"  # the metrics wait for the loop that is stuck
             self._changed.add("metrics")
 
-    def _strategy_replaced(self, message: StrategyReplaced) -> None:
-        warm = f"warmed up with {message.warm_up:,} trades and quotes" if message.warm_up else "cold"
-        self._notice("chain", message.ts, f"the strategy {message.strategy} ({message.sha256[:8]}) takes over, {warm}")
 
-    def _strategy_refused(self, message: StrategyRefused) -> None:
-        said = f"the strategy {message.strategy} as it was saved is refused, the one before goes on: {message.error}"
-        self._notice("chain", message.ts, "\n".join((said, *message.traceback)))
-
-    def _chain_notice(self, message: ChainFailed | ChainRestarted | ChainRemoved | ChainLate, what: str) -> None:
-        self._notice("chain", message.ts, f"the strategy of {message.symbol} {what}")
+def _state_data(state: TradingState, reason: str, ts: int, no_resume: str = "") -> dict[str, Any]:
+    return {"state": state.value, "reason": reason, "ts": ts, "no_resume": no_resume}

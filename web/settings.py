@@ -38,8 +38,8 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write_timeout_s: Annotated[float, Meta(gt=0)] = 5.0
     """Seconds that one sending may take; a browser that takes longer is dropped."""
 
-    answer_timeout_s: Annotated[float, Meta(gt=0)] = 2.0
-    """Seconds that the bot has to answer a command; it may carry it out later than that all the same."""
+    answer_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
+    """Seconds that the bot has to carry a command out and say so; later it only carries out a halt."""
 
     max_symbols: Annotated[int, Meta(ge=1)] = 64
     """Symbols shown; the ticks of further ones are counted as ignored."""

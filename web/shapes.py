@@ -10,7 +10,7 @@ import msgspec
 from actors.messages import PositionClosed, SignalRaised
 from actors.portfolio.lines import SignalLine, TradeLine
 
-FUNNEL = ("ticks", "ready", "bursts", "signals", "approved", "trades")
+FUNNEL = ("ticks", "ready", "bursts", "signals", "approved", "filled", "trades")
 
 NUMBERS = {
     **dict.fromkeys(("ticks", "ticks_late", "ticks_rejected", "trades", "wins", "losses", "breakeven"), 0),

@@ -13,7 +13,9 @@ from actors.messages import BurstBlocked, PositionClosed, PositionOpened
 from actors.orders import OrderSide
 from pipeline.events import SECOND, Side
 from web.messages import GaugesSeen, OperatorSeen, SymbolRecalled, Tick
+from web.readings import reading_data
 from web.recent import Recent
+from web.why import Why
 
 TICKS_SHOWN = 50
 MARKS_SHOWN = 200
@@ -36,7 +38,8 @@ class SymbolView:
     def __init__(self, name: str, chart_points: int) -> None:
         self.name = name
         self.chain = "RUNNING"
-        self.gauges: dict[str, Any] | None = None  # ready for JSON
+        self.seen_gauges: GaugesSeen | None = None
+        self.why: Why | None = None  # it is not entered, or what becomes of what is held
         self.operators: tuple[OperatorSeen, ...] = ()
         self.blocked: BurstBlocked | None = None  # the last burst that gave no signal
         self.ticks_seen = 0
@@ -82,7 +85,16 @@ class SymbolView:
 
     def see_gauges(self, message: GaugesSeen) -> None:
         """Replace the gauges."""
-        self.gauges = msgspec.to_builtins(message)
+        self.seen_gauges = message
+
+    @property
+    def gauges(self) -> dict[str, Any] | None:
+        """The gauges, ready for JSON."""
+        seen = self.seen_gauges
+        if seen is None:
+            return None
+        readings = [reading_data(reading) for reading in seen.readings]
+        return {"symbol": seen.symbol, "ts": seen.ts, "ready": seen.ready, "readings": readings}
 
     def mark_entry(self, opened: PositionOpened | PositionClosed) -> None:
         """Mark where a position was entered, once per decision."""

@@ -23,7 +23,7 @@ from pipeline.exits import ExitSignal, Held, Market, SignalExits, stop_of
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
 from pipeline.operators.timing.candles import Candles
-from pipeline.probe import BurstEnded, Probe
+from pipeline.probe import BurstEnded, FlatRun, Probe
 from pipeline.strategy import Exits, Strategy, Streams, default_exits
 
 
@@ -247,6 +247,11 @@ class SymbolContext:
     def time_stop_ts(self) -> int | None:
         """When the first of the position's exits that said when it will, closes it, in ns; None where none did."""
         return min(self.exit_clock.probe.deadlines, default=None)
+
+    @property
+    def flat_run(self) -> FlatRun | None:
+        """How many flat candles in a row the position's exits have seen: of several, the nearest to its end."""
+        return min(self.exit_clock.probe.flat_runs, key=lambda run: run.seconds - run.seen, default=None)
 
     def listen(self, actor: Actor | None) -> None:
         """Send an actor each trade from the next one on; None ends that."""

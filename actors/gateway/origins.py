@@ -70,6 +70,11 @@ class Origins:
         """Return where a decision of a run began: there, unless it was taken over."""
         return self.taken_over.get((run, decision), {}).get(symbol) or Origin(run, decision)
 
+    def carried(self) -> dict[tuple[str, str], Origin]:
+        """Return what the runs so far left open, by what the next one calls it, and symbol. No fact may follow."""
+        self._hand_over()
+        return self._left
+
     def later(self, origin: Origin) -> list[tuple[int, str, str]]:
         """Return the later runs of what began there, in their order, each with its name for it and the symbol."""
         return sorted(

@@ -15,6 +15,7 @@ from actors.book import Book
 from actors.execution.known_orders import OrderName, decision_of
 from actors.gateway.file_watch import FileWatch
 from actors.gateway.journal import Entry, Run, TradeTicks
+from actors.gateway.kept_trades import KeptTrades, kept_trades
 from actors.gateway.origins import KINDS, Origins
 from actors.gateway.row_sums import FACT, SUMMED, complaints, fill, row_sum
 from actors.gateway.wal import damage
@@ -174,6 +175,13 @@ class SqliteJournal:
             raise JournalUnusable(f"the journal's book cannot be read ({error}): start with --fresh") from None
         except sqlite3.Error as error:
             raise JournalUnusable(f"the journal's book cannot be read ({error}): restore a backup") from None
+
+    def kept_trades(self, most: int, *, at_broker: bool) -> KeptTrades:
+        """Return the newest finished trades of the account that this session goes on with. Raises JournalUnusable."""
+        try:
+            return kept_trades(self._connection, self._book, at_broker=at_broker, most=most)
+        except sqlite3.Error as error:
+            raise JournalUnusable(f"the journal's trades cannot be read ({error}): restore a backup") from None
 
     def look(self) -> str:
         """Say what another program did to the file, or to the log beside it; empty if nothing.

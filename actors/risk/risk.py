@@ -165,7 +165,7 @@ class Risk:
         self._settings = settings
         self._facts = facts
         self._cutoff = round(limits.settings.flatten_before_close_s * SECOND)
-        self._rules = EntryRules(settings.position_size, self._cutoff, facts, limits, account, shares, sizing)
+        self.rules = EntryRules(settings.position_size, self._cutoff, facts, limits, account, shares, sizing)
         self._flatten_late = limits.settings.flatten_late
         self._context = context
         self._positions = positions
@@ -264,8 +264,8 @@ class Risk:
 
     # ----------------------------------------------------------------------------------------- signals
 
-    def _own_refusal(self, symbol: str) -> Refusal | None:
-        """Return what this actor's own state rules out, or None."""
+    def state_refusal(self, symbol: str) -> Refusal | None:
+        """Return what this actor's own state rules out, or None; it changes nothing."""
         if self.state is not TradingState.ACTIVE:
             return Refusal.DRAWDOWN if self.halt_cause is HaltCause.DRAWDOWN else Refusal(self.state)
         if self._feed.state is not FeedState.LIVE:
@@ -285,11 +285,11 @@ class Risk:
             return Refusal.COOLDOWN
         return None
 
-    def _verdict(self, signal: Signal, size: Size, view: SymbolView) -> Verdict:
+    def verdict(self, signal: Signal, size: Size, view: SymbolView) -> Verdict:
         """Return the first reason not to trade so much of a signal now; it changes nothing."""
-        symbol, reason = signal.symbol, self._own_refusal(signal.symbol)
+        symbol, reason = signal.symbol, self.state_refusal(signal.symbol)
         if reason is None:
-            return self._rules.verdict(signal, size, view, self._context.now)
+            return self.rules.verdict(signal, size, view, self._context.now)
         if reason is Refusal.LOCKED:
             return Verdict(reason, self.locks.said_of(symbol))
         if reason is Refusal.SYMBOL_LOSS:
@@ -298,8 +298,8 @@ class Risk:
 
     def _on_signal(self, signal: Signal) -> None:
         symbol, view, number = signal.symbol, self._context.symbol_view(signal.symbol), self._context.input
-        size = self._rules.size(signal, view, self._positions.equity)
-        reason, why = self._verdict(signal, size, view)
+        size = self.rules.size(signal, view, self._positions.equity)
+        reason, why = self.verdict(signal, size, view)
         if reason is Refusal.COOLDOWN:
             self._cooldown[symbol] -= 1
         decision = self._next_decision()
@@ -307,7 +307,7 @@ class Risk:
         self._context.publish(SignalRaised(signal, decision, reason is None, reason, number, how, because))
         if reason is None:
             self._busy.add(symbol)
-            self._rules.entered(signal, size.quantity, view, self._context.now)
+            self.rules.entered(signal, size.quantity, view, self._context.now)
             self._tell_executor(Enter(signal, decision, size.quantity))
 
     def _next_decision(self) -> str:

@@ -33,8 +33,12 @@ class RateLimit:
 
     def __init__(self, per_minute: int, speed: float = 1.0) -> None:
         self._per_minute = per_minute
-        self._minute_ns = round(60 * SECOND / speed)
         self._used: dict[str, tuple[int, int]] = {}  # by account: when its minute began, and its calls since
+        self.run_at(speed)
+
+    def run_at(self, speed: float) -> None:
+        """Count by a market of this speed from now on."""
+        self._minute_ns = round(60 * SECOND / speed)
 
     def take(self, account: str, monotonic_ns: int) -> Quota:
         """Count a call at `monotonic_ns`; one that is refused counts, too."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pipeline.events import EPSILON, Candle
 from pipeline.exits.held import ExitSignal, Held
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
+from pipeline.probe import FlatRun, Probe
 
 
 def flat_market(held: Held, seconds: int, threshold: float) -> Operator[Candle, ExitSignal]:
@@ -17,17 +18,18 @@ def flat_market(held: Held, seconds: int, threshold: float) -> Operator[Candle, 
     limit = threshold + EPSILON
 
     def make(emit: Callable[[ExitSignal], None], scheduler: Scheduler) -> Step:
-        run = 0
+        run = FlatRun(seconds)
+        runs = Probe.of(scheduler).flat_runs
+        runs.append(run)
 
         def on_next(candle: Candle) -> None:
-            nonlocal run
             if candle.start < held.entry_ts:
                 return
             before = candle.previous_close
-            run = run + 1 if before is not None and abs(candle.close / before - 1) <= limit else 0
-            if run >= seconds:
+            run.seen = run.seen + 1 if before is not None and abs(candle.close / before - 1) <= limit else 0
+            if run.seen >= seconds:
                 emit(ExitSignal(held.symbol, "FLAT"))
 
-        return Step(on_next)
+        return Step(on_next, dispose=lambda: runs.remove(run))
 
     return lift(make)

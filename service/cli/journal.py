@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service import outlet
-from service.cli.options import DataDir, Json
+from service.cli.options import DataDir, Json, folder
 from service.data_folder import JOURNAL
 from service.errors import UserError
 from service.visible import visible, visible_json
@@ -58,14 +58,27 @@ def explain(
     run: Annotated[
         int | None, typer.Option("--run", help="Of which run; `microbot signals` names them. [newest]")
     ] = None,
+    log_dir: Annotated[
+        Path | None, typer.Option("--log-dir", metavar="DIR", help="Add what the log there says.", parser=folder)
+    ] = None,
+    at_exit: Annotated[
+        bool, typer.Option("--at-exit", help="Decide the recording again, and add what was read at the exit.")
+    ] = False,
     as_json: Json = None,
 ) -> None:
     """Tell the whole story of a decision, from the journal: signal, verdict, orders, fills, exit, and the market."""
-    from service.journal_views import explain as explaining
+    from service.journal_views import explain as explaining, log_lines
+    from service.recorded import exit_readings
 
     found = explaining.story(data_dir, decision, run)
+    told = explaining.Told(found)
+    if log_dir is not None:
+        told.log = log_lines.lines_of(found, log_dir)
+    if at_exit:
+        recording, number, symbol = told.exit_input()
+        told.at_exit = exit_readings.readings_at(recording, number, symbol, data_dir)
     if outlet.for_machines(as_json):
-        print(visible_json(explaining.as_json(found)))
+        print(visible_json(told.as_json()))
     else:
-        for line in explaining.for_people(found):
+        for line in told.for_people():
             print(visible(line))

@@ -12,11 +12,14 @@ import msgspec
 from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from actors.messages import Sized
 from actors.risk.sizing import arithmetic
+from pipeline.events import Reading
 from pipeline.parameters import Parameter
+from service import logs
 from service.data_folder import JOURNAL
 from service.errors import UserError, said_plainly
 from service.figures import dollars, instant, money, price, reading
 from service.journal_views import history
+from service.journal_views.cost_path import cost_path
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
@@ -36,10 +39,62 @@ def story(data_dir: Path, decision: str, run: int | None = None) -> Story:
         return read(data_dir / JOURNAL, decision, run)
 
 
-def as_json(found: Story) -> str:
-    """Return it as one JSON object, with what a trade came to."""
-    told = msgspec.to_builtins(found) | {"costs": costs(found)}
-    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
+class Told(msgspec.Struct):
+    """A story, and what else was asked for; None was not."""
+
+    story: Story
+    log: list[Row] | None = None  # lines of the log
+    at_exit: tuple[Reading, ...] | None = None  # what was read when the position was closed
+
+    def exit_input(self) -> tuple[Path, int, str]:
+        """Return where the exit was decided: a recording, the number of an input, and the symbol. Raises UserError."""
+        facts = self.story.facts
+        ordered = (f for f in facts if f["type"] == "order_submitted" and f["order"]["leg"] in ("exit", "gate"))
+        closed = (f for f in facts if f["type"] == "position_closed")
+        fact = next(ordered, None) or next(closed, None)
+        if fact is None:
+            raise UserError(f"the decision {self.story.decision} has no exit yet")
+        of_first = self.story.recording if fact["run"] == self.story.run else ""
+        recording = self.story.later_recordings.get(fact["run"], of_first)
+        if not recording:
+            raise UserError("the session was not recorded, and without that what was read at the exit is not known")
+        return Path(recording), int(fact["input"]), str(fact.get("symbol") or fact["order"]["symbol"])
+
+    def as_json(self) -> str:
+        """Return it as one JSON object, with what the trade came to, and what of it is not known."""
+        found = self.story
+        told = msgspec.to_builtins(found) | {"costs": costs(found), "cost_path": cost_path(found)}
+        told |= {"missing": list(self.missing())}
+        told |= {} if self.log is None else {"log": self.log}
+        told |= {} if self.at_exit is None else {"at_exit": self.at_exit}
+        return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
+
+    def missing(self) -> Iterator[str]:
+        """Say what of a finished trade is not there to be told."""
+        found = self.story
+        if _last(found, "position_closed") is None:
+            return
+        if found.ticks is None:
+            yield "no ticks of it are kept: they are written some seconds after a trade, and older versions kept none"
+        recordings = [found.recording, *found.later_recordings.values()]
+        if not any(recordings):
+            yield "its session was not recorded: what was read at the exit is not known"
+        elif gone := [path for path in recordings if path and not Path(path).is_file()]:
+            yield f"the recording {gone[0]} is gone: what was read at the exit cannot be told any more"
+        if self.log == []:
+            yield "the log has no line of it any more"
+
+    def for_people(self) -> Iterator[str]:
+        """Tell it line by line."""
+        yield from for_people(self.story)
+        if self.at_exit is not None:
+            yield "read at the exit:"
+            for one in self.at_exit:
+                yield f"  {reading(**msgspec.structs.asdict(one))}"
+        if self.log is not None:
+            yield "the log:"
+            for line in self.log:
+                yield f"  {logs.for_people(line)}"
 
 
 def costs(found: Story) -> Row | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ from service import data_feeds, fact_log, figures, logs
 from service.data_folder import SESSIONS, web_secret
 from service.errors import UserError
 from service.listening import check_free
-from service.live import control
+from service.live import control, trade_history
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
@@ -54,6 +55,7 @@ from service.live.commands import Intake, Mailbox
 from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
+from service.live.reception import Reception
 from service.live.reload import SourceWatch, SourceWatchThread, StrategyInForce, Workshop
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
@@ -62,6 +64,7 @@ from service.live.slow_strategies import SlowStrategies, removals
 from service.live.sources import Source, source_of
 from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper, running_clock
+from service.live.trade_history import TradeHistory
 from service.live.unused import Unused
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
@@ -189,8 +192,22 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         slow_strategies=slow,
         rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
         source_watch=_source_watch(ground, parts, intake, telemetry),
-        web=WebProcess(settings.web, intake.carry_out, telemetry.history, ground.urgent, secret_file),
+        web=WebProcess(
+            settings.web,
+            Reception(intake.carry_out).take,
+            telemetry.history,
+            ground.urgent,
+            secret_file,
+            _explain_command(plan) if ground.books.run_number is not None else (),
+        ),
     )
+
+
+def _explain_command(plan: Plan) -> tuple[str, ...]:
+    """Return the program that tells the dashboard of a decision: beside the loop, and beside the web process."""
+    data_dir, log_dir = plan.options.data_dir.absolute(), Path(plan.settings.log.dir).absolute()
+    folders = ("--data-dir", str(data_dir), "--log-dir", str(log_dir))
+    return (sys.executable, "-P", "-m", "service", "explain", "--json", *folders)
 
 
 def _first_session(
@@ -204,15 +221,18 @@ def _first_session(
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
     core = parts.core(out.session_id, facts.append)
-    settings = parts.plan.settings
+    settings, run = parts.plan.settings, ground.books.run_number or 0
+    started = _started(parts.plan, source, run)
+    kept = ground.books.kept_trades(trade_history.MOST)
     telemetry = Telemetry(
         core,
-        _started(parts.plan, source),
+        started,
         chart_points=settings.web.chart_points,
         max_symbols=settings.web.max_symbols,
         window_s=settings.strategy.window_size,
         unused=Unused(lambda: ground.admission.refused, time.monotonic),
         operators=Operators(time.perf_counter_ns),
+        trades=TradeHistory(kept, run, out.session_id, started.started_ts),
     )
     session = Session(
         core=core,
@@ -360,7 +380,7 @@ def _recordings(plan: Plan, out: WayOut, in_force: StrategyInForce, stack: Async
     return recordings
 
 
-def _started(plan: Plan, source: Source) -> SessionStarted:
+def _started(plan: Plan, source: Source, run: int) -> SessionStarted:
     """Return what the dashboard is told of the run."""
     settings, options, now = plan.settings, plan.options, time.time_ns()
     return SessionStarted(
@@ -372,4 +392,5 @@ def _started(plan: Plan, source: Source) -> SessionStarted:
         paper=not options.live,
         started_ts=now,
         settings=as_layer(settings.core),
+        run=run,
     )

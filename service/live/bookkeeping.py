@@ -15,6 +15,7 @@ from actors.book import Book
 from actors.engine.core import CoreSettings, Input
 from actors.execution.messages import OrderNews
 from actors.gateway.journal import Journal, MemoryJournal, Run
+from actors.gateway.kept_trades import KeptTrades
 from actors.gateway.sqlite_journal import JournalUnusable, SqliteJournal
 from actors.messages import Command, SymbolCommand
 from actors.orders import AccountReport
@@ -47,17 +48,30 @@ class Bookkeeping:
         self._wall_ns = wall_ns
         self._on_disk: SqliteJournal | None = None
         self._book: Book | None = None  # until it is taken up
+        self._name = ""  # of the book; empty where no journal is on the disk
         self._gap = ""  # the file that says that the journal does not hold everything
         if options.feed is not None and options.feed.startswith(TAPE):
             self.journal: Journal = MemoryJournal()
             return
-        name = book_name(options)
+        self._name = name = book_name(options)
         self._gap = f"journal_gap_{re.sub('[^a-z0-9]+', '_', name.lower())}"
         try:
             path = options.data_dir / JOURNAL
             self.journal = self._on_disk = SqliteJournal(path, name, durable=name != SIMULATED)
             if not options.fresh and name != REHEARSAL:
                 self._book = self._on_disk.last_book()
+        except JournalUnusable as error:
+            raise UserError(str(error)) from None
+
+    def kept_trades(self, most: int) -> KeptTrades:
+        """Return the newest finished trades of earlier sessions in the same account. Raises UserError.
+
+        A rehearsal's exchange is another each time: it has none.
+        """
+        if self._on_disk is None or self._name == REHEARSAL:
+            return KeptTrades()
+        try:
+            return self._on_disk.kept_trades(most, at_broker=self._name != SIMULATED)
         except JournalUnusable as error:
             raise UserError(str(error)) from None
 

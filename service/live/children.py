@@ -20,13 +20,12 @@ import msgspec
 from loguru import logger
 
 from actors.feeds.backoff import BackOff
-from actors.messages import Command, RestartChain
 from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from mock_exchange.settings import ExchangeSettings
 from service.errors import Stopped
 from service.live.commands import CommandResult
 from service.logs import LEVELS
-from web.messages import Answered, Listening, SymbolWish
+from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
 
@@ -162,10 +161,11 @@ class WebProcess:
     def __init__(
         self,
         settings: WebSettings,
-        on_command: Callable[[Command | RestartChain | SymbolWish], CommandResult],
+        on_command: Callable[[Asked], CommandResult],
         history: Callable[[], Sequence[Any]],
         urgent: UrgentPipe,
         secret_file: Path | None = None,
+        explain: Sequence[str] = (),
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
         self._dropped = 0  # messages that found the pipe full
@@ -175,6 +175,7 @@ class WebProcess:
         self._on_command = on_command
         # Every user of the machine can read a command line: the secret is in a file that only this one can.
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
+        self._explain_flag = ("--explain", msgspec.json.encode(explain).decode()) if explain else ()
         self._history = history  # what a new process has to know that the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
@@ -184,7 +185,13 @@ class WebProcess:
         """Run the process to its end; return why it ended."""
         settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port, secret="")
         with self._urgent.opened() as (flag, options):
-            words = (*flag, *self._secret_flag, "--settings", msgspec.json.encode(settings).decode())
+            words = (
+                *flag,
+                *self._secret_flag,
+                *self._explain_flag,
+                "--settings",
+                msgspec.json.encode(settings).decode(),
+            )
             process = await _spawn("web", *words, **options)
         async with _heard(process, "microbot.web") as heard:
             try:
@@ -235,7 +242,7 @@ class WebProcess:
                             self.send(known)
                         self.listening.set()
                     else:
-                        done = self._on_command(message.command)
+                        done = self._on_command(message)
                         self.send(Answered(message.ticket, *done))
             except FrameTooLarge as error:
                 _tell_bad_message(error)

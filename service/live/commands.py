@@ -34,7 +34,7 @@ class Standing(NamedTuple):
 
     state: TradingState
     halt_cause: HaltCause | None
-    open_positions: int
+    held: tuple[str, ...] = ()  # symbols with an open position
 
 
 class CommandResult(NamedTuple):
@@ -43,6 +43,7 @@ class CommandResult(NamedTuple):
     changed: bool
     sentence: str
     wrong: bool = False  # there is no such thing as the command is about
+    late: bool = False  # it came after its deadline, and was not carried out
 
 
 _STOPPING = CommandResult(False, "the bot is stopping, and takes no more commands")
@@ -50,7 +51,7 @@ _STOPPING = CommandResult(False, "the bot is stopping, and takes no more command
 
 def standing(core: Core) -> Standing:
     """Return how the bot stands now."""
-    return Standing(core.risk.state, core.risk.halt_cause, len(core.positions.open))
+    return Standing(core.risk.state, core.risk.halt_cause, tuple(core.positions.open))
 
 
 def restarted(core: Core, symbol: str) -> CommandResult:
@@ -62,25 +63,38 @@ def restarted(core: Core, symbol: str) -> CommandResult:
         return CommandResult(False, said, wrong=True)
     if context.instance.runs:
         return CommandResult(False, f"the strategy of {symbol} runs already")
-    return CommandResult(True, f"the strategy of {symbol} restarts, and warms up")
+    return CommandResult(True, f"the strategy of {symbol} restarts, and warms up{symbol_commands.others(core, symbol)}")
 
 
 def result_of(command: str, before: Standing, after: Standing) -> CommandResult:
     """Say what a command did, given how the bot stood before and after it.
 
-    >>> active = Standing(TradingState.ACTIVE, None, 1)
-    >>> result_of("flatten", active, Standing(TradingState.PAUSED, None, 0)).sentence
+    >>> active = Standing(TradingState.ACTIVE, None, ("AAPL",))
+    >>> result_of("flatten", active, Standing(TradingState.PAUSED, None)).sentence
     '1 position closed, trading is PAUSED now'
+    >>> result_of("pause", active, Standing(TradingState.PAUSED, None, ("AAPL",))).sentence
+    'trading is PAUSED now: no new entries; AAPL keeps its exits'
     """
     said = []
-    if command in ("flatten", "halt") and before.open_positions:
-        many = f"{before.open_positions} position{'' if before.open_positions == 1 else 's'}"
-        said.append(f"{many} {'being closed' if after.open_positions else 'closed'}")
+    if command in ("flatten", "halt") and before.held:
+        many = f"{len(before.held)} position{'' if len(before.held) == 1 else 's'}"
+        said.append(f"{many} {'being closed' if after.held else 'closed'}")
     if after.state is not before.state:
-        said.append(f"trading is {after.state} now")
+        goes_on = f": no new entries{_kept(after.held)}" if command in ("pause", "reduce") else ""
+        said.append(f"trading is {after.state} now{goes_on}")
     else:
         said.append(_unchanged(command, after))
     return CommandResult(len(said) > 1 or after.state is not before.state, ", ".join(said))
+
+
+def _kept(held: tuple[str, ...]) -> str:
+    """Say which positions go on; of many, the first few by name."""
+    if not held:
+        return ""
+    named, more = held[:3], len(held) - 3
+    last = f"{more} more" if more > 0 else named[-1]
+    before = ", ".join(named if more > 0 else named[:-1])
+    return f"; {f'{before} and {last} keep their' if before else f'{last} keeps its'} exits"
 
 
 def _unchanged(command: str, now: Standing) -> str:

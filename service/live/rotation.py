@@ -106,10 +106,11 @@ class SessionRotation:
             return False
         self.telemetry.tick_keeper.write(self.session, all_of_them=True)
         end = Rollover(reason, book, old.now)
-        self.session.roll_over(end, partial(self.parts.core, book), recorder, self.parts.run(book), to)
+        run = self.parts.run(book)
+        self.session.roll_over(end, partial(self.parts.core, book), recorder, run, to)
         if before is not None:
             before.end()
-        self.telemetry.follow(self.session.core)
+        self.telemetry.follow(self.session.core, book, run.started_ts)
         if self.parts.brokerage is not None:  # nothing is sent for a position of the new session until that was seen
             self.parts.brokerage.broker.read_account()
         gc.unfreeze()  # the session that is over may go

@@ -72,8 +72,14 @@ def done_by(command: SymbolCommand, core: Core, *, was_held: bool, was_locked: b
     if command.name == "unlock":
         return was_locked, f"{symbol} is unlocked" if was_locked else f"{symbol} was not locked"
     locked = f"{symbol} is locked {until_words(command.until, core.now, zone)}"
+    rest = others(core, symbol)
     if command.name == "lock":
-        return True, f"{locked}; its open position keeps its exits" if held else locked
+        return True, f"{locked}{'; its open position keeps its exits' if held else ''}{rest}"
     if not was_held:
-        return True, f"nothing of {symbol} was open; {locked}"
-    return True, f"1 position {'being closed' if held else 'closed'}, {locked}"
+        return True, f"nothing of {symbol} was open; {locked}{rest}"
+    return True, f"1 position {'being closed' if held else 'closed'}, {locked}{rest}"
+
+
+def others(core: Core, symbol: str) -> str:
+    """Say that the other symbols go on, if there are any."""
+    return "; other symbols go on" if any(other != symbol for other in core.contexts) else ""

@@ -12,12 +12,25 @@ from loguru import logger
 from actors.brokers.alpaca.broker import MOST_IN_FLIGHT, AlpacaBroker
 from actors.engine.core import Core, Input
 from actors.gateway.gate import Gate
-from actors.messages import BurstBlocked, Fact, FeedChanged, SignalRaised
+from actors.messages import (
+    BurstBlocked,
+    Fact,
+    FeedChanged,
+    OrderChanged,
+    OrderSubmitted,
+    PositionOpened,
+    SignalRaised,
+)
+from actors.orders import OVER, OrderRole
 from pipeline.clock import MAX_TIMERS
 from pipeline.events import SECOND, Quote, Trade
 from service.conditions import Judge
 from service.live.children import MAX_WAITING, WebProcess
+from service.live.entry_watch import EntryWatch
+from service.live.heard import TickAges
+from service.live.no_resume import why_not_resume
 from service.live.operators import Operators
+from service.live.trade_history import TradeHistory
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
 from web.messages import (
@@ -39,6 +52,7 @@ _SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
 KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
 _KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
+_KEPT_ORDERS = 400  # likewise, what became of the entries that these asked for
 
 _POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
 
@@ -66,12 +80,14 @@ class Telemetry:
         window_s: float = 0.0,
         unused: Unused | None = None,
         operators: Operators | None = None,
+        trades: TradeHistory | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name
         self.left_out = 0  # inputs that were not even kept
         self.slow: dict[
             str, str
         ] = {}  # symbols whose strategies were slow of late, and how; written before each report
+        self._gate_halted: str | None = None  # why no entry leaves until the bot is started again
         self._bounded: tuple[QueueSeen, ...] = ()  # the queues that have a bound
         self._core = core
         self._before: Summary = {}  # of the sessions that are over
@@ -79,10 +95,17 @@ class Telemetry:
         self.tick_keeper = TickKeeper(window_s, max_symbols)
         self._unused = unused
         self._operators = operators
+        self._trades = trades
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact] = []
         self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
         self._signals: deque[SignalRaised] = deque(maxlen=_KEPT_SIGNALS)
+        self._orders: deque[OrderSubmitted | OrderChanged] = deque(maxlen=_KEPT_ORDERS)
+        self._entry_orders: set[str] = set()  # ids of those that work
+        self._filled = 0  # entries that were, at least in part
+        self._filled_last: dict[str, str] = {}  # by symbol: the decision that was filled last
+        self._ages = TickAges()
+        self._entries = EntryWatch()
         self._feed: FeedChanged | None = None  # the newest; it may be as old as the session
         self._chart_points = chart_points
         self._max_symbols = max_symbols
@@ -91,10 +114,12 @@ class Telemetry:
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
         self._judge = Judge()
 
-    def follow(self, core: Core) -> None:
-        """Go on with the core of the next session; what the last one came to counts on."""
+    def follow(self, core: Core, name: str, started_ts: int) -> None:
+        """Go on with the core of the next session, and its book's name; what the last one came to counts on."""
         self._before = self.summary()
         self._core = core
+        if self._trades is not None:
+            self._trades.follow(name, started_ts)
 
     def summary(self) -> Summary:
         """Return what the run has come to so far."""
@@ -117,14 +142,45 @@ class Telemetry:
 
     def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""
-        if isinstance(fact, _SHOWN):
-            self._facts.append(fact)
-            if isinstance(fact, SignalRaised):
-                self._signals.append(fact)
-            elif isinstance(fact, FeedChanged):
-                self._feed = fact
-            elif not isinstance(fact, BurstBlocked):
-                self._history.append(fact)
+        if self._trades is not None:
+            self._trades.note_fact(fact)
+        if not isinstance(fact, _SHOWN) or (
+            isinstance(fact, OrderSubmitted | OrderChanged) and not self._follows(fact)
+        ):
+            return
+        self._facts.append(fact)
+        if isinstance(fact, BurstBlocked):
+            return
+        self._entries.look_soon()
+        if isinstance(fact, SignalRaised):
+            self._signals.append(fact)
+        elif isinstance(fact, OrderSubmitted | OrderChanged):
+            self._orders.append(fact)
+        elif isinstance(fact, FeedChanged):
+            self._feed = fact
+            self._ages.note_feed()
+        else:
+            self._history.append(fact)
+            if isinstance(fact, PositionOpened) and not fact.adopted and not fact.undone:
+                self._count_filled(fact)
+
+    def _follows(self, fact: OrderSubmitted | OrderChanged) -> bool:
+        """Whether the news is of an entry: what becomes of exits and stops, trades tell."""
+        if isinstance(fact, OrderSubmitted):
+            if fact.order.role is not OrderRole.ENTRY:
+                return False
+            self._entry_orders.add(fact.order.id)
+            return True
+        followed = fact.order in self._entry_orders
+        if fact.status in OVER:
+            self._entry_orders.discard(fact.order)
+        return followed
+
+    def _count_filled(self, opened: PositionOpened) -> None:
+        """Count an entry at its first fill; a position that grows is stated again."""
+        if self._filled_last.get(opened.symbol) != opened.decision:
+            self._filled_last[opened.symbol] = opened.decision
+            self._filled += 1
 
     def history(self) -> list[Any]:
         """Return what a web process has to know that starts in the middle of a session."""
@@ -132,13 +188,16 @@ class Telemetry:
         recalled = chain.from_iterable(history.messages() for history in self._histories.values())
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
-        return [self._session, *recalled, *self._signals, *self._history, *feed, *self._readings()]
+        trades = self._trades.told() if self._trades is not None else ()
+        told = (self._session, *trades, *recalled, *self._signals, *self._orders, *self._history, *feed)
+        return [*told, *self._readings()]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
         facts, self._facts = self._facts, []
         operators = self._operators.messages(self._core) if self._operators is not None else ()
-        return [*self._ticks(), *facts, *operators, *self._readings()]
+        trades = self._trades.new() if self._trades is not None else ()
+        return [*self._ticks(), *facts, *trades, *operators, *self._readings()]
 
     def _readings(self) -> list[GaugesSeen | MetricsSeen]:
         return [*gauges(self._core, self._judge), self._metrics()]
@@ -157,6 +216,7 @@ class Telemetry:
                 self._quotes[event.symbol] = (event.bid, event.ask)
         # Those of a symbol of which nothing was kept are told of with its next tick.
         self._skipped = Counter({symbol: count for symbol, count in skipped.items() if symbol not in ticks})
+        self._ages.note_ticks(chain(ticks, self._skipped))
         for symbol, seen in ticks.items():
             self.tick_keeper.note_ticks(symbol, seen)
             if (history := self._history_of(symbol, seen[0].price)) is not None:
@@ -191,10 +251,15 @@ class Telemetry:
             chains=self._chains(),
             locks=core.risk.locks.words,
             symbols_halted=core.risk.account.halted,
+            no_resume=why_not_resume(core, self._gate_halted),
+            no_entry=self._entries.no_entry(core),
+            filled=self._filled,
+            heard=self._ages.heard(),
         )
 
     def note_queues(self, gate: Gate, web: WebProcess, broker: AlpacaBroker | None) -> None:
         """Note what waits in each queue, and what was dropped; it is told with the next messages."""
+        self._gate_halted = gate.halted
         self.queues = {"gate": gate.depth, "web_bytes": web.waiting, "web_dropped": web.dropped}
         bounded = [
             QueueSeen("gate", gate.depth, gate.limit, "inputs", gate.overflowed),
@@ -223,7 +288,7 @@ class Telemetry:
     def _positions(self) -> Iterator[OpenPosition]:
         for position in self._core.positions.open.values():
             context = self._core.contexts[position.symbol]
-            guard, price = context.guard_now, context.price
+            guard, price, flat = context.guard_now, context.price, context.flat_run
             yield OpenPosition(
                 symbol=position.symbol,
                 side=position.side,
@@ -236,6 +301,9 @@ class Telemetry:
                 fallback_ts=guard.fallback_ts if guard is not None else None,
                 exits=guard.by.value if guard is not None else "NONE",
                 guard=guard.words if guard is not None else "nothing",
+                flat_candles=flat.seen if flat is not None else None,
+                flat_candles_of=flat.seconds if flat is not None else None,
+                decision=position.decision,
             )
 
 
@@ -289,7 +357,9 @@ def gauges(core: Core, judge: Judge) -> Iterator[GaugesSeen]:
             for doubt in doubts:
                 bound = logger.bind(logger="microbot.strategy", event=doubt.event, condition=doubt.condition)
                 bound.warning("{}", doubt.sentence)
-            yield GaugesSeen(frame.symbol, frame.ts, frame.ready, readings)
+            probe = context.probe
+            warm_up = frame.count, probe.min_ticks, probe.warm_up / SECOND
+            yield GaugesSeen(frame.symbol, frame.ts, frame.ready, readings, *warm_up)
 
 
 def together(before: Summary, now: Summary) -> Summary:

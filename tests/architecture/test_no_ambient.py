@@ -32,6 +32,7 @@ EDGES = {
     "actors/gateway/gate.py": "its watchdog must see that the core is stuck, which the core's own time cannot show",
     "actors/gateway/kill_switch.py": "is a thread beside the gate: it acts while the bot's loop is stuck",
     "actors/gateway/sqlite_journal.py": "writes the journal to a disk",
+    "actors/gateway/kept_trades.py": "reads the finished trades of the journal",
     "actors/gateway/row_sums.py": "reads the rows of the journal",
     "actors/supervision/supervisor.py": "waits between restarts of an edge, in real seconds",
     "mock_exchange/connections.py": "sends to the clients' WebSockets, and waits for those that read slowly",
@@ -44,6 +45,7 @@ EDGES = {
 ROOTS = {
     "mock_exchange/names.py": "takes apart the addresses in the headers of those who call; it waits for nothing",
     "mock_exchange/run.py": "starts the exchange's process: no `service/` stands above it to hand in the time",
+    "web/__main__.py": "starts the web process, and hands in the clocks by which the bot refuses what comes too late",
 }
 
 # Every use of these is refused, called or only passed on (`default_factory=time.time`).

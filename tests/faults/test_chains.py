@@ -151,7 +151,10 @@ def test_a_bot_restarts_a_strategy_that_raises_within_its_budget_shows_it_failed
         log = Log(bot)
         assert [line["restarts_left"] for line in log.of("chain.failed", symbol="AAPL")] == [2, 1, 0, 0]
         assert len(log.of("chain.restarted")) == 3
-        assert bot.command("restart", "AAPL").stdout == "restart: the strategy of AAPL restarts, and warms up\n"
+        assert (
+            bot.command("restart", "AAPL").stdout
+            == "restart: the strategy of AAPL restarts, and warms up; other symbols go on\n"
+        )
         bot.until(lambda _: len(log.of("chain.failed")) == 8)
         refused = bot.command("restart", "TSLA")
         assert (refused.returncode, refused.stdout) == (2, "")

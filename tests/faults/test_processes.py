@@ -80,6 +80,28 @@ def test_a_dashboard_that_is_killed_once_too_often_is_done_without(tmp_path: Pat
         assert bot.stop()["ticks"] > before
 
 
+def test_a_bot_that_was_stopped_for_longer_than_the_deadline_does_not_resume_and_does_halt_once(tmp_path: Path) -> None:
+    with Bot(tmp_path, *FAST, "--set", "web.answer_timeout_s=0.5") as bot:
+        bot.until(lambda state: state["metrics"]["ticks"] > 5)
+        assert bot.command("pause").returncode == 0
+        log = Log(bot)
+        log.forget()
+        bot.process.send_signal(signal.SIGSTOP)
+        status, said = bot.post("/api/command", {"command": "resume", "id": "r"})
+        assert (status, "not carried out any more" in said["error"]) == (504, True)
+        for _ in range(2):
+            status, said = bot.post("/api/command", {"command": "halt", "id": "h"})
+            assert (status, said["changed"]) == (202, None)
+        bot.process.send_signal(signal.SIGCONT)
+        bot.until(lambda state: state["state"]["state"] == "HALTED")
+        status, said = bot.post("/api/command", {"command": "halt", "id": "h"})  # as the page does until it is answered
+        assert (status, said["answer"]) == (200, "trading is HALTED now")
+        assert len(log.of("command.too_late")) == 1
+        assert [line["command"] for line in log.of("command.taken")] == ["halt"]
+        states = [(line["previous"], line["state"]) for line in log.of("state.changed")]
+        assert states == [("PAUSED", "HALTED")]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="it finds the command's connection in /proc")
 def test_a_command_whose_bot_is_killed_before_it_answers_ends_with_a_sentence(tmp_path: Path) -> None:
     with Bot(tmp_path, *FAST, "--set", "web.answer_timeout_s=60") as bot:

@@ -60,3 +60,13 @@ def test_a_small_delay_is_made_up_for() -> None:
     market = live(speed=10.0, at=0)
     assert market.take_due(SECOND * 9 // 10, limit=1_000) == list(tape(["AAPL"], 7, START, 9))
     assert market.slipped_s == 0
+
+
+def test_a_market_that_is_sped_up_goes_on_from_where_it_is() -> None:
+    market = live(speed=10.0, at=0)
+    half, later = SECOND // 2, SECOND // 10 * 9
+    seen = market.take_due(half, limit=10_000)
+    market.run_at(100.0, half)
+    seen += market.take_due(later, limit=10_000)
+    assert seen == list(tape(["AAPL"], 7, START, 5 + 40))
+    assert market.slipped_s == 0.0

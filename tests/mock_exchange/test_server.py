@@ -238,3 +238,32 @@ def test_a_fault_of_the_market_ends_the_pacing_and_is_not_swallowed() -> None:
                 await pacing
 
     asyncio.run(scenario())
+
+
+async def greeting_from(ws: ClientConnection) -> dict[str, Any]:
+    """Receive until a greeting comes, alone or among events."""
+    while True:
+        for line in str(await ws.recv()).split("\n"):
+            message = msgspec.json.decode(line)
+            if message["type"] == "hello":
+                assert isinstance(message, dict)
+                return message
+
+
+def test_the_market_goes_on_at_another_speed_and_its_clients_are_told_the_rate() -> None:
+    async def scenario() -> None:
+        async with a_server() as server, connect(server.url) as ws, aiohttp.ClientSession() as client:
+            before = (await greeting_from(ws))["ts"]
+            control = f"{server.url.replace('ws:', 'http:')}/control/speed"
+            async with client.post(control, json={"speed": 500}) as answer:
+                assert (answer.status, await answer.json()) == (200, {"speed": 500.0})
+            greeting = await greeting_from(ws)
+            assert greeting["rate"] == 500.0
+            assert greeting["ts"] >= before
+            for wrong in ({"speed": 0}, {"speed": 1e9}, {"speed": "fast"}, {}):
+                async with client.post(control, json=wrong) as answer:
+                    assert answer.status == 422
+            async with client.get(control) as answer:
+                assert await answer.json() == {"speed": 500.0}
+
+    asyncio.run(scenario())

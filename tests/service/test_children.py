@@ -87,9 +87,9 @@ class Web:
         self.process = WebProcess(settings, self._on_command, self._history, self.urgent)
         self.news = asyncio.Event()
 
-    def _on_command(self, command: Command | RestartChain | SymbolWish) -> CommandResult:
-        self.commands.append(command)
-        return CommandResult(True, f"{getattr(command, 'name', 'restart')} it is")
+    def _on_command(self, asked: Asked) -> CommandResult:
+        self.commands.append(asked.command)
+        return CommandResult(True, f"{getattr(asked.command, 'name', 'restart')} it is")
 
     def _history(self) -> list[object]:
         self.starts += 1

@@ -20,7 +20,7 @@ def done(session: Session, command: str) -> CommandResult:
 @pytest.mark.parametrize(
     ("given", "command", "changed", "sentence"),
     [
-        ((), "pause", True, "trading is PAUSED now"),
+        ((), "pause", True, "trading is PAUSED now: no new entries"),
         ((), "resume", False, "trading was ACTIVE already"),
         (("pause",), "pause", False, "trading was PAUSED already"),
         (("pause",), "resume", True, "trading is ACTIVE now"),
@@ -43,7 +43,10 @@ def test_positions_that_a_command_closed_are_counted() -> None:
     assert done(Session().feed(*two), "halt").sentence == "2 positions closed, trading is HALTED now"
     one_paused = Session().feed(two[0], Command("pause", at(1)))
     assert done(one_paused, "flatten") == CommandResult(True, "1 position closed, trading was PAUSED already")
-    assert done(Session().feed(*two), "pause").sentence == "trading is PAUSED now"
+    assert (
+        done(Session().feed(*two), "pause").sentence
+        == "trading is PAUSED now: no new entries; A and B keep their exits"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,6 @@ def test_a_wish_to_restart_a_strategy_is_answered_with_what_becomes_of_it() -> N
     answers = [restarted(session.core, symbol) for symbol in ("A", "B", "C")]
     assert answers == [
         CommandResult(False, "the strategy of A runs already"),
-        CommandResult(True, "the strategy of B restarts, and warms up"),
+        CommandResult(True, "the strategy of B restarts, and warms up; other symbols go on"),
         CommandResult(False, "no C is traded here, only A, B", wrong=True),
     ]

@@ -20,13 +20,26 @@ from actors.messages import (
     TradingState,
 )
 from pipeline.events import SECOND, Side
+from pipeline.exits.exit import ListedExits
+from pipeline.exits.listed import flat_market, stop_loss
 from pipeline.strategy import StrategySettings, momentum_burst
+from service.live.heard import TickAges
 from service.live.telemetry import KEPT_INPUTS, TICKS_SHOWN, Telemetry
 from tests.support.market import START, at, clock, quote, trade
 from tests.support.raising import raised_in
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import PATIENT, Session
-from web.messages import Answered, GaugesSeen, MetricsSeen, SessionStarted, SymbolRecalled, Tick, TicksSeen
+from web.messages import (
+    Answered,
+    GaugesSeen,
+    Heard,
+    MetricsSeen,
+    NoEntry,
+    SessionStarted,
+    SymbolRecalled,
+    Tick,
+    TicksSeen,
+)
 from web.pipe import FrameWriter, from_bot
 from web.read_model import ReadModel
 
@@ -123,8 +136,8 @@ def test_what_the_dashboard_shows_is_told_and_what_it_does_not_is_left_out() -> 
     messages = bot.telemetry.messages()
     kinds = {type(message).__name__ for message in messages}
     assert kinds == {
-        *("TicksSeen", "DayStarted", "SignalRaised", "PositionOpened", "StateChanged", "PositionClosed"),
-        *("FeedChanged", "MetricsSeen"),
+        *("TicksSeen", "DayStarted", "SignalRaised", "OrderSubmitted", "PositionOpened"),
+        *("StateChanged", "PositionClosed", "FeedChanged", "MetricsSeen"),
     }
 
 
@@ -150,6 +163,63 @@ def test_gauges_are_the_newest_readings_of_every_symbol() -> None:
 
 def test_a_symbol_without_a_tick_has_no_gauges() -> None:
     assert Bot().feed(quote(0, 99.0, 101.0)).told(GaugesSeen) == []
+
+
+def test_an_entry_that_was_filled_is_counted_once_and_its_decision_is_followed() -> None:
+    bot, model = Bot(), ReadModel()
+    model.apply(STARTED)
+    bot.feed(trade(0, says="LONG"), Command("flatten", at(1)), Command("resume", at(2)), trade(3, says="SHORT"))
+    for message in bot.telemetry.messages():
+        model.apply(message)
+    shown = model.snapshot()
+    assert shown["funnel"]["filled"] == 2
+    assert [one["outcome"].stage for one in shown["signals"]] == ["closed", "filled"]
+    assert recalled(bot).snapshot()["signals"] == shown["signals"]
+
+
+def test_what_rules_an_entry_out_is_what_risk_would_say() -> None:
+    bot = Bot().feed(trade(0), trade(0, symbol="B"))
+    assert bot.metrics.no_entry == {}
+    bot.feed(Command("pause", at(1)))
+    assert bot.metrics.no_entry == {"A": NoEntry("PAUSED"), "B": NoEntry("PAUSED")}
+    bot.feed(Command("resume", at(2)), trade(3, says="LONG"))
+    assert bot.metrics.no_entry == {"A": NoEntry("POSITION_OPEN")}
+    bot.feed(trade(4, 90.0), trade(5, 90.0))  # stopped out
+    assert bot.metrics.no_entry == {"A": NoEntry("COOLDOWN", signals_left=2)}
+    bot.feed(trade(6, says="LONG"))
+    assert bot.metrics.no_entry == {"A": NoEntry("COOLDOWN", signals_left=1)}
+
+
+def test_asking_what_rules_an_entry_out_changes_nothing() -> None:
+    tape = list(seeded_tape(7, 400))
+    entries = momentum_burst(StrategySettings(window_size=2.0, min_ticks=2, entry_threshold=0.0001)).entries
+    asked, unasked = Bot(entries=entries), Bot(entries=entries)
+    for event in tape:
+        asked.feed(event)
+        asked.telemetry.messages()
+        unasked.feed(event)
+    assert asked.session.facts == unasked.session.facts
+    assert len(asked.session.facts) > 50
+
+
+def test_a_position_tells_of_the_flat_candles_that_its_exit_has_seen() -> None:
+    bot = Bot(exits=ListedExits([flat_market(3, 0.0001), stop_loss(0.1)])).feed(trade(0.5, says="LONG"))
+    seen = []
+    for second in range(1, 4):
+        bot.feed(clock(second + 0.1))
+        (position,) = bot.metrics.positions
+        seen.append((position.flat_candles, position.flat_candles_of))
+    assert seen == [(0, 3), (1, 3), (2, 3)]
+    assert bot.feed(clock(4.1)).metrics.positions == ()
+
+
+def test_the_age_of_a_tick_is_in_real_seconds() -> None:
+    times = iter((100.0, 100.0, 102.0, 104.0, 104.0, 104.0, 109.5))
+    ages = TickAges(lambda: next(times))
+    for symbol in "AAAB":
+        ages.note_ticks([symbol])
+    ages.note_feed()
+    assert ages.heard() == Heard(5.5, {"A": (5.5, 2.0), "B": (5.5, 0.0)})
 
 
 def test_metrics_are_those_of_the_summary_with_state_and_refusals() -> None:
@@ -248,7 +318,7 @@ def test_a_restarted_web_process_shows_each_trade_and_signal_once() -> None:
     shown = model.snapshot()
     assert [len(shown[name]) for name in ("trades", "signals")] == [1, 1]
     assert [mark.leg for mark in shown["symbols"]["A"]["marks"]] == ["entry", "exit"]
-    assert [notice["kind"] for notice in shown["notices"]] == ["day", "state"]
+    assert [notice.kind for notice in shown["notices"]] == ["day", "state"]
 
 
 def test_what_is_kept_of_the_market_is_bounded() -> None:

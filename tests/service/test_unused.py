@@ -136,6 +136,6 @@ def test_a_session_that_begins_anew_counts_from_its_own_start() -> None:
     for n in range(20):
         feed.hear(trade(n / 10)).chains()
     feed.session = Session().feed(trade(0))
-    feed.telemetry.follow(feed.session.core)
+    feed.telemetry.follow(feed.session.core, "paper", 0)
     assert feed.hear(trade(1)).chains() == {"A": "RUNNING"}
     assert at(1) == feed.session.core.now

@@ -373,6 +373,16 @@ class Bot:
         finally:
             connection.close()
 
+    def post(self, path: str, body: object) -> tuple[int, dict[str, Any]]:
+        """Tell the dashboard something, as its page does."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        try:
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
     @property
     def state(self) -> dict[str, Any]:
         status, state = self.get("/api/state")

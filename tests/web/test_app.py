@@ -19,6 +19,7 @@ from tests.web.builders import closed, feed, held, metrics, opened, session, sig
 from web import app as web_app
 from web.app import HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
+from web.deadline import Moment
 from web.hub import Hub
 from web.messages import Answered, Asked, SymbolWish
 from web.settings import WebSettings
@@ -44,6 +45,7 @@ class Dashboard(msgspec.Struct):
     taking: bool = True
     answering: bool = True
     asked: asyncio.Queue[Asked] = msgspec.field(default_factory=asyncio.Queue)
+    now: Moment = Moment(10_000, 1_700_000_000_000)
 
     @property
     def port(self) -> int:
@@ -80,7 +82,7 @@ async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
                 )
         return dashboard.taking
 
-    app = make_app(WebSettings(**settings), ASSETS, send, asyncio.get_running_loop().time)
+    app = make_app(WebSettings(**settings), ASSETS, send, asyncio.get_running_loop().time, lambda: dashboard.now)
     runner = make_runner(app, 0.5)
     await runner.setup()
     try:
@@ -307,12 +309,12 @@ def test_a_huge_command_is_refused() -> None:
     run(scenario)
 
 
-def test_a_command_that_the_bot_does_not_answer_in_time_may_have_been_carried_out() -> None:
+def test_a_halt_that_the_bot_does_not_answer_in_time_goes_on_to_be_carried_out() -> None:
     async def scenario(dashboard: Dashboard) -> None:
         dashboard.answering = False
         status, told = await dashboard.post(b'{"command":"halt"}')
         assert (status, told["changed"]) == (202, None)
-        assert "has not answered yet" in told["answer"]
+        assert "has not answered yet: it carries it out as soon as it can" in told["answer"]
         assert "`microbot halt` in a terminal" in told["answer"]
         assert dashboard.commands == [Command("halt", 0, "dashboard")]
         dashboard.hub.tell(Answered(1, True, "too late"))  # nobody waits for it any more
@@ -320,6 +322,73 @@ def test_a_command_that_the_bot_does_not_answer_in_time_may_have_been_carried_ou
         assert (await dashboard.post(b'{"command":"halt"}'))[0] == 200
 
     run(scenario, answer_timeout_s=0.01)
+
+
+def test_any_other_command_that_is_not_answered_in_time_is_said_to_be_over() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.answering = False
+        status, told = await dashboard.post(b'{"command":"resume"}')
+        assert (status, told["error"]) == (
+            504,
+            "The bot did not answer within 0.01 s: it is not carried out any more.",
+        )
+        asked = await dashboard.asked.get()
+        assert asked.deadline == dashboard.now.after(0.01)
+
+    run(scenario, answer_timeout_s=0.01)
+
+
+def test_the_bot_is_told_the_deadline_of_the_page_and_the_id() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        status, clock = await dashboard.get("api/clock")
+        assert (status, json.loads(clock)) == (200, {"now": [10_000, 1_700_000_000_000], "within_ms": 3_000})
+        body = {"command": "resume", "id": "a", "deadline": [12_000, 1_700_000_002_000]}
+        assert (await dashboard.post(msgspec.json.encode(body)))[0] == 200
+        asked = await dashboard.asked.get()
+        assert (asked.id, asked.deadline) == ("a", Moment(12_000, 1_700_000_002_000))
+
+    run(scenario)
+
+
+def test_no_page_gives_a_command_more_time_than_there_is() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        body = {"command": "resume", "deadline": [10**12, 10**15]}
+        assert (await dashboard.post(msgspec.json.encode(body)))[0] == 200
+        assert (await dashboard.asked.get()).deadline == dashboard.now.after(3.0)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("late", [(9_999, 1_700_000_002_000), (12_000, 1_699_999_999_999)])
+def test_a_command_that_comes_after_its_deadline_by_either_clock_is_not_passed_on(late: tuple[int, int]) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        body = {"command": "resume", "deadline": late}
+        status, told = await dashboard.post(msgspec.json.encode(body))
+        assert (status, told) == (409, {"error": "It came too late, and was not carried out."})
+        assert dashboard.commands == []
+
+    run(scenario)
+
+
+def test_a_halt_has_no_deadline() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        body = {"command": "halt", "id": "h", "deadline": (1, 1)}
+        assert (await dashboard.post(msgspec.json.encode(body)))[0] == 200
+        asked = await dashboard.asked.get()
+        assert (asked.id, asked.deadline) == ("h", None)
+
+    run(scenario)
+
+
+def test_what_the_bot_found_too_late_is_an_error() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.answering = False
+        asking = asyncio.create_task(dashboard.post(b'{"command":"resume"}'))
+        asked = await dashboard.asked.get()
+        dashboard.hub.tell(Answered(asked.ticket, False, "it came too late, and was not carried out", late=True))
+        assert await asking == (409, {"error": "it came too late, and was not carried out"})
+
+    run(scenario)
 
 
 def test_whoever_waits_when_the_bot_dies_is_answered_at_once() -> None:
@@ -420,6 +489,7 @@ def test_the_state_is_the_snapshot() -> None:
         state = json.loads(text)
         assert status == 200
         assert {"metrics", "symbols", "positions", "trades", "feed"} <= set(state)
+        assert set(state.pop("figures")) == {"session", "today", "all"}  # a browser asks for those that it shows
         async with listening(dashboard) as next_event:
             assert await next_event() == ("snapshot", state)
 
@@ -434,7 +504,7 @@ def test_metrics_are_text_that_a_prometheus_server_reads() -> None:
             assert answer.status == 200
             assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             text = await answer.text()
-        assert "\nmicrobot_ticks_total 12\n" in text
+        assert "\nmicrobot_ticks_total 12.0\n" in text
         assert "\nmicrobot_message_age_seconds 0" in text
 
     run(scenario)
@@ -515,8 +585,8 @@ def test_a_snapshot_comes_first_and_changes_follow_in_order() -> None:
             assert (name, list(data["symbols"])) == ("snapshot", ["AAPL"])
             for message in (ticks(150.0), signal(), opened(), closed(), feed(), metrics(positions=(held(),))):
                 dashboard.hub.tell(message)
-            names = [(await next_event())[0] for _ in range(8)]
-            assert names == ["ticks", "signal", "position", "trade", "marks", "metrics", "feed", "notice"]
+            names = [(await next_event())[0] for _ in range(9)]
+            assert names == ["ticks", "why", "signal", "position", "trade", "marks", "metrics", "feed", "notice"]
 
     run(scenario)
 

@@ -100,12 +100,12 @@ def test_a_page_links_every_module_that_it_imports_and_no_more(static: Path) -> 
 
 
 def test_a_stylesheet_is_linked_once_and_what_is_for_narrow_windows_comes_last(static: Path) -> None:
-    (static / "styles" / "a1.css").write_text("")
+    (static / "styles" / "zz.css").write_text("")
     assets = load_assets(static)
 
     linked = re.findall(r'rel="stylesheet" href="static/\w+/([^"]+)"', assets.pages["index.html"].body.decode())
     assert linked[0] == "styles/tokens.css"
-    assert linked[-2:] == ["styles/a1.css", "styles/narrow.css"]
+    assert linked[-2:] == ["styles/zz.css", "styles/narrow.css"]
     assert sorted([*linked, "styles/login.css"]) == sorted(name for name in assets.files if name.endswith(".css"))
 
 

@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["web.hub", "web.pipe", "web.security"])
+@pytest.mark.parametrize("module", ["web.hub", "web.pipe", "web.readings", "web.security", "web.words"])
 def test_the_examples_of_a_module_hold(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
 

@@ -14,6 +14,7 @@ from yarl import URL
 
 from web.app import HUB, make_app
 from web.assets import Asset, Assets
+from web.deadline import Moment
 from web.lock import LEAST_LENGTH, Lock, is_secret
 from web.messages import Answered, Asked
 from web.settings import WebSettings
@@ -57,7 +58,7 @@ async def a_visitor(secret: str) -> AsyncIterator[Visitor]:
         app[HUB].tell(Answered(asked.ticket, True, "done"))
         return True
 
-    app = make_app(WebSettings(), ASSETS, send, asyncio.get_running_loop().time, secret)
+    app = make_app(WebSettings(), ASSETS, send, asyncio.get_running_loop().time, lambda: Moment(1, 1), secret)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
     try:

@@ -122,9 +122,9 @@ def test_a_host_that_is_not_ours_is_one_sentence_and_exit_two() -> None:
 
 
 def test_settings_come_as_json() -> None:
-    assert read_arguments([]) == Given(WebSettings(), None, "")
+    assert read_arguments([]) == Given(WebSettings(), None, "", ())
     given = ["--settings", '{"port": 1, "max_clients": 9}', "--news", "7"]
-    assert read_arguments(given) == Given(WebSettings(port=1, max_clients=9), 7, "")
+    assert read_arguments(given) == Given(WebSettings(port=1, max_clients=9), 7, "", ())
 
 
 def test_the_secret_comes_from_a_file_or_from_the_settings(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_sender_that_fails_ends_the_process_with_one(
     reading, bots_end = os.pipe()
     webs_end, writing = os.pipe()
     try:
-        assert asyncio.run(serve(WebSettings(port=0), reading, writing)) == 1
+        assert asyncio.run(serve(Given(WebSettings(port=0), None, "", ()), reading, writing)) == 1
     finally:
         os.close(bots_end)  # which also ends the thread that reads
     assert "ZeroDivisionError" in capsys.readouterr().err

@@ -167,33 +167,3 @@ def test_a_command_says_that_it_is_under_way_and_then_what_became_of_it(
     web_process.tell(session(), ticks(150.0))
 
     browser.visit(web_process.url, scenario)
-
-
-def test_a_command_without_an_answer_is_said_to_have_none(browser: Browser, web_process: WebProcess) -> None:
-    async def scenario(page: Page) -> None:
-        async def never(route: Route) -> None:
-            """Leave the request without an answer."""
-
-        await page.evaluate("AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))")
-        await page.route("**/api/command", never)
-        await page.get_by_role("button", name="Pause").click()
-        await expect(page.locator("#toast")).to_contain_text("Pause: no answer within 8 s")
-        await expect(page.locator("#toast")).to_contain_text("not known")
-
-    web_process.tell(session(), ticks(150.0))
-
-    browser.visit(web_process.url, scenario)
-
-
-def test_without_a_stream_a_halt_is_tried_and_its_failure_said(browser: Browser, web_process: WebProcess) -> None:
-    async def scenario(page: Page) -> None:
-        await expect(page.locator("#price")).to_have_text("150.00")
-        web_process.process.kill()
-        await expect(page.locator("#banners")).to_contain_text("Connection lost")
-        await page.get_by_role("button", name="Halt").click()
-        await page.get_by_role("button", name="Halt now").click()
-        await expect(page.locator("#toast")).to_contain_text("Halt: no answer from the dashboard's server")
-
-    web_process.tell(session(), ticks(150.0))
-
-    browser.visit(web_process.url, scenario)

@@ -298,7 +298,7 @@ def test_what_is_locked_is_shown_with_its_end_and_reason_and_can_be_unlocked(
         banners = page.locator("#banners")
         await expect(banners).to_contain_text("AAPL is locked until 11:00 (America/New_York): earnings.")
         await expect(banners).to_contain_text("MSFT is halted: its profit of the day was -51.00.")
-        await page.get_by_role("button", name="Unlock").click()
+        await banners.get_by_role("button", name="Unlock").click()
         asked = await asyncio.to_thread(web_process.next_message)
         assert isinstance(asked, Asked)
         assert asked.command == SymbolWish("unlock", "AAPL", "", "dashboard")
@@ -321,7 +321,7 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
     }
 
     async def scenario(page: Page) -> None:
-        button = page.get_by_role("button", name="Restart")
+        button = page.locator("#banners").get_by_role("button", name="Restart")
         mark = page.get_by_role("tab", name="AAPL").locator(".failed")
         await expect(mark).to_be_hidden()
         for chain, banner in banners.items():
@@ -488,7 +488,7 @@ def test_a_command_is_sent_at_once_unless_it_closes_positions(browser: Browser, 
         assert (await next_command()).name == "pause"
         await expect(page.locator("#toast")).to_have_text("Pause: trading stays HALTED.")
 
-        await page.get_by_role("button", name="Flatten").click()
+        await page.get_by_role("button", name="Flatten", exact=True).click()
         await page.get_by_role("button", name="Cancel").click()
         await expect(page.locator("#confirm")).to_be_hidden()
 

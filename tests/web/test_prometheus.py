@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from actors.messages import Refusal, TradingState
 from pipeline.events import Reading
@@ -13,6 +16,8 @@ from tests.web.builders import feed, gauges, metrics, session, signal, state, ti
 from web.messages import OperatorSeen, OperatorsSeen, QueueSeen, ToWeb
 from web.prometheus import exposition
 from web.read_model import ReadModel
+
+families_of: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
 
 MEASURED: dict[str, object] = {"AAPL": {"gap": {"last": 0.25, "min": -1.0, "max": 3.0, "mean": 0.1, "count": 7}}}
 SUMMARY: dict[str, object] = {
@@ -31,7 +36,9 @@ def told(*messages: ToWeb, age_s: float | None = None) -> str:
     model = ReadModel()
     for message in messages:
         model.apply(message)
-    return exposition(model.snapshot(), age_s)
+    body, content_type = exposition(model.snapshot(), age_s)
+    assert content_type.startswith("text/plain; version=")
+    return body.decode()
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
@@ -74,7 +81,7 @@ def busy() -> list[ToWeb]:
         ("up", "", 1),
         (
             "info",
-            'session="s1",strategy="momentum_burst",feed="ws://127.0.0.1:8765",venue="mock exchange",paper="true"',
+            'feed="ws://127.0.0.1:8765",paper="true",session="s1",strategy="momentum_burst",venue="mock exchange"',
             1,
         ),
         ("state", 'state="ACTIVE"', 1),
@@ -90,16 +97,16 @@ def busy() -> list[ToWeb]:
         ("queue_dropped_total", 'queue="gate"', 1),
         ("price", 'symbol="AAPL"', 150.25),
         ("strategy_running", 'symbol="AAPL"', 0),
-        ("reading", 'symbol="AAPL",reading="rsi"', 62.5),
-        ("operator_rate", 'symbol="AAPL",operator="window"', 9.5),
-        ("operator_item_seconds", 'symbol="AAPL",operator="window"', 2.5e-6),
-        ("operator_errors_total", 'symbol="AAPL",operator="window"', 1),
-        ("operator_errors_total", 'symbol="AAPL",operator="rx"', 0),
-        ("metric", 'symbol="AAPL",name="gap"', 0.25),
-        ("metric_min", 'symbol="AAPL",name="gap"', -1),
-        ("metric_max", 'symbol="AAPL",name="gap"', 3),
-        ("metric_mean", 'symbol="AAPL",name="gap"', 0.1),
-        ("metric_values_total", 'symbol="AAPL",name="gap"', 7),
+        ("reading", 'reading="rsi",symbol="AAPL"', 62.5),
+        ("operator_rate", 'operator="window",symbol="AAPL"', 9.5),
+        ("operator_item_seconds", 'operator="window",symbol="AAPL"', 2.5e-6),
+        ("operator_errors_total", 'operator="window",symbol="AAPL"', 1),
+        ("operator_errors_total", 'operator="rx",symbol="AAPL"', 0),
+        ("metric", 'name="gap",symbol="AAPL"', 0.25),
+        ("metric_min", 'name="gap",symbol="AAPL"', -1),
+        ("metric_max", 'name="gap",symbol="AAPL"', 3),
+        ("metric_mean", 'name="gap",symbol="AAPL"', 0.1),
+        ("metric_values_total", 'name="gap",symbol="AAPL"', 7),
     ],
 )
 def test_what_the_dashboard_shows_is_there(name: str, labels: str, value: float) -> None:
@@ -116,7 +123,7 @@ def test_a_halt_and_the_end_of_the_bot_are_seen() -> None:
     model = ReadModel()
     model.apply(state(TradingState.HALTED))
     model.bot_stopped("it has gone")
-    found = samples(exposition(model.snapshot()))
+    found = samples(exposition(model.snapshot())[0].decode())
     assert (found["microbot_up", ""], found["microbot_state", 'state="HALTED"']) == (0, 1)
     assert found["microbot_feed_state", 'state="DOWN"'] == 1
 
@@ -127,7 +134,7 @@ def test_a_halt_and_the_end_of_the_bot_are_seen() -> None:
 def test_whatever_a_name_has_it_stays_one_label(name: str, shown: str) -> None:
     summary: dict[str, Any] = {"metrics": {"A": {name: {"last": 1, "min": 1, "max": 1, "mean": 1, "count": 1}}}}
     found = samples(told(session(), metrics(summary=summary)))
-    assert found["microbot_metric", f'symbol="A",name="{shown}"'] == 1
+    assert found["microbot_metric", f'name="{shown}",symbol="A"'] == 1
 
 
 def test_refusals_are_told_by_reason() -> None:
@@ -137,3 +144,16 @@ def test_refusals_are_told_by_reason() -> None:
         'reason="SPREAD"': 2,
         'reason="COST"': 5,
     }
+
+
+def test_a_server_that_prefers_openmetrics_gets_it_and_the_same_numbers() -> None:
+    model = ReadModel()
+    for message in busy():
+        model.apply(message)
+    body, content_type = exposition(model.snapshot(), 0.5, "application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    families = {family.name: family for family in families_of(body.decode())}
+    assert families["microbot_ticks"].type == "counter"
+    read = {(s.name, tuple(s.labels.items())): s.value for family in families.values() for s in family.samples}
+    assert read["microbot_ticks_total", ()] == 12
+    assert read["microbot_price", (("symbol", "AAPL"),)] == 150.25

@@ -42,8 +42,9 @@ from tests.web.builders import (
     tick,
     ticks,
 )
+from web.decisions import SIGNALS_SHOWN
 from web.messages import ChainLate, OperatorSeen, OperatorsSeen, QueueSeen, ToWeb
-from web.read_model import NOTICES_SHOWN, SIGNALS_SHOWN, TRADES_SHOWN, ReadModel
+from web.read_model import NOTICES_SHOWN, TRADES_SHOWN, ReadModel
 from web.symbol_view import MARKS_SHOWN, TICKS_SHOWN
 
 SUMMARY_NAMES = {
@@ -342,7 +343,15 @@ def test_exact_numbers_that_crossed_as_text_are_numbers_again() -> None:
 
     assert (data["metrics"]["total_pnl"], data["metrics"]["equity"], data["metrics"]["wins"]) == (1.23, 10_001.23, 3)
     assert data["metrics"]["note"] == "1.0"
-    assert data["funnel"] == {"ticks": 9, "ready": 0, "bursts": 0, "signals": 0, "approved": 0, "trades": 0}
+    assert data["funnel"] == {
+        "ticks": 9,
+        "ready": 0,
+        "bursts": 0,
+        "signals": 0,
+        "approved": 0,
+        "filled": 0,
+        "trades": 0,
+    }
 
 
 def test_a_number_that_is_none_is_null() -> None:

@@ -11,6 +11,7 @@ import { drawLooks } from "./panels/looks.js";
 import { drawNotices, drawQueues, drawSession } from "./panels/session.js";
 import { drawStatus } from "./panels/status.js";
 import { drawOperators, drawStrategy } from "./panels/strategy.js";
+import { drawSymbolControls } from "./panels/symbol-controls.js";
 import { drawTabs } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
 import { drawTrades } from "./panels/trades.js";
@@ -52,7 +53,7 @@ const PARTS = {
   status: () => {
     drawStatus(store);
     // Also without a stream: whether a command gets through is said when it is tried.
-    commands.offer(store.state.state, store.loaded && store.bot.running);
+    commands.offer(store.state.state, store.bot.running, store.loaded, store.state.no_resume);
     showBanners();
   },
   tabs: () => drawTabs(store, selected, select),
@@ -67,6 +68,7 @@ const PARTS = {
     drawStrategy(store, current());
     drawSession(store);
     drawQueues(store);
+    drawSymbolControls(store, current(), commands);
     if (!store.trades.length) drawTrades(store); // the reason why there is none may have changed
     showBanners();
   },
@@ -170,5 +172,5 @@ setInterval(() => {
   drawTitle();
   showBanners();
 }, 1000);
-commands.offer("", false);
+commands.offer("", true, false);
 new Stream(listener);

@@ -39,6 +39,7 @@ def window(seconds: float = 15.0, min_ticks: int = 3) -> Operator[Trade, Frame]:
     def framing(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         probe = Probe.of(scheduler)
         probe.warm_up = max(probe.warm_up, span)
+        probe.min_ticks = max(probe.min_ticks, min_ticks)
         return _window(span, min_ticks, join(()), emit)
 
     return lambda source: Framing(source, "op.window", framing, windowed=True)
