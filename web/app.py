@@ -6,6 +6,8 @@ GET  /healthz      200, or 503 without a bot    POST /api/command   commands, an
 GET  /metrics      in Prometheus's text format  GET  /api/trades    and more of trades: `web/trades.py`
 GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
 
+The log and the settings: `web/inside.py`; the switches of a mock exchange: `web/mock_panel.py`.
+
 Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
 """
 
@@ -28,7 +30,9 @@ from web.deadline import Moment
 from web.explainer import Explainer
 from web.http import REQUEST_S, body_of, json_answer, refused
 from web.hub import Hub
+from web.inside import Inside
 from web.lock import Lock
+from web.mock_panel import MockPanel
 from web.prometheus import exposition
 from web.security import Door, is_foreign, security_headers
 from web.settings import WebSettings
@@ -98,6 +102,8 @@ def make_app(
     app.router.add_get("/metrics", _metrics)
     Commands(settings, app[HUB], send_command, now).add_to(app.router)
     app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
+    Inside(app[HUB]).add_to(app.router)
+    MockPanel(app[HUB]).add_to(app.router)
     app.router.add_get("/api/login", _welcome)
     app.router.add_post("/api/login", _login)
     return app

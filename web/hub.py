@@ -14,7 +14,7 @@ import msgspec
 from aiohttp_sse import EventSourceResponse
 
 from web.answers import Answers
-from web.messages import Answered, FromBot, MetricsSeen, QueueSeen
+from web.messages import Answered, FromBot, MetricsSeen, QueueSeen, Workings
 from web.read_model import Event, ReadModel
 from web.settings import WebSettings
 
@@ -78,6 +78,7 @@ class Hub:
     def __init__(self, settings: WebSettings, clock: Callable[[], float]) -> None:
         self.model = ReadModel(settings.max_symbols, settings.chart_points)
         self.answers = Answers()  # to commands under way
+        self.workings: Workings | None = None  # of the bot, for those who look inside
         self.clients = 0  # browsers that are connected: places taken
         self.dropped = 0  # clients cut off because they were too slow
         self._settings = settings
@@ -97,6 +98,9 @@ class Hub:
         self._last_message = self._clock()
         if isinstance(message, Answered):
             self.answers.take(message)
+            return
+        if isinstance(message, Workings):
+            self.workings = message
             return
         if isinstance(message, MetricsSeen):  # ten times a second: often enough
             deepest = max((client.depth for client in self._clients), default=0)

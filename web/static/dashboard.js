@@ -9,6 +9,9 @@ import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
 import { drawNotices, drawQueues, drawSession } from "./panels/session.js";
+import { Log } from "./panels/log.js";
+import { MockExchange } from "./panels/mock-exchange.js";
+import { Settings } from "./panels/settings.js";
 import { drawStatus } from "./panels/status.js";
 import { drawOperators, drawStrategy } from "./panels/strategy.js";
 import { drawSymbolControls } from "./panels/symbol-controls.js";
@@ -21,6 +24,9 @@ import { Stream } from "./stream.js";
 const store = new Store();
 const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
 const commands = new Commands();
+const mockExchange = new MockExchange(document.getElementById("exchange-panel"), store);
+new Log(document.getElementById("log-panel"));
+new Settings(document.getElementById("settings-panel"));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -146,12 +152,14 @@ const listener = {
     heardAt = at;
     setConnected(true);
     mark(...store.apply(name, data));
+    if (name === "snapshot") mockExchange.look(); // it may be another bot
   },
   whole: (told, at) => {
     heardAt = at;
     setConnected(true);
     Object.assign(store, told);
     mark("everything");
+    mockExchange.look();
   },
   lost: () => setConnected(false),
   refused: () => location.reload(), // the page that asks for the secret is there now
