@@ -14,13 +14,14 @@ import { drawOperators, drawStrategy } from "./panels/strategy.js";
 import { drawSymbolControls } from "./panels/symbol-controls.js";
 import { drawTabs } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
-import { drawTrades } from "./panels/trades.js";
+import { TradesPanel } from "./panels/trades.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const store = new Store();
 const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
 const commands = new Commands();
+const trades = new TradesPanel(document.getElementById("trades-panel"));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -69,12 +70,12 @@ const PARTS = {
     drawSession(store);
     drawQueues(store);
     drawSymbolControls(store, current(), commands);
-    if (!store.trades.length) drawTrades(store); // the reason why there is none may have changed
+    trades.update(store); // the day, or the reason why there is none, may have changed
     showBanners();
   },
   gauges: () => drawGauges(current()),
   operators: () => drawOperators(current()),
-  trades: () => drawTrades(store),
+  trades: () => trades.update(store),
   ticks: () => {
     drawTicks(current());
     if (current()) chart.extend(current().history);
