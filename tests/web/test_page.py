@@ -29,6 +29,7 @@ from tests.web.builders import (
     feed,
     gauges,
     held,
+    listed,
     metrics,
     opened,
     session,
@@ -70,6 +71,7 @@ def busy_session(bot: WebProcess) -> None:
         blocked(),
         closed(),
         closed(pnl="-0.10", reason=ExitReason.SL, seconds=4, decision="d3"),
+        listed(closed(), closed(pnl="-0.10", reason=ExitReason.SL, seconds=4, decision="d3")),
         opened(decision="d4", seconds=5),
         metrics(seconds=6, summary=SUMMARY, positions=(held(),), refusals={"COOLDOWN": 1}),
     )
@@ -139,7 +141,7 @@ def test_what_a_trade_earned_is_in_sight_at_any_width(browser: Browser, web_proc
     slipped = msgspec.structs.replace(
         slipped, side=Side.SHORT, entry_price=Decimal("1150.9226"), exit_price=Decimal("1150.9169")
     )
-    web_process.tell(session("AAPL"), feed(), ticks(150.0), slipped)
+    web_process.tell(session("AAPL"), feed(), ticks(150.0), slipped, listed(slipped))
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
@@ -222,7 +224,7 @@ def test_what_happens_while_one_looks_is_shown(browser: Browser, web_process: We
         await expect(page.locator("#chart-note")).to_be_hidden()
         web_process.tell(opened(), metrics(positions=(held(),)))
         await expect(page.locator("#position")).to_contain_text("LONG 1")
-        web_process.tell(closed(), metrics())
+        web_process.tell(closed(), listed(closed()), metrics())
         await expect(page.locator("#position")).to_have_text("Flat")
         await expect(page.locator("tr.win")).to_have_count(1)
         web_process.tell(state(TradingState.HALTED, "loss limit"), feed(FeedState.STALE))
@@ -472,6 +474,7 @@ def test_a_script_in_a_symbol_or_a_reason_is_shown_as_text(browser: Browser, web
         session(hostile),
         ticks(1.0, symbol=hostile),
         closed(symbol=hostile),
+        listed(closed(symbol=hostile)),
         gauges(hostile, Reading(hostile, 1.0, 2.0, False)),
         state(TradingState.PAUSED, hostile),
     )
@@ -493,7 +496,7 @@ def test_a_command_is_sent_at_once_unless_it_closes_positions(browser: Browser, 
         await expect(page.locator("#confirm")).to_be_hidden()
 
         await page.get_by_role("button", name="Halt").click()
-        await page.get_by_label("Reason").fill("lunch")
+        await page.locator("#confirm-reason").fill("lunch")
         await page.get_by_role("button", name="Halt now").click()
         assert await next_command() == Command("halt", 0, "dashboard", "lunch")  # and no flatten came before it
 
@@ -594,7 +597,7 @@ def test_without_the_chart_library_everything_else_works(browser: Browser, web_p
         await expect(page.locator("#price")).to_have_text("150.25")
         await page.get_by_role("tab", name="MSFT").click()
         await expect(page.locator("#chart-title")).to_have_text("MSFT price")
-        web_process.tell(ticks(1.0, symbol="MSFT"), opened("MSFT"), closed("MSFT"))
+        web_process.tell(ticks(1.0, symbol="MSFT"), opened("MSFT"), closed("MSFT"), listed(closed("MSFT")))
         await expect(page.locator("#price")).to_have_text("1.00")
 
     busy_session(web_process)

@@ -17,7 +17,7 @@ import { drawOperators, drawStrategy } from "./panels/strategy.js";
 import { drawSymbolControls } from "./panels/symbol-controls.js";
 import { drawTabs } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
-import { drawTrades } from "./panels/trades.js";
+import { TradesPanel } from "./panels/trades.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
@@ -27,6 +27,7 @@ const commands = new Commands();
 const mockExchange = new MockExchange(document.getElementById("exchange-panel"), store);
 new Log(document.getElementById("log-panel"));
 new Settings(document.getElementById("settings-panel"));
+const trades = new TradesPanel(document.getElementById("trades-panel"));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -75,12 +76,12 @@ const PARTS = {
     drawSession(store);
     drawQueues(store);
     drawSymbolControls(store, current(), commands);
-    if (!store.trades.length) drawTrades(store); // the reason why there is none may have changed
+    trades.update(store); // the day, or the reason why there is none, may have changed
     showBanners();
   },
   gauges: () => drawGauges(current()),
   operators: () => drawOperators(current()),
-  trades: () => drawTrades(store),
+  trades: () => trades.update(store),
   ticks: () => {
     drawTicks(current());
     if (current()) chart.extend(current().history);

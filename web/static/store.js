@@ -25,6 +25,7 @@ export class Store {
     this.bounded = [];
     this.symbols = new Map();
     this.positions = new Map();
+    this.ledger = { version: 0 }; // of the trades that the server lists: another one when some have come
     this.trades = [];
     this.signals = [];
     this.bursts = [];
@@ -59,6 +60,7 @@ export class Store {
       symbolsHalted: data.symbols_halted,
       queues: data.queues,
       bounded: data.bounded,
+      ledger: data.ledger,
       trades: data.trades,
       signals: data.signals,
       bursts: data.bursts,
@@ -131,6 +133,11 @@ export class Store {
     return ["position", "tabs"];
   }
 
+  on_ledger(data) {
+    this.ledger = data;
+    return ["trades"];
+  }
+
   on_trade(data) {
     this.trades = lastOf(this.trades.concat(data), LISTED);
     return ["trades"];
@@ -187,5 +194,5 @@ export class Store {
 
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
-  "snapshot", "ticks", "gauges", "operators", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
+  "snapshot", "ticks", "gauges", "operators", "marks", "position", "ledger", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
 ];
