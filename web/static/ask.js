@@ -32,6 +32,7 @@ export class Refreshed {
     this.path = "";
     this.askedAt = -Infinity;
     this.asking = null; // what ends the request under way
+    /** @type {number | NodeJS.Timeout} */
     this.timer = 0;
   }
 

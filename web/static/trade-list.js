@@ -12,7 +12,8 @@ export const PAGE = 100; // rows
 
 export const RESULTS = [["win", "won"], ["loss", "lost"], ["even", "even"]];
 
-/** The column's name to the server, its head, whether it is a number, what it means, and what stands in it. */
+/** The column's name to the server, its head, whether it is a number, what it means, and what stands in it.
+ * @type {[string, string, boolean, string][]} */
 export const COLUMNS = [
   ["exit_ts", "Exit", false, "When it was closed"],
   ["symbol", "Symbol", false, ""],
@@ -29,7 +30,8 @@ export const COLUMNS = [
   ["run", "Session", true, "The session that it ended in, as the journal counts them"],
 ];
 
-/** What is listed first: the newest of today. */
+/** What is listed first: the newest of today.
+ * @type {Readonly<Record<"scope" | "symbol" | "side" | "reason" | "result" | "text" | "sort" | "order", string> & {offset: number}>} */
 export const START = Object.freeze({ scope: "today", symbol: "", side: "", reason: "", result: "", text: "", sort: "exit_ts", order: "desc", offset: 0 });
 
 /** The parameters of a list; without `page`, of all that pass the filters. */

@@ -19,7 +19,7 @@ export class TradesPanel {
     this.view = list.START;
     this.page = null;
     this.problem = "";
-    this.version = -1;
+    this.version = ""; // of what was asked for
     this.empty = "";
     this.refreshed = new Refreshed(
       (page) => {
@@ -39,7 +39,7 @@ export class TradesPanel {
     this.empty = whyNoTrade(store);
     const version = `${store.ledger?.version} ${store.session?.started_ts} ${dayOf(store)}`;
     if (version !== this.version) {
-      if (this.version === -1) this.refreshed.show(this.path());
+      if (!this.version) this.refreshed.show(this.path());
       else this.refreshed.refresh();
       this.version = version;
     }
