@@ -4,7 +4,8 @@ import { PriceChart } from "./chart.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
-import { drawMetrics, drawPosition, drawPrice } from "./panels/cards.js";
+import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
+import { drawAge, drawMetrics, drawPrice } from "./panels/cards.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
@@ -58,26 +59,32 @@ const current = () => store.symbols.get(selected);
 
 const PARTS = {
   status: () => {
-    drawStatus(store);
+    drawStatus(store, link());
     // Also without a stream: whether a command gets through is said when it is tried.
     commands.offer(store.state.state, store.bot.running, store.loaded, store.state.no_resume);
     showBanners();
   },
   tabs: () => drawTabs(store, selected, select),
-  price: () => drawPrice(current()),
+  price: () => {
+    drawPrice(current());
+    drawAge(store, current(), link());
+  },
+  why: () => drawWhy(store, current(), link()),
   position: () => {
-    drawPosition(store, current());
+    drawPositions(store, selected, select, link());
+    drawDay(store);
+    if (current()?.why?.until != null) drawWhy(store, current(), link()); // what is left of it runs on
     chart.showPosition(store.positions.get(selected));
   },
   metrics: () => {
     drawMetrics(store);
+    drawDay(store);
     drawFunnel(store);
     drawStrategy(store, current());
     drawSession(store);
     drawQueues(store);
     drawSymbolControls(store, current(), commands);
     trades.update(store); // the day, or the reason why there is none, may have changed
-    showBanners();
   },
   gauges: () => drawGauges(current()),
   operators: () => drawOperators(current()),
@@ -87,19 +94,31 @@ const PARTS = {
     if (current()) chart.extend(current().history);
   },
   marks: () => chart.showMarks(current()?.marks ?? []),
-  looks: () => drawLooks(store),
+  looks: () => drawLooks(store, () => mark("looks")),
   notices: () => drawNotices(store),
 };
 
+/** How the page hears of the bot, and when it did last. */
+const link = () => ({ how: connected ? "stream" : "lost", heardAt });
+
 function showBanners() {
-  const quietS = Math.max(0, Date.now() - heardAt) / 1000;
-  const [restart, unlock] = ["restart", "unlock"].map((command) => (symbol) => commands.send(command, "", symbol));
-  drawBanners(store, { connected, quietS, restart, unlock });
+  drawBanners(store, link(), (command, symbol) => commands.send(command, "", symbol));
+}
+
+/** Draw what ages although nothing comes: also then the page says how old it is. */
+function drawAges() {
+  if (document.hidden) return;
+  drawStatus(store, link());
+  showBanners();
+  drawAge(store, current(), link());
+  drawWhy(store, current(), link());
+  drawPositions(store, selected, select, link());
 }
 
 function startOver() {
   if (!store.symbols.has(selected)) selected = store.symbols.keys().next().value ?? selected;
   format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
+  format.setReasons(store.session?.words);
   const zone = format.timeZoneLabel(store.now);
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
@@ -145,7 +164,7 @@ function drawTitle() {
 function setConnected(now) {
   if (now === connected) return;
   connected = now;
-  mark("status");
+  mark("status", "price", "why", "position");
 }
 
 const listener = {
@@ -177,9 +196,7 @@ document.getElementById("tabs").addEventListener("keydown", (event) => {
   draw();
   document.querySelector('[role="tab"][aria-selected="true"]')?.focus();
 });
-setInterval(() => {
-  drawTitle();
-  showBanners();
-}, 1000);
+setInterval(drawTitle, 1000);
+setInterval(drawAges, 500);
 commands.offer("", true, false);
 new Stream(listener);

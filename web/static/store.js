@@ -7,7 +7,22 @@ const MARKS = 200;
 const NOTICES = 50;
 const GONE_BACK = 5e9; // ns: so much earlier than what was shown, it is no old news, but an earlier time
 
+const GAP_WEIGHT = 1 / 16; // of a new gap in what is usual
+
 const lastOf = (list, most) => (list.length > most ? list.slice(list.length - most) : list);
+
+/** The feed's state, with when it began, by this computer's clock. */
+const feedOf = (told) => ({ ...told, changedAt: Date.now() - (told.age_s ?? 0) * 1000 });
+
+/** Note that a tick came now, and what is usual between two such times. */
+function heardOf(symbol) {
+  const at = Date.now();
+  if (symbol.tickAt !== null) {
+    const gapS = (at - symbol.tickAt) / 1000;
+    symbol.gapS = symbol.gapS === null ? gapS : symbol.gapS + (gapS - symbol.gapS) * GAP_WEIGHT;
+  }
+  symbol.tickAt = at;
+}
 
 export class Store {
   constructor() {
@@ -15,7 +30,7 @@ export class Store {
     this.now = 0;
     this.session = null;
     this.bot = { running: true };
-    this.feed = { state: "CONNECTING", reason: "" };
+    this.feed = { state: "CONNECTING", reason: "", changedAt: Date.now() };
     this.state = { state: "", reason: "" };
     this.metrics = null;
     this.refusals = {};
@@ -40,7 +55,7 @@ export class Store {
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], seen: 0, skipped: 0, chain: "RUNNING" };
+      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], why: null, tickAt: null, gapS: null, seen: 0, skipped: 0, chain: "RUNNING" };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -52,7 +67,7 @@ export class Store {
       now: data.now,
       session: data.session,
       bot: data.bot,
-      feed: data.feed,
+      feed: feedOf(data.feed),
       state: data.state,
       metrics: data.metrics,
       refusals: data.refusals,
@@ -80,6 +95,9 @@ export class Store {
       symbol.gauges = told.gauges;
       symbol.blocked = told.blocked;
       symbol.operators = told.operators;
+      symbol.why = told.why;
+      symbol.tickAt = told.age_s === null ? null : Date.now() - told.age_s * 1000;
+      symbol.gapS = told.gap_s || null;
       symbol.chain = told.chain;
     }
     this.on_position(data);
@@ -93,6 +111,7 @@ export class Store {
       const { ticks } = told;
       symbol.seen = told.seen;
       symbol.skipped = told.skipped;
+      heardOf(symbol);
       symbol.ticks = lastOf(symbol.ticks.concat(ticks.map((tick, i) => ({ key: told.seen - ticks.length + i, tick }))), TICKS);
       for (const tick of ticks) {
         symbol.first ??= tick[1];
@@ -148,6 +167,20 @@ export class Store {
     return ["looks"];
   }
 
+  on_outcomes(data) {
+    // An id may come again in a later session: the newest is meant.
+    for (const [decision, outcome] of Object.entries(data)) {
+      const i = this.signals.findLastIndex((signal) => signal.decision_id === decision);
+      if (i >= 0) this.signals = this.signals.with(i, { ...this.signals[i], outcome });
+    }
+    return ["looks"];
+  }
+
+  on_why(data) {
+    for (const [name, why] of Object.entries(data)) this.symbol(name).why = why;
+    return ["why", "tabs"];
+  }
+
   on_burst(data) {
     this.bursts = lastOf(this.bursts.concat(data), LISTED);
     this.symbol(data.symbol).blocked = data;
@@ -172,7 +205,7 @@ export class Store {
   }
 
   on_feed(data) {
-    this.feed = data;
+    this.feed = feedOf(data);
     return ["status"];
   }
 
@@ -194,5 +227,6 @@ export class Store {
 
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
-  "snapshot", "ticks", "gauges", "operators", "marks", "position", "ledger", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
+  "snapshot", "ticks", "gauges", "operators", "marks", "position", "ledger", "trade", "signal", "outcomes", "why", "burst", "metrics", "feed",
+  "state", "bot", "notice",
 ];
