@@ -45,6 +45,12 @@ function select(name) {
   mark("everything");
 }
 
+/** A symbol to begin with: one of which all is told. */
+function firstShown() {
+  const symbols = [...store.symbols.values()];
+  return (symbols.find((symbol) => symbol.whole) ?? symbols[0])?.name;
+}
+
 const current = () => store.symbols.get(selected);
 
 // ------------------------------------------------------------------------------------------- drawing
@@ -91,7 +97,8 @@ function showBanners() {
 }
 
 function startOver() {
-  if (!store.symbols.has(selected)) selected = store.symbols.keys().next().value ?? selected;
+  if (!store.symbols.has(selected)) selected = firstShown() ?? selected;
+  stream.look(selected);
   format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
   const zone = format.timeZoneLabel(store.now);
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
@@ -135,25 +142,21 @@ function drawTitle() {
 
 // ---------------------------------------------------------------------------------------- the stream
 
-function setConnected(now) {
-  if (now === connected) return;
-  connected = now;
-  mark("status");
-}
-
 const listener = {
-  event: (name, data, at) => {
+  events: (told, at) => {
     heardAt = at;
-    setConnected(true);
-    mark(...store.apply(name, data));
+    for (const [name, data] of told) mark(...store.apply(name, data));
   },
   whole: (told, at) => {
     heardAt = at;
-    setConnected(true);
     Object.assign(store, told);
     mark("everything");
   },
-  lost: () => setConnected(false),
+  turned: (link) => {
+    store.link = link;
+    connected = link.state !== "lost";
+    mark("status");
+  },
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
 
@@ -173,4 +176,4 @@ setInterval(() => {
   showBanners();
 }, 1000);
 commands.offer("", true, false);
-new Stream(listener);
+const stream = new Stream(listener, selected);
