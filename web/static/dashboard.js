@@ -53,6 +53,12 @@ function select(name) {
   mark("everything");
 }
 
+/** A symbol to begin with: one of which all is told. */
+function firstShown() {
+  const symbols = [...store.symbols.values()];
+  return (symbols.find((symbol) => symbol.whole) ?? symbols[0])?.name;
+}
+
 const current = () => store.symbols.get(selected);
 
 // ------------------------------------------------------------------------------------------- drawing
@@ -99,7 +105,7 @@ const PARTS = {
 };
 
 /** How the page hears of the bot, and when it did last. */
-const link = () => ({ how: connected ? "stream" : "lost", heardAt });
+const link = () => ({ how: store.link.state, heardAt });
 
 function showBanners() {
   drawBanners(store, link(), (command, symbol) => commands.send(command, "", symbol));
@@ -116,7 +122,8 @@ function drawAges() {
 }
 
 function startOver() {
-  if (!store.symbols.has(selected)) selected = store.symbols.keys().next().value ?? selected;
+  if (!store.symbols.has(selected)) selected = firstShown() ?? selected;
+  stream.look(selected);
   format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
   format.setReasons(store.session?.words);
   const zone = format.timeZoneLabel(store.now);
@@ -161,27 +168,25 @@ function drawTitle() {
 
 // ---------------------------------------------------------------------------------------- the stream
 
-function setConnected(now) {
-  if (now === connected) return;
-  connected = now;
-  mark("status", "price", "why", "position");
-}
-
 const listener = {
-  event: (name, data, at) => {
+  events: (told, at) => {
     heardAt = at;
-    setConnected(true);
-    mark(...store.apply(name, data));
-    if (name === "snapshot") mockExchange.look(); // it may be another bot
+    for (const [name, data] of told) {
+      mark(...store.apply(name, data));
+      if (name === "snapshot") mockExchange.look(); // it may be another bot
+    }
   },
   whole: (told, at) => {
     heardAt = at;
-    setConnected(true);
     Object.assign(store, told);
     mark("everything");
     mockExchange.look();
   },
-  lost: () => setConnected(false),
+  turned: (link) => {
+    store.link = link;
+    connected = link.state !== "lost";
+    mark("status", "price", "why", "position");
+  },
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
 
@@ -199,4 +204,4 @@ document.getElementById("tabs").addEventListener("keydown", (event) => {
 setInterval(drawTitle, 1000);
 setInterval(drawAges, 500);
 commands.offer("", true, false);
-new Stream(listener);
+const stream = new Stream(listener, selected);

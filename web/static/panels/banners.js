@@ -38,6 +38,7 @@ function liveFeedBanners({ state, delay_s: delayS = 0, stale = {} }) {
   return [...late, ...ofSymbols("stale", Object.keys(stale), one, (names) => `${names} are stale: their entries are refused, exits go on.`)];
 }
 
+/** @returns {Banner} */
 function chainBanner(symbol, position) {
   const state = stateOf(symbol.chain);
   const [tone, word, then] = CHAINS_SAID[state];
@@ -46,7 +47,7 @@ function chainBanner(symbol, position) {
   return { key: `chain ${symbol.name}`, tone, text, ...(over ? { command: ["restart", symbol.name] } : {}) };
 }
 
-/** @typedef {{ key: string, tone: string, text: string, clock?: string, command?: string[] }} Banner */
+/** @typedef {{ key: string, tone: string, text: string, clock?: string, command?: [string, string] }} Banner */
 
 /** What the page itself does not hear.
  * @returns {Banner[]} */
