@@ -24,7 +24,7 @@ from actors.supervision.supervisor import SupervisionSettings
 from mock_exchange.settings import ExchangeSettings
 from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings, StrategyUse
-from service import plain_text
+from service import plain_text, toml_lines
 from service.errors import UserError
 from web.settings import WebSettings
 
@@ -106,6 +106,7 @@ class Settings(CoreSettings, frozen=True):
     # Keys of [strategy] that were chosen now, not in a recording, and where.
     strategy_set_in: dict[str, str] = msgspec.field(default_factory=dict)
     strategies_set_in: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)  # likewise, by name
+    set_in: dict[str, str] = msgspec.field(default_factory=dict)  # where each key came from that is no default, by path
 
     @property
     def core(self) -> CoreSettings:
@@ -118,7 +119,7 @@ class Settings(CoreSettings, frozen=True):
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     field.name: field.type
     for field in msgspec.structs.fields(Settings)
-    if field.name not in ("strategies", "strategy_set_in", "strategies_set_in")
+    if field.name not in ("strategies", "strategy_set_in", "strategies_set_in", "set_in")
 }
 """The sections but [strategies.NAME], of which there are as many as there are names."""
 
@@ -154,7 +155,9 @@ def load(
     merged_named: Layer = {}
     chosen: dict[str, str] = {}
     chosen_named: dict[str, dict[str, str]] = {}
+    set_in: dict[str, str] = {}
     for origin, layer in layers:
+        set_in |= _origins(layer, origin, config)
         sections = dict(layer)
         named = _named(sections.pop("strategies", {}), origin)
         if layer is not recorded and layer is not defaults:
@@ -172,7 +175,25 @@ def load(
     built: dict[str, Any] = {name: _convert(name, values, SECTIONS[name]) for name, values in merged.items()}
     strategies = {name: _use(name, values, merged_named) for name, values in merged_named.items()}
     _check_claims(strategies)
-    return Settings(**built, strategies=strategies, strategy_set_in=chosen, strategies_set_in=chosen_named)
+    return Settings(
+        **built, strategies=strategies, strategy_set_in=chosen, strategies_set_in=chosen_named, set_in=set_in
+    )
+
+
+def _origins(layer: Layer, origin: str, config: Path | None) -> dict[str, str]:
+    """Say of each key of a layer where it stands, by its path: with the line of a file, the name of a variable."""
+    lines = toml_lines.lines_of(config) if config is not None and origin == str(config) else {}
+    found = {}
+    for section, values in layer.items():
+        for key, value in values.items():
+            inner = value if section == "strategies" and isinstance(value, dict) else {"": None}
+            for name in inner:
+                path = f"{section}.{key}{'.' if name else ''}{name}"
+                where = f"{origin}, line {lines[path]}" if path in lines else origin
+                if origin == "the environment":
+                    where = f"{ENVIRONMENT}{path.replace('.', '__').upper()}"
+                found[path] = where
+    return found
 
 
 def _merge(merged: Layer, layer: Layer) -> None:

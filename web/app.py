@@ -2,9 +2,12 @@
 
 GET  /             the page                     GET  /static/...    its files
 GET  /events       server-sent events           GET  /api/state     the snapshot as JSON
+GET  /api/changes  what a stream would say now  POST /api/look      204: the stream tells of these symbols
 GET  /healthz      200, or 503 without a bot    POST /api/command   commands, and GET /api/clock: `web/commands.py`
 GET  /metrics      in Prometheus's text format  GET  /api/trades    and more of trades: `web/trades.py`
 GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
+
+The log and the settings: `web/inside.py`; the switches of a mock exchange: `web/mock_panel.py`.
 
 Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
 """
@@ -13,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -28,9 +32,12 @@ from web.deadline import Moment
 from web.explainer import Explainer
 from web.http import REQUEST_S, body_of, json_answer, refused
 from web.hub import Hub
+from web.inside import Inside
 from web.lock import Lock
+from web.mock_panel import MockPanel
 from web.prometheus import exposition
 from web.security import Door, is_foreign, security_headers
+from web.sendings import Look
 from web.settings import WebSettings
 from web.trades import TradeHandlers
 
@@ -45,12 +52,23 @@ SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
 STUCK_S = 5.0
 """Seconds without a word of the bot, which says something ten times a second, after which it is not well."""
 
+MOST_LOOKED = 16
+"""Symbols that the tabs of a browser may look at; of the others they get what a list shows."""
+
+_MOST_NAME = 64
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
 _OPEN = frozenset(("/", "/healthz", "/api/login"))
 """Paths that are answered without the secret, as what the login page needs is; the first two say less then."""
 
 _FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class LookRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /api/look`."""
+
+    stream: Annotated[str, Meta(max_length=64)]  # as its first event calls it
+    look: Annotated[tuple[str, ...], Meta(max_length=MOST_LOOKED)]
 
 
 class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +103,8 @@ def make_app(
 
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(headers)
+        if response.content_type == "text/event-stream":
+            response.headers["Cache-Control"] = "no-cache, no-transform"  # a proxy that compresses it holds it up
         response.headers.setdefault("Cache-Control", "no-store")
 
     app.on_response_prepare.append(add_headers)
@@ -93,11 +113,15 @@ def make_app(
     app.router.add_get("/", _page)
     app.router.add_get(f"/static/{assets.version}/{{name:.+}}", _static)
     app.router.add_get("/events", _events)
+    app.router.add_get("/api/changes", _changes)
+    app.router.add_post("/api/look", _look)
     app.router.add_get("/api/state", _state)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/metrics", _metrics)
     Commands(settings, app[HUB], send_command, now).add_to(app.router)
     app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
+    Inside(app[HUB]).add_to(app.router)
+    MockPanel(app[HUB]).add_to(app.router)
     app.router.add_get("/api/login", _welcome)
     app.router.add_post("/api/login", _login)
     return app
@@ -228,11 +252,29 @@ async def _metrics(request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
+def _place(request: web.Request) -> web.HTTPServiceUnavailable | None:
+    """Take a place for a browser; return what to raise if there is none."""
+    if request.app[HUB].reserve():
+        return None
+    why = f"No event stream: each of the {request.app[SETTINGS].max_clients} places for browsers is taken.\n"
+    return web.HTTPServiceUnavailable(text=why, headers={"Retry-After": "5"})
+
+
+def _wanted(symbols: Iterable[str]) -> Look:
+    """Return the symbols that a browser looks at; one that is not shown is as good as none."""
+    return frozenset(islice((symbol for symbol in symbols if 0 < len(symbol) <= _MOST_NAME), MOST_LOOKED))
+
+
+def _had(request: web.Request) -> tuple[Look, str]:
+    """Return what symbols a browser looks at, and the id of what it had last."""
+    wanted = _wanted(request.query.get("look", "").split(","))
+    return wanted, request.headers.get("Last-Event-ID") or request.query.get("after", "")
+
+
 async def _events(request: web.Request) -> web.StreamResponse:
     hub, settings = request.app[HUB], request.app[SETTINGS]
-    if not hub.reserve():
-        why = f"No event stream: each of the {settings.max_clients} places for browsers is taken.\n"
-        raise web.HTTPServiceUnavailable(text=why, headers={"Retry-After": "5"})
+    if full := _place(request):
+        raise full
 
     def abort() -> None:
         if request.transport is not None:
@@ -242,13 +284,36 @@ async def _events(request: web.Request) -> web.StreamResponse:
     try:
         # Without a time-out of the library's: with one, the system cuts off who does not read before the hub has
         # noticed and counted it. A ping is written beside what the hub writes, so it must not come while a sending may
-        # be under way.
+        # be under way; the hub's own beat keeps the stream alive.
         ping_s = max(15.0, 2 * settings.write_timeout_s)
         async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
-            await hub.serve(response, abort)
+            await hub.serve(response, abort, *_had(request))
     finally:
         hub.release()
     return response
+
+
+async def _changes(request: web.Request) -> web.Response:
+    """Answer a page that no stream gets through to: with what it would have said, in its text."""
+    if full := _place(request):
+        raise full
+    try:
+        body = await request.app[HUB].news(*_had(request))
+    finally:
+        request.app[HUB].release()
+    return web.Response(body=body, content_type="text/plain", charset="utf-8")
+
+
+async def _look(request: web.Request) -> web.Response:
+    if request.content_type != "application/json":
+        return refused(415, "Send the symbols as application/json.")
+    try:
+        wish = msgspec.json.decode(await body_of(request), type=LookRequest)
+    except msgspec.MsgspecError as problem:
+        return refused(400, f"Those are no symbols to look at: {problem}.")
+    if not request.app[HUB].look(wish.stream, _wanted(wish.look)):
+        return refused(404, "There is no such stream.")
+    return web.Response(status=204)
 
 
 def _bound_send_buffer(request: web.Request) -> None:

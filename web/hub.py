@@ -1,49 +1,52 @@
 """Fans the read model out to the event streams of any number of browsers.
 
-Each sending is encoded once, and all clients share its bytes. A client never makes another one wait: it has a queue of
-its own, and one whose queue is full, or who lets a single write wait too long, is dropped and counted. Its browser
-reconnects by itself and starts over with a snapshot.
+A sending has a part for all browsers, and one for each symbol that anybody looks at. Each part is encoded once, and all
+who get it share its bytes. Prices of all symbols and what changed of the metrics go out a few times a second only.
+
+A client never makes another one wait: it has a queue of its own, and one whose queue is full, or who lets a single
+write wait too long, is dropped and counted. Its browser reconnects by itself, says what it had, and gets the rest; or
+all of it, where that is no longer known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count, islice
 
-import msgspec
 from aiohttp_sse import EventSourceResponse
 
 from web.answers import Answers
-from web.messages import Answered, FromBot, MetricsSeen, QueueSeen
+from web.messages import Answered, FromBot, MetricsSeen, QueueSeen, Workings
 from web.read_model import Event, ReadModel
+from web.sendings import MOST_SENDINGS, Look, Sending, Sendings
 from web.settings import WebSettings
+from web.telling import Teller, encode_events
 
 RETRY_MS = 1_000
 """Milliseconds after which a browser whose stream broke tries again."""
 
+BEAT_S = 1.0
+"""Seconds between two beats, by which a browser knows that its stream is alive."""
+
 _SLICE = 32 * 1024
 """Bytes handed to the transport at a time, so that a snapshot does not wait in a buffer per client as a whole."""
-
-_encoder = msgspec.json.Encoder()
-
-
-def encode_events(events: Iterable[Event]) -> bytes:
-    r"""Encode events as the event stream's text, each one's data as JSON on one line.
-
-    >>> encode_events([("feed", {"state": "LIVE"})])
-    b'event: feed\ndata: {"state":"LIVE"}\n\n'
-    """
-    return b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), _encoder.encode(data)) for name, data in events)
 
 
 class Client:
     """One browser's event stream: a bounded queue of sendings, and the task that writes them."""
 
-    def __init__(self, response: EventSourceResponse, abort: Callable[[], None], queue_limit: int) -> None:
-        self._response = response
+    def __init__(self, name: str, wanted: Look, last_id: str, queue_limit: int, abort: Callable[[], None]) -> None:
+        self.name = name
+        self.wanted = wanted  # the symbols that it asks for
+        self.last_id = last_id  # of what it had before, on another stream; empty if there was none
+        self.look: Look = frozenset()  # the symbols that it has seen all of
+        self.joined = False  # whether it had its first sending
+        self.dropped = False
         self._abort = abort
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_limit)
-        self.dropped = False
 
     @property
     def depth(self) -> int:
@@ -63,13 +66,19 @@ class Client:
         self.dropped = True
         self._abort()
 
-    async def write(self, write_timeout_s: float) -> None:
+    async def next(self) -> bytes | None:
+        """Wait for a sending; None if the last one is said."""
+        return await self._queue.get()
+
+    async def write(self, response: EventSourceResponse, write_timeout_s: float) -> None:
         """Write what is offered until the end is said. Raises `TimeoutError` when one sending takes too long."""
-        while (payload := await self._queue.get()) is not None:
+        payload: bytes | None = b"retry: %d\n" % RETRY_MS + encode_events([("stream", {"stream": self.name})])
+        while payload is not None:
             view = memoryview(payload)
             async with asyncio.timeout(write_timeout_s):
                 for start in range(0, len(view), _SLICE):
-                    await self._response.write(view[start : start + _SLICE])
+                    await response.write(view[start : start + _SLICE])
+            payload = await self.next()
 
 
 class Hub:
@@ -78,14 +87,21 @@ class Hub:
     def __init__(self, settings: WebSettings, clock: Callable[[], float]) -> None:
         self.model = ReadModel(settings.max_symbols, settings.chart_points)
         self.answers = Answers()  # to commands under way
+        self.workings: Workings | None = None  # of the bot, for those who look inside
         self.clients = 0  # browsers that are connected: places taken
         self.dropped = 0  # clients cut off because they were too slow
         self._settings = settings
         self._clock = clock
         self._last_message: float | None = None
-        self._clients: set[Client] = set()
-        self._joining: list[Client] = []
+        run = secrets.token_hex(4)
+        self._names = (f"{run}-{number}" for number in count(1))
+        self._sendings = Sendings(run)
+        self._teller = Teller(self.model)
+        self._clients: dict[str, Client] = {}  # by name
+        self._looked_at: dict[str, int] = {}  # which sending was the newest when anybody looked at a symbol
+        self._next_beat = 0.0
         self._changed = asyncio.Event()
+        self._idle = True  # nobody has listened of late, so nothing was encoded
         self._closing = False
 
     def age_s(self) -> float | None:
@@ -98,8 +114,11 @@ class Hub:
         if isinstance(message, Answered):
             self.answers.take(message)
             return
+        if isinstance(message, Workings):
+            self.workings = message
+            return
         if isinstance(message, MetricsSeen):  # ten times a second: often enough
-            deepest = max((client.depth for client in self._clients), default=0)
+            deepest = max((client.depth for client in self._clients.values()), default=0)
             limit = self._settings.client_queue
             self.model.see_queues(QueueSeen("browser", deepest, limit, "sendings", self.dropped))
         self.model.apply(message)
@@ -111,44 +130,127 @@ class Hub:
         self.answers.give_up(reason)
         self._changed.set()
 
+    # ------------------------------------------------------------------------------------------- sending
+
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Send changes for as long as this task lives: at once after a quiet time, else `update_hz` times a second.
 
         `pause` waits for a number of seconds.
         """
         while True:
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(self._due_in_s()):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # a beat is due, or what was held back
             self._changed.clear()
             self.flush()
             await pause(1 / self._settings.update_hz)
 
+    def _due_in_s(self) -> float:
+        now = self._clock()
+        return max(0.0, min(self._next_beat, self._teller.due_at) - now)
+
     def flush(self) -> None:
-        """Send what has changed since the last time, and its snapshot to each client that has joined since then.
+        """Send what has changed since the last time, and to each client that has joined since then what it lacks.
 
         Joining here, between two sendings, keeps a client's events in step with its snapshot, and a thousand
-        joining at once share one snapshot.
+        joining at once share one snapshot. So it is with the symbols that a client begins to look at.
         """
+        now = self._clock()
         events = self.model.drain()
-        if events and self._clients:
-            self._send(self._clients, encode_events(events))
-        if self._joining:
-            joining, self._joining = self._joining, []
-            snapshot = encode_events([("snapshot", self.model.snapshot())])
-            self._clients.update(joining)
-            self._send(joining, b"retry: %d\n%b" % (RETRY_MS, snapshot))
-            if self._closing:
-                self._say_last(joining)
+        clients = [client for client in self._clients.values() if not client.dropped]
+        looks = {wanted: self._look_of(wanted) for wanted in {client.wanted for client in clients}}
+        joining = [client for client in clients if not client.joined]
+        sending: Sending | None = None
+        if over := self._idle or any(name == "snapshot" for name, _ in events):
+            joining = clients  # nobody can go on with what was before
+            self._sendings.forget()
+            self._looked_at.clear()
+        self._idle = not (clients or self._looked_at)
+        if over and clients:
+            self._teller.start_over()
+        elif not over and not self._idle:
+            split = self._teller.split(events, now, whole=bool(joining) or self._closing)
+            sending = self._keep(*split)
+        beat = self._beat(now, joining)
+        self._send_changes([client for client in clients if client not in joining], looks, sending, beat)
+        self._send_beginnings(joining, looks, beat)
+        self._note_looks(looks.values())
 
-    def _send(self, clients: Iterable[Client], payload: bytes) -> None:
+    def _look_of(self, wanted: Look) -> Look:
+        """Return the symbols that are shown to whom asks for these: one, to have something, where it knows none."""
+        known = self.model.symbols
+        return frozenset(symbol for symbol in wanted if symbol in known) or frozenset(islice(known, 1))
+
+    def _keep(self, common: list[Event], by_symbol: dict[str, list[Event]]) -> Sending | None:
+        """Encode the next sending and keep it; None if there is nothing to say."""
+        covered = frozenset(self._looked_at)
+        pieces = {symbol: encode_events(told) for symbol, told in by_symbol.items() if symbol in covered}
+        return self._sendings.add(encode_events(common), pieces, covered) if common or pieces else None
+
+    def _note_looks(self, looks: Iterable[Look]) -> None:
+        """Note what is looked at now; what nobody has looked at for long is no longer encoded."""
+        newest = self._sendings.number
+        self._looked_at |= dict.fromkeys(frozenset[str]().union(*looks), newest)
+        self._looked_at = {symbol: at for symbol, at in self._looked_at.items() if newest - at < MOST_SENDINGS}
+
+    def _beat(self, now: float, joining: list[Client]) -> bytes:
+        """Return the beat if it is due, or somebody begins: how long the bot has been silent."""
+        if now < self._next_beat and not joining:
+            return b""
+        self._next_beat = now + BEAT_S
+        return encode_events([("beat", {"quiet_s": round(self.age_s() or 0.0, 3)})])
+
+    def _send_changes(
+        self, clients: list[Client], looks: dict[Look, Look], sending: Sending | None, beat: bytes
+    ) -> None:
+        """Send what has changed, and all of the symbols that a client begins to look at."""
+        payloads: dict[tuple[Look, Look], bytes] = {}
         for client in clients:
-            if not client.dropped and not client.offer(payload):
-                self._drop(client)
+            turn = client.look, looks[client.wanted]
+            if turn not in payloads:
+                payloads[turn] = beat + self._changes(sending, *turn)
+            client.look = turn[1]
+            self._send(client, payloads[turn])
+
+    def _changes(self, sending: Sending | None, before: Look, look: Look) -> bytes:
+        told = b"" if sending is None else sending.for_look(before & look)
+        if look != before:
+            views = {symbol: self.model.view(symbol) for symbol in sorted(look - before)}
+            told += encode_events([("look", {"looked": sorted(look), "symbols": views})])
+        return told + self._id(look) if told else b""
+
+    def _send_beginnings(self, clients: list[Client], looks: dict[Look, Look], beat: bytes) -> None:
+        """Send what each one lacks: what it missed, or a snapshot."""
+        payloads: dict[tuple[Look, str], bytes] = {}
+        for client in clients:
+            client.look = looks[client.wanted]
+            beginning = client.look, "" if client.joined else client.last_id
+            client.joined = True
+            if beginning not in payloads:
+                payloads[beginning] = self._beginning(*beginning) + self._id(client.look) + beat
+            self._send(client, payloads[beginning])
+
+    def _beginning(self, look: Look, last_id: str) -> bytes:
+        missed = self._sendings.missed(last_id, look)
+        return encode_events([("snapshot", self.model.snapshot(look))]) if missed is None else b"".join(missed)
+
+    def _id(self, look: Look) -> bytes:
+        """Return the end of a sending: a browser that has had it has had all of that sending."""
+        return b"id: %b\nevent: told\ndata: {}\n\n" % self._sendings.id_of(look).encode()
+
+    def _send(self, client: Client, payload: bytes | None) -> None:
+        if payload != b"" and not client.offer(payload):
+            self._drop(client)
 
     def _drop(self, client: Client) -> None:
         if client.dropped:
             return  # it is counted once, for whatever reason it had to go first
         self.dropped += 1
         client.drop()
+
+    # ------------------------------------------------------------------------------------------- clients
 
     def reserve(self) -> bool:
         """Take a place for a browser, which `release` gives back; False if every place is taken."""
@@ -161,29 +263,48 @@ class Hub:
         """Give a reserved place back."""
         self.clients -= 1
 
-    async def serve(self, response: EventSourceResponse, abort: Callable[[], None]) -> None:
-        """Serve one client until it leaves, is dropped, or the last event has been said."""
-        client = Client(response, abort, self._settings.client_queue)
-        self._joining.append(client)
+    async def serve(
+        self, response: EventSourceResponse, abort: Callable[[], None], wanted: Look = frozenset(), last_id: str = ""
+    ) -> None:
+        """Serve one client until it leaves, is dropped, or the last event has been said.
+
+        `wanted` are the symbols that it looks at, `last_id` names the last sending that it had on an earlier stream.
+        """
+        with self._following(wanted, last_id, abort) as client:
+            try:
+                await client.write(response, self._settings.write_timeout_s)
+            except TimeoutError:
+                self._drop(client)
+            except ConnectionResetError:
+                pass  # it left, as browsers do
+
+    async def news(self, wanted: Look, last_id: str) -> bytes:
+        """Return what a stream would say at its beginning to who has had `last_id`."""
+        with self._following(wanted, last_id, lambda: None) as client:
+            return await client.next() or b""
+
+    @contextmanager
+    def _following(self, wanted: Look, last_id: str, abort: Callable[[], None]) -> Iterator[Client]:
+        client = Client(next(self._names), wanted, last_id, self._settings.client_queue, abort)
+        self._clients[client.name] = client
         self._changed.set()
         try:
-            await client.write(self._settings.write_timeout_s)
-        except TimeoutError:
-            self._drop(client)
-        except ConnectionResetError:
-            pass  # it left, as browsers do
+            yield client
         finally:
-            self._clients.discard(client)
-            if client in self._joining:
-                self._joining.remove(client)
+            del self._clients[client.name]
+
+    def look(self, name: str, wanted: Look) -> bool:
+        """Let a client look at other symbols: its stream tells all of those that are new. False if it is not there."""
+        client = self._clients.get(name)
+        if client is None:
+            return False
+        client.wanted = wanted
+        self._changed.set()
+        return True
 
     def close(self) -> None:
         """Say what is left to say and end every stream."""
         self._closing = True
         self.flush()
-        self._say_last(self._clients)
-
-    def _say_last(self, clients: Iterable[Client]) -> None:
-        for client in clients:
-            if not client.offer(None):
-                self._drop(client)
+        for client in self._clients.values():
+            self._send(client, None)

@@ -166,6 +166,25 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     heard: Heard = Heard()
 
 
+class SettingSeen(msgspec.Struct, frozen=True):
+    """A setting in force, as a settings file would have it; of a secret only whether it is set."""
+
+    section: str
+    key: str
+    value: str
+    default: str
+    origin: str  # where it came from: a default, a file and its line, a variable of the environment ...
+
+
+class Workings(msgspec.Struct, frozen=True, tag="workings", tag_field="type"):
+    """What the web process is to know of the bot's inside, told when it starts: nothing of it is pushed to browsers."""
+
+    log: str  # the path of the structured log
+    settings: tuple[SettingSeen, ...]
+    exchange: str = ""  # http://HOST:PORT of the mock exchange that the bot has started; empty where there is none
+    rehearsal: bool = False  # that exchange stands in for a venue, whose protocol cannot say that its speed changed
+
+
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
     """A symbol's strategy takes too long for a tick, and may be at it still; told past the loop that waits for it."""
 
@@ -263,5 +282,5 @@ ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | 
 FromWeb = Listening | Asked
 """Everything that goes up the pipe to the bot."""
 
-FromBot = ToWeb | SymbolRecalled | Answered
+FromBot = ToWeb | SymbolRecalled | Answered | Workings
 """Everything that goes down the pipe to the web process."""

@@ -2,11 +2,14 @@
 
 It reads no clock and does no I/O. Whatever happens between two calls of `drain` is coalesced there, and every
 collection is bounded: the oldest entries go first.
+
+What is told of one symbol at a time (`OF_A_SYMBOL`) concerns only those who look at it; of all symbols there is the
+list of `prices`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, KeysView
 from typing import Any
 
 import msgspec
@@ -76,6 +79,9 @@ _ONLY_NOTICED: tuple[type, ...] = (
 )
 """What changes nothing that is shown but the list of events."""
 
+OF_A_SYMBOL = ("ticks", "gauges", "operators", "measured", "why", "marks")
+"""Events that have their data by symbol (`ticks`: under "symbols")."""
+
 Event = tuple[str, Any]
 """A name of the event stream, and its data, ready for JSON."""
 
@@ -132,6 +138,7 @@ class ReadModel:
         self._new_operators: set[str] = set()
         self._new_whys: set[str] = set()
         self._reports = 0
+        self._new_measured: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ telling
 
@@ -149,18 +156,35 @@ class ReadModel:
         """Return the figures of closed trades, by scope, ready for JSON."""
         return {scope.value: self.ledger.figures(scope, self._now) for scope in Scope}
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds)."""
+    @property
+    def symbols(self) -> KeysView[str]:
+        """The symbols that are shown, the first one first."""
+        return self._symbols.keys()
+
+    def view(self, symbol: str) -> dict[str, Any]:
+        """Return all there is to show of one symbol, ready for JSON."""
+        view = self._symbols[symbol]
+        return view.snapshot() | self._now_of(view)
+
+    def snapshot(self, look: Collection[str] | None = None) -> dict[str, Any]:
+        """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds).
+
+        Of symbols that are not among those looked at there is no more than a list shows; None looks at all.
+        """
+        symbols = {
+            name: self.view(name) if look is None or name in look else view.brief() | self._now_of(view)
+            for name, view in self._symbols.items()
+        }
         return {
             "bot": {"running": self._running},
             "session": self._session_data(),
             "now": self._now,
             "feed": self._feed_data(),
             "state": self._state,
-            **self._metrics_data(),
+            **(self._metrics_data() if look is None else self._common_metrics()),
             "funnel": self._summary["funnel"],
             "blocked": self._summary["blocked"],
-            "symbols": {name: view.snapshot() | self._now_of(view) for name, view in self._symbols.items()},
+            "symbols": symbols,
             "symbols_ignored": len(self._symbols_ignored),
             "positions": self._positions,
             "ledger": {"version": self.ledger.version},
@@ -169,6 +193,14 @@ class ReadModel:
             "bursts": list(self._bursts.shown),
             "notices": list(self._notices.shown),
         }
+
+    def prices(self) -> dict[str, tuple[float, float | None, int]]:
+        """Return last price, first price and time of the last tick of each symbol that had one since the last call."""
+        return {name: told for name, view in self._symbols.items() if (told := view.untold_price()) is not None}
+
+    def standing(self) -> list[Event]:
+        """Return what `drain` tells again and again as a whole, whether it has changed or not."""
+        return [("metrics", self._common_metrics()), ("position", {"positions": self._positions})]
 
     def drain(self) -> list[Event]:
         """Return what has changed since the last call as events, coalesced: one of a kind, but one per trade or signal.
@@ -188,6 +220,8 @@ class ReadModel:
         if self._new_operators:
             told_of = sorted(self._new_operators)
             events.append(("operators", {name: self._symbols[name].operators for name in told_of}))
+        if self._new_measured:
+            events.append(("measured", {name: self._symbols[name].measured for name in sorted(self._new_measured)}))
         if self._new_whys:
             events.append(("why", {name: self._symbols[name].why for name in sorted(self._new_whys)}))
         events += [("signal", signal) for signal in self._decisions.untold_signals]
@@ -202,7 +236,7 @@ class ReadModel:
         marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
         if marks:
             events.append(("marks", marks))
-        told = (("metrics", self._metrics_data), ("feed", self._feed_data), ("state", self._state.copy))
+        told = (("metrics", self._common_metrics), ("feed", self._feed_data), ("state", self._state.copy))
         events += [(name, data()) for name, data in told if name in changed]
         events += [("notice", notice) for notice in self._notices.untold]
         if "bot" in changed:
@@ -218,6 +252,7 @@ class ReadModel:
             recent.untold.clear()
         self._new_gauges.clear()
         self._new_operators.clear()
+        self._new_measured.clear()
         self._new_whys.clear()
 
     def _heard(self) -> Heard:
@@ -254,6 +289,11 @@ class ReadModel:
             "locks": dict(seen.locks) if seen else {},
             "symbols_halted": dict(seen.symbols_halted) if seen else {},
         }
+
+    def _common_metrics(self) -> dict[str, Any]:
+        """Return the metrics without what the strategies measure, which is told symbol by symbol."""
+        data = self._metrics_data()
+        return data | {"metrics": {name: told for name, told in self._summary.items() if name != "metrics"}}
 
     # ------------------------------------------------------------------------------------------ folding
 
@@ -337,6 +377,10 @@ class ReadModel:
         for symbol, chain in message.chains.items():
             if (view := self._view(symbol)) is not None:
                 view.chain = chain
+        for symbol, found in self._summary.get("metrics", {}).items():
+            if symbol in self._symbols and found != self._symbols[symbol].measured:
+                self._symbols[symbol].measured = found
+                self._new_measured.add(symbol)
         self._changed.add("metrics")
         if message.positions != self._positions:
             self._positions = message.positions

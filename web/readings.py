@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,9 +14,12 @@ NEAR = 0.2
 
 _FRACTIONS = frozenset(("momentum", "volatility_guard", "range", "spread"))
 _MULTIPLES = frozenset(("volume_spike", "volume_ratio"))
-_WORDS = {"volatility_guard": "range", "volume_spike": "volume"}
+_WORDS = {"volatility_guard": "range"}
+"""Conditions that are called otherwise where people read of them."""
+
 _PER_CENT_FROM = 0.01
 _WANTED = {"at_least": "at least", "at_most": "at most", "more_than": "more than", "less_than": "less than"}
+_MOST_DIGITS = 4  # more than usual
 _CEILINGS = ("at_most", "less_than")
 PLAIN = ("none", "rule")
 """Bounds of what has no threshold."""
@@ -47,8 +51,10 @@ def is_near(reading: Reading) -> bool:
 
 
 def reading_data(reading: Reading) -> dict[str, Any]:
-    """Return a reading ready for JSON, with its unit and whether it is a near miss, where there is anything to say."""
+    """Return a reading ready for JSON, with its `label`, its `unit`, and `near` for a near miss, where there is one."""
     data: dict[str, Any] = msgspec.to_builtins(reading)
+    if label := _WORDS.get(reading.name):
+        data["label"] = label
     if found := unit(reading):
         data["unit"] = found
     if is_near(reading):
@@ -63,6 +69,8 @@ def unmet(reading: Reading) -> str:
     'range 6 of 10 bp'
     >>> unmet(Reading("spread", 0.0003, 0.0002, False, "at_most"))
     'spread 3 bp, at most 2 bp'
+    >>> unmet(Reading("momentum", 0.000499, 0.0005, False))
+    'momentum 4.99 of 5 bp'
     """
     name = _WORDS.get(reading.name) or reading.name.replace("_", " ")
     if reading.bound == "rule":
@@ -70,16 +78,24 @@ def unmet(reading: Reading) -> str:
     counted = unit(reading)
     after = f" {counted}" if counted else ""
     value = abs(reading.value) if reading.bound == "either_way" else reading.value
-    seen, wanted = _figure(value, counted), _figure(reading.threshold, counted)
+    seen, wanted = next(_told_apart(value, reading.threshold, counted))
     if reading.bound in _CEILINGS or reading.threshold <= 0:
         return f"{name} {seen}{after}, {_WANTED.get(reading.bound, 'at least')} {wanted}{after}"
     return f"{name} {seen} of {wanted}{after}"
 
 
-def _figure(value: float, counted: str) -> str:
+def _told_apart(value: float, threshold: float, counted: str) -> Iterator[tuple[str, str]]:
+    """Yield how two figures are written: with as many more digits as make another figure of each."""
+    for digits in range(_MOST_DIGITS + 1):
+        seen, wanted = _figure(value, counted, digits), _figure(threshold, counted, digits)
+        if seen != wanted or digits == _MOST_DIGITS:
+            yield seen, wanted
+
+
+def _figure(value: float, counted: str, more: int) -> str:
     """Write a value: one decimal of basis points, two of a per cent or a multiple, three digits of anything else."""
     if not counted:
-        return f"{value:.3g}"
+        return f"{value:.{3 + more}g}"
     scaled, decimals = {"bp": (value * 10_000, 1), "%": (value * 100, 2), "x": (value, 2)}[counted]
-    text = f"{scaled:.{decimals}f}"
+    text = f"{scaled:.{decimals + more}f}"
     return text.rstrip("0").rstrip(".")

@@ -9,6 +9,7 @@ import msgspec
 
 from actors.messages import PositionClosed, SignalRaised
 from actors.portfolio.lines import SignalLine, TradeLine
+from web.readings import reading_data
 
 FUNNEL = ("ticks", "ready", "bursts", "signals", "approved", "filled", "trades")
 
@@ -51,4 +52,8 @@ def signal_data(raised: SignalRaised) -> dict[str, Any]:
     line = msgspec.structs.asdict(SignalLine.of(raised))
     del line["id"]
     why = {"why": raised.why} if raised.why else {}
-    return line | {"readings": raised.signal.readings, "decision_id": raised.decision} | why
+    return (
+        line
+        | {"readings": [reading_data(reading) for reading in raised.signal.readings], "decision_id": raised.decision}
+        | why
+    )

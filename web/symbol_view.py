@@ -41,6 +41,7 @@ class SymbolView:
         self.seen_gauges: GaugesSeen | None = None
         self.why: Why | None = None  # it is not entered, or what becomes of what is held
         self.operators: tuple[OperatorSeen, ...] = ()
+        self.measured: dict[str, Any] = {}  # the strategy's own metrics by name, ready for JSON
         self.blocked: BurstBlocked | None = None  # the last burst that gave no signal
         self.ticks_seen = 0
         self.ticks_skipped = 0  # seen by the bot, left out of its messages
@@ -49,6 +50,7 @@ class SymbolView:
         self._points: deque[tuple[int, float]] = deque(maxlen=chart_points)  # (Unix second, last price in it)
         self._marks: Recent[Mark] = Recent(MARKS_SHOWN)
         self._untold_since: int | None = None  # the first second whose point has changed
+        self._price_told = True
 
     @property
     def last(self) -> Tick | None:
@@ -63,6 +65,7 @@ class SymbolView:
             self._ticks.add(tick)
             self._extend_chart(tick)
             self.ticks_seen += 1
+            self._price_told = False
         self.ticks_skipped += skipped
 
     def _extend_chart(self, tick: Tick) -> None:
@@ -130,22 +133,37 @@ class SymbolView:
         self._marks.untold.clear()
         self._untold_since = None
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return everything, ready for JSON: ticks as [ts, price, size, bid, ask], history as [second, price]."""
+    def untold_price(self) -> tuple[float, float | None, int] | None:
+        """Return the last price, the first one and the time of the last, None if no tick came since the last call."""
+        last = self.last
+        if self._price_told or last is None:
+            return None
+        self._price_told = True
+        return last.price, self._first_price, last.ts
+
+    def brief(self) -> dict[str, Any]:
+        """Return what a list of symbols shows, ready for JSON."""
         last = self.last
         return {
             "price": last.price if last else None,
-            "bid": last.bid if last else None,
-            "ask": last.ask if last else None,
             "ts": last.ts if last else None,
             "first_price": self._first_price,
+            "chain": self.chain,
+        }
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything, ready for JSON: ticks as [ts, price, size, bid, ask], history as [second, price]."""
+        last = self.last
+        return self.brief() | {
+            "bid": last.bid if last else None,
+            "ask": last.ask if last else None,
             "seen": self.ticks_seen,
             "skipped": self.ticks_skipped,
-            "chain": self.chain,
             "ticks": list(self._ticks.shown),
             "history": list(self._points),
             "marks": list(self._marks.shown),
             "gauges": self.gauges,
             "blocked": self.blocked,
             "operators": self.operators,
+            "measured": self.measured,
         }

@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 from loguru import logger
@@ -66,6 +67,7 @@ from service.live.telemetry import Telemetry
 from service.live.timekeeping import Timekeeper, running_clock
 from service.live.trade_history import TradeHistory
 from service.live.unused import Unused
+from service.live.workings import workings_of
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
@@ -178,6 +180,11 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         say=host.say,
         symbols=options.symbols,
     )
+    workings = workings_of(plan)
+
+    def history() -> list[Any]:
+        return [workings, *telemetry.history()]
+
     policy = RotationPolicy(settings.record.rollover_wait_s)
     secret_file = web_secret.file_of(options.data_dir) if host.secret else None
     return Runtime(
@@ -195,7 +202,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         web=WebProcess(
             settings.web,
             Reception(intake.carry_out).take,
-            telemetry.history,
+            history,
             ground.urgent,
             secret_file,
             _explain_command(plan) if ground.books.run_number is not None else (),

@@ -39,6 +39,7 @@ from web.messages import (
     SymbolRecalled,
     Tick,
     TicksSeen,
+    Workings,
 )
 from web.pipe import FrameWriter, from_bot
 from web.read_model import ReadModel
@@ -291,7 +292,7 @@ def recalled(bot: Bot) -> ReadModel:
     model, reader, writer = ReadModel(), from_bot(), FrameWriter()
     reader.feed(b"".join(writer.frame(message) for message in bot.telemetry.history()))
     for message in reader.messages():
-        assert not isinstance(message, Answered)
+        assert not isinstance(message, Answered | Workings)
         model.apply(message)
     return model
 

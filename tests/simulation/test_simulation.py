@@ -438,13 +438,13 @@ def test_a_stop_that_is_tried_again_although_it_was_reached_already_is_found(mon
 
 
 def test_entries_while_halted_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Risk._own_refusal
+    whole = Risk.state_refusal
 
     def refusal(risk: Risk, symbol: str) -> Refusal | None:
         reason = whole(risk, symbol)
         return None if reason is Refusal.HALTED else reason
 
-    monkeypatch.setattr(Risk, "_own_refusal", refusal)
+    monkeypatch.setattr(Risk, "state_refusal", refusal)
     assert found()[1].rule == "states"
 
 

@@ -19,6 +19,7 @@ from actors.messages import (
     StateChanged,
     TradingState,
 )
+from actors.portfolio.closed_trades import closed_trade
 from pipeline.events import SECOND, Reading, Side, Signal
 from web.messages import (
     GaugesSeen,
@@ -30,6 +31,7 @@ from web.messages import (
     Tick,
     TicksSeen,
     ToWeb,
+    TradesTold,
 )
 
 START = 1_767_623_400 * SECOND
@@ -95,6 +97,12 @@ def closed(
     )
 
 
+def listed(*trades: PositionClosed, run: int = 0, signal_price: float | None = None, left_out: int = 0) -> TradesTold:
+    """Return the list of trades that the bot keeps, as far as these; they ended in a run, and began there."""
+    kept = [closed_trade(trade, run, f"{run}/{trade.decision}", signal_price) for trade in trades]
+    return TradesTold(tuple(kept), {run: START}, left_out)
+
+
 def held(symbol: str = "AAPL", **changes: Any) -> OpenPosition:
     position: dict[str, Any] = {
         "symbol": symbol,
@@ -158,6 +166,7 @@ def one_of_each() -> list[ToWeb]:
         signal(),
         opened(),
         closed(),
+        listed(closed()),
         state(TradingState.PAUSED),
         DayStarted("2026-01-05", Decimal(10_000), at(0), 1),
         ChainFailed("AAPL", "ZeroDivisionError", at(6), 11),

@@ -104,13 +104,20 @@ def run(scenario: Callable[[Dashboard], Awaitable[None]], **settings: Any) -> No
 
 
 @asynccontextmanager
-async def listening(dashboard: Dashboard) -> AsyncIterator[Callable[[], Awaitable[tuple[str, Any]]]]:
-    """Connect to the event stream; what is yielded waits for the next event's name and data."""
-    async with dashboard.client.get(dashboard.url / "events") as answer:
+async def listening(
+    dashboard: Dashboard, path: str = "events", *without: str
+) -> AsyncIterator[Callable[[], Awaitable[tuple[str, Any]]]]:
+    """Connect to the event stream; what is yielded waits for the next event's name and data.
+
+    What only keeps the stream alive is left out, and events `without` which the test wants to do.
+    """
+    async with dashboard.client.get(dashboard.url.join(URL(path))) as answer:
         assert answer.status == 200
 
         async def next_event() -> tuple[str, Any]:
-            return await read_event(answer)
+            while (event := await read_event(answer))[0] in ("stream", "beat", "told", *without):
+                pass
+            return event
 
         yield next_event
 
@@ -585,15 +592,17 @@ def test_a_snapshot_comes_first_and_changes_follow_in_order() -> None:
             assert (name, list(data["symbols"])) == ("snapshot", ["AAPL"])
             for message in (ticks(150.0), signal(), opened(), closed(), feed(), metrics(positions=(held(),))):
                 dashboard.hub.tell(message)
-            names = [(await next_event())[0] for _ in range(9)]
-            assert names == ["ticks", "why", "signal", "position", "trade", "marks", "metrics", "feed", "notice"]
+            names = [(await next_event())[0] for _ in range(10)]
+            of_all = ["signal", "position", "trade", "feed", "notice", "prices", "metrics"]
+            assert names == ["ticks", "why", "marks", *of_all]
 
     run(scenario)
 
 
 def test_ticks_that_come_together_are_one_event() -> None:
     async def scenario(dashboard: Dashboard) -> None:
-        async with listening(dashboard) as next_event:
+        dashboard.hub.tell(session())
+        async with listening(dashboard, "events", "prices") as next_event:
             await next_event()
             for i in range(200):
                 dashboard.hub.tell(ticks(100.0 + i, first_at=i))
@@ -643,6 +652,7 @@ def test_a_script_in_a_symbol_stays_data() -> None:
 
 def test_a_client_that_does_not_read_is_dropped_while_another_is_served() -> None:
     async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(session())
         with lazy_client(dashboard.port):
             async with listening(dashboard) as next_event:
                 await next_event()

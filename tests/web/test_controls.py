@@ -107,7 +107,7 @@ def test_a_halt_can_be_given_before_the_page_has_heard_of_the_bot(browser: Brows
         """Leave the stream without an answer."""
 
     async def scenario(page: Page) -> None:
-        await page.context.route("**/events", never)
+        await page.context.route("**/events*", never)
         await page.context.route("**/stream-worker.js", lambda route: route.abort())
         await page.reload()
         await press_halt(page)

@@ -28,7 +28,7 @@ def test_what_the_bot_says_can_be_read_as_state(web_process: WebProcess) -> None
         web_process.tell(session(), feed(), ticks(150.0, 150.25), closed())
         stream.until("snapshot", lambda data: data["session"] is not None)
         web_process.tell(metrics(summary={"trades": 1}))
-        stream.until("metrics", lambda data: data["metrics"]["trades"] == 1)
+        stream.until("metrics", lambda data: data["+"]["metrics"]["="]["trades"] == 1)
 
     status, state = web_process.get("/api/state")
     assert status == 200

@@ -126,7 +126,7 @@ def test_a_stream_that_is_open_and_mute_is_replaced(browser: Browser, web_proces
         await page.add_init_script(WITHOUT_SHARED_WORKERS)
         await page.reload()
         await expect(page.locator("#price")).to_have_text("150.00")
-        async with page.expect_request("**/events"):
+        async with page.expect_request("**/events*"):
             await page.evaluate("slept_ms => { const now = Date.now; Date.now = () => now() + slept_ms }", 20_000)
         await expect(page.locator("#banners")).to_be_empty()
 

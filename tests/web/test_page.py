@@ -29,6 +29,7 @@ from tests.web.builders import (
     feed,
     gauges,
     held,
+    listed,
     metrics,
     opened,
     session,
@@ -70,8 +71,9 @@ def busy_session(bot: WebProcess) -> None:
         blocked(),
         closed(),
         closed(pnl="-0.10", reason=ExitReason.SL, seconds=4, decision="d3"),
+        listed(closed(), closed(pnl="-0.10", reason=ExitReason.SL, seconds=4, decision="d3")),
         opened(decision="d4", seconds=5),
-        metrics(seconds=6, summary=SUMMARY, positions=(held(),), refusals={"COOLDOWN": 1}),
+        metrics(seconds=6, summary=SUMMARY, positions=(held(),), refusals={"COOLDOWN": 1}, filled=1),
     )
 
 
@@ -91,8 +93,9 @@ async def colour_of(page: Page, selector: str) -> list[int]:
 def test_the_page_shows_the_session_without_an_error_or_another_host(browser: Browser, web_process: WebProcess) -> None:
     async def scenario(page: Page) -> None:
         await expect(page.locator("#price")).to_have_text("150.25")
-        await expect(page.locator("#position")).to_contain_text("LONG 1")
-        await expect(page.locator("#position-detail")).to_contain_text("3.0 s left")
+        await expect(page.locator("#position-rows tr")).to_contain_text("LONG")
+        await expect(page.locator("#position-rows .time")).to_have_text("3.0 s")
+        await expect(page.locator("#why")).to_have_text("Holding: exits in 3.0 s at the latest")
         await expect(page.locator("#win-rate")).to_have_text("50.0 %")
         await expect(page.locator("#total-pnl")).to_have_text("+$0.13")
         await expect(page.locator("#feed-state")).to_have_text("LIVE")
@@ -139,7 +142,7 @@ def test_what_a_trade_earned_is_in_sight_at_any_width(browser: Browser, web_proc
     slipped = msgspec.structs.replace(
         slipped, side=Side.SHORT, entry_price=Decimal("1150.9226"), exit_price=Decimal("1150.9169")
     )
-    web_process.tell(session("AAPL"), feed(), ticks(150.0), slipped)
+    web_process.tell(session("AAPL"), feed(), ticks(150.0), slipped, listed(slipped))
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
@@ -147,10 +150,11 @@ def test_what_a_trade_earned_is_in_sight_at_any_width(browser: Browser, web_proc
 def test_it_says_why_there_is_no_trade(browser: Browser, web_process: WebProcess) -> None:
     async def scenario(page: Page) -> None:
         await expect(page.locator("#funnel li").nth(2)).to_have_text("Bursts9")
+        await expect(page.locator("#funnel li").nth(5)).to_have_text("Filled1")
         await expect(page.locator("#blocked")).to_contain_text("no volume spike5")
         await expect(page.locator("#blocked")).to_contain_text("my own reason1")
         await expect(page.locator("#refusals")).to_contain_text("cooling down1")
-        await expect(page.locator("#look-rows")).to_contain_text("signal refused: cooling down")
+        await expect(page.locator("#look-rows")).to_contain_text("refused: cooling down")
         await expect(page.locator(".gauge")).to_have_count(2)
         await expect(page.locator('.gauge[data-passed="true"]')).to_contain_text("Momentum")
         await expect(page.get_by_role("meter", name="Moon phase")).to_have_attribute(
@@ -171,7 +175,7 @@ def test_a_gauge_says_whether_its_value_must_reach_its_threshold_or_must_not_exc
         await expect(gauge.nth(1)).to_contain_text("0.7 at most 0.9")
         await expect(gauge.nth(2)).to_contain_text("0.7 at most 0.5")
         await expect(gauge.nth(3)).to_contain_text("0.7 more than 0.5")
-        await expect(gauge.nth(4)).to_contain_text("\u22120.7 at least ±0.5")
+        await expect(gauge.nth(4)).to_contain_text("\u221270.00 % at least ±50.00 %")
         fill = "element => getComputedStyle(element.querySelector('.gauge-bar')).backgroundImage"
         assert await gauge.nth(0).evaluate(fill) != await gauge.nth(1).evaluate(fill)
         too_much = "element => getComputedStyle(element.querySelector('.gauge-bar i')).backgroundColor"
@@ -221,14 +225,14 @@ def test_what_happens_while_one_looks_is_shown(browser: Browser, web_process: We
         await expect(page).to_have_title("AAPL 152.50 · microbot")
         await expect(page.locator("#chart-note")).to_be_hidden()
         web_process.tell(opened(), metrics(positions=(held(),)))
-        await expect(page.locator("#position")).to_contain_text("LONG 1")
-        web_process.tell(closed(), metrics())
-        await expect(page.locator("#position")).to_have_text("Flat")
+        await expect(page.locator("#position-rows tr")).to_contain_text("LONG")
+        web_process.tell(closed(), listed(closed()), metrics())
+        await expect(page.locator("#positions-empty")).to_have_text("Flat: no open position in any symbol.")
         await expect(page.locator("tr.win")).to_have_count(1)
         web_process.tell(state(TradingState.HALTED, "loss limit"), feed(FeedState.STALE))
         await expect(page.locator("#trading-state")).to_have_text("HALTED")
         await expect(page.locator("#banners")).to_contain_text("Reason: loss limit")
-        await expect(page.locator("#banners")).to_contain_text("feed is stale")
+        await expect(page.locator("#banners")).to_contain_text("The feed is stale")
         web_process.tell(
             ChainFailed("AAPL", "ZeroDivisionError", at(9), 1),
             metrics(state=TradingState.HALTED, state_reason="loss limit", chains={"AAPL": "FAILED: ZeroDivisionError"}),
@@ -247,16 +251,17 @@ def test_what_guards_a_position_is_said_and_the_time_that_is_left_is_that_of_its
     other = held(exits="DEFAULT", guard="the default exits")
 
     async def scenario(page: Page) -> None:
-        banners, detail = page.locator("#banners"), page.locator("#position-detail")
-        await expect(detail).to_contain_text("60.0 s until the fallback")
+        banners, detail = page.locator("#banners"), page.locator("#position-rows .time")
+        await expect(detail).to_contain_text("60.0 s fallback")
         await expect(banners).to_contain_text("AAPL: Its open position is guarded by the fallback alone (600 s).")
         web_process.tell(metrics(positions=(other,), chains={"AAPL": "FAILED: ValueError: a bug"}))
-        await expect(detail).to_contain_text("4.0 s left")
+        await expect(detail).to_have_text("4.0 s")
         await expect(banners).to_contain_text("It trades no more. Its open position is guarded by the default exits.")
         web_process.tell(metrics(positions=(held(guard="its own exits"),), chains={"AAPL": "RUNNING"}))
+        await expect(page.locator("#position-rows .guard")).to_have_text("its own exits")
         await expect(banners).to_be_empty()
 
-    web_process.tell(session())
+    web_process.tell(session(), feed())
     web_process.tell(metrics(positions=(bare,)))
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
@@ -307,6 +312,8 @@ def test_what_is_locked_is_shown_with_its_end_and_reason_and_can_be_unlocked(
         web_process.tell(metrics())
         await expect(banners).to_be_empty()
 
+    web_process.tell(session(), feed())
+
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
@@ -338,7 +345,7 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
         web_process.tell(metrics(chains={"AAPL": "RUNNING"}))
         await expect(page.locator("#banners")).to_be_empty()
 
-    web_process.tell(session())
+    web_process.tell(session(), feed())
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
@@ -349,7 +356,7 @@ def test_numbers_and_rules_are_shown_without_a_bar_and_count_as_no_condition(
     async def scenario(page: Page) -> None:
         lines = page.locator(".gauge-line")
         await expect(lines).to_have_text(
-            ["Fast151.371", "\u2713Cross upholds: LONG", "\u00b7Cross downdoes not hold", "\u00d7Rsi72.5 less than 70"]
+            ["Fast151.371", "\u2713Cross upholds: LONG", "\u00b7Cross downdoes not hold", "\u2248Rsi72.5 less than 70"]
         )
         await expect(page.get_by_role("meter")).to_have_count(1)
         await expect(page.locator("#gauges-chip")).to_have_text("0 of 1 met")
@@ -472,6 +479,7 @@ def test_a_script_in_a_symbol_or_a_reason_is_shown_as_text(browser: Browser, web
         session(hostile),
         ticks(1.0, symbol=hostile),
         closed(symbol=hostile),
+        listed(closed(symbol=hostile)),
         gauges(hostile, Reading(hostile, 1.0, 2.0, False)),
         state(TradingState.PAUSED, hostile),
     )
@@ -493,7 +501,7 @@ def test_a_command_is_sent_at_once_unless_it_closes_positions(browser: Browser, 
         await expect(page.locator("#confirm")).to_be_hidden()
 
         await page.get_by_role("button", name="Halt").click()
-        await page.get_by_label("Reason").fill("lunch")
+        await page.locator("#confirm-reason").fill("lunch")
         await page.get_by_role("button", name="Halt now").click()
         assert await next_command() == Command("halt", 0, "dashboard", "lunch")  # and no flatten came before it
 
@@ -542,7 +550,7 @@ def test_when_the_bot_stops_the_page_says_so_and_finds_the_next_one(browser: Bro
         await expect(page.get_by_role("button", name="Halt")).to_be_disabled()
         with WebProcess(port=web_process.port) as successor:
             await asyncio.to_thread(successor.listening)
-            successor.tell(session("TSLA"), ticks(250.0, symbol="TSLA"))
+            successor.tell(session("TSLA"), feed(), ticks(250.0, symbol="TSLA"))
             await expect(page.locator("#price")).to_have_text("250.00")
             await expect(page.locator("#banners")).to_be_empty()
             await expect(page.get_by_role("button", name="Halt")).to_be_enabled()
@@ -594,7 +602,7 @@ def test_without_the_chart_library_everything_else_works(browser: Browser, web_p
         await expect(page.locator("#price")).to_have_text("150.25")
         await page.get_by_role("tab", name="MSFT").click()
         await expect(page.locator("#chart-title")).to_have_text("MSFT price")
-        web_process.tell(ticks(1.0, symbol="MSFT"), opened("MSFT"), closed("MSFT"))
+        web_process.tell(ticks(1.0, symbol="MSFT"), opened("MSFT"), closed("MSFT"), listed(closed("MSFT")))
         await expect(page.locator("#price")).to_have_text("1.00")
 
     busy_session(web_process)

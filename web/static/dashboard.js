@@ -4,23 +4,31 @@ import { PriceChart } from "./chart.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
-import { drawMetrics, drawPosition, drawPrice } from "./panels/cards.js";
+import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
+import { drawAge, drawMetrics, drawPrice } from "./panels/cards.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
 import { drawNotices, drawQueues, drawSession } from "./panels/session.js";
+import { Log } from "./panels/log.js";
+import { MockExchange } from "./panels/mock-exchange.js";
+import { Settings } from "./panels/settings.js";
 import { drawStatus } from "./panels/status.js";
 import { drawOperators, drawStrategy } from "./panels/strategy.js";
 import { drawSymbolControls } from "./panels/symbol-controls.js";
 import { drawTabs } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
-import { drawTrades } from "./panels/trades.js";
+import { TradesPanel } from "./panels/trades.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const store = new Store();
 const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
 const commands = new Commands();
+const mockExchange = new MockExchange(document.getElementById("exchange-panel"), store);
+new Log(document.getElementById("log-panel"));
+new Settings(document.getElementById("settings-panel"));
+const trades = new TradesPanel(document.getElementById("trades-panel"));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -45,54 +53,79 @@ function select(name) {
   mark("everything");
 }
 
+/** A symbol to begin with: one of which all is told. */
+function firstShown() {
+  const symbols = [...store.symbols.values()];
+  return (symbols.find((symbol) => symbol.whole) ?? symbols[0])?.name;
+}
+
 const current = () => store.symbols.get(selected);
 
 // ------------------------------------------------------------------------------------------- drawing
 
 const PARTS = {
   status: () => {
-    drawStatus(store);
+    drawStatus(store, link());
     // Also without a stream: whether a command gets through is said when it is tried.
     commands.offer(store.state.state, store.bot.running, store.loaded, store.state.no_resume);
     showBanners();
   },
   tabs: () => drawTabs(store, selected, select),
-  price: () => drawPrice(current()),
+  price: () => {
+    drawPrice(current());
+    drawAge(store, current(), link());
+  },
+  why: () => drawWhy(store, current(), link()),
   position: () => {
-    drawPosition(store, current());
+    drawPositions(store, selected, select, link());
+    drawDay(store);
+    if (current()?.why?.until != null) drawWhy(store, current(), link()); // what is left of it runs on
     chart.showPosition(store.positions.get(selected));
   },
   metrics: () => {
     drawMetrics(store);
+    drawDay(store);
     drawFunnel(store);
     drawStrategy(store, current());
     drawSession(store);
     drawQueues(store);
     drawSymbolControls(store, current(), commands);
-    if (!store.trades.length) drawTrades(store); // the reason why there is none may have changed
-    showBanners();
+    trades.update(store); // the day, or the reason why there is none, may have changed
   },
   gauges: () => drawGauges(current()),
   operators: () => drawOperators(current()),
-  trades: () => drawTrades(store),
+  trades: () => trades.update(store),
   ticks: () => {
     drawTicks(current());
     if (current()) chart.extend(current().history);
   },
   marks: () => chart.showMarks(current()?.marks ?? []),
-  looks: () => drawLooks(store),
+  looks: () => drawLooks(store, () => mark("looks")),
   notices: () => drawNotices(store),
 };
 
+/** How the page hears of the bot, and when it did last. */
+const link = () => ({ how: store.link.state, heardAt });
+
 function showBanners() {
-  const quietS = Math.max(0, Date.now() - heardAt) / 1000;
-  const [restart, unlock] = ["restart", "unlock"].map((command) => (symbol) => commands.send(command, "", symbol));
-  drawBanners(store, { connected, quietS, restart, unlock });
+  drawBanners(store, link(), (command, symbol) => commands.send(command, "", symbol));
+}
+
+/** Draw what ages although nothing comes: also then the page says how old it is. */
+function drawAges() {
+  if (document.hidden) return;
+  drawStatus(store, link());
+  showBanners();
+  drawAge(store, current(), link());
+  drawWhy(store, current(), link());
+  drawPositions(store, selected, select, link());
 }
 
 function startOver() {
-  if (!store.symbols.has(selected)) selected = store.symbols.keys().next().value ?? selected;
+  if (!store.symbols.has(selected)) selected = firstShown() ?? selected;
+  stream.look(selected);
   format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
+  format.setReasons(store.session?.words);
   const zone = format.timeZoneLabel(store.now);
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
@@ -135,25 +168,25 @@ function drawTitle() {
 
 // ---------------------------------------------------------------------------------------- the stream
 
-function setConnected(now) {
-  if (now === connected) return;
-  connected = now;
-  mark("status");
-}
-
 const listener = {
-  event: (name, data, at) => {
+  events: (told, at) => {
     heardAt = at;
-    setConnected(true);
-    mark(...store.apply(name, data));
+    for (const [name, data] of told) {
+      mark(...store.apply(name, data));
+      if (name === "snapshot") mockExchange.look(); // it may be another bot
+    }
   },
   whole: (told, at) => {
     heardAt = at;
-    setConnected(true);
     Object.assign(store, told);
     mark("everything");
+    mockExchange.look();
   },
-  lost: () => setConnected(false),
+  turned: (link) => {
+    store.link = link;
+    connected = link.state !== "lost";
+    mark("status", "price", "why", "position");
+  },
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
 
@@ -168,9 +201,7 @@ document.getElementById("tabs").addEventListener("keydown", (event) => {
   draw();
   document.querySelector('[role="tab"][aria-selected="true"]')?.focus();
 });
-setInterval(() => {
-  drawTitle();
-  showBanners();
-}, 1000);
+setInterval(drawTitle, 1000);
+setInterval(drawAges, 500);
 commands.offer("", true, false);
-new Stream(listener);
+const stream = new Stream(listener, selected);

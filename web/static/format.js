@@ -45,6 +45,9 @@ export function instant(ns) {
   return `${day} ${timeMillis(ns)} ${parts.find((part) => part.type === "timeZoneName")?.value ?? zone}`;
 }
 export const timeMillis = (ns) => clockMillis.format(ns / NANOS_PER_MILLI);
+
+/** A time of this computer's clock (ms), in the zone of the others. */
+export const clockTime = (ms) => clock.format(ms);
 export const dateOf = (ns) => calendar.format(ns / NANOS_PER_MILLI);
 export const secondsLeft = (untilNs, nowNs) => Math.max(0, (untilNs - nowNs) / 1e9);
 
@@ -115,7 +118,7 @@ const BOUNDS = { at_least: "at least ", at_most: "at most ", more_than: "more th
 
 /** What a condition wants of its value: "at most 0.5", or "at least ±0.0005" of one that counts upwards and downwards. */
 export function wanted(one) {
-  return `${BOUNDS[one.bound]}${reading(one.threshold)}`;
+  return `${BOUNDS[one.bound]}${counted(one.threshold, one.unit)}${unitOf(one.unit)}`;
 }
 
 /** A reading of any condition: three significant digits, without an exponent. */
@@ -125,6 +128,18 @@ export function reading(value) {
   const text = size === 0 ? "0" : size >= 1000 ? count(size) : fixed(0, 8).format(Number(size.toPrecision(3)));
   return signed(value, text);
 }
+
+const COUNTED = { bp: [1e4, 1], "%": [100, 2], x: [1, 2] };
+
+/** A reading in its unit: basis points with one decimal, per cent and multiples with two; without one, three digits. */
+export function counted(value, unit) {
+  if (!COUNTED[unit] || !isNumber(value)) return reading(value);
+  const [scale, decimals] = COUNTED[unit];
+  return signed(value, fixed(decimals, decimals).format(Math.abs(value) * scale));
+}
+
+/** A unit as it is written behind a figure. */
+export const unitOf = (unit) => (unit ? ` ${unit === "x" ? "×" : unit}` : "");
 
 /** A measured number: six significant digits, so that prices can be told apart. */
 export function measured(value) {
@@ -143,40 +158,15 @@ export function words(name) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-const REASONS = {
-  NO_VOLUME_SPIKE: "no volume spike",
-  NO_VOLATILITY: "range too small",
-  NEVER_TOGETHER: "never all at once",
-  HALTED: "trading is halted",
-  PAUSED: "trading is paused",
-  REDUCING: "only reducing",
-  STALE_FEED: "feed is stale",
-  DELAYED_FEED: "prices are minutes old",
-  STALE_SYMBOL: "feed is silent of it",
-  POSITION_OPEN: "position open",
-  COOLDOWN: "cooling down",
-  BROKER_DOWN: "broker cannot be heard",
-  BROKER_BLOCKED: "account is blocked",
-  COST: "costs more than it can bring",
-  FRACTIONAL: "parts of a share",
-  PRICE_COLLAR: "quote far off the last price",
-  FOREIGN_ORDER: "a foreign order is open",
-  RATE_LIMIT: "too many orders",
-  REPEATED: "the same again too soon",
-  SPREAD: "spread too wide",
-  STRATEGY_HALTED: "strategy halted today",
-  LOCKED: "symbol is locked",
-  SYMBOL_LOSS: "symbol's loss limit",
-  DRAWDOWN: "drawdown limit",
-  SIZE_ZERO: "size comes to nothing",
-  MAX_EXPOSURE: "most exposure reached",
-  MAX_POSITIONS: "most positions open",
-  TRADES_PER_DAY: "most trades today",
-  LOSING_STREAK: "losing streak",
-};
+let reasons = {};
+
+/** Take the words for codes, as the server has them. */
+export function setReasons(words) {
+  reasons = words ?? {};
+}
 
 /** Why a burst gave no signal, or a signal no trade, in words. */
-export const reason = (code) => REASONS[code] ?? words(code).toLowerCase();
+export const reason = (code) => reasons[code] ?? words(code).toLowerCase();
 
 const EXITS = {
   TP: "profit target reached",

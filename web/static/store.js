@@ -7,15 +7,46 @@ const MARKS = 200;
 const NOTICES = 50;
 const GONE_BACK = 5e9; // ns: so much earlier than what was shown, it is no old news, but an earlier time
 
+const GAP_WEIGHT = 1 / 16; // of a new gap in what is usual
+
 const lastOf = (list, most) => (list.length > most ? list.slice(list.length - most) : list);
+
+/** The feed's state, with when it began, by this computer's clock. */
+const feedOf = (told) => ({ ...told, changedAt: Date.now() - (told.age_s ?? 0) * 1000 });
+
+/** Note that a tick came now, and what is usual between two such times. */
+function heardOf(symbol) {
+  const at = Date.now();
+  if (symbol.tickAt !== null) {
+    const gapS = (at - symbol.tickAt) / 1000;
+    symbol.gapS = symbol.gapS === null ? gapS : symbol.gapS + (gapS - symbol.gapS) * GAP_WEIGHT;
+  }
+  symbol.tickAt = at;
+}
+
+/** Merge into `target`, an object or a list, what `web/deltas.py` found to have changed. */
+export function merge(target, patch) {
+  Object.assign(target, patch["="]);
+  for (const [name, inner] of Object.entries(patch["+"] ?? {})) merge(target[name], inner);
+  for (const name of patch["-"] ?? []) delete target[name];
+}
+
+/** What is told only of symbols that are looked at, as it is before. */
+const unseen = () => ({ whole: false, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], measured: {}, seen: 0, skipped: 0 });
 
 export class Store {
   constructor() {
+    this.link = { state: "lost", since: 0 }; // how the page hears of the bot: "stream", "polling" or "lost", and since when
+    this.clear();
+  }
+
+  clear() {
     this.loaded = false;
+    this.told = {}; // the parts of which only changes are told
     this.now = 0;
     this.session = null;
     this.bot = { running: true };
-    this.feed = { state: "CONNECTING", reason: "" };
+    this.feed = { state: "CONNECTING", reason: "", changedAt: Date.now() };
     this.state = { state: "", reason: "" };
     this.metrics = null;
     this.refusals = {};
@@ -25,6 +56,7 @@ export class Store {
     this.bounded = [];
     this.symbols = new Map();
     this.positions = new Map();
+    this.ledger = { version: 0 }; // of the trades that the server lists: another one when some have come
     this.trades = [];
     this.signals = [];
     this.bursts = [];
@@ -33,55 +65,69 @@ export class Store {
 
   /** Fold one event in. Returns the names of the parts of the page that it changes. */
   apply(event, data) {
-    return this[`on_${event}`](data);
+    if (!EVENTS.includes(event)) return []; // of a server that is newer than this page
+    if (!CHANGES.includes(event)) return this[`on_${event}`](data);
+    merge(this.told, data);
+    return this[`on_${event}`](this.told);
   }
 
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], seen: 0, skipped: 0, chain: "RUNNING" };
+      symbol = { name, price: null, previous: null, first: null, ts: null, chain: "RUNNING", why: null, tickAt: null, gapS: null, ...unseen() };
       this.symbols.set(name, symbol);
     }
     return symbol;
   }
 
   on_snapshot(data) {
-    Object.assign(this, new Store(), {
-      loaded: true,
-      now: data.now,
-      session: data.session,
-      bot: data.bot,
-      feed: data.feed,
-      state: data.state,
-      metrics: data.metrics,
-      refusals: data.refusals,
-      locks: data.locks,
-      symbolsHalted: data.symbols_halted,
-      queues: data.queues,
-      bounded: data.bounded,
-      trades: data.trades,
-      signals: data.signals,
-      bursts: data.bursts,
-      notices: data.notices,
-    });
-    for (const [name, told] of Object.entries(data.symbols)) {
-      const symbol = this.symbol(name);
-      const { ticks } = told;
-      symbol.seen = told.seen;
-      symbol.skipped = told.skipped;
-      symbol.ticks = ticks.map((tick, i) => ({ key: told.seen - ticks.length + i, tick }));
-      symbol.price = told.price;
-      symbol.previous = ticks.length > 1 ? ticks[ticks.length - 2][1] : told.price;
-      symbol.first = told.first_price;
-      symbol.history = told.history;
-      symbol.marks = told.marks;
-      symbol.gauges = told.gauges;
-      symbol.blocked = told.blocked;
-      symbol.operators = told.operators;
-      symbol.chain = told.chain;
-    }
-    this.on_position(data);
+    const { symbols, trades, signals, bursts, notices, session, bot, feed, state, ledger = { version: 0 }, ...told } = data;
+    this.clear();
+    Object.assign(this, { loaded: true, told, now: data.now, session, bot, feed: feedOf(feed), state, ledger, trades, signals, bursts, notices });
+    for (const [name, view] of Object.entries(symbols)) this.see(name, view);
+    this.on_metrics(told);
+    this.on_position(told);
     return ["everything"];
+  }
+
+  /** Take in what is told of a symbol: all, or what a list shows of it. */
+  see(name, view) {
+    const symbol = this.symbol(name);
+    symbol.price = symbol.previous = view.price;
+    symbol.first = view.first_price;
+    symbol.ts = view.ts;
+    symbol.chain = view.chain;
+    symbol.why = view.why;
+    symbol.tickAt = view.age_s === null ? null : Date.now() - view.age_s * 1000;
+    symbol.gapS = view.gap_s || null;
+    if (!view.ticks) return;
+    const { ticks, seen, skipped, history, marks, gauges, blocked, operators, measured } = view;
+    Object.assign(symbol, { whole: true, seen, skipped, history, marks, gauges, blocked, operators, measured });
+    symbol.ticks = ticks.map((tick, i) => ({ key: seen - ticks.length + i, tick }));
+    if (ticks.length > 1) symbol.previous = ticks.at(-2)[1];
+  }
+
+  /** Other symbols are looked at: nothing is told of those that were, so that what is known of them grows old. */
+  on_look(data) {
+    for (const symbol of this.symbols.values()) {
+      if (symbol.whole && !data.looked.includes(symbol.name)) Object.assign(symbol, unseen(), { previous: symbol.price });
+    }
+    for (const [name, view] of Object.entries(data.symbols)) this.see(name, view);
+    return ["everything"];
+  }
+
+  /** The prices of all symbols that moved; of those that are looked at the ticks have told already. */
+  on_prices(data) {
+    this.now = Math.max(this.now, data.now);
+    for (const [name, [price, first, ts]] of Object.entries(data.symbols)) {
+      const symbol = this.symbol(name);
+      symbol.first = first;
+      symbol.ts = ts;
+      if (symbol.whole) continue;
+      symbol.price = symbol.previous = price;
+      heardOf(symbol);
+    }
+    return ["position", "tabs"];
   }
 
   on_ticks(data) {
@@ -91,11 +137,13 @@ export class Store {
       const { ticks } = told;
       symbol.seen = told.seen;
       symbol.skipped = told.skipped;
+      heardOf(symbol);
       symbol.ticks = lastOf(symbol.ticks.concat(ticks.map((tick, i) => ({ key: told.seen - ticks.length + i, tick }))), TICKS);
       for (const tick of ticks) {
         symbol.first ??= tick[1];
         symbol.previous = symbol.price ?? tick[1];
         symbol.price = tick[1];
+        symbol.ts = tick[0];
       }
       for (const point of told.points) {
         const last = symbol.history.at(-1);
@@ -105,7 +153,7 @@ export class Store {
       // Cut in large steps, so that an hour of points is not copied ten times a second.
       if (symbol.history.length > POINTS * 1.25) symbol.history = lastOf(symbol.history, POINTS);
     }
-    return ["ticks", "price", "position", "tabs"];
+    return ["ticks", "price", "position"];
   }
 
   on_gauges(data) {
@@ -116,6 +164,11 @@ export class Store {
   on_operators(data) {
     for (const [name, operators] of Object.entries(data)) this.symbol(name).operators = operators;
     return ["operators"];
+  }
+
+  on_measured(data) {
+    for (const [name, measured] of Object.entries(data)) this.symbol(name).measured = measured;
+    return ["metrics"];
   }
 
   on_marks(data) {
@@ -131,6 +184,11 @@ export class Store {
     return ["position", "tabs"];
   }
 
+  on_ledger(data) {
+    this.ledger = data;
+    return ["trades"];
+  }
+
   on_trade(data) {
     this.trades = lastOf(this.trades.concat(data), LISTED);
     return ["trades"];
@@ -139,6 +197,20 @@ export class Store {
   on_signal(data) {
     this.signals = lastOf(this.signals.concat(data), LISTED);
     return ["looks"];
+  }
+
+  on_outcomes(data) {
+    // An id may come again in a later session: the newest is meant.
+    for (const [decision, outcome] of Object.entries(data)) {
+      const i = this.signals.findLastIndex((signal) => signal.decision_id === decision);
+      if (i >= 0) this.signals = this.signals.with(i, { ...this.signals[i], outcome });
+    }
+    return ["looks"];
+  }
+
+  on_why(data) {
+    for (const [name, why] of Object.entries(data)) this.symbol(name).why = why;
+    return ["why", "tabs"];
   }
 
   on_burst(data) {
@@ -165,7 +237,7 @@ export class Store {
   }
 
   on_feed(data) {
-    this.feed = data;
+    this.feed = feedOf(data);
     return ["status"];
   }
 
@@ -185,7 +257,11 @@ export class Store {
   }
 }
 
+/** Events that tell what changed of a part of the snapshot. */
+const CHANGES = ["metrics", "position"];
+
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
-  "snapshot", "ticks", "gauges", "operators", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
+  "snapshot", "look", "prices", "ticks", "gauges", "operators", "measured", "marks", "position", "ledger", "trade", "signal", "outcomes", "why", "burst",
+  "metrics", "feed", "state", "bot", "notice",
 ];

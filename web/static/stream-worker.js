@@ -5,45 +5,48 @@ import { Link } from "./link.js";
 import { Store } from "./store.js";
 
 const store = new Store();
-const tabs = new Map(); // port -> whether its page can be seen
-let connected = false;
+const tabs = new Map(); // port -> whether its page can be seen, and which symbol it shows
 let heardAt = 0;
 
 function tell(message) {
-  for (const [port, visible] of tabs) {
+  for (const [port, { visible }] of tabs) {
     if (visible) port.postMessage(message);
   }
 }
 
-const link = new Link(
-  (event, data) => {
-    connected = true;
-    heardAt = Date.now();
-    store.apply(event, data);
-    tell({ event, data, heardAt });
+const link = new Link({
+  heard: (events, at) => {
+    heardAt = at;
+    for (const [event, data] of events) store.apply(event, data);
+    tell({ events, heardAt });
   },
-  () => {
-    connected = false;
-    tell({ lost: true });
+  turned: (now) => {
+    store.link = now;
+    tell({ link: now });
   },
-  () => tell({ refused: true }),
-);
+  refused: () => tell({ refused: true }),
+});
 
-/** Keep the stream while anybody looks. */
+/** Keep the stream while anybody looks, and let it tell what is looked at. */
 function follow() {
-  if ([...tabs.values()].some(Boolean)) link.open();
-  else {
+  const seen = [...tabs.values()].filter(({ visible }) => visible);
+  if (!seen.length) {
     link.close();
-    connected = false;
+    return;
   }
+  link.look([...new Set(seen.map(({ look }) => look).filter(Boolean))].sort());
+  link.open();
 }
 
 self.onconnect = ({ ports: [port] }) => {
-  tabs.set(port, false);
-  port.onmessage = ({ data: { visible, gone } }) => {
-    if (gone) tabs.delete(port);
-    else tabs.set(port, visible);
-    if (visible) port.postMessage({ whole: store.loaded ? { ...store } : null, connected, heardAt });
+  tabs.set(port, { visible: false, look: "" });
+  port.onmessage = ({ data: { visible, look, gone } }) => {
+    const tab = tabs.get(port);
+    if (gone || !tab) tabs.delete(port);
+    else {
+      if (visible && !tab.visible) port.postMessage({ whole: store.loaded ? { ...store } : null, link: store.link, heardAt });
+      Object.assign(tab, { visible, look });
+    }
     follow();
   };
 };

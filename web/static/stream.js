@@ -6,11 +6,13 @@ const WORKER_MS = 5000; // within which the worker answers; else the page does w
 
 export class Stream {
   /**
-   * `listener` has `event(name, data, heardAt)`, `whole(store, heardAt)` for the state so far, `lost()`, and `refused()`.
-   * Nothing comes while the page cannot be seen: then the connection is let go.
+   * `listener` has `events(list, heardAt)` for names and data of events, `whole(store, heardAt)` for the state so far,
+   * `turned(link)` for how the link is, and `refused()`. `look` is the symbol that the page shows, "" for any. Nothing
+   * comes while the page cannot be seen: then the connection is let go.
    */
-  constructor(listener) {
+  constructor(listener, look) {
     this.listener = listener;
+    this.shown = look;
     if (!this.share()) this.doWithout();
     const visibility = () => this.see(document.visibilityState !== "hidden");
     document.addEventListener("visibilitychange", visibility);
@@ -39,36 +41,46 @@ export class Stream {
     this.worker = this.port = null;
     if (this.link) return;
     const { listener } = this;
-    this.link = new Link(
-      (event, data) => listener.event(event, data, Date.now()),
-      () => listener.lost(),
-      () => listener.refused(),
-    );
-    if (this.visible) this.link.open();
+    this.link = new Link({
+      heard: (events, heardAt) => listener.events(events, heardAt),
+      turned: (link) => listener.turned(link),
+      refused: () => listener.refused(),
+    });
+    this.tell();
+  }
+
+  /** Show another symbol: all is told of it from now on. */
+  look(symbol) {
+    if (symbol === this.shown) return;
+    this.shown = symbol;
+    if (this.visible) this.tell();
   }
 
   see(visible) {
-    if (!visible && this.visible) this.listener.lost();
+    if (!visible && this.visible) this.listener.turned({ state: "lost", since: Date.now() });
     this.visible = visible;
-    if (this.link) {
-      if (visible) this.link.open();
-      else this.link.close();
-      return;
-    }
     clearTimeout(this.waiting);
-    if (visible) this.waiting = setTimeout(() => this.doWithout(), WORKER_MS);
-    this.port.postMessage({ visible });
+    if (visible && this.port) this.waiting = setTimeout(() => this.doWithout(), WORKER_MS);
+    this.tell();
   }
 
-  take({ whole, connected, heardAt, event, data, lost, refused }) {
+  /** Tell who keeps the stream whether the page can be seen, and what it shows. */
+  tell() {
+    if (this.port) {
+      this.port.postMessage({ visible: this.visible, look: this.shown });
+      return;
+    }
+    this.link.look([this.shown].filter(Boolean));
+    if (this.visible) this.link.open();
+    else this.link.close();
+  }
+
+  take({ whole, link, heardAt, events, refused }) {
     clearTimeout(this.waiting);
     if (!this.port || !this.visible) return; // said before the page was hidden
-    if (event) this.listener.event(event, data, heardAt);
-    else if (lost) this.listener.lost();
-    else if (refused) this.listener.refused();
-    else if (whole) {
-      this.listener.whole(whole, heardAt);
-      if (!connected) this.listener.lost();
-    }
+    if (whole) this.listener.whole(whole, heardAt);
+    if (link) this.listener.turned(link);
+    if (events) this.listener.events(events, heardAt);
+    if (refused) this.listener.refused();
   }
 }

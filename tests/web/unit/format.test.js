@@ -69,7 +69,8 @@ test("no time is left after a moment has passed", () => {
   assert.equal(format.secondsLeft(3e9, 5e9), 0);
 });
 
-test("an unknown reason is written out", () => {
+test("a reason is said in the server's words, and one that it has none for is written out", () => {
+  format.setReasons({ COOLDOWN: "cooling down" });
   assert.equal(format.reason("COOLDOWN"), "cooling down");
   assert.equal(format.reason("SOME_NEW_ONE"), "some new one");
 });

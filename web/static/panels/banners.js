@@ -1,7 +1,10 @@
 // The banners: what is not as it should be, and what goes on all the same.
 
+import { duration, feedBanner, silenceBanner } from "../standing.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { CHAINS_SAID, stateOf, unheard } from "./chains.js";
-import { byId, node, reconcile } from "./dom.js";
+import { byId } from "./dom.js";
 
 const STATES_SAID = {
   PAUSED: ["warn", "Paused: no new entries, open positions keep their exits."],
@@ -11,82 +14,85 @@ const STATES_SAID = {
 
 const guardOf = (position) => (position?.guard ? ` Its open position is guarded by ${position.guard}.` : "");
 
-const MOST_UNHEARD = 3; // banners of that kind; beyond it, one says it of all
+const MOST_NAMED = 3; // banners of a kind; beyond it, one says it of all
+
+/** A banner for each of several symbols, or one for all of them. */
+function ofSymbols(kind, symbols, one, many) {
+  if (symbols.length <= MOST_NAMED) return symbols.map((symbol) => ({ key: `${kind} ${symbol}`, tone: "warn", text: one(symbol) }));
+  const names = `${symbols.slice(0, MOST_NAMED).join(", ")} and ${symbols.length - MOST_NAMED} more`;
+  return [{ key: kind, tone: "warn", text: many(names) }];
+}
 
 function unheardBanners(store) {
-  const symbols = unheard(store);
-  if (symbols.length > MOST_UNHEARD) {
-    const names = symbols.slice(0, MOST_UNHEARD).map((symbol) => symbol.name).join(", ");
-    const why = symbols[0].chain.slice("UNUSED: ".length);
-    return [["warn", `Ticks of ${names} and ${symbols.length - MOST_UNHEARD} more come, but ${why}.`]];
-  }
-  return symbols.map((symbol) => ["warn", `Ticks of ${symbol.name} come, but ${symbol.chain.slice("UNUSED: ".length)}.`]);
+  const why = (name) => store.symbols.get(name).chain.slice("UNUSED: ".length);
+  const names = unheard(store).map((symbol) => symbol.name);
+  const said = (named, name) => `Ticks of ${named} come, but ${why(name)}.`;
+  return ofSymbols("unheard", names, (name) => said(name, name), (named) => said(named, names[0]));
 }
 
 /** What is to be known of a feed that is live: prices that are old, symbols of which it is silent. */
-function feedBanners({ delay_s: delayS = 0, stale = {} }) {
-  const late = delayS ? [["warn", `Prices are ${age(delayS)} old: entries are refused.`]] : [];
-  const names = Object.keys(stale);
-  if (names.length > MOST_UNHEARD) {
-    const shown = names.slice(0, MOST_UNHEARD).join(", ");
-    return [...late, ["warn", `${shown} and ${names.length - MOST_UNHEARD} more are stale: their entries are refused, exits go on.`]];
-  }
-  return [...late, ...names.map((name) => ["warn", `${name} is stale (${stale[name]}): its entries are refused, exits go on.`])];
+function liveFeedBanners({ state, delay_s: delayS = 0, stale = {} }) {
+  if (state !== "LIVE") return [];
+  const late = delayS ? [{ key: "delay", tone: "warn", text: `Prices are ${duration(delayS)} old: entries are refused.` }] : [];
+  const one = (name) => `${name} is stale (${stale[name]}): its entries are refused, exits go on.`;
+  return [...late, ...ofSymbols("stale", Object.keys(stale), one, (names) => `${names} are stale: their entries are refused, exits go on.`)];
 }
 
+/** @returns {Banner} */
 function chainBanner(symbol, position) {
   const state = stateOf(symbol.chain);
   const [tone, word, then] = CHAINS_SAID[state];
   const over = state === "FAILED" || state === "REMOVED";
-  return [tone, `The strategy of ${symbol.name} ${word}${symbol.chain.slice(state.length)}.${then}${guardOf(position)}`, over ? symbol.name : ""];
+  const text = `The strategy of ${symbol.name} ${word}${symbol.chain.slice(state.length)}.${then}${guardOf(position)}`;
+  return { key: `chain ${symbol.name}`, tone, text, ...(over ? { command: ["restart", symbol.name] } : {}) };
 }
 
-/** How long ago something was: "12 s", "3 min", "2 h". */
-function age(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
-}
+/** @typedef {{ key: string, tone: string, text: string, clock?: string, command?: [string, string] }} Banner */
 
-export function drawBanners(store, { connected, quietS, restart, unlock }) {
-  const banners = [];
+/** What the page itself does not hear.
+ * @returns {Banner[]} */
+function linkBanners(store, { how, heardAt }, now) {
+  const quietS = Math.max(0, now - heardAt) / 1000;
   if (!store.bot.running) {
-    banners.push(["bad", "The bot has stopped. This is its last state; the page goes on by itself when the bot is back."]);
-  } else if (!connected && !store.loaded) {
-    banners.push(["warn", "Connecting…"]);
-  } else if (!connected && quietS >= 1) {
-    banners.push(["warn", `Connection lost, reconnecting… What you see is ${age(quietS)} old.`]);
-  } else if (quietS >= 10) {
-    banners.push(["warn", `No word from the bot for more than ${Math.floor(quietS / 10) * 10} s.`]);
+    return [{ key: "stopped", tone: "bad", text: "The bot has stopped. This is its last state; the page goes on by itself when the bot is back." }];
   }
-  const said = STATES_SAID[store.state.state];
-  if (said && store.bot.running) banners.push([said[0], store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1]]);
-  if (store.bot.running && store.feed.state === "STALE") banners.push(["warn", "The feed is stale: entries are refused until ticks come again."]);
-  if (store.bot.running) banners.push(...feedBanners(store.feed));
-  if (store.bot.running) banners.push(...unheardBanners(store));
+  if (how === "lost" && !store.loaded) return [{ key: "link", tone: "warn", text: "Connecting…" }];
+  if (how === "lost" && quietS >= 1) {
+    return [{ key: "link", tone: "warn", text: "Connection lost, reconnecting… The bot goes on without this page.", clock: `what you see is ${duration(quietS)} old` }];
+  }
+  return quietS >= 10 ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${duration(quietS)}` }] : [];
+}
+
+/** All banners; `clock` is what ticks on in one: it is not read out each time that it does. */
+function bannersOf(store, link, now) {
+  const banners = linkBanners(store, link, now);
+  if (store.bot.running) {
+    const said = STATES_SAID[store.state.state];
+    if (said) banners.push({ key: "state", tone: said[0], text: store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1] });
+    const feed = store.loaded && link.how !== "lost" ? feedBanner(store, now) ?? silenceBanner(store, now) : null;
+    if (feed) banners.push(feed);
+    banners.push(...liveFeedBanners(store.feed), ...unheardBanners(store));
+  }
   for (const symbol of store.symbols.values()) {
     const position = store.positions.get(symbol.name);
     if (CHAINS_SAID[stateOf(symbol.chain)]) banners.push(chainBanner(symbol, position));
-    else if (position?.guard && position.exits !== "OWN") banners.push(["warn", `${symbol.name}:${guardOf(position)}`]);
+    else if (position?.guard && position.exits !== "OWN") banners.push({ key: `guard ${symbol.name}`, tone: "warn", text: `${symbol.name}:${guardOf(position)}` });
   }
-  for (const [name, why] of Object.entries(store.symbolsHalted)) banners.push(["bad", `${name} is halted: ${why}.`]);
-  for (const [name, why] of Object.entries(store.locks)) banners.push(["warn", `${name} is locked ${why}.`, "", name]);
-  reconcile(byId("banners"), banners, (banner) => banner.join(" "), ([tone, text, restartable, locked]) => {
-    const made = node("p", "banner", text);
-    made.dataset.tone = tone;
-    if (restartable) {
-      const button = node("button", "small", "Restart");
-      button.type = "button";
-      button.title = `Start the strategy of ${restartable} again, with fresh windows.`;
-      button.addEventListener("click", () => restart(restartable));
-      made.append(" ", button);
-    }
-    if (locked) {
-      const button = node("button", "small", "Unlock");
-      button.type = "button";
-      button.title = `Allow entries in ${locked} again.`;
-      button.addEventListener("click", () => unlock(locked));
-      made.append(" ", button);
-    }
-    return made;
-  });
+  for (const [name, why] of Object.entries(store.symbolsHalted)) banners.push({ key: `halted ${name}`, tone: "bad", text: `${name} is halted: ${why}.` });
+  for (const [name, why] of Object.entries(store.locks)) banners.push({ key: `locked ${name}`, tone: "warn", text: `${name} is locked ${why}.`, command: ["unlock", name] });
+  return banners;
+}
+
+const OFFERS = {
+  restart: ["Restart", (symbol) => `Start the strategy of ${symbol} again, with fresh windows.`],
+  unlock: ["Unlock", (symbol) => `Allow entries in ${symbol} again.`],
+};
+
+/** Draw them; `send(command, symbol)` is what their buttons do. */
+export function drawBanners(store, link, send) {
+  const button = ([command, symbol]) => html` <button type="button" class="small" title=${OFFERS[command][1](symbol)}
+    @click=${() => send(command, symbol)}>${OFFERS[command][0]}</button>`;
+  render(repeat(bannersOf(store, link, Date.now()), (banner) => banner.key, ({ tone, text, clock, command }) => html`
+    <p class="banner" data-tone=${tone}>${text}${clock ? html` <span class="banner-clock" aria-hidden="true">${clock}</span>` : nothing}${command ? button(command) : nothing}</p>`),
+  byId("banners"));
 }

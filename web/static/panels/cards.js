@@ -1,7 +1,18 @@
-// The cards: the price and the position of the symbol that is shown, and the figures of all.
+// The cards: the price of the symbol that is shown, and the figures of all.
 
 import * as format from "../format.js";
+import { duration, isSilent, tickAge } from "../standing.js";
 import { byId, setFigure, setText } from "./dom.js";
+
+/** Say how old the symbol's figures are, and dim them once that is longer than is usual, or not known. */
+export function drawAge(store, symbol, link) {
+  const now = Date.now();
+  const age = tickAge(symbol, store.feed, now);
+  const silent = isSilent(symbol, now);
+  const old = age !== null && (silent || link.how === "lost");
+  setText("price-age", age === null ? "" : `${duration(age)} ago`).dataset.old = String(old);
+  for (const id of ["card-price", "quote", "gauges"]) byId(id).classList.toggle("old", old);
+}
 
 export function drawPrice(symbol) {
   if (!symbol || symbol.price === null) {
@@ -22,31 +33,6 @@ export function drawPrice(symbol) {
   setText("quote", bid == null ? "" : `bid ${format.price(bid)}, ask ${format.price(ask)}`);
 }
 
-export function drawPosition(store, symbol) {
-  const position = symbol ? store.positions.get(symbol.name) : null;
-  const countdown = byId("countdown");
-  if (!position) {
-    const others = [...store.positions.keys()];
-    setFigure("position", "Flat");
-    setText("position-detail", others.length ? `open: ${others.join(", ")}` : "no open position");
-    countdown.hidden = true;
-    return;
-  }
-  setFigure("position", `${position.side} ${format.quantity(position.quantity)}  ${format.signedMoney(position.open_profit)}`, format.tone(position.open_profit), 17);
-  // The exits' own time, where one of them waits for any; else the fallback's.
-  const due = position.time_stop_ts ?? position.fallback_ts;
-  const left = due === null ? null : format.secondsLeft(due, store.now);
-  const until = position.time_stop_ts === null ? "until the fallback" : "left";
-  const guarded = position.guard ? `; guarded by ${position.guard}` : "";
-  setText("position-detail", `at ${format.price(position.entry_price)}${left === null ? "" : `, ${left.toFixed(1)} s ${until}`}`).title =
-    `Entry price${left === null ? "" : `, and the time until the ${position.time_stop_ts === null ? "fallback" : "time stop"}`}${guarded}`;
-  countdown.hidden = left === null;
-  if (left !== null) {
-    const whole = (due - position.entry_ts) / 1e9;
-    countdown.firstElementChild.style.transform = `scaleX(${Math.min(1, left / (whole || 1)).toFixed(3)})`;
-  }
-}
-
 export function drawMetrics(store) {
   const told = store.metrics;
   if (!told) return;
@@ -54,12 +40,9 @@ export function drawMetrics(store) {
   setText("trades-detail", told.trades ? `${format.count(told.wins)} won, ${format.count(told.losses)} lost` : "none yet");
   setFigure("win-rate", told.trades ? format.percent(told.win_rate, 1) : "–");
   setText("win-rate-detail", !told.trades ? "no trade yet" : told.consecutive_losses ? `${told.consecutive_losses} lost in a row` : "no losing run");
-  const start = told.equity - told.daily_pnl;
-  setFigure("daily-pnl", format.signedMoney(told.daily_pnl), format.tone(told.daily_pnl));
-  setText("daily-pnl-detail", start > 0 ? `${format.signedPercent(told.daily_pnl / start)} today` : "\u00a0");
   const base = told.equity - told.total_pnl;
   setFigure("total-pnl", format.signedMoney(told.total_pnl), format.tone(told.total_pnl));
-  setText("total-pnl-detail", base > 0 ? `${format.signedPercent(told.total_pnl / base)} in all` : "\u00a0");
+  setText("total-pnl-detail", base > 0 ? `${format.signedPercent(told.total_pnl / base)} of what it began with` : "\u00a0");
   setFigure("drawdown", told.max_drawdown ? format.money(-Math.abs(told.max_drawdown)) : format.money(0));
   setText("drawdown-detail", `${format.percent(told.max_drawdown_pct)} at worst`);
   setFigure("equity", format.money(told.equity));

@@ -9,6 +9,7 @@ const STEPS = [
   ["bursts", "Bursts", "Runs of ticks that point the same way"],
   ["signals", "Signals", "Bursts in which every condition was met at one tick"],
   ["approved", "Approved", "Signals that the risk check let through"],
+  ["filled", "Filled", "Entries that were filled, at least in part"],
   ["trades", "Trades", "Closed trades"],
 ];
 

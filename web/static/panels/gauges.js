@@ -23,14 +23,14 @@ export function drawGauges(symbol) {
     const line = node("div", "gauge-line");
     const value = node("span", "gauge-value");
     value.append(node("span"), node("small"));
-    line.append(node("span", "gauge-mark"), node("span", "gauge-name", format.words(reading.name)), value);
+    line.append(node("span", "gauge-mark"), node("span", "gauge-name", format.words(reading.label ?? reading.name)), value);
     if (PLAIN.has(reading.bound)) {
       gauge.append(line);
       return gauge;
     }
     const bar = node("div", "gauge-bar");
     bar.setAttribute("role", "meter");
-    bar.setAttribute("aria-label", format.words(reading.name));
+    bar.setAttribute("aria-label", format.words(reading.label ?? reading.name));
     bar.setAttribute("aria-valuemin", "0");
     bar.setAttribute("aria-valuemax", "100");
     bar.append(node("i"), node("b"));
@@ -79,10 +79,12 @@ function drawGauge(gauge, reading) {
   const wanted = format.wanted(reading);
   gauge.dataset.passed = String(reading.passed);
   gauge.dataset.bound = MOST.has(reading.bound) ? "at_most" : reading.bound;
-  mark.textContent = reading.passed ? "✓" : MOST.has(reading.bound) ? "×" : "·";
-  value.children[0].textContent = format.reading(reading.value);
+  mark.textContent = reading.passed ? "✓" : reading.near ? "≈" : MOST.has(reading.bound) ? "×" : "·";
+  gauge.dataset.near = String(Boolean(reading.near));
+  gauge.title = reading.near ? "A near miss: within a fifth of the threshold" : "";
+  value.children[0].textContent = `${format.counted(reading.value, reading.unit)}${format.unitOf(reading.unit)}`;
   value.children[1].textContent = ` ${wanted}`;
   bar.firstElementChild.style.width = `${(share * 100).toFixed(1)}%`;
   bar.setAttribute("aria-valuenow", (share * 100).toFixed(0));
-  bar.setAttribute("aria-valuetext", `${format.reading(reading.value)}, wanted ${wanted}, ${reading.passed ? "met" : "not met"}`);
+  bar.setAttribute("aria-valuetext", `${format.counted(reading.value, reading.unit)}${format.unitOf(reading.unit)}, wanted ${wanted}, ${reading.passed ? "met" : reading.near ? "nearly met" : "not met"}`);
 }

@@ -1,20 +1,45 @@
-// The pills of the header: the state of the feed and of trading.
+// The pills of the header: the state of the feed, of trading, and of the page's own connection.
 
+import * as format from "../format.js";
+import { duration, feedAge, isFeedSilent, refusedBy } from "../standing.js";
 import { unheard } from "./chains.js";
 import { byId, setText } from "./dom.js";
 
-const FEED_TONES = { LIVE: "good", STALE: "warn", CONNECTING: "wait", DOWN: "bad" };
+const FEED_TONES = { LIVE: "good", STALE: "warn", CONNECTING: "warn", DOWN: "bad" };
 const STATE_TONES = { ACTIVE: "good", PAUSED: "warn", REDUCING: "warn", HALTED: "bad" };
 
-export function drawStatus(store) {
+/** `link` says how the page hears of the bot: "stream", "polling" or "lost", and when it did last (`heardAt`, ms). */
+export function drawStatus(store, link) {
+  const now = Date.now();
   setText("feed-state", store.feed.state);
+  const age = feedAge(store, now);
+  const silent = isFeedSilent(store, now);
+  setText("feed-age", age === null ? "" : duration(age));
   const tone = FEED_TONES[store.feed.state] ?? "wait";
-  const doubtful = store.feed.delay_s || unheard(store).length || Object.keys(store.feed.stale ?? {}).length;
-  byId("feed-pill").dataset.tone = tone === "good" && doubtful ? "warn" : tone;
-  byId("feed-pill").title = store.feed.reason || `Market data: ${store.feed.state}`;
+  const doubtful = silent || store.feed.delay_s || unheard(store).length || Object.keys(store.feed.stale ?? {}).length;
+  const feed = byId("feed-pill");
+  feed.dataset.tone = tone === "good" && doubtful ? "warn" : tone;
+  feed.title = `Market data: ${store.feed.state}${store.feed.reason ? `, ${store.feed.reason}` : ""}${age === null ? "" : `; the newest tick is ${duration(age)} old`}`;
   setText("trading-state", store.bot.running ? store.state.state || "…" : "STOPPED");
-  byId("state-pill").dataset.tone = store.bot.running ? STATE_TONES[store.state.state] ?? "wait" : "bad";
-  byId("state-pill").title = store.state.reason || "";
+  const state = byId("state-pill");
+  state.dataset.tone = store.bot.running ? STATE_TONES[store.state.state] ?? "wait" : "bad";
+  state.title = store.state.reason || "";
+  const by = refusedBy(store);
+  byId("entries-refused").hidden = !by;
+  setText("entries-refused", by ? `entries refused: ${by}` : "");
+  if (by) state.dataset.tone = "warn";
+  drawLink(store, link, now);
   byId("paper").hidden = !store.session?.paper;
   byId("real-money").hidden = !store.session || store.session.paper;
+}
+
+/** Grey the pills out where the page does not hear of what they say at once. */
+function drawLink(store, { how, heardAt }, now) {
+  const cut = how !== "stream" && store.loaded && store.bot.running;
+  for (const id of ["feed-pill", "state-pill"]) byId(id).classList.toggle("unsure", cut);
+  byId("link-pill").hidden = !cut;
+  if (!cut) return;
+  byId("link-pill").dataset.tone = how === "polling" ? "warn" : "bad";
+  setText("link-state", how === "polling" ? "polling" : "not connected");
+  setText("link-age", `as of ${format.clockTime(heardAt)}, ${duration((now - heardAt) / 1000)} ago`);
 }

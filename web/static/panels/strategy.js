@@ -8,7 +8,7 @@ export function drawStrategy(store, symbol) {
   const owner = Object.values(store.metrics?.strategies ?? {}).find((one) => one.symbols.includes(symbol?.name));
   const named = owner && owner !== store.metrics.strategies.default;
   const parameters = Object.entries((named ? owner : store.metrics)?.parameters ?? {});
-  const measured = Object.entries(store.metrics?.metrics?.[symbol?.name] ?? {});
+  const measured = Object.entries(symbol?.measured ?? {});
   byId("strategy-panel").hidden = !parameters.length && !measured.length && !symbol?.operators.length;
   byId("metrics").hidden = !measured.length;
   setText("strategy-aside", symbol?.name ?? "");

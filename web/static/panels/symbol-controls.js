@@ -18,7 +18,7 @@ export function standing(name, { lock, halted, chain, position }) {
   return said.join(" ");
 }
 
-function lockForm(name, running, send) {
+function lockForm(name, zone, running, send) {
   const submit = (event) => {
     event.preventDefault();
     const { until, reason } = event.target.elements;
@@ -27,7 +27,8 @@ function lockForm(name, running, send) {
   };
   return html`
     <form class="lock" @submit=${submit}>
-      <label>Lock until <input type="time" name="until" title="By the exchange's clock; empty: until it is unlocked."></label>
+      <label>Lock until <input class="time" name="until" autocomplete="off" inputmode="numeric" placeholder="11:00" pattern="([01]?[0-9]|2[0-3]):[0-5][0-9]"
+        title="A time such as 11:00, in ${zone}; empty: until it is unlocked."></label>
       <label>Because of <input name="reason" maxlength="200" autocomplete="off" placeholder="optional"></label>
       <button type="submit" class="small" ?disabled=${!running} title="No entries in ${name} meanwhile; what is open keeps its exits.">Lock ${name}</button>
     </form>`;
@@ -52,6 +53,6 @@ export function drawSymbolControls(store, symbol, commands) {
       <button type="button" class="small" ?disabled=${!running || !over} @click=${() => commands.send("restart", "", name)}
         title=${over ? `Start the strategy of ${name} again, with fresh windows.` : `The strategy of ${name} neither failed nor was removed.`}>Restart its strategy</button>
     </div>
-    ${lockForm(name, running, (...wish) => commands.send(...wish))}
-    <p class="muted small-print">Times are those of ${zone}.</p>`, byId("symbol-controls"));
+    ${lockForm(name, zone, running, (...wish) => commands.send(...wish))}
+    <p class="muted small-print">Times are those of ${zone.replace("_", " ")}.</p>`, byId("symbol-controls"));
 }

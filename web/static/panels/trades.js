@@ -1,19 +1,205 @@
-// The recent trades.
+// The finished trades: which are shown is chosen here, and listed, filtered, sorted and added up by the server.
 
+import { Refreshed } from "../ask.js";
 import * as format from "../format.js";
+import * as list from "../trade-list.js";
+import { url } from "../urls.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { live } from "../vendor/lit-html/directives/live.js";
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { whyNoTrade } from "./funnel.js";
-import { byId, newestFirst, reconcile, row, setText } from "./dom.js";
 
-export function drawTrades(store) {
-  byId("trades-empty").hidden = store.trades.length > 0;
-  if (!store.trades.length) setText("trades-empty", whyNoTrade(store));
-  reconcile(byId("trade-rows"), newestFirst(store.trades), (trade) => `${trade.decision_id} ${trade.exit_ts}`, (trade) => {
-    const made = row([
-      [format.time(trade.exit_ts)], [trade.symbol, "symbol"], [trade.side, "muted"], [format.price(trade.entry_price), "n"],
-      [format.price(trade.exit_price), "n"], [trade.exit_reason, "reason"], [format.signedMoney(trade.pnl), "n pnl"],
-    ], trade.pnl > 0 ? "win" : trade.pnl < 0 ? "loss" : "even");
-    made.title = `${format.instant(trade.exit_ts)}: ${format.exitReason(trade.exit_reason)}; ${format.quantity(trade.quantity)} held for ` +
-      `${((trade.exit_ts - trade.entry_ts) / 1e9).toFixed(1)} s, ${format.signedPercent(trade.pnl_pct)}`;
-    return made;
-  });
+const TYPED_MS = 200; // after the last letter of a search
+
+export const decisionLink = (origin) => `#decision=${encodeURIComponent(origin)}`;
+
+export class TradesPanel {
+  constructor(container) {
+    this.container = container;
+    this.view = list.START;
+    this.page = null;
+    this.problem = "";
+    this.version = ""; // of what was asked for
+    this.empty = "";
+    this.refreshed = new Refreshed(
+      (page) => {
+        this.page = page;
+        this.problem = "";
+        this.draw();
+      },
+      (sentence) => {
+        this.problem = sentence;
+        this.draw();
+      },
+    );
+  }
+
+  /** Show what the store says: ask again where trades have come, or another day. */
+  update(store) {
+    this.empty = whyNoTrade(store);
+    const version = `${store.ledger?.version} ${store.session?.started_ts} ${dayOf(store)}`;
+    if (version !== this.version) {
+      if (!this.version) this.refreshed.show(this.path());
+      else this.refreshed.refresh();
+      this.version = version;
+    }
+    this.draw();
+  }
+
+  path() {
+    return `api/trades?${list.parameters(this.view)}`;
+  }
+
+  look(view) {
+    this.view = view;
+    this.refreshed.show(this.path());
+    this.draw();
+  }
+
+  filter(name, value) {
+    this.look({ ...this.view, [name]: value, offset: 0 });
+  }
+
+  draw() {
+    render(this.template(), this.container);
+  }
+
+  template() {
+    const { view, page } = this;
+    const rows = page?.rows ?? [];
+    return html`
+      <div class="panel-head">
+        <h2 id="trades-title" tabindex="-1">Trades</h2>
+        ${scopes("trades-scope", view.scope, (scope) => this.look({ ...view, scope, offset: 0 }))}
+        <a class="small button" id="trades-csv" href=${url(`api/trades.csv?${list.parameters(view, false)}`)} download
+          title="All trades that pass the filters, in this order, with the columns of “microbot trades”.">CSV</a>
+      </div>
+      ${this.filters(page)}
+      <dl class="totals" aria-label="Totals of the trades listed" aria-live="off">
+        ${(page ? list.totals(page.totals) : []).map(([name, text, tone]) => html`<div><dt>${name}</dt><dd class=${tone}>${text}</dd></div>`)}
+      </dl>
+      ${this.problem ? html`<p class="problem" role="alert">${this.problem} Trying again.</p>` : nothing}
+      <div class="scroll" tabindex="0" role="region" aria-labelledby="trades-title" @keydown=${step}>
+        <table class="trades">
+          <thead><tr>${list.COLUMNS.map((column) => this.head(column))}</tr></thead>
+          <tbody id="trade-rows">${repeat(rows, (trade) => `${trade.origin} ${trade.exit_ts}`, (trade) => this.row(trade, page.day))}</tbody>
+        </table>
+        ${rows.length ? nothing : html`<p class="empty" id="trades-empty">${this.whyEmpty(page)}</p>`}
+      </div>
+      ${this.pager(page)}`;
+  }
+
+  filters(page) {
+    const { view } = this;
+    const choice = (name, label, options) => html`
+      <label>${label}
+        <select id="trades-${name}" .value=${live(view[name])} @change=${(event) => this.filter(name, event.target.value)}>
+          <option value="">all</option>
+          ${options.map(([value, text]) => html`<option value=${value} ?selected=${view[name] === value}>${text}</option>`)}
+        </select>
+      </label>`;
+    const known = (name, found) => [...new Set([...found, view[name]].filter(Boolean))].map((value) => [value, value]);
+    return html`
+      <form class="filters" role="search" aria-label="Filter the trades" @submit=${(event) => event.preventDefault()}>
+        ${choice("symbol", "Symbol", known("symbol", page?.symbols ?? []))}
+        ${choice("side", "Side", [["LONG", "LONG"], ["SHORT", "SHORT"]])}
+        ${choice("reason", "Reason", known("reason", page?.reasons ?? []))}
+        ${choice("result", "Result", list.RESULTS)}
+        <label class="sort-by">Sort
+          <select id="trades-sort" .value=${live(`${view.sort} ${view.order}`)} @change=${(event) => this.sortBy(event.target.value)}>
+            ${list.COLUMNS.flatMap(([name, label]) => ["desc", "asc"].map((order) => html`
+              <option value="${name} ${order}" ?selected=${view.sort === name && view.order === order}>${label} ${order === "desc" ? "↓" : "↑"}</option>`))}
+          </select>
+        </label>
+        <label class="text">Text
+          <input id="trades-text" type="search" maxlength="80" autocomplete="off" spellcheck="false" placeholder="symbol, reason, decision" .value=${live(view.text)} @input=${(event) => this.typed(event.target.value)}>
+        </label>
+        ${list.isFiltered(view) ? html`<button type="button" class="small" id="trades-clear" @click=${() => this.look({ ...list.START, scope: view.scope, sort: view.sort, order: view.order })}>Clear</button>` : nothing}
+      </form>`;
+  }
+
+  typed(text) {
+    this.view = { ...this.view, text, offset: 0 };
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => this.look(this.view), TYPED_MS);
+  }
+
+  sortBy(chosen) {
+    const [sort, order] = chosen.split(" ");
+    this.look({ ...this.view, sort, order, offset: 0 });
+  }
+
+  head([name, label, number, title]) {
+    const by = this.view.sort === name;
+    const order = by ? (this.view.order === "asc" ? "ascending" : "descending") : "none";
+    return html`<th scope="col" class=${number ? "n" : ""} aria-sort=${order}>
+      <button type="button" data-sort=${name} title=${title || nothing} @click=${() => this.look(list.sorted(this.view, name))}>${label}<span aria-hidden="true">${by ? (this.view.order === "asc" ? " ↑" : " ↓") : ""}</span></button>
+    </th>`;
+  }
+
+  row(trade, day) {
+    const link = decisionLink(trade.origin);
+    const title = `${format.instant(trade.exit_ts)}: ${format.exitReason(trade.exit_reason)}. Click for all that is known of it.`;
+    return html`<tr class=${list.resultOf(trade)} title=${title} @click=${(event) => open(event, link)}>${list.COLUMNS.map(([name, label, number]) => {
+      const text = list.cell(trade, name, day);
+      const className = `${number ? "n " : ""}c-${name} ${name === "symbol" || name === "pnl" ? name : ""}`;
+      if (name === "exit_ts") return html`<td class=${className} data-label=${label}><a href=${link} data-origin=${trade.origin}>${text}</a></td>`;
+      return html`<td class=${className} data-label=${label} title=${name === "run" ? this.started(trade.run) : nothing}>${text}</td>`;
+    })}</tr>`;
+  }
+
+  started(run) {
+    const ts = this.page.started[String(run)];
+    return ts ? `Session ${run} began at ${format.instant(ts)}` : nothing;
+  }
+
+  whyEmpty(page) {
+    if (!page) return this.problem ? "" : "loading…";
+    const { view } = this;
+    if (list.isFiltered(view) && page.in_scope) return `none of ${format.count(page.in_scope)} trades passes these filters`;
+    if (view.scope === "all") return "the journal holds no trade of this account yet";
+    return this.empty;
+  }
+
+  pager(page) {
+    if (!page) return nothing;
+    const { offset } = this.view;
+    const { trades } = page.totals;
+    const more = offset + list.PAGE < trades;
+    const to = (place) => () => this.look({ ...this.view, offset: Math.max(0, place) });
+    const rest = page.left_out ? html`<span class="muted">${format.count(page.left_out)} older trades are in the journal alone: “microbot trades” lists them.</span>` : nothing;
+    if (!offset && !more) return html`<p class="pager">${rest}</p>`;
+    return html`<p class="pager">
+      <button type="button" class="small" ?disabled=${!offset} @click=${to(offset - list.PAGE)}>Previous</button>
+      <span>${list.shownOf(offset, page.rows.length, trades)}</span>
+      <button type="button" class="small" id="trades-next" ?disabled=${!more} @click=${to(offset + list.PAGE)}>Next</button>${rest}
+    </p>`;
+  }
+}
+
+/** The switch between this session, today and all time. */
+export function scopes(name, chosen, choose) {
+  return html`<div class="scopes" role="radiogroup" aria-label="Of which time">${list.SCOPES.map(([value, label, title]) => html`
+    <label title=${title}><input type="radio" name=${name} value=${value} .checked=${live(chosen === value)} @change=${() => choose(value)}><span>${label}</span></label>`)}
+  </div>`;
+}
+
+/** The date where the exchange is, as far as the page needs it: to notice another day. */
+const dayOf = (store) => (store.now ? format.instant(store.now).slice(0, 10) : "");
+
+function open(event, link) {
+  if (event.target.closest("a") || getSelection()?.toString()) return; // a link does it by itself; text is being copied
+  location.hash = link;
+}
+
+/** Go from row to row with the arrow keys. */
+function step(event) {
+  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const links = [...event.currentTarget.querySelectorAll("a[data-origin]")];
+  const at = links.indexOf(document.activeElement);
+  if (!by || (at < 0 && by < 0)) return;
+  const next = links[at + by];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
 }

@@ -1,0 +1,162 @@
+// How things stand, in figures and sentences: how old the feed is, what refuses entries, how far the day's limit is.
+// Pure: what it says follows from the store and the time that it is given (ms of this computer's clock).
+
+import * as format from "./format.js";
+
+const NOT_LEARNT_S = 5; // from which a symbol counts as silent whose usual gap is not known yet
+const LEAST_S = 3; // no silence is shorter: ticks are told ten times a second, in bunches
+const GAPS = 5; // so many times the usual gap
+
+/** How long ago something was: "12 s", "3 min", "2 h". */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.floor(Math.max(0, seconds))} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+/** How old a symbol's newest tick is in real seconds, with what the feed itself is behind; null before the first. */
+export function tickAge(symbol, feed, at) {
+  return symbol?.tickAt == null ? null : Math.max(0, (at - symbol.tickAt) / 1000) + (feed.delay_s || 0);
+}
+
+/** How old the newest tick of all symbols is; null before the first. */
+export function feedAge(store, at) {
+  const ages = [...store.symbols.values()].map((symbol) => tickAge(symbol, store.feed, at)).filter((age) => age !== null);
+  return ages.length ? Math.min(...ages) : null;
+}
+
+const silentFromS = (gapS) => (gapS === null ? NOT_LEARNT_S : Math.max(LEAST_S, GAPS * gapS));
+
+/** Whether a symbol's figures are older than is usual for it; the delay of a feed is no silence. */
+export const isSilent = (symbol, at) => symbol?.tickAt != null && (at - symbol.tickAt) / 1000 > silentFromS(symbol.gapS);
+
+/** Whether all symbols are silent at once: then it is the feed. */
+export function isFeedSilent(store, at) {
+  const heard = [...store.symbols.values()].filter((symbol) => symbol.tickAt !== null);
+  return heard.length > 0 && heard.every((symbol) => isSilent(symbol, at));
+}
+
+/** What is said of a feed that counts as live, and of which no tick comes; null while some do, or it is not live. */
+export function silenceBanner(store, at) {
+  const age = feedAge(store, at);
+  if (store.feed.state !== "LIVE" || !isFeedSilent(store, at) || age < NOT_LEARNT_S) return null;
+  const text = "No tick of any symbol comes: prices are old. The feed still counts as live.";
+  return { key: "silent", tone: "warn", text, clock: `Last tick ${duration(age)} ago` };
+}
+
+/** Why entries are refused although trading is on: the feed; else nothing. */
+export function refusedBy({ feed, state, bot }) {
+  if (!bot.running || state.state !== "ACTIVE") return "";
+  if (feed.state !== "LIVE") return "feed";
+  return feed.delay_s ? "delayed feed" : "";
+}
+
+/** What guards the open positions, in one sentence; nothing without one. */
+export function guardSentence(positions) {
+  const byGuard = new Map();
+  for (const { symbol, side, guard } of positions) {
+    const words = guard || "its exits";
+    byGuard.set(words, [...(byGuard.get(words) ?? []), `${symbol} ${side}`]);
+  }
+  const said = [...byGuard].map(([guard, held]) => `${held.join(", ")} by ${guard}`);
+  if (!said.length) return "";
+  return ` Open positions stay guarded, as far as orders get through: ${said.join("; ")}.`;
+}
+
+const FEED_SAID = {
+  CONNECTING: ["warn", "The feed is not connected: connecting"],
+  STALE: ["warn", "The feed is stale"],
+  DOWN: ["bad", "The feed is down"],
+};
+
+/** What is said of a feed that is not LIVE: `text` stays as it is, `since` and what ticks on comes from `at`. */
+export function feedBanner(store, at) {
+  const { feed } = store;
+  const said = FEED_SAID[feed.state];
+  if (!said || !store.bot.running) return null;
+  const [tone, what] = said;
+  const age = feedAge(store, at);
+  const ago = duration((at - feed.changedAt) / 1000);
+  const text = `${what}${feed.reason ? ` (${feed.reason})` : ""}. Entries are refused until ticks come again.${guardSentence([...store.positions.values()])}`;
+  const last = age === null ? "no tick has come yet" : `last tick ${duration(age)} ago`;
+  return { key: `feed ${feed.state}`, tone, text, clock: `${feed.ts ? `since ${format.time(feed.ts)}, ` : ""}for ${ago}; ${last}` };
+}
+
+/** A symbol's sentence with what runs on by the second put in. `certain` is false where the page hears nothing. */
+export function whySentence(symbol, store, at, certain = true) {
+  const why = symbol?.why;
+  if (!why) return "";
+  const old = (why.code === "CONDITIONS" || why.code === "READY") && isSilent(symbol, at);
+  const asOf = old ? `, as of the last tick ${duration((at - symbol.tickAt) / 1000)} ago` : "";
+  const left = certain && why.until != null ? `${format.secondsLeft(why.until, store.now).toFixed(1)} s` : "–";
+  return why.text.replace("{left}", left).replace("{age}", duration((at - store.feed.changedAt) / 1000)) + asOf;
+}
+
+/** Today's profit with that of open positions, beside the limit at which the day ends. Money; `used` is a fraction. */
+export function dayProfit(store) {
+  const { metrics, session } = store;
+  if (!metrics) return null;
+  const realised = metrics.daily_pnl;
+  const unrealised = [...store.positions.values()].reduce((sum, { open_profit: profit }) => sum + profit, 0);
+  const profit = realised + unrealised;
+  const start = metrics.equity - realised;
+  const fraction = session?.settings?.risk?.daily_loss_limit ?? -0.05;
+  const limit = start * fraction;
+  const used = limit < 0 ? Math.min(1, Math.max(0, profit / limit)) : 0;
+  return { profit, realised, unrealised, start, limit, fraction, left: Math.max(0, profit - limit), used };
+}
+
+/** What closes a position by time: its time stop, or else the fallback; null where nothing does. */
+export function timeStop(position, now) {
+  const due = position.time_stop_ts ?? position.fallback_ts;
+  if (due == null) return null;
+  const by = position.time_stop_ts == null ? "fallback" : "time stop";
+  return { by, left: format.secondsLeft(due, now), whole: Math.max(0, (due - position.entry_ts) / 1e9) };
+}
+
+const STAGES = {
+  approved: ["approved", ""],
+  submitted: ["sent", ""],
+  accepted: ["accepted, no fill yet", ""],
+  partially_filled: ["filling", ""],
+  filled: ["filled", "up"],
+  cancel_pending: ["being canceled", "warn"],
+  canceled: ["canceled", "warn"],
+  rejected: ["rejected by the venue", "down"],
+  expired: ["expired", "warn"],
+  unknown: ["state unknown, asking the venue", "warn"],
+};
+
+/** What became of a decision: [text, tone, more]. */
+export function outcomeWords({ outcome, why }) {
+  const { stage, filled = 0, quantity = 0, reason = "" } = outcome;
+  if (stage === "refused") return [`refused: ${format.reason(reason)}`, "down", why ?? ""];
+  if (stage === "closed") {
+    const { pnl } = outcome;
+    return [`closed, ${reason} ${format.signedMoney(pnl)}`, format.tone(pnl), format.exitReason(reason)];
+  }
+  const [words, tone] = STAGES[stage] ?? [format.words(stage).toLowerCase(), ""];
+  const of = quantity && (filled || stage === "filled") ? `${format.quantity(filled)} of ${format.quantity(quantity)}` : "";
+  if (stage === "filled") return [of && filled < quantity ? `filled ${of}` : `filled ${format.quantity(filled)}`, tone, reason];
+  if (filled) return [`filled ${of}${stage === "partially_filled" ? "" : `, the rest ${words}`}`, tone, reason];
+  return [stage === "approved" || stage === "submitted" || stage === "accepted" || stage === "unknown" ? words : `${words}, never filled`, tone, reason];
+}
+
+/** The kinds that a list of decisions is filtered by. */
+export const KINDS = ["all", "entered", "unfilled", "refused", "bursts"];
+
+/** What kind a signal or burst is. */
+export function kindOf(look) {
+  if (look.burst) return "bursts";
+  const { stage, filled = 0 } = look.outcome;
+  if (stage === "refused") return "refused";
+  return filled || stage === "closed" || stage === "filled" ? "entered" : "unfilled";
+}
+
+/** Signals and bursts by venue time, the newest first; of one time, the later told first. */
+export function looksOf(store, kind = "all", most = 100) {
+  const looks = [
+    ...store.signals.map((signal) => ({ ...signal, key: `s ${signal.decision_id} ${signal.ts}` })),
+    ...store.bursts.map((burst) => ({ ...burst, burst: true, key: `b ${burst.symbol} ${burst.ts} ${burst.side}` })),
+  ];
+  return looks.filter((look) => kind === "all" || kindOf(look) === kind).reverse().sort((a, b) => b.ts - a.ts).slice(0, most);
+}
