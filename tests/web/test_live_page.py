@@ -6,12 +6,11 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.support.bots import EAGER, PATIENT
 from tests.support.live import PATIENCE_S, Bot
@@ -47,9 +46,10 @@ def clean(visit: Visit, bot: Bot, *, lost: bool = False) -> None:
     assert [url for url in visit.requests if not url.startswith((bot.dashboard, "data:"))] == []
 
 
-def as_shown(value: float) -> str:
-    """Return a reading with three significant digits and no exponent."""
-    return f"{Decimal(f'{value:.3g}').normalize():f}".replace("-", "\u2212")
+AS_WRITTEN = """async (readings) => {
+  const format = await import(document.querySelector('link[rel="modulepreload"][href$="/format.js"]').href);
+  return readings.map((it) => [`${format.counted(it.value, it.unit)}${format.unitOf(it.unit)}`, String(it.passed)]);
+}"""
 
 
 async def until(bot: Bot, true: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
@@ -69,8 +69,10 @@ def test_ticks_move_and_a_trade_appears_as_a_row_and_as_marks(browser: Browser, 
         await expect(newest).to_be_visible()
         seen = await newest.inner_text()
         await expect(newest).not_to_have_text(seen)
-        count = await page.locator("#trade-rows tr").count()
-        await expect(page.locator("#trade-rows tr").nth(count)).to_be_visible()  # one more
+        last = page.locator("#trade-rows tr").first
+        await expect(last).to_be_visible()
+        listed = await last.inner_text()
+        await expect(last).not_to_have_text(listed, use_inner_text=True)
         state = await asyncio.to_thread(lambda: trading.state)
         told = {mark["decision_id"] for mark in state["symbols"]["AAPL"]["marks"] if mark["leg"] == "exit"}
         assert {trade["decision_id"] for trade in state["trades"][-5:]} <= told
@@ -93,8 +95,8 @@ def test_the_countdown_of_a_time_stop_reaches_zero_and_the_position_is_closed(br
     async def watch(page: Page) -> None:
         await page.add_init_script("""window.left = [];
           const look = () => {
-            const found = /([0-9.]+) s left/.exec(document.body?.innerText ?? "");
-            if (found) window.left.push(Number(found[1]));
+            const clock = document.querySelector("#position-rows .clock b");
+            if (clock) window.left.push(parseFloat(clock.textContent) || 0);
             requestAnimationFrame(look);
           };
           look();""")
@@ -117,7 +119,7 @@ def test_gauges_agree_with_what_the_server_tells(browser: Browser, trading: Bot)
         async def told() -> list[tuple[str, str]]:
             state = await asyncio.to_thread(lambda: trading.state)
             readings = state["symbols"]["AAPL"]["gauges"]["readings"]
-            return [(as_shown(one["value"]), str(one["passed"]).lower()) for one in readings]
+            return [tuple(it) for it in await page.evaluate(AS_WRITTEN, readings)]
 
         await expect(gauges.first).to_be_visible()
         os.kill(trading.children["service.live.exchange"], signal.SIGSTOP)
@@ -203,6 +205,25 @@ def test_when_the_web_process_is_killed_the_page_comes_back_by_itself(browser: B
     clean(browser.visit(holding.dashboard, scenario), holding, lost=True)
 
 
+def test_a_page_whose_files_were_replaced_meanwhile_loads_itself_anew(browser: Browser, holding: Bot) -> None:
+    async def upgraded(route: Route) -> None:
+        await (route.fulfill(status=404) if route.request.method == "HEAD" else route.continue_())
+
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#feed-state")).to_have_text("LIVE")
+        await page.route("**/version.js", upgraded)
+        await page.evaluate("window.kept = true")
+        os.kill(holding.children["web"], signal.SIGKILL)
+        async with page.expect_navigation(timeout=PATIENCE_S * 1000):
+            pass
+        await page.unroute_all()
+        await expect(page.locator("#feed-state")).to_have_text("LIVE")
+        assert not await page.evaluate("window.kept")
+
+    visit = browser.visit(holding.dashboard, scenario)
+    assert [error for error in visit.errors if "404" not in error and "net::ERR" not in error] == []
+
+
 def test_a_bot_that_is_started_anew_is_shown_without_a_reload(browser: Browser, tmp_path: Path) -> None:
     async def scenario(page: Page) -> None:
         await expect(page.locator("#feed-state")).to_have_text("LIVE")
@@ -225,8 +246,8 @@ def test_a_bot_that_is_started_anew_is_shown_without_a_reload(browser: Browser, 
 
 def test_on_a_phone_what_was_earned_today_is_in_sight_at_once(browser: Browser, holding: Bot) -> None:
     async def scenario(page: Page) -> None:
-        await expect(page.locator("#daily-pnl")).to_contain_text("$")
-        box = await page.locator("#daily-pnl").bounding_box()
+        await expect(page.locator("#day")).to_contain_text("$")
+        box = await page.locator("#day").bounding_box()
         assert box is not None
         assert box["y"] + box["height"] <= 844
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -21,6 +21,7 @@ import { drawTicks } from "./panels/ticks.js";
 import { TradesPanel } from "./panels/trades.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
+import { reloadIfReplaced } from "./version.js";
 
 const store = new Store();
 const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
@@ -184,6 +185,7 @@ const listener = {
   },
   turned: (link) => {
     store.link = link;
+    if (!connected && link.state !== "lost") reloadIfReplaced();
     connected = link.state !== "lost";
     mark("status", "price", "why", "position");
   },
