@@ -3,7 +3,7 @@
 Scripts and styles are called `static/VERSION/...`, where the version is made of all of them: a browser may keep them
 for ever, and a page never mixes files of two versions. What is known only then is filled into the pages: the version,
 the stylesheets that no page names itself, and every module, so that a browser need not read one to ask for the
-next.
+next. A page's stylesheets come as one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _VERSION = "{{version}}"
 _STYLESHEETS = re.compile(r"^( *)<!-- stylesheets -->\n", re.MULTILINE)
 _MODULES = re.compile(r"^( *)<!-- modules -->\n", re.MULTILINE)
 _NAMED = re.compile(r'(?:href|src)="static/{{version}}/([^"]+)"')
+_STYLESHEET = re.compile(r'^( *)<link rel="stylesheet" href="static/{{version}}/([^"]+)">\n', re.MULTILINE)
 _MODULE_OF_PAGE = re.compile(r'<script src="static/{{version}}/([^"]+)" type="module">')
 _IMPORTED = re.compile(rb'\b(?:from|import)\s*"(\.\.?/[^"]+)"')
 
@@ -65,6 +66,7 @@ def load_assets(directory: Path = STATIC) -> Assets:
     named = {name for page in pages.values() for name in _NAMED.findall(page)}
     styles = [name for name in found if name.endswith(".css") and name not in named]
     filled = {name: _filled(page, found, styles) for name, page in pages.items()}
+    filled = {name: _with_one_stylesheet(name, page, found) for name, page in filled.items()}
     return Assets(
         version,
         {name: _asset(name, page.replace(_VERSION, version).encode()) for name, page in filled.items()},
@@ -93,6 +95,15 @@ def _filled(page: str, files: dict[str, bytes], styles: list[str]) -> str:
         if name not in files and name != CHART_LIBRARY:
             raise FileNotFoundError(f"The dashboard lacks its file {name}.")
     return page
+
+
+def _with_one_stylesheet(name: str, page: str, files: dict[str, bytes]) -> str:
+    """Join a page's stylesheets, in its order, into a file of its name: each would be a request of its own."""
+    joined = f"{Path(name).stem}.css"
+    sheets = _STYLESHEET.findall(page)
+    files[joined] = b"".join(b"/* %b */\n%b\n" % (sheet.encode(), files[sheet]) for _, sheet in sheets)
+    page = _STYLESHEET.sub("", page, len(sheets) - 1)
+    return _STYLESHEET.sub(lambda at: _links(at[1], "stylesheet", [joined]), page)
 
 
 def _links(indent: str, kind: str, names: list[str] | dict[str, None]) -> str:

@@ -121,7 +121,7 @@ async def exchange_stopped(folder: Path) -> AsyncIterator[Scene]:
         scene = Scene(bot.dashboard)
 
         def stop() -> None:
-            os.kill(bot.children["mock_exchange.run"], signal.SIGSTOP)
+            os.kill(bot.children["service.live.exchange"], signal.SIGSTOP)
             bot.until(lambda state: state["feed"]["state"] != "LIVE")
 
         scene.then = stop
@@ -131,7 +131,7 @@ async def exchange_stopped(folder: Path) -> AsyncIterator[Scene]:
 @asynccontextmanager
 async def feed_silent_for_seconds(folder: Path) -> AsyncIterator[Scene]:
     async with a_bot(folder, "--speed", 10, *EAGER, *PATIENT, until=lambda state: state["positions"]) as bot:
-        scene = Scene(bot.dashboard, then=lambda: os.kill(bot.children["mock_exchange.run"], signal.SIGSTOP))
+        scene = Scene(bot.dashboard, then=lambda: os.kill(bot.children["service.live.exchange"], signal.SIGSTOP))
         scene.wait_s = 7
         yield scene
 

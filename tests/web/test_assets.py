@@ -67,7 +67,7 @@ def test_every_file_that_a_browser_may_want_is_served_and_no_other(static: Path,
     wanted = {
         path.relative_to(static).as_posix() for path in static.rglob("*") if path.suffix in (".js", ".css", ".svg")
     }
-    assert set(assets.files) == wanted - {"link-out.js"}
+    assert set(assets.files) == wanted - {"link-out.js"} | {"index.css", "login.css"}
     assert "panels/new-one.js" in assets.files
     assert set(assets.pages) == {"index.html", "login.html"}
 
@@ -99,20 +99,25 @@ def test_a_page_links_every_module_that_it_imports_and_no_more(static: Path) -> 
     assert linked == ["dashboard.js", "panels/a1.js", "format.js", "panels/b1.js"]
 
 
-def test_a_stylesheet_is_linked_once_and_what_is_for_narrow_windows_comes_last(static: Path) -> None:
-    (static / "styles" / "zz.css").write_text("")
+def test_stylesheets_come_as_one_and_what_is_for_narrow_windows_comes_last(static: Path) -> None:
+    (static / "styles" / "zz.css").write_text(".zz { top: 0 }")
     assets = load_assets(static)
 
-    linked = re.findall(r'rel="stylesheet" href="static/\w+/([^"]+)"', assets.pages["index.html"].body.decode())
-    assert linked[0] == "styles/tokens.css"
-    assert linked[-2:] == ["styles/zz.css", "styles/narrow.css"]
-    assert sorted([*linked, "styles/login.css"]) == sorted(name for name in assets.files if name.endswith(".css"))
+    page = assets.pages["index.html"].body.decode()
+    assert re.findall(r'rel="stylesheet" href="static/\w+/([^"]+)"', page) == ["index.css"]
+    sheet = assets.files["index.css"].body
+    joined = re.findall(rb"^/\* (styles/\S+) \*/$", sheet, re.MULTILINE)
+    assert joined[0] == b"styles/tokens.css"
+    assert joined[-2:] == [b"styles/zz.css", b"styles/narrow.css"]
+    assert all(assets.files[name.decode()].body in sheet for name in joined)
+    parts = {name for name in assets.files if name.startswith("styles/")}
+    assert {name.decode() for name in joined} == parts - {"styles/login.css"}
 
 
 def test_what_the_login_page_needs_is_open_and_nothing_else() -> None:
     assets = load_assets()
 
-    assert {"login.js", "urls.js", "favicon.svg"} <= assets.open_files <= set(assets.files)
+    assert {"login.js", "login.css", "urls.js", "favicon.svg"} <= assets.open_files <= set(assets.files)
     assert "dashboard.js" not in assets.open_files
     assert not any(name.startswith(("panels/", "vendor/")) for name in assets.open_files)
 
