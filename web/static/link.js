@@ -196,13 +196,13 @@ export class Link {
 
   /** Wait, unless something happens meanwhile. */
   sleep(ms) {
-    return new Promise((resolve) => {
+    return /** @type {Promise<void>} */ (new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.wake = () => {
         clearTimeout(timer);
         resolve();
       };
-    });
+    }));
   }
 }
 
