@@ -198,7 +198,7 @@ export class Store {
 
   on_feed(data) {
     this.feed = data;
-    return ["status"];
+    return ["status", "tabs"];
   }
 
   on_state(data) {
