@@ -215,7 +215,8 @@ export class Store {
 
   on_burst(data) {
     this.bursts = lastOf(this.bursts.concat(data), LISTED);
-    this.symbol(data.symbol).blocked = data;
+    const symbol = this.symbol(data.symbol);
+    if (symbol.whole) symbol.blocked = data;
     return ["looks", "gauges"];
   }
 
@@ -238,7 +239,7 @@ export class Store {
 
   on_feed(data) {
     this.feed = feedOf(data);
-    return ["status"];
+    return ["status", "tabs"];
   }
 
   on_state(data) {
