@@ -92,7 +92,7 @@ const PARTS = {
 };
 
 /** How the page hears of the bot, and when it did last. */
-const link = () => ({ how: store.link ?? (connected ? "stream" : "lost"), heardAt });
+const link = () => ({ how: /** @type {any} */ (store).link ?? (connected ? "stream" : "lost"), heardAt });
 
 function showBanners() {
   drawBanners(store, link(), (command, symbol) => commands.send(command, "", symbol));

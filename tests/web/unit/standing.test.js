@@ -114,7 +114,7 @@ test("what closes a position by time is its time stop, or else the fallback", ()
 
 test("a decision is told to its end, and one that never filled does not stay approved", () => {
   format.setReasons({ COOLDOWN: "cooling down" });
-  const words = (outcome) => standing.outcomeWords({ outcome })[0];
+  const words = (outcome) => standing.outcomeWords({ outcome, why: "" })[0];
   assert.equal(words({ stage: "refused", reason: "COOLDOWN" }), "refused: cooling down");
   assert.equal(words({ stage: "approved" }), "approved");
   assert.equal(words({ stage: "submitted", quantity: 5 }), "sent");
