@@ -70,6 +70,7 @@ test("no time is left after a moment has passed", () => {
 });
 
 test("an unknown reason is written out", () => {
+  format.setReasons({ COOLDOWN: "cooling down" });
   assert.equal(format.reason("COOLDOWN"), "cooling down");
   assert.equal(format.reason("SOME_NEW_ONE"), "some new one");
 });
