@@ -358,7 +358,7 @@ def test_numbers_and_rules_are_shown_without_a_bar_and_count_as_no_condition(
         await expect(lines).to_have_text(
             ["Fast151.371", "\u2713Cross upholds: LONG", "\u00b7Cross downdoes not hold", "\u2248Rsi72.5 less than 70"]
         )
-        await expect(page.get_by_role("meter")).to_have_count(1)
+        await expect(page.locator("#gauges").get_by_role("meter")).to_have_count(1)
         await expect(page.locator("#gauges-chip")).to_have_text("0 of 1 met")
         await expect(page.locator("#blocked-last")).to_be_hidden()
         await expect(page.locator("#trades-empty")).to_have_text("no trade yet: nothing has pointed LONG or SHORT")

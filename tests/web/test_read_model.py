@@ -288,6 +288,7 @@ def test_a_refused_signal_shows_its_reason_and_readings() -> None:
         "threshold": 0.0005,
         "passed": True,
         "bound": "at_least",
+        "unit": "bp",
     }
 
 

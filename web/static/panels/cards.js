@@ -9,7 +9,7 @@ export function drawAge(store, symbol, link) {
   const now = Date.now();
   const age = tickAge(symbol, store.feed, now);
   const silent = isSilent(symbol, now);
-  const old = age !== null && (silent || link.how === "lost");
+  const old = silent || link.how === "lost";
   setText("price-age", age === null ? "" : `${duration(age)} ago`).dataset.old = String(old);
   for (const id of ["card-price", "quote", "gauges"]) byId(id).classList.toggle("old", old);
 }
