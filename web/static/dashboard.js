@@ -1,10 +1,10 @@
 // Connects the event stream to the store, and the store to the page, which is drawn at most once a screen frame.
 
-import { PriceChart } from "./chart.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
 import { drawMetrics, drawPosition, drawPrice } from "./panels/cards.js";
+import { ChartPanel } from "./panels/chart.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
@@ -19,7 +19,7 @@ import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const store = new Store();
-const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
+const chart = new ChartPanel();
 const commands = new Commands();
 const dirty = new Set();
 let selected = decodeHash();
@@ -60,7 +60,7 @@ const PARTS = {
   price: () => drawPrice(current()),
   position: () => {
     drawPosition(store, current());
-    chart.showPosition(store.positions.get(selected));
+    chart.position();
   },
   metrics: () => {
     drawMetrics(store);
@@ -77,9 +77,9 @@ const PARTS = {
   trades: () => drawTrades(store),
   ticks: () => {
     drawTicks(current());
-    if (current()) chart.extend(current().history);
+    chart.extend();
   },
-  marks: () => chart.showMarks(current()?.marks ?? []),
+  marks: () => chart.marks(),
   looks: () => drawLooks(store),
   notices: () => drawNotices(store),
 };
@@ -96,9 +96,9 @@ function startOver() {
   const zone = format.timeZoneLabel(store.now);
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
-  document.getElementById("chart-aside").textContent = `one point a second, times ${zone}`;
+  document.getElementById("chart-aside").textContent = `times ${zone}`;
   document.getElementById("panel").setAttribute("aria-label", selected ? `Dashboard of ${selected}` : "Dashboard");
-  if (current()) chart.show(current(), store.positions.get(selected));
+  if (current()) chart.show(current(), store);
 }
 
 function draw() {
@@ -158,7 +158,6 @@ const listener = {
 };
 
 addEventListener("hashchange", () => select(decodeHash() || selected));
-document.getElementById("go-live").addEventListener("click", () => chart.goLive());
 document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
 document.getElementById("tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -1,13 +1,21 @@
 // The page's copy of what the bot shows, folded from the event stream. Everything in it is bounded.
 
 const TICKS = 50;
-const POINTS = 3600;
+export const BARS = 600; // of a second: a page that misses some asks for the chart again
 const LISTED = 100;
 const MARKS = 200;
 const NOTICES = 50;
 const GONE_BACK = 5e9; // ns: so much earlier than what was shown, it is no old news, but an earlier time
 
 const lastOf = (list, most) => (list.length > most ? list.slice(list.length - most) : list);
+
+/** Rows [second, ...] with newer ones, of which the first may be that of the last second again. */
+function extended(rows, newer) {
+  if (!newer.length) return rows;
+  let end = rows.length;
+  while (end > 0 && rows[end - 1][0] >= newer[0][0]) end -= 1;
+  return [...rows.slice(Math.max(0, end + newer.length - BARS), end), ...newer];
+}
 
 export class Store {
   constructor() {
@@ -25,6 +33,7 @@ export class Store {
     this.bounded = [];
     this.symbols = new Map();
     this.positions = new Map();
+    this.worth = []; // of the account: [second, worth, low, drawdown]
     this.trades = [];
     this.signals = [];
     this.bursts = [];
@@ -39,7 +48,7 @@ export class Store {
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], seen: 0, skipped: 0, chain: "RUNNING" };
+      symbol = { name, price: null, previous: null, first: null, ticks: [], bars: [], marks: [], gauges: null, window_s: null, blocked: null, operators: [], seen: 0, skipped: 0, chain: "RUNNING" };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -73,7 +82,7 @@ export class Store {
       symbol.price = told.price;
       symbol.previous = ticks.length > 1 ? ticks[ticks.length - 2][1] : told.price;
       symbol.first = told.first_price;
-      symbol.history = told.history;
+      symbol.window_s = told.window_s;
       symbol.marks = told.marks;
       symbol.gauges = told.gauges;
       symbol.blocked = told.blocked;
@@ -97,15 +106,14 @@ export class Store {
         symbol.previous = symbol.price ?? tick[1];
         symbol.price = tick[1];
       }
-      for (const point of told.points) {
-        const last = symbol.history.at(-1);
-        if (last && last[0] === point[0]) symbol.history[symbol.history.length - 1] = point;
-        else if (!last || last[0] < point[0]) symbol.history.push(point);
-      }
-      // Cut in large steps, so that an hour of points is not copied ten times a second.
-      if (symbol.history.length > POINTS * 1.25) symbol.history = lastOf(symbol.history, POINTS);
+      symbol.bars = extended(symbol.bars, told.bars);
     }
     return ["ticks", "price", "position", "tabs"];
+  }
+
+  on_worth(data) {
+    this.worth = extended(this.worth, data);
+    return ["worth"];
   }
 
   on_gauges(data) {
@@ -155,6 +163,7 @@ export class Store {
     this.symbolsHalted = data.symbols_halted;
     this.queues = data.queues;
     this.bounded = data.bounded;
+    for (const [name, seconds] of Object.entries(data.windows)) this.symbol(name).window_s = seconds;
     let turned = false; // whether a symbol is heard of again, or no longer
     for (const [name, chain] of Object.entries(data.chains)) {
       const symbol = this.symbol(name);
@@ -187,5 +196,5 @@ export class Store {
 
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
-  "snapshot", "ticks", "gauges", "operators", "marks", "position", "trade", "signal", "burst", "metrics", "feed", "state", "bot", "notice",
+  "snapshot", "ticks", "gauges", "operators", "marks", "position", "trade", "signal", "burst", "metrics", "worth", "feed", "state", "bot", "notice",
 ];
