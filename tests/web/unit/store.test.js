@@ -6,13 +6,13 @@ import { test } from "node:test";
 import { merge, Store } from "../../../web/static/store.js";
 
 const view = (price, ...prices) => ({
-  price, ts: prices.length, first_price: prices[0], chain: "RUNNING", seen: prices.length, skipped: 0, history: prices.map((one, i) => [i, one]),
+  price, ts: prices.length, first_price: prices[0], chain: "RUNNING", seen: prices.length, skipped: 0, window_s: null,
   ticks: prices.map((one, i) => [i, one, 1, null, null]), marks: [], gauges: { readings: [] }, blocked: null, operators: [], measured: {},
 });
 const brief = (price) => ({ price, ts: 1, first_price: 1, chain: "RUNNING" });
 const snapshot = (symbols) => ({
   bot: { running: true }, session: null, now: 1, feed: { state: "LIVE" }, state: { state: "ACTIVE", reason: "" }, positions: [],
-  metrics: { trades: 1, funnel: { ticks: 1 } }, refusals: { COOLDOWN: 1 }, queues: {}, bounded: [], chains: {}, locks: {}, symbols_halted: {},
+  metrics: { trades: 1, funnel: { ticks: 1 } }, refusals: { COOLDOWN: 1 }, queues: {}, bounded: [], chains: {}, windows: {}, locks: {}, symbols_halted: {},
   trades: [], signals: [], bursts: [], notices: [], symbols,
 });
 const storeOf = (symbols) => {
