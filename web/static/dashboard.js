@@ -4,6 +4,7 @@ import { PriceChart } from "./chart.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
+import { BlackBox } from "./panels/black-box.js";
 import { drawMetrics, drawPosition, drawPrice } from "./panels/cards.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
@@ -16,12 +17,14 @@ import { drawTabs } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
 import { TradesPanel } from "./panels/trades.js";
 import { Store } from "./store.js";
+import { decisionIn } from "./story.js";
 import { Stream } from "./stream.js";
 
 const store = new Store();
 const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
 const commands = new Commands();
 const trades = new TradesPanel(document.getElementById("trades-panel"));
+const box = new BlackBox(document.getElementById("black-box"), () => select(selected));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -33,6 +36,7 @@ function decodeHash() {
     history.replaceState(null, "", location.pathname);
     return "";
   }
+  if (decisionIn(location.hash)) return "";
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
@@ -94,6 +98,7 @@ function showBanners() {
 function startOver() {
   if (!store.symbols.has(selected)) selected = store.symbols.keys().next().value ?? selected;
   format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
+  box.show(decisionIn(location.hash));
   const zone = format.timeZoneLabel(store.now);
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
@@ -158,7 +163,11 @@ const listener = {
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
 
-addEventListener("hashchange", () => select(decodeHash() || selected));
+addEventListener("hashchange", () => {
+  const decision = decisionIn(location.hash);
+  box.show(decision);
+  if (!decision) select(decodeHash() || selected);
+});
 document.getElementById("go-live").addEventListener("click", () => chart.goLive());
 document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
 document.getElementById("tabs").addEventListener("keydown", (event) => {
