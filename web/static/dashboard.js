@@ -6,6 +6,7 @@ import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
 import { BlackBox } from "./panels/black-box.js";
 import { drawMetrics, drawPosition, drawPrice } from "./panels/cards.js";
+import { FiguresPanel } from "./panels/figures.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
@@ -24,6 +25,7 @@ const store = new Store();
 const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
 const commands = new Commands();
 const trades = new TradesPanel(document.getElementById("trades-panel"));
+const figures = new FiguresPanel(document.getElementById("figures-panel"));
 const box = new BlackBox(document.getElementById("black-box"), () => select(selected));
 const dirty = new Set();
 let selected = decodeHash();
@@ -74,12 +76,16 @@ const PARTS = {
     drawSession(store);
     drawQueues(store);
     drawSymbolControls(store, current(), commands);
+    figures.update(store);
     trades.update(store); // the day, or the reason why there is none, may have changed
     showBanners();
   },
   gauges: () => drawGauges(current()),
   operators: () => drawOperators(current()),
-  trades: () => trades.update(store),
+  trades: () => {
+    figures.update(store);
+    trades.update(store);
+  },
   ticks: () => {
     drawTicks(current());
     if (current()) chart.extend(current().history);
