@@ -60,7 +60,7 @@ test("an event that this page does not know changes nothing", () => {
   assert.deepEqual(storeOf({}).apply("of_tomorrow", {}), []);
 });
 
-const ticksOf = (name, seen = 1) => ({ now: 2, symbols: { [name]: { ticks: [[1, 150, 10, null, null]], points: [], seen, skipped: 0 } } });
+const ticksOf = (name, seen = 1) => ({ now: 2, symbols: { [name]: { ticks: [[1, 150, 10, null, null]], bars: [], seen, skipped: 0 } } });
 
 test("ticks that come are of now, and what is usual between them is learnt", (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 10_000 });
