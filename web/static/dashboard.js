@@ -6,6 +6,7 @@ import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
 import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
 import { drawAge, drawMetrics, drawPrice } from "./panels/cards.js";
+import { BlackBox } from "./panels/black-box.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
@@ -20,6 +21,7 @@ import { drawTabs } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
 import { TradesPanel } from "./panels/trades.js";
 import { Store } from "./store.js";
+import { decisionIn } from "./story.js";
 import { Stream } from "./stream.js";
 
 const store = new Store();
@@ -29,6 +31,7 @@ const mockExchange = new MockExchange(document.getElementById("exchange-panel"),
 new Log(document.getElementById("log-panel"));
 new Settings(document.getElementById("settings-panel"));
 const trades = new TradesPanel(document.getElementById("trades-panel"));
+const box = new BlackBox(document.getElementById("black-box"), () => select(selected));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -40,6 +43,7 @@ function decodeHash() {
     history.replaceState(null, "", location.pathname);
     return "";
   }
+  if (decisionIn(location.hash)) return "";
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
@@ -126,6 +130,7 @@ function startOver() {
   stream.look(selected);
   format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
   format.setReasons(store.session?.words);
+  box.show(decisionIn(location.hash));
   const zone = format.timeZoneLabel(store.now);
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
@@ -190,7 +195,11 @@ const listener = {
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
 
-addEventListener("hashchange", () => select(decodeHash() || selected));
+addEventListener("hashchange", () => {
+  const decision = decisionIn(location.hash);
+  box.show(decision);
+  if (!decision) select(decodeHash() || selected);
+});
 document.getElementById("go-live").addEventListener("click", () => chart.goLive());
 document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
 document.getElementById("tabs").addEventListener("keydown", (event) => {
