@@ -5,8 +5,9 @@ import { Commands } from "./commands.js";
 import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
 import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
-import { drawAge, drawMetrics, drawPrice } from "./panels/cards.js";
+import { drawAge, drawPrice } from "./panels/cards.js";
 import { BlackBox } from "./panels/black-box.js";
+import { FiguresPanel } from "./panels/figures.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
@@ -31,6 +32,7 @@ const mockExchange = new MockExchange(document.getElementById("exchange-panel"),
 new Log(document.getElementById("log-panel"));
 new Settings(document.getElementById("settings-panel"));
 const trades = new TradesPanel(document.getElementById("trades-panel"));
+const figures = new FiguresPanel(document.getElementById("figures-panel"));
 const box = new BlackBox(document.getElementById("black-box"), () => select(selected));
 const dirty = new Set();
 let selected = decodeHash();
@@ -87,18 +89,21 @@ const PARTS = {
     chart.showPosition(store.positions.get(selected));
   },
   metrics: () => {
-    drawMetrics(store);
     drawDay(store);
     drawFunnel(store);
     drawStrategy(store, current());
     drawSession(store);
     drawQueues(store);
     drawSymbolControls(store, current(), commands);
+    figures.update(store);
     trades.update(store); // the day, or the reason why there is none, may have changed
   },
   gauges: () => drawGauges(current()),
   operators: () => drawOperators(current()),
-  trades: () => trades.update(store),
+  trades: () => {
+    figures.update(store);
+    trades.update(store);
+  },
   ticks: () => {
     drawTicks(current());
     if (current()) chart.extend(current().history);

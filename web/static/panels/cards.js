@@ -32,29 +32,3 @@ export function drawPrice(symbol) {
   const [, , , bid, ask] = symbol.ticks.at(-1)?.tick ?? [];
   setText("quote", bid == null ? "" : `bid ${format.price(bid)}, ask ${format.price(ask)}`);
 }
-
-export function drawMetrics(store) {
-  const told = store.metrics;
-  if (!told) return;
-  setFigure("trades", format.count(told.trades));
-  setText("trades-detail", told.trades ? `${format.count(told.wins)} won, ${format.count(told.losses)} lost` : "none yet");
-  setFigure("win-rate", told.trades ? format.percent(told.win_rate, 1) : "–");
-  setText("win-rate-detail", !told.trades ? "no trade yet" : told.consecutive_losses ? `${told.consecutive_losses} lost in a row` : "no losing run");
-  const base = told.equity - told.total_pnl;
-  setFigure("total-pnl", format.signedMoney(told.total_pnl), format.tone(told.total_pnl));
-  setText("total-pnl-detail", base > 0 ? `${format.signedPercent(told.total_pnl / base)} of what it began with` : "\u00a0");
-  setFigure("drawdown", told.max_drawdown ? format.money(-Math.abs(told.max_drawdown)) : format.money(0));
-  setText("drawdown-detail", `${format.percent(told.max_drawdown_pct)} at worst`);
-  setFigure("equity", format.money(told.equity));
-  const { open_positions: count, fees } = told;
-  const open = `${format.count(count)} open position${count === 1 ? "" : "s"}`;
-  // The card is narrow: what was charged, and what that leaves of the estimate, is shown on hover, and in the log.
-  setText("equity-detail", fees ? `${format.count(count)} open · fees ${format.money(fees.charged || fees.estimated)}` : open);
-  byId("equity-detail").title = fees ? `${open}; ${feesOf(fees)}` : "";
-}
-
-function feesOf({ estimated, charged, residual }) {
-  const said = `fees ${format.money(estimated)} by estimate`;
-  if (!charged) return `${said}, none charged yet`;
-  return `${said}, ${format.money(charged)} charged, residual ${format.signedMoney(residual)}`;
-}
