@@ -102,7 +102,10 @@ def test_each_figure_is_what_its_definition_says(trades: list[ClosedTrade]) -> N
     assert found["average_loss"] == pytest.approx(mean(losses, 1))
     assert found["profit_factor"] == pytest.approx(float(sum(wins) / -sum(losses)) if enough and losses else None)
     if enough and wins and losses:
-        assert found["payoff_ratio"] == pytest.approx(float(mean(wins)) / -float(mean(losses)))
+        average_win, average_loss = mean(wins, 1), mean(losses, 1)
+        assert average_win is not None
+        assert average_loss is not None
+        assert found["payoff_ratio"] == pytest.approx(average_win / -average_loss)
     won = sum(t.pnl > 0 for t in stops)
     assert (found["time_stops"], found["time_stops_won"]) == (len(stops), won)
     assert found["time_stop_accuracy"] == (won / len(stops) if len(stops) >= LEAST_TRADES else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from pathlib import Path
@@ -65,7 +66,8 @@ def test_the_csv_is_what_the_table_shows(browser: Browser, web_process: WebProce
             await page.locator("#trades-csv").click()
         download = await started.value
         assert download.suggested_filename == "trades-today-2026-01-05.csv"
-        rows = list(csv.DictReader(io.StringIO(Path(await download.path()).read_text())))
+        text = await asyncio.to_thread(Path(await download.path()).read_text)
+        rows = list(csv.DictReader(io.StringIO(text)))
         assert [row["symbol"] for row in rows] == await column(page, "symbol") == ["AAPL", "MSFT"]
         assert [row["exit_reason"] for row in rows] == await column(page, "exit_reason")
         assert [row["pnl"] for row in rows] == ["-0.20", "-0.10"]

@@ -39,7 +39,7 @@ export function readings(story, atExit = null) {
   for (const [at, found] of [["entry", entry], ["exit", atExit ?? []]]) {
     for (const reading of found) {
       if (!rows.has(reading.name)) rows.set(reading.name, { name: reading.name, wanted: wantedOf(reading), entry: null, exit: null });
-      rows.get(reading.name)[at] = { text: valueOf(reading), passed: reading.bound === "none" ? null : reading.passed };
+      rows.get(reading.name)[at] = { text: figureOf(reading), passed: reading.bound === "none" ? null : reading.passed };
     }
   }
   return [...rows.values()];
@@ -50,7 +50,7 @@ function wantedOf(reading) {
   return reading.bound === "rule" ? "holds" : format.wanted(reading);
 }
 
-function valueOf(reading) {
+function figureOf(reading) {
   if (reading.bound === "rule") return reading.passed ? `holds, ${reading.value > 0 ? "LONG" : "SHORT"}` : "does not hold";
   return reading.bound === "none" ? format.measured(reading.value) : format.reading(reading.value);
 }
