@@ -46,6 +46,7 @@ ASSETS = web.AppKey("ASSETS", Assets)
 DOOR = web.AppKey("DOOR", Door)
 LOCK = web.AppKey("LOCK", Lock)
 HUB = web.AppKey("HUB", Hub)
+COMMANDS = web.AppKey("COMMANDS", Commands)
 SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
 """The task that sends events. It never ends by itself: if it has failed, no client hears anything any more."""
 
@@ -118,7 +119,8 @@ def make_app(
     app.router.add_get("/api/state", _state)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/metrics", _metrics)
-    Commands(settings, app[HUB], send_command, now).add_to(app.router)
+    app[COMMANDS] = Commands(settings, app[HUB], send_command, now)
+    app[COMMANDS].add_to(app.router)
     app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
     Inside(app[HUB]).add_to(app.router)
     MockPanel(app[HUB]).add_to(app.router)
