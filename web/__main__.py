@@ -27,7 +27,7 @@ import msgspec
 from aiohttp import web
 
 from web import tls
-from web.app import HUB, SENDER, make_app, make_runner
+from web.app import COMMANDS, HUB, SENDER, make_app, make_runner
 from web.assets import load_assets
 from web.deadline import Moment, moment_of
 from web.hub import Hub
@@ -160,6 +160,7 @@ class Given(NamedTuple):
     secret: str  # that every client has to know, if there is one
     explain: tuple[str, ...]  # the program that tells the story of a decision; empty where there is none
     hashed: str = ""  # the hash of another secret that will do
+    urgent: int | None = None  # the descriptor of a pipe up to the bot, of which not its loop reads, if there is one
 
 
 async def serve(given: Given, fd_in: int, fd_out: int) -> int:
@@ -180,6 +181,8 @@ async def serve(given: Given, fd_in: int, fd_out: int) -> int:
         return 2
     lock = Lock(given.secret, given.hashed)
     app = make_app(settings, load_assets(), pipe_out.send, loop.time, read_clocks, lock, given.explain)
+    if given.urgent is not None:
+        app[COMMANDS].send_past_loop = PipeOut(given.urgent).send
     runner = make_runner(app, _SHUTDOWN_S)
     await runner.setup()
     try:
@@ -257,6 +260,7 @@ def read_arguments(arguments: Sequence[str]) -> Given:
     parser = argparse.ArgumentParser("python -m web", description="The dashboard's process; the bot starts it.")
     parser.add_argument("--settings", default="{}", help="a JSON object of settings")
     parser.add_argument("--news", type=int, metavar="FD", help="a second pipe, of which the bot's other threads write")
+    parser.add_argument("--urgent", type=int, metavar="FD", help="a pipe for halts, which waits for no loop of the bot")
     parser.add_argument("--secret-file", type=Path, metavar="FILE", help="holds the secret that all have to know")
     parser.add_argument(
         "--explain", default="[]", metavar="JSON", help="the program that tells of a decision, as a list"
@@ -277,7 +281,7 @@ def read_arguments(arguments: Sequence[str]) -> Given:
         parser.error(f"there is no secret in {given.secret_file or 'the settings'}")
     if not secret and not hashed and not is_loopback(read.host):
         parser.error(f"{read.host} is no address of this machine alone: the dashboard wants a secret there")
-    return Given(read, given.news, secret, explain, hashed)
+    return Given(read, given.news, secret, explain, hashed, given.urgent)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -49,6 +49,7 @@ from web.trades import TradeHandlers
 SETTINGS = web.AppKey("SETTINGS", WebSettings)
 ASSETS = web.AppKey("ASSETS", Assets)
 HUB = web.AppKey("HUB", Hub)
+COMMANDS = web.AppKey("COMMANDS", Commands)
 SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
 """The task that sends events. It never ends by itself: if it has failed, no client hears anything any more."""
 
@@ -113,7 +114,8 @@ def make_app(
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/metrics", _metrics)
-    Commands(settings, app[HUB], send_command, now).add_to(app.router)
+    app[COMMANDS] = Commands(settings, app[HUB], send_command, now)
+    app[COMMANDS].add_to(app.router)
     app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
     Inside(app[HUB]).add_to(app.router)
     MockPanel(app[HUB]).add_to(app.router)

@@ -18,8 +18,9 @@ from actors.messages import Command, RestartChain
 from pipeline.events import SECOND
 from tests.web.builders import START, at, closed, feed, held, metrics, opened, session, signal, ticks
 from web import app as web_app
-from web.app import HUB, STUCK_S, make_app, make_runner
+from web.app import COMMANDS, HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
+from web.commands import SendCommand
 from web.deadline import Moment
 from web.hub import Hub
 from web.messages import Answered, Asked, SymbolWish, WorthSeen
@@ -47,6 +48,7 @@ class Dashboard(msgspec.Struct):
     answering: bool = True
     asked: asyncio.Queue[Asked] = msgspec.field(default_factory=asyncio.Queue)
     now: Moment = Moment(10_000, 1_700_000_000_000)
+    past_loop: Callable[[SendCommand], None] = lambda _: None
 
     @property
     def port(self) -> int:
@@ -91,6 +93,7 @@ async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
         url = URL.build(scheme="http", host="127.0.0.1", port=runner.addresses[0][1])
         async with ClientSession(read_bufsize=1 << 20) as client:
             dashboard = Dashboard(url, app[HUB], client, commands)
+            dashboard.past_loop = lambda send: setattr(app[COMMANDS], "send_past_loop", send)
             yield dashboard
     finally:
         await runner.cleanup()
@@ -386,6 +389,26 @@ def test_a_halt_has_no_deadline() -> None:
         assert (asked.id, asked.deadline) == ("h", None)
 
     run(scenario)
+
+
+def test_a_halt_that_the_loop_does_not_answer_goes_past_it_and_nothing_else_does() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        past: list[Asked] = []
+
+        def send(asked: Asked) -> bool:
+            past.append(asked)
+            dashboard.hub.tell(Answered(asked.ticket, True, "no entry leaves any more"))
+            return True
+
+        dashboard.past_loop(send)
+        assert (await dashboard.post(b'{"command":"halt","id":"quick"}'))[1]["answer"] == "trading is as it is"
+        dashboard.answering = False
+        status, told = await dashboard.post(b'{"command":"halt","id":"h"}')
+        assert (status, told["answer"]) == (200, "no entry leaves any more")
+        assert (await dashboard.post(b'{"command":"flatten","id":"f"}'))[0] == 504
+        assert [(asked.command, asked.id) for asked in past] == [(Command("halt", 0, "dashboard"), "h")]
+
+    run(scenario, answer_timeout_s=1.5)
 
 
 def test_what_the_bot_found_too_late_is_an_error() -> None:

@@ -112,6 +112,7 @@ def test_a_halt_can_be_given_before_the_page_has_heard_of_the_bot(browser: Brows
         await page.reload()
         await press_halt(page)
         assert (await next_asked(web_process)).command == Command("halt", 0, "dashboard")
+        await page.context.unroute_all(behavior="ignoreErrors")
 
     web_process.tell(session())
 
