@@ -44,7 +44,6 @@ EDGES = {
 # A process has one place in which clocks are made and handed in; in the bot's it is `service/`.
 ROOTS = {
     "mock_exchange/names.py": "takes apart the addresses in the headers of those who call; it waits for nothing",
-    "web/__main__.py": "starts the dashboard's process: sessions of browsers end by the clock on the wall",
     "mock_exchange/run.py": "starts the exchange's process: no `service/` stands above it to hand in the time",
     "web/__main__.py": "starts the web process, and hands in the clocks by which the bot refuses what comes too late",
 }
