@@ -1,7 +1,10 @@
 // Connects the event stream to the store, and the store to the page, which is drawn at most once a screen frame.
 
+import { Alerts } from "./alerts.js";
+import { chosen } from "./choices.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
+import { listen } from "./keys.js";
 import { drawBanners } from "./panels/banners.js";
 import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
 import { BlackBox } from "./panels/black-box.js";
@@ -20,10 +23,14 @@ import { drawOperators, drawStrategy } from "./panels/strategy.js";
 import { drawSymbolControls } from "./panels/symbol-controls.js";
 import { drawTabs, listenForKeys } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
+import { drawHeaderDay } from "./panels/header-day.js";
 import { TradesPanel } from "./panels/trades.js";
+import { View } from "./panels/view.js";
 import { Store } from "./store.js";
 import { decisionIn } from "./story.js";
 import { Stream } from "./stream.js";
+import { drawTab } from "./tab.js";
+import { Zones } from "./zones.js";
 
 const store = new Store();
 const chart = new ChartPanel();
@@ -34,6 +41,9 @@ new Settings(document.getElementById("settings-panel"));
 const trades = new TradesPanel(document.getElementById("trades-panel"));
 const figures = new FiguresPanel(document.getElementById("figures-panel"));
 const box = new BlackBox(document.getElementById("black-box"), () => select(selected));
+const zones = new Zones();
+const alerts = new Alerts();
+const view = new View(zones, alerts, () => mark("everything"));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -85,11 +95,13 @@ const PARTS = {
   position: () => {
     drawPositions(store, selected, select, link());
     drawDay(store);
+    drawHeaderDay(store);
     if (current()?.why?.until != null) drawWhy(store, current(), link()); // what is left of it runs on
     chart.position();
   },
   metrics: () => {
     drawDay(store);
+    drawHeaderDay(store);
     drawFunnel(store);
     drawStrategy(store, current());
     drawSession(store);
@@ -133,11 +145,11 @@ function drawAges() {
 function startOver() {
   if (!store.symbols.has(selected)) selected = firstShown() ?? selected;
   stream.look(selected);
-  format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
+  zones.show(store.session?.settings?.risk?.timezone ?? "UTC", chosen("times"), store.now);
   format.setReasons(store.session?.words);
   box.show(decisionIn(location.hash));
   const zone = format.timeZoneLabel(store.now);
-  document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
+  document.getElementById("times").textContent = `Times are ${zone}${chosen("times") === "viewer" ? ", yours" : ", as the venue tells them"}.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
   document.getElementById("chart-aside").textContent = `times ${zone}`;
   document.getElementById("panel").setAttribute("aria-label", selected ? `Dashboard of ${selected}` : "Dashboard");
@@ -164,18 +176,6 @@ function mark(...parts) {
   }
 }
 
-function drawTitle() {
-  if (!connected && store.bot.running) { // no price that may be another by now
-    document.title = document.hidden ? "not live while hidden · microbot" : "not connected · microbot";
-    return;
-  }
-  const symbol = current();
-  const position = store.positions.get(selected);
-  const held = position ? `${position.side} ${format.signedMoney(position.open_profit)}` : "";
-  const price = symbol?.price == null ? "" : `${selected} ${format.price(symbol.price)}`;
-  document.title = [store.bot.running ? "" : "stopped", held, price, "microbot"].filter(Boolean).join(" · ");
-}
-
 // ---------------------------------------------------------------------------------------- the stream
 
 const listener = {
@@ -183,12 +183,17 @@ const listener = {
     heardAt = at;
     for (const [name, data] of told) {
       mark(...store.apply(name, data));
-      if (name === "snapshot") mockExchange.look(); // it may be another bot
+      if (name !== "snapshot") continue;
+      mockExchange.look(); // it may be another bot
+      alerts.forget();
     }
+    alerts.look(store);
   },
   whole: (told, at) => {
     heardAt = at;
     Object.assign(store, told);
+    alerts.forget();
+    alerts.look(store);
     mark("everything");
     mockExchange.look();
   },
@@ -206,8 +211,26 @@ addEventListener("hashchange", () => {
   if (!decision) select(decodeHash() || selected);
 });
 document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
+const PLACES = { trades: "#trades-panel", chart: ".chart-panel", log: "#log-panel" };
+
+/** Go on by so many symbols, in the order in which they are listed. */
+function step(by) {
+  const names = [...document.querySelectorAll("#tabs [role=tab]")].map((tab) => /** @type {HTMLElement} */ (tab).dataset.symbol);
+  if (names.length) select(names[(names.indexOf(selected) + by + names.length) % names.length]);
+}
+
 listenForKeys(select);
-setInterval(drawTitle, 1000);
+listen((name) => {
+  if (name === "help") view.open();
+  else if (name === "next" || name === "previous") step(name === "next" ? 1 : -1);
+  else if (name === "search") document.getElementById("symbol-search")?.focus();
+  else if (PLACES[name]) {
+    const place = /** @type {HTMLElement} */ (document.querySelector(PLACES[name]));
+    place.tabIndex = -1;
+    place.focus();
+  } else /** @type {HTMLElement} */ (document.querySelector(`[data-command="${name}"]`)).click(); // one that is disabled does nothing
+});
+setInterval(() => drawTab(store, selected, connected), 1000);
 setInterval(drawAges, 500);
 commands.offer("", true, false);
 const stream = new Stream(listener, selected);

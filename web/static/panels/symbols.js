@@ -101,10 +101,4 @@ export function listenForKeys(select) {
     next.focus();
     if (!many) select(next.dataset.symbol);
   });
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target instanceof Element && event.target.closest("input, textarea, select, dialog");
-    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey || !byId("symbol-search")) return;
-    event.preventDefault();
-    byId("symbol-search").focus();
-  });
 }
