@@ -1,4 +1,4 @@
-// The cards: the price of the symbol that is shown, and the figures of all.
+// The card of the price of the symbol that is shown, and how old it is.
 
 import * as format from "../format.js";
 import { duration, isSilent, tickAge } from "../standing.js";
