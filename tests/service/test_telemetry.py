@@ -197,10 +197,12 @@ def test_what_rules_an_entry_out_is_what_risk_would_say() -> None:
     assert bot.metrics.no_entry == {"A": NoEntry("PAUSED"), "B": NoEntry("PAUSED")}
     bot.feed(Command("resume", at(2)), trade(3, says="LONG"))
     assert bot.metrics.no_entry == {"A": NoEntry("POSITION_OPEN")}
-    bot.feed(trade(4, 90.0), trade(5, 90.0))  # stopped out
+    bot.feed(trade(4, 90.0))  # stopped out
     assert bot.metrics.no_entry == {"A": NoEntry("COOLDOWN", signals_left=2)}
     bot.feed(trade(6, says="LONG"))
     assert bot.metrics.no_entry == {"A": NoEntry("COOLDOWN", signals_left=1)}
+    bot.feed(trade(7, says="LONG"), trade(8, says="LONG"), Command("flatten", at(9)), Command("resume", at(9)))
+    assert bot.metrics.no_entry == {}
 
 
 def test_asking_what_rules_an_entry_out_changes_nothing() -> None:
