@@ -198,9 +198,9 @@ class ReadModel:
         """Return last price, first price and time of the last tick of each symbol that had one since the last call."""
         return {name: told for name, view in self._symbols.items() if (told := view.untold_price()) is not None}
 
-    def standing(self) -> list[Event]:
-        """Return what `drain` tells again and again as a whole, whether it has changed or not."""
-        return [("metrics", self._common_metrics()), ("position", {"positions": self._positions})]
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """Return the data of the events that `drain` tells again and again as a whole, as they are now."""
+        return {"metrics": self._common_metrics(), "position": {"positions": self._positions}}
 
     def drain(self) -> list[Event]:
         """Return what has changed since the last call as events, coalesced: one of a kind, but one per trade or signal.

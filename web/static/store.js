@@ -215,7 +215,8 @@ export class Store {
 
   on_burst(data) {
     this.bursts = lastOf(this.bursts.concat(data), LISTED);
-    this.symbol(data.symbol).blocked = data;
+    const symbol = this.symbol(data.symbol);
+    if (symbol.whole) symbol.blocked = data;
     return ["looks", "gauges"];
   }
 
