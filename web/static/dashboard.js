@@ -16,7 +16,7 @@ import { Settings } from "./panels/settings.js";
 import { drawStatus } from "./panels/status.js";
 import { drawOperators, drawStrategy } from "./panels/strategy.js";
 import { drawSymbolControls } from "./panels/symbol-controls.js";
-import { drawTabs } from "./panels/symbols.js";
+import { drawTabs, listenForKeys } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
 import { TradesPanel } from "./panels/trades.js";
 import { Store } from "./store.js";
@@ -193,14 +193,7 @@ const listener = {
 addEventListener("hashchange", () => select(decodeHash() || selected));
 document.getElementById("go-live").addEventListener("click", () => chart.goLive());
 document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
-document.getElementById("tabs").addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const names = [...store.symbols.keys()];
-  select(names[(names.indexOf(selected) + step + names.length) % names.length]);
-  draw();
-  document.querySelector('[role="tab"][aria-selected="true"]')?.focus();
-});
+listenForKeys(select);
 setInterval(drawTitle, 1000);
 setInterval(drawAges, 500);
 commands.offer("", true, false);
