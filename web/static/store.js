@@ -32,7 +32,9 @@ export function merge(target, patch) {
 }
 
 /** What is told only of symbols that are looked at, as it is before. */
-const unseen = () => ({ whole: false, ticks: [], bars: [], marks: [], gauges: null, window_s: null, blocked: null, operators: [], measured: {}, seen: 0, skipped: 0 });
+const unseen = () => ({
+  whole: false, ticks: [], bars: [], marks: [], gauges: null, window_s: null, blocked: null, operators: [], measured: {}, why: null, seen: 0, skipped: 0,
+});
 
 /** Rows [second, ...] with newer ones, of which the first may be that of the last second again. */
 function extended(rows, newer) {
@@ -83,7 +85,7 @@ export class Store {
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ts: null, chain: "RUNNING", why: null, tickAt: null, gapS: null, ...unseen() };
+      symbol = { name, price: null, previous: null, first: null, ts: null, chain: "RUNNING", tickAt: null, gapS: null, ...unseen() };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -106,12 +108,11 @@ export class Store {
     symbol.first = view.first_price;
     symbol.ts = view.ts;
     symbol.chain = view.chain;
-    symbol.why = view.why;
-    symbol.tickAt = view.age_s === null ? null : Date.now() - view.age_s * 1000;
+    symbol.tickAt = view.age_s == null ? null : Date.now() - view.age_s * 1000;
     symbol.gapS = view.gap_s || null;
     if (!view.ticks) return;
-    const { ticks, seen, skipped, marks, gauges, window_s, blocked, operators, measured } = view;
-    Object.assign(symbol, { whole: true, seen, skipped, marks, gauges, window_s, blocked, operators, measured });
+    const { ticks, seen, skipped, marks, gauges, window_s, blocked, operators, measured, why = null } = view;
+    Object.assign(symbol, { whole: true, seen, skipped, marks, gauges, window_s, blocked, operators, measured, why });
     symbol.ticks = ticks.map((tick, i) => ({ key: seen - ticks.length + i, tick }));
     if (ticks.length > 1) symbol.previous = ticks.at(-2)[1];
   }
