@@ -5,6 +5,7 @@ GET  /events       server-sent events           GET  /api/state     the snapshot
 GET  /api/changes  what a stream would say now  POST /api/look      204: the stream tells of these symbols
 GET  /healthz      200, or 503 without a bot    POST /api/command   commands, and GET /api/clock: `web/commands.py`
 GET  /metrics      in Prometheus's text format  GET  /api/trades    and more of trades: `web/trades.py`
+GET  /api/chart/S  a symbol's bars: `web/chart.py`
 GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
 
 The log and the settings: `web/inside.py`; the switches of a mock exchange: `web/mock_panel.py`.
@@ -15,6 +16,7 @@ Where there is a secret, 401 is all that others get, but for the page that asks 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import islice
@@ -27,6 +29,7 @@ from aiohttp_sse import sse_response
 from msgspec import Meta
 
 from web.assets import Asset, Assets
+from web.chart import UnknownSymbol, chart_of
 from web.commands import Commands, SendCommand
 from web.deadline import Moment
 from web.explainer import Explainer
@@ -116,6 +119,7 @@ def make_app(
     app.router.add_get("/api/changes", _changes)
     app.router.add_post("/api/look", _look)
     app.router.add_get("/api/state", _state)
+    app.router.add_get("/api/chart/{symbol}", _chart)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/metrics", _metrics)
     Commands(settings, app[HUB], send_command, now).add_to(app.router)
@@ -230,6 +234,20 @@ async def _static(request: web.Request) -> web.Response:
 async def _state(request: web.Request) -> web.Response:
     model = request.app[HUB].model
     return json_answer(model.snapshot() | {"figures": model.figures()})
+
+
+async def _chart(request: web.Request) -> web.Response:
+    try:
+        body = chart_of(request.app[HUB].model, request.match_info["symbol"], request.query)
+    except UnknownSymbol as problem:
+        return refused(404, str(problem))
+    except ValueError as problem:
+        return refused(400, str(problem))
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    if any(known.value == tag for known in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 async def _healthz(request: web.Request) -> web.Response:

@@ -230,6 +230,7 @@ class WebProcess:
 
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None
+        assert process.stdin is not None
         reader = from_web()
         while data := await process.stdout.read(65_536):
             reader.feed(data)
@@ -240,6 +241,8 @@ class WebProcess:
                         self._process = process
                         for known in self._history():
                             self.send(known)
+                            with contextlib.suppress(ConnectionError):
+                                await process.stdin.drain()  # it may be more than may wait in the pipe
                         self.listening.set()
                     else:
                         done = self._on_command(message)

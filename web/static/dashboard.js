@@ -1,11 +1,11 @@
 // Connects the event stream to the store, and the store to the page, which is drawn at most once a screen frame.
 
-import { PriceChart } from "./chart.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
 import { drawBanners } from "./panels/banners.js";
 import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
 import { drawAge, drawMetrics, drawPrice } from "./panels/cards.js";
+import { ChartPanel } from "./panels/chart.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
@@ -23,7 +23,7 @@ import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const store = new Store();
-const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
+const chart = new ChartPanel();
 const commands = new Commands();
 const mockExchange = new MockExchange(document.getElementById("exchange-panel"), store);
 new Log(document.getElementById("log-panel"));
@@ -80,7 +80,7 @@ const PARTS = {
     drawPositions(store, selected, select, link());
     drawDay(store);
     if (current()?.why?.until != null) drawWhy(store, current(), link()); // what is left of it runs on
-    chart.showPosition(store.positions.get(selected));
+    chart.position();
   },
   metrics: () => {
     drawMetrics(store);
@@ -97,9 +97,9 @@ const PARTS = {
   trades: () => trades.update(store),
   ticks: () => {
     drawTicks(current());
-    if (current()) chart.extend(current().history);
+    chart.extend();
   },
-  marks: () => chart.showMarks(current()?.marks ?? []),
+  marks: () => chart.marks(),
   looks: () => drawLooks(store, () => mark("looks")),
   notices: () => drawNotices(store),
 };
@@ -129,9 +129,9 @@ function startOver() {
   const zone = format.timeZoneLabel(store.now);
   document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
-  document.getElementById("chart-aside").textContent = `one point a second, times ${zone}`;
+  document.getElementById("chart-aside").textContent = `times ${zone}`;
   document.getElementById("panel").setAttribute("aria-label", selected ? `Dashboard of ${selected}` : "Dashboard");
-  if (current()) chart.show(current(), store.positions.get(selected));
+  if (current()) chart.show(current(), store);
 }
 
 function draw() {
@@ -191,7 +191,6 @@ const listener = {
 };
 
 addEventListener("hashchange", () => select(decodeHash() || selected));
-document.getElementById("go-live").addEventListener("click", () => chart.goLive());
 document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
 document.getElementById("tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -1,7 +1,7 @@
 // The page's copy of what the bot shows, folded from the event stream. Everything in it is bounded.
 
 const TICKS = 50;
-const POINTS = 3600;
+export const BARS = 600; // of a second: a page that misses some asks for the chart again
 const LISTED = 100;
 const MARKS = 200;
 const NOTICES = 50;
@@ -32,7 +32,15 @@ export function merge(target, patch) {
 }
 
 /** What is told only of symbols that are looked at, as it is before. */
-const unseen = () => ({ whole: false, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], measured: {}, seen: 0, skipped: 0 });
+const unseen = () => ({ whole: false, ticks: [], bars: [], window_s: null, marks: [], gauges: null, blocked: null, operators: [], measured: {}, seen: 0, skipped: 0 });
+
+/** Rows [second, ...] with newer ones, of which the first may be that of the last second again. */
+function extended(rows, newer) {
+  if (!newer.length) return rows;
+  let end = rows.length;
+  while (end > 0 && rows[end - 1][0] >= newer[0][0]) end -= 1;
+  return [...rows.slice(Math.max(0, end + newer.length - BARS), end), ...newer];
+}
 
 export class Store {
   constructor() {
@@ -57,6 +65,7 @@ export class Store {
     this.symbols = new Map();
     this.positions = new Map();
     this.ledger = { version: 0 }; // of the trades that the server lists: another one when some have come
+    this.worth = []; // of the account: [second, worth, low, drawdown]
     this.trades = [];
     this.signals = [];
     this.bursts = [];
@@ -101,8 +110,8 @@ export class Store {
     symbol.tickAt = view.age_s === null ? null : Date.now() - view.age_s * 1000;
     symbol.gapS = view.gap_s || null;
     if (!view.ticks) return;
-    const { ticks, seen, skipped, history, marks, gauges, blocked, operators, measured } = view;
-    Object.assign(symbol, { whole: true, seen, skipped, history, marks, gauges, blocked, operators, measured });
+    const { ticks, seen, skipped, window_s, marks, gauges, blocked, operators, measured } = view;
+    Object.assign(symbol, { whole: true, seen, skipped, window_s, marks, gauges, blocked, operators, measured });
     symbol.ticks = ticks.map((tick, i) => ({ key: seen - ticks.length + i, tick }));
     if (ticks.length > 1) symbol.previous = ticks.at(-2)[1];
   }
@@ -145,15 +154,14 @@ export class Store {
         symbol.price = tick[1];
         symbol.ts = tick[0];
       }
-      for (const point of told.points) {
-        const last = symbol.history.at(-1);
-        if (last && last[0] === point[0]) symbol.history[symbol.history.length - 1] = point;
-        else if (!last || last[0] < point[0]) symbol.history.push(point);
-      }
-      // Cut in large steps, so that an hour of points is not copied ten times a second.
-      if (symbol.history.length > POINTS * 1.25) symbol.history = lastOf(symbol.history, POINTS);
+      symbol.bars = extended(symbol.bars, told.bars);
     }
     return ["ticks", "price", "position"];
+  }
+
+  on_worth(data) {
+    this.worth = extended(this.worth, data);
+    return ["worth"];
   }
 
   on_gauges(data) {
@@ -227,6 +235,7 @@ export class Store {
     this.symbolsHalted = data.symbols_halted;
     this.queues = data.queues;
     this.bounded = data.bounded;
+    for (const [name, seconds] of Object.entries(data.windows)) this.symbol(name).window_s = seconds;
     let turned = false; // whether a symbol is heard of again, or no longer
     for (const [name, chain] of Object.entries(data.chains)) {
       const symbol = this.symbol(name);
@@ -263,5 +272,5 @@ const CHANGES = ["metrics", "position"];
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
   "snapshot", "look", "prices", "ticks", "gauges", "operators", "measured", "marks", "position", "ledger", "trade", "signal", "outcomes", "why", "burst",
-  "metrics", "feed", "state", "bot", "notice",
+  "metrics", "worth", "feed", "state", "bot", "notice",
 ];
