@@ -37,7 +37,7 @@ def chart_of(model: ReadModel, symbol: str, query: Mapping[str, str]) -> bytes:
     end, null where they are not known. One of the account has `worth` at its end, the `low` of that, and the deepest
     `drawdown`. A second in which nothing happened has no bar.
     """
-    prices = model.course(symbol)
+    prices = model.course_of(symbol)
     if prices is None:
         raise UnknownSymbol(f"The dashboard shows no symbol {symbol[:40]!r}.")
     until = _number(query, "to", model.now_s)

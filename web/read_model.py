@@ -176,7 +176,7 @@ class ReadModel:
         return view.snapshot() | self._now_of(view)
 
     def snapshot(self, look: Collection[str] | None = None) -> dict[str, Any]:
-        """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds).
+        """Return all there is to show, ready for JSON. Times are nanoseconds.
 
         Of symbols that are not among those looked at there is no more than a list shows; None looks at all.
         """
@@ -344,7 +344,7 @@ class ReadModel:
         """The venue's time, to the end of its second."""
         return float(self._now // SECOND + 1)
 
-    def course(self, symbol: str) -> PriceCourse | None:
+    def course_of(self, symbol: str) -> PriceCourse | None:
         """Return what is known of a symbol's prices; None of a symbol that is not shown."""
         view = self._symbols.get(symbol)
         return view.prices if view is not None else None

@@ -64,7 +64,7 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Symbols shown; the ticks of further ones are counted as ignored."""
 
     chart_points: Annotated[int, Meta(ge=2)] = 3_600
-    """One-second points kept per symbol for the chart: an hour."""
+    """Seconds of prices kept per symbol for the chart: an hour. The day is kept beside them, by the half minute."""
 
     def __post_init__(self) -> None:
         said, hashed = parted(self.secret)

@@ -358,7 +358,7 @@ def test_a_restarted_web_process_shows_the_chart_and_the_ticks_of_before() -> No
     until = {"to": str(at(200) // SECOND)}
     for query in (until, until | {"from": str(at(0) // SECOND), "points": "5"}):
         assert chart_of(again, "A", query) == chart_of(model, "A", query)
-    prices = again.course("A")
+    prices = again.course_of("A")
     assert prices is not None
     assert [row[1:6] for row in prices.since(0)] == [(100 + s, 100.75 + s, 100 + s, 100.75 + s, 40) for s in range(200)]
 

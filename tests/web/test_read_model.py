@@ -133,7 +133,7 @@ def test_ticks_that_the_bot_left_out_are_counted() -> None:
 
 def prices_of(model: ReadModel, symbol: str = "AAPL") -> list[tuple[float, ...]]:
     """Return what the model has of a symbol by the second: the second, then open, high, low, close and volume."""
-    prices = model.course(symbol)
+    prices = model.course_of(symbol)
     assert prices is not None
     return [row[:6] for row in prices.since(0)]
 
@@ -162,7 +162,7 @@ def test_the_chart_is_bounded_and_keeps_the_day_after_the_seconds_are_gone() -> 
     model = model_of(ticks(*[float(1 + i) for i in range(900)]), chart_points=10)
 
     assert [row[4] for row in prices_of(model)] == [float(i) for i in range(891, 901)]
-    prices = model.course("AAPL")
+    prices = model.course_of("AAPL")
     assert prices is not None
     width, rows = prices.between(START / SECOND, START / SECOND + 900, 1)
     assert (width, len(rows)) == (DAY_WIDTH, 900 // DAY_WIDTH)

@@ -9,7 +9,8 @@ import { Shade } from "./shade.js";
 
 const MOST_SLOTS = 6000; // of the time axis; beyond it the oldest go, and a quarter more are let come first
 const MOST_UPDATES = 12; // bars that are added one by one: more are drawn at once
-const REACH = 2.5; // lines within so many heights of the prices are kept in sight
+const REACH = 2.5; // lines within so many heights of the prices are kept in sight,
+const NEAR = 0.004; // and within this part of the price
 const EDGE = 12; // slots before the first one: from here on more is asked for
 
 const COLOURS = [
@@ -238,9 +239,9 @@ export class PriceChart {
 
   /** Draw everything; where one looks stays. */
   draw(now = -Infinity) {
-    const { bars, width } = this.live;
-    this.axis = axisOf(bars, width, now);
+    this.axis = axisOf(this.live.bars, this.width, now);
     this.fit();
+    const { bars } = this.live;
     const volumes = new Map(bars.map((bar) => [bar[0], bar[5]]));
     this.volume.setData(this.axis.map((time) => ({ time, value: volumes.get(time) ?? 0 })));
     this.reach.setData(bars.map(reachOf));
@@ -396,6 +397,7 @@ export class PriceChart {
     this.prices = lines.map(({ price }) => price);
     if (!this.chart) return;
     const keys = new Set(lines.map(({ key }) => key));
+    const others = keys.size !== this.lined.size || lines.some(({ key }) => !this.lined.has(key));
     for (const [key, { line }] of this.lined) {
       if (keys.has(key)) continue;
       this.line.removePriceLine(line);
@@ -411,6 +413,7 @@ export class PriceChart {
         Object.assign(drawn, { price, title });
       }
     }
+    if (others) this.line.applyOptions({}); // what is to be kept in sight has changed
   }
 
   toned(tone) {
@@ -422,7 +425,7 @@ export class PriceChart {
   inSight(found) {
     if (!found?.priceRange || !this.prices.length) return found;
     const { minValue, maxValue } = found.priceRange;
-    const reach = Math.max(maxValue - minValue, Math.abs(maxValue) * 5e-4) * REACH;
+    const reach = Math.max((maxValue - minValue) * REACH, Math.abs(maxValue) * NEAR);
     for (const price of this.prices) {
       if (price < minValue - reach || price > maxValue + reach) continue;
       found.priceRange.minValue = Math.min(found.priceRange.minValue, price);
@@ -438,9 +441,9 @@ export class PriceChart {
   }
 
   drawShade() {
-    const end = this.axis.length - 0.5;
-    const slots = this.windowS / this.width;
-    this.shade.between(this.cut || slots < 0.5 || !this.axis.length ? null : Math.max(-0.5, end - slots), end);
+    const end = this.axis.length;
+    const slots = Math.round(this.windowS / this.width);
+    this.shade.between(this.cut || !slots || !end ? null : Math.max(0, end - slots), end - 1);
   }
 
   // ------------------------------------------------------------------------------------ where one looks

@@ -2,7 +2,7 @@
 
 export class Shade {
   constructor() {
-    this.from = this.to = null; // logical indices on the time axis
+    this.from = this.to = null; // the first and the last slot of the time axis, whole numbers
     this.colour = "transparent";
     /** @type {import("lightweight-charts").IPrimitivePaneView[]} */
     this.views = [{ zOrder: () => "bottom", renderer: () => this }];
@@ -17,7 +17,7 @@ export class Shade {
     this.timeScale = this.requestUpdate = null;
   }
 
-  /** Shade between two places on the time axis; null: nothing. */
+  /** Shade from one slot of the time axis to another; null: nothing. */
   between(from, to) {
     if (from === this.from && to === this.to) return;
     this.from = from;
@@ -30,9 +30,9 @@ export class Shade {
   }
 
   draw(target) {
-    const left = this.timeScale.logicalToCoordinate(this.from);
-    const right = this.timeScale.logicalToCoordinate(this.to);
-    if (left === null || right === null || right <= left) return;
+    const half = this.timeScale.options().barSpacing / 2;
+    const left = this.timeScale.logicalToCoordinate(this.from) - half;
+    const right = this.timeScale.logicalToCoordinate(this.to) + half;
     target.useMediaCoordinateSpace(({ context, mediaSize }) => {
       context.fillStyle = this.colour;
       context.fillRect(left, 0, right - left, mediaSize.height);

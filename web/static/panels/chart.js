@@ -6,13 +6,13 @@ import { url } from "../urls.js";
 import { rowsOf, PRICE_NAMES, WORTH_NAMES } from "../chart/bars.js";
 import { PriceChart } from "../chart/price-chart.js";
 
-/** What the buttons offer: seconds that are shown, seconds of a bar, and for how long back it is loaded. */
+/** What the buttons offer: seconds that are shown, seconds of a bar, for how long back it is loaded, and how often drawn. */
 const RANGES = {
-  "1m": { span: 60, width: 1, load: 600 },
-  "5m": { span: 300, width: 1, load: 900 },
-  "15m": { span: 900, width: 2, load: 1800 },
-  "1h": { span: 3600, width: 5, load: 7200 },
-  day: { span: 86_400, width: 60, load: 86_400 },
+  "1m": { span: 60, width: 1, load: 600, everyMs: 300 },
+  "5m": { span: 300, width: 1, load: 900, everyMs: 300 },
+  "15m": { span: 900, width: 2, load: 1800, everyMs: 500 },
+  "1h": { span: 3600, width: 5, load: 7200, everyMs: 1000 },
+  day: { span: 86_400, width: 60, load: 86_400, everyMs: 1000 },
 };
 const USUAL = "5m";
 const MOST_STEPS = 8; // back through times without a trade, at once
@@ -39,6 +39,13 @@ export function linesOf(position) {
     lines.push({ key: `${title} ${counts[title]}`, price, title, tone, dotted: reason === "STOP" });
   }
   return lines;
+}
+
+/** Rows of a second and of later ones. */
+function since(rows, second) {
+  let start = rows.length;
+  while (start > 0 && rows[start - 1][0] >= second) start -= 1;
+  return rows.slice(start);
 }
 
 const kept = {
@@ -70,6 +77,8 @@ export class ChartPanel {
     this.busy = false;
     this.oldest = false; // whether there is nothing earlier of this width
     this.saidAt = -Infinity;
+    this.drawnAt = -Infinity;
+    this.later = 0; // the timer that draws what came since
     this.buttons = [...document.querySelectorAll("#chart-ranges button")];
     for (const button of this.buttons) button.addEventListener("click", () => this.choose(button.dataset.range));
     document.getElementById("go-live").addEventListener("click", () => this.goLive());
@@ -146,7 +155,7 @@ export class ChartPanel {
     this.oldest = false;
     this.chart.show(told);
     this.chart.window(this.symbol.window_s);
-    this.extend();
+    this.extendNow();
     this.chart.look(this.chart.axis.length && this.range === "day" ? Math.min(span, this.chart.axis.length * this.chart.width) : span);
     this.say(true);
   }
@@ -165,7 +174,7 @@ export class ChartPanel {
     const earlier = this.chart.live.bars.filter(([time]) => time < last);
     const worth = this.chart.worths.filter(([time]) => time < (told.worth[0]?.[0] ?? Infinity));
     this.chart.show({ ...told, bars: [...earlier, ...told.bars], worth: [...worth, ...told.worth] });
-    this.extend();
+    this.extendNow();
   }
 
   async loadEarlier() {
@@ -188,9 +197,22 @@ export class ChartPanel {
     }
   }
 
-  /** Go on with what the stream has said. */
+  /** Go on with what the stream has said: a canvas is costly, so not as often as it says something. */
   extend() {
-    if (!this.symbol || !this.chart.chart) return;
+    if (this.later || !this.symbol || !this.chart.chart) return;
+    const wait = this.chart.axis.length ? RANGES[this.range].everyMs - (performance.now() - this.drawnAt) : 0;
+    if (wait <= 0) {
+      this.extendNow();
+      return;
+    }
+    this.later = window.setTimeout(() => {
+      this.later = 0;
+      this.extendNow();
+    }, wait);
+  }
+
+  extendNow() {
+    this.drawnAt = performance.now();
     const { bars } = this.symbol;
     const newest = this.chart.live.newest;
     if (!this.chart.axis.length) {
@@ -205,9 +227,7 @@ export class ChartPanel {
       this.catchUp();
       return;
     }
-    const fresh = bars.filter(([second]) => second >= newest);
-    const worth = this.store.worth.filter(([second]) => second >= this.chart.worthDrawn);
-    this.chart.extend(fresh, worth, this.nowS);
+    this.chart.extend(since(bars, newest), since(this.store.worth, this.chart.worthDrawn), this.nowS);
     this.say();
   }
 
