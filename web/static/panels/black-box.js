@@ -1,6 +1,8 @@
 // The black box: all that is known of one decision, in a dialog that an address opens.
 
 import { ask } from "../ask.js";
+import { barsOfTicks } from "../chart/bars.js";
+import { PriceChart } from "../chart/price-chart.js";
 import * as format from "../format.js";
 import * as story from "../story.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
@@ -60,10 +62,7 @@ export class BlackBox {
     if (asking.signal.aborted) return;
     this.draw();
     if (!this.told || !story.summary(this.told).exit) return;
-    this.drawChart().catch((problem) => {
-      this.problem = `The chart cannot be drawn: ${problem.message}`;
-      this.draw();
-    });
+    this.drawChart();
     try {
       this.atExit = (await ask(`api/decision?id=${id}&at_exit=true`, asking.signal)).at_exit;
     } catch (problem) {
@@ -77,14 +76,12 @@ export class BlackBox {
     render(this.template(), this.dialog);
   }
 
-  async drawChart() {
+  drawChart() {
     const { told } = this;
     const container = this.dialog.querySelector("#box-chart");
     const ticks = told.ticks?.ticks ?? [];
     if (!container || ticks.length < 2) return;
     const { entry, exit, symbol } = story.summary(told);
-    const [{ PriceChart }, { barsOfTicks }] = await Promise.all([import("../chart/price-chart.js"), import("../chart/bars.js")]);
-    if (told !== this.told) return;
     this.chart = new PriceChart(container, { note: this.dialog.querySelector("#box-chart-note") });
     this.chart.show({ symbol, width: 0.25, bars: barsOfTicks(ticks, 0.25) });
     this.chart.marks(story.marks(told));
