@@ -145,6 +145,9 @@ def test_the_sentence_of_the_symbol_that_is_shown_says_why_it_is_not_entered(
 ) -> None:
     async def scenario(page: Page) -> None:
         await expect(page.locator("#why")).to_have_text("No entry: cooling down, 1 signal left to skip")
+        await expect(page.get_by_role("tab", name="AAPL")).to_have_attribute(
+            "title", re.compile("No entry: cooling down")
+        )
         await page.get_by_role("tab", name="MSFT").click()
         await expect(page.locator("#why")).to_have_text("No entry: range 9 of 10 bp, a near miss")
         await expect(page.locator(".gauge")).to_have_attribute("data-near", "true")

@@ -2,6 +2,7 @@
 
 import * as format from "../format.js";
 import { movement, Order, SLIM, trouble } from "../ranking.js";
+import { whySentence } from "../standing.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { byId } from "./dom.js";
@@ -43,7 +44,7 @@ function entry(store, symbol, isSelected, isReached, select) {
   const held = position ? `${position.side} position, ${format.signedMoney(position.open_profit)}` : "";
   return html`
     <button class="tab" type="button" role="tab" aria-controls="panel" aria-selected=${String(isSelected)} tabindex=${isReached ? 0 : -1}
-      title=${[symbol.name, held, wrong ? `${wrong.word}${wrong.why ? `: ${wrong.why}` : ""}` : ""].filter(Boolean).join("\n")}
+      title=${[symbol.name, held, wrong ? `${wrong.word}${wrong.why ? `: ${wrong.why}` : ""}` : "", symbol.whole ? whySentence(symbol, store, Date.now()) : ""].filter(Boolean).join("\n")}
       data-symbol=${symbol.name} @click=${() => select(symbol.name)}>
       <span class="name">${symbol.name}</span>
       ${wrong ? html`<span class="failed" data-tone=${wrong.tone} data-shape=${wrong.shape}>${wrong.word}</span>` : nothing}
