@@ -83,6 +83,14 @@ class Wired(NamedTuple):
     emit: Callable[[Any], None]
 
 
+class Level(NamedTuple):
+    """A price at which an exit leaves with a part of a position, as it is when asked for; None while there is none."""
+
+    reason: str
+    part: float
+    price: Callable[[], float | None]
+
+
 MOST_WIRED = 100
 """Operators of a subscription that are noted: one that subscribes to more and more is not followed for ever."""
 
@@ -94,8 +102,8 @@ class Probe:
     """
 
     __slots__ = (
-        *("_followed", "bursts", "deadlines", "errors", "flat_runs", "frame", "metrics", "min_ticks", "on_burst"),
-        *("on_frame", "ready", "warm_up", "wired"),
+        *("_followed", "bursts", "deadlines", "errors", "flat_runs", "frame", "levels", "metrics", "min_ticks"),
+        *("on_burst", "on_frame", "ready", "warm_up", "wired"),
     )
 
     def __init__(
@@ -110,6 +118,7 @@ class Probe:
         self.min_ticks = 0  # that the windows want: with fewer they are not ready
         self.deadlines: list[int] = []  # ns: when exits that wait for a time will close a position
         self.flat_runs: list[FlatRun] = []  # of the exits that wait for a stagnant market
+        self.levels: list[Level] = []  # where exits that watch the price will close a position
         self.metrics: dict[str, Measured] = {}  # by name, of every subscription so far
         self._followed: set[str] = set()  # the names of the one that runs
         self.wired: list[Wired] = []  # the operators of the subscription that runs, the last of the pipe first
@@ -123,6 +132,11 @@ class Probe:
         self.flat_runs = []
         self._followed.clear()
         self.wired = []
+
+    def show(self, level: Level) -> Callable[[], None]:
+        """Show a level until what this returns is called."""
+        self.levels.append(level)
+        return lambda: self.levels.remove(level)
 
     def metric(self, name: str) -> Measured:
         """Return where the values of a metric are counted. Raises ValueError for the second of a name."""

@@ -14,22 +14,24 @@ import os
 import queue
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
-from web.app import HUB, SENDER, make_app, make_runner
+from web import tls
+from web.app import COMMANDS, HUB, SENDER, make_app, make_runner
 from web.assets import load_assets
 from web.deadline import Moment, moment_of
 from web.hub import Hub
-from web.lock import is_secret
+from web.lock import Lock, is_hash, is_secret, parted
 from web.messages import FromWeb, Listening
 from web.pipe import BadMessage, FrameTooLarge, FrameWriter, from_bot
 from web.security import is_loopback
@@ -46,6 +48,7 @@ _CHUNKS_AHEAD = 8  # reads that may wait for the loop; then the pipe fills, and 
 _COMMANDS_AHEAD = 32  # frames that may wait for the bot to read them
 _SHUTDOWN_S = 0.5  # for the browsers to hear that the bot has gone, and for requests under way
 _BAD_MESSAGES_TOLD = 10
+_CERTIFICATE_S = 60.0  # between two looks whether it was renewed
 
 
 def say(sentence: str) -> None:
@@ -156,6 +159,8 @@ class Given(NamedTuple):
     news: int | None  # the descriptor of the pipe for news that do not wait for the bot's loop, if there is one
     secret: str  # that every client has to know, if there is one
     explain: tuple[str, ...]  # the program that tells the story of a decision; empty where there is none
+    hashed: str = ""  # the hash of another secret that will do
+    urgent: int | None = None  # the descriptor of a pipe up to the bot, of which not its loop reads, if there is one
 
 
 async def serve(given: Given, fd_in: int, fd_out: int) -> int:
@@ -169,19 +174,27 @@ async def serve(given: Given, fd_in: int, fd_out: int) -> int:
             done.set_result(code)
 
     pipe_out = PipeOut(fd_out)
-    app = make_app(settings, load_assets(), pipe_out.send, loop.time, read_clocks, given.secret, given.explain)
+    try:
+        speaks = tls.context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+    except tls.BadCertificate as problem:
+        say(f"{problem}.")
+        return 2
+    lock = Lock(given.secret, given.hashed)
+    app = make_app(settings, load_assets(), pipe_out.send, loop.time, read_clocks, lock, given.explain)
+    if given.urgent is not None:
+        app[COMMANDS].send_past_loop = PipeOut(given.urgent).send
     runner = make_runner(app, _SHUTDOWN_S)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await web.TCPSite(runner, settings.host, settings.port, ssl_context=speaks).start()
         except OSError as problem:
             say(why_not_listening(problem, settings))
             return 2
-        if not is_loopback(settings.host):
+        if not is_loopback(settings.host) and speaks is None:
             say(
                 f"listening on {settings.host}, without encryption: who can read the traffic on the way learns the "
-                "secret; put a proxy that speaks TLS, or a tunnel, before it."
+                "secret; set web.tls_cert and web.tls_key, or put a proxy that speaks TLS, or a tunnel, before it."
             )
         pipe_out.send(Listening(runner.addresses[0][1]))
 
@@ -196,13 +209,39 @@ async def serve(given: Given, fd_in: int, fd_out: int) -> int:
             loop.add_signal_handler(signal.SIGTERM, end, 0)
         sender = app[SENDER]
         ends: set[asyncio.Future[Any]] = {done, sender}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        with _renewed(speaks, settings):
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if done.done():
             return done.result()
         say(f"no events can be sent any more: {sender.exception()!r}.")
         return 1
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def _renewed(speaks: ssl.SSLContext | None, settings: WebSettings) -> Iterator[None]:
+    """Own the task that looks for a new certificate, if one is used."""
+    task = asyncio.create_task(_renew(speaks, settings), name="certificate") if speaks is not None else None
+    yield
+    if task is not None:
+        task.cancel()
+
+
+async def _renew(speaks: ssl.SSLContext, settings: WebSettings) -> None:
+    """Take a new certificate, for the connections that are made from then on; keep the old one if it is no good."""
+    files = settings.tls_cert, settings.tls_key
+    read = tls.stamp(*files)
+    while True:
+        await asyncio.sleep(_CERTIFICATE_S)
+        if (found := tls.stamp(*files)) in (read, ()):
+            continue
+        read = found
+        try:
+            tls.context(*files)  # what is half right must not spoil what stands
+            tls.load(speaks, *files)
+        except tls.BadCertificate as problem:
+            say(f"{problem}; the old certificate goes on.")
 
 
 def take_stdout() -> int:
@@ -221,6 +260,7 @@ def read_arguments(arguments: Sequence[str]) -> Given:
     parser = argparse.ArgumentParser("python -m web", description="The dashboard's process; the bot starts it.")
     parser.add_argument("--settings", default="{}", help="a JSON object of settings")
     parser.add_argument("--news", type=int, metavar="FD", help="a second pipe, of which the bot's other threads write")
+    parser.add_argument("--urgent", type=int, metavar="FD", help="a pipe for halts, which waits for no loop of the bot")
     parser.add_argument("--secret-file", type=Path, metavar="FILE", help="holds the secret that all have to know")
     parser.add_argument(
         "--explain", default="[]", metavar="JSON", help="the program that tells of a decision, as a list"
@@ -229,16 +269,19 @@ def read_arguments(arguments: Sequence[str]) -> Given:
     try:
         read = msgspec.json.decode(given.settings, type=WebSettings)
         explain = msgspec.json.decode(given.explain, type=tuple[str, ...])
-        secret = given.secret_file.read_text("ascii").strip() if given.secret_file is not None else read.secret
+        kept = given.secret_file.read_text("ascii") if given.secret_file is not None else read.secret
     except msgspec.MsgspecError as problem:
         parser.error(str(problem))
     except (OSError, UnicodeDecodeError) as problem:
         parser.error(f"the secret cannot be read from {given.secret_file}: {problem}")
-    if (secret or given.secret_file is not None) and not is_secret(secret):
+    secret, hashed = parted(kept)
+    if hashed and not is_hash(hashed):
+        parser.error(f"there is no hash of a secret in {given.secret_file}")
+    if (secret or (given.secret_file is not None and not hashed)) and not is_secret(secret):
         parser.error(f"there is no secret in {given.secret_file or 'the settings'}")
-    if not secret and not is_loopback(read.host):
+    if not secret and not hashed and not is_loopback(read.host):
         parser.error(f"{read.host} is no address of this machine alone: the dashboard wants a secret there")
-    return Given(read, given.news, secret, explain)
+    return Given(read, given.news, secret, explain, hashed, given.urgent)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,16 +5,19 @@ GET  /events       server-sent events           GET  /api/state     the snapshot
 GET  /api/changes  what a stream would say now  POST /api/look      204: the stream tells of these symbols
 GET  /healthz      200, or 503 without a bot    POST /api/command   commands, and GET /api/clock: `web/commands.py`
 GET  /metrics      in Prometheus's text format  GET  /api/trades    and more of trades: `web/trades.py`
-GET  /api/login    204 to a client let in       POST /api/login     204 and a cookie, for the secret
+GET  /readyz       200, or 503 if it cannot     GET  /api/login     and more of sessions: `web/access.py`
+                   trade now                    GET  /api/chart/S   a symbol's bars: `web/chart.py`
 
 The log and the settings: `web/inside.py`; the switches of a mock exchange: `web/mock_panel.py`.
 
-Where there is a secret, 401 is all that others get, but for the page that asks for it and a word on the bot's health.
+All of it is below `web.base_path`, where that is set. Where there is a secret, 401 is all that others get, but for the
+page that asks for it and a word on the bot's health.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import islice
@@ -22,11 +25,13 @@ from typing import Annotated
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from aiohttp_sse import sse_response
 from msgspec import Meta
 
+from actors.messages import FeedState, TradingState
+from web.access import Access, is_known, session_left
 from web.assets import Asset, Assets
+from web.chart import UnknownSymbol, chart_of
 from web.commands import Commands, SendCommand
 from web.deadline import Moment
 from web.explainer import Explainer
@@ -36,16 +41,15 @@ from web.inside import Inside
 from web.lock import Lock
 from web.mock_panel import MockPanel
 from web.prometheus import exposition
-from web.security import Door, is_foreign, security_headers
+from web.security import security_headers
 from web.sendings import Look
 from web.settings import WebSettings
 from web.trades import TradeHandlers
 
 SETTINGS = web.AppKey("SETTINGS", WebSettings)
 ASSETS = web.AppKey("ASSETS", Assets)
-DOOR = web.AppKey("DOOR", Door)
-LOCK = web.AppKey("LOCK", Lock)
 HUB = web.AppKey("HUB", Hub)
+COMMANDS = web.AppKey("COMMANDS", Commands)
 SENDER: web.AppKey[asyncio.Task[None]] = web.AppKey("SENDER")
 """The task that sends events. It never ends by itself: if it has failed, no client hears anything any more."""
 
@@ -58,9 +62,6 @@ MOST_LOOKED = 16
 _MOST_NAME = 64
 _MAX_BODY = 4_096
 _SEND_BUFFER = 128 * 1024
-_OPEN = frozenset(("/", "/healthz", "/api/login"))
-"""Paths that are answered without the secret, as what the login page needs is; the first two say less then."""
-
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -71,33 +72,25 @@ class LookRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     look: Annotated[tuple[str, ...], Meta(max_length=MOST_LOOKED)]
 
 
-class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /api/login`."""
-
-    secret: Annotated[str, Meta(max_length=1_000)]
-
-
 def make_app(
     settings: WebSettings,
     assets: Assets,
     send_command: SendCommand,
     clock: Callable[[], float],
     now: Callable[[], Moment],
-    secret: str = "",
+    lock: Lock | None = None,
     explain: Sequence[str] = (),
 ) -> web.Application:
     """Build the application. Feed it with `app[HUB].tell(message)`.
 
     `clock` gives monotonic seconds, `now` what both of the machine's clocks show, as the bot reads them.
 
-    `secret` is the one that all have to know; what the settings say of it is how it came about. `explain` is the
+    `lock` keeps others out; what the settings say of a secret is how it came about. `explain` is the
     program that tells the story of a decision.
     """
-    app = web.Application(middlewares=[_door], client_max_size=_MAX_BODY)
+    app = web.Application(client_max_size=_MAX_BODY)
     app[SETTINGS] = settings
     app[ASSETS] = assets
-    app[DOOR] = Door(settings.host, settings.allowed_hosts)
-    app[LOCK] = Lock(secret)
     app[HUB] = Hub(settings, clock)
     headers = security_headers(assets.style_hashes)
 
@@ -110,33 +103,50 @@ def make_app(
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_sending)
+    Access(settings, assets, lock or Lock(), clock, lambda: now().wall_ms / 1_000).add_to(app)
     app.router.add_get("/", _page)
     app.router.add_get(f"/static/{assets.version}/{{name:.+}}", _static)
     app.router.add_get("/events", _events)
     app.router.add_get("/api/changes", _changes)
     app.router.add_post("/api/look", _look)
     app.router.add_get("/api/state", _state)
+    app.router.add_get("/api/chart/{symbol}", _chart)
     app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz)
     app.router.add_get("/metrics", _metrics)
-    Commands(settings, app[HUB], send_command, now).add_to(app.router)
+    app[COMMANDS] = Commands(settings, app[HUB], send_command, now)
+    app[COMMANDS].add_to(app.router)
     app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
     Inside(app[HUB]).add_to(app.router)
     MockPanel(app[HUB]).add_to(app.router)
-    app.router.add_get("/api/login", _welcome)
-    app.router.add_post("/api/login", _login)
     return app
 
 
 def make_runner(app: web.Application, shutdown_s: float) -> web.AppRunner:
     """Make what serves the application: a connection that never says a whole request is closed in time."""
     return web.AppRunner(
-        app,
+        _below(app[SETTINGS].base, app),
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=shutdown_s,
         keepalive_timeout=REQUEST_S,
         lingering_time=REQUEST_S / 10,
     )
+
+
+def _below(base: str, app: web.Application) -> web.Application:
+    """Put the application below a path, if it has one; who asks for what is above it is led there."""
+    if not base:
+        return app
+
+    async def lead(_request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound(f"{base}/")
+
+    above = web.Application()
+    above.router.add_get("/", lead)
+    above.router.add_get(base, lead)
+    above.add_subapp(base, app)
+    return above
 
 
 async def _sending(app: web.Application) -> AsyncIterator[None]:
@@ -151,42 +161,6 @@ async def _end_streams(app: web.Application) -> None:
     app[HUB].close()
 
 
-@web.middleware
-async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Admit only clients that call the dashboard by its own name, and to its data only its own page."""
-    hosts = request.headers.getall("Host", [])
-    if len(hosts) != 1 or not request.app[DOOR].knows(hosts[0]):
-        raise web.HTTPMisdirectedRequest(text="This dashboard does not answer to that host name.\n")
-    is_data = request.method not in ("GET", "HEAD") or request.path in ("/events", "/metrics")
-    is_data = is_data or request.path.startswith("/api/")
-    if is_data and is_foreign(request.headers, hosts[0]):
-        raise web.HTTPForbidden(text="Only the dashboard's own page may do this.\n")
-    if request.path not in _OPEN and not _is_open_file(request) and not _is_known(request):
-        return _unknown("This dashboard wants its secret: reload the page, or send it as a bearer token.")
-    return await handler(request)
-
-
-def _is_open_file(request: web.Request) -> bool:
-    return request.match_info.handler is _static and request.match_info["name"] in request.app[ASSETS].open_files
-
-
-def _is_known(request: web.Request) -> bool:
-    """Whether a request comes from a client that knows the secret, if there is one."""
-    return request.app[LOCK].admits(request.headers, request.cookies.get(_cookie_of(request), ""))
-
-
-def _cookie_of(request: web.Request) -> str:
-    """Return the cookie's name: browsers tell cookies of the same host apart by nothing else, not by the port."""
-    address = request.get_extra_info("sockname")
-    return f"microbot-{address[1] if address else 0}"
-
-
-def _unknown(sentence: str) -> web.Response:
-    answer = refused(401, sentence)
-    answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
-
-
 def _file(request: web.Request, asset: Asset, caching: str) -> web.Response:
     headers = {"ETag": f'"{asset.etag}"', "Cache-Control": caching}
     if any(tag.value == asset.etag for tag in request.if_none_match or ()):
@@ -196,27 +170,7 @@ def _file(request: web.Request, asset: Asset, caching: str) -> web.Response:
 
 async def _page(request: web.Request) -> web.Response:
     pages = request.app[ASSETS].pages
-    return _file(request, pages["index.html" if _is_known(request) else "login.html"], "no-cache")
-
-
-async def _welcome(request: web.Request) -> web.Response:
-    return web.Response(status=204) if _is_known(request) else _unknown("This dashboard wants its secret.")
-
-
-async def _login(request: web.Request) -> web.Response:
-    """Admit a browser that knows the secret: set its cookie."""
-    if request.content_type != "application/json":
-        return refused(415, "Send the secret as application/json.")
-    try:
-        wish = msgspec.json.decode(await body_of(request), type=LoginRequest)
-    except msgspec.MsgspecError:
-        return refused(400, "That holds no secret.")
-    lock = request.app[LOCK]
-    if not lock.opens_for(wish.secret):
-        return _unknown("That is not the secret of this dashboard.")
-    answer = web.Response(status=204)
-    answer.set_cookie(_cookie_of(request), lock.session, httponly=True, samesite="Strict", secure=request.secure)
-    return answer
+    return _file(request, pages["index.html" if is_known(request) else "login.html"], "no-cache")
 
 
 async def _static(request: web.Request) -> web.Response:
@@ -232,18 +186,58 @@ async def _state(request: web.Request) -> web.Response:
     return json_answer(model.snapshot() | {"figures": model.figures()})
 
 
+async def _chart(request: web.Request) -> web.Response:
+    try:
+        body = chart_of(request.app[HUB].model, request.match_info["symbol"], request.query)
+    except UnknownSymbol as problem:
+        return refused(404, str(problem))
+    except ValueError as problem:
+        return refused(400, str(problem))
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    if any(known.value == tag for known in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
 async def _healthz(request: web.Request) -> web.Response:
     hub = request.app[HUB]
     age_s = hub.age_s()
     ok = hub.model.running and (age_s is None or age_s < STUCK_S)
     health: dict[str, object] = {"ok": ok}
-    if _is_known(request):
+    if is_known(request):
         health |= {
             "last_message_age_s": None if age_s is None else round(age_s, 3),
             "clients": hub.clients,
             "clients_dropped": hub.dropped,
         }
     return json_answer(health, 200 if ok else 503)
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    why = not_ready(request.app[HUB])
+    ready: dict[str, object] = {"ready": not why}
+    if why and is_known(request):
+        ready["reason"] = why
+    return json_answer(ready, 503 if why else 200)
+
+
+def not_ready(hub: Hub) -> str:
+    """Return in a word why the bot could not enter a position now, whatever the market does; empty if it could."""
+    model, age_s = hub.model, hub.age_s()
+    shown = model.snapshot()
+    chains = [view["chain"].partition(":")[0] for view in shown["symbols"].values()]
+    if not model.running:
+        return "stopped"
+    if age_s is None:
+        return "starting"
+    if age_s >= STUCK_S:
+        return "stuck"
+    if shown["feed"]["state"] != FeedState.LIVE:
+        return "feed"
+    if shown["state"]["state"] != TradingState.ACTIVE:
+        return str(shown["state"]["state"]).lower()
+    return "strategy" if chains and all(chain in ("FAILED", "REMOVED") for chain in chains) else ""
 
 
 async def _metrics(request: web.Request) -> web.Response:
@@ -281,6 +275,9 @@ async def _events(request: web.Request) -> web.StreamResponse:
             request.transport.abort()
 
     _bound_send_buffer(request)
+    left = session_left(request)
+    # Whoever stayed has another session by then: the page comes back at once, and nobody else does.
+    ending = asyncio.get_running_loop().call_later(left, abort) if left is not None else None
     try:
         # Without a time-out of the library's: with one, the system cuts off who does not read before the hub has
         # noticed and counted it. A ping is written beside what the hub writes, so it must not come while a sending may
@@ -289,6 +286,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
         async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
             await hub.serve(response, abort, *_had(request))
     finally:
+        if ending is not None:
+            ending.cancel()
         hub.release()
     return response
 

@@ -30,6 +30,9 @@ SendCommand = Callable[[Asked], bool]
 UNTIMED = ("halt",)
 """Commands that are carried out however late: better late than never."""
 
+_PAST_LOOP_S = 1.0
+"""Seconds after which a halt that the bot's loop has not answered goes past it."""
+
 _GRACE_S = 0.25
 """Seconds beyond the deadline in which an answer may be on its way; nothing is carried out in them."""
 
@@ -53,6 +56,7 @@ class Commands:
         self._hub = hub
         self._send = send
         self._now = now
+        self.send_past_loop: SendCommand | None = None  # likewise, to a thread of the bot; it takes halts alone
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Serve the paths."""
@@ -91,6 +95,10 @@ class Commands:
                 return refused(503, "The bot takes no commands at present.")
             try:
                 async with asyncio.timeout(self._patience_s(deadline)):
+                    if deadline is None and wish.id and self.send_past_loop is not None:
+                        await asyncio.wait([answer], timeout=_PAST_LOOP_S)
+                        if not answer.done():
+                            self.send_past_loop(Asked(ticket, command, wish.id))
                     answered = await answer
             except NoAnswer as why:
                 return refused(502, f"{why} before it answered: it may have carried that out.")

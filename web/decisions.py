@@ -91,7 +91,7 @@ class Decisions:
         """Note that a decision's entry was filled, of which a broker in the bot states nothing else."""
         outcome = self._outcomes.get(position.decision)
         if outcome is not None and outcome.stage in _UNDER_WAY:
-            outcome.filled = float(position.quantity)
+            outcome.filled = max(outcome.filled, float(position.quantity))
             part = outcome.filled < outcome.quantity
             status = OrderStatus.PARTIALLY_FILLED if part else OrderStatus.FILLED
             self._move(position.decision, status, position.entry_ts)

@@ -53,6 +53,19 @@ class Tick(msgspec.Struct, frozen=True, gc=False, array_like=True):
     ask: float | None
 
 
+class Bar(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What ticks came to in a second, or added to it; bid and ask are those in force at last (null without any)."""
+
+    second: int  # Unix time
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    bid: float | None = None
+    ask: float | None = None
+
+
 class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type"):
     """First message on the pipe: who this bot is."""
 
@@ -68,11 +81,15 @@ class SessionStarted(msgspec.Struct, frozen=True, tag="session", tag_field="type
 
 
 class TicksSeen(msgspec.Struct, frozen=True, tag="ticks", tag_field="type"):
-    """The ticks of one symbol since the last such message; `skipped` were left out to keep it small."""
+    """The ticks of one symbol since the last such message; `skipped` were left out to keep it small.
+
+    `bars` are what all of them added to each second, those that were left out included.
+    """
 
     symbol: str
     ticks: tuple[Tick, ...]
     skipped: int = 0
+    bars: tuple[Bar, ...] = ()
 
 
 class GaugesSeen(msgspec.Struct, frozen=True, tag="gauges", tag_field="type"):
@@ -104,6 +121,14 @@ class OperatorsSeen(msgspec.Struct, frozen=True, tag="operators", tag_field="typ
     operators: tuple[OperatorSeen, ...]
 
 
+class PriceLevel(msgspec.Struct, frozen=True):
+    """A price at which a position is left, or a part of it, as long as nothing else moves it."""
+
+    reason: str  # an exit's, such as TP, SL or TRAIL; STOP is the order that rests at the venue
+    price: float
+    part: float = 1.0  # of the position
+
+
 class OpenPosition(msgspec.Struct, frozen=True):
     symbol: str
     side: Side
@@ -119,6 +144,7 @@ class OpenPosition(msgspec.Struct, frozen=True):
     flat_candles: int | None = None  # in a row so far; None where no exit waits for a stagnant market
     flat_candles_of: int | None = None  # that close it
     decision: str = ""
+    levels: tuple[PriceLevel, ...] = ()  # those that its exits tell of, and of the venue's protective stop
 
 
 class QueueSeen(msgspec.Struct, frozen=True):
@@ -164,6 +190,15 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     no_entry: dict[str, NoEntry] = {}  # symbols in which an entry would be refused, whichever side it is of
     filled: int = 0  # entries that were filled, at least in part, since the bot started
     heard: Heard = Heard()
+    windows: dict[str, float] = {}  # seconds that the strategy of a symbol looks back, where it does
+
+
+class WorthSeen(msgspec.Struct, frozen=True, tag="worth", tag_field="type"):
+    """What the account is worth at a moment, with open profit, and how far that is below its best so far."""
+
+    ts: int
+    worth: float
+    drawdown: float
 
 
 class SettingSeen(msgspec.Struct, frozen=True):
@@ -228,13 +263,19 @@ class Answered(msgspec.Struct, frozen=True, tag="answered", tag_field="type"):
     late: bool = False  # it came after its deadline, and was not carried out
 
 
+class SeriesPart(msgspec.Struct, frozen=True):
+    """A piece of what is kept of a value over time: columns of doubles, as this machine has them."""
+
+    fine: tuple[bytes, ...]  # by the second
+    day: tuple[bytes, ...]  # coarser, of the whole day
+
+
 class SymbolRecalled(msgspec.Struct, frozen=True, tag="recalled", tag_field="type"):
-    """What was shown of a symbol before this web process started; long histories come as several of these."""
+    """What was shown of a symbol before this web process started; `SeriesRecalled` has its prices."""
 
     symbol: str
     seen: int  # ticks so far
     first_price: float
-    points: tuple[tuple[int, float], ...]  # the last price of each second: a Unix second, a price
     ticks: tuple[Tick, ...]  # the newest
 
 
@@ -248,6 +289,16 @@ class TradesTold(msgspec.Struct, frozen=True, tag="trades", tag_field="type"):
     trades: tuple[ClosedTrade, ...]
     started: dict[int, int] = {}
     left_out: int = 0
+
+
+class SeriesRecalled(msgspec.Struct, frozen=True, tag="series", tag_field="type"):
+    """A piece of the prices of a symbol before this web process started, or without one, of what the account was worth.
+
+    It may come after newer ones.
+    """
+
+    symbol: str
+    part: SeriesPart
 
 
 ShownFact = (
@@ -276,11 +327,21 @@ ShownFact = (
 )
 """The facts that the dashboard shows, as the core states them."""
 
-ToWeb = SessionStarted | TicksSeen | GaugesSeen | OperatorsSeen | MetricsSeen | ChainLate | TradesTold | ShownFact
+ToWeb = (
+    SessionStarted
+    | TicksSeen
+    | GaugesSeen
+    | OperatorsSeen
+    | MetricsSeen
+    | WorthSeen
+    | ChainLate
+    | TradesTold
+    | ShownFact
+)
 """Everything that goes down the pipe to the web process, one msgpack message a frame of it."""
 
 FromWeb = Listening | Asked
 """Everything that goes up the pipe to the bot."""
 
-FromBot = ToWeb | SymbolRecalled | Answered | Workings
+FromBot = ToWeb | SymbolRecalled | SeriesRecalled | Answered | Workings
 """Everything that goes down the pipe to the web process."""

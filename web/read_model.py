@@ -9,6 +9,7 @@ list of `prices`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, KeysView
 from typing import Any
 
@@ -40,6 +41,8 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
+from pipeline.events import SECOND
+from web.bars import PriceCourse, WorthCourse
 from web.decisions import Decisions
 from web.ledger import Ledger, Scope
 from web.messages import (
@@ -51,16 +54,18 @@ from web.messages import (
     OpenPosition,
     OperatorsSeen,
     QueueSeen,
+    SeriesRecalled,
     SessionStarted,
     SymbolRecalled,
     TicksSeen,
     ToWeb,
     TradesTold,
+    WorthSeen,
 )
 from web.notices import Notice, notice_of
 from web.recent import Recent
 from web.shapes import number, summary_data, trade_data
-from web.symbol_view import SymbolView
+from web.symbol_view import BARS_TOLD, SymbolView
 from web.why import Known, why
 from web.words import REASONS
 
@@ -97,10 +102,12 @@ class ReadModel:
         self._folds: dict[type, Callable[[Any], None]] = {
             SessionStarted: self._session_started,
             SymbolRecalled: self._symbol_recalled,
+            SeriesRecalled: self._series_recalled,
             TicksSeen: self._ticks_seen,
             GaugesSeen: self._gauges_seen,
             OperatorsSeen: self._operators_seen,
             MetricsSeen: self._metrics_seen,
+            WorthSeen: self._worth_seen,
             SignalRaised: lambda message: self._decisions.raised(message),
             PositionOpened: self._position_opened,
             PositionClosed: self._position_closed,
@@ -129,6 +136,8 @@ class ReadModel:
         self._notices: Recent[Notice] = Recent(NOTICES_SHOWN)
         self._summary = summary_data({})
         self._metrics: MetricsSeen | None = None
+        self.worth = WorthCourse(self._chart_points)
+        self._worth_since = math.inf  # the first second of it that has changed
         self._feed = FeedChanged(FeedState.CONNECTING)
         self._stale: dict[str, str] = {}  # symbols that are, and why
         self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
@@ -167,7 +176,7 @@ class ReadModel:
         return view.snapshot() | self._now_of(view)
 
     def snapshot(self, look: Collection[str] | None = None) -> dict[str, Any]:
-        """Return all there is to show, ready for JSON. Times are nanoseconds (`history`: whole seconds).
+        """Return all there is to show, ready for JSON. Times are nanoseconds.
 
         Of symbols that are not among those looked at there is no more than a list shows; None looks at all.
         """
@@ -198,9 +207,9 @@ class ReadModel:
         """Return last price, first price and time of the last tick of each symbol that had one since the last call."""
         return {name: told for name, view in self._symbols.items() if (told := view.untold_price()) is not None}
 
-    def standing(self) -> list[Event]:
-        """Return what `drain` tells again and again as a whole, whether it has changed or not."""
-        return [("metrics", self._common_metrics()), ("position", {"positions": self._positions})]
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """Return the data of the events that `drain` tells again and again as a whole, as they are now."""
+        return {"metrics": self._common_metrics(), "position": {"positions": self._positions}}
 
     def drain(self) -> list[Event]:
         """Return what has changed since the last call as events, coalesced: one of a kind, but one per trade or signal.
@@ -238,6 +247,8 @@ class ReadModel:
             events.append(("marks", marks))
         told = (("metrics", self._common_metrics), ("feed", self._feed_data), ("state", self._state.copy))
         events += [(name, data()) for name, data in told if name in changed]
+        if self._worth_since < math.inf:
+            events.append(("worth", self.worth.since(self._worth_since)[-BARS_TOLD:]))
         events += [("notice", notice) for notice in self._notices.untold]
         if "bot" in changed:
             events.append(("bot", {"running": self._running}))
@@ -250,6 +261,7 @@ class ReadModel:
         self._decisions.forget_untold()
         for recent in (self._bursts, self._trades, self._notices):
             recent.untold.clear()
+        self._worth_since = math.inf
         self._new_gauges.clear()
         self._new_operators.clear()
         self._new_measured.clear()
@@ -286,6 +298,7 @@ class ReadModel:
             "queues": dict(seen.queues) if seen else {},
             "bounded": [*(seen.bounded if seen else ()), *self._own_queues],
             "chains": {name: view.chain for name, view in self._symbols.items()},
+            "windows": {name: view.window_s for name, view in self._symbols.items() if view.window_s},
             "locks": dict(seen.locks) if seen else {},
             "symbols_halted": dict(seen.symbols_halted) if seen else {},
         }
@@ -297,7 +310,7 @@ class ReadModel:
 
     # ------------------------------------------------------------------------------------------ folding
 
-    def apply(self, message: ToWeb | SymbolRecalled) -> None:
+    def apply(self, message: ToWeb | SymbolRecalled | SeriesRecalled) -> None:
         """Fold one message in."""
         self._folds[type(message)](message)
 
@@ -326,6 +339,16 @@ class ReadModel:
             view = self._symbols[symbol] = SymbolView(symbol, self._chart_points)
         return view
 
+    @property
+    def now_s(self) -> float:
+        """The venue's time, to the end of its second."""
+        return float(self._now // SECOND + 1)
+
+    def course_of(self, symbol: str) -> PriceCourse | None:
+        """Return what is known of a symbol's prices; None of a symbol that is not shown."""
+        view = self._symbols.get(symbol)
+        return view.prices if view is not None else None
+
     def _noticed(self, message: Any) -> None:
         settings = self._session.settings if self._session is not None else {}
         self._notices.add(notice_of(message, str(settings.get("risk", {}).get("timezone", "UTC"))))
@@ -348,11 +371,21 @@ class ReadModel:
             self._moved_to(view.last.ts)
         self._changed.add("snapshot")
 
+    def _series_recalled(self, message: SeriesRecalled) -> None:
+        if not message.symbol:
+            self.worth.recall(message.part)
+        elif (view := self._view(message.symbol)) is not None:
+            view.prices.recall(message.part)
+        self._changed.add("snapshot")
+
+    def _worth_seen(self, message: WorthSeen) -> None:
+        self._worth_since = min(self._worth_since, self.worth.see(message))
+
     def _ticks_seen(self, message: TicksSeen) -> None:
         view = self._view(message.symbol)
         if view is None:
             return
-        view.see(message.ticks, message.skipped)
+        view.see(message)
         if view.last is not None:
             self._moved_to(view.last.ts)
 
@@ -381,6 +414,9 @@ class ReadModel:
             if symbol in self._symbols and found != self._symbols[symbol].measured:
                 self._symbols[symbol].measured = found
                 self._new_measured.add(symbol)
+        for symbol, window_s in message.windows.items():
+            if (view := self._view(symbol)) is not None:
+                view.window_s = window_s
         self._changed.add("metrics")
         if message.positions != self._positions:
             self._positions = message.positions

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from web.lock import AUTO, LEAST_LENGTH, is_secret
+from web.lock import AUTO, LEAST_LENGTH, is_hash, is_secret, parted
+from web.proxy import Proxies
 from web.security import is_loopback
+
+_BASE_PATH = re.compile(r"/?|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
 
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,6 +26,21 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     secret: str = ""
     """Without it, the bot can neither be seen nor commanded; "auto" makes one. Empty: none (loopback only)."""
+
+    session_hours: Annotated[float, Meta(gt=0, le=24 * 366)] = 24.0
+    """Hours after which a browser that was not there any more has to give the secret again."""
+
+    tls_cert: str = ""
+    """A PEM file with the certificate, and those that it rests on; then the dashboard speaks TLS only."""
+
+    tls_key: str = ""
+    """A PEM file with its key, without a password."""
+
+    base_path: str = ""
+    """The path below which all of the dashboard is, where a proxy has other things too, such as "/bot/"."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-Host, -Proto and -For are believed."""
 
     allowed_hosts: tuple[str, ...] = ()
     """Further names by which the dashboard may be called, beside localhost and `host` (the rest get 421)."""
@@ -45,11 +64,38 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Symbols shown; the ticks of further ones are counted as ignored."""
 
     chart_points: Annotated[int, Meta(ge=2)] = 3_600
-    """One-second points kept per symbol for the chart: an hour."""
+    """Seconds of prices kept per symbol for the chart: an hour. The day is kept beside them, by the half minute."""
 
     def __post_init__(self) -> None:
-        if self.secret and self.secret != AUTO and not is_secret(self.secret):
-            raise ValueError(f'secret must be "{AUTO}", or {LEAST_LENGTH} or more printable characters without blanks')
+        said, hashed = parted(self.secret)
+        if self.secret not in ("", AUTO) and not (is_hash(hashed) if hashed else is_secret(said)):
+            raise ValueError(
+                f'secret must be "{AUTO}", {LEAST_LENGTH} or more printable characters without blanks, or what '
+                "`microbot hash-secret` printed"
+            )
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key go together: set both, or neither")
+        if not _BASE_PATH.fullmatch(self.base_path):
+            raise ValueError("base_path must be like /bot/: letters, digits and any of -._~ between slashes")
+        try:
+            Proxies(self.trusted_proxies)
+        except ValueError as problem:
+            raise ValueError(f"trusted_proxies must be IP addresses or networks: {problem}") from None
+
+    @property
+    def base(self) -> str:
+        """What stands before every path, without a slash at its end."""
+        return self.base_path.rstrip("/")
+
+    @property
+    def hashed(self) -> str:
+        """The secret's hash, where the settings hold that alone."""
+        return self.secret if is_hash(self.secret) else ""
+
+    @property
+    def scheme(self) -> str:
+        """What the dashboard speaks."""
+        return "https" if self.tls_cert else "http"
 
     @property
     def has_own_secret(self) -> bool:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-from itertools import takewhile
+import math
 from typing import Any
 
 import msgspec
 
 from actors.messages import BurstBlocked, PositionClosed, PositionOpened
 from actors.orders import OrderSide
-from pipeline.events import SECOND, Side
-from web.messages import GaugesSeen, OperatorSeen, SymbolRecalled, Tick
+from pipeline.events import Side
+from web.bars import PriceCourse, Row
+from web.messages import GaugesSeen, OperatorSeen, SymbolRecalled, Tick, TicksSeen
 from web.readings import reading_data
 from web.recent import Recent
 from web.why import Why
 
 TICKS_SHOWN = 50
 MARKS_SHOWN = 200
+BARS_TOLD = 600
+"""Bars of a second that are told at once; whoever misses some of them asks for the chart again."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -30,6 +31,7 @@ class Mark(msgspec.Struct, frozen=True):
     leg: str  # "entry" or "exit"
     label: str  # LONG or SHORT at an entry, the reason at an exit
     decision_id: str
+    pnl: float | None = None  # what the trade earned, at an exit
 
 
 class SymbolView:
@@ -43,13 +45,14 @@ class SymbolView:
         self.operators: tuple[OperatorSeen, ...] = ()
         self.measured: dict[str, Any] = {}  # the strategy's own metrics by name, ready for JSON
         self.blocked: BurstBlocked | None = None  # the last burst that gave no signal
+        self.window_s: float | None = None  # that the strategy looks back
         self.ticks_seen = 0
         self.ticks_skipped = 0  # seen by the bot, left out of its messages
         self._first_price: float | None = None
         self._ticks: Recent[Tick] = Recent(TICKS_SHOWN)
-        self._points: deque[tuple[int, float]] = deque(maxlen=chart_points)  # (Unix second, last price in it)
+        self.prices = PriceCourse(chart_points)
         self._marks: Recent[Mark] = Recent(MARKS_SHOWN)
-        self._untold_since: int | None = None  # the first second whose point has changed
+        self._untold_since = math.inf  # the first second whose bar has changed
         self._price_told = True
 
     @property
@@ -57,34 +60,24 @@ class SymbolView:
         """The newest tick."""
         return self._ticks.shown[-1] if self._ticks.shown else None
 
-    def see(self, ticks: Iterable[Tick], skipped: int) -> None:
+    def see(self, seen: TicksSeen) -> None:
         """Add ticks in the order in which they happened."""
-        for tick in ticks:
+        for tick in seen.ticks:
             if self._first_price is None:
                 self._first_price = tick.price
             self._ticks.add(tick)
-            self._extend_chart(tick)
             self.ticks_seen += 1
             self._price_told = False
-        self.ticks_skipped += skipped
-
-    def _extend_chart(self, tick: Tick) -> None:
-        second = tick.ts // SECOND
-        if self._points and second < self._points[-1][0]:
-            return  # a chart's time only moves forward; the tick is still in the table
-        if self._points and second == self._points[-1][0]:
-            self._points[-1] = (second, tick.price)
-        else:
-            self._points.append((second, tick.price))
-        if self._untold_since is None:
-            self._untold_since = second
+        self.ticks_skipped += seen.skipped
+        self._untold_since = min(self._untold_since, self.prices.see(seen.bars))
 
     def recall(self, message: SymbolRecalled) -> None:
-        """Take in what was shown before this process started."""
+        """Take in what was shown before this process started; newer ticks may have come already."""
         self._first_price = message.first_price
-        self._points.extend(message.points)
-        self._ticks.shown.extend(message.ticks)
-        self.ticks_seen = message.seen
+        newer = list(self._ticks.shown)
+        self._ticks.shown.clear()
+        self._ticks.shown.extend((*message.ticks, *newer))
+        self.ticks_seen += message.seen
 
     def see_gauges(self, message: GaugesSeen) -> None:
         """Replace the gauges."""
@@ -113,25 +106,25 @@ class SymbolView:
         self.mark_entry(closed)
         side = OrderSide.SELL if closed.side is Side.LONG else OrderSide.BUY
         reason = closed.exit_reason
-        self._marks.add(Mark(closed.exit_ts, float(closed.exit_price), side, "exit", reason, closed.decision))
+        price, pnl = float(closed.exit_price), float(closed.pnl)
+        self._marks.add(Mark(closed.exit_ts, price, side, "exit", reason, closed.decision, pnl))
 
     def untold_marks(self) -> list[Mark]:
         """Return the marks that are new since they were last told."""
         return list(self._marks.untold)
 
     def untold_ticks(self) -> dict[str, Any] | None:
-        """Return the ticks and chart points that are new since they were last told, None if there are none."""
+        """Return the ticks and bars that are new since they were last told, None if there are none."""
         if not self._ticks.untold:
             return None
-        ticks, since = list(self._ticks.untold), self._untold_since
-        points = [] if since is None else list(takewhile(lambda point: point[0] >= since, reversed(self._points)))[::-1]
-        return {"ticks": ticks, "points": points, "seen": self.ticks_seen, "skipped": self.ticks_skipped}
+        bars: list[Row] = self.prices.since(self._untold_since)[-BARS_TOLD:]
+        return {"ticks": list(self._ticks.untold), "bars": bars, "seen": self.ticks_seen, "skipped": self.ticks_skipped}
 
     def forget_untold(self) -> None:
         """Count everything as told."""
         self._ticks.untold.clear()
         self._marks.untold.clear()
-        self._untold_since = None
+        self._untold_since = math.inf
 
     def untold_price(self) -> tuple[float, float | None, int] | None:
         """Return the last price, the first one and the time of the last, None if no tick came since the last call."""
@@ -152,7 +145,7 @@ class SymbolView:
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """Return everything, ready for JSON: ticks as [ts, price, size, bid, ask], history as [second, price]."""
+        """Return everything but the chart, ready for JSON: ticks as [ts, price, size, bid, ask]."""
         last = self.last
         return self.brief() | {
             "bid": last.bid if last else None,
@@ -160,9 +153,9 @@ class SymbolView:
             "seen": self.ticks_seen,
             "skipped": self.ticks_skipped,
             "ticks": list(self._ticks.shown),
-            "history": list(self._points),
             "marks": list(self._marks.shown),
             "gauges": self.gauges,
+            "window_s": self.window_s,
             "blocked": self.blocked,
             "operators": self.operators,
             "measured": self.measured,

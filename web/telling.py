@@ -40,16 +40,16 @@ class Teller:
         self.due_at = inf  # when something that was held back is to be told, by the clock of `split`
         self._model = model
         self._told: dict[str, Any] = {}  # the parts of metrics and positions as the browsers have them
-        self._metrics: dict[str, Any] | None = None  # held back
+        self._metrics_changed = False  # and that is not told yet
         self._next_overview = 0.0
 
     def start_over(self) -> None:
         """Take the model's state as told: all browsers get a snapshot."""
         self._told = {}
-        for _, data in self._model.standing():
+        for data in self._model.standing().values():
             self._changes(data)
         self._model.prices()
-        self._metrics = None
+        self._metrics_changed = False
         self.due_at = inf
 
     def split(self, events: list[Event], now: float, *, whole: bool) -> tuple[list[Event], dict[str, list[Event]]]:
@@ -63,7 +63,7 @@ class Teller:
                     own = {symbol: told}
                     by_symbol.setdefault(symbol, []).append((name, data | {"symbols": own} if name == "ticks" else own))
             elif name == "metrics":
-                self._metrics = data
+                self._metrics_changed = True
             elif name == "position":
                 common += [(name, changes) for changes in self._changes(data)]
             else:
@@ -79,9 +79,9 @@ class Teller:
         self.due_at, self._next_overview = inf, now + OVERVIEW_S
         prices = self._model.prices()
         said: list[Event] = [("prices", {"now": self._model.now, "symbols": prices})] if prices else []
-        if self._metrics is not None:
-            said += [("metrics", changes) for changes in self._changes(self._metrics)]
-            self._metrics = None
+        if self._metrics_changed:
+            said += [("metrics", changes) for changes in self._changes(self._model.standing()["metrics"])]
+            self._metrics_changed = False
         return said
 
     def _changes(self, data: dict[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from pipeline.exits import ExitSignal, Held, Market, SignalExits, stop_of
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Callbacks, Source
 from pipeline.operators.timing.candles import Candles
-from pipeline.probe import BurstEnded, FlatRun, Probe
+from pipeline.probe import BurstEnded, FlatRun, Level, Probe
 from pipeline.strategy import Exits, Strategy, Streams, default_exits
 
 
@@ -252,6 +252,11 @@ class SymbolContext:
     def flat_run(self) -> FlatRun | None:
         """How many flat candles in a row the position's exits have seen: of several, the nearest to its end."""
         return min(self.exit_clock.probe.flat_runs, key=lambda run: run.seconds - run.seen, default=None)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The prices at which the position's exits leave, of those that said so; an author's own may not."""
+        return tuple(self.exit_clock.probe.levels)
 
     def listen(self, actor: Actor | None) -> None:
         """Send an actor each trade from the next one on; None ends that."""

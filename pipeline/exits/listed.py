@@ -18,8 +18,13 @@ from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
 from pipeline.operators.logic.rule import Holds, Rule, rule_of
 from pipeline.operators.rolling import count
+from pipeline.probe import Level, Probe
 
 Leaves = Callable[[float], bool]
+"""Whether a position is left at the price of a tick."""
+
+AtPrice = Callable[[], float | None]
+"""The price at which it would be left now; None while there is none. It is for those who look, and decides nothing."""
 
 
 def _fraction(who: str, given: float) -> float:
@@ -47,7 +52,7 @@ def take_profit(fraction: float, part: float = 0.5) -> Exit:
     part = fraction_of_position("op.take_profit: the part", part)
     name = f"take_profit({fraction:g}, {part:g})"
 
-    def make(held: Held) -> Leaves:
+    def make(held: Held) -> tuple[Leaves, AtPrice]:
         said, entry, sign = False, held.entry_price, held.side.sign
 
         def leaves(price: float) -> bool:
@@ -56,7 +61,7 @@ def take_profit(fraction: float, part: float = 0.5) -> Exit:
             said = said or due
             return due
 
-        return leaves
+        return leaves, lambda: None if said and part < 1 else entry * (1 + sign * fraction)
 
     def begin(held: Held, market: Market) -> Observable[ExitSignal]:
         return market.ticks.pipe(_leaving(held, "TP", make, part, name))
@@ -100,7 +105,7 @@ def trailing_stop(fraction: float, after: float = 0.0) -> Exit:
     fraction = _fraction("trailing_stop", fraction)
     after = _fraction("trailing_stop", after) if after else 0.0
 
-    def make(held: Held) -> Leaves:
+    def make(held: Held) -> tuple[Leaves, AtPrice]:
         best, entry, sign = held.entry_price, held.entry_price, held.side.sign
 
         def leaves(price: float) -> bool:
@@ -111,7 +116,11 @@ def trailing_stop(fraction: float, after: float = 0.0) -> Exit:
             trails = not after or sign * (best / entry - 1) >= after - EPSILON
             return trails and sign * (price / best - 1) <= EPSILON - fraction
 
-        return leaves
+        def at_price() -> float | None:
+            trails = not after or sign * (best / entry - 1) >= after - EPSILON
+            return best * (1 - sign * fraction) if trails else None
+
+        return leaves, at_price
 
     name = f"trailing_stop({fraction:g}, after={after:g})" if after else f"trailing_stop({fraction:g})"
     return _at_price(name, "TRAIL", make, None if after else fraction)
@@ -121,7 +130,7 @@ def break_even(after: float) -> Exit:
     """Leave (BREAK_EVEN) at the entry's price or worse, once the price has been `after` in the position's favour."""
     after = _fraction("break_even", after)
 
-    def make(held: Held) -> Leaves:
+    def make(held: Held) -> tuple[Leaves, AtPrice]:
         armed, entry, sign = False, held.entry_price, held.side.sign
 
         def leaves(price: float) -> bool:
@@ -130,7 +139,7 @@ def break_even(after: float) -> Exit:
             armed = armed or move >= after - EPSILON
             return armed and move <= EPSILON
 
-        return leaves
+        return leaves, lambda: entry if armed else None
 
     return _at_price(f"break_even({after:g})", "BREAK_EVEN", make)
 
@@ -150,11 +159,12 @@ def volatility_stop(reading: str, times: float = 2.0) -> Exit:
         if frame is None:
             raise ValueError("op.volatility_stop: the strategy showed no frame before the entry")
         reach, sign = times * frame[reading], held.side.sign
+        level = held.entry_price - sign * reach
 
         def leaves(price: float) -> bool:
             return sign * (price - held.entry_price) <= EPSILON - reach
 
-        return market.ticks.pipe(_leaving(held, "VOL_STOP", lambda _: leaves))
+        return market.ticks.pipe(_leaving(held, "VOL_STOP", lambda _: (leaves, lambda: level)))
 
     return Exit(f"volatility_stop({reading}, {times:g})", begin)
 
@@ -186,22 +196,27 @@ def exit_when(rule: Rule | Holds, reason: str = "TURNED") -> Exit:
     return Exit(f"exit_when({inner.name})", lambda held, market: market.ticks.pipe(begin(held, market)))
 
 
-def _at_price(name: str, reason: str, make: Callable[[Held], Leaves], stop: float | None = None) -> Exit:
+def _at_price(
+    name: str, reason: str, make: Callable[[Held], tuple[Leaves, AtPrice]], stop: float | None = None
+) -> Exit:
     return Exit(name, lambda held, market: market.ticks.pipe(_leaving(held, reason, make)), stop=stop)
 
 
 def _leaving(
-    held: Held, reason: str, make: Callable[[Held], Leaves], part: float = 1.0, name: str = ""
+    held: Held, reason: str, make: Callable[[Held], tuple[Leaves, AtPrice]], part: float = 1.0, name: str = ""
 ) -> Operator[Trade, ExitSignal]:
-    """Leave at each tick whose price is one to leave at; `make` gives, once a subscription, what sees each of them."""
+    """Leave at each tick whose price is one to leave at; `make` gives, once a subscription, what sees each of them.
+
+    With it comes what tells those who look at which price that would be.
+    """
 
     def step(emit: Callable[[ExitSignal], None], scheduler: Scheduler) -> Step:
-        leaves = make(held)
+        leaves, at_price = make(held)
 
         def on_next(tick: Trade) -> None:
             if leaves(tick.price):
                 emit(ExitSignal(held.symbol, reason, part, name))
 
-        return Step(on_next)
+        return Step(on_next, dispose=Probe.of(scheduler).show(Level(reason, part, at_price)))
 
     return lift(step)

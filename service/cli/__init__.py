@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import outlet
-from service.cli import bot, exchange, journal, new_strategy, recorded, run, upkeep
+from service.cli import bot, exchange, hash_secret, journal, new_strategy, recorded, run, upkeep
 from service.errors import UserError
 from service.version import VERSION
 from service.visible import visible
@@ -62,6 +62,7 @@ for _command in (
     upkeep.reconcile,
     upkeep.backup,
     upkeep.prune,
+    hash_secret.hash_secret,
 ):
     app.command()(_command)
 

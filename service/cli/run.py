@@ -53,6 +53,10 @@ Port = Annotated[int | None, typer.Option("--port", help="Of the dashboard; 0 ta
 ExchangePort = Annotated[
     int | None, typer.Option("--exchange-port", help="Of the mock exchange it starts; 0 takes a free one. [8765]")
 ]
+BasePath = Annotated[
+    str | None,
+    typer.Option("--base-path", metavar="/PATH/", help="Of the dashboard, behind a proxy that has other things too."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of the mock exchange's market. [7]")]
 Speed = Annotated[
     float | None,
@@ -88,6 +92,7 @@ def run(
     url: Url = None,
     rehearse: Rehearse = False,
     port: Port = None,
+    base_path: BasePath = None,
     exchange_port: ExchangePort = None,
     seed: Seed = None,
     speed: Speed = None,
@@ -143,6 +148,7 @@ def run(
     flags = {
         "feed.data_feed": data_feed,
         "web.port": port,
+        "web.base_path": base_path,
         "exchange.port": exchange_port,
         "log.dir": str(log_dir) if log_dir is not None else None,
     }

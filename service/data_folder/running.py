@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -33,10 +34,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none."""
 
 
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
-"""Asks our own bot: no proxy is on the way to ourselves."""
-
-
 class Running(msgspec.Struct, frozen=True):
     """What running.json says."""
 
@@ -44,6 +41,23 @@ class Running(msgspec.Struct, frozen=True):
     dashboard: str  # its address; empty while it starts
     control: str = ""  # where the gate takes halt and flatten, as host:port
     token: str = ""  # without which it takes nothing
+    certificate: str = ""  # the file with that of its dashboard, if it speaks TLS
+
+    def open(self, request: urllib.request.Request, timeout_s: float) -> IO[bytes]:
+        """Ask its dashboard: no proxy is on the way to ourselves. Raises OSError, HTTPError among them.
+
+        The certificate is known, so it needs no authority, and it may be made out to any name.
+        """
+        handlers: list[urllib.request.BaseHandler | type[urllib.request.BaseHandler]]
+        handlers = [urllib.request.ProxyHandler({}), _NoRedirect]
+        if self.certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.load_verify_locations(self.certificate)
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        answer: IO[bytes] = urllib.request.build_opener(*handlers).open(request, timeout=timeout_s)
+        return answer
 
 
 class Claim:
@@ -53,9 +67,10 @@ class Claim:
         self._folder = folder
         self._published = Running(os.getpid(), "")
 
-    def publish(self, dashboard: str) -> None:
-        """Publish the address of the dashboard. Raises UserError."""
-        self._write(msgspec.structs.replace(self._published, dashboard=dashboard))
+    def publish(self, dashboard: str, certificate: str = "") -> None:
+        """Publish the address of the dashboard, and the file with its certificate. Raises UserError."""
+        where = str(Path(certificate).absolute()) if certificate else ""
+        self._write(msgspec.structs.replace(self._published, dashboard=dashboard, certificate=where))
 
     def publish_control(self, control: str, token: str) -> None:
         """Publish where the kill switch is, for those who may read what this user writes. Raises UserError."""
@@ -160,8 +175,8 @@ def send(folder: Path, command: str, reason: str, symbol: str = "", until: str =
         headers={"Content-Type": "application/json"} | web_secret.headers(folder),
     )
     try:
-        with OPENER.open(request, timeout=_ANSWER_S) as response:
-            said, known = _said(response), response.status == 200
+        with bot.open(request, _ANSWER_S) as response:
+            said, known = _said(response), getattr(response, "status", 0) == 200
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.UNAUTHORIZED:
             raise UserError(

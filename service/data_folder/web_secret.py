@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from service.errors import UserError
 from service.private_files import is_private, write_private
-from web.lock import AUTO, is_secret
+from web.lock import AUTO, is_secret, parted
 from web.settings import WebSettings
 
 _FILE = "web-secret"
@@ -37,12 +37,11 @@ def prepare(settings: WebSettings, folder: Path) -> str:
     path = file_of(folder)
     try:
         secret = settings.secret
-        if secret == AUTO:
+        if secret == AUTO or settings.hashed:
             kept = kept_in(folder)
-            if kept and is_private(path):
-                return kept
-            secret = secrets.token_urlsafe(32)
-        write_private(path, f"{secret}\n".encode())
+            secret = kept if kept and is_private(path) else secrets.token_urlsafe(32)
+        # Where the user's own secret is known by its hash alone, the bot's commands have another beside it.
+        write_private(path, "".join(f"{line}\n" for line in (secret, settings.hashed) if line).encode())
     except OSError as error:
         raise UserError(f"the dashboard's secret cannot be kept in {path}: {error.strerror}") from None
     return secret
@@ -51,7 +50,7 @@ def prepare(settings: WebSettings, folder: Path) -> str:
 def kept_in(folder: Path) -> str:
     """Return the secret that is kept in a data folder; empty if there is none."""
     try:
-        secret = file_of(folder).read_text("ascii").strip()
+        secret, _ = parted(file_of(folder).read_text("ascii"))
     except (OSError, UnicodeDecodeError):
         return ""
     return secret if is_secret(secret) else ""
@@ -61,6 +60,11 @@ def headers(folder: Path) -> dict[str, str]:
     """Return the headers with which a command of the same user is let in at the dashboard."""
     secret = kept_in(folder)
     return {"Authorization": f"Bearer {secret}"} if secret else {}
+
+
+def shown(settings: WebSettings, secret: str) -> str:
+    """Return the secret for the address that is printed: none where the user keeps but the hash of one."""
+    return "" if settings.hashed else secret
 
 
 def address(url: str, secret: str) -> str:

@@ -41,8 +41,8 @@ def look(data_dir: Path) -> Standing:
     if not claimed or published is None:
         return Standing(claimed, published)
     secret = web_secret.headers(data_dir)
-    health = _get(f"{published.dashboard}/healthz", secret)
-    state = _get(f"{published.dashboard}/api/state", secret) or {}
+    health = _get(published, "/healthz", secret)
+    state = _get(published, "/api/state", secret) or {}
     feed, trading, session = (state.get(name) or {} for name in ("feed", "state", "session"))
     return Standing(
         claimed,
@@ -96,10 +96,10 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-def _get(url: str, headers: dict[str, str]) -> dict[str, Any] | None:
+def _get(published: running.Running, path: str, headers: dict[str, str]) -> dict[str, Any] | None:
     try:
         try:
-            answer = running.OPENER.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_S)
+            answer = published.open(urllib.request.Request(f"{published.dashboard}{path}", headers=headers), _ANSWER_S)
         except urllib.error.HTTPError as error:
             answer = error  # it says what is wrong
         with answer:

@@ -52,6 +52,7 @@ from service.live import control, trade_history
 from service.live.bookkeeping import Bookkeeping
 from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
+from service.live.command_pipe import CommandPipe
 from service.live.commands import Intake, Mailbox
 from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.operators import Operators
@@ -181,6 +182,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         symbols=options.symbols,
     )
     workings = workings_of(plan)
+    reception = Reception(intake.carry_out, pull=out.switch.pull)
 
     def history() -> list[Any]:
         return [workings, *telemetry.history()]
@@ -201,11 +203,12 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         source_watch=_source_watch(ground, parts, intake, telemetry),
         web=WebProcess(
             settings.web,
-            Reception(intake.carry_out).take,
+            reception.take,
             history,
             ground.urgent,
             secret_file,
             _explain_command(plan) if ground.books.run_number is not None else (),
+            CommandPipe(reception.take_past_loop, ground.urgent.send),
         ),
     )
 

@@ -23,6 +23,7 @@ from actors.feeds.backoff import BackOff
 from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from mock_exchange.settings import ExchangeSettings
 from service.errors import Stopped
+from service.live.command_pipe import CommandPipe
 from service.live.commands import CommandResult
 from service.logs import LEVELS
 from web.messages import Answered, Asked, Listening
@@ -166,6 +167,7 @@ class WebProcess:
         urgent: UrgentPipe,
         secret_file: Path | None = None,
         explain: Sequence[str] = (),
+        commands: CommandPipe | None = None,
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
         self._dropped = 0  # messages that found the pipe full
@@ -180,11 +182,16 @@ class WebProcess:
         self._writer = FrameWriter()
         self._process: Process | None = None
         self._urgent = urgent
+        self._commands = commands  # that do not wait for the loop
 
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         settings = msgspec.structs.replace(self._settings, port=self.port or self._settings.port, secret="")
-        with self._urgent.opened() as (flag, options):
+        with contextlib.ExitStack() as stack:
+            flag, options = stack.enter_context(self._urgent.opened())
+            if self._commands is not None:
+                more, inherited = stack.enter_context(self._commands.opened())
+                flag, options = (*flag, *more), options | {"pass_fds": (*options.get("pass_fds", ()), *inherited)}
             words = (
                 *flag,
                 *self._secret_flag,
@@ -230,6 +237,7 @@ class WebProcess:
 
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None
+        assert process.stdin is not None
         reader = from_web()
         while data := await process.stdout.read(65_536):
             reader.feed(data)
@@ -240,6 +248,8 @@ class WebProcess:
                         self._process = process
                         for known in self._history():
                             self.send(known)
+                            with contextlib.suppress(ConnectionError):
+                                await process.stdin.drain()  # it may be more than may wait in the pipe
                         self.listening.set()
                     else:
                         done = self._on_command(message)

@@ -38,8 +38,11 @@ def _standing(core: Core, context: SymbolContext) -> NoEntry | None:
     long, short = (_verdict(core, context, side) for side in (Side.LONG, Side.SHORT))
     if long.reason is None or short.reason is None:
         return None
-    cooling = long.reason is Refusal.COOLDOWN
-    return NoEntry(long.reason, long.why, core.risk.snapshot().cooldown.get(context.symbol, 0) if cooling else 0)
+    reason, skipped = long.reason, core.risk.snapshot().cooldown.get(context.symbol, 0)
+    held = context.symbol in core.positions.open or core.orders.is_working(context.symbol)
+    if reason is Refusal.POSITION_OPEN and not held:  # only the tick that closed it opens none
+        return NoEntry(Refusal.COOLDOWN, signals_left=skipped) if skipped else None
+    return NoEntry(reason, long.why, skipped if reason is Refusal.COOLDOWN else 0)
 
 
 def _verdict(core: Core, context: SymbolContext, side: Side) -> Verdict:

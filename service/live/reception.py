@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
 from loguru import logger
 
+from actors.gateway.kill_switch import HALT, Answer
 from actors.messages import Command, RestartChain
 from service.live.commands import CommandResult
 from web.deadline import Moment, moment_of
@@ -21,6 +23,10 @@ def read_clocks() -> Moment:
     return moment_of(time.monotonic_ns(), time.time_ns())
 
 
+_PULLED = CommandResult(True, "the gate lets no entry out any more; the bot's loop has not answered yet")
+"""What a halt is answered whose pull of the kill switch is not over."""
+
+
 class Reception:
     """Takes in what is asked for, on the bot's loop, at the moment at which it would be carried out.
 
@@ -32,22 +38,46 @@ class Reception:
         self,
         carry_out: Callable[[Command | RestartChain | SymbolWish], CommandResult],
         now: Callable[[], Moment] = read_clocks,
+        pull: Callable[[str, str, str], Answer] | None = None,
     ) -> None:
         self._carry_out = carry_out
         self._now = now
+        self._pull = pull  # the kill switch, from any thread but the loop's
+        self._claiming = threading.Lock()
         self._answers: dict[str, CommandResult] = {}  # by id, the oldest first
+
+    def take_past_loop(self, asked: Asked) -> CommandResult:
+        """Carry a halt out by the kill switch, unless that was done; call it on a thread beside the loop.
+
+        The loop, which may be stuck, finds the same halt later, and leaves it alone.
+        """
+        command = asked.command
+        if self._pull is None or not isinstance(command, Command) or command.name != HALT or not asked.id:
+            return CommandResult(False, "only a halt goes past the loop", wrong=True)
+        if (known := self._claim(asked.id)) is not None:
+            return known
+        answer = self._pull(HALT, command.reason or "halt from the dashboard", command.source)
+        result = self._answers[asked.id] = CommandResult(True, answer.sentence)
+        return result
+
+    def _claim(self, command_id: str) -> CommandResult | None:
+        """Return what is known of a command; where nothing is, it is the caller's to carry out."""
+        with self._claiming:
+            if (known := self._answers.get(command_id)) is None:
+                self._answers[command_id] = _PULLED
+                if len(self._answers) > _KEPT_IDS:
+                    del self._answers[next(iter(self._answers))]
+            return known
 
     def take(self, asked: Asked) -> CommandResult:
         """Carry a command out, unless its time is over, or it was carried out; return what became of it."""
-        if asked.id in self._answers:
-            return self._answers[asked.id]
         if asked.deadline is not None and asked.deadline.is_past(now := self._now()):
             return _too_late(asked, asked.deadline, now)
-        result = self._carry_out(asked.command)
-        if asked.id:
-            self._answers[asked.id] = result
-            if len(self._answers) > _KEPT_IDS:
-                del self._answers[next(iter(self._answers))]
+        if not asked.id:
+            return self._carry_out(asked.command)
+        if (known := self._claim(asked.id)) is not None:
+            return known
+        result = self._answers[asked.id] = self._carry_out(asked.command)
         return result
 
 

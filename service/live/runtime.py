@@ -143,10 +143,11 @@ class Runtime:
         await self.ground.processes.start(stack, "web", self.web, vital=False)
         if self.web.refused:
             raise UserError(f"the dashboard cannot start: {self.web.refused}")
-        where, options = self.parts.plan.settings.web.host, self.parts.plan.options
-        url = f"http://{f'[{where}]' if ':' in where else where}:{self.web.port}"
-        self.host.claimed.publish(url)
-        address = web_secret.address(url, self.host.secret)
+        settings, options = self.parts.plan.settings.web, self.parts.plan.options
+        where = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"{settings.scheme}://{where}:{self.web.port}{settings.base}"
+        self.host.claimed.publish(url, settings.tls_cert)
+        address = web_secret.address(url, web_secret.shown(settings, self.host.secret))
         self.host.say(f"dashboard: {address}")
 
         def open_browser() -> None:

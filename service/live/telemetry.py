@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, get_args
 
 from loguru import logger
@@ -14,14 +14,16 @@ from actors.engine.core import Core, Input
 from actors.gateway.gate import Gate
 from actors.messages import (
     BurstBlocked,
+    ExitReason,
     Fact,
     FeedChanged,
     OrderChanged,
     OrderSubmitted,
+    PositionClosed,
     PositionOpened,
     SignalRaised,
 )
-from actors.orders import OVER, OrderRole
+from actors.orders import OVER, OrderRole, OrderStatus
 from pipeline.clock import MAX_TIMERS
 from pipeline.events import SECOND, Quote, Trade
 from service.conditions import Judge
@@ -33,13 +35,18 @@ from service.live.operators import Operators
 from service.live.trade_history import TradeHistory
 from service.live.trade_ticks import TickKeeper
 from service.live.unused import Unused
+from service.live.worth import Worth
+from web.bars import PriceCourse, bars_of
 from web.messages import (
     SLOW,
     UNUSED,
+    Bar,
     GaugesSeen,
     MetricsSeen,
     OpenPosition,
+    PriceLevel,
     QueueSeen,
+    SeriesRecalled,
     SessionStarted,
     ShownFact,
     SymbolRecalled,
@@ -48,14 +55,12 @@ from web.messages import (
 )
 
 TICKS_SHOWN = 50  # per symbol and message: as many as the dashboard lists
-_SECONDS_SHOWN = 600  # likewise, of those that only close a point of the chart
 KEPT_INPUTS = 20_000  # between two messages; beyond it the oldest are not shown
 _KEPT_FACTS = 1_000  # told again to a web process that was restarted
 _KEPT_SIGNALS = 100  # likewise; apart, since they are many more than trades
 _KEPT_ORDERS = 400  # likewise, what became of the entries that these asked for
 
-_POINTS_A_MESSAGE = 10_000  # some 150 kB, well within a frame
-
+_RESTING = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 _SHOWN = get_args(ShownFact)
 _COUNTS = ("ticks", "ticks_late", "ticks_rejected", "trades", "wins", "losses", "breakeven", "total_pnl")
 _TABLES = ("funnel", "blocked", "refusals")
@@ -113,6 +118,7 @@ class Telemetry:
         self._quotes: dict[str, tuple[float, float]] = {}
         self._skipped: Counter[str] = Counter()  # ticks that were not even kept, by symbol
         self._judge = Judge()
+        self._worth = Worth(chart_points)
 
     def follow(self, core: Core, name: str, started_ts: int) -> None:
         """Go on with the core of the next session, and its book's name; what the last one came to counts on."""
@@ -186,18 +192,21 @@ class Telemetry:
         """Return what a web process has to know that starts in the middle of a session."""
         feed = [] if self._feed is None else [self._feed]
         recalled = chain.from_iterable(history.messages() for history in self._histories.values())
+        worth = self._worth.recalled()
         # What is told here is not told once more with the next messages.
         self._facts = [fact for fact in self._facts if isinstance(fact, BurstBlocked)]
         trades = self._trades.told() if self._trades is not None else ()
-        told = (self._session, *trades, *recalled, *self._signals, *self._orders, *self._history, *feed)
-        return [*told, *self._readings()]
+        told = (self._session, *trades, *self._signals, *self._orders, *self._history, *feed)
+        return [*told, *self._readings(), *worth, *recalled]
 
     def messages(self) -> list[Any]:
         """Return what happened since the last call."""
         facts, self._facts = self._facts, []
         operators = self._operators.messages(self._core) if self._operators is not None else ()
         trades = self._trades.new() if self._trades is not None else ()
-        return [*self._ticks(), *facts, *trades, *operators, *self._readings()]
+        closed = [fact for fact in facts if isinstance(fact, PositionClosed)]
+        ticks, readings = self._ticks(), self._readings()
+        return [*ticks, *facts, *trades, *operators, *self._worth.messages(self._core, closed), *readings]
 
     def _readings(self) -> list[GaugesSeen | MetricsSeen]:
         return [*gauges(self._core, self._judge), self._metrics()]
@@ -217,17 +226,18 @@ class Telemetry:
         # Those of a symbol of which nothing was kept are told of with its next tick.
         self._skipped = Counter({symbol: count for symbol, count in skipped.items() if symbol not in ticks})
         self._ages.note_ticks(chain(ticks, self._skipped))
+        bars: dict[str, tuple[Bar, ...]] = {}
         for symbol, seen in ticks.items():
             self.tick_keeper.note_ticks(symbol, seen)
             if (history := self._history_of(symbol, seen[0].price)) is not None:
-                history.add(seen, skipped[symbol])
+                bars[symbol] = history.add(seen, skipped[symbol])
         if self._unused is not None:
             self._unused.update({symbol: len(seen) + skipped[symbol] for symbol, seen in ticks.items()}, self._core)
-        return [
-            TicksSeen(symbol, shown, len(seen) - len(shown) + skipped[symbol])
-            for symbol, seen in ticks.items()
-            if (shown := _shown(seen))
-        ]
+        told = []
+        for symbol, seen in ticks.items():
+            shown = tuple(seen[-TICKS_SHOWN:])
+            told.append(TicksSeen(symbol, shown, len(seen) - len(shown) + skipped[symbol], bars.get(symbol, ())))
+        return told
 
     def _history_of(self, symbol: str, first_price: float) -> ChartHistory | None:
         """Return what is kept of a symbol; None if it is one of more than can be shown."""
@@ -255,6 +265,11 @@ class Telemetry:
             no_entry=self._entries.no_entry(core),
             filled=self._filled,
             heard=self._ages.heard(),
+            windows={
+                symbol: context.probe.warm_up / SECOND
+                for symbol, context in core.contexts.items()
+                if context.probe.warm_up
+            },
         )
 
     def note_queues(self, gate: Gate, web: WebProcess, broker: AlpacaBroker | None) -> None:
@@ -285,6 +300,16 @@ class Telemetry:
                 chains[symbol] = f"{UNUSED}: {why}"
         return chains
 
+    def _levels(self, symbol: str) -> Iterator[PriceLevel]:
+        """Yield the prices at which the exits of a position say that they leave, and that of the stop at the venue."""
+        for level in self._core.contexts[symbol].levels:
+            if (price := level.price()) is not None:
+                yield PriceLevel(level.reason, price, level.part)
+        for order in self._core.orders.of(symbol):
+            stop = order.request.stop if order.role is OrderRole.STOP and order.status in _RESTING else None
+            if stop is not None:
+                yield PriceLevel(ExitReason.STOP.value, float(stop))
+
     def _positions(self) -> Iterator[OpenPosition]:
         for position in self._core.positions.open.values():
             context = self._core.contexts[position.symbol]
@@ -304,48 +329,33 @@ class Telemetry:
                 flat_candles=flat.seen if flat is not None else None,
                 flat_candles_of=flat.seconds if flat is not None else None,
                 decision=position.decision,
+                levels=tuple(self._levels(position.symbol)),
             )
 
 
-def _shown(ticks: list[Tick]) -> tuple[Tick, ...]:
-    """Return the newest ticks, and of those before them the last of each second: it closes a point of the chart."""
-    first = max(0, len(ticks) - TICKS_SHOWN)
-    following = pairwise(ticks[: first + 1])
-    closing = [tick for tick, after in following if tick.ts // SECOND != after.ts // SECOND]
-    return (*closing[-_SECONDS_SHOWN:], *ticks[first:])
-
-
 class ChartHistory:
-    """One symbol's newest ticks, and the last price of each second; `points` and `ticks` bound them."""
+    """One symbol's newest ticks, and its prices for the chart; both are bounded."""
 
-    def __init__(self, symbol: str, first_price: float, points: int, ticks: int) -> None:
+    def __init__(self, symbol: str, first_price: float, seconds: int, ticks: int) -> None:
         self._symbol = symbol
         self._first_price = first_price
         self._seen = 0  # ticks, the skipped ones included
-        self._points: deque[tuple[int, float]] = deque(maxlen=points)
+        self._prices = PriceCourse(seconds)
         self._ticks: deque[Tick] = deque(maxlen=ticks)
 
-    def add(self, ticks: Sequence[Tick], skipped: int) -> None:
-        """Take ticks in their order; `skipped` more came that were not kept."""
-        points = self._points
-        newest = points[-1][0] if points else -1
-        for tick in ticks:
-            second = tick.ts // SECOND
-            if second > newest:
-                points.append((second, tick.price))
-                newest = second
-            elif second == newest:
-                points[-1] = (second, tick.price)
+    def add(self, ticks: Sequence[Tick], skipped: int) -> tuple[Bar, ...]:
+        """Take ticks in their order; return what they add to each second. `skipped` more came that were not kept."""
+        bars = bars_of(ticks)
+        self._prices.see(bars)
         self._ticks.extend(ticks)
         self._seen += len(ticks) + skipped
+        return bars
 
-    def messages(self) -> Iterator[SymbolRecalled]:
-        """Yield what was kept, in messages that fit into a frame; the ticks come with the last."""
-        points = tuple(self._points)
-        for start in range(0, len(points), _POINTS_A_MESSAGE):
-            end = start + _POINTS_A_MESSAGE
-            ticks = tuple(self._ticks) if end >= len(points) else ()
-            yield SymbolRecalled(self._symbol, self._seen, self._first_price, points[start:end], ticks)
+    def messages(self) -> Iterator[SymbolRecalled | SeriesRecalled]:
+        """Yield what was kept, in messages that fit into a frame."""
+        yield SymbolRecalled(self._symbol, self._seen, self._first_price, tuple(self._ticks))
+        for part in self._prices.parts():
+            yield SeriesRecalled(self._symbol, part)
 
 
 def gauges(core: Core, judge: Judge) -> Iterator[GaugesSeen]:

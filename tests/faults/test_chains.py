@@ -247,6 +247,22 @@ STUCK = re.compile(
 )
 
 
+def test_a_halt_from_the_dashboard_gets_past_a_strategy_that_is_stuck_and_is_carried_out_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW)
+    with Bot(tmp_path, *FAST, *NEVER, "--set", "web.answer_timeout_s=20") as bot:
+        bot.until(is_stuck)
+        status, said = bot.post("/api/command", {"command": "halt", "id": "h", "reason": "lunch"})
+        assert status == 200
+        assert said["answer"].startswith("no entry leaves any more")
+        assert (tmp_path / "data" / "HALT").is_file()
+        status, again = bot.post("/api/command", {"command": "halt", "id": "h", "reason": "lunch"})
+        assert (status, again["answer"]) == (200, said["answer"])
+        (tmp_path / "leave").touch()
+        bot.until(lambda state: state["state"]["state"] == "HALTED" and state["state"]["reason"] == "lunch")
+        bot.until(lambda state: state["metrics"]["ticks"] > 50)
+        assert [line["command"] for line in Log(bot).of("command.taken")] == ["halt"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_asked_to_stop_it_ends_and_names_the_line_although_the_loop_is_stuck(
     number: signal.Signals, tmp_path: Path

@@ -32,8 +32,10 @@ class Position:
         clock = SymbolClock(InputClock())
         market = Market(ticks, never(), clock, never(), lambda: self.frame)
         held = Held("A", side, 100.0, at(0))
-        exit_.begin(held, market).subscribe(lambda signal: self.reasons.append(signal.reason), scheduler=clock)
+        subscription = exit_.begin(held, market).subscribe(lambda s: self.reasons.append(s.reason), scheduler=clock)
+        self.let_go = subscription.dispose
         self._ticks = ticks
+        self._levels = clock.probe.levels
 
     def moves(self, *cents: float) -> list[str]:
         """Print prices that are so many cents in the position's favour; return the reasons to leave so far."""
@@ -41,12 +43,47 @@ class Position:
             self._ticks.on_next(trade(number, 100.0 + self.side.sign * cent / 100))
         return self.reasons
 
+    @property
+    def levels(self) -> list[tuple[str, float | None]]:
+        """Where it says that it leaves, as a move in its favour."""
+        prices = [(level.reason, level.price()) for level in self._levels]
+        return [(why, p if p is None else round(self.side.sign * (p - 100.0) * 100, 6)) for why, p in prices]
+
 
 @pytest.mark.parametrize("side", SIDES)
 def test_a_trailing_stop_follows_the_best_price(side: Side) -> None:
     position = Position(op.trailing_stop(0.01), side)
     assert position.moves(-99.0, 50.0, 200.0, 150.0, 105.0) == []  # from 102 or 98, a hundredth is 1.02 or 0.98
     assert position.moves(90.0) == ["TRAIL"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(
+    ("exit_", "moves", "before", "after"),
+    [
+        (op.profit_target(0.01), (50.0,), ("TP", 100.0), ("TP", 100.0)),
+        (op.stop_loss(0.01), (50.0,), ("SL", -100.0), ("SL", -100.0)),
+        (op.take_profit(0.01), (100.0,), ("TP", 100.0), ("TP", None)),
+        (op.break_even(0.01), (100.0,), ("BREAK_EVEN", None), ("BREAK_EVEN", 0.0)),
+        (op.trailing_stop(0.01, after=0.02), (199.0,), ("TRAIL", None), ("TRAIL", None)),
+    ],
+)
+def test_an_exit_says_where_it_leaves_for_as_long_as_it_watches(
+    exit_: Exit, moves: tuple[float, ...], before: tuple[str, float | None], after: tuple[str, float | None], side: Side
+) -> None:
+    position = Position(exit_, side)
+    assert position.levels == [before]
+    position.moves(*moves)
+    assert position.levels == [after]
+    position.let_go()
+    assert position.levels == []
+
+
+@pytest.mark.parametrize(("side", "level"), [(Side.LONG, 98.0), (Side.SHORT, 102.0)])
+def test_a_trailing_stop_says_where_it_trails(side: Side, level: float) -> None:
+    position = Position(op.trailing_stop(0.01, after=0.02), side)
+    position.moves(200.0)
+    assert position.levels == [("TRAIL", level)]
 
 
 @pytest.mark.parametrize("side", SIDES)

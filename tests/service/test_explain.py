@@ -20,7 +20,7 @@ from actors.engine.core import CoreSettings
 from actors.gateway import sqlite_journal
 from actors.gateway.journal import Run as JournalRun, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal, story
-from actors.messages import PositionClosed, SignalRaised
+from actors.messages import OrderSubmitted, PositionClosed, SignalRaised
 from actors.orders import FeeCharge, FeesReport
 from actors.risk.limits import LimitSettings
 from actors.risk.risk import RiskSettings
@@ -512,3 +512,78 @@ def test_the_story_of_a_trade_tells_what_was_undone_and_what_that_came_to() -> N
         "P/L corrected by $1.00 (trade_correct)",
         "SPLIT of A: 10 @ 100.00 are 20 @ 50.00 now",
     ]
+
+
+# ------------------------------------------------------------------------- what the black box shows
+
+
+def traded(folder: Path, *, recording: str = "/r.jsonl.gz", every: int = 1) -> tuple[str, Session]:
+    """Journal a trade with the ticks around it: bid and ask are a cent beside each price."""
+    session = a_trade()
+    decision = session.of(SignalRaised)[0].decision
+    ticks = [
+        [trade(n).ts, price, 100.0, price - 0.01, price + 0.01] for n, price in enumerate((100.0, 100.0, 100.0, 102.0))
+    ]
+    write(folder, ("paper", session), ticks=TradeTicks(decision, "A", every, ticks))
+    return decision, session
+
+
+def test_the_costs_of_a_trade_lead_from_its_triggers_to_what_was_left(tmp_path: Path, run: Run) -> None:
+    decision, session = traded(tmp_path)
+    told = json.loads(run("explain", decision, "--json", "--data-dir", tmp_path).out)
+    path = told["cost_path"]
+    net = Decimal(path["at_triggers"]) - sum(Decimal(path[name]) for name in ("spread", "slippage", "fees"))
+    (closed,) = session.of(PositionClosed)
+    assert net == Decimal(path["net"]) == closed.pnl
+    assert Decimal(path["fees"]) == closed.fees
+    entry, exit_ = path["steps"]
+    assert (entry["trigger"], entry["trigger_price"], entry["leg"]) == ("signal", "100.00", "entry")
+    assert (exit_["trigger"], exit_["leg"]) == ("order", "exit")
+    assert Decimal(entry["spread"]) == Decimal("0.01") * Decimal(entry["quantity"])
+    assert Decimal(entry["slippage"]) == (Decimal(entry["price"]) - Decimal("100.01")) * Decimal(entry["quantity"])
+    assert path["missing"] == []
+
+
+def test_without_ticks_the_price_at_the_exit_is_not_known_and_that_is_said(tmp_path: Path, run: Run) -> None:
+    session = a_trade()
+    write(tmp_path, ("paper", session))
+    told = json.loads(run("explain", session.of(SignalRaised)[0].decision, "--json", "--data-dir", tmp_path).out)
+    assert told["cost_path"] is None
+    assert any("no ticks of it are kept" in sentence for sentence in told["missing"])
+    assert any("/r.jsonl.gz is gone" in sentence for sentence in told["missing"])
+
+
+def test_what_the_log_says_of_a_decision_is_told_and_nothing_else(tmp_path: Path, run: Run) -> None:
+    decision, session = traded(tmp_path)
+    (closed,) = session.of(PositionClosed)
+    order = session.of(OrderSubmitted)[0].order.id
+
+    def line(message: str, **fields: Any) -> str:
+        told = {"ts": 1, "level": "INFO", "logger": "microbot.risk", "message": message, "run": 1, "zone": "UTC"}
+        return json.dumps(told | {"venue_ts": closed.entry_ts} | fields, separators=(",", ":"))
+
+    lines = [
+        line("its own", decision=decision, venue_ts=1),
+        line("of its order", order=order, venue_ts=1),
+        line("of its symbol meanwhile", symbol="A"),
+        line("of its symbol later", symbol="A", venue_ts=closed.exit_ts + 10**10),
+        line("of another symbol", symbol="B"),
+        line("a warning", level="WARNING"),
+        line("of another run", decision=decision, run=2),
+        '{"cut short',
+    ]
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "microbot.2026-01-01_00-00-00_0.jsonl").write_text(line("in a rotated file", decision=decision) + "\n")
+    (logs / "microbot.jsonl").write_text("\n".join(lines))
+    told = json.loads(run("explain", decision, "--json", "--data-dir", tmp_path, "--log-dir", logs).out)
+    said = [found["message"] for found in told["log"]]
+    assert said == ["in a rotated file", "its own", "of its order", "of its symbol meanwhile", "a warning"]
+    assert "a warning" in run("explain", decision, "--data-dir", tmp_path, "--log-dir", logs).out
+
+
+def test_what_was_read_at_an_exit_wants_the_recording(tmp_path: Path, run: Run) -> None:
+    decision, _ = traded(tmp_path)
+    said = run("explain", decision, "--at-exit", "--data-dir", tmp_path)
+    assert said.code == 2
+    assert "the recording /r.jsonl.gz is gone" in said.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.gateway.kill_switch import Answer
 from actors.messages import Command, RestartChain
 from service.live.commands import CommandResult
 from service.live.reception import Reception
@@ -61,6 +62,28 @@ def test_a_halt_that_comes_again_is_carried_out_once_and_answered_alike() -> Non
     late = bot.reception.take(Asked(4, Command("halt"), "h"))  # it was on its way all the while
     assert first == again == late == CommandResult(True, "done 1")
     assert bot.done == [Command("halt"), Command("resume")]
+
+
+def test_a_halt_past_a_stuck_loop_pulls_the_kill_switch_once_and_is_left_alone_by_the_loop() -> None:
+    bot, pulled = Bot(), []
+
+    def pull(name: str, reason: str, source: str) -> Answer:
+        pulled.append((name, reason, source))
+        assert bot.reception.take(Asked(7, Command("halt"), "h")).sentence.startswith("the gate lets no entry out")
+        return Answer(True, "no entry leaves any more")
+
+    bot.reception = Reception(bot._carry_out, lambda: bot.now, pull)
+    asked = Asked(1, Command("halt", 0, "dashboard", "lunch"), "h")
+    for _ in range(2):
+        assert bot.reception.take_past_loop(asked) == CommandResult(True, "no entry leaves any more")
+    assert bot.reception.take(asked) == CommandResult(True, "no entry leaves any more")
+    assert (pulled, bot.done) == ([("halt", "lunch", "dashboard")], [])
+
+
+def test_nothing_but_a_halt_with_an_id_goes_past_the_loop() -> None:
+    reception = Reception(Bot()._carry_out, lambda: NOW, lambda *_: Answer(True, "pulled"))
+    for asked in (Asked(1, Command("resume"), "r"), Asked(1, Command("halt")), Asked(1, RestartChain("A"), "s")):
+        assert reception.take_past_loop(asked).wrong
 
 
 def test_commands_without_an_id_are_each_their_own() -> None:

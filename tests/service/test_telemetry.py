@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import pytest
+from reactivex import never
 
 from actors.engine.core import Input
 from actors.messages import (
@@ -19,6 +20,7 @@ from actors.messages import (
     StateChanged,
     TradingState,
 )
+from microbot import op
 from pipeline.events import SECOND, Side
 from pipeline.exits.exit import ListedExits
 from pipeline.exits.listed import flat_market, stop_loss
@@ -29,17 +31,21 @@ from tests.support.market import START, at, clock, quote, trade
 from tests.support.raising import raised_in
 from tests.support.random_tapes import seeded_tape
 from tests.support.sessions import PATIENT, Session
+from web.chart import chart_of
 from web.messages import (
     Answered,
+    Bar,
     GaugesSeen,
     Heard,
     MetricsSeen,
     NoEntry,
+    SeriesRecalled,
     SessionStarted,
     SymbolRecalled,
     Tick,
     TicksSeen,
     Workings,
+    WorthSeen,
 )
 from web.pipe import FrameWriter, from_bot
 from web.read_model import ReadModel
@@ -76,9 +82,10 @@ class Bot:
 
 def test_ticks_are_told_once_by_symbol_and_in_order() -> None:
     bot = Bot().feed(trade(0), trade(1, 101.0), trade(1, 50.0, symbol="B"), trade(2, 102.0))
-    assert bot.told(TicksSeen) == [
-        TicksSeen("A", tuple(Tick(at(s), 100.0 + s, 10.0, None, None) for s in range(3))),
-        TicksSeen("B", (Tick(at(1), 50.0, 10.0, None, None),)),
+    shown = [(seen.symbol, seen.ticks) for seen in bot.told(TicksSeen)]
+    assert shown == [
+        ("A", tuple(Tick(at(s), 100.0 + s, 10.0, None, None) for s in range(3))),
+        ("B", (Tick(at(1), 50.0, 10.0, None, None),)),
     ]
     assert bot.told(TicksSeen) == []
 
@@ -108,11 +115,16 @@ def test_more_ticks_than_are_shown_are_skipped_and_counted_and_the_last_are_kept
     assert b.skipped == 0
 
 
-def test_of_ticks_that_are_not_shown_the_last_of_each_second_is_for_the_chart() -> None:
-    earlier = [trade(0.2, 101), trade(0.9, 102), trade(1.0, 103), trade(1.5, 104)]
+def test_ticks_that_are_not_shown_count_for_the_chart() -> None:
+    earlier = [trade(0.2, 101), trade(0.9, 102), trade(1.0, 107), trade(1.5, 104)]
     (seen,) = Bot().feed(*earlier, *(trade(2 + n / 100, 105) for n in range(TICKS_SHOWN))).told(TicksSeen)
-    assert [tick.price for tick in seen.ticks[:-TICKS_SHOWN]] == [102, 104]
-    assert (len(seen.ticks), seen.skipped) == (TICKS_SHOWN + 2, 2)
+    second = at(0) // SECOND
+    assert (len(seen.ticks), seen.skipped) == (TICKS_SHOWN, 4)
+    assert seen.bars == (
+        Bar(second, 101, 102, 101, 102, 20.0),
+        Bar(second + 1, 107, 107, 104, 104, 20.0),
+        Bar(second + 2, 105, 105, 105, 105, 10.0 * TICKS_SHOWN),
+    )
 
 
 def test_exactly_as_many_ticks_as_are_shown_skip_none() -> None:
@@ -127,7 +139,7 @@ def test_a_burst_of_fifty_thousand_ticks_stays_small_and_its_last_price_is_right
         bot.feed(*burst[start : start + 500])
     assert len(bot.telemetry._inputs) <= 20_000
     (seen,) = bot.told(TicksSeen)
-    assert len(seen.ticks) == 19 + TICKS_SHOWN  # of the 20 s that are kept, each but the last has its last tick
+    assert (len(seen.ticks), len(seen.bars)) == (TICKS_SHOWN, 20)
     assert seen.ticks[-1].ts == at(49.999)
     assert bot.session.core.ticks == 50_000
 
@@ -138,7 +150,7 @@ def test_what_the_dashboard_shows_is_told_and_what_it_does_not_is_left_out() -> 
     kinds = {type(message).__name__ for message in messages}
     assert kinds == {
         *("TicksSeen", "DayStarted", "SignalRaised", "OrderSubmitted", "PositionOpened"),
-        *("StateChanged", "PositionClosed", "FeedChanged", "MetricsSeen"),
+        *("StateChanged", "PositionClosed", "FeedChanged", "WorthSeen", "MetricsSeen"),
     }
 
 
@@ -185,10 +197,12 @@ def test_what_rules_an_entry_out_is_what_risk_would_say() -> None:
     assert bot.metrics.no_entry == {"A": NoEntry("PAUSED"), "B": NoEntry("PAUSED")}
     bot.feed(Command("resume", at(2)), trade(3, says="LONG"))
     assert bot.metrics.no_entry == {"A": NoEntry("POSITION_OPEN")}
-    bot.feed(trade(4, 90.0), trade(5, 90.0))  # stopped out
+    bot.feed(trade(4, 90.0))  # stopped out
     assert bot.metrics.no_entry == {"A": NoEntry("COOLDOWN", signals_left=2)}
     bot.feed(trade(6, says="LONG"))
     assert bot.metrics.no_entry == {"A": NoEntry("COOLDOWN", signals_left=1)}
+    bot.feed(trade(7, says="LONG"), trade(8, says="LONG"), Command("flatten", at(9)), Command("resume", at(9)))
+    assert bot.metrics.no_entry == {}
 
 
 def test_asking_what_rules_an_entry_out_changes_nothing() -> None:
@@ -243,6 +257,37 @@ def test_an_open_position_is_shown_at_the_last_price_with_its_deadline() -> None
     assert position.time_stop_ts == at(PATIENT.time_stop_seconds)  # the exit's own, not the default's
 
 
+def test_an_open_position_shows_where_its_exits_leave_as_they_move() -> None:
+    exits = ListedExits([op.profit_target(0.02), op.trailing_stop(0.005), op.stop_loss(0.01)])
+    bot = Bot(exits=exits).feed(trade(0, 100.0, says="LONG"))
+
+    def levels() -> dict[str, float]:
+        (position,) = bot.metrics.positions
+        return {level.reason: round(level.price, 6) for level in position.levels}
+
+    assert levels() == {"TP": 102.0, "TRAIL": 99.5, "SL": 99.0}
+    bot.feed(trade(1, 101.5))
+    assert levels() == {"TP": 102.0, "TRAIL": round(101.5 * 0.995, 6), "SL": 99.0}
+    bot.feed(Command("flatten", at(2)))
+    assert bot.session.core.contexts["A"].levels == ()
+
+
+def test_exits_of_an_authors_own_tell_of_no_level() -> None:
+    (position,) = Bot(exits=lambda held, market: never()).feed(trade(0, 100.0, says="LONG")).metrics.positions
+    assert position.levels == ()
+
+
+def test_what_the_account_is_worth_has_open_profit_in_it_and_each_closed_trade() -> None:
+    bot = Bot().feed(trade(0, 100.0, says="LONG"), trade(1, 100.5))
+    (first,) = bot.told(WorthSeen)
+    start = float(bot.session.core.metrics.day_start_equity)
+    assert (first.ts, first.worth, first.drawdown) == (at(1), start + 0.5, 0.0)
+    bot.feed(trade(2, 100.25), Command("flatten", at(3)), trade(3.5, 100.0))
+    closed, now = bot.told(WorthSeen)
+    assert closed.worth == float(bot.session.core.metrics.equity)
+    assert (now.worth, now.drawdown) == (closed.worth, first.worth - closed.worth)
+
+
 def test_a_failed_chain_is_shown_with_its_error() -> None:
     def broken(ticks: Any) -> Any:
         raise RuntimeError("a typo")
@@ -283,7 +328,7 @@ def test_a_restarted_web_process_is_told_the_session_and_what_happened_in_it() -
     assert [kind for kind in kinds if kind in (SignalRaised, PositionOpened, PositionClosed, StateChanged)] == [
         *(SignalRaised, PositionOpened, StateChanged, PositionClosed),
     ]
-    assert kinds[-1] is MetricsSeen
+    assert {MetricsSeen, SymbolRecalled, SeriesRecalled} <= set(kinds)
     assert [type(message) for message in bot.telemetry.history()] == kinds
 
 
@@ -305,10 +350,35 @@ def test_a_restarted_web_process_shows_the_chart_and_the_ticks_of_before() -> No
         for message in bot.telemetry.messages():
             model.apply(message)
     bot.feed(trade(200, 1.0))  # of this one it is told with the next messages
-    before, after = model.snapshot()["symbols"]["A"], recalled(bot).snapshot()["symbols"]["A"]
-    for name in ("price", "bid", "ask", "ts", "first_price", "seen", "ticks", "history"):
+    again = recalled(bot)
+    before, after = model.snapshot()["symbols"]["A"], again.snapshot()["symbols"]["A"]
+    for name in ("price", "bid", "ask", "ts", "first_price", "seen", "ticks"):
         assert after[name] == before[name], name
-    assert (len(after["history"]), len(after["ticks"])) == (200, TICKS_SHOWN)
+    assert len(after["ticks"]) == TICKS_SHOWN
+    until = {"to": str(at(200) // SECOND)}
+    for query in (until, until | {"from": str(at(0) // SECOND), "points": "5"}):
+        assert chart_of(again, "A", query) == chart_of(model, "A", query)
+    prices = again.course_of("A")
+    assert prices is not None
+    assert [row[1:6] for row in prices.since(0)] == [(100 + s, 100.75 + s, 100 + s, 100.75 + s, 40) for s in range(200)]
+
+
+def test_a_restarted_web_process_may_hear_news_before_it_has_heard_all_of_the_history() -> None:
+    bot, model = Bot(), ReadModel()
+    model.apply(STARTED)
+    bot.feed(*(trade(part / 4, 100 + part / 4) for part in range(400)))
+    for message in bot.telemetry.messages():
+        model.apply(message)
+    before, again = bot.telemetry.history(), ReadModel()
+    bot.feed(*(trade(99.8 + part / 4, 50 + part / 4) for part in range(8)))
+    news = bot.telemetry.messages()
+    for message in news:
+        model.apply(message)
+    split = next(n for n, message in enumerate(before) if isinstance(message, SeriesRecalled))
+    for message in (*before[:split], *news, *before[split:]):
+        again.apply(message)
+    assert chart_of(again, "A", {}) == chart_of(model, "A", {})
+    assert again.snapshot()["symbols"]["A"]["seen"] == 408
 
 
 def test_a_restarted_web_process_shows_each_trade_and_signal_once() -> None:
@@ -329,7 +399,8 @@ def test_what_is_kept_of_the_market_is_bounded() -> None:
         bot.telemetry.messages()
     (kept,) = [message for message in bot.telemetry.history() if isinstance(message, SymbolRecalled)]
     assert (kept.symbol, kept.seen, len(kept.ticks)) == ("A", 20, 20)
-    assert [second for second, _ in kept.points] == [at(second) // SECOND for second in range(15, 20)]
+    parts = [message.part for message in bot.telemetry.history() if isinstance(message, SeriesRecalled)]
+    assert [len(part.fine[0]) // 8 for part in parts] == [5, 5]  # of the account, and of one symbol
 
 
 def test_a_long_chart_crosses_the_pipe_in_several_frames() -> None:
@@ -337,10 +408,11 @@ def test_a_long_chart_crosses_the_pipe_in_several_frames() -> None:
     for start in range(0, 75_000, 15_000):
         bot.telemetry.gather([trade(second) for second in range(start, start + 15_000)])
         bot.telemetry.messages()
-    kept = [message for message in bot.telemetry.history() if isinstance(message, SymbolRecalled)]
+    history, writer = bot.telemetry.history(), FrameWriter()
+    kept = [message for message in history if isinstance(message, SeriesRecalled) and message.symbol]
     assert len(kept) > 1
-    assert sum(len(message.points) for message in kept) == 75_000
-    assert [len(message.ticks) for message in kept] == [0] * (len(kept) - 1) + [TICKS_SHOWN]
+    assert sum(len(message.part.fine[0]) // 8 for message in kept) == 75_000
+    assert all(writer.frame(message) for message in kept)
 
 
 def test_history_is_bounded_and_the_newest_of_it_is_kept() -> None:

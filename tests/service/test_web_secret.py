@@ -17,7 +17,7 @@ from service.doctor import machine
 from service.doctor.findings import Verdict
 from service.errors import UserError
 from tests.support.live import PATIENCE_S, Bot, microbot
-from web.lock import is_secret
+from web.lock import Hash, is_secret, parted
 from web.settings import WebSettings
 
 SECRET = "correct-horse-battery"
@@ -54,6 +54,20 @@ def test_auto_makes_a_secret_once_and_another_where_others_could_have_read_it(tm
     again = web_secret.prepare(auto, tmp_path)
     assert again != made
     assert web_secret.kept_in(tmp_path) == again
+
+
+def test_beside_a_hash_the_bots_commands_have_a_secret_of_their_own(tmp_path: Path) -> None:
+    hashed = str(Hash.of(SECRET, b"salt" * 4))
+    given = WebSettings(secret=hashed)
+    made = web_secret.prepare(given, tmp_path)
+    assert is_secret(made)
+    assert made != SECRET
+    assert web_secret.prepare(given, tmp_path) == made
+    assert parted((tmp_path / "web-secret").read_text()) == (made, hashed)
+    assert web_secret.headers(tmp_path) == {"Authorization": f"Bearer {made}"}
+    assert web_secret.address("http://a", web_secret.shown(given, made)) == "http://a"
+    assert web_secret.prepare(WebSettings(secret="auto"), tmp_path) == made
+    assert hashed not in (tmp_path / "web-secret").read_text()
 
 
 def test_a_secret_that_cannot_be_kept_is_said_without_it(tmp_path: Path) -> None:
@@ -178,3 +192,16 @@ def test_the_doctor_recommends_a_secret_where_others_reach_the_dashboard(
 def test_the_other_users_are_people_and_not_us() -> None:
     assert "root" not in machine.other_users()
     assert "nobody" not in machine.other_users()
+
+
+def test_a_bot_with_the_hash_of_a_secret_opens_for_it_and_prints_neither(tmp_path: Path) -> None:
+    hashed = microbot("hash-secret", cwd=tmp_path, said=f"{SECRET}\n").stdout.strip()
+    (tmp_path / "settings.toml").write_text(f'[web]\nsecret = "{hashed}"\n')
+    with Bot(tmp_path, "--config", "settings.toml") as bot:
+        assert bot.dashboard == f"http://127.0.0.1:{bot.port}"
+        assert bot.get("/api/state")[0] == 401
+        assert bot.get("/api/state", Authorization=f"Bearer {SECRET}")[0] == 200
+        assert bot.command("pause").returncode == 0
+        for pid in (bot.process.pid, *bot.children.values()):
+            assert hashed not in Path(f"/proc/{pid}/cmdline").read_text()
+        bot.stop()

@@ -290,10 +290,10 @@ def environment() -> dict[str, str]:
     return kept | FREE_PORTS | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
 
 
-def microbot(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of the bot to its end."""
+def microbot(*arguments: object, cwd: Path, said: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of the bot to its end; `said` is what it is told on stdin."""
     command = [str(MICROBOT), *map(str, arguments)]
-    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    options: dict[str, Any] = {"input": said, "capture_output": True, "text": True}
     return subprocess.run(command, cwd=cwd, env=environment(), timeout=PATIENCE_S, check=False, **options)
 
 
@@ -363,11 +363,11 @@ class Bot:
         assert port is not None
         return port
 
-    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+    def get(self, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
         """Ask the dashboard."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         finally:

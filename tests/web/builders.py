@@ -21,6 +21,7 @@ from actors.messages import (
 )
 from actors.portfolio.closed_trades import closed_trade
 from pipeline.events import SECOND, Reading, Side, Signal
+from web.bars import bars_of
 from web.messages import (
     GaugesSeen,
     MetricsSeen,
@@ -62,7 +63,8 @@ def tick(seconds: float, price: float, size: float = 100.0) -> Tick:
 
 def ticks(*prices: float, symbol: str = "AAPL", first_at: float = 0, skipped: int = 0) -> TicksSeen:
     """Return ticks a second apart."""
-    return TicksSeen(symbol, tuple(tick(first_at + i, price) for i, price in enumerate(prices)), skipped)
+    seen = tuple(tick(first_at + i, price) for i, price in enumerate(prices))
+    return TicksSeen(symbol, seen, skipped, bars_of(seen))
 
 
 def opened(

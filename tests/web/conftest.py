@@ -245,6 +245,6 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def web_process() -> Iterator[WebProcess]:
-    """The web process, listening on a free port of the loopback interface."""
-    with WebProcess(port=0) as process:
+    """The web process, listening on a free port of the loopback interface; a busy machine has its time to answer."""
+    with WebProcess(port=0, answer_timeout_s=60.0) as process:
         yield process.listening()

@@ -15,13 +15,15 @@ from aiohttp import ClientResponse, ClientSession, web
 from yarl import URL
 
 from actors.messages import Command, RestartChain
-from tests.web.builders import closed, feed, held, metrics, opened, session, signal, ticks
+from pipeline.events import SECOND
+from tests.web.builders import START, at, closed, feed, held, metrics, opened, session, signal, ticks
 from web import app as web_app
-from web.app import HUB, STUCK_S, make_app, make_runner
+from web.app import COMMANDS, HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
+from web.commands import SendCommand
 from web.deadline import Moment
 from web.hub import Hub
-from web.messages import Answered, Asked, SymbolWish
+from web.messages import Answered, Asked, SymbolWish, WorthSeen
 from web.settings import WebSettings
 
 PATIENCE_S = 240
@@ -46,6 +48,7 @@ class Dashboard(msgspec.Struct):
     answering: bool = True
     asked: asyncio.Queue[Asked] = msgspec.field(default_factory=asyncio.Queue)
     now: Moment = Moment(10_000, 1_700_000_000_000)
+    past_loop: Callable[[SendCommand], None] = lambda _: None
 
     @property
     def port(self) -> int:
@@ -90,6 +93,7 @@ async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
         url = URL.build(scheme="http", host="127.0.0.1", port=runner.addresses[0][1])
         async with ClientSession(read_bufsize=1 << 20) as client:
             dashboard = Dashboard(url, app[HUB], client, commands)
+            dashboard.past_loop = lambda send: setattr(app[COMMANDS], "send_past_loop", send)
             yield dashboard
     finally:
         await runner.cleanup()
@@ -387,6 +391,26 @@ def test_a_halt_has_no_deadline() -> None:
     run(scenario)
 
 
+def test_a_halt_that_the_loop_does_not_answer_goes_past_it_and_nothing_else_does() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        past: list[Asked] = []
+
+        def send(asked: Asked) -> bool:
+            past.append(asked)
+            dashboard.hub.tell(Answered(asked.ticket, True, "no entry leaves any more"))
+            return True
+
+        dashboard.past_loop(send)
+        assert (await dashboard.post(b'{"command":"halt","id":"quick"}'))[1]["answer"] == "trading is as it is"
+        dashboard.answering = False
+        status, told = await dashboard.post(b'{"command":"halt","id":"h"}')
+        assert (status, told["answer"]) == (200, "no entry leaves any more")
+        assert (await dashboard.post(b'{"command":"flatten","id":"f"}'))[0] == 504
+        assert [(asked.command, asked.id) for asked in past] == [(Command("halt", 0, "dashboard"), "h")]
+
+    run(scenario, answer_timeout_s=1.5)
+
+
 def test_what_the_bot_found_too_late_is_an_error() -> None:
     async def scenario(dashboard: Dashboard) -> None:
         dashboard.answering = False
@@ -599,6 +623,59 @@ def test_a_snapshot_comes_first_and_changes_follow_in_order() -> None:
     run(scenario)
 
 
+async def get_chart(dashboard: Dashboard, wanted: str) -> tuple[int, Any]:
+    async with dashboard.client.get(f"{dashboard.url}/api/chart/{wanted}") as answer:
+        return answer.status, await answer.json()
+
+
+def test_a_stretch_of_the_chart_is_answered_in_columns() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(session())
+        dashboard.hub.tell(ticks(*[100.0 + i for i in range(90)]))
+        dashboard.hub.tell(WorthSeen(at(89), 10_050.0, 2.0))
+        second = START // SECOND
+        status, told = await get_chart(dashboard, f"AAPL?from={second + 10}&to={second + 59}&points=2")
+        assert (status, told["width"], told["first"]) == (200, 30, second)
+        assert told["bars"]["time"] == [second, second + 30]
+        assert told["bars"]["volume"] == [3_000.0, 3_000.0]
+        assert (told["bars"]["open"][1], told["bars"]["high"][1], told["bars"]["close"][1]) == (130.0, 159.0, 159.0)
+        assert told["worth"] == {"time": [], "worth": [], "low": [], "drawdown": []}
+        _, newest = await get_chart(dashboard, "AAPL")
+        assert (newest["width"], len(newest["bars"]["time"])) == (10, 9)
+        assert newest["tail"]["time"] == [second + s for s in range(80, 90)]
+        assert newest["worth"] == {"time": [second + 80], "worth": [10_050.0], "low": [10_050.0], "drawdown": [2.0]}
+
+    run(scenario)
+
+
+def test_a_stretch_of_the_chart_that_has_not_changed_is_not_sent_again() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(ticks(100.0))
+        async with dashboard.client.get(dashboard.url / "api/chart/AAPL") as first:
+            tag = first.headers["ETag"]
+        assert (await dashboard.get("api/chart/AAPL", **{"If-None-Match": tag}))[0] == 304
+        dashboard.hub.tell(ticks(101.0, first_at=1))
+        assert (await dashboard.get("api/chart/AAPL", **{"If-None-Match": tag}))[0] == 200
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("NONE", 404),
+        *((f"AAPL?{query}", 400) for query in ("points=0", "points=2001", "points=x", "from=nan", "from=9&to=9")),
+    ],
+)
+def test_a_stretch_of_the_chart_that_cannot_be_is_refused_in_a_sentence(path: str, status: int) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(ticks(100.0))
+        found, said = await get_chart(dashboard, path)
+        assert (found, said["error"][-1]) == (status, ".")
+
+    run(scenario)
+
+
 def test_ticks_that_come_together_are_one_event() -> None:
     async def scenario(dashboard: Dashboard) -> None:
         dashboard.hub.tell(session())
@@ -609,7 +686,7 @@ def test_ticks_that_come_together_are_one_event() -> None:
             name, data = await next_event()
             assert (name, data["symbols"]["AAPL"]["seen"]) == ("ticks", 200)
             assert len(data["symbols"]["AAPL"]["ticks"]) == 50
-            assert len(data["symbols"]["AAPL"]["points"]) == 200
+            assert len(data["symbols"]["AAPL"]["bars"]) == 200
             dashboard.hub.tell(feed())
             assert (await next_event())[0] == "feed"
 

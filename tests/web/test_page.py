@@ -96,8 +96,8 @@ def test_the_page_shows_the_session_without_an_error_or_another_host(browser: Br
         await expect(page.locator("#position-rows tr")).to_contain_text("LONG")
         await expect(page.locator("#position-rows .time")).to_have_text("3.0 s")
         await expect(page.locator("#why")).to_have_text("Holding: exits in 3.0 s at the latest")
-        await expect(page.locator("#win-rate")).to_have_text("50.0 %")
-        await expect(page.locator("#total-pnl")).to_have_text("+$0.13")
+        await expect(page.locator("#figure-pnl")).to_have_text("+$0.13")
+        await expect(page.locator("#figure-win_rate + .detail")).to_have_text("2 of 5 trades")  # too few for a rate
         await expect(page.locator("#feed-state")).to_have_text("LIVE")
         await expect(page.locator("#trading-state")).to_have_text("ACTIVE")
         await expect(page.locator("#paper")).to_be_visible()
@@ -358,7 +358,7 @@ def test_numbers_and_rules_are_shown_without_a_bar_and_count_as_no_condition(
         await expect(lines).to_have_text(
             ["Fast151.371", "\u2713Cross upholds: LONG", "\u00b7Cross downdoes not hold", "\u2248Rsi72.5 less than 70"]
         )
-        await expect(page.get_by_role("meter")).to_have_count(1)
+        await expect(page.locator("#gauges").get_by_role("meter")).to_have_count(1)
         await expect(page.locator("#gauges-chip")).to_have_text("0 of 1 met")
         await expect(page.locator("#blocked-last")).to_be_hidden()
         await expect(page.locator("#trades-empty")).to_have_text("no trade yet: nothing has pointed LONG or SHORT")

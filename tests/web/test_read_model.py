@@ -24,7 +24,7 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import OrderRejected
-from pipeline.events import Reading, Side
+from pipeline.events import SECOND, Reading, Side
 from tests.web.builders import (
     START,
     at,
@@ -42,8 +42,9 @@ from tests.web.builders import (
     tick,
     ticks,
 )
+from web.bars import DAY_WIDTH, PriceCourse
 from web.decisions import SIGNALS_SHOWN
-from web.messages import ChainLate, OperatorSeen, OperatorsSeen, QueueSeen, ToWeb
+from web.messages import ChainLate, OperatorSeen, OperatorsSeen, QueueSeen, SeriesRecalled, ToWeb, WorthSeen
 from web.read_model import NOTICES_SHOWN, TRADES_SHOWN, ReadModel
 from web.symbol_view import MARKS_SHOWN, TICKS_SHOWN
 
@@ -130,28 +131,76 @@ def test_ticks_that_the_bot_left_out_are_counted() -> None:
     assert snapshot(ticks(1.0, skipped=7), ticks(1.0, skipped=5))["symbols"]["AAPL"]["skipped"] == 12
 
 
-def test_the_chart_has_one_point_a_second_with_the_last_price_in_it() -> None:
+def prices_of(model: ReadModel, symbol: str = "AAPL") -> list[tuple[float, ...]]:
+    """Return what the model has of a symbol by the second: the second, then open, high, low, close and volume."""
+    prices = model.course_of(symbol)
+    assert prices is not None
+    return [row[:6] for row in prices.since(0)]
+
+
+def test_the_chart_has_one_bar_a_second_with_all_that_happened_in_it() -> None:
     model = model_of()
-    for seconds, price in ((0.1, 10.0), (0.9, 11.0), (1.2, 12.0), (4.0, 13.0)):
+    for seconds, price in ((0.1, 10.0), (0.5, 9.0), (0.9, 11.0), (1.2, 12.0), (4.0, 13.0)):
         model.apply(ticks(price, first_at=seconds))
 
     second = START // 1_000_000_000
-    assert as_json(model.snapshot())["symbols"]["AAPL"]["history"] == [
-        [second, 11.0],
-        [second + 1, 12.0],
-        [second + 4, 13.0],
+    assert prices_of(model) == [
+        (second, 10.0, 11.0, 9.0, 11.0, 300.0),
+        (second + 1, 12.0, 12.0, 12.0, 12.0, 100.0),
+        (second + 4, 13.0, 13.0, 13.0, 13.0, 100.0),
     ]
 
 
 def test_a_chart_never_goes_back_in_time() -> None:
-    told = snapshot(ticks(10.0, first_at=5), ticks(11.0, first_at=1), ticks(12.0, first_at=6))["symbols"]["AAPL"]
+    model = model_of(ticks(10.0, first_at=5), ticks(11.0, first_at=1), ticks(12.0, first_at=6))
 
-    assert [price for _, price in told["history"]] == [10.0, 12.0]
-    assert len(told["ticks"]) == 3
+    assert [row[4] for row in prices_of(model)] == [10.0, 12.0]
+    assert len(as_json(model.snapshot())["symbols"]["AAPL"]["ticks"]) == 3
 
 
-def test_the_chart_is_bounded() -> None:
-    assert len(snapshot(ticks(*[1.0] * 30), chart_points=10)["symbols"]["AAPL"]["history"]) == 10
+def test_the_chart_is_bounded_and_keeps_the_day_after_the_seconds_are_gone() -> None:
+    model = model_of(ticks(*[float(1 + i) for i in range(900)]), chart_points=10)
+
+    assert [row[4] for row in prices_of(model)] == [float(i) for i in range(891, 901)]
+    prices = model.course_of("AAPL")
+    assert prices is not None
+    width, rows = prices.between(START / SECOND, START / SECOND + 900, 1)
+    assert (width, len(rows)) == (DAY_WIDTH, 900 // DAY_WIDTH)
+    assert (rows[0][1], rows[-1][4], sum(row[5] for row in rows)) == (1.0, 900.0, 90_000.0)
+
+
+def test_prices_of_before_may_come_behind_newer_ones() -> None:
+    before, model = PriceCourse(3_600), model_of(ticks(*[5.0] * 3, first_at=99))
+    before.see(ticks(*[4.0] * 100).bars)
+    for part in before.parts():
+        model.apply(SeriesRecalled("AAPL", part))
+
+    rows = prices_of(model)
+    assert len(rows) == 102
+    assert rows[99] == (START // SECOND + 99, 4.0, 5.0, 4.0, 5.0, 200.0)
+
+
+def test_what_the_account_is_worth_is_told_by_the_second_and_once() -> None:
+    model = model_of(WorthSeen(at(1), 100.0, 0.0))
+    for seconds, worth, drawdown in ((2.1, 101.0, 0.0), (2.4, 99.0, 2.0), (2.9, 100.0, 1.0)):
+        model.apply(WorthSeen(at(seconds), worth, drawdown))
+
+    assert told(model)["worth"] == [[START // SECOND + 2, 100.0, 99.0, 2.0]]
+    assert "worth" not in told(model)
+
+
+def test_how_far_a_strategy_looks_back_is_told_of_its_symbol() -> None:
+    model = model_of(session("AAPL", "MSFT"), metrics(windows={"AAPL": 15.0}))
+    shown = as_json(model.snapshot())
+
+    assert shown["windows"] == {"AAPL": 15.0}
+    assert [shown["symbols"][name]["window_s"] for name in ("AAPL", "MSFT")] == [15.0, None]
+
+
+def test_the_mark_of_an_exit_says_what_the_trade_earned() -> None:
+    marks = snapshot(ticks(1.0), opened(), closed(pnl="-0.31"))["symbols"]["AAPL"]["marks"]
+
+    assert [(mark["leg"], mark["pnl"]) for mark in marks] == [("entry", None), ("exit", -0.31)]
 
 
 def test_symbols_beyond_the_bound_are_counted_and_not_kept() -> None:
@@ -171,17 +220,17 @@ def test_ticks_are_told_once_and_all_together() -> None:
     assert [name for name, _ in events] == ["ticks"]
     data = events[0][1]["symbols"]
     assert [tick[1] for tick in data["AAPL"]["ticks"]] == [3.0, 4.0, 5.0]
-    assert [price for _, price in data["AAPL"]["points"]] == [3.0, 4.0, 5.0]
+    assert [bar[4] for bar in data["AAPL"]["bars"]] == [3.0, 4.0, 5.0]
     assert data["AAPL"]["seen"] == 5
     assert list(data["MSFT"]["ticks"][0]) == [at(0), 9.0, 100.0, 8.99, 9.01]
     assert model.drain() == []
 
 
-def test_a_point_that_changes_within_its_second_is_told_again() -> None:
+def test_a_bar_that_changes_within_its_second_is_told_again_as_a_whole() -> None:
     model = model_of(ticks(1.0, first_at=0.1))
     model.apply(ticks(2.0, first_at=0.5))
 
-    assert [price for _, price in told(model)["ticks"]["symbols"]["AAPL"]["points"]] == [2.0]
+    assert told(model)["ticks"]["symbols"]["AAPL"]["bars"] == [[START // SECOND, 1.0, 2.0, 1.0, 2.0, 200.0, 1.99, 2.01]]
 
 
 def test_what_is_not_fetched_stays_bounded() -> None:
@@ -288,6 +337,7 @@ def test_a_refused_signal_shows_its_reason_and_readings() -> None:
         "threshold": 0.0005,
         "passed": True,
         "bound": "at_least",
+        "unit": "bp",
     }
 
 

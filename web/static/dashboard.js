@@ -1,11 +1,16 @@
 // Connects the event stream to the store, and the store to the page, which is drawn at most once a screen frame.
 
-import { PriceChart } from "./chart.js";
+import { Alerts } from "./alerts.js";
+import { chosen } from "./choices.js";
 import { Commands } from "./commands.js";
 import * as format from "./format.js";
+import { listen } from "./keys.js";
 import { drawBanners } from "./panels/banners.js";
 import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
-import { drawAge, drawMetrics, drawPrice } from "./panels/cards.js";
+import { BlackBox } from "./panels/black-box.js";
+import { drawAge, drawPrice } from "./panels/cards.js";
+import { ChartPanel } from "./panels/chart.js";
+import { FiguresPanel } from "./panels/figures.js";
 import { drawFunnel } from "./panels/funnel.js";
 import { drawGauges } from "./panels/gauges.js";
 import { drawLooks } from "./panels/looks.js";
@@ -16,20 +21,30 @@ import { Settings } from "./panels/settings.js";
 import { drawStatus } from "./panels/status.js";
 import { drawOperators, drawStrategy } from "./panels/strategy.js";
 import { drawSymbolControls } from "./panels/symbol-controls.js";
-import { drawTabs } from "./panels/symbols.js";
+import { drawTabs, listenForKeys } from "./panels/symbols.js";
 import { drawTicks } from "./panels/ticks.js";
+import { drawHeaderDay } from "./panels/header-day.js";
 import { TradesPanel } from "./panels/trades.js";
+import { View } from "./panels/view.js";
 import { Store } from "./store.js";
+import { decisionIn } from "./story.js";
 import { Stream } from "./stream.js";
+import { drawTab } from "./tab.js";
 import { reloadIfReplaced } from "./version.js";
+import { Zones } from "./zones.js";
 
 const store = new Store();
-const chart = new PriceChart(document.getElementById("chart"), document.getElementById("chart-note"));
+const chart = new ChartPanel();
 const commands = new Commands();
 const mockExchange = new MockExchange(document.getElementById("exchange-panel"), store);
 new Log(document.getElementById("log-panel"));
 new Settings(document.getElementById("settings-panel"));
 const trades = new TradesPanel(document.getElementById("trades-panel"));
+const figures = new FiguresPanel(document.getElementById("figures-panel"));
+const box = new BlackBox(document.getElementById("black-box"), () => select(selected));
+const zones = new Zones();
+const alerts = new Alerts();
+const view = new View(zones, alerts, () => mark("everything"));
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
@@ -41,6 +56,7 @@ function decodeHash() {
     history.replaceState(null, "", location.pathname);
     return "";
   }
+  if (decisionIn(location.hash)) return "";
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
@@ -80,27 +96,32 @@ const PARTS = {
   position: () => {
     drawPositions(store, selected, select, link());
     drawDay(store);
+    drawHeaderDay(store);
     if (current()?.why?.until != null) drawWhy(store, current(), link()); // what is left of it runs on
-    chart.showPosition(store.positions.get(selected));
+    chart.position();
   },
   metrics: () => {
-    drawMetrics(store);
     drawDay(store);
+    drawHeaderDay(store);
     drawFunnel(store);
     drawStrategy(store, current());
     drawSession(store);
     drawQueues(store);
     drawSymbolControls(store, current(), commands);
+    figures.update(store);
     trades.update(store); // the day, or the reason why there is none, may have changed
   },
   gauges: () => drawGauges(current()),
   operators: () => drawOperators(current()),
-  trades: () => trades.update(store),
+  trades: () => {
+    figures.update(store);
+    trades.update(store);
+  },
   ticks: () => {
     drawTicks(current());
-    if (current()) chart.extend(current().history);
+    chart.extend();
   },
-  marks: () => chart.showMarks(current()?.marks ?? []),
+  marks: () => chart.marks(),
   looks: () => drawLooks(store, () => mark("looks")),
   notices: () => drawNotices(store),
 };
@@ -125,14 +146,15 @@ function drawAges() {
 function startOver() {
   if (!store.symbols.has(selected)) selected = firstShown() ?? selected;
   stream.look(selected);
-  format.setTimeZone(store.session?.settings?.risk?.timezone ?? "UTC");
+  zones.show(store.session?.settings?.risk?.timezone ?? "UTC", chosen("times"), store.now);
   format.setReasons(store.session?.words);
+  box.show(decisionIn(location.hash));
   const zone = format.timeZoneLabel(store.now);
-  document.getElementById("times").textContent = `Times are ${zone}, as the venue tells them.`;
+  document.getElementById("times").textContent = `Times are ${zone}${chosen("times") === "viewer" ? ", yours" : ", as the venue tells them"}.`;
   document.getElementById("chart-title").textContent = selected ? `${selected} price` : "Price";
-  document.getElementById("chart-aside").textContent = `one point a second, times ${zone}`;
+  document.getElementById("chart-aside").textContent = `times ${zone}`;
   document.getElementById("panel").setAttribute("aria-label", selected ? `Dashboard of ${selected}` : "Dashboard");
-  if (current()) chart.show(current(), store.positions.get(selected));
+  if (current()) chart.show(current(), store);
 }
 
 function draw() {
@@ -155,18 +177,6 @@ function mark(...parts) {
   }
 }
 
-function drawTitle() {
-  if (!connected && store.bot.running) { // no price that may be another by now
-    document.title = document.hidden ? "not live while hidden · microbot" : "not connected · microbot";
-    return;
-  }
-  const symbol = current();
-  const position = store.positions.get(selected);
-  const held = position ? `${position.side} ${format.signedMoney(position.open_profit)}` : "";
-  const price = symbol?.price == null ? "" : `${selected} ${format.price(symbol.price)}`;
-  document.title = [store.bot.running ? "" : "stopped", held, price, "microbot"].filter(Boolean).join(" · ");
-}
-
 // ---------------------------------------------------------------------------------------- the stream
 
 const listener = {
@@ -174,12 +184,17 @@ const listener = {
     heardAt = at;
     for (const [name, data] of told) {
       mark(...store.apply(name, data));
-      if (name === "snapshot") mockExchange.look(); // it may be another bot
+      if (name !== "snapshot") continue;
+      mockExchange.look(); // it may be another bot
+      alerts.forget();
     }
+    alerts.look(store);
   },
   whole: (told, at) => {
     heardAt = at;
     Object.assign(store, told);
+    alerts.forget();
+    alerts.look(store);
     mark("everything");
     mockExchange.look();
   },
@@ -192,18 +207,32 @@ const listener = {
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
 
-addEventListener("hashchange", () => select(decodeHash() || selected));
-document.getElementById("go-live").addEventListener("click", () => chart.goLive());
-document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
-document.getElementById("tabs").addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const names = [...store.symbols.keys()];
-  select(names[(names.indexOf(selected) + step + names.length) % names.length]);
-  draw();
-  document.querySelector('[role="tab"][aria-selected="true"]')?.focus();
+addEventListener("hashchange", () => {
+  const decision = decisionIn(location.hash);
+  box.show(decision);
+  if (!decision) select(decodeHash() || selected);
 });
-setInterval(drawTitle, 1000);
+document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
+const PLACES = { trades: "#trades-panel", chart: ".chart-panel", log: "#log-panel" };
+
+/** Go on by so many symbols, in the order in which they are listed. */
+function step(by) {
+  const names = [...document.querySelectorAll("#tabs [role=tab]")].map((tab) => /** @type {HTMLElement} */ (tab).dataset.symbol);
+  if (names.length) select(names[(names.indexOf(selected) + by + names.length) % names.length]);
+}
+
+listenForKeys(select);
+listen((name) => {
+  if (name === "help") view.open();
+  else if (name === "next" || name === "previous") step(name === "next" ? 1 : -1);
+  else if (name === "search") document.getElementById("symbol-search")?.focus();
+  else if (PLACES[name]) {
+    const place = /** @type {HTMLElement} */ (document.querySelector(PLACES[name]));
+    place.tabIndex = -1;
+    place.focus();
+  } else /** @type {HTMLElement} */ (document.querySelector(`[data-command="${name}"]`)).click(); // one that is disabled does nothing
+});
+setInterval(() => drawTab(store, selected, connected), 1000);
 setInterval(drawAges, 500);
 commands.offer("", true, false);
 const stream = new Stream(listener, selected);

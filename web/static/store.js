@@ -1,7 +1,7 @@
 // The page's copy of what the bot shows, folded from the event stream. Everything in it is bounded.
 
 const TICKS = 50;
-const POINTS = 3600;
+export const BARS = 600; // of a second: a page that misses some asks for the chart again
 const LISTED = 100;
 const MARKS = 200;
 const NOTICES = 50;
@@ -32,7 +32,17 @@ export function merge(target, patch) {
 }
 
 /** What is told only of symbols that are looked at, as it is before. */
-const unseen = () => ({ whole: false, ticks: [], history: [], marks: [], gauges: null, blocked: null, operators: [], measured: {}, seen: 0, skipped: 0 });
+const unseen = () => ({
+  whole: false, ticks: [], bars: [], marks: [], gauges: null, window_s: null, blocked: null, operators: [], measured: {}, why: null, seen: 0, skipped: 0,
+});
+
+/** Rows [second, ...] with newer ones, of which the first may be that of the last second again. */
+function extended(rows, newer) {
+  if (!newer.length) return rows;
+  let end = rows.length;
+  while (end > 0 && rows[end - 1][0] >= newer[0][0]) end -= 1;
+  return [...rows.slice(Math.max(0, end + newer.length - BARS), end), ...newer];
+}
 
 export class Store {
   constructor() {
@@ -57,6 +67,7 @@ export class Store {
     this.symbols = new Map();
     this.positions = new Map();
     this.ledger = { version: 0 }; // of the trades that the server lists: another one when some have come
+    this.worth = []; // of the account: [second, worth, low, drawdown]
     this.trades = [];
     this.signals = [];
     this.bursts = [];
@@ -74,7 +85,7 @@ export class Store {
   symbol(name) {
     let symbol = this.symbols.get(name);
     if (!symbol) {
-      symbol = { name, price: null, previous: null, first: null, ts: null, chain: "RUNNING", why: null, tickAt: null, gapS: null, ...unseen() };
+      symbol = { name, price: null, previous: null, first: null, ts: null, chain: "RUNNING", tickAt: null, gapS: null, ...unseen() };
       this.symbols.set(name, symbol);
     }
     return symbol;
@@ -97,12 +108,11 @@ export class Store {
     symbol.first = view.first_price;
     symbol.ts = view.ts;
     symbol.chain = view.chain;
-    symbol.why = view.why;
-    symbol.tickAt = view.age_s === null ? null : Date.now() - view.age_s * 1000;
+    symbol.tickAt = view.age_s == null ? null : Date.now() - view.age_s * 1000;
     symbol.gapS = view.gap_s || null;
     if (!view.ticks) return;
-    const { ticks, seen, skipped, history, marks, gauges, blocked, operators, measured } = view;
-    Object.assign(symbol, { whole: true, seen, skipped, history, marks, gauges, blocked, operators, measured });
+    const { ticks, seen, skipped, marks, gauges, window_s, blocked, operators, measured, why = null } = view;
+    Object.assign(symbol, { whole: true, seen, skipped, marks, gauges, window_s, blocked, operators, measured, why });
     symbol.ticks = ticks.map((tick, i) => ({ key: seen - ticks.length + i, tick }));
     if (ticks.length > 1) symbol.previous = ticks.at(-2)[1];
   }
@@ -145,15 +155,14 @@ export class Store {
         symbol.price = tick[1];
         symbol.ts = tick[0];
       }
-      for (const point of told.points) {
-        const last = symbol.history.at(-1);
-        if (last && last[0] === point[0]) symbol.history[symbol.history.length - 1] = point;
-        else if (!last || last[0] < point[0]) symbol.history.push(point);
-      }
-      // Cut in large steps, so that an hour of points is not copied ten times a second.
-      if (symbol.history.length > POINTS * 1.25) symbol.history = lastOf(symbol.history, POINTS);
+      symbol.bars = extended(symbol.bars, told.bars);
     }
     return ["ticks", "price", "position"];
+  }
+
+  on_worth(data) {
+    this.worth = extended(this.worth, data);
+    return ["worth"];
   }
 
   on_gauges(data) {
@@ -215,7 +224,8 @@ export class Store {
 
   on_burst(data) {
     this.bursts = lastOf(this.bursts.concat(data), LISTED);
-    this.symbol(data.symbol).blocked = data;
+    const symbol = this.symbol(data.symbol);
+    if (symbol.whole) symbol.blocked = data;
     return ["looks", "gauges"];
   }
 
@@ -227,6 +237,7 @@ export class Store {
     this.symbolsHalted = data.symbols_halted;
     this.queues = data.queues;
     this.bounded = data.bounded;
+    for (const [name, seconds] of Object.entries(data.windows)) this.symbol(name).window_s = seconds;
     let turned = false; // whether a symbol is heard of again, or no longer
     for (const [name, chain] of Object.entries(data.chains)) {
       const symbol = this.symbol(name);
@@ -238,7 +249,7 @@ export class Store {
 
   on_feed(data) {
     this.feed = feedOf(data);
-    return ["status"];
+    return ["status", "tabs"];
   }
 
   on_state(data) {
@@ -263,5 +274,5 @@ const CHANGES = ["metrics", "position"];
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
   "snapshot", "look", "prices", "ticks", "gauges", "operators", "measured", "marks", "position", "ledger", "trade", "signal", "outcomes", "why", "burst",
-  "metrics", "feed", "state", "bot", "notice",
+  "metrics", "worth", "feed", "state", "bot", "notice",
 ];

@@ -3,16 +3,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { merge, Store } from "../../../web/static/store.js";
+import { BARS, merge, Store } from "../../../web/static/store.js";
 
 const view = (price, ...prices) => ({
-  price, ts: prices.length, first_price: prices[0], chain: "RUNNING", seen: prices.length, skipped: 0, history: prices.map((one, i) => [i, one]),
+  price, ts: prices.length, first_price: prices[0], chain: "RUNNING", seen: prices.length, skipped: 0, window_s: 15,
   ticks: prices.map((one, i) => [i, one, 1, null, null]), marks: [], gauges: { readings: [] }, blocked: null, operators: [], measured: {},
 });
 const brief = (price) => ({ price, ts: 1, first_price: 1, chain: "RUNNING" });
 const snapshot = (symbols) => ({
   bot: { running: true }, session: null, now: 1, feed: { state: "LIVE" }, state: { state: "ACTIVE", reason: "" }, positions: [],
-  metrics: { trades: 1, funnel: { ticks: 1 } }, refusals: { COOLDOWN: 1 }, queues: {}, bounded: [], chains: {}, locks: {}, symbols_halted: {},
+  metrics: { trades: 1, funnel: { ticks: 1 } }, refusals: { COOLDOWN: 1 }, queues: {}, bounded: [], windows: {}, chains: {}, locks: {}, symbols_halted: {},
   trades: [], signals: [], bursts: [], notices: [], symbols,
 });
 const storeOf = (symbols) => {
@@ -60,7 +60,7 @@ test("an event that this page does not know changes nothing", () => {
   assert.deepEqual(storeOf({}).apply("of_tomorrow", {}), []);
 });
 
-const ticksOf = (name, seen = 1) => ({ now: 2, symbols: { [name]: { ticks: [[1, 150, 10, null, null]], points: [], seen, skipped: 0 } } });
+const ticksOf = (name, seen = 1) => ({ now: 2, symbols: { [name]: { ticks: [[1, 150, 10, null, null]], bars: [], seen, skipped: 0 } } });
 
 test("ticks that come are of now, and what is usual between them is learnt", (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 10_000 });
@@ -87,4 +87,18 @@ test("what became of a decision is put with the newest signal of that id", () =>
   for (const ts of [1, 2]) store.apply("signal", { decision_id: "7", ts, outcome: { stage: "approved", ts } });
   store.apply("outcomes", { 7: { stage: "filled", ts: 3 }, 8: { stage: "filled", ts: 3 } });
   assert.deepEqual(store.signals.map((signal) => signal.outcome.stage), ["approved", "filled"]);
+});
+
+test("the seconds of a symbol and of the account are folded, the last one again as often as it changes, and bounded", () => {
+  const store = storeOf({ AAPL: view(1, 1) });
+  const bars = (...seconds) => ({ now: 2, symbols: { AAPL: { ...ticksOf("AAPL").symbols.AAPL, bars: seconds.map(([second, price]) => [second, price]) } } });
+  store.apply("ticks", bars([1, 10], [2, 11]));
+  store.apply("ticks", bars([2, 12], [3, 13]));
+  assert.deepEqual(store.symbols.get("AAPL").bars, [[1, 10], [2, 12], [3, 13]]);
+  store.apply("ticks", bars(...Array.from({ length: BARS }, (_, n) => [3 + n, n])));
+  assert.equal(store.symbols.get("AAPL").bars.length, BARS);
+  assert.deepEqual(store.symbols.get("AAPL").bars[0], [3, 0]);
+  store.apply("worth", [[1, 100, 99, 1]]);
+  store.apply("worth", [[1, 101, 99, 1]]);
+  assert.deepEqual(store.worth, [[1, 101, 99, 1]]);
 });

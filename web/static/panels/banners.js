@@ -47,10 +47,15 @@ function chainBanner(symbol, position) {
   return { key: `chain ${symbol.name}`, tone, text, ...(over ? { command: ["restart", symbol.name] } : {}) };
 }
 
-/** @typedef {{ key: string, tone: string, text: string, clock?: string, command?: [string, string] }} Banner */
+/**
+ * `clock` is what ticks on in it: it is not read out each time that it does.
+ * @typedef {{ key: string, tone: string, text: string, clock?: string, command?: [string, string] }} Banner
+ */
 
-/** What the page itself does not hear.
- * @returns {Banner[]} */
+/**
+ * What the page itself does not hear.
+ * @returns {Banner[]}
+ */
 function linkBanners(store, { how, heardAt }, now) {
   const quietS = Math.max(0, now - heardAt) / 1000;
   if (!store.bot.running) {
@@ -63,7 +68,7 @@ function linkBanners(store, { how, heardAt }, now) {
   return quietS >= 10 ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${duration(quietS)}` }] : [];
 }
 
-/** All banners; `clock` is what ticks on in one: it is not read out each time that it does. */
+/** @returns {Banner[]} */
 function bannersOf(store, link, now) {
   const banners = linkBanners(store, link, now);
   if (store.bot.running) {

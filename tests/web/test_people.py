@@ -1,0 +1,232 @@
+"""The page for people: keyboard alone, a phone, themes, the tab's title and icon, times, sounds."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from urllib.parse import unquote
+
+import pytest
+from playwright.async_api import Page, expect
+
+from actors.messages import TradingState
+from tests.web.builders import closed, held, metrics, session, state, ticks
+from tests.web.conftest import Browser, WebProcess
+from tests.web.test_page import clean
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"width": 360, "height": 740}
+SIZES = [(360, 740), (390, 844), (768, 1024), (1280, 800), (1920, 1080), (2560, 1440)]
+
+
+def busy(web_process: WebProcess) -> None:
+    """Have a position open, and a trade of before."""
+    web_process.tell(session(), ticks(150.0), closed(), metrics(positions=(held(),)))
+
+
+async def focused(page: Page) -> str:
+    return str(await page.evaluate("document.activeElement.textContent.trim()"))
+
+
+async def icon(page: Page) -> str:
+    return unquote(await page.locator('link[rel="icon"]').get_attribute("href") or "")
+
+
+# ----------------------------------------------------------------------------------------------------- keyboard
+
+
+def test_by_the_keyboard_alone_one_gets_from_loading_to_halt_and_back(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.00")
+        await page.keyboard.press("Tab")
+        assert await focused(page) == "Skip to the dashboard"
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("document.activeElement.id") == "main"
+        await page.keyboard.press("h")
+        await expect(page.get_by_role("dialog", name="Halt trading?")).to_be_visible()
+        for _ in range(10):
+            if await focused(page) == "Halt now":
+                break
+            await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        assert (await asyncio.to_thread(web_process.next_command, "trading is HALTED now")).name == "halt"
+        web_process.tell(state(TradingState.HALTED))
+        await expect(page.locator("#trading-state")).to_have_text("HALTED")
+        await expect(page.locator("#said-now")).to_have_text("Trading is halted.")
+        await page.keyboard.press("r")
+        assert (await asyncio.to_thread(web_process.next_command, "trading is ACTIVE now")).name == "resume"
+        web_process.tell(state(TradingState.ACTIVE))
+        await expect(page.locator("#trading-state")).to_have_text("ACTIVE")
+
+    web_process.tell(session(), ticks(150.0), state(TradingState.ACTIVE))
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_the_sheet_tells_the_keys_and_keys_do_nothing_while_it_is_open_or_somebody_types(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.00")
+        await page.keyboard.press("?")
+        sheet = page.get_by_role("dialog", name="Keys and view")
+        await expect(sheet).to_be_visible()
+        await expect(sheet).to_contain_text("Halt, after a confirmation")
+        await page.keyboard.press("h")
+        await expect(page.get_by_role("dialog", name="Halt trading?")).to_be_hidden()
+        await page.keyboard.press("Escape")
+        await expect(sheet).to_be_hidden()
+        await page.keyboard.press("f")
+        await page.get_by_label("Reason, for the log").fill("")
+        await page.get_by_label("Reason, for the log").press_sequentially("help?")
+        await expect(page.get_by_label("Reason, for the log")).to_have_value("help?")
+        await expect(sheet).to_be_hidden()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Control+p")
+        await page.keyboard.press("g")
+        await page.keyboard.press("t")
+        assert await page.evaluate("document.activeElement.matches('.trades-panel')")
+
+    busy(web_process)
+    visit = browser.visit(web_process.url, scenario)
+    assert [error for error in visit.errors if "AudioContext" not in error] == []
+
+
+def test_symbols_are_changed_by_keys(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.00")
+        await page.keyboard.press("j")
+        await expect(page.locator("#price")).to_have_text("400.00")
+        await page.keyboard.press("k")
+        await expect(page.locator("#price")).to_have_text("150.00")
+
+    web_process.tell(session(), ticks(150.0), ticks(400.0, symbol="MSFT"))
+    browser.visit(web_process.url, scenario)
+
+
+# ------------------------------------------------------------------------------------------------------- widths
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_at_every_width_halt_and_the_days_result_are_in_sight_and_nothing_sticks_out(
+    width: int, height: int, browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#top-day")).to_have_text(re.compile(r"\$"))
+        for _ in range(2):
+            for seen in (page.locator('[data-command="halt"]'), page.locator("#top-day")):
+                await expect(seen).to_be_in_viewport(ratio=1)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        box = await page.locator('[data-command="halt"]').bounding_box()
+        assert box is not None
+        assert box["height"] >= 32 if width < 700 else box["height"] >= 24  # what a finger hits
+
+    busy(web_process)
+    browser.visit(web_process.url, scenario, viewport={"width": width, "height": height})
+
+
+# ------------------------------------------------------------------------------------------------------- themes
+
+
+@pytest.mark.parametrize(("system", "other"), [("light", "Dark"), ("dark", "Light")])
+def test_the_theme_follows_the_system_until_another_is_chosen_and_stays_chosen(
+    system: str, other: str, browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        async def background() -> str:
+            return str(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+        html = page.locator("html")
+        await expect(html).to_have_attribute("data-theme", system)
+        before = await background()
+        await page.keyboard.press("?")
+        await page.get_by_label(other, exact=True).check()
+        await expect(html).to_have_attribute("data-theme", other.lower())
+        assert await background() != before
+        await page.reload()
+        await expect(html).to_have_attribute("data-theme", other.lower())
+        await page.keyboard.press("?")
+        await page.get_by_label("As the system").check()
+        await expect(html).to_have_attribute("data-theme", system)
+        await page.emulate_media(color_scheme="dark" if system == "light" else "light")
+        await expect(html).to_have_attribute("data-theme", other.lower())
+
+    busy(web_process)
+    browser.visit(web_process.url, scenario, color_scheme=system)
+
+
+def test_the_theme_stands_before_anything_is_painted(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        order = await page.evaluate(
+            "[...document.head.querySelectorAll('script, link[rel=stylesheet]')].map((at) => at.src || at.href)"
+        )
+        assert order[0].endswith("/theme.js")
+        assert not await page.evaluate("document.querySelector('script[src$=\"theme.js\"]').defer")
+
+    busy(web_process)
+    browser.visit(web_process.url, scenario)
+
+
+# ---------------------------------------------------------------------------------------------- title and times
+
+
+def test_title_and_icon_tell_of_a_position_and_of_a_halt(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page).to_have_title("AAPL 150.00 · microbot")
+        flat = await icon(page)
+        web_process.tell(metrics(positions=(held(),)))
+        await expect(page).to_have_title("LONG AAPL +$0.05 · AAPL 150.00 · microbot")
+        open_ = await icon(page)
+        web_process.tell(state(TradingState.HALTED), metrics(state=TradingState.HALTED))
+        await expect(page).to_have_title("HALTED · AAPL 150.00 · microbot")
+        assert len({flat, open_, await icon(page)}) == 3
+
+    web_process.tell(session(), ticks(150.0), state(TradingState.ACTIVE), metrics())
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
+def test_times_may_be_those_of_the_viewer_and_the_others_show_on_hover(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        cell = page.locator("#tick-rows td").first
+        venue = await cell.inner_text()
+        await cell.hover()
+        other = await cell.get_attribute("title") or ""
+        assert other.endswith(" in Asia/Tokyo")
+        await page.keyboard.press("?")
+        await page.get_by_label("Yours (Asia/Tokyo)").check()
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#times")).to_contain_text("Asia/Tokyo")
+        await expect(cell).to_have_text(other.partition(" ")[0])
+        assert venue != other.partition(" ")[0]
+
+    busy(web_process)
+    browser.visit(web_process.url, scenario, timezone_id="Asia/Tokyo")
+
+
+# ------------------------------------------------------------------------------------------------------- alerts
+
+
+def test_fills_are_said_politely_and_notified_where_that_is_wanted(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await page.evaluate(
+            "window.told = []; window.Notification = class { static permission = 'granted';"
+            " constructor(title, { body }) { window.told.push(body); } }; 0"
+        )
+        await expect(page.locator("#price")).to_have_text("150.00")
+        web_process.tell(metrics(positions=(held(),)))
+        await expect(page.locator("#said")).to_contain_text("LONG AAPL at")
+        assert await page.evaluate("window.told") == []  # nobody wanted it
+        await page.keyboard.press("?")
+        await page.get_by_label("Notification").check()
+        await page.keyboard.press("Escape")
+        web_process.tell(state(TradingState.HALTED))
+        await expect(page.locator("#said-now")).to_have_text("Trading is halted.")
+        assert await page.evaluate("window.told") == ["Trading is halted."]
+
+    web_process.tell(session(), ticks(150.0), state(TradingState.ACTIVE), metrics())
+    browser.visit(web_process.url, scenario)
