@@ -51,7 +51,7 @@ def test_a_library_that_a_module_imports_is_one_of_them(static: Path) -> None:
     (static / "chart.js").write_text('import { html } from "./vendor/lit-html/lit-html.js";\n')
     shutil.rmtree(static / "vendor")
 
-    with pytest.raises(FileNotFoundError, match=f"lacks its file {LIBRARY}"):
+    with pytest.raises(FileNotFoundError, match="lacks its file vendor/lit-html/"):
         load_assets(static)
 
 
