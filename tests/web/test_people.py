@@ -65,6 +65,22 @@ def test_by_the_keyboard_alone_one_gets_from_loading_to_halt_and_back(
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
+def test_what_has_the_focus_is_seen_to_have_it(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#price")).to_have_text("150.00")
+        for _ in range(25):
+            await page.keyboard.press("Tab")
+            shown = await page.evaluate(
+                "(() => { const at = document.activeElement; const style = getComputedStyle(at);"
+                " return at === document.body || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2"
+                " && at.getClientRects().length > 0); })()"
+            )
+            assert shown, await page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+
+    busy(web_process)
+    browser.visit(web_process.url, scenario)
+
+
 def test_the_sheet_tells_the_keys_and_keys_do_nothing_while_it_is_open_or_somebody_types(
     browser: Browser, web_process: WebProcess
 ) -> None:
@@ -198,8 +214,7 @@ def test_times_may_be_those_of_the_viewer_and_the_others_show_on_hover(
         other = await cell.get_attribute("title") or ""
         assert other.endswith(" in Asia/Tokyo")
         await page.keyboard.press("?")
-        await page.get_by_label("Yours (Asia/Tokyo)").check()
-        await page.keyboard.press("Escape")
+        await page.get_by_label("Yours (Asia/Tokyo)").click()
         await expect(page.locator("#times")).to_contain_text("Asia/Tokyo")
         await expect(cell).to_have_text(other.partition(" ")[0])
         assert venue != other.partition(" ")[0]

@@ -44,7 +44,7 @@ const figures = new FiguresPanel(document.getElementById("figures-panel"));
 const box = new BlackBox(document.getElementById("black-box"), () => select(selected));
 const zones = new Zones();
 const alerts = new Alerts();
-const view = new View(zones, alerts, () => mark("everything"));
+const view = new View(zones, alerts);
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;

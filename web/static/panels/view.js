@@ -8,11 +8,10 @@ import { html, render } from "../vendor/lit-html/lit-html.js";
 const THEMES = [["auto", "As the system"], ["light", "Light"], ["dark", "Dark"]];
 
 export class View {
-  /** `changed` is called when times are to be shown in another zone; `zones` says in which they may be. */
-  constructor(zones, alerts, changed) {
+  /** `zones` says in which times may be shown. */
+  constructor(zones, alerts) {
     this.zones = zones;
     this.alerts = alerts;
-    this.changed = changed;
     this.locked = false;
     this.dialog = /** @type {HTMLDialogElement} */ (document.getElementById("view"));
     document.getElementById("view-open").addEventListener("click", () => this.open());
@@ -30,7 +29,7 @@ export class View {
   pick(name, value) {
     choose(name, value);
     if (name === "theme") dispatchEvent(new Event("themechosen"));
-    if (name === "times") this.changed();
+    if (name === "times") location.reload(); // a row keeps its time for as long as it is shown
     if (name === "sound" && value === "on") this.alerts.play("opened"); // so that it is known, and allowed by the click
     this.draw();
   }
