@@ -112,8 +112,8 @@ def test_all_is_told_of_what_is_looked_at_and_only_prices_of_the_others() -> Non
     ((name, data),) = listener.events()
     assert name == "snapshot"
     assert data["symbols"]["AAPL"]["gauges"] is not None
-    now_of = {"age_s", "gap_s", "why", "sentence"}
-    assert set(data["symbols"]["MSFT"]) == {"price", "ts", "first_price", "chain"} | now_of
+    assert data["symbols"]["MSFT"]["price"] == 400.0
+    assert not {"ticks", "history", "gauges"} & set(data["symbols"]["MSFT"])
 
     desk.tell(ticks(151.0, first_at=1), ticks(401.0, 402.0, symbol="MSFT", first_at=1), gauges("AAPL"), gauges("MSFT"))
     told = dict(listener.events())
