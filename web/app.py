@@ -61,7 +61,7 @@ MOST_LOOKED = 16
 
 _MOST_NAME = 64
 _MAX_BODY = 4_096
-_SEND_BUFFER = 128 * 1024
+_SEND_BUFFER = 16 * 1024
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -316,7 +316,8 @@ async def _look(request: web.Request) -> web.Response:
 
 
 def _bound_send_buffer(request: web.Request) -> None:
-    """Keep the system from buffering megabytes for a browser that does not read."""
+    """Keep system and loop from buffering for a browser that does not read: it is to be noticed soon, and dropped."""
     connection = request.get_extra_info("socket")
-    if connection is not None:
+    if connection is not None and request.transport is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        request.transport.set_write_buffer_limits(_SEND_BUFFER)
