@@ -4,9 +4,18 @@ const NANOS_PER_MILLI = 1e6;
 const MINUS = "\u2212";
 
 let zone = "UTC";
-let clock = clockOf(zone, {});
-let clockMillis = clockOf(zone, { fractionalSecondDigits: 3 });
-let calendar = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
+let { clock, clockMillis, calendar, day, zoneName } = writers();
+
+/** What writes times in the zone: each is costly to make, and asked thousands of times. */
+function writers() {
+  return {
+    clock: clockOf(zone, {}),
+    clockMillis: clockOf(zone, { fractionalSecondDigits: 3 }),
+    calendar: new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" }),
+    day: new Intl.DateTimeFormat("sv-SE", { timeZone: zone }),
+    zoneName: new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }),
+  };
+}
 
 function clockOf(timeZone, more) {
   return new Intl.DateTimeFormat("en-GB", {
@@ -16,22 +25,22 @@ function clockOf(timeZone, more) {
 
 /** Show times in this zone from now on; a name that no zone has means UTC. */
 export function setTimeZone(name) {
+  const before = zone;
   try {
-    clock = clockOf(name, {});
+    clockOf(name, {});
     zone = name;
   } catch {
     zone = "UTC";
-    clock = clockOf(zone, {});
   }
-  clockMillis = clockOf(zone, { fractionalSecondDigits: 3 });
-  calendar = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
+  if (zone !== before) ({ clock, clockMillis, calendar, day, zoneName } = writers());
 }
+
+const zoneNameAt = (when) => zoneName.formatToParts(when).find((part) => part.type === "timeZoneName")?.value;
 
 /** The zone in which times are shown, with its abbreviation at that moment. */
 export function timeZoneLabel(ns) {
   const when = new Date(ns ? ns / NANOS_PER_MILLI : Date.now());
-  const parts = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }).formatToParts(when);
-  const short = parts.find((part) => part.type === "timeZoneName")?.value;
+  const short = zoneNameAt(when);
   return short && short !== zone ? `${zone.replace("_", " ")} (${short})` : zone;
 }
 
@@ -40,9 +49,7 @@ export const time = (ns) => clock.format(ns / NANOS_PER_MILLI);
 /** An instant as the log and the command line name it: 2026-01-05 09:31:07.123 EST. */
 export function instant(ns) {
   const when = new Date(ns / NANOS_PER_MILLI);
-  const day = new Intl.DateTimeFormat("sv-SE", { timeZone: zone }).format(when);
-  const parts = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }).formatToParts(when);
-  return `${day} ${timeMillis(ns)} ${parts.find((part) => part.type === "timeZoneName")?.value ?? zone}`;
+  return `${day.format(when)} ${timeMillis(ns)} ${zoneNameAt(when) ?? zone}`;
 }
 export const timeMillis = (ns) => clockMillis.format(ns / NANOS_PER_MILLI);
 
