@@ -45,6 +45,7 @@ EDGES = {
 ROOTS = {
     "mock_exchange/names.py": "takes apart the addresses in the headers of those who call; it waits for nothing",
     "mock_exchange/run.py": "starts the exchange's process: no `service/` stands above it to hand in the time",
+    "web/hub.py": "names its run by chance, so that a browser does not take it for the one before",
     "web/__main__.py": "starts the web process, and hands in the clocks by which the bot refuses what comes too late",
 }
 
