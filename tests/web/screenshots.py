@@ -19,11 +19,11 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Error as PlaywrightError, Page, async_playwright
 
 from tests.support.bots import EAGER, PATIENT
 from tests.support.live import ROOT, Bot
-from tests.web.conftest import CHROMIUM, CHROMIUM_FLAGS
+from tests.web.conftest import CHROMIUM, CHROMIUM_FLAGS, PATIENCE_S
 
 SIXTY = ",".join(f"S{one}{two}" for one in ascii_uppercase[:6] for two in ascii_uppercase[:10])
 SCHEMES = ("light", "dark")
@@ -242,6 +242,7 @@ async def draw(browser: Browser, name: str, setting: Setting, to: Path) -> None:
                         is_mobile=window == "phone",
                         has_touch=window == "phone",
                     )
+                    profile.set_default_timeout(PATIENCE_S * 1000)
                     pages[f"{name}-{window}-{scheme}"] = await profile.new_page()
             try:
                 for page in pages.values():
@@ -260,19 +261,26 @@ async def draw(browser: Browser, name: str, setting: Setting, to: Path) -> None:
 
 async def picture(page: Page, scene: Scene, file: Path) -> None:
     if scene.click:
-        await page.locator(scene.click).click(timeout=10_000)
+        await page.locator(scene.click).click()
         await asyncio.sleep(1)
-    await page.screenshot(path=file, full_page=not scene.click, timeout=60_000)
+    await page.screenshot(path=file, full_page=not scene.click)
 
 
-async def main(names: list[str], to: Path) -> None:
+async def main(names: list[str], to: Path) -> int:
+    """Draw the states; the exit code says whether each could be drawn."""
+    failed = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
         for name in names:
             print(name, flush=True)
-            await draw(browser, name, STATES[name], to)
+            try:
+                await draw(browser, name, STATES[name], to)
+            except (PlaywrightError, AssertionError) as problem:
+                failed.append(name)
+                print(f"{name}: {problem}", flush=True)
         await browser.close()
-    print(f"The pictures are in {to}.")
+    print(f"The pictures are in {to}{', without ' + ' and '.join(failed) if failed else ''}.")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
@@ -281,4 +289,4 @@ if __name__ == "__main__":
     parser.add_argument("--to", type=Path, default=ROOT / "build" / "screenshots", metavar="DIR")
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main(given.only or list(STATES), given.to))
+    raise SystemExit(asyncio.run(main(given.only or list(STATES), given.to)))
