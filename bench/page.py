@@ -164,12 +164,14 @@ async def counting_proxy(url: str) -> Any:
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counts: bool) -> None:
         nonlocal counted
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
-                counted += len(data) * counts
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+        try:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65_536):
+                    counted += len(data) * counts
+                    writer.write(data)
+                    await writer.drain()
+        finally:
+            writer.transport.abort()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(where.hostname, where.port)
@@ -182,8 +184,11 @@ async def counting_proxy(url: str) -> Any:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", lambda: counted
     finally:
         server.close()
-        for pipe in list(pipes):
+        ending = list(pipes)
+        for pipe in ending:
             pipe.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(0)  # the sockets are closed by the loop's next turn
 
 
 # ----------------------------------------------------------------------------------------------- many browsers

@@ -8,7 +8,9 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["web.hub", "web.pipe", "web.readings", "web.security", "web.words"])
+@pytest.mark.parametrize(
+    "module", ["web.deltas", "web.pipe", "web.readings", "web.security", "web.telling", "web.words"]
+)
 def test_the_examples_of_a_module_hold(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
 from actors.messages import Command
-from tests.web.builders import session, ticks
+from tests.web.builders import feed, session, ticks
 from tests.web.conftest import Browser, WebProcess
 from tests.web.test_page import clean
 
@@ -61,7 +61,7 @@ def test_a_halt_from_the_tenth_tab_is_at_the_bot_at_once(browser: Browser, web_p
         for each in pages:
             await expect(each.locator("#price")).to_have_text("151.25")
 
-    web_process.tell(session(), ticks(150.0))
+    web_process.tell(session(), feed(), ticks(150.0))
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
@@ -100,7 +100,7 @@ def test_a_hidden_page_lets_its_stream_go_and_shows_the_newest_when_it_is_seen_a
         await expect(page.locator("#banners")).to_be_empty()
         await until_served(web_process, 1)
 
-    web_process.tell(session(), ticks(150.0))
+    web_process.tell(session(), feed(), ticks(150.0))
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
@@ -111,10 +111,10 @@ def test_a_page_that_slept_says_how_old_is_what_it_shows(browser: Browser, web_p
         web_process.process.kill()
         await page.evaluate("slept_ms => { const now = Date.now; Date.now = () => now() + slept_ms }", 180_000)
         await expect(page.locator("#banners")).to_contain_text("Connection lost")
-        await expect(page.locator("#banners")).to_contain_text("What you see is 3 min old")
+        await expect(page.locator("#banners")).to_contain_text("what you see is 3 min old")
         await expect(page).to_have_title("not connected · microbot")
 
-    web_process.tell(session(), ticks(150.0))
+    web_process.tell(session(), feed(), ticks(150.0))
 
     browser.visit(web_process.url, scenario)
 
@@ -130,7 +130,7 @@ def test_a_stream_that_is_open_and_mute_is_replaced(browser: Browser, web_proces
             await page.evaluate("slept_ms => { const now = Date.now; Date.now = () => now() + slept_ms }", 20_000)
         await expect(page.locator("#banners")).to_be_empty()
 
-    web_process.tell(session(), ticks(150.0))
+    web_process.tell(session(), feed(), ticks(150.0))
 
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
@@ -164,6 +164,6 @@ def test_a_command_says_that_it_is_under_way_and_then_what_became_of_it(
         await toast.click()
         await expect(toast).to_be_hidden()
 
-    web_process.tell(session(), ticks(150.0))
+    web_process.tell(session(), feed(), ticks(150.0))
 
     browser.visit(web_process.url, scenario)
