@@ -86,11 +86,11 @@ def test_the_countdown_of_a_time_stop_reaches_zero_and_the_position_is_closed(br
     held = ("--set", "strategy.time_stop_seconds=20", "--set", "strategy.flat_seconds=1000")
 
     async def scenario(page: Page) -> None:
+        await page.wait_for_function("""() => {
+          const from = window.left.findIndex((seconds) => seconds > 10);
+          return from >= 0 && window.left.slice(from).some((seconds) => seconds < 4);
+        }""")
         await expect(page.locator("#trade-rows tr").first).to_contain_text("TIME")
-        left = await page.evaluate("window.left")
-        most = max(left)
-        assert most > 10
-        assert min(left[left.index(most) :]) < 4
 
     async def watch(page: Page) -> None:
         await page.add_init_script("""window.left = [];
