@@ -251,6 +251,7 @@ def bot(options: Options, *arguments: str) -> Iterator[str]:
     assert process.stderr is not None
     heard = iter(process.stderr)
     told: list[str] = []
+    rest = threading.Thread(target=lambda: [None for _ in heard], daemon=True)
     try:
         for line in heard:
             told.append(line)
@@ -258,7 +259,7 @@ def bot(options: Options, *arguments: str) -> Iterator[str]:
                 break
         else:
             raise RuntimeError(f"the bot did not start: {''.join(told)}")
-        threading.Thread(target=lambda: [None for _ in heard], daemon=True).start()  # else its pipe would fill
+        rest.start()  # else its pipe would fill
         yield told[-1].removeprefix("dashboard: ").strip()
     finally:
         process.terminate()
@@ -267,6 +268,9 @@ def bot(options: Options, *arguments: str) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if rest.is_alive():
+            rest.join()
+        process.stderr.close()
 
 
 def _ask(url: str, path: str) -> Any:
