@@ -19,7 +19,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from playwright.async_api import Browser, Error as PlaywrightError, Page, async_playwright
+from playwright.async_api import Browser, Error as PlaywrightError, async_playwright
 
 from tests.support.bots import EAGER, PATIENT
 from tests.support.live import ROOT, Bot
@@ -230,40 +230,30 @@ STATES: dict[str, Setting] = {
 
 
 async def draw(browser: Browser, name: str, setting: Setting, to: Path) -> None:
-    """Open a state in every kind of window, bring it about, and draw it."""
+    """Open a state, bring it about, and draw it in every kind of window."""
     with tempfile.TemporaryDirectory(prefix="microbot-screenshots-") as folder:
         async with setting(Path(folder)) as scene:
-            pages = {}
-            for scheme in SCHEMES:
-                for window, (width, height) in WINDOWS.items():
-                    profile = await browser.new_context(
-                        color_scheme="light" if scheme == "light" else "dark",
-                        viewport={"width": width, "height": height},
-                        is_mobile=window == "phone",
-                        has_touch=window == "phone",
-                    )
-                    profile.set_default_timeout(PATIENCE_S * 1000)
-                    pages[f"{name}-{window}-{scheme}"] = await profile.new_page()
+            page = await browser.new_page(viewport={"width": 1440, "height": 900})
             try:
-                for page in pages.values():
-                    await page.goto(scene.url)
-                    await page.wait_for_selector(scene.selector)
+                page.set_default_timeout(PATIENCE_S * 1000)
+                await page.goto(scene.url)
+                await page.wait_for_selector(scene.selector)
                 await asyncio.sleep(scene.wait_s)  # for numbers to come: it is a picture, and no test
                 if scene.then is not None:
                     await in_thread(scene.then)
                     await asyncio.sleep(scene.wait_s)
-                for file, page in pages.items():
-                    await picture(page, scene, to / f"{file}.png")
+                if scene.click:
+                    await page.locator(scene.click).click()
+                    await asyncio.sleep(scene.wait_s)
+                    await page.wait_for_selector("text=reading the journal", state="hidden")
+                for window, (width, height) in WINDOWS.items():
+                    await page.set_viewport_size({"width": width, "height": height})
+                    for scheme in SCHEMES:
+                        await page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+                        await asyncio.sleep(0.5)
+                        await page.screenshot(path=to / f"{name}-{window}-{scheme}.png", full_page=not scene.click)
             finally:
-                for page in pages.values():
-                    await page.context.close()
-
-
-async def picture(page: Page, scene: Scene, file: Path) -> None:
-    if scene.click:
-        await page.locator(scene.click).click()
-        await asyncio.sleep(1)
-    await page.screenshot(path=file, full_page=not scene.click)
+                await page.close()
 
 
 async def main(names: list[str], to: Path) -> int:

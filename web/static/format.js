@@ -35,6 +35,9 @@ export function setTimeZone(name) {
   if (zone !== before) ({ clock, clockMillis, calendar, day, zoneName } = writers());
 }
 
+/** The zone in which times are shown. */
+export const timeZone = () => zone;
+
 const zoneNameAt = (when) => zoneName.formatToParts(when).find((part) => part.type === "timeZoneName")?.value;
 
 /** The zone in which times are shown, with its abbreviation at that moment. */

@@ -36,7 +36,7 @@ export class FiguresPanel {
   /** Show what the store says: ask again where trades have come, or another day. */
   update(store) {
     const day = store.now ? format.instant(store.now).slice(0, 10) : "";
-    const version = `${store.ledger?.version} ${store.session?.started_ts} ${day}`;
+    const version = `${store.ledger?.version} ${store.session?.started_ts} ${day} ${format.timeZone()}`;
     const first = !this.version;
     const equity = store.metrics?.equity ?? null;
     this.fees = store.metrics?.fees ?? null;

@@ -20,6 +20,7 @@ export class TradesPanel {
     this.page = null;
     this.problem = "";
     this.version = ""; // of what was asked for
+    this.shown = ""; // what else the table depends on
     this.empty = "";
     this.refreshed = new Refreshed(
       (page) => {
@@ -36,13 +37,14 @@ export class TradesPanel {
 
   /** Show what the store says: ask again where trades have come, or another day. */
   update(store) {
-    this.empty = whyNoTrade(store);
+    const empty = whyNoTrade(store);
+    const shown = `${format.timeZone()} ${empty}`;
     const version = `${store.ledger?.version} ${store.session?.started_ts} ${dayOf(store)}`;
     if (version !== this.version) {
       if (!this.version) this.refreshed.show(this.path());
       else this.refreshed.refresh();
-      this.version = version;
-    }
+    } else if (shown === this.shown) return; // ten times a second, and a hundred rows
+    [this.version, this.shown, this.empty] = [version, shown, empty];
     this.draw();
   }
 
