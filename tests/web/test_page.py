@@ -547,6 +547,7 @@ def test_many_symbols_are_a_list_with_a_search_positions_first(browser: Browser,
     async def scenario(page: Page) -> None:
         tabs = page.get_by_role("tab")
         await expect(tabs).to_have_count(60)
+        await expect(page.get_by_role("tab", selected=True)).to_be_in_viewport()
         await expect(tabs.nth(0)).to_contain_text("S42")  # it is held
         await expect(tabs.nth(0)).to_contain_text("+$0.05")
         await expect(tabs.nth(1)).to_contain_text("S07")  # it moved
