@@ -284,7 +284,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
         # be under way; the hub's own beat keeps the stream alive.
         ping_s = max(15.0, 2 * settings.write_timeout_s)
         async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
-            await hub.serve(response, abort, *_had(request))
+            await hub.serve(response, request.transport, *_had(request))
     finally:
         if ending is not None:
             ending.cancel()

@@ -3,8 +3,8 @@
 A sending has a part for all browsers, and one for each symbol that anybody looks at. Each part is encoded once, and all
 who get it share its bytes. Prices of all symbols and what changed of the metrics go out a few times a second only.
 
-A client never makes another one wait: it has a queue of its own, and one whose queue is full, or who lets a single
-write wait too long, is dropped and counted. Its browser reconnects by itself, says what it had, and gets the rest; or
+A client never makes another one wait: it has a queue of its own, and one whose queue is full, or of whom bytes wait for
+too long, is dropped and counted. Its browser reconnects by itself, says what it had, and gets the rest; or
 all of it, where that is no longer known.
 """
 
@@ -38,14 +38,17 @@ _SLICE = 32 * 1024
 class Client:
     """One browser's event stream: a bounded queue of sendings, and the task that writes them."""
 
-    def __init__(self, name: str, wanted: Look, last_id: str, queue_limit: int, abort: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, wanted: Look, last_id: str, queue_limit: int, transport: asyncio.WriteTransport | None
+    ) -> None:
         self.name = name
         self.wanted = wanted  # the symbols that it asks for
         self.last_id = last_id  # of what it had before, on another stream; empty if there was none
         self.look: Look = frozenset()  # the symbols that it has seen all of
         self.joined = False  # whether it had its first sending
         self.dropped = False
-        self._abort = abort
+        self._transport = transport
+        self._stuck_since: float | None = None
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_limit)
 
     @property
@@ -64,7 +67,17 @@ class Client:
     def drop(self) -> None:
         """Cut the connection; there is no point in waiting for a peer that does not read."""
         self.dropped = True
-        self._abort()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def stuck_s(self, now: float) -> float:
+        """Return for how long, as far as was asked, there have always been bytes that the system did not take."""
+        if self._transport is None or not self._transport.get_write_buffer_size():
+            self._stuck_since = None
+            return 0.0
+        if self._stuck_since is None:
+            self._stuck_since = now
+        return now - self._stuck_since
 
     async def next(self) -> bytes | None:
         """Wait for a sending; None if the last one is said."""
@@ -158,6 +171,7 @@ class Hub:
         joining at once share one snapshot. So it is with the symbols that a client begins to look at.
         """
         now = self._clock()
+        self._drop_stuck(now)
         events = self.model.drain()
         clients = [client for client in self._clients.values() if not client.dropped]
         looks = {wanted: self._look_of(wanted) for wanted in {client.wanted for client in clients}}
@@ -244,6 +258,12 @@ class Hub:
         if payload != b"" and not client.offer(payload):
             self._drop(client)
 
+    def _drop_stuck(self, now: float) -> None:
+        """Drop who does not read: small sendings are taken by a buffer, and no write of theirs waits for long."""
+        for client in self._clients.values():
+            if client.stuck_s(now) >= self._settings.write_timeout_s:
+                self._drop(client)
+
     def _drop(self, client: Client) -> None:
         if client.dropped:
             return  # it is counted once, for whatever reason it had to go first
@@ -264,13 +284,17 @@ class Hub:
         self.clients -= 1
 
     async def serve(
-        self, response: EventSourceResponse, abort: Callable[[], None], wanted: Look = frozenset(), last_id: str = ""
+        self,
+        response: EventSourceResponse,
+        transport: asyncio.WriteTransport | None,
+        wanted: Look = frozenset(),
+        last_id: str = "",
     ) -> None:
         """Serve one client until it leaves, is dropped, or the last event has been said.
 
         `wanted` are the symbols that it looks at, `last_id` names the last sending that it had on an earlier stream.
         """
-        with self._following(wanted, last_id, abort) as client:
+        with self._following(wanted, last_id, transport) as client:
             try:
                 await client.write(response, self._settings.write_timeout_s)
             except TimeoutError:
@@ -280,12 +304,12 @@ class Hub:
 
     async def news(self, wanted: Look, last_id: str) -> bytes:
         """Return what a stream would say at its beginning to who has had `last_id`."""
-        with self._following(wanted, last_id, lambda: None) as client:
+        with self._following(wanted, last_id, None) as client:
             return await client.next() or b""
 
     @contextmanager
-    def _following(self, wanted: Look, last_id: str, abort: Callable[[], None]) -> Iterator[Client]:
-        client = Client(next(self._names), wanted, last_id, self._settings.client_queue, abort)
+    def _following(self, wanted: Look, last_id: str, transport: asyncio.WriteTransport | None) -> Iterator[Client]:
+        client = Client(next(self._names), wanted, last_id, self._settings.client_queue, transport)
         self._clients[client.name] = client
         self._changed.set()
         try:

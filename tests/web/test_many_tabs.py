@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing, suppress
 
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
@@ -119,22 +120,6 @@ def test_a_page_that_slept_says_how_old_is_what_it_shows(browser: Browser, web_p
     browser.visit(web_process.url, scenario)
 
 
-def test_a_stream_that_is_open_and_mute_is_replaced(browser: Browser, web_process: WebProcess) -> None:
-    """So is one whose other end is gone since a sleep, of which a browser hears nothing."""
-
-    async def scenario(page: Page) -> None:
-        await page.add_init_script(WITHOUT_SHARED_WORKERS)
-        await page.reload()
-        await expect(page.locator("#price")).to_have_text("150.00")
-        async with page.expect_request("**/events*"):
-            await page.evaluate("slept_ms => { const now = Date.now; Date.now = () => now() + slept_ms }", 20_000)
-        await expect(page.locator("#banners")).to_be_empty()
-
-    web_process.tell(session(), feed(), ticks(150.0))
-
-    assert clean(browser.visit(web_process.url, scenario), web_process)
-
-
 def test_a_command_says_that_it_is_under_way_and_then_what_became_of_it(
     browser: Browser, web_process: WebProcess
 ) -> None:
@@ -165,5 +150,71 @@ def test_a_command_says_that_it_is_under_way_and_then_what_became_of_it(
         await expect(toast).to_be_hidden()
 
     web_process.tell(session(), feed(), ticks(150.0))
+
+    browser.visit(web_process.url, scenario)
+
+
+class Hoarder:
+    """A proxy before the server that keeps what streams say, as long as it is `hoarding`, and passes all else on."""
+
+    def __init__(self, port: int) -> None:
+        self.hoarding = True
+        self.port = 0
+        self._server_port = port
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Hoarder:
+        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.add(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError), closing(writer):
+            request = await reader.readuntil(b"\r\n\r\n")
+            length = int(next((h[15:] for h in request.decode().split("\r\n") if h.startswith("Content-Length:")), "0"))
+            body = await reader.readexactly(length)
+            hoarded = False
+            theirs, ours = await asyncio.open_connection("127.0.0.1", self._server_port)
+            with closing(ours):
+                once = request.replace(b"Connection: keep-alive", b"Connection: close")
+                ours.write(once.replace(b"%d" % self.port, b"%d" % self._server_port) + body)
+                while data := await theirs.read(1 << 16):
+                    hoarded |= self.hoarding and request.startswith(b"GET /events")
+                    if not hoarded:
+                        writer.write(data)
+                        await writer.drain()
+
+
+def test_while_a_proxy_keeps_streams_back_the_page_polls_and_then_listens_again(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        link, rows = page.locator("#link-pill"), page.locator("#tick-rows tr")
+        async with Hoarder(web_process.port) as proxy:
+            await page.add_init_script(WITHOUT_SHARED_WORKERS)
+            await page.goto(f"http://127.0.0.1:{proxy.port}/")
+            await expect(page.locator("#link-state")).to_have_text("polling")  # it kept the stream from its beginning
+            await expect(page.locator("#price")).to_have_text("150.00")
+            web_process.tell(ticks(151.0, first_at=1))
+            await expect(rows).to_have_count(2)
+            proxy.hoarding = False
+            await expect(link).to_be_hidden()
+            web_process.tell(ticks(152.0, first_at=2))
+            await expect(rows).to_have_count(3)
+            proxy.hoarding = True
+            web_process.tell(ticks(153.0, first_at=3))
+            await expect(link).to_contain_text("polling")  # it keeps one that was open
+            await expect(rows).to_have_count(4)
+
+    web_process.tell(session(), ticks(150.0))
 
     browser.visit(web_process.url, scenario)

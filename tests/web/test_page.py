@@ -541,6 +541,39 @@ def test_symbols_are_chosen_by_click_or_arrow_key(browser: Browser, web_process:
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
+def test_many_symbols_are_a_list_with_a_search_positions_first(browser: Browser, web_process: WebProcess) -> None:
+    names = [f"S{i:02d}" for i in range(60)]
+
+    async def scenario(page: Page) -> None:
+        tabs = page.get_by_role("tab")
+        await expect(tabs).to_have_count(60)
+        await expect(page.get_by_role("tab", selected=True)).to_be_in_viewport()
+        await expect(tabs.nth(0)).to_contain_text("S42")  # it is held
+        await expect(tabs.nth(0)).to_contain_text("+$0.05")
+        await expect(tabs.nth(1)).to_contain_text("S07")  # it moved
+        await expect(tabs.nth(1)).to_contain_text("\u221210.00 %")
+        await expect(page.get_by_role("tab", name="S03").locator(".failed")).to_have_text("LOCKED")
+        await page.keyboard.press("/")
+        await expect(page.locator("#symbol-search")).to_be_focused()
+        await page.keyboard.type("s5")
+        await expect(tabs).to_have_count(10)
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("ArrowRight")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#chart-title")).to_have_text("S51 price")
+        await expect(page.locator("#price")).to_have_text("151.00")
+        await expect(page.locator("#tick-rows tr")).to_have_count(1)  # nobody had looked at it before
+        web_process.tell(ticks(152.0, symbol="S51", first_at=1))
+        await expect(page.locator("#tick-rows tr")).to_have_count(2)
+        await page.locator("#symbol-search").press("Escape")
+        await expect(tabs).to_have_count(60)
+
+    web_process.tell(session(*names), feed(), *(ticks(100.0 + i, symbol=name) for i, name in enumerate(names)))
+    web_process.tell(ticks(96.3, symbol="S07", first_at=1), metrics(positions=(held("S42"),), locks={"S03": "by hand"}))
+
+    assert clean(browser.visit(web_process.url, scenario), web_process)
+
+
 def test_when_the_bot_stops_the_page_says_so_and_finds_the_next_one(browser: Browser, web_process: WebProcess) -> None:
     async def scenario(page: Page) -> None:
         await expect(page.locator("#price")).to_have_text("150.00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -64,8 +65,10 @@ def test_what_lies_deeper_than_is_compared_is_set_as_a_whole() -> None:
 class Listener:
     """A client of the hub, without a socket."""
 
-    def __init__(self, hub: Hub, look: Look = frozenset(), last_id: str = "") -> None:
-        self._following = hub._following(look, last_id, lambda: None)
+    def __init__(
+        self, hub: Hub, look: Look = frozenset(), last_id: str = "", transport: asyncio.WriteTransport | None = None
+    ) -> None:
+        self._following = hub._following(look, last_id, transport)
         self.client = self._following.__enter__()
         self.last_id = last_id
 
@@ -234,6 +237,38 @@ def test_an_unheard_symbol_is_not_encoded_for_ever() -> None:
     for i in range(MOST_SENDINGS + 2):
         desk.tell(ticks(151.0, first_at=i))
     assert desk.hub._looked_at == {}
+
+
+class Pipe(asyncio.WriteTransport):
+    """A transport that holds bytes which the system does not take."""
+
+    held = 0
+    aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.held
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_who_does_not_read_is_dropped_and_counted_though_no_write_waits_for_long() -> None:
+    """Small sendings are taken by a buffer for a long time: how old what waits there is, decides."""
+    desk, pipe = Desk(), Pipe()
+    listener = Listener(desk.hub, AAPL, transport=pipe)
+    for seconds in (0, 4.9, 0.2):
+        pipe.held = 10
+        desk.tell(feed(), seconds=seconds)
+        listener.events()
+        if not seconds:
+            pipe.held = 0
+            desk.tell(feed(), seconds=9)
+            assert not pipe.aborted
+    assert not pipe.aborted
+    desk.tell(feed(), seconds=5)
+    assert (pipe.aborted, desk.hub.dropped) == (True, 1)
+    desk.tell(feed(), seconds=5)
+    assert desk.hub.dropped == 1
 
 
 MESSAGES: list[Callable[[int], FromBot]] = [

@@ -9,7 +9,8 @@ const STALL_MS = 4000; // without a word on a stream, which has a beat every sec
 const POLL_MS = 1000;
 const ANSWER_MS = 10_000; // within which a poll is answered
 const PROOF = 2; // beats by which a stream shows that it gets through, after one that did not
-const PROBE_MS = [0, 5000, 15_000, 60_000]; // between two tries of a stream meanwhile
+const PROBE_MS = [0, 5000, 15_000, 30_000]; // between two tries of a stream meanwhile
+const PROVEN = "proven"; // why a poll is broken off: a stream gets through
 const MOST_KEPT = 2000; // events of a stream that has yet to prove itself
 
 export class Link {
@@ -58,8 +59,9 @@ export class Link {
     for (let stalls = 0; this.run === run;) {
       const why = await this.listen(run);
       if (this.run !== run) return;
-      if (why === "stalled") this.doubtful = true;
-      stalls = why === "stalled" ? stalls + 1 : 0;
+      if (why === "stalled") stalls = this.doubtful ? stalls + 1 : 1; // one that had proven itself is tried again at once
+      else stalls = 0;
+      this.doubtful ||= why === "stalled";
       if (this.state !== "polling") this.turn("lost", this.aliveAt);
       if (why === "broken") await this.askForSecret();
       const pause = this.doubtful ? PROBE_MS[Math.min(Math.max(0, stalls - 1), PROBE_MS.length - 1)] : RETRY_MS;
@@ -93,22 +95,18 @@ export class Link {
       const told = JSON.parse(data);
       if (event === "stream") [this.stream, this.asked] = [told.stream, asked];
       else if (event === "told") id = lastEventId;
-      else if (event !== "beat") sending.push([event, told]);
-      else {
-        beats += 1;
-        this.heardAt = heardAt - told.quiet_s * 1000;
-      }
+      else if (event === "beat") beats += 1;
+      else sending.push([event, told]);
       if (sending.length > MOST_KEPT) why = "stalled";
-      if (probe && this.doubtful && (beats < PROOF || event !== "told")) return;
-      if (event !== "told" && event !== "beat") return;
+      if (event !== "told" && event !== "beat") return; // a beat comes between two sendings
       if (probe && this.doubtful) {
+        if (beats < PROOF) return;
         this.doubtful = false;
-        this.polling?.abort();
+        this.polling?.abort(PROVEN);
       }
-      if (event === "told") {
-        this.take(sending, id);
-        sending = [];
-      } else this.heard([], this.heardAt);
+      if (id) this.take(sending, id);
+      sending = [];
+      if (event === "beat") this.heard([], this.heardAt = heardAt - told.quiet_s * 1000);
       this.turn("stream", Date.now());
       this.tellLook();
     };
@@ -129,14 +127,14 @@ export class Link {
   }
 
   async poll(run) {
-    this.polling = new AbortController();
-    const late = setTimeout(() => this.polling.abort(), ANSWER_MS);
+    const polling = this.polling = new AbortController();
+    const late = setTimeout(() => polling.abort("late"), ANSWER_MS);
     try {
-      const answer = await fetch(this.address("api/changes", this.lastId), { signal: this.polling.signal, cache: "no-store" });
+      const answer = await fetch(this.address("api/changes", this.lastId), { signal: polling.signal, cache: "no-store" });
       if (answer.status === 401) this.refused();
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       const text = await answer.text();
-      if (this.run !== run || this.polling.signal.aborted) return;
+      if (this.run !== run || polling.signal.aborted) return;
       this.aliveAt = Date.now();
       const { events, id, quietS } = parse(text);
       this.heardAt = this.aliveAt - quietS * 1000;
@@ -144,7 +142,7 @@ export class Link {
       this.heard([], this.heardAt);
       this.turn("polling", Date.now());
     } catch {
-      if (this.run === run && !this.polling.signal.aborted) this.turn("lost", this.aliveAt);
+      if (this.run === run && polling.signal.reason !== PROVEN) this.turn("lost", this.aliveAt);
     } finally {
       clearTimeout(late);
     }

@@ -10,6 +10,7 @@ import { byId } from "./dom.js";
 const order = new Order();
 let sought = "";
 let redraw = () => {};
+let inSight = ""; // the symbol that the list was scrolled to last
 
 const tabs = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll('#tabs [role="tab"]')]);
 
@@ -28,6 +29,18 @@ export function drawTabs(store, selected, select) {
     </div>
     ${many && !names.length ? html`<p class="muted">no symbol with “${sought}” in its name</p>` : nothing}
   `, box);
+  if (many && selected !== inSight) bringIntoSight(box, selected);
+}
+
+/** Scroll the list, and nothing but the list, to a symbol that was chosen elsewhere. */
+function bringIntoSight(box, name) {
+  const list = box.querySelector(".tab-list");
+  const tab = list.querySelector('[aria-selected="true"]')?.getBoundingClientRect();
+  if (!tab) return; // it is not among those that are sought
+  inSight = name;
+  const { top, bottom } = list.getBoundingClientRect();
+  if (tab.top < top) list.scrollTop -= top - tab.top;
+  else if (tab.bottom > bottom) list.scrollTop += tab.bottom - bottom;
 }
 
 const search = (found, count) => html`
