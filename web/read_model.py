@@ -66,6 +66,7 @@ from web.notices import Notice, notice_of
 from web.recent import Recent
 from web.shapes import number, summary_data, trade_data
 from web.symbol_view import BARS_TOLD, SymbolView
+from web.symbol_views import SymbolViews
 from web.why import Known, why
 from web.words import REASONS
 
@@ -126,8 +127,7 @@ class ReadModel:
     def _clear(self) -> None:
         self._session: SessionStarted | None = None
         self._now = 0  # venue time, ns: the largest heard of
-        self._symbols: dict[str, SymbolView] = {}
-        self._symbols_ignored: set[str] = set()
+        self._symbols = SymbolViews(self._max_symbols, self._chart_points)
         self._positions: tuple[OpenPosition, ...] = ()  # as of the metrics, which come behind every batch of ticks
         self._trades: Recent[dict[str, Any]] = Recent(TRADES_SHOWN)
         self._decisions = Decisions()
@@ -143,11 +143,7 @@ class ReadModel:
         self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
         # What has not been told to the event stream yet, beside what is untold of each of those above.
         self._changed: set[str] = set()  # "gauges", "position", "ledger", "metrics", "feed", "state", "bot", "snapshot"
-        self._new_gauges: set[str] = set()
-        self._new_operators: set[str] = set()
-        self._new_whys: set[str] = set()
         self._reports = 0
-        self._new_measured: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ telling
 
@@ -168,25 +164,27 @@ class ReadModel:
     @property
     def symbols(self) -> KeysView[str]:
         """The symbols that are shown, the first one first."""
-        return self._symbols.keys()
+        return self._symbols.names
 
     def view(self, symbol: str) -> dict[str, Any]:
         """Return all there is to show of one symbol, ready for JSON."""
         view = self._symbols[symbol]
-        return view.snapshot() | self._now_of(view)
+        return view.snapshot() | view.moment(self._now, self._heard())
 
     def snapshot(self, look: Collection[str] | None = None) -> dict[str, Any]:
         """Return all there is to show, ready for JSON. Times are nanoseconds.
 
         Of symbols that are not among those looked at there is no more than a list shows; None looks at all.
         """
+        heard = self._heard()
         symbols = {
-            name: self.view(name) if look is None or name in look else view.brief() | self._now_of(view)
-            for name, view in self._symbols.items()
+            view.name: (view.snapshot() if look is None or view.name in look else view.brief())
+            | view.moment(self._now, heard)
+            for view in self._symbols
         }
         return {
             "bot": {"running": self._running},
-            "session": self._session_data(),
+            "session": _session_data(self._session) if self._session is not None else None,
             "now": self._now,
             "feed": self._feed_data(),
             "state": self._state,
@@ -194,7 +192,7 @@ class ReadModel:
             "funnel": self._summary["funnel"],
             "blocked": self._summary["blocked"],
             "symbols": symbols,
-            "symbols_ignored": len(self._symbols_ignored),
+            "symbols_ignored": self._symbols.ignored,
             "positions": self._positions,
             "ledger": {"version": self.ledger.version},
             "trades": list(self._trades.shown),
@@ -205,7 +203,7 @@ class ReadModel:
 
     def prices(self) -> dict[str, tuple[float, float | None, int]]:
         """Return last price, first price and time of the last tick of each symbol that had one since the last call."""
-        return {name: told for name, view in self._symbols.items() if (told := view.untold_price()) is not None}
+        return self._symbols.prices()
 
     def standing(self) -> dict[str, dict[str, Any]]:
         """Return the data of the events that `drain` tells again and again as a whole, as they are now."""
@@ -220,19 +218,10 @@ class ReadModel:
         if "snapshot" in changed:
             self._forget_untold()
             return [("snapshot", self.snapshot())]
-        events: list[Event] = []
-        ticks = {name: new for name, view in self._symbols.items() if (new := view.untold_ticks()) is not None}
-        if ticks:
-            events.append(("ticks", {"now": self._now, "symbols": ticks}))
-        if self._new_gauges:
-            events.append(("gauges", {name: self._symbols[name].gauges for name in sorted(self._new_gauges)}))
-        if self._new_operators:
-            told_of = sorted(self._new_operators)
-            events.append(("operators", {name: self._symbols[name].operators for name in told_of}))
-        if self._new_measured:
-            events.append(("measured", {name: self._symbols[name].measured for name in sorted(self._new_measured)}))
-        if self._new_whys:
-            events.append(("why", {name: self._symbols[name].why for name in sorted(self._new_whys)}))
+        news = ((part, self._symbols.untold(part)) for part in OF_A_SYMBOL)
+        events: list[Event] = [
+            (part, {"now": self._now, "symbols": new} if part == "ticks" else new) for part, new in news if new
+        ]
         events += [("signal", signal) for signal in self._decisions.untold_signals]
         if outcomes := self._decisions.untold_outcomes:
             events.append(("outcomes", outcomes))
@@ -242,9 +231,6 @@ class ReadModel:
         events += [("trade", trade) for trade in self._trades.untold]
         if "ledger" in changed:
             events.append(("ledger", {"version": self.ledger.version}))
-        marks = {name: made for name, view in self._symbols.items() if (made := view.untold_marks())}
-        if marks:
-            events.append(("marks", marks))
         told = (("metrics", self._common_metrics), ("feed", self._feed_data), ("state", self._state.copy))
         events += [(name, data()) for name, data in told if name in changed]
         if self._worth_since < math.inf:
@@ -256,33 +242,14 @@ class ReadModel:
         return events
 
     def _forget_untold(self) -> None:
-        for view in self._symbols.values():
-            view.forget_untold()
+        self._symbols.forget_untold()
         self._decisions.forget_untold()
         for recent in (self._bursts, self._trades, self._notices):
             recent.untold.clear()
         self._worth_since = math.inf
-        self._new_gauges.clear()
-        self._new_operators.clear()
-        self._new_measured.clear()
-        self._new_whys.clear()
 
     def _heard(self) -> Heard:
         return self._metrics.heard if self._metrics is not None else Heard()
-
-    def _now_of(self, view: SymbolView) -> dict[str, Any]:
-        """Return what of a symbol is true at this moment only: the age of its newest tick, and its sentence."""
-        heard = self._heard()
-        age_s, gap_s = heard.ticks.get(view.name, (None, None))
-        said = view.why.sentence(self._now, heard.feed_s) if view.why is not None else ""
-        return {"age_s": age_s, "gap_s": gap_s, "why": view.why, "sentence": said}
-
-    def _session_data(self) -> dict[str, Any] | None:
-        if self._session is None:
-            return None
-        data: dict[str, Any] = msgspec.structs.asdict(self._session)
-        shown = {name: self._session.settings.get(name, {}) for name in _SECTIONS_SHOWN}
-        return data | {"settings": shown, "words": REASONS}
 
     def _feed_data(self) -> dict[str, Any]:
         feed = self._feed
@@ -297,8 +264,8 @@ class ReadModel:
             "refusals": dict(seen.refusals) if seen else {},
             "queues": dict(seen.queues) if seen else {},
             "bounded": [*(seen.bounded if seen else ()), *self._own_queues],
-            "chains": {name: view.chain for name, view in self._symbols.items()},
-            "windows": {name: view.window_s for name, view in self._symbols.items() if view.window_s},
+            "chains": {view.name: view.chain for view in self._symbols},
+            "windows": {view.name: view.window_s for view in self._symbols if view.window_s},
             "locks": dict(seen.locks) if seen else {},
             "symbols_halted": dict(seen.symbols_halted) if seen else {},
         }
@@ -322,22 +289,12 @@ class ReadModel:
         """Fold in that the bot has gone: its pipe ended."""
         self._running = False
         self._changed.add("bot")
-        for view in self._symbols.values():
+        for view in self._symbols:
             self._consider(view)
         self._feed_changed(FeedChanged(FeedState.DOWN, self._now, reason))
 
     def _moved_to(self, ts: int) -> None:
         self._now = max(self._now, ts)
-
-    def _view(self, symbol: str) -> SymbolView | None:
-        view = self._symbols.get(symbol)
-        if view is None:
-            if len(self._symbols) >= self._max_symbols:
-                if len(self._symbols_ignored) < self._max_symbols:
-                    self._symbols_ignored.add(symbol)
-                return None
-            view = self._symbols[symbol] = SymbolView(symbol, self._chart_points)
-        return view
 
     @property
     def now_s(self) -> float:
@@ -359,11 +316,11 @@ class ReadModel:
         self._summary["equity"] = number(message.settings.get("risk", {}).get("starting_equity", 0.0))
         self.ledger = Ledger(message.run, str(message.settings.get("risk", {}).get("timezone", "UTC")))
         for symbol in message.symbols:
-            self._view(symbol)
+            self._symbols.of(symbol)
         self._changed.add("snapshot")
 
     def _symbol_recalled(self, message: SymbolRecalled) -> None:
-        view = self._view(message.symbol)
+        view = self._symbols.of(message.symbol)
         if view is None:
             return
         view.recall(message)
@@ -374,7 +331,7 @@ class ReadModel:
     def _series_recalled(self, message: SeriesRecalled) -> None:
         if not message.symbol:
             self.worth.recall(message.part)
-        elif (view := self._view(message.symbol)) is not None:
+        elif (view := self._symbols.of(message.symbol)) is not None:
             view.prices.recall(message.part)
         self._changed.add("snapshot")
 
@@ -382,7 +339,7 @@ class ReadModel:
         self._worth_since = min(self._worth_since, self.worth.see(message))
 
     def _ticks_seen(self, message: TicksSeen) -> None:
-        view = self._view(message.symbol)
+        view = self._symbols.of(message.symbol)
         if view is None:
             return
         view.see(message)
@@ -390,15 +347,12 @@ class ReadModel:
             self._moved_to(view.last.ts)
 
     def _gauges_seen(self, message: GaugesSeen) -> None:
-        view = self._view(message.symbol)
-        if view is not None:
+        if (view := self._symbols.of(message.symbol)) is not None:
             view.see_gauges(message)
-            self._new_gauges.add(message.symbol)
 
     def _operators_seen(self, message: OperatorsSeen) -> None:
-        if (view := self._view(message.symbol)) is not None:
-            view.operators = message.operators
-            self._new_operators.add(message.symbol)
+        if (view := self._symbols.of(message.symbol)) is not None:
+            view.see_operators(message.operators)
 
     def _metrics_seen(self, message: MetricsSeen) -> None:
         self._metrics = message
@@ -408,14 +362,13 @@ class ReadModel:
         self._summary = summary_data(message.summary)
         self._summary["funnel"]["filled"] = message.filled
         for symbol, chain in message.chains.items():
-            if (view := self._view(symbol)) is not None:
+            if (view := self._symbols.of(symbol)) is not None:
                 view.chain = chain
         for symbol, found in self._summary.get("metrics", {}).items():
-            if symbol in self._symbols and found != self._symbols[symbol].measured:
-                self._symbols[symbol].measured = found
-                self._new_measured.add(symbol)
+            if (view := self._symbols.get(symbol)) is not None:
+                view.see_measured(found)
         for symbol, window_s in message.windows.items():
-            if (view := self._view(symbol)) is not None:
+            if (view := self._symbols.of(symbol)) is not None:
                 view.window_s = window_s
         self._changed.add("metrics")
         if message.positions != self._positions:
@@ -425,7 +378,7 @@ class ReadModel:
         if told | {"ts": 0} != self._state | {"ts": 0}:
             self._set_state(told)
         self._reports += 1
-        for view in self._symbols.values():
+        for view in self._symbols:
             self._consider(view)
 
     def _consider(self, view: SymbolView) -> None:
@@ -436,18 +389,17 @@ class ReadModel:
         state = self._running, self._state["state"], self._state["reason"], self._feed, view.chain
         found = why(Known(*state, no_entry, position, view.seen_gauges, view.ticks_seen, self._now))
         is_due = view.why is None or found.code != view.why.code or self._reports % _REPORTS_A_SENTENCE == 0
-        if is_due and found != view.why:
-            view.why = found
-            self._new_whys.add(view.name)
+        if is_due:
+            view.see_why(found)
 
     def _burst_blocked(self, message: BurstBlocked) -> None:
         self._bursts.add(message)
-        if (view := self._view(message.symbol)) is not None:
+        if (view := self._symbols.of(message.symbol)) is not None:
             view.blocked = message
 
     def _position_opened(self, message: PositionOpened) -> None:
         self._decisions.opened(message)
-        if (view := self._view(message.symbol)) is not None:
+        if (view := self._symbols.of(message.symbol)) is not None:
             view.mark_entry(message)
 
     def _position_closed(self, message: PositionClosed) -> None:
@@ -456,7 +408,7 @@ class ReadModel:
             return  # told again after the web process came back
         self._trades.add(trade)
         self._decisions.closed(message)
-        if (view := self._view(message.symbol)) is not None:
+        if (view := self._symbols.of(message.symbol)) is not None:
             view.mark_exit(message)
 
     def _trades_told(self, message: TradesTold) -> None:
@@ -481,16 +433,21 @@ class ReadModel:
         if not message.stale:
             self._stale.pop(message.symbol, None)
             self._noticed(message)
-        elif self._view(message.symbol) is not None:
+        elif self._symbols.of(message.symbol) is not None:
             self._stale[message.symbol] = message.reason
             self._noticed(message)
 
     def _chain_late(self, message: ChainLate) -> None:
         self._noticed(message)
-        if (view := self._view(message.symbol)) is not None:
+        if (view := self._symbols.of(message.symbol)) is not None:
             view.chain = f"{SLOW}: {message.reason}"  # the metrics wait for the loop that is stuck
             self._changed.add("metrics")
 
 
 def _state_data(state: TradingState, reason: str, ts: int, no_resume: str = "") -> dict[str, Any]:
     return {"state": state.value, "reason": reason, "ts": ts, "no_resume": no_resume}
+
+
+def _session_data(session: SessionStarted) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.structs.asdict(session)
+    return data | {"settings": {name: session.settings.get(name, {}) for name in _SECTIONS_SHOWN}, "words": REASONS}

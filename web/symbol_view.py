@@ -11,7 +11,7 @@ from actors.messages import BurstBlocked, PositionClosed, PositionOpened
 from actors.orders import OrderSide
 from pipeline.events import Side
 from web.bars import PriceCourse, Row
-from web.messages import GaugesSeen, OperatorSeen, SymbolRecalled, Tick, TicksSeen
+from web.messages import GaugesSeen, Heard, OperatorSeen, SymbolRecalled, Tick, TicksSeen
 from web.readings import reading_data
 from web.recent import Recent
 from web.why import Why
@@ -54,6 +54,7 @@ class SymbolView:
         self._marks: Recent[Mark] = Recent(MARKS_SHOWN)
         self._untold_since = math.inf  # the first second whose bar has changed
         self._price_told = True
+        self._changed: set[str] = set()  # "gauges", "operators", "measured", "why"
 
     @property
     def last(self) -> Tick | None:
@@ -82,6 +83,24 @@ class SymbolView:
     def see_gauges(self, message: GaugesSeen) -> None:
         """Replace the gauges."""
         self.seen_gauges = message
+        self._changed.add("gauges")
+
+    def see_operators(self, operators: tuple[OperatorSeen, ...]) -> None:
+        """Replace what is known of the operators."""
+        self.operators = operators
+        self._changed.add("operators")
+
+    def see_measured(self, measured: dict[str, Any]) -> None:
+        """Replace the strategy's own metrics."""
+        if measured != self.measured:
+            self.measured = measured
+            self._changed.add("measured")
+
+    def see_why(self, why: Why) -> None:
+        """Replace the sentence."""
+        if why != self.why:
+            self.why = why
+            self._changed.add("why")
 
     @property
     def gauges(self) -> dict[str, Any] | None:
@@ -109,6 +128,17 @@ class SymbolView:
         price, pnl = float(closed.exit_price), float(closed.pnl)
         self._marks.add(Mark(closed.exit_ts, price, side, "exit", reason, closed.decision, pnl))
 
+    def untold(self, part: str) -> Any:
+        """Return what is new of a part since it was last told, ready for JSON; None if nothing is.
+
+        `ticks` and `marks` are those that are new; the other parts are told whole.
+        """
+        if part == "ticks":
+            return self.untold_ticks()
+        if part == "marks":
+            return self.untold_marks() or None
+        return getattr(self, part) if part in self._changed else None
+
     def untold_marks(self) -> list[Mark]:
         """Return the marks that are new since they were last told."""
         return list(self._marks.untold)
@@ -125,6 +155,7 @@ class SymbolView:
         self._ticks.untold.clear()
         self._marks.untold.clear()
         self._untold_since = math.inf
+        self._changed.clear()
 
     def untold_price(self) -> tuple[float, float | None, int] | None:
         """Return the last price, the first one and the time of the last, None if no tick came since the last call."""
@@ -133,6 +164,12 @@ class SymbolView:
             return None
         self._price_told = True
         return last.price, self._first_price, last.ts
+
+    def moment(self, now: int, heard: Heard) -> dict[str, Any]:
+        """Return what is true at this moment only, ready for JSON: the age of the newest tick, and the sentence."""
+        age_s, gap_s = heard.ticks.get(self.name, (None, None))
+        said = self.why.sentence(now, heard.feed_s) if self.why is not None else ""
+        return {"age_s": age_s, "gap_s": gap_s, "why": self.why, "sentence": said}
 
     def brief(self) -> dict[str, Any]:
         """Return what a list of symbols shows, ready for JSON."""
