@@ -443,6 +443,20 @@ class AccountOpened(msgspec.Struct, frozen=True, tag="account_opened", tag_field
     fills_until: int | UnsetType = UNSET  # ns: what fills up to then have earned is in `equity`, counted yet or not
 
 
+class EquityRestated(msgspec.Struct, frozen=True, tag="equity_restated", tag_field="type"):
+    """Shares that were in the equity at the account's average price are in it at the book's from here on.
+
+    The two differ after an execution was undone when a part was closed already: a venue may take it out of what is
+    left, and the book takes it out of the whole position.
+    """
+
+    symbol: str
+    change: Decimal  # of the equity, dollars
+    equity: Decimal  # after it
+    ts: int
+    input: int
+
+
 class BookReconciled(msgspec.Struct, frozen=True, tag="book_reconciled", tag_field="type"):
     """The user accepted that the account is right and the book was not; the differences in words, as they were shown.
 
@@ -615,7 +629,7 @@ _ChangedPosition = PositionReduced | PositionSplit | ProfitCorrected
 _PositionFact = PositionOpened | StopPassed | ExitDecided | _ChangedPosition | PositionClosed | GuardChanged
 _ChainFact = ChainFailed | ChainRestarted | ChainRemoved | BurstBlocked | EntryLooked
 _StrategyFact = StrategyReplaced | StrategyRefused
-_AccountFact = AccountOpened | BookReconciled | FeesReconciled | DayStarted
+_AccountFact = AccountOpened | EquityRestated | BookReconciled | FeesReconciled | DayStarted
 _SymbolFact = SymbolStale | SymbolLocked | SymbolUnlocked | SymbolHalted
 _StateFact = BrokerChanged | FeedChanged | StateChanged | StrategyHalted | _SymbolFact | GateActed
 

@@ -22,6 +22,7 @@ from actors.messages import (
     ChainRestarted,
     DayStarted,
     EntryLooked,
+    EquityRestated,
     ExitDecided,
     Fact,
     FeedChanged,
@@ -182,6 +183,11 @@ def _split(fact: PositionSplit) -> _Said:
 def _corrected(fact: ProfitCorrected) -> _Said:
     said = f"CORRECTED the P/L of a closed trade in {fact.symbol} by {money(fact.pnl)} ({fact.reason})"
     return _Said("WARNING", said)
+
+
+def _restated(fact: EquityRestated) -> _Said:
+    change = f"{money(fact.change)} by counting shares of {fact.symbol} at what the book says that they cost"
+    return _Said("INFO", f"EQUITY {dollars(fact.equity)}: {change}")
 
 
 def _order_rejected(fact: OrderRejected) -> _Said:
@@ -372,6 +378,7 @@ _LINES: dict[type, tuple[str, str, Callable[[Any], _Said]]] = {
     SymbolUnlocked: ("microbot.risk", "symbol.unlocked", _symbol_unlocked),
     SymbolHalted: ("microbot.risk", "symbol.halted", _symbol_halted),
     GateActed: ("microbot.gate", "gate.acted", _gate_acted),
+    EquityRestated: ("microbot.executor", "equity.restated", _restated),
     FeesReconciled: ("microbot.risk", "fees.reconciled", _fees_reconciled),
     DayStarted: ("microbot.risk", "day.started", _day),
     ChainFailed: ("microbot.core", "chain.failed", _failed),

@@ -12,6 +12,7 @@ from actors.messages import (
     AccountOpened,
     BurstBlocked,
     DayStarted,
+    EquityRestated,
     Fact,
     PositionClosed,
     PositionReduced,
@@ -61,7 +62,7 @@ class Metrics:
                 self.refusals[fact.reason] += 1
         elif isinstance(fact, PositionClosed):
             self._fold_trade(fact)
-        elif isinstance(fact, PositionReduced):  # no trade yet: that is the whole round trip
+        elif isinstance(fact, PositionReduced | EquityRestated):  # no trade yet: that is the whole round trip
             self._fold_equity(fact.equity)
         elif isinstance(fact, ProfitCorrected):
             self.total_pnl += fact.pnl

@@ -15,6 +15,7 @@ from actors.actor import Context, Port, assert_known
 from actors.book import Book, HeldPosition
 from actors.messages import (
     AccountOpened,
+    EquityRestated,
     ExitReason,
     FeesReconciled,
     OrderFilled,
@@ -24,7 +25,7 @@ from actors.messages import (
     PositionSplit,
     ProfitCorrected,
 )
-from actors.orders import Execution, FeesReport, OrderSide
+from actors.orders import Execution, FeesReport, HeldAtVenue, OrderSide
 from actors.portfolio.fees import FeeLedger, FeeModel, expected, residual
 from actors.portfolio.revisions import reversed_of, revise
 from pipeline.events import Side
@@ -32,6 +33,7 @@ from pipeline.events import Side
 ZERO = Decimal(0)
 EXACT = DecimalContext(prec=60)  # sums and products of prices of 15 digits, sizes of 17, and an equity above them
 AVERAGES = DecimalContext(prec=28)  # a quotient may have no end
+ROUNDING = Decimal("0.000001")  # dollars, of the average prices that venues tell
 REMEMBERED_EXECUTIONS = 10_000  # ids kept against a report that is delivered twice
 
 
@@ -58,6 +60,12 @@ class Adopt(msgspec.Struct, frozen=True):
     entry_price: Decimal
     entry_ts: int
     decision: str
+
+
+class Invested(msgspec.Struct, frozen=True):
+    """What the account holds, at the average prices with which it is in the equity that is counted from."""
+
+    positions: tuple[HeldAtVenue, ...]
 
 
 class SplitShares(msgspec.Struct, frozen=True):
@@ -148,7 +156,7 @@ def closed_trade(
     )
 
 
-PositionsMessage = Fill | Adopt | AccountOpened | FeesReport | SplitShares
+PositionsMessage = Fill | Adopt | AccountOpened | Invested | FeesReport | SplitShares
 
 PositionNews = PositionOpened | PositionClosed
 """What the positions tell their listeners."""
@@ -196,6 +204,7 @@ class Positions:
         self.open: dict[str, Position] = {}
         self.filled_at: dict[str, int] = {}  # by symbol: when the newest fill was counted, ns
         self._fills_until = -1  # ns: what fills up to then have earned was in the account's equity when it was seen
+        self._invested: dict[str, HeldAtVenue] = {}  # what is in the equity at the account's prices, not at ours
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
 
@@ -207,6 +216,10 @@ class Positions:
                 self._adopt(message)
             case AccountOpened():
                 self._on_account(message)
+            case Invested():
+                self._invested = {held.symbol: held for held in message.positions}
+                for symbol in tuple(self._invested):
+                    self._agree(symbol)
             case FeesReport():
                 self._on_charges(message)
             case SplitShares():
@@ -231,6 +244,10 @@ class Positions:
                 self._revise(fill, fees)
             else:
                 self._book(fill, execution.quantity, fees)
+            if self._is_in_account(execution):
+                self._agree(execution.symbol)
+            else:
+                self._invested.pop(execution.symbol, None)
 
     def _on_charges(self, report: FeesReport) -> None:
         """Compare what the account was charged with what was estimated."""
@@ -260,6 +277,19 @@ class Positions:
         is asked, too.
         """
         return max(execution.ts, self._context.told_ts) <= self._fills_until
+
+    def _agree(self, symbol: str) -> None:
+        """Once the book holds the shares that the account told of, count them in the equity at the book's price."""
+        held, position = self._invested.get(symbol), self.open.get(symbol)
+        if held is None or position is None or position.side.sign * position.quantity != held.quantity:
+            return
+        del self._invested[symbol]
+        difference = position.entry_price - held.average
+        if abs(difference) > ROUNDING:
+            change = held.quantity * difference
+            self._count_from(self.equity + change)
+            now, number = self._context.now, self._context.input
+            self._context.publish(EquityRestated(symbol, change, self.equity, now, number))
 
     def _count_from(self, equity: Decimal) -> None:
         """Count equity from here."""

@@ -23,7 +23,7 @@ from actors.execution.messages import (
 from actors.execution.order_cache import OrdersView
 from actors.messages import AccountOpened
 from actors.orders import AccountReport, LookUpOrder, OrderReport, OrderRole, OrderSide, OrderStatus
-from actors.portfolio.positions import Adopt, PositionsView, SplitShares
+from actors.portfolio.positions import Adopt, Invested, PositionsView, SplitShares
 from actors.reconciliation.splits import split_of
 from actors.risk.risk import Mismatch
 from actors.risk.venue_facts import ForeignOrders
@@ -67,7 +67,7 @@ class Reconciler:
         ours: str,
         tell_executor: Port[FromReconciler],
         tell_risk: Port[AccountReport | AccountOpened | Mismatch | ForeignOrders],
-        tell_positions: Port[AccountOpened | Adopt | SplitShares],
+        tell_positions: Port[AccountOpened | Adopt | Invested | SplitShares],
     ) -> None:
         self._context = context
         self._positions = positions
@@ -139,6 +139,7 @@ class Reconciler:
         opened = AccountOpened(report.number, report.cash, equity, report.ts, number, resumed, report.fills_until)
         self._context.publish(opened)
         self._tell_positions(opened)
+        self._tell_positions(Invested(report.positions))
         self._tell_risk(opened)
         named = named_orders(report, self._ours)
         missed = self._tell_missed(named, report)

@@ -12,6 +12,7 @@ from actors.messages import (
     AccountOpened,
     BrokerChanged,
     Command,
+    EquityRestated,
     FeedState,
     GateOrder,
     HaltCause,
@@ -390,6 +391,29 @@ def leaving() -> Desk:
     desk.say(2.1, S.CANCELED, of="stop")
     assert desk.last.role == "exit"
     return desk
+
+
+def test_shares_that_the_account_prices_otherwise_are_in_the_equity_at_the_books_price() -> None:
+    """As they are when an execution was undone: what they earn afterwards is counted by the book's price.
+
+    10 were bought at 100. The book hears of 4 that were sold at 101 while it was away; the account holds the other 6 as
+    if they had cost 101.
+    """
+    desk = leaving()
+    session, order = going_on(desk), desk.last
+    report = msgspec.structs.replace(
+        account(9, HeldAtVenue("A", D(6), D(101)), history=(old("entry", "10"),)), cash=D(99_404), fills_until=at(9)
+    )
+    session.feed(clock(9), report)
+    assert session.core.positions.equity == D(100_010)
+    session.feed(
+        clock(9.2),
+        OrderReport(order.id, "A", order.side, S.CANCELED, D(10), D(4), D(101), at(3), "v"),
+    )
+    assert session.core.positions.open["A"].quantity == 6
+    assert session.core.positions.equity == D(100_004)
+    assert [fact.change for fact in session.of(EquityRestated)] == [D(-6)]
+    assert session.summary["equity"] == 100_004
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from actors.messages import (
     Command,
     DayStarted,
     EntryLooked,
+    EquityRestated,
     ExitDecided,
     Fact,
     FeedChanged,
@@ -285,6 +286,7 @@ EVENTS: dict[str, Fact] = {
     "book.reconciled": BookReconciled("PA1", ("A: the account holds 7, the book 0",), {"A": Decimal(7)}, (), START),
     "broker.changed": BrokerChanged(FeedState.DOWN, START, "gone"),
     "feed.changed": FeedChanged(FeedState.LIVE, START, "here"),
+    "equity.restated": EquityRestated("A", Decimal("0.02"), Decimal("10000.02"), START, 1),
     "fees.reconciled": FeesReconciled(
         "2026-11-27", {"CAT": Decimal("0.01")}, {"CAT": Decimal("0.02")}, Decimal("0.01"), START, 1
     ),
