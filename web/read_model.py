@@ -138,6 +138,7 @@ class ReadModel:
         self._metrics: MetricsSeen | None = None
         self.worth = WorthCourse(self._chart_points)
         self._worth_since = math.inf  # the first second of it that has changed
+        self.heard = Heard()  # how old the news is, as of the bot's last report
         self._feed = FeedChanged(FeedState.CONNECTING)
         self._stale: dict[str, str] = {}  # symbols that are, and why
         self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
@@ -267,14 +268,10 @@ class ReadModel:
         self._new_measured.clear()
         self._new_whys.clear()
 
-    def _heard(self) -> Heard:
-        return self._metrics.heard if self._metrics is not None else Heard()
-
     def _now_of(self, view: SymbolView) -> dict[str, Any]:
         """Return what of a symbol is true at this moment only: the age of its newest tick, and its sentence."""
-        heard = self._heard()
-        age_s, gap_s = heard.ticks.get(view.name, (None, None))
-        said = view.why.sentence(self._now, heard.feed_s) if view.why is not None else ""
+        age_s, gap_s = self.heard.ticks.get(view.name, (None, None))
+        said = view.why.sentence(self._now, self.heard.feed_s) if view.why is not None else ""
         return {"age_s": age_s, "gap_s": gap_s, "why": view.why, "sentence": said}
 
     def _session_data(self) -> dict[str, Any] | None:
@@ -287,7 +284,7 @@ class ReadModel:
     def _feed_data(self) -> dict[str, Any]:
         feed = self._feed
         told = {"state": feed.state.value, "reason": feed.reason, "ts": feed.ts, "delay_s": feed.delay_s or 0}
-        return told | {"stale": dict(self._stale), "age_s": 0.0 if "feed" in self._changed else self._heard().feed_s}
+        return told | {"stale": dict(self._stale), "age_s": self.heard.feed_s}
 
     def _metrics_data(self) -> dict[str, Any]:
         seen = self._metrics
@@ -402,6 +399,7 @@ class ReadModel:
 
     def _metrics_seen(self, message: MetricsSeen) -> None:
         self._metrics = message
+        self.heard = message.heard
         if message.now < self._now - _GONE_BACK:
             self._now = message.now  # a session that restarted at an earlier time
         self._moved_to(message.now)
@@ -473,6 +471,7 @@ class ReadModel:
 
     def _feed_changed(self, message: FeedChanged) -> None:
         self._feed = message
+        self.heard = msgspec.structs.replace(self.heard, feed_s=0.0)
         self._changed.add("feed")
         self._noticed(message)
 
