@@ -9,6 +9,7 @@ POST /api/command  200 with what it did; 202 where a halt is not answered yet, a
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from typing import Annotated
 
@@ -57,6 +58,7 @@ class Commands:
         self._send = send
         self._now = now
         self.send_past_loop: SendCommand | None = None  # likewise, to a thread of the bot; it takes halts alone
+        self._halts: set[asyncio.Task[web.Response]] = set()  # under way, also those whose browsers have left
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Serve the paths."""
@@ -77,7 +79,7 @@ class Commands:
         if fault := _fault_of(wish):
             return refused(400, fault)
         if wish.command in UNTIMED:
-            return await self._carried_out(wish, None)
+            return await self._halted(wish)
         deadline = came.after(self._within_s)
         if wish.deadline is not None:
             deadline = deadline.no_later_than(wish.deadline)
@@ -85,20 +87,30 @@ class Commands:
             return refused(409, "It came too late, and was not carried out.")
         return await self._carried_out(wish, deadline)
 
+    async def _halted(self, wish: CommandRequest) -> web.Response:
+        """Have the bot halt, also if the browser leaves meanwhile. What goes past the loop needs an id: it gets one."""
+        wish = wish if wish.id else msgspec.structs.replace(wish, id=secrets.token_hex(12))
+        halt = asyncio.create_task(self._carried_out(wish, None), name="halt")
+        self._halts.add(halt)
+        halt.add_done_callback(self._halts.discard)
+        return await asyncio.shield(halt)
+
     async def _carried_out(self, wish: CommandRequest, deadline: Moment | None) -> web.Response:
         """Have the bot carry a command out; answer with what became of it."""
         hub = self._hub
         # The bot stamps the time when it takes the command in; nothing here knows venue time well enough.
         command = _command_of(wish)
         with hub.answers.awaited() as (ticket, answer):
-            if not hub.model.running or not self._send(Asked(ticket, command, wish.id, deadline)):
+            asked = Asked(ticket, command, wish.id, deadline)
+            past_loop = self.send_past_loop if deadline is None else None
+            if not hub.model.running or not (self._send(asked) or (past_loop is not None and past_loop(asked))):
                 return refused(503, "The bot takes no commands at present.")
             try:
                 async with asyncio.timeout(self._patience_s(deadline)):
-                    if deadline is None and wish.id and self.send_past_loop is not None:
+                    if past_loop is not None:
                         await asyncio.wait([answer], timeout=_PAST_LOOP_S)
                         if not answer.done():
-                            self.send_past_loop(Asked(ticket, command, wish.id))
+                            past_loop(asked)
                     answered = await answer
             except NoAnswer as why:
                 return refused(502, f"{why} before it answered: it may have carried that out.")
@@ -107,8 +119,10 @@ class Commands:
         return _told(wish, answered)
 
     def _patience_s(self, deadline: Moment | None) -> float:
-        left_s = self._within_s if deadline is None else (deadline.monotonic_ms - self._now().monotonic_ms) / 1_000
-        return left_s + (0.0 if deadline is None else _GRACE_S)
+        """Return the seconds in which to wait for an answer: of a halt also for one from beside the loop."""
+        if deadline is not None:
+            return (deadline.monotonic_ms - self._now().monotonic_ms) / 1_000 + _GRACE_S
+        return self._within_s if self.send_past_loop is None else max(self._within_s, 2 * _PAST_LOOP_S)
 
     def _unanswered(self, wish: CommandRequest, deadline: Moment | None) -> web.Response:
         past = f"`microbot {wish.command}` in a terminal gets past a strategy that is stuck"

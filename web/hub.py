@@ -248,7 +248,10 @@ class Hub:
 
     def _beginning(self, look: Look, last_id: str) -> bytes:
         missed = self._sendings.missed(last_id, look)
-        return encode_events([("snapshot", self.model.snapshot(look))]) if missed is None else b"".join(missed)
+        if missed is None:
+            return encode_events([("snapshot", self.model.snapshot(look))])
+        # What was missed is older than a page would take it for, which counts from when it hears of it.
+        return b"".join(missed) + (encode_events([("heard", self.model.heard)]) if missed else b"")
 
     def _id(self, look: Look) -> bytes:
         """Return the end of a sending: a browser that has had it has had all of that sending."""

@@ -138,6 +138,7 @@ class ReadModel:
         self._metrics: MetricsSeen | None = None
         self.worth = WorthCourse(self._chart_points)
         self._worth_since = math.inf  # the first second of it that has changed
+        self.heard = Heard()  # how old the news is, as of the bot's last report
         self._feed = FeedChanged(FeedState.CONNECTING)
         self._stale: dict[str, str] = {}  # symbols that are, and why
         self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
@@ -169,14 +170,14 @@ class ReadModel:
     def view(self, symbol: str) -> dict[str, Any]:
         """Return all there is to show of one symbol, ready for JSON."""
         view = self._symbols[symbol]
-        return view.snapshot() | view.moment(self._now, self._heard())
+        return view.snapshot() | view.moment(self._now, self.heard)
 
     def snapshot(self, look: Collection[str] | None = None) -> dict[str, Any]:
         """Return all there is to show, ready for JSON. Times are nanoseconds.
 
         Of symbols that are not among those looked at there is no more than a list shows; None looks at all.
         """
-        heard = self._heard()
+        heard = self.heard
         symbols = {
             view.name: (view.snapshot() if look is None or view.name in look else view.brief())
             | view.moment(self._now, heard)
@@ -248,13 +249,10 @@ class ReadModel:
             recent.untold.clear()
         self._worth_since = math.inf
 
-    def _heard(self) -> Heard:
-        return self._metrics.heard if self._metrics is not None else Heard()
-
     def _feed_data(self) -> dict[str, Any]:
         feed = self._feed
         told = {"state": feed.state.value, "reason": feed.reason, "ts": feed.ts, "delay_s": feed.delay_s or 0}
-        return told | {"stale": dict(self._stale), "age_s": 0.0 if "feed" in self._changed else self._heard().feed_s}
+        return told | {"stale": dict(self._stale), "age_s": self.heard.feed_s}
 
     def _metrics_data(self) -> dict[str, Any]:
         seen = self._metrics
@@ -356,6 +354,7 @@ class ReadModel:
 
     def _metrics_seen(self, message: MetricsSeen) -> None:
         self._metrics = message
+        self.heard = message.heard
         if message.now < self._now - _GONE_BACK:
             self._now = message.now  # a session that restarted at an earlier time
         self._moved_to(message.now)
@@ -425,6 +424,7 @@ class ReadModel:
 
     def _feed_changed(self, message: FeedChanged) -> None:
         self._feed = message
+        self.heard = msgspec.structs.replace(self.heard, feed_s=0.0)
         self._changed.add("feed")
         self._noticed(message)
 

@@ -411,6 +411,45 @@ def test_a_halt_that_the_loop_does_not_answer_goes_past_it_and_nothing_else_does
     run(scenario, answer_timeout_s=1.5)
 
 
+@pytest.mark.parametrize("trouble", ["the loop's pipe is full", "a setting leaves little time", "it has no id"])
+def test_nothing_keeps_a_halt_from_going_past_a_stuck_loop(trouble: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        past: list[Asked] = []
+
+        def send(asked: Asked) -> bool:
+            past.append(asked)
+            dashboard.hub.tell(Answered(asked.ticket, True, "no entry leaves any more"))
+            return True
+
+        dashboard.past_loop(send)
+        dashboard.answering = False
+        dashboard.taking = trouble != "the loop's pipe is full"
+        body = {"command": "halt"} | ({} if trouble == "it has no id" else {"id": "h"})
+        status, told = await dashboard.post(msgspec.json.encode(body))
+        assert (status, told["answer"]) == (200, "no entry leaves any more")
+        assert past[0].id
+
+    run(scenario, answer_timeout_s=0.01 if trouble == "a setting leaves little time" else 3.0)
+
+
+def test_a_halt_goes_past_a_stuck_loop_also_if_its_browser_has_left() -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        past: asyncio.Queue[Asked] = asyncio.Queue()
+
+        def send(asked: Asked) -> bool:
+            past.put_nowait(asked)
+            return True
+
+        dashboard.past_loop(send)
+        dashboard.answering = False
+        asking = asyncio.create_task(dashboard.post(b'{"command":"halt","id":"h"}'))
+        await dashboard.asked.get()
+        asking.cancel()
+        assert (await past.get()).id == "h"
+
+    run(scenario)
+
+
 def test_what_the_bot_found_too_late_is_an_error() -> None:
     async def scenario(dashboard: Dashboard) -> None:
         dashboard.answering = False

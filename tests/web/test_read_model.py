@@ -44,7 +44,7 @@ from tests.web.builders import (
 )
 from web.bars import DAY_WIDTH, PriceCourse
 from web.decisions import SIGNALS_SHOWN
-from web.messages import ChainLate, OperatorSeen, OperatorsSeen, QueueSeen, SeriesRecalled, ToWeb, WorthSeen
+from web.messages import ChainLate, Heard, OperatorSeen, OperatorsSeen, QueueSeen, SeriesRecalled, ToWeb, WorthSeen
 from web.read_model import NOTICES_SHOWN, TRADES_SHOWN, ReadModel
 from web.symbol_view import MARKS_SHOWN, TICKS_SHOWN
 
@@ -518,6 +518,14 @@ def test_a_new_day_is_a_notice() -> None:
     (notice,) = snapshot(DayStarted("2026-01-06", Decimal("10001.5"), at(9), 3))["notices"]
 
     assert notice == {"kind": "day", "ts": at(9), "text": "trading day 2026-01-06 begins with 10,001.50"}
+
+
+def test_a_feed_that_changed_just_now_is_not_as_old_as_what_it_was_before() -> None:
+    model = model_of(session(), feed(), metrics(heard=Heard(3_600.0)))
+    assert model.snapshot()["feed"]["age_s"] == 3_600.0
+    model.apply(feed(FeedState.DOWN))
+    assert dict(model.drain())["feed"]["age_s"] == 0.0
+    assert model.snapshot()["feed"]["age_s"] == 0.0
 
 
 def test_when_the_bot_has_stopped_the_feed_is_down() -> None:

@@ -17,7 +17,7 @@ from tests.web.builders import blocked, closed, feed, gauges, held, metrics, ope
 from tests.web.test_app import Dashboard, run
 from web.deltas import difference
 from web.hub import Hub
-from web.messages import FromBot
+from web.messages import FromBot, Heard
 from web.sendings import MOST_SENDINGS, Look, Sendings
 from web.settings import WebSettings
 
@@ -194,10 +194,12 @@ def test_who_comes_back_gets_what_it_missed_and_no_snapshot() -> None:
     listener.leave()
     desk.tell(ticks(151.0, first_at=1))
     desk.tell(ticks(152.0, first_at=2), closed())
+    desk.tell(metrics(heard=Heard(30.0, {"AAPL": (20.0, 0.2)})))
     back = desk.join(AAPL, listener.last_id)
     events = back.events()
     assert [data["symbols"]["AAPL"]["ticks"][0][1] for name, data in events if name == "ticks"] == [151.0, 152.0]
     assert {"trade", "marks"} <= {name for name, _ in events}
+    assert events[-1] == ("heard", {"feed_s": 30.0, "ticks": {"AAPL": [20.0, 0.2]}})  # older than the page takes it for
     assert desk.join(AAPL, back.last_id).events() == []
 
 

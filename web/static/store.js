@@ -252,6 +252,16 @@ export class Store {
     return ["status", "tabs"];
   }
 
+  /** How old the news is, behind what a page that was cut off had missed: that was told as if it came now. */
+  on_heard({ feed_s, ticks }) {
+    this.feed = feedOf({ ...this.feed, age_s: feed_s });
+    for (const [name, [ageS, gapS]] of Object.entries(ticks)) {
+      const symbol = this.symbols.get(name);
+      if (symbol) Object.assign(symbol, { tickAt: Date.now() - ageS * 1000, gapS: gapS || null });
+    }
+    return ["status", "price", "position", "tabs"];
+  }
+
   on_state(data) {
     this.state = data;
     return ["status"];
@@ -274,5 +284,5 @@ const CHANGES = ["metrics", "position"];
 /** The events of the stream, each folded by the `on_` method of its name. */
 export const EVENTS = [
   "snapshot", "look", "prices", "ticks", "gauges", "operators", "measured", "marks", "position", "ledger", "trade", "signal", "outcomes", "why", "burst",
-  "metrics", "worth", "feed", "state", "bot", "notice",
+  "metrics", "worth", "feed", "heard", "state", "bot", "notice",
 ];

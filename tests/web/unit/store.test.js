@@ -82,6 +82,16 @@ test("the state of the feed is as old as it was told to be", (t) => {
   assert.equal(store.feed.changedAt, 47_500);
 });
 
+test("what a page had missed is as old as it is said to be", (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: 60_000 });
+  const store = new Store();
+  store.apply("feed", { state: "STALE", reason: "", ts: 1, age_s: 0 });
+  store.apply("ticks", ticksOf("A"));
+  store.apply("heard", { feed_s: 12.5, ticks: { A: [20, 0.5], UNKNOWN: [1, 1] } });
+  const { tickAt, gapS } = store.symbols.get("A");
+  assert.deepEqual([store.feed.state, store.feed.changedAt, tickAt, gapS, store.symbols.size], ["STALE", 47_500, 40_000, 0.5, 1]);
+});
+
 test("what became of a decision is put with the newest signal of that id", () => {
   const store = new Store();
   for (const ts of [1, 2]) store.apply("signal", { decision_id: "7", ts, outcome: { stage: "approved", ts } });
