@@ -69,7 +69,9 @@ class Explainer:
                 with contextlib.suppress(OSError):  # it has ended already
                     os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
             async with asyncio.timeout(self._most_s):
-                said, complaint = await process.communicate()
+                said = await _all_of(process.stdout)
+                complaint = await _all_of(process.stderr)  # which is kept as it comes, up to the limit above
+                await process.wait()
         except TimeoutError:
             raise NoStory(504, self._too_long(decision, at_exit=at_exit)) from None
         finally:
@@ -85,12 +87,22 @@ class Explainer:
         )
 
 
+async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
+    """Read a program's output to its end. Raises NoStory if it is too long."""
+    assert stream is not None
+    try:
+        await stream.readexactly(_MOST_BYTES + 1)
+    except asyncio.IncompleteReadError as whole:
+        return whole.partial
+    raise NoStory(500, f"The story is longer than {_MOST_BYTES >> 20} MiB.")
+
+
 async def _end(process: Process) -> None:
     """See to it that no program is left."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await process.communicate()  # it counts as ended once its pipes are read to their ends
 
 
 def _sentence(complaint: bytes) -> str:

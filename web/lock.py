@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Self
 
 AUTO = "auto"
@@ -115,7 +116,7 @@ class Lock:
         self._hash = Hash.read(hashed) if hashed else None
         self._key = hmac.digest(f"{secret}\n{hashed}".encode(), _WHAT_FOR, "sha256")
         self._proved = b""  # what was shown when it was right, under a key: hashed once, a program may show it often
-        self._hashing = asyncio.Lock()  # one at a time: each takes memory
+        self._hasher = ThreadPoolExecutor(1, "scrypt")  # one at a time, also if a client leaves: each takes memory
 
     @property
     def is_open(self) -> bool:
@@ -131,9 +132,8 @@ class Lock:
         told = self._signed(f"proved {shown}").encode()
         if hmac.compare_digest(told, self._proved):
             return True
-        async with self._hashing:
-            right = hmac.compare_digest(await asyncio.to_thread(self._hash.computed, shown), self._hash.key)
-        if right:
+        key = await asyncio.get_running_loop().run_in_executor(self._hasher, self._hash.computed, shown)
+        if right := hmac.compare_digest(key, self._hash.key):
             self._proved = told
         return right
 

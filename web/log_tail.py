@@ -95,7 +95,7 @@ class LogTail:
     def after(self, place: str, wanted: Wanted) -> Page:
         """Return the lines behind a place; of a file that is not there any more, those of the newest."""
         inode, _, text = place.partition(":")
-        offset = int(text) if text.isdigit() else 0
+        offset = int(text) if text.isdecimal() else 0
         found: list[Line] = []
         missed = True
         following = False

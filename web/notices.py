@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import Any
 
 import msgspec
 
-from actors.messages import (
-    AccountOpened,
-    BrokerChanged,
-    ChainFailed,
-    ChainRemoved,
-    ChainRestarted,
-    DayStarted,
-    FeedChanged,
-    StateChanged,
-    StrategyHalted,
-    StrategyRefused,
-    StrategyReplaced,
-    SymbolHalted,
-    SymbolLocked,
-    SymbolStale,
-    SymbolUnlocked,
-)
+from actors import messages
 from actors.orders import OrderRejected
 from actors.risk.symbol_locks import until_words
 from web.messages import ChainLate
@@ -43,101 +26,50 @@ def notice_of(message: Any, zone: str) -> Notice:
     return Notice(kind, message.ts, text)
 
 
-def _because(reason: str) -> str:
-    return f": {reason}" if reason else ""
-
-
-@singledispatch
 def _said(message: Any, zone: str) -> tuple[str, str]:
+    match message:
+        case messages.StateChanged():
+            return "state", f"{message.previous.value} to {message.state.value}{_because(message.reason)}"
+        case messages.SymbolLocked():
+            until = until_words(message.until, message.ts, zone)
+            return "state", f"{message.symbol} is locked {until}: {message.reason}"
+        case messages.SymbolUnlocked():
+            return "state", f"{message.symbol} is unlocked{_because(message.reason)}"
+        case messages.SymbolHalted():
+            return "state", f"{message.symbol} is halted: {message.reason}"
+        case messages.StrategyHalted():
+            return "state", f"the strategy {message.strategy} has lost its share of the day's loss limit"
+        case messages.DayStarted():
+            return "day", f"trading day {message.date} begins with {message.equity:,.2f}"
+        case OrderRejected():
+            return "order", f"an order of {message.symbol} was rejected: {message.reason}"
+        case messages.FeedChanged():
+            return "feed", f"feed {message.state.value}{_because(message.reason)}"
+        case messages.SymbolStale(stale=True):
+            return "feed", f"{message.symbol} is STALE, and enters nothing: {message.reason}"
+        case messages.SymbolStale():
+            return "feed", f"{message.symbol} is heard again"
+        case messages.BrokerChanged():
+            return "broker", f"broker {message.state.value}{_because(message.reason)}"
+        case messages.AccountOpened():
+            return "broker", f"account {message.number} holds {message.cash:,.2f} in cash"
+        case messages.ChainFailed():
+            then = "restarts soon" if message.restart_ts else "trades no more"
+            return "chain", f"the strategy of {message.symbol} failed and {then}: {message.error}"
+        case messages.ChainRestarted():
+            return "chain", f"the strategy of {message.symbol} restarts"
+        case messages.ChainRemoved():
+            return "chain", f"the strategy of {message.symbol} was removed: {message.reason}"
+        case ChainLate():
+            return "chain", f"the strategy of {message.symbol} is slow: {message.reason}"
+        case messages.StrategyReplaced():
+            warm = f"warmed up with {message.warm_up:,} trades and quotes" if message.warm_up else "cold"
+            return "chain", f"the strategy {message.strategy} ({message.sha256[:8]}) takes over, {warm}"
+        case messages.StrategyRefused():
+            said = f"the strategy {message.strategy} as it was saved is refused, the one before goes on"
+            return "chain", "\n".join((f"{said}: {message.error}", *message.traceback))
     raise TypeError(f"a {type(message).__name__} makes no notice")
 
 
-@_said.register
-def _(message: StateChanged, zone: str) -> tuple[str, str]:
-    return "state", f"{message.previous.value} to {message.state.value}{_because(message.reason)}"
-
-
-@_said.register
-def _(message: FeedChanged, zone: str) -> tuple[str, str]:
-    return "feed", f"feed {message.state.value}{_because(message.reason)}"
-
-
-@_said.register
-def _(message: SymbolStale, zone: str) -> tuple[str, str]:
-    if not message.stale:
-        return "feed", f"{message.symbol} is heard again"
-    return "feed", f"{message.symbol} is STALE, and enters nothing: {message.reason}"
-
-
-@_said.register
-def _(message: AccountOpened, zone: str) -> tuple[str, str]:
-    return "broker", f"account {message.number} holds {message.cash:,.2f} in cash"
-
-
-@_said.register
-def _(message: BrokerChanged, zone: str) -> tuple[str, str]:
-    return "broker", f"broker {message.state.value}{_because(message.reason)}"
-
-
-@_said.register
-def _(message: OrderRejected, zone: str) -> tuple[str, str]:
-    return "order", f"an order of {message.symbol} was rejected: {message.reason}"
-
-
-@_said.register
-def _(message: StrategyHalted, zone: str) -> tuple[str, str]:
-    return "state", f"the strategy {message.strategy} has lost its share of the day's loss limit"
-
-
-@_said.register
-def _(message: SymbolLocked, zone: str) -> tuple[str, str]:
-    until = until_words(message.until, message.ts, zone)
-    return "state", f"{message.symbol} is locked {until}: {message.reason}"
-
-
-@_said.register
-def _(message: SymbolUnlocked, zone: str) -> tuple[str, str]:
-    return "state", f"{message.symbol} is unlocked{_because(message.reason)}"
-
-
-@_said.register
-def _(message: SymbolHalted, zone: str) -> tuple[str, str]:
-    return "state", f"{message.symbol} is halted: {message.reason}"
-
-
-@_said.register
-def _(message: DayStarted, zone: str) -> tuple[str, str]:
-    return "day", f"trading day {message.date} begins with {message.equity:,.2f}"
-
-
-@_said.register
-def _(message: ChainFailed, zone: str) -> tuple[str, str]:
-    then = "restarts soon" if message.restart_ts else "trades no more"
-    return "chain", f"the strategy of {message.symbol} failed and {then}: {message.error}"
-
-
-@_said.register
-def _(message: ChainRestarted, zone: str) -> tuple[str, str]:
-    return "chain", f"the strategy of {message.symbol} restarts"
-
-
-@_said.register
-def _(message: ChainRemoved, zone: str) -> tuple[str, str]:
-    return "chain", f"the strategy of {message.symbol} was removed: {message.reason}"
-
-
-@_said.register
-def _(message: ChainLate, zone: str) -> tuple[str, str]:
-    return "chain", f"the strategy of {message.symbol} is slow: {message.reason}"
-
-
-@_said.register
-def _(message: StrategyReplaced, zone: str) -> tuple[str, str]:
-    warm = f"warmed up with {message.warm_up:,} trades and quotes" if message.warm_up else "cold"
-    return "chain", f"the strategy {message.strategy} ({message.sha256[:8]}) takes over, {warm}"
-
-
-@_said.register
-def _(message: StrategyRefused, zone: str) -> tuple[str, str]:
-    said = f"the strategy {message.strategy} as it was saved is refused, the one before goes on: {message.error}"
-    return "chain", "\n".join((said, *message.traceback))
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""

@@ -54,6 +54,11 @@ def test_one_that_takes_too_long_is_ended(tmp_path: Path) -> None:
             os.kill(int(pid.read_text()), 0)
 
 
+def test_one_that_says_too_much_is_ended() -> None:
+    problem = refused_by(Explainer(program("sys.stdout.write('x' * (9 << 20))\nimport time\ntime.sleep(600)"), 60.0))
+    assert (problem.status, str(problem)) == (500, "The story is longer than 8 MiB.")
+
+
 @pytest.mark.parametrize("decision", ["", "--help", "a b", "x" * 200, "1/2/3", "a;b", "é\n"])
 def test_what_is_no_id_reaches_no_program(decision: str) -> None:
     assert refused_by(Explainer(program("print('{}')")), decision).status == 400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -143,6 +144,29 @@ def test_a_hash_opens_for_what_it_was_made_of_and_tells_nothing() -> None:
         assert not await lock.opens_for(OWN + "x")
 
     asyncio.run(scenario())
+
+
+def test_one_secret_is_hashed_at_a_time_also_if_a_client_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    first_began, second_began = threading.Event(), threading.Event()
+    together: list[bool] = []
+
+    def computed(_hash: Hash, secret: str) -> bytes:
+        if secret == "first":
+            first_began.set()
+            together.append(second_began.wait(0.2))
+        second_began.set()
+        return b""
+
+    async def scenario() -> None:
+        lock = Lock("", HASHED)
+        first = asyncio.create_task(lock.opens_for("first"))
+        await asyncio.to_thread(first_began.wait)
+        first.cancel()
+        assert not await lock.opens_for("second")
+
+    monkeypatch.setattr(Hash, "computed", computed)
+    asyncio.run(scenario())
+    assert together == [False]
 
 
 def test_two_hashes_of_a_secret_differ_and_can_be_read_back() -> None:

@@ -35,6 +35,12 @@ def test_a_log_that_is_not_there_has_no_lines(log: Path) -> None:
     assert seen(LogTail(log).after("", ALL).lines) == [1]
 
 
+@pytest.mark.parametrize("place", ["x", "1:", "1:-1", "1:\N{SUPERSCRIPT TWO}", ":1"])
+def test_a_place_that_is_none_begins_with_the_newest_lines(log: Path, place: str) -> None:
+    write(log, 1)
+    assert seen(LogTail(log).after(place, ALL).lines) == [1]
+
+
 def test_the_newest_come_first_and_then_what_is_written_behind_them(log: Path) -> None:
     write(log, *range(1_000))
     newest = LogTail(log).newest(ALL)
