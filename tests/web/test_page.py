@@ -111,17 +111,19 @@ def test_the_page_shows_the_session_without_an_error_or_another_host(browser: Br
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
-def test_a_won_trade_is_green_and_a_lost_one_red_with_the_reason(browser: Browser, web_process: WebProcess) -> None:
+def test_a_won_trade_is_blue_and_a_lost_one_orange_with_sign_and_reason(
+    browser: Browser, web_process: WebProcess
+) -> None:
     async def scenario(page: Page) -> None:
         await expect(page.locator("#trade-rows tr")).to_have_count(2)
         await expect(page.locator("tr.win")).to_contain_text("TP")
         await expect(page.locator("tr.win .pnl")).to_have_text("+$0.23")
         await expect(page.locator("tr.loss")).to_contain_text("SL")
         await expect(page.locator("tr.loss .pnl")).to_have_text("\u2212$0.10")
-        red, green, _ = await colour_of(page, "tr.win .pnl")
-        assert green > red
-        red, green, _ = await colour_of(page, "tr.loss .pnl")
-        assert red > green
+        red, _, blue = await colour_of(page, "tr.win .pnl")
+        assert blue > red
+        red, _, blue = await colour_of(page, "tr.loss .pnl")
+        assert red > blue
 
     busy_session(web_process)
 

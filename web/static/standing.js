@@ -134,10 +134,10 @@ const STAGES = {
   submitted: ["sent", ""],
   accepted: ["accepted, no fill yet", ""],
   partially_filled: ["filling", ""],
-  filled: ["filled", "up"],
+  filled: ["filled", "good"],
   cancel_pending: ["being canceled", "warn"],
   canceled: ["canceled", "warn"],
-  rejected: ["rejected by the venue", "down"],
+  rejected: ["rejected by the venue", "bad"],
   expired: ["expired", "warn"],
   unknown: ["state unknown, asking the venue", "warn"],
 };
@@ -145,7 +145,7 @@ const STAGES = {
 /** What became of a decision: [text, tone, more]. */
 export function outcomeWords({ outcome, why }) {
   const { stage, filled = 0, quantity = 0, reason = "" } = outcome;
-  if (stage === "refused") return [`refused: ${format.reason(reason)}`, "down", why ?? ""];
+  if (stage === "refused") return [`refused: ${format.reason(reason)}`, "bad", why ?? ""];
   if (stage === "closed") {
     const { pnl } = outcome;
     return [`closed, ${reason} ${format.signedMoney(pnl)}`, format.tone(pnl), format.exitReason(reason)];
