@@ -68,7 +68,7 @@ export function drawPositions(store, selected, select, link) {
     return html`<tr data-symbol=${symbol} aria-current=${String(symbol === selected)} @click=${() => select(symbol)}>
       <th scope="row"><button type="button" class="link" title=${`Show ${symbol}`}>${symbol}</button></th>
       <td class="way"><span aria-hidden="true">${side === "LONG" ? "▲" : "▼"}</span> ${side}</td>
-      <td class="n">${format.quantity(quantity)}</td>
+      <td class="n shares">${format.quantity(quantity)}</td>
       <td class="n wide-only">${format.price(entry)}</td>
       <td class="n wide-only ${old ? "old" : ""}" title=${old ? "The last price is old" : "The last price"}>${format.price(mark)}</td>
       <td class="n pnl ${tone} ${old ? "old" : ""}">${format.signedMoney(profit)}</td>
