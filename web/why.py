@@ -38,7 +38,20 @@ class Why(msgspec.Struct, frozen=True, omit_defaults=True):
     def sentence(self, now: int, feed_s: float) -> str:
         """Return the sentence as it is at a venue time (ns), with the feed so many seconds in its state."""
         left = max(0, (self.until or now) - now) / SECOND
-        return self.text.replace("{left}", f"{left:.1f} s").replace("{age}", f"{feed_s:.0f} s")
+        return self.text.replace("{left}", countdown(left)).replace("{age}", f"{feed_s:.0f} s")
+
+
+def countdown(seconds: float) -> str:
+    """Return how long is left as the page writes it (`countdown` in static/format.js).
+
+    >>> countdown(3.24), countdown(599), countdown(99_857)
+    ('3.2 s', '9:59 min', '27:44 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(int(seconds), 3600)
+    minutes, whole = divmod(rest, 60)
+    return f"{hours}:{minutes:02} h" if hours else f"{minutes}:{whole:02} min"
 
 
 class Known(msgspec.Struct, frozen=True):

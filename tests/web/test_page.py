@@ -111,17 +111,19 @@ def test_the_page_shows_the_session_without_an_error_or_another_host(browser: Br
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
-def test_a_won_trade_is_green_and_a_lost_one_red_with_the_reason(browser: Browser, web_process: WebProcess) -> None:
+def test_a_won_trade_is_blue_and_a_lost_one_orange_with_sign_and_reason(
+    browser: Browser, web_process: WebProcess
+) -> None:
     async def scenario(page: Page) -> None:
         await expect(page.locator("#trade-rows tr")).to_have_count(2)
         await expect(page.locator("tr.win")).to_contain_text("TP")
         await expect(page.locator("tr.win .pnl")).to_have_text("+$0.23")
         await expect(page.locator("tr.loss")).to_contain_text("SL")
         await expect(page.locator("tr.loss .pnl")).to_have_text("\u2212$0.10")
-        red, green, _ = await colour_of(page, "tr.win .pnl")
-        assert green > red
-        red, green, _ = await colour_of(page, "tr.loss .pnl")
-        assert red > green
+        red, _, blue = await colour_of(page, "tr.win .pnl")
+        assert blue > red
+        red, _, blue = await colour_of(page, "tr.loss .pnl")
+        assert red > blue
 
     busy_session(web_process)
 
@@ -197,6 +199,7 @@ def test_what_happened_before_the_first_tick_has_no_time_of_a_later_one(
     browser: Browser, web_process: WebProcess
 ) -> None:
     async def scenario(page: Page) -> None:
+        await expect(page.locator("#notices-newest")).to_have_text("09:30:00 feed LIVE")  # also while it is folded
         await expect(page.locator("#notices li")).to_have_text(
             ["09:30:00feed LIVE", "before the first tickfeed CONNECTING"]
         )
@@ -391,7 +394,7 @@ def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_pr
     of_rest = {"symbols": ["AAPL", "MSFT"]}
 
     async def scenario(page: Page) -> None:
-        await expect(page.locator("#strategy-panel")).to_be_visible()
+        await page.locator("#strategy-panel > details > summary").click()
         await expect(page.locator("#parameters div").first).to_have_text("fast12 (default 9)2 to 100")
         await expect(page.locator("#parameters div").last).to_have_text("slow215 to 400")
         cells = page.locator("#metric-rows td")
@@ -421,6 +424,8 @@ def test_operators_are_folded_until_one_wants_to_see_them(browser: Browser, web_
     async def scenario(page: Page) -> None:
         await expect(page.locator("#strategy-panel")).to_be_visible()
         await expect(page.locator("#operator-rows")).to_be_hidden()
+        await page.locator("#strategy-panel > details > summary").click()
+        await expect(page.locator("#operator-rows")).to_be_hidden()
         await page.locator("#operators summary").click()
         cells = page.locator("#operator-rows td")
         await expect(cells).to_have_text(
@@ -440,6 +445,8 @@ def test_queues_are_shown_with_what_is_taken_of_their_bounds_and_what_was_droppe
         await expect(page.locator("#queues li")).to_have_text(
             ["gate3 of 10,000 inputs", "dashboard pipe2.5 of 4 MiB7 dropped", "browser0 of 64 sendings"]
         )
+        await page.locator("#session-panel summary").click()
+        await expect(page.locator("#queues")).to_be_visible()
         await page.set_viewport_size({"width": 390, "height": 800})
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

@@ -10,13 +10,14 @@ import pytest
 from playwright.async_api import Page, expect
 
 from actors.messages import TradingState
-from tests.web.builders import closed, held, metrics, session, state, ticks
+from pipeline.events import Reading
+from tests.web.builders import at, closed, feed, gauges, held, listed, metrics, session, state, ticks
 from tests.web.conftest import Browser, WebProcess
 from tests.web.test_page import clean
 
 pytestmark = pytest.mark.browser
 
-PHONE = {"width": 360, "height": 740}
+FOUR = [Reading(name, 0.0007, 0.0005, True) for name in ("momentum", "volatility_guard", "volume_spike", "trend")]
 SIZES = [(360, 740), (390, 844), (768, 1024), (1280, 800), (1920, 1080), (2560, 1440)]
 
 
@@ -104,6 +105,9 @@ def test_the_sheet_tells_the_keys_and_keys_do_nothing_while_it_is_open_or_somebo
         await page.keyboard.press("g")
         await page.keyboard.press("t")
         assert await page.evaluate("document.activeElement.matches('.trades-panel')")
+        await page.keyboard.press("g")
+        await page.keyboard.press("l")
+        await expect(page.locator("#log-panel details")).to_have_attribute("open", "")  # unfolded, too
 
     busy(web_process)
     visit = browser.visit(web_process.url, scenario)
@@ -142,6 +146,51 @@ def test_at_every_width_halt_and_the_days_result_are_in_sight_and_nothing_sticks
 
     busy(web_process)
     browser.visit(web_process.url, scenario, viewport={"width": width, "height": height})
+
+
+def test_the_first_screen_of_a_desk_has_all_that_is_decided_by(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await expect(page.locator("#position-rows tr")).to_have_count(1)
+        await expect(page.locator("#trade-rows tr")).to_have_count(8)
+        for seen in ("day", "price", "why", "position-rows", "chart", "gauges", "funnel", "blocked", "refusals"):
+            await expect(page.locator(f"#{seen}")).to_be_in_viewport(ratio=1)
+        await expect(page.locator("#trade-rows tr").nth(2)).to_be_in_viewport(ratio=1)
+        await expect(page.locator("#panel details[open]")).to_have_count(0)
+
+    trades = [closed(seconds=2 + n, decision=f"d{n}") for n in range(8)]
+    counts: dict[str, object] = {"funnel": {"ticks": 900, "ready": 800, "bursts": 9, "signals": 8, "approved": 8}}
+    reasons: dict[str, object] = {"blocked": {"NO_VOLUME_SPIKE": 5, "NO_VOLATILITY": 3, "NEVER_TOGETHER": 1}}
+    web_process.tell(session("AAPL", "MSFT"), feed(), ticks(150.0, 150.1), gauges("AAPL", *FOUR), *trades)
+    web_process.tell(listed(*trades), metrics(12, positions=(held(time_stop_ts=at(20)),), summary=counts | reasons))
+    assert clean(browser.visit(web_process.url, scenario, viewport={"width": 1440, "height": 900}), web_process)
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_on_a_phone_the_header_is_slim_and_a_position_is_whole(
+    width: int, browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        header = page.locator("header.top")
+        await expect(page.locator("#position-rows .flat")).to_have_text("1 of 3")
+        box = await header.bounding_box()
+        assert box is not None
+        assert box["height"] <= 84  # a tenth of a phone
+        for seen in ("#paper", "#feed-pill", "#state-pill", "#top-day", '[data-command="halt"]'):
+            await expect(page.locator(seen)).to_be_in_viewport(ratio=1)
+        pause = page.locator('[data-command="pause"]')
+        await expect(pause).to_be_hidden()
+        await page.locator("#commands-more").click()
+        await expect(pause).to_be_in_viewport(ratio=1)
+        await page.locator("#commands-more").click()
+        await expect(pause).to_be_hidden()
+        for cell in (".way", ".shares", ".pnl", ".time", ".flat"):
+            await page.locator(f"#position-rows {cell}").scroll_into_view_if_needed()
+            await expect(page.locator(f"#position-rows {cell}")).to_be_in_viewport(ratio=1)
+        assert await page.locator(".positions-scroll").evaluate("it => it.scrollWidth - it.clientWidth") <= 0
+
+    position = held(quantity=1234.0, open_profit=-1234.56, time_stop_ts=at(99_862), flat_candles=1, flat_candles_of=3)
+    web_process.tell(session(), feed(), ticks(150.0), state(TradingState.ACTIVE), metrics(positions=(position,)))
+    assert clean(browser.visit(web_process.url, scenario, viewport={"width": width, "height": 844}), web_process)
 
 
 # ------------------------------------------------------------------------------------------------------- themes

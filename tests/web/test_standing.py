@@ -93,8 +93,9 @@ def test_a_page_that_hears_nothing_says_since_when_and_counts_nothing_down(
         await expect(page.locator("#link-age")).to_have_text(re.compile(r"as of \d\d:\d\d:\d\d, \d+ s ago"))
         for pill in ("#feed-pill", "#state-pill"):
             await expect(page.locator(pill)).to_have_class(re.compile(r"\bunsure\b"))
-        await expect(page.locator("#position-rows .time")).to_have_text(NOT_KNOWN)
-        await expect(page.locator("#why")).to_have_text(f"Holding: exits in {NOT_KNOWN} at the latest")
+        await expect(page.locator("#position-rows .time")).to_have_text("at 09:30:09")
+        await expect(page.locator("#why")).to_have_text("Holding: exits at 09:30:09 at the latest")
+        await expect(page.locator("#why-card h2")).to_have_text(re.compile(r"AAPL as of \d\d:\d\d:\d\d"))
         await expect(page.locator("#card-price")).to_have_class(re.compile(r"\bold\b"))
         await expect(page.locator("#banners")).to_contain_text("The bot goes on without this page.")
 

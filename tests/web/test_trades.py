@@ -156,6 +156,12 @@ def test_trades_of_an_earlier_session_are_listed_and_explained(browser: Browser,
         await expect(box.locator("td", has_text="…")).to_have_count(0)  # what was read at the exit has come
         await expect(box.locator("#box-exit-problem")).to_have_count(0)
         assert "#decision=" in page.url
+        desk = page.viewport_size
+        assert desk is not None
+        await page.set_viewport_size({"width": 390, "height": 844})
+        for section in await box.locator("section").all():
+            assert await section.evaluate("it => it.scrollWidth - it.clientWidth") <= 0, await section.inner_text()
+        await page.set_viewport_size(desk)
         address = page.url
         await page.keyboard.press("Escape")
         await expect(box).to_be_hidden()

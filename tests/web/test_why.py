@@ -57,6 +57,7 @@ def said(**changes: Any) -> str:
         ({"running": False}, "No entry: the bot has stopped"),
         ({"position": held(time_stop_ts=at(8.2))}, "Holding: exits in 3.2 s at the latest"),
         ({"position": held(time_stop_ts=None, fallback_ts=at(65))}, "Holding: exits in 60.0 s at the latest"),
+        ({"position": held(time_stop_ts=at(99_862))}, "Holding: exits in 27:44 h at the latest"),
         ({"position": held(time_stop_ts=None)}, "Holding: its exits decide when it is closed"),
         ({"position": held(time_stop_ts=at(4))}, "Holding: its exit is under way"),
         ({"gauges": None, "ticks": 0}, "No entry: no tick has come in yet"),

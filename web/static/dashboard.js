@@ -212,6 +212,8 @@ addEventListener("hashchange", () => {
   box.show(decision);
   if (!decision) select(decodeHash() || selected);
 });
+const more = document.getElementById("commands-more"); // of a phone
+more.addEventListener("click", () => more.setAttribute("aria-expanded", String(more.getAttribute("aria-expanded") !== "true")));
 document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
 const PLACES = { trades: "#trades-panel", chart: ".chart-panel", log: "#log-panel" };
 
@@ -228,6 +230,7 @@ listen((name) => {
   else if (name === "search") document.getElementById("symbol-search")?.focus();
   else if (PLACES[name]) {
     const place = /** @type {HTMLElement} */ (document.querySelector(PLACES[name]));
+    place.querySelector(":scope > details")?.setAttribute("open", "");
     place.tabIndex = -1;
     place.focus();
   } else /** @type {HTMLElement} */ (document.querySelector(`[data-command="${name}"]`)).click(); // one that is disabled does nothing

@@ -59,6 +59,18 @@ export const timeMillis = (ns) => clockMillis.format(ns / NANOS_PER_MILLI);
 /** A time of this computer's clock (ms), in the zone of the others. */
 export const clockTime = (ms) => clock.format(ms);
 export const dateOf = (ns) => calendar.format(ns / NANOS_PER_MILLI);
+
+/** How long is left, short enough for a column: "59.9 s", "9:59 min", "27:44 h". Finer than a second only below 100 s. */
+export function countdown(seconds) {
+  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  const whole = Math.floor(seconds);
+  const two = (number) => String(Math.floor(number)).padStart(2, "0");
+  return whole < 3600 ? `${Math.floor(whole / 60)}:${two(whole % 60)} min` : `${Math.floor(whole / 3600)}:${two((whole % 3600) / 60)} h`;
+}
+
+/** A time of day (ns), with its date where that is another one than that of `now`. */
+export const timeBeside = (ns, now) => (dateOf(ns) === dateOf(now) ? time(ns) : `${dateOf(ns)} ${time(ns)}`);
+
 export const secondsLeft = (untilNs, nowNs) => Math.max(0, (untilNs - nowNs) / 1e9);
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);

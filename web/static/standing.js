@@ -81,14 +81,30 @@ export function feedBanner(store, at) {
   return { key: `feed ${feed.state}`, tone, text, clock: `${feed.ts ? `since ${format.time(feed.ts)}, ` : ""}for ${ago}; ${last}` };
 }
 
-/** A symbol's sentence with what runs on by the second put in. `certain` is false where the page hears nothing. */
-export function whySentence(symbol, store, at, certain = true) {
+export const MUTE_S = 10; // from which a bot that says nothing at all is no longer taken to be as it was
+
+/** Whether what the page shows is how things are now: it hears of the bot, at `at` (ms). `link` is as in `drawStatus`. */
+export const isCurrent = (link, at) => link.how !== "lost" && at - link.heardAt < MUTE_S * 1000;
+
+/** What a page waits for that has no sentence of the symbol yet; the symbol may be unknown. */
+export function waitingFor(symbol, store) {
+  if (!store.loaded) return "waiting for the bot…";
+  if (!store.bot.running) return "No entry: the bot has stopped";
+  if (store.feed.state !== "LIVE") return `waiting for the feed (${store.feed.state.toLowerCase()})…`;
+  return symbol && !symbol.whole ? "asking the bot…" : "waiting for the first tick…";
+}
+
+/**
+ * A symbol's sentence with what runs on by the second put in. Where the page is not current, it counts nothing down: it
+ * names the time that is waited for; `at` is then when the bot was heard of last.
+ */
+export function whySentence(symbol, store, at, current = true) {
   const why = symbol?.why;
   if (!why) return "";
   const old = (why.code === "CONDITIONS" || why.code === "READY") && isSilent(symbol, at);
   const asOf = old ? `, as of the last tick ${duration((at - symbol.tickAt) / 1000)} ago` : "";
-  const left = certain && why.until != null ? `${format.secondsLeft(why.until, store.now).toFixed(1)} s` : "–";
-  return why.text.replace("{left}", left).replace("{age}", duration((at - store.feed.changedAt) / 1000)) + asOf;
+  const left = () => (current ? `in ${format.countdown(format.secondsLeft(why.until, store.now))}` : `at ${format.timeBeside(why.until, store.now)}`);
+  return why.text.replace("in {left}", left).replace("{age}", duration((at - store.feed.changedAt) / 1000)) + asOf;
 }
 
 /** Today's profit with that of open positions, beside the limit at which the day ends. Money; `used` is a fraction. */
@@ -110,7 +126,7 @@ export function timeStop(position, now) {
   const due = position.time_stop_ts ?? position.fallback_ts;
   if (due == null) return null;
   const by = position.time_stop_ts == null ? "fallback" : "time stop";
-  return { by, left: format.secondsLeft(due, now), whole: Math.max(0, (due - position.entry_ts) / 1e9) };
+  return { by, due, left: format.secondsLeft(due, now), whole: Math.max(0, (due - position.entry_ts) / 1e9) };
 }
 
 const STAGES = {
@@ -118,10 +134,10 @@ const STAGES = {
   submitted: ["sent", ""],
   accepted: ["accepted, no fill yet", ""],
   partially_filled: ["filling", ""],
-  filled: ["filled", "up"],
+  filled: ["filled", "good"],
   cancel_pending: ["being canceled", "warn"],
   canceled: ["canceled", "warn"],
-  rejected: ["rejected by the venue", "down"],
+  rejected: ["rejected by the venue", "bad"],
   expired: ["expired", "warn"],
   unknown: ["state unknown, asking the venue", "warn"],
 };
@@ -129,7 +145,7 @@ const STAGES = {
 /** What became of a decision: [text, tone, more]. */
 export function outcomeWords({ outcome, why }) {
   const { stage, filled = 0, quantity = 0, reason = "" } = outcome;
-  if (stage === "refused") return [`refused: ${format.reason(reason)}`, "down", why ?? ""];
+  if (stage === "refused") return [`refused: ${format.reason(reason)}`, "bad", why ?? ""];
   if (stage === "closed") {
     const { pnl } = outcome;
     return [`closed, ${reason} ${format.signedMoney(pnl)}`, format.tone(pnl), format.exitReason(reason)];

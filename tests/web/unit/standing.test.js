@@ -81,15 +81,38 @@ test("a feed that is live and mute has a banner, too", () => {
   assert.equal(standing.silenceBanner(storeOf({ feed: { state: "STALE" } }, mute), NOW), null);
 });
 
-test("a sentence counts down while the page hears of the time, and not otherwise", () => {
+test("a sentence counts down while the page hears of the time, and names it otherwise", () => {
+  format.setTimeZone("UTC");
   const why = { code: "HOLDING", text: "Holding: exits in {left} at the latest", until: 8.2e9 };
   assert.equal(standing.whySentence(symbol("A", { why }), storeOf(), NOW), "Holding: exits in 3.2 s at the latest");
-  assert.equal(standing.whySentence(symbol("A", { why }), storeOf(), NOW, false), "Holding: exits in – at the latest");
+  assert.equal(standing.whySentence(symbol("A", { why }), storeOf(), NOW, false), "Holding: exits at 00:00:08 at the latest");
+  const tomorrow = { ...why, until: 99_857e9 + 5e9 };
+  assert.equal(standing.whySentence(symbol("A", { why: tomorrow }), storeOf(), NOW), "Holding: exits in 27:44 h at the latest");
+  assert.equal(standing.whySentence(symbol("A", { why: tomorrow }), storeOf(), NOW, false), "Holding: exits at 2 Jan 03:44:22 at the latest");
   const stale = { code: "STALE_FEED", text: "No entry: the feed has been stale for {age}" };
   assert.equal(standing.whySentence(symbol("A", { why: stale }), storeOf(), NOW), "No entry: the feed has been stale for 12 s");
   assert.equal(standing.whySentence(symbol("A"), storeOf(), NOW), "");
   const old = symbol("A", { ageS: 12, why: { code: "CONDITIONS", text: "No entry: range 6 of 10 bp" } });
   assert.equal(standing.whySentence(old, storeOf(), NOW), "No entry: range 6 of 10 bp, as of the last tick 12 s ago");
+});
+
+test("what a page waits for is the bot, the feed or a tick", () => {
+  assert.equal(standing.waitingFor(undefined, storeOf({ loaded: false })), "waiting for the bot…");
+  assert.equal(standing.waitingFor(undefined, storeOf({ loaded: true, feed: { state: "CONNECTING" } })), "waiting for the feed (connecting)…");
+  assert.equal(standing.waitingFor(undefined, storeOf({ loaded: true })), "waiting for the first tick…");
+  assert.equal(standing.waitingFor({ whole: false }, storeOf({ loaded: true })), "asking the bot…");
+  assert.equal(standing.waitingFor(undefined, storeOf({ loaded: true, bot: { running: false } })), "No entry: the bot has stopped");
+});
+
+test("a page that polls is current; one that is cut off, or hears of a mute bot, is not", () => {
+  assert.equal(standing.isCurrent({ how: "stream", heardAt: NOW - 9_000 }, NOW), true);
+  assert.equal(standing.isCurrent({ how: "polling", heardAt: NOW - 1_000 }, NOW), true);
+  assert.equal(standing.isCurrent({ how: "stream", heardAt: NOW - 10_000 }, NOW), false);
+  assert.equal(standing.isCurrent({ how: "lost", heardAt: NOW }, NOW), false);
+});
+
+test("a countdown is short at any length", () => {
+  assert.deepEqual([3.24, 99.9, 100, 599, 3600, 99_857].map(format.countdown), ["3.2 s", "99.9 s", "1:40 min", "9:59 min", "1:00 h", "27:44 h"]);
 });
 
 test("the day's profit is that with open positions, beside its limit", () => {
@@ -106,7 +129,7 @@ test("the day's profit is that with open positions, beside its limit", () => {
 });
 
 test("what closes a position by time is its time stop, or else the fallback", () => {
-  assert.deepEqual(standing.timeStop(held(), 5e9), { by: "time stop", left: 3.2, whole: 7.2 });
+  assert.deepEqual(standing.timeStop(held(), 5e9), { by: "time stop", due: 8.2e9, left: 3.2, whole: 7.2 });
   assert.equal(standing.timeStop(held({ time_stop_ts: null }), 5e9).by, "fallback");
   assert.equal(standing.timeStop(held({ time_stop_ts: null, fallback_ts: null }), 5e9), null);
   assert.equal(standing.timeStop(held(), 9e9).left, 0);

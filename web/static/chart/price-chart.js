@@ -27,7 +27,7 @@ function asPrices(formatter, minMove) {
   return written;
 }
 
-/** How a mark is drawn: which way it was traded by its shape, what the trade came to by its colour. */
+/** How a mark is drawn: which way it was traded by its shape, what the trade came to by its colour, a loss by a minus too. */
 export function markOf(mark, time, colours) {
   const buy = mark.side === "BUY";
   const tone = mark.leg === "exit" ? format.tone(mark.pnl) : "";
@@ -38,7 +38,7 @@ export function markOf(mark, time, colours) {
     shape: buy ? "arrowUp" : "arrowDown",
     color: colours[tone ? `--${tone}` : "--text"],
     size: 1,
-    text: "",
+    text: tone === "down" ? "\u2212" : "", // where there is room, the whole sum
   };
 }
 

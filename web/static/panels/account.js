@@ -2,7 +2,7 @@
 // open position.
 
 import * as format from "../format.js";
-import { dayProfit, isSilent, timeStop, whySentence } from "../standing.js";
+import { dayProfit, isCurrent, isSilent, timeStop, waitingFor, whySentence } from "../standing.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { byId } from "./dom.js";
@@ -33,20 +33,22 @@ export function drawDay(store) {
 
 /** Draw the sentence of the symbol that is shown. */
 export function drawWhy(store, symbol, link) {
-  const certain = link.how === "stream";
-  const text = symbol ? whySentence(symbol, store, Date.now(), certain) : "";
+  const now = Date.now();
+  const current = isCurrent(link, now);
+  const text = whySentence(symbol, store, current ? now : link.heardAt, current) || waitingFor(symbol, store);
+  const scope = current || !store.loaded ? "right now" : `as of ${format.clockTime(link.heardAt)}`;
   const code = symbol?.why?.code ?? "";
-  render(html`<h2>${symbol ? symbol.name : "Entries"} <span class="scope">right now</span></h2>
-    <p class="why-sentence" id="why" data-code=${code} data-near=${String(Boolean(symbol?.why?.near))} title=${code}>${text || "waiting for the bot…"}</p>`,
+  render(html`<h2>${symbol ? symbol.name : "Entries"} <span class="scope">${scope}</span></h2>
+    <p class="why-sentence" id="why" data-code=${code} data-near=${String(Boolean(symbol?.why?.near))} title=${code}>${text}</p>`,
   byId("why-card"));
 }
 
-function clockOf(position, store, certain) {
+function clockOf(position, store, current) {
   const stop = timeStop(position, store.now);
   if (!stop) return html`<span class="muted" title="None of its exits waits for a time">none</span>`;
   const title = `Time until the ${stop.by === "time stop" ? "time stop" : "fallback, which closes it whatever its exits do"}`;
-  if (!certain) return html`<span class="muted" title=${`${title}: not known, the page is not connected`}>–</span>`;
-  const text = stop.left > 0 ? `${stop.left.toFixed(1)} s` : "due";
+  if (!current) return html`<span class="muted" title=${`${title}; the page is not connected, so this is when, and nothing is counted down`}>at ${format.timeBeside(stop.due, store.now)}</span>`;
+  const text = stop.left > 0 ? format.countdown(stop.left) : "due";
   const share = Math.min(1, stop.left / (stop.whole || 1));
   return html`<span class="clock" title=${title}><b>${text}</b>${stop.by === "fallback" ? html`<small class="muted"> fallback</small>` : nothing}
     <i .style=${`transform: scaleX(${share.toFixed(3)})`}></i></span>`;
@@ -57,21 +59,21 @@ const flatOf = ({ flat_candles: seen, flat_candles_of: of }) => (of == null ? "�
 /** Draw a row for each open position; a click on one shows its symbol. */
 export function drawPositions(store, selected, select, link) {
   const positions = [...store.positions.values()].sort((a, b) => a.symbol.localeCompare(b.symbol));
-  const certain = link.how === "stream";
   const now = Date.now();
+  const current = isCurrent(link, now);
   const row = (position) => {
     const { symbol, side, quantity, entry_price: entry, last_price: mark, open_profit: profit, guard } = position;
     const tone = format.tone(profit);
-    const old = isSilent(store.symbols.get(symbol), now) || !certain;
+    const old = isSilent(store.symbols.get(symbol), now) || !current;
     return html`<tr data-symbol=${symbol} aria-current=${String(symbol === selected)} @click=${() => select(symbol)}>
       <th scope="row"><button type="button" class="link" title=${`Show ${symbol}`}>${symbol}</button></th>
       <td class="way"><span aria-hidden="true">${side === "LONG" ? "▲" : "▼"}</span> ${side}</td>
-      <td class="n">${format.quantity(quantity)}</td>
+      <td class="n shares">${format.quantity(quantity)}</td>
       <td class="n wide-only">${format.price(entry)}</td>
       <td class="n wide-only ${old ? "old" : ""}" title=${old ? "The last price is old" : "The last price"}>${format.price(mark)}</td>
       <td class="n pnl ${tone} ${old ? "old" : ""}">${format.signedMoney(profit)}</td>
       <td class="n pct ${tone} ${old ? "old" : ""}">${format.signedPercent(profit / (entry * quantity || 1))}</td>
-      <td class="n time">${clockOf(position, store, certain)}</td>
+      <td class="n time">${clockOf(position, store, current)}</td>
       <td class="n flat" title="Flat one-second candles in a row so far, of those that close it">${flatOf(position)}</td>
       <td class="guard wide-only" title=${guard ? `Guarded by ${guard}` : ""}>${guard || "–"}</td></tr>`;
   };

@@ -1,6 +1,6 @@
 // The banners: what is not as it should be, and what goes on all the same.
 
-import { duration, feedBanner, silenceBanner } from "../standing.js";
+import { duration, feedBanner, MUTE_S, silenceBanner } from "../standing.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { CHAINS_SAID, stateOf, unheard } from "./chains.js";
@@ -65,7 +65,7 @@ function linkBanners(store, { how, heardAt }, now) {
   if (how === "lost" && quietS >= 1) {
     return [{ key: "link", tone: "warn", text: "Connection lost, reconnecting… The bot goes on without this page.", clock: `what you see is ${duration(quietS)} old` }];
   }
-  return quietS >= 10 ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${duration(quietS)}` }] : [];
+  return quietS >= MUTE_S ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${duration(quietS)}` }] : [];
 }
 
 /** @returns {Banner[]} */

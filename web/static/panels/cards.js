@@ -1,7 +1,7 @@
 // The card of the price of the symbol that is shown, and how old it is.
 
 import * as format from "../format.js";
-import { duration, isSilent, tickAge } from "../standing.js";
+import { duration, isCurrent, isSilent, tickAge } from "../standing.js";
 import { byId, setFigure, setText } from "./dom.js";
 
 /** Say how old the symbol's figures are, and dim them once that is longer than is usual, or not known. */
@@ -9,7 +9,7 @@ export function drawAge(store, symbol, link) {
   const now = Date.now();
   const age = tickAge(symbol, store.feed, now);
   const silent = isSilent(symbol, now);
-  const old = silent || link.how === "lost";
+  const old = silent || !isCurrent(link, now);
   setText("price-age", age === null ? "" : `${duration(age)} ago`).dataset.old = String(old);
   for (const id of ["card-price", "quote", "gauges"]) byId(id).classList.toggle("old", old);
 }

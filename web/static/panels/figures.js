@@ -1,62 +1,38 @@
 // The figures of closed trades, of this session, today or all time, as the server computes them.
 
-import { Refreshed } from "../ask.js";
 import { curve, figures, group, hours } from "../figures.js";
 import * as format from "../format.js";
-import { html, nothing, render, svg } from "../vendor/lit-html/lit-html.js";
-import { scopes } from "./trades.js";
+import { html, nothing, svg } from "../vendor/lit-html/lit-html.js";
+import { ClosedTrades, scopes } from "./closed-trades.js";
 
 const WIDE = 300;
 const HIGH = 48;
 /** @type {[string, string, (name: string) => string][]} */
 const GROUPS = [["by_symbol", "Symbol", String], ["by_exit_reason", "Exit reason", String], ["by_hour", "Hour of the entry", (hour) => `${hour}:00`]];
 
-export class FiguresPanel {
+export class FiguresPanel extends ClosedTrades {
   constructor(container) {
-    this.container = container;
+    super(container);
     this.scope = "session";
-    this.told = null;
     this.equity = null;
     this.fees = null; // of the account: estimated, charged, and what that leaves
-    this.problem = "";
-    this.version = "";
-    this.refreshed = new Refreshed(
-      (told) => {
-        this.told = told;
-        this.problem = "";
-        this.draw();
-      },
-      (sentence) => {
-        this.problem = sentence;
-        this.draw();
-      },
-    );
   }
 
-  /** Show what the store says: ask again where trades have come, or another day. */
   update(store) {
-    const day = store.now ? format.instant(store.now).slice(0, 10) : "";
-    const version = `${store.ledger?.version} ${store.session?.started_ts} ${day} ${format.timeZone()}`;
-    const first = !this.version;
     const equity = store.metrics?.equity ?? null;
     this.fees = store.metrics?.fees ?? null;
-    const changed = version !== this.version;
-    if (!changed && equity === this.equity) return;
-    this.version = version;
+    if (!this.follow(store) && equity === this.equity) return;
     this.equity = equity;
-    if (first) this.look(this.scope);
-    else if (changed) this.refreshed.refresh();
     this.draw();
   }
 
-  look(scope) {
+  path() {
+    return `api/figures?scope=${this.scope}`;
+  }
+
+  choose(scope) {
     this.scope = scope;
-    this.refreshed.show(`api/figures?scope=${scope}`);
-    this.draw();
-  }
-
-  draw() {
-    render(this.template(), this.container);
+    this.ask();
   }
 
   template() {
@@ -64,10 +40,10 @@ export class FiguresPanel {
     return html`
       <div class="panel-head">
         <h2 id="figures-title">Figures</h2>
-        ${scopes("figures-scope", this.scope, (scope) => this.look(scope))}
+        ${scopes("figures-scope", this.scope, (scope) => this.choose(scope))}
         <p class="aside" title="What the account is worth; open positions are in it at what they cost.${this.fees ? ` The account's ${feesOf(this.fees)}.` : ""}">Equity <b id="equity">${this.equity === null ? "–" : format.money(this.equity)}</b></p>
       </div>
-      ${this.problem ? html`<p class="problem" role="alert">${this.problem} Trying again.</p>` : nothing}
+      ${this.trouble()}
       ${told ? this.body(told) : html`<p class="empty">loading…</p>`}`;
   }
 

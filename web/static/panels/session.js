@@ -2,7 +2,7 @@
 
 import * as format from "../format.js";
 import { many } from "./funnel.js";
-import { byId, newestFirst, node, reconcile } from "./dom.js";
+import { byId, newestFirst, node, reconcile, setText } from "./dom.js";
 
 function ofPrints(prints) {
   return Object.entries(prints ?? {}).map(([kind, count]) => `${format.count(count)} ${kind}`).join(", ");
@@ -47,6 +47,8 @@ export function drawQueues(store) {
 
 export function drawNotices(store) {
   byId("notices-empty").hidden = store.notices.length > 0;
+  const newest = store.notices.at(-1);
+  setText("notices-newest", newest ? `${newest.ts ? `${format.time(newest.ts)} ` : ""}${newest.text}` : "").title = "The newest event";
   reconcile(byId("notices"), newestFirst(store.notices), (notice) => `${notice.ts} ${notice.text}`, (notice) => {
     const item = node("li");
     if (notice.ts) item.title = format.instant(notice.ts);

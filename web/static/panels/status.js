@@ -1,11 +1,12 @@
 // The pills of the header: the state of the feed, of trading, and of the page's own connection.
 
 import * as format from "../format.js";
-import { duration, feedAge, isFeedSilent, refusedBy } from "../standing.js";
+import { duration, feedAge, isCurrent, isFeedSilent, refusedBy } from "../standing.js";
 import { unheard } from "./chains.js";
 import { byId, setText } from "./dom.js";
 
 const FEED_TONES = { LIVE: "good", STALE: "warn", CONNECTING: "warn", DOWN: "bad" };
+const LINK_SAID = { stream: "bot is mute", polling: "polling", lost: "not connected" };
 const STATE_TONES = { ACTIVE: "good", PAUSED: "warn", REDUCING: "warn", HALTED: "bad" };
 
 /** `link` says how the page hears of the bot: "stream", "polling" or "lost", and when it did last (`heardAt`, ms). */
@@ -35,11 +36,11 @@ export function drawStatus(store, link) {
 
 /** Grey the pills out where the page does not hear of what they say at once. */
 function drawLink(store, { how, heardAt }, now) {
-  const cut = how !== "stream" && store.loaded && store.bot.running;
+  const cut = store.loaded && store.bot.running && (how !== "stream" || !isCurrent({ how, heardAt }, now));
   for (const id of ["feed-pill", "state-pill"]) byId(id).classList.toggle("unsure", cut);
   byId("link-pill").hidden = !cut;
   if (!cut) return;
   byId("link-pill").dataset.tone = how === "polling" ? "warn" : "bad";
-  setText("link-state", how === "polling" ? "polling" : "not connected");
+  setText("link-state", LINK_SAID[how]);
   setText("link-age", `as of ${format.clockTime(heardAt)}, ${duration((now - heardAt) / 1000)} ago`);
 }

@@ -44,6 +44,6 @@ export function drawOperators(symbol) {
     said.forEach((text, n) => {
       if (cells[n + 1].textContent !== text) cells[n + 1].textContent = text;
     });
-    cells[3].classList.toggle("down", errors > 0);
+    cells[3].classList.toggle("bad", errors > 0);
   });
 }

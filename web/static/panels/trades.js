@@ -1,50 +1,31 @@
 // The finished trades: which are shown is chosen here, and listed, filtered, sorted and added up by the server.
 
-import { Refreshed } from "../ask.js";
 import * as format from "../format.js";
 import * as list from "../trade-list.js";
 import { url } from "../urls.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { live } from "../vendor/lit-html/directives/live.js";
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { ClosedTrades, scopes } from "./closed-trades.js";
 import { whyNoTrade } from "./funnel.js";
 
 const TYPED_MS = 200; // after the last letter of a search
 
-export const decisionLink = (origin) => `#decision=${encodeURIComponent(origin)}`;
+const decisionLink = (origin) => `#decision=${encodeURIComponent(origin)}`;
 
-export class TradesPanel {
+export class TradesPanel extends ClosedTrades {
   constructor(container) {
-    this.container = container;
+    super(container);
     this.view = list.START;
-    this.page = null;
-    this.problem = "";
-    this.version = ""; // of what was asked for
     this.shown = ""; // what else the table depends on
     this.empty = "";
-    this.refreshed = new Refreshed(
-      (page) => {
-        this.page = page;
-        this.problem = "";
-        this.draw();
-      },
-      (sentence) => {
-        this.problem = sentence;
-        this.draw();
-      },
-    );
   }
 
-  /** Show what the store says: ask again where trades have come, or another day. */
   update(store) {
     const empty = whyNoTrade(store);
     const shown = `${format.timeZone()} ${empty}`;
-    const version = `${store.ledger?.version} ${store.session?.started_ts} ${dayOf(store)}`;
-    if (version !== this.version) {
-      if (!this.version) this.refreshed.show(this.path());
-      else this.refreshed.refresh();
-    } else if (shown === this.shown) return; // ten times a second, and a hundred rows
-    [this.version, this.shown, this.empty] = [version, shown, empty];
+    if (!this.follow(store) && shown === this.shown) return; // ten times a second, and a hundred rows
+    [this.shown, this.empty] = [shown, empty];
     this.draw();
   }
 
@@ -54,20 +35,15 @@ export class TradesPanel {
 
   look(view) {
     this.view = view;
-    this.refreshed.show(this.path());
-    this.draw();
+    this.ask();
   }
 
   filter(name, value) {
     this.look({ ...this.view, [name]: value, offset: 0 });
   }
 
-  draw() {
-    render(this.template(), this.container);
-  }
-
   template() {
-    const { view, page } = this;
+    const { view, told: page } = this;
     const rows = page?.rows ?? [];
     return html`
       <div class="panel-head">
@@ -80,7 +56,7 @@ export class TradesPanel {
       <dl class="totals" aria-label="Totals of the trades listed" aria-live="off">
         ${(page ? list.totals(page.totals) : []).map(([name, text, tone]) => html`<div><dt>${name}</dt><dd class=${tone}>${text}</dd></div>`)}
       </dl>
-      ${this.problem ? html`<p class="problem" role="alert">${this.problem} Trying again.</p>` : nothing}
+      ${this.trouble()}
       <div class="scroll" tabindex="0" role="region" aria-labelledby="trades-title" @keydown=${step}>
         <table class="trades">
           <thead><tr>${list.COLUMNS.map((column) => this.head(column))}</tr></thead>
@@ -151,7 +127,7 @@ export class TradesPanel {
   }
 
   started(run) {
-    const ts = this.page.started[String(run)];
+    const ts = this.told.started[String(run)];
     return ts ? `Session ${run} began at ${format.instant(ts)}` : nothing;
   }
 
@@ -178,16 +154,6 @@ export class TradesPanel {
     </p>`;
   }
 }
-
-/** The switch between this session, today and all time. */
-export function scopes(name, chosen, choose) {
-  return html`<div class="scopes" role="radiogroup" aria-label="Of which time">${list.SCOPES.map(([value, label, title]) => html`
-    <label title=${title}><input type="radio" name=${name} value=${value} .checked=${live(chosen === value)} @change=${() => choose(value)}><span>${label}</span></label>`)}
-  </div>`;
-}
-
-/** The date where the exchange is, as far as the page needs it: to notice another day. */
-const dayOf = (store) => (store.now ? format.instant(store.now).slice(0, 10) : "");
 
 function open(event, link) {
   if (event.target.closest("a") || getSelection()?.toString()) return; // a link does it by itself; text is being copied
