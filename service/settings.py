@@ -30,6 +30,7 @@ from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
 _NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # of the tests and the benchmarks
+_DEFAULTS, _RECORDING, _VARIABLES = "the command's defaults", "the recording", "the environment"
 Layer = dict[str, dict[str, Any]]
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -103,9 +104,6 @@ class Settings(CoreSettings, frozen=True):
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
-    # Keys of [strategy] that were chosen now, not in a recording, and where.
-    strategy_set_in: dict[str, str] = msgspec.field(default_factory=dict)
-    strategies_set_in: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)  # likewise, by name
     set_in: dict[str, str] = msgspec.field(default_factory=dict)  # where each key came from that is no default, by path
 
     @property
@@ -115,11 +113,15 @@ class Settings(CoreSettings, frozen=True):
             self.strategy, self.risk, self.execution, self.limits, self.orders, self.chains, self.strategies
         )
 
+    def chosen_in(self, section: str) -> dict[str, str]:
+        """Return the keys of a section that were chosen now, not in a recording or by a command, and where."""
+        found = (path.removeprefix(f"{section}.") for path in self.set_in if path.startswith(f"{section}."))
+        keys = ((key, self.set_in[f"{section}.{key}"]) for key in found)
+        return {key: origin for key, origin in keys if origin not in (_DEFAULTS, _RECORDING)}
+
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
-    field.name: field.type
-    for field in msgspec.structs.fields(Settings)
-    if field.name not in ("strategies", "strategy_set_in", "strategies_set_in", "set_in")
+    field.name: field.type for field in msgspec.structs.fields(Settings) if field.name not in ("strategies", "set_in")
 }
 """The sections but [strategies.NAME], of which there are as many as there are names."""
 
@@ -144,26 +146,20 @@ def load(
     merged: Layer = {}
     options = ((path, value) for path, value in (flags or {}).items() if value is not None)
     layers = (
-        ("the command's defaults", defaults or {}),
-        ("the recording", recorded or {}),
+        (_DEFAULTS, defaults or {}),
+        (_RECORDING, recorded or {}),
         (str(config), _from_file(config) if config is not None else {}),
-        ("the environment", _layer(_from_environment(environment))),
+        (_VARIABLES, _layer(_from_environment(environment))),
         ("--set", _layer(_from_assignments(assignments))),
         ("the command line", _layer(options)),
         ("settings=", _from_python(given or {})),
     )
     merged_named: Layer = {}
-    chosen: dict[str, str] = {}
-    chosen_named: dict[str, dict[str, str]] = {}
     set_in: dict[str, str] = {}
     for origin, layer in layers:
-        set_in |= _origins(layer, origin, config)
         sections = dict(layer)
         named = _named(sections.pop("strategies", {}), origin)
-        if layer is not recorded and layer is not defaults:
-            chosen |= dict.fromkeys(sections.get("strategy", ()), origin)
-            for name, values in named.items():
-                chosen_named.setdefault(name, {}).update(dict.fromkeys(values, origin))
+        set_in |= _origins(sections | {f"strategies.{name}": use for name, use in named.items()}, origin, config)
         if "strategy" in sections:
             sections["strategy"] = _with_parameters(sections["strategy"], StrategySettings)
         _check_names(sections, origin)
@@ -175,24 +171,16 @@ def load(
     built: dict[str, Any] = {name: _convert(name, values, SECTIONS[name]) for name, values in merged.items()}
     strategies = {name: _use(name, values, merged_named) for name, values in merged_named.items()}
     _check_claims(strategies)
-    return Settings(
-        **built, strategies=strategies, strategy_set_in=chosen, strategies_set_in=chosen_named, set_in=set_in
-    )
+    return Settings(**built, strategies=strategies, set_in=set_in)
 
 
-def _origins(layer: Layer, origin: str, config: Path | None) -> dict[str, str]:
-    """Say of each key of a layer where it stands, by its path: with the line of a file, the name of a variable."""
+def _origins(sections: Layer, origin: str, config: Path | None) -> dict[str, str]:
+    """Say of each key of the sections where it stands, by its path: with the line of a file, the name of a variable."""
     lines = toml_lines.lines_of(config) if config is not None and origin == str(config) else {}
     found = {}
-    for section, values in layer.items():
-        for key, value in values.items():
-            inner = value if section == "strategies" and isinstance(value, dict) else {"": None}
-            for name in inner:
-                path = f"{section}.{key}{'.' if name else ''}{name}"
-                where = f"{origin}, line {lines[path]}" if path in lines else origin
-                if origin == "the environment":
-                    where = f"{ENVIRONMENT}{path.replace('.', '__').upper()}"
-                found[path] = where
+    for path in (f"{section}.{key}" for section, values in sections.items() for key in values):
+        where = f"{origin}, line {lines[path]}" if path in lines else origin
+        found[path] = f"{ENVIRONMENT}{path.replace('.', '__').upper()}" if origin == _VARIABLES else where
     return found
 
 

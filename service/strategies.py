@@ -54,9 +54,9 @@ def chosen(wanted: Wanted, settings: Settings) -> Strategy:
         called = str(getattr(wanted, "__name__", None) or getattr(wanted, "name", None) or "strategy=")
         strategy = checked(wanted, called, called, settings.strategy, Parameters(settings.strategy.parameters))
     if wanted is None:
-        _check_read(strategy, None, settings.strategy_set_in)
+        _check_read(strategy, None, settings.chosen_in("strategy"))
     else:
-        _check_read(strategy, called, settings.strategy_set_in)
+        _check_read(strategy, called, settings.chosen_in("strategy"))
     return strategy
 
 
@@ -76,7 +76,7 @@ def named_one(name: str, settings: Settings) -> Strategy:
         strategy = load(use.file or None, use)
         if clashing := strategy.parameters.declared.keys() & set(_OF_USE):
             raise UserError(f"it declares the parameter {min(clashing)!r}, a setting of ours: name it otherwise")
-        set_in = settings.strategies_set_in.get(name, {})
+        set_in = settings.chosen_in(f"strategies.{name}")
         mine = {key: origin for key, origin in set_in.items() if key not in _OF_USE}
         _check_read(strategy, use.file or None, mine, f"strategies.{name}")
     except UserError as error:

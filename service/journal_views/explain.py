@@ -11,6 +11,7 @@ import msgspec
 
 from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from actors.messages import Sized
+from actors.portfolio.closed_trades import slipped
 from actors.risk.sizing import arithmetic
 from pipeline.events import Reading
 from pipeline.parameters import Parameter
@@ -20,6 +21,7 @@ from service.errors import UserError, said_plainly
 from service.figures import dollars, instant, money, price, reading
 from service.journal_views import history
 from service.journal_views.cost_path import cost_path
+from web.words import reason as words_of
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
@@ -114,9 +116,8 @@ def costs(found: Story) -> Row | None:
     signal = _last(found, "signal")
     slippage = None
     if signal is not None:
-        sign = 1 if closed["side"] == "LONG" else -1
-        paid = Decimal(closed["entry_price"]) - Decimal(str(signal["signal"]["price"]))
-        slippage = str(sign * paid * Decimal(closed["quantity"]))
+        quantity, paid = Decimal(closed["quantity"]), Decimal(closed["entry_price"])
+        slippage = str(slipped(closed["side"], quantity, paid, signal["signal"]["price"]))
     return {"before_fees": str(pnl + fees), "fees": str(fees), "pnl": str(pnl), "entry_slippage": slippage}
 
 
@@ -165,7 +166,8 @@ def _told(fact: Row) -> Iterator[str]:
             if sized := fact.get("sized"):
                 yield f"  size ({sized['method']}): {arithmetic(msgspec.convert(sized, Sized))}"
             why = f": {fact['why']}" if fact.get("why") else ""
-            yield f"  risk: {'approved' if fact['approved'] else 'refused, ' + fact['reason'] + why}"
+            code = fact["reason"]
+            yield f"  risk: {'approved' if fact['approved'] else f'refused, {words_of(code)} ({code}){why}'}"
         case "order_submitted":
             order = fact["order"]
             why = f" ({order['reason']})" if order["reason"] else ""

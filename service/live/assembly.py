@@ -181,14 +181,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         say=host.say,
         symbols=options.symbols,
     )
-    workings = workings_of(plan)
-    reception = Reception(intake.carry_out, pull=out.switch.pull)
-
-    def history() -> list[Any]:
-        return [workings, *telemetry.history()]
-
     policy = RotationPolicy(settings.record.rollover_wait_s)
-    secret_file = web_secret.file_of(options.data_dir) if host.secret else None
     return Runtime(
         host=host,
         ground=ground,
@@ -201,15 +194,28 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         slow_strategies=slow,
         rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
         source_watch=_source_watch(ground, parts, intake, telemetry),
-        web=WebProcess(
-            settings.web,
-            reception.take,
-            history,
-            ground.urgent,
-            secret_file,
-            _explain_command(plan) if ground.books.run_number is not None else (),
-            CommandPipe(reception.take_past_loop, ground.urgent.send),
-        ),
+        web=_web_process(plan, host, ground, out, intake, telemetry),
+    )
+
+
+def _web_process(
+    plan: Plan, host: Host, ground: Groundwork, out: WayOut, intake: Intake, telemetry: Telemetry
+) -> WebProcess:
+    """Make the dashboard's process, with the two ways in that commands from it have."""
+    reception = Reception(intake.carry_out, pull=out.switch.pull)
+    workings = workings_of(plan)
+
+    def history() -> list[Any]:
+        return [workings, *telemetry.history()]
+
+    return WebProcess(
+        plan.settings.web,
+        reception.take,
+        history,
+        ground.urgent,
+        secret_file=web_secret.file_of(plan.options.data_dir) if host.secret else None,
+        explain=_explain_command(plan) if ground.books.run_number is not None else (),
+        commands=CommandPipe(reception.take_past_loop, ground.urgent.send),
     )
 
 

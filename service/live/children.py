@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from asyncio.subprocess import PIPE, Process
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from web.settings import WebSettings
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
 _START_S = 60.0  # real seconds that another process may take until it listens
+_MOST_CATCHING_UP = 50_000  # messages that wait for a web process that starts, its history among them
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
@@ -181,6 +183,7 @@ class WebProcess:
         self._history = history  # what a new process has to know that the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
+        self._catching_up: deque[Any] | None = None  # what a new process is still to be told before all else
         self._urgent = urgent
         self._commands = commands  # that do not wait for the loop
 
@@ -217,9 +220,14 @@ class WebProcess:
         if self._process is None or self._process.stdin is None:
             return
         transport = self._process.stdin.transport
-        if transport.is_closing() or transport.get_write_buffer_size() > MAX_WAITING:
+        if self._catching_up is not None and len(self._catching_up) < _MOST_CATCHING_UP:
+            self._catching_up.append(message)
+        elif self._catching_up is not None or transport.is_closing() or transport.get_write_buffer_size() > MAX_WAITING:
             self._dropped += 1
-            return
+        else:
+            self._write(transport, message)
+
+    def _write(self, transport: asyncio.WriteTransport, message: Any) -> None:
         try:
             transport.write(self._writer.frame(message))
         except PipeError:
@@ -235,6 +243,18 @@ class WebProcess:
         """Bytes on their way to the process."""
         return self._process.stdin.transport.get_write_buffer_size() if self._process and self._process.stdin else 0
 
+    async def _send_history(self, stdin: asyncio.StreamWriter) -> None:
+        """Send what the old process knew, as fast as it is read, and behind it what happens meanwhile."""
+        waiting = self._catching_up = deque(self._history())
+        try:
+            while waiting:
+                self._write(stdin.transport, waiting.popleft())
+                await stdin.drain()
+        except ConnectionError:
+            pass  # it has ended
+        finally:
+            self._catching_up = None
+
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -246,10 +266,7 @@ class WebProcess:
                     if isinstance(message, Listening):
                         self.port = message.port
                         self._process = process
-                        for known in self._history():
-                            self.send(known)
-                            with contextlib.suppress(ConnectionError):
-                                await process.stdin.drain()  # it may be more than may wait in the pipe
+                        await self._send_history(process.stdin)
                         self.listening.set()
                     else:
                         done = self._on_command(message)

@@ -28,17 +28,19 @@ class EntryWatch:
         """Return the symbols in which no entry is allowed, and why."""
         if not self._left:
             self._left = LOOKS
-            self._found = {name: why for name, context in core.contexts.items() if (why := _standing(core, context))}
+            skipped = core.risk.snapshot().cooldown
+            asked = ((name, _standing(core, context, skipped.get(name, 0))) for name, context in core.contexts.items())
+            self._found = {name: why for name, why in asked if why is not None}
         self._left -= 1
         return self._found
 
 
-def _standing(core: Core, context: SymbolContext) -> NoEntry | None:
-    """Return what rules an entry out whichever side it is of, None if nothing does."""
-    long, short = (_verdict(core, context, side) for side in (Side.LONG, Side.SHORT))
-    if long.reason is None or short.reason is None:
+def _standing(core: Core, context: SymbolContext, skipped: int) -> NoEntry | None:
+    """Return what rules an entry out whichever side it is of, None if nothing does; `skipped` signals are to be."""
+    long = _verdict(core, context, Side.LONG)
+    if long.reason is None or _verdict(core, context, Side.SHORT).reason is None:
         return None
-    reason, skipped = long.reason, core.risk.snapshot().cooldown.get(context.symbol, 0)
+    reason = long.reason
     held = context.symbol in core.positions.open or core.orders.is_working(context.symbol)
     if reason is Refusal.POSITION_OPEN and not held:  # only the tick that closed it opens none
         return NoEntry(Refusal.COOLDOWN, signals_left=skipped) if skipped else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from web.messages import Heard
 
 _WEIGHT = 1 / 16  # of a new gap in what is usual
+_LONGEST_S, _MOST_USUAL = 1.0, 8.0  # a gap counts as no more, or so often what is usual: a night says little of a pace
 _MOST_SYMBOLS = 1_000
 
 
@@ -29,8 +30,9 @@ class TickAges:
                 if len(self._last) >= _MOST_SYMBOLS:
                     continue
             else:
-                usual = self._gaps.get(symbol, now - before)
-                self._gaps[symbol] = usual + (now - before - usual) * _WEIGHT
+                gap = now - before
+                usual = self._gaps.get(symbol, gap)
+                self._gaps[symbol] = usual + (min(gap, max(_LONGEST_S, _MOST_USUAL * usual)) - usual) * _WEIGHT
             self._last[symbol] = now
 
     def note_feed(self) -> None:

@@ -1,4 +1,4 @@
-"""Where commands from the dashboard come in: what comes too late is refused, what comes again is carried out once."""
+"""Where commands from the dashboard come in: what comes too late is refused, what comes again is not done again."""
 
 from __future__ import annotations
 
@@ -43,42 +43,47 @@ class Reception:
         self._carry_out = carry_out
         self._now = now
         self._pull = pull  # the kill switch, from any thread but the loop's
-        self._claiming = threading.Lock()
+        self._remembering = threading.Lock()
         self._answers: dict[str, CommandResult] = {}  # by id, the oldest first
 
     def take_past_loop(self, asked: Asked) -> CommandResult:
         """Carry a halt out by the kill switch, unless that was done; call it on a thread beside the loop.
 
-        The loop, which may be stuck, finds the same halt later, and leaves it alone.
+        The loop, which may be stuck, finds the same halt later, and leaves it alone. Where it is stuck in that very
+        halt, both act: to halt twice changes nothing. Raises what the pull raises; then the halt was not carried out.
         """
         command = asked.command
         if self._pull is None or not isinstance(command, Command) or command.name != HALT or not asked.id:
             return CommandResult(False, "only a halt goes past the loop", wrong=True)
-        if (known := self._claim(asked.id)) is not None:
+        if (known := self._answers.get(asked.id)) is not None:
             return known
-        answer = self._pull(HALT, command.reason or "halt from the dashboard", command.source)
-        result = self._answers[asked.id] = CommandResult(True, answer.sentence)
-        return result
-
-    def _claim(self, command_id: str) -> CommandResult | None:
-        """Return what is known of a command; where nothing is, it is the caller's to carry out."""
-        with self._claiming:
-            if (known := self._answers.get(command_id)) is None:
-                self._answers[command_id] = _PULLED
-                if len(self._answers) > _KEPT_IDS:
-                    del self._answers[next(iter(self._answers))]
-            return known
+        self._remember(asked.id, _PULLED)
+        try:
+            answer = self._pull(HALT, command.reason or "halt from the dashboard", command.source)
+        except BaseException:
+            self._forget(asked.id)  # the next one that comes under this id is carried out
+            raise
+        return self._remember(asked.id, CommandResult(True, answer.sentence))
 
     def take(self, asked: Asked) -> CommandResult:
-        """Carry a command out, unless its time is over, or it was carried out; return what became of it."""
+        """Carry a command out, unless it was carried out, or its time is over; return what became of it."""
+        if (known := self._answers.get(asked.id)) is not None:
+            return known
         if asked.deadline is not None and asked.deadline.is_past(now := self._now()):
             return _too_late(asked, asked.deadline, now)
-        if not asked.id:
-            return self._carry_out(asked.command)
-        if (known := self._claim(asked.id)) is not None:
-            return known
-        result = self._answers[asked.id] = self._carry_out(asked.command)
+        result = self._carry_out(asked.command)
+        return self._remember(asked.id, result) if asked.id else result
+
+    def _remember(self, command_id: str, result: CommandResult) -> CommandResult:
+        with self._remembering:
+            self._answers[command_id] = result
+            if len(self._answers) > _KEPT_IDS:
+                del self._answers[next(iter(self._answers))]
         return result
+
+    def _forget(self, command_id: str) -> None:
+        with self._remembering:
+            self._answers.pop(command_id, None)
 
 
 def _too_late(asked: Asked, deadline: Moment, now: Moment) -> CommandResult:

@@ -33,7 +33,7 @@ class Trust(msgspec.Struct, frozen=True):
         settings have them from it, or if there is no such file.
         """
         for name, use in settings.strategies.items():
-            if use.file and recorded is not None and "file" not in settings.strategies_set_in.get(name, {}):
+            if use.file and recorded is not None and "file" not in settings.chosen_in(f"strategies.{name}"):
                 self._take(path, use.file, f"--set strategies.{name}.file=FILE.py:NAME")
         if chosen is not None or recorded is None or recorded.strategy is None:
             return chosen

@@ -226,6 +226,39 @@ def test_what_is_told_reaches_the_process_in_order_and_whole(spawn: Callable[...
     assert list(reader.messages()) == [DAY] + [METRICS] * 100
 
 
+def test_what_happens_while_a_process_is_told_the_history_comes_behind_it(
+    spawn: Callable[..., Spawned], tmp_path: Path
+) -> None:
+    kept, go = tmp_path / "kept", tmp_path / "go"
+    waits = f"while not os.path.exists({str(go)!r}): time.sleep(0.001)"
+    script = f"say({frame(Listening(1))})\n{waits}\ndata = read(); open({str(kept)!r}, 'wb').write(data)"
+    history = [MetricsSeen(1, TradingState.ACTIVE, "x" * 100_000, {}, (), {}, {}, {})] * 60  # 6 MB
+
+    async def scenario() -> None:
+        spawn(script)
+        web = Web(WebSettings())
+
+        def told() -> list[MetricsSeen]:
+            web.news.set()
+            return history
+
+        web.process._history = told
+        async with asyncio.timeout(PATIENCE_S):
+            task = asyncio.create_task(web.process.run())
+            await web.news.wait()  # then it writes as much as goes into the pipe
+            web.process.send(DAY)
+            go.touch()
+            await web.process.listening.wait()
+            web.process.send(METRICS)
+            task.cancel()
+            await asyncio.wait([task])
+
+    asyncio.run(scenario())
+    reader = from_bot()
+    reader.feed(kept.read_bytes())
+    assert list(reader.messages()) == [*history, DAY, METRICS]
+
+
 def test_nothing_is_told_to_a_process_that_is_not_there(spawn: Callable[..., Spawned]) -> None:
     async def scenario() -> None:
         web = Web(WebSettings())

@@ -69,7 +69,7 @@ def test_how_a_size_came_about_and_the_numbers_of_a_refusal_are_told(tmp_path: P
     assert "size (dollars): 5,000 / 187.5 a share = 26.67, rounded down to 26.666666 shares" in first
     assert "ORDER entry: BUY 26.666666" in first
     why = "5,000.00 at stake and 5,000.00 more are 10,000.00, limits.max_exposure is 9,000.00"
-    assert f"risk: refused, MAX_EXPOSURE: {why}" in second
+    assert f"risk: refused, most exposure reached (MAX_EXPOSURE): {why}" in second
 
 
 def test_the_story_of_a_trade_is_told_from_its_signal_to_what_it_cost(tmp_path: Path, run: Run) -> None:
@@ -223,7 +223,7 @@ def test_a_refused_signal_has_a_story_too(tmp_path: Path, run: Run) -> None:
     refused = session.of(SignalRaised)[1]
     write(tmp_path, ("paper", session))
     told = run("explain", refused.decision, "--data-dir", tmp_path)
-    assert "risk: refused, POSITION_OPEN" in told.out
+    assert "risk: refused, position open (POSITION_OPEN)" in told.out
     assert "ORDER" not in told.out
 
 

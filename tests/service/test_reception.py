@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.gateway.kill_switch import Answer
 from actors.messages import Command, RestartChain
 from service.live.commands import CommandResult
@@ -78,6 +80,48 @@ def test_a_halt_past_a_stuck_loop_pulls_the_kill_switch_once_and_is_left_alone_b
         assert bot.reception.take_past_loop(asked) == CommandResult(True, "no entry leaves any more")
     assert bot.reception.take(asked) == CommandResult(True, "no entry leaves any more")
     assert (pulled, bot.done) == ([("halt", "lunch", "dashboard")], [])
+
+
+def test_a_halt_in_which_the_loop_is_stuck_pulls_the_kill_switch_all_the_same() -> None:
+    pulled: list[str] = []
+
+    def pull(name: str, _reason: str, _source: str) -> Answer:
+        pulled.append(name)
+        return Answer(True, "no entry leaves any more")
+
+    asked = Asked(1, Command("halt"), "h")
+
+    def carry_out(_: object) -> CommandResult:
+        said = reception.take_past_loop(asked)  # a thread, while the loop gets no further than here
+        assert said == CommandResult(True, "no entry leaves any more")
+        return CommandResult(True, "halted")
+
+    reception = Reception(carry_out, lambda: NOW, pull)
+    reception.take(asked)
+    assert pulled == ["halt"]
+
+
+def test_a_halt_whose_pull_failed_is_carried_out_by_the_next_that_comes() -> None:
+    bot = Bot()
+
+    def pull(*_: str) -> Answer:
+        raise OSError("no space left on device")
+
+    bot.reception = Reception(bot._carry_out, lambda: bot.now, pull)
+    asked = Asked(1, Command("halt"), "h")
+    for _ in range(2):
+        with pytest.raises(OSError, match="no space left"):
+            bot.reception.take_past_loop(asked)
+    assert bot.reception.take(asked) == CommandResult(True, "done 1")
+
+
+def test_what_was_carried_out_in_time_is_not_said_to_be_late_when_it_comes_again() -> None:
+    bot = Bot()
+    asked = Asked(1, Command("resume"), "r", NOW.after(3.0))
+    bot.reception.take(asked)
+    bot.now = NOW.after(5.0)
+    assert bot.reception.take(asked) == CommandResult(True, "done 1")
+    assert bot.done == [Command("resume")]
 
 
 def test_nothing_but_a_halt_with_an_id_goes_past_the_loop() -> None:

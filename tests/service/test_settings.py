@@ -379,7 +379,5 @@ def test_every_section_refuses_unknown_keys_by_itself() -> None:
 
 
 def test_every_section_is_a_field_of_the_settings() -> None:
-    assert {*SECTIONS, "strategies", "strategy_set_in", "strategies_set_in", "set_in"} == set(
-        Settings.__struct_fields__
-    )
+    assert {*SECTIONS, "strategies", "set_in"} == set(Settings.__struct_fields__)
     assert settings.ENVIRONMENT == "MICROBOT_"

@@ -237,6 +237,23 @@ def test_the_age_of_a_tick_is_in_real_seconds() -> None:
     assert ages.heard() == Heard(5.5, {"A": (5.5, 2.0), "B": (5.5, 0.0)})
 
 
+def test_a_night_does_not_make_long_gaps_usual_and_a_market_that_slows_down_does() -> None:
+    now = 100.0
+    ages = TickAges(lambda: now)
+
+    def usual_after(gap_s: float, times: int) -> float:
+        nonlocal now
+        for _ in range(times):
+            now += gap_s
+            ages.note_ticks(["A"])
+        return ages.heard().ticks["A"][1]
+
+    assert usual_after(0.5, 20) == 0.5
+    assert usual_after(16 * 3_600.0, 1) < 1.0
+    assert usual_after(0.5, 20) < 0.75
+    assert usual_after(20.0, 40) > 15.0
+
+
 def test_metrics_are_those_of_the_summary_with_state_and_refusals() -> None:
     bot = Bot().feed(trade(0), Command("pause", at(1), "dashboard", "lunch"), trade(2, says="LONG"))
     metrics = bot.metrics

@@ -7,7 +7,11 @@ const MARKS = 200;
 const NOTICES = 50;
 const GONE_BACK = 5e9; // ns: so much earlier than what was shown, it is no old news, but an earlier time
 
-const GAP_WEIGHT = 1 / 16; // of a new gap in what is usual
+// Of gaps between ticks, as in service/live/heard.py: the weight of a new one in what is usual, and what it counts as at
+// most, in seconds, or so often what is usual.
+const GAP_WEIGHT = 1 / 16;
+const LONGEST_S = 1;
+const MOST_USUAL = 8;
 
 const lastOf = (list, most) => (list.length > most ? list.slice(list.length - most) : list);
 
@@ -19,7 +23,8 @@ function heardOf(symbol) {
   const at = Date.now();
   if (symbol.tickAt !== null) {
     const gapS = (at - symbol.tickAt) / 1000;
-    symbol.gapS = symbol.gapS === null ? gapS : symbol.gapS + (gapS - symbol.gapS) * GAP_WEIGHT;
+    const usual = symbol.gapS ?? gapS;
+    symbol.gapS = usual + (Math.min(gapS, Math.max(LONGEST_S, MOST_USUAL * usual)) - usual) * GAP_WEIGHT;
   }
   symbol.tickAt = at;
 }

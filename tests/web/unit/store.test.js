@@ -73,6 +73,9 @@ test("ticks that come are of now, and what is usual between them is learnt", (t)
   t.mock.timers.tick(4000);
   store.apply("ticks", ticksOf("A", 3));
   assert.equal(store.symbols.get("A").gapS, 2.125);
+  t.mock.timers.tick(16 * 3_600_000); // a night says little of what is usual
+  store.apply("ticks", ticksOf("A", 4));
+  assert.ok(store.symbols.get("A").gapS < 4);
 });
 
 test("the state of the feed is as old as it was told to be", (t) => {
