@@ -16,7 +16,7 @@ from yarl import URL
 
 from actors.messages import Command, RestartChain
 from pipeline.events import SECOND
-from tests.web.builders import START, at, closed, feed, held, metrics, opened, session, signal, ticks
+from tests.web.builders import START, at, closed, feed, held, listed, metrics, opened, session, signal, ticks
 from web import app as web_app
 from web.app import COMMANDS, HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
@@ -300,6 +300,27 @@ def test_a_bad_command_is_refused_with_one_sentence(body: bytes) -> None:
         assert (status, dashboard.commands) == (400, [])
         assert answer["error"].endswith(".")
         assert "\n" not in answer["error"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("api/trades?scope=all&symbol=AAPL", 200, '"in_scope":1'),
+        ("api/trades.csv?scope=all", 200, "AAPL"),
+        ("api/figures?scope=all", 200, '"trades":1'),
+        ("api/trades?limit=none", 400, '{"error":"That cannot be asked: '),
+        ("api/figures?scope=mine", 400, '{"error":"That cannot be asked: '),
+        ("api/decision?id=1/a1", 404, '{"error":"This bot keeps no journal'),
+        ("api/decision", 400, '{"error":"That cannot be asked: '),
+    ],
+)
+def test_trades_and_their_figures_are_answered(path: str, status: int, said: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(listed(closed()))
+        async with dashboard.client.get(dashboard.url.join(URL(path))) as answer:
+            assert (answer.status, said in await answer.text()) == (status, True)
 
     run(scenario)
 
