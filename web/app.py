@@ -41,8 +41,8 @@ from web.inside import Inside
 from web.lock import Lock
 from web.mock_panel import MockPanel
 from web.prometheus import exposition
+from web.replay_buffer import Look
 from web.security import security_headers
-from web.sendings import Look
 from web.settings import WebSettings
 from web.trades import TradeHandlers
 
