@@ -225,7 +225,7 @@ async def _readyz(request: web.Request) -> web.Response:
 def not_ready(hub: Hub) -> str:
     """Return in a word why the bot could not enter a position now, whatever the market does; empty if it could."""
     model, age_s = hub.model, hub.age_s()
-    shown = model.snapshot()
+    shown = model.snapshot(look=())
     chains = [view["chain"].partition(":")[0] for view in shown["symbols"].values()]
     if not model.running:
         return "stopped"
@@ -233,7 +233,7 @@ def not_ready(hub: Hub) -> str:
         return "starting"
     if age_s >= STUCK_S:
         return "stuck"
-    if shown["feed"]["state"] != FeedState.LIVE:
+    if shown["feed"]["state"] != FeedState.LIVE or shown["feed"]["delay_s"]:
         return "feed"
     if shown["state"]["state"] != TradingState.ACTIVE:
         return str(shown["state"]["state"]).lower()

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, web
 from yarl import URL
 
-from actors.messages import Command, RestartChain
+from actors.messages import Command, FeedChanged, FeedState, RestartChain, TradingState
 from pipeline.events import SECOND
 from tests.web.builders import START, at, closed, feed, held, listed, metrics, opened, session, signal, ticks
 from web import app as web_app
@@ -23,7 +23,7 @@ from web.assets import Asset, Assets
 from web.commands import SendCommand
 from web.deadline import Moment
 from web.hub import Hub
-from web.messages import Answered, Asked, SymbolWish, WorthSeen
+from web.messages import Answered, Asked, FromBot, SymbolWish, WorthSeen
 from web.settings import WebSettings
 
 PATIENCE_S = 240
@@ -626,6 +626,30 @@ def test_health_is_bad_while_the_bot_is_there_and_says_nothing() -> None:
         now += 0.1
         status, text = await dashboard.get("healthz")
         assert (status, json.loads(text)["ok"]) == (503, False)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ((), "starting"),
+        ((feed(FeedState.STALE),), "feed"),
+        ((FeedChanged(FeedState.LIVE, delay_s=900.0),), "feed"),  # entries are refused
+        ((feed(), metrics(state=TradingState.PAUSED)), "paused"),
+        ((session(), feed(), metrics(chains={"AAPL": "FAILED: a bug"})), "strategy"),
+        ((session("AAPL", "MSFT"), feed(), metrics(chains={"AAPL": "FAILED: a bug"})), None),
+    ],
+)
+def test_what_keeps_it_from_entering_is_said_in_a_word(messages: tuple[FromBot, ...], reason: str | None) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        for message in messages:
+            dashboard.hub.tell(message)
+        status, text = await dashboard.get("readyz")
+        told = {"ready": True} if reason is None else {"ready": False, "reason": reason}
+        assert (status, json.loads(text)) == (503 if reason else 200, told)
+        dashboard.hub.bot_stopped("gone")
+        assert json.loads((await dashboard.get("readyz"))[1])["reason"] == "stopped"
 
     run(scenario)
 
