@@ -19,7 +19,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated
 
@@ -41,8 +42,8 @@ from web.inside import Inside
 from web.lock import Lock
 from web.mock_panel import MockPanel
 from web.prometheus import exposition
+from web.replay_buffer import Look
 from web.security import security_headers
-from web.sendings import Look
 from web.settings import WebSettings
 from web.trades import TradeHandlers
 
@@ -225,7 +226,7 @@ async def _readyz(request: web.Request) -> web.Response:
 def not_ready(hub: Hub) -> str:
     """Return in a word why the bot could not enter a position now, whatever the market does; empty if it could."""
     model, age_s = hub.model, hub.age_s()
-    shown = model.snapshot()
+    shown = model.snapshot(look=())
     chains = [view["chain"].partition(":")[0] for view in shown["symbols"].values()]
     if not model.running:
         return "stopped"
@@ -233,7 +234,7 @@ def not_ready(hub: Hub) -> str:
         return "starting"
     if age_s >= STUCK_S:
         return "stuck"
-    if shown["feed"]["state"] != FeedState.LIVE:
+    if shown["feed"]["state"] != FeedState.LIVE or shown["feed"]["delay_s"]:
         return "feed"
     if shown["state"]["state"] != TradingState.ACTIVE:
         return str(shown["state"]["state"]).lower()
@@ -246,12 +247,17 @@ async def _metrics(request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-def _place(request: web.Request) -> web.HTTPServiceUnavailable | None:
-    """Take a place for a browser; return what to raise if there is none."""
-    if request.app[HUB].reserve():
-        return None
-    why = f"No event stream: each of the {request.app[SETTINGS].max_clients} places for browsers is taken.\n"
-    return web.HTTPServiceUnavailable(text=why, headers={"Retry-After": "5"})
+@contextmanager
+def _place(request: web.Request) -> Iterator[Hub]:
+    """Hold one of the hub's places for browsers. Raises HTTPServiceUnavailable if there is none."""
+    hub = request.app[HUB]
+    if not hub.reserve():
+        why = f"No event stream: each of the {request.app[SETTINGS].max_clients} places for browsers is taken.\n"
+        raise web.HTTPServiceUnavailable(text=why, headers={"Retry-After": "5"})
+    try:
+        yield hub
+    finally:
+        hub.release()
 
 
 def _wanted(symbols: Iterable[str]) -> Look:
@@ -266,40 +272,38 @@ def _had(request: web.Request) -> tuple[Look, str]:
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
-    hub, settings = request.app[HUB], request.app[SETTINGS]
-    if full := _place(request):
-        raise full
+    # Without a time-out of the library's: with one, the system cuts off a browser that does not read before the hub has
+    # noticed and counted it. A ping is written beside what the hub writes, so it must not come while a sending may
+    # be under way; the hub's own beat keeps the stream alive.
+    ping_s = max(15.0, 2 * request.app[SETTINGS].write_timeout_s)
+    with _place(request) as hub, _until_session_ends(request):
+        _bound_send_buffer(request)
+        async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
+            await hub.serve(response, request.transport, *_had(request))
+    return response
+
+
+@contextmanager
+def _until_session_ends(request: web.Request) -> Iterator[None]:
+    """Cut the connection when the session of its browser ends: a page that is still let in comes back at once."""
 
     def abort() -> None:
         if request.transport is not None:
             request.transport.abort()
 
-    _bound_send_buffer(request)
     left = session_left(request)
-    # Whoever stayed has another session by then: the page comes back at once, and nobody else does.
     ending = asyncio.get_running_loop().call_later(left, abort) if left is not None else None
     try:
-        # Without a time-out of the library's: with one, the system cuts off who does not read before the hub has
-        # noticed and counted it. A ping is written beside what the hub writes, so it must not come while a sending may
-        # be under way; the hub's own beat keeps the stream alive.
-        ping_s = max(15.0, 2 * settings.write_timeout_s)
-        async with sse_response(request, send_timeout=None, ping_interval=ping_s) as response:
-            await hub.serve(response, request.transport, *_had(request))
+        yield
     finally:
         if ending is not None:
             ending.cancel()
-        hub.release()
-    return response
 
 
 async def _changes(request: web.Request) -> web.Response:
     """Answer a page that no stream gets through to: with what it would have said, in its text."""
-    if full := _place(request):
-        raise full
-    try:
-        body = await request.app[HUB].news(*_had(request))
-    finally:
-        request.app[HUB].release()
+    with _place(request) as hub:
+        body = await hub.news(*_had(request))
     return web.Response(body=body, content_type="text/plain", charset="utf-8")
 
 

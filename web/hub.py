@@ -19,11 +19,11 @@ from itertools import count, islice
 from aiohttp_sse import EventSourceResponse
 
 from web.answers import Answers
+from web.event_router import EventRouter, encode_events
 from web.messages import Answered, FromBot, MetricsSeen, QueueSeen, Workings
 from web.read_model import Event, ReadModel
-from web.sendings import MOST_SENDINGS, Look, Sending, Sendings
+from web.replay_buffer import MOST_SENDINGS, Look, ReplayBuffer, Sending
 from web.settings import WebSettings
-from web.telling import Teller, encode_events
 
 RETRY_MS = 1_000
 """Milliseconds after which a browser whose stream broke tries again."""
@@ -108,8 +108,8 @@ class Hub:
         self._last_message: float | None = None
         run = secrets.token_hex(4)
         self._names = (f"{run}-{number}" for number in count(1))
-        self._sendings = Sendings(run)
-        self._teller = Teller(self.model)
+        self._replay = ReplayBuffer(run)
+        self._router = EventRouter(self.model)
         self._clients: dict[str, Client] = {}  # by name
         self._looked_at: dict[str, int] = {}  # which sending was the newest when anybody looked at a symbol
         self._next_beat = 0.0
@@ -162,7 +162,7 @@ class Hub:
 
     def _due_in_s(self) -> float:
         now = self._clock()
-        return max(0.0, min(self._next_beat, self._teller.due_at) - now)
+        return max(0.0, min(self._next_beat, self._router.due_at) - now)
 
     def flush(self) -> None:
         """Send what has changed since the last time, and to each client that has joined since then what it lacks.
@@ -179,13 +179,13 @@ class Hub:
         sending: Sending | None = None
         if over := self._idle or any(name == "snapshot" for name, _ in events):
             joining = clients  # nobody can go on with what was before
-            self._sendings.forget()
+            self._replay.forget()
             self._looked_at.clear()
         self._idle = not (clients or self._looked_at)
         if over and clients:
-            self._teller.start_over()
+            self._router.start_over()
         elif not over and not self._idle:
-            split = self._teller.split(events, now, whole=bool(joining) or self._closing)
+            split = self._router.route(events, now, whole=bool(joining) or self._closing)
             sending = self._keep(*split)
         beat = self._beat(now, joining)
         self._send_changes([client for client in clients if client not in joining], looks, sending, beat)
@@ -201,11 +201,11 @@ class Hub:
         """Encode the next sending and keep it; None if there is nothing to say."""
         covered = frozenset(self._looked_at)
         pieces = {symbol: encode_events(told) for symbol, told in by_symbol.items() if symbol in covered}
-        return self._sendings.add(encode_events(common), pieces, covered) if common or pieces else None
+        return self._replay.add(encode_events(common), pieces, covered) if common or pieces else None
 
     def _note_looks(self, looks: Iterable[Look]) -> None:
         """Note what is looked at now; what nobody has looked at for long is no longer encoded."""
-        newest = self._sendings.number
+        newest = self._replay.number
         self._looked_at |= dict.fromkeys(frozenset[str]().union(*looks), newest)
         self._looked_at = {symbol: at for symbol, at in self._looked_at.items() if newest - at < MOST_SENDINGS}
 
@@ -247,7 +247,7 @@ class Hub:
             self._send(client, payloads[beginning])
 
     def _beginning(self, look: Look, last_id: str) -> bytes:
-        missed = self._sendings.missed(last_id, look)
+        missed = self._replay.missed(last_id, look)
         if missed is None:
             return encode_events([("snapshot", self.model.snapshot(look))])
         # What was missed is older than a page would take it for, which counts from when it hears of it.
@@ -255,7 +255,7 @@ class Hub:
 
     def _id(self, look: Look) -> bytes:
         """Return the end of a sending: a browser that has had it has had all of that sending."""
-        return b"id: %b\nevent: told\ndata: {}\n\n" % self._sendings.id_of(look).encode()
+        return b"id: %b\nevent: told\ndata: {}\n\n" % self._replay.id_of(look).encode()
 
     def _send(self, client: Client, payload: bytes | None) -> None:
         if payload != b"" and not client.offer(payload):

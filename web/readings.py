@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -78,18 +77,20 @@ def unmet(reading: Reading) -> str:
     counted = unit(reading)
     after = f" {counted}" if counted else ""
     value = abs(reading.value) if reading.bound == "either_way" else reading.value
-    seen, wanted = next(_told_apart(value, reading.threshold, counted))
+    seen, wanted = _told_apart(value, reading.threshold, counted)
     if reading.bound in _CEILINGS or reading.threshold <= 0:
         return f"{name} {seen}{after}, {_WANTED.get(reading.bound, 'at least')} {wanted}{after}"
     return f"{name} {seen} of {wanted}{after}"
 
 
-def _told_apart(value: float, threshold: float, counted: str) -> Iterator[tuple[str, str]]:
-    """Yield how two figures are written: with as many more digits as make another figure of each."""
-    for digits in range(_MOST_DIGITS + 1):
-        seen, wanted = _figure(value, counted, digits), _figure(threshold, counted, digits)
-        if seen != wanted or digits == _MOST_DIGITS:
-            yield seen, wanted
+def _told_apart(value: float, threshold: float, counted: str) -> tuple[str, str]:
+    """Write two figures with as many more digits, up to a limit, as it takes to make them differ."""
+    seen = wanted = ""
+    for more in range(_MOST_DIGITS + 1):
+        seen, wanted = _figure(value, counted, more), _figure(threshold, counted, more)
+        if seen != wanted:
+            break
+    return seen, wanted
 
 
 def _figure(value: float, counted: str, more: int) -> str:

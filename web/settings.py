@@ -52,7 +52,7 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Events are coalesced to at most this many sendings a second."""
 
     client_queue: Annotated[int, Meta(ge=2)] = 64
-    """Sendings that may wait for one browser; a browser further behind is dropped and starts over."""
+    """Sendings that may wait for one browser; one that is further behind is dropped, comes back, and goes on."""
 
     write_timeout_s: Annotated[float, Meta(gt=0)] = 5.0
     """Seconds that one sending may take; a browser that takes longer is dropped."""

@@ -8,18 +8,17 @@ GET /api/decision?id=RUN/DECISION        what `microbot explain` tells; with `at
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
 from web.explainer import Explainer, NoStory
+from web.http import json_answer, refused
 from web.ledger import Scope, TradeQuery
 from web.read_model import ReadModel
 
 T = TypeVar("T")
-
-_encode = msgspec.json.Encoder().encode
 
 
 class FiguresQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +52,7 @@ class TradeHandlers:
 
     async def _trades(self, request: web.Request) -> web.Response:
         model = self._model
-        return _answer(model.ledger.page(_query(request, TradeQuery), model.now))
+        return json_answer(model.ledger.page(_query(request, TradeQuery), model.now))
 
     async def _csv(self, request: web.Request) -> web.Response:
         model, query = self._model, _query(request, TradeQuery)
@@ -64,19 +63,15 @@ class TradeHandlers:
 
     async def _figures(self, request: web.Request) -> web.Response:
         model = self._model
-        return _answer(model.ledger.figures(_query(request, FiguresQuery).scope, model.now))
+        return json_answer(model.ledger.figures(_query(request, FiguresQuery).scope, model.now))
 
     async def _decision(self, request: web.Request) -> web.Response:
         query = _query(request, DecisionQuery)
         try:
             story = await self._explainer.explain(query.id, at_exit=query.at_exit)
         except NoStory as problem:
-            return _answer({"error": str(problem)}, problem.status)
+            return refused(problem.status, str(problem))
         return web.Response(body=story, content_type="application/json")
-
-
-def _answer(data: Any, status: int = 200) -> web.Response:
-    return web.Response(body=_encode(data), status=status, content_type="application/json")
 
 
 def _query(request: web.Request, kind: type[T]) -> T:
@@ -84,5 +79,5 @@ def _query(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(dict(request.query), kind, strict=False)
     except msgspec.ValidationError as problem:
-        body = _encode({"error": f"That cannot be asked: {problem}."})
-        raise web.HTTPBadRequest(body=body, content_type="application/json") from None
+        said = refused(400, f"That cannot be asked: {problem}.")
+        raise web.HTTPBadRequest(text=said.text, content_type=said.content_type) from None

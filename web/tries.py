@@ -72,9 +72,11 @@ class Tries:
 
 
 def _network(address: str) -> str:
-    """Return what counts as one address: a subscriber of IPv6 has as many as he likes."""
+    """Return what counts as one address: a subscriber of IPv6 has as many as he likes, IPv4 written as IPv6 has not."""
     try:
         read = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    return str(ipaddress.ip_network((read, 64), strict=False)) if read.version == 6 else address
+    if read.version == 4:
+        return address
+    return str(read.ipv4_mapped or ipaddress.ip_network((read, 64), strict=False))

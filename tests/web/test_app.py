@@ -14,16 +14,16 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, web
 from yarl import URL
 
-from actors.messages import Command, RestartChain
+from actors.messages import Command, FeedChanged, FeedState, RestartChain, TradingState
 from pipeline.events import SECOND
-from tests.web.builders import START, at, closed, feed, held, metrics, opened, session, signal, ticks
+from tests.web.builders import START, at, closed, feed, held, listed, metrics, opened, session, signal, ticks
 from web import app as web_app
 from web.app import COMMANDS, HUB, STUCK_S, make_app, make_runner
 from web.assets import Asset, Assets
 from web.commands import SendCommand
 from web.deadline import Moment
 from web.hub import Hub
-from web.messages import Answered, Asked, SymbolWish, WorthSeen
+from web.messages import Answered, Asked, FromBot, SymbolWish, WorthSeen
 from web.settings import WebSettings
 
 PATIENCE_S = 240
@@ -300,6 +300,27 @@ def test_a_bad_command_is_refused_with_one_sentence(body: bytes) -> None:
         assert (status, dashboard.commands) == (400, [])
         assert answer["error"].endswith(".")
         assert "\n" not in answer["error"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("api/trades?scope=all&symbol=AAPL", 200, '"in_scope":1'),
+        ("api/trades.csv?scope=all", 200, "AAPL"),
+        ("api/figures?scope=all", 200, '"trades":1'),
+        ("api/trades?limit=none", 400, '{"error":"That cannot be asked: '),
+        ("api/figures?scope=mine", 400, '{"error":"That cannot be asked: '),
+        ("api/decision?id=1/a1", 404, '{"error":"This bot keeps no journal'),
+        ("api/decision", 400, '{"error":"That cannot be asked: '),
+    ],
+)
+def test_trades_and_their_figures_are_answered(path: str, status: int, said: str) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        dashboard.hub.tell(listed(closed()))
+        async with dashboard.client.get(dashboard.url.join(URL(path))) as answer:
+            assert (answer.status, said in await answer.text()) == (status, True)
 
     run(scenario)
 
@@ -605,6 +626,30 @@ def test_health_is_bad_while_the_bot_is_there_and_says_nothing() -> None:
         now += 0.1
         status, text = await dashboard.get("healthz")
         assert (status, json.loads(text)["ok"]) == (503, False)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ((), "starting"),
+        ((feed(FeedState.STALE),), "feed"),
+        ((FeedChanged(FeedState.LIVE, delay_s=900.0),), "feed"),  # entries are refused
+        ((feed(), metrics(state=TradingState.PAUSED)), "paused"),
+        ((session(), feed(), metrics(chains={"AAPL": "FAILED: a bug"})), "strategy"),
+        ((session("AAPL", "MSFT"), feed(), metrics(chains={"AAPL": "FAILED: a bug"})), None),
+    ],
+)
+def test_what_keeps_it_from_entering_is_said_in_a_word(messages: tuple[FromBot, ...], reason: str | None) -> None:
+    async def scenario(dashboard: Dashboard) -> None:
+        for message in messages:
+            dashboard.hub.tell(message)
+        status, text = await dashboard.get("readyz")
+        told = {"ready": True} if reason is None else {"ready": False, "reason": reason}
+        assert (status, json.loads(text)) == (503 if reason else 200, told)
+        dashboard.hub.bot_stopped("gone")
+        assert json.loads((await dashboard.get("readyz"))[1])["reason"] == "stopped"
 
     run(scenario)
 

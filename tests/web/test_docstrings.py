@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["web.deltas", "web.pipe", "web.readings", "web.security", "web.telling", "web.words"]
+    "module", ["web.deltas", "web.pipe", "web.readings", "web.security", "web.event_router", "web.words"]
 )
 def test_the_examples_of_a_module_hold(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))

@@ -18,7 +18,7 @@ from tests.web.test_app import Dashboard, run
 from web.deltas import difference
 from web.hub import Hub
 from web.messages import FromBot, Heard
-from web.sendings import MOST_SENDINGS, Look, Sendings
+from web.replay_buffer import MOST_SENDINGS, Look, ReplayBuffer
 from web.settings import WebSettings
 
 FOLD = Path(__file__).parent / "unit" / "fold.mjs"
@@ -226,7 +226,7 @@ def test_who_cannot_go_on_gets_a_snapshot(case: str) -> None:
 
 
 def test_what_is_kept_for_those_that_come_back_is_bounded_in_bytes() -> None:
-    sendings = Sendings("run")
+    sendings = ReplayBuffer("run")
     for _ in range(5):
         sendings.add(b"x" * 400_000, {}, frozenset())
     assert sendings._size <= 1 << 20

@@ -61,6 +61,14 @@ def test_a_network_of_ipv6_counts_as_one() -> None:
     assert tries.begin("2001:db8:0:1::1") == 0
 
 
+def test_ipv4_that_is_written_as_ipv6_counts_as_what_it_is() -> None:
+    """So a proxy forwards it that listens to both by one socket."""
+    tries = Tries(Clock())
+    assert taken(tries, "::ffff:192.0.2.1", 50) == AT_ONCE
+    assert tries.begin("192.0.2.1") == EACH_S
+    assert tries.begin("::ffff:192.0.2.2") == 0
+
+
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "::1", "fe80::1%eth0", ""]), st.floats(0, 10))))
 def test_whatever_comes_an_address_never_gets_more_than_it_should(steps: list[tuple[str, float]]) -> None:
     clock = Clock()

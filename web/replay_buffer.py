@@ -36,7 +36,7 @@ class Sending(msgspec.Struct, frozen=True):
         return len(self.common) + sum(len(piece) for piece in self.pieces.values())
 
 
-class Sendings:
+class ReplayBuffer:
     """The newest sendings, and the ids by which a browser says which of them it had.
 
     An id is `RUN.NUMBER.LOOK`: which run of this process sent it, which sending it was, and a checksum of the symbols
@@ -60,7 +60,7 @@ class Sendings:
         return sending
 
     def forget(self) -> None:
-        """Let nobody go on with what was sent so far."""
+        """Drop what is kept: no browser can go on with what was sent so far."""
         self.number += 1
         self._kept.clear()
         self._size = 0

@@ -1,7 +1,7 @@
-"""What the read model has to tell, as the events of a stream: for all browsers, and for who looks at a symbol.
+"""Routes the read model's events to streams: to all of them, or to those that look at a symbol.
 
-What the model tells again and again as a whole, metrics and positions, is told as what changed of it. Metrics and the
-prices of all symbols are told a few times a second, however often they change.
+Metrics and positions, which the model states as a whole each time, are sent as what changed of them. Metrics and the
+prices of all symbols are sent a few times a second, however often they change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from web.deltas import difference
 from web.read_model import OF_A_SYMBOL, Event, ReadModel
 
 OVERVIEW_S = 0.4
-"""Seconds between two tellings of the metrics and of all prices."""
+"""Seconds between two updates of the metrics and of all prices."""
 
 _HURRIED = frozenset(("trade", "state", "bot"))
 """Events that the metrics do not lag behind."""
@@ -33,11 +33,11 @@ def encode_events(events: Iterable[Event]) -> bytes:
     return b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), _encoder.encode(data)) for name, data in events)
 
 
-class Teller:
-    """Sorts out the read model's events, and knows what all browsers have been told."""
+class EventRouter:
+    """Splits events by the browsers that they are for, and remembers what all have of metrics and positions."""
 
     def __init__(self, model: ReadModel) -> None:
-        self.due_at = inf  # when something that was held back is to be told, by the clock of `split`
+        self.due_at = inf  # when what was held back is due, by the clock of `route`
         self._model = model
         self._told: dict[str, Any] = {}  # the parts of metrics and positions as the browsers have them
         self._metrics_changed = False  # and that is not told yet
@@ -52,8 +52,11 @@ class Teller:
         self._metrics_changed = False
         self.due_at = inf
 
-    def split(self, events: list[Event], now: float, *, whole: bool) -> tuple[list[Event], dict[str, list[Event]]]:
-        """Return the events for all browsers, and by symbol those for who looks at it. `whole` holds nothing back."""
+    def route(self, events: list[Event], now: float, *, whole: bool) -> tuple[list[Event], dict[str, list[Event]]]:
+        """Return the events for all browsers, and by symbol those for browsers that look at it.
+
+        `now` is monotonic seconds. `whole` holds nothing back.
+        """
         common: list[Event] = []
         by_symbol: dict[str, list[Event]] = {}
         hurried = whole
