@@ -35,6 +35,10 @@ export function isFeedSilent(store, at) {
   return heard.length > 0 && heard.every((symbol) => isSilent(symbol, at));
 }
 
+/** Whether profit with that of open positions is of old prices: of one of them, or because the page is not current. */
+export const isProfitOld = (store, link, at) =>
+  !isCurrent(link, at) || [...store.positions.keys()].some((name) => isSilent(store.symbols.get(name), at));
+
 /** What is said of a feed that counts as live, and of which no tick comes; null while some do, or it is not live. */
 export function silenceBanner(store, at) {
   const age = feedAge(store, at);

@@ -22,7 +22,7 @@ export function drawDay(store) {
     <p class="figure ${format.tone(profit)}" id="daily-pnl">${format.signedMoney(profit)} <small>${share}</small></p>
     <p class="detail" id="daily-pnl-detail">
       <span title="Profit of today's finished trades, after fees">realised <b class=${format.tone(realised)}>${format.signedMoney(realised)}</b></span>
-      <span title="Profit of open positions at the last price, without fees">unrealised <b class=${format.tone(unrealised)}>${format.signedMoney(unrealised)}</b></span>
+      <span title="Profit of open positions at the last price, without fees">unrealised <b class="open-profit ${format.tone(unrealised)}">${format.signedMoney(unrealised)}</b></span>
     </p>
     <div class="day-bar" role="meter" aria-label="Used of the daily loss limit" aria-valuemin="0" aria-valuemax="100"
       aria-valuenow=${Math.round(used * 100)} aria-valuetext=${`${Math.round(used * 100)} % used, ${then}`}
