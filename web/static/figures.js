@@ -64,7 +64,7 @@ export function group(name, { trades, wins, win_rate: rate, pnl, fees }) {
 
 /**
  * A curve as the points of an SVG polyline in a box of `width` by `height`, and where its zero is; null where it has
- * fewer than two points. Points are [ns, money], one after each trade; they stand side by side, whatever time is between.
+ * fewer than two points. Points are [ns, money], one after each trade; they are drawn at equal distances, not to scale in time.
  */
 export function curve(points, width, height) {
   if (points.length < 2) return null;

@@ -46,7 +46,7 @@ export function drawWhy(store, symbol, link) {
 function clockOf(position, store, current) {
   const stop = timeStop(position, store.now);
   if (!stop) return html`<span class="muted" title="None of its exits waits for a time">none</span>`;
-  const title = `Time until the ${stop.by === "time stop" ? "time stop" : "fallback, which closes it whatever its exits do"}`;
+  const title = `Time until the ${stop.by === "time stop" ? "time stop" : "fallback, which closes it even if its exits do not"}`;
   if (!current) return html`<span class="muted" title=${`${title}; the page is not connected, so this is when, and nothing is counted down`}>at ${format.timeBeside(stop.due, store.now)}</span>`;
   const text = stop.left > 0 ? format.countdown(stop.left) : "due";
   const share = Math.min(1, stop.left / (stop.whole || 1));
