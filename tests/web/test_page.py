@@ -78,7 +78,7 @@ def busy_session(bot: WebProcess) -> None:
 
 
 def clean(visit: Visit, bot: WebProcess) -> bool:
-    """Whether nothing went wrong in the page, and it asked nobody but its own server for anything."""
+    """Whether nothing went wrong in the page, and it asked no server but its own for anything."""
     assert visit.errors == []
     assert [url for url in visit.requests if not url.startswith((bot.url, "data:"))] == []
     return True
@@ -569,7 +569,7 @@ def test_many_symbols_are_a_list_with_a_search_positions_first(browser: Browser,
         await page.keyboard.press("Enter")
         await expect(page.locator("#chart-title")).to_have_text("S51 price")
         await expect(page.locator("#price")).to_have_text("151.00")
-        await expect(page.locator("#tick-rows tr")).to_have_count(1)  # nobody had looked at it before
+        await expect(page.locator("#tick-rows tr")).to_have_count(1)  # it was not looked at before
         web_process.tell(ticks(152.0, symbol="S51", first_at=1))
         await expect(page.locator("#tick-rows tr")).to_have_count(2)
         await page.locator("#symbol-search").press("Escape")

@@ -284,7 +284,7 @@ def test_fills_are_said_politely_and_notified_where_that_is_wanted(browser: Brow
         await expect(page.locator("#price")).to_have_text("150.00")
         web_process.tell(metrics(positions=(held(),)))
         await expect(page.locator("#said")).to_contain_text("LONG AAPL at")
-        assert await page.evaluate("window.told") == []  # nobody wanted it
+        assert await page.evaluate("window.told") == []  # it is off by default
         await page.keyboard.press("?")
         await page.get_by_label("Notification").check()
         await page.keyboard.press("Escape")

@@ -39,7 +39,10 @@ def test_a_feed_that_is_not_live_dims_what_is_old_and_says_since_when(
         await expect(page.locator("#feed-state")).to_have_text(dead.value)
         await expect(card).to_have_class(re.compile(r"\bold\b"))
         await expect(page.locator("#gauges")).to_have_class(re.compile(r"\bold\b"))
+        await expect(page.locator("#gauges-chip")).to_have_class(re.compile(r"\bold\b"))
         await expect(page.locator("#position-rows td.pnl")).to_have_class(re.compile(r"\bold\b"))
+        for profit in ("#daily-pnl", "#top-day"):  # the open one is in them
+            await expect(page.locator(profit)).to_have_css("font-style", "italic")
         await expect(banner).to_have_count(1)
         await expect(banner).to_contain_text("The feed is")
         await expect(banner).to_contain_text("(gone). Entries are refused until ticks come again.")
@@ -55,6 +58,7 @@ def test_a_feed_that_is_not_live_dims_what_is_old_and_says_since_when(
         web_process.tell(feed(), ticks(151.0), metrics(seconds=7, positions=(position,)))
         await expect(banner).to_have_count(0)
         await expect(card).not_to_have_class(re.compile(r"\bold\b"))
+        await expect(page.locator("#top-day")).to_have_css("font-style", "normal")
         await expect(page.locator("#entries-refused")).to_be_hidden()
         await expect(page.locator("#price-age")).to_have_text(re.compile(r"^\d s ago$"))
 

@@ -29,7 +29,7 @@ export class Alerts {
     this.before = null;
     this.audio = null; // made when it is first wanted: a browser wants a click before that
     this.speaks = !navigator.locks; // a browser without locks: each tab speaks
-    // Whoever holds the lock speaks; when that tab is closed, the next one gets it.
+    // The tab that holds the lock speaks; when it is closed, the next one gets the lock.
     navigator.locks?.request("microbot-alerts", () => new Promise(() => { this.speaks = true; }));
   }
 

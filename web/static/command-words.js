@@ -49,7 +49,7 @@ export const since = (then, now) => Math.max(now.steady - then.steady, now.wall 
 
 /**
  * Until when the server may have a command carried out, by its own clocks, as `GET api/clock` told them after the click:
- * whatever the way there and back took is taken off. Null if it is too late already.
+ * the time that the way there and back took is subtracted. Null if it is too late already.
  */
 export function deadlineOf(clock, spentMs) {
   const left = Math.floor(clock.within_ms - spentMs);

@@ -1,7 +1,6 @@
 // The figures of closed trades in words: what is shown where there are too few trades for a ratio.
 
 import * as format from "./format.js";
-import { duration } from "./trade-list.js";
 
 /** Whether a ratio is not shown, and why; empty where it is. */
 function tooFew(told, what = "trades", count = told.trades) {
@@ -36,7 +35,7 @@ export function figures(told) {
     ["time_stop_accuracy", "Time-stop accuracy", ...timeStops(told), "", "Of the trades that the time stop (TIME) closed, the share that ended in profit after fees."],
     ["fees", "Fees paid", format.money(told.fees), none ? "" : `${format.money(told.fees / told.trades)} a trade`, "", "Charged, or estimated where the venue has not told yet. They are in P/L already."],
     ["entry_slippage", "Entry slippage", told.entry_slippage === null ? "–" : format.money(told.entry_slippage), slippageOf(told), "", "What entries cost beyond the price that their signals saw; below 0 they were cheaper. It is in P/L already."],
-    ["exposure", "Time in the market", none ? "–" : duration(told.exposure_s * 1e9), told.average_held_s === null ? "" : `${duration(told.average_held_s * 1e9)} a trade`, "", "Time with a position open; where several were, it counts once."],
+    ["exposure", "Time in the market", none ? "–" : format.held(told.exposure_s * 1e9), told.average_held_s === null ? "" : `${format.held(told.average_held_s * 1e9)} a trade`, "", "Time with a position open; where several were, it counts once."],
     ["best", "Best, worst", told.best === null ? "–" : money(told.best), told.worst === null ? "" : `worst ${money(told.worst)}`, tone(told.best), "The trades that brought most and least, after fees."],
   ];
   return rows.map(([key, name, text, detail, colour, title]) => ({ key, name, text, detail, tone: colour, title }));
@@ -65,7 +64,7 @@ export function group(name, { trades, wins, win_rate: rate, pnl, fees }) {
 
 /**
  * A curve as the points of an SVG polyline in a box of `width` by `height`, and where its zero is; null where it has
- * fewer than two points. Points are [ns, money], one after each trade; they stand side by side, whatever time is between.
+ * fewer than two points. Points are [ns, money], one after each trade; they are drawn at equal distances, not to scale in time.
  */
 export function curve(points, width, height) {
   if (points.length < 2) return null;

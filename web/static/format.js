@@ -68,6 +68,20 @@ export function countdown(seconds) {
   return whole < 3600 ? `${Math.floor(whole / 60)}:${two(whole % 60)} min` : `${Math.floor(whole / 3600)}:${two((whole % 3600) / 60)} h`;
 }
 
+/** How many seconds ago something was: "12 s", "3 min", "2 h". */
+export function age(seconds) {
+  if (seconds < 90) return `${Math.floor(Math.max(0, seconds))} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+/** How long a trade was held (ns): "4.1 s", "2 min 5 s", "3 h 12 min". */
+export function held(ns) {
+  const seconds = ns / 1e9;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
 /** A time of day (ns), with its date where that is another one than that of `now`. */
 export const timeBeside = (ns, now) => (dateOf(ns) === dateOf(now) ? time(ns) : `${dateOf(ns)} ${time(ns)}`);
 

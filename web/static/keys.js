@@ -1,4 +1,4 @@
-// What the keyboard does: single keys, as long as nobody types and no dialog is open.
+// What the keyboard does: single keys, unless a field has the focus or a dialog is open.
 
 /** Keys in the order of the sheet: what is pressed, what it does, and its name for the page. */
 export const KEYS = [

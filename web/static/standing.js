@@ -7,12 +7,6 @@ const NOT_LEARNT_S = 5; // from which a symbol counts as silent whose usual gap 
 const LEAST_S = 3; // no silence is shorter: ticks are told ten times a second, in bunches
 const GAPS = 5; // so many times the usual gap
 
-/** How long ago something was: "12 s", "3 min", "2 h". */
-export function duration(seconds) {
-  if (seconds < 90) return `${Math.floor(Math.max(0, seconds))} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
-}
-
 /** How old a symbol's newest tick is in real seconds, with what the feed itself is behind; null before the first. */
 export function tickAge(symbol, feed, at) {
   return symbol?.tickAt == null ? null : Math.max(0, (at - symbol.tickAt) / 1000) + (feed.delay_s || 0);
@@ -35,12 +29,16 @@ export function isFeedSilent(store, at) {
   return heard.length > 0 && heard.every((symbol) => isSilent(symbol, at));
 }
 
+/** Whether profit with that of open positions is of old prices: of one of them, or because the page is not current. */
+export const isProfitOld = (store, link, at) =>
+  !isCurrent(link, at) || [...store.positions.keys()].some((name) => isSilent(store.symbols.get(name), at));
+
 /** What is said of a feed that counts as live, and of which no tick comes; null while some do, or it is not live. */
 export function silenceBanner(store, at) {
   const age = feedAge(store, at);
   if (store.feed.state !== "LIVE" || !isFeedSilent(store, at) || age < NOT_LEARNT_S) return null;
   const text = "No tick of any symbol comes: prices are old. The feed still counts as live.";
-  return { key: "silent", tone: "warn", text, clock: `Last tick ${duration(age)} ago` };
+  return { key: "silent", tone: "warn", text, clock: `Last tick ${format.age(age)} ago` };
 }
 
 /** Why entries are refused although trading is on: the feed; else nothing. */
@@ -75,9 +73,9 @@ export function feedBanner(store, at) {
   if (!said || !store.bot.running) return null;
   const [tone, what] = said;
   const age = feedAge(store, at);
-  const ago = duration((at - feed.changedAt) / 1000);
+  const ago = format.age((at - feed.changedAt) / 1000);
   const text = `${what}${feed.reason ? ` (${feed.reason})` : ""}. Entries are refused until ticks come again.${guardSentence([...store.positions.values()])}`;
-  const last = age === null ? "no tick has come yet" : `last tick ${duration(age)} ago`;
+  const last = age === null ? "no tick has come yet" : `last tick ${format.age(age)} ago`;
   return { key: `feed ${feed.state}`, tone, text, clock: `${feed.ts ? `since ${format.time(feed.ts)}, ` : ""}for ${ago}; ${last}` };
 }
 
@@ -102,9 +100,9 @@ export function whySentence(symbol, store, at, current = true) {
   const why = symbol?.why;
   if (!why) return "";
   const old = (why.code === "CONDITIONS" || why.code === "READY") && isSilent(symbol, at);
-  const asOf = old ? `, as of the last tick ${duration((at - symbol.tickAt) / 1000)} ago` : "";
+  const asOf = old ? `, as of the last tick ${format.age((at - symbol.tickAt) / 1000)} ago` : "";
   const left = () => (current ? `in ${format.countdown(format.secondsLeft(why.until, store.now))}` : `at ${format.timeBeside(why.until, store.now)}`);
-  return why.text.replace("in {left}", left).replace("{age}", duration((at - store.feed.changedAt) / 1000)) + asOf;
+  return why.text.replace("in {left}", left).replace("{age}", format.age((at - store.feed.changedAt) / 1000)) + asOf;
 }
 
 /** Today's profit with that of open positions, beside the limit at which the day ends. Money; `used` is a fraction. */

@@ -27,7 +27,7 @@ const link = new Link({
   refused: () => tell({ refused: true }),
 });
 
-/** Keep the stream while anybody looks, and let it tell what is looked at. */
+/** Keep the stream while a page can be seen, and have it report on the symbols that pages show. */
 function follow() {
   const seen = [...tabs.values()].filter(({ visible }) => visible);
   if (!seen.length) {

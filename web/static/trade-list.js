@@ -57,14 +57,6 @@ export function sorted(view, column) {
 
 export const isFiltered = (view) => Boolean(view.symbol || view.side || view.reason || view.result || view.text);
 
-/** How long a trade was held: "4.1 s", "2 min 5 s", "3 h 12 min". */
-export function duration(ns) {
-  const seconds = ns / 1e9;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
-}
-
 /** What stands in a cell. On another day than `day` (as the server names it) the time has its date. */
 export function cell(trade, column, day = "") {
   switch (column) {
@@ -72,7 +64,7 @@ export function cell(trade, column, day = "") {
     case "quantity": return format.quantity(trade.quantity);
     case "entry_price": return format.price(trade.entry_price);
     case "exit_price": return format.price(trade.exit_price);
-    case "held": return duration(trade.exit_ts - trade.entry_ts);
+    case "held": return format.held(trade.exit_ts - trade.entry_ts);
     case "pnl": return format.signedMoney(trade.pnl);
     case "pnl_pct": return format.signedPercent(trade.pnl_pct);
     case "fees": return format.money(trade.fees);

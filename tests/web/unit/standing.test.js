@@ -111,6 +111,17 @@ test("a page that polls is current; one that is cut off, or hears of a mute bot,
   assert.equal(standing.isCurrent({ how: "lost", heardAt: NOW }, NOW), false);
 });
 
+test("profit is old with the price of any open position, and not with that of another symbol", () => {
+  const link = { how: "stream", heardAt: NOW };
+  const store = storeOf({}, [symbol("AAPL"), symbol("MSFT", { ageS: 20 })]);
+  assert.equal(standing.isProfitOld(store, link, NOW), false);
+  store.positions.set("AAPL", held());
+  assert.equal(standing.isProfitOld(store, link, NOW), false);
+  store.positions.set("MSFT", held({ symbol: "MSFT" }));
+  assert.equal(standing.isProfitOld(store, link, NOW), true);
+  assert.equal(standing.isProfitOld(storeOf(), { how: "lost", heardAt: NOW }, NOW), true);
+});
+
 test("a countdown is short at any length", () => {
   assert.deepEqual([3.24, 99.9, 100, 599, 3600, 99_857].map(format.countdown), ["3.2 s", "99.9 s", "1:40 min", "9:59 min", "1:00 h", "27:44 h"]);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cell, duration, isFiltered, parameters, resultOf, shownOf, sorted, START, totals } from "../../../web/static/trade-list.js";
+import * as format from "../../../web/static/format.js";
+import { cell, isFiltered, parameters, resultOf, shownOf, sorted, START, totals } from "../../../web/static/trade-list.js";
 
 const TRADE = {
   run: 3, decision: "9", symbol: "AAPL", side: "LONG", quantity: 2, entry_ts: 1_767_623_400e9, entry_price: 150.25,
@@ -29,7 +30,7 @@ test("a filter is one, an order is none", () => {
 });
 
 test("how long a trade was held is said in two units at most", () => {
-  assert.deepEqual([4.5e9, 125e9, 11_520e9].map(duration), ["4.5 s", "2 min 5 s", "3 h 12 min"]);
+  assert.deepEqual([4.5e9, 125e9, 11_520e9].map(format.held), ["4.5 s", "2 min 5 s", "3 h 12 min"]);
 });
 
 test("a time of another day has its date", () => {

@@ -22,7 +22,7 @@ export function drawDay(store) {
     <p class="figure ${format.tone(profit)}" id="daily-pnl">${format.signedMoney(profit)} <small>${share}</small></p>
     <p class="detail" id="daily-pnl-detail">
       <span title="Profit of today's finished trades, after fees">realised <b class=${format.tone(realised)}>${format.signedMoney(realised)}</b></span>
-      <span title="Profit of open positions at the last price, without fees">unrealised <b class=${format.tone(unrealised)}>${format.signedMoney(unrealised)}</b></span>
+      <span title="Profit of open positions at the last price, without fees">unrealised <b class="open-profit ${format.tone(unrealised)}">${format.signedMoney(unrealised)}</b></span>
     </p>
     <div class="day-bar" role="meter" aria-label="Used of the daily loss limit" aria-valuemin="0" aria-valuemax="100"
       aria-valuenow=${Math.round(used * 100)} aria-valuetext=${`${Math.round(used * 100)} % used, ${then}`}
@@ -46,7 +46,7 @@ export function drawWhy(store, symbol, link) {
 function clockOf(position, store, current) {
   const stop = timeStop(position, store.now);
   if (!stop) return html`<span class="muted" title="None of its exits waits for a time">none</span>`;
-  const title = `Time until the ${stop.by === "time stop" ? "time stop" : "fallback, which closes it whatever its exits do"}`;
+  const title = `Time until the ${stop.by === "time stop" ? "time stop" : "fallback, which closes it even if its exits do not"}`;
   if (!current) return html`<span class="muted" title=${`${title}; the page is not connected, so this is when, and nothing is counted down`}>at ${format.timeBeside(stop.due, store.now)}</span>`;
   const text = stop.left > 0 ? format.countdown(stop.left) : "due";
   const share = Math.min(1, stop.left / (stop.whole || 1));

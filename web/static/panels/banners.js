@@ -1,6 +1,7 @@
 // The banners: what is not as it should be, and what goes on all the same.
 
-import { duration, feedBanner, MUTE_S, silenceBanner } from "../standing.js";
+import * as format from "../format.js";
+import { feedBanner, MUTE_S, silenceBanner } from "../standing.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { CHAINS_SAID, stateOf, unheard } from "./chains.js";
@@ -33,7 +34,7 @@ function unheardBanners(store) {
 /** What is to be known of a feed that is live: prices that are old, symbols of which it is silent. */
 function liveFeedBanners({ state, delay_s: delayS = 0, stale = {} }) {
   if (state !== "LIVE") return [];
-  const late = delayS ? [{ key: "delay", tone: "warn", text: `Prices are ${duration(delayS)} old: entries are refused.` }] : [];
+  const late = delayS ? [{ key: "delay", tone: "warn", text: `Prices are ${format.age(delayS)} old: entries are refused.` }] : [];
   const one = (name) => `${name} is stale (${stale[name]}): its entries are refused, exits go on.`;
   return [...late, ...ofSymbols("stale", Object.keys(stale), one, (names) => `${names} are stale: their entries are refused, exits go on.`)];
 }
@@ -63,9 +64,9 @@ function linkBanners(store, { how, heardAt }, now) {
   }
   if (how === "lost" && !store.loaded) return [{ key: "link", tone: "warn", text: "Connecting…" }];
   if (how === "lost" && quietS >= 1) {
-    return [{ key: "link", tone: "warn", text: "Connection lost, reconnecting… The bot goes on without this page.", clock: `what you see is ${duration(quietS)} old` }];
+    return [{ key: "link", tone: "warn", text: "Connection lost, reconnecting… The bot goes on without this page.", clock: `what you see is ${format.age(quietS)} old` }];
   }
-  return quietS >= MUTE_S ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${duration(quietS)}` }] : [];
+  return quietS >= MUTE_S ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${format.age(quietS)}` }] : [];
 }
 
 /** @returns {Banner[]} */

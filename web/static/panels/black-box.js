@@ -19,7 +19,7 @@ export class BlackBox {
       const { origin } = this;
       this.forget();
       closed();
-      // The row may have been drawn anew meanwhile; where it is gone, the list's head is as near.
+      // The row may be another element by now; if it is gone, focus the list's head.
       const row = [...document.querySelectorAll("a[data-origin]")].find((link) => link.dataset.origin === origin);
       (row ?? document.getElementById("trades-title"))?.focus();
     });

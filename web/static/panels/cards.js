@@ -1,17 +1,19 @@
 // The card of the price of the symbol that is shown, and how old it is.
 
 import * as format from "../format.js";
-import { duration, isCurrent, isSilent, tickAge } from "../standing.js";
+import { isCurrent, isProfitOld, isSilent, tickAge } from "../standing.js";
 import { byId, setFigure, setText } from "./dom.js";
 
-/** Say how old the symbol's figures are, and dim them once that is longer than is usual, or not known. */
+/** Say how old the symbol's figures are, and dim them, and profit at old prices, once that is longer than is usual, or not known. */
 export function drawAge(store, symbol, link) {
   const now = Date.now();
   const age = tickAge(symbol, store.feed, now);
   const silent = isSilent(symbol, now);
   const old = silent || !isCurrent(link, now);
-  setText("price-age", age === null ? "" : `${duration(age)} ago`).dataset.old = String(old);
-  for (const id of ["card-price", "quote", "gauges"]) byId(id).classList.toggle("old", old);
+  setText("price-age", age === null ? "" : `${format.age(age)} ago`).dataset.old = String(old);
+  for (const id of ["card-price", "quote", "gauges", "gauges-chip"]) byId(id).classList.toggle("old", old);
+  const oldProfit = isProfitOld(store, link, now);
+  for (const id of ["day", "day-line", "positions-aside"]) byId(id).classList.toggle("old-profit", oldProfit);
 }
 
 export function drawPrice(symbol) {

@@ -1,4 +1,4 @@
-// What the panels draw with. Text goes in as text only, whatever a symbol or a reason contains.
+// What the panels draw with. Text goes in as text only: markup in a symbol or a reason is shown, not run.
 
 export const byId = (id) => document.getElementById(id);
 

@@ -1,7 +1,7 @@
 // The pills of the header: the state of the feed, of trading, and of the page's own connection.
 
 import * as format from "../format.js";
-import { duration, feedAge, isCurrent, isFeedSilent, refusedBy } from "../standing.js";
+import { feedAge, isCurrent, isFeedSilent, refusedBy } from "../standing.js";
 import { unheard } from "./chains.js";
 import { byId, setText } from "./dom.js";
 
@@ -15,12 +15,12 @@ export function drawStatus(store, link) {
   setText("feed-state", store.feed.state);
   const age = feedAge(store, now);
   const silent = isFeedSilent(store, now);
-  setText("feed-age", age === null ? "" : duration(age));
+  setText("feed-age", age === null ? "" : format.age(age));
   const tone = FEED_TONES[store.feed.state] ?? "wait";
   const doubtful = silent || store.feed.delay_s || unheard(store).length || Object.keys(store.feed.stale ?? {}).length;
   const feed = byId("feed-pill");
   feed.dataset.tone = tone === "good" && doubtful ? "warn" : tone;
-  feed.title = `Market data: ${store.feed.state}${store.feed.reason ? `, ${store.feed.reason}` : ""}${age === null ? "" : `; the newest tick is ${duration(age)} old`}`;
+  feed.title = `Market data: ${store.feed.state}${store.feed.reason ? `, ${store.feed.reason}` : ""}${age === null ? "" : `; the newest tick is ${format.age(age)} old`}`;
   setText("trading-state", store.bot.running ? store.state.state || "…" : "STOPPED");
   const state = byId("state-pill");
   state.dataset.tone = store.bot.running ? STATE_TONES[store.state.state] ?? "wait" : "bad";
@@ -42,5 +42,5 @@ function drawLink(store, { how, heardAt }, now) {
   if (!cut) return;
   byId("link-pill").dataset.tone = how === "polling" ? "warn" : "bad";
   setText("link-state", LINK_SAID[how]);
-  setText("link-age", `as of ${format.clockTime(heardAt)}, ${duration((now - heardAt) / 1000)} ago`);
+  setText("link-age", `as of ${format.clockTime(heardAt)}, ${format.age((now - heardAt) / 1000)} ago`);
 }
