@@ -51,7 +51,7 @@ class Drawdown:
     def __init__(self) -> None:
         self.base: Decimal | None = None  # the equity before the first trade
         self.current = self.worst = Decimal(0)
-        self.current_pct = self.worst_pct = 0.0  # fractions of the high before
+        self.current_pct = self.worst_pct = 0.0  # the same falls as fractions of the high before
         self.since_ts = self.worst_ts = self.worst_since_ts = 0  # of the high, the low, and the high before that low
         self._high = Decimal(0)
 

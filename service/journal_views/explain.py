@@ -25,6 +25,7 @@ from web.words import reason as words_of
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
+_NO_LINE = "the log has no line of it: it is older than what is kept, or the log is elsewhere (--log-dir)"
 _MOST_DIGITS = 18  # of a run's number: what the journal can hold
 
 Row = dict[str, Any]
@@ -84,7 +85,7 @@ class Told(msgspec.Struct):
         elif gone := [path for path in recordings if path and not Path(path).is_file()]:
             yield f"the recording {gone[0]} is gone: what was read at the exit cannot be told any more"
         if self.log == []:
-            yield "the log has no line of it any more"
+            yield _NO_LINE
 
     def for_people(self) -> Iterator[str]:
         """Tell it line by line."""
@@ -94,7 +95,7 @@ class Told(msgspec.Struct):
             for one in self.at_exit:
                 yield f"  {reading(**msgspec.structs.asdict(one))}"
         if self.log is not None:
-            yield "the log:"
+            yield "the log:" if self.log else _NO_LINE
             for line in self.log:
                 yield f"  {logs.for_people(line)}"
 

@@ -582,6 +582,12 @@ def test_what_the_log_says_of_a_decision_is_told_and_nothing_else(tmp_path: Path
     assert "a warning" in run("explain", decision, "--data-dir", tmp_path, "--log-dir", logs).out
 
 
+def test_a_log_without_a_line_of_it_is_said_to_have_none(tmp_path: Path, run: Run) -> None:
+    decision, _ = traded(tmp_path)
+    told = run("explain", decision, "--data-dir", tmp_path, "--log-dir", tmp_path / "elsewhere")
+    assert (told.code, told.out.splitlines()[-1].partition(":")[0]) == (0, "the log has no line of it")
+
+
 def test_what_was_read_at_an_exit_wants_the_recording(tmp_path: Path, run: Run) -> None:
     decision, _ = traded(tmp_path)
     said = run("explain", decision, "--at-exit", "--data-dir", tmp_path)

@@ -481,7 +481,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 class Unneeded:
     """An exchange that says that it listens, where nobody will connect."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         self.url = "ws://127.0.0.1:9"
         self.refused = ""
         self.listening = asyncio.Event()

@@ -65,3 +65,11 @@ def test_every_setting_is_there_and_the_lines_of_a_file_that_cannot_be_read_are_
     assert expected - set(found) == {"strategy.parameters"}
     assert {one.origin for one in found.values()} == {"default"}
     assert lines_of(tmp_path / "none.toml") == {}
+
+
+def test_the_lines_of_keys_are_found_however_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    lines = ("top = 1", "[ risk ] # mine", "  'fast' = 3", "slow=4 # x = 4", 'a."b" = 2', "list = [", '  "x = 1",', "]")
+    path.write_text("\n".join((*lines, "[strategies.cross]", f"{' ' * 100_000}x", "symbols = []")), "utf-8-sig")
+    found = {"top": 1, "risk.fast": 3, "risk.slow": 4, "risk.a.b": 5, "risk.list": 6, "risk.x": 7}
+    assert lines_of(path) == found | {"strategies.cross.symbols": 11}
