@@ -1,11 +1,11 @@
 """Fans the read model out to the event streams of any number of browsers.
 
-A sending has a part for all browsers, and one for each symbol that anybody looks at. Each part is encoded once, and all
-who get it share its bytes. Prices of all symbols and what changed of the metrics go out a few times a second only.
+A sending has a part for all browsers, and one for each symbol that at least one browser looks at. Each part is encoded
+once, and its bytes are shared. Prices of all symbols and what changed of the metrics go out a few times a second only.
 
-A client never makes another one wait: it has a queue of its own, and one whose queue is full, or of whom bytes wait for
-too long, is dropped and counted. Its browser reconnects by itself, says what it had, and gets the rest; or
-all of it, where that is no longer known.
+A client never makes another one wait: each has a queue of its own. One whose queue is full, or whose bytes wait too
+long in the transport, is dropped and counted. Its browser reconnects by itself with the id of what it had, and gets
+the rest, or a snapshot if the rest is no longer kept.
 """
 
 from __future__ import annotations
@@ -111,10 +111,10 @@ class Hub:
         self._replay = ReplayBuffer(run)
         self._router = EventRouter(self.model)
         self._clients: dict[str, Client] = {}  # by name
-        self._looked_at: dict[str, int] = {}  # which sending was the newest when anybody looked at a symbol
+        self._looked_at: dict[str, int] = {}  # by symbol: the newest sending when a browser last looked at it
         self._next_beat = 0.0
         self._changed = asyncio.Event()
-        self._idle = True  # nobody has listened of late, so nothing was encoded
+        self._idle = True  # there has been no client of late, so nothing was encoded
         self._closing = False
 
     def age_s(self) -> float | None:
@@ -178,7 +178,7 @@ class Hub:
         joining = [client for client in clients if not client.joined]
         sending: Sending | None = None
         if over := self._idle or any(name == "snapshot" for name, _ in events):
-            joining = clients  # nobody can go on with what was before
+            joining = clients  # none can go on with what was before
             self._replay.forget()
             self._looked_at.clear()
         self._idle = not (clients or self._looked_at)
@@ -193,7 +193,7 @@ class Hub:
         self._note_looks(looks.values())
 
     def _look_of(self, wanted: Look) -> Look:
-        """Return the symbols that are shown to whom asks for these: one, to have something, where it knows none."""
+        """Return the known ones of these symbols; the first of all symbols if none is known, to show something."""
         known = self.model.symbols
         return frozenset(symbol for symbol in wanted if symbol in known) or frozenset(islice(known, 1))
 
@@ -204,13 +204,13 @@ class Hub:
         return self._replay.add(encode_events(common), pieces, covered) if common or pieces else None
 
     def _note_looks(self, looks: Iterable[Look]) -> None:
-        """Note what is looked at now; what nobody has looked at for long is no longer encoded."""
+        """Note which symbols are looked at now; one that has not been for long is no longer encoded."""
         newest = self._replay.number
         self._looked_at |= dict.fromkeys(frozenset[str]().union(*looks), newest)
         self._looked_at = {symbol: at for symbol, at in self._looked_at.items() if newest - at < MOST_SENDINGS}
 
     def _beat(self, now: float, joining: list[Client]) -> bytes:
-        """Return the beat if it is due, or somebody begins: how long the bot has been silent."""
+        """Return the beat if it is due, or a client joins: how long the bot has been silent, in seconds."""
         if now < self._next_beat and not joining:
             return b""
         self._next_beat = now + BEAT_S
@@ -262,7 +262,7 @@ class Hub:
             self._drop(client)
 
     def _drop_stuck(self, now: float) -> None:
-        """Drop who does not read: small sendings are taken by a buffer, and no write of theirs waits for long."""
+        """Drop clients that do not read: a buffer takes their small sendings, so no single write waits for long."""
         for client in self._clients.values():
             if client.stuck_s(now) >= self._settings.write_timeout_s:
                 self._drop(client)

@@ -147,7 +147,7 @@ class Lock:
         ends, _, signature = cookie.partition(".")
         if not _same(signature, self._signed(ends)):
             return 0.0
-        return max(0.0, int(ends, 16) - now)  # nobody else could have signed it
+        return max(0.0, int(ends, 16) - now)  # it is signed, so it is a number of ours
 
     def _signed(self, text: str) -> str:
         return hmac.new(self._key, text.encode(errors="replace"), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""What a proxy says of the client whom it stands for, and which proxies are believed."""
+"""What a proxy forwards about its client, and which proxies are trusted with that."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Caller(NamedTuple):
 
 
 class Proxies:
-    """The addresses of the proxies that are believed, each alone or as a network such as 10.0.0.0/8. Raises ValueError.
+    """The addresses of trusted proxies, each alone or as a network such as 10.0.0.0/8. Raises ValueError.
 
-    What others forward is nobody's word: everyone can send such headers.
+    Headers that others forward are ignored: any client can send them.
     """
 
     def __init__(self, trusted: Iterable[str]) -> None:
         self._networks = tuple(ipaddress.ip_network(network, strict=False) for network in trusted)
 
     def trusts(self, address: str) -> bool:
-        """Whether a proxy at this address is believed."""
+        """Whether a proxy at this address is trusted."""
         try:
             read = ipaddress.ip_address(address)
         except ValueError:
@@ -41,15 +41,15 @@ class Proxies:
         return Caller(
             _last(headers.get("X-Forwarded-Host", "")) or host,
             secure if scheme not in ("http", "https") else scheme == "https",
-            self._first_stranger(headers.get("X-Forwarded-For", "")) or address,
+            self._first_untrusted(headers.get("X-Forwarded-For", "")) or address,
         )
 
-    def _first_stranger(self, forwarded: str) -> str:
-        """Return whom the nearest proxies stand for: what is further left was said by one that nobody knows."""
+    def _first_untrusted(self, forwarded: str) -> str:
+        """Return the rightmost address that is no trusted proxy: what is left of it, that client may have made up."""
         steps = [step.strip() for step in forwarded.split(",") if step.strip()]
         return next((step for step in reversed(steps) if not self.trusts(step)), steps[0] if steps else "")
 
 
 def _last(value: str) -> str:
-    """Return what the nearest proxy added to a list."""
+    """Return what the nearest proxy added to a comma-separated list."""
     return value.rpartition(",")[2].strip()

@@ -19,7 +19,7 @@ from web.why import Why
 TICKS_SHOWN = 50
 MARKS_SHOWN = 200
 BARS_TOLD = 600
-"""Bars of a second that are told at once; whoever misses some of them asks for the chart again."""
+"""Bars of a second in one event at most; a page that misses some asks for the chart again."""
 
 
 class Mark(msgspec.Struct, frozen=True):

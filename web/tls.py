@@ -36,7 +36,7 @@ def load(into: ssl.SSLContext, certificate: str, key: str) -> None:
             f"password ({said.replace('_', ' ').lower()})"
         ) from None
     except ValueError:  # a password is asked for
-        raise BadCertificate(f"web.tls_key {key} wants a password, and nobody is there to enter it") from None
+        raise BadCertificate(f"web.tls_key {key} wants a password: save it without one") from None
 
 
 def stamp(certificate: str, key: str) -> tuple[int, ...]:
